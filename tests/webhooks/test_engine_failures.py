@@ -389,10 +389,10 @@ def test_failing_row_does_not_block_other_webhooks(
         bad = make.webhook(catalog, f"{served.url}bad")
         make.webhook(catalog, f"{served.url}good", n=2)
 
-        def row(call: Any, *args: Any) -> Any:
-            if call.claimed.webhook["id"] == bad.pk:
+        def row(attempt: recording.RecordedAttempt) -> Any:
+            if attempt.result.claimed.webhook["id"] == bad.pk:
                 raise OperationalError("as if the database were away")
-            return real(call, *args)
+            return real(attempt)
 
         with monkeypatch.context() as patch, running() as [engine]:
             patch.setattr(recording, "attempt_row", row)

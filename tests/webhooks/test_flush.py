@@ -88,10 +88,10 @@ def breaks(
     """Raise an error for the rows of some attempts."""
     real = recording.attempt_row
 
-    def row(call: AttemptResult, *args: Any) -> Any:
-        if when(call):
+    def row(attempt: recording.RecordedAttempt) -> Any:
+        if when(attempt.result):
             raise error
-        return real(call, *args)
+        return real(attempt)
 
     monkeypatch.setattr(recording, "attempt_row", row)
 

@@ -63,7 +63,7 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
     locked: list[set[str]] = []
     count = fan_out._count
 
-    def counted(made: list[fan_out._RecordedEvent]) -> None:
+    def counted(made: list[fan_out.RecordedEvent]) -> None:
         ids = {each.webhook_id for each in made}
         classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
         locked.append(set(classes))

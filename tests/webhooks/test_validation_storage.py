@@ -92,10 +92,11 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
         first = validator(catalog, f"{served.url}1")
         second = validator(catalog, f"{served.url}2", n=2)
 
-        def row_(call: Any, *args: Any) -> Any:
-            if call.claimed.webhook["id"] == second.pk and call.outcome == retry.SUCCESS:
+        def row_(attempt: recording.RecordedAttempt) -> Any:
+            result = attempt.result
+            if result.claimed.webhook["id"] == second.pk and result.outcome == retry.SUCCESS:
                 raise DataError("a value that cannot be stored")
-            return real(call, *args)
+            return real(attempt)
 
         monkeypatch.setattr(recording, "attempt_row", row_)
         row = draft(catalog)

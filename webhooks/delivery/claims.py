@@ -25,6 +25,7 @@ from webhooks.delivery.in_flight import (
 )
 from webhooks.delivery.slots import Slots
 from webhooks.models import Delivery, Resend, Webhook
+from webhooks.signals import attempts_started
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
 MAX_BATCH = 500  # deliveries of one statement, so that locks are held for milliseconds
@@ -85,11 +86,14 @@ def take(
         )
         taken = sorted(cursor.fetchall())
     webhooks = load_webhooks({row[1] for row in taken})
-    return apply_resends(
+    claimed = apply_resends(
         ClaimedDelivery(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
         for pk, webhook_id, attempts, forced in taken
         if webhook_id in webhooks
     )
+    if claimed:
+        attempts_started.send(sender=None, claimed=claimed)
+    return claimed
 
 
 def load_webhooks(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
 from webhooks.delivery import sql, wakeup
 from webhooks.models import Delivery, Event, Webhook
+from webhooks.signals import events_recorded
 from webhooks.types import EVENT
 
 # Delivery and webhook ids.
@@ -26,14 +27,18 @@ Pairs = list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _RecordedEvent:
-    """An inserted event and its delivery; `joined` if the delivery was pending already."""
+class RecordedEvent:
+    """An inserted event and its delivery; `joined` if the delivery was pending already.
+
+    `change` is None for Trigger now.
+    """
 
     webhook_id: str
     delivery_id: int
     event_id: int
     at: datetime
     joined: bool = False
+    change: Change | None = None
 
 
 def record(*changes: Change) -> None:
@@ -50,7 +55,7 @@ def record(*changes: Change) -> None:
         # Locked first, so that two concurrent changes don't both find no pending delivery.
         rows = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
         list(rows.values_list("pk"))
-    events: list[_RecordedEvent] = []
+    events: list[RecordedEvent] = []
     for change, webhooks in matches:
         events += _insert(change, webhooks)
     _count(events)
@@ -72,7 +77,7 @@ def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
     )  # fmt: skip
 
 
-def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[_RecordedEvent]:
+def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[RecordedEvent]:
     """Insert the events of a change, each with a pending delivery or a new one."""
     coalesce = settings.SIM_EVENT_MODE == "coalesce"
     joined = _join_pending([pk for pk, is_held in webhooks if coalesce or is_held])
@@ -148,7 +153,7 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
 
 def _insert_events(
     deliveries: Mapping[int, str], change: Change, joined: Collection[str] = ()
-) -> list[_RecordedEvent]:
+) -> list[RecordedEvent]:
     """Insert an event for each delivery (its id and that of its webhook).
 
     `joined` are the webhooks whose delivery was pending already.
@@ -174,12 +179,12 @@ def _insert_events(
             ],
         )
         return [
-            _RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined)
+            RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined, change)
             for event_id, pk in cursor.fetchall()
         ]
 
 
-def _count(events: Sequence[_RecordedEvent]) -> None:
+def _count(events: Sequence[RecordedEvent]) -> None:
     """Count the events, last, so that the webhooks are locked only briefly.
 
     Events of webhooks that were disabled or deleted meanwhile are removed instead.
@@ -202,9 +207,12 @@ def _count(events: Sequence[_RecordedEvent]) -> None:
         Webhook.objects.filter(pk__in=ids).update(
             events=F("events") + count, last_event=clock.shown(at)
         )
+    recorded = [event for event in events if locked.get(event.webhook_id)]
+    if recorded:
+        events_recorded.send(sender=None, events=recorded)
 
 
-def _remove(events: Sequence[_RecordedEvent]) -> None:
+def _remove(events: Sequence[RecordedEvent]) -> None:
     """Remove events of inactive webhooks, and cancel their pending deliveries."""
     Delivery.objects.filter(
         pk__in=[event.delivery_id for event in events], state=Delivery.WAITING
@@ -247,7 +255,7 @@ def trigger(webhook: Webhook) -> Delivery:
     if not inserted:
         raise Missing(webhook.pk)
     [(delivery_id, _)] = inserted
-    Event.objects.create(webhook=webhook, delivery_id=delivery_id, at=now)
+    event = Event.objects.create(webhook=webhook, delivery_id=delivery_id, at=now)
     counted = Webhook.objects.filter(pk=webhook.pk, active=True).update(
         events=F("events") + 1, last_event=clock.shown(now)
     )
@@ -256,5 +264,7 @@ def trigger(webhook: Webhook) -> Delivery:
         if not Webhook.objects.filter(pk=webhook.pk).exists():
             raise Missing(webhook.pk)
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
+    recorded = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
+    events_recorded.send(sender=None, events=[recorded])
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)

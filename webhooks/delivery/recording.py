@@ -24,6 +24,7 @@ from webhooks.delivery import fan_out, retry, sql, webhook_update
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.signals import attempts_recorded
 
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
@@ -59,6 +60,22 @@ class Stored(StrEnum):
 
 
 _COUNTED = (Stored.SETTLED, Stored.LATE)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAttempt:
+    """A recorded attempt: its result, its number, and what was decided.
+
+    `state` is the delivery's, None if the attempt came too late to decide about it.
+    """
+
+    result: AttemptResult
+    number: int
+    at: datetime
+    why: str
+    state: str | None = None
+    next_attempt_at: datetime | None = None
+    out_of_order: bool = False
 
 
 @dataclass(slots=True)
@@ -104,14 +121,16 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         recorded = _without_webhook(results, recorded, counted - updates.keys())
         # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
         now = clock.now()
-        rows, states = _apply(results, recorded, deliveries, updates, now)
-        if not rows:
+        attempts = _apply(results, recorded, deliveries, updates, now)
+        if not attempts:
             return recorded
-        attempt_ids = insert_attempts(rows)
+        attempt_ids = insert_attempts([attempt_row(attempt) for attempt in attempts])
+        states = {a.result.claimed.delivery_id: a.state for a in attempts if a.state is not None}
         _write_deliveries(deliveries, states)
         webhook_update.write(updates, attempt_ids, now)
         if settings.SIM_EVENT_MODE == "coalesce":
             fan_out.coalesce([pk for pk, state in states.items() if state == Delivery.WAITING])
+        attempts_recorded.send(sender=None, attempts=attempts)
     return recorded
 
 
@@ -188,36 +207,43 @@ def _apply(
     deliveries: dict[int, _LockedDelivery],
     updates: dict[str, WebhookUpdate],
     now: datetime,
-) -> tuple[list[tuple[Any, ...]], dict[int, str]]:
-    """Apply the attempts to their webhooks, in order; return their rows and deliveries' states."""
-    rows: list[tuple[Any, ...]] = []
-    states: dict[int, str] = {}
+) -> list[RecordedAttempt]:
+    """Apply the attempts to their webhooks, in order; return those to record."""
+    attempts: list[RecordedAttempt] = []
     for result, how in zip(results, recorded, strict=True):
         if how not in _COUNTED:
             continue
         pk, update = result.claimed.delivery_id, updates[result.claimed.webhook["id"]]
-        delivery, why, next_attempt_at = deliveries[pk], _LATE, None
-        if how == Stored.SETTLED:
-            decision = update.settle(result, len(rows), delivery.count_loss(result), now)
-            states[pk], why = decision.state, result.note or decision.why
-            next_attempt_at = decision.next_attempt_at
-        update.count(result, len(rows))
-        rows.append(attempt_row(result, delivery.next_number(), why, now, next_attempt_at))
-    return rows, states
+        delivery = deliveries[pk]
+        if how == Stored.LATE:
+            attempt = RecordedAttempt(result, delivery.next_number(), now, _LATE)
+        else:
+            decision = update.settle(result, len(attempts), delivery.count_loss(result), now)
+            attempt = RecordedAttempt(
+                result,
+                delivery.next_number(),
+                now,
+                result.note or decision.why,
+                decision.state,
+                decision.next_attempt_at,
+                decision.backoff.out_of_order,
+            )
+        update.count(result, len(attempts))
+        attempts.append(attempt)
+    return attempts
 
 
-def attempt_row(
-    result: AttemptResult, number: int, why: str, now: datetime, next_attempt_at: datetime | None
-) -> tuple[Any, ...]:
-    """Return the values of an attempt; `number` counts the attempts of its delivery."""
+def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
+    """Return the values of an attempt."""
+    result = attempt.result
     claimed, prepared, response = result.claimed, result.prepared, result.response
     return (
         claimed.webhook["id"],
         claimed.delivery_id,
-        number,
+        attempt.number,
         result.outcome,
         sql.datetime_param(claimed.started_at),
-        sql.datetime_param(now),
+        sql.datetime_param(attempt.at),
         result.duration,
         claimed.webhook["http_method"],
         claimed.webhook["external_url"],
@@ -231,9 +257,9 @@ def attempt_row(
         claimed.webhook["revision"],
         # PostgreSQL stores no NUL in text.
         result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        why,
+        attempt.why,
         result.unmerged,
-        sql.datetime_param(next_attempt_at),
+        sql.datetime_param(attempt.next_attempt_at),
     )
 
 

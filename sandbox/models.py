@@ -1,0 +1,169 @@
+"""The tables of the sandbox: API calls, the timeline, holds, processes, and ids used before.
+
+They refer to webhooks, deliveries and objects by id, not by relation: an entry of the timeline
+outlives what it is about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Expression, Q
+
+
+class TransactionId(Expression):
+    """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
+
+    output_field = models.BigIntegerField()
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        """Return the expression."""
+        if connection.vendor == "postgresql":
+            return "(pg_current_xact_id()::text::bigint)", ()
+        return "0", ()
+
+
+class TimelineEntry(models.Model):
+    """One thing that happened in the sandbox (ours); `cursor` is transaction and id.
+
+    `at` is platform time, `real_at` real time. Entries are read in the order of `transaction` and
+    id, up to the oldest transaction in progress: on PostgreSQL a lower id may be committed later.
+    `data` depends on the kind: see `sandbox.timeline`.
+    """
+
+    transaction = models.BigIntegerField(db_default=TransactionId())
+    kind = models.CharField(max_length=16)
+    at = models.DateTimeField()
+    real_at = models.DateTimeField()
+    webhook_id = models.CharField(max_length=16, null=True)
+    delivery_id = models.BigIntegerField(null=True)
+    attempt = models.IntegerField(null=True)
+    object_id = models.CharField(max_length=40, null=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["transaction", "id"]
+        indexes = [
+            models.Index(fields=["transaction", "id"], name="timeline_order"),
+            models.Index(
+                fields=["webhook_id", "id"],
+                condition=Q(webhook_id__isnull=False),
+                name="timeline_webhook",
+            ),
+            models.Index(
+                fields=["object_id", "id"],
+                condition=Q(object_id__isnull=False),
+                name="timeline_object",
+            ),
+            models.Index(
+                fields=["delivery_id", "id"],
+                condition=Q(delivery_id__isnull=False),
+                name="timeline_delivery",
+            ),
+        ]
+        verbose_name_plural = "timeline entries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at}"
+
+
+class ApiCall(models.Model):
+    """A call of `/public/v1` with an API key (ours), linked to the attempt that it belongs to.
+
+    `started_at` is platform time, `real_started_at` real time, `duration` in milliseconds. Bodies
+    are cut at `sandbox.api_calls.MAX_BODY`, except of errors. `link` says how sure it is that the
+    call belongs to `delivery_id` and `attempt`.
+    """
+
+    HANDLER, TEST = "handler", "test"
+    ACTORS = [(a, a) for a in (HANDLER, TEST)]
+    CERTAIN, LIKELY = "certain", "likely"
+    LINKS = [(link, link) for link in (CERTAIN, LIKELY)]
+
+    started_at = models.DateTimeField()
+    real_started_at = models.DateTimeField()
+    duration = models.FloatField("duration (ms)")
+    actor = models.CharField(max_length=8, choices=ACTORS, default=HANDLER)
+    # Null if the API key is unknown.
+    account_id = models.CharField(max_length=32, null=True)
+    key = models.CharField("service user", max_length=32, blank=True)
+    method = models.CharField(max_length=10)
+    path = models.TextField()
+    query = models.TextField(blank=True)
+    status = models.IntegerField()
+    error_code = models.CharField(max_length=16, blank=True)
+    request_body = models.TextField(blank=True)
+    response_body = models.TextField(blank=True)
+    is_truncated = models.BooleanField(default=False)
+    user_agent = models.CharField(max_length=200, blank=True)
+    webhook_id = models.CharField(max_length=16, null=True)
+    delivery_id = models.BigIntegerField(null=True)
+    attempt = models.IntegerField(null=True)
+    link = models.CharField(max_length=7, choices=LINKS, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["delivery_id", "attempt", "id"],
+                condition=Q(delivery_id__isnull=False),
+                name="api_call_attempt",
+            ),
+            models.Index(fields=["started_at"], name="api_call_started"),
+        ]
+        verbose_name = "API call"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status}"
+
+
+class ApiCallObject(models.Model):
+    """An object that an API call names, so that the calls about an object are found (ours)."""
+
+    call = models.ForeignKey(ApiCall, models.CASCADE, related_name="named")
+    object_id = models.CharField(max_length=40)
+
+    class Meta:
+        indexes = [models.Index(fields=["object_id", "call"], name="api_call_object")]
+
+    def __str__(self) -> str:
+        return f"{self.object_id} in call {self.call_id}"
+
+
+class Hold(models.Model):
+    """A token that keeps the clock from moving on until it is released or expires (ours).
+
+    `expires` is Unix time by the database's clock.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    note = models.CharField(max_length=200, blank=True)
+    expires = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"hold {self.id}"
+
+
+class ProcessActivity(models.Model):
+    """How many API calls of handlers a process serves now, and when the last ended (ours).
+
+    Unix time by the database's clock. Written only if there are several processes.
+    """
+
+    process = models.CharField(max_length=100, primary_key=True)
+    in_flight = models.IntegerField()
+    last_end = models.FloatField(null=True)
+    at = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.process}: {self.in_flight} in flight"
+
+
+class UsedId(models.Model):
+    """An id of an object that a reset or restore removed (ours): it is never given again."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.id

@@ -1,0 +1,120 @@
+"""Receivers that write the timeline, in the transaction of what they report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.dispatch import receiver
+
+from requests_queue.signals import changes_made
+from requests_queue.transitions import Change
+from sandbox import timeline
+from sandbox.timeline import Entry
+from webhooks.delivery.fan_out import RecordedEvent
+from webhooks.delivery.in_flight import ClaimedDelivery
+from webhooks.delivery.recording import RecordedAttempt
+from webhooks.signals import attempts_recorded, attempts_started, events_recorded
+
+
+@receiver(changes_made)
+def record_changes(changes: Sequence[Change], **kwargs: Any) -> None:
+    """Write the changes of a transaction."""
+    timeline.append(
+        [
+            Entry(
+                timeline.CHANGE,
+                change.at,
+                object=change.object_id,
+                data={
+                    "object_class": change.object_class,
+                    "product": change.product_id,
+                    "from": change.status_from,
+                    "to": change.status_to,
+                    "actor": change.actor.role,
+                },
+            )
+            for change in changes
+        ]
+    )
+
+
+@receiver(events_recorded)
+def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
+    """Write the events of webhooks."""
+    timeline.append(
+        [
+            Entry(
+                timeline.EVENT,
+                event.at,
+                event.webhook_id,
+                event.delivery_id,
+                object=event.change.object_id if event.change else None,
+                data={"from": event.change.status_from, "to": event.change.status_to}
+                if event.change
+                else {},
+            )
+            for event in events
+        ]
+    )
+
+
+@receiver(attempts_started)
+def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
+    """Write the starts of attempts, before their requests are sent."""
+    objects = timeline.objects_of(each.delivery_id for each in claimed)
+    timeline.append(
+        [
+            _attempt(timeline.ATTEMPT_STARTED, each, each.number, objects.get(each.delivery_id, []))
+            for each in claimed
+        ]
+    )
+
+
+@receiver(attempts_recorded)
+def record_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
+    """Write the ends of attempts."""
+    objects = timeline.objects_of(each.result.claimed.delivery_id for each in attempts)
+    timeline.append([_finished(each, objects) for each in attempts])
+
+
+def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
+    result = attempt.result
+    about = objects.get(result.claimed.delivery_id, [])
+    return _attempt(
+        timeline.ATTEMPT_FINISHED, result.claimed, attempt.number, about, attempt,
+        outcome=result.outcome,
+        status=result.response.status if result.response else None,
+        error=result.error,
+        duration=result.duration,
+        why=attempt.why,
+        state=attempt.state,
+        next_attempt_at=timeline.format_time(attempt.next_attempt_at),
+        out_of_order=attempt.out_of_order,
+    )  # fmt: skip
+
+
+def _attempt(
+    kind: str,
+    claimed: ClaimedDelivery,
+    number: int,
+    objects: list[str],
+    attempt: RecordedAttempt | None = None,
+    **data: Any,
+) -> Entry:
+    row = claimed.webhook
+    sent = {
+        "method": row["http_method"],
+        "url": row["external_url"],
+        "forced": claimed.forced,
+        "objects": objects,
+    }
+    return Entry(
+        kind,
+        attempt.at if attempt else claimed.started_at,
+        row["id"],
+        claimed.delivery_id,
+        number,
+        timeline.only(objects),
+        {**sent, **data},
+    )

@@ -1,0 +1,201 @@
+"""The timeline: one ordered log of everything that happens in the sandbox.
+
+Entries are written in the transaction of what they report. Their `data` by kind:
+
+| kind | data |
+|---|---|
+| `change` | `object_class, product, from, to, actor` |
+| `event` | `from, to`; no object for Trigger now |
+| `attempt_started` | `method, url, forced, objects` |
+| `attempt_finished` | the same, and `outcome, status, error, duration, why, state`, |
+|  | `next_attempt_at, out_of_order` |
+| `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link` |
+| `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to` |
+| `fault` | what fired |
+| `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
+| `reset` | `action` (`reset`, `restored`), `snapshot` |
+
+`objects` are the objects of the delivery's events; an entry about exactly one object names it as
+`object` too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Max, Q, QuerySet
+
+from requests_queue.errors import Invalid
+from sandbox import notification
+from sandbox.models import TimelineEntry
+from webhooks.delivery import sql
+from webhooks.models import Event
+
+CHANGE, EVENT = "change", "event"
+ATTEMPT_STARTED, ATTEMPT_FINISHED = "attempt_started", "attempt_finished"
+API_CALL, CLOCK, FAULT, HOLD, RESET = "api_call", "clock", "fault", "hold", "reset"
+KINDS = (
+    CHANGE, EVENT, ATTEMPT_STARTED, ATTEMPT_FINISHED, API_CALL, CLOCK, FAULT, HOLD, RESET,
+)  # fmt: skip
+KEEP = 200_000  # entries; older ones are pruned
+
+_COLUMNS = (
+    "kind", "at", "real_at", "webhook_id", "delivery_id", "attempt", "object_id", "data",
+)  # fmt: skip
+_CHUNK = 1000  # entries of one INSERT; SQLite takes 32,766 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry to write; `at` is platform time."""
+
+    kind: str
+    at: datetime
+    webhook: str | None = None
+    delivery: int | None = None
+    attempt: int | None = None
+    object: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    real_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in the timeline: after the entry of this transaction and id; text is `7.42`."""
+
+    transaction: int = 0
+    id: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.transaction}.{self.id}"
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Return a cursor; raises Invalid."""
+    first, _, second = text.partition(".")
+    try:
+        if not (first.isascii() and first.isdigit() and second.isascii() and second.isdigit()):
+            raise ValueError
+        cursor = Cursor(int(first), int(second))
+    except ValueError:
+        raise Invalid("since", f"{text[:40]!r} is not a cursor of the timeline.") from None
+    if max(cursor.transaction, cursor.id) >= 2**63:
+        raise Invalid("since", f"{text[:40]!r} is not a cursor of the timeline.")
+    return cursor
+
+
+def append(entries: Sequence[Entry]) -> None:
+    """Write entries in the current transaction, and notify who waits when it is committed.
+
+    Raw SQL: `bulk_create` would take a fifth of the CPU time of a delivery.
+    """
+    if not entries:
+        return
+    real = datetime.now(UTC)
+    adapt = sql.datetime_param
+    with connection.cursor() as cursor:
+        for start in range(0, len(entries), _CHUNK):
+            chunk = entries[start : start + _CHUNK]
+            cursor.execute(
+                f"""
+                INSERT INTO sandbox_timelineentry ({", ".join(_COLUMNS)})
+                VALUES {", ".join([f"({sql.placeholders(_COLUMNS)})"] * len(chunk))}
+                """,
+                [
+                    value
+                    for e in chunk
+                    for value in (
+                        e.kind, adapt(e.at), adapt(e.real_at or real), e.webhook, e.delivery,
+                        e.attempt, e.object, json.dumps(e.data),
+                    )
+                ],
+            )  # fmt: skip
+    notification.announce_after_commit()
+
+
+def committed() -> QuerySet[TimelineEntry]:
+    """Return the entries in order, up to the oldest transaction in progress."""
+    rows = TimelineEntry.objects.order_by("transaction", "id")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+            [oldest] = cursor.fetchone()
+        rows = rows.filter(transaction__lt=oldest)
+    return rows
+
+
+def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
+    """Return the entries after a cursor, in order."""
+    return committed().filter(
+        Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction)
+    )
+
+
+def now() -> Cursor:
+    """Return the cursor of the present: no entry is after it."""
+    last = committed().order_by("-transaction", "-id").values_list("transaction", "id").first()
+    if last is not None:
+        return Cursor(*last)
+    return Cursor()
+
+
+def cursor_of(entry: TimelineEntry) -> Cursor:
+    """Return the cursor of an entry."""
+    return Cursor(entry.transaction, entry.pk)
+
+
+def about_object(rows: QuerySet[TimelineEntry], object_id: str) -> QuerySet[TimelineEntry]:
+    """Return those of the entries that are about an object, alone or with others."""
+    deliveries = Event.objects.filter(object_id=object_id).values("delivery_id")
+    return rows.filter(Q(object_id=object_id) | Q(object_id=None, delivery_id__in=deliveries))
+
+
+def objects_of(delivery_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the objects of the events of each delivery, in order, each once."""
+    found: dict[int, list[str]] = {}
+    rows = Event.objects.filter(delivery__in=set(delivery_ids)).order_by("pk")
+    for delivery_id, object_id in rows.values_list("delivery_id", "object_id"):
+        objects = found.setdefault(delivery_id, [])
+        if object_id and object_id not in objects:
+            objects.append(object_id)
+    return found
+
+
+def only(objects: Sequence[str]) -> str | None:
+    """Return the object if there is exactly one."""
+    return objects[0] if len(objects) == 1 else None
+
+
+def prune() -> int:
+    """Remove entries older than SIM_KEEP_DAYS of real time and more than KEEP; return how many."""
+    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
+    last = TimelineEntry.objects.aggregate(last=Max("pk"))["last"] or 0
+    old = TimelineEntry.objects.filter(Q(pk__lte=last - KEEP) | Q(real_at__lt=before))
+    removed, _ = old.delete()
+    return removed
+
+
+def represent(entry: TimelineEntry) -> dict[str, Any]:
+    """Return an entry as the API shows it: see `docs/sandbox-api.md`."""
+    return {
+        "cursor": str(cursor_of(entry)),
+        "kind": entry.kind,
+        "at": format_time(entry.at),
+        "real_at": format_time(entry.real_at),
+        "webhook": entry.webhook_id,
+        "delivery": entry.delivery_id,
+        "attempt": entry.attempt,
+        "object": entry.object_id,
+        "data": entry.data,
+    }
+
+
+def format_time(moment: datetime | None) -> str | None:
+    """Return a moment with milliseconds, `2026-11-02T10:00:00.250+00:00`, or None."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")

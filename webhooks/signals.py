@@ -1,0 +1,17 @@
+"""The signals of webhooks, sent in the transaction of what they report.
+
+Receivers are in apps above this one; senders build the arguments only if there are receivers.
+"""
+
+from django.dispatch import Signal
+
+# Events were recorded for webhooks.  events: list of webhooks.delivery.fan_out.RecordedEvent
+events_recorded = Signal()
+
+# Deliveries were claimed: their requests start after the commit.
+# claimed: list of webhooks.delivery.in_flight.ClaimedDelivery
+attempts_started = Signal()
+
+# Finished attempts were recorded.
+# attempts: list of webhooks.delivery.recording.RecordedAttempt
+attempts_recorded = Signal()
