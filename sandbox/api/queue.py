@@ -1,4 +1,4 @@
-"""The sandbox's own API, `/sandbox/…`, with the same API keys as Connect's."""
+"""`/sandbox/queue/…`: samples, actions and validations of queue objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from rest_framework.exceptions import ValidationError
+from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,41 +15,9 @@ from requests_queue import samples, transitions
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
-from requests_queue.fields import Boolean, Free, Id, Input, String
+from requests_queue.fields import Boolean, Free, Id, Input
 from requests_queue.queues import base, validation
 from requests_queue.queues.base import QueueObject
-from requests_queue.resources import format_datetime
-from sandbox import clock_control, durations
-
-
-class ClockView(APIView):
-    """`GET /sandbox/clock`: `{"now", "moving"}`."""
-
-    def get(self, request: Request) -> Response:
-        """Return the platform time, and whether the clock is being moved."""
-        now, moving = clock_control.read()
-        return Response({"now": format_datetime(now), "moving": moving})
-
-
-class DurationField(String):
-    """A duration, for example 5m."""
-
-    default_error_messages = dict.fromkeys(
-        ("required", "invalid", "blank"), "A duration is required, for example 5m."
-    )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the duration; raises ValidationError."""
-        try:
-            return durations.parse(super().to_internal_value(data))
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-
-class AdvanceInput(Input):
-    """How far the clock moves."""
-
-    by = DurationField(required=True)
 
 
 class SampleInput(Input):
@@ -72,21 +40,6 @@ class ActionInput(ObjectInput):
     """An action of an object, and its body."""
 
     action = Id()
-
-
-class AdvanceView(APIView):
-    """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
-
-    def post(self, request: Request) -> Response:
-        """Move the clock forward; return when everything due in between has run."""
-        moved = clock_control.advance(AdvanceInput().check(request.data)["by"])
-        return Response(
-            {
-                "from": format_datetime(moved.start), "now": format_datetime(moved.end),
-                "stops": moved.stops,
-                "failed": moved.failed,
-            }
-        )  # fmt: skip
 
 
 class SamplesView(APIView):
@@ -203,3 +156,10 @@ def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
         if not other.roles_for(row).isdisjoint(roles):
             return other
     raise Forbidden(f"{name} is an action of the platform.")
+
+
+urlpatterns = [
+    path("queue/samples", SamplesView.as_view()),
+    path("queue/moves", MovesView.as_view()),
+    path("queue/validate", ValidateView.as_view()),
+]
