@@ -326,7 +326,7 @@ def test_listen_reports_a_port_in_use(running: Sandbox) -> None:
 def test_command_without_sandbox_names_the_missing_file(running: Sandbox, tmp_path: Path) -> None:
     for arguments in (("listen", "--approve"), ("clock", "show")):
         error = error_line(run(environment(tmp_path), *arguments))
-        assert error.startswith(f"CommandError: {tmp_path}/sandbox.json")
+        assert f": {tmp_path}/sandbox.json" in error
 
 
 def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
     content = {"url": url, "vendor_api_key": "SU-000-000-000:x", "provider_api_key": ""}
     (tmp_path / "sandbox.json").write_text(json.dumps(content))
     error = error_line(run(environment(tmp_path), "clock", "show"))
-    assert url in error and error.startswith("CommandError: ")
+    assert f": Cannot connect to {url}" in error
     (tmp_path / "sandbox.json").write_text("{")
     error = error_line(run(environment(tmp_path), "clock", "show"))
     assert f"{tmp_path}/sandbox.json" in error

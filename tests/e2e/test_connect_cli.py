@@ -181,9 +181,9 @@ class Desk:
             rows: list[dict[str, Any]] = json.loads(packed.read("report.json"))
         return rows
 
-    def report(self, who: str, name: str, responses: list[Any], *options: str, out: str) -> Job:
+    def report(self, who: str, name: str, answers: list[Any], *options: str, out: str) -> Job:
         command = ["report", "execute", name, "-o", self.out(out), *options]
-        return {"arguments": [*self.config(who), *command], "answers": responses}
+        return {"arguments": [*self.config(who), *command], "answers": answers}
 
 
 @pytest.fixture(scope="module")
@@ -248,9 +248,9 @@ def command_jobs(desk: Desk) -> dict[str, Job]:
 def report_jobs(desk: Desk) -> dict[str, Job]:
     """Every report as both parties, the other formats, and a choice of rows."""
     jobs = {
-        f"{who} {name}": desk.report(who, name, responses, "-f", "json", out=f"{who}-{name}")
+        f"{who} {name}": desk.report(who, name, answers, "-f", "json", out=f"{who}-{name}")
         for who in (VENDOR, PROVIDER)
-        for name, (responses, _, _) in REPORTS.items()
+        for name, (answers, _, _) in REPORTS.items()
     }
     every = REPORTS["fulfillment_requests"][0]
     some = [

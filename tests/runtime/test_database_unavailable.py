@@ -55,6 +55,8 @@ def full() -> Iterator[None]:
 
 @contextmanager
 def read_only() -> Iterator[None]:
+    # A new connection, which no request closes because of its age.
+    connection.close()
     connection.cursor().execute("PRAGMA query_only = 1")
     try:
         yield

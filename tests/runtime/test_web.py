@@ -269,7 +269,7 @@ def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> No
         )  # fmt: skip
     assert ended.returncode == 1
     [line] = ended.stderr.strip().splitlines()
-    assert line.startswith(f"CommandError: Cannot bind {bind} (Address already in use).")
+    assert f": Cannot bind {bind} (Address already in use)." in line
 
 
 def _validated_draft(box: Sandbox, served: Handler) -> str:

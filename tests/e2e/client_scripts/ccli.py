@@ -41,8 +41,8 @@ def typed(answers):
 class Typist(DummyOutput):
     """A terminal whose user answers a step as soon as it is on the screen."""
 
-    def __init__(self, pipe, responses):
-        self.pipe, self.steps, self.drawn = pipe, typed(responses), 0
+    def __init__(self, pipe, answers):
+        self.pipe, self.steps, self.drawn = pipe, typed(answers), 0
 
     def flush(self):
         app = get_app()
@@ -57,13 +57,13 @@ class Typist(DummyOutput):
             self.pipe.send_text(keys)
 
 
-def run(arguments, responses):
+def run(arguments, answers):
     sys.argv = ["ccli", *arguments]
-    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, responses)):
+    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, answers)):
         ccli.main()
 
 
-def printed(arguments, responses=()):
+def printed(arguments, answers=()):
     """Return what one command prints."""
     with tempfile.TemporaryFile() as out:
         child = os.fork()
@@ -71,7 +71,7 @@ def printed(arguments, responses=()):
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
             try:
-                run(arguments, responses)
+                run(arguments, answers)
             except Exception:
                 traceback.print_exc()
             finally:
@@ -84,5 +84,5 @@ def printed(arguments, responses=()):
 
 load_plugins(ccli.cli)
 jobs = json.loads(Path(os.environ["JOBS"]).read_text())
-found = {name: printed(**job) for name, job in jobs.items()}
-json.dump(found, sys.stdout)
+printed_by_job = {name: printed(**job) for name, job in jobs.items()}
+json.dump(printed_by_job, sys.stdout)
