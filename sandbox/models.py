@@ -16,6 +16,8 @@ class TransactionId(Expression):
     """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
 
     output_field = models.BigIntegerField()
+    # It may be the default of a column.
+    allowed_default = True
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
         """Return the expression."""
