@@ -119,6 +119,17 @@ def broker(text: str) -> str:
     return text
 
 
+def settle_time(text: str) -> float | None:
+    """Return a number of seconds from 0 to 60."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 60:
+        raise ValueError("must be a number of seconds from 0 to 60.")
+    return seconds
+
+
 def _http_url(text: str) -> SplitResult:
     _scheme(text, ("http", "https"))
     parts = _split(text)

@@ -63,6 +63,10 @@ SIM_HTTP_PROXY = env.checked(
     example="SIM_HTTP_PROXY=http://proxy.example.com:3128", secret=True,
 )  # fmt: skip
 SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uploaded"))
+# Seconds, or None: the sandbox learns it for each handler.
+SIM_SETTLE_TIME = env.checked(
+    "SIM_SETTLE_TIME", None, setting_values.settle_time, example="SIM_SETTLE_TIME=0.5"
+)
 SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, maximum=36_500)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 
@@ -123,6 +127,7 @@ INSTALLED_APPS = [
     "dj_rql",
 ]
 MIDDLEWARE = [
+    *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
     "connect_sim.middleware.normalize_api_path",
     "connect_sim.middleware.protect_admin",
     "django.middleware.security.SecurityMiddleware",

@@ -1,7 +1,7 @@
 """Scheduled jobs: each runs in isolation, and a failure is recorded until the job succeeds.
 
-A job is a receiver of `due_reached`, `collect_next_due` or `collect_busy`. What a failed job has
-committed is kept; the job runs again at the next turn.
+A job is a receiver of `due_reached`, `collect_next_due`, `collect_next_work` or `collect_busy`.
+What a failed job has committed is kept; the job runs again at the next turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from django.dispatch import Signal
 
 from requests_queue import clock, database_errors
 from requests_queue.models import FailedJob
-from requests_queue.signals import collect_busy, collect_next_due, due_reached
+from requests_queue.signals import (
+    collect_busy,
+    collect_next_due,
+    collect_next_work,
+    due_reached,
+)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,10 +41,20 @@ def run_due_jobs(now: datetime) -> list[str]:
     return failed
 
 
-def next_due(now: datetime) -> list[datetime]:
-    """Return the next due moment of each job that has one."""
-    responses, _ = _ask(collect_next_due, now)
-    return [moment for moment in responses if moment is not None]
+def next_due(now: datetime) -> datetime | None:
+    """Return the next moment of what recurs or is planned, or None."""
+    return _first(collect_next_due, now)
+
+
+def next_work(now: datetime) -> datetime | None:
+    """Return the next moment of work that something has set off, or None."""
+    return _first(collect_next_work, now)
+
+
+def _first(signal: Signal, now: datetime) -> datetime | None:
+    responses, _ = _ask(signal, now)
+    # A moment that has passed is due already.
+    return min((at for at in responses if at is not None and at > now), default=None)
 
 
 def busy(now: datetime) -> set[str]:

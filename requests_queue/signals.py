@@ -20,11 +20,15 @@ object_deleted = Signal()
 # if a handler is down, slow or wrong.
 validation_requested = Signal()
 
-# `requests_queue.jobs` sends the following three, and isolates failing receivers.
+# `requests_queue.jobs` sends the following four, and isolates failing receivers.
 
 # Receivers return their next due moment after `now`, or None. The sandbox moves platform time
 # from one to the next.  kwargs: now
 collect_next_due = Signal()
+
+# The same, for work that something has set off and that ends, such as pending deliveries. The
+# moments of `collect_next_due` recur or are planned, such as billing periods.  kwargs: now
+collect_next_work = Signal()
 
 # Sent when platform time has reached a due moment: receivers run what is due.  kwargs: now
 due_reached = Signal()

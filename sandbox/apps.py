@@ -11,7 +11,7 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         """Connect signal receivers, and offer our handler on the home page."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
-        from sandbox import clock_control, receivers  # noqa: F401
+        from sandbox import clock_control, holds, receivers  # noqa: F401
         from sandbox.listener import PORT
 
         command = ".venv/bin/python manage.py listen --approve"

@@ -1,19 +1,23 @@
 """Move the sandbox's clock forward, from one due time to the next, and run what is due.
 
-A day of retries takes seconds, each attempt at its own simulated time.
+A day of retries takes seconds, each attempt at its own simulated time. At each stop a move waits
+until the sandbox is settled (`sandbox.settling`), for up to `patience` seconds of real time; then
+it goes on, and doesn't wait for the same again.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from django.db import transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.dispatch import receiver
 
 from requests_queue import clock, jobs
@@ -21,59 +25,309 @@ from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.signals import due_reached
+from requests_queue.time_format import format_span
+from sandbox import notification, settling, timeline
+from sandbox.models import TimelineEntry
+from sandbox.settling import Unsettled
+from sandbox.timeline import Entry
+from webhooks.delivery import engine
 
-SETTLE_TIMEOUT = 10.0  # real seconds that a move waits for requests in flight
+PATIENCE, MAX_PATIENCE = 10.0, 600.0  # real seconds that a move waits at each stop
 # Seconds of the database's wall clock after which a move of a dead process has expired; the
 # clocks of the machines may differ.
 LEASE = 30.0
-POLL = 0.02
+MAX_STEPS = 1000
+IDLE_MAX = timedelta(days=3)
+MAX_ATTEMPTS = 10_000  # that an answer lists
+
+END, IDLE, MAX, STEPS = "end", "idle", "max", "max_steps"
+ADVANCE, NEXT, RUN_UNTIL_IDLE, WAIT = "advance", "next", "run-until-idle", "wait"
+
+# Seconds by which time counts as ahead of real time.
+_AHEAD = 1.0
+
+
+class ClockState(NamedTuple):
+    """The platform time, whether it is being moved or stands still, and its offset."""
+
+    now: datetime
+    moving: bool
+    frozen: bool
+    offset: timedelta
+
+
+class NextDue(NamedTuple):
+    """The next moment of pending work, and the next stop, which may be a recurring job."""
+
+    work: datetime | None
+    first: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
-    """Result of a move: start and end, number of due times in between, and the failed jobs."""
+class MoveResult:
+    """What a move did.
+
+    `stops` counts the due times on the way. `attempts` are the attempts that finished, as data of
+    the API. `failed` names the jobs that failed.
+    """
 
     start: datetime
     end: datetime
     stops: int
-    failed: list[str]
+    stopped_because: str
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    unsettled: list[Unsettled] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
-def advance(duration: timedelta, *, pause: Callable[[float], Any] = time.sleep) -> Advance:
-    """Move the platform time forward by `duration`, and run what becomes due.
+class Move:
+    """One move of the clock, which stands still between its steps; a context manager.
+
+    `begin` takes the clock's lease, which a thread renews until `end`.
+    """
+
+    def __init__(
+        self, action: str, start: datetime, *, patience: float | None, settle: float | None
+    ) -> None:
+        self.start = self.now = start
+        self.stops = 0
+        self.failed: set[str] = set()
+        self.unsettled: list[Unsettled] = []
+        self._action, self._settle = action, settle
+        self._patience = PATIENCE if patience is None else patience
+        # What a stop has waited for in vain.
+        self._ignored: set[Hashable] = set()
+        self._ended = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name="clock-lease", daemon=True)
+        # Attempts of the move are those after the cursor, except the ones that are there already.
+        self._cursor = timeline.now()
+        self._earlier = set(self._attempt_entries().values_list("pk", flat=True))
+
+    @classmethod
+    def begin(
+        cls, action: str, *, patience: float | None = None, settle: float | None = None
+    ) -> Self:
+        """Begin a move; raises Conflict (409) during another one.
+
+        `patience` is in real seconds; `settle` replaces the settle times of all handlers (seconds).
+        """
+        start = _begin()
+        try:
+            move = cls(action, start, patience=patience, settle=settle)
+            move._renewal.start()
+        except BaseException:
+            _release(start)
+            raise
+        return move
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let the clock run again from the last step."""
+        self._ended.set()
+        self._renewal.join()
+        _release(self.now)
+
+    def run_due(self) -> None:
+        """Run the jobs that are due now, and wake the engine."""
+        self.failed.update(jobs.run_due_jobs(self.now))
+        engine.wake()
+
+    def settle(self, patience: float | None = None) -> list[Unsettled]:
+        """Wait until the sandbox is settled; return what is left after `patience` seconds."""
+        deadline = time.monotonic() + (self._patience if patience is None else patience)
+        looked_at: int | None = None
+        while True:
+            seen = notification.count()
+            left = self.waiting_for(first=True)
+            if not left and (looked_at == seen or not settling.has_other_processes()):
+                return []
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return self._give_up()
+            if left:
+                seconds = min(each.seconds for each in left)
+            else:
+                # Other processes report the end of API calls a little later.
+                looked_at, seconds = seen, settling.REPORTED
+            if any(each.kind == settling.DUE for each in left):
+                engine.wake()
+            _wait(seen, min(seconds, remaining))
+
+    def waiting_for(self, *, first: bool = False) -> list[Unsettled]:
+        """Return what has to happen before the next step, or with `first` some of it."""
+        ignored = frozenset(self._ignored)
+        return settling.waiting_for(self.now, settle=self._settle, ignored=ignored, first=first)
+
+    def _give_up(self) -> list[Unsettled]:
+        left = self.waiting_for()
+        self.unsettled += left
+        self._ignored |= {each.key for each in left}
+        return left
+
+    def next_due(self) -> NextDue:
+        """Return the next moments at which something is due."""
+        work, other = jobs.next_work(self.now), jobs.next_due(self.now)
+        return NextDue(work, min((at for at in (work, other) if at), default=None))
+
+    def next_stop(self, limit: datetime | None = None) -> datetime | None:
+        """Return the next due moment, None if there is none until `limit`."""
+        first = self.next_due().first
+        return None if first is None or (limit is not None and first > limit) else first
+
+    def step(self, moment: datetime, *, is_stop: bool = True) -> None:
+        """Move the clock to a moment and run what is due then; never backward."""
+        if moment > self.now:
+            data = {
+                "action": self._action,
+                "from": timeline.format_time(self.now),
+                "to": timeline.format_time(moment),
+            }
+            with transaction.atomic():
+                _freeze(moment)
+                timeline.append([Entry(timeline.CLOCK, moment, data=data)])
+            self.now = moment
+            self.stops += is_stop
+        self.run_due()
+
+    def count_attempts(self) -> int:
+        """Return how many starts and ends of attempts were written during the move."""
+        kinds = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
+        return settling.after(self._cursor).filter(kind__in=kinds).count()
+
+    def result(self, stopped_because: str) -> MoveResult:
+        """Return what the move did."""
+        rows = self._attempt_entries().exclude(pk__in=self._earlier)[:MAX_ATTEMPTS]
+        return MoveResult(
+            self.start, self.now, self.stops, stopped_because, [_attempt(row) for row in rows],
+            self.unsettled, sorted(self.failed),
+        )  # fmt: skip
+
+    def _attempt_entries(self) -> Any:
+        return settling.after(self._cursor).filter(kind=timeline.ATTEMPT_FINISHED)
+
+    def _renew(self) -> None:
+        """Renew the lease until the move ends."""
+        while not self._ended.wait(LEASE / 3):
+            # Not a released lease: another process may have recovered the clock.
+            held = Clock.objects.filter(pk=1, moving_lease__gt=0)
+            with suppress(DatabaseError):
+                held.update(moving_lease=DatabaseTime() + LEASE)
+        connection.close()
+
+
+def advance(
+    duration: timedelta, *, patience: float | None = None, settle: float | None = None
+) -> MoveResult:
+    """Move the platform time forward by `duration`, and run what becomes due; 0: what is due now.
 
     Raises Conflict (409) during another move.
     """
-    start = _begin()
-    end = start + duration
-    hanging: set[str] = set()
-    failed: set[str] = set()
-    stops = 0
-    now = start
-    try:
-        with _renewed():
-            while True:
-                failed.update(jobs.run_due_jobs(now))
-                hanging |= _settle(now, hanging, pause)
-                following = _next(now, end)
-                if following is None:
-                    break
-                now = following
-                stops += 1
-                _freeze(now)
-            now = end
-            _freeze(end)
-            failed.update(jobs.run_due_jobs(end))
-            _settle(end, hanging, pause)
-    finally:
-        _release(now)
-    return Advance(start, now, stops, sorted(failed))
+    with Move.begin(ADVANCE, patience=patience, settle=settle) as move:
+        end = move.start + duration
+        move.run_due()
+        move.settle()
+        while (stop := move.next_stop(end)) is not None:
+            move.step(stop)
+            move.settle()
+        if move.now < end:
+            move.step(end, is_stop=False)
+            move.settle()
+        return move.result(END)
 
 
-def read() -> tuple[datetime, bool]:
-    """Return the platform time, and whether the clock is being moved."""
-    moving = Clock.objects.filter(pk=1, moving_lease__gt=DatabaseTime()).exists()
-    return clock.now(), moving
+def run_next(*, patience: float | None = None, settle: float | None = None) -> MoveResult:
+    """Move to the next due attempt and through it; what is due already runs first.
+
+    Raises Conflict (409) during another move.
+    """
+    with Move.begin(NEXT, patience=patience, settle=settle) as move:
+        move.run_due()
+        move.settle()
+        attempts = move.count_attempts()
+        while move.stops < MAX_STEPS:
+            due = move.next_due()
+            if due.work is None or due.first is None:
+                return move.result(IDLE)
+            move.step(due.first)
+            move.settle()
+            if move.count_attempts() > attempts:
+                return move.result(END)
+        return move.result(STEPS)
+
+
+def run_until_idle(
+    longest: timedelta = IDLE_MAX, max_steps: int = MAX_STEPS, *, patience: float | None = None,
+    settle: float | None = None,
+) -> MoveResult:  # fmt: skip
+    """Move from one due time to the next until no work is left, at most by `longest`.
+
+    Recurring and planned jobs of the platform run on the way, but are no work that is left.
+    Raises Conflict (409) during another move.
+    """
+    with Move.begin(RUN_UNTIL_IDLE, patience=patience, settle=settle) as move:
+        limit = move.start + longest
+        move.run_due()
+        move.settle()
+        while True:
+            due = move.next_due()
+            if due.work is None or due.first is None:
+                return move.result(IDLE)
+            if due.first > limit:
+                move.step(limit, is_stop=False)
+                move.settle()
+                return move.result(MAX)
+            if move.stops >= max_steps:
+                return move.result(STEPS)
+            move.step(due.first)
+            move.settle()
+
+
+def read() -> ClockState:
+    """Return the state of the clock."""
+    moving = ExpressionWrapper(Q(moving_lease__gt=DatabaseTime()), BooleanField())
+    rows = Clock.objects.filter(pk=1).annotate(moving=moving)
+    row = rows.values_list("moving", "frozen_at", "offset").first()
+    real = datetime.now(UTC)
+    if row is None:
+        return ClockState(real, False, False, timedelta())
+    is_moving, frozen_at, offset = row
+    now = frozen_at or real + offset
+    return ClockState(now, is_moving, frozen_at is not None, now - real)
+
+
+def ahead() -> str:
+    """Return a sentence that says by how much time is ahead of real time; empty if it isn't."""
+    seconds = read().offset.total_seconds()
+    if seconds < _AHEAD:
+        return ""
+    return f"Platform time is {format_span(seconds)} ahead of real time."
+
+
+def _wait(seen: int, seconds: float) -> None:
+    """Wait for an entry of the timeline, at most `seconds`."""
+    notification.wait(seen, seconds)
+
+
+def _attempt(row: TimelineEntry) -> dict[str, Any]:
+    """Return the data of a finished attempt."""
+    data = row.data
+    return {
+        "webhook": row.webhook_id,
+        "delivery": row.delivery_id,
+        "attempt": row.attempt,
+        "object": row.object_id,
+        "objects": data["objects"],
+        "at": timeline.format_time(row.at),
+        "outcome": data["outcome"],
+        "status": data["status"],
+        "error": data["error"],
+        "next_attempt_at": data["next_attempt_at"],
+    }
 
 
 def _begin() -> datetime:
@@ -114,40 +368,3 @@ def recover(**kwargs: Any) -> None:
     if row is not None and row.frozen_at is not None:
         # Filtered by that lease: another move may have begun.
         _release(row.frozen_at, moving_lease=row.moving_lease)
-
-
-@contextmanager
-def _renewed() -> Any:
-    """Renew the lease while a move lasts."""
-    finished = threading.Event()
-
-    def renew() -> None:
-        from django.db import connection
-
-        while not finished.wait(LEASE / 3):
-            # Not a released lease: another process may have recovered the clock.
-            held = Clock.objects.filter(pk=1, moving_lease__gt=0)
-            held.update(moving_lease=DatabaseTime() + LEASE)
-        connection.close()
-
-    thread = threading.Thread(target=renew, name="clock-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        thread.join()
-
-
-def _settle(now: datetime, hanging: set[str], pause: Callable[[float], Any]) -> set[str]:
-    """Wait until nothing is due or in flight; return what still hangs after the timeout."""
-    deadline = time.monotonic() + SETTLE_TIMEOUT
-    while True:
-        left = jobs.busy(now) - hanging
-        if not left or time.monotonic() > deadline:
-            return left
-        pause(POLL)
-
-
-def _next(now: datetime, end: datetime) -> datetime | None:
-    return min((moment for moment in jobs.next_due(now) if now < moment <= end), default=None)

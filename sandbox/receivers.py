@@ -104,6 +104,7 @@ def _attempt(
 ) -> Entry:
     row = claimed.webhook
     sent = {
+        "type": row["type"],
         "method": row["http_method"],
         "url": row["external_url"],
         "forced": claimed.forced,

@@ -6,11 +6,12 @@ Entries are written in the transaction of what they report. Their `data` by kind
 |---|---|
 | `change` | `object_class, product, from, to, actor` |
 | `event` | `from, to`; no object for Trigger now |
-| `attempt_started` | `method, url, forced, objects` |
+| `attempt_started` | `type, method, url, forced, objects` |
 | `attempt_finished` | the same, and `outcome, status, error, duration, why, state`, |
 |  | `next_attempt_at, out_of_order` |
 | `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link` |
-| `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to` |
+| `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to`; |
+|  | or `action` (`settle`), `url, ms` |
 | `fault` | what fired |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
 | `reset` | `action` (`reset`, `restored`), `snapshot` |

@@ -13,7 +13,7 @@ from requests_queue.queues.validation import ValidationRequest
 from requests_queue.signals import (
     changes_made,
     collect_busy,
-    collect_next_due,
+    collect_next_work,
     validation_requested,
 )
 from requests_queue.transitions import Change
@@ -34,7 +34,7 @@ def validate(request: ValidationRequest, **kwargs: Any) -> list[Any]:
     return validators.validate(request)
 
 
-@receiver(collect_next_due)
+@receiver(collect_next_work)
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next backoff with pending deliveries ends, or a request times out."""
     moments = [claims.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
@@ -43,7 +43,7 @@ def next_due(now: datetime, **kwargs: Any) -> datetime | None:
 
 @receiver(collect_busy)
 def unsettled(now: datetime, **kwargs: Any) -> set[str]:
-    """Return labels of what is due or in flight at `now`, and wake the engine for it.
+    """Return labels of what is due or in flight at `now`, and wake the engine for what is due.
 
     The label of a request in flight changes when its deadline has passed: until then the clock
     may move while it is in flight, afterwards it must end.
@@ -56,7 +56,7 @@ def unsettled(now: datetime, **kwargs: Any) -> set[str]:
             f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
         }
         due = {f"due:{pk}" for pk in selection.select(1, now)}
-    if due or calling:
+    if due or any(label.startswith("overdue:") for label in calling):
         wakeup.send()
     return due | calling
 

@@ -1,48 +1,79 @@
-"""`/sandbox/clock`: read and move the platform time."""
+"""`/sandbox/clock`: read and move the platform time; `/sandbox/settle`: settle times."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.urls import path
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue.fields import Input, String
-from requests_queue.resources import format_datetime
-from sandbox import clock_control, durations
+from requests_queue.fields import Input, Integer, String
+from sandbox import clock_control, settle_times, settling
+from sandbox.api.fields import DurationField, NumberField, SecondsField
+from sandbox.clock_control import MoveResult
+from sandbox.settling import Unsettled
+from sandbox.timeline import format_time
 
 
-class ClockView(APIView):
-    """`GET /sandbox/clock`: `{"now", "moving"}`."""
+class MoveInput(Input):
+    """What every move takes: real seconds to wait at each stop, and a settle time for all."""
 
-    def get(self, request: Request) -> Response:
-        """Return the platform time, and whether the clock is being moved."""
-        now, moving = clock_control.read()
-        return Response({"now": format_datetime(now), "moving": moving})
+    patience = SecondsField(0, clock_control.MAX_PATIENCE)
+    settle = NumberField(0, settle_times.MAX_FIXED * 1000, "milliseconds")
 
-
-class DurationField(String):
-    """A duration, for example 5m."""
-
-    default_error_messages = dict.fromkeys(
-        ("required", "invalid", "blank"), "A duration is required, for example 5m."
-    )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the duration; raises ValidationError."""
-        try:
-            return durations.parse(super().to_internal_value(data))
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
+    def options(self, data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the values of a body, and the arguments of a move; raises Invalid."""
+        values = self.check(data)
+        settle = values.pop("settle", None)
+        arguments = {
+            "patience": values.pop("patience", None),
+            "settle": None if settle is None else settle / 1000,
+        }
+        return values, arguments
 
 
-class AdvanceInput(Input):
+class AdvanceInput(MoveInput):
     """How far the clock moves."""
 
     by = DurationField(required=True)
+
+
+class RunUntilIdleInput(MoveInput):
+    """The limits of a run."""
+
+    max = DurationField()
+    max_steps = Integer(1, 100_000)
+
+
+class SettleInput(Input):
+    """The settle time of a handler URL in milliseconds; null: learn it again."""
+
+    url = String(2000, required=True)
+    ms = NumberField(
+        0, settle_times.MAX_FIXED * 1000, "milliseconds", required=True, allow_null=True,
+        null_value=None,
+    )  # fmt: skip
+
+
+class ClockView(APIView):
+    """`GET /sandbox/clock`: the platform time, and what a move would wait for."""
+
+    def get(self, request: Request) -> Response:
+        """Return `{"now", "offset", "moving", "frozen", "settled", "waiting_for"}`."""
+        state = clock_control.read()
+        left = settling.waiting_for(state.now)
+        return Response(
+            {
+                "now": format_time(state.now),
+                "offset": round(state.offset.total_seconds(), 3),
+                "moving": state.moving,
+                "frozen": state.frozen,
+                "settled": not left,
+                "waiting_for": _unsettled(left),
+            }
+        )
 
 
 class AdvanceView(APIView):
@@ -50,17 +81,74 @@ class AdvanceView(APIView):
 
     def post(self, request: Request) -> Response:
         """Move the clock forward; return when everything due in between has run."""
-        moved = clock_control.advance(AdvanceInput().check(request.data)["by"])
-        return Response(
-            {
-                "from": format_datetime(moved.start), "now": format_datetime(moved.end),
-                "stops": moved.stops,
-                "failed": moved.failed,
-            }
-        )  # fmt: skip
+        values, arguments = AdvanceInput().options(request.data)
+        return _moved(clock_control.advance(values["by"], **arguments))
+
+
+class NextView(APIView):
+    """`POST /sandbox/clock/next`: 200, 400 if invalid, 409 while moving."""
+
+    def post(self, request: Request) -> Response:
+        """Move to the next due attempt and through it."""
+        _, arguments = MoveInput().options(request.data)
+        return _moved(clock_control.run_next(**arguments))
+
+
+class RunUntilIdleView(APIView):
+    """`POST /sandbox/clock/run-until-idle {"max": "P3D", "max_steps": 1000}`: as advance."""
+
+    def post(self, request: Request) -> Response:
+        """Move from one due time to the next until no work is left."""
+        values, arguments = RunUntilIdleInput().options(request.data)
+        return _moved(
+            clock_control.run_until_idle(
+                values.get("max", clock_control.IDLE_MAX),
+                values.get("max_steps", clock_control.MAX_STEPS),
+                **arguments,
+            )
+        )
+
+
+class SettleView(APIView):
+    """`/sandbox/settle`: the settle times of handlers."""
+
+    def get(self, request: Request) -> Response:
+        """Return the settle times of the known handlers: `[{"url", "ms", "source"}]`."""
+        return Response([_settle_time(each) for each in settling.settle_times_by_url()])
+
+    def post(self, request: Request) -> Response:
+        """Fix the settle time of a handler URL; null: learn it again."""
+        values = SettleInput().check(request.data)
+        settling.fix(values["url"], values["ms"])
+        return Response(_settle_time(settling.settle_time(values["url"])))
+
+
+def _settle_time(each: settling.SettleTime) -> dict[str, Any]:
+    return {"url": each.url, "ms": round(each.seconds * 1000, 3), "source": each.source}
+
+
+def _moved(result: MoveResult) -> Response:
+    return Response(
+        {
+            "from": format_time(result.start),
+            "now": format_time(result.end),
+            "stops": result.stops,
+            "attempts": result.attempts,
+            "stopped_because": result.stopped_because,
+            "unsettled": _unsettled(result.unsettled),
+            "failed": result.failed,
+        }
+    )
+
+
+def _unsettled(rows: list[Unsettled]) -> list[dict[str, str]]:
+    return [{"kind": row.kind, "text": row.text} for row in rows]
 
 
 urlpatterns = [
     path("clock", ClockView.as_view()),
     path("clock/advance", AdvanceView.as_view()),
+    path("clock/next", NextView.as_view()),
+    path("clock/run-until-idle", RunUntilIdleView.as_view()),
+    path("settle", SettleView.as_view()),
 ]

@@ -172,6 +172,8 @@ def test_body_must_be_an_object(vendor: Caller, request_id: str, raw: str) -> No
 
 SANDBOX: dict[str, dict[str, Any]] = {
     "/sandbox/clock/advance": {"by": "1s"},
+    "/sandbox/clock/run-until-idle": {"max": "1s"},
+    "/sandbox/holds": {"note": "text"},
     "/sandbox/queue/samples": {"queue": "fulfillment", "type": "purchase", "product": "PRD-1",
                                "draft": False},
     "/sandbox/queue/moves": {"id": "PR-1", "action": "approve", "data": {}},

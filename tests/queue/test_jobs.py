@@ -160,7 +160,7 @@ def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -
 def test_advancing_the_clock_continues_without_a_jobs_next_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
+    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
     reaching.subscription(platform)
     with receiving(signal, broken):
         response = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})

@@ -35,8 +35,10 @@ S = timedelta(seconds=1)
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def engine(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Engine]:
     """An engine that wake-ups reach, as in a sandbox with one process."""
+    # These handlers do nothing after their responses.
+    settings.SIM_SETTLE_TIME = 0.0
     with running() as [engine]:
         monkeypatch.setattr(wakeup, "send", engine.wake)
         yield engine
@@ -45,7 +47,25 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A move waits a tenth of a second for requests in flight."""
-    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
+    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
+
+
+@pytest.fixture
+def on_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Return a function that lets a move call another one each time before it waits."""
+    wait = clock_control._wait
+
+    def install(look: Callable[[], Any]) -> None:
+        def look_and_wait(seen: int, seconds: float) -> None:
+            look()
+            wait(seen, min(seconds, 0.02))
+
+        monkeypatch.setattr(clock_control, "_wait", look_and_wait)
+
+    return install
+
+
+OnWait = Callable[[Callable[[], Any]], None]
 
 
 def order(catalog: make.Catalog) -> Request:
@@ -143,21 +163,22 @@ def test_move_without_due_deliveries_is_one_step() -> None:
     assert clock_control.read()[1] is False
 
 
-def test_concurrent_move_is_refused(engine: Engine) -> None:
+def test_concurrent_move_is_refused(engine: Engine, on_wait: OnWait) -> None:
     catalog = make.catalog()
     refused: list[Conflict] = []
     with handler(None) as served:
         make.webhook(catalog, served.url)
         order(catalog)
 
-        def second(pause: float) -> None:
+        def second() -> None:
             assert clock_control.read()[1] is True
             with pytest.raises(Conflict) as raised:
                 clock_control.advance(S)
             refused.append(raised.value)
             served.release.set()
 
-        moved = clock_control.advance(timedelta(minutes=1), pause=second)
+        on_wait(second)
+        moved = clock_control.advance(timedelta(minutes=1))
     assert refused[0].status == 409
     assert moved.end - moved.start == timedelta(minutes=1)
     # The refused move changed nothing.
@@ -165,19 +186,20 @@ def test_concurrent_move_is_refused(engine: Engine) -> None:
     assert clock_control.advance(S).stops == 0
 
 
-def test_move_waits_for_request_in_flight(engine: Engine) -> None:
+def test_move_waits_for_request_in_flight(engine: Engine, on_wait: OnWait) -> None:
     catalog = make.catalog()
     seen: set[datetime] = set()
     with handler(None) as served:
         make.webhook(catalog, served.url)
         order(catalog)
 
-        def pause(seconds: float) -> None:
+        def look() -> None:
             seen.add(clock.now())
             if len(served.seen) and len(seen) and served.calls.qsize():
                 served.release.set()
 
-        moved = clock_control.advance(timedelta(hours=1), pause=pause)
+        on_wait(look)
+        moved = clock_control.advance(timedelta(hours=1))
     assert seen == {moved.start}
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
@@ -221,9 +243,9 @@ def test_hanging_request_times_out_at_its_simulated_deadline(
 
 
 def test_move_waits_for_retry_of_request_that_timed_out(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, on_wait: OnWait
 ) -> None:
-    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.3)
+    monkeypatch.setattr(clock_control, "PATIENCE", 0.3)
     catalog = make.catalog()
     numbers = iter(range(10))
     second, answered = threading.Event(), threading.Event()
@@ -235,15 +257,15 @@ def test_move_waits_for_retry_of_request_that_timed_out(
         answered.wait(5)
         return 200
 
-    def pause(seconds: float) -> None:
+    def look() -> None:
         if second.is_set():
             answered.set()
-        threading.Event().wait(seconds)
 
     with handler(respond) as served:
         make.webhook(catalog, served.url)
         order(catalog)
-        clock_control.advance(timedelta(hours=2), pause=pause)
+        on_wait(look)
+        clock_control.advance(timedelta(hours=2))
         assert settled()
     cut, delivered = Attempt.objects.order_by("number")
     assert (cut.outcome, delivered.outcome) == ("failure", "success")
@@ -291,7 +313,9 @@ def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
     assert released.delivery.attempt_set.get().started_at == planned
 
 
-def test_move_renews_its_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_move_renews_its_lease(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, on_wait: OnWait
+) -> None:
     monkeypatch.setattr(clock_control, "LEASE", 0.6)
     catalog = make.catalog()
     with handler(None) as served:
@@ -299,14 +323,14 @@ def test_move_renews_its_lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
         order(catalog)
         first: list[float] = []
 
-        def pause(seconds: float) -> None:
+        def look() -> None:
             lease = Clock.objects.get().moving_lease
             first.append(lease)
             if lease > first[0] + 0.3:
                 served.release.set()
-            threading.Event().wait(seconds)
 
-        clock_control.advance(S, pause=pause)
+        on_wait(look)
+        clock_control.advance(S)
     assert Clock.objects.get().moving_lease == 0
     assert Attempt.objects.get().outcome == "success"
 
@@ -331,12 +355,12 @@ def test_lease_of_move_uses_database_clock(wrong: timedelta) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
     with time_machine.travel(datetime.now(UTC) + wrong):
-        assert clock_control.read() == (stopped, True)
+        assert clock_control.read()[:2] == (stopped, True)
         clock_control.recover()
         with pytest.raises(Conflict):
             clock_control.advance(S)
         Clock.objects.update(moving_lease=DatabaseTime() - 1)
-        assert clock_control.read() == (stopped, False)
+        assert clock_control.read()[:2] == (stopped, False)
         clock_control.recover()
         assert Clock.objects.get().frozen_at is None
 
@@ -352,7 +376,7 @@ def test_cleanup_keeps_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(clock_control, "_release", begun_before)
     clock_control.recover()
-    assert clock_control.read() == (stopped, True)
+    assert clock_control.read()[:2] == (stopped, True)
 
 
 def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,11 +408,11 @@ def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -
 def test_failed_move_keeps_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*args: Any) -> None:
+    def broken(*args: Any, **options: Any) -> None:
         raise RuntimeError("the room is on fire")
 
     start = clock.now()
-    monkeypatch.setattr(clock_control, "_settle", broken)
+    monkeypatch.setattr(clock_control.settling, "waiting_for", broken)
     with pytest.raises(RuntimeError):
         clock_control.advance(timedelta(days=1))
     assert start < clock.now() < start + 30 * S

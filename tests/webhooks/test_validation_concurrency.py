@@ -263,7 +263,7 @@ def test_engine_does_not_claim_validations(engine: Engine) -> None:
 def test_move_of_clock_does_not_time_out_validation(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_control, "SETTLE_TIMEOUT", 0.1)
+    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
     catalog = platform()
     with handler() as served:
         served.respond = hangs(served)

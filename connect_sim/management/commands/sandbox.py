@@ -90,6 +90,7 @@ def _banner(sandbox: Sandbox) -> str:
     lines = [
         "",
         f"Connect Sim is running at {sandbox.url}",
+        *([ahead] if (ahead := clock_control.ahead()) else []),
         "",
         f"  Portal     {sandbox.url}/",
         f"  API        {sandbox.url}/public/v1",

@@ -1,0 +1,54 @@
+"""`/sandbox/holds`: tokens that keep the clock from moving on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from requests_queue.fields import Input, String
+from sandbox import holds
+from sandbox.api.fields import SecondsField
+
+
+class HoldInput(Input):
+    """How long the hold lasts at most, and a note for people."""
+
+    ttl = SecondsField(0.001, holds.MAX_TTL)
+    note = String(holds.MAX_NOTE)
+
+
+class HoldsView(APIView):
+    """`/sandbox/holds`: take and list holds."""
+
+    def get(self, request: Request) -> Response:
+        """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
+        return Response([_represent(hold) for hold in holds.active()])
+
+    def post(self, request: Request) -> Response:
+        """Take a hold: 201 `{"id", "note", "expires_in"}`."""
+        values = HoldInput().check(request.data)
+        hold = holds.take(values.get("ttl", holds.DEFAULT_TTL), values.get("note", ""))
+        return Response(_represent(hold), status=201)
+
+
+class HoldView(APIView):
+    """`/sandbox/holds/{id}`: release a hold."""
+
+    def delete(self, request: Request, id: str) -> Response:
+        """Release a hold: 204; 404 if it was released or has expired."""
+        holds.release(id)
+        return Response(status=204)
+
+
+def _represent(hold: holds.ActiveHold) -> dict[str, Any]:
+    return {"id": hold.id, "note": hold.note, "expires_in": round(hold.expires_in, 3)}
+
+
+urlpatterns = [
+    path("holds", HoldsView.as_view()),
+    path("holds/<str:id>", HoldView.as_view()),
+]

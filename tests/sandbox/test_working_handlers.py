@@ -1,0 +1,205 @@
+"""A running sandbox, and handlers that respond at once and work afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import orders
+from tests.handlers import Handler, ReceivedRequest, handler
+from tests.lanes import nightly
+from tests.processes import Sandbox, pause, sandbox
+
+DELAY = 0.4  # seconds that the handler works after its response
+RUNS = 3
+_NUMBERS = re.compile(r"\b(?:PR|AS|WH|TA|CA)-[\d-]+\d\b")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@contextmanager
+def approving(running: Sandbox, delay: float = DELAY) -> Iterator[Handler]:
+    """Run a handler that responds at once, and approves the new orders after a delay."""
+    approved: set[str] = set()
+    guard, threads = threading.Lock(), list[threading.Thread]()
+
+    def work() -> None:
+        threading.Event().wait(delay)
+        query = f"?eq(status,pending)&eq(asset.product.id,{orders.PLAIN})&ordering(created)"
+        for request in running.as_vendor("GET", f"/requests{query}"):
+            with guard:
+                if request["id"] in approved:
+                    continue
+                approved.add(request["id"])
+            path = f"/requests/{request['id']}"
+            params = [{"id": "activation_id", "value": f"for-{request['id']}"}]
+            running.as_vendor("PUT", path, {"asset": {"params": params}})
+            running.as_vendor("POST", f"{path}/approve", {"activation_tile": "Done."})
+
+    def respond(request: ReceivedRequest) -> int:
+        thread = threading.Thread(target=work)
+        threads.append(thread)
+        thread.start()
+        return 200
+
+    with handler(respond) as served:
+        yield served
+        for thread in threads:
+            thread.join()
+
+
+def post(running: Sandbox, path: str, **body: Any) -> Any:
+    response = running.call("POST", f"/sandbox/{path}", body)
+    assert response.ok, response.text
+    return response.json()
+
+
+def timeline(running: Sandbox, after: int) -> list[dict[str, Any]]:
+    """Return the entries of the timeline after an id."""
+    with closing(sqlite3.connect(running.data_dir / "connect.sqlite3")) as database:
+        database.row_factory = sqlite3.Row
+        rows = database.execute(
+            "SELECT * FROM sandbox_timelineentry WHERE id > ? ORDER BY id", [after]
+        ).fetchall()
+    return [{**row, "data": json.loads(row["data"])} for row in rows]
+
+
+def last_entry(running: Sandbox) -> int:
+    entries = timeline(running, 0)
+    return int(entries[-1]["id"]) if entries else 0
+
+
+def at(entry: dict[str, Any]) -> datetime:
+    moment = datetime.fromisoformat(f"{entry['at']}+00:00")
+    # As the API shows it.
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+@pytest.fixture(autouse=True)
+def empty(running: Sandbox) -> None:
+    """Remove pending requests, which the handler would approve too."""
+    for request in running.as_vendor("GET", f"/requests?status=pending&product_id={orders.PLAIN}"):
+        running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
+
+
+def advance_with_orders(running: Sandbox) -> tuple[dict[str, Any], list[str], list[dict[str, Any]]]:
+    """Advance by an hour and order three times meanwhile; return the move, orders and entries."""
+    with approving(running) as served:
+        hook = orders.webhook(running, served.url)["id"]
+        before = last_entry(running)
+        # The move can't end before the orders are created.
+        hold = post(running, "holds", note="orders")["id"]
+        with ThreadPoolExecutor(1) as pool:
+            moving = pool.submit(post, running, "clock/advance", by="1h")
+            while not running.call("GET", "/sandbox/clock").json()["moving"]:
+                pause(0.01)
+            created = [orders.purchase(running)["id"] for _ in range(3)]
+            assert running.call("DELETE", f"/sandbox/holds/{hold}").status_code == 204
+            moved = moving.result()
+        entries = timeline(running, before)
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+    return moved, created, entries
+
+
+def sequences(
+    moved: dict[str, Any], created: list[str], entries: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what happened to each object and webhook, without ids and real durations."""
+    start = datetime.fromisoformat(moved["from"])
+    names = {pk: f"order {n}" for n, pk in enumerate(created)}
+
+    def plain(entry: dict[str, Any]) -> str:
+        dropped = {"id", "duration", "url", "key", "account"}
+        data = {k: v for k, v in entry["data"].items() if k not in dropped}
+        text = _NUMBERS.sub(lambda match: names.get(match[0], "id"), json.dumps(data))
+        return f"{entry['kind']} {text} {round((start - at(entry)).total_seconds() // 1)}"
+
+    of_objects: dict[str, list[str]] = {name: [] for name in names.values()}
+    of_webhooks: Counter[str] = Counter()
+    for entry in entries:
+        if entry["object_id"] in names:
+            of_objects[names[entry["object_id"]]].append(plain(entry))
+        if entry["webhook_id"]:
+            # Of different objects at one moment: in any order.
+            of_webhooks[plain(entry)] += 1
+    return {**of_objects, "webhook": of_webhooks}
+
+
+def never_overtaken(
+    moved: dict[str, Any], created: list[str], entries: list[dict[str, Any]]
+) -> None:
+    """Check that everything about the orders happened before time went on."""
+    start = datetime.fromisoformat(moved["from"])
+    assert datetime.fromisoformat(moved["now"]) - start == timedelta(hours=1)
+    assert moved["unsettled"] == []
+    about = [entry for entry in entries if entry["object_id"] in created]
+    # Changes have whole seconds.
+    assert all(timedelta() <= start - at(entry) < timedelta(seconds=1) for entry in about)
+    statuses = {
+        pk: [e["data"]["to"] for e in about if e["object_id"] == pk and e["kind"] == "change"]
+        for pk in created
+    }
+    assert set(map(tuple, statuses.values())) == {("pending", "approved")}
+
+
+@pytest.mark.parametrize("runs", [RUNS, nightly(20)])
+def test_time_never_overtakes_a_handler_that_works_afterwards(running: Sandbox, runs: int) -> None:
+    seen = []
+    for _ in range(runs):
+        result = advance_with_orders(running)
+        never_overtaken(*result)
+        seen.append(sequences(*result))
+    assert all(each == seen[0] for each in seen[1:])
+
+
+def test_ladder_to_out_of_order(running: Sandbox) -> None:
+    with handler(500) as served:
+        hook = orders.webhook(running, served.url)["id"]
+        orders.purchase(running)
+        began = time.monotonic()
+        moved = post(running, "clock/run-until-idle")
+        print(f"ten failures in {time.monotonic() - began:.2f} s")
+        assert len(served.seen) == 10
+        assert moved["stopped_because"] == "idle"
+        assert len(moved["attempts"]) in (9, 10)
+        days = datetime.fromisoformat(moved["now"]) - datetime.fromisoformat(moved["from"])
+        assert timedelta(hours=22) < days < timedelta(hours=23)
+        body = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
+        assert body["stats"]["failure_triggers"] == 10
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_start_says_how_far_ahead_time_is(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as running:
+        assert "ahead of real time" not in running.process.printed
+        running.advance("P3DT4H")
+    with sandbox(tmp_path) as running:
+        assert "Platform time is 3 d 4 h ahead of real time." in running.process.printed
+
+
+def test_date_of_responses_is_platform_time_under_the_api_only(running: Sandbox) -> None:
+    def date(path: str) -> datetime:
+        shown = running.call("GET", path).headers["Date"]
+        return datetime.strptime(shown, "%a, %d %b %Y %H:%M:%S GMT")
+
+    running.advance("1d")
+    ahead = timedelta(seconds=running.call("GET", "/sandbox/clock").json()["offset"])
+    assert ahead >= timedelta(days=1)
+    difference = date("/public/v1/requests?limit=1") - date("/sandbox/clock")
+    assert abs(difference - ahead) < timedelta(seconds=5)
