@@ -7,9 +7,11 @@ class SandboxConfig(AppConfig):
     """`/sandbox/…` and its commands; not installed with SIM_PROFILE=server."""
 
     name = "sandbox"
+    asgi_middleware = ("sandbox.activity.count_api_calls",)
+    asgi_lifespan = ("sandbox.api_calls.lifespan",)
 
     def ready(self) -> None:
-        """Connect signal receivers, and offer our handler on the home page."""
+        """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
         from sandbox import clock_control, holds, receivers  # noqa: F401
         from sandbox.listener import PORT
