@@ -89,13 +89,11 @@ class _Server(uvicorn.Server):
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
-        application = asgi.with_middleware(
-            asgi.Router(
-                django,
-                TrustedProxies(settings.SIM_TRUSTED_PROXY),
-                asgi.registered_routes(),
-                [connections.running, *asgi.registered_lifespans(), partial(_stopping, django)],
-            )
+        application = asgi.Router(
+            django,
+            TrustedProxies(settings.SIM_TRUSTED_PROXY),
+            asgi.registered_routes(),
+            [connections.running, partial(_stopping, django), *asgi.registered_lifespans()],
         )
         config = uvicorn.Config(
             application,
@@ -112,11 +110,17 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.ready = threading.Event()
+        self._django = django
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and set the event."""
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the waits, which would last for minutes, and stop."""
+        self._django.end_waits()
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager

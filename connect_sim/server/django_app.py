@@ -19,7 +19,9 @@ from wsgiref.util import FileWrapper
 from django.conf import settings
 from django.db import connections
 
+from connect_sim.server import deferred
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
+from connect_sim.server.deferred import ClientLeft, Deferral, DeferredResponses, Stopping
 from connect_sim.server.response import Failed, Response, Send, error_body
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 
@@ -45,6 +47,11 @@ class DjangoApplication:
         self._ordinary = ThreadPool(threads, "web")
         self._validations = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
         self._sign_ins = FairThreadPool()
+        self._deferred = DeferredResponses()
+
+    def end_waits(self) -> None:
+        """Answer requests whose response is deferred by 503; called in the event loop."""
+        self._deferred.stop()
 
     def stop(self) -> None:
         """End the threads as they become idle."""
@@ -56,10 +63,10 @@ class DjangoApplication:
         """Receive the body, run Django, and send the response."""
         body = Body(scope)
         try:
-            await body.receive(receive, lambda: self._run(scope, body, send, MAY_BE_LARGE))
-            await self._run(scope, body, send)
+            await body.receive(receive, lambda: self._run(scope, body, receive, send, MAY_BE_LARGE))
+            await self._run(scope, body, receive, send)
         except TooLarge:
-            await self._run(scope, body, send, TOO_LARGE)
+            await self._run(scope, body, receive, send, TOO_LARGE)
         except (NotAllowed, Disconnected):
             pass
         except OSError:
@@ -69,7 +76,9 @@ class DjangoApplication:
         finally:
             body.close()
 
-    async def _run(self, scope: Scope, body: Body, send: Send, question: str = "") -> bool:
+    async def _run(
+        self, scope: Scope, body: Body, receive: Receive, send: Send, question: str = ""
+    ) -> bool:
         """Run Django and send its response.
 
         With MAY_BE_LARGE, return whether the client may send a large body; otherwise the refusal
@@ -77,26 +86,40 @@ class DjangoApplication:
         """
         empty = Body({"headers": []}) if question else body
         environ = build_environ(scope, empty.file, empty.size)
+        deferral = Deferral()
         if question:
             environ[BODY] = question
-        response = Response(asyncio.get_running_loop(), close=body.expects_continue)
+        else:
+            environ[deferred.KEY] = deferral
+        response = Response(
+            asyncio.get_running_loop(),
+            close=body.expects_continue,
+            is_deferred=lambda: deferral.future is not None,
+        )
         if not self._submit(scope, partial(response.run, self._wsgi, environ), question):
             text = "Too many sign-in attempts from this address. Try again in a minute."
             await _send_error(scope, send, 429, "SYS_429", text)
             return False
         try:
-            if question == MAY_BE_LARGE and await response.status() == 204:
+            if await response.status() == 204 and question == MAY_BE_LARGE:
                 return True
+            if deferral.future is not None:
+                result = await self._deferred.wait(deferral.future, receive)
+                if result is not None:
+                    response.replace(*result)
             await response.send_to(send)
         except Failed:
             if not response.started:
                 text = "Unexpected server error. See the server's log."
                 await _send_error(scope, send, 500, "SYS_001", text)
-        except asyncio.CancelledError:
+        except ClientLeft:
+            pass
+        except (asyncio.CancelledError, Stopping):
             if not response.started:
                 text = "The server is stopping. The outcome of the request is unknown."
                 await _send_error(scope, send, 503, "SYS_503", text)
         finally:
+            deferral.cancel()
             response.abandon()
         return False
 

@@ -30,9 +30,16 @@ class Abandoned(Exception):
 class Response:
     """One response: `run` in a thread, `send_to` in the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, close: bool = False) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        close: bool = False,
+        is_deferred: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._loop = loop
         self._close = close
+        self._is_deferred = is_deferred
         # Used in the thread.
         self._status, self._headers = 0, list[tuple[bytes, bytes]]()
         self._remaining: int | None = None
@@ -111,7 +118,9 @@ class Response:
         self._complete = last
         self._put_bytes += len(chunk)
         self._hand_over(messages)
-        while not last and self._put_bytes - self._sent_bytes > MAX_UNSENT:
+        # A deferred response is buffered as a whole, so that its thread is free.
+        is_limited = not last and not self._is_deferred()
+        while is_limited and self._put_bytes - self._sent_bytes > MAX_UNSENT:
             self._taken.wait()
             self._taken.clear()
             if self._abandoned:
@@ -135,6 +144,25 @@ class Response:
             raise Failed
         status: int = self._first[0]["status"]
         return status
+
+    def replace(self, status: int, content_type: str, body: bytes) -> None:
+        """Send this in place of the application's response, with its other headers.
+
+        Call after `status`, and before `send_to`.
+        """
+        assert self._first is not None
+        start = self._first[0]
+        headers = [
+            (name, value)
+            for name, value in start["headers"]
+            if name.lower() not in (b"content-type", b"content-length")
+        ]
+        headers.append((b"content-type", content_type.encode("latin-1")))
+        headers.append((b"content-length", str(len(body)).encode()))
+        self._first = [
+            {**start, "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body, "more_body": False},
+        ]
 
     async def send_to(self, send: Send) -> None:
         """Send the response; raises Failed."""

@@ -1,0 +1,92 @@
+"""Responses that are sent later: the view's thread ends, and the event loop waits.
+
+A view that must wait stores a `concurrent.futures.Future` in the WSGI environment, and returns any
+response:
+
+    request.META["connect_sim.deferred"].future = future
+
+The server waits until the future is done, without a thread, and then sends the response: as the
+view returned it if the result is None, else with the result `(status, content type, body)` in place
+of the view's. It cancels the future if the client leaves or the server stops. Without this server,
+for instance in Django's test client, the key is missing, and the view waits itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
+from typing import Any
+
+from connect_sim.server.response import Failed
+
+logger = logging.getLogger(__name__)
+
+KEY = "connect_sim.deferred"
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Result = tuple[int, str, bytes] | None
+
+
+class ClientLeft(Exception):
+    """The client has disconnected."""
+
+
+class Stopping(Exception):
+    """The server is stopping."""
+
+
+class Deferral:
+    """The value of KEY: the future that a view has stored, if any."""
+
+    def __init__(self) -> None:
+        self.future: Future[Result] | None = None
+
+    def cancel(self) -> None:
+        """Cancel the future, unless it is done."""
+        if self.future is not None:
+            self.future.cancel()
+
+
+class DeferredResponses:
+    """The waits of a server, in its event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[Result]] = set()
+        self._stopping = False
+
+    async def wait(self, future: Future[Result], receive: Receive) -> Result:
+        """Return the future's result; raises ClientLeft, Stopping, Failed."""
+        if self._stopping:
+            raise Stopping
+        result = asyncio.wrap_future(future)
+        left = asyncio.ensure_future(_disconnected(receive))
+        self._waiting.add(result)
+        try:
+            either: set[asyncio.Future[Any]] = {result, left}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if result.cancelled():
+                raise Stopping
+            if not result.done():
+                raise ClientLeft
+            if error := result.exception():
+                logger.error("A deferred response failed.", exc_info=error)
+                raise Failed
+            return result.result()
+        finally:
+            self._waiting.discard(result)
+            # Cancels the view's future too.
+            result.cancel()
+            left.cancel()
+
+    def stop(self) -> None:
+        """End all waits, and begin no more."""
+        self._stopping = True
+        for result in self._waiting:
+            result.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

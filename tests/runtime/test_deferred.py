@@ -1,0 +1,197 @@
+"""Deferred responses at the socket: no thread waits, and nothing outlives its client."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from connect_sim import web
+from connect_sim.server.deferred import KEY
+from tests.processes import free_port
+from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.test_http import HEAD
+
+LONG = b"x" * (8 * 1024 * 1024)
+
+
+@dataclass
+class App:
+    """A WSGI application that defers `/later` and `/held`, and responds to others at once."""
+
+    futures: queue.Queue[Future[Any]] = field(default_factory=queue.Queue)
+    threads: set[str] = field(default_factory=set)
+    ended: queue.Queue[str] = field(default_factory=queue.Queue)
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        path = environ["PATH_INFO"]
+        self.threads.add(threading.current_thread().name)
+        if path in ("/later", "/held", "/broken"):
+            future: Future[Any] = Future()
+            environ[KEY].future = future
+            self.futures.put(future)
+        if path == "/broken":
+            raise RuntimeError("on purpose")
+        content = LONG if path == "/held" else path.encode()
+        headers = [("Content-Type", "text/plain"), ("X-Own", "kept")]
+        start("200 OK", [*headers, ("Content-Length", str(len(content)))])
+        return self._chunks(path, content)
+
+    def _chunks(self, path: str, content: bytes) -> Iterator[bytes]:
+        for n in range(0, len(content), 65536):
+            yield content[n : n + 65536]
+        self.ended.put(path)
+
+    def next(self) -> Future[Any]:
+        return self.futures.get(timeout=10)
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+def send(line: socket.socket, path: bytes, more: bytes = b"") -> None:
+    line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + more + b"\r\n")
+
+
+def cancelled(future: Future[Any]) -> bool:
+    """Whether the future gets cancelled, within seconds."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    assert done.wait(10)
+    return future.cancelled()
+
+
+def test_result_replaces_the_response(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/later")
+        app.next().set_result((408, "application/json", b'{"a": 1}'))
+        status, headers, body = read(line)
+        assert (status, body) == (408, b'{"a": 1}')
+        assert headers["content-type"] == "application/json"
+        assert headers["content-length"] == "8"
+        assert headers["x-own"] == "kept"
+        # The connection is kept.
+        send(line, b"/now")
+        assert read(line)[2] == b"/now"
+
+
+def test_future_that_is_done_already_is_sent(app: App, settings: Any) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        future: Future[Any] = Future()
+        future.set_result((201, "text/plain", b"done"))
+        environ[KEY].future = future
+        start("200 OK", [])
+        return [b"placeholder"]
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        send(line, b"/")
+        assert read(line)[::2] == (201, b"done")
+
+
+def test_held_response_frees_its_thread_and_is_sent_whole(app: App, settings: Any) -> None:
+    with serving(app, settings, threads=1) as url, connect(url) as held, connect(url) as other:
+        send(held, b"/held")
+        future = app.next()
+        assert app.ended.get(timeout=10) == "/held"
+        send(other, b"/now")
+        assert read(other)[2] == b"/now"
+        future.set_result(None)
+        status, headers, body = read(held)
+        assert (status, headers["content-type"], body) == (200, "text/plain", LONG)
+
+
+def test_two_hundred_waits_hold_no_thread(app: App, settings: Any) -> None:
+    with serving(app, settings, threads=2) as url, contextlib.ExitStack() as stack:
+        lines = [stack.enter_context(connect(url)) for _ in range(200)]
+        for line in lines:
+            send(line, b"/later")
+        futures = [app.next() for _ in lines]
+        with connect(url) as line:
+            send(line, b"/now")
+            assert read(line)[2] == b"/now"
+        for n, future in enumerate(futures):
+            future.set_result((200, "text/plain", str(n).encode()))
+        assert sorted(int(read(line)[2]) for line in lines) == list(range(200))
+        assert app.threads <= {"web-0", "web-1"}
+
+
+def test_client_that_leaves_cancels_its_wait(app: App, settings: Any) -> None:
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, b"/later")
+            future = app.next()
+            assert not future.done()
+        assert cancelled(future)
+
+
+def test_client_that_left_before_the_wait_began_cancels_it(app: App, settings: Any) -> None:
+    may_run = threading.Event()
+
+    def wsgi(environ: dict[str, Any], start: Any) -> Any:
+        may_run.wait(10)
+        return app(environ, start)
+
+    with serving(wsgi, settings) as url:
+        with connect(url) as line:
+            send(line, b"/later")
+        may_run.set()
+        assert cancelled(app.next())
+
+
+def test_failing_view_cancels_its_wait(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/broken")
+        assert read(line)[0] == 500
+        assert cancelled(app.next())
+
+
+def test_failing_future_returns_500(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/later")
+        app.next().set_exception(RuntimeError("on purpose"))
+        assert read(line)[0] == 500
+
+
+def test_stopping_server_ends_waits_at_once(app: App, settings: Any) -> None:
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    server = web.Web(app, 1)
+    server.start()
+    with connect(f"http://{settings.SIM_BIND}") as line:
+        send(line, b"/later")
+        future = app.next()
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        status, headers, body = read(line)
+        assert status == 503
+        assert b"stopping" in body
+        assert headers["connection"] == "close"
+        assert is_closed(line)
+        assert cancelled(future)
+        stopping.join(10)
+    assert not server.is_running()
+
+
+def test_pipelined_request_waits_for_the_deferred_one(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/later")
+        future = app.next()
+        send(line, b"/now")
+        future.set_result((200, "text/plain", b"first"))
+        assert read(line)[2] == b"first"
+        assert read(line)[2] == b"/now"
+
+
+def test_body_is_received_before_a_wait(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        line.sendall(b"POST /later HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\nab")
+        app.next().set_result((200, "text/plain", b"ok"))
+        assert read(line, "POST")[::2] == (200, b"ok")
