@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -137,14 +137,19 @@ class Move:
         self.failed.update(jobs.run_due_jobs(self.now))
         engine.wake()
 
-    def settle(self, patience: float | None = None) -> list[Unsettled]:
-        """Wait until the sandbox is settled; return what is left after `patience` seconds."""
+    def settle(
+        self, patience: float | None = None, *, stop: Callable[[], bool] = lambda: False
+    ) -> list[Unsettled]:
+        """Wait until the sandbox is settled; return what is left after `patience` seconds.
+
+        `stop` is asked at each entry of the timeline: the wait ends when it returns True.
+        """
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         looked_at: int | None = None
         while True:
             seen = notification.count()
             left = self.waiting_for(first=True)
-            if not left and (looked_at == seen or not settling.has_other_processes()):
+            if stop() or (not left and (looked_at == seen or not settling.has_other_processes())):
                 return []
             remaining = deadline - time.monotonic()
             if remaining <= 0:

@@ -78,7 +78,7 @@ class Cursor:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Return a cursor; raises Invalid."""
+    """Return a cursor; raises Invalid, with the path `since`."""
     first, _, second = text.partition(".")
     try:
         if not (first.isascii() and first.isdigit() and second.isascii() and second.isdigit()):
@@ -120,30 +120,60 @@ def append(entries: Sequence[Entry]) -> None:
     notification.announce_after_commit()
 
 
-def committed() -> QuerySet[TimelineEntry]:
-    """Return the entries in order, up to the oldest transaction in progress."""
+def now() -> Cursor:
+    """Return the cursor of the present: entries that are written from now on are after it."""
+    last = _readable().order_by("-transaction", "-id").values_list("transaction", "id").first()
+    return Cursor(*last) if last is not None else Cursor()
+
+
+def last_reset() -> Cursor:
+    """Return the cursor of the last reset or restore; without one, the beginning."""
+    resets = _readable().filter(kind=RESET).order_by("-transaction", "-id")
+    last = resets.values_list("transaction", "id").first()
+    return Cursor(*last) if last is not None else Cursor()
+
+
+def between(since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
+    """Return the entries after a cursor, up to another one that `now` has returned, in order."""
     rows = TimelineEntry.objects.order_by("transaction", "id")
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-            [oldest] = cursor.fetchone()
-        rows = rows.filter(transaction__lt=oldest)
+        # The first condition bounds the range of the index that is read.
+        rows = rows.filter(transaction__gte=since.transaction, transaction__lte=until.transaction)
+        return rows.exclude(transaction=since.transaction, id__lte=since.id)
+    if since.transaction:
+        return rows.none()
+    return rows.filter(transaction=0, id__gt=since.id, id__lte=until.id)
+
+
+def before(until: Cursor, count: int) -> list[TimelineEntry]:
+    """Return the last entries up to a cursor, in order."""
+    rows = between(Cursor(), until).order_by("-transaction", "-id")
+    if connection.vendor == "postgresql":
+        rows = rows.exclude(transaction=until.transaction, id__gt=until.id)
+    return list(rows[:count])[::-1]
+
+
+def is_withheld() -> bool:
+    """Whether committed entries are not readable yet: an older transaction is in progress."""
+    if connection.vendor != "postgresql":
+        return False
+    return TimelineEntry.objects.filter(transaction__gte=_oldest_in_progress()).exists()
+
+
+def _readable() -> QuerySet[TimelineEntry]:
+    """Return the entries up to the oldest transaction in progress."""
+    rows = TimelineEntry.objects.all()
+    if connection.vendor == "postgresql":
+        # Two statements: whatever ended before the first one is visible to the second.
+        rows = rows.filter(transaction__lt=_oldest_in_progress())
     return rows
 
 
-def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
-    """Return the entries after a cursor, in order."""
-    return committed().filter(
-        Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction)
-    )
-
-
-def now() -> Cursor:
-    """Return the cursor of the present: no entry is after it."""
-    last = committed().order_by("-transaction", "-id").values_list("transaction", "id").first()
-    if last is not None:
-        return Cursor(*last)
-    return Cursor()
+def _oldest_in_progress() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        row: tuple[int] = cursor.fetchone()
+    return row[0]
 
 
 def cursor_of(entry: TimelineEntry) -> Cursor:

@@ -1,5 +1,11 @@
 """`/sandbox/…`: our own API, not Connect's; absent with SIM_PROFILE=server."""
 
-from sandbox.api import clock, holds, queue
+from sandbox.api import clock, holds, observing, queue, waiting
 
-urlpatterns = [*clock.urlpatterns, *holds.urlpatterns, *queue.urlpatterns]
+urlpatterns = [
+    *clock.urlpatterns,
+    *holds.urlpatterns,
+    *observing.urlpatterns,
+    *queue.urlpatterns,
+    *waiting.urlpatterns,
+]

@@ -1,0 +1,122 @@
+"""`/sandbox/timeline`, `/sandbox/cursor`, `/sandbox/deliveries`, forecasts: what happened and
+what will happen."""
+
+from __future__ import annotations
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from requests_queue import clock
+from requests_queue.errors import Missing
+from requests_queue.fields import Id, List
+from sandbox import deliveries, timeline
+from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
+from sandbox.timeline import Cursor
+from webhooks.models import Delivery, Webhook
+
+ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
+
+
+class TimelineQuery(Query):
+    """Which entries of the timeline to return."""
+
+    since = CursorField(help_text="Only entries after this cursor; by default all.")
+    limit = NumberText(1, 1000, help_text="Number of entries: 100 by default, at most 1,000.")
+    webhook = Id(help_text="Only entries about this webhook.")
+    object = Id(help_text="Only entries about this object, alone or with others.")
+    kind = List(Word(timeline.KINDS), help_text="Only entries of these kinds, separated by commas.")
+
+
+class TimelineView(APIView):
+    """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=`: `{"entries", "cursor"}`."""
+
+    def get(self, request: Request) -> Response:
+        """Return the entries after a cursor, in order, and the cursor to continue from."""
+        values = TimelineQuery().check_query(request.query_params)
+        limit = values.get("limit", ENTRIES)
+        since, until = values.get("since", Cursor()), timeline.now()
+        rows = timeline.between(since, until)
+        if webhook := values.get("webhook"):
+            rows = rows.filter(webhook_id=webhook)
+        if object_id := values.get("object"):
+            rows = timeline.about_object(rows, object_id)
+        if kinds := values.get("kind"):
+            rows = rows.filter(kind__in=kinds)
+        entries = list(rows[:limit])
+        # Without more entries, what was filtered out need not be read again.
+        last = timeline.cursor_of(entries[-1]) if len(entries) == limit else until
+        shown = [timeline.represent(entry) for entry in entries]
+        return Response({"entries": shown, "cursor": str(max(since, last))})
+
+
+class CursorView(APIView):
+    """`GET /sandbox/cursor`: `{"cursor"}`."""
+
+    def get(self, request: Request) -> Response:
+        """Return the cursor of the present: later entries are after it."""
+        NoQuery().check_query(request.query_params)
+        return Response({"cursor": str(timeline.now())})
+
+
+class DeliveriesQuery(Query):
+    """Which deliveries to return."""
+
+    webhook = Id(help_text="Only deliveries of this webhook.")
+    object = Id(help_text="Only deliveries with an event of this object.")
+    state = Word(
+        [state for state, _ in Delivery.STATES], help_text="Only deliveries in this state."
+    )
+    since = CursorField(help_text="Only deliveries with an event or attempt after this cursor.")
+    limit = NumberText(1, 200, help_text="Number of deliveries: 50 by default, at most 200.")
+
+
+class DeliveriesView(APIView):
+    """`GET /sandbox/deliveries?webhook=&object=&state=&since=&limit=`: `{"deliveries"}`."""
+
+    def get(self, request: Request) -> Response:
+        """Return the latest deliveries, the newest first, with their attempts.
+
+        Bodies are cut: `GET /sandbox/deliveries/{id}` returns them whole.
+        """
+        values = DeliveriesQuery().check_query(request.query_params)
+        rows = deliveries.rows(
+            webhook=values.get("webhook"), object_id=values.get("object"),
+            state=values.get("state"), since=values.get("since"),
+        )[: values.get("limit", DELIVERIES)]  # fmt: skip
+        return Response({"deliveries": deliveries.represent(rows, clock.now())})
+
+
+class DeliveryView(APIView):
+    """`GET /sandbox/deliveries/{id}`: a delivery."""
+
+    def get(self, request: Request, pk: str) -> Response:
+        """Return a delivery with its attempts: request, token, response, and the next attempt."""
+        NoQuery().check_query(request.query_params)
+        found = pk.isascii() and pk.isdigit() and len(pk) < 19
+        rows = deliveries.rows().filter(pk=int(pk))[:1] if found else ()
+        for shown in deliveries.represent(rows, clock.now(), is_whole=True):
+            return Response(shown)
+        raise Missing(pk)
+
+
+class ForecastView(APIView):
+    """`GET /sandbox/webhooks/{id}/forecast`: `{"webhook", "now", "reason", "delivery", "rows"}`."""
+
+    def get(self, request: Request, pk: str) -> Response:
+        """Return the times of the next attempts of a webhook if every one fails."""
+        NoQuery().check_query(request.query_params)
+        webhook = Webhook.objects.select_related("last_failure").filter(pk=pk).first()
+        if webhook is None:
+            raise Missing(pk)
+        return Response(deliveries.forecast_of(webhook).represent())
+
+
+urlpatterns = [
+    path("timeline", TimelineView.as_view()),
+    path("cursor", CursorView.as_view()),
+    path("deliveries", DeliveriesView.as_view()),
+    path("deliveries/<str:pk>", DeliveryView.as_view()),
+    path("webhooks/<str:pk>/forecast", ForecastView.as_view()),
+]

@@ -1,0 +1,83 @@
+"""`/sandbox/wait`: wait for a condition, without a thread of the web server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from requests_queue.catalog.models import User
+from requests_queue.errors import Invalid
+from requests_queue.fields import Anything, Boolean, Input
+from sandbox import condition_parsing, deferred, skipping, timeline
+from sandbox.api.fields import DurationField, SecondsField
+from sandbox.api.queries import CursorField
+from sandbox.condition_parsing import BadCondition
+from sandbox.conditions import Condition
+from sandbox.timeline import Cursor
+from sandbox.waiting import Wait
+
+TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
+
+
+class WaitInput(Input):
+    """A condition, and how long to wait for it."""
+
+    until = Anything(help_text="The condition.")
+    since = CursorField(
+        help_text="The cursor after which entries count: by default that of the last reset, or of "
+        "the request if the condition has `never`."
+    )
+    timeout = SecondsField(0, MAX_TIMEOUT)
+    skip = Boolean(help_text="Move the clock from one due moment to the next while waiting.")
+    within = DurationField(help_text="The span of platform time, required by `never`.")
+
+
+class WaitView(APIView):
+    """`POST /sandbox/wait {"until", "since"?, "timeout"?, "skip"?, "within"?}`."""
+
+    def post(self, request: Request) -> HttpResponse:
+        """Return 200 with the evidence when the condition is true, 408 if it is not in time."""
+        condition, values = _read(request.data)
+        wait = Wait(
+            condition,
+            values.get("since") or _default_since(condition),
+            values.get("timeout", TIMEOUT),
+            str(cast(User, request.user).pk),
+            values.get("skip", False),
+            values.get("within"),
+        )
+        skipping.begin(wait)
+        return deferred.respond(request, wait.future)
+
+
+def _default_since(condition: Condition) -> Cursor:
+    return timeline.now() if condition.has_never() else timeline.last_reset()
+
+
+def _read(data: Any) -> tuple[Condition, dict[str, Any]]:
+    """Return the condition and the other values of a body; raises Invalid."""
+    body = WaitInput()
+    if isinstance(data, Mapping):
+        for name in data:
+            if name not in body.fields:
+                raise Invalid(str(name)[:40], f"Unknown. Available: {', '.join(body.fields)}.")
+    values = body.check(data)
+    try:
+        condition = condition_parsing.parse(values.pop("until", None))
+    except BadCondition as error:
+        raise Invalid(error.path, error.message) from None
+    within: timedelta | None = values.get("within")
+    if condition.has_never() and within is None:
+        raise Invalid("within", "`never` needs a span of platform time, for example 1h.")
+    if within is not None and not within:
+        raise Invalid("within", "A span must be greater than 0.")
+    return condition, values
+
+
+urlpatterns = [path("wait", WaitView.as_view())]

@@ -1,0 +1,101 @@
+"""`/sandbox/webhooks/{id}/forecast`, compared with what the engine does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue.queues.fulfillment import creation
+from sandbox import clock_control
+from sandbox.timeline import format_time
+from tests import make
+from tests.api import Caller, refused
+from tests.engines import running, until
+from tests.handlers import handler
+from tests.sandbox.calling import catalog, client
+from webhooks.delivery import engine, wakeup
+from webhooks.delivery.engine import Engine
+from webhooks.models import Attempt, Delivery
+
+__all__ = ["catalog", "client"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    with running() as [started]:
+        monkeypatch.setattr(wakeup, "send", started.wake)
+        monkeypatch.setattr(engine, "wake", started.wake)
+        yield started
+
+
+def forecast(client: Caller, pk: str) -> Any:
+    response = client.get(f"/sandbox/webhooks/{pk}/forecast")
+    assert response.status == 200, response
+    return response.json
+
+
+def order(catalog: make.Catalog) -> None:
+    creation.create(make.purchase(catalog), catalog.as_distributor)
+
+
+def test_forecast_is_what_the_engine_does(
+    client: Caller, catalog: make.Catalog, worker: Engine
+) -> None:
+    with handler(500) as served:
+        hook = make.webhook(catalog, served.url)
+        for _ in range(2):
+            order(catalog)
+        until(lambda: Attempt.objects.count() >= 1, "a first attempt")
+        until(lambda: not Delivery.objects.filter(state="calling").exists(), "nothing in flight")
+        first = forecast(client, hook.pk)
+        clock_control.advance(timedelta(minutes=20))
+        later = forecast(client, hook.pk)
+        before = Attempt.objects.filter(delivery=first["delivery"])
+        assert before.count() == 3
+        clock_control.advance(timedelta(days=2))
+    attempts = Attempt.objects.filter(delivery=first["delivery"]).order_by("number")
+    real = [
+        {"attempt": row.number, "at": format_time(row.started_at)}
+        for row in attempts.filter(number__gt=1)
+    ]
+    expected = [{key: row[key] for key in ("attempt", "at")} for row in first["rows"]]
+    assert expected == real
+    assert len(real) == 9
+    # What has happened meanwhile is as it was forecast.
+    assert later["rows"] == first["rows"][2:]
+    assert [row["out_of_order"] for row in first["rows"]] == [False] * 8 + [True]
+    hook.refresh_from_db()
+    assert hook.out_of_order
+    ended = forecast(client, hook.pk)
+    assert ended["rows"] == []
+    assert ended["reason"].startswith("Paused: the webhook is out of order.")
+
+
+def test_forecast_of_a_webhook_without_events_begins_now(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    hook = make.webhook(catalog)
+    shown = forecast(client, hook.pk)
+    assert (shown["webhook"], shown["delivery"]) == (hook.pk, None)
+    assert len(shown["rows"]) == 10
+    assert shown["rows"][0]["at"] == shown["now"]
+
+
+@pytest.mark.parametrize("more", [{"active": False}, {"type": "validation_purchase"}])
+def test_webhooks_that_are_not_retried_have_no_rows(
+    client: Caller, catalog: make.Catalog, more: dict[str, Any]
+) -> None:
+    shown = forecast(client, make.webhook(catalog, **more).pk)
+    assert shown["rows"] == []
+    assert shown["reason"]
+
+
+def test_unknown_webhook_returns_404(client: Caller, nobody: Caller) -> None:
+    refused(client.get("/sandbox/webhooks/WH-9/forecast"), 404)
+    refused(nobody.get("/sandbox/webhooks/WH-9/forecast"), 401)
+    assert client.get("/sandbox/webhooks/WH-9/forecast?x=1").status == 400

@@ -1,0 +1,46 @@
+"""The timeline while several transactions write: PostgreSQL only, since SQLite has one writer."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import transaction
+
+from requests_queue import clock
+from sandbox import timeline
+from sandbox.timeline import Entry
+from tests.sandbox.test_timeline import follow, in_thread, write
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_late_commit_is_neither_skipped_nor_out_of_order() -> None:
+    start = timeline.now()
+    written, may_commit = threading.Event(), threading.Event()
+
+    def late() -> None:
+        with transaction.atomic():
+            timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "late"})])
+            written.set()
+            may_commit.wait(10)
+
+    thread = in_thread(late)
+    assert written.wait(10)
+    write("early")
+    # It has a later place, though it is committed already.
+    assert follow(start) == ([], start)
+    assert timeline.is_withheld()
+    may_commit.set()
+    thread.join()
+    assert follow(start)[0] == ["late", "early"]
+    assert not timeline.is_withheld()
+
+
+def test_rolled_back_transaction_withholds_nothing() -> None:
+    start = timeline.now()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "lost"})])
+        raise ZeroDivisionError
+    write("kept")
+    assert follow(start)[0] == ["kept"]

@@ -1,0 +1,117 @@
+"""Waits through the web server: no thread waits, clients leave, and the sandbox restarts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from requests_queue.queues.fulfillment import creation
+from sandbox import skipping
+from tests import make, orders
+from tests.api import Caller
+from tests.engines import running, until
+from tests.handlers import handler
+from tests.processes import restart, sandbox
+from tests.runtime.serving import connect, read, serving
+from tests.sandbox.calling import catalog, client
+from webhooks.delivery import wakeup
+
+__all__ = ["catalog", "client"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def send(line: socket.socket, client: Caller, method: str, path: str, body: Any = None) -> None:
+    content = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ApiKey {client.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    line.sendall(head.encode() + content)
+
+
+def send_wait(line: socket.socket, client: Caller, until_: Any, **values: Any) -> None:
+    send(line, client, "POST", "/sandbox/wait", {"until": until_, "timeout": 30, **values})
+
+
+def waiting(count: int) -> None:
+    until(lambda: len(skipping.waits.undecided()) == count, f"{count} waits")
+
+
+def test_two_hundred_waits_hold_no_thread(
+    client: Caller, catalog: make.Catalog, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        running() as [engine],
+        handler() as served,
+        serving(get_wsgi_application(), settings, threads=2) as url,
+        contextlib.ExitStack() as stack,
+    ):
+        monkeypatch.setattr(wakeup, "send", engine.wake)
+        hook = make.webhook(catalog, served.url)
+        lines = [stack.enter_context(connect(url, 30)) for _ in range(200)]
+        for line in lines:
+            send_wait(line, client, {"delivered": {"webhook": hook.pk}})
+        waiting(200)
+        with connect(url) as line:
+            send(line, client, "GET", "/public/v1/requests")
+            assert read(line)[0] == 200
+        creation.create(make.purchase(catalog), catalog.as_distributor)
+        for line in lines:
+            status, headers, body = read(line, "POST")
+            assert status == 200
+            assert headers["content-type"] == "application/json"
+            assert headers["connect-version"]
+            assert json.loads(body)["evidence"][0]["webhook"] == hook.pk
+        names = [thread.name for thread in threading.enumerate()]
+        assert sum(name.startswith("web-") for name in names) <= 2
+
+
+def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None:
+    with serving(get_wsgi_application(), settings) as url:
+        with connect(url) as line, connect(url) as other:
+            send_wait(line, client, {"called": {"webhook": "WH-1"}})
+            send_wait(other, client, {"called": {"webhook": "WH-2"}})
+            waiting(2)
+        waiting(0)
+        until(lambda: "wait-observer" not in names(), "the observer ends")
+
+
+def names() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+def test_wait_before_and_after_a_restart(tmp_path: Path) -> None:
+    with handler() as served, sandbox(tmp_path) as running_:
+        cursor = running_.call("GET", "/sandbox/cursor").json()["cursor"]
+        pk = orders.webhook(running_, served.url)["id"]
+        until_ = {"called": {"webhook": pk, "at_least": 2}}
+        with connect(running_.url, 30) as line:
+            key = Caller(running_.vendor_key)
+            send_wait(line, key, until_, since=cursor)
+            running_.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+            assert served.next().json["webhook_id"] == pk
+            delivered = {"until": {"delivered": {"webhook": pk}}, "since": cursor}
+            first = running_.call("POST", "/sandbox/wait", delivered)
+            assert first.status_code == 200
+            running_.process.stop()
+            status, _, content = read(line, "POST")
+            assert status == 503
+            assert b"stopping" in content
+        restart(running_)
+        # The same cursor, and what happened before the restart.
+        again = running_.call("POST", "/sandbox/wait", delivered)
+        assert again.json()["evidence"] == first.json()["evidence"]
+        with connect(running_.url, 30) as line:
+            send_wait(line, key, until_, since=cursor)
+            running_.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+            status, _, content = read(line, "POST")
+        assert status == 200, content
+        assert len(json.loads(content)["evidence"]) == 2
