@@ -4,11 +4,13 @@ An app registers its endpoints by path prefix in its AppConfig:
 
     class SandboxConfig(AppConfig):
         asgi_routes = {"/sandbox/wait": "sandbox.waiting.endpoint"}
-        asgi_lifespan = "sandbox.waiting.lifespan"
+        asgi_middleware = ["sandbox.activity.count_api_calls"]
+        asgi_lifespan = ["sandbox.waiting.lifespan"]
 
 The dotted paths are imported when all apps are ready. Endpoints are ASGI applications, which check
-authentication and host themselves. A lifespan is a function that returns an asynchronous context
-manager, entered before the first request and exited after the last.
+authentication and host themselves. A middleware is a function that returns an application around
+the whole application. A lifespan is a function that returns an asynchronous context manager,
+entered before the first request and exited after the last.
 """
 
 from __future__ import annotations
@@ -49,8 +51,24 @@ def registered_routes() -> dict[str, Application]:
 
 def registered_lifespans() -> list[Lifespan]:
     """Return the lifespans of all apps, in the order of INSTALLED_APPS."""
-    paths = (getattr(config, "asgi_lifespan", None) for config in apps.get_app_configs())
-    return [import_string(path) for path in paths if path]
+    return _registered("asgi_lifespan")
+
+
+def with_middleware(application: Application) -> Application:
+    """Return the application inside the middleware of all apps, that of the first app outermost."""
+    middleware: list[Callable[[Application], Application]] = _registered("asgi_middleware")
+    for wrap in reversed(middleware):
+        application = wrap(application)
+    return application
+
+
+def _registered(attribute: str) -> list[Any]:
+    """Return what the apps list in an attribute of their AppConfigs, as dotted paths."""
+    return [
+        import_string(path)
+        for config in apps.get_app_configs()
+        for path in getattr(config, attribute, ())
+    ]
 
 
 class Router:

@@ -20,11 +20,11 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     except ImproperlyConfigured as error:
         sys.exit(f"Settings: {error}")
 
+_WITH_TASKS = ("sandbox", "webhooks", "requests_queue")
+
 app = Celery("connect_sim")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(
-    lambda: [n for n in settings.INSTALLED_APPS if n.startswith(("webhooks", "requests_queue"))]
-)
+app.autodiscover_tasks(lambda: [n for n in settings.INSTALLED_APPS if n.startswith(_WITH_TASKS)])
 
 
 @celeryd_init.connect

@@ -127,6 +127,8 @@ INSTALLED_APPS = [
     "dj_rql",
 ]
 MIDDLEWARE = [
+    # The first: it records refused requests too.
+    *(["sandbox.api_calls.record_api_calls"] if SANDBOX else []),
     *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
     "connect_sim.middleware.normalize_api_path",
     "connect_sim.middleware.protect_admin",
@@ -225,6 +227,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
 }
+if SANDBOX:
+    CELERY_BEAT_SCHEDULE["prune-sandbox"] = {"task": "sandbox.tasks.prune", "schedule": 3600.0}
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -89,11 +89,13 @@ class _Server(uvicorn.Server):
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
-        application = asgi.Router(
-            django,
-            TrustedProxies(settings.SIM_TRUSTED_PROXY),
-            asgi.registered_routes(),
-            [connections.running, partial(_stopping, django), *asgi.registered_lifespans()],
+        application = asgi.with_middleware(
+            asgi.Router(
+                django,
+                TrustedProxies(settings.SIM_TRUSTED_PROXY),
+                asgi.registered_routes(),
+                [connections.running, *asgi.registered_lifespans(), partial(_stopping, django)],
+            )
         )
         config = uvicorn.Config(
             application,

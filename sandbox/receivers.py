@@ -1,4 +1,4 @@
-"""Receivers that write the timeline, in the transaction of what they report."""
+"""Receivers that write the timeline, in the transaction of what they report, and API calls."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from django.dispatch import receiver
 
 from requests_queue.signals import changes_made
 from requests_queue.transitions import Change
-from sandbox import timeline
+from sandbox import api_calls, timeline
 from sandbox.timeline import Entry
 from webhooks.delivery.fan_out import RecordedEvent
 from webhooks.delivery.in_flight import ClaimedDelivery
 from webhooks.delivery.recording import RecordedAttempt
-from webhooks.signals import attempts_recorded, attempts_started, events_recorded
+from webhooks.signals import (
+    attempts_recorded,
+    attempts_started,
+    events_recorded,
+    recording_attempts,
+)
 
 
 @receiver(changes_made)
@@ -69,6 +74,15 @@ def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
             for each in claimed
         ]
     )
+
+
+@receiver(recording_attempts)
+def store_api_calls(**kwargs: Any) -> None:
+    """Write the API calls that were made until then: their entries are before those of the ends.
+
+    Outside the transaction, since a flush of another thread may wait for it.
+    """
+    api_calls.flush()
 
 
 @receiver(attempts_recorded)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox import settling
+from sandbox import api_calls, settling
 from tests import flushing
 from tests.api import distributor, nobody, other, seeded, vendor
 
@@ -12,6 +12,7 @@ flushing.install()
 
 
 @pytest.fixture(autouse=True)
-def _no_settle_times_of_other_tests() -> None:
-    """Let each test read the timeline from its beginning."""
+def _nothing_of_other_tests_in_memory() -> None:
+    """Forget recorded API calls, and let each test read the timeline from its beginning."""
+    api_calls.clear()
     settling.forget()

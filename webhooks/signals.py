@@ -1,4 +1,4 @@
-"""The signals of webhooks, sent in the transaction of what they report.
+"""The signals of webhooks, sent in the transaction of what they report unless stated otherwise.
 
 Receivers are in apps above this one; senders build the arguments only if there are receivers.
 """
@@ -11,6 +11,10 @@ events_recorded = Signal()
 # Deliveries were claimed: their requests start after the commit.
 # claimed: list of webhooks.delivery.in_flight.ClaimedDelivery
 attempts_started = Signal()
+
+# Finished attempts are about to be recorded: sent before the transaction, and again before another
+# try.
+recording_attempts = Signal()
 
 # Finished attempts were recorded.
 # attempts: list of webhooks.delivery.recording.RecordedAttempt

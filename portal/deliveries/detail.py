@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.db.models import QuerySet
 from django.http import Http404, QueryDict
 from django.shortcuts import get_object_or_404
 
-from portal import layout
+from portal import layout, panels
 from portal.deliveries import queries
 from portal.paging import with_values
+from portal.panels import FilledPanel
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from requests_queue.time_format import format_span
@@ -23,10 +24,12 @@ from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend
 MAX_ATTEMPTS = 40  # the latest attempts, which are listed
 _MAX_EVENTS = 5
 _MAX_AHEAD = 100  # older deliveries that are counted
-_LISTED = ("pk", "number", "outcome", "status_code", "duration", "error", "why", "started_at",
-           "finished_at", "next_attempt_at")  # fmt: skip
+_LISTED = ("pk", "delivery", "number", "outcome", "status_code", "duration", "error", "why",
+           "started_at", "finished_at", "next_attempt_at")  # fmt: skip
 _MAX_CLEARED = 200  # cleared backoffs that are read
 _MAX_CLEARED_SHOWN = 5  # and shown between two attempts
+# How long after its last attempt the panels of a delivery may still change.
+_PANELS_CHANGE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class AttemptRow:
     result: AttemptFollowUp
     cleared: list[Cleared]
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The key of its panels."""
+        return self.attempt.delivery_id, self.attempt.number
+
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
@@ -70,6 +78,31 @@ class DeliveryView:
     def is_pending(self) -> bool:
         """Whether it can still change."""
         return self.row.state in (Delivery.WAITING, Delivery.CALLING)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the page polls: the delivery or its panels can still change."""
+        if self.is_pending or not self.panels:
+            return self.is_pending
+        last = self.attempts[-1].attempt if self.attempts else None
+        return last is not None and self.now - last.finished_at < _PANELS_CHANGE
+
+    @cached_property
+    def panels(self) -> list[FilledPanel]:
+        """What other apps show about its attempts."""
+        keys = (row.key for row in self.attempts)
+        return panels.fill(panels.ATTEMPT, self.row.webhook.account_id, keys)
+
+    @cached_property
+    def chosen_key(self) -> tuple[int, int] | None:
+        """The key of the panels of the attempt that is shown."""
+        return (self.row.pk, self.attempt.number) if self.attempt else None
+
+    @cached_property
+    def chosen_panels(self) -> list[FilledPanel]:
+        """What other apps show about the attempt that is shown."""
+        keys = [self.chosen_key] if self.chosen_key else []
+        return panels.fill(panels.CHOSEN_ATTEMPT, self.row.webhook.account_id, keys)
 
     @cached_property
     def events(self) -> list[Event]:
@@ -176,6 +209,7 @@ class DeliveryView:
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
             [event.pk for event in self.events], self.more_events, self.next,
             [(row.result, row.cleared) for row in self.attempts],
+            [filled.data for filled in self.panels],
         )  # fmt: skip
 
     @property

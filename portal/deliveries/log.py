@@ -14,10 +14,11 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
-from portal import layout
+from portal import layout, panels
 from portal.deliveries import queries, search
 from portal.deliveries.search import SearchError, Term
 from portal.paging import with_values
+from portal.panels import FilledPanel
 from requests_queue import clock
 from requests_queue.catalog.models import Account
 from webhooks.delivery import retry
@@ -38,6 +39,11 @@ class DeliveryRow:
     attempt: Mapping[str, Any] | None
 
     @property
+    def key(self) -> tuple[int, int]:
+        """The key of its columns of other apps; there is no attempt 0."""
+        return self.row.pk, self.attempt["number"] if self.attempt else 0
+
+    @property
     def address(self) -> str:
         """The page of the delivery, at the attempt that is shown here."""
         address = reverse("delivery", args=[self.row.pk])
@@ -50,6 +56,7 @@ class DeliveryRow:
 class Log:
     """A page of the log for a query of `q`, `state`, `older` and `newer`."""
 
+    account: Account
     query: QueryDict
     text: str
     state: str
@@ -87,7 +94,7 @@ class Log:
         """A value that changes with what the page shows."""
         shown = [(row.pk, row.state, row.attempts, row.started_at) for row in self.rows]
         events = Event.objects.filter(delivery__in=self.ids).aggregate(last=Max("pk"))["last"]
-        return layout.digest(shown, events)
+        return layout.digest(shown, events, [filled.data for filled in self.columns])
 
     @property
     def ids(self) -> list[int]:
@@ -118,6 +125,13 @@ class Log:
         return with_values(QueryDict(), q=self.text, state=self.state, **values)
 
     @cached_property
+    def columns(self) -> list[FilledPanel]:
+        """The columns that other apps add."""
+        return panels.fill(
+            panels.DELIVERY_COLUMN, self.account.pk, (line.key for line in self.lines)
+        )  # fmt: skip
+
+    @cached_property
     def lines(self) -> list[DeliveryRow]:
         """The rows with their events and attempts: three statements for all."""
         attempts, events, resends = _attempts(self), _events(self.ids), _resends(self.ids)
@@ -127,7 +141,7 @@ class Log:
 def read(query: QueryDict, account: Account) -> Log:
     """Return the page that the query requests; it has no rows if the search is invalid."""
     state = query.get("state", "")
-    log = Log(query, query.get("q", ""), state if state in retry.STATES else "")
+    log = Log(account, query, query.get("q", ""), state if state in retry.STATES else "")
     try:
         log.terms = search.parse(log.text, clock.now())
     except SearchError as error:

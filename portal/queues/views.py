@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from portal import layout, markdown, pages
+from portal import layout, markdown, pages, panels
 from portal.identity import Viewer
 from portal.paging import paged, with_values
 from portal.queues import actions, editing, history, labels, lists, parameters, sections
@@ -77,10 +77,15 @@ def queue_object(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> Ht
     """Show an object, its actions and its history."""
     queue, row = lists.find_object(name, pk, viewer.account)
     entries = history.of(row, viewer.account)
-    digest = layout.digest(row.status, row.updated, history.state(entries))
+    filled = panels.fill(panels.OBJECT, viewer.account.pk, [pk])
+    digest = layout.digest(
+        row.status, row.updated, history.state(entries), [each.data for each in filled]
+    )
     if layout.is_unchanged(request, digest):
         return pages.empty()
-    context = _object(queue, row, viewer) | {"entries": entries, "poll": f"?seen={digest}"}
+    context = _object(queue, row, viewer) | {
+        "entries": entries, "panels": filled, "poll": f"?seen={digest}"
+    }  # fmt: skip
     template = "object_content" if layout.is_htmx(request) else "object"
     return layout.render(request, viewer, f"queues/{template}.html", context)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,6 +14,7 @@ from portal import markdown as markdown_renderer
 from portal import media
 from portal.deliveries.bodies import escape_controls
 from portal.paging import with_values
+from portal.panels import FilledPanel
 from portal.products import labels as product_labels
 from portal.queues import labels
 from requests_queue.catalog.models import Account, Marketplace, Product
@@ -96,6 +98,15 @@ def badge(queue: Queue, name: str) -> SafeString:
     status = queue.status(name)
     color = f" badge-{status.tone}" if status.tone else ""
     return format_html('<span class="badge{}">{}</span>', color, status.title)
+
+
+@register.simple_tag(takes_context=True)
+def panel(context: dict[str, Any], filled: FilledPanel, key: Any) -> SafeString:
+    """Show what a panel of another app has about a row; nothing where it has nothing."""
+    if key not in filled.data:
+        return SafeString("")
+    data = {"data": filled.data[key]}
+    return SafeString(render_to_string(filled.panel.template, data, context["request"]))
 
 
 @register.simple_tag(takes_context=True)

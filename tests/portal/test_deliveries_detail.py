@@ -382,7 +382,7 @@ def test_number_of_statements_is_bounded(
         attempt(row, "failure")
     for _ in range(150):
         Event.objects.create(webhook=hook, delivery=row, at=make.AT)
-    with django_assert_max_num_queries(18) as queries:
+    with django_assert_max_num_queries(24) as queries:
         entries = page(vendor, row)
     assert "Latest 40 of 120." in entries
     assert len(entries.all("[data-step]")) == 40 and entries.one("#attempt120")

@@ -52,7 +52,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(
         config, "asgi_routes", {"/native": f"{__name__}.endpoint"}, raising=False
     )  # fmt: skip
-    monkeypatch.setattr(config, "asgi_lifespan", f"{__name__}.lifespan", raising=False)
+    monkeypatch.setattr(config, "asgi_lifespan", [f"{__name__}.lifespan"], raising=False)
     events.clear()
     yield config
 
@@ -132,7 +132,7 @@ def test_websocket_without_endpoint_is_closed() -> None:
 def test_failing_lifespan_prevents_the_start(
     registered: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registered.asgi_lifespan = f"{__name__}.failing_lifespan"
+    registered.asgi_lifespan = [f"{__name__}.failing_lifespan"]
     settings.SIM_BIND = f"127.0.0.1:{free_port()}"
     server = web.Web(echo, 1)
     with pytest.raises(web.NotStarted):

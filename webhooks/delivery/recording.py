@@ -24,7 +24,7 @@ from webhooks.delivery import fan_out, retry, sql, webhook_update
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.signals import attempts_recorded
+from webhooks.signals import attempts_recorded, recording_attempts
 
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
@@ -111,6 +111,7 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
     on PostgreSQL for sql.LOCK_WAIT seconds, after which OperationalError is raised.
     Lock order: deliveries, then webhooks, each by id.
     """
+    recording_attempts.send(sender=None)
     with transaction.atomic():
         sql.limit_lock_wait()
         deliveries = _lock_deliveries(results, skip_locked)

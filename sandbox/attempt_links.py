@@ -1,0 +1,190 @@
+"""Find the attempt of a webhook that an API call belongs to.
+
+Of the attempts of the account's webhooks that started within SIM_PROCESSING_TIMEOUT before the
+call, it is one whose event is about an object that the call names, else one in flight at that time,
+else the latest. The link is certain if the object matches or there is only one such attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from sandbox.models import ApiCall
+from webhooks.delivery import sql
+
+MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
+_RECENT = 20  # of the latest attempts of a webhook, apart from those in flight
+_MAX_WEBHOOKS = 200  # of the accounts of one batch; SQLite unites at most 500 selections
+# A call's platform time is calculated when it is stored: a move that ended in between may have
+# changed it a little.
+_TOLERANCE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What decides about the link of a call."""
+
+    account: str
+    started_at: datetime
+    objects: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An attempt of a webhook; `finished_at` is None while it is in flight."""
+
+    account: str
+    webhook: str
+    delivery: int
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None = None
+
+    def order(self) -> tuple[Any, ...]:
+        """Return the key by which the latest attempt is the greatest."""
+        return (self.finished_at is None, self.started_at, self.delivery, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The attempt that a call belongs to."""
+
+    webhook: str
+    delivery: int
+    attempt: int
+    certainty: str
+
+
+@dataclass(slots=True)
+class Candidates:
+    """The attempts that calls may belong to; `by_object` has the ids of events' objects."""
+
+    all: set[Candidate] = field(default_factory=set)
+    by_object: dict[str, set[Candidate]] = field(default_factory=dict)
+
+
+def find(calls: Sequence[Caller]) -> list[Link | None]:
+    """Return the link of each call, in order; at most four statements."""
+    if not calls:
+        return []
+    candidates = _load(calls)
+    return [choose(call, candidates) for call in calls]
+
+
+def choose(call: Caller, candidates: Candidates) -> Link | None:
+    """Return the link of a call."""
+    earliest = call.started_at - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
+    own = [
+        each
+        for each in candidates.all
+        if each.account == call.account
+        and earliest <= each.started_at <= call.started_at + _TOLERANCE
+    ]
+    own = [each for each in own if each.started_at <= call.started_at] or own
+    if not own:
+        return None
+    about = set().union(*(candidates.by_object.get(pk, ()) for pk in call.objects))
+    same = [each for each in own if each in about]
+    among = same or own
+    at = call.started_at
+    in_flight = [each for each in among if each.finished_at is None or each.finished_at >= at]
+    best = max(in_flight or among, key=Candidate.order)
+    is_certain = bool(same) or len(own) == 1
+    certainty = ApiCall.CERTAIN if is_certain else ApiCall.LIKELY
+    return Link(best.webhook, best.delivery, best.attempt, certainty)
+
+
+def _load(calls: Sequence[Caller]) -> Candidates:
+    accounts = sorted({call.account for call in calls})
+    first = min(call.started_at for call in calls)
+    since = sql.datetime_param(first - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT))
+    candidates = Candidates(_recent(accounts, since))
+    objects = sorted({pk for call in calls for pk in call.objects})[:MAX_OBJECTS]
+    if objects:
+        for object_id, candidate in _about(objects, accounts, since):
+            candidates.all.add(candidate)
+            candidates.by_object.setdefault(object_id, set()).add(candidate)
+    return candidates
+
+
+def _recent(accounts: Sequence[str], since: Any) -> set[Candidate]:
+    """Return the attempts in flight and the latest ones of the accounts' webhooks."""
+    marks = sql.placeholders(accounts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT w.id, w.account_id FROM webhooks_webhook w
+            LEFT JOIN webhooks_attempt s ON s.id = w.last_success_id
+            LEFT JOIN webhooks_attempt f ON f.id = w.last_failure_id
+            WHERE w.deleted_at IS NULL AND w.account_id IN ({marks})
+            AND (s.finished_at >= %s OR f.finished_at >= %s) LIMIT {_MAX_WEBHOOKS}
+            """,
+            [*accounts, since, since],
+        )
+        account_of = dict(cursor.fetchall())
+        latest = (
+            "SELECT * FROM (SELECT '', webhook_id, delivery_id, number, started_at, finished_at "
+            f"FROM webhooks_attempt WHERE webhook_id = %s ORDER BY id DESC LIMIT {_RECENT}) AS l"
+        )
+        in_flight = f"""
+            SELECT w.account_id, d.webhook_id, d.id, d.attempts + 1, d.started_at, NULL
+            FROM webhooks_delivery d {sql.indexed_by("delivery_calling")}
+            JOIN webhooks_webhook w ON w.id = d.webhook_id
+            WHERE d.state = 'calling' AND w.account_id IN ({marks}) AND w.deleted_at IS NULL
+        """
+        cursor.execute(
+            " UNION ALL ".join([*[latest] * len(account_of), in_flight]), [*account_of, *accounts]
+        )
+        return set(_candidates(cursor.fetchall(), account_of))
+
+
+def _about(
+    objects: Sequence[str], accounts: Sequence[str], since: Any
+) -> Iterable[tuple[str, Candidate]]:
+    """Yield the attempts whose events are about the objects."""
+    marks = sql.placeholders(objects)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT e.object_id, w.account_id, e.webhook_id, a.delivery_id, a.number,
+                a.started_at, a.finished_at
+            FROM webhooks_event e JOIN webhooks_attempt a ON a.delivery_id = e.delivery_id
+            JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
+            WHERE e.object_id IN ({marks}) AND a.finished_at >= %s
+            UNION ALL
+            SELECT e.object_id, w.account_id, e.webhook_id, d.id, d.attempts + 1,
+                d.started_at, NULL
+            FROM webhooks_event e JOIN webhooks_delivery d ON d.id = e.delivery_id
+            JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
+            WHERE e.object_id IN ({marks}) AND d.state = 'calling'
+            """,
+            [*objects, since, *objects],
+        )
+        rows = cursor.fetchall()
+    for object_id, account, *row in rows:
+        if account in accounts:
+            for candidate in _candidates([(account, *row)], {}):
+                yield object_id, candidate
+
+
+def _candidates(
+    rows: Iterable[Sequence[Any]], account_of: Mapping[str, str]
+) -> Iterable[Candidate]:
+    for account, webhook, delivery, attempt, started_at, finished_at in rows:
+        if started_at is not None:
+            yield Candidate(
+                account or account_of[webhook], webhook, delivery, attempt,
+                _moment(started_at), _moment(finished_at) if finished_at else None,
+            )  # fmt: skip
+
+
+def _moment(value: Any) -> datetime:
+    """Return a datetime of raw SQL, which SQLite returns as text in UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,240 @@
+"""Store recorded API calls: their rows, the objects that they name, and timeline entries.
+
+Everything that costs CPU time is done here, in batches: masking, searching for ids, JSON. Raw SQL,
+because model instances would cost more than all the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from requests_queue.models import Clock
+from sandbox import attempt_links, timeline
+from sandbox.attempt_links import Caller, Link
+from sandbox.models import ApiCall
+from sandbox.timeline import Entry
+from webhooks.delivery import sql
+from webhooks.http.headers import MASK, masked
+
+MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
+MAX_OBJECTS = 100  # objects named by a call that are stored
+
+# Ids of Connect: a prefix and groups of digits.
+_ID = re.compile(r"(?<![\w-])[A-Z]{2,6}(?:-\d+)*-\d{2,}(?![\w-])")
+# A signed token: header, payload and signature.
+_TOKEN = re.compile(r"(eyJ[\w-]+\.eyJ[\w-]*\.)[\w-]+")
+_NUL = "\N{REPLACEMENT CHARACTER}"
+_COLUMNS = (
+    "started_at", "real_started_at", "duration", "actor", "account_id", "key", "method", "path",
+    "query", "status", "error_code", "request_body", "response_body", "is_truncated",
+    "user_agent", "webhook_id", "delivery_id", "attempt", "link",
+)  # fmt: skip
+_CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call as its request's thread recorded it.
+
+    `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
+    or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
+    describe bodies that are not text.
+    """
+
+    started: float
+    duration: float
+    actor: str
+    account: str | None
+    key: str
+    method: str
+    path: str
+    query: str
+    status: int
+    user_agent: str
+    request_body: bytes = b""
+    response_body: bytes = b""
+    request_note: str = ""
+    response_note: str = ""
+    is_truncated: bool = False
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes of memory it takes."""
+        return 1000 + len(self.request_body) + len(self.response_body)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A call as it is stored."""
+
+    call: RecordedCall
+    started_at: datetime
+    ended_at: datetime
+    path: str
+    query: str
+    request_body: str
+    response_body: str
+    is_truncated: bool
+    objects: list[str]
+    about: str | None
+    error_code: str
+    link: Link | None = None
+
+
+def may_have_secrets(path: str) -> bool:
+    """Return whether bodies of a path may contain JWT secrets or header values."""
+    return "/webhooks" in path
+
+
+def store(calls: Sequence[RecordedCall]) -> None:
+    """Store the calls, in one transaction."""
+    with transaction.atomic():
+        clock = Clock.objects.filter(pk=1).values_list("offset", "frozen_at").first()
+        offset, frozen_at = clock or (timedelta(), None)
+        rows = [_row(call, offset, frozen_at) for call in calls]
+        _link(rows)
+        for start in range(0, len(rows), _CHUNK):
+            _insert(rows[start : start + _CHUNK])
+
+
+def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _Row:
+    started = datetime.fromtimestamp(call.started, UTC)
+    ended = started + timedelta(milliseconds=call.duration)
+    path, query = _text(call.path), _text(call.query)
+    sent = call.request_body.decode(errors="replace")
+    returned = call.response_body.decode(errors="replace")
+    in_path = _ID.findall(path)
+    objects = list(dict.fromkeys([*in_path, *_ID.findall(sent)]))[:MAX_OBJECTS]
+    is_error = call.status >= 400
+    code = _error_code(returned) if is_error else ""
+    is_truncated = call.is_truncated
+    if may_have_secrets(path):
+        sent, returned = _masked(sent), _masked(returned)
+        if not is_error:
+            is_truncated = max(len(sent), len(returned)) > MAX_BODY
+            sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
+    return _Row(
+        call, frozen_at or started + offset, frozen_at or ended + offset,
+        _without_signature(path), _without_signature(query),
+        call.request_note or _text(_without_signature(sent)),
+        call.response_note or _text(_without_signature(returned)), is_truncated,
+        objects, in_path[0] if in_path else timeline.only(objects), code,
+    )  # fmt: skip
+
+
+def _text(text: str) -> str:
+    """Return the text without what PostgreSQL cannot store: NUL and lone surrogates."""
+    return text.replace("\0", _NUL).encode(errors="replace").decode()
+
+
+def _without_signature(text: str) -> str:
+    return _TOKEN.sub(rf"\1{MASK}", text) if "eyJ" in text else text
+
+
+def _error_code(body: str) -> str:
+    try:
+        code = json.loads(body).get("error_code")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return _text(str(code))[:16] if code else ""
+
+
+def _masked(body: str) -> str:
+    """Return a body of `/webhooks` without JWT secrets and header values."""
+    if not body:
+        return ""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return f"[not valid JSON, {len(body)} characters: left out, since it may contain secrets]"
+    _mask(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _mask(value: Any) -> None:
+    """Mask the secrets in a JSON value, at any depth."""
+    remaining = [value]
+    while remaining:
+        current = remaining.pop()
+        if isinstance(current, list):
+            remaining += current
+        elif isinstance(current, dict):
+            for key, each in current.items():
+                if key == "headers" and isinstance(each, dict):
+                    current[key] = masked(each)
+                elif key in ("jwt_secret", "headers") and each:
+                    current[key] = MASK
+                else:
+                    remaining.append(each)
+
+
+def _link(rows: Sequence[_Row]) -> None:
+    """Link the calls of handlers to attempts."""
+    linked = [row for row in rows if row.call.account and row.call.actor == ApiCall.HANDLER]
+    callers = [
+        Caller(row.call.account or "", row.started_at, frozenset(row.objects)) for row in linked
+    ]
+    for row, link in zip(linked, attempt_links.find(callers), strict=True):
+        row.link = link
+
+
+def _insert(rows: Sequence[_Row]) -> None:
+    marks = f"({sql.placeholders(_COLUMNS)})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO sandbox_apicall ({", ".join(_COLUMNS)})
+            VALUES {", ".join([marks] * len(rows))} RETURNING id
+            """,
+            [value for row in rows for value in _values(row)],
+        )
+        ids = [pk for (pk,) in cursor.fetchall()]
+        named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
+        for start in range(0, len(named), _CHUNK):
+            chunk = named[start : start + _CHUNK]
+            cursor.execute(
+                "INSERT INTO sandbox_apicallobject (call_id, object_id) "
+                f"VALUES {', '.join(['(%s, %s)'] * len(chunk))}",
+                [value for pair in chunk for value in pair],
+            )
+    timeline.append([_entry(pk, row) for pk, row in zip(ids, rows, strict=True)])
+
+
+def _values(row: _Row) -> tuple[Any, ...]:
+    call, link = row.call, row.link
+    return (
+        sql.datetime_param(row.started_at),
+        sql.datetime_param(datetime.fromtimestamp(call.started, UTC)),
+        round(call.duration, 3), call.actor, call.account, call.key, call.method, row.path,
+        row.query, call.status, row.error_code, row.request_body, row.response_body,
+        row.is_truncated, _text(call.user_agent[:200]),
+        *((link.webhook, link.delivery, link.attempt, link.certainty) if link
+          else (None, None, None, "")),
+    )  # fmt: skip
+
+
+def _entry(pk: int, row: _Row) -> Entry:
+    call, link = row.call, row.link
+    ended = datetime.fromtimestamp(call.started, UTC) + timedelta(milliseconds=call.duration)
+    return Entry(
+        timeline.API_CALL,
+        row.ended_at,
+        link.webhook if link else None,
+        link.delivery if link else None,
+        link.attempt if link else None,
+        row.about,
+        {
+            "id": pk, "method": call.method, "path": row.path, "query": row.query,
+            "status": call.status, "error_code": row.error_code,
+            "duration": round(call.duration, 3), "actor": call.actor, "account": call.account,
+            "key": call.key, "link": link.certainty if link else "",
+        },
+        real_at=ended,
+    )  # fmt: skip

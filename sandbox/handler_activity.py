@@ -1,0 +1,295 @@
+"""Handler activity: the API calls that attempts led to, read for pages and the API.
+
+A number of statements that doesn't depend on how many attempts are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, QuerySet
+
+from requests_queue import clock
+from requests_queue.catalog.actors import Actor
+from requests_queue.queues import base
+from sandbox import api_calls, handler_notes, timeline
+from sandbox.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
+from sandbox.models import ApiCall, ApiCallObject
+from webhooks.models import Attempt, Event
+from webhooks.types import EVENT
+
+# Delivery and number of an attempt.
+Key = tuple[int, int]
+
+# Seconds of platform time after an attempt before a note says what its handler has not done.
+# Platform time is never slower than real time, and a move waits for the handler first.
+PATIENCE = 5.0
+MAX_CALLS = 1000  # that are read at once
+_PRUNE_STEP = 1000
+_BODIES = ("request_body", "response_body")
+# Of which calls bodies are loaded.
+ALL, ERRORS, NONE = "all", "errors", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(CallFacts):
+    """An API call; `objects` are the ids that it names in its path and body."""
+
+    response_body: str = field(repr=False)
+    query: str
+    request_body: str = field(repr=False)
+    is_truncated: bool
+    duration: float
+    started_at: datetime
+    real_started_at: datetime
+    actor: str
+    account: str | None
+    key: str
+    user_agent: str
+    webhook: str | None
+    delivery: int | None
+    attempt: int | None
+    link: str
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerActivity:
+    """What a handler did because of an attempt."""
+
+    calls: Sequence[Call] = ()
+    notes: Sequence[Note] = ()
+    summary: str = ""
+
+
+def for_attempts(
+    keys: Iterable[Key], *, settled: bool = False, with_bodies: bool = True
+) -> dict[Key, HandlerActivity]:
+    """Return the activity of each attempt; an attempt that doesn't exist has none.
+
+    `settled`: the caller knows that the handlers have nothing left to do.
+    """
+    calls, attempts = _read(keys, settled, ALL if with_bodies else ERRORS)
+    facts = _with_objects(attempts)
+    products = _products_of(calls)
+    return {
+        key: HandlerActivity(
+            calls.get(key, ()),
+            handler_notes.derive(facts[key], calls.get(key, ()), products) if key in facts else (),
+            _summary(calls.get(key, ()), attempts.get(key)),
+        )
+        for key in {*calls, *attempts}
+    }
+
+
+def summaries(keys: Iterable[Key]) -> dict[Key, str]:
+    """Return the summary of each attempt's activity, without reading bodies and objects."""
+    calls, attempts = _read(keys, False, NONE)
+    return {
+        key: _summary(calls.get(key, ()), attempts.get(key)) for key in {*calls, *attempts}
+    }  # fmt: skip
+
+
+def for_object(object_id: str, account: str | None = None, limit: int = 50) -> list[Call]:
+    """Return the latest calls that name an object, of all accounts or of one, newest first."""
+    api_calls.flush()
+    rows = ApiCall.objects.filter(named__object_id=object_id)
+    if account is not None:
+        rows = rows.filter(account_id=account)
+    return load(rows.order_by("-pk")[:limit])
+
+
+def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
+    """Return the calls with the ids that they name, in order; at most three statements."""
+    read = list(rows.defer(*_BODIES))
+    if not read:
+        return []
+    objects: dict[int, list[str]] = {}
+    named = ApiCallObject.objects.filter(call__in=[row.pk for row in read]).order_by("pk")
+    for call_id, object_id in named.values_list("call_id", "object_id"):
+        objects.setdefault(call_id, []).append(object_id)
+    shown = [
+        row.pk for row in read
+        if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
+    ]  # fmt: skip
+    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
+    bodies = {pk: (sent, returned) for pk, sent, returned in texts}
+    return [
+        _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
+    ]
+
+
+def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
+    return Call(
+        row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
+        row.is_truncated, row.duration, row.started_at, row.real_started_at, row.actor,
+        row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id, row.attempt,
+        row.link, objects,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An attempt, and whether its handler has had the time to call the API."""
+
+    row: Attempt
+    is_settled: bool
+
+    @property
+    def expects_calls(self) -> bool:
+        return self.row.webhook.type == EVENT
+
+    @property
+    def is_silent(self) -> bool:
+        return self.row.outcome == Attempt.SUCCESS and self.expects_calls and self.is_settled
+
+
+def _read(
+    keys: Iterable[Key], settled: bool, bodies_of: str
+) -> tuple[dict[Key, list[Call]], dict[Key, _Attempt]]:
+    """Return the calls and the attempts by key."""
+    api_calls.flush()
+    wanted = set(keys)
+    deliveries = {delivery for delivery, _ in wanted}
+    rows = ApiCall.objects.filter(delivery_id__in=deliveries).order_by("-pk")[:MAX_CALLS]
+    calls: dict[Key, list[Call]] = {}
+    for call in reversed(load(rows, bodies_of)):
+        if call.delivery is not None and call.attempt is not None:
+            calls.setdefault((call.delivery, call.attempt), []).append(call)
+    attempts = (
+        Attempt.objects.filter(delivery__in=deliveries)
+        .select_related("webhook__account")
+        .only("delivery", "number", "outcome", "status_code", "finished_at", "webhook__type",
+              "webhook__product", "webhook__account__type")
+    )  # fmt: skip
+    before = clock.now() - timedelta(seconds=PATIENCE)
+    by_key = {
+        (row.delivery_id, row.number): _Attempt(row, settled or row.finished_at < before)
+        for row in attempts
+    }
+    return (
+        {key: each for key, each in calls.items() if key in wanted},
+        {key: each for key, each in by_key.items() if key in wanted},
+    )
+
+
+def _summary(calls: Sequence[Call], attempt: _Attempt | None) -> str:
+    return handler_notes.summarize(calls, is_silent=attempt is not None and attempt.is_silent)
+
+
+def _with_objects(attempts: dict[Key, _Attempt]) -> dict[Key, AttemptFacts]:
+    """Return what the notes need of the attempts; the objects of those that succeeded."""
+    silent = {key: each for key, each in attempts.items() if each.is_silent}
+    objects = _waiting_objects(silent)
+    return {
+        key: AttemptFacts(
+            each.row.status_code, each.row.outcome == Attempt.SUCCESS, each.expects_calls,
+            each.is_settled, each.row.webhook.product_id, objects.get(key, ()),
+        )
+        for key, each in attempts.items()
+    }  # fmt: skip
+
+
+def _waiting_objects(attempts: dict[Key, _Attempt]) -> dict[Key, list[ObjectFacts]]:
+    """Return the objects of the attempts' events, if no later event is about them."""
+    if not attempts:
+        return {}
+    events = list(
+        Event.objects.filter(delivery__in={delivery for delivery, _ in attempts})
+        .exclude(object_id="")
+        .order_by("pk")
+    )
+    ids = {event.object_id for event in events}
+    latest = dict(
+        Event.objects.filter(object_id__in=ids)
+        .order_by()
+        .values("object_id", "webhook_id")
+        .annotate(last=Max("pk"))
+        .values_list("last", "object_id")
+    )
+    found = _objects(ids)
+    result: dict[Key, list[ObjectFacts]] = {}
+    for key, attempt in attempts.items():
+        for event in events:
+            if event.delivery_id == key[0] and event.pk in latest and event.object_id in found:
+                queue, row = found[event.object_id]
+                is_waiting = row.status == event.status_to and _waits_for(queue, row, attempt)
+                facts = ObjectFacts(row.pk, queue.status(row.status).title, is_waiting)
+                result.setdefault(key, []).append(facts)
+    return result
+
+
+def _waits_for(queue: base.Queue, row: base.QueueObject, attempt: _Attempt) -> bool:
+    """Return whether the webhook's account can complete the object by an action."""
+    roles = Actor(None, attempt.row.webhook.account).roles_for(row)
+    return any(
+        queue.status(action.target).tone == base.GOOD
+        for action in queue.available_actions(row, *roles)
+    )
+
+
+def _objects(ids: Collection[str]) -> dict[str, tuple[base.Queue, base.QueueObject]]:
+    """Return the objects of all queues by id; at most one statement for each queue."""
+    found: dict[str, tuple[base.Queue, base.QueueObject]] = {}
+    for queue in base.registered():
+        if missing := set(ids) - found.keys():
+            rows = queue.model._default_manager.filter(pk__in=missing)
+            found |= {row.pk: (queue, row) for row in rows}
+    return found
+
+
+def _products_of(calls: dict[Key, list[Call]]) -> dict[str, str]:
+    """Return the products of the objects that calls are made to change."""
+    targets = {
+        call.target for each in calls.values() for call in each
+        if call.method != "GET" and call.target
+    }  # fmt: skip
+    return {pk: row.product_id for pk, (_, row) in _objects(targets).items()}
+
+
+def represent(activity: HandlerActivity) -> dict[str, Any]:
+    """Return the activity as the API shows it."""
+    return {
+        "summary": activity.summary,
+        "notes": [
+            {"code": note.code, "text": note.text, "call": note.call, "object": note.object}
+            for note in activity.notes
+        ],
+        "calls": [represent_call(call) for call in activity.calls],
+    }
+
+
+def represent_call(call: Call) -> dict[str, Any]:
+    """Return a call as the API shows it."""
+    return {
+        "id": call.id, "method": call.method, "path": call.path, "query": call.query,
+        "status": call.status, "error_code": call.error_code, "duration": call.duration,
+        "started_at": timeline.format_time(call.started_at),
+        "real_started_at": timeline.format_time(call.real_started_at),
+        "actor": call.actor, "account": call.account, "key": call.key,
+        "user_agent": call.user_agent, "objects": list(call.objects),
+        "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
+        "link": call.link, "request_body": call.request_body,
+        "response_body": call.response_body, "is_truncated": call.is_truncated,
+    }  # fmt: skip
+
+
+def prune() -> int:
+    """Remove calls that are older than SIM_KEEP_DAYS of real time, in steps; return how many."""
+    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
+    removed = 0
+    while True:
+        # Their ids grow with time, so the oldest are found without an index of the real time.
+        oldest = ApiCall.objects.order_by("pk").values_list("pk", "real_started_at")[:_PRUNE_STEP]
+        ids = [pk for pk, at in oldest if at < before]
+        if not ids:
+            return removed
+        with transaction.atomic():
+            ApiCallObject.objects.filter(call__in=ids)._raw_delete("default")
+            ApiCall.objects.filter(pk__in=ids)._raw_delete("default")
+        removed += len(ids)

@@ -1,0 +1,89 @@
+"""The sandbox's panels in the portal: handler activity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from portal.deliveries import bodies
+from portal.deliveries.bodies import Body
+from portal.panels import ATTEMPT, CHOSEN_ATTEMPT, DELIVERY_COLUMN, OBJECT, PANELS, Panel
+from sandbox import handler_activity
+from sandbox.handler_activity import Call, HandlerActivity, Key
+from sandbox.handler_notes import Note
+
+MAX_CALLS = 20  # of an attempt or object that are shown
+MAX_BODY = 3000  # characters of a body that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """An API call as a page shows it."""
+
+    call: Call
+
+    @property
+    def request_body(self) -> Body:
+        """Return the request's body."""
+        return _body(self.call.request_body)
+
+    @property
+    def response_body(self) -> Body:
+        """Return the response's body."""
+        return _body(self.call.response_body)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityView:
+    """Handler activity as a page shows it; `more` is how many calls are left out."""
+
+    calls: Sequence[CallView]
+    more: int = 0
+    notes: Sequence[Note] = ()
+
+
+def register() -> None:
+    """Add the panels to the portal's registry."""
+    PANELS.extend(
+        [
+            Panel(ATTEMPT, "sandbox/attempt.html", _attempts),
+            Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
+            Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
+            Panel(OBJECT, "sandbox/object.html", _objects),
+        ]
+    )
+
+
+def _attempts(account: str, keys: Sequence[Key]) -> dict[Key, HandlerActivity]:
+    return _shown(handler_activity.for_attempts(keys, with_bodies=False))
+
+
+def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView]:
+    activities = _shown(handler_activity.for_attempts(keys))
+    return {key: _view(each.calls, each.notes) for key, each in activities.items()}
+
+
+def _shown(activities: dict[Key, HandlerActivity]) -> dict[Key, HandlerActivity]:
+    return {key: each for key, each in activities.items() if each.calls or each.notes}
+
+
+def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:
+    return {key: text for key, text in handler_activity.summaries(keys).items() if text}
+
+
+def _objects(account: str, keys: Sequence[str]) -> dict[str, ActivityView]:
+    """Return the calls of the account only: another party's handler is none of its business."""
+    calls = {key: handler_activity.for_object(key, account, MAX_CALLS + 1) for key in keys}
+    return {key: _view(each) for key, each in calls.items() if each}
+
+
+def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:
+    shown = [CallView(call) for call in calls[:MAX_CALLS]]
+    return ActivityView(shown, max(0, len(calls) - MAX_CALLS), notes)
+
+
+def _body(text: str) -> Body:
+    body = bodies.read(text.encode(), [], as_sent=False, full=False)
+    left_out = max(0, len(body.text) - MAX_BODY)
+    body.text, body.more = body.text[:MAX_BODY], body.more + left_out
+    return body
