@@ -1,7 +1,12 @@
-"""Connect's identifiers: a prefix and groups of digits."""
+"""Connect's identifiers: a prefix and groups of digits.
+
+No identifier is used twice, not even after a reset of the sandbox: `taken_checks` are functions
+that return whether an identifier was used by an object that no longer exists.
+"""
 
 import secrets
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 from django.db import IntegrityError, models, transaction
@@ -28,13 +33,22 @@ FORMS = {
     "listing": "LST-ddd-ddd-ddd",
 }
 
+taken_checks: list[Callable[[str], bool]] = []
+
+
+def is_taken(pk: str) -> bool:
+    """Return whether an object that no longer exists has used the identifier."""
+    return any(check(pk) for check in taken_checks)
+
 
 def draw(kind: str) -> str:
     """Return a random identifier of a kind, or of a pattern such as `CA-ddd-ddd`."""
     form = FORMS.get(kind, kind)
-    drawn = "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
-    # All zeros are reserved for placeholders of the preview environment: MP-00000.
-    return drawn if set(drawn) & set("123456789") else draw(kind)
+    while True:
+        drawn = "".join(secrets.choice("0123456789") if c == "d" else c for c in form)
+        # All zeros are reserved for placeholders of the preview environment: MP-00000.
+        if set(drawn) & set("123456789") and not is_taken(drawn):
+            return drawn
 
 
 def placeholder(kind: str) -> str:
@@ -65,6 +79,24 @@ def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _i
         return row
 
 
-def next_in(parent_id: str, prefix: str, taken: int) -> str:
-    """Return the identifier of a child object: the parent's digits and a number from 001."""
-    return f"{prefix}{parent_id.partition('-')[2]}-{taken + 1:03d}"
+def child(parent_id: str, prefix: str, number: int, width: int = 3) -> str:
+    """Return the identifier of a child object: the parent's digits and a number, `PR-…-001`."""
+    return f"{prefix}{parent_id.partition('-')[2]}-{number:0{width}d}"
+
+
+def next_in(
+    model: type[models.Model], parent_id: str, prefix: str, taken: int, width: int = 3
+) -> str:
+    """Return the identifier of the next child object, from number `taken` + 1.
+
+    Numbers that were used before a reset are skipped, so there may be more than `taken` says.
+    """
+    if not taken_checks:
+        return child(parent_id, prefix, taken + 1, width)
+    rows = model._base_manager
+    return next(
+        pk
+        for number in count(taken + 1)
+        if not is_taken(pk := child(parent_id, prefix, number, width))
+        and not rows.filter(pk=pk).exists()
+    )

@@ -2,11 +2,12 @@
 
 from celery import shared_task
 
-from requests_queue import clock, heartbeats, jobs
+from requests_queue import clock, heartbeats, jobs, pausing
 
 
 @shared_task
 def run_due() -> None:
     """Run the jobs that are due by platform time."""
-    heartbeats.record(heartbeats.SCHEDULER)
-    jobs.run_due_jobs(clock.now())
+    with pausing.running():
+        heartbeats.record(heartbeats.SCHEDULER)
+        jobs.run_due_jobs(clock.now())

@@ -7,15 +7,18 @@ class SandboxConfig(AppConfig):
     """`/sandbox/…` and its commands; not installed with SIM_PROFILE=server."""
 
     name = "sandbox"
-    asgi_middleware = ("sandbox.activity.count_api_calls",)
+    # Requests that wait at the gate are not in flight yet.
+    asgi_middleware = ("sandbox.gate.wait_at_gate", "sandbox.activity.count_api_calls")
     asgi_lifespan = ("sandbox.api_calls.lifespan",)
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
-        from sandbox import clock_control, holds, panels, receivers  # noqa: F401
+        from requests_queue import ids
+        from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
         from sandbox.listener import PORT
 
         panels.register()
+        ids.taken_checks.append(world.is_used)
         command = ".venv/bin/python manage.py listen --approve"
         READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.dispatch import receiver
 
-from requests_queue import clock, jobs
+from requests_queue import clock, jobs, pausing
 from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
@@ -83,7 +83,8 @@ class MoveResult:
 class Move:
     """One move of the clock, which stands still between its steps; a context manager.
 
-    `begin` takes the clock's lease, which a thread renews until `end`.
+    `begin` takes the clock's lease, which a thread renews until `end`. Steps raise Conflict after
+    a reset or restore, which ends the move.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Move:
         self.unsettled: list[Unsettled] = []
         self._action, self._settle = action, settle
         self._patience = PATIENCE if patience is None else patience
+        self._generation = pausing.generation()
         # What a stop has waited for in vain.
         self._ignored: set[Hashable] = set()
         self._ended = threading.Event()
@@ -116,7 +118,7 @@ class Move:
             move = cls(action, start, patience=patience, settle=settle)
             move._renewal.start()
         except BaseException:
-            _release(start)
+            _release(start, frozen_at=start)
             raise
         return move
 
@@ -130,11 +132,16 @@ class Move:
         """Let the clock run again from the last step."""
         self._ended.set()
         self._renewal.join()
-        _release(self.now)
+        # Filtered: a reset has ended the move, and another one may have begun.
+        _release(self.now, frozen_at=self.now)
 
     def run_due(self) -> None:
         """Run the jobs that are due now, and wake the engine."""
-        self.failed.update(jobs.run_due_jobs(self.now))
+        try:
+            with pausing.running(self._generation):
+                self.failed.update(jobs.run_due_jobs(self.now))
+        except pausing.Replaced:
+            raise _was_reset() from None
         engine.wake()
 
     def settle(
@@ -147,6 +154,8 @@ class Move:
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         looked_at: int | None = None
         while True:
+            if pausing.generation() != self._generation:
+                raise _was_reset()
             seen = notification.count()
             left = self.waiting_for(first=True)
             if stop() or (not left and (looked_at == seen or not settling.has_other_processes())):
@@ -193,7 +202,7 @@ class Move:
                 "to": timeline.format_time(moment),
             }
             with transaction.atomic():
-                _freeze(moment)
+                _freeze(moment, frozen_at=self.now)
                 timeline.append([Entry(timeline.CLOCK, moment, data=data)])
             self.now = moment
             self.stops += is_stop
@@ -219,7 +228,7 @@ class Move:
         """Renew the lease until the move ends."""
         while not self._ended.wait(LEASE / 3):
             # Not a released lease: another process may have recovered the clock.
-            held = Clock.objects.filter(pk=1, moving_lease__gt=0)
+            held = Clock.objects.filter(pk=1, moving_lease__gt=0, frozen_at=self.now)
             with suppress(DatabaseError):
                 held.update(moving_lease=DatabaseTime() + LEASE)
         connection.close()
@@ -350,11 +359,17 @@ def _begin() -> datetime:
     return start
 
 
-def _freeze(moment: datetime) -> None:
-    Clock.objects.filter(pk=1).update(frozen_at=moment)
+def _freeze(moment: datetime, **held: Any) -> None:
+    """Let the clock stand still; raises Conflict if a reset has ended the move that `held` it."""
+    if not Clock.objects.filter(pk=1, **held).update(frozen_at=moment):
+        raise _was_reset()
 
 
-def _release(moment: datetime, **held: float) -> None:
+def _was_reset() -> Conflict:
+    return Conflict("CLK_002", "The sandbox was reset or restored, which has ended this move.")
+
+
+def _release(moment: datetime, **held: Any) -> None:
     """Let the clock run again from `moment`."""
     Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)

@@ -97,6 +97,12 @@ def _parts(now: datetime, settle: float | None) -> Iterator[list[Unsettled]]:
     yield [_hold(hold) for hold in holds.active()]
 
 
+def of_handlers() -> list[Unsettled]:
+    """Return API calls of handlers, and handlers whose settle time has not passed; reads only."""
+    began = time.monotonic()
+    return [*_api_calls(began), *_settling(began, None)]
+
+
 def _work(label: str) -> Unsettled:
     """Return the work of a label of `jobs.busy`."""
     name, _, about = label.partition(":")

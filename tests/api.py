@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from requests_queue import clock, seed
@@ -93,7 +94,9 @@ def seeded(db: None) -> seed.Summary:
         return seed.run(lambda line: None)
     for made, summary, snapshot in _made:
         if abs(now - made) < _FRESH:
-            snapshot.restore()
+            # Foreign keys are checked at the end of the transaction.
+            with transaction.atomic():
+                snapshot.restore()
             return summary
     summary = seed.run(lambda line: None)
     _made.append((now, summary, copies.Snapshot()))

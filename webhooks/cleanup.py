@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from requests_queue import clock, database_limits
+from requests_queue import clock, database_limits, pausing
 from webhooks.delivery import sql
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
@@ -47,17 +47,24 @@ def remove_deleted(seconds: float = SECONDS, *, pause: Callable[[float], Any] = 
         return
     try:
         end = time.monotonic() + seconds
+        generation = pausing.generation()
         deleted = Webhook.with_deleted.filter(deleted_at__isnull=False)
         for webhook_id in list(deleted.order_by("deleted_at", "pk").values_list("pk", flat=True)):
-            _remove_until(webhook_id, end, pause)
+            _remove_until(webhook_id, generation, end, pause)
+    except pausing.Replaced:
+        # The webhook may exist again.
+        return
     finally:
         _running.release()
 
 
-def _remove_until(webhook_id: str, end: float, pause: Callable[[float], Any]) -> None:
+def _remove_until(
+    webhook_id: str, generation: int, end: float, pause: Callable[[float], Any]
+) -> None:
     while (began := time.monotonic()) < end:
         try:
-            removed = remove_step(webhook_id)
+            with pausing.running(generation):
+                removed = remove_step(webhook_id)
         except DatabaseError as error:
             logger.warning(
                 "Rows of the deleted webhook %s could not be removed (%s); trying again later.",
@@ -160,7 +167,7 @@ def prune() -> int:
     )
     removed = 0
     # Old rows are found by a scan of the table, which may be large.
-    with database_limits.lifted():
+    with pausing.running(), database_limits.lifted():
         while ids := list(old.values_list("pk", flat=True)[:_PRUNE_BATCH]):
             _prune_deliveries(ids)
             removed += len(ids)

@@ -187,7 +187,7 @@ def _requests(
     user = User.objects.filter(uid=VENDOR_USER).first()
     return [
         TierAccountRequest(
-            pk=ids.next_in(f"{change.account}-001", "TAR-", taken),
+            pk=ids.child(f"{change.account}-001", "TAR-", taken + 1),
             status=status,
             account=version,
             scopes=["customer"],

@@ -100,7 +100,7 @@ def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
 def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> Request:
     created = moment(at, -step.days)
     request = Request(
-        pk=ids.next_in(asset.pk, "PR-", len(before)),
+        pk=ids.child(asset.pk, "PR-", len(before) + 1),
         status=step.status,
         type=step.type,
         asset=asset,

@@ -148,7 +148,7 @@ def _request(
     vendor = User.objects.filter(uid=VENDOR_USER).first()
     touched = step.status not in ("draft", "tiers_setup") and updated > created
     return TierConfigRequest(
-        id=ids.next_in(config.pk, "TCR-", len(before)),
+        id=ids.child(config.pk, "TCR-", len(before) + 1),
         status=step.status,
         type=step.type,
         configuration=config,

@@ -187,7 +187,7 @@ def test_subscriptions_match_their_requests(seeded: seed.Summary) -> None:
     for asset in Asset.objects.all():
         history = list(asset.requests.order_by("pk"))
         assert [r.pk for r in history] == [
-            ids.next_in(asset.pk, "PR-", n) for n in range(len(history))
+            ids.child(asset.pk, "PR-", n) for n in range(1, len(history) + 1)
         ]
         assert all(a.updated <= b.created for a, b in pairwise(history))
         assert history[0].type == "purchase"

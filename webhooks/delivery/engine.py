@@ -169,6 +169,10 @@ class Engine:
         self._wake.clear()
         self._flush_is_due = False
         poll = await self._sql.run(self._poller.poll)
+        if poll.replaced:
+            self._window.abandon()
+            self._wake.set()
+            return
         # Includes deliveries claimed by a poll whose loop ended before it returned.
         while self._window.claimed:
             self._begin(self._window.claimed.popleft())
@@ -204,6 +208,8 @@ class Engine:
 
     def _on_done(self, call: InFlightCall, task: asyncio.Task[AttemptResult]) -> None:
         """Take the result of a request, however its task ended."""
+        if call.abandoned:
+            return
         if task.cancelled():
             self._keep_result(call.stopped())
         elif error := task.exception():

@@ -113,6 +113,8 @@ class InFlightCall:
     task: asyncio.Task[AttemptResult] | None = None
     # Set when platform time has passed the deadline, though less real time has passed.
     timed_out: bool = False
+    # Set when the data that it belongs to has been replaced: the result is dropped.
+    abandoned: bool = False
 
     @property
     def limit(self) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import clock, heartbeats
+from requests_queue import clock, heartbeats, pausing
 from webhooks.delivery import claims, flush
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.recording import Stored
@@ -101,6 +101,8 @@ class PollResult:
     failed_alone: list[Key] = field(default_factory=list)
     next_due: datetime | None = None
     unavailable: bool = False
+    # All data has been replaced: nothing that the window holds exists any more.
+    replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -134,6 +136,17 @@ class Window:
             if result := self.results.pop(key, None):
                 self.results[key] = result
 
+    def abandon(self) -> None:
+        """Cancel the requests in flight, and drop their results and all others."""
+        for call in self.calls.values():
+            call.abandoned = True
+            if call.task is not None:
+                call.task.cancel()
+        self.calls.clear()
+        self.claimed.clear()
+        self.results.clear()
+        self.kept.clear()
+
 
 class _PollAborted(Exception):
     """A step failed slowly: the remaining steps are left for the next poll."""
@@ -148,9 +161,17 @@ class Poller:
         self._window, self._problems = window, problems
         self._slots, self._stopping = slots, stopping
         self._next_renewal = self._next_tick = self._next_retry = self._reclaim_from = 0.0
+        self._generation = pausing.generation()
 
     def poll(self) -> PollResult:
         """Run all steps; results are stored before anything is claimed or taken over."""
+        with pausing.running() as generation:
+            if generation != self._generation:
+                self._generation = generation
+                return PollResult(replaced=True)
+            return self._poll()
+
+    def _poll(self) -> PollResult:
         poll = PollResult()
         with suppress(_PollAborted):
             self._step(poll, STORING, self._store, poll)
@@ -164,7 +185,7 @@ class Poller:
             if time.monotonic() >= self._next_renewal:
                 self._next_renewal = time.monotonic() + RENEW
                 self._step(poll, "Renewing leases", claims.renew, self._window.held())
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and not pausing.is_draining():
                 self._step(poll, "Claiming deliveries", self._claim, poll)
             if not poll.claimed and poll.now is not None:
                 next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
@@ -232,6 +253,8 @@ class Poller:
     def store_last(self, seconds: float) -> None:
         """Store the remaining results at a stop; those that are left after `seconds` are lost."""
         deadline, results = time.monotonic() + seconds, self._window.results
+        if self._generation != pausing.generation():
+            results.clear()
         while results and time.monotonic() < deadline:
             keys = list(results)
             for key, stored in zip(keys, flush.write(list(results.values())).stored, strict=True):

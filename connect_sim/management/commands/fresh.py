@@ -16,9 +16,9 @@ from sandbox import client, sandbox_file
 
 
 class Command(BaseCommand):
-    """Delete database, keys and address of the sandbox in SIM_DATA_DIR; other files stay."""
+    """Delete database, snapshots, keys and address in SIM_DATA_DIR; other files stay."""
 
-    help = "Delete the sandbox's data: database and keys. Asks first."
+    help = "Delete the sandbox's data: database, snapshots and keys. Asks first."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,8 +36,9 @@ class Command(BaseCommand):
         with data_folder.failures_named(folder):
             for path in data_folder.own_files(folder):
                 path.unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            for each in (folder / "snapshots", folder):
+                if each.is_dir() and not any(each.iterdir()):
+                    each.rmdir()
         self.stdout.write(f"Deleted the data in {folder}. Start again with `make run`.")
 
     def _confirmed(self, folder: Path) -> bool:

@@ -16,7 +16,7 @@ from requests_queue import first_order, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Refused
-from sandbox import clock_control, sandbox_file
+from sandbox import clock_control, sandbox_file, snapshots
 from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claims
 
@@ -40,8 +40,10 @@ class Command(BaseCommand):
         # Files in the data folder are readable by their owner only.
         os.umask(0o077)
         call_command("migrate", verbosity=0, interactive=False)
-        if not options["no_seed"] and seed.is_empty():
-            seed.run(lambda line: self.stdout.write(line))
+        if seed.is_empty():
+            if not options["no_seed"]:
+                seed.run(lambda line: self.stdout.write(line))
+            snapshots.save_seed()
         sandbox = self._connection()
         clock_control.recover()
         from connect_sim.wsgi import application

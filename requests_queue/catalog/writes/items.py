@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import clock, ids
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid, Refused
@@ -119,7 +120,8 @@ def next_id(product_id: str) -> str:
     """Return the global id of a product's next item."""
     taken = Item.objects.filter(pk__startswith=f"{product_id}-").values_list("pk", flat=True)
     numbers = [int(pk.rpartition("-")[2]) for pk in taken if pk.rpartition("-")[2].isdecimal()]
-    return f"{product_id}-{max(numbers, default=0) + 1:04d}"
+    following = (f"{product_id}-{number:04d}" for number in count(max(numbers, default=0) + 1))
+    return next(pk for pk in following if not ids.is_taken(pk))
 
 
 def _assign(row: Item, values: Values) -> None:

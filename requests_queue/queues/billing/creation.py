@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from requests_queue import clock, transitions
+from requests_queue import clock, ids, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Forbidden, Refused
@@ -18,6 +18,7 @@ from requests_queue.queues.billing.representations import ITEM
 TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
 CREATE = parsing.BillingRequestInput()
 _PREFIXES = {PROVIDER_TYPE: "BRP", VENDOR_TYPE: "BRV"}
+_DIGITS = 4  # of a request's number
 
 
 @transitions.atomic()
@@ -35,17 +36,25 @@ def create(data: Mapping[str, Any], actor: Actor) -> BillingRequest:
     asset = parsing.asset(values, actor)
     if asset.status in ("draft", "processing"):
         raise Refused("REQ_003", f"A subscription that is {asset.status} is not billed.")
+    before = list(asset.billing_requests.filter(type=kind))
     row = build(
         asset,
         kind,
         parsing.items(values.get("items"), asset.items),
         parsing.period(values),
         clock.now(),
-        list(asset.billing_requests.filter(type=kind)),
+        before,
         effects.merged({}, values.get("attributes", {}), actor),
     )
-    transitions.add(row, actor)
+    add(row, len(before), actor)
     return row
+
+
+def add(row: BillingRequest, before: int, actor: Actor = transitions.PLATFORM) -> None:
+    """Insert a built request with an unused id; the subscription has `before` of its type."""
+    prefix = f"{_PREFIXES[row.type]}-"
+    row.pk = ids.next_in(BillingRequest, row.asset_id, prefix, before, _DIGITS)
+    transitions.add(row, actor)
 
 
 def build(
@@ -60,7 +69,7 @@ def build(
     """Return a request of a subscription, not saved; `before` are its earlier ones of the type."""
     shown = clock.shown(now)
     return BillingRequest(
-        pk=f"{_PREFIXES[kind]}-{asset.pk.partition('-')[2]}-{len(before) + 1:04d}",
+        pk=ids.child(asset.pk, f"{_PREFIXES[kind]}-", len(before) + 1, _DIGITS),
         type=kind,
         asset=asset,
         product_id=asset.product_id,

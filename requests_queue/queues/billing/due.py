@@ -70,7 +70,8 @@ def _bill(pk: str, now: datetime) -> bool:
     if updated and asset.status == "active" and due_items:
         period = Period(row.billed_to, boundary, row.period_delta, row.period_uom)
         before = list(asset.billing_requests.filter(type=VENDOR_TYPE))
-        transitions.add(creation.build(asset, VENDOR_TYPE, due_items, period, now, before))
+        request = creation.build(asset, VENDOR_TYPE, due_items, period, now, before)
+        creation.add(request, len(before))
     return bool(updated)
 
 

@@ -176,7 +176,7 @@ def _add(
 ) -> Request:
     shown = clock.shown(now)
     request = Request(
-        pk=ids.next_in(asset.pk, "PR-", asset.requests.count()),
+        pk=ids.next_in(Request, asset.pk, "PR-", asset.requests.count()),
         status=status,
         type=kind,
         asset=asset,

@@ -73,7 +73,7 @@ def _create(kind: str, data: Values, note: str, actor: Actor) -> ListingRequest:
     listing = _listed_anew(data, actor, now) if kind == "new" else _listed(data, actor)
     effects.check(listing, kind)
     request = ListingRequest(
-        pk=ids.next_in(listing.pk, "LSTR-", _last_number(listing)),
+        pk=ids.next_in(ListingRequest, listing.pk, "LSTR-", _last_number(listing)),
         status="draft",
         type=kind,
         listing=listing,

@@ -106,7 +106,7 @@ def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
             supported = bool(product.capability(CAPABILITY))
             transitions.add(
                 TierAccountRequest(
-                    pk=ids.next_in(whole, "TAR-", taken),
+                    pk=ids.next_in(TierAccountRequest, whole, "TAR-", taken),
                     status="pending" if supported else "unsupported",
                     account=version,
                     scopes=found[product.pk],

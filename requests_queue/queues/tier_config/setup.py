@@ -201,7 +201,7 @@ def add_request(
     shown = clock.shown(now)
     before = config.requests.filter(status="approved").order_by("-created", "-pk").first()
     request = TierConfigRequest(
-        pk=ids.next_in(config.pk, "TCR-", config.requests_made),
+        pk=ids.next_in(TierConfigRequest, config.pk, "TCR-", config.requests_made),
         status=status,
         type=kind,
         configuration=config,

@@ -42,12 +42,9 @@ def create(file: UsageFile, now: datetime) -> None:
         .values_list("asset__connection__hub", flat=True)
         .distinct()
     )
-    UsageChunk.objects.bulk_create(
-        UsageChunk(
-            pk=ids.next_in(file.pk, "UFC-", number), file=file, hub_id=hub, created=clock.shown(now)
-        )
-        for number, hub in enumerate(hubs)
-    )
+    for number, hub in enumerate(hubs):
+        pk = ids.next_in(UsageChunk, file.pk, "UFC-", number)
+        UsageChunk.objects.create(pk=pk, file=file, hub_id=hub, created=clock.shown(now))
 
 
 def records_of(chunk: UsageChunk) -> QuerySet[UsageRecord]:

@@ -159,7 +159,7 @@ def create(
 ) -> None:
     """Create a reconciliation that has closed records of a file; call with the file locked."""
     Reconciliation.objects.create(
-        pk=ids.next_in(file.pk, "UFR-", file.reconciliations.count()),
+        pk=ids.next_in(Reconciliation, file.pk, "UFR-", file.reconciliations.count()),
         file=file,
         chunk=_chunk(file, rows),
         status=PROCESSED,

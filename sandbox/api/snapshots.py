@@ -1,0 +1,119 @@
+"""`/sandbox/reset` and `/sandbox/snapshots`: go back to the demo data or to a saved world."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from requests_queue.fields import Boolean, Input, String
+from sandbox import gate, snapshot_diff, snapshots, timeline
+from sandbox.api.fields import SecondsField
+from sandbox.snapshot_storage import Snapshot
+from sandbox.snapshots import Replacement
+
+MAX_PATIENCE = 600.0  # seconds
+
+
+class PatienceInput(Input):
+    """For how long requests and handlers may finish, in real time."""
+
+    patience = SecondsField(0, MAX_PATIENCE)
+
+
+class SnapshotInput(PatienceInput):
+    """The name of a new snapshot, and whether it may replace another one."""
+
+    name = String(required=True)
+    replace = Boolean()
+
+
+class ResetView(APIView):
+    """`POST /sandbox/reset {"patience"?}`: 200, 503 if something does not end."""
+
+    def post(self, request: Request) -> Response:
+        """Go back to the demo data: `{"now", "took_ms", "unsettled"}`."""
+        return Response(_replaced(snapshots.reset(_patience(request))))
+
+
+class SnapshotsView(APIView):
+    """`/sandbox/snapshots`: list and save snapshots."""
+
+    def get(self, request: Request) -> Response:
+        """Return the snapshots by name: `[{"name", "created", "now", "usable"}]`."""
+        return Response([_represent(each) for each in snapshots.all_snapshots()])
+
+    def post(self, request: Request) -> Response:
+        """Save the present: 201, 409 if the name exists, unless `replace` is true."""
+        values = SnapshotInput().check(request.data)
+        saved = snapshots.save(
+            values["name"], replace=values.get("replace", False),
+            patience=values.get("patience", gate.PATIENCE),
+        )  # fmt: skip
+        return Response(_represent(saved), status=201)
+
+
+class SnapshotView(APIView):
+    """`/sandbox/snapshots/{name}`: delete a snapshot."""
+
+    def delete(self, request: Request, name: str) -> Response:
+        """Delete a snapshot: 204."""
+        snapshots.delete(name)
+        return Response(status=204)
+
+
+class RestoreView(APIView):
+    """`POST /sandbox/snapshots/{name}/restore {"patience"?}`: 200, 409 if it is unusable."""
+
+    def post(self, request: Request, name: str) -> Response:
+        """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
+        return Response(_replaced(snapshots.restore(name, _patience(request))))
+
+
+class DiffView(APIView):
+    """`GET /sandbox/snapshots/{a}/diff/{b}`: what differs; `now` is the present."""
+
+    def get(self, request: Request, a: str, b: str) -> Response:
+        """Return the objects that were added, removed and changed, by field."""
+        diff = snapshot_diff.compare(a, b)
+        return Response(
+            {
+                "added": diff.added, "removed": diff.removed, "changed": diff.changed,
+                "truncated": diff.truncated,
+            }
+        )  # fmt: skip
+
+
+def _patience(request: Request) -> float:
+    patience: float = PatienceInput().check(request.data or {}).get("patience", gate.PATIENCE)
+    return patience
+
+
+def _replaced(replacement: Replacement) -> dict[str, Any]:
+    return {
+        "now": timeline.format_time(replacement.now),
+        "took_ms": replacement.took_ms,
+        "unsettled": replacement.unsettled,
+    }
+
+
+def _represent(snapshot: Snapshot) -> dict[str, Any]:
+    created, now = (
+        timeline.format_time(datetime.fromisoformat(text)) if text else None
+        for text in (snapshot.created, snapshot.now)
+    )
+    usable = snapshots.is_usable(snapshot)
+    return {"name": snapshot.name, "created": created, "now": now, "usable": usable}
+
+
+urlpatterns = [
+    path("reset", ResetView.as_view()),
+    path("snapshots", SnapshotsView.as_view()),
+    path("snapshots/<str:name>", SnapshotView.as_view()),
+    path("snapshots/<str:name>/restore", RestoreView.as_view()),
+    path("snapshots/<str:a>/diff/<str:b>", DiffView.as_view()),
+]

@@ -1,0 +1,391 @@
+"""A reset goes back to the demo data; a restore to a snapshot; a failure changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection, connections, models, transaction
+from django.db.backends.signals import connection_created
+from django.test.utils import isolate_apps
+
+from requests_queue import clock, ids
+from requests_queue.catalog.models import Account, ApiToken, Asset, TierAccount, User
+from requests_queue.models import Clock, FailedJob, SignInTries
+from requests_queue.queues.fulfillment.models import Request
+from sandbox import holds, snapshot_storage, snapshots, timeline, world
+from sandbox.models import Hold, TimelineEntry, UsedId
+from tests import api
+from tests.api import Caller
+from tests.processes import ROOT
+from tests.sandbox import worlds
+from tests.sandbox.worlds import approve, ok, purchase, reset, webhook
+from webhooks.models import Delivery, Webhook
+
+Rows = dict[str, list[Any]]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PRODUCT = "PRD-814-505-018"
+
+
+def test_every_model_is_of_the_world_or_kept() -> None:
+    labels = [m._meta.label for m in (*world.world_models(), *world.kept_models())]
+    assert len(labels) == len(set(labels))
+    assert {"webhooks.Delivery", "catalog.User", "portal.InquiryCheck"} <= set(labels)
+
+
+@isolate_apps("sandbox")
+def test_unclassified_model_is_an_error() -> None:
+    class Strange(models.Model):  # noqa: DJ008
+        class Meta:
+            app_label = "sandbox"
+
+    with pytest.raises(world.Unclassified):
+        world._group(Strange)
+
+
+def test_reset_restores_every_table(saved: Rows, vendor: Caller, distributor: Caller) -> None:
+    hook = webhook(vendor, "http://127.0.0.1:9/")
+    request = purchase(distributor)
+    approve(vendor, request)
+    purchase(distributor)
+    ok(vendor.post(f"/notifications/webhooks/{hook['id']}/trigger", {}))
+    ok(vendor.put(f"/products/{PRODUCT}", {"name": "Renamed"}))
+    first = Account.objects.order_by("pk")[0]
+    Account.objects.filter(pk=first.pk).update(name="Renamed")
+    TierAccount.objects.filter(pk=request["asset"]["tiers"]["customer"]["id"]).update(name="X")
+    ok(vendor.post("/sandbox/clock/advance", {"by": "40d", "patience": 0, "settle": 0}))
+    assert worlds.differing(saved, worlds.contents())
+    cursor = timeline.now()
+    response = reset(vendor, patience=0)
+    assert not worlds.differing(saved, worlds.contents())
+    assert response["took_ms"] >= 0
+    [entry] = timeline.after(cursor)
+    assert (entry.kind, entry.data) == ("reset", {"action": "reset", "snapshot": "seed"})
+    assert not Clock.objects.exists()
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA foreign_key_check")
+            assert cursor.fetchall() == []
+
+
+def test_reset_of_unchanged_world_changes_nothing(saved: Rows, vendor: Caller) -> None:
+    for _ in range(2):
+        reset(vendor)
+        assert worlds.contents() == saved
+    assert not UsedId.objects.exists()
+
+
+def test_keys_sessions_and_users_with_password_are_kept(saved: Rows, vendor: Caller) -> None:
+    Session.objects.create(session_key="s", session_data="", expire_date=clock.now())
+    SignInTries.objects.create(key="k", tries=2, at=1)
+    User.objects.create_user("own", password="secret-of-own", uid="UR-900-000-001")
+    plain = User(username="plain", uid="UR-900-000-002", email="")
+    plain.set_unusable_password()
+    plain.save()
+    demo = User.objects.get(username="vendor")
+    demo.set_password("secret-of-vendor")
+    demo.first_name, demo.last_login = "Other", clock.now()
+    demo.save()
+    gone = Account.objects.create(id="VA-999-999", name="New", type="vendor", created=clock.now())
+    key = api.caller(gone)
+    other = api.caller(Account.objects.get(pk=api.VENDOR), "SU-900-000-003:secret-of-the-other")
+    reset(vendor)
+    assert set(User.objects.filter(username__in=("own", "plain")).values_list("username")) == {
+        ("own",)
+    }
+    found = User.objects.get(pk=demo.pk)
+    assert found.check_password("secret-of-vendor") and found.last_login == demo.last_login
+    assert found.first_name == "Maya"
+    assert Session.objects.count() == SignInTries.objects.count() == 1
+    assert other.get("/requests").status == vendor.get("/requests").status == 200
+    # The account of this key does not exist any more.
+    assert key.get("/requests").status == 401
+    assert not ApiToken.objects.filter(user__account=None).exists()
+
+
+def test_user_with_the_name_of_a_demo_user_is_replaced(saved: Rows, vendor: Caller) -> None:
+    before = User.objects.get(username="vendor")
+    User.objects.filter(pk=before.pk).delete()
+    User.objects.create_user("vendor", password="secret", uid="UR-900-000-001")
+    names = {"vendor": "distributor", "distributor": "vendor"}
+    reset(vendor)
+    assert User.objects.get(username="vendor").pk == before.pk
+    pks = {name: User.objects.get(username=name).pk for name in names}
+    # Swapped unique names.
+    User.objects.filter(pk=pks["vendor"]).update(username="~")
+    User.objects.filter(pk=pks["distributor"]).update(username="vendor")
+    User.objects.filter(pk=pks["vendor"]).update(username="distributor")
+    reset(vendor)
+    assert {name: User.objects.get(username=name).pk for name in names} == pks
+
+
+def test_holds_and_failed_jobs_end(saved: Rows, vendor: Caller) -> None:
+    holds.take(300)
+    FailedJob.objects.create(job="x", name="x", error="x", since=clock.now())
+    reset(vendor)
+    assert not Hold.objects.exists() and not FailedJob.objects.exists()
+
+
+def test_ids_are_never_used_twice(
+    saved: Rows, vendor: Caller, distributor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeded = {pk for rows in saved.values() for pk, *_ in rows if isinstance(pk, str)}
+    asset = Asset.objects.filter(status="active", product=PRODUCT).order_by("pk")[0]
+    body = {"type": "suspend", "asset": {"id": asset.pk}}
+    used: set[str] = set()
+    last_delivery = 0
+    for _ in range(3):
+        hook = webhook(vendor, "http://127.0.0.1:9/")
+        child = ok(distributor.post("/requests", body))
+        item = ok(vendor.post(f"/products/{PRODUCT}/items", ITEM))
+        bill = ok(distributor.post("/subscriptions/requests", _bill(asset)))
+        purchased = purchase(distributor)
+        new = {hook["id"], child["id"], item["id"], bill["id"]}
+        new |= {purchased["id"], purchased["asset"]["id"]}
+        assert not new & (used | seeded)
+        used |= new
+        delivery = Delivery.objects.order_by("pk").first()
+        assert delivery is not None and delivery.pk > last_delivery
+        last_delivery = Delivery.objects.order_by("-pk")[0].pk
+        second = ids.next_in(Request, asset.pk, "PR-", asset.requests.count())
+        assert second not in used and second > child["id"]
+        reset(vendor)
+    assert used <= set(UsedId.objects.values_list("pk", flat=True))
+    assert not seeded & set(UsedId.objects.values_list("pk", flat=True))
+    # A drawn id that was used is drawn again.
+    digits = iter(hook["id"].replace("WH-", "").replace("-", "") + "123456789")
+    monkeypatch.setattr(ids.secrets, "choice", lambda choices: next(digits))
+    assert ids.draw("webhook") == "WH-123-456-789"
+
+
+ITEM: dict[str, Any] = {
+    "name": "New", "description": "New", "mpn": "new", "type": "reservation",
+    "period": "monthly", "precision": "integer", "unit": {"id": "licenses"},
+}  # fmt: skip
+
+
+def _bill(asset: Asset) -> dict[str, Any]:
+    period = {"from": "2026-10-01", "to": "2026-11-01", "delta": 1, "uom": "monthly"}
+    items = [{"id": asset.items[0]["id"]}]
+    return {"type": "provider", "asset": {"id": asset.pk}, "period": period, "items": items}
+
+
+def test_missing_demo_data_are_created_anew(saved: Rows, vendor: Caller) -> None:
+    webhook(vendor, "http://127.0.0.1:9/")
+    Account.objects.filter(pk=api.PROVIDER).update(name="Renamed")
+    snapshots_of = snapshot_storage.current()
+    assert world.in_own_thread(lambda: snapshots_of.delete("seed"))
+    gone = Account.objects.create(id="VA-999-999", name="New", type="vendor", created=clock.now())
+    key = api.caller(gone)
+    reset(vendor)
+    assert not Webhook.objects.exists()
+    assert Account.objects.get(pk=api.PROVIDER).name == "Northland Distribution"
+    new = worlds.contents()
+    assert {label: len(rows) for label, rows in new.items()} == {
+        label: len(rows) for label, rows in saved.items()
+    }
+    assert key.get("/requests").status == 401
+    assert [each.name for each in snapshots.all_snapshots()] == ["seed"]
+    webhook(vendor, "http://127.0.0.1:9/")
+    reset(vendor)
+    assert worlds.contents() == new
+
+
+def test_reset_of_empty_sandbox_empties(settings: Any, tmp_path: Path) -> None:
+    settings.SIM_DATA_DIR = tmp_path
+    snapshots.save_seed()
+    account = Account.objects.create(id="VA-1", name="A", type="vendor", created=clock.now())
+    api.caller(account)
+    User.objects.create_user("own", password="secret-of-own", uid="UR-900-000-001")
+    snapshots.reset()
+    assert not Account.objects.exists() and not ApiToken.objects.exists()
+    assert [user.username for user in User.objects.all()] == ["own"]
+
+
+class TestRestore:
+    def test_goes_back_to_the_snapshot(
+        self, saved: Rows, vendor: Caller, distributor: Caller
+    ) -> None:
+        hook = webhook(vendor, "http://127.0.0.1:9/")
+        request = purchase(distributor)
+        ok(vendor.post("/sandbox/clock/advance", {"by": "2h", "patience": 0, "settle": 0}))
+        now = clock.now()
+        response = ok(vendor.post("/sandbox/snapshots", {"name": "two-hours"}))
+        assert response["usable"] is True
+        before = worlds.contents()
+        approve(vendor, request)
+        purchase(distributor)
+        Webhook.objects.filter(pk=hook["id"]).update(deleted_at=now)
+        ok(vendor.post("/sandbox/clock/advance", {"by": "3d", "patience": 0, "settle": 0}))
+        restored = ok(vendor.post("/sandbox/snapshots/two-hours/restore", {"patience": 0}))
+        assert not worlds.differing(before, worlds.contents())
+        assert timedelta() <= clock.now() - now < timedelta(minutes=1)
+        assert restored["now"] <= timeline.format_time(clock.now())  # type: ignore[operator]
+        assert TimelineEntry.objects.latest("pk").data == {
+            "action": "restored", "snapshot": "two-hours",
+        }  # fmt: skip
+        reset(vendor)
+        assert worlds.contents() == saved
+        ok(vendor.post("/sandbox/snapshots/two-hours/restore"))
+        assert not worlds.differing(before, worlds.contents())
+
+    def test_time_never_returns_before_real_time(
+        self, saved: Rows, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        past = datetime.now(UTC) - timedelta(hours=5)
+        monkeypatch.setattr(clock, "now", lambda: past)
+        snapshots.save("past")
+        monkeypatch.undo()
+        snapshots.restore("past")
+        assert not Clock.objects.exists()
+        assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+    def test_request_in_flight_at_the_save_becomes_due_or_unknown(
+        self, saved: Rows, vendor: Caller, distributor: Caller
+    ) -> None:
+        webhook(vendor, "http://127.0.0.1:9/")
+        purchase(distributor)
+        Delivery.objects.update(state="calling", claim=None, lease=2e9, started_at=clock.now())
+        snapshots.save("calling", patience=0)
+        Delivery.objects.update(state="waiting")
+        snapshots.restore("calling", patience=0)
+        assert [row.lease for row in Delivery.objects.all()] == [0.0]
+
+
+class TestFailures:
+    """The old world is intact after each."""
+
+    @pytest.fixture
+    def changed(self, saved: Rows, vendor: Caller, distributor: Caller) -> Rows:
+        webhook(vendor, "http://127.0.0.1:9/")
+        purchase(distributor)
+        ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
+        purchase(distributor)
+        return worlds.contents()
+
+    def check(self, before: Rows, vendor: Caller, path: str, status: int, code: str) -> None:
+        cursor = timeline.now()
+        response = vendor.post(path, {"patience": 0})
+        assert (response.status, response.json["error_code"]) == (status, code), response
+        assert worlds.contents() == before
+        assert not timeline.after(cursor).exists()
+        # Requests pass again.
+        assert vendor.get("/requests").status == 200
+
+    @pytest.mark.parametrize("path", ["/sandbox/reset", "/sandbox/snapshots/a/restore"])
+    def test_locked_database(self, changed: Rows, vendor: Caller, path: str) -> None:
+        locked, release = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with transaction.atomic():
+                list(Request.objects.select_for_update())
+                Request.objects.update(note="x")
+                locked.set()
+                release.wait(20)
+                transaction.set_rollback(True)
+            connections.close_all()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert locked.wait(10)
+        began = time.monotonic()
+        response = vendor.post(path, {"patience": 0})
+        took = time.monotonic() - began
+        release.set()
+        thread.join()
+        assert (response.status, response.json["error_code"]) == (503, "SYS_503"), response
+        assert 1.5 < took < 6
+        assert worlds.contents() == changed
+
+    def test_other_version(
+        self, changed: Rows, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(world, "fingerprint", lambda: "other")
+        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_002")
+        listed = {each["name"]: each["usable"] for each in ok(vendor.get("/sandbox/snapshots"))}
+        assert listed == {"a": False, "seed": False}
+
+    def test_error_in_the_middle(
+        self, changed: Rows, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise OSError("disk")
+
+        monkeypatch.setattr(world, "_replace_users", fail)
+        self.check(changed, vendor, "/sandbox/reset", 500, "SYS_001")
+
+    def test_missing_snapshot(self, changed: Rows, vendor: Caller) -> None:
+        self.check(changed, vendor, "/sandbox/snapshots/none/restore", 404, "NFND_000")
+
+    def test_damaged_file(self, changed: Rows, vendor: Caller, settings: Any) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("snapshots are not files")
+        path = settings.SIM_DATA_DIR / "snapshots" / "a.sqlite3"
+        content = bytearray(path.read_bytes())
+        for start in range(4096, len(content), 8192):
+            content[start : start + 2000] = os.urandom(2000)
+        path.write_bytes(content)
+        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
+        path.write_bytes(b"no database at all" * 100)
+        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
+        path.write_bytes(b"")
+        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
+
+    def test_full_disk(self, changed: Rows, vendor: Caller, distributor: Caller) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("the limit is SQLite's")
+        # The snapshot needs more pages than there are.
+        for _ in range(20):
+            purchase(distributor)
+        ok(vendor.post("/sandbox/snapshots", {"name": "big", "patience": 0}))
+        reset(vendor, patience=0)
+        before = worlds.contents()
+        connections.close_all()
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM")
+
+        def limit(connection: Any, **kwargs: Any) -> None:
+            if threading.current_thread().name == "world":
+                with connection.cursor() as cursor:
+                    cursor.execute("PRAGMA page_count")
+                    [count] = cursor.fetchone()
+                    cursor.execute(f"PRAGMA max_page_count = {count}")
+
+        connection_created.connect(limit)
+        try:
+            self.check(before, vendor, "/sandbox/snapshots/big/restore", 503, "SYS_503")
+        finally:
+            connection_created.disconnect(limit)
+
+    def test_killed_process(self, changed: Rows, vendor: Caller, settings: Any) -> None:
+        script = (
+            "import django, os, signal; django.setup()\n"
+            "from sandbox import snapshots, timeline\n"
+            "timeline.append = lambda entries: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "snapshots.restore('a', patience=0)\n"
+        )
+        name = settings.DATABASES["default"]["NAME"]
+        url = f"sqlite:///{connection.settings_dict['NAME']}"
+        if connection.vendor == "postgresql":
+            url = os.environ["SIM_TEST_DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+        env = {
+            **os.environ, "DATABASE_URL": url, "SIM_DATA_DIR": str(settings.SIM_DATA_DIR),
+            "DJANGO_SETTINGS_MODULE": "connect_sim.settings",
+        }  # fmt: skip
+        result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, timeout=60)
+        assert result.returncode == -signal.SIGKILL
+        assert worlds.contents() == changed
+        # It is usable.
+        ok(vendor.post("/sandbox/snapshots/a/restore", {"patience": 0}))
+        assert worlds.contents() != changed
