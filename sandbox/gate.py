@@ -19,7 +19,7 @@ from typing import Any, cast
 from requests_queue import pausing
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import leases
-from sandbox import notification, settle_times, settling
+from sandbox import api_calls, notification, settle_times, settling
 from sandbox.settling import Unsettled
 from webhooks.models import Delivery
 
@@ -126,7 +126,7 @@ def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
                 if inside:
                     left.append(f"{inside} requests of the API or the portal are running.")
                 try:
-                    with pausing.paused(BACKGROUND):
+                    with pausing.paused(BACKGROUND), api_calls.paused():
                         yield left
                 except TimeoutError:
                     raise Busy("A job of the platform is running.") from None

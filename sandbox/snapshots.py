@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from requests_queue import clock, pausing, seed
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
-from sandbox import gate, snapshot_storage, timeline, world
+from sandbox import api_calls, gate, snapshot_storage, timeline, world
 from sandbox.snapshot_storage import Damaged, Snapshot
 from sandbox.timeline import Entry
 from webhooks.delivery import claims, wakeup
@@ -46,20 +46,20 @@ def reset(patience: float = gate.PATIENCE) -> Replacement:
 
     Raises gate.Busy, or DatabaseError; the world is unchanged then.
     """
-    return _replace(SEED, RESET, patience)
+    return world.in_own_thread(partial(_replace, SEED, RESET, patience))
 
 
 def restore(name: str, patience: float = gate.PATIENCE) -> Replacement:
     """Go back to a snapshot; raises Missing, Conflict (unusable), and what `reset` raises."""
     check_name(name)
-    return _replace(name, RESTORED, patience)
+    return world.in_own_thread(partial(_replace, name, RESTORED, patience))
 
 
 def save(name: str, *, replace: bool = False, patience: float = gate.PATIENCE) -> Snapshot:
     """Save the world under a name; raises Invalid, snapshot_storage.Exists, gate.Busy."""
     check_name(name, new=True)
-    with gate.closed(patience), _file_errors():
-        return world.in_own_thread(partial(_save, name, replace))
+    with _file_errors():
+        return world.in_own_thread(partial(_save_quietly, name, replace, patience))
 
 
 def save_seed() -> None:
@@ -124,6 +124,11 @@ def _file_errors() -> Iterator[None]:
         raise Refused("SYS_503", text, status=503) from error
 
 
+def _save_quietly(name: str, replace: bool, patience: float) -> Snapshot:
+    with gate.closed(patience):
+        return _save(name, replace)
+
+
 def _save(name: str, replace: bool) -> Snapshot:
     created = datetime.now(UTC).isoformat()
     snapshot = Snapshot(name, created, clock.now().isoformat(), world.fingerprint())
@@ -134,11 +139,13 @@ def _save(name: str, replace: bool) -> Snapshot:
 def _replace(name: str, action: str, patience: float) -> Replacement:
     if action == RESTORED:
         # Before anything waits.
-        world.in_own_thread(partial(usable, name))
+        usable(name)
     with gate.closed(patience) as unsettled:
         began = time.monotonic()
-        now = world.in_own_thread(partial(_replace_rows, name, action))
+        now = _replace_rows(name, action)
         pausing.mark_replaced()
+        # Of requests that had not ended.
+        api_calls.clear()
         world.world_replaced.send_robust(sender=None)
         took = time.monotonic() - began
     # Deliveries of the snapshot may be due.

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from requests_queue.catalog.models import Connection, Item, User
-from sandbox import world
+from sandbox import api_calls, world
 from tests.api import Caller, Response
 from tests.make import CONTACT
 from tests.orders import PLAIN, SECRET
@@ -17,6 +17,7 @@ _numbers = itertools.count(1)
 
 def contents() -> dict[str, list[Any]]:
     """Return the rows of each table that a reset replaces, without what it keeps of users."""
+    api_calls.flush()
     return {model._meta.label: _rows(model) for model in world.world_models()}
 
 
