@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,8 @@ from portal.queues.parameters import has_password
 from portal.queues.parameters import masked as without_passwords
 from requests_queue import clock
 from requests_queue.json_validation import parse_json
-from sandbox import forecast, timeline
+from sandbox import forecast, handler_activity, timeline
+from sandbox.handler_activity import HandlerActivity, Key
 from sandbox.timeline import Cursor, format_time
 from webhooks import conf
 from webhooks.delivery import next_attempt
@@ -88,8 +89,14 @@ def represent(
     attempts: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in _attempts(ids, is_whole=is_whole):
         attempts[attempt.delivery_id].append(attempt)
+    activities = handler_activity.for_attempts(
+        [(attempt.delivery_id, attempt.number) for rows in attempts.values() for attempt in rows],
+        with_bodies=is_whole,
+    )
     load = WorkerLoad()
-    return [_delivery(row, events[row.pk], attempts[row.pk], now, load) for row in shown]
+    return [
+        _delivery(row, events[row.pk], attempts[row.pk], activities, now, load) for row in shown
+    ]
 
 
 def _attempts(ids: Sequence[int], *, is_whole: bool) -> QuerySet[Attempt]:
@@ -119,6 +126,7 @@ def _delivery(
     row: Delivery,
     events: Sequence[Event],
     attempts: Sequence[Attempt],
+    activities: Mapping[Key, HandlerActivity],
     now: datetime,
     load: WorkerLoad,
 ) -> Json:
@@ -143,13 +151,14 @@ def _delivery(
             for event in events
         ],
         "attempts_made": row.attempts,
-        "attempts": [_attempt(attempt) for attempt in attempts],
+        "attempts": [_attempt(attempt, activities) for attempt in attempts],
         "next_attempt_at": format_time(step.at),
         "next_attempt_reason": reason,
     }
 
 
-def _attempt(row: Attempt) -> Json:
+def _attempt(row: Attempt, activities: Mapping[Key, HandlerActivity]) -> Json:
+    activity = activities.get((row.delivery_id, row.number), HandlerActivity())
     return {
         "number": row.number,
         "outcome": row.outcome,
@@ -167,6 +176,7 @@ def _attempt(row: Attempt) -> Json:
         "error": row.error,
         "reason": row.why,
         "next_attempt_at": format_time(row.next_attempt_at),
+        "handler_activity": handler_activity.represent(activity),
     }
 
 

@@ -1,12 +1,13 @@
 """`/sandbox/…`: our own API, not Connect's; absent with SIM_PROFILE=server."""
 
-from sandbox.api import clock, holds, observing, queue, snapshots, waiting
+from sandbox.api import clock, holds, observing, queue, schema, snapshots, waiting
 
 urlpatterns = [
     *clock.urlpatterns,
     *holds.urlpatterns,
     *observing.urlpatterns,
     *queue.urlpatterns,
+    *schema.urlpatterns,
     *snapshots.urlpatterns,
     *waiting.urlpatterns,
 ]

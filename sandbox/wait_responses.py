@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from requests_queue.time_format import format_span
-from sandbox import conditions, present, timeline
+from sandbox import api_calls, conditions, present, timeline
 from sandbox.conditions import Condition, Present
 from sandbox.deferred import Result
 from sandbox.timeline import Cursor
@@ -52,7 +52,8 @@ def satisfied(wait: Wait, state: Present, now: datetime) -> Result:
 
 def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Result:
     """Return the 408 of a wait: what happened instead, and what nearly made it true."""
-    rows = timeline.between(wait.since, wait.position)
+    api_calls.flush()
+    rows = timeline.between(wait.since, max(wait.position, timeline.now()))
     count = rows.count()
     latest = [timeline.represent(row) for row in rows.reverse()[:CONSIDERED]][::-1]
     early = [timeline.represent(row) for row in timeline.before(wait.since, EARLIER)]

@@ -12,9 +12,9 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from connect_sim.api.components import Components, InputSchema
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.fields import Input, List
+from requests_queue.openapi import Components, InputSchema
 from requests_queue.queues.api import ASSIGNEE, QueueCollection
 from requests_queue.queues.base import Queue
 from requests_queue.rest import Collection

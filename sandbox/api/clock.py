@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 
 from requests_queue.fields import Input, Integer, String
 from sandbox import clock_control, settle_times, settling
+from sandbox.api import types
 from sandbox.api.fields import DurationField, NumberField, SecondsField
+from sandbox.api.operations import Operation, Operations
 from sandbox.clock_control import MoveResult
 from sandbox.settling import Unsettled
 from sandbox.timeline import format_time
@@ -60,6 +62,8 @@ class SettleInput(Input):
 class ClockView(APIView):
     """`GET /sandbox/clock`: the platform time, and what a move would wait for."""
 
+    operations: Operations = {"get": Operation("Time", "Show the clock", types.Clock)}
+
     def get(self, request: Request) -> Response:
         """Return `{"now", "offset", "moving", "frozen", "settled", "waiting_for"}`."""
         state = clock_control.read()
@@ -79,6 +83,12 @@ class ClockView(APIView):
 class AdvanceView(APIView):
     """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
 
+    operations: Operations = {
+        "post": Operation(
+            "Time", "Move the clock forward", types.Moved, body=AdvanceInput, errors=(409,)
+        )
+    }
+
     def post(self, request: Request) -> Response:
         """Move the clock forward; return when everything due in between has run."""
         values, arguments = AdvanceInput().options(request.data)
@@ -88,6 +98,12 @@ class AdvanceView(APIView):
 class NextView(APIView):
     """`POST /sandbox/clock/next`: 200, 400 if invalid, 409 while moving."""
 
+    operations: Operations = {
+        "post": Operation(
+            "Time", "Move to the next attempt", types.Moved, body=MoveInput, errors=(409,)
+        )
+    }
+
     def post(self, request: Request) -> Response:
         """Move to the next due attempt and through it."""
         _, arguments = MoveInput().options(request.data)
@@ -96,6 +112,12 @@ class NextView(APIView):
 
 class RunUntilIdleView(APIView):
     """`POST /sandbox/clock/run-until-idle {"max": "P3D", "max_steps": 1000}`: as advance."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Time", "Move until no work is left", types.Moved, body=RunUntilIdleInput, errors=(409,)
+        )
+    }
 
     def post(self, request: Request) -> Response:
         """Move from one due time to the next until no work is left."""
@@ -111,6 +133,11 @@ class RunUntilIdleView(APIView):
 
 class SettleView(APIView):
     """`/sandbox/settle`: the settle times of handlers."""
+
+    operations: Operations = {
+        "get": Operation("Time", "List settle times", [types.SettleTime]),
+        "post": Operation("Time", "Fix a settle time", types.SettleTime, body=SettleInput),
+    }
 
     def get(self, request: Request) -> Response:
         """Return the settle times of the known handlers: `[{"url", "ms", "source"}]`."""

@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 
 from requests_queue.fields import Input, String
 from sandbox import holds
+from sandbox.api import types
 from sandbox.api.fields import SecondsField
+from sandbox.api.operations import Operation, Operations
 
 
 class HoldInput(Input):
@@ -23,6 +25,11 @@ class HoldInput(Input):
 
 class HoldsView(APIView):
     """`/sandbox/holds`: take and list holds."""
+
+    operations: Operations = {
+        "get": Operation("Holds", "List holds", [types.Hold]),
+        "post": Operation("Holds", "Take a hold", types.Hold, 201, body=HoldInput),
+    }
 
     def get(self, request: Request) -> Response:
         """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
@@ -37,6 +44,10 @@ class HoldsView(APIView):
 
 class HoldView(APIView):
     """`/sandbox/holds/{id}`: release a hold."""
+
+    operations: Operations = {
+        "delete": Operation("Holds", "Release a hold", None, 204, errors=(404,))
+    }
 
     def delete(self, request: Request, id: str) -> Response:
         """Release a hold: 204; 404 if it was released or has expired."""

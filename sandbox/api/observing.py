@@ -11,7 +11,9 @@ from rest_framework.views import APIView
 from requests_queue import clock
 from requests_queue.errors import Missing
 from requests_queue.fields import Id, List
-from sandbox import deliveries, timeline
+from sandbox import api_calls, deliveries, timeline
+from sandbox.api import types
+from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
 from sandbox.timeline import Cursor
 from webhooks.models import Delivery, Webhook
@@ -32,9 +34,14 @@ class TimelineQuery(Query):
 class TimelineView(APIView):
     """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=`: `{"entries", "cursor"}`."""
 
+    operations: Operations = {
+        "get": Operation("Timeline", "Read the timeline", types.Timeline, query=TimelineQuery)
+    }
+
     def get(self, request: Request) -> Response:
         """Return the entries after a cursor, in order, and the cursor to continue from."""
         values = TimelineQuery().check_query(request.query_params)
+        api_calls.flush()
         limit = values.get("limit", ENTRIES)
         since, until = values.get("since", Cursor()), timeline.now()
         rows = timeline.between(since, until)
@@ -54,9 +61,14 @@ class TimelineView(APIView):
 class CursorView(APIView):
     """`GET /sandbox/cursor`: `{"cursor"}`."""
 
+    operations: Operations = {
+        "get": Operation("Timeline", "Show the cursor of the present", types.CursorAnswer)
+    }
+
     def get(self, request: Request) -> Response:
         """Return the cursor of the present: later entries are after it."""
         NoQuery().check_query(request.query_params)
+        api_calls.flush()
         return Response({"cursor": str(timeline.now())})
 
 
@@ -75,6 +87,10 @@ class DeliveriesQuery(Query):
 class DeliveriesView(APIView):
     """`GET /sandbox/deliveries?webhook=&object=&state=&since=&limit=`: `{"deliveries"}`."""
 
+    operations: Operations = {
+        "get": Operation("Deliveries", "List deliveries", types.Deliveries, query=DeliveriesQuery)
+    }
+
     def get(self, request: Request) -> Response:
         """Return the latest deliveries, the newest first, with their attempts.
 
@@ -91,25 +107,33 @@ class DeliveriesView(APIView):
 class DeliveryView(APIView):
     """`GET /sandbox/deliveries/{id}`: a delivery."""
 
-    def get(self, request: Request, pk: str) -> Response:
+    operations: Operations = {
+        "get": Operation("Deliveries", "Show a delivery", types.Delivery, errors=(404,))
+    }
+
+    def get(self, request: Request, id: str) -> Response:
         """Return a delivery with its attempts: request, token, response, and the next attempt."""
         NoQuery().check_query(request.query_params)
-        found = pk.isascii() and pk.isdigit() and len(pk) < 19
-        rows = deliveries.rows().filter(pk=int(pk))[:1] if found else ()
+        found = id.isascii() and id.isdigit() and len(id) < 19
+        rows = deliveries.rows().filter(pk=int(id))[:1] if found else ()
         for shown in deliveries.represent(rows, clock.now(), is_whole=True):
             return Response(shown)
-        raise Missing(pk)
+        raise Missing(id)
 
 
 class ForecastView(APIView):
     """`GET /sandbox/webhooks/{id}/forecast`: `{"webhook", "now", "reason", "delivery", "rows"}`."""
 
-    def get(self, request: Request, pk: str) -> Response:
+    operations: Operations = {
+        "get": Operation("Deliveries", "Forecast the attempts", types.Forecast, errors=(404,))
+    }
+
+    def get(self, request: Request, id: str) -> Response:
         """Return the times of the next attempts of a webhook if every one fails."""
         NoQuery().check_query(request.query_params)
-        webhook = Webhook.objects.select_related("last_failure").filter(pk=pk).first()
+        webhook = Webhook.objects.select_related("last_failure").filter(pk=id).first()
         if webhook is None:
-            raise Missing(pk)
+            raise Missing(id)
         return Response(deliveries.forecast_of(webhook).represent())
 
 
@@ -117,6 +141,6 @@ urlpatterns = [
     path("timeline", TimelineView.as_view()),
     path("cursor", CursorView.as_view()),
     path("deliveries", DeliveriesView.as_view()),
-    path("deliveries/<str:pk>", DeliveryView.as_view()),
-    path("webhooks/<str:pk>/forecast", ForecastView.as_view()),
+    path("deliveries/<str:id>", DeliveryView.as_view()),
+    path("webhooks/<str:id>/forecast", ForecastView.as_view()),
 ]

@@ -28,6 +28,10 @@ class CursorField(String):
 class NumberText(Integer):
     """A whole number, written as digits."""
 
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(low, high, **kwargs)
+        self.openapi = {"type": "integer", "minimum": low, "maximum": high}
+
     def to_internal_value(self, data: Any) -> int:
         """Return the number; raises ValidationError."""
         # Python refuses to read thousands of digits.

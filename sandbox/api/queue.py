@@ -18,6 +18,8 @@ from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.fields import Boolean, Free, Id, Input
 from requests_queue.queues import base, validation
 from requests_queue.queues.base import QueueObject
+from sandbox.api import types
+from sandbox.api.operations import Operation, Operations
 
 
 class SampleInput(Input):
@@ -45,6 +47,10 @@ class ActionInput(ObjectInput):
 class SamplesView(APIView):
     """`POST /sandbox/queue/samples {"queue", "type"?, "product"?, "draft"?}`: 201 `{"id", …}`."""
 
+    operations: Operations = {
+        "post": Operation("Queues", "Create a sample", types.QueueObject, 201, body=SampleInput)
+    }
+
     def post(self, request: Request) -> Response:
         """Create a realistic object that the caller is a party to."""
         values = SampleInput().check(request.data)
@@ -59,6 +65,12 @@ class SamplesView(APIView):
 class MovesView(APIView):
     """`POST /sandbox/queue/moves {"id", "action", "data"?}`: 200 `{"id", "status", …}`."""
 
+    operations: Operations = {
+        "post": Operation(
+            "Queues", "Run an action", types.QueueObject, body=ActionInput, errors=(404, 409)
+        )
+    }
+
     def post(self, request: Request) -> Response:
         """Run an action as the party that may run it."""
         values = ActionInput().check(request.data)
@@ -72,6 +84,12 @@ class ValidateView(APIView):
 
     The path ends in `/validate`, so the web server uses the threads for validations.
     """
+
+    operations: Operations = {
+        "post": Operation(
+            "Queues", "Validate an object", types.Validated, body=ObjectInput, errors=(404, 409)
+        )
+    }
 
     def post(self, request: Request) -> Response:
         """Validate a draft or an inquiry as its distributor."""

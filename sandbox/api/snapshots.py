@@ -12,7 +12,9 @@ from rest_framework.views import APIView
 
 from requests_queue.fields import Boolean, Input, String
 from sandbox import gate, snapshot_diff, snapshots, timeline
+from sandbox.api import types
 from sandbox.api.fields import SecondsField
+from sandbox.api.operations import Operation, Operations
 from sandbox.snapshot_storage import Snapshot
 from sandbox.snapshots import Replacement
 
@@ -35,6 +37,12 @@ class SnapshotInput(PatienceInput):
 class ResetView(APIView):
     """`POST /sandbox/reset {"patience"?}`: 200, 503 if something does not end."""
 
+    operations: Operations = {
+        "post": Operation(
+            "Reset", "Go back to the demo data", types.Replaced, body=PatienceInput, errors=(503,)
+        )
+    }
+
     def post(self, request: Request) -> Response:
         """Go back to the demo data: `{"now", "took_ms", "unsettled"}`."""
         return Response(_replaced(snapshots.reset(_patience(request))))
@@ -42,6 +50,14 @@ class ResetView(APIView):
 
 class SnapshotsView(APIView):
     """`/sandbox/snapshots`: list and save snapshots."""
+
+    operations: Operations = {
+        "get": Operation("Snapshots", "List snapshots", [types.Snapshot]),
+        "post": Operation(
+            "Snapshots", "Save a snapshot", types.Snapshot, 201, body=SnapshotInput,
+            errors=(409, 503),
+        ),
+    }  # fmt: skip
 
     def get(self, request: Request) -> Response:
         """Return the snapshots by name: `[{"name", "created", "now", "usable"}]`."""
@@ -60,6 +76,10 @@ class SnapshotsView(APIView):
 class SnapshotView(APIView):
     """`/sandbox/snapshots/{name}`: delete a snapshot."""
 
+    operations: Operations = {
+        "delete": Operation("Snapshots", "Delete a snapshot", None, 204, errors=(404,))
+    }
+
     def delete(self, request: Request, name: str) -> Response:
         """Delete a snapshot: 204."""
         snapshots.delete(name)
@@ -69,6 +89,13 @@ class SnapshotView(APIView):
 class RestoreView(APIView):
     """`POST /sandbox/snapshots/{name}/restore {"patience"?}`: 200, 409 if it is unusable."""
 
+    operations: Operations = {
+        "post": Operation(
+            "Snapshots", "Go back to a snapshot", types.Replaced, body=PatienceInput,
+            errors=(404, 409, 503),
+        )
+    }  # fmt: skip
+
     def post(self, request: Request, name: str) -> Response:
         """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
         return Response(_replaced(snapshots.restore(name, _patience(request))))
@@ -76,6 +103,10 @@ class RestoreView(APIView):
 
 class DiffView(APIView):
     """`GET /sandbox/snapshots/{a}/diff/{b}`: what differs; `now` is the present."""
+
+    operations: Operations = {
+        "get": Operation("Snapshots", "Compare snapshots", types.SnapshotDiff, errors=(404, 409))
+    }
 
     def get(self, request: Request, a: str, b: str) -> Response:
         """Return the objects that were added, removed and changed, by field."""

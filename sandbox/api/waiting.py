@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -15,7 +15,9 @@ from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid
 from requests_queue.fields import Anything, Boolean, Input
 from sandbox import condition_parsing, deferred, skipping, timeline
+from sandbox.api import types
 from sandbox.api.fields import DurationField, SecondsField
+from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField
 from sandbox.condition_parsing import BadCondition
 from sandbox.conditions import Condition
@@ -25,10 +27,26 @@ from sandbox.waiting import Wait
 TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
 
 
+class ConditionField(Anything):
+    """A condition, which `sandbox.condition_parsing` checks."""
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "description": "`delivered`, `failed`, `called`, `status`, `idle`, `out_of_order`, or "
+        "`all`, `any` or `never` of them.",
+        "example": {"delivered": {"webhook": "WH-123-456-789", "attempts_at_most": 1}},
+    }
+
+    def __init__(self) -> None:
+        super().__init__(required=True)
+
+
 class WaitInput(Input):
     """A condition, and how long to wait for it."""
 
-    until = Anything(help_text="The condition.")
+    until = ConditionField()
     since = CursorField(
         help_text="The cursor after which entries count: by default that of the last reset, or of "
         "the request if the condition has `never`."
@@ -40,6 +58,13 @@ class WaitInput(Input):
 
 class WaitView(APIView):
     """`POST /sandbox/wait {"until", "since"?, "timeout"?, "skip"?, "within"?}`."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Waiting", "Wait for a condition", types.WaitSatisfied, body=WaitInput,
+            errors=(429, 503), others={408: types.WaitFailed},
+        )
+    }  # fmt: skip
 
     def post(self, request: Request) -> HttpResponse:
         """Return 200 with the evidence when the condition is true, 408 if it is not in time."""

@@ -122,10 +122,10 @@ class Document:
         whole = {**schema, "$defs": self._definitions}
         judge = Draft202012Validator(whole, format_checker=_formats)
         for error in judge.iter_errors(body):
-            yield from _described(error)
+            yield from described(error)
 
 
-def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
+def described(error: ValidationError) -> Iterator[tuple[str, str]]:
     """Yield place and problem; places omit indexes of lists."""
     where = ".".join(str(part) for part in error.absolute_path if isinstance(part, str))
     inside = f"{where}." if where else ""

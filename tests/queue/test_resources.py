@@ -8,8 +8,8 @@ from typing import Any
 
 from drf_spectacular.plumbing import ComponentRegistry
 
-from connect_sim.api.components import Components
 from requests_queue.catalog.models import Connection, Hub
+from requests_queue.openapi import Components
 from requests_queue.resources import MADE, NAMED, SELF, Constant, Field, Many, Part, Resource
 from requests_queue.schema import Stamp
 

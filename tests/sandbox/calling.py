@@ -1,11 +1,54 @@
-"""Fixtures of tests that call the sandbox's API on the smallest platform, with commits."""
+"""Fixtures of tests that call the sandbox's API on the smallest platform, with commits.
+
+Every answer is compared with the OpenAPI document.
+"""
 
 from __future__ import annotations
 
-import pytest
+import re
+from functools import cache
+from typing import Any
 
+import pytest
+from jsonschema import Draft202012Validator
+
+from sandbox.api import schema
 from tests import make
-from tests.api import Caller, caller
+from tests.api import Caller, Response, caller
+from tests.contract.document import Document, described
+
+
+class SandboxDocument(Document):
+    """The document of `/sandbox/…`, whose moments have milliseconds."""
+
+    def _errors(self, schema: Any, body: Any) -> Any:
+        whole = {**schema, "$defs": self._definitions}
+        for error in Draft202012Validator(whole).iter_errors(body):
+            yield from described(error)
+
+
+class CheckedCaller(Caller):
+    """A client that fails the test if an answer is not as the document says."""
+
+    def call(self, method: str, path: str, *arguments: Any, **options: Any) -> Response:
+        response = super().call(method, path, *arguments, **options)
+        if path.startswith("/sandbox/"):
+            template = _template(method, path.partition("?")[0])
+            findings = _document().findings(method, template, response.status, response.json)
+            assert not list(findings), (method, path, response)
+        return response
+
+
+@cache
+def _document() -> SandboxDocument:
+    return SandboxDocument(schema.document())
+
+
+def _template(method: str, path: str) -> str:
+    for known, template in _document().operations:
+        if known == method and re.fullmatch(template.replace("{}", "[^/]+"), path):
+            return template
+    return path
 
 
 @pytest.fixture
@@ -17,4 +60,4 @@ def catalog(transactional_db: None) -> make.Catalog:
 @pytest.fixture
 def client(catalog: make.Catalog) -> Caller:
     """The vendor's client."""
-    return caller(catalog.vendor)
+    return CheckedCaller(caller(catalog.vendor).key)

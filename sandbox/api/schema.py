@@ -1,0 +1,199 @@
+"""`/sandbox/schema` and `/sandbox/docs`: the OpenAPI document of `/sandbox/…`, and Swagger UI.
+
+Built from each view's `operations` (`sandbox.api.operations`), without the settings of the document
+of Connect's API.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import include, path
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.plumbing import (
+    build_root_object,
+    normalize_result_object,
+    sanitize_result_object,
+)
+from drf_spectacular.views import SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import TemplateHTMLRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from requests_queue.openapi import Components, InputSchema
+from requests_queue.schema import Json
+from sandbox.api.operations import Error, Operation
+
+PREFIX = "/sandbox"
+_DESCRIPTION = (
+    "Connect Sim's own API: time, the timeline, waits and everything else that a test of a handler "
+    "needs. Any API key of an account may use it; it shows and moves the whole sandbox. Moments "
+    "have milliseconds and are platform time unless named otherwise."
+)
+_ERRORS = {
+    400: "Invalid body or query; see `errors`.",
+    401: "The API key is missing or invalid.",
+    403: "The caller does not have permission.",
+    404: "There is no such object.",
+    409: "A concurrent request prevents it, for example a move of the clock.",
+    429: "The API key has too many waits.",
+    503: "It is not possible now; nothing has changed.",
+}
+
+
+class SandboxSchema(InputSchema):
+    """One operation of the document."""
+
+    @property
+    def operation(self) -> Operation:
+        """Return the view's declaration."""
+        view: Any = self.view
+        found: Operation = view.operations[self.method.lower()]
+        return found
+
+    @property
+    def call(self) -> str:
+        """Return no name: a body is required if one of its fields is."""
+        return ""
+
+    def get_tags(self) -> list[str]:
+        """Return the chapter."""
+        return [self.operation.tag]
+
+    def get_summary(self) -> str:
+        """Return what it does."""
+        return self.operation.summary
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return the docstring of the view's method."""
+        method = getattr(self.view, self.method.lower())
+        return " ".join((method.__doc__ or "").split())
+
+    def get_operation_id(self) -> str:
+        """Return the method and the path as words: `post_clock_advance`."""
+        words = re.findall(r"\w+", self.path.removeprefix(PREFIX).replace("-", "_"))
+        return "_".join([self.method.lower(), *words])
+
+    def _get_parameters(self) -> list[Json]:
+        parameters: list[Json] = [
+            {
+                "in": "path",
+                "name": name,
+                "required": True,
+                "schema": {"type": "string"},
+                "description": "Its identifier, or its name.",
+            }
+            for name in re.findall(r"\{(\w+)\}", self.path)
+        ]
+        query = self.operation.query
+        for name, field in query().fields.items() if query else ():
+            schema = self._map_serializer_field(field, "request")
+            schema.pop("nullable", None)
+            parameters.append(
+                {
+                    "in": "query",
+                    "name": name,
+                    "required": field.required,
+                    "schema": schema,
+                    "description": field.help_text or "",
+                }
+            )
+        return parameters
+
+    def _get_request_body(self, direction: str = "request") -> Json | None:
+        body = self.operation.body
+        return self.json_body(body()) if body else None
+
+    def _get_response_bodies(self, direction: str = "response") -> Json:
+        components = Components(self.registry)
+        operation = self.operation
+        description = "No content." if operation.answer is None else "Success."
+        responses: Json = {str(operation.status): {"description": description}}
+        if operation.answer is not None:
+            responses[str(operation.status)]["content"] = _content(components, operation.answer)
+        for status in sorted({400, 401, 403, *operation.errors}):
+            content = _content(components, Error)
+            responses[str(status)] = {"description": _ERRORS[status], "content": content}
+        for status, answer in operation.others.items():
+            content = _content(components, answer)
+            text = f"{HTTPStatus(status).phrase}."
+            responses[str(status)] = {"description": text, "content": content}
+        return dict(sorted(responses.items()))
+
+
+def _content(components: Components, answer: Any) -> Json:
+    return {"application/json": {"schema": components.schema(answer)}}
+
+
+class _Endpoints(EndpointEnumerator):
+    """The endpoints with a declaration, without the hooks of the other document."""
+
+    def get_api_endpoints(self, patterns: Any = None, prefix: str = "") -> list[Any]:
+        """Return the endpoints, by path."""
+        rows: list[Any] = self._get_api_endpoints(patterns, prefix)  # type: ignore[no-untyped-call]
+        return sorted((row for row in rows if hasattr(row[3].cls, "operations")), key=_by_path)
+
+
+def _by_path(row: Any) -> tuple[str, str]:
+    return row[0], row[2]
+
+
+@cache
+def document() -> Json:
+    """Return the OpenAPI document, which is generated once per process."""
+    patterns = [path("sandbox/", include("sandbox.urls"))]
+    generator = SchemaGenerator(patterns=patterns)  # type: ignore[no-untyped-call]
+    paths: Json = {}
+    for path_, regex, method, callback in _Endpoints(patterns).get_api_endpoints():
+        view = generator.create_view(callback, method)  # type: ignore[no-untyped-call]
+        inspector: Any = SandboxSchema()
+        inspector.view = view
+        operation = inspector.get_operation(path_, regex, PREFIX, method, generator.registry)
+        paths.setdefault(path_, {})[method.lower()] = operation
+    root = build_root_object(
+        paths=paths, components=generator.registry.build({}), webhooks={}, version="1.0"
+    )
+    # The settings of the other document have its title, servers and tags.
+    root["info"] = {
+        "title": "Connect Sim: the sandbox", "version": "1.0", "description": _DESCRIPTION,
+    }  # fmt: skip
+    root["servers"] = [{"url": "/"}]
+    result: Json = sanitize_result_object(normalize_result_object(root))  # type: ignore[no-untyped-call]
+    return result
+
+
+@cache
+def _rendered() -> bytes:
+    return json.dumps(document(), ensure_ascii=False).encode()
+
+
+class SchemaView(APIView):
+    """`GET /sandbox/schema`: the OpenAPI document as JSON; no API key is needed."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return the document."""
+        return HttpResponse(_rendered(), content_type="application/json")
+
+
+class DocsView(SpectacularSwaggerView):
+    """`GET /sandbox/docs`: Swagger UI, served from local files."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    renderer_classes = [TemplateHTMLRenderer]
+    url_name = "sandbox-schema"
+
+
+urlpatterns = [
+    path("schema", SchemaView.as_view(), name="sandbox-schema"),
+    path("docs", DocsView.as_view()),
+]
