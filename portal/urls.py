@@ -10,7 +10,7 @@ from portal.products import views as products
 from portal.queues import views as queues
 from portal.queues import write_views as queue_writes
 from portal.webhooks import views as webhooks
-from portal.webhooks import wizard_views as wizard
+from portal.webhooks import wizard
 
 urlpatterns = [
     path("portal.css", stylesheet.stylesheet, name="stylesheet"),

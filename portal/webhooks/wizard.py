@@ -1,13 +1,22 @@
-"""The wizard that creates a webhook, in Connect's five steps."""
+"""The wizard that creates a webhook, in Connect's five steps.
+
+GET shows a step; POST stores it as a draft and redirects to another.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import QueryDict
+from django.contrib import messages
+from django.contrib.admin.models import ADDITION
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 
+from portal import layout, pages
 from portal.identity import Viewer
+from portal.webhooks import drafts, header_rows
 from portal.webhooks.drafts import Draft
 from portal.webhooks.forms import (
     DataForm,
@@ -18,6 +27,7 @@ from portal.webhooks.forms import (
     TypeForm,
 )
 from requests_queue.catalog.models import Product
+from requests_queue.errors import Invalid, Missing
 from webhooks import actions, types, validation_rules
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
@@ -30,14 +40,14 @@ STEPS = {
     HTTP: "HTTP settings",
     DATA: "Additional data",
 }
-NAMES = list(STEPS)
+_NAMES = list(STEPS)
 _STEP_OF_FIELD = {"product_id": PRODUCT, "type": TYPE, "object_class": TYPE} | {
     name: step
     for step, form in ((GENERAL, GeneralForm), (HTTP, HttpForm), (DATA, DataForm))
     for name in form.base_fields
 }
 # With more products than this, a search is shown.
-MAX_PRODUCTS = 30
+_MAX_PRODUCTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +63,125 @@ class TypeChoice:
         return f"{self.type.type}:{self.type.object_class}"
 
 
-def before(step: str) -> str:
+@layout.signed_in("GET", "POST")
+def new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show the first step, or start a draft with it."""
+    if request.method != "POST":
+        return _page(request, viewer, drafts.new(viewer), GENERAL)
+    return _submit(request, viewer, drafts.start(viewer), GENERAL)
+
+
+@layout.signed_in("GET", "POST")
+def step(request: HttpRequest, viewer: Viewer, key: str, name: str) -> HttpResponse:
+    """Show or store a step of a draft, for the user and account that started it."""
+    if name not in STEPS:
+        raise Missing(name)
+    with transaction.atomic():
+        draft = drafts.find(viewer, key, locked=request.method == "POST")
+        if draft is None:
+            messages.error(request, "The draft has expired after a day. Start again.")
+            return pages.see_other(reverse("webhook-new"))
+        if draft.webhook:
+            return pages.see_other(reverse("webhook", args=[draft.webhook]))
+        if request.method == "POST":
+            return _submit(request, viewer, draft, name)
+    invalid = _first_invalid(draft, viewer, until=name)
+    return _to(draft, invalid) if invalid else _page(request, viewer, draft, name)
+
+
+def _submit(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
+    go = request.POST.get("go", "next")
+    if go == "cancel":
+        drafts.delete(draft)
+        return pages.see_other(reverse("webhooks"))
+    adds_header = go == "row" and name == HTTP
+    _store(draft, name, header_rows.add(request.POST) if adds_header else request.POST)
+    if go == "create":
+        return _create(request, viewer, draft, name)
+    target = name
+    if go == "back":
+        target = _before(name)
+    elif go == "next":
+        draft.submit(name)
+        is_valid = _form(draft, viewer, name).is_valid()
+        target = _after(name) if is_valid else name
+    drafts.save(draft)
+    return _to(draft, target, "#headers" if adds_header else "")
+
+
+def _create(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
+    draft.submit(name)
+    if invalid := _first_invalid(draft, viewer):
+        draft.submit(invalid)
+        drafts.save(draft)
+        return _to(draft, invalid)
+    try:
+        row = _create_webhook(draft, viewer)
+    except Invalid as refused:
+        messages.error(request, str(refused))
+        drafts.save(draft)
+        return _to(draft, _step_of(refused.errors[0].path))
+    drafts.save(draft)
+    viewer.record(row, "Created by the wizard.", ADDITION)
+    hint = "" if row.active else ". It is disabled. Enable it when your handler is ready."
+    messages.success(request, f"Webhook created{hint}")
+    return pages.see_other(reverse("webhook", args=[row.pk]))
+
+
+def _to(draft: Draft, name: str, fragment: str = "") -> HttpResponse:
+    return pages.see_other(reverse("webhook-new-step", args=[draft.key, name]) + fragment)
+
+
+def _page(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> HttpResponse:
+    form = _form(draft, viewer, name)
+    if form.is_bound and name not in draft.submitted:
+        form.hide_errors()
+    number = _NAMES.index(name) + 1
+    context: dict[str, Any] = {
+        "form": form,
+        "name": name,
+        "steps": [(n, label, n == number) for n, label in enumerate(STEPS.values(), 1)],
+        "number": number,
+        "title": STEPS[name],
+        "action": reverse("webhook-new-step", args=[draft.key, name]) if draft.key
+        else reverse("webhook-new"),
+        **_choices(request, viewer, draft, name),
+    }  # fmt: skip
+    return layout.render(request, viewer, f"webhooks/wizard_{name}.html", context)
+
+
+def _choices(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> dict[str, Any]:
+    if name == PRODUCT:
+        search, selected = request.GET.get("q", ""), draft.value(name, "product")
+        products, count = _products(viewer, search, selected)
+        if name not in draft.typed and count == 1:
+            selected = products[0].pk if products else ""
+        return {"products": products, "count": count, "q": search, "selected": selected,
+                "max_products": _MAX_PRODUCTS}  # fmt: skip
+    if name == TYPE:
+        groups, unavailable = _type_choices(draft, viewer)
+        return {"groups": groups, "unavailable": unavailable,
+                "product": _product(draft, viewer),
+                "selected": draft.value(name, "kind")}  # fmt: skip
+    return {"is_get": name == DATA and _is_get(draft)}
+
+
+def _before(step: str) -> str:
     """Return the previous step, the first for the first."""
-    return NAMES[max(0, NAMES.index(step) - 1)]
+    return _NAMES[max(0, _NAMES.index(step) - 1)]
 
 
-def after(step: str) -> str:
+def _after(step: str) -> str:
     """Return the next step, the last for the last."""
-    return NAMES[min(len(NAMES) - 1, NAMES.index(step) + 1)]
+    return _NAMES[min(len(_NAMES) - 1, _NAMES.index(step) + 1)]
 
 
-def step_of(path: str) -> str:
+def _step_of(path: str) -> str:
     """Return the step that has the field of an error."""
     return _STEP_OF_FIELD.get(path.partition(".")[0], GENERAL)
 
 
-def store(draft: Draft, step: str, submitted: QueryDict) -> None:
+def _store(draft: Draft, step: str, submitted: QueryDict) -> None:
     """Store the submitted form of a step as it was typed."""
     typed = submitted.copy()
     for name in ("csrfmiddlewaretoken", "go"):
@@ -78,7 +191,7 @@ def store(draft: Draft, step: str, submitted: QueryDict) -> None:
         draft.typed[step] = typed.urlencode()
 
 
-def form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
+def _form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
     """Return the form of a step; unbound before it was submitted."""
     data, account = draft.data(step), viewer.account
     if step == GENERAL:
@@ -86,37 +199,37 @@ def form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
     if step == PRODUCT:
         return ProductForm(data, account=account)
     if step == TYPE:
-        return TypeForm(data, account=account, product=product(draft, viewer))
+        return TypeForm(data, account=account, product=_product(draft, viewer))
     if step == HTTP:
         kind = draft.value(TYPE, "kind").partition(":")[0]
         return HttpForm(data, type_=kind, initial={"jwt_secret": draft.secret})
-    return StepForm(data) if is_get(draft) else DataForm(data)
+    return StepForm(data) if _is_get(draft) else DataForm(data)
 
 
-def product(draft: Draft, viewer: Viewer) -> Product | None:
+def _product(draft: Draft, viewer: Viewer) -> Product | None:
     """Return the selected product."""
     pk = draft.value(PRODUCT, "product")
     return validation_rules.products(viewer.account).filter(pk=pk).first()
 
 
-def is_get(draft: Draft) -> bool:
+def _is_get(draft: Draft) -> bool:
     """Whether the method is GET, which has no data."""
     return draft.value(HTTP, "http_method") == "GET"
 
 
-def first_invalid(draft: Draft, viewer: Viewer, until: str = "") -> str:
+def _first_invalid(draft: Draft, viewer: Viewer, until: str = "") -> str:
     """Return the first invalid step (before `until`); empty if all are valid."""
-    for step in NAMES[: NAMES.index(until)] if until else NAMES:
-        if not form(draft, viewer, step).is_valid():
+    for step in _NAMES[: _NAMES.index(until)] if until else _NAMES:
+        if not _form(draft, viewer, step).is_valid():
             return step
     return ""
 
 
-def create(draft: Draft, viewer: Viewer) -> Webhook:
+def _create_webhook(draft: Draft, viewer: Viewer) -> Webhook:
     """Create the webhook of a valid draft; raises Invalid."""
     fields: dict[str, Any] = {}
-    for step in NAMES:
-        part = form(draft, viewer, step)
+    for step in _NAMES:
+        part = _form(draft, viewer, step)
         part.full_clean()
         fields |= part.fields_to_save
     body = {**fields, "product_id": fields.pop("product").pk}
@@ -128,22 +241,22 @@ def create(draft: Draft, viewer: Viewer) -> Webhook:
     return row
 
 
-def products(viewer: Viewer, search: str, selected: str) -> tuple[list[Product], int]:
+def _products(viewer: Viewer, search: str, selected: str) -> tuple[list[Product], int]:
     """Return products to choose from, with the selected one, and the number of all."""
     rows = validation_rules.products(viewer.account).only("name").order_by("name", "pk")
     words = search.replace("\0", "").strip()
     matching = rows.filter(name__icontains=words) | rows.filter(pk__icontains=words)
-    choices = list(matching[:MAX_PRODUCTS])
+    choices = list(matching[:_MAX_PRODUCTS])
     if selected and all(row.pk != selected for row in choices):
         choices = [*rows.filter(pk=selected), *choices]
     return choices, rows.count()
 
 
-def type_choices(
+def _type_choices(
     draft: Draft, viewer: Viewer
 ) -> tuple[list[tuple[str, list[TypeChoice]]], list[TypeChoice]]:
     """Return the available types in groups, and the others."""
-    selected = product(draft, viewer)
+    selected = _product(draft, viewer)
     groups: dict[str, list[TypeChoice]] = {}
     unavailable: list[TypeChoice] = []
     for each in types.registered():
