@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -13,11 +18,13 @@ from portal import layout, pages
 from portal.identity import Viewer
 from portal.paging import paged
 from portal.products import capabilities as forms
-from portal.products import queries
-from requests_queue.catalog import action_links
+from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.action_links import WrongToken
-from requests_queue.catalog.models import Item, Parameter, ProductAction, Template
+from requests_queue.catalog.models import Account, Item, Parameter, Product, ProductAction, Template
 from requests_queue.catalog.representations import icon
+from requests_queue.queues import base
+from webhooks import types
+from webhooks.models import Webhook
 
 _LINKED = {"asset_id": "Subscription", "configuration_id": "Tier configuration"}
 _PHASES = ("ordering", "fulfillment", "configuration")
@@ -29,14 +36,20 @@ _TABS = (
     ("product-templates", "Templates"),
     ("product-capabilities", "Capabilities"),
 )
+_ROWS = 50
+_MAX_WEBHOOKS = 20
+_DEFERRED = (
+    "short_description", "detailed_description", "capabilities", "customer_ui_settings",
+    "end_of_sale_notes", "category",
+)  # fmt: skip
 
 
 @layout.signed_in("GET")
 def products(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List a vendor's own products, or those that a distributor sells."""
     search = request.GET.get("q", "").strip()
-    page = paged(request, queries.products(viewer.account, search))
-    rows = queries.product_rows(viewer.account, list(page.rows))
+    page = paged(request, _products(viewer.account, search))
+    rows = _with_open(viewer.account, list(page.rows))
     context = {"paged": page, "rows": rows, "search": search}
     return layout.render(request, viewer, "products/list.html", context)
 
@@ -44,28 +57,28 @@ def products(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @layout.signed_in("GET")
 def product(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab General with the account's webhooks."""
-    row = queries.find(viewer.account, pk)
-    context = queries.general(viewer.account, row)
+    row = _find(viewer.account, pk)
+    context = _general(viewer.account, row)
     return _tab(request, viewer, "general", {"product": row, **context})
 
 
 @layout.signed_in("GET")
 def items(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Items."""
-    row = queries.find(viewer.account, pk)
+    row = _find(viewer.account, pk)
     rows = Item.objects.filter(product=row).defer("end_of_sale_notes")
-    page = paged(request, rows, default=queries.ROWS)
+    page = paged(request, rows, default=_ROWS)
     return _tab(request, viewer, "items", {"product": row, "paged": page})
 
 
 @layout.signed_in("GET")
 def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Parameters."""
-    row = queries.find(viewer.account, pk)
+    row = _find(viewer.account, pk)
     phase = request.GET.get("phase", "")
     rows = Parameter.objects.filter(product=row)
     rows = rows.filter(phase=phase) if phase in _PHASES else rows
-    page = paged(request, rows, default=queries.ROWS)
+    page = paged(request, rows, default=_ROWS)
     context = {"product": row, "paged": page, "phase": phase, "phases": _PHASES}
     return _tab(request, viewer, "parameters", context)
 
@@ -73,7 +86,7 @@ def parameters(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 @layout.signed_in("GET")
 def templates(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Templates, rendered as for customers."""
-    row = queries.find(viewer.account, pk)
+    row = _find(viewer.account, pk)
     page = paged(request, Template.objects.filter(product=row))
     return _tab(request, viewer, "templates", {"product": row, "paged": page})
 
@@ -81,7 +94,7 @@ def templates(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 @layout.signed_in("GET", "POST")
 def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Capabilities, or save a group of them for the vendor."""
-    row = queries.find(viewer.account, pk)
+    row = _find(viewer.account, pk)
     groups = forms.groups(row, request.POST if request.method == "POST" else None)
     if request.method == "POST":
         saved = forms.save(row, viewer.account, groups)
@@ -127,3 +140,50 @@ def _tab(
 ) -> HttpResponse:
     context = {"tab": tab, "tabs": _TABS, **context}
     return layout.render(request, viewer, f"products/{tab}.html", context, status)
+
+
+def _products(account: Account, search: str) -> QuerySet[Product]:
+    """Return the products that an account may see, with the number of its webhooks."""
+    rows = visibility.products(account)
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(pk__icontains=search))
+    webhooks = visibility.count(Webhook.objects.filter(account=account), "product")
+    return rows.defer(*_DEFERRED).annotate(webhook_count=webhooks).order_by("name", "pk")
+
+
+def _with_open(account: Account, rows: Sequence[Product]) -> list[tuple[Product, int]]:
+    """Return the products, each with its number of open objects; one statement for each queue."""
+    open_objects: Counter[str] = Counter()
+    for queue in base.registered() if rows else ():
+        open_statuses = [status for status in queue.status_names if status not in queue.final]
+        if not open_statuses:
+            continue
+        objects = queue.model.visible_to(account).filter(
+            product__in=[row.pk for row in rows], status__in=open_statuses
+        )
+        counted = objects.order_by().values_list("product").annotate(n=Count("pk"))
+        open_objects.update(dict(counted))
+    return [(row, open_objects[row.pk]) for row in rows]
+
+
+def _find(account: Account, pk: str) -> Product:
+    """Return a product that the account may see; raises Http404."""
+    rows = visibility.products(account).select_related("owner", "replacement")
+    return get_object_or_404(rows, pk=pk)
+
+
+def _general(account: Account, product: Product) -> dict[str, Any]:
+    """Return the account's webhooks, connections and listings of a product."""
+    connections = visibility.connections(account).filter(product=product)
+    listings = visibility.listings(account).filter(product=product)
+    webhooks = Webhook.objects.filter(account=account, product=product).only(
+        "label", "type", "object_class", "active", "out_of_order", "product"
+    )
+    return {
+        "connections": connections.select_related("hub", "provider", "vendor")[:_ROWS],
+        "listings": listings.select_related("contract__marketplace")[:_ROWS],
+        "webhooks": [
+            (row, types.label(row.type, row.object_class)) for row in webhooks[: _MAX_WEBHOOKS + 1]
+        ],
+        "max_webhooks": _MAX_WEBHOOKS,
+    }
