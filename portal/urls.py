@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal import media, stylesheet, views
+from portal import media, views
 from portal.deliveries import views as deliveries
 from portal.home import views as home
 from portal.inquiry import views as inquiry
@@ -13,7 +13,7 @@ from portal.webhooks import views as webhooks
 from portal.webhooks import wizard
 
 urlpatterns = [
-    path("portal.css", stylesheet.stylesheet, name="stylesheet"),
+    path("portal.css", media.stylesheet, name="stylesheet"),
     path("", home.home, name="home"),
     path("home/live/", home.live, name="home-live"),
     path("webhooks/", webhooks.webhooks, name="webhooks"),

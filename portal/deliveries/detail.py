@@ -33,14 +33,6 @@ _PANELS_CHANGE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
-    """A cleared backoff: when, and the reason."""
-
-    at: datetime
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """An attempt in the list: the time since the previous one, and what it led to.
 
@@ -50,7 +42,7 @@ class AttemptRow:
     attempt: Attempt
     gap: str
     result: AttemptFollowUp
-    cleared: list[Cleared]
+    cleared: list[ClearedBackoff]
 
     @property
     def key(self) -> tuple[int, int]:
@@ -208,7 +200,7 @@ class DeliveryView:
             self.row.state, self.row.attempts, self.row.started_at, hook.active, hook.out_of_order,
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
             [event.pk for event in self.events], self.more_events, self.next,
-            [(row.result, row.cleared) for row in self.attempts],
+            [(row.result, [each.pk for each in row.cleared]) for row in self.attempts],
             [filled.data for filled in self.panels],
         )  # fmt: skip
 
@@ -234,7 +226,7 @@ def find_attempt(account: Account, pk: int, query: QueryDict) -> Attempt:
 
 def _cleared_between(
     cleared: list[ClearedBackoff], row: Attempt, following: Attempt | None, delivery: Delivery
-) -> list[Cleared]:
+) -> list[ClearedBackoff]:
     """Return the backoffs that were cleared between two attempts, in order.
 
     Those cleared by the following attempt itself are part of its own result.
@@ -253,10 +245,7 @@ def _cleared_between(
     for each in between:
         # While platform time stands still, the next attempt has the same time: list it only once.
         cleared.remove(each)
-    return [
-        Cleared(each.at, next_attempt.describe_cleared(each))
-        for each in between[:_MAX_CLEARED_SHOWN][::-1]
-    ]
+    return between[:_MAX_CLEARED_SHOWN][::-1]
 
 
 def _in_flight(row: Delivery, now: datetime) -> NextStep:

@@ -29,30 +29,21 @@ MAX_ENTRIES = 100  # messages, and as many events
 
 @dataclass(frozen=True, slots=True)
 class HistoryDelivery:
-    """A delivery of a change, and its state."""
+    """The delivery of a change; `response` is that of its last attempt."""
 
-    webhook_id: str
-    label: str
-    is_validator: bool
-    delivery_id: int
-    state: str
-    attempts: int
+    row: Delivery
+    webhook: Webhook
     response: str
 
     @property
     def is_retried(self) -> bool:
         """Whether it waits for its next attempt after a failure."""
-        return self.state == Delivery.WAITING and self.attempts > 0
+        return self.row.state == Delivery.WAITING and self.row.attempts > 0
 
     @property
     def tone(self) -> str:
         """The color of its state."""
-        return BAD if self.is_retried else _TONES.get(self.state, "")
-
-    @property
-    def state_label(self) -> str:
-        """Its state as text."""
-        return "waiting for its next attempt" if self.is_retried else self.state
+        return BAD if self.is_retried else _TONES.get(self.row.state, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +117,14 @@ def _text(event: Event) -> str:
 def _delivery(event: Any) -> HistoryDelivery:
     response = str(event.status_code) if event.status_code else ""
     return HistoryDelivery(
-        event.webhook_id, event.webhook.label, event.webhook.type != types.EVENT,
-        event.delivery_id, event.delivery.state, event.delivery.attempts,
-        response or ("no response" if event.outcome else ""),
-    )  # fmt: skip
+        event.delivery, event.webhook, response or ("no response" if event.outcome else "")
+    )
 
 
 def state(entries: Iterable[HistoryEntry]) -> list[Any]:
     """Return what the page's digest depends on."""
     return [
-        (entry.at, entry.text, [(d.delivery_id, d.state, d.attempts) for d in entry.deliveries])
+        (entry.at, entry.text, [(d.row.pk, d.row.state, d.row.attempts) for d in entry.deliveries])
         for entry in entries
     ]
 

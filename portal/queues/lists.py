@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.utils import NotRelationField, get_fields_from_path
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, F, Model, Q, QuerySet, Value
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from portal.queues import labels
 from requests_queue.catalog import visibility
-from requests_queue.catalog.models import Account, Product
+from requests_queue.catalog.models import Account
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue, QueueObject
 
@@ -29,26 +28,12 @@ _SEARCHED = ("id", "asset__id", "asset__external_id", "configuration__id", "list
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What a board or a list shows of an object."""
-
-    pk: str
-    kind: str
-    status: str
-    product: Product
-    about: str
-    other: str
-    created: datetime
-    updated: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class BoardColumn:
     """The objects in a status: their number, and the newest."""
 
     status: str
     count: int
-    cards: tuple[Card, ...]
+    cards: tuple[Any, ...]
 
 
 def find(name: str) -> Queue:
@@ -105,20 +90,13 @@ def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[BoardCo
     ]  # fmt: skip
 
 
-def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[Card]:
-    """Return objects as cards; only the columns shown are read."""
-    about = next((r for r in _ABOUT if _has_path(queue.model, r)), "pk")
-    other = "provider__name" if account.is_vendor else "vendor__name"
+def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the objects with `about` and `other`, the other party; only columns shown are read."""
+    about = next((F(path) for path in _ABOUT if _has_path(queue.model, path)), Value(""))
+    other = F("provider__name" if account.is_vendor else "vendor__name")
     kind = ("type",) if _has_path(queue.model, "type") else ()
-    names = ("pk", "status", "product_id", "product__name", about, other, "created", "updated")
-    return [
-        Card(
-            row["pk"], row.get("type", ""), row["status"],
-            Product(pk=row["product_id"], name=row["product__name"]),
-            row[about] if about != "pk" else "", row[other], row["created"], row["updated"],
-        )
-        for row in rows.values(*names, *kind)
-    ]  # fmt: skip
+    shown = rows.only("status", "product__name", "created", "updated", *kind)
+    return shown.select_related("product").annotate(about=about, other=other)
 
 
 def column_state(column: BoardColumn) -> tuple[Any, ...]:

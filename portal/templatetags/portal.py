@@ -27,6 +27,7 @@ register.filter("words", labels.spaced)
 register.filter("escape_controls", escape_controls)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
+register.filter("cleared", next_attempts.describe_cleared)
 
 
 @register.simple_tag(takes_context=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from requests_queue.time_format import format_moment, format_span
@@ -59,16 +58,10 @@ def context(row: Webhook) -> dict[str, Any]:
             ("Failure responses", row.failure_triggers),
             ("Failures since last success", row.failure_since_last_success),
         ],
-        "cleared": _cleared(row),
+        "cleared": next_attempt.cleared_backoffs(row)[:_MAX_CLEARED],
         "chart": chart(row),
         **_pending(row),
     }
-
-
-def _cleared(row: Webhook) -> list[tuple[datetime, str]]:
-    """Return the latest cleared backoffs, newest first: when, and the reason."""
-    rows = next_attempt.cleared_backoffs(row)[:_MAX_CLEARED]
-    return [(each.at, next_attempt.describe_cleared(each)) for each in rows]
 
 
 def _pending(row: Webhook) -> dict[str, int]:

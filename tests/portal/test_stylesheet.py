@@ -6,15 +6,15 @@ import re
 
 from django.test import Client
 
-from portal import stylesheet
+from portal import media
 
 
 def test_stylesheet_joins_every_file() -> None:
     response = Client().get("/portal.css")
     assert response.status_code == 200 and response["Content-Type"].startswith("text/css")
     text = response.content.decode()
-    files = sorted(stylesheet.FOLDER.glob("*.css"))
-    assert [file.stem for file in files] == sorted(stylesheet.NAMES)
+    files = sorted(media.STYLESHEETS.glob("*.css"))
+    assert [file.stem for file in files] == sorted(media.STYLESHEET_NAMES)
     assert all(file.read_text() in text for file in files)
 
 
@@ -25,10 +25,10 @@ def test_stylesheet_is_not_sent_again_unchanged() -> None:
 
 def test_stylesheet_has_no_rule_without_elements() -> None:
     """Each class of a selector occurs in a template, a script or a module of the portal."""
-    portal = stylesheet.FOLDER.parent.parent
+    portal = media.STYLESHEETS.parent.parent
     files = [file for kind in ("html", "js", "py") for file in portal.rglob(f"*.{kind}")]
     text = " ".join(file.read_text() for file in files)
-    for file in stylesheet.FOLDER.glob("*.css"):
+    for file in media.STYLESHEETS.glob("*.css"):
         rules = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
         selectors = " ".join(re.findall(r"([^{};]+)\{", rules))
         for name in set(re.findall(r"\.([a-z][\w-]+)", selectors)):
