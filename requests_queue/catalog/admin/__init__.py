@@ -1,5 +1,5 @@
 """Admin pages of the catalog."""
 
-from requests_queue.catalog.admin import accounts, directory, products
+from requests_queue.catalog.admin import directory, products
 
-__all__ = ["accounts", "directory", "products"]
+__all__ = ["directory", "products"]
