@@ -22,6 +22,7 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
 from requests_queue.fields import Input, List
 from requests_queue.filtering import ConnectFilters
+from requests_queue.json_paths import value_at
 from requests_queue.resources import Resource
 from requests_queue.schema import Documented, Form, Json
 
@@ -36,10 +37,8 @@ def prune(data: Json, select: Mapping[str, bool]) -> Json:
     for dotted, wanted in select.items():
         if wanted:
             continue
-        node: Any = data
         *parents, last = dotted.split(".")
-        for key in parents:
-            node = node.get(key) if isinstance(node, dict) else None
+        node = value_at(data, parents)
         if isinstance(node, dict):
             node.pop(last, None)
     return data

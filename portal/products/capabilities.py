@@ -15,6 +15,7 @@ from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.writes import products as writes
 from requests_queue.catalog.writes.capabilities import TREE
 from requests_queue.errors import Refused
+from requests_queue.json_paths import set_value, value_at
 from webhooks import types
 
 
@@ -90,18 +91,13 @@ def _webhook_types(path: str) -> str:
 
 
 def _kind(path: str) -> Any:
-    node: Any = TREE
-    for key in path.split("."):
-        node = node[key]
-    return node
+    return value_at(TREE, path.split("."))
 
 
 def stored(capabilities: Mapping[str, Any], path: str) -> Any:
     """Return a capability by its dotted path, None if it is not set."""
     *branches, leaf = path.split(".")
-    node: Any = capabilities
-    for key in branches:
-        node = node.get(key) if isinstance(node, Mapping) else None
+    node = value_at(capabilities, branches)
     if not isinstance(node, Mapping):
         return None
     # A non-empty branch without the switch of its own name counts as on.
@@ -122,9 +118,5 @@ def _body(cleaned: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if _kind(path) is list:
             value = [name.strip() for name in value.split(",") if name.strip()]
-        *branches, leaf = path.split(".")
-        inner = body
-        for key in branches:
-            inner = inner.setdefault(key, {})
-        inner[leaf] = value
+        set_value(body, path, value)
     return body

@@ -21,6 +21,7 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
 from requests_queue.errors import FieldError, Forbidden, Refused
+from requests_queue.json_paths import set_value, value_at
 from requests_queue.queues import services
 from requests_queue.queues.base import Preview, PreviewField, Queue, SampleRequest
 
@@ -95,9 +96,9 @@ class SamplePage:
             actor = self.viewer.actor
         body = self.preview.body
         for n, entry in enumerate(self.preview.entries):
-            _set(body, entry.path, self.form.cleaned_data[f"entry{n}"])
+            set_value(body, entry.path, self.form.cleaned_data[f"entry{n}"])
         if self.params.params:
-            _set(body, self.preview.params_path, self.params.all_entries())
+            set_value(body, self.preview.params_path, self.params.all_entries())
         with transitions.atomic():
             pk: str = services.create(self.queue, actor, body)["id"]
             account = self.viewer.account
@@ -125,7 +126,7 @@ def _form(preview: Preview, post: QueryDict | None) -> forms.Form:
     form = forms.Form(post)
     form.use_required_attribute = False
     for n, entry in enumerate(preview.entries):
-        form.fields[f"entry{n}"] = _field(entry, _get(preview.body, entry.path))
+        form.fields[f"entry{n}"] = _field(entry, value_at(preview.body, entry.path.split(".")))
     return form
 
 
@@ -141,22 +142,6 @@ def _field(entry: PreviewField, value: Any) -> forms.Field:
         label=entry.label, required=entry.required, initial="" if value is None else str(value),
         widget=widget or forms.TextInput(attrs),
     )  # fmt: skip
-
-
-def _get(node: Any, path: str) -> Any:
-    for key in path.split("."):
-        if isinstance(node, list):
-            node = node[int(key)] if int(key) < len(node) else None
-        else:
-            node = node.get(key) if isinstance(node, Mapping) else None
-    return node
-
-
-def _set(node: Any, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for key in parents:
-        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
-    node[last] = value
 
 
 def _field_of(entries: tuple[PreviewField, ...], error: FieldError) -> int | None:

@@ -18,6 +18,7 @@ from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
 from requests_queue.errors import ActionNotAllowed, Refused
+from requests_queue.json_paths import value_at
 from requests_queue.queues import services, validator_responses
 from requests_queue.queues.base import Queue
 from requests_queue.queues.services import Service
@@ -62,13 +63,8 @@ class Validated(Service):
 
     def params_of(self, response: Mapping[str, Any]) -> Any:
         """Return the unchecked parameters of a response, None if it has none."""
-        for path in self.paths:
-            node: Any = response
-            for key in path:
-                node = node.get(key) if isinstance(node, Mapping) else None
-            if node is not None:
-                return node
-        return None
+        values = (value_at(response, path) for path in self.paths)
+        return next((value for value in values if value is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue.json_paths import value_at
 from requests_queue.json_validation import parse_json
 from requests_queue.queues import validation as queues
 from requests_queue.queues.validator_responses import InvalidResponse
@@ -77,15 +77,9 @@ def _as_read(about: queues.Validated | None, sent: Json, got: Any) -> Json:
     if about is None or not isinstance(got, dict):
         return sent
     for path in about.paths:
-        if _at(got, path) is not None:
+        if value_at(got, path) is not None:
             return _with(sent, path, about.params_of(sent))
     return sent
-
-
-def _at(node: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node
 
 
 def _with(node: Json, path: tuple[str, ...], value: Any) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.schema import Environment
+from requests_queue.filtering import ConnectFilters
 from requests_queue.inside_json import inside_json
 from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Many, Part, Resource
 from requests_queue.schema import AnyReference, Stamp
@@ -84,6 +85,12 @@ HUB_MARKETPLACE = Resource(
 )  # fmt: skip
 
 
+class _DistinctFilters(ConnectFilters):
+    """Filters that list a marketplace of two hubs once, also where both fit."""
+
+    DISTINCT = True
+
+
 MARKETPLACE = Resource(
     "Marketplace", "Where a distributor sells.",
     {
@@ -109,7 +116,7 @@ MARKETPLACE = Resource(
         ),
         "events": CREATED,
     },
-    model=Marketplace, search=("id", "name"),
+    model=Marketplace, search=("id", "name"), filter_base=_DistinctFilters,
     also={"owner_id": "owner__id", "hubs.id": "hubs__id", "hubs.name": "hubs__name"},
     custom=inside_json(
         Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}

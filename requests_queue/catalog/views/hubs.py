@@ -17,7 +17,6 @@ from requests_queue.catalog.representations.hubs import (
     MARKETPLACE,
 )
 from requests_queue.catalog.writes import hubs
-from requests_queue.filtering import ConnectFilters
 from requests_queue.rest import Collection, routes
 from requests_queue.rows import get_row
 from requests_queue.schema import Documented
@@ -92,20 +91,10 @@ class HubMarketplaces(InHub):
         return visibility.marketplaces(self.account).filter(hubs=self.hub)
 
 
-class MarketplaceFilters(ConnectFilters):
-    """What marketplaces can be filtered and ordered by."""
-
-    MODEL = Marketplace
-    # A marketplace of two hubs is one marketplace, also where both fit.
-    DISTINCT = True
-    FILTERS = MARKETPLACE.filters
-
-
 class Marketplaces(Collection):
     """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
 
     documented = Documented("Marketplaces", "marketplace", MARKETPLACE)
-    rql_filter_class = MarketplaceFilters
 
     def visible(self) -> QuerySet[Marketplace]:
         """Return the marketplaces."""
