@@ -27,7 +27,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
-from requests_queue.catalog.views import tier_writes
+from requests_queue.catalog.writes import tier_accounts
 
 
 @admin.register(Account)
@@ -201,7 +201,7 @@ class TierAccountAdmin(CatalogAdmin):
             return
         with transaction.atomic():
             row = TierAccount.objects.select_for_update().get(pk=obj.pk)
-            tier_writes.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
+            tier_accounts.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
 
 
 CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameters"))

@@ -14,7 +14,7 @@ from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, scopes_of
 from requests_queue.catalog.tier_versions import as_account
-from requests_queue.catalog.views import tier_writes
+from requests_queue.catalog.writes import tier_accounts
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.filtering import text_in
 from requests_queue.rest import Collection, routes
@@ -29,8 +29,8 @@ class TierAccounts(Collection):
 
     documented = Documented("Tiers", "tier account", TIER_ACCOUNT)
     bodies = {
-        "create": tier_writes.TierAccountInput(),
-        "update": tier_writes.TierAccountInput(partial=True),
+        "create": tier_accounts.TierAccountInput(),
+        "update": tier_accounts.TierAccountInput(partial=True),
     }
 
     def visible(self) -> QuerySet[TierAccount]:
@@ -48,19 +48,19 @@ class TierAccounts(Collection):
         """Create a tier account, for providers: 201, 400 or 403."""
         if self.account.is_vendor:
             raise Forbidden(_PROVIDERS_ONLY)
-        row = tier_writes.create(self.body, self.account)
+        row = tier_accounts.create(self.body, self.account)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a tier account, for its provider: 200; what the body lacks stays as it is."""
         self._require_owner()
-        tier_writes.update(pk, self.body, self.account)
+        tier_accounts.update(pk, self.body, self.account)
         return self.answer(self.get_object())
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Decommission a tier account, for its provider: 204; it can't be undone."""
         self._require_owner()
-        tier_writes.decommission(pk)
+        tier_accounts.decommission(pk)
         return Response(status=204)
 
     def _require_owner(self) -> None:

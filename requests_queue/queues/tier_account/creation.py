@@ -17,7 +17,7 @@ from requests_queue import clock, ids, transitions
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
 from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
-from requests_queue.catalog.views import tier_writes
+from requests_queue.catalog.writes import tier_accounts
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.fields import Choice, Id, Input, Values
 from requests_queue.queues.tier_account.models import TierAccountRequest
@@ -29,7 +29,7 @@ UNSUPPORTED = "Product does not support contact details change."
 _UNLINKED = ("draft", "terminated")
 
 
-class ChangedAccountInput(tier_writes.TierAccountInput):
+class ChangedAccountInput(tier_accounts.TierAccountInput):
     """A tier account by `id`, `external_uid` or `external_id`, and what changes of it."""
 
     id = Id()
@@ -63,7 +63,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> list[TierAccountRequest]:
 
 def _change(account: TierAccount, values: Values) -> list[TierAccountRequest]:
     try:
-        version = tier_writes.update(account.pk, values, account.owner)
+        version = tier_accounts.update(account.pk, values, account.owner)
     except Invalid as wrong:
         raise Invalid.of(replace(e, path=f"account.{e.path}") for e in wrong.errors) from None
     if version is None:
