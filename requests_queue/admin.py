@@ -78,44 +78,29 @@ class QueueAdmin(GuardedAdmin):
     def __init__(self, model: type[QueueObject], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         self.queue = for_model(model)
-        columns = {f.name for f in model._meta.concrete_fields}
-        self.kind = ("type",) if "type" in columns else ()
-        self.asset = ("asset",) if "asset" in columns else ()
-        self.status = ("status",) if self.queue.statuses else ()
-
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns of the list."""
-        return ("id", *self.kind, *self.status, "product", *self.asset, "vendor", "provider",
-                "created_at", "updated_at")  # fmt: skip
+        fields = model._meta.concrete_fields
+        columns = {f.name for f in fields}
+        kind = ("type",) if "type" in columns else ()
+        asset = ("asset",) if "asset" in columns else ()
+        # The first fields of the page and columns of the list.
+        self.first = ("id", *kind, *(("status",) if self.queue.statuses else ()))
+        self.list_display = (*self.first, "product", *asset, "vendor", "provider", "created_at",
+                             "updated_at")  # fmt: skip
+        self.list_select_related = ("product", "vendor", "provider", *asset)
+        product = ("product", admin.RelatedOnlyFieldListFilter)
+        self.list_filter = (StatusFilter, *([TypeFilter] if kind else []), product)
+        self.search_fields = ("id", *(f"{name}__id" for name in asset))
+        self.deferred_in_list = tuple(f.name for f in fields if isinstance(f, models.JSONField))
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
         """Return the rows that the account may see, by the queue's rule."""
         return rows.filter(pk__in=self.queue.model.visible_to(account).values("pk"))
 
-    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the relations that the list joins."""
-        return ("product", "vendor", "provider", *self.asset)
-
-    def get_list_filter(self, request: HttpRequest) -> Any:
-        """Return the filters: statuses, types and products."""
-        product = ("product", admin.RelatedOnlyFieldListFilter)
-        return (StatusFilter, *([TypeFilter] if self.kind else []), product)
-
-    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the fields of the search box."""
-        return ("id", *(f"{name}__id" for name in self.asset))
-
-    def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the JSON columns, which the list does not show."""
-        return tuple(f.name for f in self.opts.concrete_fields if isinstance(f, models.JSONField))
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return all fields, JSON in boxes; id, type and status first."""
-        first = ("id", *self.kind, *self.status)
-        rest = [
-            f for f in self.opts.concrete_fields if f.editable and f.name not in (*first, "status")
-        ]
-        return [*first, *(_shown(f) for f in rest)]
+        shown = (*self.first, "status")
+        rest = [f for f in self.opts.concrete_fields if f.editable and f.name not in shown]
+        return [*self.first, *(_shown(f) for f in rest)]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may see the object, as one of its parties."""

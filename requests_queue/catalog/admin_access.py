@@ -43,6 +43,8 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # Applies to superusers, too.
     read_only: ClassVar[bool] = False
     deletable: ClassVar[bool] = False
+    # Large columns, which the list does not show.
+    deferred_in_list: tuple[str, ...] = ()
 
     class Media:
         css: ClassVar[dict[str, Any]] = {"all": ["requests_queue/admin.css"]}
@@ -52,13 +54,9 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         rows = super().get_queryset(request)
         match = request.resolver_match
         if match and (match.url_name or "").endswith("_changelist"):
-            rows = rows.defer(*self.deferred_in_list())
+            rows = rows.defer(*self.deferred_in_list)
         account = account_of(request)
         return rows if account is None else self.visible_to(rows, account)
-
-    def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the large columns to defer in the list."""
-        return ()
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
         """Return the rows that the account may see."""

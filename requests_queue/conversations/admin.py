@@ -18,7 +18,6 @@ class MessageInline(PartOfPage):
     read_only = True
     fields = readonly_fields = ("created_at", "type", "author", "message_text")
     ordering = ("id",)
-    can_delete = False
     created_at = staticmethod(moment_column("created", "created"))
     message_text = staticmethod(column("text", "text", text))
 

@@ -148,7 +148,6 @@ class AttemptInline(PartOfPage):
     fields: ClassVar[Any] = ("link", "outcome", "status_code", "duration", STARTED, led_to)
     readonly_fields: ClassVar[Any] = fields
     ordering = ("number",)
-    can_delete = False
     verbose_name_plural = "attempts"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
@@ -169,7 +168,6 @@ class EventInline(PartOfPage):
     read_only = True
     fields = readonly_fields = ("what", AT)
     ordering = ("id",)
-    can_delete = False
 
     @admin.display(description="queue change")
     def what(self, row: Event) -> str:
@@ -215,6 +213,7 @@ class AttemptAdmin(LogAdmin):
                     STARTED, led_to)  # fmt: skip
     list_select_related = ("webhook", "delivery")
     list_filter = ("outcome", "truncated", WebhookFilter)
+    deferred_in_list = LARGE
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
     readonly_fields: ClassVar[Any] = (
         "of_webhook", "of_delivery", STARTED, led_to, SENT_HEADERS, SENT_BODY, TOKEN, GOT_HEADERS,
@@ -235,10 +234,6 @@ class AttemptAdmin(LogAdmin):
             ("Request", {"fields": ["method", "url", SENT_HEADERS, SENT_BODY, TOKEN]}),
             ("Response", {"fields": ["status_code", "error", GOT_HEADERS, GOT_BODY, "truncated"]}),
         ]
-
-    def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the large columns, which the list does not show."""
-        return LARGE
 
     @admin.display(description="delivery")
     def of_delivery(self, row: Attempt) -> SafeString:

@@ -66,15 +66,14 @@ class WebhookAdmin(GuardedAdmin):
     list_select_related = ("product", "last_success", "last_failure")
     search_fields = ("id", "label", "external_url", "description")
     readonly_fields: ClassVar[Any] = columns.SHOWN
+    deferred_in_list = (
+        "headers", "data", "jwt_secret",
+        *(f"last_{end}__{name}" for end in ("success", "failure") for name in LARGE),
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Return the webhooks, annotated with the end of their backoff."""
         return next_attempt.annotate(super().get_queryset(request), clock.now())
-
-    def deferred_in_list(self) -> tuple[str, ...]:
-        """Return the large columns, which the list does not show."""
-        last = tuple(f"last_{end}__{name}" for end in ("success", "failure") for name in LARGE)
-        return ("headers", "data", "jwt_secret", *last)
 
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
         """Return the sections of the page; a new webhook has no statistics yet."""
