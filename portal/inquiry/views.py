@@ -21,8 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal import markdown, pages
 from portal.inquiry import form as forms
 from portal.inquiry import values
-from portal.inquiry.form import InquiryForm
-from portal.inquiry.subject import Subject, find
+from portal.inquiry.form import InquiryForm, Subject
 from portal.models import InquiryCheck
 from requests_queue import transitions
 from requests_queue.catalog.representations import icon
@@ -45,7 +44,7 @@ class Closed(Exception):
 @require_http_methods(["GET", "HEAD", "POST"])
 def inquiry(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the form, or the status of a closed request; POST submits the answers."""
-    about = find(pk, request.GET.getlist("code"))
+    about = forms.find(pk, request.GET.getlist("code"))
     if about is None:
         return pages.not_found(request)
     if request.method != "POST":
@@ -65,7 +64,7 @@ def check(request: HttpRequest, pk: str) -> HttpResponse:
 
     409 if the request is closed, 204 if a newer check has replaced this one.
     """
-    about = find(pk, request.GET.getlist("code"))
+    about = forms.find(pk, request.GET.getlist("code"))
     if about is None:
         return pages.not_found(request)
     try:

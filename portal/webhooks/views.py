@@ -17,8 +17,8 @@ from portal import layout, pages
 from portal.deliveries.attempt_view import AttemptView
 from portal.identity import Viewer
 from portal.paging import paged
-from portal.webhooks import header_rows, listing, webhook_statistics
-from portal.webhooks.forms import EditForm
+from portal.webhooks import listing, webhook_statistics
+from portal.webhooks.forms import EditForm, with_empty_row
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
 from webhooks import actions, types
@@ -121,7 +121,7 @@ def edit(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     if request.method != "POST":
         return _edit(request, viewer, row, EditForm(row))
     if request.POST.get("go") == "row":
-        form = EditForm(row, header_rows.add(request.POST))
+        form = EditForm(row, with_empty_row(request.POST))
         form.hide_errors()
         return _edit(request, viewer, row, form)
     form = EditForm(row, request.POST)

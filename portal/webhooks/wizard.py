@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from portal import layout, pages
 from portal.identity import Viewer
-from portal.webhooks import drafts, header_rows
+from portal.webhooks import drafts
 from portal.webhooks.drafts import Draft
 from portal.webhooks.forms import (
     DataForm,
@@ -25,6 +25,7 @@ from portal.webhooks.forms import (
     ProductForm,
     StepForm,
     TypeForm,
+    with_empty_row,
 )
 from requests_queue.catalog.models import Product
 from requests_queue.errors import Invalid, Missing
@@ -95,7 +96,7 @@ def _submit(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Ht
         drafts.delete(draft)
         return pages.see_other(reverse("webhooks"))
     adds_header = go == "row" and name == HTTP
-    _store(draft, name, header_rows.add(request.POST) if adds_header else request.POST)
+    _store(draft, name, with_empty_row(request.POST) if adds_header else request.POST)
     if go == "create":
         return _create(request, viewer, draft, name)
     target = name
