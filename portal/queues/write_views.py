@@ -1,20 +1,98 @@
-"""Views of queues that write: actions, edits, validations, samples. For the objects' parties."""
+"""Views of queues that write: actions, edits, validations, samples. For the objects' parties.
+
+A sample is previewed by its queue, changed by the viewer, and created as the API's POST would. One
+that the other party would create is created as that party: in a sandbox by every user, elsewhere by
+administrators only.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from portal import layout, pages
 from portal.identity import Viewer
-from portal.queues import editing, labels, lists, new_sample
+from portal.queues import editing, labels, lists
 from portal.queues.actions import ActionPage
+from portal.queues.parameters import ParameterFields
 from portal.queues.views import head
-from requests_queue.errors import Missing, Refused
-from requests_queue.queues import validation
-from requests_queue.queues.base import Queue, SampleRequest
+from requests_queue import samples, transitions
+from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import Account
+from requests_queue.errors import FieldError, Forbidden, Missing, Refused
+from requests_queue.json_paths import set_value, value_at
+from requests_queue.queues import services, validation
+from requests_queue.queues.base import Preview, PreviewField, Queue, SampleRequest
 from requests_queue.queues.validation import Validated
+
+
+class SamplePage:
+    """The form of a preview: its fields by section, its parameters, and errors."""
+
+    def __init__(
+        self, queue: Queue, viewer: Viewer, sample: SampleRequest, post: QueryDict | None = None
+    ) -> None:
+        self.queue, self.viewer = queue, viewer
+        assert queue.preview is not None
+        self.preview: Preview = queue.preview(sample)
+        self.form = _form(self.preview, post)
+        self.params = ParameterFields(list(self.preview.params), post)
+        self.errors: list[str] = []
+
+    @property
+    def creator(self) -> Account | None:
+        """The account that would create the object."""
+        return self.preview.actor.account
+
+    @property
+    def sections(self) -> list[tuple[str, list[Any]]]:
+        """The fields by section, in the order of the preview."""
+        sections: dict[str, list[Any]] = {}
+        for n, entry in enumerate(self.preview.entries):
+            sections.setdefault(entry.section, []).append(self.form[f"entry{n}"])
+        return list(sections.items())
+
+    def create(self) -> str:
+        """Create the object and return its id; empty if the form has errors now."""
+        if not self.form.is_valid():
+            return ""
+        try:
+            return self._create()
+        except Refused as refused:
+            for error in self.params.refuse(refused.errors):
+                n = _field_of(self.preview.entries, error)
+                if n is None:
+                    self.errors.append(str(error))
+                else:
+                    self.form.add_error(f"entry{n}", error.message)
+            return ""
+
+    def _create(self) -> str:
+        if not _may_act_as(self.viewer, self.creator):
+            raise Forbidden("Only the other party can create this.")
+        actor = self.preview.actor
+        if actor.account == self.viewer.account:
+            actor = self.viewer.actor
+        body = self.preview.body
+        for n, entry in enumerate(self.preview.entries):
+            set_value(body, entry.path, self.form.cleaned_data[f"entry{n}"])
+        if self.params.params:
+            set_value(body, self.preview.params_path, self.params.all_entries())
+        with transitions.atomic():
+            pk: str = services.create(self.queue, actor, body)["id"]
+            account = self.viewer.account
+            if not self.queue.model.visible_to(account).filter(pk=pk).exists():
+                role = Actor(None, account).role
+                raise Forbidden(f"A {role} does not see this {self.queue.object_class}.")
+        return pk
 
 
 @layout.signed_in("GET", "POST")
@@ -83,7 +161,7 @@ def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     queue = lists.find(name)
     if queue.sample is None:
         raise Missing(name)
-    sample = new_sample.sample_request(queue, viewer, request.GET)
+    sample = _sample_request(queue, viewer, request.GET)
     page, why_unavailable, created = _sample(request, viewer, queue, sample)
     if created:
         messages.success(request, f"{created} created")
@@ -93,7 +171,7 @@ def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
         "sample": sample, "page": page, "why_unavailable": why_unavailable,
         "products": lists.products(viewer.account),
         "has_drafts": queue.draft_sample is not None,
-        "may_create": new_sample.may_act_as(viewer, page.creator if page else None),
+        "may_create": _may_act_as(viewer, page.creator if page else None),
     }  # fmt: skip
     status = 400 if request.method == "POST" else 200
     return layout.render(request, viewer, "queues/new.html", context, status)
@@ -101,15 +179,15 @@ def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
 
 def _sample(
     request: HttpRequest, viewer: Viewer, queue: Queue, sample: SampleRequest
-) -> tuple[new_sample.SamplePage | None, str, str]:
+) -> tuple[SamplePage | None, str, str]:
     """Return the preview, why there is none, and the id of the object that a POST has created."""
     post = request.POST if request.method == "POST" else None
     try:
         if post is not None and "at_once" in post:
-            return None, "", new_sample.create_directly(queue, viewer, sample)
+            return None, "", _create_directly(queue, viewer, sample)
         if queue.preview is None:
             return None, "", ""
-        page = new_sample.SamplePage(queue, viewer, sample, post)
+        page = SamplePage(queue, viewer, sample, post)
     except Refused as refused:
         return None, str(refused), ""
     return page, "", page.create() if post is not None else ""
@@ -117,3 +195,68 @@ def _sample(
 
 def _to_object(queue: Queue, pk: str) -> HttpResponse:
     return pages.see_other(reverse("queue-object", args=[labels.name_of(queue), pk]))
+
+
+def _sample_request(queue: Queue, viewer: Viewer, query: Mapping[str, str]) -> SampleRequest:
+    """Return the requested sample: by default of the queue's first type and of any product.
+
+    Raises Http404 for a product that the account may not see.
+    """
+    product = None
+    if pk := query.get("product", ""):
+        product = get_object_or_404(visibility.products(viewer.account), pk=pk)
+    kinds = queue.types or ("",)
+    kind = query.get("type", "")
+    return SampleRequest(
+        kind if kind in kinds else kinds[0], viewer.account, product, query.get("about", ""),
+        bool(query.get("draft")) and queue.draft_sample is not None,
+    )  # fmt: skip
+
+
+def _may_act_as(viewer: Viewer, account: Account | None) -> bool:
+    """Whether the viewer may create samples as this account."""
+    return account == viewer.account or settings.SANDBOX or viewer.user.is_superuser
+
+
+def _create_directly(queue: Queue, viewer: Viewer, sample: SampleRequest) -> str:
+    """Create a sample without a preview, with all that it depends on; return its id.
+
+    Raises Refused.
+    """
+    if not _may_act_as(viewer, None):
+        raise Forbidden("Samples that require the other party are available in a sandbox only.")
+    product = sample.product.pk if sample.product else None
+    row = samples.make(
+        queue.object_class, sample.kind or None, product, viewer.account, draft=sample.draft
+    )
+    return row.pk
+
+
+def _form(preview: Preview, post: QueryDict | None) -> forms.Form:
+    form = forms.Form(post)
+    form.use_required_attribute = False
+    for n, entry in enumerate(preview.entries):
+        form.fields[f"entry{n}"] = _field(entry, value_at(preview.body, entry.path.split(".")))
+    return form
+
+
+def _field(entry: PreviewField, value: Any) -> forms.Field:
+    # The service that creates the object validates the value.
+    attrs = {"autocomplete": "off"}
+    if entry.kind == "number":
+        attrs["inputmode"] = "decimal"
+    if entry.kind == "email":
+        attrs |= {"inputmode": "email", "type": "email"}
+    widget = forms.Textarea({"rows": 2}) if entry.label in ("Note", "Notes") else None
+    return forms.CharField(
+        label=entry.label, required=entry.required, initial="" if value is None else str(value),
+        widget=widget or forms.TextInput(attrs),
+    )  # fmt: skip
+
+
+def _field_of(entries: tuple[PreviewField, ...], error: FieldError) -> int | None:
+    """Return the number of the field that an error is about; None if there is none."""
+    exact = [n for n, entry in enumerate(entries) if entry.path == error.path]
+    below = [n for n, entry in enumerate(entries) if entry.path.startswith(f"{error.path}.")]
+    named = [n for n in below if error.entry and entries[n].word == error.entry]
+    return next(iter(exact or named or (below if len(below) == 1 else [])), None)
