@@ -86,11 +86,14 @@ class QueueAdmin(GuardedAdmin):
         self.first = ("id", *kind, *(("status",) if self.queue.statuses else ()))
         self.list_display = (*self.first, "product", *asset, "vendor", "provider", "created_at",
                              "updated_at")  # fmt: skip
-        self.list_select_related = ("product", "vendor", "provider", *asset)
-        product = ("product", admin.RelatedOnlyFieldListFilter)
-        self.list_filter = (StatusFilter, *([TypeFilter] if kind else []), product)
-        self.search_fields = ("id", *(f"{name}__id" for name in asset))
         self.deferred_in_list = tuple(f.name for f in fields if isinstance(f, models.JSONField))
+        # The stubs have these in classes only, but one class serves all queues.
+        self.list_select_related = ("product", "vendor", "provider", *asset)  # type: ignore[misc]
+        self.search_fields = ("id", *(f"{name}__id" for name in asset))  # type: ignore[misc]
+        self.list_filter = (  # type: ignore[misc]
+            StatusFilter, *([TypeFilter] if kind else []),
+            ("product", admin.RelatedOnlyFieldListFilter),
+        )  # fmt: skip
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
         """Return the rows that the account may see, by the queue's rule."""

@@ -95,8 +95,8 @@ def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> QuerySet[Any]:
     about = next((F(path) for path in _ABOUT if _has_path(queue.model, path)), Value(""))
     other = F("provider__name" if account.is_vendor else "vendor__name")
     kind = ("type",) if _has_path(queue.model, "type") else ()
-    shown = rows.only("status", "product__name", "created", "updated", *kind)
-    return shown.select_related("product").annotate(about=about, other=other)
+    shown: QuerySet[Any] = rows.annotate(about=about, other=other).select_related("product")
+    return shown.only("status", "product__name", "created", "updated", *kind)
 
 
 def column_state(column: BoardColumn) -> tuple[Any, ...]:
