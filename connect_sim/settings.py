@@ -8,16 +8,18 @@ from connect_sim import data_folder, databases, secret_keys, setting_values
 from connect_sim.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_is_checkout = (BASE_DIR / "manage.py").exists()
+_home = BASE_DIR if _is_checkout else Path.cwd()
+# How users call the program: a checkout is not installed.
+PROGRAM = "./connect-sim" if _is_checkout else "connect-sim"
 env = Environment()
-env.read_file("SIM_ENV_FILE", BASE_DIR / ".env")
+env.read_file("SIM_ENV_FILE", _home / ".env")
 # Reported by the system checks, which prevent the start; the defaults are used until then.
 SETTING_PROBLEMS = env.problems
 
 SIM_PROFILE = env.choice("SIM_PROFILE", "sandbox", ("sandbox", "server"))
 SANDBOX = SIM_PROFILE == "sandbox"
 
-# In the checkout, or in the current folder if the package is installed.
-_home = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND = env.checked(
     "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
@@ -289,6 +291,8 @@ CSRF_FAILURE_VIEW = "portal.pages.csrf_failure"
 SIM_LOG_LEVEL = env.choice(
     "SIM_LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
+# No line per attempt and API call from a running sandbox.
+SIM_QUIET = env.bool("SIM_QUIET", default=False)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

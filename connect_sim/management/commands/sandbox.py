@@ -16,7 +16,7 @@ from requests_queue import first_order, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Refused
-from sandbox import clock_control, sandbox_file, snapshots
+from sandbox import sandbox_file
 from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claims
 
@@ -37,12 +37,16 @@ class Command(BaseCommand):
                 "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
                 "(docker-compose.yml)."
             )
+        # These have models, which a server doesn't install.
+        from sandbox import clock_control, snapshots
+        from sandbox.terminal import Terminal
+
         # Files in the data folder are readable by their owner only.
         os.umask(0o077)
         call_command("migrate", verbosity=0, interactive=False)
         if seed.is_empty():
             if not options["no_seed"]:
-                seed.run(lambda line: self.stdout.write(line))
+                self.stdout.write(str(seed.run(lambda line: None)))
             snapshots.save_seed()
         sandbox = self._connection()
         clock_control.recover()
@@ -56,12 +60,18 @@ class Command(BaseCommand):
             # No other process uses this file, so claims of a killed process need not wait for
             # their lease to expire.
             claims.expire_leases()
+        # Before the first attempt.
+        terminal = None if settings.SIM_QUIET else Terminal()
         running.start()
-        self.stdout.write(_banner(sandbox))
+        self.stdout.write(_banner(sandbox, clock_control.ahead()))
         self.stdout.flush()
+        if terminal:
+            terminal.start()
         wait_for_signal()
         self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
         running.stop()
+        if terminal:
+            terminal.stop()
 
     def _connection(self) -> Sandbox:
         """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
@@ -87,12 +97,12 @@ class Command(BaseCommand):
         return Sandbox(settings.SIM_API_URL, vendor, provider)
 
 
-def _banner(sandbox: Sandbox) -> str:
-    """Return the text of a start: URLs, keys and a first order."""
+def _banner(sandbox: Sandbox, ahead: str) -> str:
+    """Return the text of a start: URLs, keys, a first order, how far time is ahead."""
     lines = [
         "",
         f"Connect Sim is running at {sandbox.url}",
-        *([ahead] if (ahead := clock_control.ahead()) else []),
+        *([ahead] if ahead else []),
         "",
         f"  Portal     {sandbox.url}/",
         f"  API        {sandbox.url}/public/v1",
@@ -121,5 +131,5 @@ def _links() -> list[str]:
 def _purchase(sandbox: Sandbox) -> str:
     body = first_order.body()
     if body is None:
-        return "  (no demo data: run `connect-sim seed`)"
+        return f"  (no demo data: run `{settings.PROGRAM} manage seed`)"
     return first_order.curl(sandbox.url, sandbox.provider_api_key, body)
