@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
@@ -113,4 +114,5 @@ def envelope(status: int, code: str, message: str) -> HttpResponse:
 
 def is_api(request: HttpRequest) -> bool:
     """Return whether the path belongs to an API, whose errors are JSON."""
-    return request.path_info.startswith(("/public/", "/sandbox/"))
+    path = request.path_info
+    return path.startswith("/public/") or (settings.SANDBOX and path.startswith("/sandbox/"))

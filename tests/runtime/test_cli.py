@@ -124,11 +124,6 @@ def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_server_profile_has_no_sandbox_commands(tmp_path: Path) -> None:
-    for name in ("clock", "listen"):
-        assert "Unknown command" in run(tmp_path, name, **SERVER).stderr
-
-
 def test_keys_of_a_sandbox_are_created_once_and_private(tmp_path: Path) -> None:
     run(tmp_path, "check")
     first = {name: (tmp_path / name).read_text() for name in ("secret_key", "encryption_key")}
@@ -136,14 +131,3 @@ def test_keys_of_a_sandbox_are_created_once_and_private(tmp_path: Path) -> None:
     assert first == {name: (tmp_path / name).read_text() for name in first}
     assert all(len(key) >= 50 for key in first.values())
     assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in first)
-
-
-@pytest.mark.parametrize("profile", ["sandbox", "server"])
-def test_server_profile_does_not_install_the_sandbox(tmp_path: Path, profile: str) -> None:
-    code = (
-        "from django.apps import apps; from django.urls import get_resolver; "
-        "print(apps.is_installed('sandbox'), "
-        "any('sandbox' in str(each.pattern) for each in get_resolver().url_patterns))"
-    )
-    done = run(tmp_path, "shell", "--no-imports", "-c", code, **{**SERVER, "SIM_PROFILE": profile})
-    assert done.stdout.split() == [str(profile == "sandbox")] * 2, done.stderr

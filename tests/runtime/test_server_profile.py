@@ -1,0 +1,119 @@
+"""SIM_PROFILE=server has no sandbox: no route, no command, no table, no middleware, no task."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import URLPattern
+
+from sandbox import urls
+from tests.processes import ROOT, environment, manage
+from tests.runtime.test_settings import SERVER
+
+SCRIPT = """
+import json, sys
+import django
+django.setup()
+from django.apps import apps
+from django.conf import settings
+from django.core.management import get_commands
+from django.test import Client
+from connect_sim import asgi, celery, wsgi
+client = Client(headers={"Host": "127.0.0.1", "Authorization": "ApiKey SU-000-000-000:x"})
+responses = []
+for method, path in json.load(sys.stdin):
+    response = client.generic(method, path, "{}", "application/json", secure=True)
+    headers = {k: v for k, v in response.headers.items() if k != "Content-Length"}
+    responses.append([response.status_code, response.content.decode().replace(path, ""), headers])
+celery.app.loader.import_default_modules()
+print(json.dumps({
+    "responses": responses,
+    "modules": [n for n in sys.modules if n.partition(".")[0] == "sandbox"],
+    "tables": [m._meta.db_table for m in apps.get_models() if "sandbox" in m._meta.db_table],
+    "middleware": [n for n in settings.MIDDLEWARE if "sandbox" in n],
+    "tasks": [n for n in celery.app.tasks if "sandbox" in n],
+    "schedule": [n["task"] for n in settings.CELERY_BEAT_SCHEDULE.values() if "sandbox" in n["task"]],
+    "commands": [n for n, app in get_commands().items() if app == "sandbox"],
+    "asgi": [n for n in [*asgi.registered_routes(), *map(str, asgi.registered_lifespans())]
+             if "sandbox" in n],
+}))
+"""  # fmt: skip  # noqa: E501
+METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
+
+
+def paths() -> list[str]:
+    """Return a path for each route of the sandbox."""
+    patterns = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
+    assert len(patterns) == len(urls.urlpatterns) > 4
+    routes = [re.sub(r"<\w+:\w+>", "1", str(each.pattern)) for each in patterns]
+    return [f"/sandbox/{route}" for route in routes]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process with the server profile returns for each route, and what it has loaded."""
+    requests = [
+        (method, path)
+        for path in ("/nowhere/1", "/sandbox", "/sandbox/", *paths())
+        for method in METHODS
+    ]
+    env = environment(tmp_path_factory.mktemp("data"), **SERVER)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**env, "DJANGO_SETTINGS_MODULE": "connect_sim.settings"}, cwd=ROOT,
+        input=json.dumps(requests), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    result["responses"] = dict(zip(requests, result["responses"], strict=True))
+    return result
+
+
+@pytest.mark.parametrize("path", ["/sandbox", "/sandbox/", *paths()])
+def test_route_is_an_unknown_path(server: dict[str, Any], path: str) -> None:
+    for method in METHODS:
+        unknown = server["responses"][method, "/nowhere/1"]
+        assert unknown[0] == 404
+        assert server["responses"][method, path] == unknown
+
+
+@pytest.mark.parametrize(
+    "part", ["modules", "tables", "middleware", "tasks", "schedule", "commands", "asgi"]
+)
+def test_nothing_of_the_sandbox_is_loaded(server: dict[str, Any], part: str) -> None:
+    assert server[part] == []
+
+
+PROGRAM = [sys.executable, "-m", "connect_sim"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [manage("sandbox"), manage("clock", "show"), manage("listen"), manage("queue", "add", "x"),
+     PROGRAM, [*PROGRAM, "sandbox"], [*PROGRAM, "listen"], [*PROGRAM, "reset"]],
+    ids=["manage sandbox", "manage clock", "manage listen", "manage queue", "program", "sandbox",
+         "listen", "reset"],
+)  # fmt: skip
+def test_command_refuses_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    """The other commands of the program: tests/unit/connect_sim/test_cli.py."""
+    done = subprocess.run(
+        command, env=environment(tmp_path, **SERVER), cwd=ROOT, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert "SIM_PROFILE" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_profile_of_the_env_file_refuses_too(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("SIM_PROFILE=server\n")
+    env = environment(tmp_path, SIM_ENV_FILE=str(tmp_path / "env"))
+    done = subprocess.run([*PROGRAM, "clock", "show"], env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "SIM_PROFILE is server" in done.stderr
