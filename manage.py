@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Entry to every command; see `python manage.py help`."""
+"""Entry to Django's management commands; see `python manage.py help`."""
 
-from connect_sim.cli import main
+from connect_sim.cli.django_commands import main
 
 if __name__ == "__main__":
     main()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import hanging, servers, subjects
+from benchmarks import cli, hanging, servers, subjects
 from benchmarks.lists.report import Lists, measure_lists
 from benchmarks.processes import BenchmarkError, Process, environment, module, running
 from benchmarks.report import Sizes, build_rows, measure_django_webhook, measure_subject
@@ -44,6 +44,7 @@ class Run:
     web: Web
     with_django_webhook: bool
     hanging: hanging.Sizes
+    cli: cli.Cli
 
     def fixtures(self, workload: Process) -> None:
         """Fill a database with the webhooks of the drains and the steady changes."""
@@ -148,6 +149,10 @@ def _web(run: Run) -> list[Row]:
     return measure_web(run.folder, run.web)
 
 
+def _cli(run: Run) -> list[Row]:
+    return cli.measure_cli(run.folder, run.cli)
+
+
 def _hanging(run: Run) -> list[Row]:
     calls: list[int] = []
 
@@ -179,6 +184,7 @@ _PARTS = {
     "hanging": _hanging,
     "lists": _lists,
     "web": _web,
+    "cli": _cli,
 }
 
 
@@ -198,6 +204,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 _QUICK_WEB if options.quick else _FULL_WEB,
                 not options.without_django_webhook,
                 hanging.QUICK if options.quick else hanging.FULL,
+                cli.QUICK if options.quick else cli.FULL,
             )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ class Row:
     baseline: float | None = None
     beside: str = ""
     bound: Bound | None = None
+    # The bound is one of the value, though it has a baseline.
+    absolute: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -42,7 +44,7 @@ class Row:
         """Return whether the row misses its bound."""
         if self.bound is None:
             return False
-        value = self.measured if self.ratio is None else self.ratio
+        value = self.measured if self.ratio is None or self.absolute else self.ratio
         return not self.bound.holds(value)
 
     def cells(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The sandbox: a movable clock and tools for authors of handlers."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class SandboxConfig(AppConfig):
@@ -20,5 +21,5 @@ class SandboxConfig(AppConfig):
 
         panels.register()
         ids.taken_checks.append(world.is_used)
-        command = ".venv/bin/python manage.py listen --approve"
+        command = f"{settings.PROGRAM} listen --approve"
         READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

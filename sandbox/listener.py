@@ -1,4 +1,4 @@
-"""A webhook handler with scripted responses: `manage.py listen`."""
+"""A webhook handler with scripted responses: `connect-sim listen`."""
 
 from __future__ import annotations
 
@@ -51,8 +51,20 @@ class Received:
 
 # Returns the secret of a webhook, or None if it is unknown.
 Secrets = Callable[[str], str | None]
-# Handles a request before the response, and returns its body; None for an acknowledgement.
-OnRequest = Callable[[Received], dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The body of a response, and a text that describes it; by default the body as JSON."""
+
+    body: dict[str, Any]
+    text: str = ""
+
+
+# Handles a request before the response; returns None for an acknowledgement.
+OnRequest = Callable[[Received], Reply | None]
+# Gets status and description of each response before it is sent; no status if the request hangs.
+OnResponse = Callable[[Received, int | None, str], None]
 
 
 def check_token(value: str, secrets: Secrets) -> Token:
@@ -77,10 +89,15 @@ def check_token(value: str, secrets: Secrets) -> Token:
 
 
 class Listener:
-    """The HTTP server of the handler; calls `on_request` for each request."""
+    """The HTTP server of the handler; calls `on_request` and `on_response` for each request."""
 
     def __init__(
-        self, address: tuple[str, int], script: Script, secrets: Secrets, on_request: OnRequest
+        self,
+        address: tuple[str, int],
+        script: Script,
+        secrets: Secrets,
+        on_request: OnRequest,
+        on_response: OnResponse,
     ) -> None:
         self.stopped = threading.Event()
         listener = self
@@ -94,10 +111,13 @@ class Listener:
             def _respond(self) -> None:
                 received = _receive(self, secrets)
                 if script.hang:
+                    on_response(received, None, "")
                     listener.stopped.wait()
                     return
                 listener.stopped.wait(script.delay)
-                _send(self, *_response(script, received, on_request))
+                status, reply = _response(script, received, on_request)
+                on_response(received, status, reply.text or json.dumps(reply.body))
+                _send(self, status, reply.body)
 
             do_GET = do_POST = do_PUT = _respond
 
@@ -115,17 +135,15 @@ class Listener:
         self._server.serve_forever(poll_interval=0.1)
 
 
-def _response(
-    script: Script, received: Received, on_request: OnRequest
-) -> tuple[int, dict[str, Any]]:
+def _response(script: Script, received: Received, on_request: OnRequest) -> tuple[int, Reply]:
     """Return status and body; an exception of `on_request` becomes a 500."""
     try:
-        body = on_request(received)
+        reply = on_request(received)
     except Exception as error:
-        return 500, {"error": str(error)}
+        return 500, Reply({"error": str(error)})
     if received.token.is_refused:
-        return 401, {"error": f"token {received.token.verdict}"}
-    return script.status, body or {"received": received.token.claims.get("webhook_id")}
+        return 401, Reply({"error": f"token {received.token.verdict}"})
+    return script.status, reply or Reply({"received": received.token.claims.get("webhook_id")})
 
 
 def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:

@@ -10,8 +10,6 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from django.core.management import CommandError
-
 NAME = "sandbox.json"
 
 
@@ -24,11 +22,8 @@ class Sandbox:
     provider_api_key: str = field(repr=False)
 
 
-class NoSandbox(CommandError):
-    """The file is missing or unreadable; the text says what to do.
-
-    A management command prints the text and exits with code 1.
-    """
+class NoSandbox(Exception):
+    """The file is missing or unreadable; the text is a sentence that says what to do."""
 
 
 def read(data_dir: Path) -> Sandbox:

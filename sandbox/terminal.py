@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
 from sandbox import notification, terminal_lines, timeline
 from sandbox.models import ApiCall, TimelineEntry
@@ -129,10 +129,8 @@ class Terminal:
 
 def _shown(start: Cursor, end: Cursor) -> QuerySet[TimelineEntry]:
     """Return the attempts, and the API calls that are not a tester's, between two cursors."""
-    upto = Q(transaction=end.transaction, id__lte=end.id) | Q(transaction__lt=end.transaction)
-    rows = timeline.after(start).filter(
-        upto, kind__in=(timeline.ATTEMPT_FINISHED, timeline.API_CALL)
-    )
+    kinds = (timeline.ATTEMPT_FINISHED, timeline.API_CALL)
+    rows = timeline.between(start, end).filter(kind__in=kinds)
     return rows.exclude(kind=timeline.API_CALL, data__actor=ApiCall.TEST)
 
 

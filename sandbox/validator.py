@@ -1,6 +1,6 @@
 """Validation in a terminal: a validator by rules, and the parameters of an object as text.
 
-The rules are those of `manage.py listen --validate "region=Not offered"`.
+The rules are those of `connect-sim listen --validate "region=Not offered"`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from tests.processes import ROOT, Sandbox, environment, sandbox
 PAGE = ROOT / "docs" / "add-a-queue.md"
 FOLDER = "requests_queue/queues/helpdesk"
 FILES = re.compile(r"^`([^`\n]+)`:\n\n```python\n(.*?)^```", re.M | re.S)
-COMMANDS = re.compile(r"^(\.venv/bin/python manage\.py .+)$", re.M)
+COMMANDS = re.compile(r"^((?:\.venv/bin/python manage\.py|\./connect-sim) .+)$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
         leave_out = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / room, folder / room, ignore=leave_out)
-    for name in ("manage.py", "pyproject.toml"):
+    for name in ("manage.py", "connect-sim", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     # The page's commands name the interpreter so.
     (folder / ".venv").symlink_to(sys.prefix)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from requests_queue import seed
 from requests_queue.catalog.actors import Actor
@@ -21,7 +19,7 @@ from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.seed import Summary
 from sandbox import sandbox_file
-from tests import make
+from tests import make, program
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
 from tests.make import Catalog
 
@@ -120,17 +118,14 @@ ACTIONS = {
 
 
 @pytest.fixture
-def run_queue(live_server: Any, tmp_path: Path, settings: Any) -> Any:
-    """`manage.py queue` with a sandbox that runs in this process; returns the printed words."""
+def run_queue(live_server: Any, tmp_path: Path) -> Any:
+    """`connect-sim queue` with a sandbox that runs in this process; returns the printed words."""
     seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
-    settings.SIM_DATA_DIR = tmp_path
     sandbox_file.write(tmp_path, sandbox_file.Sandbox(live_server.url, *keys))
 
     def run(*arguments: str) -> list[str]:
-        out = io.StringIO()
-        call_command("queue", *arguments, stdout=out)
-        return out.getvalue().split()
+        return program.run("--data-dir", str(tmp_path), "queue", *arguments).split()
 
     return run
 
@@ -151,10 +146,10 @@ def test_queue_command_adds_samples_and_runs_actions(run_queue: Any) -> None:
             data = {"reason": "Tested.", "planned_date": "2099-01-01"}
             printed = run_queue("move", pk, action, "--data", json.dumps(data))
             assert printed == [pk, target], (queue, type_, action)
-    with pytest.raises(CommandError, match=r"\b403\b"):
+    with pytest.raises(program.Failed, match=r"\b403\b"):
         run_queue("move", UsageFile.objects.latest("created").pk, "process")
     # A wrong status is a 400 that names the status, not a 403 for the caller.
-    with pytest.raises(CommandError, match="is approved: revoke is for scheduled only"):
+    with pytest.raises(program.Failed, match="is approved: revoke is for scheduled only"):
         run_queue("move", Request.objects.filter(status="approved").latest("pk").pk, "revoke")
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from requests_queue import seed
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import sandbox_file
+from tests import program
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.make import Catalog
@@ -156,17 +155,14 @@ def test_validation_of_another_partys_object_is_not_found(
 
 
 @pytest.fixture
-def run_queue(live_server: Any, tmp_path: Path, settings: Any) -> Callable[..., list[str]]:
-    """`manage.py queue` of a sandbox that runs in this process; returns the lines it prints."""
+def run_queue(live_server: Any, tmp_path: Path) -> Callable[..., list[str]]:
+    """`connect-sim queue` of a sandbox that runs in this process; returns the lines it prints."""
     seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
-    settings.SIM_DATA_DIR = tmp_path
     sandbox_file.write(tmp_path, sandbox_file.Sandbox(live_server.url, *keys))
 
     def run(*arguments: str) -> list[str]:
-        out = io.StringIO()
-        call_command("queue", *arguments, stdout=out)
-        return out.getvalue().splitlines()
+        return program.run("--data-dir", str(tmp_path), "queue", *arguments).splitlines()
 
     return run
 
@@ -214,16 +210,16 @@ def test_validate_command_prints_changes_of_the_draft(
     ]
     assert run_queue("validate", pk) == [f"{pk} draft", "  no errors, no changes"]
     validating.respond = lambda request: 500
-    with pytest.raises(CommandError) as failed:
+    with pytest.raises(program.Failed) as failed:
         run_queue("validate", pk)
     assert str(failed.value) == (
-        "POST /sandbox/queue/validate: 400 Validation service is not available. Handler "
+        "Error: POST /sandbox/queue/validate: 400 Validation service is not available. Handler "
         "returned HTTP 500 (expected 2xx)."
     )
     # The validator has made an empty parameter required.
     assert run_queue("move", pk, "purchase") == [f"{pk} inquiring"]
     assert run_queue("move", pk, "fail", "--reason", "Tested.") == [f"{pk} failed"]
-    with pytest.raises(CommandError, match="is failed: validate is for draft or inquiring only"):
+    with pytest.raises(program.Failed, match="is failed: validate is for draft or inquiring only"):
         run_queue("validate", pk)
     assert {p["id"]: p["value"] for p in Request.objects.get(pk=pk).params}["data_region"] == "us"
 
@@ -254,7 +250,7 @@ def test_validate_command_validates_an_inquiry(run_queue: Callable[..., list[str
 
 @LIVE_SERVER
 def test_validate_command_refuses_malformed_data(run_queue: Callable[..., list[str]]) -> None:
-    with pytest.raises(CommandError, match="--data"):
+    with pytest.raises(program.Failed, match="--data"):
         run_queue("validate", "PR-1", "--data", "{")
-    with pytest.raises(CommandError, match="--data"):
+    with pytest.raises(program.Failed, match="--data"):
         run_queue("validate", "PR-1", "--data", "[]")

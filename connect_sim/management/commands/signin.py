@@ -42,11 +42,11 @@ def _server_url() -> str:
     has_processes = any(heard.alive for heard in heartbeats.by_kind().values())
     try:
         url = sandbox_file.read(settings.SIM_DATA_DIR).url
-    except sandbox_file.NoSandbox:
+    except sandbox_file.NoSandbox as error:
         if has_processes:
             # Its parts run as separate processes, which do not write the file.
             return settings.SIM_API_URL
-        raise
+        raise CommandError(str(error)) from None
     if not has_processes and not client.accepts_connections(url):
         raise CommandError(
             f"No sandbox is running at {url}. Start it with `manage.py sandbox`, which prints a "

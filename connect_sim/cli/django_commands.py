@@ -1,11 +1,27 @@
-"""The console script `connect-sim`, with the same commands as `manage.py`."""
+"""Django's management commands, for `manage.py` and for `connect-sim sandbox` and `manage`."""
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+
+# Commands of the program that `manage.py` has too.
+FORWARDED = ("clock", "listen", "queue")
 
 
 def main() -> None:
-    """Run a management command: `connect-sim sandbox` is `python manage.py sandbox`.
+    """Run `manage.py`."""
+    if sys.argv[1:2] and sys.argv[1] in FORWARDED:
+        from connect_sim import cli
+
+        cli.main()
+    else:
+        run(sys.argv)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a management command; the first argument is the name of the program.
 
     Errors of settings and database are printed as one line, with exit code 1.
     """
@@ -15,7 +31,7 @@ def main() -> None:
     from django.db import DatabaseError, InterfaceError
 
     try:
-        execute_from_command_line(sys.argv)
+        execute_from_command_line(list(arguments))
     except ImproperlyConfigured as error:
         sys.exit(f"Settings: {error}")
     except (DatabaseError, InterfaceError) as error:

@@ -1,0 +1,215 @@
+"""`deliveries`, `timeline` and `forecast`: what happened, and what will happen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from connect_sim.cli import options, output, running
+from sandbox.client import Client
+
+# Seconds between two looks of `timeline --follow`.
+_POLL = 0.5
+_LONGEST = 300  # characters of a body that are printed
+
+
+def _filters(function: Any) -> Any:
+    for option in (
+        click.option("--webhook", help="Only of this webhook, WH-…"),
+        click.option("--object", help="Only about this object, PR-…"),
+        click.option("--since", metavar="CURSOR", help="Only what happened after it."),
+        options.as_json,
+        options.data_dir,
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(
+    cls=options.Group, default="list", example="connect-sim deliveries list --state waiting"
+)
+def deliveries() -> None:
+    """Show deliveries with their attempts."""
+
+
+@deliveries.command("list", example="connect-sim deliveries list --webhook WH-338-310-411")
+@click.option("--state", help="waiting, calling, delivered, failed or cancelled.")
+@_filters
+def list_(as_json: bool, **filters: Any) -> None:
+    """List deliveries, newest first."""
+    content = running.client().call("GET", running.query("/sandbox/deliveries", **filters))
+    if as_json:
+        output.print_json(content)
+        return
+    rows = content["deliveries"]
+    if not rows:
+        output.line("No deliveries.")
+        return
+    output.table(
+        [
+            ("ID", "WEBHOOK", "OBJECTS", "STATE", "ATTEMPTS", "NEXT ATTEMPT"),
+            *(
+                (row["id"], row["webhook"], ", ".join(row["objects"]), row["state"],
+                 row["attempts_made"], output.moment(row["next_attempt_at"]))
+                for row in rows
+            ),
+        ]
+    )  # fmt: skip
+
+
+@deliveries.command(example="connect-sim deliveries show 183")
+@click.argument("id", type=int)
+@options.as_json
+@options.data_dir
+def show(id: int, as_json: bool) -> None:
+    """Show a delivery: attempts, requests, responses, the handler's API calls."""
+    content = running.client().call("GET", f"/sandbox/deliveries/{id}")
+    if as_json:
+        output.print_json(content)
+        return
+    for line in _details(content):
+        output.line(line)
+
+
+def _details(row: dict[str, Any]) -> Iterator[str]:
+    yield f"Delivery {row['id']}  {row['webhook']}  {row['state']}"
+    for event in row["events"]:
+        change = _change(event) if event["object"] else "Trigger now"
+        yield f"Event: {output.moment(event['at'])}  {event['object'] or ''} {change}"
+    for attempt in row["attempts"]:
+        yield from _attempt(attempt)
+    if row["next_attempt_at"] or row["next_attempt_reason"]:
+        at = output.moment(row["next_attempt_at"])
+        yield f"Next attempt: {at}  {row['next_attempt_reason']}"
+
+
+def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
+    request, response, token = attempt["request"], attempt["response"], attempt["token"]
+    yield (
+        f"Attempt {attempt['number']}: {output.moment(attempt['started_at'])}  "
+        f"{attempt['outcome']}, {attempt['duration']} ms"
+    )
+    yield f"  {request['method']} {request['url']}  {_cut(request['body'])}"
+    if token:
+        yield f"  Token in {', '.join(token['sent_in'])}: {_cut(json.dumps(token['claims']))}"
+    if response:
+        yield f"  Response: {response['status']} {_cut(response['body'])}"
+    for name in ("error", "reason"):
+        if attempt[name]:
+            yield f"  {name.capitalize()}: {attempt[name]}"
+
+
+def _cut(text: str | None) -> str:
+    """Return the beginning of a body."""
+    if not text:
+        return ""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+@click.command(cls=options.Command, example="connect-sim timeline --follow --kind api_call")
+@click.option("--follow", "-f", is_flag=True, help="Print new entries until Ctrl-C.")
+@click.option(
+    "--kind",
+    multiple=True,
+    metavar="KIND",
+    help="Only this kind; may be repeated: change, event, attempt_started, "
+    "attempt_finished, api_call, clock, fault, hold, reset.",
+)
+@click.option("--limit", type=click.IntRange(1), help="How many entries at most.")
+@_filters
+def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> None:
+    """Show what happened, in order; with --follow also what happens.
+
+    --json prints one entry a line with --follow, else the answer with its cursor.
+    """
+    filters["kind"] = ",".join(filters["kind"])
+    client = running.client()
+    if follow:
+        _follow(client, since, as_json, filters)
+        return
+    content = client.call("GET", running.query("/sandbox/timeline", since=since, **filters))
+    if as_json:
+        output.print_json(content)
+        return
+    for entry in content["entries"]:
+        output.line(describe(entry))
+    if not content["entries"]:
+        output.line("No entries.")
+
+
+def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str, Any]) -> None:
+    cursor = since or client.call("GET", "/sandbox/cursor")["cursor"]
+    while True:
+        page = client.call("GET", running.query("/sandbox/timeline", since=cursor, **filters))
+        for entry in page["entries"]:
+            if as_json:
+                output.print_json(entry, compact=True)
+            else:
+                output.line(describe(entry))
+        if page["cursor"] == cursor:
+            time.sleep(_POLL)
+        cursor = page["cursor"]
+
+
+def describe(entry: dict[str, Any]) -> str:
+    """Return an entry of the timeline as one line."""
+    data = entry["data"]
+    names = " ".join(
+        str(name) for name in (entry["webhook"], entry["object"] or _objects(data)) if name
+    )
+    head = f"{output.moment(entry['at'])}  {entry['kind']:<16}  {names}"
+    return f"{head}  {_text(entry['kind'], entry, data)}".rstrip()
+
+
+def _objects(data: dict[str, Any]) -> str:
+    return ", ".join(data.get("objects") or ())
+
+
+def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
+    if kind in ("change", "event"):
+        return _change(data) if data.get("to") else ""
+    if kind in ("attempt_started", "attempt_finished"):
+        text = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
+        if kind == "attempt_started":
+            return f"{text}: {data['method']} {data['url']}"
+        return f"{text}: {data['status'] or data['error']}, {data['duration']} ms"
+    if kind == "api_call":
+        return f"{data['method']} {data['path']} {data['status']}, {data['duration']:.0f} ms"
+    return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
+
+
+def _change(data: dict[str, Any]) -> str:
+    return f"{data['from'] or 'created'} → {data['to']}"
+
+
+@click.command(cls=options.Command, example="connect-sim forecast WH-338-310-411")
+@click.argument("webhook")
+@options.as_json
+@options.data_dir
+def forecast(webhook: str, as_json: bool) -> None:
+    """Show when a webhook is called next, if each further attempt fails."""
+    path = f"/sandbox/webhooks/{running.segment(webhook)}/forecast"
+    content = running.client().call("GET", path)
+    if as_json:
+        output.print_json(content)
+        return
+    if content["reason"]:
+        output.line(content["reason"])
+    rows = content["rows"]
+    if not rows:
+        output.line("No further attempts.")
+        return
+    output.table(
+        [
+            ("ATTEMPT", "AT", "OUT OF ORDER", "REASON"),
+            *(
+                (row["attempt"], output.moment(row["at"]), "yes" if row["out_of_order"] else "",
+                 row["reason"])
+                for row in rows
+            ),
+        ]
+    )  # fmt: skip

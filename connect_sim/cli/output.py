@@ -1,0 +1,47 @@
+"""Output of the commands: lines that are safe in a terminal, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from requests_queue.safe_text import visible
+from requests_queue.time_format import format_moment
+
+
+def one_line(text: Any) -> str:
+    """Return a text of another program on one line, with control characters made visible."""
+    return visible(str(text)).replace("\n", "␊").replace("\t", "␉")
+
+
+def line(text: Any, indent: int = 0) -> None:
+    """Print one line."""
+    click.echo(f"{' ' * indent}{one_line(text)}")
+
+
+def print_json(content: Any, *, compact: bool = False) -> None:
+    """Print JSON, indented, or on one line."""
+    click.echo(json.dumps(content, indent=None if compact else 2))
+
+
+def moment(text: str | None) -> str:
+    """Return a time of the API as `2026-11-26 01:42:30 UTC`, `-` if there is none."""
+    return format_moment(datetime.fromisoformat(text)) if text else "-"
+
+
+def time_of_day(text: str) -> str:
+    """Return the time of day, in UTC, of a time of the API."""
+    return moment(text)[11:19]
+
+
+def table(rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows in columns; the last column is not padded."""
+    cells = [[one_line("-" if cell in (None, "") else cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(padded).rstrip())

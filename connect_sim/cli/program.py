@@ -1,0 +1,117 @@
+"""The commands of `connect-sim`, its errors in one line, and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from connect_sim.cli import options, output
+from sandbox.client import ApiError, Unreachable
+from sandbox.sandbox_file import NoSandbox
+
+NAME = "connect-sim"
+# 1: an expectation that is not met, or a request that the sandbox refused.
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+_INTERRUPTED = 130
+
+# Where each command is defined, with its summary, so that a call imports one module.
+_COMMANDS = {
+    "sandbox": ("processes", "Run the whole sandbox in one process (the default)."),
+    "listen": ("listen", "Run a webhook handler on this machine that prints each request."),
+    "queue": ("queue", "Create samples, run actions, validate drafts."),
+    "clock": ("clock", "Show and move the platform time."),
+    "hold": ("hold", "Keep the clock from moving on."),
+    "deliveries": ("observing", "Show deliveries with their attempts."),
+    "timeline": ("observing", "Show what happened, in order."),
+    "wait": ("wait", "Wait until a condition is true."),
+    "forecast": ("observing", "Show the next attempts if all of them fail."),
+    "reset": ("world", "Put the sandbox back to its demo data."),
+    "snapshot": ("world", "Save and restore the sandbox's data by name."),
+    "manage": ("processes", "Run one of Django's management commands."),
+}
+# Management commands that users may look for here.
+_MANAGEMENT = ("apikey", "check", "check_counters", "fresh", "migrate", "seed", "signin", "web")
+
+
+class Program(options.Group):
+    """The commands, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"connect_sim.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; name `manage` for Django's."""
+        if args[0] in _MANAGEMENT and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Use: {NAME} manage {args[0]}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the summaries without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.command(cls=Program, default="sandbox", example="connect-sim clock advance 5m")
+@options.data_dir
+def program() -> None:
+    """Run and use Connect Sim, a sandbox of CloudBlue Connect.
+
+    Without a command, the sandbox starts. Exit codes: 0, 1 (refused, or an expectation is not
+    met), 2 (wrong usage), 3 (the sandbox cannot be reached).
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program, and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal may lack the arrows and ellipses of the output.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        sys.exit(run(arguments))
+    except BrokenPipeError:
+        # The reader (`head`) has closed the pipe; Python would report it again at the exit.
+        sys.stdout = None
+        sys.exit(REFUSED)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    try:
+        result: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else NAME
+        return _fail(f"{error.format_message()} See `{path} --help`.", USAGE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except (NoSandbox, Unreachable) as error:
+        return _fail(str(error), UNREACHABLE)
+    except ApiError as error:
+        return _fail(str(error), REFUSED)
+    except click.Abort:
+        return _INTERRUPTED
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"Error: {output.one_line(message)}", err=True)
+    return code

@@ -1,0 +1,109 @@
+"""Find the running sandbox without Django's settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connect_sim.cli import options
+from sandbox import sandbox_file
+from sandbox.client import Client
+from sandbox.sandbox_file import NoSandbox, Sandbox
+
+_ROOT = Path(__file__).resolve().parents[2]
+_LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$")
+
+
+def client(party: str = "vendor") -> Client:
+    """Return a client of the running sandbox; raises NoSandbox, or a refusal on a server."""
+    sandbox = find()
+    return Client(
+        sandbox.url, sandbox.provider_api_key if party == "distributor" else sandbox.vendor_api_key
+    )
+
+
+def find() -> Sandbox:
+    """Return address and keys of the running sandbox; raises NoSandbox."""
+    refuse_server()
+    return sandbox_file.read(data_dir())
+
+
+def find_if_running() -> Sandbox | None:
+    """Return address and keys of the running sandbox, or None."""
+    try:
+        return find()
+    except NoSandbox:
+        return None
+
+
+def refuse_server() -> None:
+    """Raise ClickException if the settings are those of a server."""
+    if variable("SIM_PROFILE") == "server":
+        name = click.get_current_context().command_path
+        raise click.ClickException(f"`{name}` needs a sandbox, but SIM_PROFILE is server.")
+
+
+def data_dir() -> Path:
+    """Return the folder of sandbox.json, as the settings choose it.
+
+    --data-dir, SIM_DATA_DIR, the same in the file .env, ./var, or the checkout's var.
+    """
+    if given := options.given_data_dir():
+        return given.absolute()
+    if configured := variable("SIM_DATA_DIR"):
+        return Path(configured).absolute()
+    here = Path("var").absolute()
+    return here if (here / sandbox_file.NAME).exists() else home() / "var"
+
+
+def home() -> Path:
+    """Return the checkout, or the current folder if the package is installed."""
+    return _ROOT if (_ROOT / "manage.py").exists() else Path.cwd()
+
+
+def variable(name: str) -> str:
+    """Return a variable of the environment or of the file .env, empty if neither has it."""
+    value = os.environ.get(name)
+    if value is None:
+        value = _from_file(name)
+    return value.strip()
+
+
+def _from_file(name: str) -> str:
+    configured = os.environ.get("SIM_ENV_FILE", "").strip()
+    for path in [Path(configured)] if configured else [Path(".env"), home() / ".env"]:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        for line in text.splitlines():
+            match = _LINE.match(line)
+            if match and match[1] == name:
+                return _unquote(match[2].strip())
+        break
+    return ""
+
+
+def _unquote(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value
+
+
+def query(path: str, **values: Any) -> str:
+    """Return a path with the query parameters that have a value, in alphabetical order."""
+    from urllib.parse import quote, urlencode
+
+    pairs = {name: value for name, value in sorted(values.items()) if value not in (None, "")}
+    return f"{path}?{urlencode(pairs, doseq=True, quote_via=quote)}" if pairs else path
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of a path."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")

@@ -1,0 +1,177 @@
+"""`wait`: wait until a condition about the running sandbox is true."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from connect_sim.cli import options, output, running
+from connect_sim.cli.observing import describe
+from sandbox.client import ApiError
+
+_TIMED_OUT = 408
+
+
+@click.group(
+    cls=options.Group, example="connect-sim wait status PR-5810-2277-4101-001 approved --skip"
+)
+def wait() -> None:
+    """Wait until a condition is true; exit code 1 and what happened instead if it is not.
+
+    With --skip, time moves on from one due moment to the next meanwhile.
+    """
+
+
+def _waiting(function: Any) -> Any:
+    """Add the options that all conditions have."""
+    for option in (
+        click.option("--timeout", type=click.FloatRange(0, 600), default=5, show_default=True,
+                     metavar="SECONDS", help="Real seconds to wait."),
+        click.option("--since", metavar="CURSOR",
+                     help="Count what has happened since; default: since the last reset."),
+        click.option("--skip", is_flag=True, help="Move time to what is due while waiting."),
+        click.option("--within", type=options.Duration(), metavar="DURATION",
+                     help="How far time may move; `never` needs it."),
+        options.as_json,
+        options.data_dir,
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+_AT_MOST = click.option("--attempts-at-most", type=click.IntRange(1), metavar="N",
+                        help="Only with this many attempts or fewer.")  # fmt: skip
+
+
+@wait.command(example="connect-sim wait delivered WH-338-310-411 --attempts-at-most 1")
+@click.argument("id", metavar="WEBHOOK|OBJECT")
+@_AT_MOST
+@_waiting
+def delivered(id: str, attempts_at_most: int | None, **more: Any) -> None:
+    """Wait for a successful delivery."""
+    _wait({"delivered": _without_none(_subject(id), attempts_at_most=attempts_at_most)}, **more)
+
+
+@wait.command(example="connect-sim wait failed WH-338-310-411")
+@click.argument("id", metavar="WEBHOOK|OBJECT")
+@_AT_MOST
+@_waiting
+def failed(id: str, attempts_at_most: int | None, **more: Any) -> None:
+    """Wait for a failed attempt."""
+    _wait({"failed": _without_none(_subject(id), attempts_at_most=attempts_at_most)}, **more)
+
+
+@wait.command(example="connect-sim wait called WH-338-310-411 --times 3 --skip")
+@click.argument("webhook")
+@click.option("--times", type=click.IntRange(0), help="Exactly this many requests.")
+@click.option("--at-least", type=click.IntRange(0), help="This many requests or more.")
+@click.option("--at-most", type=click.IntRange(0), help="This many requests or fewer.")
+@_waiting
+def called(
+    webhook: str, times: int | None, at_least: int | None, at_most: int | None, **more: Any
+) -> None:
+    """Wait for a number of requests to a handler."""
+    condition = {"webhook": webhook}
+    _wait(
+        {"called": _without_none(condition, times=times, at_least=at_least, at_most=at_most)},
+        **more,
+    )
+
+
+@wait.command(example="connect-sim wait status PR-5810-2277-4101-001 approved --skip")
+@click.argument("object")
+@click.argument("status")
+@_waiting
+def status(object: str, status: str, **more: Any) -> None:
+    """Wait until an object has a status."""
+    _wait({"status": {"object": object, "is": status}}, **more)
+
+
+@wait.command(example="connect-sim wait idle --skip")
+@_waiting
+def idle(**more: Any) -> None:
+    """Wait until nothing is due or in flight."""
+    _wait({"idle": True}, **more)
+
+
+@wait.command("out-of-order", example="connect-sim wait out-of-order WH-338-310-411 --skip")
+@click.argument("webhook")
+@_waiting
+def out_of_order(webhook: str, **more: Any) -> None:
+    """Wait until a webhook is out of order."""
+    _wait({"out_of_order": webhook}, **more)
+
+
+@wait.command(
+    example="""connect-sim wait until '{"never": {"called": {"webhook": "WH-338-310-411"}}}' """
+    "--within 1h --skip"
+)
+@click.argument("condition", metavar="JSON")
+@_waiting
+def until(condition: str, **more: Any) -> None:
+    """Wait for a condition as JSON.
+
+    Conditions combine the others by all, any and never.
+    """
+    try:
+        content = json.loads(condition)
+    except ValueError as error:
+        raise click.BadParameter(f"not valid JSON: {error}.", param_hint="JSON") from None
+    _wait(content, **more)
+
+
+def _subject(id: str) -> dict[str, Any]:
+    return {"webhook" if id.startswith("WH-") else "object": id}
+
+
+def _without_none(condition: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**condition, **{name: value for name, value in more.items() if value is not None}}
+
+
+def _wait(
+    condition: Any, *, timeout: float, since: str | None, skip: bool, within: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    body = _without_none({"until": condition, "timeout": timeout}, since=since, within=within)
+    if skip:
+        body["skip"] = True
+    try:
+        content = running.client().call("POST", "/sandbox/wait", body, timeout + 30)
+    except ApiError as error:
+        if error.status != _TIMED_OUT or not isinstance(error.content, dict):
+            raise
+        _print(error.content, as_json, "Not true")
+        raise click.exceptions.Exit(1) from None
+    _print(content, as_json, "True")
+
+
+def _print(content: dict[str, Any], as_json: bool, verdict: str) -> None:
+    if as_json:
+        output.print_json(content)
+        return
+    output.line(f"{verdict}.")
+    for entry in content.get("evidence") or ():
+        output.line(describe(entry), indent=2)
+    for text in content.get("waiting_for") or ():
+        output.line(f"Waiting for: {text}")
+    for each in content.get("unsettled") or ():
+        output.line(f"Not settled: {each['text']}")
+    for miss in content.get("near_misses") or ():
+        output.line(f"Nearest: {_miss(miss)}")
+    if entries := content.get("timeline"):
+        output.line("What happened:")
+        for entry in entries:
+            output.line(describe(entry), indent=2)
+
+
+def _miss(miss: dict[str, Any]) -> str:
+    about = [miss["webhook"], miss["object"]]
+    if miss["delivery"]:
+        about.append(f"delivery {miss['delivery']}, attempt {miss['attempt']}")
+    points = (
+        f"{point['field']} is {point['actual']}, not {point['expected']}"
+        for point in miss["differs"]
+    )
+    return f"{' '.join(name for name in about if name)}: {'; '.join(points)}"

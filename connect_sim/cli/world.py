@@ -1,0 +1,137 @@
+"""`reset` and `snapshot`: the data of the running sandbox as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from connect_sim.cli import options, output, running
+
+# Seconds; a reset waits for handlers first.
+_TIMEOUT = 660
+
+
+with_patience = click.option(
+    "--patience", type=click.FloatRange(0, 600), metavar="SECONDS",
+    help="Real seconds that requests and handlers may take to finish first.",
+)  # fmt: skip
+
+
+@click.command(cls=options.Command, example="connect-sim reset")
+@with_patience
+@options.as_json
+@options.data_dir
+def reset(patience: float | None, as_json: bool) -> None:
+    """Put data and clock back to the demo data.
+
+    Sign-ins, keys and settings stay.
+    """
+    reset_sandbox(patience, as_json)
+
+
+def reset_sandbox(patience: float | None, as_json: bool) -> None:
+    """Reset the sandbox and print the answer."""
+    _replace("/sandbox/reset", patience, as_json, "Reset")
+
+
+@click.group(cls=options.Group, default="list", example="connect-sim snapshot save before-upgrade")
+def snapshot() -> None:
+    """Save and restore the sandbox's data by name."""
+
+
+@snapshot.command(example="connect-sim snapshot save before-upgrade")
+@click.argument("name")
+@click.option("--replace", is_flag=True, help="Replace a snapshot of this name.")
+@options.as_json
+@options.data_dir
+def save(name: str, replace: bool, as_json: bool) -> None:
+    """Save the present data."""
+    body = {"name": name, **({"replace": True} if replace else {})}
+    content = running.client().call("POST", "/sandbox/snapshots", body, _TIMEOUT)
+    if as_json:
+        output.print_json(content)
+    else:
+        output.line(f"Saved {name}.")
+
+
+@snapshot.command(example="connect-sim snapshot restore before-upgrade")
+@click.argument("name")
+@with_patience
+@options.as_json
+@options.data_dir
+def restore(name: str, patience: float | None, as_json: bool) -> None:
+    """Put data and clock back to those of a snapshot."""
+    path = f"/sandbox/snapshots/{running.segment(name)}/restore"
+    _replace(path, patience, as_json, f"Restored {name}")
+
+
+@snapshot.command("list", example="connect-sim snapshot list")
+@options.as_json
+@options.data_dir
+def list_(as_json: bool) -> None:
+    """List the snapshots."""
+    content = running.client().call("GET", "/sandbox/snapshots")
+    if as_json:
+        output.print_json(content)
+    elif content:
+        output.table(
+            [
+                (each["name"], output.moment(each["created"]),
+                 "" if each["usable"] else "not usable: of another version")
+                for each in content
+            ]
+        )  # fmt: skip
+    else:
+        output.line("No snapshots.")
+
+
+@snapshot.command(example="connect-sim snapshot diff before-upgrade now")
+@click.argument("first")
+@click.argument("second", default="now")
+@options.as_json
+@options.data_dir
+def diff(first: str, second: str, as_json: bool) -> None:
+    """Compare two snapshots, or one with the present (`now`)."""
+    path = f"/sandbox/snapshots/{running.segment(first)}/diff/{running.segment(second)}"
+    content = running.client().call("GET", path, timeout=_TIMEOUT)
+    if as_json:
+        output.print_json(content)
+        return
+    lines = list(_differences(content))
+    for line in lines or ["No differences."]:
+        output.line(line)
+
+
+@snapshot.command(example="connect-sim snapshot delete before-upgrade")
+@click.argument("name")
+@options.data_dir
+def delete(name: str) -> None:
+    """Delete a snapshot."""
+    running.client().call("DELETE", f"/sandbox/snapshots/{running.segment(name)}")
+    output.line(f"Deleted {name}.")
+
+
+def _differences(content: dict[str, Any]) -> Iterator[str]:
+    for name, sign in (("added", "+"), ("removed", "-"), ("changed", "~")):
+        for each in content[name]:
+            yield f"{sign} {each['type']} {each['id']}"
+            for field, values in each.get("fields", {}).items():
+                yield f"    {field}: {json.dumps(values['a'])} → {json.dumps(values['b'])}"
+    if content["truncated"]:
+        yield "More objects differ: only the first are listed."
+
+
+def _replace(path: str, patience: float | None, as_json: bool, done: str) -> None:
+    """Replace the data, and print the answer."""
+    body = {} if patience is None else {"patience": patience}
+    content = running.client().call("POST", path, body, _TIMEOUT)
+    if as_json:
+        output.print_json(content)
+        return
+    now = output.moment(content["now"])
+    output.line(f"{done} in {content['took_ms']} ms. Platform time: {now}.")
+    for text in content["unsettled"]:
+        output.line(f"Not waited for: {text}")

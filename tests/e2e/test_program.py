@@ -1,0 +1,236 @@
+"""The program `connect-sim` and the terminal, with a running sandbox and a real handler."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import orders
+from tests.handlers import Handler, handler
+from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
+
+PROGRAM = [sys.executable, "-P", "-m", "connect_sim"]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+        running.process.kill()
+
+
+@pytest.fixture
+def served() -> Iterator[Handler]:
+    with handler() as served:
+        yield served
+
+
+@pytest.fixture
+def hook(running: Sandbox, served: Handler) -> Iterator[str]:
+    pk = orders.webhook(running, served.url)["id"]
+    yield pk
+    running.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
+
+
+def run(running: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *arguments], env=running.process.env, cwd=ROOT, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+
+
+def lines(running: Sandbox, *arguments: str) -> list[str]:
+    """Return the lines that a successful command prints."""
+    done = run(running, *arguments)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout.splitlines()
+
+
+def answer(running: Sandbox, *arguments: str) -> Any:
+    """Return the JSON that a successful command prints."""
+    return json.loads("\n".join(lines(running, *arguments, "--json")))
+
+
+def until_printed(process: Process, pattern: str) -> str:
+    """Wait until the process has printed a line that matches and return it."""
+    for _ in range(600):
+        if match := re.search(f"^.*{pattern}.*$", process.printed, re.M):
+            return match[0]
+        pause(0.02)
+    raise AssertionError(process.printed)
+
+
+def test_terminal_prints_attempts_and_calls_of_the_handler(running: Sandbox, hook: str) -> None:
+    clock = r"\d\d:\d\d:\d\d"
+    request = orders.purchase(running)["id"]
+    until_printed(
+        running.process,
+        rf"{clock} {hook} {request} created → pending  POST http://127.0.0.1:\d+/ 200 \d+ ms",
+    )
+    running.as_vendor("POST", f"/requests/{request}/fail", {"reason": "Tested."})
+    until_printed(running.process, rf"{clock}   handler: POST /requests/{request}/fail 200 \d+ ms")
+
+
+def test_quiet_sandbox_prints_no_attempts(tmp_path: Path, served: Handler) -> None:
+    with sandbox(tmp_path / "data", SIM_QUIET="true") as quiet:
+        orders.webhook(quiet, served.url)
+        before = quiet.process.printed
+        orders.purchase(quiet)
+        served.next()
+        assert lines(quiet, "wait", "idle", "--since", "0.0") == ["True."]
+        assert quiet.process.printed == before
+        quiet.process.kill()
+
+
+def test_first_start_prints_one_line_about_demo_data(tmp_path: Path) -> None:
+    with sandbox(tmp_path / "data", first=True) as first:
+        until_printed(first.process, "Ctrl-C")
+        printed = first.process.printed
+        first.process.kill()
+    assert re.match(r"Demo data: \d+ rows added\.\n\nConnect Sim is running at ", printed)
+    assert "WARNING" not in printed and "nothing to add" not in printed
+
+
+def test_deliveries_and_timeline_show_what_happened(running: Sandbox, hook: str) -> None:
+    cursor = answer(running, "timeline", "--limit", "1")["cursor"]
+    request = orders.purchase(running)["id"]
+    assert lines(running, "wait", "delivered", request, "--since", cursor)[0] == "True."
+    head, *rows = lines(running, "deliveries", "--object", request)
+    assert head.split()[:2] == ["ID", "WEBHOOK"]
+    [row] = [row for row in rows if hook in row]
+    assert "delivered" in row
+    shown = lines(running, "deliveries", "show", row.split()[0])
+    assert shown[0].startswith(f"Delivery {row.split()[0]}  {hook}  delivered")
+    assert any(f"{request} created → pending" in line for line in shown)
+    assert any(line.startswith("Attempt 1: ") for line in shown)
+    assert orders.SECRET not in "\n".join(shown)
+    kinds = [line.split()[3] for line in lines(running, "timeline", "--object", request)]
+    assert kinds[:2] == ["change", "event"]
+    assert "attempt_finished" in kinds
+
+
+def test_timeline_follows(running: Sandbox, hook: str, tmp_path: Path) -> None:
+    command = [*PROGRAM, "timeline", "--follow", "--json", "--kind", "change"]
+    process = Process(command, running.process.env, tmp_path / "follow.log").start()
+    try:
+        for _ in range(100):
+            request = orders.purchase(running)["id"]
+            if request in process.printed:
+                break
+            pause(0.1)
+        line = until_printed(process, re.escape(request))
+    finally:
+        assert process.stop(signal.SIGINT) == 130
+    assert json.loads(line)["kind"] == "change"
+    assert "Traceback" not in process.printed
+
+
+def test_time_moves_from_attempt_to_attempt(running: Sandbox, hook: str, served: Handler) -> None:
+    served.respond = lambda request: 500
+    orders.purchase(running)
+    orders.until_stats(running, hook, failure_triggers=1)
+    head, *rows = lines(running, "forecast", hook)[1:]
+    assert head.split()[0] == "ATTEMPT"
+    assert len(rows) == 9 and "yes" in rows[-1]
+    moved = lines(running, "clock", "next")
+    assert "1 attempt: 0 succeeded, 1 failed" in moved[0]
+    assert "attempt 2: 500" in moved[1] and "next attempt at" in moved[1]
+    assert "ahead of real time" in lines(running, "clock", "show")[0]
+    served.respond = lambda request: 200
+    idle = answer(running, "clock", "run-until-idle", "--max", "2d")
+    assert idle["stopped_because"] == "idle"
+    assert [each["outcome"] for each in idle["attempts"] if each["webhook"] == hook] == ["success"]
+
+
+def test_wait_names_what_happened_instead(running: Sandbox, hook: str, served: Handler) -> None:
+    served.respond = lambda request: 500
+    cursor = answer(running, "timeline", "--limit", "1")["cursor"]
+    orders.purchase(running)
+    done = run(running, "wait", "delivered", hook, "--since", cursor, "--timeout", "0.5")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("Not true.\n")
+    assert any("outcome" in line for line in done.stdout.splitlines() if "Nearest" in line)
+    done = run(running, "wait", "failed", hook, "--since", cursor, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["evidence"]
+
+
+def test_hold_keeps_the_clock(running: Sandbox) -> None:
+    [hold] = lines(running, "hold", "take", "--ttl", "60", "--note", "test")
+    assert any(hold in line and "test" in line for line in lines(running, "hold"))
+    shown = lines(running, "clock")
+    assert "Not settled:" in shown
+    moved = lines(running, "clock", "advance", "1s", "--patience", "0.1")
+    assert any(line.startswith("Not waited for:") for line in moved)
+    assert lines(running, "hold", "release", hold) == [f"Released {hold}."]
+    done = run(running, "hold", "release", hold)
+    assert done.returncode == 1 and "404" in done.stderr
+    assert lines(running, "hold", "list") == ["No holds."]
+
+
+def test_snapshot_is_saved_compared_restored_and_deleted(running: Sandbox) -> None:
+    assert lines(running, "snapshot", "save", "before")[0].startswith("Saved before")
+    assert any(line.startswith("before") for line in lines(running, "snapshot"))
+    again = run(running, "snapshot", "save", "before")
+    assert again.returncode == 1 and "409" in again.stderr
+    request = orders.purchase(running)["id"]
+    changed = "\n".join(lines(running, "snapshot", "diff", "before"))
+    assert request in changed
+    assert lines(running, "snapshot", "restore", "before")[0].startswith("Restored before")
+    assert lines(running, "snapshot", "diff", "before", "now") == ["No differences."]
+    assert running.call("GET", f"/public/v1/requests/{request}").status_code == 404
+    assert lines(running, "snapshot", "delete", "before") == ["Deleted before."]
+    assert run(running, "snapshot", "restore", "before").returncode == 1
+
+
+def test_reset_removes_what_was_added(running: Sandbox) -> None:
+    request = orders.purchase(running)["id"]
+    assert re.fullmatch(r"Reset in [\d.]+ ms\. Platform time: .* UTC\.", *lines(running, "reset"))
+    assert running.call("GET", f"/public/v1/requests/{request}").status_code == 404
+    assert lines(running, "clock", "reset")[0].startswith("Reset in ")
+
+
+def test_stopped_sandbox_ends_with_3(running: Sandbox, tmp_path: Path) -> None:
+    text = (running.data_dir / "sandbox.json").read_text()
+    gone = text.replace(running.url, f"http://127.0.0.1:{free_port()}")
+    (tmp_path / "sandbox.json").write_text(gone)
+    done = run(running, "clock", "show", "--data-dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: Cannot connect to ")
+
+
+def test_closed_pipe_ends_without_a_traceback(running: Sandbox) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [*PROGRAM, "clock", "show"], env=running.process.env, cwd=ROOT, stdout=write_end,
+        stderr=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_script_of_the_checkout_works_in_another_folder(running: Sandbox, tmp_path: Path) -> None:
+    """The link and the folder's own modules must not disturb it."""
+    (tmp_path / "json.py").write_text("raise SystemExit('wrong json')")
+    link = tmp_path / "connect-sim"
+    link.symlink_to(ROOT / "connect-sim")
+    if not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("the checkout has no .venv: the script was not run")
+    env = {k: v for k, v in running.process.env.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [link, "clock", "show", "--json"], env=env, cwd=tmp_path, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "now" in json.loads(done.stdout)

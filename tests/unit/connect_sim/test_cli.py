@@ -1,0 +1,568 @@
+"""The program `connect-sim`: which sandbox it finds, its errors, exit codes, help and imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from connect_sim.cli import output, program, running
+from sandbox import sandbox_file
+from tests.program import Failed, run, run_json
+
+ROOT = Path(__file__).resolve().parents[3]
+Answer = tuple[int, Any]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another current folder, and an environment without settings."""
+    for name in ("SIM_DATA_DIR", "SIM_PROFILE", "SIM_ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Server:
+    """An HTTP server that records requests and answers as a test says."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[str, str, Any], Answer] = lambda method, path, body: (200, {})
+        self.requests: list[tuple[str, str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    server = Server()
+
+    class Serve(BaseHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def _serve(self) -> None:
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.loads(data) if data else None
+            server.requests.append((self.command, self.path, body))
+            server.headers.append(dict(self.headers))
+            status, content = server.answer(self.command, self.path, body)
+            text = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_DELETE = _serve
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Serve)
+    http.daemon_threads, http.block_on_close = True, False
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving() as server:
+        write(tmp_path / "var", server.url)
+        yield server
+
+
+def write(folder: Path, url: str) -> None:
+    sandbox_file.write(folder, sandbox_file.Sandbox(url, "SU-1:vendor", "SU-2:provider"))
+
+
+def commands(
+    group: click.Group, context: click.Context, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each command with its names."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, context, (*path, name))
+
+
+COMMANDS = dict(commands(program.program, click.Context(program.program)))
+
+
+# Help
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_help_of_each_command_has_an_example(names: tuple[str, ...]) -> None:
+    if names == ("manage",):
+        # Its --help is Django's.
+        assert COMMANDS[names].example  # type: ignore[attr-defined]
+        return
+    text = run(*names, "--help")
+    assert "Example:\n" in text
+    example = " ".join(text.partition("Example:\n")[2].split())
+    group = isinstance(COMMANDS[names], click.Group)
+    assert example.startswith(f"connect-sim {' '.join(names[:1] if group else names)}")
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_example_of_each_command_is_valid(names: tuple[str, ...]) -> None:
+    import shlex
+
+    words = shlex.split(COMMANDS[names].example)[1:]  # type: ignore[attr-defined]
+    command: click.Command = program.program
+    context = click.Context(command, info_name="connect-sim")
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+    # Parses the arguments, without running the command.
+    assert command.make_context(command.name, words).args == []
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_command_that_prints_data_has_json(names: tuple[str, ...]) -> None:
+    silent = {("sandbox",), ("listen",), ("manage",), ("hold", "release"), ("snapshot", "delete")}
+    command = COMMANDS[names]
+    if isinstance(command, click.Group):
+        return
+    has_json = any("--json" in param.opts for param in command.params)
+    assert has_json == (names not in silent)
+
+
+def test_help_lists_all_commands() -> None:
+    text = run("--help")
+    assert all(f"  {name} " in text for name in program.program.list_commands(None))  # type: ignore[arg-type]
+
+
+def test_shell_completion_names_commands() -> None:
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "_CONNECT_SIM_COMPLETE": "bash_complete",
+        "COMP_WORDS": "connect-sim clock ad",
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "connect_sim"], env=env, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["plain,advance"], done.stderr
+
+
+# Which sandbox
+
+
+def test_folder_of_the_option_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("option", "variable", "var"):
+        write(tmp_path / name, f"http://{name}.invalid")
+    monkeypatch.setenv("SIM_DATA_DIR", "variable")
+    with pytest.raises(Failed, match=r"Cannot connect to http://option\.invalid"):
+        run("--data-dir", "option", "clock", "show")
+    with pytest.raises(Failed, match=r"Cannot connect to http://option\.invalid"):
+        run("clock", "show", "--data-dir", "option")
+    with pytest.raises(Failed, match=r"Cannot connect to http://variable\.invalid"):
+        run("clock", "show")
+    monkeypatch.setenv("SIM_DATA_DIR", "")
+    with pytest.raises(Failed, match=r"Cannot connect to http://var\.invalid"):
+        run("clock", "show")
+
+
+@pytest.mark.parametrize(
+    "line", ["SIM_DATA_DIR=other", "export SIM_DATA_DIR='other'", ' SIM_DATA_DIR = "other" ']
+)
+def test_folder_is_read_from_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    write(tmp_path / "other", "http://other.invalid")
+    (tmp_path / ".env").write_text(f"# SIM_DATA_DIR=no\nSIM_BIND=127.0.0.1:1\n{line}\n")
+    with pytest.raises(Failed, match=r"other\.invalid"):
+        run("clock", "show")
+    (tmp_path / ".env").rename(tmp_path / "env-file")
+    monkeypatch.setenv("SIM_ENV_FILE", "env-file")
+    with pytest.raises(Failed, match=r"other\.invalid"):
+        run("clock", "show")
+
+
+def test_checkout_is_the_last_choice() -> None:
+    with running_command("show"):
+        assert running.data_dir() == ROOT / "var"
+
+
+@contextmanager
+def running_command(name: str) -> Iterator[None]:
+    with click.Context(click.Command(name)):
+        yield
+
+
+def test_missing_file_ends_with_3(tmp_path: Path) -> None:
+    with pytest.raises(Failed) as failed:
+        run("reset", "--data-dir", str(tmp_path / "none"))
+    assert failed.value.code == 3
+    assert str(failed.value).startswith(f"Error: {tmp_path}/none/sandbox.json does not exist.")
+
+
+def test_damaged_file_ends_with_3(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text('{"url": 1')
+    with pytest.raises(Failed, match=r"sandbox\.json cannot be read") as failed:
+        run("reset", "--data-dir", str(tmp_path))
+    assert failed.value.code == 3
+
+
+def test_stopped_sandbox_ends_with_3(tmp_path: Path) -> None:
+    with serving() as server:
+        write(tmp_path / "var", server.url)
+    with pytest.raises(Failed, match=f"Cannot connect to {server.url}") as failed:
+        run("clock", "show")
+    assert failed.value.code == 3
+
+
+@pytest.mark.parametrize("url", ["http://[", "not a URL", "http://127.0.0.1:99999"])
+def test_malformed_url_ends_with_3(tmp_path: Path, url: str) -> None:
+    write(tmp_path / "var", url)
+    with pytest.raises(Failed) as failed:
+        run("clock", "show")
+    assert failed.value.code == 3 and "\n" not in str(failed.value)
+
+
+def test_other_server_ends_with_3(server: Server) -> None:
+    server.answer = lambda *request: (200, b"<html>")
+    with pytest.raises(Failed, match="is not a sandbox") as failed:
+        run("clock", "show")
+    assert failed.value.code == 3
+
+
+THIN = [
+    names
+    for names, command in COMMANDS.items()
+    if not isinstance(command, click.Group) and names[0] not in ("sandbox", "manage")
+]
+
+
+@pytest.mark.parametrize("names", THIN, ids=" ".join)
+def test_server_profile_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], server: Server
+) -> None:
+    import shlex
+
+    monkeypatch.setenv("SIM_PROFILE", "server")
+    words = shlex.split(COMMANDS[names].example)[1:]  # type: ignore[attr-defined]
+    with pytest.raises(Failed) as failed:
+        run(*words)
+    assert failed.value.code == 1
+    name = f"connect-sim {' '.join(names)}"
+    assert str(failed.value) == f"Error: `{name}` needs a sandbox, but SIM_PROFILE is server."
+    assert server.requests == []
+
+
+# Requests and errors
+
+
+def test_requests_are_those_of_a_tester(server: Server) -> None:
+    server.answer = lambda *request: (200, [])
+    run("hold", "list")
+    assert server.headers[0]["X-Sandbox-Actor"] == "test"
+    assert server.headers[0]["Authorization"] == "ApiKey SU-1:vendor"
+
+
+def test_distributor_has_its_own_key(server: Server) -> None:
+    server.answer = lambda *request: (201, {"id": "PR-1", "status": "pending"})
+    assert run("queue", "add", "fulfillment", "--as", "distributor") == "PR-1 pending\n"
+    assert server.headers[0]["Authorization"] == "ApiKey SU-2:provider"
+    assert server.requests == [("POST", "/sandbox/queue/samples", {"queue": "fulfillment"})]
+
+
+def test_refusal_is_one_line_and_ends_with_1(server: Server) -> None:
+    errors = ["The clock is already\nbeing moved.", "\x1b[31mTry again."]
+    server.answer = lambda *request: (409, {"error_code": "CLK_001", "errors": errors})
+    with pytest.raises(Failed) as failed:
+        run("clock", "advance", "5m")
+    assert failed.value.code == 1
+    assert str(failed.value) == (
+        "Error: POST /sandbox/clock/advance: 409 The clock is already␊being moved. ␛[31mTry again."
+    )
+
+
+def test_error_without_json_has_its_reason(server: Server) -> None:
+    server.answer = lambda *request: (502, b"<html>")
+    with pytest.raises(Failed, match="GET /sandbox/clock: 502 Bad Gateway") as failed:
+        run("clock", "show")
+    assert failed.value.code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["nonsense", "clock nonsense", "clock advance", "clock advance banana", "clock show --nonsense",
+     "queue move PR-1", "queue move PR-1 fail --data {", "queue move PR-1 fail --data []",
+     "listen --status 99", "listen --port -1", "listen --delay nan", "listen --validate region",
+     "listen --validate =x", "deliveries show x", "hold take --ttl 0", "wait until {",
+     "wait idle --timeout -1", "wait idle --within x", "signin", "timeline --limit 0"],
+)  # fmt: skip
+def test_wrong_usage_is_one_line_and_ends_with_2(arguments: str, server: Server) -> None:
+    with pytest.raises(Failed) as failed:
+        run(*arguments.split())
+    assert failed.value.code == 2
+    assert "\n" not in str(failed.value)
+    assert str(failed.value).startswith("Error: ") and "--help`." in str(failed.value)
+    assert server.requests == []
+
+
+def test_management_command_is_suggested() -> None:
+    with pytest.raises(Failed, match="Use: connect-sim manage signin"):
+        run("signin")
+
+
+def test_group_without_command_runs_its_default(server: Server) -> None:
+    server.answer = lambda *request: (200, {"deliveries": []})
+    assert run("deliveries") == "No deliveries.\n"
+    assert run("deliveries", "--state", "failed", "--object", "PR-1 2") == "No deliveries.\n"
+    assert run("deliveries", "list", "--state", "failed") == "No deliveries.\n"
+    paths = [path for _, path, _ in server.requests]
+    assert paths == ["/sandbox/deliveries", "/sandbox/deliveries?object=PR-1%202&state=failed",
+                     "/sandbox/deliveries?state=failed"]  # fmt: skip
+
+
+def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    from connect_sim.cli import django_commands
+
+    started = []
+    monkeypatch.setattr(django_commands, "run", started.append)
+    monkeypatch.setenv("SIM_DATA_DIR", "")
+    run()
+    run("--no-seed")
+    run("--data-dir", "other")
+    assert os.environ["SIM_DATA_DIR"].endswith("/other")
+    run("manage", "seed", "--quiet", "--help")
+    run("manage")
+    assert started == [
+        ["connect-sim", "sandbox"], ["connect-sim", "sandbox", "--no-seed"],
+        ["connect-sim", "sandbox"], ["connect-sim manage", "seed", "--quiet", "--help"],
+        ["connect-sim manage", "help"],
+    ]  # fmt: skip
+
+
+def test_ids_cannot_change_the_path(server: Server) -> None:
+    server.answer = lambda *request: (204, b"")
+    run("hold", "release", "a/../b?c")
+    assert server.requests[0][:2] == ("DELETE", "/sandbox/holds/a%2F..%2Fb%3Fc")
+
+
+# Output
+
+
+MOVE: dict[str, Any] = {
+    "from": "2026-11-26T10:00:00.000+00:00", "now": "2026-11-26T10:10:00.000+00:00", "stops": 2,
+    "attempts": [
+        {"webhook": "WH-1", "delivery": 183, "attempt": 2, "object": "PR-1", "objects": ["PR-1"],
+         "at": "2026-11-26T10:03:12.000+00:00", "outcome": "failure", "status": 500,
+         "error": "Handler returned HTTP 500 (expected 2xx).",
+         "next_attempt_at": "2026-11-26T10:13:12.000+00:00"},
+        {"webhook": "WH-2", "delivery": 184, "attempt": 1, "object": None, "objects": [],
+         "at": "2026-11-26T10:04:00.000+00:00", "outcome": "success", "status": 200, "error": "",
+         "next_attempt_at": None},
+    ],
+    "stopped_because": "idle", "unsettled": [{"kind": "hold", "text": "hold HLD-1"}],
+    "failed": ["billing"],
+}  # fmt: skip
+
+
+def test_move_prints_its_attempts(server: Server) -> None:
+    server.answer = lambda *request: (200, MOVE)
+    arguments = ("clock", "advance", "10m", "--patience", "2", "--settle", "100")
+    assert run(*arguments).splitlines() == [
+        "2026-11-26 10:00:00 UTC → 2026-11-26 10:10:00 UTC, 2 attempts: 1 succeeded, 1 failed",
+        "  2026-11-26 10:03:12 UTC  WH-1 PR-1  delivery 183, attempt 2: 500, "
+        "next attempt at 2026-11-26 10:13:12 UTC",
+        "  2026-11-26 10:04:00 UTC  WH-2 Trigger now  delivery 184, attempt 1: 200",
+        "Stopped: nothing is left to do.",
+        "Not waited for: hold HLD-1",
+        "Failed: billing. See the log of the sandbox.",
+    ]
+    body = {"by": "10m", "patience": 2, "settle": 100}
+    assert server.requests == [("POST", "/sandbox/clock/advance", body)]
+    assert run_json(*arguments) == MOVE
+
+
+def test_moves_send_their_limits(server: Server) -> None:
+    server.answer = lambda *request: (200, {**MOVE, "attempts": [], "stopped_because": "end"})
+    assert "no attempts" in run("clock", "next")
+    run("clock", "run-until-idle", "--max", "P3D", "--max-steps", "7")
+    assert server.requests == [
+        ("POST", "/sandbox/clock/next", {}),
+        ("POST", "/sandbox/clock/run-until-idle", {"max": "P3D", "max_steps": 7}),
+    ]
+
+
+def test_clock_shows_how_far_it_is_ahead(server: Server) -> None:
+    state = {
+        "now": "2026-11-26T10:00:00.000+00:00", "offset": 273600.0, "moving": False,
+        "frozen": False, "settled": False,
+        "waiting_for": [{"kind": "hold", "text": "hold HLD-1"}],
+    }  # fmt: skip
+    server.answer = lambda *request: (200, state)
+    assert run("clock").splitlines() == [
+        "2026-11-26 10:00:00 UTC, 3 d 4 h ahead of real time", "Not settled:", "  hold HLD-1",
+    ]  # fmt: skip
+    state.update(offset=0.0, settled=True, moving=True)
+    assert run("clock", "show").splitlines() == [
+        "2026-11-26 10:00:00 UTC", "The clock is being moved.", "Settled.",
+    ]  # fmt: skip
+
+
+def test_hold_prints_its_id_only(server: Server) -> None:
+    server.answer = lambda *request: (201, {"id": "HLD-1", "note": "", "expires_in": 5.0})
+    assert run("hold", "take", "--ttl", "5", "--note", "mine") == "HLD-1\n"
+    assert server.requests == [("POST", "/sandbox/holds", {"ttl": 5, "note": "mine"})]
+
+
+def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
+    content = {
+        "near_misses": [
+            {"webhook": "WH-1", "object": None, "delivery": 3, "attempt": 1, "entry": None,
+             "differs": [{"field": "outcome", "expected": "success", "actual": "failure"}]}
+        ],
+        "waiting_for": ["a delivery"],
+        "unsettled": [{"kind": "hold", "text": "hold HLD-1"}],
+        "timeline": [],
+    }  # fmt: skip
+    server.answer = lambda *request: (408, content)
+    arguments = ("wait", "delivered", "WH-1", "--attempts-at-most", "1", "--skip", "--within", "1h")
+    with pytest.raises(Failed) as failed:
+        run(*arguments)
+    assert failed.value.code == 1
+    assert failed.value.out.splitlines() == [
+        "Not true.",
+        "Waiting for: a delivery",
+        "Not settled: hold HLD-1",
+        "Nearest: WH-1 delivery 3, attempt 1: outcome is failure, not success",
+    ]
+    with pytest.raises(Failed) as failed:
+        run(*arguments, "--json")
+    assert json.loads(failed.value.out) == content
+    until = {"delivered": {"webhook": "WH-1", "attempts_at_most": 1}}
+    body = {"until": until, "timeout": 5, "within": "1h", "skip": True}
+    assert server.requests[0] == ("POST", "/sandbox/wait", body)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "until"),
+    [
+        ("delivered PR-1", {"delivered": {"object": "PR-1"}}),
+        ("failed WH-1", {"failed": {"webhook": "WH-1"}}),
+        ("called WH-1 --times 3", {"called": {"webhook": "WH-1", "times": 3}}),
+        ("called WH-1 --at-least 1 --at-most 0",
+         {"called": {"webhook": "WH-1", "at_least": 1, "at_most": 0}}),
+        ("status PR-1 approved", {"status": {"object": "PR-1", "is": "approved"}}),
+        ("idle", {"idle": True}),
+        ("out-of-order WH-1", {"out_of_order": "WH-1"}),
+        ('until {"any":[{"idle":true}]}', {"any": [{"idle": True}]}),
+    ],
+)  # fmt: skip
+def test_wait_sends_each_condition(server: Server, arguments: str, until: Any) -> None:
+    server.answer = lambda *request: (200, {"evidence": []})
+    assert run("wait", *arguments.split(), "--since", "0.7", "--timeout", "2") == "True.\n"
+    body = {"until": until, "timeout": 2, "since": "0.7"}
+    assert server.requests == [("POST", "/sandbox/wait", body)]
+
+
+def test_diff_prints_objects_and_fields(server: Server) -> None:
+    request = {"type": "fulfillment.request", "id": "PR-1"}
+    fields = {"status": {"a": "pending", "b": "approved"}, "reason": {"a": None, "b": "x\n"}}
+    content = {
+        "added": [{**request, "id": "PR-2"}], "removed": [request],
+        "changed": [{**request, "fields": fields}], "truncated": True,
+    }  # fmt: skip
+    server.answer = lambda *request: (200, content)
+    assert run("snapshot", "diff", "before").splitlines() == [
+        "+ fulfillment.request PR-2", "- fulfillment.request PR-1", "~ fulfillment.request PR-1",
+        '    status: "pending" → "approved"', '    reason: null → "x\\n"',
+        "More objects differ: only the first are listed.",
+    ]  # fmt: skip
+    assert server.requests == [("GET", "/sandbox/snapshots/before/diff/now", None)]
+
+
+def test_reset_names_what_it_did_not_wait_for(server: Server) -> None:
+    content = {"now": "2026-11-26T10:00:00.000+00:00", "took_ms": 41, "unsettled": ["hold HLD-1"]}
+    server.answer = lambda *request: (200, content)
+    assert run("reset").splitlines() == [
+        "Reset in 41 ms. Platform time: 2026-11-26 10:00:00 UTC.", "Not waited for: hold HLD-1",
+    ]  # fmt: skip
+    assert run_json("snapshot", "restore", "before", "--patience", "2") == content
+    assert server.requests[0] == ("POST", "/sandbox/reset", {})
+    path = "/sandbox/snapshots/before/restore"
+    assert server.requests[1] == ("POST", path, {"patience": 2})
+
+
+def test_timeline_sends_its_filters(server: Server) -> None:
+    entry = {
+        "cursor": "0.8", "kind": "api_call", "at": "2026-11-26T10:00:00.000+00:00",
+        "real_at": "2026-11-26T10:00:00.000+00:00", "webhook": "WH-1", "delivery": 1, "attempt": 1,
+        "object": "PR-1",
+        "data": {"method": "GET", "path": "/public/v1/x\x1b", "status": 200, "duration": 2.5},
+    }  # fmt: skip
+    server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8"})
+    arguments = ("timeline", "--kind", "api_call", "--kind", "hold", "--webhook", "WH-1")
+    assert run(*arguments) == (
+        "2026-11-26 10:00:00 UTC  api_call          WH-1 PR-1  GET /public/v1/x␛ 200, 2 ms\n"
+    )
+    path = server.requests[0][1]
+    assert path == "/sandbox/timeline?kind=api_call%2Chold&webhook=WH-1"
+
+
+def test_json_has_no_control_characters(server: Server) -> None:
+    server.answer = lambda *request: (200, [{"note": "\x1b\x9b\u202e"}])
+    text = run("hold", "list", "--json")
+    assert text.isascii() and "\x1b" not in text
+    assert json.loads(text) == [{"note": "\x1b\x9b\u202e"}]
+
+
+def test_columns_of_a_table_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table([("A", "BB"), ("long", None), ("", "x\ny")])
+    assert capsys.readouterr().out.splitlines() == ["A     BB", "long  -", "-     x␊y"]
+
+
+# Imports
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["clock show", "queue add x", "wait idle", "deliveries", "snapshot", "hold", "reset",
+     "timeline", "forecast WH-1", "--help"],
+)  # fmt: skip
+def test_thin_command_imports_neither_django_nor_celery(server: Server, command: str) -> None:
+    code = (
+        "import sys; from connect_sim.cli import program; program.run(sys.argv[1:]);"
+        "print(sorted({n.partition('.')[0] for n in sys.modules} & {'django', 'celery', 'kombu', "
+        "'requests', 'rest_framework', 'jwt', 'rich', 'aiohttp'}), file=sys.stderr)"
+    )
+    server.answer = lambda *request: (500, {"errors": ["x"]})
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command.split()], env=env, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert bool(server.requests) == (command != "--help")
+
+
+def test_listen_imports_no_django(tmp_path: Path) -> None:
+    code = (
+        "import sys; import connect_sim.cli.listen, sandbox.listener; "
+        "print(sorted({n.partition('.')[0] for n in sys.modules} & {'django', 'celery'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n", done.stderr
