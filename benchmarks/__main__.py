@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import cli, hanging, servers, subjects
+from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
 from benchmarks.processes import BenchmarkError, Process, environment, module, running
 from benchmarks.report import Sizes, build_rows, measure_django_webhook, measure_subject
@@ -30,6 +31,9 @@ _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 _QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)
 _FULL_WEB = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
 
+_QUICK_CLOCK = Clock(rounds=1, moves=3)
+_FULL_CLOCK = Clock(rounds=5, moves=50)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -42,6 +46,7 @@ class Run:
     sizes: Sizes
     lists: Lists
     web: Web
+    clock: Clock
     with_django_webhook: bool
     hanging: hanging.Sizes
     cli: cli.Cli
@@ -153,6 +158,10 @@ def _cli(run: Run) -> list[Row]:
     return cli.measure_cli(run.folder, run.cli)
 
 
+def _clock(run: Run) -> list[Row]:
+    return measure_clock(run.folder, run.handler_url, run.clock)
+
+
 def _hanging(run: Run) -> list[Row]:
     calls: list[int] = []
 
@@ -185,6 +194,7 @@ _PARTS = {
     "lists": _lists,
     "web": _web,
     "cli": _cli,
+    "clock": _clock,
 }
 
 
@@ -202,6 +212,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 folder, handler, f"http://127.0.0.1:{port}", baseline, _sizes(options),
                 _QUICK_LISTS if options.quick else _FULL_LISTS,
                 _QUICK_WEB if options.quick else _FULL_WEB,
+                _QUICK_CLOCK if options.quick else _FULL_CLOCK,
                 not options.without_django_webhook,
                 hanging.QUICK if options.quick else hanging.FULL,
                 cli.QUICK if options.quick else cli.FULL,

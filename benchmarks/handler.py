@@ -1,6 +1,7 @@
 """The webhook handler: an asyncio protocol that returns 200 and records arrival times.
 
-Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`.
+Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`,
+paths below `/fail` get 500.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _RESPONSE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
     b"Connection: keep-alive\r\n\r\n{}"
 )
+_FAILURE = _RESPONSE.replace(b"200 OK", b"500 Internal Server Error")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 # On Linux the monotonic clock is shared by all processes; clients use it too.
@@ -52,7 +54,7 @@ class Handler(asyncio.Protocol):
                 _hanging.add(self._transport)
                 return
             _arrivals[path].append(time.monotonic())
-            self._transport.write(_RESPONSE)
+            self._transport.write(_FAILURE if path.startswith("/fail/") else _RESPONSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove a disconnected client."""

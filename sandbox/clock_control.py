@@ -88,9 +88,8 @@ class Move:
     """
 
     def __init__(
-        self, action: str, start: datetime, *, patience: float | None, settle: float | None
+        self, action: str, *, patience: float | None = None, settle: float | None = None
     ) -> None:
-        self.start = self.now = start
         self.stops = 0
         self.failed: set[str] = set()
         self.unsettled: list[Unsettled] = []
@@ -104,6 +103,7 @@ class Move:
         # Attempts of the move are those after the cursor, except the ones that are there already.
         self._cursor = timeline.now()
         self._earlier = set(self._attempt_entries().values_list("pk", flat=True))
+        self.start = self.now = _begin()
 
     @classmethod
     def begin(
@@ -113,12 +113,11 @@ class Move:
 
         `patience` is in real seconds; `settle` replaces the settle times of all handlers (seconds).
         """
-        start = _begin()
+        move = cls(action, patience=patience, settle=settle)
         try:
-            move = cls(action, start, patience=patience, settle=settle)
             move._renewal.start()
         except BaseException:
-            _release(start, frozen_at=start)
+            _release(move.start, frozen_at=move.start)
             raise
         return move
 

@@ -25,7 +25,7 @@ from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
 from requests_queue.time_format import format_span
-from sandbox import holds, settle_times, timeline
+from sandbox import activity, api_calls, holds, settle_times, timeline
 from sandbox.models import TimelineEntry
 from sandbox.settle_times import Learner
 from sandbox.timeline import Cursor, Entry
@@ -90,8 +90,7 @@ def _parts(now: datetime, settle: float | None) -> Iterator[list[Unsettled]]:
     attempt is in flight until its end is in the timeline, and an API call until it is recorded.
     """
     began = time.monotonic()
-    calls = _api_calls(began)
-    yield calls
+    yield _api_calls()
     yield [_work(label) for label in sorted(jobs.busy(now))]
     yield _settling(began, settle)
     yield [_hold(hold) for hold in holds.active()]
@@ -100,7 +99,7 @@ def _parts(now: datetime, settle: float | None) -> Iterator[list[Unsettled]]:
 def of_handlers() -> list[Unsettled]:
     """Return API calls of handlers, and handlers whose settle time has not passed; reads only."""
     began = time.monotonic()
-    return [*_api_calls(began), *_settling(began, None)]
+    return [*_api_calls(), *_settling(began, None)]
 
 
 def _work(label: str) -> Unsettled:
@@ -127,7 +126,15 @@ def _hold(hold: holds.ActiveHold) -> Unsettled:
 # API calls of handlers, in any process.
 
 
-def _api_calls(began: float) -> list[Unsettled]:
+def _api_calls() -> list[Unsettled]:
+    totals = activity.all_processes()
+    count, idle = totals.in_flight, totals.idle
+    if count:
+        text = "1 API call is in flight." if count == 1 else f"{count} API calls are in flight."
+        return [Unsettled(API_CALLS, text, API_CALLS, _AGAIN[API_CALLS])]
+    if has_other_processes() and idle is not None and idle < REPORTED:
+        text = "An API call has just ended."
+        return [Unsettled(API_CALLS, text, API_CALLS, REPORTED - idle)]
     return []
 
 
@@ -184,8 +191,8 @@ def forget() -> None:
 
 def _settling(began: float, settle: float | None) -> list[Unsettled]:
     """Return the handlers whose settle time has not passed when the look `began`."""
+    result = []
     with _caught_up() as state:
-        result = []
         for url, (attempt, at) in list(state.active.items()):
             seconds = settle
             if seconds is None:
@@ -224,12 +231,6 @@ def _settle_time(learner: Learner, url: str) -> SettleTime:
     return SettleTime(url, learner.settle_time(url, default), source)
 
 
-def has_called(url: str) -> bool:
-    """Return whether a handler has called the API after a response or another call."""
-    with _caught_up() as state:
-        return url in state.learner.gaps
-
-
 def fix(url: str, milliseconds: float | None) -> None:
     """Fix the settle time of a URL, in all processes; None: learn it again.
 
@@ -242,6 +243,7 @@ def fix(url: str, milliseconds: float | None) -> None:
 @contextmanager
 def _caught_up() -> Iterator[_State]:
     """Yield the state of this process, after reading new entries."""
+    api_calls.flush()
     with _guard:
         _state.catch_up()
         yield _state

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,8 @@ class Sandbox:
     process: Process
     vendor_key: str = ""
     provider_key: str = ""
+    # Of all requests; `X-Sandbox-Actor: test` says that they are not a handler's.
+    headers: dict[str, str] = field(default_factory=dict)
 
     def wait(self, timeout: float = 60) -> Sandbox:
         """Wait until it answers, and learn the keys."""
@@ -146,7 +148,7 @@ class Sandbox:
             method,
             f"{self.url}{path}",
             json=body,
-            headers={"Authorization": f"ApiKey {key or self.vendor_key}"},
+            headers={"Authorization": f"ApiKey {key or self.vendor_key}", **self.headers},
             timeout=30,
         )
 
@@ -157,6 +159,10 @@ class Sandbox:
     def as_distributor(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API as the distributor and return the decoded answer of a 2xx."""
         return _decoded(self.call(method, f"/public/v1{path}", body, key=self.provider_key))
+
+    def as_tester(self) -> Sandbox:
+        """Return a client whose calls are the test's, and not a handler's."""
+        return replace(self, headers={"X-Sandbox-Actor": "test"})
 
     def advance(self, by: str) -> Any:
         return _decoded(self.call("POST", "/sandbox/clock/advance", {"by": by}))

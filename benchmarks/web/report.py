@@ -15,7 +15,7 @@ from benchmarks.table import Bound, Row
 SMALL = Bound(2.2)
 EIGHT = Bound(1.3)
 SLOW = Bound(2)
-_PATH = "/sandbox/clock"
+_PATH = "/sandbox/holds"
 
 
 @dataclass(frozen=True, slots=True)
