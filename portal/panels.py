@@ -16,6 +16,7 @@ from typing import Any
 ATTEMPT = "attempt"  # each attempt of a delivery in the list; delivery and number
 CHOSEN_ATTEMPT = "chosen attempt"  # the attempt that a delivery's page shows; delivery and number
 DELIVERY_COLUMN = "delivery column"  # each row of the deliveries log; delivery and number
+WEBHOOK = "webhook"  # the statistics of a webhook; its id
 OBJECT = "object"  # the history of an object of a queue; its id
 
 # Takes the account whose user views the page, and the keys of all rows; a constant number of

@@ -1,4 +1,4 @@
-"""The sandbox's panels in the portal: handler activity."""
+"""The sandbox's panels in the portal: handler activity, and forecasts of failing webhooks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from dataclasses import dataclass
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body
-from portal.panels import ATTEMPT, CHOSEN_ATTEMPT, DELIVERY_COLUMN, OBJECT, PANELS, Panel
-from sandbox import handler_activity
+from portal.panels import (
+    ATTEMPT,
+    CHOSEN_ATTEMPT,
+    DELIVERY_COLUMN,
+    OBJECT,
+    PANELS,
+    WEBHOOK,
+    Panel,
+)
+from sandbox import deliveries, forecast, handler_activity
 from sandbox.handler_activity import Call, HandlerActivity, Key
 from sandbox.handler_notes import Note
 
 MAX_CALLS = 20  # of an attempt or object that are shown
+MAX_FORECAST = 20  # attempts of a forecast that are shown
 MAX_BODY = 3000  # characters of a body that are shown
 
 
@@ -42,6 +51,14 @@ class ActivityView:
     notes: Sequence[Note] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ForecastView:
+    """A forecast as a page shows it; `more` is how many attempts are left out."""
+
+    rows: Sequence[forecast.Row]
+    more: int = 0
+
+
 def register() -> None:
     """Add the panels to the portal's registry."""
     PANELS.extend(
@@ -50,6 +67,7 @@ def register() -> None:
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
             Panel(OBJECT, "sandbox/object.html", _objects),
+            Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
         ]
     )
 
@@ -75,6 +93,17 @@ def _objects(account: str, keys: Sequence[str]) -> dict[str, ActivityView]:
     """Return the calls of the account only: another party's handler is none of its business."""
     calls = {key: handler_activity.for_object(key, account, MAX_CALLS + 1) for key in keys}
     return {key: _view(each) for key, each in calls.items() if each}
+
+
+def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:
+    """Return the forecasts of webhooks that back off."""
+    rows = deliveries.webhooks(keys).filter(round__gt=0)
+    steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
+    return {
+        pk: ForecastView(found[:MAX_FORECAST], max(0, len(found) - MAX_FORECAST))
+        for pk, found in steps.items()
+        if found
+    }
 
 
 def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from portal import layout, pages
+from portal import layout, pages, panels
 from portal.deliveries.attempt_view import AttemptView
 from portal.identity import Viewer
 from portal.paging import paged
@@ -74,7 +74,8 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         return response
     now, context = clock.now(), webhook_statistics.context(row)
     context |= {
-        "next": next_attempt.of_webhook(row, now, pending=context["waiting"]), "now": now
+        "next": next_attempt.of_webhook(row, now, pending=context["waiting"]), "now": now,
+        "panels": panels.fill(panels.WEBHOOK, viewer.account.pk, [pk]),
     }  # fmt: skip
     if layout.is_htmx(request):
         return pages.render(request, "webhooks/live.html", {"row": row, "oob": True, **context})

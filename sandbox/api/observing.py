@@ -16,7 +16,7 @@ from sandbox.api import types
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
 from sandbox.timeline import Cursor
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Delivery
 
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
 
@@ -131,7 +131,7 @@ class ForecastView(APIView):
     def get(self, request: Request, id: str) -> Response:
         """Return the times of the next attempts of a webhook if every one fails."""
         NoQuery().check_query(request.query_params)
-        webhook = Webhook.objects.select_related("last_failure").filter(pk=id).first()
+        webhook = deliveries.webhooks([id]).first()
         if webhook is None:
             raise Missing(id)
         return Response(deliveries.forecast_of(webhook).represent())

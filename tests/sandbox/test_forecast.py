@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
-from sandbox import clock_control
+from sandbox import clock_control, panels
 from sandbox.timeline import format_time
-from tests import make
+from tests import html, make, signed_in
 from tests.api import Caller, refused
 from tests.engines import running, until
 from tests.handlers import handler
@@ -99,3 +100,25 @@ def test_unknown_webhook_returns_404(client: Caller, nobody: Caller) -> None:
     refused(client.get("/sandbox/webhooks/WH-9/forecast"), 404)
     refused(nobody.get("/sandbox/webhooks/WH-9/forecast"), 401)
     assert client.get("/sandbox/webhooks/WH-9/forecast?x=1").status == 400
+
+
+def test_page_of_a_failing_webhook_shows_the_forecast(
+    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = signed_in.signed_in(catalog.vendor_user)
+    at = clock.now() + timedelta(minutes=5)
+    hook = make.webhook(
+        catalog, round=2, earliest_possible_trigger=at, gate_closed_at=at - timedelta(minutes=10)
+    )
+    path = f"/webhooks/{hook.pk}/statistics/"
+    for headers in ({}, {"HX-Request": "true"}):
+        page = html.parse(browser.get(path, headers=headers))
+        assert len(page.all("[data-forecast] tbody tr")) == 8
+        assert "then out of order" in page.all("[data-forecast] tbody tr")[-1].text
+    monkeypatch.setattr(panels, "MAX_FORECAST", 3)
+    page = html.parse(browser.get(path))
+    assert len(page.all("[data-forecast] tbody tr")) == 3
+    assert "5 more attempts" in page.all("[data-forecast]")[0].text
+    healthy = make.webhook(catalog, n=2)
+    page = html.parse(browser.get(f"/webhooks/{healthy.pk}/statistics/"))
+    assert page.all("[data-forecast]") == []
