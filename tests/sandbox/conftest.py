@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from sandbox import snapshots
+from sandbox import snapshot_storage, snapshots
+from tests.api import Caller
 from tests.sandbox import worlds
 
 # Several transactions that write at the same time (`--no-skips`).
@@ -16,10 +18,30 @@ collect_ignore = [] if connection.vendor == "postgresql" else ["test_timeline_co
 
 
 @pytest.fixture
-def saved(
-    transactional_db: None, settings: Any, tmp_path: Path, seeded: Any
-) -> dict[str, list[Any]]:
-    """The demo data, saved as at the start of a sandbox; its rows."""
+def no_snapshots(transactional_db: None, settings: Any, tmp_path: Path) -> Iterator[None]:
+    """A storage of snapshots of the test's own."""
     settings.SIM_DATA_DIR = tmp_path
+    yield
+    # On PostgreSQL they are schemas of the database.
+    storage = snapshot_storage.current()
+    for snapshot in storage.all():
+        storage.delete(snapshot.name)
+
+
+@pytest.fixture
+def saved(no_snapshots: None, seeded: Any) -> dict[str, list[Any]]:
+    """The demo data, saved as at the start of a sandbox; its rows."""
     snapshots.save_seed()
+    return worlds.contents()
+
+
+@pytest.fixture
+def changed(
+    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller
+) -> dict[str, list[Any]]:
+    """The rows of a world that differs from the demo data and from the snapshot `a`."""
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    worlds.purchase(distributor)
+    worlds.ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
+    worlds.purchase(distributor)
     return worlds.contents()

@@ -9,13 +9,11 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection, connections, models, transaction
-from django.db.backends.signals import connection_created
 from django.test.utils import isolate_apps
 
 from requests_queue import clock, ids
@@ -202,8 +200,7 @@ def test_missing_demo_data_are_created_anew(saved: Rows, vendor: Caller) -> None
     assert worlds.contents() == new
 
 
-def test_reset_of_empty_sandbox_empties(settings: Any, tmp_path: Path) -> None:
-    settings.SIM_DATA_DIR = tmp_path
+def test_reset_of_empty_sandbox_empties(no_snapshots: None) -> None:
     snapshots.save_seed()
     account = Account.objects.create(id="VA-1", name="A", type="vendor", created=clock.now())
     api.caller(account)
@@ -266,23 +263,6 @@ class TestRestore:
 class TestFailures:
     """The old world is intact after each."""
 
-    @pytest.fixture
-    def changed(self, saved: Rows, vendor: Caller, distributor: Caller) -> Rows:
-        webhook(vendor, "http://127.0.0.1:9/")
-        purchase(distributor)
-        ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
-        purchase(distributor)
-        return worlds.contents()
-
-    def check(self, before: Rows, vendor: Caller, path: str, status: int, code: str) -> None:
-        cursor = timeline.now()
-        response = vendor.post(path, {"patience": 0})
-        assert (response.status, response.json["error_code"]) == (status, code), response
-        assert worlds.contents() == before
-        assert not timeline.between(cursor, timeline.now()).exists()
-        # Requests pass again.
-        assert vendor.get("/requests").status == 200
-
     @pytest.mark.parametrize("path", ["/sandbox/reset", "/sandbox/snapshots/a/restore"])
     def test_locked_database(self, changed: Rows, vendor: Caller, path: str) -> None:
         locked, release = threading.Event(), threading.Event()
@@ -312,7 +292,7 @@ class TestFailures:
         self, changed: Rows, vendor: Caller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(world, "fingerprint", lambda: "other")
-        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_002")
+        worlds.check_failure(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_002")
         listed = {each["name"]: each["usable"] for each in ok(vendor.get("/sandbox/snapshots"))}
         assert listed == {"a": False, "seed": False}
 
@@ -323,50 +303,10 @@ class TestFailures:
             raise OSError("disk")
 
         monkeypatch.setattr(world, "_replace_users", fail)
-        self.check(changed, vendor, "/sandbox/reset", 500, "SYS_001")
+        worlds.check_failure(changed, vendor, "/sandbox/reset", 500, "SYS_001")
 
     def test_missing_snapshot(self, changed: Rows, vendor: Caller) -> None:
-        self.check(changed, vendor, "/sandbox/snapshots/none/restore", 404, "NFND_000")
-
-    def test_damaged_file(self, changed: Rows, vendor: Caller, settings: Any) -> None:
-        if connection.vendor != "sqlite":
-            pytest.skip("snapshots are not files")
-        path = settings.SIM_DATA_DIR / "snapshots" / "a.sqlite3"
-        content = bytearray(path.read_bytes())
-        for start in range(4096, len(content), 8192):
-            content[start : start + 2000] = os.urandom(2000)
-        path.write_bytes(content)
-        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
-        path.write_bytes(b"no database at all" * 100)
-        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
-        path.write_bytes(b"")
-        self.check(changed, vendor, "/sandbox/snapshots/a/restore", 409, "SNP_003")
-
-    def test_full_disk(self, changed: Rows, vendor: Caller, distributor: Caller) -> None:
-        if connection.vendor != "sqlite":
-            pytest.skip("the limit is SQLite's")
-        # The snapshot needs more pages than there are.
-        for _ in range(20):
-            purchase(distributor)
-        ok(vendor.post("/sandbox/snapshots", {"name": "big", "patience": 0}))
-        reset(vendor, patience=0)
-        before = worlds.contents()
-        connections.close_all()
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM")
-
-        def limit(connection: Any, **kwargs: Any) -> None:
-            if threading.current_thread().name == "world":
-                with connection.cursor() as cursor:
-                    cursor.execute("PRAGMA page_count")
-                    [count] = cursor.fetchone()
-                    cursor.execute(f"PRAGMA max_page_count = {count}")
-
-        connection_created.connect(limit)
-        try:
-            self.check(before, vendor, "/sandbox/snapshots/big/restore", 503, "SYS_503")
-        finally:
-            connection_created.disconnect(limit)
+        worlds.check_failure(changed, vendor, "/sandbox/snapshots/none/restore", 404, "NFND_000")
 
     def test_killed_process(self, changed: Rows, vendor: Caller, settings: Any) -> None:
         script = (

@@ -6,16 +6,18 @@ import itertools
 from typing import Any
 
 from requests_queue.catalog.models import Connection, Item, User
-from sandbox import api_calls, world
+from sandbox import api_calls, timeline, world
 from tests.api import Caller, Response
 from tests.make import CONTACT
 from tests.orders import PLAIN, SECRET
+
+Rows = dict[str, list[Any]]
 
 _KEPT_OF_USERS = {"password", "last_login"}
 _numbers = itertools.count(1)
 
 
-def contents() -> dict[str, list[Any]]:
+def contents() -> Rows:
     """Return the rows of each table that a reset replaces, without what it keeps of users."""
     api_calls.flush()
     return {model._meta.label: _rows(model) for model in world.world_models()}
@@ -37,7 +39,7 @@ def _plain(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
-def differing(one: dict[str, list[Any]], two: dict[str, list[Any]]) -> dict[str, Any]:
+def differing(one: Rows, two: Rows) -> dict[str, Any]:
     """Return the tables that differ, with the rows that only one has."""
     return {
         label: ([r for r in one[label] if r not in two[label]],
@@ -92,3 +94,14 @@ def ok(response: Response) -> Any:
     """Return the body of a 2xx."""
     assert response.status < 300, response
     return response.json
+
+
+def check_failure(before: Rows, vendor: Caller, path: str, status: int, code: str) -> None:
+    """Check that a reset or restore fails with a status and a code, and changes nothing."""
+    cursor = timeline.now()
+    response = vendor.post(path, {"patience": 0})
+    assert (response.status, response.json["error_code"]) == (status, code), response
+    assert contents() == before
+    assert not timeline.between(cursor, timeline.now()).exists()
+    # Requests pass again.
+    assert vendor.get("/requests").status == 200

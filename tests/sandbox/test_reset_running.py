@@ -1,0 +1,137 @@
+"""Resets of a running sandbox: during requests, moves of the clock and hanging handlers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests import orders
+from tests.handlers import handler
+from tests.processes import Sandbox, restart, sandbox
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+def reset(running: Sandbox, **body: Any) -> Any:
+    response = running.call("POST", "/sandbox/reset", body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def requests_of(running: Sandbox) -> list[str]:
+    return [row["id"] for row in running.as_vendor("GET", "/requests?limit=1000")]
+
+
+def in_thread(work: Callable[[], Any]) -> Future[Any]:
+    return ThreadPoolExecutor(1).submit(work)
+
+
+def test_hanging_request_is_dropped_and_deliveries_continue(running: Sandbox) -> None:
+    before = requests_of(running)
+    with handler(None) as hanging, handler(200) as fine:
+        orders.webhook(running, hanging.url)
+        orders.purchase(running)
+        hanging.next()
+        response = reset(running, patience=0.1)
+        assert "in flight" in response["unsettled"][0]
+        assert requests_of(running) == before
+        assert running.as_vendor("GET", "/notifications/webhooks") == []
+        hook = orders.webhook(running, fine.url)
+        orders.purchase(running)
+        fine.next()
+        orders.until_stats(running, hook["id"], triggers=1, success_triggers=1)
+        hanging.release.set()
+        reset(running)
+    assert requests_of(running) == before
+
+
+def test_reset_waits_for_a_handler_that_works_after_its_response(running: Sandbox) -> None:
+    approved: list[int] = []
+
+    def approve(request: Any) -> int:
+        def work() -> None:
+            pk = running.as_vendor("GET", "/requests?eq(status,pending)&ordering(-created)")[0][
+                "id"
+            ]
+            params = [{"id": "activation_id", "value": "A-1"}]
+            running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
+            response = running.call("POST", f"/public/v1/requests/{pk}/approve", {})
+            approved.append(response.status_code)
+
+        threading.Timer(0.1, work).start()
+        return 200
+
+    before = requests_of(running)
+    with handler(approve) as working:
+        orders.webhook(running, working.url)
+        orders.purchase(running)
+        working.next()
+        response = reset(running)
+        assert approved == [200]
+        assert response["unsettled"] == []
+    assert requests_of(running) == before
+
+
+def test_concurrent_resets_and_requests(running: Sandbox) -> None:
+    before = requests_of(running)
+    with ThreadPoolExecutor(8) as pool:
+        resets = [pool.submit(reset, running) for _ in range(3)]
+        bought = [pool.submit(orders.purchase, running) for _ in range(12)]
+        resets += [pool.submit(reset, running) for _ in range(2)]
+        for future in (*resets, *bought):
+            future.result()
+    ids = [future.result()["id"] for future in bought]
+    assert len(set(ids)) == len(ids)
+    reset(running)
+    assert requests_of(running) == before
+
+
+def test_reset_ends_a_move_of_the_clock(running: Sandbox) -> None:
+    with handler(None) as hanging:
+        orders.webhook(running, hanging.url)
+        orders.purchase(running)
+        hanging.next()
+        moving = in_thread(
+            lambda: running.call("POST", "/sandbox/clock/advance", {"by": "1d", "patience": 20})
+        )
+        _until(lambda: running.call("GET", "/sandbox/clock").json()["moving"])
+        reset(running, patience=0)
+        response = moving.result(20)
+        assert (response.status_code, response.json()["error_code"]) == (409, "CLK_002")
+    state = running.call("GET", "/sandbox/clock").json()
+    assert not state["moving"] and not state["frozen"] and state["offset"] < 1
+    assert running.advance("1h")["stopped_because"] == "end"
+    reset(running)
+    assert running.call("GET", "/sandbox/clock").json()["offset"] < 1
+
+
+def test_snapshots_survive_a_restart(running: Sandbox) -> None:
+    request = orders.purchase(running)
+    response = running.call("POST", "/sandbox/snapshots", {"name": "one-order"})
+    assert response.status_code == 201
+    with_order = requests_of(running)
+    reset(running)
+    assert request["id"] not in requests_of(running)
+    running.process.kill()
+    restart(running)
+    assert running.call("POST", "/sandbox/snapshots/one-order/restore").status_code == 200
+    assert requests_of(running) == with_order
+    orders.purchase(running)
+    reset(running)
+    assert request["id"] not in requests_of(running)
+
+
+def _until(holds: Callable[[], Any]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("waited in vain")
