@@ -19,6 +19,8 @@ from tests.processes import ROOT
 FOLDERS = ("tests/queue", "tests/webhooks")
 MORE = [
     "tests/runtime/postgres_unavailable.py",
+    # Schemas, locks and copies of tables.
+    "tests/sandbox/test_reset.py",
     # Pages that search, count by minute or page through long lists.
     *(
         f"tests/portal/test_{name}.py"
