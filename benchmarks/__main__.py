@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import cli, hanging, servers, subjects
+from benchmarks.api_calls import Calls, measure_api_calls
 from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
 from benchmarks.processes import BenchmarkError, Process, environment, module, running
@@ -27,6 +28,9 @@ _QUICK = Sizes(each=10, django_webhook_each=2, posts=400, seconds=3, rounds=1)
 _FULL = Sizes(each=51, django_webhook_each=10, posts=2000, seconds=10, rounds=3)
 _QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
 _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
+
+_QUICK_CALLS = Calls(requests=2_000, rounds=3, calls=40)
+_FULL_CALLS = Calls(requests=10_000, rounds=21, calls=100)
 
 _QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)
 _FULL_WEB = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
@@ -47,6 +51,7 @@ class Run:
     lists: Lists
     web: Web
     clock: Clock
+    api_calls: Calls
     with_django_webhook: bool
     hanging: hanging.Sizes
     cli: cli.Cli
@@ -150,6 +155,12 @@ def _lists_on(run: Run, name: str, database: str) -> list[Row]:
         return measure_lists(f"lists, {name}", process, run.lists)
 
 
+def _api_calls(run: Run) -> list[Row]:
+    env = environment(SIM_DATA_DIR=str(run.folder / "api-calls"))
+    with running(module("api_calls"), env, run.folder / "api-calls.log") as process:
+        return measure_api_calls("API calls", process, run.api_calls)
+
+
 def _web(run: Run) -> list[Row]:
     return measure_web(run.folder, run.web)
 
@@ -192,6 +203,7 @@ _PARTS = {
     "distributed": _distributed,
     "hanging": _hanging,
     "lists": _lists,
+    "api_calls": _api_calls,
     "web": _web,
     "cli": _cli,
     "clock": _clock,
@@ -213,6 +225,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 _QUICK_LISTS if options.quick else _FULL_LISTS,
                 _QUICK_WEB if options.quick else _FULL_WEB,
                 _QUICK_CLOCK if options.quick else _FULL_CLOCK,
+                _QUICK_CALLS if options.quick else _FULL_CALLS,
                 not options.without_django_webhook,
                 hanging.QUICK if options.quick else hanging.FULL,
                 cli.QUICK if options.quick else cli.FULL,

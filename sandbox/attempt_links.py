@@ -7,8 +7,8 @@ else the latest. The link is certain if the object matches or there is only one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from sandbox.models import ApiCall
 from webhooks.delivery import sql
 
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
-_RECENT = 20  # of the latest attempts of a webhook, apart from those in flight
+_RECENT = 10  # of the latest attempts of a webhook, apart from those in flight
 _MAX_WEBHOOKS = 200  # of the accounts of one batch; SQLite unites at most 500 selections
 # A call's platform time is calculated when it is stored: a move that ended in between may have
 # changed it a little.
@@ -61,56 +61,43 @@ class Link:
     certainty: str
 
 
-@dataclass(slots=True)
-class Candidates:
-    """The attempts that calls may belong to; `by_object` has the ids of events' objects."""
-
-    all: set[Candidate] = field(default_factory=set)
-    by_object: dict[str, set[Candidate]] = field(default_factory=dict)
-
-
 def find(calls: Sequence[Caller]) -> list[Link | None]:
-    """Return the link of each call, in order; at most four statements."""
+    """Return the link of each call, in order; at most three statements."""
     if not calls:
         return []
-    candidates = _load(calls)
-    return [choose(call, candidates) for call in calls]
+    accounts = sorted({call.account for call in calls})
+    first = min(call.started_at for call in calls)
+    since = sql.datetime_param(first - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT))
+    about = _about({pk for call in calls for pk in call.objects}, accounts, since)
+    links = [
+        choose(call, set().union(*(about.get(pk, ()) for pk in call.objects)), by_object=True)
+        for call in calls
+    ]
+    if None in links:
+        recent = _recent(accounts, since).union(*about.values())
+        links = [link or choose(call, recent) for call, link in zip(calls, links, strict=True)]
+    return links
 
 
-def choose(call: Caller, candidates: Candidates) -> Link | None:
-    """Return the link of a call."""
+def choose(
+    call: Caller, candidates: Iterable[Candidate], *, by_object: bool = False
+) -> Link | None:
+    """Return the link of a call; `by_object`: the candidates are about an object that it names."""
     earliest = call.started_at - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
     own = [
         each
-        for each in candidates.all
+        for each in candidates
         if each.account == call.account
         and earliest <= each.started_at <= call.started_at + _TOLERANCE
     ]
     own = [each for each in own if each.started_at <= call.started_at] or own
     if not own:
         return None
-    about = set().union(*(candidates.by_object.get(pk, ()) for pk in call.objects))
-    same = [each for each in own if each in about]
-    among = same or own
     at = call.started_at
-    in_flight = [each for each in among if each.finished_at is None or each.finished_at >= at]
-    best = max(in_flight or among, key=Candidate.order)
-    is_certain = bool(same) or len(own) == 1
-    certainty = ApiCall.CERTAIN if is_certain else ApiCall.LIKELY
+    in_flight = [each for each in own if each.finished_at is None or each.finished_at >= at]
+    best = max(in_flight or own, key=Candidate.order)
+    certainty = ApiCall.CERTAIN if by_object or len(own) == 1 else ApiCall.LIKELY
     return Link(best.webhook, best.delivery, best.attempt, certainty)
-
-
-def _load(calls: Sequence[Caller]) -> Candidates:
-    accounts = sorted({call.account for call in calls})
-    first = min(call.started_at for call in calls)
-    since = sql.datetime_param(first - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT))
-    candidates = Candidates(_recent(accounts, since))
-    objects = sorted({pk for call in calls for pk in call.objects})[:MAX_OBJECTS]
-    if objects:
-        for object_id, candidate in _about(objects, accounts, since):
-            candidates.all.add(candidate)
-            candidates.by_object.setdefault(object_id, set()).add(candidate)
-    return candidates
 
 
 def _recent(accounts: Sequence[str], since: Any) -> set[Candidate]:
@@ -145,10 +132,13 @@ def _recent(accounts: Sequence[str], since: Any) -> set[Candidate]:
 
 
 def _about(
-    objects: Sequence[str], accounts: Sequence[str], since: Any
-) -> Iterable[tuple[str, Candidate]]:
-    """Yield the attempts whose events are about the objects."""
-    marks = sql.placeholders(objects)
+    objects: Collection[str], accounts: Sequence[str], since: Any
+) -> dict[str, set[Candidate]]:
+    """Return the attempts whose events are about the objects, by object."""
+    ids = sorted(objects)[:MAX_OBJECTS]
+    if not ids:
+        return {}
+    marks = sql.placeholders(ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -164,13 +154,14 @@ def _about(
             JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
             WHERE e.object_id IN ({marks}) AND d.state = 'calling'
             """,
-            [*objects, since, *objects],
+            [*ids, since, *ids],
         )
         rows = cursor.fetchall()
+    result: dict[str, set[Candidate]] = {}
     for object_id, account, *row in rows:
         if account in accounts:
-            for candidate in _candidates([(account, *row)], {}):
-                yield object_id, candidate
+            result.setdefault(object_id, set()).update(_candidates([(account, *row)], {}))
+    return result
 
 
 def _candidates(
@@ -180,11 +171,11 @@ def _candidates(
         if started_at is not None:
             yield Candidate(
                 account or account_of[webhook], webhook, delivery, attempt,
-                _moment(started_at), _moment(finished_at) if finished_at else None,
+                moment(started_at), moment(finished_at) if finished_at else None,
             )  # fmt: skip
 
 
-def _moment(value: Any) -> datetime:
+def moment(value: Any) -> datetime:
     """Return a datetime of raw SQL, which SQLite returns as text in UTC."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
