@@ -29,7 +29,7 @@ _FULL = Sizes(each=51, django_webhook_each=10, posts=2000, seconds=10, rounds=3)
 _QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
 _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 
-_QUICK_CALLS = Calls(requests=2_000, rounds=3, calls=40)
+_QUICK_CALLS = Calls(requests=2_000, rounds=40, calls=10)
 _FULL_CALLS = Calls(requests=10_000, rounds=21, calls=100)
 
 _QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)

@@ -40,6 +40,7 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 API = "/public/v1"
 ACTOR_HEADER = "X-Sandbox-Actor"
 PAUSE = 0.05  # seconds between two writes of the row
+IDLE = 10.0  # seconds after which the thread that writes it ends
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 _FORGOTTEN = 3600.0  # seconds after which the row of another process is deleted
 _SLASHES = re.compile("/{2,}")
@@ -112,19 +113,18 @@ class Activity:
 
     def _mark_dirty(self) -> None:
         self._is_dirty = True
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._write_forever, name="activity", daemon=True
-            )
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="activity", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
     # The thread that writes the row.
 
-    def _write_forever(self) -> None:
+    def _run(self) -> None:
+        """Write the row whenever it changes, until nothing has for IDLE seconds."""
         pause = 0.0
-        while True:
-            totals, waiting = self._next(pause)
+        while (state := self._next(pause)) is not None:
+            totals, waiting = state
             is_written = _write(totals)
             pause = PAUSE if is_written else _RETRY
             with self._changed:
@@ -134,15 +134,17 @@ class Activity:
                 # Without a database the call is served all the same, and fails by itself.
                 if future.set_running_or_notify_cancel():
                     future.set_result(None)
+        connection.close()
 
-    def _next(self, pause: float) -> tuple[Totals, list[Future[None]]]:
+    def _next(self, pause: float) -> tuple[Totals, list[Future[None]]] | None:
         """Wait until the row is to be written; return what it says, and which calls wait for it."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting), pause)
             # While calls are in flight the row is renewed, or it would count as a dead process's.
-            self._changed.wait_for(
-                lambda: self._is_dirty, heartbeats.INTERVAL if self._in_flight else None
-            )
+            timeout = heartbeats.INTERVAL if self._in_flight else IDLE
+            if not self._changed.wait_for(lambda: self._is_dirty, timeout) and not self._in_flight:
+                self._thread = None
+                return None
             self._is_dirty = False
             waiting, self._waiting = self._waiting, []
             totals = self._totals()

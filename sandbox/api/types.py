@@ -106,6 +106,13 @@ class ApiCall(TypedDict):
     is_truncated: bool
 
 
+class ApiCalls(TypedDict):
+    """API calls in order, and the cursor to continue from."""
+
+    calls: list[ApiCall]
+    cursor: CursorText
+
+
 class Note(TypedDict):
     """What is remarkable about a handler's activity."""
 
