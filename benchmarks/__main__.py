@@ -96,8 +96,8 @@ def _measure(name: str, part: object, run: Run) -> list[Row]:
 
 def _embedded(run: Run) -> list[Row]:
     with subjects.embedded(run.folder, run.fixtures) as subject:
-        ours = measure_subject(subject, run.handler, run.baseline, run.sizes)
-    theirs = None
+        subject_result = measure_subject(subject, run.handler, run.baseline, run.sizes)
+    other_result = None
     if run.with_django_webhook:
         try:
             # django-webhook requires a broker: SQLite as in our set-up, and Redis.
@@ -106,20 +106,22 @@ def _embedded(run: Run) -> list[Row]:
                 with subjects.django_webhook(
                     run.folder, "embedded", database, f"{broker}/0"
                 ) as setup:
-                    theirs = measure_django_webhook(setup, run.handler, run.handler_url, run.sizes)
+                    other_result = measure_django_webhook(
+                        setup, run.handler, run.handler_url, run.sizes
+                    )
         except Unavailable as error:
             print(f"NOT MEASURED, django-webhook beside the embedded set-up: {error}.")
-    return build_rows("embedded", ours, theirs)
+    return build_rows("embedded", subject_result, other_result)
 
 
 def _distributed(run: Run) -> list[Row]:
-    theirs = None
+    other_result = None
     with servers.redis_server(run.folder) as broker, servers.postgres_server() as server:
         with (
             servers.database(server, "ours") as database,
             subjects.distributed(run.folder, database, broker, run.fixtures) as subject,
         ):
-            ours = measure_subject(subject, run.handler, run.baseline, run.sizes)
+            subject_result = measure_subject(subject, run.handler, run.baseline, run.sizes)
         if run.with_django_webhook:
             try:
                 with (
@@ -128,10 +130,12 @@ def _distributed(run: Run) -> list[Row]:
                         run.folder, "distributed", database, f"{broker}/1"
                     ) as setup,
                 ):
-                    theirs = measure_django_webhook(setup, run.handler, run.handler_url, run.sizes)
+                    other_result = measure_django_webhook(
+                        setup, run.handler, run.handler_url, run.sizes
+                    )
             except Unavailable as error:
                 print(f"NOT MEASURED, django-webhook beside the distributed set-up: {error}.")
-    return build_rows("distributed", ours, theirs)
+    return build_rows("distributed", subject_result, other_result)
 
 
 def _lists(run: Run) -> list[Row]:

@@ -23,9 +23,9 @@ class BenchmarkError(Exception):
 
 def environment(**variables: str) -> dict[str, str]:
     """Return a process's environment: without our settings, with the repository on the path."""
-    ours = ("SIM_", "DJANGO", "PYTHON", "CELERY", "DATABASE_URL")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    return {**kept, "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull, **variables}
+    prefixes = ("SIM_", "DJANGO", "PYTHON", "CELERY", "DATABASE_URL")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+    return {**inherited, "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull, **variables}
 
 
 class Process:

@@ -85,29 +85,31 @@ def measure_django_webhook(
     return DjangoWebhookResult(drained, measure.latency(setup.workload, handler, sizes.seconds + 1))
 
 
-def build_rows(part: str, ours: SubjectResult, theirs: DjangoWebhookResult | None) -> list[Row]:
+def build_rows(
+    part: str, result: SubjectResult, other_result: DjangoWebhookResult | None
+) -> list[Row]:
     """Return the rows of a set-up, with django-webhook's if it was measured."""
 
     def row(figure: str, measured: float, *more: Any) -> Row:
         return Row(part, figure, measured, *more)
 
-    drained, latency, base = ours.drain, ours.latency, ours.baseline_latency
+    drained, latency, base = result.drain, result.latency, result.baseline_latency
     rows = [
-        row("deliveries per second", drained.rate, ours.baseline_rate, "baseline"),
-        row("CPU per delivery, ms", drained.cpu * 1e3, ours.baseline_cpu * 1e3, "baseline", CPU),
+        row("deliveries per second", drained.rate, result.baseline_rate, "baseline"),
+        row("CPU per delivery, ms", drained.cpu * 1e3, result.baseline_cpu * 1e3, "baseline", CPU),
         row("SQL statements per delivery", drained.statements, None, "", STATEMENTS),
         row(
-            f"{DRAIN} webhooks drain beside one that hangs, s", ours.beside_hanging,
+            f"{DRAIN} webhooks drain beside one that hangs, s", result.beside_hanging,
             drained.seconds, "without it", BESIDE_HANGING,
         ),
         row("commit to handler, p50, ms", latency.p50 * 1e3, base.p50 * 1e3, "baseline"),
         row("commit to handler, p99, ms", latency.p99 * 1e3, base.p99 * 1e3, "baseline"),
     ]  # fmt: skip
-    if theirs is not None:
-        name, other = "django-webhook", theirs.latency
+    if other_result is not None:
+        name, other = "django-webhook", other_result.latency
         rows += [
-            row("deliveries per second", drained.rate, theirs.drain.rate, name, DRAINS),
-            row("CPU per delivery, ms", drained.cpu * 1e3, theirs.drain.cpu * 1e3, name),
+            row("deliveries per second", drained.rate, other_result.drain.rate, name, DRAINS),
+            row("CPU per delivery, ms", drained.cpu * 1e3, other_result.drain.cpu * 1e3, name),
             row("commit to handler, p50, ms", latency.p50 * 1e3, other.p50 * 1e3, name),
             row("commit to handler, p99, ms", latency.p99 * 1e3, other.p99 * 1e3, name),
         ]

@@ -1,4 +1,4 @@
-"""Callers of the API by account, on a seeded platform: fixtures that any test can ask for."""
+"""Callers of the API by account, on a seeded platform: fixtures for any test."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Caller:
     client: Client = field(default_factory=Client)
 
     def get(self, path: str, **headers: str) -> Response:
-        """Read a path, the query included, as it is: `/requests?and(eq(…))`."""
+        """GET a path with an unchanged query: `/requests?and(eq(…))`."""
         return self.call("GET", path, headers=headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Response:
-        """Create, or act: without a body nothing is sent, not even a content type."""
+        """POST; without a body nothing is sent, not even a content type."""
         return self.call("POST", path, body, headers)
 
     def put(self, path: str, body: Any = None, **headers: str) -> Response:
@@ -57,7 +57,7 @@ class Caller:
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Response:
-        """Call; a body of `str` or `bytes` goes out as it is, anything else as JSON."""
+        """Send a request; `str` and `bytes` are sent unchanged, other bodies as JSON."""
         raw = body if isinstance(body, (str, bytes)) else json.dumps(body)
         sent = {"authorization": f"ApiKey {self.key}"} if self.key else {}
         response = self.client.generic(
@@ -80,9 +80,9 @@ def caller(account: Account, key: str = "") -> Caller:
     return Caller(key)
 
 
-# The demo data as they were made first: their making costs as much as most tests do.
+# The demo data of the first use: creating them takes as long as most tests.
 _made: list[tuple[datetime, seed.Summary, copies.Snapshot]] = []
-# They tell of yesterday and the day before.
+# Their dates are relative to the creation, so they expire.
 _FRESH = timedelta(hours=1)
 
 
@@ -92,8 +92,8 @@ def seeded(db: None) -> seed.Summary:
     now = clock.now()
     if Account.objects.exists():
         return seed.run(lambda line: None)
-    for made, summary, snapshot in _made:
-        if abs(now - made) < _FRESH:
+    for created_at, summary, snapshot in _made:
+        if abs(now - created_at) < _FRESH:
             # Foreign keys are checked at the end of the transaction.
             with transaction.atomic():
                 snapshot.restore()
@@ -129,15 +129,15 @@ def other(seeded: seed.Summary) -> make.Catalog:
     return catalog
 
 
-def ids(who: Caller, path: str) -> list[str]:
+def ids(caller: Caller, path: str) -> list[str]:
     """Return the ids of a list."""
-    response = who.get(path)
+    response = caller.get(path)
     assert response.status == 200, response
     return [row["id"] for row in response.json]
 
 
 def refused(response: Response, status: int, *errors: str) -> None:
-    """Check that an answer is an error in Connect's envelope, with these sentences."""
+    """Check that a response is an error in Connect's envelope with these messages."""
     assert response.status == status, response
     assert set(response.json) == {"error_code", "errors"}
     assert response.json["error_code"]

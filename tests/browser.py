@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: Debian's Chromium, headless, for this machine alone."""
+"""A real browser for tests of pages: Debian's Chromium, headless, for loopback only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-# Without these it looks for its maker's hosts at every start.
+# Without these, Chromium contacts its vendor's hosts at every start.
 QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -22,7 +22,7 @@ QUIET = [
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Start the browser for a module, whose tests use no ORM; skip loudly where there is none.
+    """Start the browser for a module, whose tests use no ORM; skip with a message if there is none.
 
     Playwright keeps an event loop in this thread until it is stopped, and Django refuses to
     touch the database beside one.
@@ -38,28 +38,35 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class Watched:
-    """A page, what it has asked for, and what its console has complained of."""
+class Tab:
+    """A page, the URLs that it has requested, and the errors in its console."""
 
     page: Page
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
 
     def hosts(self) -> set[str]:
-        """Return the hosts that the page has asked anything of."""
-        return {urlsplit(url).netloc for url in self.asked if url.startswith("http")}
+        """Return the hosts that the page has sent requests to."""
+        return {urlsplit(url).netloc for url in self.requested if url.startswith("http")}
+
+
+def open_tab(context: BrowserContext) -> Tab:
+    """Open an empty page, and record its requests and console errors."""
+    tab = Tab(context.new_page())
+    tab.page.on("request", lambda request: tab.requested.append(request.url))
+    tab.page.on(
+        "console",
+        lambda message: (
+            tab.console_errors.append(message.text) if message.type == "error" else None
+        ),
+    )
+    tab.page.on("pageerror", lambda error: tab.console_errors.append(str(error)))
+    return tab
 
 
 @pytest.fixture
-def watched(chromium: Browser) -> Iterator[Watched]:
-    """An empty page in a context of its own."""
+def tab(chromium: Browser) -> Iterator[Tab]:
+    """An empty page in its own context."""
     context = chromium.new_context()
-    watched = Watched(context.new_page())
-    watched.page.on("request", lambda request: watched.asked.append(request.url))
-    watched.page.on(
-        "console",
-        lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
-    )
-    watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    yield watched
+    yield open_tab(context)
     context.close()

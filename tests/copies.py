@@ -1,6 +1,6 @@
-"""Other accounts beside those of a platform, as rich as these: its rows again, by other ids.
+"""Copies of a platform's accounts with all their objects: its rows with other ids.
 
-Whatever models there are is copied, so a new queue needs no line here.
+All models are copied, so a new queue needs no change here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from requests_queue.conversations.models import Conversation, Message, label
 
 # `PRD-814-505-018`, `UF-2026-05-0001`, `CO-000-000-001`; in texts too.
 ID = re.compile(r"\b[A-Z]{2,4}(?:-\d{2,})+\b")
-# Lists show the newest first: what was there before stays in front.
+# Lists show the newest first: copies are older, so the originals stay in front.
 OLDER = timedelta(seconds=1)
-# Unique besides the primary key, for an owner that the copy may share.
+# Unique fields besides the primary key, for an owner that copies may share.
 _NAMES = ("username", "external_uid", "external_id")
 # Copies are numbered below it.
 _NOWHERE = 5
-# One row for all, or a key that fits its own user only.
+# A single row for all, or a key of one user only.
 _NEVER = ("requests_queue.Clock", "catalog.ApiToken")
 
 
@@ -41,7 +41,7 @@ def rows() -> Rows:
 
 
 class Snapshot:
-    """All rows of a platform, to be added as they are to one that has none.
+    """All rows of a platform, to be added unchanged to an empty one.
 
     The statements of the first time are repeated: Django needs five times as long to compose them
     as the database to run them.
@@ -59,9 +59,9 @@ class Snapshot:
                     cursor.execute(sql, parameters)
             return
         with connection.execute_wrapper(self._record):
-            for model, found in self._rows.items():
-                model._default_manager.bulk_create(found)
-            # PostgreSQL numbers new rows from what its sequences have returned.
+            for model, rows in self._rows.items():
+                model._default_manager.bulk_create(rows)
+            # PostgreSQL numbers new rows by its sequences.
             with connection.cursor() as cursor:
                 for statement in connection.ops.sequence_reset_sql(no_style(), list(self._rows)):
                     cursor.execute(statement)
@@ -74,11 +74,11 @@ class Snapshot:
 
 @dataclass
 class Copy:
-    """Makes the copy: what is in `kept`, rows by (model, key), is shared with the original."""
+    """Creates a copy; rows in `shared`, by (model, key), are shared with the original."""
 
     number: int
-    kept: set[tuple[type[models.Model], Any]] = field(default_factory=set)
-    # Old identifiers and the new ones, of rows and of what the API makes of their numbers.
+    shared: set[tuple[type[models.Model], Any]] = field(default_factory=set)
+    # New identifiers by old ones, of rows and of the API's representations of row numbers.
     ids: dict[str, str] = field(default_factory=dict)
 
     def make(self, originals: Rows) -> Copy:
@@ -86,12 +86,12 @@ class Copy:
         for model, rows in originals.items():
             self._name(model, rows)
         for model, rows in originals.items():
-            fresh = [self._row(model, row) for row in rows if not self._is_kept(model, row.pk)]
+            fresh = [self._row(model, row) for row in rows if not self._is_shared(model, row.pk)]
             model._default_manager.bulk_create(fresh)
         return self
 
     def of(self, text: str) -> str:
-        """Return a text with the identifiers of the copy, where it has others."""
+        """Return a text with the identifiers of the copy."""
         return ID.sub(lambda rows: self.ids.get(rows[0], rows[0]), text)
 
     def shown(self) -> set[str]:
@@ -101,7 +101,7 @@ class Copy:
     def _name(self, model: type[models.Model], rows: Iterable[models.Model]) -> None:
         prefix = {Conversation: "CO", Message: "ME"}.get(model)
         for row in rows:
-            if self._is_kept(model, row.pk):
+            if self._is_shared(model, row.pk):
                 continue
             for name in ("pk", "uid"):
                 if isinstance(value := getattr(row, name, None), str):
@@ -115,8 +115,8 @@ class Copy:
             if prefix:
                 self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
 
-    def _is_kept(self, model: type[models.Model], pk: Any) -> bool:
-        return (model, pk) in self.kept
+    def _is_shared(self, model: type[models.Model], pk: Any) -> bool:
+        return (model, pk) in self.shared
 
     def _row(self, model: type[models.Model], row: Any) -> models.Model:
         values = {f.attname: self._value(f, getattr(row, f.attname)) for f in
@@ -127,23 +127,23 @@ class Copy:
         target = column.related_model if column.is_relation else None
         if isinstance(value, int) and (column.primary_key or target):
             model = target or column.model
-            known = model._meta.app_label in _labels() and not self._is_kept(model, value)
-            return self._number(value) if known else value
+            is_copied = model._meta.app_label in _labels() and not self._is_shared(model, value)
+            return self._number(value) if is_copied else value
         if isinstance(value, datetime) and column.name == "created":
             return value - OLDER
         if isinstance(value, str) and value and column.name in _NAMES:
             return self.of(value) if ID.search(value) else f"{value}-{self.number}"
-        return self._said(value)
+        return self._renamed(value)
 
-    def _said(self, value: Any) -> Any:
+    def _renamed(self, value: Any) -> Any:
         """Return a value with the identifiers in it replaced."""
         match value:
             case str():
                 return self.of(value)
             case list():
-                return [self._said(each) for each in value]
+                return [self._renamed(each) for each in value]
             case dict():
-                return {key: self._said(each) for key, each in value.items()}
+                return {key: self._renamed(each) for key, each in value.items()}
         return value
 
     def _number(self, number: int) -> int:
@@ -155,7 +155,7 @@ class Copy:
 
 
 def nowhere(text: str) -> str:
-    """Return a text with each identifier in it replaced by one that no row has."""
+    """Return a text with each identifier replaced by an unused one."""
     return ID.sub(lambda rows: _turned(rows[0], _NOWHERE), text)
 
 

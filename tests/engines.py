@@ -51,7 +51,7 @@ def settled(webhook: Webhook | None = None) -> bool:
 
 
 def move_clock(seconds: float) -> None:
-    """Move the platform's time forward at once; engines look again when woken."""
+    """Move platform time forward without waiting; engines notice when woken."""
     row, _ = Clock.objects.get_or_create(pk=1)
     row.offset += timedelta(seconds=seconds)
     row.save()

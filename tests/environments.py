@@ -114,12 +114,12 @@ def node(name: str, package: Path) -> Path:
 def calling_loopback() -> dict[str, str]:
     """Return the environment of a client: that of this process without the sandbox's settings,
     and without a proxy for loopback addresses."""
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("SIM_", "DJANGO", "PYTEST", "PYTHONPATH"))
     }
-    return {**kept, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    return {**inherited, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 def _created(name: str, contents: str, create: Callable[[Path], None]) -> Path:

@@ -42,7 +42,7 @@ class Handler:
     respond: Callable[[ReceivedRequest], Response] = lambda request: 200
     calls: queue.Queue[ReceivedRequest] = field(default_factory=queue.Queue)
     release: threading.Event = field(default_factory=threading.Event)
-    seen: list[ReceivedRequest] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
 
     def next(self, timeout: float = 10) -> ReceivedRequest:
         """Wait for the next request."""
@@ -64,7 +64,7 @@ def handler(response: Callable[[ReceivedRequest], Response] | Response = 200) ->
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = ReceivedRequest(self.command, self.path, dict(self.headers), body)
-            state.seen.append(request)
+            state.received.append(request)
             state.calls.put(request)
             result = state.respond(request)
             if result is None:
@@ -77,7 +77,7 @@ def handler(response: Callable[[ReceivedRequest], Response] | Response = 200) ->
                 self.end_headers()
                 self.wfile.write(text)
             except OSError:
-                pass  # the caller gave up, as some tests want
+                pass  # The caller has disconnected, as some tests require.
 
         do_GET = do_POST = _serve
 

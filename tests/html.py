@@ -36,7 +36,7 @@ class Element:
         return self.attributes[name]
 
     def get(self, name: str) -> str:
-        """Return an attribute, empty if it isn't there or has no value."""
+        """Return an attribute, empty if it is missing or has no value."""
         return self.attributes.get(name, "")
 
     def __contains__(self, text: str) -> bool:
@@ -139,7 +139,7 @@ class Element:
 
     @property
     def value(self) -> str:
-        """What a control would send."""
+        """The value that a control sends."""
         if self.tag == "select":
             chosen = self.all("option[selected]") or self.all("option")[:1]
             return chosen[0].attributes.get("value", chosen[0].text) if chosen else ""
@@ -147,7 +147,7 @@ class Element:
         return self.raw_text.removeprefix("\n") if self.tag == "textarea" else self.get("value")
 
     def sent(self) -> list[tuple[str, str]]:
-        """Return what a form would send, without its buttons."""
+        """Return the values that a form sends, without its buttons."""
         return [
             (e["name"], e.value)
             for e in self.descendants()

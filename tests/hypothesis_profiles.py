@@ -23,7 +23,7 @@ def is_deep() -> bool:
 
 
 def examples(fast: int, **options: Any) -> settings:
-    """Return the settings of a test with so many examples, times the factor of the profile."""
+    """Return the settings of a test: the number of examples, times the factor of the profile."""
     factor = _FACTORS[settings.get_current_profile_name()]
     return settings(max_examples=max(int(fast * factor), 1), **options)
 

@@ -1,4 +1,4 @@
-"""What tests order and create through the API of a seeded platform."""
+"""Orders and webhooks, created by the API of a seeded platform."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def stats(running: Sandbox, webhook_id: str) -> dict[str, Any]:
     return dict(hook["stats"])
 
 
-def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **wanted: int) -> None:
-    """Wait until the counters of a webhook are as wanted."""
+def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **expected: int) -> None:
+    """Wait until the counters of a webhook have these values."""
     import time
 
     deadline = time.monotonic() + timeout
     while True:
         counts = stats(running, webhook_id)
-        if all(counts[name] == value for name, value in wanted.items()):
+        if all(counts[name] == value for name, value in expected.items()):
             return
         if time.monotonic() > deadline:
-            raise AssertionError(f"{wanted} did not come; it is {counts}")
+            raise AssertionError(f"{expected} did not come; it is {counts}")
         pause()

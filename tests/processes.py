@@ -122,14 +122,14 @@ class Sandbox:
     headers: dict[str, str] = field(default_factory=dict)
 
     def wait(self, timeout: float = 60) -> Sandbox:
-        """Wait until it answers, and learn the keys."""
+        """Wait until the sandbox responds, and read the keys."""
         self.wait_for_web(timeout)
         state = json.loads((self.data_dir / "sandbox.json").read_text())
         self.vendor_key, self.provider_key = state["vendor_api_key"], state["provider_api_key"]
         return self
 
     def wait_for_web(self, timeout: float = 60) -> None:
-        """Wait until the API answers."""
+        """Wait until the API responds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.process.popen.poll() is not None:
@@ -153,11 +153,11 @@ class Sandbox:
         )
 
     def as_vendor(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the API as the vendor and return the decoded answer of a 2xx."""
+        """Call the API as the vendor and return the decoded 2xx response."""
         return _decoded(self.call(method, f"/public/v1{path}", body))
 
     def as_distributor(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the API as the distributor and return the decoded answer of a 2xx."""
+        """Call the API as the distributor and return the decoded 2xx response."""
         return _decoded(self.call(method, f"/public/v1{path}", body, key=self.provider_key))
 
     def as_tester(self) -> Sandbox:
@@ -284,7 +284,7 @@ class Redis:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Redis]:
-    """Run a Redis without persistence; skip loudly where there is none."""
+    """Run a Redis without persistence; skip with a message if there is none."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("redis-server is not installed: the Redis tests were not run")

@@ -1,6 +1,6 @@
-"""Pictures of the pages, of a sandbox that something has happened in: `make screenshots`.
+"""Screenshots of the pages of a prepared sandbox: `make screenshots`.
 
-A page joins them by a row of `tests.portal.shots.SHOTS`.
+`tests.portal.shots.SHOTS` has a row for each page.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import QUIET
 from tests.handlers import handler
+from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import DISTRIBUTOR, NOBODY, SHOTS, VENDOR, Shot
 from tests.portal.site import act_as, printed_link
-from tests.portal.story import Story, tell
 from tests.processes import ROOT, Sandbox, sandbox
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -45,16 +45,16 @@ def _signed_in(browser: Browser, running: Sandbox) -> Any:
     return state
 
 
-def _take(page: Page, story: Story, shot: Shot, scheme: Any) -> None:
+def _take(page: Page, scenario: Scenario, shot: Shot, scheme: Any) -> None:
     page.set_viewport_size({"width": shot.width, "height": 900})
     page.emulate_media(color_scheme=scheme)
-    page.goto(shot.address(story))
+    page.goto(shot.address(scenario))
     shot.act(page)
     page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.png")
 
 
 def take(names: list[str]) -> None:
-    """Take the pictures of these names, or all."""
+    """Take the screenshots of these names, or all."""
     unknown = set(names) - {shot.name for shot in SHOTS}
     if unknown:
         raise SystemExit(f"There is no picture {', '.join(sorted(unknown))}.")
@@ -62,20 +62,20 @@ def take(names: list[str]) -> None:
     shots = [shot for shot in SHOTS if not names or shot.name in names]
     data = Path(tempfile.mkdtemp(prefix="connect-sim-screenshots-"))
     with sandbox(data) as running, handler() as served, _browser() as browser:
-        story, state = Story(running), _signed_in(browser, running)
+        scenario, state = Scenario(running), _signed_in(browser, running)
         for fresh in (True, False):
             if not fresh:
-                tell(story, served)
-            for who in (VENDOR, DISTRIBUTOR, NOBODY):
+                prepare(scenario, served)
+            for viewer in (VENDOR, DISTRIBUTOR, NOBODY):
                 page = browser.new_context(
-                    base_url=running.url, storage_state=state if who else None
+                    base_url=running.url, storage_state=state if viewer else None
                 ).new_page()
-                if who:
-                    act_as(page, who)
+                if viewer:
+                    act_as(page, viewer)
                 for shot in shots:
-                    if (shot.fresh, shot.who) == (fresh, who):
+                    if (shot.fresh, shot.viewer) == (fresh, viewer):
                         for scheme in ("light", "dark"):
-                            _take(page, story, shot, scheme)
+                            _take(page, scenario, shot, scheme)
                         print(f"{FOLDER.relative_to(ROOT)}/{shot.name}-*.png")
                 page.context.close()
     shutil.rmtree(data, ignore_errors=True)

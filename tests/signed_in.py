@@ -1,4 +1,4 @@
-"""People signed in to the pages, on the smallest platform: fixtures of the admin's tests."""
+"""Signed-in users on the smallest platform: fixtures of the admin's tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def catalog(db: None) -> Catalog:
 
 @pytest.fixture
 def root(catalog: Catalog) -> Client:
-    """An administrator of the whole."""
+    """An administrator."""
     return signed_in(
         User.objects.create(username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True)
     )
@@ -43,7 +43,7 @@ def stranger(db: None) -> Client:
 
 
 def staff(user: User) -> User:
-    """Let a user into the admin, without any permission of a model."""
+    """Give a user access to the admin, without model permissions."""
     user.is_staff = True
     user.save()
     return user

@@ -24,7 +24,7 @@ IN_FLUSH = "webhooks.delivery.recording.insert_attempts"
 
 
 def install(where: str) -> None:
-    """Have the process stop where it is told to."""
+    """Make the process stop itself at the given function."""
     module_name, _, name = where.rpartition(".")
     module = importlib.import_module(module_name)
     real = getattr(module, name)

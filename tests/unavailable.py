@@ -1,4 +1,4 @@
-"""Callers of the API and the pages while the database is unavailable, and what they must get."""
+"""Callers of the API and the pages while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Handler(ClientHandler):
 
 
 class Callers:
-    """Somebody with an API key, and somebody with a browser who is signed in."""
+    """A caller with an API key, and a signed-in browser."""
 
     def __init__(self, browser: Client, key: str) -> None:
         self.browser = browser
@@ -57,7 +57,7 @@ def callers(root: Client, catalog: make.Catalog) -> Callers:
 
 
 def is_unavailable(response: Any, path: str, caplog: pytest.LogCaptureFixture) -> str:
-    """Check an answer of 503 and its log; return its sentence."""
+    """Check a 503 response and its log; return the message."""
     assert response.status_code == 503, (path, response.content[:300])
     assert int(response.headers["Retry-After"]) > 0
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -132,8 +132,8 @@ def _application() -> Any:
 def _same_rows(side: str) -> None:
     import json
 
-    ours, theirs = json.loads(_page(side, PAGE, 0)), json.loads(_plain(side))
-    if [row["id"] for row in ours] != [row["id"] for row in theirs] or len(ours) != PAGE:
+    rows, plain_rows = json.loads(_page(side, PAGE, 0)), json.loads(_plain(side))
+    if [row["id"] for row in rows] != [row["id"] for row in plain_rows] or len(rows) != PAGE:
         raise RuntimeError("The plain view returns other rows than the API.")
 
 

@@ -51,13 +51,13 @@ def fill(count: int) -> None:
     for first in range(0, count, _CHUNK):
         numbers = range(first, min(first + _CHUNK, count))
         assets = [_asset(n, products[_MIX[n % 10][0]], start) for n in numbers]
-        made = [
+        requests = [
             _request(n, products[_MIX[n % 10][0]], row)
             for n, row in zip(numbers, assets, strict=True)
         ]
         with transaction.atomic():
             Asset.objects.bulk_create(assets, batch_size=500)
-            Request.objects.bulk_create(made, batch_size=500)
+            Request.objects.bulk_create(requests, batch_size=500)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             # As autovacuum does when a table has grown; SQLite has no equivalent.

@@ -162,12 +162,12 @@ def _changes(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     old, new = _parts(before), _parts(now)
     old["request"]["headers"], new["request"]["headers"] = _masked_pair(before, now)
     changes = [
-        (row.path, format_value(row.sent) or "–", format_value(row.got))
+        (row.path, format_value(row.sent) or "–", format_value(row.received))
         for row in compare(old, new).rows
     ]
     # `compare` leaves out what was removed: compare the other way round as well.
     changes += [
-        (row.path, format_value(row.got), "–")
+        (row.path, format_value(row.received), "–")
         for row in compare(new, old).rows
         if row.sent is NOTHING
     ]

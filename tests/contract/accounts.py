@@ -23,7 +23,7 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.conversations.models import PRIVATE, Conversation, Message
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
-from tests.contract import calls, ours
+from tests.contract import calls, routes
 from tests.copies import ID, Copy, Rows, rows
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Webhook
@@ -59,12 +59,12 @@ _OTHERS = {
 class Remembering(Caller):
     """A caller that caches responses; only for data that does not change."""
 
-    known: dict[str, Response] = field(default_factory=dict)
+    cache: dict[str, Response] = field(default_factory=dict)
 
     def get(self, path: str, **headers: str) -> Response:
-        if path not in self.known:
-            self.known[path] = super().get(path, **headers)
-        return self.known[path]
+        if path not in self.cache:
+            self.cache[path] = super().get(path, **headers)
+        return self.cache[path]
 
 
 @dataclass
@@ -78,51 +78,51 @@ class Platform:
     # Responses for missing objects, by role.
     absent: dict[Any, Any] = field(default_factory=dict)
 
-    def of_others(self, who: str) -> Iterator[tuple[str, str, str]]:
+    def of_others(self, party: str) -> Iterator[tuple[str, str, str]]:
         """Yield operations on objects that an account must not see: method, pattern, path."""
-        hidden = self.hidden_from(who)
+        hidden = self.hidden_from(party)
         requests = {
             (method, path, full): None
-            for owner in _OTHERS[who]
-            for method, path in sorted(ours.operations())
+            for owner in _OTHERS[party]
+            for method, path in sorted(routes.operations())
             if not hidden.isdisjoint(ID.findall(full := self.paths[owner][path]))
         }
         yield from requests
 
-    def account_of(self, who: str) -> Account:
+    def account_of(self, party: str) -> Account:
         """Return an account by its name in NAMED."""
-        number, original = NAMED[who]
+        number, original = NAMED[party]
         return Account.objects.get(pk=self.copies[number].of(original) if number else original)
 
-    def hidden_rows(self, who: str, model: Any) -> set[Any]:
+    def hidden_rows(self, party: str, model: Any) -> set[Any]:
         """Return the keys of the rows that an account must not see."""
-        hidden, rows = self.hidden_from(who), set()
-        seen = {"vendor": (0, NEW_DISTRIBUTOR), "distributor": (0, NEW_VENDOR)}.get(
-            who, NAMED[who][:1]
+        hidden, rows = self.hidden_from(party), set()
+        visible = {"vendor": (0, NEW_DISTRIBUTOR), "distributor": (0, NEW_VENDOR)}.get(
+            party, NAMED[party][:1]
         )
-        shared = {key for number in seen if number for key in self.copies[number].kept}
+        shared = {key for number in visible if number for key in self.copies[number].shared}
         named = "uid" if model is User else "pk"
         for pk, name in model._default_manager.values_list("pk", named):
             if isinstance(name, str):
                 rows |= {pk} if name in hidden else set()
-            elif pk // 100_000 not in seen and (model, pk) not in shared:
+            elif pk // 100_000 not in visible and (model, pk) not in shared:
                 rows.add(pk)
         return rows
 
-    def hidden_from(self, who: str) -> set[str]:
+    def hidden_from(self, party: str) -> set[str]:
         """Return the identifiers that an account must not see."""
         copies = self.copies
-        ours, theirs = set(copies[STRANGERS].ids), copies[STRANGERS].shown()
-        match who:
+        hidden, placeholders = set(copies[STRANGERS].ids), copies[STRANGERS].shown()
+        match party:
             case "stranger vendor" | "stranger distributor":
-                return ours | copies[NEW_VENDOR].shown() | copies[NEW_DISTRIBUTOR].shown()
+                return hidden | copies[NEW_VENDOR].shown() | copies[NEW_DISTRIBUTOR].shown()
             case "new vendor":
-                return set(copies[NEW_VENDOR].ids) | theirs | copies[NEW_DISTRIBUTOR].shown()
+                return set(copies[NEW_VENDOR].ids) | placeholders | copies[NEW_DISTRIBUTOR].shown()
             case "new distributor":
-                return set(copies[NEW_DISTRIBUTOR].ids) | theirs | copies[NEW_VENDOR].shown()
+                return set(copies[NEW_DISTRIBUTOR].ids) | placeholders | copies[NEW_VENDOR].shown()
             case calls.VENDOR:
-                return theirs | copies[NEW_VENDOR].shown()
-        return theirs | copies[NEW_DISTRIBUTOR].shown()
+                return placeholders | copies[NEW_VENDOR].shown()
+        return placeholders | copies[NEW_DISTRIBUTOR].shown()
 
 
 @dataclass
@@ -148,11 +148,11 @@ def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
     reads = Reads()
     with django_db_blocker.unblock(), transaction.atomic():
         callers, originals = _two(), rows()
-        for who, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
-            key = callers[who].key
-            reads.alone[who] = _read(Remembering(key))
-            reads.beside[who] = _read_beside(Remembering(key), originals, STRANGERS, other)
-            reads.without[who] = _read_without(Remembering(key), SECRETS[who])
+        for party, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
+            key = callers[party].key
+            reads.alone[party] = _read(Remembering(key))
+            reads.beside[party] = _read_beside(Remembering(key), originals, STRANGERS, other)
+            reads.without[party] = _read_without(Remembering(key), SECRETS[party])
         transaction.set_rollback(True)
     return reads
 
@@ -168,29 +168,31 @@ def _two() -> dict[str, Caller]:
 
 def _made() -> Platform:
     callers = _two()
-    made = Platform(callers)
-    for who, each in callers.items():
-        made.paths[who] = dict(_paths(Remembering(each.key)))
+    platform = Platform(callers)
+    for party, each in callers.items():
+        platform.paths[party] = dict(_paths(Remembering(each.key)))
     originals = rows()
-    made.copies = {n: _copy(n, originals) for n in (STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR)}
+    platform.copies = {n: _copy(n, originals) for n in (STRANGERS, NEW_VENDOR, NEW_DISTRIBUTOR)}
     connection.check_constraints()
     for name, (number, original) in NAMED.items():
         if number == 0:
             continue
-        account = made.account_of(name)
+        account = platform.account_of(name)
         callers[name] = caller(account, f"SU-200-000-{len(callers):03d}:secret-of-{number}")
-        paths = made.paths[calls.VENDOR if original == VENDOR else calls.DISTRIBUTOR]
-        made.paths[name] = {path: made.copies[number].of(full) for path, full in paths.items()}
-    return made
+        paths = platform.paths[calls.VENDOR if original == VENDOR else calls.DISTRIBUTOR]
+        platform.paths[name] = {
+            path: platform.copies[number].of(full) for path, full in paths.items()
+        }
+    return platform
 
 
 def _copy(number: int, originals: Rows) -> Copy:
     """Add the accounts of a copy with all their objects."""
-    kept = {(row._meta.model, row.pk) for rows in _kept(number) for row in rows}
-    return Copy(number, kept).make(originals)
+    keys = {(row._meta.model, row.pk) for rows in _shared_rows(number) for row in rows}
+    return Copy(number, keys).make(originals)
 
 
-def _kept(number: int) -> Iterator[QuerySet[Any]]:
+def _shared_rows(number: int) -> Iterator[QuerySet[Any]]:
     """Yield the rows that a copy shares with the original."""
     yield User.objects.filter(account=None)
     if number == NEW_VENDOR:
@@ -227,24 +229,24 @@ def _secrets(account: str) -> list[QuerySet[Any]]:
     ]
 
 
-# Of whom each side must not see everything.
+# The account whose secrets each party must not see.
 SECRETS = {calls.VENDOR: PROVIDER, calls.DISTRIBUTOR: VENDOR}
 
 
-def secret_paths(who: str) -> Iterator[tuple[str, str, str]]:
+def secret_paths(party: str) -> Iterator[tuple[str, str, str]]:
     """Yield operations on secrets of the partner: method, pattern, path."""
-    about, hidden, hooks, said = _secrets(SECRETS[who])
-    one = said.exclude(conversation__in=about).first()
-    found = {
+    about, hidden, hooks, messages = _secrets(SECRETS[party])
+    one = messages.exclude(conversation__in=about).first()
+    known_ids = {
         "/notifications/webhooks/{}": [hooks[0].pk],
         "/conversations/{}/messages/{}": [one.conversation.shown_id, one.shown_id],
     }
     if row := about.first():
-        found["/subscriptions/requests/{}"] = [hidden[0].pk]
-        found["/conversations/{}"] = [row.shown_id]
-        found["/conversations/{}/messages"] = [row.shown_id]
-    for root, ids in found.items():
-        for method, path in sorted(ours.operations()):
+        known_ids["/subscriptions/requests/{}"] = [hidden[0].pk]
+        known_ids["/conversations/{}"] = [row.shown_id]
+        known_ids["/conversations/{}/messages"] = [row.shown_id]
+    for root, ids in known_ids.items():
+        for method, path in sorted(routes.operations()):
             if path.startswith(root) and path.count("{}") == len(ids):
                 yield method, path, calls.at(path, " ".join(ids))
 
@@ -279,23 +281,23 @@ def _add_messages(*accounts: Account) -> None:
             )  # fmt: skip
 
 
-def _paths(who: Caller) -> Iterator[tuple[str, str]]:
+def _paths(caller: Caller) -> Iterator[tuple[str, str]]:
     """Yield each path pattern with the path of an object of the account."""
-    for path in sorted({path for _, path in ours.operations()}):
-        for full in islice(calls.filled(path, who, TRIED), 1):
+    for path in sorted({path for _, path in routes.operations()}):
+        for full in islice(calls.filled(path, caller, TRIED), 1):
             yield path, full
 
 
-def _read(who: Caller) -> Read:
+def _read(caller: Caller) -> Read:
     """Read everything that an account may read: each list in every order, and an object."""
     result: Read = {}
-    views = ours.collections_by_path()
-    for path, full in _paths(who):
+    views = routes.collections_by_path()
+    for path, full in _paths(caller):
         if "get" not in views[path].actions:
             continue
-        result[full] = response = _seen(who.get(full))
+        result[full] = response = _seen(caller.get(full))
         if isinstance(response[1], list) and (query := _ordered(views[path].cls)):
-            result[f"{full}?{query}"] = _seen(who.get(f"{full}?{query}"))
+            result[f"{full}?{query}"] = _seen(caller.get(f"{full}?{query}"))
     return result
 
 
@@ -310,21 +312,21 @@ def _seen(response: Response) -> tuple[int, Any, str]:
     return response.status, shown, response.headers.get("Content-Range", "")
 
 
-def _read_beside(who: Caller, originals: Rows, *numbers: int) -> Read:
+def _read_beside(caller: Caller, originals: Rows, *numbers: int) -> Read:
     """Read everything that an account may read while other accounts exist temporarily."""
     with transaction.atomic():
         for number in numbers:
             _copy(number, originals)
-        result = _read(who)
+        result = _read(caller)
         transaction.set_rollback(True)
     return result
 
 
-def _read_without(who: Caller, other: str) -> Read:
+def _read_without(caller: Caller, other: str) -> Read:
     """Read everything that an account may read while its partner has no secrets."""
     with transaction.atomic():
         for secrets in _secrets(other):
             secrets.delete()
-        result = _read(who)
+        result = _read(caller)
         transaction.set_rollback(True)
     return result

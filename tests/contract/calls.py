@@ -28,7 +28,7 @@ DETAILS = 3
 class Call:
     """One write: caller, body, and object (a query of its list, or a function that creates it)."""
 
-    who: str
+    party: str
     body: Any = None
     on: str | Callable[[Callers], str] = ""
     headers: dict[str, str] | None = None
@@ -57,13 +57,13 @@ def _must(response: Response) -> Any:
 
 def pending(callers: Callers) -> str:
     """Create a pending purchase that can be approved or inquired."""
-    made = _must(callers[DISTRIBUTOR].post("/requests", order()))
+    created = _must(callers[DISTRIBUTOR].post("/requests", order()))
     params = [
         {"id": "activation_id", "value": "NB-1"},
         {"id": "region", "value_error": "Closed for new customers."},
     ]
-    _must(callers[VENDOR].put(f"/requests/{made['id']}", {"asset": {"params": params}}))
-    return str(made["id"])
+    _must(callers[VENDOR].put(f"/requests/{created['id']}", {"asset": {"params": params}}))
+    return str(created["id"])
 
 
 def _scheduled(callers: Callers) -> str:
@@ -110,9 +110,9 @@ def _draft_change(callers: Callers) -> str:
     for asset in callers[DISTRIBUTOR].get(query).json:
         items = [{"id": asset["items"][0]["global_id"], "quantity": 77}]
         body = {"type": "change", "status": "draft", "asset": {"id": asset["id"], "items": items}}
-        made = callers[DISTRIBUTOR].post("/requests", body)
-        if made.status == 201:
-            return str(made.json["id"])
+        created = callers[DISTRIBUTOR].post("/requests", body)
+        if created.status == 201:
+            return str(created.json["id"])
     raise AssertionError("No subscription of the demo data takes a change.")
 
 
@@ -123,8 +123,8 @@ def _listing_request(*moves: str) -> Callable[[Callers], str]:
         body = {"type": "update", "listing_id": "LST-731-204-558"}
         pk = str(_must(callers[VENDOR].post("/listing-requests", body))["id"])
         for name in moves:
-            who = VENDOR if name == "submit" else DISTRIBUTOR
-            _must(callers[who].post(f"/listing-requests/{pk}/{name}"))
+            party = VENDOR if name == "submit" else DISTRIBUTOR
+            _must(callers[party].post(f"/listing-requests/{pk}/{name}"))
         return pk
 
     return make
@@ -133,8 +133,10 @@ def _listing_request(*moves: str) -> Callable[[Callers], str]:
 def _own_message(callers: Callers) -> str:
     """Create a message, and return the ids of conversation and message."""
     pk = _must(callers[VENDOR].get("/conversations?status=open"))[0]["id"]
-    made = _must(callers[VENDOR].post(f"/conversations/{pk}/messages", {"text": "Working on it."}))
-    return f"{pk} {made['id']}"
+    created = _must(
+        callers[VENDOR].post(f"/conversations/{pk}/messages", {"text": "Working on it."})
+    )
+    return f"{pk} {created['id']}"
 
 
 def _form(field: str) -> tuple[bytes, dict[str, str]]:
@@ -219,8 +221,8 @@ def _part(kind: str, body: Any) -> Callable[[Callers], str]:
     """Return a function that creates a part of a product."""
 
     def make(callers: Callers) -> str:
-        made = _must(callers[VENDOR].post(f"/products/{BACKUP}/{kind}", body))
-        return f"{BACKUP} {made['id']}"
+        created = _must(callers[VENDOR].post(f"/products/{BACKUP}/{kind}", body))
+        return f"{BACKUP} {created['id']}"
 
     return make
 
@@ -446,7 +448,7 @@ def write(method: str, path: str, callers: Callers) -> Response:
     """Run the write of the table, and roll it back."""
     with ready(path, WRITES[method, path], callers) as full:
         call = WRITES[method, path]
-        return callers[call.who].call(method, full, call.body, call.headers)
+        return callers[call.party].call(method, full, call.body, call.headers)
 
 
 @contextmanager
@@ -468,7 +470,7 @@ def at(path: str, ids: str) -> str:
 def _first(path: str, call: Call, callers: Callers) -> str:
     if "{}" not in path:
         return ""
-    rows = _must(callers[call.who].get(f"{path.partition('/{}')[0]}{call.on}"))
+    rows = _must(callers[call.party].get(f"{path.partition('/{}')[0]}{call.on}"))
     return str(rows[0]["id"])
 
 

@@ -108,9 +108,9 @@ class Document:
     def filters(self, path: str) -> set[str]:
         """Return the filters of a list in the document."""
         # Our own paths have none.
-        given = self.operations.get(("GET", path), {}).get("parameters", ())
-        known = self._components["parameters"]
-        rows = [known[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in given]
+        parameters = self.operations.get(("GET", path), {}).get("parameters", ())
+        components = self._components["parameters"]
+        rows = [components[p["$ref"].rpartition("/")[2]] if "$ref" in p else p for p in parameters]
         return {row["name"] for row in rows if row["in"] == "query"} - {"limit", "offset"}
 
     def _detail(self, path: str) -> Any:
@@ -132,8 +132,8 @@ def described(error: ValidationError) -> Iterator[tuple[str, str]]:
     value = error.instance
     match error.validator:
         case "additionalProperties":
-            known = error.schema["properties"]
-            yield from ((f"{inside}{key}", "extra") for key in value if key not in known)
+            properties = error.schema["properties"]
+            yield from ((f"{inside}{key}", "extra") for key in value if key not in properties)
         case "required":
             key = re.match(r"'(.+?)' is a required", error.message)
             yield f"{inside}{key[1] if key else '?'}", "missing"

@@ -33,7 +33,7 @@ def map_body(context: Any, body: Any) -> Any:
 
 
 def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    result = {}
     for key, value in body.items():
         ids = KNOWN["bodies"].get(key)
         if ids and isinstance(value, str):
@@ -42,5 +42,5 @@ def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
             value = _with_ids(value)
             if ids and isinstance(value.get("id"), str):
                 value["id"] = ids[len(repr(value)) % len(ids)]
-        found[key] = value
-    return found
+        result[key] = value
+    return result

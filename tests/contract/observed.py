@@ -11,18 +11,18 @@ from django.db import transaction
 from requests_queue import clock, seed
 from requests_queue.catalog.models import Account
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
-from tests.contract import calls, ours
+from tests.contract import calls, routes
 from webhooks.models import Attempt, Delivery, Webhook
 
 
-class Called(NamedTuple):
+class ObservedResponse(NamedTuple):
     method: str
     path: str
     response: Response
 
 
 @pytest.fixture(scope="session")
-def called(django_db_setup: None, django_db_blocker: Any) -> list[Called]:
+def called(django_db_setup: None, django_db_blocker: Any) -> list[ObservedResponse]:
     """Every operation, called once by each party that may."""
     with django_db_blocker.unblock(), transaction.atomic():
         seed.run(lambda line: None)
@@ -31,28 +31,28 @@ def called(django_db_setup: None, django_db_blocker: Any) -> list[Called]:
             calls.DISTRIBUTOR: caller(Account.objects.get(pk=PROVIDER)),
         }
         _called_once(calls.webhook(callers))
-        found = list(_all(callers))
+        responses = list(_all(callers))
         transaction.set_rollback(True)
-    return found
+    return responses
 
 
-def _all(callers: calls.Callers) -> Iterator[Called]:
-    for method, path in sorted(ours.operations()):
+def _all(callers: calls.Callers) -> Iterator[ObservedResponse]:
+    for method, path in sorted(routes.operations()):
         if method != "GET" and (method, path) in calls.WRITES:
-            yield Called(method, path, calls.write(method, path, callers))
-        for who in callers.values() if method == "GET" else ():
-            for response in calls.reads(path, who):
-                yield Called(method, path, response)
-    for path in ours.collections():
-        yield Called("GET", path, Caller(None).get(path))
-        yield Called("GET", path, callers[calls.VENDOR].get(f"{path}?eq(nothing,1)"))
+            yield ObservedResponse(method, path, calls.write(method, path, callers))
+        for each in callers.values() if method == "GET" else ():
+            for response in calls.reads(path, each):
+                yield ObservedResponse(method, path, response)
+    for path in routes.collections():
+        yield ObservedResponse("GET", path, Caller(None).get(path))
+        yield ObservedResponse("GET", path, callers[calls.VENDOR].get(f"{path}?eq(nothing,1)"))
 
 
 def _called_once(webhook_id: str) -> None:
     """Give a webhook a success and a failure, so that both are in responses."""
     now, hook = clock.now(), Webhook.objects.get(pk=webhook_id)
     delivery = Delivery.objects.create(webhook=hook, created_at=now)
-    made = [
+    attempts = [
         Attempt.objects.create(
             webhook=hook, delivery=delivery, number=number, outcome=outcome, started_at=now,
             finished_at=now, duration=184, method="POST", url=hook.external_url,
@@ -62,4 +62,4 @@ def _called_once(webhook_id: str) -> None:
             (1, Attempt.FAILURE, None, "Read timed out."), (2, Attempt.SUCCESS, 200, "")
         )
     ]  # fmt: skip
-    Webhook.objects.filter(pk=hook.pk).update(last_failure=made[0], last_success=made[1])
+    Webhook.objects.filter(pk=hook.pk).update(last_failure=attempts[0], last_success=attempts[1])

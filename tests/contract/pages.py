@@ -9,7 +9,7 @@ from django.test import Client
 
 from requests_queue.catalog.models import Product
 from requests_queue.queues import base
-from tests.contract import ours
+from tests.contract import routes
 from tests.contract.accounts import Platform
 from webhooks.models import Delivery, Webhook
 
@@ -18,9 +18,9 @@ _MORE = {"webhooks/{}/do/": "trigger", "webhooks/{}/last/": "success"}
 _LISTS = ("", "home/live/", "webhooks/", "deliveries/", "queues/", "products/")
 
 
-def browser(platform: Platform, who: str) -> Client:
+def browser(platform: Platform, party: str) -> Client:
     """Return a client in which a user of the account is signed in."""
-    user = platform.account_of(who).users.filter(is_service=False).first()
+    user = platform.account_of(party).users.filter(is_service=False).first()
     assert user is not None
     client = Client()
     client.force_login(user)
@@ -35,14 +35,14 @@ def lists() -> Iterator[str]:
         yield from (f"/queues/{name}/", f"/queues/{name}/?status=", f"/queues/{name}/new/")
 
 
-def of_hidden(platform: Platform, who: str) -> Iterator[tuple[str, str]]:
+def of_hidden(platform: Platform, party: str) -> Iterator[tuple[str, str]]:
     """Yield each detail page of an object that an account must not see, and of a missing one."""
     models: dict[str, Any] = {"webhooks/{}": Webhook, "deliveries/{}": Delivery,
                               "products/{}": Product}  # fmt: skip
     for queue in base.registered():
         models[f"queues/{queue.model._meta.app_label}/{{}}"] = queue.model
     for start, model in models.items():
-        hidden = min(platform.hidden_rows(who, model))
+        hidden = min(platform.hidden_rows(party, model))
         absent = 10**12 if model is Delivery else "XX-000-000-000"
         for path in _patterns(start):
             yield tuple(f"/{path.replace('{}', str(pk))}" for pk in (hidden, absent))  # type: ignore[misc]
@@ -50,11 +50,11 @@ def of_hidden(platform: Platform, who: str) -> Iterator[tuple[str, str]]:
 
 def _patterns(start: str) -> Iterator[str]:
     """Yield the patterns of detail pages, with all parameters but the object filled in."""
-    for found in sorted(ours.elsewhere()):
-        if found.startswith("queues/{}/{}/") and start.startswith("queues/"):
-            rest = found.removeprefix("queues/{}/{}/").replace("{}", "approve")
+    for pattern in sorted(routes.elsewhere()):
+        if pattern.startswith("queues/{}/{}/") and start.startswith("queues/"):
+            rest = pattern.removeprefix("queues/{}/{}/").replace("{}", "approve")
             yield f"{start}/{rest}"
-        elif found.startswith(f"{start}/"):
-            before, last = found.rsplit("/{}/", 1)[0], found.endswith("/{}/")
-            more = _MORE.get(f"{before}/", "") if last and found.count("{}") > 1 else ""
-            yield f"{before}/{more}/" if more else found
+        elif pattern.startswith(f"{start}/"):
+            before, last = pattern.rsplit("/{}/", 1)[0], pattern.endswith("/{}/")
+            more = _MORE.get(f"{before}/", "") if last and pattern.count("{}") > 1 else ""
+            yield f"{before}/{more}/" if more else pattern

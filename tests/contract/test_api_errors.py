@@ -30,7 +30,7 @@ def test_invalid_request_gets_connects_envelope(
 ) -> None:
     response = vendor.call(method, path)
     assert (response.status, response.json["error_code"]) == (status, code)
-    assert all(isinstance(said, str) for said in response.json["errors"])
+    assert all(isinstance(message, str) for message in response.json["errors"])
 
 
 def test_missing_key_gets_401(nobody: Caller) -> None:

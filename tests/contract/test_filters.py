@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api import Caller
-from tests.contract import calls, ours
+from tests.contract import calls, routes
 from tests.contract.document import MISSING, connects
 
 pytestmark = [
@@ -56,7 +56,7 @@ UNKNOWN = {
 def test_every_filter_of_the_document_is_supported(vendor: Caller) -> None:
     document = connects()
     filters: dict[str, set[str]] = {}
-    for path in sorted(p for method, p in ours.operations() if method == "GET"):
+    for path in sorted(p for method, p in routes.operations() if method == "GET"):
         names = document.filters(path)
         if not names:
             continue

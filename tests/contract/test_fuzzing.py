@@ -81,11 +81,11 @@ def _at(path: str, ids: list[str]) -> str:
     return path.replace("/usage/products", "/products")
 
 
-@pytest.mark.parametrize(("who", "examples"), EXAMPLES)
+@pytest.mark.parametrize(("party", "examples"), EXAMPLES)
 def test_every_response_matches_the_document(
-    running: Sandbox, who: str, examples: int, tmp_path: Path
+    running: Sandbox, party: str, examples: int, tmp_path: Path
 ) -> None:
-    key = {"vendor": running.vendor_key, "provider": running.provider_key}.get(who, "")
+    key = {"vendor": running.vendor_key, "provider": running.provider_key}.get(party, "")
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps(_ids(running, key or running.vendor_key)))
     command = [

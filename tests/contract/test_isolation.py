@@ -1,7 +1,7 @@
-"""What one account has is no other's to see, to change, or to find out about: of every operation.
+"""No operation shows, changes or reveals the objects of other accounts.
 
-Operations come from the URL patterns. A write that `tests.contract.calls` has no body for fails
-here, and so does a list that has nothing in it.
+Operations come from the URL patterns. A write without a body in `tests.contract.calls` fails
+here, and so does an empty list.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
 from tests.api import PROVIDER, VENDOR, Response, refused
-from tests.contract import calls, ours, pages
+from tests.contract import calls, pages, routes
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
 from tests.copies import ID, nowhere
 from webhooks.models import Event
@@ -41,7 +41,7 @@ def unchanged() -> Iterator[None]:
 
 
 def body_of(method: str, path: str) -> calls.Call:
-    """Return the call that the tables have for an operation."""
+    """Return the call of the tables for an operation."""
     if method == "GET":
         return calls.Call(calls.VENDOR)
     assert (method, path) in calls.WRITES, f"{method} {path}: tests.contract.calls has no body"
@@ -103,23 +103,23 @@ THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
 
 
 def test_every_url_pattern_is_covered() -> None:
-    paths = {path for path in ours.elsewhere() if not path.startswith(THINGS)}
+    paths = {path for path in routes.elsewhere() if not path.startswith(THINGS)}
     assert paths == ELSEWHERE.keys() | PAGES
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_list_pages_show_no_objects_of_others(platform: Platform, who: str) -> None:
-    hidden, client = platform.hidden_from(who), pages.browser(platform, who)
+@pytest.mark.parametrize("party", EVERYBODY)
+def test_list_pages_show_no_objects_of_others(platform: Platform, party: str) -> None:
+    hidden, client = platform.hidden_from(party), pages.browser(platform, party)
     for path in pages.lists():
         response = client.get(path, headers={"HX-Request": "true"} if "live" in path else {})
         assert response.status_code == 200, path
         assert hidden.isdisjoint(ID.findall(response.content.decode())), path
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_detail_pages_of_others_are_not_found(platform: Platform, who: str) -> None:
-    client = pages.browser(platform, who)
-    for path, absent in pages.of_hidden(platform, who):
+@pytest.mark.parametrize("party", EVERYBODY)
+def test_detail_pages_of_others_are_not_found(platform: Platform, party: str) -> None:
+    client = pages.browser(platform, party)
+    for path, absent in pages.of_hidden(platform, party):
         for method in ("get", "post"):
             with unchanged():
                 response = getattr(client, method)(path)
@@ -127,24 +127,24 @@ def test_detail_pages_of_others_are_not_found(platform: Platform, who: str) -> N
             assert response.status_code == same.status_code in (404, 405), (method, path)
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("party", EVERYBODY)
 def test_every_account_has_objects_of_every_kind_and_none_of_others(
-    platform: Platform, who: str
+    platform: Platform, party: str
 ) -> None:
-    hidden, caller = platform.hidden_from(who), platform.callers[who]
-    assert {path for _, path in ours.operations()} == platform.paths[who].keys()
-    for path, view in ours.collections_by_path().items():
+    hidden, caller = platform.hidden_from(party), platform.callers[party]
+    assert {path for _, path in routes.operations()} == platform.paths[party].keys()
+    for path, view in routes.collections_by_path().items():
         if "get" in view.actions:
-            response = caller.get(platform.paths[who][path])
-            assert response.status == 200, (who, path, response)
-            assert response.json != [] or path in EMPTY, f"{who} has nothing of {path}"
-            assert hidden.isdisjoint(ID.findall(repr(response.json))), (who, path)
+            response = caller.get(platform.paths[party][path])
+            assert response.status == 200, (party, path, response)
+            assert response.json != [] or path in EMPTY, f"{party} has nothing of {path}"
+            assert hidden.isdisjoint(ID.findall(repr(response.json))), (party, path)
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_lists_do_not_find_ids_of_others(platform: Platform, who: str) -> None:
-    hidden, caller = platform.hidden_from(who), platform.callers[who]
-    for path, view in ours.collections_by_path().items():
+@pytest.mark.parametrize("party", EVERYBODY)
+def test_lists_do_not_find_ids_of_others(platform: Platform, party: str) -> None:
+    hidden, caller = platform.hidden_from(party), platform.callers[party]
+    for path, view in routes.collections_by_path().items():
         if "{}" in path or "get" not in view.actions:
             continue
         row = caller.get(f"{path}?limit=1").json[0]
@@ -157,11 +157,11 @@ def test_lists_do_not_find_ids_of_others(platform: Platform, who: str) -> None:
         assert response.headers["Content-Range"] == "items 0-0/0", path
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
-    caller = platform.callers[who]
-    role, wrong, tried = who.rpartition(" ")[2], [], set()
-    for method, path, full in platform.of_others(who):
+@pytest.mark.parametrize("party", EVERYBODY)
+def test_objects_of_others_are_not_found(platform: Platform, party: str) -> None:
+    caller = platform.callers[party]
+    role, wrong, tried = party.rpartition(" ")[2], [], set()
+    for method, path, full in platform.of_others(party):
         call = body_of(method, path)
         with unchanged():
             response = caller.call(method, full, call.body, call.headers)
@@ -173,17 +173,21 @@ def test_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
         if response.status != 404 or refusal(response) != platform.absent[key]:
             wrong.append((method, full, response[:2], platform.absent[key]))
     assert wrong == []
-    left = {op for op in ours.operations() - tried if "{}" in op[1]}
-    assert {op for op in left if not op[1].startswith(SHARED.get(who, "-"))} == set(), "untried"
+    untried = {op for op in routes.operations() - tried if "{}" in op[1]}
+    assert {op for op in untried if not op[1].startswith(SHARED.get(party, "-"))} == set(), (
+        "untried"
+    )
 
 
-@pytest.mark.parametrize("who", SHARED)
-def test_partners_data_contains_nothing_of_the_other_account(platform: Platform, who: str) -> None:
-    hidden, caller = platform.hidden_from(who), platform.callers[who]
+@pytest.mark.parametrize("party", SHARED)
+def test_partners_data_contains_nothing_of_the_other_account(
+    platform: Platform, party: str
+) -> None:
+    hidden, caller = platform.hidden_from(party), platform.callers[party]
     count = 0
-    for method, path in sorted(ours.operations()):
-        full = platform.paths["vendor" if who == "new distributor" else "distributor"][path]
-        if not full.startswith(SHARED[who]) or not hidden.isdisjoint(ID.findall(full)):
+    for method, path in sorted(routes.operations()):
+        full = platform.paths["vendor" if party == "new distributor" else "distributor"][path]
+        if not full.startswith(SHARED[party]) or not hidden.isdisjoint(ID.findall(full)):
             continue
         call = body_of(method, path)
         with unchanged():
@@ -194,21 +198,21 @@ def test_partners_data_contains_nothing_of_the_other_account(platform: Platform,
     assert count > 3
 
 
-@pytest.mark.parametrize("who", ["vendor", "distributor"])
-def test_secrets_of_the_other_party_are_not_found(platform: Platform, who: str) -> None:
+@pytest.mark.parametrize("party", ["vendor", "distributor"])
+def test_secrets_of_the_other_party_are_not_found(platform: Platform, party: str) -> None:
     tried = set()
-    for method, path, full in secret_paths(who):
+    for method, path, full in secret_paths(party):
         call = body_of(method, path)
         with unchanged():
-            response = platform.callers[who].call(method, full, call.body, call.headers)
+            response = platform.callers[party].call(method, full, call.body, call.headers)
         assert response.status == 404, (method, full, response)
         tried.add(path)
-    assert len(tried) == (8 if who == "vendor" else 3)
+    assert len(tried) == (8 if party == "vendor" else 3)
 
 
 def test_filters_use_visible_data_only(platform: Platform) -> None:
     wrong = set()
-    for view in ours.collections_by_path().values():
+    for view in routes.collections_by_path().values():
         filters = getattr(view.cls, "rql_filter_class", None)
         for row in filters.FILTERS if filters else ():
             model = filters.MODEL
@@ -223,10 +227,10 @@ def test_filters_use_visible_data_only(platform: Platform) -> None:
     assert wrong == {"MarketplaceFilters hubs.id", "MarketplaceFilters hubs.name"}
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_actions_on_objects_of_others_are_not_found(platform: Platform, who: str) -> None:
-    hidden = platform.hidden_from(who)
-    if who == "vendor":
+@pytest.mark.parametrize("party", EVERYBODY)
+def test_actions_on_objects_of_others_are_not_found(platform: Platform, party: str) -> None:
+    hidden = platform.hidden_from(party)
+    if party == "vendor":
         hidden |= set(BillingRequest.objects.filter(type="provider").values_list("pk", flat=True))
     for queue in base.registered():
         for pk in queue.model._default_manager.filter(pk__in=hidden).values_list("pk", flat=True)[
@@ -235,17 +239,17 @@ def test_actions_on_objects_of_others_are_not_found(platform: Platform, who: str
             for name in (*queue.by_name, "dance")[:4]:
                 body = {"id": pk, "action": name, "data": {"reason": "No."}}
                 with unchanged():
-                    response = platform.callers[who].post("/sandbox/queue/moves", body)
+                    response = platform.callers[party].post("/sandbox/queue/moves", body)
                 refused(response, 404, f"Object `{pk}` not found.")
 
 
 def test_events_go_to_the_parties_only(platform: Platform) -> None:
     notified: dict[str, set[str]] = {VENDOR: set(), PROVIDER: set()}
-    known = list(Event.objects.values_list("pk", flat=True))
+    earlier = list(Event.objects.values_list("pk", flat=True))
     for (method, path), call in calls.WRITES.items():
         with calls.ready(path, call, platform.callers) as full:
-            platform.callers[call.who].call(method, full, call.body, call.headers)
-            events = Event.objects.exclude(pk__in=known).exclude(object_id="")
+            platform.callers[call.party].call(method, full, call.body, call.headers)
+            events = Event.objects.exclude(pk__in=earlier).exclude(object_id="")
             for account, kind, pk in events.values_list(
                 "webhook__account", "webhook__object_class", "object_id"
             ):

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.accounts import Read, Reads, reads  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
-SIDES = pytest.mark.parametrize("who", ["vendor", "distributor"])
+PARTIES = pytest.mark.parametrize("party", ["vendor", "distributor"])
 
 
 def different(one: Read, other: Read) -> set[str]:
@@ -15,11 +15,11 @@ def different(one: Read, other: Read) -> set[str]:
     return {path for path in one.keys() | other.keys() if one.get(path) != other.get(path)}
 
 
-@SIDES
-def test_reads_do_not_depend_on_other_accounts(reads: Reads, who: str) -> None:
-    assert different(reads.alone[who], reads.beside[who]) == set()
+@PARTIES
+def test_reads_do_not_depend_on_other_accounts(reads: Reads, party: str) -> None:
+    assert different(reads.alone[party], reads.beside[party]) == set()
 
 
-@SIDES
-def test_reads_do_not_depend_on_secrets_of_the_other_party(reads: Reads, who: str) -> None:
-    assert different(reads.alone[who], reads.without[who]) == set()
+@PARTIES
+def test_reads_do_not_depend_on_secrets_of_the_other_party(reads: Reads, party: str) -> None:
+    assert different(reads.alone[party], reads.without[party]) == set()

@@ -1,7 +1,7 @@
-"""What we serve is what Connect's OpenAPI document says, save what stands in a table here, and what
-docs/api.md says isn't served.
+"""Responses match Connect's OpenAPI document, except the deviations listed here.
 
-`METHOD path status place: what`, with `*` for anything; an entry that nothing needs is an error.
+`METHOD path status place: what`, with `*` for anything; unused entries are errors. docs/api.md
+lists the operations that are not served.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 import pytest
 
 from tests.api import Response
-from tests.contract import ours
+from tests.contract import routes
 from tests.contract.document import MISSING, Document, connects
-from tests.contract.observed import Called
+from tests.contract.observed import ObservedResponse
 from tests.processes import ROOT
 
 pytestmark = [
@@ -183,11 +183,11 @@ class Observed:
 
 
 @pytest.fixture(scope="module")
-def observed(called: list[Called]) -> Observed:
-    found = Observed(connects())
+def observed(called: list[ObservedResponse]) -> Observed:
+    result = Observed(connects())
     for method, path, response in called:
-        found.add(method, path, response)
-    return found
+        result.add(method, path, response)
+    return result
 
 
 def _fits(finding: str, table: dict[str, str]) -> bool:
@@ -205,8 +205,8 @@ def _is_empty(findings: Iterable[str]) -> None:
 
 def _rest(document: Document) -> set[str]:
     """Return the operations of the document on our resources that are not served."""
-    roots = tuple(ours.collections())
-    served = ours.operations()
+    roots = tuple(routes.collections())
+    served = routes.operations()
     return {
         f"{method} {path}"
         for method, path in document.operations
@@ -227,11 +227,11 @@ def test_every_listed_deviation_still_exists(observed: Observed) -> None:
 
 
 def test_every_operation_succeeds_at_least_once(observed: Observed) -> None:
-    assert ours.operations() - observed.succeeded == set()
+    assert routes.operations() - observed.succeeded == set()
 
 
 def test_every_list_has_a_content_range(observed: Observed) -> None:
-    assert observed.lists.keys() >= ours.collections()
+    assert observed.lists.keys() >= routes.collections()
     without = {path for path, ranges in observed.lists.items() if "" in ranges}
     assert without == set()
 

@@ -10,9 +10,9 @@ from django.test import Client
 
 from connect_sim.api import schema_views
 from connect_sim.api.schema_views import client_copy, is_left_out
-from tests.contract import ours
+from tests.contract import routes
 from tests.contract.document import Document
-from tests.contract.observed import Called
+from tests.contract.observed import ObservedResponse
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,9 @@ def document() -> Document:
     return Document(schema_views.document())
 
 
-def test_every_response_matches_our_document(document: Document, called: list[Called]) -> None:
+def test_every_response_matches_our_document(
+    document: Document, called: list[ObservedResponse]
+) -> None:
     findings = {
         finding
         for method, path, response in called
@@ -32,7 +34,7 @@ def test_every_response_matches_our_document(document: Document, called: list[Ca
 
 
 def test_document_has_exactly_the_served_operations(document: Document) -> None:
-    assert set(document.operations) == ours.operations()
+    assert set(document.operations) == routes.operations()
 
 
 def test_drf_spectacular_reports_no_warnings(tmp_path: object) -> None:

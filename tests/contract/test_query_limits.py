@@ -15,7 +15,7 @@ from py_rql.parser import RQLParser
 from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flatten_and
 from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
-from tests.contract import calls, ours
+from tests.contract import calls, routes
 from tests.hypothesis_profiles import is_deep
 from tests.lanes import nightly
 
@@ -25,21 +25,21 @@ SAMPLE = ("eq({},x{})",)
 VALUES = (*SAMPLE, "ilike({},a*{}*b)", "ne({},{})", "like({},a*{}*b)", "ge({},{})", "eq({},null())")
 
 
-def lists(who: Caller) -> Iterator[tuple[str, list[str]]]:
+def lists(caller: Caller) -> Iterator[tuple[str, list[str]]]:
     """Yield every list with its filters."""
-    for path, view in ours.collections_by_path().items():
+    for path, view in routes.collections_by_path().items():
         if view.actions.get("get") != "list":
             continue
-        full = next(calls.filled(path, who, 1), None)
+        full = next(calls.filled(path, caller, 1), None)
         kind = getattr(view.cls, "rql_filter_class", None)
         if full is not None:
             rows = kind.FILTERS if kind else []
             yield full, [r["filter"] for r in rows if not r.get("dynamic") or r.get("source")]
 
 
-def asked(who: Caller, path: str, query: str) -> int:
+def query_status(caller: Caller, path: str, query: str) -> int:
     """Return the status, after checking the envelope of a refusal."""
-    response = who.get(f"{path}?{quote(query, safe='(),=&|;*-+:@')}")
+    response = caller.get(f"{path}?{quote(query, safe='(),=&|;*-+:@')}")
     assert response.status in (200, 400), (path, query[:200], response)
     if response.status == 400:
         assert response.json["error_code"] == "VAL_001" and response.json["errors"][0]
@@ -73,7 +73,7 @@ def joined(conditions: list[str]) -> dict[str, str]:
 def test_three_hundred_conditions_are_accepted(vendor: Caller, name: str, condition: str) -> None:
     conditions = [condition.format(name, number) for number in range(300)]
     one = vendor.get(f"/requests?{conditions[0]}").status
-    statuses = {way: asked(vendor, "/requests", q) for way, q in joined(conditions).items()}
+    statuses = {way: query_status(vendor, "/requests", q) for way, q in joined(conditions).items()}
     assert set(statuses.values()) == {one}, statuses
 
 
@@ -89,7 +89,7 @@ def test_three_hundred_conditions_by_every_filter_of_every_list(vendor: Caller) 
         ]
         for joint in "&|" if fits else "":
             many = [fits[n % len(fits)].replace("7", str(n)) for n in range(300)]
-            assert asked(vendor, path, f"({joint.join(many)})") == 200, (path, joint)
+            assert query_status(vendor, path, f"({joint.join(many)})") == 200, (path, joint)
             checked += 1
     assert checked > 40
 
@@ -97,7 +97,7 @@ def test_three_hundred_conditions_by_every_filter_of_every_list(vendor: Caller) 
 def test_too_many_conditions_are_refused(vendor: Caller) -> None:
     conditions = [f"ne(note,{number})" for number in range(MAX_CONDITIONS + 1)]
     for way, query in joined(conditions[:-1]).items():
-        assert asked(vendor, "/requests", query) == 200, way
+        assert query_status(vendor, "/requests", query) == 200, way
     for way, query in joined(conditions).items():
         response = vendor.get(f"/requests?{query}")
         assert response.status == 400, way
@@ -117,14 +117,14 @@ def test_too_many_conditions_are_refused(vendor: Caller) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("values", [300, 3000])
 def test_long_list_never_fails(vendor: Caller, query: str, values: int) -> None:
-    asked(vendor, "/requests", query.format(",".join(f"x{n}" for n in range(values))))
+    query_status(vendor, "/requests", query.format(",".join(f"x{n}" for n in range(values))))
 
 
 def test_nulls_in_a_list_do_not_split_it(vendor: Caller) -> None:
     many = ",".join(f"UR-{number}" for number in range(3000))
-    wanted = ids(vendor, "/requests?eq(assignee.id,null())&limit=1000")
-    assert wanted
-    assert ids(vendor, f"/requests?in(assignee.id,(null(),{many}))&limit=1000") == wanted
+    expected = ids(vendor, "/requests?eq(assignee.id,null())&limit=1000")
+    assert expected
+    assert ids(vendor, f"/requests?in(assignee.id,(null(),{many}))&limit=1000") == expected
     others = ids(vendor, "/requests?ne(assignee.id,null())&limit=1000")
     assert others
     assert ids(vendor, f"/requests?out(assignee.id,(null(),{many}))&limit=1000") == others
@@ -137,7 +137,7 @@ def test_nulls_in_a_list_do_not_split_it(vendor: Caller) -> None:
 )  # fmt: skip
 def test_repetition_never_fails(vendor: Caller, repeated: str) -> None:
     for joint in "&|,":
-        asked(vendor, "/requests", joint.join([repeated] * 300))
+        query_status(vendor, "/requests", joint.join([repeated] * 300))
 
 
 NESTED = {
@@ -171,7 +171,7 @@ def test_nesting_never_fails(vendor: Caller, how: str, depth: int) -> None:
 def test_deepest_allowed_query_is_accepted(vendor: Caller) -> None:
     half = MAX_DEPTH // 2 - 1
     query = "and(type=purchase,or(status=pending," * half + "eq(note,x)" + "))" * half
-    assert asked(vendor, "/requests", query) == 200
+    assert query_status(vendor, "/requests", query) == 200
     too_deep = vendor.get("/requests?" + "(" * (MAX_DEPTH + 1) + "id=a" + ")" * (MAX_DEPTH + 1))
     assert too_deep.json["errors"] == [f"A query may be nested at most {MAX_DEPTH} levels deep."]
 
@@ -193,7 +193,7 @@ def test_longest_queries_take_seconds_at_most(vendor: Caller) -> None:
     ):
         assert 40_000 < len(query) <= MAX_LENGTH
         began = time.process_time()
-        asked(vendor, "/requests", query)
+        query_status(vendor, "/requests", query)
         assert time.process_time() - began < 4, query[:40]
 
 
@@ -218,11 +218,11 @@ def test_extreme_values_never_fail(vendor: Caller, path: str, name: str) -> None
     _check_edges(vendor, path, name)
 
 
-def _check_edges(who: Caller, path: str, name: str) -> None:
+def _check_edges(caller: Caller, path: str, name: str) -> None:
     for value in (*MOMENTS, *NUMBERS, *TEXTS):
-        asked(who, path, f"{name}={value}")
-        asked(who, path, f"ge({name},{value})")
-        asked(who, path, f"out({name},({value},null()))")
+        query_status(caller, path, f"{name}={value}")
+        query_status(caller, path, f"ge({name},{value})")
+        query_status(caller, path, f"out({name},({value},null()))")
 
 
 _NAMES = st.sampled_from(

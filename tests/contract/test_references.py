@@ -107,17 +107,17 @@ def more() -> Iterator[Reference]:
 
 
 def _moves() -> Iterator[Reference]:
-    asked = Template.objects.filter(product=BACKUP, type="inquire").first()
+    inquire = Template.objects.filter(product=BACKUP, type="inquire").first()
     ready = Template.objects.filter(product=BACKUP, type="fulfillment", scope="asset").first()
     tier = Template.objects.filter(product=SUITE, type="fulfillment", scope="tier1").first()
     yield "POST", "/requests/{}/approve", Call(V, {"template_id": ready.pk}, calls.pending)
-    yield "POST", "/requests/{}/inquire", Call(V, {"template_id": asked.pk}, calls.pending)
+    yield "POST", "/requests/{}/inquire", Call(V, {"template_id": inquire.pk}, calls.pending)
     body = {"template": {"id": tier.pk}}
     for name in ("approve", "inquire"):
         yield "POST", f"/tier/config-requests/{{}}/{name}", Call(V, body, calls.tier_request)
-    for who, user in ((V, VENDOR_USER), (D, DISTRIBUTOR_USER)):
+    for party, user in ((V, VENDOR_USER), (D, DISTRIBUTOR_USER)):
         for path in ("/requests", "/tier/config-requests"):
-            yield "POST", f"{path}/{{}}/assign", Call(who, {"id": user}, "?status=pending")
+            yield "POST", f"{path}/{{}}/assign", Call(party, {"id": user}, "?status=pending")
     # Users of the other party of the request cannot be assigned either.
     yield (
         "POST",
@@ -146,12 +146,12 @@ def replaced(body: Any, path: tuple[Any, ...], value: str) -> Any:
     return [inner if at == path[0] else each for at, each in enumerate(body)]
 
 
-def tell(response: Response, *names: str) -> Any:
+def describe(response: Response, *names: str) -> Any:
     """Return status and refusal with all names and identifiers replaced."""
-    said = repr(response.json) if response.status >= 400 else ""
+    refusal = repr(response.json) if response.status >= 400 else ""
     for name in names:
-        said = said.replace(name, "ID")
-    return response.status, ID.sub("ID", said)
+        refusal = refusal.replace(name, "ID")
+    return response.status, ID.sub("ID", refusal)
 
 
 def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platform) -> None:
@@ -160,23 +160,23 @@ def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platfo
     for method, path, call in [*table_, *more()]:
         if not isinstance(call.body, (dict, list)):
             continue
-        other = NEW_VENDOR if call.who == V else NEW_DISTRIBUTOR
-        hidden, who = platform.hidden_from(call.who), platform.callers[call.who]
+        other = NEW_VENDOR if call.party == V else NEW_DISTRIBUTOR
+        hidden, caller = platform.hidden_from(call.party), platform.callers[call.party]
         with calls.ready(path, call, platform.callers) as full:
             for at, value in leaves(call.body):
                 absent = nowhere(value) if ID.fullmatch(value) else f"{value}-absent"
-                expected = _try(who, method, full, replaced(call.body, at, absent))
+                expected = _try(caller, method, full, replaced(call.body, at, absent))
                 for number in (STRANGERS, other):
                     foreign = platform.copies[number].ids.get(value, f"{value}-{number}")
                     if ID.fullmatch(value) and foreign not in hidden:
                         continue
-                    got = _try(who, method, full, replaced(call.body, at, foreign))
+                    actual = _try(caller, method, full, replaced(call.body, at, foreign))
                     tried.add((method, path, at))
-                    if tell(got, foreign) != tell(expected, absent):
-                        wrong.append((method, path, at, foreign, got[:2], expected[:2]))
-                    if got.status < 400:
+                    if describe(actual, foreign) != describe(expected, absent):
+                        wrong.append((method, path, at, foreign, actual[:2], expected[:2]))
+                    if actual.status < 400:
                         accepted.add((path, at[-1]))
-                        named = set(ID.findall(repr(got.json)))
+                        named = set(ID.findall(repr(actual.json)))
                         assert not named & (hidden - {foreign}), (method, path, at)
     assert wrong == []
     # Another account may use the same new name; a contract in an order is ignored.
@@ -184,9 +184,9 @@ def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platfo
     assert len(tried) > 45
 
 
-def _try(who: Any, method: str, path: str, body: Any) -> Response:
+def _try(caller: Any, method: str, path: str, body: Any) -> Response:
     with transaction.atomic():
-        response: Response = who.call(method, path, body)
+        response: Response = caller.call(method, path, body)
         transaction.set_rollback(True)
     return response
 
@@ -212,23 +212,25 @@ def test_usage_rows_do_not_find_subscriptions_of_others(platform: Platform, numb
             assert send(vendor, path, csv(table(rows))).status == 201
             pk = path.split("/")[3]
             processing.run(pk)
-            found = UsageRecord.objects.filter(file=pk).order_by("row")
-            assert {each.asset_id for each in found} == {None} and len(found) == len(rows)
-            said = [
+            records = UsageRecord.objects.filter(file=pk).order_by("row")
+            assert {each.asset_id for each in records} == {None} and len(records) == len(rows)
+            messages = [
                 [error["message"].replace(error["raw_value"], "it") for error in each.errors
                  if error["column"] == "asset_search_value"]
-                for each in found
+                for each in records
             ]  # fmt: skip
-            assert said[::2] == said[1::2] and all(said)
+            assert messages[::2] == messages[1::2] and all(messages)
         transaction.set_rollback(True)
 
 
 def test_users_of_other_accounts_cannot_be_assigned(platform: Platform) -> None:
-    theirs = User.objects.filter(account=Account.objects.get(pk=PROVIDER)).first()
+    user = User.objects.filter(account=Account.objects.get(pk=PROVIDER)).first()
     with calls.ready("/requests/{}/assign", Call(V, None, calls.pending), platform.callers) as at:
         for name, value, absent in (
-            ("id", theirs.uid, nowhere(theirs.uid)), ("email", theirs.email, "no@example.com")
+            ("id", user.uid, nowhere(user.uid)), ("email", user.email, "no@example.com")
         ):  # fmt: skip
-            got = platform.callers[V].post(at, {name: value})
-            assert got.status == 404
-            assert tell(got, value) == tell(platform.callers[V].post(at, {name: absent}), absent)
+            response = platform.callers[V].post(at, {name: value})
+            assert response.status == 404
+            assert describe(response, value) == describe(
+                platform.callers[V].post(at, {name: absent}), absent
+            )

@@ -15,7 +15,7 @@ from requests_queue.seed.accounts import HUB, PROVIDER, VENDOR
 from requests_queue.seed.products import SUITE
 from tests import make
 from tests.api import Caller
-from tests.contract import calls, ours
+from tests.contract import calls, routes
 
 # Values and lists of values, which are removed for the comparison.
 _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
@@ -37,11 +37,11 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
     customer = distributor.get("/tier/accounts?type=customer&limit=1").json[0]["id"]
     talk = vendor.get("/conversations?status=open&limit=1").json[0]["id"]
     for n in range(3):
-        for who in (vendor, distributor):
-            said = who.post(f"/conversations/{talk}/messages", {"text": f"Is it {n}?"})
-            assert said.status == 201
-            made = who.post("/notifications/webhooks", {**calls.WEBHOOK, "label": f"Hook {n}"})
-            assert made.status == 201
+        for party in (vendor, distributor):
+            response = party.post(f"/conversations/{talk}/messages", {"text": f"Is it {n}?"})
+            assert response.status == 201
+            created = party.post("/notifications/webhooks", {**calls.WEBHOOK, "label": f"Hook {n}"})
+            assert created.status == 201
         button = {"action": f"open_{n}", "name": "Open", "type": "button", "scope": "asset"}
         assert vendor.post(f"/products/{SUITE}/actions", button).status == 201
         Connection.objects.create(
@@ -53,35 +53,35 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
     return {"vendor": vendor, "distributor": distributor}
 
 
-def longest(who: Caller) -> Iterator[tuple[str, str, int]]:
+def longest(caller: Caller) -> Iterator[tuple[str, str, int]]:
     """Yield every list: its pattern, and its path with the most rows."""
-    for path in sorted(path for method, path in ours.operations() if method == "GET"):
-        responses = {full: who.get(full) for full in calls.filled(path, who, 30)}
+    for path in sorted(path for method, path in routes.operations() if method == "GET"):
+        responses = {full: caller.get(full) for full in calls.filled(path, caller, 30)}
         rows = {k: len(v.json) for k, v in responses.items() if "Content-Range" in v.headers}
         if rows:
             full = max(rows, key=lambda k: rows[k])
             yield path, full, rows[full]
 
 
-def statements(who: Caller, path: str) -> Counter[str]:
+def statements(caller: Caller, path: str) -> Counter[str]:
     """Return the statements of a page, without their values."""
-    with CaptureQueriesContext(connection) as seen:
-        assert who.get(path).status == 200
-    return Counter(_LIST.sub("(?)", _VALUE.sub("?", query["sql"])) for query in seen)
+    with CaptureQueriesContext(connection) as queries:
+        assert caller.get(path).status == 200
+    return Counter(_LIST.sub("(?)", _VALUE.sub("?", query["sql"])) for query in queries)
 
 
 @pytest.mark.parametrize("side", ["vendor", "distributor"])
 def test_more_rows_need_no_more_statements(callers: dict[str, Caller], side: str) -> None:
-    who = callers[side]
-    lists = list(longest(who))
+    caller = callers[side]
+    lists = list(longest(caller))
     assert len(lists) > 20
     assert {path for path, _, rows in lists if rows < 3} <= _SHORT
     for _, full, rows in lists:
-        many = statements(who, f"{full}?limit=1000")
+        many = statements(caller, f"{full}?limit=1000")
         # Rows differ in what they show: compare with the maximum over several pages of one row.
         one: Counter[str] = Counter()
         for offset in range(min(rows, ALONE)):
-            one |= statements(who, f"{full}?limit=1&offset={offset}")
+            one |= statements(caller, f"{full}?limit=1&offset={offset}")
             if many.total() <= one.total():
                 break
         assert many.total() <= one.total(), (full, rows, many - one)

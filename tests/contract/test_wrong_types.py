@@ -110,9 +110,9 @@ def with_value(body: Any, path: tuple[str, ...], value: Any, parameter: str) -> 
         steps = list(body) if isinstance(body, list) else []
         first = steps[0] if steps else {"id": parameter}
         return [with_value(first, tuple(rest), value, parameter), *steps[1:]]
-    known = dict(body) if isinstance(body, dict) else {}
-    inner = known.get(key, _MISSING.get(key))
-    return {**known, key: with_value(inner, tuple(rest), value, parameter)}
+    node = dict(body) if isinstance(body, dict) else {}
+    inner = node.get(key, _MISSING.get(key))
+    return {**node, key: with_value(inner, tuple(rest), value, parameter)}
 
 
 def bodies() -> dict[tuple[str, str], Any]:
@@ -154,13 +154,13 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def refusal(who: Caller, method: str, path: str, body: Any) -> tuple[Response, bool]:
+def refusal(caller: Caller, method: str, path: str, body: Any) -> tuple[Response, bool]:
     """Make a call; return its response, and whether it changed nothing."""
     written = Written()
     after: Any = None
     with undone():
         with connection.execute_wrapper(written):
-            response = who.call(method, path, json.dumps(body))
+            response = caller.call(method, path, json.dumps(body))
         if written.any:
             after = rows()
     # Only a call that has written needs the comparison: it may have been rolled back.
@@ -172,8 +172,10 @@ def finding(field: Field, response: Response, same: bool) -> str:
     if response.status != 400 or not same:
         return f"{response.status}{'' if same else ', and written'}"
     names = [key for key in field.path if key != "[]"]
-    said = " ".join(response.json["errors"])
-    return "" if not names or re.search(rf"\b{names[-1]}\b", said) else f"400 of another: {said}"
+    message = " ".join(response.json["errors"])
+    return (
+        "" if not names or re.search(rf"\b{names[-1]}\b", message) else f"400 of another: {message}"
+    )
 
 
 def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list[str]:
@@ -182,15 +184,15 @@ def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list
     call, schema = calls.WRITES[operation], bodies()[operation]
     findings = []
     with calls.ready(path, call, callers) as full:
-        who = callers[call.who]
+        caller = callers[call.party]
         for field in fields(schema):
             for value in pick(wrong(field)):
                 body = with_value(
                     copy.deepcopy(call.body), field.path, value, _PARAMETERS.get(path, "")
                 )
-                said = finding(field, *refusal(who, method, full, body))
-                if said:
-                    findings.append(f"{method} {path} {field}={json.dumps(value)}: {said}")
+                problem = finding(field, *refusal(caller, method, full, body))
+                if problem:
+                    findings.append(f"{method} {path} {field}={json.dumps(value)}: {problem}")
     return findings
 
 
@@ -211,10 +213,10 @@ def _some(chance: random.Random) -> Any:
 
 
 def _check_all(callers: calls.Callers, pick: Any) -> None:
-    found = [each for operation in sorted(bodies()) for each in check(callers, operation, pick)]
-    used = {row: [f for f in found if fnmatchcase(f, row.replace("[", "[[]"))] for row in TAKEN}
-    known = {finding for findings in used.values() for finding in findings}
-    lines = [finding for finding in found if finding not in known]
+    findings = [each for operation in sorted(bodies()) for each in check(callers, operation, pick)]
+    used = {row: [f for f in findings if fnmatchcase(f, row.replace("[", "[[]"))] for row in TAKEN}
+    accepted = {finding for findings in used.values() for finding in findings}
+    lines = [finding for finding in findings if finding not in accepted]
     assert not lines, "\n".join(["", *lines])
     assert [row for row, findings in used.items() if not findings] == []
 

@@ -11,5 +11,5 @@ collect_ignore = [] if _SDK_16 else ["test_connect_sdk_16.py"]
 
 
 def pytest_report_header() -> str | None:
-    """Say which client's tests are left out."""
+    """Return the line that names the skipped client."""
     return None if _SDK_16 else "connect-sdk 16.2 is not tested: Python 3.8 is not installed"

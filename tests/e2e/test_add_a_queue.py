@@ -32,7 +32,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / room, folder / room, ignore=leave_out)
     for name in ("manage.py", "connect-sim", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
-    # The page's commands name the interpreter so.
+    # The interpreter in the page's commands.
     (folder / ".venv").symlink_to(sys.prefix)
     for path, text in FILES.findall(PAGE.read_text()):
         (folder / path).parent.mkdir(exist_ok=True)
@@ -108,15 +108,15 @@ def test_new_queue_has_samples(running: Sandbox, cases: list[str]) -> None:
 
 def test_new_queue_has_an_api(running: Sandbox) -> None:
     body = {"subject": "Where are the logs?", "product": {"id": orders.PLAIN}}
-    made = running.as_distributor("POST", "/helpdesk/cases", body)
-    listed = running.call("GET", f"/public/v1/helpdesk/cases?eq(id,{made['id']})&limit=1")
-    assert [row["id"] for row in listed.json()] == [made["id"]]
+    case = running.as_distributor("POST", "/helpdesk/cases", body)
+    listed = running.call("GET", f"/public/v1/helpdesk/cases?eq(id,{case['id']})&limit=1")
+    assert [row["id"] for row in listed.json()] == [case["id"]]
     assert listed.headers["Content-Range"] == "items 0-0/1"
-    place = f"/helpdesk/cases/{made['id']}"
-    asked = running.as_vendor("POST", f"{place}/inquire", {"reason": "Which logs?"})
-    assert (asked["status"], asked["reason"]) == ("inquiring", "Which logs?")
+    place = f"/helpdesk/cases/{case['id']}"
+    inquired = running.as_vendor("POST", f"{place}/inquire", {"reason": "Which logs?"})
+    assert (inquired["status"], inquired["reason"]) == ("inquiring", "Which logs?")
     refused = running.call("POST", f"/public/v1{place}/resolve")
-    assert refused.json()["errors"] == [f"{made['id']} is inquiring: resolve is for pending only."]
+    assert refused.json()["errors"] == [f"{case['id']} is inquiring: resolve is for pending only."]
     assert running.call("POST", f"/public/v1{place}/pend").status_code == 403
     assert running.as_distributor("POST", f"{place}/pend")["status"] == "pending"
     bad: dict[str, Any] = {"subject": "?", "product": {"id": "PRD-000-000-000"}}
@@ -131,12 +131,12 @@ def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
     with handler() as served:
         hook = orders.webhook(running, served.url, object_class="helpdesk_case")
         body = {"subject": "Is it down?", "product": {"id": orders.PLAIN}}
-        made = running.as_distributor("POST", "/helpdesk/cases", body)
-        running.as_vendor("POST", f"/helpdesk/cases/{made['id']}/resolve")
+        case = running.as_distributor("POST", "/helpdesk/cases", body)
+        running.as_vendor("POST", f"/helpdesk/cases/{case['id']}/resolve")
         for _ in range(2):
-            got = served.next()
-            assert got.json["webhook_id"] == hook["id"]
-            assert got.json["object_class"] == "helpdesk_cases"
+            request = served.next()
+            assert request.json["webhook_id"] == hook["id"]
+            assert request.json["object_class"] == "helpdesk_cases"
         orders.until_stats(running, hook["id"], events=2, success_triggers=2)
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
@@ -175,12 +175,12 @@ def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
 ) -> None:
     link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
     body = {"subject": "Which plan?", "product": {"id": orders.PLAIN}}
-    made = running.as_distributor("POST", "/helpdesk/cases", body)["id"]
-    page = f"{running.url}/queues/helpdesk/{made}/"
+    pk = running.as_distributor("POST", "/helpdesk/cases", body)["id"]
+    page = f"{running.url}/queues/helpdesk/{pk}/"
     with requests.Session() as browser:
         browser.get(link, timeout=10)
         pending = browser.get(page, timeout=10).text
-        running.as_vendor("POST", f"/helpdesk/cases/{made}/inquire", {"reason": "Which logs?"})
+        running.as_vendor("POST", f"/helpdesk/cases/{pk}/inquire", {"reason": "Which logs?"})
         inquiring = browser.get(page, timeout=10).text
         board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
     assert '<span class="badge badge-busy">pending</span>' in pending

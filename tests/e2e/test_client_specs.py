@@ -16,7 +16,7 @@ __all__ = ["interpreter", "running"]
 
 
 @pytest.fixture(scope="module")
-def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
+def report(interpreter: Any, running: Sandbox) -> dict[str, Any]:
     paths = schema_views.document()["paths"]
     operations = [
         f"{method} {path}"
@@ -35,32 +35,32 @@ def found(interpreter: Any, running: Sandbox) -> dict[str, Any]:
     )
 
 
-def test_client_knows_every_operation(found: dict[str, Any]) -> None:
-    assert found["unknown"] == []
+def test_client_knows_every_operation(report: dict[str, Any]) -> None:
+    assert report["unknown"] == []
 
 
-def test_help_knows_every_path(found: dict[str, Any]) -> None:
-    assert len(found["helps"]) > 100
-    silent = [path for path, said in found["helps"].items() if "does not exist" in said]
+def test_help_knows_every_path(report: dict[str, Any]) -> None:
+    assert len(report["helps"]) > 100
+    silent = [path for path, text in report["helps"].items() if "does not exist" in text]
     assert silent == []
-    request = found["helps"]["/requests/{id}"]
+    request = report["helps"]["/requests/{id}"]
     assert all(name in request for name in ("approve", "fail", "inquire", "render"))
-    assert "items" in found["helps"]["/products/{id}"]
+    assert "items" in report["helps"]["/products/{id}"]
 
 
-def test_help_lists_namespaces_collections_and_filters(found: dict[str, Any]) -> None:
-    assert set(found["namespaces"]) == {"notifications", "subscriptions", "tier", "usage"}
-    assert "webhooks" in found["namespaces"]["notifications"]
-    assert "Connect Sim" in found["whole"] and "requests" in found["whole"]
-    assert "Support pagination: True" in found["search"]
-    assert "asset.product.id" in found["search"]
+def test_help_lists_namespaces_collections_and_filters(report: dict[str, Any]) -> None:
+    assert set(report["namespaces"]) == {"notifications", "subscriptions", "tier", "usage"}
+    assert "webhooks" in report["namespaces"]["notifications"]
+    assert "Connect Sim" in report["whole"] and "requests" in report["whole"]
+    assert "Support pagination: True" in report["search"]
+    assert "asset.product.id" in report["search"]
 
 
-def test_lists_and_actions_work(found: dict[str, Any]) -> None:
-    assert found["lists"]["/requests"] > 10
-    assert found["lists"]["/usage/records"] > 0
-    assert found["assignee"] == "maya.ortiz@nimbus.example.com"
+def test_lists_and_actions_work(report: dict[str, Any]) -> None:
+    assert report["lists"]["/requests"] > 10
+    assert report["lists"]["/usage/records"] > 0
+    assert report["assignee"] == "maya.ortiz@nimbus.example.com"
 
 
-def test_client_refuses_unknown_operations(found: dict[str, Any]) -> None:
-    assert "does not exist" in found["missing"]["text"]
+def test_client_refuses_unknown_operations(report: dict[str, Any]) -> None:
+    assert "does not exist" in report["missing"]["text"]

@@ -26,7 +26,7 @@ REQUIREMENTS = "connect-cli==41.0\n"
 VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
 SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
 
-# `--version` and nothing else asks the internet; a proxy that isn't there keeps it off.
+# Only `--version` makes requests to the internet; a missing proxy prevents them.
 NOWHERE = dict.fromkeys(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
     "http://127.0.0.1:9",
@@ -150,23 +150,23 @@ class Desk:
 
     @property
     def env(self) -> dict[str, str]:
-        kept = {k: v for k, v in environments.calling_loopback().items() if k not in NOWHERE}
-        return {**kept, **NOWHERE, "HOME": str(self.folder), "TZ": "UTC", "COLUMNS": "200"}
+        inherited = {k: v for k, v in environments.calling_loopback().items() if k not in NOWHERE}
+        return {**inherited, **NOWHERE, "HOME": str(self.folder), "TZ": "UTC", "COLUMNS": "200"}
 
-    def config(self, who: str) -> list[str]:
+    def config(self, party: str) -> list[str]:
         """Return the options that choose an account."""
-        return ["-c", str(self.folder / f"ccli-{who}")]
+        return ["-c", str(self.folder / f"ccli-{party}")]
 
     def out(self, name: str) -> str:
         return str(self.folder / name)
 
     def run(self, jobs: dict[str, Job]) -> dict[str, str]:
         """Run commands, one after another, and return what each printed."""
-        wanted = self.folder / "jobs.json"
-        wanted.write_text(json.dumps(jobs))
+        expected = self.folder / "jobs.json"
+        expected.write_text(json.dumps(jobs))
         done = subprocess.run(
             [str(self.interpreter), str(SCRIPT)],
-            env={**self.env, "JOBS": str(wanted)},
+            env={**self.env, "JOBS": str(expected)},
             capture_output=True,
             text=True,
             timeout=300,
@@ -181,9 +181,9 @@ class Desk:
             rows: list[dict[str, Any]] = json.loads(packed.read("report.json"))
         return rows
 
-    def report(self, who: str, name: str, answers: list[Any], *options: str, out: str) -> Job:
+    def report(self, party: str, name: str, inputs: list[Any], *options: str, out: str) -> Job:
         command = ["report", "execute", name, "-o", self.out(out), *options]
-        return {"arguments": [*self.config(who), *command], "answers": answers}
+        return {"arguments": [*self.config(party), *command], "inputs": inputs}
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     interpreter = environments.python("connect_cli", REQUIREMENTS)
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield Desk(interpreter, tmp_path_factory.mktemp("ccli"), running)
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -204,8 +204,8 @@ def account_jobs(desk: Desk) -> dict[str, Job]:
         return {"arguments": [*desk.config(config), "account", *arguments]}
 
     adding = {
-        f"add {who} to {config}": account(config, "add", f"ApiKey {keys[who]}", "-e", url)
-        for config, who in ((VENDOR, VENDOR), (PROVIDER, PROVIDER), ("both", VENDOR),
+        f"add {party} to {config}": account(config, "add", f"ApiKey {keys[party]}", "-e", url)
+        for config, party in ((VENDOR, VENDOR), (PROVIDER, PROVIDER), ("both", VENDOR),
                             ("both", PROVIDER))
     }  # fmt: skip
     return {
@@ -232,15 +232,15 @@ def command_jobs(desk: Desk) -> dict[str, Job]:
                           "-p", str(desk.folder)],
         },
     }  # fmt: skip
-    for who in (VENDOR, PROVIDER):
-        chosen = desk.config(who)
+    for party in (VENDOR, PROVIDER):
+        chosen = desk.config(party)
         export = ["customer", "export", "-p", str(desk.folder), "-o", "customers.xlsx"]
         jobs |= {
-            f"products of {who}": {"arguments": [*chosen, "product", "list"]},
-            f"query of {who}": {
+            f"products of {party}": {"arguments": [*chosen, "product", "list"]},
+            f"query of {party}": {
                 "arguments": [*chosen, "product", "list", "-q", "like(name,*eter)"]
             },
-            f"customers of {who}": {"arguments": [*chosen, *export]},
+            f"customers of {party}": {"arguments": [*chosen, *export]},
         }
     return jobs
 
@@ -248,9 +248,9 @@ def command_jobs(desk: Desk) -> dict[str, Job]:
 def report_jobs(desk: Desk) -> dict[str, Job]:
     """Every report as both parties, the other formats, and a choice of rows."""
     jobs = {
-        f"{who} {name}": desk.report(who, name, answers, "-f", "json", out=f"{who}-{name}")
-        for who in (VENDOR, PROVIDER)
-        for name, (answers, _, _) in REPORTS.items()
+        f"{party} {name}": desk.report(party, name, inputs, "-f", "json", out=f"{party}-{name}")
+        for party in (VENDOR, PROVIDER)
+        for name, (inputs, _, _) in REPORTS.items()
     }
     every = REPORTS["fulfillment_requests"][0]
     some = [
@@ -261,8 +261,8 @@ def report_jobs(desk: Desk) -> dict[str, Job]:
     return {
         **jobs,
         **{
-            f"{who} sla": desk.report(who, "sla", ["3", "10", "all", "all"], out=f"{who}-sla")
-            for who in (VENDOR, PROVIDER)
+            f"{party} sla": desk.report(party, "sla", ["3", "10", "all", "all"], out=f"{party}-sla")
+            for party in (VENDOR, PROVIDER)
         },
         "xlsx": desk.report(VENDOR, "fulfillment_requests", every, out="default"),
         "csv": desk.report(PROVIDER, "fulfillment_requests", every, "-f", "csv", out="csv"),
@@ -280,9 +280,9 @@ def printed(desk: Desk) -> dict[str, str]:
     return desk.run({**account_jobs(desk), **command_jobs(desk), **report_jobs(desk)})
 
 
-def api(desk: Desk, who: str, path: str) -> list[dict[str, Any]]:
+def api(desk: Desk, party: str, path: str) -> list[dict[str, Any]]:
     """Return what the API lists for a party."""
-    call = desk.running.as_vendor if who == VENDOR else desk.running.as_distributor
+    call = desk.running.as_vendor if party == VENDOR else desk.running.as_distributor
     rows: list[dict[str, Any]] = call("GET", f"{path}{'&' if '?' in path else '?'}limit=1000")
     return rows
 
@@ -291,7 +291,7 @@ def api(desk: Desk, who: str, path: str) -> list[dict[str, Any]]:
 def listed(desk: Desk, printed: dict[str, str]) -> Listed:
     """The lists of the API for each party, before any test changes data."""
     paths = {path for _, _, path in REPORTS.values()} | {PENDING, CHOSEN}
-    return {(who, path): api(desk, who, path) for who in (VENDOR, PROVIDER) for path in paths}
+    return {(party, path): api(desk, party, path) for party in (VENDOR, PROVIDER) for path in paths}
 
 
 def test_accounts(printed: dict[str, str]) -> None:
@@ -302,8 +302,8 @@ def test_accounts(printed: dict[str, str]) -> None:
 
 
 def test_active_account(printed: dict[str, str]) -> None:
-    def active(said: str) -> list[str]:
-        return [line for line in said.splitlines() if "✓" in line]
+    def active(message: str) -> list[str]:
+        return [line for line in message.splitlines() if "✓" in line]
 
     assert VENDOR in active(printed["list"])[0] and PROVIDER in printed["list"]
     assert f"Current active account is: {PROVIDER}" in printed["activate"]
@@ -320,23 +320,23 @@ def test_version_and_reports(printed: dict[str, str]) -> None:
     assert "Export data in Microsoft Excel" in printed["info"]
 
 
-@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
-def test_products(printed: dict[str, str], who: str) -> None:
-    said = printed[f"products of {who}"]
-    assert all(product in said for product in (orders.PLAIN, SUITE, METER))
-    assert "Nimbus Secure Suite" in said
-    assert METER in printed[f"query of {who}"] and SUITE not in printed[f"query of {who}"]
+@pytest.mark.parametrize("party", [VENDOR, PROVIDER])
+def test_products(printed: dict[str, str], party: str) -> None:
+    output = printed[f"products of {party}"]
+    assert all(product in output for product in (orders.PLAIN, SUITE, METER))
+    assert "Nimbus Secure Suite" in output
+    assert METER in printed[f"query of {party}"] and SUITE not in printed[f"query of {party}"]
 
 
-@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+@pytest.mark.parametrize("party", [VENDOR, PROVIDER])
 def test_customers_are_exported(
-    desk: Desk, printed: dict[str, str], listed: Listed, who: str
+    desk: Desk, printed: dict[str, str], listed: Listed, party: str
 ) -> None:
-    assert "have been successfully exported" in printed[f"customers of {who}"]
-    sheet = openpyxl.load_workbook(desk.folder / who / "customers.xlsx")["Customers"]
+    assert "have been successfully exported" in printed[f"customers of {party}"]
+    sheet = openpyxl.load_workbook(desk.folder / party / "customers.xlsx")["Customers"]
     head, *rows = sheet.iter_rows(values_only=True)
     customers = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-    assert set(customers) == {row["id"] for row in listed[who, "/tier/accounts"]}
+    assert set(customers) == {row["id"] for row in listed[party, "/tier/accounts"]}
     cells = {
         "External ID": "100245", "Hub ID": "HB-7710-3391", "Type": "customer",
         "Company Name": "Alder & Finch Architects", "City": "Portland", "Country": "US",
@@ -347,35 +347,35 @@ def test_customers_are_exported(
     assert cells.items() <= customers["TA-0418-2290-3310"].items()
 
 
-@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+@pytest.mark.parametrize("party", [VENDOR, PROVIDER])
 @pytest.mark.parametrize("name", REPORTS)
-def test_report(desk: Desk, printed: dict[str, str], listed: Listed, who: str, name: str) -> None:
-    assert "Report has been completed" in printed[f"{who} {name}"], printed[f"{who} {name}"]
+def test_report(desk: Desk, printed: dict[str, str], listed: Listed, party: str, name: str) -> None:
+    assert "Report has been completed" in printed[f"{party} {name}"], printed[f"{party} {name}"]
     _, column, path = REPORTS[name]
-    rows = desk.rows(f"{who}-{name}")
-    wanted = {row["id"] for row in listed[who, path]}
-    assert {row[column] for row in rows} == wanted
+    rows = desk.rows(f"{party}-{name}")
+    expected = {row["id"] for row in listed[party, path]}
+    assert {row[column] for row in rows} == expected
     # Of a line item there is a row each.
-    assert len(rows) >= len(wanted) > 0
+    assert len(rows) >= len(expected) > 0
     assert [row for row in rows if ROWS[name].items() <= row.items()], rows[:3]
 
 
 def test_provider_sees_more(desk: Desk, printed: dict[str, str]) -> None:
-    """Its own billing requests, and customers of nobody's product."""
+    """The provider also sees its own billing requests, and customers without subscriptions."""
     for name in ("billing_requests", "customers_list"):
-        ours, theirs = (len(desk.rows(f"{who}-{name}")) for who in (VENDOR, PROVIDER))
-        assert ours < theirs
+        of_vendor, of_provider = (len(desk.rows(f"{party}-{name}")) for party in (VENDOR, PROVIDER))
+        assert of_vendor < of_provider
 
 
-@pytest.mark.parametrize("who", [VENDOR, PROVIDER])
+@pytest.mark.parametrize("party", [VENDOR, PROVIDER])
 def test_report_of_pending_requests(
-    desk: Desk, printed: dict[str, str], listed: Listed, who: str
+    desk: Desk, printed: dict[str, str], listed: Listed, party: str
 ) -> None:
-    assert "Report has been completed" in printed[f"{who} sla"]
-    sheet = openpyxl.load_workbook(desk.out(f"{who}-sla.xlsx")).worksheets[0]
+    assert "Report has been completed" in printed[f"{party} sla"]
+    sheet = openpyxl.load_workbook(desk.out(f"{party}-sla.xlsx")).worksheets[0]
     by_id = {row[0]: row for row in sheet.iter_rows(values_only=True)}
-    assert listed[who, PENDING]
-    for request in listed[who, PENDING]:
+    assert listed[party, PENDING]
+    for request in listed[party, PENDING]:
         row = by_id[request["id"]]
         assert row[2] == request["asset"]["product"]["name"] and row[7] == request["type"]
         assert "GREEN" in row
@@ -408,7 +408,7 @@ def test_commands_without_api_report_the_unknown_path(printed: dict[str, str]) -
 
 
 def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
-    """A reseller and its customer are new, an address is changed, a stranger is refused."""
+    """Create a reseller and its customer, change an address, refuse an unknown parent."""
     book = openpyxl.load_workbook(desk.folder / PROVIDER / "customers.xlsx")
     path = desk.folder / "changed.xlsx"
     sheet = book["Customers"]
@@ -451,9 +451,11 @@ def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed:
     assert (created, updated, errors) == (2, 1, 1), done.stdout
     assert processed == created + updated + skipped + errors
     assert "Parent with external_id 404404 not found" in done.stdout
-    made = {row["external_id"]: row for row in api(desk, PROVIDER, "/tier/accounts")}
-    assert made["900101"]["parent"]["id"] == made["900100"]["id"]
-    assert made["900101"]["contact_info"]["contact"]["phone_number"]["phone_number"] == "22555014"
-    assert made["100245"]["contact_info"]["city"] == "Oslo" and "900102" not in made
+    accounts = {row["external_id"]: row for row in api(desk, PROVIDER, "/tier/accounts")}
+    assert accounts["900101"]["parent"]["id"] == accounts["900100"]["id"]
+    assert (
+        accounts["900101"]["contact_info"]["contact"]["phone_number"]["phone_number"] == "22555014"
+    )
+    assert accounts["100245"]["contact_info"]["city"] == "Oslo" and "900102" not in accounts
     written = openpyxl.load_workbook(path)["Customers"]
-    assert written.cell(first, 1).value == made["900100"]["id"]
+    assert written.cell(first, 1).value == accounts["900100"]["id"]

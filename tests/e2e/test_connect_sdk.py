@@ -15,13 +15,13 @@ from tests.processes import Sandbox, sandbox
 pytestmark = pytest.mark.clients
 
 REQUIREMENTS = "connect-sdk==22.0\nopenpyxl==3.1.5\n"
-Found = dict[str, Any]
+Report = dict[str, Any]
 SUITE, METER, PLAIN = "PRD-362-917-440", "PRD-590-284-731", "PRD-814-505-018"
 
 
 @pytest.fixture(scope="module")
 def interpreter() -> Path:
-    # What it pins of urllib3 and six can't be imported by Python 3.12.
+    # Python 3.12 cannot import the pinned versions of urllib3 and six.
     return environments.python("connect_sdk", REQUIREMENTS, newest=(3, 11))
 
 
@@ -29,27 +29,27 @@ def interpreter() -> Path:
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
 @pytest.fixture(scope="module")
-def fulfillment(interpreter: Path, running: Sandbox) -> Found:
+def fulfillment(interpreter: Path, running: Sandbox) -> Report:
     return run(interpreter, running, "sdk_fulfillment")
 
 
 @pytest.fixture(scope="module")
-def tiers(interpreter: Path, running: Sandbox) -> Found:
+def tiers(interpreter: Path, running: Sandbox) -> Report:
     return run(interpreter, running, "sdk_tiers")
 
 
 @pytest.fixture(scope="module")
-def usage(interpreter: Path, running: Sandbox) -> Found:
+def usage(interpreter: Path, running: Sandbox) -> Report:
     return run(interpreter, running, "sdk_usage")
 
 
 @pytest.fixture(scope="module")
-def directory(interpreter: Path, running: Sandbox) -> Found:
+def directory(interpreter: Path, running: Sandbox) -> Report:
     return run(interpreter, running, "sdk_directory")
 
 
@@ -68,11 +68,11 @@ def directory(interpreter: Path, running: Sandbox) -> Found:
     ],
 )
 def test_order_gets_the_status_of_its_processor(
-    fulfillment: Found, way: str, status: str, asset_status: str, result: str
+    fulfillment: Report, way: str, status: str, asset_status: str, result: str
 ) -> None:
-    found = fulfillment["first"][way]
-    assert (found["status"], found["asset_status"]) == (status, asset_status)
-    assert found["result"] == result
+    row = fulfillment["first"][way]
+    assert (row["status"], row["asset_status"]) == (status, asset_status)
+    assert row["result"] == result
 
 
 @pytest.mark.parametrize(
@@ -86,18 +86,18 @@ def test_order_gets_the_status_of_its_processor(
         ("later", "Not yet."),
     ],
 )
-def test_processor_writes_to_the_conversation(fulfillment: Found, way: str, message: str) -> None:
+def test_processor_writes_to_the_conversation(fulfillment: Report, way: str, message: str) -> None:
     result = fulfillment["first"][way]
     assert result["messages"][0] == "Created in status pending."
     assert (result["messages"][-1], result["creators"][-1]) == (message, "Sandbox vendor token")
 
 
-def test_processor_without_message_writes_nothing(fulfillment: Found) -> None:
+def test_processor_without_message_writes_nothing(fulfillment: Report) -> None:
     for way in ("forgotten", "unready"):
         assert fulfillment["first"][way]["messages"] == ["Created in status pending."]
 
 
-def test_processor_stores_its_results_on_the_order(fulfillment: Found) -> None:
+def test_processor_stores_its_results_on_the_order(fulfillment: Report) -> None:
     first, orders = fulfillment["first"], fulfillment["orders"]
     assert first["template"]["activation_id"] == orders["template"]
     assert first["template"]["assignee"].startswith("su-")
@@ -107,7 +107,7 @@ def test_processor_stores_its_results_on_the_order(fulfillment: Found) -> None:
     assert first["refuse"]["reason"] == "We are sold out."
 
 
-def test_template_is_rendered_with_the_request(fulfillment: Found) -> None:
+def test_template_is_rendered_with_the_request(fulfillment: Report) -> None:
     tile = fulfillment["first"]["rendered"]["tile"]
     order = fulfillment["orders"]["rendered"]
     assert "Hello Ada," in tile
@@ -115,20 +115,20 @@ def test_template_is_rendered_with_the_request(fulfillment: Found) -> None:
     assert "{{" not in tile
 
 
-def test_skipped_request_is_processed_by_the_next_run(fulfillment: Found) -> None:
+def test_skipped_request_is_processed_by_the_next_run(fulfillment: Report) -> None:
     orders, now = fulfillment["orders"], fulfillment["now"]
     assert fulfillment["again"] == sorted(orders[w] for w in ("later", "forgotten", "unready"))
     assert {now[way] for way in ("later", "forgotten", "unready")} == {"approved"}
 
 
-def test_distributor_answers_an_inquiry(fulfillment: Found) -> None:
+def test_distributor_answers_an_inquiry(fulfillment: Report) -> None:
     assert fulfillment["answered"] == {
         "note": "The address is corrected.", "status": "inquiring", "email": "people@example.com",
     }  # fmt: skip
 
 
-def test_model_can_be_ordered_changed_and_suspended(fulfillment: Found) -> None:
-    assert fulfillment["model"] == {"made": "pending", "bought": "active", "uid": "sdk-model"}
+def test_model_can_be_ordered_changed_and_suspended(fulfillment: Report) -> None:
+    assert fulfillment["model"] == {"created": "pending", "bought": "active", "uid": "sdk-model"}
     assert fulfillment["new"] == [fulfillment["by_mpn"]] == [fulfillment["by_global_id"]]
     assert fulfillment["changed"] == [[8, 3]]
     assert fulfillment["untouched"] == [0, 0]
@@ -137,7 +137,7 @@ def test_model_can_be_ordered_changed_and_suspended(fulfillment: Found) -> None:
     assert fulfillment["migration"] == [False, False]
 
 
-def test_requests_are_searched_by_words_and_by_queries(fulfillment: Found) -> None:
+def test_requests_are_searched_by_words_and_by_queries(fulfillment: Report) -> None:
     assert fulfillment["searched"] == [1, 1, 1, 1]
 
 
@@ -151,10 +151,10 @@ def test_requests_are_searched_by_words_and_by_queries(fulfillment: Found) -> No
         ("missing", "NFND_000"),
     ],
 )
-def test_refusal_has_code_and_messages(fulfillment: Found, call: str, code: str) -> None:
-    said = fulfillment["refusals"][call]
-    assert said["error_code"] == code
-    assert all(isinstance(text, str) and text for text in said["errors"])
+def test_refusal_has_code_and_messages(fulfillment: Report, call: str, code: str) -> None:
+    error = fulfillment["refusals"][call]
+    assert error["error_code"] == code
+    assert all(isinstance(text, str) and text for text in error["errors"])
 
 
 @pytest.mark.parametrize(
@@ -169,25 +169,25 @@ def test_refusal_has_code_and_messages(fulfillment: Found, call: str, code: str)
     ],
 )
 def test_setup_gets_the_status_of_its_processor(
-    tiers: Found, way: str, status: str, configuration: str, order: str, result: str
+    tiers: Report, way: str, status: str, configuration: str, order: str, result: str
 ) -> None:
-    found = tiers["processed"][way]
-    assert (found["created"], found["waiting"]) == ("inquiring", "pending")
-    assert (found["status"], found["configuration"]) == (status, configuration)
-    assert (found["order_was"], found["order"]) == ("tiers_setup", order)
-    assert found["result"] == result
+    row = tiers["processed"][way]
+    assert (row["created"], row["waiting"]) == ("inquiring", "pending")
+    assert (row["status"], row["configuration"]) == (status, configuration)
+    assert (row["order_was"], row["order"]) == ("tiers_setup", order)
+    assert row["result"] == result
 
 
-def test_processor_stores_its_results_on_the_setup(tiers: Found) -> None:
+def test_processor_stores_its_results_on_the_setup(tiers: Report) -> None:
     processed = tiers["processed"]
-    assert tiers["seen"] == len(processed)
+    assert tiers["handled"] == len(processed)
     assert processed["template"]["template"] == "TL-561-035-001"
     assert processed["template"]["tenant"].startswith("TCR-")
     assert processed["inquire_by"]["agreement_error"] == "We know no such agreement."
     assert processed["refuse"]["reason"] == "Not our partner."
 
 
-def test_actions_of_a_setup_return_what_the_client_expects(tiers: Found) -> None:
+def test_actions_of_a_setup_return_what_the_client_expects(tiers: Report) -> None:
     responses = tiers["answers"]
     for call in ("assign", "unassign", "inquire", "pend", "fail"):
         assert responses[call] == ["", 204]
@@ -197,18 +197,18 @@ def test_actions_of_a_setup_return_what_the_client_expects(tiers: Found) -> None
     assert tiers["update"] == ["update", "pending", "failed", "Not now.", "active"]
 
 
-def test_assignment_without_user_is_to_the_caller(tiers: Found) -> None:
+def test_assignment_without_user_is_to_the_caller(tiers: Report) -> None:
     assert tiers["assignee"] == "Sandbox vendor token"
     assert tiers["unassigned"] is None
 
 
-def test_configuration_is_found_by_account_and_product(tiers: Found) -> None:
+def test_configuration_is_found_by_account_and_product(tiers: Report) -> None:
     assert tiers["of_account"] == [[tiers["config_id"], 1, "later"]] * 2
     assert tiers["config"] == "Configuration of later"
     assert tiers["tenant"] == "manual"
 
 
-def test_changes_of_accounts_are_accepted_ignored_and_skipped(tiers: Found) -> None:
+def test_changes_of_accounts_are_accepted_ignored_and_skipped(tiers: Report) -> None:
     assert tiers["accounts"] == {
         "template": ["accepted", "", 2],
         "tile": ["ignored", "Not kept.", 2],
@@ -220,26 +220,26 @@ def test_changes_of_accounts_are_accepted_ignored_and_skipped(tiers: Found) -> N
     assert tiers["account"] == "new-later"
 
 
-def test_refusals_of_the_tiers(tiers: Found) -> None:
-    codes = {call: said["error_code"] for call, said in tiers["refusals"].items()}
+def test_refusals_of_the_tiers(tiers: Report) -> None:
+    codes = {call: error["error_code"] for call, error in tiers["refusals"].items()}
     assert codes == {
         "accept": "REQ_003", "vendor_setup": "VAL_001", "approve": "REQ_003",
         "inquire": "REQ_003",
     }  # fmt: skip
 
 
-def test_usage_is_reported_for_each_listing(usage: Found) -> None:
+def test_usage_is_reported_for_each_listing(usage: Report) -> None:
     assert [row[1:] for row in usage["listings"]] == [
         [METER, "CRD-41020-88713-20954", "PA-318-442"]
     ]
     assert set(usage["created"].values()) == {"draft"}
     assert usage["outcomes"][0] == "success"
     assert usage["stats"]["accept"] == usage["stats"]["skip"] == [3, 3]
-    # The client sends an empty description where there is none.
+    # The client sends an empty description if there is none.
     assert usage["described"] == ["", "Calls."]
 
 
-def test_usage_files_go_through_every_status(usage: Found) -> None:
+def test_usage_files_go_through_every_status(usage: Report) -> None:
     assert usage["states"] == {
         "submit": {"accept": "pending", "reject": "pending", "close": "pending"},
         "delete": {"delete": "deleted"},
@@ -255,26 +255,26 @@ def test_usage_files_go_through_every_status(usage: Found) -> None:
     ]  # fmt: skip
 
 
-def test_usage_automation_processes_ready_files(usage: Found) -> None:
-    assert usage["mine"] == ["sdk forget", "sdk skip"]
+def test_usage_automation_processes_ready_files(usage: Report) -> None:
+    assert usage["own"] == ["sdk forget", "sdk skip"]
     assert usage["warned"].startswith("UsageFileAutomation.process_request")
 
 
-def test_template_of_usage_is_a_workbook(usage: Found) -> None:
+def test_template_of_usage_is_a_workbook(usage: Report) -> None:
     assert usage["sheets"] == ["instructions", "categories", "records", "items"]
     assert usage["columns"][:2] == ["record_id", "record_note"]
     assert usage["all_listings"] == 3
 
 
-def test_refusals_of_usage(usage: Found) -> None:
-    codes = {call: said["error_code"] for call, said in usage["refusals"].items()}
+def test_refusals_of_usage(usage: Report) -> None:
+    codes = {call: error["error_code"] for call, error in usage["refusals"].items()}
     assert codes == {
         "accept_by_vendor": "AUTH_002", "delete_of_closed": "REQ_003", "template": "NFND_000",
     }  # fmt: skip
     assert usage["unnamed"].startswith("Usage File Creation requires")
 
 
-def test_both_parties_read_everything(directory: Found) -> None:
+def test_both_parties_read_everything(directory: Report) -> None:
     vendor, distributor = directory["vendor"], directory["distributor"]
     assert set(vendor) == set(distributor)
     empty = {name for name, rows in vendor.items() if not rows}
@@ -301,14 +301,14 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_query_finds_the_expected_rows(directory: Found, name: str) -> None:
-    wanted = {row[0] for row in directory["assets"] if EXPECTED[name](row, directory)}
-    assert set(directory["queries"][name]) == wanted
-    # One that finds nothing, or everything, would prove nothing.
-    assert 0 < len(wanted) < len(directory["assets"])
+def test_query_finds_the_expected_rows(directory: Report, name: str) -> None:
+    expected = {row[0] for row in directory["assets"] if EXPECTED[name](row, directory)}
+    assert set(directory["queries"][name]) == expected
+    # A query that matches no rows or all rows would prove nothing.
+    assert 0 < len(expected) < len(directory["assets"])
 
 
-def test_order_and_pages(directory: Found) -> None:
+def test_order_and_pages(directory: Report) -> None:
     oldest_first = [row[0] for row in directory["assets"]]
     by_id = sorted(oldest_first)
     created = {row[0]: row[3] for row in directory["assets"]}
@@ -319,38 +319,38 @@ def test_order_and_pages(directory: Found) -> None:
     assert directory["bare"] == [None, None]
 
 
-def test_products_and_their_parts(directory: Found) -> None:
+def test_products_and_their_parts(directory: Report) -> None:
     assert directory["suite"] == ["Nimbus Secure Suite", "Security", "VA-610-138", 7, True]
     assert directory["configuration"] == ["https://api.nimbus.example.com/v2"]
     assert directory["parameters"] == [201, 200, "Cost center", ["Cost center"], 204, []]
     assert directory["templates"] == ["TL-213-870-001"]
 
 
-def test_billing(directory: Found) -> None:
+def test_billing(directory: Report) -> None:
     billing = directory["billing"]
-    assert billing["made"][0].startswith("BRP-")
-    assert billing["made"][1:] == ["provider", True, 1]
+    assert billing["created"][0].startswith("BRP-")
+    assert billing["created"][1:] == ["provider", True, 1]
     assert billing["hidden"] is False
     assert billing["own"] == "7"
     assert billing["attributes"] == [200, "INV-7", {"external_id": "INV-7"}]
 
 
-def test_conversation_is_read_by_the_other_party(directory: Found) -> None:
-    said = ["Looking into it.", "Thanks."]
+def test_conversation_is_read_by_the_other_party(directory: Report) -> None:
+    messages = ["Looking into it.", "Thanks."]
     assert directory["conversation"] == {
-        "instance": True, "said": said, "read": said, "conversation": True,
+        "instance": True, "messages": messages, "read": messages, "conversation": True,
         "creators": ["Sandbox vendor token", "Sandbox provider token"],
     }  # fmt: skip
 
 
-def test_template_is_rendered_for_either_party(directory: Found) -> None:
+def test_template_is_rendered_for_either_party(directory: Report) -> None:
     assert directory["asset"] in directory["rendered"]
     assert directory["contact"].endswith("example.com")
     assert directory["global_config"] is True
 
 
-def test_refusals_of_the_directory(directory: Found) -> None:
-    codes = {call: said["error_code"] for call, said in directory["refusals"].items()}
+def test_refusals_of_the_directory(directory: Report) -> None:
+    codes = {call: error["error_code"] for call, error in directory["refusals"].items()}
     assert codes == {
         "missing": "NFND_000", "key": "AUTH_001", "query": "VAL_001", "parameter": "VAL_001",
         "template": "NFND_000", "request": "NFND_000",

@@ -1,6 +1,6 @@
-"""connect-sdk 16.2 (2019), unmodified: its automations. Collected where Python 3.8 is at hand.
+"""connect-sdk 16.2 (2019), unmodified: its automations. Collected if Python 3.8 is installed.
 
-Later versions of Python cannot build what it pins.
+Later versions of Python cannot build its pinned dependencies.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tests.processes import sandbox
 pytestmark = pytest.mark.clients
 
 REQUIREMENTS = "connect-sdk==16.2\n"
-Found = dict[str, Any]
+Report = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     interpreter = environments.python(
         "connect_sdk_16", REQUIREMENTS, newest=(3, 8), built_by="pip==19.3.1 setuptools<58"
     )
@@ -31,7 +31,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
 
 
 @pytest.mark.parametrize(
-    ("way", "status", "said"),
+    ("way", "status", "messages"),
     [
         ("template", "approved", ["Activated using template TL-213-870-001."]),
         ("preview", "approved", ["Activated using template TL-213-870-001."]),
@@ -42,23 +42,23 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
     ],
 )
 def test_order_gets_the_status_of_its_processor(
-    found: Found, way: str, status: str, said: list[str]
+    report: Report, way: str, status: str, messages: list[str]
 ) -> None:
-    row = found["orders"][way]
+    row = report["orders"][way]
     assert row["status"] == status
-    assert row["said"] == said
+    assert row["messages"] == messages
     assert row["result"] == ("skip" if way == "later" else '{"id":')
 
 
-def test_reason_and_tile_are_stored(found: Found) -> None:
-    assert found["orders"]["refuse"]["reason"] == "We are sold out."
-    assert found["orders"]["tile"]["tile"].startswith("# Welcome")
+def test_reason_and_tile_are_stored(report: Report) -> None:
+    assert report["orders"]["refuse"]["reason"] == "We are sold out."
+    assert report["orders"]["tile"]["tile"].startswith("# Welcome")
 
 
-def test_tier_configuration_is_approved_by_tile(found: Found) -> None:
-    assert found["config"] == ["approved", "active"]
-    assert found["held"] is not None
+def test_tier_configuration_is_approved_by_tile(report: Report) -> None:
+    assert report["config"] == ["approved", "active"]
+    assert report["held"] is not None
 
 
-def test_inquired_orders_are_listed(found: Found) -> None:
-    assert set(found["inquired"]) <= set(found["listed"])
+def test_inquired_orders_are_listed(report: Report) -> None:
+    assert set(report["inquired"]) <= set(report["listed"])

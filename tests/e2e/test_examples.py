@@ -34,7 +34,7 @@ class Example:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        """Start it, and wait until it says that it listens."""
+        """Start the example, and wait until it reports that it listens."""
         before = self.process.printed.count("Listening") if self.process.log.exists() else 0
         self.process.start()
         deadline = time.monotonic() + 20
@@ -44,7 +44,7 @@ class Example:
             pause()
 
 
-# What starts an example: its command line, in a folder of the test's own.
+# Returns the command line of an example, to be run in a temporary folder.
 Command = Callable[[Path], list[str]]
 
 
@@ -60,7 +60,7 @@ def _python(folder: Path) -> list[str]:
 def _node(folder: Path) -> list[str]:
     source = EXAMPLES / "node_handler"
     installed = environments.node("node_handler", source / "package.json")
-    # An ES module finds its packages from where it stands, and the examples' folder stays clean.
+    # ES modules look up packages relative to their file; the examples' folder stays clean.
     shutil.copy(source / "handler.mjs", folder)
     (folder / "node_modules").symlink_to(installed / "node_modules")
     return ["node", str(folder / "handler.mjs")]
@@ -79,7 +79,7 @@ EVERY = pytest.mark.parametrize(
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -102,7 +102,9 @@ def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Exampl
 
 
 @contextmanager
-def hooked(running: Sandbox, url: str, product: str = orders.PLAIN, **more: str) -> Iterator[str]:
+def subscribed(
+    running: Sandbox, url: str, product: str = orders.PLAIN, **more: str
+) -> Iterator[str]:
     """Create a webhook for the block."""
     hook = orders.webhook(running, url, product, **more)
     try:
@@ -137,7 +139,7 @@ def read(running: Sandbox, path: str) -> Any:
 def test_order_is_approved_within_a_second(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
-    with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
+    with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
         request = orders.purchase(running)
         assert (request["status"], request["asset"]["status"]) == ("pending", "processing")
         path = f"/requests/{request['id']}"
@@ -153,7 +155,7 @@ def test_order_is_approved_within_a_second(
     assert approved["effective_date"]
     filled = {p["id"]: p["value"] for p in approved["asset"]["params"]}
     assert filled["activation_id"] == f"activation_id-{request['id']}"
-    # Only what is required is made up.
+    # Only values of required parameters are generated.
     assert filled["console_url"] == ""
     assert asset["status"] == "active"
     assert asset["params"] == approved["asset"]["params"]
@@ -165,16 +167,16 @@ def test_concurrent_orders_are_each_approved_once(
 ) -> None:  # fmt: skip
     with (
         example(running, command, tmp_path) as handler,
-        hooked(running, handler.url, METER) as hook,
+        subscribed(running, handler.url, METER) as hook,
     ):
-        made = [orders.purchase(running, METER) for _ in range(5)]
-        for request in made:
+        requests = [orders.purchase(running, METER) for _ in range(5)]
+        for request in requests:
             path = f"/requests/{request['id']}"
             within(10, lambda path=path: read(running, path)["status"] == "approved")
         orders.until_stats(running, hook, events=10, triggers=10, success_triggers=10)
         printed = handler.process.printed
     assert sorted(line.split()[1] for line in printed.splitlines() if "approved" in line) == sorted(
-        request["id"] for request in made
+        request["id"] for request in requests
     )
 
 
@@ -182,7 +184,7 @@ def test_concurrent_orders_are_each_approved_once(
 def test_delivery_is_retried_after_the_handler_was_down(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
-    with example(running, command, tmp_path) as handler, hooked(running, handler.url) as hook:
+    with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
         handler.process.kill()
         path = f"/notifications/webhooks/{hook}"
         request = orders.purchase(running)
@@ -201,7 +203,7 @@ def test_delivery_is_retried_after_the_handler_was_down(
         handler.start()
         assert read(running, f"/requests/{request['id']}")["status"] == "pending"
         running.advance("10m5s")
-        # The retry, and the event of the approval that it brought about.
+        # The retry, and the event of the resulting approval.
         orders.until_stats(
             running, hook, events=2, triggers=4, success_triggers=2, failure_triggers=2,
             failure_since_last_success=0,
@@ -228,7 +230,7 @@ def test_request_with_invalid_token_gets_401(
         "forged": jwt.encode(claims, orders.SECRET[::-1], "HS256"),
         "expired": jwt.encode({**claims, "exp": int(time.time()) - 60}, orders.SECRET, "HS256"),
         "unsigned": jwt.encode(claims, "", "none"),
-        # That one gets 200 shows that it isn't the claims that are refused.
+        # The response 200 of this one shows that the claims are valid.
         "good": jwt.encode(claims, orders.SECRET, "HS256"),
     }
     with example(running, command, tmp_path) as handler:
@@ -257,10 +259,10 @@ def test_order_is_validated_until_valid_then_approved(
     """One process serves both webhooks of a product: the validator and the queue's."""
     with (
         example(running, command, tmp_path) as handler,
-        hooked(running, handler.url, SUITE) as woken,
-        hooked(running, handler.url, SUITE, type="validator") as validator,
+        subscribed(running, handler.url, SUITE) as hook,
+        subscribed(running, handler.url, SUITE, type="validator") as validator,
     ):
-        # Set up already, so that the order waits for no configuration of its reseller.
+        # A configured reseller, so that the order does not wait for a setup.
         body = {"queue": "fulfillment", "product": SUITE, "draft": True}
         pk = running.call("POST", "/sandbox/queue/samples", body).json()["id"]
         assert _validated(running, pk, customer_domain="gmail.com", data_region="uk") == {
@@ -271,18 +273,18 @@ def test_order_is_validated_until_valid_then_approved(
             "siem_url": "Where do alerts go?"
         }
         assert _required(running, pk, "siem_url")
-        # A value that is right takes its error along; the handler says so itself, too.
+        # A valid value clears its error; the handler clears it, too.
         assert _validated(running, pk, edition="standard") == {
             "data_region": "Advanced edition only."
         }
         assert not _required(running, pk, "siem_url")
         siem = "https://siem.cafe.example.com/"
         assert _validated(running, pk, edition="advanced", siem_url=siem) == {}
-        assert orders.stats(running, woken)["events"] == 0
+        assert orders.stats(running, hook)["events"] == 0
 
         running.as_distributor("POST", f"/requests/{pk}/purchase", {})
         within(5, lambda: read(running, f"/requests/{pk}")["status"] == "approved")
-        orders.until_stats(running, woken, triggers=2, success_triggers=2)
+        orders.until_stats(running, hook, triggers=2, success_triggers=2)
         orders.until_stats(running, validator, events=4, triggers=4, success_triggers=4)
 
 
@@ -310,8 +312,8 @@ def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
     """Change and validate a draft, and return the errors of its parameters."""
     params = [{"id": name, "value": value} for name, value in values.items()]
     body = {"asset": {"params": params}}
-    found = running.as_distributor("POST", f"/requests/{pk}/validate", body)
-    return {p["id"]: p["value_error"] for p in found["asset"]["params"] if p["value_error"]}
+    request = running.as_distributor("POST", f"/requests/{pk}/validate", body)
+    return {p["id"]: p["value_error"] for p in request["asset"]["params"] if p["value_error"]}
 
 
 def _required(running: Sandbox, pk: str, name: str) -> bool:

@@ -25,11 +25,11 @@ PACKAGE = ROOT / "examples" / "node_handler" / "package.json"
 SUITE = "PRD-362-917-440"
 PAGE = ROOT / "docs" / "clients" / "javascript-sdk.md"
 SHOWN = re.findall(r"^```js\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-Found = dict[str, Any]
+Report = dict[str, Any]
 
 _CRUD = "create delete get search update"
 
-# What the SDK has methods for and we don't serve, by why: class and calls.
+# Methods of the SDK that are not served, by reason: class and calls.
 ABSENT = {
     "helpdesk cases are none of the queues": {
         "CaseResource": f"{_CRUD} close inquire pend resolve",
@@ -44,7 +44,7 @@ ABSENT = {
     "accounts are the sandbox's own: the admin writes them": {
         "AccountResource": "create delete update",
     },
-    # Each resource of the SDK has all five calls, Connect has not.
+    # The SDK has five calls for each resource, Connect has fewer.
     "Connect has no such call either": {
         "AssetResource": "create delete update",
         "BillingRequestResource": "delete update",
@@ -61,7 +61,7 @@ ABSENT = {
         "TierConfigResource": "create delete update",
     },
 }
-# Filters of the Zapier app that the document doesn't have.
+# Filters of the Zapier app that the document does not have.
 UNKNOWN_FILTERS = {
     "assets": {"external_name"},
     "tier_account_requests": {
@@ -84,7 +84,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     environments.node("node_handler", PACKAGE)
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -97,7 +97,7 @@ def served() -> Iterator[Handler]:
 @pytest.fixture(scope="module")
 def run(
     running: Sandbox, served: Handler, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Found]:
+) -> Callable[..., Report]:
     """Return a function that runs scripts in a folder with the SDK."""
     folder = tmp_path_factory.mktemp("scripts")
     for script in SCRIPTS.glob("*.mjs"):
@@ -105,7 +105,7 @@ def run(
     installed = environments.node("node_handler", PACKAGE)
     (folder / "node_modules").symlink_to(installed / "node_modules")
 
-    def run(script: str, **variables: str) -> Found:
+    def run(script: str, **variables: str) -> Report:
         done = subprocess.run(
             ["node", str(folder / f"{script}.mjs")],
             env={
@@ -122,63 +122,66 @@ def run(
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
-        report: Found = json.loads(done.stdout)
+        report: Report = json.loads(done.stdout)
         return report
 
     return run
 
 
 @pytest.fixture(scope="module")
-def queues(run: Callable[..., Found]) -> Found:
+def queues(run: Callable[..., Report]) -> Report:
     return run("queues")
 
 
 @pytest.fixture(scope="module")
-def directory(run: Callable[..., Found]) -> Found:
+def directory(run: Callable[..., Report]) -> Report:
     return run("directory")
 
 
 @pytest.fixture(scope="module")
-def zapier(run: Callable[..., Found]) -> Found:
+def zapier(run: Callable[..., Report]) -> Report:
     return run("zapier")
 
 
 @pytest.fixture(scope="module")
-def missing(run: Callable[..., Found]) -> Found:
+def missing(run: Callable[..., Report]) -> Report:
     return run("absent", METHODS=json.dumps(sorted(absent())))
 
 
 def test_every_method_works_or_is_listed_as_absent(
-    queues: Found, directory: Found, zapier: Found, missing: Found
+    queues: Report, directory: Report, zapier: Report, missing: Report
 ) -> None:
     methods = set(missing["methods"])
     assert len(methods) > 200
     worked = {
         name
         for report in (queues, directory, zapier)
-        for name, said in report["called"].items()
-        if said["worked"]
+        for name, outcome in report["called"].items()
+        if outcome["worked"]
     }
     assert worked.isdisjoint(absent())
     assert worked | absent() == methods
 
 
-def test_absent_method_raises_an_api_error(missing: Found) -> None:
+def test_absent_method_raises_an_api_error(missing: Report) -> None:
     assert missing["called"].keys() >= absent()
     for name in absent():
-        said = missing["called"][name]
-        assert said["worked"] == 0, name
-        assert said["refused"] in ([["APIError", 404, "NFND_000"]], [["APIError", 405, "REQ_405"]])
+        outcome = missing["called"][name]
+        assert outcome["worked"] == 0, name
+        assert outcome["refused"] in (
+            [["APIError", 404, "NFND_000"]],
+            [["APIError", 405, "REQ_405"]],
+        )
 
 
 @pytest.mark.openapi
-def test_absent_method_is_not_in_connects_document(missing: Found) -> None:
+def test_absent_method_is_not_in_connects_document(missing: Report) -> None:
     if MISSING:
         pytest.skip(f"{MISSING} name no document: what the SDK may call is unchecked")
     document = connects()
     called = {(method, route) for method, route in missing["routes"]}
     assert len(called) == len(absent())
-    # What is there and not served, with its reason in ABSENT.
+    # Existing calls that are not served; ABSENT has the reasons.
     assert called & set(document.operations) == {
         ("DELETE", "/conversations/{}"),
         ("POST", "/accounts"), ("PUT", "/accounts/{}"), ("DELETE", "/accounts/{}"),
@@ -188,21 +191,21 @@ def test_absent_method_is_not_in_connects_document(missing: Found) -> None:
 
 
 class TestQueues:
-    def test_purchase_is_inquired_and_approved(self, queues: Found) -> None:
+    def test_purchase_is_inquired_and_approved(self, queues: Report) -> None:
         result = queues["fulfillment"]
-        states = [result[name]["status"] for name in ("made", "inquired", "pended", "approved")]
+        states = [result[name]["status"] for name in ("created", "inquired", "pended", "approved")]
         assert states == ["pending", "inquiring", "pending", "approved"]
-        assert result["made"]["id"] in result["found"]
-        asked = {p["id"]: p for p in result["inquired"]["asset"]["params"]}["contact_email"]
+        assert result["created"]["id"] in result["results"]
+        params = {p["id"]: p for p in result["inquired"]["asset"]["params"]}["contact_email"]
         answered = {p["id"]: p for p in result["pended"]["asset"]["params"]}["contact_email"]
-        assert asked["value_error"] == "Nobody reads this."
+        assert params["value_error"] == "Nobody reads this."
         assert (answered["value"], answered["value_error"]) == ("it@example.com", "")
         assert (result["inquired"]["note"], result["updated"]["note"]) == ("Asked.", "Filled.")
         assert result["read"] == result["approved"]
         assert result["asset"]["status"] == "active"
         assert (result["again"]["status"], result["again"]["error_code"]) == (400, "REQ_003")
 
-    def test_failing_requires_a_reason(self, queues: Found) -> None:
+    def test_failing_requires_a_reason(self, queues: Report) -> None:
         result = queues["failure"]
         assert result["without"]["errors"] == ["Missed fields: reason."]
         assert (result["failed"]["status"], result["failed"]["reason"]) == (
@@ -210,7 +213,7 @@ class TestQueues:
             "No capacity.",
         )
 
-    def test_subscription_lifecycle(self, queues: Found) -> None:
+    def test_subscription_lifecycle(self, queues: Report) -> None:
         states = {name: row["asset"]["status"] for name, row in queues["later"].items()}
         assert states == {
             "purchase": "active", "suspend": "suspended", "resume": "active", "change": "active",
@@ -219,7 +222,7 @@ class TestQueues:
         assert {row["status"] for row in queues["later"].values()} == {"approved"}
         assert queues["later"]["change"]["asset"]["items"][0]["quantity"] == "7"
 
-    def test_level_2_is_set_up_before_level_1_and_the_order(self, queues: Found) -> None:
+    def test_level_2_is_set_up_before_level_1_and_the_order(self, queues: Report) -> None:
         result = queues["tier_configs"]
         assert result["order"]["status"] == result["waiting"]["status"] == "tiers_setup"
         assert (result["inquired"]["status"], result["inquired"]["notes"]) == (
@@ -234,17 +237,17 @@ class TestQueues:
         assert result["order_after"]["status"] == "pending"
         assert result["configs"] == [result["config"]["id"]]
 
-    def test_update_of_a_configuration_fails(self, queues: Found) -> None:
+    def test_update_of_a_configuration_fails(self, queues: Report) -> None:
         result = queues["tier_configs"]
         assert (result["update"]["type"], result["failed"]["status"]) == ("update", "failed")
         assert (result["failed"]["reason"], result["config"]["status"]) == ("Not ours.", "active")
-        kept = {p["id"]: p["value"] for p in result["config"]["params"]}
-        assert kept["partner_agreement"] == "NSS-1"
-        assert [queues["tier_setup"][name]["status"] for name in ("made", "failed")] == [
+        values = {p["id"]: p["value"] for p in result["config"]["params"]}
+        assert values["partner_agreement"] == "NSS-1"
+        assert [queues["tier_setup"][name]["status"] for name in ("created", "failed")] == [
             "pending", "failed",
         ]  # fmt: skip
 
-    def test_tier_account_requests_are_accepted_and_ignored(self, queues: Found) -> None:
+    def test_tier_account_requests_are_accepted_and_ignored(self, queues: Report) -> None:
         result = queues["tier_accounts"]
         assert (result["first"]["status"], result["read"]) == ("pending", result["first"])
         assert result["first"]["id"] in result["pending"]
@@ -256,18 +259,18 @@ class TestQueues:
         assert result["version"]["tax_id"] == "93-5550146"
         assert [row["version"] for row in result["versions"]] == [3, 2, 1]
         assert result["unchanged"]["error_code"] == "TAR_004"
-        assert result["found"] == [result["before"]["id"]]
+        assert result["results"] == [result["before"]["id"]]
 
-    def test_listing_is_completed_and_another_canceled(self, queues: Found) -> None:
+    def test_listing_is_completed_and_another_canceled(self, queues: Report) -> None:
         result = queues["listing"]
-        assert (result["made"]["state"], result["refined"]["state"]) == ("draft", "draft")
-        assert result["made"]["id"] in result["deploying"]
+        assert (result["created"]["state"], result["refined"]["state"]) == ("draft", "draft")
+        assert result["created"]["id"] in result["deploying"]
         assert (result["completed"]["state"], result["completed"]["listing"]["status"]) == (
             "completed", "listed",
         )  # fmt: skip
         assert (result["canceled"]["state"], result["gone"]["status"]) == ("canceled", 404)
 
-    def test_billing_requests_of_both_parties(self, queues: Found) -> None:
+    def test_billing_requests_of_both_parties(self, queues: Report) -> None:
         result = queues["billing"]
         for row, kind in ((result["provided"], "provider"), (result["vended"], "vendor")):
             assert row["type"] == kind
@@ -283,29 +286,29 @@ class TestQueues:
 
 
 class TestDirectory:
-    def test_product_and_its_parts(self, directory: Found) -> None:
+    def test_product_and_its_parts(self, directory: Report) -> None:
         result = directory["product"]
         for row in (result, result["parts"]["actions"], result["parts"]["parameters"]):
-            assert row["read"] == row["made"]
-            assert row["made"]["id"] in row["found"]
-        assert result["changed"]["short_description"] == "Copies kept."
+            assert row["read"] == row["created"]
+            assert row["created"]["id"] in row["results"]
+        assert result["changed"]["short_description"] == "Stored copies."
         assert result["parts"]["actions"]["changed"]["title"] == "Console"
         assert result["parts"]["parameters"]["changed"]["hint"] == "Which one."
         assert result["value"]["value"] == result["values"][0]["value"] == "https://api.example.com"
         assert result["items"] == ["PRD-814-505-018-0001", "PRD-814-505-018-0002"]
         assert result["templates"] == [f"TL-213-870-00{n}" for n in (1, 2, 3)]
 
-    def test_connection_is_made_and_changed(self, directory: Found) -> None:
+    def test_connection_is_made_and_changed(self, directory: Report) -> None:
         result = directory["product"]["connection"]
-        assert result["read"] == result["made"]
-        assert result["changed"] == {**result["made"], "type": "production"}
-        assert result["found"] == result["by_product"] == [result["made"]["id"]]
+        assert result["read"] == result["created"]
+        assert result["changed"] == {**result["created"], "type": "production"}
+        assert result["results"] == result["by_product"] == [result["created"]["id"]]
 
-    def test_inventory_helper(self, directory: Found) -> None:
+    def test_inventory_helper(self, directory: Report) -> None:
         result = directory["inventory"]
         assert result["parameters"] == ["region", "contact_email", "activation_id", "console_url"]
         assert "tenant_id" in result["fulfillment"]
-        assert result["found"] == ["partner_agreement", "partner_tenant"]
+        assert result["results"] == ["partner_agreement", "partner_tenant"]
         assert len(result["templates"]) == 9
         assert result["asset_templates"] == [f"TL-561-034-00{n}" for n in (1, 2, 3)]
         claims = jwt.decode(
@@ -314,50 +317,53 @@ class TestDirectory:
         assert (claims["action_id"], claims["asset_id"]) == ("sign_in", result["asset"])
         assert result["landed"] == 200
 
-    def test_accounts_and_hubs(self, directory: Found) -> None:
+    def test_accounts_and_hubs(self, directory: Report) -> None:
         result = directory["places"]
         assert [rows[0]["id"] for rows in result["accounts"]] == ["VA-610-138", "PA-318-442"]
         assert result["users"] == [result["user"]]
         assert result["user"]["name"] == "Maya Ortiz"
         assert result["account"]["name"] == "Nimbus Inc"
         hub = result["hub"]
-        assert hub["read"] == hub["made"] and hub["made"]["id"] in hub["found"]
-        assert (hub["changed"]["name"], hub["made"]["instance"]["type"]) == ("Store", "API")
-        assert (result["seen"], result["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
+        assert hub["read"] == hub["created"] and hub["created"]["id"] in hub["results"]
+        assert (hub["changed"]["name"], hub["created"]["instance"]["type"]) == ("Store", "API")
+        assert (result["visible"], result["hub_by_vendor"]) == (["HB-7710-3391"], "Northland Hub")
         assert result["hub_of_another"]["status"] == 403
 
-    def test_tier_account_has_versions_and_is_deleted(self, directory: Found) -> None:
+    def test_tier_account_has_versions_and_is_deleted(self, directory: Report) -> None:
         result = directory["tier_accounts"]
         assert [row["version"] for row in result["versions"]] == [2, 1]
         assert result["changed"]["tax_id"] == "93-1"
         assert result["after"]["events"]["decommissioned"]["at"]
 
-    def test_conversations(self, directory: Found) -> None:
+    def test_conversations(self, directory: Report) -> None:
         result = directory["conversations"]
         assert result["talk"]["instance_id"] == result["request"]
-        assert result["found"] == [result["talk"]["id"]]
-        assert result["read"] == result["said"]
-        assert (result["said"]["text"], result["edited"]["text"]) == ("Working on it.", "Thanks.")
-        assert result["listed"][-2:] == [result["said"]["id"], result["edited"]["id"]]
+        assert result["results"] == [result["talk"]["id"]]
+        assert result["read"] == result["message"]
+        assert (result["message"]["text"], result["edited"]["text"]) == (
+            "Working on it.",
+            "Thanks.",
+        )
+        assert result["listed"][-2:] == [result["message"]["id"], result["edited"]["id"]]
         assert [row["id"] for row in result["whole"]["messages"]] == result["listed"]
         assert result["begun"]["instance_id"] == result["draft"]
 
     def test_webhook_is_created_triggered_and_deleted(
-        self, directory: Found, served: Handler
+        self, directory: Report, served: Handler
     ) -> None:
         result = directory["webhooks"]
         assert result["triggered"] == [200, ""]
         assert result["after"]["stats"]["success_triggers"] == 1
         assert result["changed"]["label"] == "Changed"
-        assert result["made"]["id"] in result["found"]
+        assert result["created"]["id"] in result["results"]
         assert (result["hidden"]["status"], result["gone"]["status"]) == (404, 404)
-        calls = [got for got in served.seen if got.path == "/directory"]
-        assert [got.json["webhook_id"] for got in calls] == [result["made"]["id"]]
+        calls = [request for request in served.received if request.path == "/directory"]
+        assert [request.json["webhook_id"] for request in calls] == [result["created"]["id"]]
 
 
 Row = dict[str, Any]
 # The rows that each query of directory.mjs must find, as predicates.
-QUERIES: dict[str, Callable[[Row, Found], bool]] = {
+QUERIES: dict[str, Callable[[Row, Report], bool]] = {
     "plain": lambda r, f: (r["status"], r["asset"]["product"]["id"]) == ("pending", orders.PLAIN),
     "in": lambda r, f: r["status"] in ("pending", "inquiring"),
     "out": lambda r, f: r["status"] not in ("approved", "failed"),
@@ -376,16 +382,16 @@ QUERIES: dict[str, Callable[[Row, Found], bool]] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_query_of_the_sdk_finds_the_expected_rows(directory: Found, name: str) -> None:
+def test_query_of_the_sdk_finds_the_expected_rows(directory: Report, name: str) -> None:
     result = directory["queries"]
-    wanted = {row["id"] for row in result["all"] if QUERIES[name](row, result)}
-    assert 0 < len(wanted) < len(result["all"])
-    assert set(result["found"][name]) == wanted
+    expected = {row["id"] for row in result["all"] if QUERIES[name](row, result)}
+    assert 0 < len(expected) < len(result["all"])
+    assert set(result["results"][name]) == expected
 
 
-def test_order_pages_and_select(directory: Found) -> None:
+def test_order_pages_and_select(directory: Report) -> None:
     result = directory["queries"]
-    assert set(result["found"]) == set(QUERIES)
+    assert set(result["results"]) == set(QUERIES)
     assert [r["id"] for r in result["all"]] == [
         r["id"] for r in sorted(
             sorted(result["all"], key=lambda r: r["id"]), key=lambda r: r["created"], reverse=True
@@ -406,47 +412,49 @@ def test_order_pages_and_select(directory: Found) -> None:
         ("method", 405, "REQ_405"),
     ],
 )
-def test_refusal_raises_an_api_error(directory: Found, name: str, status: int, code: str) -> None:
-    # Only of exactly `application/json` does the SDK build an APIError.
-    said = directory["errors"][name]
-    assert said["api_error"] is True
-    assert (said["status"], said["error_code"]) == (status, code)
-    assert said["errors"] and all(isinstance(text, str) and text for text in said["errors"])
-    assert said["json"] == {"error_code": code, "errors": said["errors"]}
+def test_refusal_raises_an_api_error(directory: Report, name: str, status: int, code: str) -> None:
+    # The SDK builds an APIError for exactly `application/json` only.
+    error = directory["errors"][name]
+    assert error["api_error"] is True
+    assert (error["status"], error["error_code"]) == (status, code)
+    assert error["errors"] and all(isinstance(text, str) and text for text in error["errors"])
+    assert error["json"] == {"error_code": code, "errors": error["errors"]}
 
 
 class TestZapier:
-    def test_order_triggers_a_zap(self, zapier: Found, served: Handler) -> None:
+    def test_order_triggers_a_zap(self, zapier: Report, served: Handler) -> None:
         result = zapier["subscription"]
-        assert (result["made"]["type"], result["made"]["data"]) == ("event", {})
+        assert (result["created"]["type"], result["created"]["data"]) == ("event", {})
         assert result["after"]["stats"]["success_triggers"] == 1
         assert result["gone"]["status"] == 404
-        calls = [got for got in served.seen if got.path == "/zapier"]
-        assert [got.json["webhook_id"] for got in calls] == [result["made"]["id"]]
+        calls = [request for request in served.received if request.path == "/zapier"]
+        assert [request.json["webhook_id"] for request in calls] == [result["created"]["id"]]
         assert set(calls[0].json) == {
             "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
             "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
         }  # fmt: skip
 
-    def test_order_names_neither_product_nor_marketplace(self, zapier: Found) -> None:
-        made = zapier["subscription"]["ordered"]
-        assert made["asset"]["product"]["id"] == orders.PLAIN
-        assert made["marketplace"]["id"] == "MP-40117"
-        assert made["asset"]["items"][0]["quantity"] == "3"
-        assert zapier["order"]["bought"] == zapier["order"]["found"]
+    def test_order_names_neither_product_nor_marketplace(self, zapier: Report) -> None:
+        ordered = zapier["subscription"]["ordered"]
+        assert ordered["asset"]["product"]["id"] == orders.PLAIN
+        assert ordered["marketplace"]["id"] == "MP-40117"
+        assert ordered["asset"]["items"][0]["quantity"] == "3"
+        assert zapier["order"]["bought"] == zapier["order"]["asset"]
         assert zapier["order"]["mpn"] == "NB-SEAT"
 
-    def test_tier_account_is_named_by_its_external_uid(self, zapier: Found) -> None:
+    def test_tier_account_is_named_by_its_external_uid(self, zapier: Report) -> None:
         result = zapier["tier_account"]
-        assert result["made"]["account"]["id"] == result["account"]
-        assert result["made"]["status"] == "pending"
-        assert result["made"]["account"]["contact_info"]["city"] == "Salem"
+        assert result["created"]["account"]["id"] == result["account"]
+        assert result["created"]["status"] == "pending"
+        assert result["created"]["account"]["contact_info"]["city"] == "Salem"
 
-    def test_messages_are_part_of_the_conversation(self, zapier: Found) -> None:
+    def test_messages_are_part_of_the_conversation(self, zapier: Report) -> None:
         result = zapier["messages"]
-        assert {row["id"]: row["text"] for row in result["found"]}[result["sent"]] == "From a zap."
+        assert {row["id"]: row["text"] for row in result["results"]}[
+            result["sent"]
+        ] == "From a zap."
 
-    def test_form_asks_for_visible_parameters(self, zapier: Found) -> None:
+    def test_form_requests_visible_parameters(self, zapier: Report) -> None:
         result = zapier["form"]
         shown = [
             row["id"]
@@ -457,16 +465,16 @@ class TestZapier:
         assert result["ordering"] == result["by_id"] == shown
         assert len(result["tiers"]) == 4
 
-    def test_its_choices(self, zapier: Found) -> None:
+    def test_its_choices(self, zapier: Report) -> None:
         result = zapier["choices"]
         assert set(result["products"]) >= {orders.PLAIN, SUITE}
         assert set(result["visible"]) >= {orders.PLAIN, SUITE}
         assert "HB-7710-3391" in result["hubs"]
         assert result["account"] == "VA-610-138"
-        # Whom a helpdesk case is assigned to.
+        # The assignee of a helpdesk case.
         assert result["users"] == ["UR-426-913-070"]
 
-    def test_each_filter_of_its_searches(self, zapier: Found) -> None:
+    def test_each_filter_of_its_searches(self, zapier: Report) -> None:
         refused: dict[str, set[str]] = {}
         for name, fields in zapier["searches"].items():
             for field, (value, count) in fields.items():
@@ -497,9 +505,9 @@ def test_code_on_the_page_runs(running: Sandbox, tmp_path: Path, number: int) ->
     assert done.stdout.strip()
 
 
-def test_page_has_the_number_of_methods(missing: Found) -> None:
+def test_page_has_the_number_of_methods(missing: Report) -> None:
     total, gone = len(missing["methods"]), len(absent())
-    said = f"all of its {total} methods"
+    message = f"all of its {total} methods"
     page = " ".join(PAGE.read_text().split())
-    assert said in page
+    assert message in page
     assert f"{total - gone} work, and {gone} are calls" in page

@@ -31,7 +31,7 @@ def interpreter() -> Path:
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -123,12 +123,12 @@ EXPECTED: dict[str, Callable[[Row, dict[str, Any]], bool]] = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_filter_finds_the_expected_rows(lists: dict[str, Any], name: str) -> None:
-    wanted = {row["id"] for row in lists["everything"] if EXPECTED[name](row, lists)}
+    expected = {row["id"] for row in lists["everything"] if EXPECTED[name](row, lists)}
     result = lists["filters"][name]
-    assert sorted(result) == sorted(wanted)
-    assert lists["counts"][name] == len(wanted)
-    # One that finds nothing, or everything, would prove nothing.
-    assert 0 < len(wanted) < len(lists["everything"])
+    assert sorted(result) == sorted(expected)
+    assert lists["counts"][name] == len(expected)
+    # A query that matches no rows or all rows would prove nothing.
+    assert 0 < len(expected) < len(lists["everything"])
 
 
 def test_every_filter_of_the_script_is_checked(lists: dict[str, Any]) -> None:
@@ -227,16 +227,16 @@ def test_action_returns_the_changed_request(
 def test_draft_is_purchased(actions: dict[str, Any]) -> None:
     result = actions["purchase"]
     assert result["id"] == actions["draft"]["id"]
-    # The suite's reseller has to be set up first, where that queue is served.
+    # The suite's reseller has to be set up first.
     assert result["status"] in ("pending", "tiers_setup")
     assert result["asset"]["status"] == "processing"
 
 
 def test_actions_store_their_results(actions: dict[str, Any]) -> None:
     assert actions["submit"]["asset"]["items"][0]["quantity"] == "7"
-    asked = {p["id"]: p for p in actions["inquire"]["asset"]["params"]}["contact_email"]
+    params = {p["id"]: p for p in actions["inquire"]["asset"]["params"]}["contact_email"]
     answered = {p["id"]: p for p in actions["pend"]["asset"]["params"]}["contact_email"]
-    assert asked["value_error"] == "Nobody reads this."
+    assert params["value_error"] == "Nobody reads this."
     assert (answered["value"], answered["value_error"]) == ("it@example.com", "")
     assert actions["inquire"]["template"]["id"] == "TL-213-870-002"
     assert "params_form_url" in actions["inquire"]
@@ -254,34 +254,34 @@ def test_actions_store_their_results(actions: dict[str, Any]) -> None:
 
 
 def test_failing_without_reason_is_refused(actions: dict[str, Any]) -> None:
-    said = actions["fail_without_reason"]
-    assert (said["status"], said["error_code"]) == (400, "REQ_005")
-    assert said["errors"] == ["Missed fields: reason."]
+    error = actions["fail_without_reason"]
+    assert (error["status"], error["error_code"]) == (400, "REQ_005")
+    assert error["errors"] == ["Missed fields: reason."]
 
 
 def test_webhooks_are_created_read_and_changed(hooks: dict[str, Any]) -> None:
-    made = hooks["made"]
-    assert hooks["read"] == made
-    assert (made["type"], made["http_method"], made["active"]) == ("event", "POST", True)
-    assert made["headers"] == {"X-Env": "lab"}
+    hook = hooks["created"]
+    assert hooks["read"] == hook
+    assert (hook["type"], hook["http_method"], hook["active"]) == ("event", "POST", True)
+    assert hook["headers"] == {"X-Env": "lab"}
     changed = hooks["changed"]
     assert (changed["label"], changed["description"]) == ("Changed", "By the client.")
-    # What the body lacked is as it was.
+    # Fields that the body omits are unchanged.
     for name in ("external_url", "jwt_secret", "headers", "data", "active", "product"):
-        assert changed[name] == made[name]
-    assert made["id"] in hooks["listed"]
-    assert hooks["searched"] == [made["id"]]
+        assert changed[name] == hook[name]
+    assert hook["id"] in hooks["listed"]
+    assert hooks["searched"] == [hook["id"]]
     assert hooks["disabled"]["active"] is False
 
 
 def test_trigger_now_returns_no_body(hooks: dict[str, Any], served: Handler) -> None:
     assert hooks["triggered"] == [200, "b''"]
     assert hooks["after"]["stats"]["triggers"] == hooks["after"]["stats"]["success_triggers"] == 1
-    calls = [got for got in served.seen if got.path == "/hook"]
-    assert [got.json["webhook_id"] for got in calls] == [hooks["made"]["id"]]
+    calls = [request for request in served.received if request.path == "/hook"]
+    assert [request.json["webhook_id"] for request in calls] == [hooks["created"]["id"]]
     assert calls[0].headers["X-Env"] == "lab"
-    said = hooks["trigger_of_disabled"]
-    assert (said["status"], said["error_code"]) == (400, "WH_001")
+    error = hooks["trigger_of_disabled"]
+    assert (error["status"], error["error_code"]) == (400, "WH_001")
 
 
 def test_webhooks_are_deleted_by_their_owner_only(hooks: dict[str, Any]) -> None:
@@ -311,18 +311,18 @@ def test_webhooks_are_deleted_by_their_owner_only(hooks: dict[str, Any]) -> None
 def test_refusal_raises_a_client_error_with_code_and_strings(
     errors: dict[str, Any], call: str, status: int, code: str
 ) -> None:
-    said = errors[call]
-    assert (said["status"], said["error_code"]) == (status, code)
-    assert said["errors"]
-    assert all(isinstance(text, str) and text for text in said["errors"])
-    # The client's own sentence has the code and the texts.
-    assert code in said["text"]
-    assert said["errors"][0] in said["text"]
+    error = errors[call]
+    assert (error["status"], error["error_code"]) == (status, code)
+    assert error["errors"]
+    assert all(isinstance(text, str) and text for text in error["errors"])
+    # The client's message contains the code and the texts.
+    assert code in error["text"]
+    assert error["errors"][0] in error["text"]
 
 
 def test_every_invalid_field_is_named(errors: dict[str, Any]) -> None:
-    said = errors["invalid_in_several_ways"]["errors"]
-    assert {text.partition(":")[0] for text in said} == {
+    messages = errors["invalid_in_several_ways"]["errors"]
+    assert {text.partition(":")[0] for text in messages} == {
         "product_id", "object_class", "external_url", "jwt_secret",
     }  # fmt: skip
 
@@ -337,17 +337,19 @@ def test_asyncio_client(asynchronous: dict[str, Any]) -> None:
     assert len(report["everything"]) > 20
     assert report["everything"] == sorted(set(report["everything"]))
     assert report["slice"] == report["everything"][3:14]
-    assert report["made"] in report["since"]
+    assert report["created"] in report["since"]
     assert report["newest"]["id"] in report["since"]
-    assert report["made"] in report["pending"]
+    assert report["created"] in report["pending"]
     assert report["counts"] == [len(report["everything"]), len(report["pending"])]
     filled = {p["id"]: p["value"] for p in report["updated"]["asset"]["params"]}
     assert filled["activation_id"] == "async-1"
-    assert (report["approved"]["id"], report["approved"]["status"]) == (report["made"], "approved")
+    approved = report["approved"]
+    assert (approved["id"], approved["status"]) == (report["created"], "approved")
     assert report["exists"] is False
 
 
 def test_refusal_in_the_asyncio_client(asynchronous: dict[str, Any]) -> None:
-    said = asynchronous["refused"]
-    assert (said["status"], said["error_code"]) == (400, "REQ_003")
-    assert said["errors"] == [f"{asynchronous['made']} is approved: approve is for pending only."]
+    error = asynchronous["refused"]
+    assert (error["status"], error["error_code"]) == (400, "REQ_003")
+    pk = asynchronous["created"]
+    assert error["errors"] == [f"{pk} is approved: approve is for pending only."]

@@ -29,7 +29,7 @@ Run = Callable[..., str]
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -71,24 +71,24 @@ def test_items_are_exported_and_imported(ccli: Run, running: Sandbox, tmp_path: 
         sheet.append([*row, None])
     book.save(file)
 
-    said = ccli("product", "sync", "-i", str(file))
+    output = ccli("product", "sync", "-i", str(file))
     refusal = "name: Item with same name already exists for the product."
-    assert f"mpn=NM-STORAGE-2, code=VAL_001, message={refusal}" in said
-    found = {
+    assert f"mpn=NM-STORAGE-2, code=VAL_001, message={refusal}" in output
+    items_by_mpn = {
         item["mpn"]: item for item in running.as_vendor("GET", f"/products/{METER}/items?limit=50")
     }
-    assert len(found) == len(items) + len(NEW) - 1
-    assert found[items[0]["mpn"]]["description"] == "Changed manually"
+    assert len(items_by_mpn) == len(items) + len(NEW) - 1
+    assert items_by_mpn[items[0]["mpn"]]["description"] == "Changed manually"
     for name, mpn, period, is_reserved, description, is_yearly, _ in NEW[:-1]:
-        item = found[mpn]
+        item = items_by_mpn[mpn]
         assert (item["name"], item["description"]) == (name, description)
         assert (item["type"], item["period"]) == ("reservation" if is_reserved else "ppu", period)
         assert item["commitment"]["count"] == (12 if is_yearly else 1)
     rows = list(load_workbook(file)[METER].iter_rows(min_row=2, values_only=True))
-    assert [row[7] for row in rows[2:]] == [*(found[row[1]]["id"] for row in NEW[:-1]), None]
+    assert [row[7] for row in rows[2:]] == [*(items_by_mpn[row[1]]["id"] for row in NEW[:-1]), None]
     assert rows[-1][8:10] == ("VAL_001", refusal)
 
 
 def test_missing_product_is_skipped(ccli: Run, tmp_path: Path) -> None:
-    said = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
-    assert "PRD-000-000-000" in said and "does not exist" in said
+    output = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
+    assert "PRD-000-000-000" in output and "does not exist" in output

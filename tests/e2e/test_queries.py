@@ -23,7 +23,7 @@ Wanted = Callable[[Row], bool]
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -59,7 +59,7 @@ def both(*conditions: Wanted) -> Wanted:
 
 PENDING_OF_BACKUP = both(status("pending"), of(BACKUP))
 
-# By client (connect-clients.md, section 4): the query, and what a row must be.
+# By client: the query, and the condition that its rows meet.
 QUERIES: dict[str, tuple[str, Wanted]] = {
     "openapi-client and": (
         f"?and(eq(status,pending),in(asset.product.id,({BACKUP},{METER})))&limit=100&offset=0",
@@ -200,7 +200,7 @@ def test_query_finds_the_expected_rows(
     expected = wanted(everything, dates, condition)
     response = wire.get(running, f"/requests{filled(query, dates)}")
     assert sorted(response.ids) == sorted(expected)
-    # One that finds nothing, or everything, would prove nothing.
+    # A query that matches no rows or all rows would prove nothing.
     assert 0 < len(expected) < len(everything)
 
 
@@ -218,7 +218,7 @@ def test_mulesoft_encodes_the_whole_query(
 
 
 def test_mulesoft_pages_within_the_encoded_query(running: Sandbox, everything: list[Row]) -> None:
-    """As its connector sends it: one encoded string with limit and offset inside."""
+    """The query of a connector: one encoded string that includes limit and offset."""
     query = quote(f"(in(asset.product.id,({BACKUP},{METER}))&ordering(-created))", safe="")
     first = wire.get(running, f"/requests?{query}%26limit%3D2%26offset%3D0")
     second = wire.get(running, f"/requests?{query}%26limit%3D2%26offset%3D2")

@@ -28,7 +28,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         until_printed(running, "Press Ctrl-C to stop.", "")
         yield running
-        # A clean stop takes seconds, and is tested on its own.
+        # A clean stop takes seconds, and has its own test.
         running.process.kill()
 
 
@@ -86,8 +86,8 @@ def test_kill_after_the_response_loses_no_event(running: Sandbox) -> None:
         restart(running)
         orders.until_stats(running, hook, events=1, success_triggers=1, failure_triggers=0)
         assert running.as_vendor("GET", f"/requests/{request['id']}")["status"] == "pending"
-        # Twice where the kill came between the call and its record: at least once is promised.
-        assert len(served.seen) in (1, 2)
+        # Twice if the kill was between the request and its record: delivery is at-least-once.
+        assert len(served.received) in (1, 2)
         counters_are_right(running)
         drop(running, hook)
 
@@ -98,14 +98,14 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
         orders.connection(running, METER)
 
         def order(worker: int) -> list[str]:
-            made: list[str] = []
+            created: list[str] = []
             try:
                 for n in range(200):
                     more = {"external_id": f"burst-{worker}-{n}"}
-                    made.append(orders.purchase(running, METER, **more)["id"])
+                    created.append(orders.purchase(running, METER, **more)["id"])
             except requests.RequestException:
                 pass
-            return made
+            return created
 
         with ThreadPoolExecutor(4) as pool:
             at_work = [pool.submit(order, worker) for worker in range(4)]
@@ -115,8 +115,8 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
             answered = {pk for done in at_work for pk in done.result()}
         let_leases_pass(running)
         restart(running)
-        found = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
-        there = {request["id"] for request in found}
+        requests = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
+        there = {request["id"] for request in requests}
         # Six deliveries have arrived; the response of the last one of each thread may be lost.
         assert len(answered) >= 2
         assert answered <= there
@@ -154,7 +154,7 @@ def test_request_that_kills_the_sandbox_twice_backs_off(running: Sandbox) -> Non
         hook = hook_of(running, served)
         orders.purchase(running)
         for _ in range(2):
-            # The first time it is repeated at once.
+            # After the first loss it is repeated immediately.
             served.next()
             running.process.kill()
             let_leases_pass(running)
@@ -183,7 +183,7 @@ def test_kill_between_failure_and_retry_keeps_the_backoff(running: Sandbox) -> N
         assert running.as_vendor("GET", path) == before
         served.respond = lambda request: 200
         running.advance("4m30s")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
         running.advance("1m")
         orders.until_stats(
             running, hook, events=1, triggers=2, success_triggers=1, failure_since_last_success=0
@@ -198,7 +198,7 @@ def test_kill_during_a_clock_move_does_not_freeze_the_clock(running: Sandbox) ->
         orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         served.calls.get()
-        # The move stops at the retry and waits for its call, which hangs.
+        # The move of the clock stops at the retry and waits for its request, which hangs.
         served.respond = lambda request: None
         with ThreadPoolExecutor(1) as pool:
             moving = pool.submit(_try_to_advance, running, "1h")
@@ -214,7 +214,7 @@ def test_kill_during_a_clock_move_does_not_freeze_the_clock(running: Sandbox) ->
         while _now(running) == first:
             assert time.monotonic() < deadline, "the clock stands"
             pause()
-        # Where the move had come to, and not where it would have ended.
+        # Platform time is where the move was interrupted, not at its end.
         assert first - datetime.now(first.tzinfo) < timedelta(hours=1)
         running.advance("1s")
         orders.until_stats(running, hook, events=1, triggers=3, success_triggers=1)
@@ -235,18 +235,18 @@ def _now(running: Sandbox) -> datetime:
 
 
 def test_keys_and_url_are_the_same_after_a_kill(running: Sandbox) -> None:
-    before, printed = said_of(running), running.process.printed
+    before, printed = sandbox_file(running), running.process.printed
     assert json.loads(before)["url"] == running.url
     running.process.kill()
     restart(running)
-    assert said_of(running) == before
+    assert sandbox_file(running) == before
     again = running.process.printed.removeprefix(printed)
     for key in (running.vendor_key, running.provider_key):
         assert again.count(f"ApiKey {key}\n") == 1
         assert running.call("GET", "/public/v1/requests?limit=0", key=key).status_code == 200
 
 
-def said_of(running: Sandbox) -> bytes:
+def sandbox_file(running: Sandbox) -> bytes:
     """Return the content of sandbox.json, which only its owner may read."""
     file = running.data_dir / "sandbox.json"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -255,15 +255,15 @@ def said_of(running: Sandbox) -> bytes:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 def test_signal_stops_the_sandbox_cleanly(running: Sandbox, number: signal.Signals) -> None:
-    printed, before = running.process.printed, said_of(running)
+    printed, before = running.process.printed, sandbox_file(running)
     began = time.monotonic()
     assert running.process.stop(number) == 0
     print(f"{number.name}: {time.monotonic() - began:.1f} s")
     assert time.monotonic() - began < 15
-    said = running.process.printed.removeprefix(printed).strip().splitlines()
-    assert len(said) == 1 and said[0].startswith("Stopping")
+    lines = running.process.printed.removeprefix(printed).strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Stopping")
     restart(running)
-    assert said_of(running) == before
+    assert sandbox_file(running) == before
     counters_are_right(running)
 
 

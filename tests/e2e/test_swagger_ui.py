@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import Watched, chromium, watched
+from tests.browser import Tab, chromium, tab
 from tests.processes import Sandbox, sandbox
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "watched"]
+__all__ = ["chromium", "tab"]
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         running.process.kill()
 
 
-def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, watched: Watched) -> None:
-    # Another name of the host than the sandbox prints: the page's calls stay with the page.
+def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, tab: Tab) -> None:
+    # Another host name than the sandbox prints: the page sends its calls to its own host.
     address = running.url.replace("127.0.0.1", "localhost")
-    page = watched.page
+    page = tab.page
     page.goto(f"{address}/public/v1/docs")
     page.get_by_role("button", name="Authorize").click()
     page.get_by_label("Value:").fill(f"ApiKey {running.vendor_key}")
@@ -43,5 +43,5 @@ def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, watched
     )
     shown = json.loads(response.locator("pre").first.inner_text())
     assert [account["id"] for account in shown] == ["VA-610-138"]
-    assert watched.hosts() == {urlsplit(address).netloc}
-    assert watched.complaints == []
+    assert tab.hosts() == {urlsplit(address).netloc}
+    assert tab.console_errors == []

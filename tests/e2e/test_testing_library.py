@@ -108,7 +108,7 @@ def interpreter() -> Path:
 def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -128,7 +128,7 @@ def wake(running: Sandbox, served: Handler) -> None:
 
 
 @pytest.fixture(scope="module")
-def found(interpreter: Path, running: Sandbox, processor: Processor) -> dict[str, Any]:
+def report(interpreter: Path, running: Sandbox, processor: Processor) -> dict[str, Any]:
     specs = f"{running.url}/connect-openapi30.yml"
     return run(interpreter, running, "testing_library", SPECS=specs)
 
@@ -137,12 +137,12 @@ def values(params: list[dict[str, Any]]) -> dict[str, Any]:
     return {param["id"]: param["value"] for param in params}
 
 
-def test_order_is_approved(found: dict[str, Any]) -> None:
-    request = found["approved"]
+def test_order_is_approved(report: dict[str, Any]) -> None:
+    request = report["approved"]
     assert (request["status"], request["asset"]["status"]) == ("approved", "active")
     assert values(request["asset"]["params"])["activation_id"] == f"ID:{request['id']}"
     assert request["note"] == "Ordered by the library."
-    # What isn't the distributor's to write, and what the product doesn't have, was ignored.
+    # Read-only fields, and fields that the product does not have, are ignored.
     assert request["asset"]["product"]["name"] == "Nimbus Backup"
     item = request["asset"]["items"][0]
     assert (item["mpn"], item["quantity"], item["params"]) == ("NB-SEAT", "4", [])
@@ -150,14 +150,14 @@ def test_order_is_approved(found: dict[str, Any]) -> None:
     assert request["asset"]["tiers"]["tier1"]["type"] == "reseller"
 
 
-def test_order_fails(found: dict[str, Any]) -> None:
-    request = found["failed"]
+def test_order_fails(report: dict[str, Any]) -> None:
+    request = report["failed"]
     assert (request["status"], request["reason"]) == ("failed", REASON)
     assert request["asset"]["status"] == "terminated"
 
 
-def test_inquiry_is_answered(found: dict[str, Any]) -> None:
-    inquired, answered = found["inquired"], found["answered"]
+def test_inquiry_is_answered(report: dict[str, Any]) -> None:
+    inquired, answered = report["inquired"], report["answered"]
     errors = {p["id"]: p["value_error"] for p in inquired["asset"]["params"]}
     assert inquired["status"] == "inquiring" and errors["contact_email"] == ERROR
     assert answered["id"] == inquired["id"] and answered["status"] == "approved"
@@ -165,18 +165,18 @@ def test_inquiry_is_answered(found: dict[str, Any]) -> None:
     assert not any(p["value_error"] for p in answered["asset"]["params"])
 
 
-def test_unchanged_object_is_not_sent(found: dict[str, Any]) -> None:
-    assert found["unchanged"] == found["approved"]
+def test_unchanged_object_is_not_sent(report: dict[str, Any]) -> None:
+    assert report["unchanged"] == report["approved"]
 
 
-def test_subscription_lifecycle(found: dict[str, Any]) -> None:
-    seen = [(r["type"], r["status"], r["asset"]["status"]) for r in found["life"]]
-    assert seen == [
+def test_subscription_lifecycle(report: dict[str, Any]) -> None:
+    steps = [(r["type"], r["status"], r["asset"]["status"]) for r in report["life"]]
+    assert steps == [
         ("purchase", "approved", "active"), ("change", "approved", "active"),
         ("adjustment", "approved", "active"), ("suspend", "approved", "suspended"),
         ("resume", "approved", "active"), ("cancel", "approved", "terminated"),
     ]  # fmt: skip
-    changed, adjusted = found["life"][1:3]
+    changed, adjusted = report["life"][1:3]
     quantities = {
         i["global_id"]: (i["old_quantity"], i["quantity"]) for i in changed["asset"]["items"]
     }
@@ -184,32 +184,32 @@ def test_subscription_lifecycle(found: dict[str, Any]) -> None:
     assert values(adjusted["asset"]["params"])["workspace_id"] == "ws-adjusted"
 
 
-def test_reseller_is_set_up(found: dict[str, Any]) -> None:
-    request = found["tier"]
+def test_reseller_is_set_up(report: dict[str, Any]) -> None:
+    request = report["tier"]
     assert (request["type"], request["status"]) == ("setup", "approved")
     assert request["configuration"]["status"] == "active"
     assert values(request["params"])["partner_tenant"] == f"ID:{request['id']}"
-    assert found["tier_again"]["status"] == 400
-    assert found["kinds"] == [True, True]
+    assert report["tier_again"]["status"] == 400
+    assert report["kinds"] == [True, True]
 
 
-def test_inquiry_about_a_reseller_is_answered(found: dict[str, Any]) -> None:
-    inquired, answered = found["tier_inquired"], found["tier_answered"]
+def test_inquiry_about_a_reseller_is_answered(report: dict[str, Any]) -> None:
+    inquired, answered = report["tier_inquired"], report["tier_answered"]
     assert inquired["status"] == "inquiring"
     assert answered["id"] == inquired["id"] and answered["status"] == "approved"
     assert values(answered["params"])["partner_agreement"] == "NS-2"
 
 
-def test_assertions(found: dict[str, Any]) -> None:
-    assert len(found["checked"]["true"]) == 27
-    denied = found["checked"]["denied"]
+def test_assertions(report: dict[str, Any]) -> None:
+    assert len(report["checked"]["true"]) == 27
+    denied = report["checked"]["denied"]
     assert len(denied) == 21 and all(denied.values())
     assert denied["asset_status"] == "Asset status 'active' is not 'something else'."
 
 
-def test_request_is_read_from_a_file(found: dict[str, Any]) -> None:
-    approved = {k: v for k, v in found["approved"].items() if k != "asset"}
-    assert found["from_file"] == {**approved, "id": "X"}
+def test_request_is_read_from_a_file(report: dict[str, Any]) -> None:
+    approved = {k: v for k, v in report["approved"].items() if k != "asset"}
+    assert report["from_file"] == {**approved, "id": "X"}
 
 
 def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> None:
@@ -228,6 +228,6 @@ def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> No
     assert "4 scenarios passed, 0 failed, 0 skipped" in done.stdout
 
 
-def test_handler_has_no_errors(found: dict[str, Any], processor: Processor) -> None:
+def test_handler_has_no_errors(report: dict[str, Any], processor: Processor) -> None:
     assert processor.broken == []
     assert len(processor.inquired) >= 2

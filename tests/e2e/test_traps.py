@@ -25,7 +25,7 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -37,9 +37,9 @@ def served() -> Iterator[Handler]:
 
 @pytest.fixture
 def hook(running: Sandbox, served: Handler) -> Iterator[dict[str, Any]]:
-    made = orders.webhook(running, served.url)
-    yield made
-    running.as_vendor("DELETE", f"/notifications/webhooks/{made['id']}")
+    webhook = orders.webhook(running, served.url)
+    yield webhook
+    running.as_vendor("DELETE", f"/notifications/webhooks/{webhook['id']}")
 
 
 def order_body(**asset: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_trap_1_token_is_in_both_headers(served: Handler, hook: dict[str, Any],
     assert scheme == "Bearer"
     claims = jwt.decode(token, orders.SECRET, algorithms=["HS256"])
     assert claims["webhook_id"] == hook["id"]
-    # A client asks for f"{api_url}/requests".
+    # A client requests f"{api_url}/requests".
     assert claims["api_url"] == f"{running.url}/public/v1"
 
 
@@ -154,8 +154,8 @@ def test_trap_2_empty_response_has_no_json_content_type(
 
 
 def test_trap_2_delete_returns_204_without_body(running: Sandbox, served: Handler) -> None:
-    made = orders.webhook(running, served.url)
-    response = wire.send(running, "DELETE", f"/public/v1/notifications/webhooks/{made['id']}")
+    webhook = orders.webhook(running, served.url)
+    response = wire.send(running, "DELETE", f"/public/v1/notifications/webhooks/{webhook['id']}")
     assert (response.status, response.body) == (204, b"")
     assert "json" not in response.headers.get("content-type", "")
 
@@ -196,7 +196,7 @@ def test_trap_3_default_page_has_a_hundred_rows(running: Sandbox) -> None:
     rows = total()
     page = wire.get(running, "/requests")
     assert (len(page.json), page.headers["content-range"]) == (100, f"items 0-99/{rows}")
-    # More than a thousand at once is no error; the header says what came.
+    # A limit above one thousand is no error; the header has the actual range.
     whole = wire.get(running, "/requests?limit=100000")
     assert (len(whole.json), whole.headers["content-range"]) == (rows, f"items 0-{rows - 1}/{rows}")
 
@@ -207,7 +207,7 @@ def test_trap_3_default_page_has_a_hundred_rows(running: Sandbox) -> None:
 @pytest.mark.parametrize(
     "target",
     ["/requests/", "/assets/?limit=1", "/notifications/webhooks/", f"/products/{PLAIN}/",
-     # connect-sdk 22 has these two hard-wired, at exactly /public/v1.
+     # connect-sdk 22 has these two hard-coded, at exactly /public/v1.
      f"/products/{PLAIN}/parameters/", f"/products/{PLAIN}/templates/",
      "//requests", "//products//" + PLAIN, "/requests//"],
 )  # fmt: skip
@@ -219,16 +219,16 @@ def test_trap_4_slashes_are_ignored(running: Sandbox, target: str) -> None:
 
 
 def test_trap_4_endpoint_with_trailing_slash(running: Sandbox) -> None:
-    """ConnectClient(endpoint="…/public/v1/") asks for /public/v1//requests."""
+    """ConnectClient(endpoint="…/public/v1/") requests /public/v1//requests."""
     response = wire.send(running, "GET", "/public/v1//requests?limit=1")
     assert (response.status, len(response.json)) == (200, 1)
     assert wire.send(running, "GET", "//public/v1/requests?limit=1").status == 200
 
 
 def test_trap_4_post_with_trailing_slash_is_not_redirected(running: Sandbox) -> None:
-    made = wire.post(running, "/requests/", order_body(), key=running.provider_key)
-    assert made.status == 201
-    path = f"/requests/{made.json['id']}"
+    created = wire.post(running, "/requests/", order_body(), key=running.provider_key)
+    assert created.status == 201
+    path = f"/requests/{created.json['id']}"
     params = [{"id": "activation_id", "value": "a-1"}]
     changed = wire.put(running, f"{path}/", {"asset": {"params": params}})
     assert changed.status == 200
@@ -241,9 +241,9 @@ def test_trap_4_a_webhook_with_slashes(running: Sandbox, served: Handler) -> Non
         "label": "Slashed", "product_id": PLAIN, "object_class": "fulfillment_request",
         "external_url": served.url, "jwt_secret": orders.SECRET,
     }  # fmt: skip
-    made = wire.post(running, "/notifications/webhooks/", body)
-    assert made.status == 201
-    path = f"/notifications/webhooks/{made.json['id']}/"
+    created = wire.post(running, "/notifications/webhooks/", body)
+    assert created.status == 201
+    path = f"/notifications/webhooks/{created.json['id']}/"
     assert wire.post(running, f"{path}trigger/").status == 200
     assert wire.put(running, path, {"label": "Still"}).json["label"] == "Still"
     assert wire.send(running, "DELETE", f"/public/v1{path}").status == 204
@@ -290,13 +290,13 @@ def test_trap_6_no_list_has_microseconds_or_z(
 
 
 @pytest.mark.parametrize(
-    "given",
+    "date",
     ["2031-01-02T03:04:05Z", "2031-01-02T03:04:05.000Z", "2031-01-02T03:04:05.678901+00:00",
      "2031-01-02T05:04:05+02:00", "2031-01-02T03:04:05"],
 )  # fmt: skip
-def test_trap_6_dates_of_the_client_are_normalized(running: Sandbox, given: str) -> None:
+def test_trap_6_dates_of_the_client_are_normalized(running: Sandbox, date: str) -> None:
     request = orders.purchase(running)["id"]
-    response = wire.post(running, f"/requests/{request}/schedule", {"planned_date": given})
+    response = wire.post(running, f"/requests/{request}/schedule", {"planned_date": date})
     assert response.json["planned_date"] == "2031-01-02T03:04:05+00:00"
 
 
@@ -370,13 +370,13 @@ def test_trap_7_zapier_creates_a_webhook_without_type(running: Sandbox, served: 
         "active": True, "description": "[Zap-90211] Orders", "http_method": "POST", "data": {},
         "headers": {"Content-Type": "application/json"},
     }  # fmt: skip
-    made = wire.post(running, "/notifications/webhooks", body)
-    assert made.status == 201
-    assert made.json["type"] == "event"
-    assert made.json["product"]["id"] == PLAIN
+    created = wire.post(running, "/notifications/webhooks", body)
+    assert created.status == 201
+    assert created.json["type"] == "event"
+    assert created.json["product"]["id"] == PLAIN
     sent = {k: v for k, v in body.items() if k != "product_id"}
-    assert {name: made.json[name] for name in sent} == sent
-    path = f"/notifications/webhooks/{made.json['id']}"
+    assert {name: created.json[name] for name in sent} == sent
+    path = f"/notifications/webhooks/{created.json['id']}"
     assert wire.post(running, f"{path}/trigger").status == 200
     call = served.next()
     assert call.headers["Content-Type"] == "application/json"
@@ -387,7 +387,7 @@ def test_trap_7_zapier_creates_a_webhook_without_type(running: Sandbox, served: 
 def test_trap_7_mulesoft_enables_a_webhook_by_partial_put(
     running: Sandbox, hook: dict[str, Any]
 ) -> None:
-    """And sends `type: event` whatever the type is; product and class are not sent at all."""
+    """The client sends `type: event` for every type, and neither product nor class."""
     path = f"/notifications/webhooks/{hook['id']}"
     for active in (False, True):
         body = {
@@ -431,9 +431,9 @@ def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> 
         "id": "PR-1", "status": "pending", "created": "2000-01-01", "reason": "x",
         "marketplace": {"id": "MP-40117", "name": "Ours"}, "note": "A test.",
     }  # fmt: skip
-    made = wire.post(running, "/requests", body, key=running.provider_key)
-    assert made.status == 201
-    request = made.json
+    created = wire.post(running, "/requests", body, key=running.provider_key)
+    assert created.status == 201
+    request = created.json
     assert (request["status"], request["note"], request["reason"]) == ("pending", "A test.", "")
     assert request["id"] != "PR-1"
     assert request["created"] > "2026"
@@ -448,7 +448,7 @@ def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> 
 
 
 def test_trap_8_brackets_commas_bars_and_pluses_are_preserved(running: Sandbox) -> None:
-    """test_queries has all forms; this one would be changed by form decoding."""
+    """Form decoding would change this one; test_queries has all forms."""
     rows = wire.get(running, "/requests?ordering(created)&limit=1000").json
     moment = rows[10]["created"]
     query = f"?((status=pending)|(status=approved))&ge(created,{moment})&in(type,(purchase,change))"
@@ -467,15 +467,15 @@ def test_trap_8_brackets_commas_bars_and_pluses_are_preserved(running: Sandbox) 
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"), [(5, "5"), ("5", "5"), (5.0, "5"), ("5.0", "5"), (100, "100"), (0, "0")]
+    ("quantity", "shown"), [(5, "5"), ("5", "5"), (5.0, "5"), ("5.0", "5"), (100, "100"), (0, "0")]
 )
 def test_trap_9_quantities_may_be_numbers_or_strings(
-    running: Sandbox, given: Any, shown: str
+    running: Sandbox, quantity: Any, shown: str
 ) -> None:
-    items = [{"id": f"{PLAIN}-0001", "quantity": given}]
-    made = wire.post(running, "/requests", order_body(items=items), key=running.provider_key)
-    assert made.status == 201
-    item = made.json["asset"]["items"][0]
+    items = [{"id": f"{PLAIN}-0001", "quantity": quantity}]
+    created = wire.post(running, "/requests", order_body(items=items), key=running.provider_key)
+    assert created.status == 201
+    item = created.json["asset"]["items"][0]
     assert (item["quantity"], item["old_quantity"]) == (shown, "0")
 
 
@@ -487,9 +487,9 @@ def test_trap_9_quantities_may_be_numbers_or_strings(
 )  # fmt: skip
 def test_trap_9_items_are_identified_as_clients_do(running: Sandbox, named: dict[str, str]) -> None:
     items = [{**named, "quantity": 1}]
-    made = wire.post(running, "/requests", order_body(items=items), key=running.provider_key)
-    assert made.status == 201
-    assert made.json["asset"]["items"][0]["global_id"] == f"{PLAIN}-0001"
+    created = wire.post(running, "/requests", order_body(items=items), key=running.provider_key)
+    assert created.status == 201
+    assert created.json["asset"]["items"][0]["global_id"] == f"{PLAIN}-0001"
 
 
 # 10
@@ -524,16 +524,16 @@ def test_trap_10_repeated_action_is_refused_without_event(
     "url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/", "http://127.0.0.1:9/%00?a=b"]
 )
 def test_trap_10_failing_handler_does_not_fail_the_order(running: Sandbox, url: str) -> None:
-    made = orders.webhook(running, url)
+    webhook = orders.webhook(running, url)
     try:
         response = wire.post(running, "/requests", order_body(), key=running.provider_key)
         assert response.status == 201
-        orders.until_stats(running, made["id"], events=1, failure_triggers=1)
+        orders.until_stats(running, webhook["id"], events=1, failure_triggers=1)
     finally:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{made['id']}")
+        running.as_vendor("DELETE", f"/notifications/webhooks/{webhook['id']}")
 
 
-# What else clients send and expect.
+# Other requests and expectations of clients.
 
 
 @pytest.mark.parametrize(
@@ -562,9 +562,9 @@ def test_other_names_of_this_machine_are_accepted(running: Sandbox) -> None:
 
 
 def test_create_returns_201_with_the_object(running: Sandbox) -> None:
-    made = wire.post(running, "/requests", order_body(), key=running.provider_key)
-    assert made.status == 201
-    assert made.json == wire.get(running, f"/requests/{made.json['id']}").json
+    created = wire.post(running, "/requests", order_body(), key=running.provider_key)
+    assert created.status == 201
+    assert created.json == wire.get(running, f"/requests/{created.json['id']}").json
 
 
 def test_empty_structured_value_is_accepted(running: Sandbox) -> None:

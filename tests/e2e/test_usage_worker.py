@@ -16,12 +16,12 @@ from tests.queue import spreadsheets as sheets
 ROWS = 3000
 
 
-def until(running: Sandbox, path: str, wanted: Callable[[Any], bool]) -> Any:
+def until(running: Sandbox, path: str, expected: Callable[[Any], bool]) -> Any:
     """Poll a file until it has the status, and return it."""
     deadline = time.monotonic() + 240
     while True:
         body = running.as_vendor("GET", path)
-        if wanted(body):
+        if expected(body):
             return body
         assert time.monotonic() < deadline, body
         pause()

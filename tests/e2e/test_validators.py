@@ -1,6 +1,6 @@
 """Validators end to end: both parties call a sandbox's API, and a handler process responds.
 
-Each of the types from the making of its request to the approval; each reason not to be called.
+Each type from the creation of its request to the approval; each reason not to be called.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.processes import Sandbox, manage, sandbox
 
 BACKUP, METER = "PRD-814-505-018", "PRD-590-284-731"
 
-# What switches each validation on, as Connect's documents have it.
+# The capability that enables each validation, according to Connect's documentation.
 CAPABILITIES = {
     "validator": "cart.validation",
     "inquiring_validator": "inquiring.validation",
@@ -40,7 +40,7 @@ CAPABILITIES = {
     "tcr_update_t1_inq_val": "tiers.configs.update.inquiring_validation",
     "tcr_update_t2_inq_val": "tiers.configs.update.inquiring_validation",
 }
-# Of a product with no capability at all, the first one that a webhook of the type lacks.
+# The first missing capability of a product without capabilities, by type.
 FIRST = {
     name: (
         f"subscription.{name.partition('_')[0]}.enable_{name.partition('_')[0]}"
@@ -74,7 +74,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         validating.add_tier_parameters(running)
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -87,15 +87,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
 @pytest.fixture
 def hook(running: Sandbox, served: Validator, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Create webhooks for one test."""
-    made: list[Json] = []
+    created: list[Json] = []
 
     def make(type_: str, **more: Any) -> Json:
-        made.append(validating.hook(running, served, type_, **more))
-        return made[-1]
+        created.append(validating.hook(running, served, type_, **more))
+        return created[-1]
 
     served.rules()
     yield make
-    validating.drop(running, *made)
+    validating.drop(running, *created)
 
 
 def edits(flow: Flow) -> Json:
@@ -112,14 +112,14 @@ def edits(flow: Flow) -> Json:
 
 def edited(flow: Flow, sent: Json) -> Json:
     """Return the expected result of the sent object and those edits."""
-    wanted = copy.deepcopy(sent)
-    params = flow.params(wanted)
+    expected = copy.deepcopy(sent)
+    params = flow.params(expected)
     for pk, changes in edits(flow).items():
         rules = changes.pop("constraints", {})
         params[pk].update(changes)
         params[pk]["constraints"].update(rules)
     params[flow.names["phone"]]["value"] = "+34915550118"
-    return wanted
+    return expected
 
 
 def not_to_be_taken(flow: Flow) -> Json:
@@ -140,9 +140,9 @@ def not_to_be_taken(flow: Flow) -> Json:
 @pytest.fixture(scope="class")
 def hooks(running: Sandbox, served: Validator) -> Iterator[dict[str, Json]]:
     """A webhook of each type, of which only one must be called."""
-    made = {name: validating.hook(running, served, name) for name in VALIDATORS}
-    yield made
-    validating.drop(running, *made.values())
+    created = {name: validating.hook(running, served, name) for name in VALIDATORS}
+    yield created
+    validating.drop(running, *created.values())
 
 
 class TestEachType:
@@ -158,31 +158,31 @@ class TestEachType:
         served.rules(**{name: {"params": edits(flow), "extra": extra, "also": also}})
         response = flow.validate()
         assert response.status_code == 200, response.text
-        (got,) = served.seen(flow.pk)
-        self.check_call(got, running, hooks[name], before)
+        (call,) = served.received(flow.pk)
+        self.check_call(call, running, hooks[name], before)
         assert timeless(response.json()) == timeless(edited(flow, before))
         assert flow.read() == running.as_distributor("GET", flow.path) == response.json()
-        self.check_counters(running, hooks[name], got)
+        self.check_counters(running, hooks[name], call)
 
-        # The handler's minimal answer takes the error back, and leaves the rest as it was.
+        # The handler's minimal response clears the error, and changes nothing else.
         wrong = flow.names["wrong"]
         clean = {wrong: {"value_error": ""}}
         served.rules(**{name: {"minimal": True, "params": clean}})
         before = flow.validate().json()
         assert "structured_error" not in flow.params(before)[wrong]
-        wanted = edited(flow, got["body"])
-        del flow.params(wanted)[wrong]["structured_error"]
-        flow.params(wanted)[wrong]["value_error"] = ""
-        assert timeless(before) == timeless(wanted)
+        expected = edited(flow, call["body"])
+        del flow.params(expected)[wrong]["structured_error"]
+        flow.params(expected)[wrong]["value_error"] = ""
+        assert timeless(before) == timeless(expected)
 
-        # The distributor's form: one value is refused, the next one is not.
+        # The distributor's form: one value is refused, the next one is valid.
         served.rules(**{name: {"wrong": {wrong: ["no@example.com", "Not this one."]}}})
         refused = flow.validate({"id": wrong, "value": "no@example.com"}).json()
         assert flow.params(refused)[wrong]["value_error"] == "Not this one."
         right = {"id": wrong, "value": "yes@example.com"}
         param = flow.params(flow.validate(right).json())[wrong]
         assert (param["value"], param["value_error"]) == ("yes@example.com", "")
-        sent = [flow.params(g["body"])[wrong]["value"] for g in served.seen(flow.pk)]
+        sent = [flow.params(g["body"])[wrong]["value"] for g in served.received(flow.pk)]
         assert sent[2:] == ["no@example.com", "yes@example.com"]
 
         flow.as_distributor("PUT", flow.body(right))
@@ -191,33 +191,33 @@ class TestEachType:
         assert [approved[flow.names[role]]["value"] for role in ("wrong", "text", "choice")] == [
             "yes@example.com", "Harbour", "mars",
         ]  # fmt: skip
-        assert {g["path"] for g in served.seen(flow.pk)} == {f"/{name}"}
+        assert {g["path"] for g in served.received(flow.pk)} == {f"/{name}"}
         stats = validating.read_hook(running, hooks[name])["stats"]
         assert stats == NO_CALLS | {"events": 4, "triggers": 4, "success_triggers": 4}
 
-    def check_call(self, request: Json, running: Sandbox, made: Json, object_: Json) -> None:
+    def check_call(self, request: Json, running: Sandbox, webhook: Json, object_: Json) -> None:
         assert (request["method"], request["content_type"]) == ("POST", "application/json")
         assert request["headers"] == [
             "accept", "accept-encoding", "authentication", "authorization", "content-length",
             "content-type", "host", "user-agent",
         ]  # fmt: skip
-        # Of what GET answers to the vendor, nothing is missing and nothing more is there.
+        # The payload is exactly the response of the vendor's GET.
         assert request["body"] == object_
         claims = request["claims"]
         assert set(claims) == CLAIMS and request["refused"] == ""
         triggered = datetime.fromisoformat(claims["triggered_at"])
         assert claims["exp"] == triggered.timestamp() + 600
         assert claims == {
-            "webhook_id": made["id"], "webhook_name": made["label"],
-            "object_class": f"{made['object_class']}s", "account_id": "VA-610-138",
+            "webhook_id": webhook["id"], "webhook_name": webhook["label"],
+            "object_class": f"{webhook['object_class']}s", "account_id": "VA-610-138",
             "product_id": SUITE, "api_url": f"{running.url}/public/v1",
             "triggered_at": claims["triggered_at"], "last_success_at": None,
             "last_failure_at": None, "processing_timeout": 600, "data": {"tenant": "lab"},
             "exp": claims["exp"],
         }  # fmt: skip
 
-    def check_counters(self, running: Sandbox, made: Json, request: Json) -> None:
-        hook = validating.read_hook(running, made)
+    def check_counters(self, running: Sandbox, webhook: Json, request: Json) -> None:
+        hook = validating.read_hook(running, webhook)
         assert hook["stats"] == NO_CALLS | {"events": 1, "triggers": 1, "success_triggers": 1}
         assert hook["last_event"] == request["claims"]["triggered_at"]
         assert hook["last_failure"] is None
@@ -227,34 +227,34 @@ class TestEachType:
         assert json.loads(last["response"]["body"])["id"] == request["body"]["id"]
 
 
-def nothing_happens(running: Sandbox, served: Validator, flow: Flow, *hooks: Json) -> None:
+def check_not_called(running: Sandbox, served: Validator, flow: Flow, *hooks: Json) -> None:
     """Check that a validation returns the object unchanged and calls no webhook."""
-    before, called = flow.read(), len(served.seen())
+    before, called = flow.read(), len(served.received())
     response = flow.validate()
     assert (response.status_code, response.json()) == (200, before)
     assert flow.read() == before
-    assert len(served.seen()) == called
-    for made in hooks:
-        hook = validating.read_hook(running, made)
+    assert len(served.received()) == called
+    for webhook in hooks:
+        hook = validating.read_hook(running, webhook)
         assert (hook["stats"], hook["last_event"]) == (NO_CALLS, None)
 
 
-class TestNobodyIsCalled:
+class TestNoValidatorIsCalled:
     def test_disabled_webhook_is_not_called(
         self, running: Sandbox, served: Validator, hook: Any
     ) -> None:
         flow = validating.draft(running)
         disabled, later = hook("validator", active=False), hook("validator")
         running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": False})
-        nothing_happens(running, served, flow, disabled, later)
+        check_not_called(running, served, flow, disabled, later)
         running.as_vendor("PUT", f"/notifications/webhooks/{later['id']}", {"active": True})
         assert flow.validate().status_code == 200
-        assert [g["claims"]["webhook_id"] for g in served.seen(flow.pk)] == [later["id"]]
+        assert [g["claims"]["webhook_id"] for g in served.received(flow.pk)] == [later["id"]]
 
     def test_deleted_webhook_is_not_called(self, running: Sandbox, served: Validator) -> None:
         flow = validating.draft(running)
         validating.drop(running, validating.hook(running, served, "validator"))
-        nothing_happens(running, served, flow)
+        check_not_called(running, served, flow)
 
     def test_webhook_of_another_product_is_not_called(
         self, running: Sandbox, served: Validator, hook: Any
@@ -262,9 +262,11 @@ class TestNobodyIsCalled:
         # Both products validate changes.
         other = hook("change_validator", product_id=METER)
         flow = validating.begin(running, VALIDATORS["change_validator"])
-        nothing_happens(running, served, flow, other)
+        check_not_called(running, served, flow, other)
 
-    def test_distributor_cannot_have_a_validator(self, running: Sandbox, served: Validator) -> None:
+    def test_distributor_cannot_create_a_validator(
+        self, running: Sandbox, served: Validator
+    ) -> None:
         for name, validator in VALIDATORS.items():
             body = {
                 "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
@@ -275,7 +277,7 @@ class TestNobodyIsCalled:
             )
             assert response.status_code == 400
             assert response.json()["errors"] == ["type: Validators are for vendors only."]
-        nothing_happens(running, served, validating.draft(running))
+        check_not_called(running, served, validating.draft(running))
 
     def test_webhook_of_another_vendor_is_not_called(
         self, running: Sandbox, served: Validator
@@ -288,13 +290,13 @@ class TestNobodyIsCalled:
         path = "/public/v1/notifications/webhooks"
         refused = running.call("POST", path, {**body, "product_id": SUITE}, key=key)
         assert refused.json()["errors"] == [f"product_id: Product {SUITE} does not exist."]
-        made = running.call("POST", path, {**body, "product_id": "PRD-777-777-777"}, key=key)
-        assert made.status_code == 201, made.text
+        created = running.call("POST", path, {**body, "product_id": "PRD-777-777-777"}, key=key)
+        assert created.status_code == 201, created.text
         flow = validating.draft(running)
-        nothing_happens(running, served, flow)
-        hook = running.call("GET", f"{path}/{made.json()['id']}", key=key).json()
+        check_not_called(running, served, flow)
+        hook = running.call("GET", f"{path}/{created.json()['id']}", key=key).json()
         assert (hook["stats"], hook["last_event"]) == (NO_CALLS, None)
-        # They don't even see what could be validated.
+        # They don't see the object.
         assert running.call("POST", f"/public/v1{flow.path}/validate", {}, key=key).status_code == (
             404
         )
@@ -303,15 +305,15 @@ class TestNobodyIsCalled:
     def test_webhook_without_capability_is_not_called(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
-        made = hook(name)
+        webhook = hook(name)
         flow = validating.begin(running, VALIDATORS[name])
         switch(running, CAPABILITIES[name], False)
         try:
-            nothing_happens(running, served, flow, made)
+            check_not_called(running, served, flow, webhook)
         finally:
             switch(running, CAPABILITIES[name], True)
         assert flow.validate().status_code == 200
-        assert len(served.seen(flow.pk)) == 1
+        assert len(served.received(flow.pk)) == 1
 
     @pytest.mark.parametrize("name", ["validator", "draft_tcr_t1_val"])
     def test_event_webhooks_are_not_called(
@@ -319,13 +321,13 @@ class TestNobodyIsCalled:
     ) -> None:
         flow = validating.begin(running, VALIDATORS[name])
         event = hook(name, type="event")
-        nothing_happens(running, served, flow, event)
-        # Not of one that is made, and changes something, either.
+        check_not_called(running, served, flow, event)
+        # Creating another request calls none of them either.
         hook(name)
         served.rules(**{name: {"params": edits(flow)}})
         assert flow.params(flow.validate().json())[flow.names["text"]]["value"] == "Harbour"
         assert validating.read_hook(running, event)["stats"] == NO_CALLS
-        assert {g["claims"]["webhook_name"] for g in served.seen(flow.pk)} == {name}
+        assert {g["claims"]["webhook_name"] for g in served.received(flow.pk)} == {name}
 
     @pytest.mark.parametrize(
         "name",
@@ -335,7 +337,7 @@ class TestNobodyIsCalled:
     def test_pending_request_is_not_validated(
         self, running: Sandbox, served: Validator, hook: Any, name: str
     ) -> None:
-        made = hook(name)
+        webhook = hook(name)
         flow = validating.begin(running, VALIDATORS[name])
         flow.leave()
         before = flow.read()
@@ -345,8 +347,8 @@ class TestNobodyIsCalled:
             f"{flow.pk} is pending: validate is for draft or inquiring only."
         ]
         assert flow.read() == before
-        assert served.seen(flow.pk) == []
-        assert validating.read_hook(running, made)["stats"] == NO_CALLS
+        assert served.received(flow.pk) == []
+        assert validating.read_hook(running, webhook)["stats"] == NO_CALLS
 
 
 class TestOthersAreNotCalled:
@@ -358,11 +360,11 @@ class TestOthersAreNotCalled:
         path = f"/notifications/webhooks/{hooks[name]['id']}"
         running.as_vendor("PUT", path, {"active": False})
         try:
-            nothing_happens(running, served, flow)
+            check_not_called(running, served, flow)
         finally:
             running.as_vendor("PUT", path, {"active": True})
-        found = running.as_vendor("GET", "/notifications/webhooks?limit=100")
-        stats = {row["label"]: row["stats"] for row in found}
+        webhooks = running.as_vendor("GET", "/notifications/webhooks?limit=100")
+        stats = {row["label"]: row["stats"] for row in webhooks}
         assert stats == dict.fromkeys(VALIDATORS, NO_CALLS)
 
 
@@ -376,8 +378,8 @@ class TestCreation:
             assert lacking(running, served, name, SUITE) == CAPABILITIES[name]
         finally:
             switch(running, CAPABILITIES[name], True)
-        made = hook(name)
-        assert (made["type"], made["active"], made["stats"]) == (name, True, NO_CALLS)
+        webhook = hook(name)
+        assert (webhook["type"], webhook["active"], webhook["stats"]) == (name, True, NO_CALLS)
 
     @pytest.mark.parametrize("name", VALIDATORS)
     def test_plain_product_is_refused(self, running: Sandbox, served: Validator, name: str) -> None:
@@ -402,12 +404,12 @@ def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str
     }  # fmt: skip
     response = running.call("POST", "/public/v1/notifications/webhooks", body)
     assert (response.status_code, response.json()["error_code"]) == (400, "VAL_001")
-    (said,) = response.json()["errors"]
+    (message,) = response.json()["errors"]
     before, after = f"type: {product} does not have the capability ", (
         f", so webhooks of type {name} are never called. Switch it on first."
     )  # fmt: skip
-    assert said.startswith(before) and said.endswith(after)
-    return str(said.removeprefix(before).removesuffix(after))
+    assert message.startswith(before) and message.endswith(after)
+    return str(message.removeprefix(before).removesuffix(after))
 
 
 def switch(running: Sandbox, capability: str, value: Any) -> None:

@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("sandbox")
     with sandbox(folder, SIM_VALIDATION_TIMEOUT=str(LIMIT)) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -41,9 +41,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
 @pytest.fixture
 def hook(running: Sandbox, served: Validator) -> Iterator[Json]:
     served.rules()
-    made = validating.hook(running, served, "validator")
-    yield made
-    validating.drop(running, made)
+    webhook = validating.hook(running, served, "validator")
+    yield webhook
+    validating.drop(running, webhook)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def params(*entries: Any) -> Json:
 
 
 PHONE = {"id": "security_phone"}
-# What a handler does, and the words that the distributor reads of it.
+# Behaviors of a handler, and words of the distributor's message.
 WRONG: dict[str, tuple[Json, str]] = {
     "hangs": ({"hold": True}, "Timed out after 1 s."),
     "500": ({"status": 500, "json": {}}, "Handler returned HTTP 500 (expected 2xx)."),
@@ -133,9 +133,9 @@ def message(response: Any) -> str:
     assert response.status_code == 400, response.text
     assert set(response.json()) == {"error_code", "errors"}
     assert response.json()["error_code"] == "VAL_100"
-    general, said = response.json()["errors"]
+    general, detail = response.json()["errors"]
     assert general == "Validation service is not available."
-    return str(said)
+    return str(detail)
 
 
 def goes_on(flow: Flow) -> None:
@@ -152,17 +152,17 @@ class TestWrong:
         rule, words = WRONG[name]
         served.rules(validator=rule)
         before, began = untouched.read(), time.monotonic()
-        said = message(untouched.validate({"id": "company_alias", "value": "Nobody"}))
-        assert words in said and served.url not in said
+        error = message(untouched.validate({"id": "company_alias", "value": "Nobody"}))
+        assert words in error and served.url not in error
         assert time.monotonic() - began < LIMIT + 1
-        # The body of a validation that failed isn't kept either.
+        # The body of a failed validation is not stored either.
         assert untouched.read() == before
-        assert len(served.seen(hook["id"])) == 1
+        assert len(served.received(hook["id"])) == 1
         hook_body = validating.read_hook(running, hook)
         assert (hook_body["stats"], hook_body["last_success"]) == (FAILED, None)
         assert hook_body["last_failure"]["status"] == "failure"
-        # The vendor reads where, too; the distributor reads the rest.
-        assert hook_body["last_failure"]["errors"][:20] == said[:20]
+        # The vendor's message also has the address; the distributor's has the rest.
+        assert hook_body["last_failure"]["errors"][:20] == error[:20]
         assert hook_body["earliest_possible_trigger"] is None
         served.release()
 
@@ -174,9 +174,9 @@ class TestWrong:
             {"external_url": f"http://127.0.0.1:{port}/"},
         )
         before = flow.read()
-        said = message(flow.validate())
-        assert "Nothing listens" in said or "refused" in said
-        assert str(port) not in said and "127.0.0.1" not in said
+        error = message(flow.validate())
+        assert "Nothing listens" in error or "refused" in error
+        assert str(port) not in error and "127.0.0.1" not in error
         assert flow.read() == before
         hook_body = validating.read_hook(running, hook)
         assert (hook_body["stats"], hook_body["last_failure"]["status_code"]) == (FAILED, None)
@@ -184,17 +184,19 @@ class TestWrong:
         goes_on(flow)
 
     def test_wrong_secret(self, running: Sandbox, served: Validator, flow: Flow) -> None:
-        made = validating.hook(running, served, "validator", jwt_secret="JWT-not-the-handlers-own")
+        webhook = validating.hook(
+            running, served, "validator", jwt_secret="JWT-not-the-handlers-own"
+        )
         assert message(flow.validate()) == "Handler returned HTTP 401 (expected 2xx)."
-        (got,) = served.seen(flow.pk)
-        assert (got["claims"], got["refused"]) == (None, "Signature verification failed")
-        validating.drop(running, made)
+        (call,) = served.received(flow.pk)
+        assert (call["claims"], call["refused"]) == (None, "Signature verification failed")
+        validating.drop(running, webhook)
 
     @pytest.mark.parametrize("name", ["tcr_setup_t1_inq_val", "tcr_update_t2_validator"])
     def test_configuration_of_another_id(
         self, running: Sandbox, served: Validator, name: str
     ) -> None:
-        made = validating.hook(running, served, name)
+        webhook = validating.hook(running, served, name)
         served.rules(**{name: {"also": {"configuration.id": "TC-000-000-000"}}})
         flow = validating.begin(running, VALIDATORS[name])
         before = flow.read()
@@ -203,14 +205,14 @@ class TestWrong:
             "'TC-000-000-000'."
         )
         assert flow.read() == before
-        assert validating.read_hook(running, made)["stats"] == FAILED
-        validating.drop(running, made)
+        assert validating.read_hook(running, webhook)["stats"] == FAILED
+        validating.drop(running, webhook)
         goes_on(flow)
 
     def test_one_of_two_fails(
         self, running: Sandbox, served: Validator, hook: Json, flow: Flow
     ) -> None:
-        # It has the rule of another path, and the same object.
+        # It has its own rule, and validates the same object.
         second = validating.hook(
             running, served, "validator", external_url=f"{served.url}/second", label="Second"
         )
@@ -218,9 +220,9 @@ class TestWrong:
         served.rules(validator=edit, second={"status": 503})
         before = flow.read()
         assert message(flow.validate()) == "Handler returned HTTP 503 (expected 2xx)."
-        # Half of an answer is none: what the first one said isn't merged.
+        # If one validator fails, the response of the other is not merged.
         assert flow.read() == before
-        assert {g["path"] for g in served.seen(flow.pk)} == {"/validator", "/second"}
+        assert {g["path"] for g in served.received(flow.pk)} == {"/validator", "/second"}
         assert orders.stats(running, hook["id"])["success_triggers"] == 1
         assert orders.stats(running, second["id"]) == FAILED
         validating.drop(running, second)
@@ -236,7 +238,7 @@ class TestWrong:
         served.rules()
         served.release()
         running.advance("1d")
-        assert len(served.seen(hook["id"])) == 3
+        assert len(served.received(hook["id"])) == 3
         stats = orders.stats(running, hook["id"])
         assert (stats["events"], stats["failure_triggers"]) == (3, 3)
         assert flow.validate().status_code == 200
@@ -260,25 +262,25 @@ class TestWrong:
         before = flow.read()
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(flow.validate)
-            served.until_seen(1, flow.pk)
+            served.until_received(1, flow.pk)
             running.process.kill()
             assert isinstance(waiting.exception(10), requests.ConnectionError)
         served.release()
         restart(running)
         orders.until_stats(running, hook["id"], triggers=1)
         running.advance("1d")
-        # What the handler answered is unknown, and it isn't asked again.
+        # The outcome is unknown, and the request is not repeated.
         assert orders.stats(running, hook["id"]) == FAILED | {
             "failure_triggers": 0, "failure_since_last_success": 0,
         }  # fmt: skip
-        assert len(served.seen(flow.pk)) == 1
+        assert len(served.received(flow.pk)) == 1
         assert flow.read() == before
         served.rules()
         assert flow.validate().status_code == 200
         goes_on(flow)
 
 
-# What a handler answers that is odd, but safe.
+# Unusual, but valid responses.
 SAFE: dict[str, Json] = {
     "an empty object": {"json": {}},
     "null for params": {"json": {"asset": {"params": None}}},

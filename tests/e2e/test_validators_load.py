@@ -24,7 +24,7 @@ from tests.e2e.validating import SUITE, Flow, Json, Validator
 from tests.processes import Sandbox, sandbox
 
 SLOW = 2.0
-# More than either has threads for ordinary calls: 8 and 32.
+# More than the threads for other requests: 8 and 32.
 HANGING = 40
 
 
@@ -32,7 +32,7 @@ HANGING = 40
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running
-        # A clean stop takes seconds, and is test_restart's.
+        # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
 
 
@@ -45,9 +45,9 @@ def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
 @pytest.fixture
 def hook(running: Sandbox, validator: Validator) -> Iterator[Json]:
     validator.rules()
-    made = validating.hook(running, validator, "validator")
-    yield made
-    validating.drop(running, made)
+    webhook = validating.hook(running, validator, "validator")
+    yield webhook
+    validating.drop(running, webhook)
 
 
 @pytest.fixture
@@ -73,16 +73,16 @@ def others_are_served(running: Sandbox, validator: Validator, other: Flow, event
     timed(lambda: other.as_distributor("PUT", {"note": "Meanwhile."}))
     assert timed(other.read)["note"] == "Meanwhile."
     timed(lambda: orders.purchase(running))
-    # Without the broker, the worker's own look at the table comes each second.
-    timed(lambda: validator.until_seen(1, event["id"]), limit=2)
+    # Without the broker, the worker polls the table every second.
+    timed(lambda: validator.until_received(1, event["id"]), limit=2)
 
 
 @pytest.fixture
 def event(running: Sandbox, validator: Validator) -> Iterator[Json]:
     """A webhook for changes of the plain product with the same handler."""
-    made = orders.webhook(running, f"{validator.url}/event")
-    yield made
-    validating.drop(running, made)
+    webhook = orders.webhook(running, f"{validator.url}/event")
+    yield webhook
+    validating.drop(running, webhook)
 
 
 class TestSlow:
@@ -104,7 +104,7 @@ class TestSlow:
             return response.status_code
 
         waiting = [pool.submit(validate, flows[n % drafts]) for n in range(10)]
-        validator.until_seen(10, *(flow.pk for flow in flows))
+        validator.until_received(10, *(flow.pk for flow in flows))
         others_are_served(running, validator, other, event)
         assert [each.result() for each in waiting] == [200] * 10
         assert min(took) > SLOW and max(took) < 2 * SLOW
@@ -122,10 +122,10 @@ class TestHanging:
     def waits(
         self, pool: ThreadPoolExecutor, validator: Validator, flow: Flow, count: int, **rule: Any
     ) -> list[Future[Any]]:
-        """Begin validations of a draft that the handler holds."""
+        """Start validations of a draft, which the handler holds."""
         validator.rules(validator={"hold": True, **rule})
         waiting = [pool.submit(flow.validate) for _ in range(count)]
-        validator.until_seen(count, flow.pk)
+        validator.until_received(count, flow.pk)
         return waiting
 
     def test_more_validations_than_threads_block_no_other_request(
@@ -135,7 +135,7 @@ class TestHanging:
         other = validating.draft(running)
         waiting = self.waits(pool, validator, flow, HANGING)
         others_are_served(running, validator, other, event)
-        # The draft itself can be written, and the echo of what it was doesn't take that back.
+        # The draft can be changed, and the unchanged response does not revert that.
         timed(lambda: flow.as_distributor("PUT", flow.body({"id": "company_alias", "value": "B"})))
         validator.release()
         assert Counter(each.result().status_code for each in waiting) == {200: HANGING}
@@ -188,7 +188,7 @@ class TestHanging:
             f"was too late."
         ]
         assert flow.params(flow.read())["company_alias"]["value"] == ""
-        # The handler has done its part.
+        # The handler has responded.
         assert orders.stats(running, hook["id"])["success_triggers"] == 1
         flow.approve()
 
@@ -200,7 +200,7 @@ def test_one_handler_uses_at_most_half_of_the_slots(
     validator.rules(validator={"hold": True})
     with ThreadPoolExecutor(60) as pool:
         waiting = [pool.submit(flow.validate) for _ in range(60)]
-        validator.until_seen(50, flow.pk)
+        validator.until_received(50, flow.pk)
         for done in islice(as_completed(waiting, timeout=5), 10):
             assert (done.result().status_code, done.result().json()["errors"]) == (
                 400,
@@ -210,7 +210,7 @@ def test_one_handler_uses_at_most_half_of_the_slots(
                     "handler is slow.",
                 ],
             )
-        assert len(validator.seen(flow.pk)) == 50
+        assert len(validator.received(flow.pk)) == 50
         validator.release()
         assert Counter(each.result().status_code for each in waiting) == {200: 50, 400: 10}
     stats = orders.stats(running, hook["id"])

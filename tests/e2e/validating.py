@@ -21,7 +21,7 @@ from webhooks.types import ValidatorTrigger, WebhookType
 Json = dict[str, Any]
 SUITE = "PRD-362-917-440"
 CONNECTION = "CT-3380-6125-4471"
-# A reseller that is set up, so that orders needn't wait for it.
+# A configured reseller, so that orders do not wait for a setup.
 RESELLER = "TA-6120-4478-0112"
 SCRIPT = Path(__file__).parent / "validating_handler.py"
 VALIDATORS = {t.type: t for t in types.registered() if t.is_validator}
@@ -29,28 +29,28 @@ VALIDATORS = {t.type: t for t in types.registered() if t.is_validator}
 
 @dataclass
 class Validator:
-    """A handler that runs as a process."""
+    """A handler in a separate process."""
 
     url: str
 
     def rules(self, **by_type: Json) -> None:
-        """Say what the handler answers, by type of webhook; others are answered by an echo."""
+        """Set the responses by type of webhook; other types get the object back."""
         rules = {f"/{name}": rule for name, rule in by_type.items()}
         requests.post(f"{self.url}/rules", json=rules, timeout=5).raise_for_status()
 
     def release(self) -> None:
-        """Let the calls go that are held."""
+        """Release the held calls."""
         requests.post(f"{self.url}/release", timeout=5).raise_for_status()
 
-    def seen(self, *about: str) -> list[Json]:
-        """Return what the handler got, of these objects or webhooks, or of all."""
-        return list(requests.get(f"{self.url}/seen?{'&'.join(about)}", timeout=5).json())
+    def received(self, *about: str) -> list[Json]:
+        """Return the received calls of these objects or webhooks, or all."""
+        return list(requests.get(f"{self.url}/received?{'&'.join(about)}", timeout=5).json())
 
-    def until_seen(self, count: int, *about: str, timeout: float = 10) -> None:
-        """Wait for so many calls."""
+    def until_received(self, count: int, *about: str, timeout: float = 10) -> None:
+        """Wait for a number of calls."""
         deadline = time.monotonic() + timeout
-        while (count_seen := len(self.seen(*about))) < count:
-            assert time.monotonic() < deadline, f"{count_seen} calls instead of {count}"
+        while (count := len(self.received(*about))) < count:
+            assert time.monotonic() < deadline, f"{count} calls instead of {count}"
             pause(0.02)
 
 
@@ -80,12 +80,12 @@ def hook(running: Sandbox, served: Validator, type_: str, **more: Any) -> Json:
 
 
 def drop(running: Sandbox, *hooks: Json) -> None:
-    for made in hooks:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{made['id']}")
+    for webhook in hooks:
+        running.as_vendor("DELETE", f"/notifications/webhooks/{webhook['id']}")
 
 
-def read_hook(running: Sandbox, made: Json) -> Json:
-    return dict(running.as_vendor("GET", f"/notifications/webhooks/{made['id']}"))
+def read_hook(running: Sandbox, webhook: Json) -> Json:
+    return dict(running.as_vendor("GET", f"/notifications/webhooks/{webhook['id']}"))
 
 
 def validate(running: Sandbox, path: str, body: Any = None) -> requests.Response:
@@ -100,7 +100,7 @@ def timeless(node: Any) -> Any:
     return [timeless(v) for v in node] if isinstance(node, list) else node
 
 
-# The roles that parameters play in a test, by level of the tiers (None: of subscriptions).
+# Parameters by their role in tests and tier level (None: of subscriptions).
 NAMES: dict[int | None, dict[str, str]] = {
     None: {"wrong": "admin_email", "text": "company_alias", "phone": "security_phone",
            "choice": "data_region", "vendors": "tenant_id"},
@@ -112,7 +112,7 @@ NAMES: dict[int | None, dict[str, str]] = {
 
 
 def add_tier_parameters(running: Sandbox) -> None:
-    """Add a parameter of each type that orders have to the tier configurations."""
+    """Add tier parameters of each type that ordering parameters have."""
     regions = [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "United States"}]
     for level in (1, 2):
         for role, kind in (("text", "text"), ("phone", "phone"), ("choice", "dropdown")):
@@ -137,8 +137,8 @@ class Flow:
         self.pk = self.make()
         self.path = f"{self.base}/{self.pk}"
         if fires.status == "inquiring":
-            asked = {"id": self.names["wrong"], "value_error": "We don't know this one."}
-            self.as_vendor("PUT", self.body(asked))
+            error = {"id": self.names["wrong"], "value_error": "We don't know this one."}
+            self.as_vendor("PUT", self.body(error))
             self.as_vendor("POST", {}, "inquire")
         assert self.read()["status"] == fires.status
 
@@ -164,13 +164,13 @@ class Flow:
         return validate(self.running, self.path, self.body(*params) if params else None)
 
     def leave(self) -> None:
-        """Bring it to pending: as an order, or as an answer to the inquiry."""
+        """Make the request pending: purchase the draft, or submit the inquiring request again."""
         self.as_distributor("POST", {}, "pend" if self.fires.status == "inquiring" else self.submit)
         assert self.read()["status"] == "pending"
 
     def approve(self) -> Json:
-        given = {"id": self.names["vendors"], "value": f"vt-{self.pk}"}
-        self.as_vendor("PUT", self.body(given))
+        param = {"id": self.names["vendors"], "value": f"vt-{self.pk}"}
+        self.as_vendor("PUT", self.body(param))
         self.as_vendor("POST", {}, "approve")
         body = self.read()
         assert body["status"] == "approved"
@@ -200,19 +200,19 @@ class Order(Flow):
 
 
 class Configuration(Flow):
-    """A set-up or an update of a reseller's configuration."""
+    """A setup or an update of a reseller's configuration."""
 
     base = "/tier/config-requests"
 
     def make(self) -> str:
-        made = self.ask("setup") if self.fires.kind == "setup" else None
-        if made is None:
+        request = self.ask("setup") if self.fires.kind == "setup" else None
+        if request is None:
             first = Configuration(
                 self.running, ValidatorTrigger("setup", "pending", "", self.fires.level)
             )
             first.approve()
-            made = self.ask("update", id=first.read()["configuration"]["id"])
-        return str(made["id"])
+            request = self.ask("update", id=first.read()["configuration"]["id"])
+        return str(request["id"])
 
     def ask(self, kind: str, **of: Any) -> Json:
         draft = {"status": "draft"} if self.fires.status == "draft" else {}
@@ -232,7 +232,7 @@ class Configuration(Flow):
 
 
 def begin(running: Sandbox, webhook_type: WebhookType) -> Flow:
-    """Bring a request into the status in which a validator of the type is called."""
+    """Create a request in the status in which a validator of the type is called."""
     assert webhook_type.trigger is not None
     kind = Order if webhook_type.object_class == "fulfillment_request" else Configuration
     return kind(running, webhook_type.trigger)
@@ -263,8 +263,8 @@ def order(running: Sandbox, **more: Any) -> Json:
 
 def active(running: Sandbox) -> str:
     """Return a new active subscription."""
-    made = order(running)
-    given = [{"id": "tenant_id", "value": f"tn-{made['id']}"}]
-    running.as_vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": given}})
-    running.as_vendor("POST", f"/requests/{made['id']}/approve", {})
-    return str(made["asset"]["id"])
+    request = order(running)
+    params = [{"id": "tenant_id", "value": f"tn-{request['id']}"}]
+    running.as_vendor("PUT", f"/requests/{request['id']}", {"asset": {"params": params}})
+    running.as_vendor("POST", f"/requests/{request['id']}/approve", {})
+    return str(request["asset"]["id"])

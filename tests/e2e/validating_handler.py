@@ -1,7 +1,7 @@
 """A validator's handler as a separate process, controlled by rules.
 
-It needs Python and PyJWT. Tests tell it the rules of its paths by `POST /rules`, read what it got
-at `GET /seen` (of the objects and webhooks in the query, or of all), and let go the calls that it
+It needs Python and PyJWT. Tests set the rules of its paths by `POST /rules`, read the calls by
+`GET /received` (of the objects and webhooks in the query, or all), and release the calls that it
 holds by `POST /release`.
 """
 
@@ -31,7 +31,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.secret = secret
         self.rules: Json = {}
-        self.seen: list[Json] = []
+        self.received: list[Json] = []
         self.release = threading.Event()
         self.guard = threading.Lock()
 
@@ -47,12 +47,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        if path == "/seen":
+        if path == "/received":
             with self.server.guard:
                 rows = [
-                    got for got in self.server.seen if not query or got["of"] & {*query.split("&")}
+                    call
+                    for call in self.server.received
+                    if not query or call["of"] & {*query.split("&")}
                 ]
-            shown = [{k: v for k, v in got.items() if k != "of"} for got in rows]
+            shown = [{k: v for k, v in call.items() if k != "of"} for call in rows]
             self._send(200, json.dumps(shown).encode())
         else:
             self._judge(b"")
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _judge(self, body: bytes) -> None:
         claims, refused = self._claims()
-        got: Json = {
+        call: Json = {
             "path": self.path,
             "method": self.command,
             "headers": sorted(name.lower() for name in self.headers),
@@ -82,11 +84,11 @@ class Handler(BaseHTTPRequestHandler):
             "refused": refused,
             "body": json.loads(body) if body else None,
         }
-        got["of"] = {(got["body"] or {}).get("id"), (claims or {}).get("webhook_id")}
+        call["of"] = {(call["body"] or {}).get("id"), (claims or {}).get("webhook_id")}
         with self.server.guard:
             rule = self.server.rules.get(self.path, {})
             held = self.server.release
-            self.server.seen.append(got)
+            self.server.received.append(call)
         if refused:
             self._send(401, json.dumps({"error": refused}).encode())
             return
@@ -94,11 +96,11 @@ class Handler(BaseHTTPRequestHandler):
             held.wait(60)
         if rule.get("delay"):
             threading.Event().wait(rule["delay"])
-        status, said = rule.get("status", 200), _said(rule, got["body"])
-        self._send(status, said, rule.get("headers", {}))
+        status, body = rule.get("status", 200), _response_body(rule, call["body"])
+        self._send(status, body, rule.get("headers", {}))
 
     def _claims(self) -> tuple[Json | None, str]:
-        """Return what the token says, or why it is none."""
+        """Return the claims of the token, or why it is invalid."""
         scheme, _, token = (self.headers.get("Authentication") or "").partition(" ")
         if scheme != "Bearer":
             return None, "no token"
@@ -117,10 +119,10 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
         except OSError:
-            pass  # The caller has given up.
+            pass  # The caller has disconnected.
 
 
-def _said(rule: Json, body: Json | None) -> bytes:
+def _response_body(rule: Json, body: Json | None) -> bytes:
     """Return the body of the response: raw bytes, any JSON, or the request with edits."""
     if "base64" in rule:
         return base64.b64decode(rule["base64"])
@@ -150,8 +152,8 @@ def _edit(param: Json, rule: Json) -> None:
     param["constraints"].update(edits.pop("constraints", {}))
     param.update(edits)
     if param["id"] in rule.get("wrong", {}):
-        value, said = rule["wrong"][param["id"]]
-        param["value_error"] = said if param["value"] == value else ""
+        value, error = rule["wrong"][param["id"]]
+        param["value_error"] = error if param["value"] == value else ""
 
 
 def _set(node: Any, keys: list[str], value: Any) -> None:

@@ -48,8 +48,8 @@ def send(
         line.sendall(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + body)
         response = HTTPResponse(line, method=method)
         response.begin()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Response(response.status, found, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Response(response.status, received, response.read())
 
 
 def get(running: Sandbox, target: str, **options: Any) -> Response:

@@ -1,4 +1,4 @@
-"""What axe finds wrong with a page, and whether the page fits its window."""
+"""Accessibility violations of a page by axe, and overflow of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).parent / "axe" / "package.json"
 
 @lru_cache(maxsize=1)
 def _axe() -> str:
-    """Return axe's program; skip loudly where npm can't bring it."""
+    """Return axe's source; skip with a message if npm cannot install it."""
     return (environments.node("axe", _PACKAGE) / "node_modules/axe-core/axe.min.js").read_text()
 
 
@@ -24,8 +24,8 @@ LOOK_RULES = ("color-contrast", "link-in-text-block", "scrollable-region-focusab
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """Return each violation of these rules, or of all, with the elements that it is about."""
-    # Past the page's own policy, which lets no script in.
+    """Return the violations of these rules, or of all, with their elements."""
+    # Bypass the page's policy, which blocks injected scripts.
     page.evaluate(_axe())
     result = page.evaluate(
         """(rules) => axe.run(document, {
@@ -47,7 +47,7 @@ def overflow(page: Page) -> int:
 
 
 def spills(page: Page) -> list[str]:
-    """Return what is wider than the place that it has, and so lies upon what is beside it."""
+    """Return the elements that are wider than their parent, and overlap their neighbors."""
     elements: list[str] = page.evaluate(
         """[...document.querySelectorAll("main *, header *")].filter((e) =>
              e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1

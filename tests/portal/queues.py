@@ -50,7 +50,7 @@ def text(response: Any) -> Element:
 
 
 def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:
-    """Return what the page's last form would send, with some of it changed."""
+    """Return the values that the page's last form sends, with some changed."""
     sent: dict[str, Any] = {}
     for name, value in html.get(client, path).all("form")[-1].sent():
         sent[name] = [*sent.get(name, []), value] if name in sent else [value]

@@ -8,31 +8,31 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.portal.story import METER, PLAIN, SUITE, Story
+from tests.portal.scenario import METER, PLAIN, SUITE, Scenario
 
 VENDOR, DISTRIBUTOR, NOBODY = "VA-610-138", "PA-318-442", ""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture: its name, the page (or how it is found), who looks, and what is done first."""
+    """A screenshot: name, page (or a function that returns it), viewer, and steps before it."""
 
     name: str
-    page: str | Callable[[Story], str]
-    who: str = VENDOR
+    page: str | Callable[[Scenario], str]
+    viewer: str = VENDOR
     width: int = 1440
     act: Callable[[Page], Any] = lambda page: None
-    # Taken while nothing has happened yet.
+    # Taken in a fresh sandbox.
     fresh: bool = False
     status: int = 200
 
-    def address(self, story: Story) -> str:
-        """Return the page's address."""
-        return self.page if isinstance(self.page, str) else self.page(story)
+    def address(self, scenario: Scenario) -> str:
+        """Return the page's URL."""
+        return self.page if isinstance(self.page, str) else self.page(scenario)
 
 
-def _of(name: str, path: str) -> Callable[[Story], str]:
-    return lambda story: path.replace("*", story.ids[name])
+def _of(name: str, path: str) -> Callable[[Scenario], str]:
+    return lambda scenario: path.replace("*", scenario.ids[name])
 
 
 def _first(page: Page) -> None:
@@ -160,8 +160,8 @@ SHOTS = [
     Shot("product-templates", f"/products/{PLAIN}/templates/"),
     Shot("product-capabilities", f"/products/{SUITE}/capabilities/"),
     Shot("product-capabilities-distributor", f"/products/{SUITE}/capabilities/", DISTRIBUTOR),
-    Shot("inquiring-form", lambda story: story.ids["form"], NOBODY),
-    Shot("action-link", lambda story: story.ids["action"], NOBODY),
+    Shot("inquiring-form", lambda scenario: scenario.ids["form"], NOBODY),
+    Shot("action-link", lambda scenario: scenario.ids["action"], NOBODY),
     Shot("action-link-refused", "/actions/ACT-362-917-440-001?jwt=x", NOBODY, status=403),
     Shot("sign-in", "/sign-in/", NOBODY),
     Shot("sign-in-used-link", "/sign-in/UR-000-100-001/used-0", NOBODY, status=403),

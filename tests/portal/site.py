@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import Watched, chromium
+from tests.browser import Tab, chromium, open_tab
 from tests.handlers import Handler, handler
 from tests.processes import Sandbox, pause, sandbox
 
@@ -39,8 +39,8 @@ class Site:
     @contextmanager
     def open(
         self, path: str = "", *, width: int = 1280, scheme: Any = "light", script: bool = True
-    ) -> Iterator[Watched]:
-        """Open a page in a window of its own."""
+    ) -> Iterator[Tab]:
+        """Open a page in its own window."""
         context = self.browser.new_context(
             base_url=self.running.url,
             viewport={"width": width, "height": 900},
@@ -49,17 +49,11 @@ class Site:
             storage_state=self.state,
         )
         try:
-            watched = Watched(context.new_page())
-            watched.page.on("request", lambda request: watched.asked.append(request.url))
-            watched.page.on(
-                "console",
-                lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
-            )
-            watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+            tab = open_tab(context)
             if path:
-                watched.page.goto(path)
-            yield watched
-            assert watched.hosts() <= {urlsplit(self.running.url).netloc}
+                tab.page.goto(path)
+            yield tab
+            assert tab.hosts() <= {urlsplit(self.running.url).netloc}
         finally:
             context.close()
 
@@ -74,7 +68,7 @@ class Site:
 
 
 def printed_link(running: Sandbox) -> str:
-    """Return the sign-in link that the sandbox prints soon after it answers."""
+    """Return the sign-in link that the sandbox prints after it starts to respond."""
     deadline = time.monotonic() + 30
     while "Press Ctrl-C to stop." not in running.process.printed:
         assert time.monotonic() < deadline, running.process.printed
@@ -85,7 +79,7 @@ def printed_link(running: Sandbox) -> str:
 
 
 def act_as(page: Page, account: str) -> None:
-    """Have the administrator act as an account; all of the sandbox's windows share the choice."""
+    """Let the administrator act as an account, in all windows of the sandbox."""
     page.goto("/password/")
     page.locator(".account-menu summary").click()
     page.locator(f'button[name="account"][value="{account}"]').click()
@@ -94,7 +88,7 @@ def act_as(page: Page, account: str) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
-    """Start it; the administrator acts as the vendor, and signs in by the printed link."""
+    """A sandbox whose administrator has signed in by the printed link and acts as the vendor."""
     with sandbox(tmp_path_factory.mktemp("site")) as running, handler() as served:
         context = chromium.new_context()
         context.new_page().goto(printed_link(running))

@@ -74,7 +74,7 @@ def test_page_refuses_an_invalid_token(vendor: Caller, client: Client) -> None:
         response = client.get(f"{base}?jwt={wrong}")
         assert response.status_code == 403, wrong
         assert "Nimbus" not in response.content.decode()
-    # As a link to an action that there is not.
+    # The same response as for a missing action.
     missing = client.get(f"/actions/ACT-0?jwt={token}")
     assert missing.status_code == 403
     assert missing.content == client.get(f"{base}?jwt=x").content

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import Watched, chromium
+from tests.browser import Tab, chromium
 from tests.lanes import nightly
 from tests.portal.site import SECRET, Site, site
 
@@ -20,21 +20,21 @@ CANARY = "canary-of-a-header"
 
 
 @pytest.fixture
-def watched(site: Site) -> Iterator[Watched]:
-    with site.open("/admin/") as watched:
-        yield watched
-        assert not violations(watched)
+def tab(site: Site) -> Iterator[Tab]:
+    with site.open("/admin/") as tab:
+        yield tab
+        assert not violations(tab)
 
 
-def violations(watched: Watched) -> list[str]:
-    """Return what Chromium's console reports of the policy; a missing icon is another matter."""
-    return [text for text in watched.complaints if "Content Security Policy" in text]
+def violations(tab: Tab) -> list[str]:
+    """Return the policy violations in Chromium's console, without other errors."""
+    return [text for text in tab.console_errors if "Content Security Policy" in text]
 
 
 # `make test` opens the forms of every fourth model only.
 @pytest.mark.parametrize("step", [4, nightly(1)])
-def test_admin_pages_have_no_policy_violation(site: Site, watched: Watched, step: int) -> None:
-    page = watched.page
+def test_admin_pages_have_no_policy_violation(site: Site, tab: Tab, step: int) -> None:
+    page = tab.page
     response = page.goto("/admin/")
     assert response and "default-src 'self'" in response.headers["content-security-policy"]
     models = page.locator("#content-main th a").evaluate_all("all => all.map(a => a.href)")
@@ -42,19 +42,19 @@ def test_admin_pages_have_no_policy_violation(site: Site, watched: Watched, step
     for number, address in enumerate(models):
         page.goto(address)
         if number % step:
-            assert not violations(watched), address
+            assert not violations(tab), address
             continue
         forms = page.locator("#result_list th a, .addlink")
         addresses = forms.evaluate_all("all => all.map(a => a.href)")
         for form in {each.split("?")[0]: each for each in addresses[:1] + addresses[-1:]}.values():
             page.goto(form)
             expect(page.locator("#content h1")).to_be_visible()
-        assert not violations(watched), address
+        assert not violations(tab), address
 
 
-def test_admin_widgets_work(site: Site, watched: Watched) -> None:
+def test_admin_widgets_work(site: Site, tab: Tab) -> None:
     pk = site.webhook(headers={"X-Key": CANARY})
-    page = watched.page
+    page = tab.page
     page.goto("/admin/webhooks/webhook/")
     # Filters, the sidebar, the theme, the boxes of the actions.
     page.locator("#changelist-filter summary").first.click()
@@ -66,7 +66,7 @@ def test_admin_widgets_work(site: Site, watched: Watched) -> None:
     assert rows >= 1
     page.locator("#action-toggle").check()
     expect(page.locator(".action-counter")).to_contain_text(f"{rows} of {rows} selected")
-    # An edit in which the masked value stays, and its revelation.
+    # The masked value is kept by an edit, and revealed by its button.
     page.goto(f"/admin/webhooks/webhook/{pk}/change/")
     assert CANARY not in page.content()
     page.locator("#id_label").fill("Renamed")
@@ -80,30 +80,30 @@ def test_admin_widgets_work(site: Site, watched: Watched) -> None:
 
 def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
     pk = site.webhook(headers={"X-Key": CANARY, "Accept": "text/plain"})
-    with site.open(f"/webhooks/{pk}/http/") as watched:
-        page = watched.page
+    with site.open(f"/webhooks/{pk}/http/") as tab:
+        page = tab.page
         values = page.locator("#header-values")
         expect(values).to_contain_text("••••••••")
         expect(values).to_contain_text("text/plain")
         page.get_by_role("button", name="Reveal").click()
         expect(values).to_contain_text(CANARY)
         expect(page.locator("#secret")).to_contain_text(SECRET)
-        assert page.locator("#header-values").count() == 1 and not watched.complaints
+        assert page.locator("#header-values").count() == 1 and not tab.console_errors
     trigger(site, pk)
-    with site.open(f"/deliveries/?q=webhook:{pk}") as watched:
-        page = watched.page
+    with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
+        page = tab.page
         page.goto(newest(page))
         headers = page.locator("#request-headers")
         expect(headers).to_contain_text("••••••••")
         page.locator("#reveal-headers").click()
         expect(page.locator("#request-headers")).to_contain_text(CANARY)
-        assert not watched.complaints
+        assert not tab.console_errors
 
 
 def trigger(site: Site, pk: str) -> None:
     site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
-    got = site.served.next()
-    assert got.headers["X-Key"] == CANARY, json.dumps(dict(got.headers))
+    request = site.served.next()
+    assert request.headers["X-Key"] == CANARY, json.dumps(dict(request.headers))
 
 
 def newest(page: Page) -> str:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from requests_queue import clock
 from tests import html
-from tests.portal.delivered import CLAIMS, attempt, delivery, hook
+from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
 from tests.signed_in import catalog, vendor
 from webhooks.http.headers import MASK
 from webhooks.models import Attempt, Delivery, Resend, Webhook
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def row(hook: Webhook) -> Delivery:
     """A delivery with a failure and a success."""
-    made = delivery(hook, "PR-1111-1111-1111-001")
-    attempt(made, "failure", request_headers={"X-Env": "it's", "Content-Type": "application/json"})
-    attempt(made)
-    return made
+    row = delivery(hook, "PR-1111-1111-1111-001")
+    attempt(row, "failure", request_headers={"X-Env": "it's", "Content-Type": "application/json"})
+    attempt(row)
+    return row
 
 
-def made(response: Any) -> Delivery:
+def created_delivery(response: Any) -> Delivery:
     """Return the delivery that a form has created."""
     assert response.status_code == 303, response.content.decode()
     delivery = Delivery.objects.latest("pk")
@@ -40,7 +40,7 @@ def made(response: Any) -> Delivery:
 
 
 def test_attempt_is_sent_again(vendor: Client, row: Delivery) -> None:
-    delivery = made(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
+    delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
     assert (delivery.state, delivery.forced, delivery.resend.repeats, delivery.resend.number) == (
         "waiting", True, row, 1,
     )  # fmt: skip
@@ -82,7 +82,7 @@ def test_unrecorded_request_cannot_be_sent_again(vendor: Client, row: Delivery, 
 
 
 def form(client: Client, row: Delivery) -> dict[str, str]:
-    """Return what the form of changes is filled with."""
+    """Return the initial values of the form of changes."""
     form = client.get(f"/deliveries/{row.pk}/change/?attempt=1").context["form"]
     return {field.name: str(field.value()) for field in form}
 
@@ -97,7 +97,7 @@ def test_form_is_filled_with_the_sent_request(vendor: Client, row: Delivery) -> 
 def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1:9/new",
             "headers": '{"X-New": "1"}', "content": '{"data": {"n": 1}}'}  # fmt: skip
-    delivery = made(vendor.post(f"/deliveries/{row.pk}/change/", sent))
+    delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/change/", sent))
     resend = delivery.resend
     assert (resend.url, resend.headers, resend.changed) == (
         "http://127.0.0.1:9/new", {"X-New": "1"}, True,
@@ -150,7 +150,7 @@ def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:
     assert claims.pop("exp") > clock.now().timestamp() + 500
     assert json.loads(words[words.index("--data-raw") + 1]) == claims
     assert not Resend.objects.exists() and Delivery.objects.count() == 1
-    # No other page has a token.
+    # Other pages have no token.
     for path in ("", "change/?attempt=1", "?attempt=1&raw=1"):
         assert "eyJ" not in vendor.get(f"/deliveries/{row.pk}/{path}").content.decode()
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import orders
-from tests.browser import Watched
+from tests.browser import Tab
 from tests.portal.site import SECRET, Site, chromium, site
 
 pytestmark = pytest.mark.browser
@@ -33,18 +33,18 @@ def trigger(site: Site, pk: str, times: int = 1) -> None:
 
 def settled(site: Site, pk: str) -> None:
     """Wait until the received requests are recorded."""
-    count = sum(got.json["webhook_id"] == pk for got in site.served.seen)
+    count = sum(request.json["webhook_id"] == pk for request in site.served.received)
     orders.until_stats(site.running, pk, triggers=count)
 
 
-def polls(watched: Watched) -> int:
+def polls(tab: Tab) -> int:
     """Return how often the log was polled."""
-    return sum("seen=" in url for url in watched.asked)
+    return sum("seen=" in url for url in tab.requested)
 
 
 def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None:
-    with site.open() as watched:
-        page = watched.page
+    with site.open() as tab:
+        page = tab.page
         page.clock.install()
         page.goto(f"/deliveries/?q=webhook:{hook}")
         rows = page.locator("#log tbody tr")
@@ -60,18 +60,18 @@ def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None
         expect(page.locator(f"#{chosen}")).to_be_focused()
         page.locator("#live").uncheck()
         trigger(site, hook)
-        polled = polls(watched)
+        polled = polls(tab)
         page.clock.run_for(10_000)
-        assert polls(watched) == polled
+        assert polls(tab) == polled
         page.locator("#live").check()
         page.clock.run_for(3_100)
         expect(rows).to_have_count(before + 2)
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
-    with site.open("/deliveries/") as watched:
-        page = watched.page
+    with site.open("/deliveries/") as tab:
+        page = tab.page
         page.keyboard.press("?")
         expect(page.locator("#shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
@@ -93,18 +93,18 @@ def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
         expect(page.locator("h1")).to_have_text(f"Delivery {chosen.removeprefix('l')}")
         page.keyboard.press("r")
         expect(page.get_by_text("Sent again as delivery")).to_be_visible()
-        got = site.served.next()
-        assert got.headers["X-Env"] == "lab"
+        request = site.served.next()
+        assert request.headers["X-Env"] == "lab"
         # Polling shows the attempt.
         expect(page.locator("#attempt1")).to_contain_text("200 success")
         expect(page.get_by_text(f"Resend of delivery {chosen.removeprefix('l')}")).to_be_visible()
         settled(site, hook)
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
-    with site.open(f"/deliveries/?q=webhook:{hook}") as watched:
-        page = watched.page
+    with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
+        page = tab.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.keyboard.press("j")
         page.keyboard.press("c")
@@ -117,12 +117,12 @@ def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
         page.wait_for_url("**/deliveries/*/")
         site.served.next()
         settled(site, hook)
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_form_sends_changes(site: Site, hook: str) -> None:
-    with site.open(f"/deliveries/?q=webhook:{hook}") as watched:
-        page = watched.page
+    with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
+        page = tab.page
         page.locator("[data-step]").first.click()
         page.get_by_role("link", name="Send with changes").click()
         content = page.get_by_label("Payload")
@@ -135,7 +135,7 @@ def test_form_sends_changes(site: Site, hook: str) -> None:
         expect(page.get_by_text("Sent with changes as delivery")).to_be_visible()
         assert site.served.next().json["data"] == {"tried": True}
         # The console logs the status 400 of the invalid form.
-        assert [line for line in watched.complaints if "400" not in line] == []
+        assert [line for line in tab.console_errors if "400" not in line] == []
         settled(site, hook)
 
 
@@ -147,8 +147,8 @@ def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> N
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
         site.served.next()
         settled(site, pk)
-        with site.open(f"/deliveries/?q=webhook:{pk}") as watched:
-            page = watched.page
+        with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
+            page = tab.page
             page.locator("[data-step]").first.click()
             next_attempt = page.get_by_role("region", name="Attempts").get_by_role("listitem").last
             expect(next_attempt).to_contain_text("Attempt 2 in 4 min")
@@ -163,14 +163,14 @@ def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> N
             expect(page.locator("#response-title ~ .start-line")).to_have_text("HTTP 503")
             page.keyboard.press("k")
             page.wait_for_url("**?attempt=1*")
-            assert watched.complaints == []
+            assert tab.console_errors == []
     finally:
         site.served.respond = usual
 
 
 def test_pages_work_without_scripts(site: Site, hook: str) -> None:
-    with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as watched:
-        page = watched.page
+    with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as tab:
+        page = tab.page
         page.locator("[data-step]").first.click()
         page.get_by_role("button", name="Copy as curl").click()
         assert "curl --globoff" in page.locator("pre").inner_text()

@@ -14,7 +14,7 @@ from requests_queue import clock
 from requests_queue.models import Clock
 from tests import html, make
 from tests.html import Element
-from tests.portal.delivered import CLAIMS, attempt, delivery, hook
+from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
 from tests.signed_in import catalog, distributor, stranger, vendor
 from webhooks.delivery.request import encode_payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
@@ -30,7 +30,7 @@ def page(client: Client, row: Delivery, query: str = "") -> Element:
 
 
 def next_step(page: Element) -> str:
-    """Return what the page announces as next step."""
+    """Return the next step shown on the page."""
     return page.terms()["Next step"]
 
 
@@ -76,17 +76,17 @@ S = timedelta(seconds=1)
 
 
 def freeze(moment: datetime) -> datetime:
-    """Stop the platform's time."""
+    """Freeze platform time."""
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": moment})
     return moment
 
 
 def failed(row: Delivery, seconds: int, why: str = "Failed (1 of 10).") -> Attempt:
     """Record a failure that was followed by a backoff of so many seconds."""
-    made = attempt(row, "failure", why=why)
-    made.next_attempt_at = made.finished_at + seconds * S
-    made.save()
-    return made
+    created = attempt(row, "failure", why=why)
+    created.next_attempt_at = created.finished_at + seconds * S
+    created.save()
+    return created
 
 
 def test_attempts_show_their_result_and_the_next_attempt(vendor: Client, hook: Webhook) -> None:
@@ -136,7 +136,7 @@ def test_next_attempt_in_the_past_is_due_now(vendor: Client, hook: Webhook) -> N
         (0, ""),
     ],
 )
-def test_moved_next_attempt_says_why(
+def test_moved_next_attempt_shows_the_reason(
     vendor: Client, hook: Webhook, seconds: int, moved: str
 ) -> None:
     row = delivery(hook, state="waiting")
@@ -157,7 +157,7 @@ def test_cleared_backoffs_are_listed_between_the_attempts(
     first = failed(row, 300)
     second = attempt(row)
     triggered = attempt(other, started_at=make.AT + 60 * S, finished_at=make.AT + 61 * S)
-    made = {"webhook": hook, "failures": 1, "was_out_of_order": False}
+    fields = {"webhook": hook, "failures": 1, "was_out_of_order": False}
     user = catalog.vendor_user
     for cause, seconds, more in (
         ("triggered", 61, {"attempt": triggered}),
@@ -168,7 +168,7 @@ def test_cleared_backoffs_are_listed_between_the_attempts(
         ("disabled", 400, {"user": user}),
     ):
         at = make.AT + seconds * S
-        ClearedBackoff.objects.create(cause=cause, at=at, **made, **more)
+        ClearedBackoff.objects.create(cause=cause, at=at, **fields, **more)
     assert first.next_attempt_at
     entries = page(vendor, row)
     assert (
@@ -180,7 +180,7 @@ def test_cleared_backoffs_are_listed_between_the_attempts(
     assert f"attempt 2 of delivery {row.pk}" not in entries
 
 
-def test_cleared_backoff_is_listed_once_while_platform_time_stands_still(
+def test_cleared_backoff_is_listed_once_while_platform_time_is_frozen(
     vendor: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
     row = delivery(hook, state="waiting")
@@ -291,7 +291,7 @@ def test_token_is_decoded_and_checked(vendor: Client, hook: Webhook) -> None:
     attempt(row, claims=dict(sorted(CLAIMS.items())))
     entries = page(vendor, row)
     assert entries.one("[data-expires] span").text == "Expired"
-    # In Connect's order, whatever order the database has.
+    # In Connect's order, independent of the order in the database.
     claims = shown_body(entries, "Token claims")
     assert claims.index("webhook_id") < claims.index("account_id") < claims.index('"exp"')
     Webhook.objects.update(revision=2)
@@ -317,9 +317,9 @@ def test_request_that_was_not_sent_has_no_token(vendor: Client, hook: Webhook) -
 
 def test_changes_since_the_previous_attempt(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook)
-    told = {k: v for k, v in CLAIMS.items() if k != "exp"}
+    payload = {k: v for k, v in CLAIMS.items() if k != "exp"}
     attempt(row, "failure", response_body=b'{"error": "away", "gone": 1}')
-    attempt(row, request_body=encode_payload({**told, "data": {"n": 1}}).decode())
+    attempt(row, request_body=encode_payload({**payload, "data": {"n": 1}}).decode())
     assert not page(vendor, row, "?attempt=1").all(".differences")
     rows = changes(page(vendor, row))
     for change in (
@@ -337,8 +337,8 @@ def test_validators_response_is_compared_with_the_request(
     hook = make.webhook(catalog, n=9, type="validator")
     row = delivery(hook, "PR-1111-1111-1111-001")
     body = '{"id": "PR-1", "asset": {"params": [{"id": "region", "value": "us"}]}}'
-    got = b'{"asset": {"params": [{"id": "region", "value": "eu"}]}}'
-    attempt(row, request_body=body, response_body=got)
+    response = b'{"asset": {"params": [{"id": "region", "value": "eu"}]}}'
+    attempt(row, request_body=body, response_body=response)
     region = ["asset.params[region].value", '"us"', '"eu"']
     assert changes(page(vendor, row))[0][:3] == region
     Resend.objects.create(delivery=row, number=1, changed=False, url="", method="", payload="{}")

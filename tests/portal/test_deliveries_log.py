@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests import html, make
 from tests.make import AT
-from tests.portal.delivered import attempt, delivery, hook, ids
+from tests.portal.delivery_rows import attempt, delivery, hook, ids
 from tests.signed_in import catalog, distributor, root, stranger, vendor
 from webhooks.models import Delivery, Event, Resend, Webhook
 
@@ -29,10 +29,10 @@ def fill(hook: Webhook, count: int) -> None:
 def test_account_sees_its_own_deliveries(
     vendor: Client, distributor: Client, stranger: Client, hook: Webhook, catalog: make.Catalog
 ) -> None:
-    theirs = delivery(make.webhook(catalog, n=2, account=catalog.provider))
-    ours = delivery(hook)
-    assert ids(vendor) == [ours.pk]
-    assert ids(distributor) == [theirs.pk]
+    of_distributor = delivery(make.webhook(catalog, n=2, account=catalog.provider))
+    of_vendor = delivery(hook)
+    assert ids(vendor) == [of_vendor.pk]
+    assert ids(distributor) == [of_distributor.pk]
     assert ids(stranger) == []
     assert ids(stranger, f"?q=webhook:{hook.pk}") == []
     assert html.get(stranger, "/deliveries/").by_role("heading", "No deliveries yet")
@@ -91,8 +91,10 @@ def test_any_query_shows_a_page(vendor: Client, hook: Webhook, query: str) -> No
 
 
 def test_log_is_filtered_by_state(vendor: Client, hook: Webhook) -> None:
-    made = {state: delivery(hook, state=state).pk for state in ("waiting", "failed", "delivered")}
-    for state, pk in made.items():
+    by_state = {
+        state: delivery(hook, state=state).pk for state in ("waiting", "failed", "delivered")
+    }
+    for state, pk in by_state.items():
         assert ids(vendor, f"?state={state}") == [pk]
     assert ids(vendor, "?state=failed&q=state:waiting") == []
 
@@ -104,18 +106,18 @@ def test_polling_returns_204_until_something_changes(
     row = delivery(hook, state="waiting")
 
     def after(change: Any) -> int:
-        seen = vendor.get("/deliveries/").context["log"].digest
+        digest = vendor.get("/deliveries/").context["log"].digest
         change()
-        return vendor.get(f"/deliveries/?seen={seen}", headers=HTMX).status_code
+        return vendor.get(f"/deliveries/?seen={digest}", headers=HTMX).status_code
 
     assert after(lambda: None) == 204
     assert after(lambda: delivery(hook)) == 200
     assert after(lambda: Delivery.objects.filter(pk=row.pk).update(state="calling")) == 200
     assert after(lambda: attempt(row, "failure")) == 200
     assert after(lambda: Event.objects.create(webhook=hook, delivery=row, at=AT)) == 200
-    seen = vendor.get("/deliveries/").context["log"].digest
+    digest = vendor.get("/deliveries/").context["log"].digest
     with django_assert_max_num_queries(13):
-        response = vendor.get(f"/deliveries/?seen={seen}", headers=HTMX)
+        response = vendor.get(f"/deliveries/?seen={digest}", headers=HTMX)
     assert (response.status_code, response.content) == (204, b"")
     part = html.get(vendor, "/deliveries/?seen=old", **HTMX)
     assert part.one("#log") and not part.all("html")

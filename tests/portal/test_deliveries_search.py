@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from tests import html, make
 from tests.hypothesis_profiles import examples
 from tests.make import AT
-from tests.portal.delivered import attempt, delivery, hook, ids
+from tests.portal.delivery_rows import attempt, delivery, hook, ids
 from tests.signed_in import catalog, vendor
 from tests.unit.portal.search_texts import typed
 from webhooks.models import Webhook
@@ -36,7 +36,7 @@ def test_invalid_search_is_kept_and_explained(vendor: Client, hook: Webhook) -> 
 
 
 @pytest.fixture
-def found(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
+def deliveries(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
     """Three deliveries: one with a failure, one of another webhook, one that is waiting."""
     a = delivery(hook, "PR-1111-1111-1111-001", "PR-2222-2222-2222-001")
     attempt(a, "failure", status_code=503, response_body=b"\xff upstream \xe2\x82\xac down")
@@ -63,30 +63,30 @@ def found(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
     ],
 )  # fmt: skip
 def test_deliveries_are_found_by(
-    vendor: Client, found: dict[str, int], text: str, names: str
+    vendor: Client, deliveries: dict[str, int], text: str, names: str
 ) -> None:
     response = vendor.get("/deliveries/", {"q": text})
     rows = [row.pk for row in response.context["log"].rows]
-    assert rows == [found[name] for name in names]
+    assert rows == [deliveries[name] for name in names]
 
 
 def test_delivery_is_shown_with_the_attempt_that_matches(
-    vendor: Client, found: dict[str, int]
+    vendor: Client, deliveries: dict[str, int]
 ) -> None:
     def links(query: str) -> list[str]:
         return [a["href"] for a in html.get(vendor, f"/deliveries/?q={query}").all("[data-step]")]
 
-    assert links("status:503") == [f"/deliveries/{found['a']}/?attempt=1"]
-    assert f"/deliveries/{found['a']}/" in links("webhook:WH-000-000-001")
+    assert links("status:503") == [f"/deliveries/{deliveries['a']}/?attempt=1"]
+    assert f"/deliveries/{deliveries['a']}/" in links("webhook:WH-000-000-001")
 
 
 def test_text_search_covers_the_newest_rows_only(
-    vendor: Client, found: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    vendor: Client, deliveries: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portal.deliveries.queries.TEXT_SEARCH_LIMIT", 1)
     assert ids(vendor, "?q=body:upstream") == []
-    assert ids(vendor, "?q=body:ok") == [found["b"]]
+    assert ids(vendor, "?q=body:ok") == [deliveries["b"]]
     assert ids(vendor, "?q=2222") == []
     log = html.get(vendor, "/deliveries/?q=body:upstream").one("#log")
     assert "newest 10,000" in log and not log.get("hx-get")
-    assert ids(vendor, "?q=status:5xx") == [found["a"]]
+    assert ids(vendor, "?q=status:5xx") == [deliveries["a"]]

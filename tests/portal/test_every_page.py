@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.browser import chromium
+from tests.browser import Tab, chromium, open_tab
 from tests.portal import accessible
+from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import NOBODY, SHOTS, Shot
 from tests.portal.site import Site, act_as, site
-from tests.portal.story import Story, tell
 
 pytestmark = pytest.mark.browser
 
@@ -32,41 +32,32 @@ PAGES = [shot for shot in SHOTS if not shot.fresh and shot.width > NARROW]
 
 
 @dataclass
-class Window:
-    """A window, what it has asked for, and what its console has complained of."""
-
-    page: Page
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Windows:
-    """The windows of a browser with script and of one without, as each of those who look."""
+    """The tabs of a browser with scripts and of one without, by viewer."""
 
     site: Site
-    story: Story
-    kept: dict[tuple[str, bool], Window] = field(default_factory=dict)
+    scenario: Scenario
+    tabs: dict[tuple[str, bool], Tab] = field(default_factory=dict)
     # By name of the shot.
     titles: dict[str, str] = field(default_factory=dict)
     acting: str = ""
 
-    def show(self, shot: Shot, *, script: bool = True) -> Window:
-        """Return a window with the page, and only what has happened since in it."""
-        window = self._window(shot.who, script)
-        if shot.who and self.acting != shot.who:
-            act_as(self._window(shot.who, True).page, shot.who)
-            self.acting = shot.who
-        window.asked.clear()
-        window.complaints.clear()
-        # Colours on their way from light to dark would be neither.
-        window.page.emulate_media(color_scheme="light", reduced_motion="reduce")
-        window.page.set_viewport_size({"width": WIDE, "height": 900})
-        response = window.page.goto(shot.address(self.story))
+    def show(self, shot: Shot, *, script: bool = True) -> Tab:
+        """Return a tab with the page, and only what this visit has recorded."""
+        tab = self._tab(shot.viewer, script)
+        if shot.viewer and self.acting != shot.viewer:
+            act_as(self._tab(shot.viewer, True).page, shot.viewer)
+            self.acting = shot.viewer
+        tab.requested.clear()
+        tab.console_errors.clear()
+        # Contrast cannot be measured during a transition of colors.
+        tab.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        tab.page.set_viewport_size({"width": WIDE, "height": 900})
+        response = tab.page.goto(shot.address(self.scenario))
         assert response is not None and response.status == shot.status, shot.name
         if script:
-            self.titles[shot.name] = _title(window.page)
-        return window
+            self.titles[shot.name] = _title(tab.page)
+        return tab
 
     def title(self, shot: Shot) -> str:
         """Return the page's title with scripts, of the latest visit if there was one."""
@@ -74,11 +65,11 @@ class Windows:
             self.show(shot)
         return self.titles[shot.name]
 
-    def _window(self, who: str, script: bool) -> Window:
-        key = ("somebody" if who else NOBODY, script)
-        if key not in self.kept:
-            self.kept[key] = _opened(self._context(bool(who), script))
-        return self.kept[key]
+    def _tab(self, viewer: str, script: bool) -> Tab:
+        key = ("somebody" if viewer else NOBODY, script)
+        if key not in self.tabs:
+            self.tabs[key] = open_tab(self._context(bool(viewer), script))
+        return self.tabs[key]
 
     def _context(self, signed_in: bool, script: bool) -> BrowserContext:
         return self.site.browser.new_context(
@@ -88,43 +79,32 @@ class Windows:
         )
 
 
-def _opened(context: BrowserContext) -> Window:
-    window = Window(context.new_page())
-    window.page.on("request", lambda request: window.asked.append(request.url))
-    window.page.on(
-        "console",
-        lambda said: window.complaints.append(said.text) if said.type == "error" else None,
-    )
-    window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
-    return window
-
-
 @pytest.fixture(scope="module")
 def fresh(site: Site) -> Iterator[Windows]:
-    """The pages of a sandbox in which nothing has happened."""
-    with _closing(Windows(site, Story(site.running))) as windows:
+    """The pages of a fresh sandbox."""
+    with _closing(Windows(site, Scenario(site.running))) as windows:
         yield windows
 
 
 @pytest.fixture(scope="module")
 def windows(site: Site) -> Iterator[Windows]:
-    """The pages after the story."""
-    story = Story(site.running)
-    tell(story, site.served)
-    with _closing(Windows(site, story)) as windows:
+    """The pages of the prepared scenario."""
+    scenario = Scenario(site.running)
+    prepare(scenario, site.served)
+    with _closing(Windows(site, scenario)) as windows:
         yield windows
 
 
 @contextmanager
 def _closing(windows: Windows) -> Iterator[Windows]:
     yield windows
-    for window in windows.kept.values():
-        window.page.context.close()
+    for tab in windows.tabs.values():
+        tab.page.context.close()
 
 
 def _look(windows: Windows, shot: Shot, dark_rules: Sequence[str] = accessible.LOOK_RULES) -> None:
-    window = windows.show(shot)
-    page = window.page
+    tab = windows.show(shot)
+    page = tab.page
     _weigh(page)
     shot.act(page)
     assert accessible.violations(page) == [], "light"
@@ -135,15 +115,15 @@ def _look(windows: Windows, shot: Shot, dark_rules: Sequence[str] = accessible.L
     assert accessible.violations(page, dark_rules) == [], "dark"
     assert accessible.overflow(page) <= 0, NARROW
     assert accessible.spills(page) == [], NARROW
-    # A browser says so of a page that isn't there.
-    said = [each for each in window.complaints if f"status of {shot.status}" not in each]
-    assert said == []
-    hosts = {urlsplit(url).netloc for url in window.asked}
+    # Browsers log an error when the document itself is an error page.
+    errors = [each for each in tab.console_errors if f"status of {shot.status}" not in each]
+    assert errors == []
+    hosts = {urlsplit(url).netloc for url in tab.requested}
     assert hosts == {urlsplit(windows.site.running.url).netloc}
 
 
 def _weigh(page: Page) -> None:
-    """Count what the page itself costs, before anything is done in it."""
+    """Check the number and size of the files of a page, before any action in it."""
     files = page.evaluate(
         """["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
            .map((file) => [file.name, file.decodedBodySize])"""
@@ -164,7 +144,7 @@ def test_page_is_accessible_and_fits(windows: Windows, shot: Shot) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
-def test_page_breaks_no_rule_in_the_dark(windows: Windows, shot: Shot) -> None:
+def test_dark_page_has_no_violations(windows: Windows, shot: Shot) -> None:
     _look(windows, shot, dark_rules=())
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import Watched
+from tests.browser import Tab
 from tests.portal.site import SECRET, Site, chromium, site
 from tests.processes import ROOT, manage
 
@@ -28,14 +28,14 @@ def sample(site: Site, product: str) -> None:
 
 
 @contextmanager
-def entered(site: Site, name: str) -> Iterator[Watched]:
+def entered(site: Site, name: str) -> Iterator[Tab]:
     """Open Home as another user than the administrator of the other tests."""
     done = subprocess.run(
         manage("signin", name), env=site.running.process.env, cwd=ROOT, text=True,
         capture_output=True, check=True,
     )  # fmt: skip
-    with replace(site, state=None).open(done.stdout.strip()) as watched:
-        yield watched
+    with replace(site, state=None).open(done.stdout.strip()) as tab:
+        yield tab
 
 
 def component(page: Page, name: str) -> Locator:
@@ -43,18 +43,18 @@ def component(page: Page, name: str) -> Locator:
 
 
 def test_all_components_of_a_sandbox_are_running(site: Site) -> None:
-    with site.open("/") as watched:
-        scheduler = component(watched.page, "Scheduler")
+    with site.open("/") as tab:
+        scheduler = component(tab.page, "Scheduler")
         expect(scheduler).to_contain_text("Last heartbeat", timeout=SOON)
         for name in ("Web", "Worker", "Scheduler", "Broker", "Database"):
-            expect(component(watched.page, name)).to_have_attribute("data-state", "good")
-        assert watched.complaints == []
+            expect(component(tab.page, name)).to_have_attribute("data-state", "good")
+        assert tab.console_errors == []
 
 
 def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
     # The distributor has no webhook until this test makes one.
-    with entered(site, "distributor") as watched:
-        page = watched.page
+    with entered(site, "distributor") as tab:
+        page = tab.page
         expect(page.get_by_role("heading", name="First steps")).to_be_visible()
         expect(page.locator("#step-webhook")).to_have_text("2")
         page.get_by_text("Or order through the API").click()
@@ -70,14 +70,14 @@ def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
         # Polling leaves the expanded command open.
         expect(page.locator("#command-order")).to_be_visible()
         site.running.as_distributor("DELETE", f"/notifications/webhooks/{hook['id']}")
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
     site.served.respond = lambda request: 503 if request.path == "/down" else 200
     hook = site.webhook(label="Down", external_url=f"{site.served.url}down", product_id=SUITE)
-    with site.open("/") as watched:
-        page = watched.page
+    with site.open("/") as tab:
+        page = tab.page
         sample(site, SUITE)
         failing = page.get_by_role("region", name="Failing webhooks")
         expect(failing).to_contain_text("Backing off", timeout=SOON)
@@ -90,12 +90,12 @@ def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
         site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
         page.reload()
         expect(page.locator(".alerts")).to_have_count(0)
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_page_says_that_polling_fails(site: Site) -> None:
-    with site.open("/") as watched:
-        page = watched.page
+    with site.open("/") as tab:
+        page = tab.page
         page.route("**/home/live/*", lambda route: route.abort())
         expect(page.locator("#stale")).to_be_visible(timeout=SOON)
         page.unroute("**/home/live/*")
@@ -103,8 +103,8 @@ def test_page_says_that_polling_fails(site: Site) -> None:
 
 
 def test_capability_is_switched(site: Site) -> None:
-    with site.open(f"/products/{METER}/") as watched:
-        page = watched.page
+    with site.open(f"/products/{METER}/") as tab:
+        page = tab.page
         page.get_by_role("link", name="Capabilities").click()
         box = page.get_by_role("checkbox", name="Suspend and resume requests")
         was = box.is_checked()
@@ -114,12 +114,12 @@ def test_capability_is_switched(site: Site) -> None:
         expect(box).to_be_checked(checked=not was)
         capabilities = site.running.as_vendor("GET", f"/products/{METER}")["capabilities"]
         assert capabilities["subscription"]["hold"] is not was
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_user_sets_a_password_and_signs_in_with_it(site: Site) -> None:
-    with entered(site, "vendor") as watched:
-        page = watched.page
+    with entered(site, "vendor") as tab:
+        page = tab.page
         page.locator(".account-menu summary").click()
         page.get_by_role("link", name="Set a password").click()
         for label in ("New password", "Repeat new password"):
@@ -135,4 +135,4 @@ def test_user_sets_a_password_and_signs_in_with_it(site: Site) -> None:
         page.get_by_label("Password").fill("a long enough sentence")
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator(".account-menu")).to_contain_text("Nimbus Inc")
-        assert [line for line in watched.complaints if "400" not in line] == []
+        assert [line for line in tab.console_errors if "400" not in line] == []

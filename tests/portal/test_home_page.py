@@ -29,7 +29,7 @@ ALARMS, STEPS = "Webhooks that are out of order", "[aria-labelledby=first-steps]
 
 @pytest.fixture(autouse=True)
 def no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Offer no handler, which might be running on this machine."""
+    """Hide handlers that may be running on this machine."""
     monkeypatch.setattr(first_steps, "READY_HANDLERS", [])
 
 
@@ -207,11 +207,11 @@ def test_healthy_account_has_no_failing_webhooks(vendor: Client, catalog: make.C
 def test_other_accounts_failing_webhooks_are_not_shown(
     vendor: Client, catalog: make.Catalog
 ) -> None:
-    theirs = make.webhook(catalog, account=catalog.provider, out_of_order=True, label="Theirs")
-    attempt(theirs, "failure")
+    hidden = make.webhook(catalog, account=catalog.provider, out_of_order=True, label="Theirs")
+    attempt(hidden, "failure")
     for path in ("/", "/home/live/", "/password/"):
         page = vendor.get(path).content.decode()
-        assert "Theirs" not in page and theirs.pk not in page
+        assert "Theirs" not in page and hidden.pk not in page
     assert html.get(signed_in(catalog.provider_user), "/").by_role("link", "Theirs")
 
 

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched, chromium, watched
+from tests.browser import Tab, chromium, tab
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.lanes import nightly
-from tests.portal import accessible, asked
-from tests.portal.asked import SUITE, TIER_REQUEST
+from tests.portal import accessible, inquiry_form
+from tests.portal.inquiry_form import SUITE, TIER_REQUEST
 from tests.processes import Sandbox, sandbox
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "watched"]
+__all__ = ["chromium", "tab"]
 
-ASKED = ("console_subdomain", "data_region", "edition", "options")
+INQUIRED = ("console_subdomain", "data_region", "edition", "options")
 TAKEN, FREE = "This name is taken.", "harbour-2"
 EDITIONS = [
     {"value": "standard", "label": "Standard"}, {"value": "advanced", "label": "Advanced"},
@@ -37,7 +37,7 @@ class Vendor:
 
     running: Sandbox
     served: Handler
-    # While it is set, calls with this name wait for `go_on`.
+    # If set, calls with this name wait for `go_on`.
     slow: str = ""
     down: bool = False
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -61,31 +61,31 @@ class Vendor:
 
     @staticmethod
     def judge(values: dict[str, str]) -> list[dict[str, Any]]:
-        """Say which names are taken, and what goes with which region and edition."""
+        """Return the results by name, region and edition."""
         is_taken = values["console_subdomain"] in ("harbour", "taken")
         extra = [GOVERNMENT] if values["data_region"] == "us" else []
         advanced = values["edition"] == "advanced"
-        said: dict[str, dict[str, Any]] = {
+        results: dict[str, dict[str, Any]] = {
             "console_subdomain": {"value_error": TAKEN if is_taken else ""},
             "edition": {"value_choices": [*EDITIONS, *extra]},
             "options": {"constraints": {"hidden": values["data_region"] == "uk"}},
             "siem_url": {"constraints": {"hidden": not advanced, "required": advanced}},
         }
-        return [{"id": pk, "value_error": "", **said.get(pk, {})} for pk in values]
+        return [{"id": pk, "value_error": "", **results.get(pk, {})} for pk in values]
 
     @staticmethod
     def partner(params: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Say which agreements there are."""
+        """Return the results for agreements."""
         for param in params:
             if param["phase"] == "ordering":
-                known = param["value"].startswith("AGR-")
-                yield {"id": param["id"], "value_error": "" if known else "No such agreement."}
+                exists = param["value"].startswith("AGR-")
+                yield {"id": param["id"], "value_error": "" if exists else "No such agreement."}
 
     def order(self, *names: str, **values: Any) -> str:
         """Have an order inquired; return its id."""
-        errors = dict.fromkeys(names or ASKED, "Please look at this again.")
+        errors = dict.fromkeys(names or INQUIRED, "Please look at this again.")
         as_vendor, as_distributor = self.running.as_vendor, self.running.as_distributor
-        pk = asked.inquire(as_vendor, as_distributor, errors, **values)
+        pk = inquiry_form.inquire(as_vendor, as_distributor, errors, **values)
         self.ordered.append(pk)
         return pk
 
@@ -99,7 +99,7 @@ class Vendor:
                 )
 
     def link(self, pk: str) -> str:
-        return self.running.url + asked.link(self.running.as_vendor, pk)
+        return self.running.url + inquiry_form.link(self.running.as_vendor, pk)
 
     def request(self, pk: str) -> dict[str, Any]:
         request: dict[str, Any] = self.running.as_vendor("GET", f"/requests/{pk}")
@@ -134,7 +134,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
 
 @pytest.fixture
 def vendor(served: Vendor) -> Iterator[Vendor]:
-    """The vendor, with nothing wrong at its side."""
+    """The vendor with a responding handler."""
     served.served.calls.queue.clear()
     yield served
     served.down, served.slow = False, ""
@@ -151,10 +151,10 @@ def error(page: Page, name: str) -> Any:
     return page.locator(f"[data-field={name}] [data-part=error]")
 
 
-def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, watched: Watched) -> None:
-    pk, page = vendor.order(siem_url=""), watched.page
+def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, tab: Tab) -> None:
+    pk, page = vendor.order(siem_url=""), tab.page
     page.goto(vendor.link(pk))
-    expect(page.locator("[data-field]")).to_have_count(len(ASKED))
+    expect(page.locator("[data-field]")).to_have_count(len(INQUIRED))
 
     # The new value reaches the handler, and its error the field.
     page.get_by_label("Console name").fill("taken")
@@ -182,7 +182,7 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, watched: 
     expect(page.get_by_label("Government")).to_have_count(0)
     assert vendor.request(pk)["status"] == "inquiring"
 
-    # What is still wrong keeps the form here.
+    # Remaining errors prevent submitting.
     page.get_by_role("button", name="Send answers").click()
     summary = page.get_by_role("alert")
     expect(summary).to_be_focused()
@@ -203,8 +203,8 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, watched: 
     assert values["siem_url"] == "https://siem.harbour.example.com/in"
     assert values["edition"] == "advanced"
     assert values["data_region"] == "uk"
-    assert watched.hosts() == {urlsplit(vendor.running.url).netloc}
-    assert watched.complaints == []
+    assert tab.hosts() == {urlsplit(vendor.running.url).netloc}
+    assert tab.console_errors == []
 
 
 def test_form_is_sent_without_scripts(vendor: Vendor, chromium: Browser) -> None:
@@ -227,8 +227,8 @@ def test_form_is_sent_without_scripts(vendor: Vendor, chromium: Browser) -> None
     page.context.close()
 
 
-def test_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) -> None:
-    page = watched.page
+def test_resellers_form_is_validated_and_sent(vendor: Vendor, tab: Tab) -> None:
+    page = tab.page
     page.goto(vendor.link(TIER_REQUEST))
     field = page.locator("[data-field] input:not([type=hidden])")
     field.fill("unknown")
@@ -243,14 +243,14 @@ def test_resellers_form_is_validated_and_sent(vendor: Vendor, watched: Watched) 
     request = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
     assert request["status"] == "pending"
     assert request["params"][0]["value"] == "AGR-2026-7"
-    assert watched.complaints == []
+    assert tab.console_errors == []
 
 
-def test_form_works_by_keyboard(vendor: Vendor, watched: Watched) -> None:
-    pk, page = vendor.order("company_alias", "edition", "options"), watched.page
+def test_form_works_by_keyboard(vendor: Vendor, tab: Tab) -> None:
+    pk, page = vendor.order("company_alias", "edition", "options"), tab.page
     page.goto(vendor.link(pk))
     keys = page.keyboard
-    # Past the link in the vendor's message.
+    # Skip the link in the vendor's message.
     for _ in range(2):
         keys.press("Tab")
     expect(page.get_by_label("Short name")).to_be_focused()
@@ -267,7 +267,7 @@ def test_form_works_by_keyboard(vendor: Vendor, watched: Watched) -> None:
     expect(page.get_by_label("Standard")).to_be_focused()
     keys.press("ArrowDown")
     expect(page.get_by_label("SIEM collector")).to_be_visible()
-    # The field that has appeared meanwhile takes nobody's place.
+    # A field that appears meanwhile does not move the focus.
     expect(page.get_by_label("Advanced")).to_be_focused()
     keys.press("Tab")
     expect(page.get_by_label("SIEM collector")).to_be_focused()
@@ -278,7 +278,7 @@ def test_form_works_by_keyboard(vendor: Vendor, watched: Watched) -> None:
     keys.press("Tab")
     expect(page.get_by_label("Awareness training")).to_be_focused()
     keys.press("Space")
-    # The name that the order came with is taken, so the form asks for another one.
+    # The ordered name is taken, so the form requests another one.
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
     page.get_by_label("Console name").focus()
     keys.press("Control+a")
@@ -290,9 +290,9 @@ def test_form_works_by_keyboard(vendor: Vendor, watched: Watched) -> None:
     assert params["options"]["structured_value"] == {"weekly_report": False, "training": True}
 
 
-def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, watched: Watched) -> None:
+def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, tab: Tab) -> None:
     vendor.slow = "slow"
-    pk, page = vendor.order("company_alias", "console_subdomain", "edition"), watched.page
+    pk, page = vendor.order("company_alias", "console_subdomain", "edition"), tab.page
     page.goto(vendor.link(pk))
     page.get_by_label("Console name").fill("slow")
     page.keyboard.press("Tab")
@@ -301,7 +301,7 @@ def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, watched: Watched
     page.get_by_label("Short name").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("Half of a na")
-    # As a browser does that fills fields in by itself.
+    # Like the autofill of a browser.
     page.get_by_label("Advanced").evaluate("box => { box.checked = true }")
     vendor.go_on.set()
     expect(status(page)).not_to_have_text("Checking…")
@@ -311,19 +311,17 @@ def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, watched: Watched
     expect(page.get_by_label("Advanced")).to_be_checked()
     page.keyboard.type("me")
     expect(page.get_by_label("Short name")).to_have_value("Half of a name")
-    assert watched.complaints == []
+    assert tab.console_errors == []
 
 
-def test_response_keeps_fields_that_were_changed_and_changed_back(
-    vendor: Vendor, watched: Watched
-) -> None:
+def test_response_keeps_fields_that_were_changed_and_changed_back(vendor: Vendor, tab: Tab) -> None:
     vendor.slow = "slow"
-    pk, page = vendor.order("console_subdomain", "options"), watched.page
+    pk, page = vendor.order("console_subdomain", "options"), tab.page
     page.goto(vendor.link(pk))
     page.get_by_label("Console name").fill("slow")
     page.keyboard.press("Tab")
     assert vendor.next_value("console_subdomain") == "slow"
-    # Two events of a field that has no change to validate: the value is as it was sent.
+    # Two events of a field whose value has not changed.
     page.locator("[data-field=options]").evaluate(
         """field => {
             field.dataset.kept = "yes";
@@ -339,9 +337,9 @@ def test_response_keeps_fields_that_were_changed_and_changed_back(
     expect(page.locator("[data-field=options]")).to_contain_text("Please look at this again.")
 
 
-def test_response_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched) -> None:
+def test_response_to_an_older_value_is_dropped(vendor: Vendor, tab: Tab) -> None:
     vendor.slow = "slow"
-    pk, page = vendor.order(), watched.page
+    pk, page = vendor.order(), tab.page
     page.goto(vendor.link(pk))
     page.get_by_label("Console name").fill("slow")
     page.keyboard.press("Tab")
@@ -358,8 +356,8 @@ def test_response_to_an_older_value_is_dropped(vendor: Vendor, watched: Watched)
     assert vendor.value(pk, "console_subdomain") == FREE
 
 
-def test_unreachable_handler_does_not_block_the_form(vendor: Vendor, watched: Watched) -> None:
-    pk, page = vendor.order(), watched.page
+def test_unreachable_handler_does_not_block_the_form(vendor: Vendor, tab: Tab) -> None:
+    pk, page = vendor.order(), tab.page
     vendor.down = True
     page.goto(vendor.link(pk))
     page.get_by_label("Console name").fill("taken")
@@ -373,8 +371,8 @@ def test_unreachable_handler_does_not_block_the_form(vendor: Vendor, watched: Wa
     assert vendor.value(pk, "console_subdomain") == "taken"
 
 
-def test_request_closed_meanwhile_says_so(vendor: Vendor, watched: Watched) -> None:
-    pk, page = vendor.order(), watched.page
+def test_request_closed_meanwhile_says_so(vendor: Vendor, tab: Tab) -> None:
+    pk, page = vendor.order(), tab.page
     page.goto(vendor.link(pk))
     vendor.running.as_vendor("POST", f"/requests/{pk}/fail", {"reason": "Ordered by mistake."})
     page.get_by_label("Console name").fill(FREE)
@@ -383,17 +381,15 @@ def test_request_closed_meanwhile_says_so(vendor: Vendor, watched: Watched) -> N
     expect(page.get_by_text("Ordered by mistake.")).to_be_visible()
 
 
-def test_update_of_a_focused_field_waits_until_it_loses_the_focus(
-    vendor: Vendor, watched: Watched
-) -> None:
+def test_update_of_a_focused_field_waits_until_it_loses_the_focus(vendor: Vendor, tab: Tab) -> None:
     vendor.slow = "slow"
-    pk, page = vendor.order(console_subdomain="slow", data_region="eu"), watched.page
+    pk, page = vendor.order(console_subdomain="slow", data_region="eu"), tab.page
     page.goto(vendor.link(pk))
     region = page.get_by_label("Data region")
     region.focus()
     region.select_option("us")
     assert vendor.next_value("data_region") == "us"
-    # Standing on the choice whose choices are about to change.
+    # The focus is on a field whose choices are about to change.
     page.get_by_label("Standard").focus()
     vendor.go_on.set()
     expect(status(page)).to_have_text("Checked. All answers are valid.")
@@ -404,9 +400,9 @@ def test_update_of_a_focused_field_waits_until_it_loses_the_focus(
     expect(page.get_by_label("Weekly report")).to_be_focused()
 
 
-def test_removed_field_passes_the_focus_on(vendor: Vendor, watched: Watched) -> None:
+def test_focus_moves_to_the_next_field_if_a_field_is_removed(vendor: Vendor, tab: Tab) -> None:
     vendor.slow = "slow"
-    pk, page = vendor.order("data_region", "options", console_subdomain="slow"), watched.page
+    pk, page = vendor.order("data_region", "options", console_subdomain="slow"), tab.page
     page.goto(vendor.link(pk))
     region = page.get_by_label("Data region")
     region.focus()
@@ -418,8 +414,8 @@ def test_removed_field_passes_the_focus_on(vendor: Vendor, watched: Watched) -> 
     expect(region).to_be_focused()
 
 
-def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, watched: Watched) -> None:
-    pk, page = vendor.order("site_address", "company_alias", console_subdomain=FREE), watched.page
+def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, tab: Tab) -> None:
+    pk, page = vendor.order("site_address", "company_alias", console_subdomain=FREE), tab.page
     page.goto(vendor.link(pk))
     page.get_by_label("City").fill("")
     page.get_by_label("Postal code").fill("97301")
@@ -438,11 +434,11 @@ def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, watched: Wat
     assert address["structured_value"]["postal_code"] == "97301"
 
 
-def test_typed_password_is_kept_during_checks(vendor: Vendor, watched: Watched) -> None:
+def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
     body = {"name": "console_password", "title": "Console password", "type": "password",
             "constraints": {"min_length": 8}}  # fmt: skip
-    made = vendor.running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
-    pk, page = vendor.order("console_password", "company_alias"), watched.page
+    parameter = vendor.running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
+    pk, page = vendor.order("console_password", "company_alias"), tab.page
     page.goto(vendor.link(pk))
     password = page.get_by_label("Console password")
     password.fill("S3cret-of-the-customer")
@@ -456,7 +452,7 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, watched: Watched) 
     page.get_by_role("button", name="Send answers").click()
     expect(page.locator("[data-outcome=pending]")).to_be_visible()
     assert vendor.value(pk, "console_password") == "S3cret-of-the-customer"
-    vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{made['id']}")
+    vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{parameter['id']}")
 
 
 @pytest.mark.parametrize(
@@ -467,7 +463,7 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, watched: Watched) 
 def test_pages_are_accessible_and_fit(
     vendor: Vendor, chromium: Browser, scheme: Any, width: int
 ) -> None:
-    pk = vendor.order(*asked.VALUES, console_subdomain="taken")
+    pk = vendor.order(*inquiry_form.VALUES, console_subdomain="taken")
     context = chromium.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
     )

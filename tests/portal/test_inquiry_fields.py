@@ -12,14 +12,14 @@ from django.test import Client
 from requests_queue.catalog.models import Parameter
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller
-from tests.portal import asked
-from tests.portal.asked import ADDRESS, PHONE, SUITE, Page, calls, visit
+from tests.portal import inquiry_form
+from tests.portal.inquiry_form import ADDRESS, PHONE, SUITE, Page, api_of, visit
 
 pytestmark = pytest.mark.django_db
 
 
 class Opened(NamedTuple):
-    """An open form and the request that it is of."""
+    """An open form and its request."""
 
     pk: str
     page: Page
@@ -41,19 +41,19 @@ Ask = Callable[..., Opened]
 
 @pytest.fixture
 def ask(vendor: Caller, distributor: Caller) -> Ask:
-    """Return what opens the form of a new request that is asked for these parameters."""
+    """Return a function that opens the form of a new request for these parameters."""
 
     def opened(*names: str, **values: Any) -> Opened:
         errors = dict.fromkeys(names, "Please look at this again.")
-        pk = asked.inquire(calls(vendor), calls(distributor), errors, **values)
-        return Opened(pk, visit(Client(), asked.link(calls(vendor), pk)))
+        pk = inquiry_form.inquire(api_of(vendor), api_of(distributor), errors, **values)
+        return Opened(pk, visit(Client(), inquiry_form.link(api_of(vendor), pk)))
 
     return opened
 
 
 @pytest.fixture
 def suite(seeded: Any) -> Callable[..., Parameter]:
-    """Return what adds an ordering parameter to the suite, or changes one."""
+    """Return a function that adds or changes an ordering parameter of the suite."""
 
     def change(name: str, kind: str = "", **more: Any) -> Parameter:
         row, _ = Parameter.objects.get_or_create(
@@ -73,8 +73,8 @@ def suite(seeded: Any) -> Callable[..., Parameter]:
 
 
 def test_each_type_has_its_control(ask: Ask) -> None:
-    fields = ask(*asked.VALUES).page.fields
-    assert list(fields) == list(asked.VALUES)
+    fields = ask(*inquiry_form.VALUES).page.fields
+    assert list(fields) == list(inquiry_form.VALUES)
     kinds = {pk: {(c["tag"], c.get("type")) for c in fields[pk].controls} for pk in fields}
     one = {pk: kind for pk, each in kinds.items() for kind in each if len(each) == 1}
     assert one == {
@@ -105,7 +105,7 @@ def test_field_shows_the_products_texts(ask: Ask) -> None:
 
 
 def test_each_control_is_described_by_its_help_and_error(ask: Ask) -> None:
-    page = ask(*asked.VALUES).page
+    page = ask(*inquiry_form.VALUES).page
     for shown in page.fields.values():
         first = shown.controls[0]
         if "aria-describedby" in first:
@@ -114,7 +114,7 @@ def test_each_control_is_described_by_its_help_and_error(ask: Ask) -> None:
                 assert page.html.count(f'id="{name}"') == 1
 
 
-# What is typed, and what the request then has.
+# Typed values, and the resulting values of the request.
 TAKEN: list[tuple[str, dict[str, Any], Any]] = [
     ("admin_email", {"value__admin_email": " noor@cedar.example.com "}, "noor@cedar.example.com"),
     ("company_alias", {"value__company_alias": "Cedar & <Pine>"}, "Cedar & <Pine>"),
@@ -148,16 +148,16 @@ TAKEN: list[tuple[str, dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("pk", "changes", "wanted"), TAKEN)
-def test_typed_values_are_stored(ask: Ask, pk: str, changes: dict[str, Any], wanted: Any) -> None:
+@pytest.mark.parametrize(("pk", "changes", "expected"), TAKEN)
+def test_typed_values_are_stored(ask: Ask, pk: str, changes: dict[str, Any], expected: Any) -> None:
     form = ask(pk)
     page = form.send(**changes)
     assert page.outcome == "pending"
-    key = "structured_value" if isinstance(wanted, dict) else "value"
+    key = "structured_value" if isinstance(expected, dict) else "value"
     param = form.param(pk)
-    assert param[key] == wanted
+    assert param[key] == expected
     assert form.status == "pending"
-    if wanted == {}:
+    if expected == {}:
         assert param["value"] == ""
 
 
@@ -206,12 +206,12 @@ def test_errors_are_shown_at_their_field_and_nothing_is_stored(
     before = form.param(pk)
     page = form.send(**changes)
     assert page.fields[pk].error == sentence
-    # The summary on top says it as well.
+    # The summary at the top shows it, too.
     assert page.text.count(sentence) == 2
     assert 'role="alert"' in page.html
     assert form.param(pk) == before
     assert form.status == "inquiring"
-    # What was typed is still there.
+    # Typed values are kept.
     for name, value in changes.items():
         shown = {c["name"]: c["value"] for c in page.fields[pk].controls if c["tag"] == "input"}
         kind = page.fields[pk].controls[0].get("type")

@@ -10,28 +10,28 @@ from django.db import connections
 from django.test import Client
 
 from tests.handlers import Handler, ReceivedRequest
-from tests.portal.asked import Page, visit
-from tests.portal.test_inquiry_validation import (
+from tests.portal.inquiry_form import Page, visit
+from tests.portal.test_inquiry_validation import (  # fmt: skip
     catalog,
-    hooked,
     is_sent,
     param,
     path,
-    says,
+    respond_with,
     stopped,
-)  # fmt: skip
+    validator,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["catalog", "hooked", "path", "stopped"]
+__all__ = ["catalog", "path", "stopped", "validator"]
 
 
 class Slow:
     """Holds the validations of one alias until `release`."""
 
-    def __init__(self, hooked: Handler, alias: str) -> None:
+    def __init__(self, validator: Handler, alias: str) -> None:
         self.alias, self.arrived, self.release = alias, Event(), Event()
-        hooked.respond = self.respond
+        validator.respond = self.respond
 
     def respond(self, request: ReceivedRequest) -> tuple[int, bytes]:
         values = {p["id"]: p["value"] for p in request.json["asset"]["params"]}
@@ -55,8 +55,8 @@ def start(pool: ThreadPoolExecutor, slow: Slow, form: Page, **sent: str) -> Futu
     return running
 
 
-def test_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler) -> None:
-    page, slow = visit(Client(), path), Slow(hooked, "first")
+def test_slow_check_does_not_overwrite_a_newer_one(path: str, validator: Handler) -> None:
+    page, slow = visit(Client(), path), Slow(validator, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")
         second = check(page, value__alias="second", page="tab", number="2")
@@ -66,8 +66,8 @@ def test_slow_check_does_not_overwrite_a_newer_one(path: str, hooked: Handler) -
     assert param("alias")["value"] == "second"
 
 
-def test_value_changed_back_during_a_slow_check_is_kept(path: str, hooked: Handler) -> None:
-    page, slow = visit(Client(), path), Slow(hooked, "first")
+def test_value_changed_back_during_a_slow_check_is_kept(path: str, validator: Handler) -> None:
+    page, slow = visit(Client(), path), Slow(validator, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")
         second = check(page, value__alias="old", page="tab", number="2")
@@ -77,12 +77,12 @@ def test_value_changed_back_during_a_slow_check_is_kept(path: str, hooked: Handl
     assert param("alias")["value"] == "old"
 
 
-def test_check_that_arrives_after_a_newer_one_is_dropped(path: str, hooked: Handler) -> None:
+def test_check_that_arrives_after_a_newer_one_is_dropped(path: str, validator: Handler) -> None:
     page = visit(Client(), path)
     check(page, value__alias="second", page="tab", number="2")
     assert check(page, value__alias="first", page="tab", number="1").status == 204
     assert param("alias")["value"] == "second"
-    assert hooked.calls.qsize() == 1
+    assert validator.calls.qsize() == 1
 
 
 def test_checks_of_another_tab_are_not_compared_by_number(path: str) -> None:
@@ -92,16 +92,16 @@ def test_checks_of_another_tab_are_not_compared_by_number(path: str) -> None:
     assert param("alias")["value"] == "other"
 
 
-def test_check_is_dropped_once_its_form_is_submitted(path: str, hooked: Handler) -> None:
+def test_check_is_dropped_once_its_form_is_submitted(path: str, validator: Handler) -> None:
     page = visit(Client(), path)
-    says(hooked, {"id": "alias", "value_error": "Taken."})
+    respond_with(validator, {"id": "alias", "value_error": "Taken."})
     assert not is_sent(page.send(Client(), value__alias="sent", page="tab", number="2"))
     assert check(page, value__alias="late", page="tab", number="3").status == 204
     assert param("alias")["value"] == "sent"
 
 
-def test_slow_check_changes_nothing_of_a_submitted_form(path: str, hooked: Handler) -> None:
-    page, slow = visit(Client(), path), Slow(hooked, "first")
+def test_slow_check_changes_nothing_of_a_submitted_form(path: str, validator: Handler) -> None:
+    page, slow = visit(Client(), path), Slow(validator, "first")
     with ThreadPoolExecutor(1) as pool:
         first = start(pool, slow, page, page="tab", number="1")
         sent = page.send(Client(), value__alias="old", value__region="us", page="tab", number="2")

@@ -17,8 +17,8 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests.api import Caller
 from tests.hypothesis_profiles import examples
-from tests.portal import asked
-from tests.portal.asked import SUITE, TIER_REQUEST, calls, post, visit
+from tests.portal import inquiry_form
+from tests.portal.inquiry_form import SUITE, TIER_REQUEST, api_of, post, visit
 
 pytestmark = pytest.mark.django_db
 # An order of the suite that the demo data have inquired: its console's name is taken.
@@ -27,13 +27,13 @@ ORDER = "PR-2934-6610-1178-001"
 
 @pytest.fixture
 def path(vendor: Caller) -> str:
-    """The address of a form that asks for another name."""
-    return asked.link(calls(vendor), ORDER)
+    """The URL of a form that requests another name."""
+    return inquiry_form.link(api_of(vendor), ORDER)
 
 
 @pytest.fixture
 def edit(seeded: seed.Summary) -> Callable[..., None]:
-    """Return what changes a parameter of the order."""
+    """Return a function that changes a parameter of the order."""
 
     def change(pk: str, **keys: Any) -> None:
         row = Request.objects.get(pk=ORDER)
@@ -137,7 +137,7 @@ def test_code_given_twice_is_refused(path: str) -> None:
 
 
 def test_code_of_another_request_is_refused(path: str, vendor: Caller) -> None:
-    other = asked.link(calls(vendor), TIER_REQUEST)
+    other = inquiry_form.link(api_of(vendor), TIER_REQUEST)
     code = path.partition("=")[2]
     assert visit(Client(), f"{other.partition('?')[0]}?code={code}").status == 404
 
@@ -168,20 +168,20 @@ def test_other_methods_are_refused(path: str) -> None:
 
 
 def test_inquired_parameters_are_shown(path: str, edit: Callable[..., None]) -> None:
-    # Only what is said to be wrong.
+    # Only parameters with an error.
     assert list(visit(Client(), path).fields) == ["console_subdomain"]
-    # And what is demanded and lacking, unless it is hidden.
+    # Also required parameters without a value, unless hidden.
     edit("admin_email", value="")
     edit("company_alias", constraints={"required": True, "hidden": True})
     assert list(visit(Client(), path).fields) == ["admin_email", "console_subdomain"]
-    # Never what the vendor fills in, whatever is said of it.
+    # Never fulfillment parameters, even with an error.
     edit("tenant_id", value_error="Not yet.")
     assert "tenant_id" not in visit(Client(), path).fields
-    # Where nothing is marked, all that may be seen.
+    # Without errors, all visible parameters.
     edit("console_subdomain", value_error="")
     edit("admin_email", value="a@example.com")
     assert list(visit(Client(), path).fields) == [
-        pk for pk in asked.VALUES if pk != "company_alias"
+        pk for pk in inquiry_form.VALUES if pk != "company_alias"
     ]
 
 
@@ -245,7 +245,7 @@ def test_submitted_form_redirects_to_the_status(path: str, vendor: Caller) -> No
 
 
 def test_unchanged_form_can_be_submitted(path: str) -> None:
-    # Without a validator nobody else can say that the value is fine after all.
+    # Without a validator, only a new value can clear the error.
     assert visit(Client(), path).send(Client()).outcome == "pending"
     assert param("console_subdomain")["value"] == "dental"
 
@@ -264,7 +264,7 @@ def test_second_submission_changes_nothing(path: str) -> None:
 def test_link_works_for_another_inquiry(path: str, vendor: Caller) -> None:
     visit(Client(), path).send(Client(), value__console_subdomain="first")
     errors = {"console_subdomain": "This one is taken, too."}
-    vendor.put(f"/requests/{ORDER}", {"asset": {"params": asked.entries({}, errors)}})
+    vendor.put(f"/requests/{ORDER}", {"asset": {"params": inquiry_form.entries({}, errors)}})
     vendor.post(f"/requests/{ORDER}/inquire", {})
     page = visit(Client(), path)
     assert page.fields["console_subdomain"].error == "This one is taken, too."
@@ -302,7 +302,7 @@ def test_text_of_an_approved_request_is_not_shown(path: str) -> None:
 
 
 def test_resellers_form_is_submitted(vendor: Caller) -> None:
-    path = asked.link(calls(vendor), TIER_REQUEST)
+    path = inquiry_form.link(api_of(vendor), TIER_REQUEST)
     page = visit(Client(), path)
     assert "Brightwater Cloud Ltd" in page.text
     assert "Your partner data is incomplete" in page.text
@@ -315,34 +315,34 @@ def test_resellers_form_is_submitted(vendor: Caller) -> None:
 
 
 def test_order_with_missing_values_shows_the_form(vendor: Caller, distributor: Caller) -> None:
-    made = asked.order(calls(distributor), admin_email="")
-    assert made["status"] == "inquiring"
-    path = asked.link(calls(vendor), made["id"])
+    request = inquiry_form.order(api_of(distributor), admin_email="")
+    assert request["status"] == "inquiring"
+    path = inquiry_form.link(api_of(vendor), request["id"])
     page = visit(Client(), path)
     assert list(page.fields) == ["admin_email"]
     assert page.fields["admin_email"].error == ""
     assert page.send(Client()).fields["admin_email"].error == "This field is required."
     sent = visit(Client(), path).send(Client(), value__admin_email="ada@example.com")
     assert sent.outcome == "pending"
-    assert status(made["id"]) == "pending"
+    assert status(request["id"]) == "pending"
 
 
 def test_check_shows_errors_of_reached_fields_only(path: str, edit: Callable[..., None]) -> None:
     edit("admin_email", value="")
     page = visit(Client(), path)
-    # The address is lacking, but the customer hasn't come to it.
-    found = page.check(Client(), "console_subdomain", value__console_subdomain="-")
-    assert found.status == 200
-    assert found.fields["console_subdomain"].error == "Use at least 3 characters (currently 1)."
-    assert found.fields["admin_email"].error == ""
-    assert "Checked. Correct 1 answer." in found.text
+    # The address is missing, but the customer has not reached it yet.
+    checked = page.check(Client(), "console_subdomain", value__console_subdomain="-")
+    assert checked.status == 200
+    assert checked.fields["console_subdomain"].error == "Use at least 3 characters (currently 1)."
+    assert checked.fields["admin_email"].error == ""
+    assert "Checked. Correct 1 answer." in checked.text
     assert param("console_subdomain")["value"] == "dental"
     both = page.check(
         Client(), "console_subdomain", "admin_email",
         value__console_subdomain="marlow", value__admin_email="x",
     )  # fmt: skip
     assert both.fields["admin_email"].error.startswith("Enter an email address")
-    # What is wrong with one keeps the other from nothing.
+    # Errors of one request do not affect the other.
     assert both.fields["console_subdomain"].error == ""
     assert param("console_subdomain")["value"] == "marlow"
     assert status() == "inquiring"
@@ -384,12 +384,14 @@ def test_malformed_bodies_are_refused(path: str) -> None:
 
 NAMES = st.sampled_from(
     ["asked", "sent", "reached", "code", "csrfmiddlewaretoken"]
-    + [f"value:{pk}" for pk in (*asked.VALUES, "tenant_id", "internal_note", "")]
-    + [f"{part}:site_address" for part in (*asked.ADDRESS, "value")]
-    + [f"{part}:security_phone" for part in asked.PHONE]
+    + [f"value:{pk}" for pk in (*inquiry_form.VALUES, "tenant_id", "internal_note", "")]
+    + [f"{part}:site_address" for part in (*inquiry_form.ADDRESS, "value")]
+    + [f"{part}:security_phone" for part in inquiry_form.PHONE]
 )
 TEXTS = st.one_of(
-    st.sampled_from([*asked.VALUES, "tenant_id", "first_password", "", "yes", "eu", "[" * 2000]),
+    st.sampled_from(
+        [*inquiry_form.VALUES, "tenant_id", "first_password", "", "yes", "eu", "[" * 2000]
+    ),
     st.text(max_size=40),
     st.binary(max_size=20),
 )

@@ -17,8 +17,8 @@ from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller
 from tests.handlers import Handler, ReceivedRequest, handler
-from tests.portal import asked
-from tests.portal.asked import Page, calls, visit
+from tests.portal import inquiry_form
+from tests.portal.inquiry_form import Page, api_of, visit
 from webhooks.delivery import validator_client as loop
 from webhooks.models import Webhook
 
@@ -46,35 +46,35 @@ def catalog() -> make.Catalog:
 
 
 @pytest.fixture
-def hooked(catalog: make.Catalog) -> Iterator[Handler]:
-    """A validator that echoes what it gets until a test has it say something."""
+def validator(catalog: make.Catalog) -> Iterator[Handler]:
+    """A validator that returns the received object until a test sets another response."""
     with handler(lambda request: (200, request.body)) as served:
         make.webhook(catalog, served.url, type="inquiring_validator")
         yield served
 
 
-def says(hooked: Handler, *params: dict[str, Any]) -> None:
-    """Have the validator say this of the parameters."""
+def respond_with(validator: Handler, *params: dict[str, Any]) -> None:
+    """Let the validator respond with these parameters."""
 
     def respond(request: ReceivedRequest) -> tuple[int, bytes]:
         sent = request.json
         body = {"id": sent["id"], "asset": {"id": sent["asset"]["id"], "params": list(params)}}
         return 200, json.dumps(body).encode()
 
-    hooked.respond = respond
+    validator.respond = respond
 
 
 @pytest.fixture
-def path(catalog: make.Catalog, hooked: Handler) -> str:
-    """The address of a form that asks for an alias and a region."""
-    vendor, distributor = calls(caller(catalog.vendor)), calls(caller(catalog.provider))
-    values = asked.entries({"alias": "old", "region": "eu"})
-    made = distributor("POST", "/requests", make.purchase(catalog, asset={"params": values}))
-    errors = asked.entries({}, {"alias": OLD, "region": OLD})
-    vendor("PUT", f"/requests/{made['id']}", {"asset": {"params": errors}})
-    vendor("POST", f"/requests/{made['id']}/inquire", {})
-    hooked.calls.queue.clear()
-    return asked.link(vendor, made["id"])
+def path(catalog: make.Catalog, validator: Handler) -> str:
+    """The URL of a form that requests an alias and a region."""
+    vendor, distributor = api_of(caller(catalog.vendor)), api_of(caller(catalog.provider))
+    values = inquiry_form.entries({"alias": "old", "region": "eu"})
+    request = distributor("POST", "/requests", make.purchase(catalog, asset={"params": values}))
+    errors = inquiry_form.entries({}, {"alias": OLD, "region": OLD})
+    vendor("PUT", f"/requests/{request['id']}", {"asset": {"params": errors}})
+    vendor("POST", f"/requests/{request['id']}/inquire", {})
+    validator.calls.queue.clear()
+    return inquiry_form.link(vendor, request["id"])
 
 
 def row() -> Request:
@@ -97,12 +97,12 @@ def is_sent(page: Page) -> bool:
     return page.outcome == "pending"
 
 
-def test_handler_receives_the_changed_request(path: str, hooked: Handler) -> None:
+def test_handler_receives_the_changed_request(path: str, validator: Handler) -> None:
     check(path, value__alias="new", value__region="us")
-    got = hooked.next().json
-    assert got["status"] == "inquiring"
-    values = {p["id"]: (p["value"], p["value_error"]) for p in got["asset"]["params"]}
-    # What was said of the old values isn't said of the new ones.
+    payload = validator.next().json
+    assert payload["status"] == "inquiring"
+    values = {p["id"]: (p["value"], p["value_error"]) for p in payload["asset"]["params"]}
+    # Errors of the old values do not apply to new ones.
     assert values == {
         "alias": ("new", ""), "region": ("us", ""), "secret": ("", ""), "tenant": ("", "")
     }  # fmt: skip
@@ -123,8 +123,10 @@ def test_repeated_error_prevents_submitting(
     assert row().status == "inquiring"
 
 
-def test_validators_errors_are_shown_and_prevent_submitting(path: str, hooked: Handler) -> None:
-    says(hooked, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""})
+def test_validators_errors_are_shown_and_prevent_submitting(path: str, validator: Handler) -> None:
+    respond_with(
+        validator, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""}
+    )
     page = send(path, value__alias="new")
     assert page.fields["alias"].error == "Taken."
     assert page.fields["alias"].control["value"] == "new"
@@ -132,20 +134,20 @@ def test_validators_errors_are_shown_and_prevent_submitting(path: str, hooked: H
     assert row().status == "inquiring"
     assert param("alias")["value"] == "new"
     # One call for one submission.
-    assert hooked.calls.qsize() == 1
+    assert validator.calls.qsize() == 1
 
 
-def test_structured_error_is_shown_as_text(path: str, hooked: Handler) -> None:
-    said = {"message": {"id": "E1", "external_id": "x", "value": "Taken, too."}, "context": {}}
-    says(hooked, {"id": "alias", "structured_error": said})
+def test_structured_error_is_shown_as_text(path: str, validator: Handler) -> None:
+    error = {"message": {"id": "E1", "external_id": "x", "value": "Taken, too."}, "context": {}}
+    respond_with(validator, {"id": "alias", "structured_error": error})
     assert check(path, value__alias="new").fields["alias"].error == "Taken, too."
 
 
 def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(
-    path: str, hooked: Handler
+    path: str, validator: Handler
 ) -> None:
-    says(
-        hooked,
+    respond_with(
+        validator,
         {"id": "alias", "value_error": ""},
         {"id": "region", "value_error": ""},
         {"id": "secret", "constraints": {"hidden": False, "required": True}},
@@ -159,20 +161,20 @@ def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(
 
 
 def test_changed_constraints_show_the_field(
-    path: str, hooked: Handler, catalog: make.Catalog
+    path: str, validator: Handler, catalog: make.Catalog
 ) -> None:
     make.parameter(catalog, "later")
     request = row()
     request.params = [*request.params, {**param("alias"), "id": "later", "value_error": ""}]
     request.save()
     assert "later" not in visit(Client(), path).fields
-    says(hooked, {"id": "later", "constraints": {"readonly": True}})
+    respond_with(validator, {"id": "later", "constraints": {"readonly": True}})
     assert check(path, value__alias="new").fields["later"].control["disabled"] is True
 
 
-def test_parameter_hidden_by_the_validator_is_not_sent(path: str, hooked: Handler) -> None:
-    says(
-        hooked,
+def test_parameter_hidden_by_the_validator_is_not_sent(path: str, validator: Handler) -> None:
+    respond_with(
+        validator,
         {"id": "alias", "value_error": ""},
         {"id": "region", "value_error": "Wrong.", "constraints": {"hidden": True}},
     )
@@ -183,9 +185,9 @@ def test_parameter_hidden_by_the_validator_is_not_sent(path: str, hooked: Handle
     assert param("region")["value"] == "eu"
 
 
-def test_validators_value_replaces_the_typed_one(path: str, hooked: Handler) -> None:
-    says(
-        hooked,
+def test_validators_value_replaces_the_typed_one(path: str, validator: Handler) -> None:
+    respond_with(
+        validator,
         {"id": "alias", "value": "normalised", "value_error": ""},
         {"id": "region", "value_error": ""},
     )
@@ -195,9 +197,9 @@ def test_validators_value_replaces_the_typed_one(path: str, hooked: Handler) -> 
     assert param("alias")["value"] == "normalised"
 
 
-def test_removed_choice_must_be_selected_again(path: str, hooked: Handler) -> None:
-    says(
-        hooked,
+def test_removed_choice_must_be_selected_again(path: str, validator: Handler) -> None:
+    respond_with(
+        validator,
         {"id": "alias", "value_error": ""},
         {
             "id": "region", "value_error": "", "constraints": {"required": True},
@@ -212,9 +214,9 @@ def test_removed_choice_must_be_selected_again(path: str, hooked: Handler) -> No
 
 @pytest.mark.parametrize("response", [503, (200, b"no JSON"), (200, b'{"id": "PR-other"}')])
 def test_failing_handler_does_not_block_submitting(
-    path: str, hooked: Handler, response: Any
+    path: str, validator: Handler, response: Any
 ) -> None:
-    hooked.respond = lambda request: response
+    validator.respond = lambda request: response
     page = check(path, value__alias="new")
     assert "cannot be checked right now. You can still send them." in page.text
     assert page.fields["alias"].control["value"] == "new"
@@ -225,29 +227,29 @@ def test_failing_handler_does_not_block_submitting(
     assert row().status == "pending"
 
 
-def test_failing_handler_does_not_skip_required_values(path: str, hooked: Handler) -> None:
+def test_failing_handler_does_not_skip_required_values(path: str, validator: Handler) -> None:
     request = row()
     request.params = [
         {**p, "constraints": {**p["constraints"], "required": True}} if p["id"] == "alias" else p
         for p in request.params
     ]
     request.save()
-    hooked.respond = lambda request: 503
+    validator.respond = lambda request: 503
     assert send(path, value__alias="").fields["alias"].error == "This field is required."
-    assert hooked.calls.qsize() == 0
+    assert validator.calls.qsize() == 0
 
 
-def test_form_without_a_validator_is_not_validated(path: str, hooked: Handler) -> None:
+def test_form_without_a_validator_is_not_validated(path: str, validator: Handler) -> None:
     Webhook.objects.update(active=False)
     page = check(path, value__alias="new")
     assert "Checked. Correct 1 answer." in page.text
     assert param("alias")["value"] == "new"
     assert is_sent(send(path))
-    assert hooked.calls.qsize() == 0
+    assert validator.calls.qsize() == 0
 
 
-def test_request_moved_during_the_validation_is_closed(
-    path: str, hooked: Handler, catalog: make.Catalog
+def test_request_that_changed_status_during_the_validation_is_closed(
+    path: str, validator: Handler, catalog: make.Catalog
 ) -> None:
     pk = row().pk
 
@@ -257,14 +259,14 @@ def test_request_moved_during_the_validation_is_closed(
         return 200, request.body
 
     page = visit(Client(), path)
-    hooked.respond = moves
+    validator.respond = moves
     response = page.send(Client(), value__alias="new")
     assert response.outcome == "failed"
     assert param("alias")["value"] == "old"
 
 
-def test_check_of_a_request_moved_meanwhile_returns_409(
-    path: str, hooked: Handler, catalog: make.Catalog
+def test_check_of_a_request_that_is_no_longer_inquiring_returns_409(
+    path: str, validator: Handler, catalog: make.Catalog
 ) -> None:
     page, pk = visit(Client(), path), row().pk
 
@@ -273,18 +275,18 @@ def test_check_of_a_request_moved_meanwhile_returns_409(
         connections.close_all()
         return 200, request.body
 
-    hooked.respond = moves
+    validator.respond = moves
     assert page.check(Client(), value__alias="new").status == 409
 
 
-def test_one_of_two_concurrent_submissions_is_stored(path: str, hooked: Handler) -> None:
+def test_one_of_two_concurrent_submissions_is_stored(path: str, validator: Handler) -> None:
     both = Barrier(2, timeout=20)
 
-    def together(request: ReceivedRequest) -> tuple[int, bytes]:
+    def respond(request: ReceivedRequest) -> tuple[int, bytes]:
         both.wait()
         return 200, request.body
 
-    hooked.respond = together
+    validator.respond = respond
     page = visit(Client(), path)
 
     def respond(name: str) -> Page:
@@ -298,8 +300,8 @@ def test_one_of_two_concurrent_submissions_is_stored(path: str, hooked: Handler)
     assert [is_sent(each) for each in pages] == [True, True]
     assert row().status == "pending"
     assert param("alias")["value"] in ("first", "second")
-    vendor = calls(caller(row().vendor))
-    (told,) = vendor("GET", f"/conversations?instance_id={row().pk}")
-    moves = vendor("GET", f"/conversations/{told['id']}")["messages"]
-    # Ordered, inquired, answered: once each.
-    assert len([move for move in moves if move["type"] == "state_change"]) == 3
+    vendor = api_of(caller(row().vendor))
+    (conversation,) = vendor("GET", f"/conversations?instance_id={row().pk}")
+    messages = vendor("GET", f"/conversations/{conversation['id']}")["messages"]
+    # One message each: created, inquired, submitted.
+    assert len([each for each in messages if each["type"] == "state_change"]) == 3

@@ -1,4 +1,4 @@
-"""The layout of the pages: sign-in check, the account that is acted as, redirects, headers."""
+"""The layout of the pages: sign-in check, the acting account, redirects, headers."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_administrator_acts_as_one_account_at_a_time(root: Client, catalog: Cata
     assert html.get(root, "/").one(".account-menu summary").text == f"vendor {catalog.vendor.name}"
     choice = {"account": catalog.provider.pk, "next": "/queues/"}
     assert root.post("/acting/", choice)["Location"] == "/queues/"
-    who = html.get(root, "/queues/").one(".account-menu summary")
-    assert who.text == f"distributor {catalog.provider.name}"
+    summary = html.get(root, "/queues/").one(".account-menu summary")
+    assert summary.text == f"distributor {catalog.provider.name}"
 
 
 def test_user_of_an_account_acts_as_no_other(vendor: Client, catalog: Catalog) -> None:

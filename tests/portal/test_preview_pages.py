@@ -1,4 +1,4 @@
-"""Pages of preview orders: the vendor sees them with the actions of both sides, nobody else."""
+"""Pages of preview orders: only the vendor sees them, with the actions of both parties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def browser(uid: str) -> Client:
 
 @pytest.fixture
 def maya(vendor: Caller) -> Client:
-    """The vendor's person."""
+    """A user of the vendor."""
     return browser("UR-426-913-070")
 
 

@@ -68,10 +68,10 @@ def test_both_parties_see_their_products(
 def test_another_vendors_product_is_not_found(
     tab: str, nimbus: Client, other: make.Catalog
 ) -> None:
-    theirs = nimbus.get(f"/products/{other.product.pk}/{tab}")
+    response = nimbus.get(f"/products/{other.product.pk}/{tab}")
     absent = nimbus.get(f"/products/PRD-000-000-000/{tab}")
-    assert theirs.status_code == absent.status_code == 404
-    assert other.product.name not in theirs.content.decode().replace("Products", "")
+    assert response.status_code == absent.status_code == 404
+    assert other.product.name not in response.content.decode().replace("Products", "")
     posted = nimbus.post(f"/products/{other.product.pk}/capabilities/", {"group": "usage"})
     assert posted.status_code == 404
     assert nimbus.get(f"/products/{SUITE}/{tab}").status_code == 200

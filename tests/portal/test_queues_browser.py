@@ -22,8 +22,8 @@ def hook(site: Site) -> str:
 
 
 def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
-    with site.open("/queues/") as watched:
-        page = watched.page
+    with site.open("/queues/") as tab:
+        page = tab.page
         page.get_by_role("link", name="Fulfillment requests").click()
         page.get_by_role("link", name="Create sample").click()
         page.get_by_label("Product").select_option(PLAIN)
@@ -49,12 +49,12 @@ def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
         expect(page.locator(".messages")).to_contain_text("is approved.")
         expect(page.locator(".calls")).to_have_count(2)
         # The console logs the status 400 of the refused approval.
-        assert [line for line in watched.complaints if "400" not in line] == []
+        assert [line for line in tab.console_errors if "400" not in line] == []
 
 
 def test_board_is_polled(site: Site) -> None:
-    with site.open(f"/queues/fulfillment/?product={PLAIN}") as watched:
-        page = watched.page
+    with site.open(f"/queues/fulfillment/?product={PLAIN}") as tab:
+        page = tab.page
         count = page.locator("#column-pending .count")
         before = int(count.inner_text())
         page.get_by_label("Search").fill("typed, not sent")
@@ -72,13 +72,13 @@ def test_board_is_polled(site: Site) -> None:
         expect(card).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_contain_text("failed")
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
     order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
-        page = watched.page
+    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
+        page = tab.page
         page.get_by_role("link", name="Inquire").click()
         page.get_by_label("Data region").fill("We have no room there.")
         page.get_by_role("button", name="Inquire").click()
@@ -86,7 +86,7 @@ def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
         with page.expect_navigation():
             page.get_by_role("link", name="Open the inquiring form").click()
         expect(page.get_by_label("Data region")).to_be_visible()
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
@@ -96,11 +96,11 @@ def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
     was, site.served.respond = site.served.respond, respond
     try:
         order = orders.purchase(site.running)
-        with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
-            expect(watched.page.locator(".calls")).to_contain_text(
+        with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
+            expect(tab.page.locator(".calls")).to_contain_text(
                 "waiting for its next attempt · 503", timeout=10_000
             )
-            assert watched.complaints == []
+            assert tab.console_errors == []
     finally:
         site.served.respond = was
         # The retry ends the webhook's backoff for the other tests.
@@ -109,21 +109,21 @@ def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
 
 def test_administrator_acts_as_the_other_party(site: Site) -> None:
     order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/") as watched:
-        page = watched.page
+    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
+        page = tab.page
         page.get_by_role("button", name="Act as Northland Distribution").click()
         expect(page.locator(".account-menu summary")).to_contain_text("distributor")
         expect(page.locator("#action-approve")).to_have_count(0)
         # The other tests share the session.
         page.get_by_role("button", name="Act as Nimbus Inc").click()
         expect(page.locator("#action-approve")).to_have_count(1)
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_json_is_copied(site: Site) -> None:
     order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/json/") as watched:
-        page = watched.page
+    with site.open(f"/queues/fulfillment/{order['id']}/json/") as tab:
+        page = tab.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.get_by_role("button", name="Copy").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -131,8 +131,8 @@ def test_json_is_copied(site: Site) -> None:
 
 
 def test_sample_is_created_without_scripts(site: Site) -> None:
-    with site.open("/queues/tier_config/new/?type=setup", script=False) as watched:
-        page = watched.page
+    with site.open("/queues/tier_config/new/?type=setup", script=False) as tab:
+        page = tab.page
         page.get_by_label("Company").fill("Plain Resellers")
         page.get_by_role("button", name="Create").click()
         expect(page.locator("h1")).to_contain_text("TCR-")

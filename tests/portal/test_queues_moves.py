@@ -50,9 +50,9 @@ def test_available_actions_are_buttons(vendor: Client, distributor: Client) -> N
     page = read(vendor, AT)
     for name in ("approve", "inquire", "fail", "schedule"):
         assert page.one(f"#action-{name}")
-    theirs = read(distributor, AT)
-    assert theirs.one("#action-fail") and not theirs.all("#action-approve")
-    also = theirs.one("[data-other-actions]").text
+    page = read(distributor, AT)
+    assert page.one("#action-fail") and not page.all("#action-approve")
+    also = page.one("[data-other-actions]").text
     assert also == "Nimbus Inc can also: Inquire, Approve, Fail, Schedule"
 
 
@@ -83,7 +83,7 @@ def test_missing_reason_is_shown_at_its_field(vendor: Client) -> None:
     assert status() == "pending"
 
 
-def test_approval_asks_for_missing_values(vendor: Client) -> None:
+def test_approval_requests_missing_values(vendor: Client) -> None:
     at = f"{AT}actions/approve/"
     assert read(vendor, at).by_label("Activation id")
     refused = vendor.post(at, fields(vendor, at))

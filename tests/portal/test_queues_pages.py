@@ -55,26 +55,26 @@ def stranger(seeded: seed.Summary) -> Client:
 
 
 def of_each_queue(account: str) -> list[tuple[str, str]]:
-    who = Account.objects.get(pk=account)
+    owner = Account.objects.get(pk=account)
     rows = [
         (queue.model._meta.app_label, row.pk)
         for queue in base.registered()
-        for row in queue.model.visible_to(who)[:2]
+        for row in queue.model.visible_to(owner)[:2]
     ]
     assert {name for name, _ in rows} == set(API)
     return rows
 
 
 def test_index_counts_objects_by_status(vendor: Client) -> None:
-    with CaptureQueriesContext(connection) as seen:
+    with CaptureQueriesContext(connection) as queries:
         page = read(vendor, "/queues/")
     for queue in base.registered():
         assert queue.title in page
         assert queue.object_class in page
     assert "pending 2" in page
-    assert sum("COUNT(" in query["sql"] for query in seen) == len(base.registered())
+    assert sum("COUNT(" in query["sql"] for query in queries) == len(base.registered())
     # Session, user and accounts beside them.
-    assert len(seen) <= 5 + len(base.registered())
+    assert len(queries) <= 5 + len(base.registered())
 
 
 def test_board_has_a_column_for_each_status_with_objects(vendor: Client) -> None:
@@ -211,12 +211,12 @@ def test_private_messages_are_shown_to_their_account_only(
 
 def test_history_shows_deliveries_of_own_webhooks_only(seeded: Any) -> None:
     catalog = make.catalog("1")
-    mine = make.webhook(catalog, n=1, label="Ours")
+    hook = make.webhook(catalog, n=1, label="Ours")
     make.webhook(catalog, n=2, label="Theirs", account=catalog.provider)
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
-    event = Event.objects.get(webhook=mine)
+    event = Event.objects.get(webhook=hook)
     Attempt.objects.create(
-        webhook=mine, delivery_id=event.delivery_id, number=1, outcome="failure",
+        webhook=hook, delivery_id=event.delivery_id, number=1, outcome="failure",
         started_at=make.AT, finished_at=make.AT, duration=3, method="POST", url="http://127.0.0.1/",
         status_code=503,
     )  # fmt: skip
@@ -249,9 +249,9 @@ def test_number_of_statements_is_constant(seeded: Any) -> None:
     pk = creation.create(body, catalog.as_distributor).pk
 
     def statements(path: str) -> int:
-        with CaptureQueriesContext(connection) as seen:
+        with CaptureQueriesContext(connection) as queries:
             read(client, path)
-        return len(seen)
+        return len(queries)
 
     paths = ("/queues/fulfillment/", "/queues/fulfillment/?status=", f"/queues/fulfillment/{pk}/",
              "/queues/fulfillment/new/")  # fmt: skip

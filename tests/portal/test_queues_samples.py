@@ -55,9 +55,9 @@ def test_every_type_is_previewed_and_created(distributor: Client, name: str, kin
     assert queue.model.objects.count() == before
     response = distributor.post(path, sent)
     assert response.status_code == 303, text(response)
-    made = queue.model.objects.get(pk=response["Location"].split("/")[-2])
-    assert getattr(made, "type", kind) == kind
-    assert read(distributor, response["Location"]).messages == f"{made.pk} created"
+    row = queue.model.objects.get(pk=response["Location"].split("/")[-2])
+    assert getattr(row, "type", kind) == kind
+    assert read(distributor, response["Location"]).messages == f"{row.pk} created"
 
 
 def test_changed_values_are_created(vendor: Client) -> None:
@@ -180,12 +180,12 @@ def test_new_listing_is_previewed_for_a_free_contract() -> None:
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
-def test_service_creates_what_the_api_returns(seeded: Any, account: str) -> None:
-    who = Account.objects.get(pk=account)
+def test_service_and_api_return_the_same_representation(seeded: Any, account: str) -> None:
+    owner = Account.objects.get(pk=account)
     queue = base.find_queue("fulfillment")
     assert queue
     assert queue.preview
-    preview = queue.preview(SampleRequest("purchase", who))
-    made = services.create(queue, preview.actor, preview.body)
-    assert caller(who).get(f"/requests/{made['id']}").json == made
-    assert clock.now().isoformat()[:10] == made["created"][:10]
+    preview = queue.preview(SampleRequest("purchase", owner))
+    created = services.create(queue, preview.actor, preview.body)
+    assert caller(owner).get(f"/requests/{created['id']}").json == created
+    assert clock.now().isoformat()[:10] == created["created"][:10]

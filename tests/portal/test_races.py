@@ -27,12 +27,12 @@ def test_concurrent_requests_for_a_new_secret_set_one(
     clients = [vendor, signed_in(staff(catalog.vendor_user))]
     both_looked, new = threading.Barrier(2), views.new_secret
 
-    def made() -> str:
+    def new_secret() -> str:
         # Both requests have read the webhook.
         both_looked.wait(10)
         return new()
 
-    monkeypatch.setattr(views, "new_secret", made)
+    monkeypatch.setattr(views, "new_secret", new_secret)
 
     def ask(client: Client) -> Any:
         try:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from tests.make import Catalog
-from tests.portal import delivered
+from tests.portal import delivery_rows
 from tests.portal.webhooks import send
 from tests.signed_in import catalog, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.delivery import fan_out
@@ -33,11 +33,11 @@ def hook(catalog: Catalog) -> Webhook:
 @pytest.fixture
 def path(hook: Webhook) -> str:
     """The page of a delivery whose request had the headers."""
-    row = delivered.delivery(hook)
+    row = delivery_rows.delivery(hook)
     for value in (CANARY, CANARY + "-2"):
         headers = {**HEADERS, "X-Api-Key": value, "Authorization": "Bearer (decoded below)"}
-        made = delivered.attempt(row, "failure", request_headers=headers)
-    Webhook.objects.filter(pk=hook.pk).update(last_failure=made)
+        attempt = delivery_rows.attempt(row, "failure", request_headers=headers)
+    Webhook.objects.filter(pk=hook.pk).update(last_failure=attempt)
     return f"/deliveries/{row.pk}/"
 
 
@@ -65,7 +65,7 @@ def test_no_page_shows_a_header_value(
             response = client.get(page, headers=HTMX if "/last/" in page else {})
             assert CANARY not in text(response), page
     assert MASK in text(vendor.get(f"{own}http/")) and MASK in text(vendor.get(path))
-    # What is harmless is shown, and that a value differs from that of the attempt before.
+    # Harmless values are shown, and differences from the previous attempt.
     shown = text(vendor.get(f"{path}?attempt=2"))
     assert "text/plain" in shown and "Bearer (decoded below)" in shown
     assert f"{MASK} (another value)" in shown

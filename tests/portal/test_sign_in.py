@@ -163,7 +163,7 @@ def test_link_does_not_work_for_inactive_or_service_users(
     assert not is_in(client)
 
 
-# -- the own password
+# -- changing the password
 
 
 def new(client: Client, first: str = PASSWORD, second: str = PASSWORD, old: str = "") -> Any:

@@ -28,7 +28,7 @@ HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 
 
 class Hasher(hashers.MD5PasswordHasher):
-    """Counts what it is asked for; what makes guessing slow makes tests slow."""
+    """A fast password hasher that counts its calls."""
 
     iterations = 1
     calls = 0
@@ -78,7 +78,7 @@ def is_in(response: Any) -> bool:
 
 
 def pass_time(seconds: float) -> None:
-    """Move the failures into the past: time passes by the database's clock, which is real."""
+    """Move the failures into the past: their time is the database's real time."""
     SignInTries.objects.update(at=F("at") - seconds)
 
 
@@ -93,7 +93,7 @@ def test_sixth_attempt_is_refused_for_a_minute(place: str, hasher: type[Hasher])
         assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
     pass_time(59)
     assert is_refused(enter(place))
-    # Refused tries prolong nothing.
+    # Refused attempts do not extend the block.
     pass_time(2)
     assert is_in(enter(place, password=PASSWORD))
 
@@ -166,13 +166,13 @@ def test_limits_do_not_reveal_whether_the_user_exists(user: User, hasher: type[H
     inactive.set_password(PASSWORD)
     inactive.save()
     User.objects.create(username="none", uid="UR-2", password="!")
-    seen = {}
+    results = {}
     for n, name in enumerate(("vendor1", "nobody", "inactive", "none", "vendor1 ")):
         hasher.calls = 0
         responses = [enter(name=name, address=f"192.0.2.{n + 10}") for _ in range(7)]
-        seen[name] = (hasher.calls, [(a.status_code, is_refused(a)) for a in responses])
-    assert len(set(map(str, seen.values()))) == 1, seen
-    assert seen["nobody"][0] == 5
+        results[name] = (hasher.calls, [(a.status_code, is_refused(a)) for a in responses])
+    assert len(set(map(str, results.values()))) == 1, results
+    assert results["nobody"][0] == 5
 
 
 def test_names_and_addresses_are_not_stored() -> None:
@@ -239,6 +239,6 @@ def test_passwords_are_hashed_one_at_a_time(hasher: type[Hasher]) -> None:
     assert hasher.most_at_once == 1
     busy = [a for a in responses if "Too many people are signing in" in a.content.decode()]
     assert busy and all(response.status_code == 429 for response in busy)
-    # What was refused for that reason is no failure.
+    # Refused attempts are not counted as failures.
     failed = 10 - len(busy)
     assert sorted(SignInTries.objects.values_list("tries", flat=True))[-1] == failed

@@ -1,4 +1,4 @@
-"""The stylesheet: one response of all files, and no class that only one side knows."""
+"""The stylesheet: one response of all files, and no unused or undefined class."""
 
 from __future__ import annotations
 

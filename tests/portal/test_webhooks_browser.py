@@ -49,8 +49,8 @@ def to_http(page: Page, name: str) -> None:
 
 
 def test_wizard_creates_a_webhook_that_delivers(site: Site) -> None:
-    with site.open() as watched:
-        page = watched.page
+    with site.open() as tab:
+        page = tab.page
         to_http(page, "Tutorial")
         page.get_by_label("Endpoint URL").fill(site.served.url)
         page.get_by_label("Header 1, key").fill("X-One")
@@ -73,15 +73,15 @@ def test_wizard_creates_a_webhook_that_delivers(site: Site) -> None:
         press(page, "Enable")
         press(page, "Trigger now")
         expect(page.get_by_role("status")).to_contain_text("is triggered now")
-        got = site.served.next()
-        assert (got.headers["X-One"], got.headers["X-Three"]) == ("1", "3")
-        assert jwt.decode(got.token, secret, ["HS256"])["data"] == {"purpose": "demo"}
-        assert watched.complaints == []
+        request = site.served.next()
+        assert (request.headers["X-One"], request.headers["X-Three"]) == ("1", "3")
+        assert jwt.decode(request.token, secret, ["HS256"])["data"] == {"purpose": "demo"}
+        assert tab.console_errors == []
 
 
 def test_wizard_works_without_scripts(site: Site) -> None:
-    with site.open(script=False) as watched:
-        page = watched.page
+    with site.open(script=False) as tab:
+        page = tab.page
         to_http(page, "Plain")
         page.get_by_label("Header 1, key").fill("Host")
         press(page, "+ Add header")
@@ -107,8 +107,8 @@ def test_wizard_works_without_scripts(site: Site) -> None:
 
 def test_statistics_are_polled(site: Site) -> None:
     pk = site.webhook(label="Live")
-    with site.open() as watched:
-        page = watched.page
+    with site.open() as tab:
+        page = tab.page
         page.clock.install()
         page.goto(f"/webhooks/{pk}/statistics/")
         expect(page.get_by_text("No attempts yet. Use")).to_be_visible()
@@ -126,14 +126,14 @@ def test_statistics_are_polled(site: Site) -> None:
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text('{"why": "<b>maintenance</b>"}')
         # Polling pauses while the dialog is open.
-        before = len(watched.asked)
+        before = len(tab.requested)
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
         page.clock.run_for(10_000)
-        assert len(watched.asked) == before
+        assert len(tab.requested) == before
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         expect(page.locator("#attempts td", has_text="503")).to_have_count(2)
-        assert watched.complaints == []
+        assert tab.console_errors == []
         # Polling keeps the focus.
         page.locator("#attempts a").last.focus()
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
@@ -147,8 +147,8 @@ def test_statistics_are_polled(site: Site) -> None:
 
 def test_secret_is_revealed_copied_and_renewed(site: Site) -> None:
     pk = site.webhook(label="Keeper")
-    with site.open(f"/webhooks/{pk}/http/") as watched:
-        page = watched.page
+    with site.open(f"/webhooks/{pk}/http/") as tab:
+        page = tab.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         expect(page.locator("#secret")).to_contain_text("*****")
         page.locator("#secret").get_by_role("button", name="Copy").click()
@@ -165,11 +165,11 @@ def test_secret_is_revealed_copied_and_renewed(site: Site) -> None:
         expect(page.locator("#secret")).to_contain_text("*****")
         page.get_by_role("link", name="New secret").click()
         page.get_by_role("dialog").get_by_role("button", name="Create a new secret").click()
-        made = page.locator("#secret-text").inner_text()
-        assert made.startswith("JWT-") and made != SECRET
+        secret = page.locator("#secret-text").inner_text()
+        assert secret.startswith("JWT-") and secret != SECRET
         site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
-        assert claims(site, made)["webhook_id"] == pk
-        assert watched.complaints == []
+        assert claims(site, secret)["webhook_id"] == pk
+        assert tab.console_errors == []
 
 
 def test_response_and_secret_without_scripts(site: Site) -> None:
@@ -177,8 +177,8 @@ def test_response_and_secret_without_scripts(site: Site) -> None:
     site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
     # This waits for the request in flight.
     site.running.advance("1s")
-    with site.open(f"/webhooks/{pk}/statistics/", script=False) as watched:
-        page = watched.page
+    with site.open(f"/webhooks/{pk}/statistics/", script=False) as tab:
+        page = tab.page
         link = page.get_by_role("link", name="View response")
         assert re.fullmatch(r"/deliveries/\d+/", link.get_attribute("href") or "")
         page.get_by_role("link", name="HTTP settings").click()
@@ -192,8 +192,8 @@ def test_response_and_secret_without_scripts(site: Site) -> None:
 
 def test_list_is_filtered_and_rows_have_menus(site: Site) -> None:
     pk = site.webhook(label="Narrow", description="Only this one")
-    with site.open("/webhooks/") as watched:
-        page = watched.page
+    with site.open("/webhooks/") as tab:
+        page = tab.page
         page.get_by_label("Search").fill("only this")
         page.get_by_label("Search").press("Enter")
         expect(page.locator("tbody tr")).to_have_count(1)
@@ -212,13 +212,13 @@ def test_list_is_filtered_and_rows_have_menus(site: Site) -> None:
         page.get_by_role("link", name="Delete").click()
         press(page, "Delete")
         expect(page.get_by_role("status")).to_contain_text("deleted")
-        assert watched.complaints == []
+        assert tab.console_errors == []
 
 
 def test_edit_is_validated_and_saved(site: Site) -> None:
     pk = site.webhook(label="Before", headers={"X-Env": "lab"})
-    with site.open(f"/webhooks/{pk}/") as watched:
-        page = watched.page
+    with site.open(f"/webhooks/{pk}/") as tab:
+        page = tab.page
         page.get_by_role("link", name="Edit").click()
         page.get_by_label("Name").fill("After")
         page.get_by_label("Header 2, key").fill("x-env")
@@ -228,4 +228,4 @@ def test_edit_is_validated_and_saved(site: Site) -> None:
         expect(page.get_by_label("Header 2, key")).to_have_value("")
         press(page, "Save")
         expect(page.get_by_role("heading", level=1)).to_have_text("After")
-        assert watched.complaints == []
+        assert tab.console_errors == []

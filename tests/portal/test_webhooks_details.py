@@ -34,7 +34,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def row(catalog: Catalog) -> Webhook:
-    """A webhook of the vendor's."""
+    """A webhook of the vendor."""
     return hook(catalog)
 
 
@@ -181,7 +181,7 @@ def test_chart_has_the_latest_fifty_attempts(vendor: Client, row: Webhook) -> No
         attempt(row, n, outcome=outcomes[n % 3], status_code=None if n % 3 == 2 else 200,
                 duration=n * 1000)  # fmt: skip
     chart = webhook_statistics.chart(row)
-    assert [found["number"] for found in chart.rows] == list(range(60, 10, -1))
+    assert [row["number"] for row in chart.rows] == list(range(60, 10, -1))
     assert [bar.x for bar in chart.bars] == [n * 12 for n in range(50)]
     assert all(bar.y >= 0 and bar.y + bar.height == 100 for bar in chart.bars)
     heights = [bar.height for bar in chart.bars]

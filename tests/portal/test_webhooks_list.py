@@ -135,5 +135,5 @@ def test_longest_page_is_compressed(vendor: Client, catalog: Catalog) -> None:
     response = vendor.get(f"{LIST}?size=50", headers={"Accept-Encoding": "gzip"})
     assert response["Content-Encoding"] == "gzip"
     assert gzip.decompress(response.content).decode().count("<tr") == 51
-    # Beside the stylesheet and the scripts, which are 110 kB.
+    # In addition to the stylesheet and the scripts, which are 110 kB.
     assert len(response.content) < 40_000

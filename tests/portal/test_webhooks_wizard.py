@@ -68,7 +68,7 @@ def test_generated_secret_is_in_the_http_step_only(vendor: Client, catalog: Cata
     assert secret not in stored and secret not in repr(sessions)
 
 
-def test_back_keeps_what_was_typed(vendor: Client, catalog: Catalog) -> None:
+def test_back_keeps_typed_values(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "http")
     wrong = {**HTTP, "external_url": "ftp://x", "header_name": ["Host", "X-B"],
              "header_value": ["a", "b"]}  # fmt: skip
@@ -120,8 +120,8 @@ def test_errors_are_shown_at_their_field(
 ) -> None:
     path = walk(vendor, catalog, step)
     full = {**HTTP, **sent} if step == "http" else sent
-    found = errors(vendor, send(vendor, path, **full))
-    assert list(found) == [field] and sentence in found[field][0]
+    messages = errors(vendor, send(vendor, path, **full))
+    assert list(messages) == [field] and sentence in messages[field][0]
 
 
 @pytest.mark.parametrize(

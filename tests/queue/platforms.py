@@ -1,6 +1,6 @@
 """A platform whose objects are reached through the API, with webhooks that record the events.
 
-Objects get to a status by real creations and actions; `Platform.undone` rolls a step back.
+Objects get to a status by real creations and actions; `undone` rolls a step back.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CAPABILITIES: dict[str, Any] = {
         "configs": {"configs": True, "level": 2, "update": {"validation": True}},
     },
 }
-# Who calls: the parties, and those who have nothing to do with it.
+# Callers: the parties, and accounts and callers that are no party.
 PARTIES = {"V": "vendor", "D": "distributor"}
 STRANGERS = ("stranger vendor", "stranger distributor")
 NOBODY = "nobody"
@@ -91,10 +91,9 @@ class Platform:
             )  # fmt: skip
 
     def _add_webhooks(self) -> dict[str, tuple[str, str]]:
-        """Add webhooks and return whose and of which class each is that shall be told.
+        """Add webhooks; return object class and party of those that are notified.
 
-        Beside them stand those that shall hear nothing: of another product, of another account,
-        disabled, of another type.
+        The others must not be notified: another product, another account, disabled, another type.
         """
         other = Product.objects.create(
             id="PRD-111-111-999", name="Another", owner=self.catalog.vendor, created=make.AT,
@@ -121,16 +120,16 @@ class Platform:
                 make.webhook(self.catalog, n=n, object_class=queue, **fields)
         return owner
 
-    def post(self, who: str, path: str, body: Any = None) -> Any:
-        """Post what must succeed, and return the answer's JSON."""
-        response = self.by[who].post(path, body)
-        assert response.status in (200, 201, 204), (who, path, response)
+    def post(self, actor: str, path: str, body: Any = None) -> Any:
+        """Make a POST that must succeed, and return the JSON of the response."""
+        response = self.by[actor].post(path, body)
+        assert response.status in (200, 201, 204), (actor, path, response)
         return response.json
 
-    def put(self, who: str, path: str, body: Any) -> Any:
-        """Put what must succeed, and return the answer's JSON."""
-        response = self.by[who].put(path, body)
-        assert response.status == 200, (who, path, response)
+    def put(self, actor: str, path: str, body: Any) -> Any:
+        """Make a PUT that must succeed, and return the JSON of the response."""
+        response = self.by[actor].put(path, body)
+        assert response.status == 200, (actor, path, response)
         return response.json
 
     def status(self, queue: str, pk: str) -> str:
@@ -141,7 +140,7 @@ class Platform:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Take back what happens inside."""
+    """Roll back the changes of the block."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -159,11 +158,11 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
 
 @lru_cache
 def _tables() -> tuple[str, ...]:
-    rooms = ("requests_queue", "webhooks")
+    labels = ("requests_queue", "webhooks")
     return tuple(
         model._meta.db_table
         for model in apps.get_models(include_auto_created=True)
-        if model.__module__.partition(".")[0] in rooms
+        if model.__module__.partition(".")[0] in labels
     )
 
 
@@ -172,30 +171,30 @@ def latest() -> int:
     return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-def heard(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
+def count_events(platform: Platform, since: int = 0) -> Counter[tuple[str, Change]]:
     """Return the number of events by party and change."""
     counts: Counter[tuple[str, Change]] = Counter()
     for hook, pk, source, target in Event.objects.filter(pk__gt=since).values_list(
         "webhook", "object_id", "status_from", "status_to"
     ):
-        # A webhook that shall hear nothing has no side.
+        # Webhooks that expect no event have no party.
         queue, side = platform.owner.get(hook, (f"quiet {hook}", "-"))
         counts[side, Change(queue, pk, source, target)] += 1
     return counts
 
 
-def told(platform: Platform, since: int, changes: Sequence[Change]) -> None:
+def check_notified(platform: Platform, since: int, changes: Sequence[Change]) -> None:
     """Check that since then each party was notified of exactly these changes, once each."""
-    wanted: Counter[tuple[str, Change]] = Counter()
+    expected: Counter[tuple[str, Change]] = Counter()
     for change in changes:
-        wanted.update((side, change._replace(sides="VD")) for side in change.sides)
-    assert heard(platform, since) == wanted
+        expected.update((side, change._replace(sides="VD")) for side in change.sides)
+    assert count_events(platform, since) == expected
     assert webhook_health.counter_discrepancies() == []
     assert not Webhook.objects.exclude(pk__in=platform.owner).exclude(events=0).exists()
 
 
-def says(response: Response, *parts: str) -> None:
-    """Check that an answer is an error in the envelope whose sentence has these parts."""
+def check_error(response: Response, *parts: str) -> None:
+    """Check that a response is an error in Connect's envelope with these parts in its messages."""
     assert set(response.json) >= {"error_code", "errors"} and response.json["errors"], response
-    said = " ".join(response.json["errors"])
-    assert all(part in said for part in parts), (said, parts)
+    message = " ".join(response.json["errors"])
+    assert all(part in message for part in parts), (message, parts)

@@ -1,7 +1,7 @@
-"""Read or process spreadsheets, and print what it took: a process that test_usage_memory starts.
+"""Measure the memory for reading or processing spreadsheets, in a process of test_usage_memory.
 
-`python -m tests.queue.spreadsheet_memory read|process FILE…`: a line of JSON for each, with
-`extra_mib`, the most memory until then beyond what the process had, and `result`.
+`python -m tests.queue.spreadsheet_memory read|process FILE…` prints a line of JSON for each, with
+`extra_mib`, the peak of the additional memory so far, and `result`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(how: str, *paths: str) -> None:
 
     django.setup()
     act = _processor() if how == "process" else _read
-    # What is imported and cached for any spreadsheet isn't this one's.
+    # Imports and caches that every spreadsheet needs are not part of the measurement.
     _read(b"record_id\n")
     before = _peak()
     for path in paths:

@@ -30,7 +30,7 @@ def row(n: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
-    """Return header and rows; columns that HEADER lacks come behind."""
+    """Return header and rows; columns that HEADER lacks are appended."""
     header = [*HEADER, *dict.fromkeys(k for r in rows for k in r if k not in HEADER)]
     return [header, *([r.get(name) for name in header] for r in rows)]
 
@@ -57,16 +57,16 @@ def csv(rows: Sequence[Sequence[Any]], delimiter: str = ",", encoding: str = "ut
 
 
 def send(
-    who: Caller, path: str, content: bytes, field: str = "usage_file", name: str = "usage.xlsx"
+    caller: Caller, path: str, content: bytes, field: str = "usage_file", name: str = "usage.xlsx"
 ) -> Response:
     """Post a file as a multipart form."""
     head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
     body = head.encode() + content + b"\r\n--B--\r\n"
-    return who.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
+    return caller.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
 
 
 def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:
-    """Make a platform with an active subscription that something may be used of."""
+    """Make a platform with an active subscription that can have usage."""
     catalog = make.catalog(digit, capabilities)
     make.asset(
         catalog, int(digit), external_id="ext-1", external_uid=f"uid-{digit}",

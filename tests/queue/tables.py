@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of a table: who makes this of an object that is there."""
+    """A row of a table: an action, its statuses, and the actors that may take it."""
 
     verb: str
     source: str
     target: str
-    who: str
-    # Where else it may lead, by what the object lacks or what has become of its parts.
+    actors: str
+    # Other resulting statuses, depending on missing values or on the object's parts.
     others: tuple[str, ...] = ()
 
 
@@ -128,7 +128,7 @@ INITIAL: dict[str, tuple[str, ...]] = {
     BILLING: ("",),
 }
 
-# Verbs that are for some types only.
+# Actions of some types only.
 TYPES_OF_VERB = {
     (FULFILLMENT, "purchase"): ("purchase",),
     (FULFILLMENT, "submit"): tuple(t for t in TYPES[FULFILLMENT] if t != "purchase"),
@@ -140,8 +140,8 @@ PATHS = {
     USAGE: "/usage/files", BILLING: "/subscriptions/requests",
 }  # fmt: skip
 
-# What a type of fulfillment request makes of its asset: needed before, then on create, on
-# approve, on fail.
+# Status of the asset by type of fulfillment request: required before, then after create,
+# approve and fail.
 ASSETS = (
     ("purchase", None, "processing", "active", "terminated"),
     ("change", "active", "active", "active", "active"),
@@ -157,36 +157,35 @@ ASSET_STATUSES = ("draft", "processing", "active", "terminating", "suspended", "
 
 
 def rows(queue: str, verb: str) -> list[Row]:
-    """Return the lines of a verb."""
+    """Return the rows of an action."""
     return [row for row in TABLES[queue] if row.verb == verb]
 
 
 def verbs(queue: str) -> list[str]:
-    """Return the verbs of a queue."""
+    """Return the actions of a queue."""
     return list(dict.fromkeys(row.verb for row in TABLES[queue]))
 
 
 def is_callable(queue: str, verb: str) -> bool:
-    """Whether anybody but the platform makes the verb, so that it has a path."""
-    return any(row.who != "S" for row in rows(queue, verb))
+    """Return whether a party may take the action, so that it has a path."""
+    return any(row.actors != "S" for row in rows(queue, verb))
 
 
 def fits(queue: str, verb: str, kind: str) -> bool:
-    """Whether the verb is for objects of a type."""
+    """Return whether objects of a type have the action."""
     return kind in TYPES_OF_VERB.get((queue, verb), (kind,))
 
 
-def legal(queue: str, verb: str, status: str, kind: str, who: str) -> Row | None:
-    """Return the line by which one of V, D, S makes the verb from a status."""
-    legal = [r for r in rows(queue, verb) if r.source == status and who in r.who]
+def legal(queue: str, verb: str, status: str, kind: str, actor: str) -> Row | None:
+    """Return the row by which V, D or S may take the action in a status."""
+    legal = [r for r in rows(queue, verb) if r.source == status and actor in r.actors]
     return legal[0] if legal and fits(queue, verb, kind) else None
 
 
-def refusal(queue: str, verb: str, status: str, kind: str, who: str) -> int:
-    """Return what a party is answered that can't make the verb: 403 where the verb, or the verb
-    from this status, is somebody else's; else 400."""
+def refusal(queue: str, verb: str, status: str, kind: str, actor: str) -> int:
+    """Return the status of a refusal: 403 if only other actors may take the action, else 400."""
     lines = rows(queue, verb)
-    if not any(who in row.who for row in lines):
+    if not any(actor in row.actors for row in lines):
         return 403
     if not fits(queue, verb, kind):
         return 400

@@ -24,15 +24,15 @@ SIGN_IN, CONSOLE = f"{ACTIONS}/ACT-362-917-440-001", f"{ACTIONS}/ACT-362-917-440
 
 
 def secret_of(vendor: Caller, product: str = SUITE) -> str:
-    """Regenerate the secret and return it, as a vendor does to learn it."""
+    """Regenerate the secret, which is shown only then, and return it."""
     response = vendor.post(f"/products/{product}/actions/regeneratesecret")
     assert response.status == 200, response
     return str(response.json["jwt_secret"])
 
 
-def token_of(who: Caller, path: str) -> str:
-    """Return the token in the link that a call answers with."""
-    response = who.get(path)
+def token_of(caller: Caller, path: str) -> str:
+    """Return the token in the link of a response."""
+    response = caller.get(path)
     assert response.status == 200, response
     [token] = parse_qs(urlsplit(response.json["link"]).query)["jwt"]
     return token
@@ -47,10 +47,10 @@ def test_link_carries_the_documented_claims_for_a_subscription(
     vendor: Caller, distributor: Caller
 ) -> None:
     secret, asset = secret_of(vendor), asset_of(vendor)
-    for who in (vendor, distributor):
-        token = token_of(who, f"{SIGN_IN}/actionLink?asset_id={asset}")
+    for party in (vendor, distributor):
+        token = token_of(party, f"{SIGN_IN}/actionLink?asset_id={asset}")
         assert jwt.get_unverified_header(token)["alg"] == "HS256"
-        # As a handler on real time verifies it: exp included.
+        # Handlers verify tokens, including `exp`, by real time.
         claims = jwt.decode(token, secret, algorithms=["HS256"])
         exp = claims.pop("exp")
         assert claims == {"action_id": "sign_in", "asset_id": asset}
@@ -66,24 +66,24 @@ def test_link_of_a_tier_action_carries_the_configuration(vendor: Caller) -> None
     assert claims == {"action_id": "partner_console", "configuration_id": config}
 
 
-def test_link_names_what_its_action_is_for(vendor: Caller, other: make.Catalog) -> None:
+def test_link_to_an_invalid_object_is_refused(vendor: Caller, other: make.Catalog) -> None:
     backup = ids(vendor, f"/assets?product.id={BACKUP}&limit=1")[0]
     for pk in (backup, Asset.objects.get(product=other.product).pk, "AS-0"):
-        said = f"asset_id: Subscription {pk} does not exist."
-        refused(vendor.get(f"{SIGN_IN}/actionLink?asset_id={pk}"), 400, said)
+        message = f"asset_id: Subscription {pk} does not exist."
+        refused(vendor.get(f"{SIGN_IN}/actionLink?asset_id={pk}"), 400, message)
     configs = TierConfig.objects.filter(product=SUITE).order_by("-tier_level")
     assert configs[0].tier_level == 2
     for pk in (configs[0].pk, "TC-0"):
-        said = f"tier_config_id: Tier 1 configuration {pk} does not exist."
-        refused(vendor.get(f"{CONSOLE}/actionLink?tier_config_id={pk}"), 400, said)
+        message = f"tier_config_id: Tier 1 configuration {pk} does not exist."
+        refused(vendor.get(f"{CONSOLE}/actionLink?tier_config_id={pk}"), 400, message)
     asset = asset_of(vendor)
-    for path, scope, wanted in (
+    for path, scope, expected in (
         (f"{SIGN_IN}/actionLink?tier_config_id=TC-0", "asset", "asset_id"),
         (f"{CONSOLE}/actionLink?asset_id={asset}", "tier1", "tier_config_id"),
     ):
         response = vendor.get(path)
         refused(response, 400)
-        assert f"is of scope {scope}: name {wanted}." in response.json["errors"][0]
+        assert f"is of scope {scope}: name {expected}." in response.json["errors"][0]
     refused(caller(other.vendor).get(f"{SIGN_IN}/actionLink"), 404)
 
 
@@ -170,8 +170,8 @@ def test_secret_is_encrypted_and_shown_once(vendor: Caller) -> None:
 def test_each_product_has_a_secret_of_its_own(vendor: Caller) -> None:
     secrets = {secret_of_product(pk) for pk in Product.objects.values_list("pk", flat=True)}
     assert len(secrets) == Product.objects.count()
-    made = vendor.post("/products", {"name": "Nimbus Archive", "external_id": "archive"}).json
-    assert secret_of_product(made["id"]) not in secrets
+    created = vendor.post("/products", {"name": "Nimbus Archive", "external_id": "archive"}).json
+    assert secret_of_product(created["id"]) not in secrets
 
 
 def test_secret_of_another_encryption_key_is_reported(vendor: Caller) -> None:

@@ -16,43 +16,43 @@ from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
-from tests.queue import reaching, tables
-from tests.queue.platforms import (
+from tests.queue import builders, tables
+from tests.queue.platforms import (  # fmt: skip
     NOBODY,
     STRANGERS,
     Change,
     Platform,
+    check_error,
+    check_notified,
     everything,
     latest,
-    says,
-    told,
     undone,
-)  # fmt: skip
+)
 from tests.queue.tables import BILLING, FULFILLMENT, LISTING, TIER_CONFIG, USAGE
 
 pytestmark = pytest.mark.django_db
 
-MOVED = [queue for queue in tables.TABLES if queue != BILLING]
-# Types that are never drafts.
+REACHABLE = [queue for queue in tables.TABLES if queue != BILLING]
+# Types without drafts.
 NO_DRAFTS = ("suspend", "resume", "cancel", "adjustment")
 # Requests that change no status and create no event.
 ASSIGNED = (FULFILLMENT, TIER_CONFIG, LISTING)
-# What those are answered who are no party.
+# Responses to callers that are no party.
 OTHERS = {**dict.fromkeys(STRANGERS, 404), NOBODY: 401}
 LETTERS = {"vendor": "V", "distributor": "D", "system": "S"}
 
 
 @pytest.fixture
 def platform() -> Platform:
-    made = Platform()
-    reaching.set_up(made)
-    made.assets = {s: reaching.subscription(made, s) for s in ("active", "suspended")}
-    return made
+    platform = Platform()
+    builders.set_up(platform)
+    platform.assets = {s: builders.subscription(platform, s) for s in ("active", "suspended")}
+    return platform
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # No worker is there that an overtaking submit could wait for.
+    # Without a worker, a submit must not wait for the processing.
     monkeypatch.setattr(usage_api, "SUBMIT_WAITS", 0)
 
 
@@ -62,20 +62,20 @@ def model(queue: str) -> Any:
     return model.model
 
 
-def call(platform: Platform, who: str, queue: str, pk: str, verb: str) -> Response:
-    """Make a verb of an object; uploads carry a spreadsheet that fits."""
+def call(platform: Platform, actor: str, queue: str, pk: str, verb: str) -> Response:
+    """Take an action on an object; uploads have a valid spreadsheet."""
     path = f"{tables.PATHS[queue]}/{pk}/{verb}"
-    by = platform.by[who]
+    by = platform.by[actor]
     if queue == USAGE and verb in ("upload", "reconciliation"):
-        return reaching.send(by, path, b"record_id,external_billing_id\nr-1,INV-1\n")
-    return by.post(path, reaching.body_of(verb))
+        return builders.send(by, path, b"record_id,external_billing_id\nr-1,INV-1\n")
+    return by.post(path, builders.body_of(verb))
 
 
 def by_the_platform(queue: str, pk: str, verb: str) -> int:
-    """Make a verb as the platform does, and return the status that a caller would be answered."""
+    """Take an action as the platform, and return the status of the corresponding response."""
     try:
         with transaction.atomic():
-            data: dict[str, Any] = reaching.body_of(verb) or {}
+            data: dict[str, Any] = builders.body_of(verb) or {}
             if queue == USAGE:
                 row = UsageFile.objects.get(pk=pk)
                 data = {"claim": row.claim or leases.claim(pk), "columns": {}}
@@ -85,11 +85,11 @@ def by_the_platform(queue: str, pk: str, verb: str) -> int:
     return 200
 
 
-def reached(queue: str) -> Iterator[tuple[str, str]]:
-    """Yield the types of a queue, each with the statuses that its objects come to."""
+def reachable(queue: str) -> Iterator[tuple[str, str]]:
+    """Yield each type of a queue with each status that its objects can have."""
     for kind in tables.TYPES[queue] or ("",):
         for status in tables.STATUSES[queue]:
-            # Only what is set up, or ordered of what isn't, waits for it.
+            # Only setups, and orders of unconfigured resellers, wait for a setup.
             waits = status == "tiers_setup" and kind not in ("purchase", "setup")
             if not waits and not (status == "draft" and kind in NO_DRAFTS):
                 yield kind, status
@@ -99,76 +99,78 @@ def a_kind(queue: str) -> str:
     return (*tables.TYPES[queue], "")[0]
 
 
-@pytest.mark.parametrize("queue", MOVED)
+@pytest.mark.parametrize("queue", REACHABLE)
 def test_every_action_in_every_status_by_every_actor(queue: str, platform: Platform) -> None:
-    for kind, status in reached(queue):
+    for kind, status in reachable(queue):
         with undone():
-            pk = reaching.REACH[queue](platform, status, kind)
+            pk = builders.BUILDERS[queue](platform, status, kind)
             assert model(queue).objects.get(pk=pk).status == status
             before = everything()
             for verb in tables.verbs(queue):
-                # Types differ in who leaves a draft by which verb, and in the effects.
+                # Types differ in the actions of drafts, and in the effects of actions.
                 if kind == a_kind(queue) or status == "draft":
-                    refused(platform, queue, kind, status, pk, verb)
+                    check_refused(platform, queue, kind, status, pk, verb)
                     assert everything() == before, f"{verb} from {status} has changed something"
             for row in tables.TABLES[queue]:
                 if row.source == status and tables.fits(queue, row.verb, kind):
-                    for who in row.who:
+                    for actor in row.actors:
                         with undone():
-                            moved(platform, queue, pk, row, who)
+                            check_action(platform, queue, pk, row, actor)
             if kind == a_kind(queue):
-                assigned(platform, queue, pk, status)
+                check_assignment(platform, queue, pk, status)
 
 
-def refused(platform: Platform, queue: str, kind: str, status: str, pk: str, verb: str) -> None:
-    """Check what those are answered who can't make the verb from here."""
-    for who in "VDS":
-        if tables.legal(queue, verb, status, kind, who):
+def check_refused(
+    platform: Platform, queue: str, kind: str, status: str, pk: str, verb: str
+) -> None:
+    """Check the responses to all actors that cannot take the action in this status."""
+    for actor in "VDS":
+        if tables.legal(queue, verb, status, kind, actor):
             continue
-        wanted = tables.refusal(queue, verb, status, kind, who)
-        case = f"{verb} of a {kind} from {status} by {who}"
-        if who == "S":
-            assert by_the_platform(queue, pk, verb) == wanted, case
+        expected = tables.refusal(queue, verb, status, kind, actor)
+        case = f"{verb} of a {kind} from {status} by {actor}"
+        if actor == "S":
+            assert by_the_platform(queue, pk, verb) == expected, case
         elif not tables.is_callable(queue, verb):
-            assert call(platform, who, queue, pk, verb).status == 404, case
+            assert call(platform, actor, queue, pk, verb).status == 404, case
         else:
-            response = call(platform, who, queue, pk, verb)
-            assert response.status == wanted, (case, response)
+            response = call(platform, actor, queue, pk, verb)
+            assert response.status == expected, (case, response)
             wrong_type = status == "draft" and not tables.fits(queue, verb, kind)
             parts = (verb, kind) if wrong_type else (verb, status, pk)
-            says(response, *(parts if wanted == 400 else (verb, "not for a")))
-    for who, wanted in OTHERS.items():
-        assert call(platform, who, queue, pk, verb).status == wanted, (verb, who)
+            check_error(response, *(parts if expected == 400 else (verb, "not for a")))
+    for actor, expected in OTHERS.items():
+        assert call(platform, actor, queue, pk, verb).status == expected, (verb, actor)
 
 
-def moved(platform: Platform, queue: str, pk: str, row: tables.Row, who: str) -> None:
+def check_action(platform: Platform, queue: str, pk: str, row: tables.Row, actor: str) -> None:
     """Check that the action succeeds and notifies each party once."""
     since = latest()
-    case = f"{row.verb} from {row.source} by {who}"
-    if who == "S":
+    case = f"{row.verb} from {row.source} by {actor}"
+    if actor == "S":
         assert by_the_platform(queue, pk, row.verb) == 200, case
     else:
-        response = call(platform, who, queue, pk, row.verb)
+        response = call(platform, actor, queue, pk, row.verb)
         assert response.status in (200, 201, 204), (case, response)
     assert model(queue).objects.get(pk=pk).status == row.target, case
     assert platform.status(queue, pk) == row.target, case
     stays = row.target == row.source
-    told(platform, since, [] if stays else [Change(queue, pk, row.source, row.target)])
+    check_notified(platform, since, [] if stays else [Change(queue, pk, row.source, row.target)])
 
 
-def assigned(platform: Platform, queue: str, pk: str, status: str) -> None:
-    """Check that either party assigns its own, which is no change of the queue."""
+def check_assignment(platform: Platform, queue: str, pk: str, status: str) -> None:
+    """Check that both parties can assign their own users, which creates no event."""
     since, path = latest(), f"{tables.PATHS[queue]}/{pk}"
     users = {"V": platform.catalog.vendor_user, "D": platform.catalog.provider_user}
     for verb in ("assign", "unassign"):
-        for who, user in users.items():
-            response = platform.by[who].post(f"{path}/{verb}", {"id": user.uid})
+        for actor, user in users.items():
+            response = platform.by[actor].post(f"{path}/{verb}", {"id": user.uid})
             assert response.status in ((200, 204) if queue in ASSIGNED else (404,)), (verb, status)
-        for who, wanted in OTHERS.items():
-            response = platform.by[who].post(f"{path}/{verb}", {"id": "UR-222-222-001"})
-            assert response.status == wanted, (verb, status, who)
+        for actor, expected in OTHERS.items():
+            response = platform.by[actor].post(f"{path}/{verb}", {"id": "UR-222-222-001"})
+            assert response.status == expected, (verb, status, actor)
     assert platform.status(queue, pk) == status
-    told(platform, since, [])
+    check_notified(platform, since, [])
 
 
 @pytest.mark.parametrize("queue", tables.TABLES)
@@ -182,7 +184,9 @@ def test_declared_actions_match_the_table(queue: str) -> None:
         for role in move.actors
     }
     assert declared == {
-        (row.verb, row.source, row.target, who) for row in tables.TABLES[queue] for who in row.who
+        (row.verb, row.source, row.target, actor)
+        for row in tables.TABLES[queue]
+        for actor in row.actors
     }
     assert rules.status_names == tables.STATUSES[queue]
     assert rules.types == tables.TYPES[queue]
@@ -196,24 +200,24 @@ def test_deleting_a_listing_draft_creates_no_event(
     path = tables.PATHS[LISTING]
     for status in tables.STATUSES[LISTING]:
         with undone():
-            pk = reaching.listing_request(platform, status)
+            pk = builders.listing_request(platform, status)
             since, before = latest(), everything()
-            for who, wanted in {"D": 403, **OTHERS}.items():
-                assert platform.by[who].delete(f"{path}/{pk}").status == wanted, (status, who)
+            for actor, expected in {"D": 403, **OTHERS}.items():
+                assert platform.by[actor].delete(f"{path}/{pk}").status == expected, (status, actor)
             assert everything() == before
-            wanted = 204 if status == "draft" else 400
-            assert platform.by["V"].delete(f"{path}/{pk}").status == wanted, status
-            assert model(LISTING).objects.filter(pk=pk).exists() is (wanted == 400)
-            told(platform, since, [])
-    for queue in MOVED:
+            expected = 204 if status == "draft" else 400
+            assert platform.by["V"].delete(f"{path}/{pk}").status == expected, status
+            assert model(LISTING).objects.filter(pk=pk).exists() is (expected == 400)
+            check_notified(platform, since, [])
+    for queue in REACHABLE:
         if queue != LISTING:
-            pk = reaching.REACH[queue](platform, "pending", a_kind(queue))
-            for who in ("V", "D"):
-                assert platform.by[who].delete(f"{tables.PATHS[queue]}/{pk}").status == 405
+            pk = builders.BUILDERS[queue](platform, "pending", a_kind(queue))
+            for actor in ("V", "D"):
+                assert platform.by[actor].delete(f"{tables.PATHS[queue]}/{pk}").status == 405
 
 
 def test_action_on_a_missing_object_returns_404(platform: Platform) -> None:
-    for queue in MOVED:
+    for queue in REACHABLE:
         for verb in tables.verbs(queue):
-            for who in ("V", "D"):
-                assert call(platform, who, queue, "XX-000", verb).status == 404
+            for actor in ("V", "D"):
+                assert call(platform, actor, queue, "XX-000", verb).status == 404

@@ -56,7 +56,7 @@ def page(row: Request, *rest: str) -> str:
     return f"{LIST}{row.pk}/{'/'.join(rest or ('change',))}/"
 
 
-def said(response: Any) -> str:
+def messages(response: Any) -> str:
     return " ".join(str(m) for m in response.context["messages"])
 
 
@@ -65,7 +65,7 @@ def offered(client: Client, row: Request) -> list[tuple[str, str]]:
     return [(action["offer"].name, action["offer"].role) for action in actions]
 
 
-# -- which moves
+# -- available actions
 
 
 def test_every_queue_has_a_page() -> None:
@@ -117,7 +117,7 @@ def test_page_of_every_queue_opens(
         assert client.get(f"{url}?q=x&status={(*queue.status_names, '')[0]}").status_code == 200
 
 
-# -- making them
+# -- taking actions
 
 
 def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> None:
@@ -131,7 +131,7 @@ def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> No
         catalog.template,
         catalog.vendor_user,
     )
-    assert row.asset.status == "active" and "approve → approved" in said(response)
+    assert row.asset.status == "active" and "approve → approved" in messages(response)
     assert b"approve as vendor" in vendor.get(page(row, "history")).content
 
 
@@ -183,17 +183,17 @@ def test_refused_action_shows_the_error_in_the_form(
 def test_unavailable_action_shows_a_message(vendor: Client, catalog: Catalog) -> None:
     row = request(catalog, "approved")
     response = vendor.post(page(row, "move", "approve"), {}, follow=True)
-    assert f"{row.pk} is approved: approve is for pending only." in said(response)
+    assert f"{row.pk} is approved: approve is for pending only." in messages(response)
 
 
 def test_account_cannot_take_an_action_of_the_other_role(
     vendor: Client, distributor: Client, catalog: Catalog
 ) -> None:
     row = request(catalog)
-    assert "not for a distributor" in said(
+    assert "not for a distributor" in messages(
         distributor.post(page(row, "move", "approve"), follow=True)
     )
-    assert "not for a vendor" in said(vendor.post(page(row, "move", "release"), follow=True))
+    assert "not for a vendor" in messages(vendor.post(page(row, "move", "release"), follow=True))
     row.refresh_from_db()
     assert row.status == "pending"
 
@@ -202,20 +202,22 @@ def test_list_action_changes_the_objects_that_allow_it(vendor: Client, catalog: 
     rows = [request(catalog), request(catalog, "revoking")]
     body = {"action": "move_confirm", "_selected_action": [row.pk for row in rows]}
     response = vendor.post(LIST, body, follow=True)
-    assert "confirm: 1 changed." in said(response)
-    assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in said(response)
+    assert "confirm: 1 changed." in messages(response)
+    assert f"{rows[0].pk}: {rows[0].pk} is pending: confirm is for revoking only." in messages(
+        response
+    )
     assert Request.objects.get(pk=rows[1].pk).status == "revoked"
 
 
-def test_list_action_asks_for_required_fields(root: Client, catalog: Catalog) -> None:
+def test_list_action_requests_required_fields(root: Client, catalog: Catalog) -> None:
     rows = [request(catalog), request(catalog)]
     body = {"action": "move_fail", "_selected_action": [row.pk for row in rows]}
-    asked = root.post(LIST, body)
-    assert asked.status_code == 200 and b'name="reason"' in asked.content
-    assert all(row.pk.encode() in asked.content for row in rows)
+    response = root.post(LIST, body)
+    assert response.status_code == 200 and b'name="reason"' in response.content
+    assert all(row.pk.encode() in response.content for row in rows)
     assert set(Request.objects.values_list("status", flat=True)) == {"pending"}
     response = root.post(LIST, body | {"confirmed": "yes", "reason": "No stock"}, follow=True)
-    assert "fail: 2 changed." in said(response)
+    assert "fail: 2 changed." in messages(response)
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 
@@ -233,7 +235,7 @@ def test_form_has_no_field_that_the_model_lacks() -> None:
     assert action_form.fields_of(QUEUE, "accept") == ()
 
 
-# -- who sees what
+# -- visibility
 
 
 def test_anonymous_user_is_redirected_to_sign_in(client: Client, catalog: Catalog) -> None:
@@ -311,7 +313,7 @@ def test_queue_without_statuses_has_no_actions(root: Client, seeded: seed.Summar
     assert "sim-moves" not in html and "Status:" not in html
 
 
-# -- the catalogue
+# -- the catalog
 
 
 def _pages(model: type[Any]) -> tuple[str, list[str]]:
@@ -332,16 +334,16 @@ def test_every_catalog_page_opens_for_its_role(
 ) -> None:
     make.asset(catalog)
     listed, changes = _pages(model)
-    mine = [url for url in changes if "111" in url or model in (Asset, TierAccount, User)]
+    own = [url for url in changes if "111" in url or model in (Asset, TierAccount, User)]
     if model is User:
-        mine = [reverse("admin:catalog_user_change", args=[catalog.vendor_user.pk])]
+        own = [reverse("admin:catalog_user_change", args=[catalog.vendor_user.pk])]
     for client in (root, vendor, *([distributor] if model is not User else [])):
         assert client.get(listed).status_code == 200
         assert client.get(f"{listed}?q=x").status_code == 200
-        assert [client.get(url).status_code for url in mine] == [200] * len(mine)
-    assert [stranger.get(url).status_code for url in mine] == [302] * len(mine)
+        assert [client.get(url).status_code for url in own] == [200] * len(own)
+    assert [stranger.get(url).status_code for url in own] == [302] * len(own)
     assert vendor.get(f"{listed}add/").status_code == 403
-    assert vendor.post(mine[0], {}).status_code == 403
+    assert vendor.post(own[0], {}).status_code == 403
 
 
 def test_account_sees_only_its_partners(vendor: Client, stranger: Client, catalog: Catalog) -> None:

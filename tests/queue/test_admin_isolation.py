@@ -21,18 +21,18 @@ from tests.signed_in import signed_in, staff
 
 pytestmark = pytest.mark.django_db
 
-# One of each relation to the others; the rest is alike.
-WHO = pytest.mark.parametrize("who", ["vendor", nightly("new vendor"), "new distributor"])
-# Pages of Django's own, which take model permissions: no account has any.
+# One account for each relation to the others.
+PARTIES = pytest.mark.parametrize("party", ["vendor", nightly("new vendor"), "new distributor"])
+# Django's own pages, which require model permissions that no account has.
 DJANGOS = {"auth.Group"}
 PAGES = {m: p for m, p in admin.site._registry.items() if m._meta.label not in DJANGOS}
-# What Django writes when it shows pages to the one who is signed in.
+# Tables that Django writes when a signed-in user opens a page.
 OWN = ("django_session", "catalog_user", "django_admin_log")
 
 
 @pytest.fixture
-def client(platform: Platform, who: str) -> Client:
-    return signed_in(staff(platform.account_of(who).users.filter(is_service=False).first()))
+def client(platform: Platform, party: str) -> Client:
+    return signed_in(staff(platform.account_of(party).users.filter(is_service=False).first()))
 
 
 def page(model: Any, name: str, *args: Any) -> str:
@@ -66,18 +66,18 @@ def test_every_admin_page_is_guarded() -> None:
     assert {m._meta.label for m, p in pages if not isinstance(p, GuardedAdmin)} == DJANGOS
 
 
-@WHO
+@PARTIES
 def test_lists_and_pages_show_only_own_objects(
-    platform: Platform, client: Client, who: str
+    platform: Platform, client: Client, party: str
 ) -> None:
-    hidden = platform.hidden_from(who)
+    hidden = platform.hidden_from(party)
     for model in PAGES:
         pks = listed(client, model)
-        assert pks, f"{who} has no {model._meta.label}"
-        assert not pks & platform.hidden_rows(who, model), model
+        assert pks, f"{party} has no {model._meta.label}"
+        assert not pks & platform.hidden_rows(party, model), model
         if model is User:
             owners = User.objects.filter(pk__in=pks).values_list("account", flat=True)
-            assert set(owners) == {platform.account_of(who).pk}
+            assert set(owners) == {platform.account_of(party).pk}
         for url in (page(model, "changelist"), page(model, "change", sorted(pks)[0])):
             response = client.get(url)
             assert response.status_code == 200
@@ -86,9 +86,11 @@ def test_lists_and_pages_show_only_own_objects(
     assert client.get("/admin/auth/group/").status_code == 403
 
 
-@WHO
-def test_own_pages_contain_nothing_of_others(platform: Platform, client: Client, who: str) -> None:
-    hidden = platform.hidden_from(who)
+@PARTIES
+def test_own_pages_contain_nothing_of_others(
+    platform: Platform, client: Client, party: str
+) -> None:
+    hidden = platform.hidden_from(party)
     for model, shown in PAGES.items():
         for name in ("add", "history"):
             args = () if name == "add" else (sorted(listed(client, model))[0],)
@@ -103,12 +105,12 @@ def test_own_pages_contain_nothing_of_others(platform: Platform, client: Client,
                 assert response.status_code in (200, 403) and not ids_in(response) & hidden, shown
 
 
-@WHO
+@PARTIES
 def test_pages_of_others_objects_are_not_found(
-    platform: Platform, client: Client, who: str
+    platform: Platform, client: Client, party: str
 ) -> None:
     for model, shown in PAGES.items():
-        others = sorted(platform.hidden_rows(who, model))
+        others = sorted(platform.hidden_rows(party, model))
         pk = others[0]
         for name in ("change", "history", "delete"):
             for method in (client.get, client.post):
@@ -128,14 +130,14 @@ def test_pages_of_others_objects_are_not_found(
         assert not listed(client, model, f"q={pk}") & set(others)
 
 
-@WHO
+@PARTIES
 def test_list_actions_do_not_change_others_objects(
-    platform: Platform, client: Client, who: str
+    platform: Platform, client: Client, party: str
 ) -> None:
     for model in PAGES:
         url = page(model, "changelist")
         form = client.get(url).context.get("action_form")
-        others = [str(pk) for pk in sorted(platform.hidden_rows(who, model))[:3]]
+        others = [str(pk) for pk in sorted(platform.hidden_rows(party, model))[:3]]
         for action, _ in form.fields["action"].choices if form else ():
             if action:
                 body = {"action": action, "_selected_action": others, "confirmed": "yes",
@@ -149,9 +151,9 @@ def test_list_actions_do_not_change_others_objects(
                 assert not ids_in(response) & set(others)
 
 
-@pytest.mark.parametrize("who", ["new vendor", "new distributor"])
+@pytest.mark.parametrize("party", ["new vendor", "new distributor"])
 def test_list_queries_reveal_nothing_about_others(
-    platform: Platform, client: Client, who: str
+    platform: Platform, client: Client, party: str
 ) -> None:
     wrong = set()
     for model in PAGES:
@@ -159,27 +161,27 @@ def test_list_queries_reveal_nothing_about_others(
             target = relation.related_model if relation.is_relation else None
             if target is None or isinstance(target, str):
                 continue
-            others = platform.hidden_rows(who, target)
+            others = platform.hidden_rows(party, target)
             query = relation.name if relation.concrete else relation.field.related_query_name()
             if any(listed(client, model, f"{query}={pk}") for pk in sorted(others)[:2]):
                 wrong.add((model._meta.label, query))
     assert wrong == set()
 
 
-@pytest.mark.parametrize("who", ["vendor"])
-def test_list_queries_reveal_no_hidden_columns(client: Client, who: str) -> None:
+@pytest.mark.parametrize("party", ["vendor"])
+def test_list_queries_reveal_no_hidden_columns(client: Client, party: str) -> None:
     assert listed(client, User)
     for query in ("password__startswith=", "token__digest__startswith=", "account__users="):
         assert not listed(client, User, query)
 
 
-@pytest.mark.parametrize("who", ["vendor", "distributor"])
+@pytest.mark.parametrize("party", ["vendor", "distributor"])
 def test_vendor_and_provider_secrets_stay_hidden(
-    platform: Platform, client: Client, who: str
+    platform: Platform, client: Client, party: str
 ) -> None:
-    account = platform.account_of(who)
+    account = platform.account_of(party)
     hidden = BillingRequest.objects.filter(type=PROVIDER_TYPE)
-    if who == "vendor":
+    if party == "vendor":
         keys = set(hidden.values_list("pk", flat=True))
         assert keys and not listed(client, BillingRequest) & keys
         assert client.get(page(BillingRequest, "change", min(keys))).status_code == 302

@@ -19,14 +19,14 @@ FIELDS = {
 
 
 def test_vendor_and_provider_read_an_agreement(vendor: Caller, distributor: Caller) -> None:
-    for who in (vendor, distributor):
-        (row,) = who.get("/agreements").json
-        assert row == who.get(f"/agreements/{AGREEMENT}").json
+    for party in (vendor, distributor):
+        (row,) = party.get("/agreements").json
+        assert row == party.get(f"/agreements/{AGREEMENT}").json
         assert set(row) == FIELDS
         assert (row["id"], row["type"], row["version"]) == (AGREEMENT, "distribution", 1)
         assert (row["owner"]["id"], row["marketplace"]["id"]) == (PROVIDER, MARKETPLACE)
         assert row["stats"] == {"contracts": row["version_contracts"], "versions": 1}
-        contract = who.get(f"/contracts/{CONTRACT}").json
+        contract = party.get(f"/contracts/{CONTRACT}").json
         assert contract["agreement"] == {"id": AGREEMENT, "name": row["name"]}
 
 
@@ -49,11 +49,11 @@ def test_agreement_filters(vendor: Caller, path: str, query: str, count: int) ->
 
 def test_products_of_an_agreement_and_their_listings(vendor: Caller, distributor: Caller) -> None:
     path = f"/agreements/{AGREEMENT}/products"
-    for who in (vendor, distributor):
-        rows = who.get(path).json
-        assert {row["id"] for row in rows} == set(ids(who, "/products"))
-        assert rows[0] == who.get(f"/products/{rows[0]['id']}").json
-        assert ids(who, f"{path}/{BACKUP}/marketplaces") == [MARKETPLACE]
+    for party in (vendor, distributor):
+        rows = party.get(path).json
+        assert {row["id"] for row in rows} == set(ids(party, "/products"))
+        assert rows[0] == party.get(f"/products/{rows[0]['id']}").json
+        assert ids(party, f"{path}/{BACKUP}/marketplaces") == [MARKETPLACE]
     Listing.objects.filter(product=BACKUP).update(status="unlisted")
     assert BACKUP not in ids(vendor, path)
     refused(vendor.get(f"{path}/{BACKUP}/marketplaces"), 404)

@@ -45,8 +45,8 @@ def nested(**more: Any) -> dict[str, Any]:
 
 
 def flat(**more: Any) -> dict[str, Any]:
-    said = {f"period_{name}": value for name, value in PERIOD.items()}
-    return {"asset_id": ASSET, "items": [{"id": "SEAT"}], **said, **more}
+    period = {f"period_{name}": value for name, value in PERIOD.items()}
+    return {"asset_id": ASSET, "items": [{"id": "SEAT"}], **period, **more}
 
 
 def subscribed(catalog: make.Catalog, n: int = 1, **more: Any) -> Asset:
@@ -58,7 +58,7 @@ def hooks(catalog: make.Catalog) -> None:
         make.webhook(catalog, n=n, object_class="billing_request", account=account)
 
 
-def told(pk: str) -> list[str]:
+def notified(pk: str) -> list[str]:
     """Return the types of the accounts that were notified of an object, in order."""
     events = Event.objects.filter(object_id=pk).order_by("pk")
     return list(events.values_list("webhook__account__type", flat=True))
@@ -72,13 +72,13 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
         (catalog.vendor, "vendor", "V"),
         (catalog.provider, "provider", "P"),
     ):
-        who = caller(account)
+        party = caller(account)
         pks = [f"BR{letter}-0000-0000-0001-000{n}" for n in (1, 2, 3, 4)]
         by_uid = {"external_uid": "uid-1"}
         bodies = (nested(type=kind), flat(), nested(asset=by_uid),
                   flat(asset_id=None, asset_external_uid="uid-1"))  # fmt: skip
         for cycle, (pk, body) in enumerate(zip(pks, bodies, strict=True), 1):
-            response = who.post(PATH, body)
+            response = party.post(PATH, body)
             assert response.status == 201, response
             row = response.json
             assert (row["id"], row["type"], row["period"]) == (pk, kind, SHOWN)
@@ -88,10 +88,10 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
                 "quantity": 5.0, "billing": {"cycle_number": cycle},
             }]  # fmt: skip
             assert "status" not in row and row["attributes"] == {}
-            assert sorted(told(pk)) == sorted({"provider", kind}), kind
-            assert who.get(f"{PATH}/{pk}").json == row
+            assert sorted(notified(pk)) == sorted({"provider", kind}), kind
+            assert party.get(f"{PATH}/{pk}").json == row
         other_kind = "vendor" if kind == "provider" else "provider"
-        refused(who.post(PATH, nested(type=other_kind)), 403)
+        refused(party.post(PATH, nested(type=other_kind)), 403)
 
 
 def test_queue_has_no_statuses_and_no_actions() -> None:
@@ -192,31 +192,31 @@ def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
     hooks(catalog)
     subscribed(catalog)
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    made = vendor.post(PATH, nested(attributes={"vendor": {"n": 1}})).json
-    path = f"{PATH}/{made['id']}"
-    assert made["attributes"] == {"vendor": {"n": 1}}
+    created = vendor.post(PATH, nested(attributes={"vendor": {"n": 1}})).json
+    path = f"{PATH}/{created['id']}"
+    assert created["attributes"] == {"vendor": {"n": 1}}
     BillingRequest.objects.update(updated=make.AT)
-    for who, body, wanted in (
+    for party, body, expected in (
         (vendor, {"vendor": {"n": 2}}, {"vendor": {"n": 2}, "provider": {}}),
         (distributor, {"provider": {"m": 1}}, {"vendor": {"n": 2}, "provider": {"m": 1}}),
-        # What a client has read and sends back.
+        # A client sends back the attributes it has read.
         (vendor, {"vendor": {}, "provider": {"m": 1}}, {"vendor": {}, "provider": {"m": 1}}),
     ):
-        before = len(told(made["id"]))
-        response = who.put(f"{path}/attributes", body)
-        assert (response.status, response.json) == (200, wanted)
-        assert len(told(made["id"])) == before + 2
-        given = {side: said for side, said in wanted.items() if side in body or said}
-        assert vendor.get(path).json["attributes"] == given
+        before = len(notified(created["id"]))
+        response = party.put(f"{path}/attributes", body)
+        assert (response.status, response.json) == (200, expected)
+        assert len(notified(created["id"])) == before + 2
+        attributes = {side: values for side, values in expected.items() if side in body or values}
+        assert vendor.get(path).json["attributes"] == attributes
     assert BillingRequest.objects.get().updated > make.AT
-    before = len(told(made["id"]))
-    for who, body, status in (
+    before = len(notified(created["id"]))
+    for party, body, status in (
         (vendor, {}, 200), (vendor, None, 200), (vendor, {"vendor": {}}, 200),
         (vendor, {"provider": {"m": 2}}, 403), (distributor, {"vendor": {"n": 9}}, 403),
         (vendor, {"vendor": "x"}, 400),
     ):  # fmt: skip
-        assert who.put(f"{path}/attributes", body).status == status
-    assert len(told(made["id"])) == before
+        assert party.put(f"{path}/attributes", body).status == status
+    assert len(notified(created["id"])) == before
     assert vendor.put(f"{PATH}/BRV-1/attributes", {}).status == 404
 
 
@@ -229,12 +229,12 @@ def test_provider_requests_are_hidden_from_the_vendor(vendor: Caller, distributo
         refused(vendor.put(f"{PATH}/{pk}/attributes", {"vendor": {}}), 404)
     assert ids(vendor, f"{PATH}?type=provider") == []
     path = f"{ASSETS}/AS-5810-2277-4093"
-    ours, theirs = vendor.get(path).json, distributor.get(path).json
-    assert ours["billing"]["stats"].keys() == {"vendor"}
-    assert theirs["billing"]["stats"]["provider"]["count"] == 1
-    assert theirs["billing"]["stats"]["provider"]["last_request"]["id"] in hidden
-    assert all(i["billing"]["stats"].keys() == {"vendor"} for i in ours["items"])
-    assert "BRP-" not in str(ours) and "BRP-" not in str(vendor.get(ASSETS).json)
+    of_vendor, of_provider = vendor.get(path).json, distributor.get(path).json
+    assert of_vendor["billing"]["stats"].keys() == {"vendor"}
+    assert of_provider["billing"]["stats"]["provider"]["count"] == 1
+    assert of_provider["billing"]["stats"]["provider"]["last_request"]["id"] in hidden
+    assert all(i["billing"]["stats"].keys() == {"vendor"} for i in of_vendor["items"])
+    assert "BRP-" not in str(of_vendor) and "BRP-" not in str(vendor.get(ASSETS).json)
 
 
 def test_other_accounts_see_no_requests(
@@ -242,19 +242,19 @@ def test_other_accounts_see_no_requests(
 ) -> None:
     Asset.objects.filter(pk="AS-0000-0000-0007").update(items=[ITEM])
     body = nested(asset={"id": "AS-0000-0000-0007"})
-    theirs = caller(other.vendor).post(PATH, body).json["id"]
+    other_id = caller(other.vendor).post(PATH, body).json["id"]
     for account in (other.vendor, other.provider):
         stranger = caller(account)
-        assert ids(stranger, PATH) == [theirs]
+        assert ids(stranger, PATH) == [other_id]
         assert ids(stranger, ASSETS) == ["AS-0000-0000-0007"]
         for pk in ("BRV-5810-2277-4093-0001", "BRP-5810-2277-4093-0001"):
             refused(stranger.get(f"{PATH}/{pk}"), 404)
             refused(stranger.put(f"{PATH}/{pk}/attributes", {}), 404)
         refused(stranger.get(f"{ASSETS}/AS-5810-2277-4093"), 404)
         refused(stranger.post(PATH, nested(asset={"id": "AS-5810-2277-4093"})), 400)
-    for who in (vendor, distributor):
-        refused(who.get(f"{PATH}/{theirs}"), 404)
-        refused(who.post(PATH, body), 400)
+    for party in (vendor, distributor):
+        refused(party.get(f"{PATH}/{other_id}"), 404)
+        refused(party.post(PATH, body), 400)
 
 
 def test_admin_hides_provider_requests_from_the_vendor(seeded: Any, client: Any) -> None:
@@ -286,8 +286,8 @@ FILTERS = {
 
 
 def test_request_filters(distributor: Caller) -> None:
-    for query, wanted in FILTERS.items():
-        assert ids(distributor, f"{PATH}?{query}") == wanted, query
+    for query, expected in FILTERS.items():
+        assert ids(distributor, f"{PATH}?{query}") == expected, query
     refused(distributor.get(f"{PATH}?status=x"), 400)
     [row] = distributor.get(f"{PATH}?select(-asset.params,-items)&limit=1").json
     assert "items" not in row and "params" not in row["asset"]
@@ -307,11 +307,11 @@ def test_subscription_shows_its_billing(vendor: Caller) -> None:
     assert "tier2" not in row["tiers"]
     draft = vendor.get(f"{ASSETS}/AS-2934-6610-1185").json
     assert draft["billing"] == {"stats": {"vendor": {"last_request": {}, "count": 0}}}
-    # A list leaves the key out: clients that find it read the period.
+    # Lists omit the key, because clients that find it read the period.
     listed = {r["id"]: r.get("billing") for r in vendor.get(ASSETS).json}
     assert listed["AS-2934-6610-1185"] is None
     assert listed["AS-5810-2277-4118"]["period"] == row["billing"]["period"]
-    # What is used is billed by usage files.
+    # Pay-as-you-go items are billed by usage files.
     used = vendor.get(f"{ASSETS}/AS-7046-3382-5520").json
     assert [i["item_type"] for i in used["items"]] == ["reservation"]
 
@@ -347,16 +347,16 @@ def test_periods_are_billed_in_order() -> None:
     row = BillingRequest.objects.get()
     assert (row.pk, row.type) == ("BRV-0000-0000-0001-0001", "vendor")
     assert row.created == at(2026, 2, 28)
-    assert sorted(told(row.pk)) == ["provider", "vendor"]
-    # The day is the anniversary's again where the month has it.
+    assert sorted(notified(row.pk)) == ["provider", "vendor"]
+    # The day of the month is restored in months that have it.
     assert due.next_due(at(2026, 2, 28)) == at(2026, 3, 31)
-    # The platform has slept: a request for each period that was missed.
+    # After a pause there is a request for each missed period.
     due.run(at(2027, 2, 1))
-    made = made_requests()
-    assert [end.month for _, _, end, _ in made] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
-    assert all(a[2] == b[1] for a, b in pairwise(made))
-    # What is paid by the year is in the twelfth.
-    assert [names for *_, names in made] == [["SEAT"]] * 11 + [["SEAT", "YEAR"]]
+    bills = made_requests()
+    assert [end.month for _, _, end, _ in bills] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1]
+    assert all(a[2] == b[1] for a, b in pairwise(bills))
+    # Yearly items are billed with the twelfth period.
+    assert [names for *_, names in bills] == [["SEAT"]] * 11 + [["SEAT", "YEAR"]]
     last = BillingRequest.objects.latest("pk").items
     assert [i["billing"]["cycle_number"] for i in last] == [12, 1]
     assert Webhook.objects.get(pk__endswith="001").events == 12
@@ -426,7 +426,7 @@ def test_changed_items_change_the_period() -> None:
 def test_ended_period_is_billed_before_changed_items_apply() -> None:
     asset = activated(make.catalog(), items=[YEARLY])
     due.run(START)
-    # The order is changed between the boundary and the scheduler's next look.
+    # The order is changed after the period ended and before the scheduler runs.
     boundary = at(2027, 1, 31)
     changed = boundary + timedelta(seconds=1)
     Asset.objects.filter(pk=asset.pk).update(items=[YEARLY, ITEM], updated=changed)
@@ -444,7 +444,7 @@ def test_second_change_within_a_second_is_processed() -> None:
     assert due.next_due(moment) == at(2027, 1, 31)
     Asset.objects.filter(pk=asset.pk).update(items=[ITEM], updated=moment)
     assert due.next_due(moment + timedelta(milliseconds=900)) == at(2026, 5, 31)
-    # From then on it isn't looked at again.
+    # The scheduler does not process it again.
     due.run(moment + timedelta(seconds=2))
     assert SubscriptionBilling.objects.get().seen == moment
 

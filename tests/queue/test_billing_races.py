@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.queues.billing import due
@@ -17,27 +12,13 @@ from requests_queue.queues.billing.models import BillingRequest, SubscriptionBil
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from tests import make
 from tests.api import caller
+from tests.background import concurrently
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 START, END = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 10, tzinfo=UTC)
 TOGETHER = 6
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Run all at the same time, each in a thread with a connection of its own."""
-    barrier = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> Any:
-        barrier.wait()
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))
 
 
 def subscribed() -> make.Catalog:
@@ -55,7 +36,7 @@ def subscribed() -> make.Catalog:
 def test_concurrent_schedulers_bill_each_period_once() -> None:
     subscribed()
     due.run(START)
-    at_once(*[lambda: due.run(END)] * TOGETHER)
+    concurrently(*[lambda: due.run(END)] * TOGETHER)
     assert sorted(BillingRequest.objects.values_list("pk", flat=True)) == [
         f"BRV-0000-0000-0001-000{n}" for n in (1, 2, 3)
     ]
@@ -64,7 +45,7 @@ def test_concurrent_schedulers_bill_each_period_once() -> None:
 
 def test_concurrent_schedulers_create_a_billing_once() -> None:
     subscribed()
-    at_once(*[lambda: due.run(START)] * TOGETHER)
+    concurrently(*[lambda: due.run(START)] * TOGETHER)
     assert SubscriptionBilling.objects.count() == 1
 
 
@@ -75,8 +56,8 @@ def test_concurrent_requests_get_different_numbers() -> None:
         "asset": {"id": "AS-0000-0000-0001"}, "items": [{"id": "SEAT"}],
         "period": {"from": "2026-01-01", "to": "2026-02-01", "delta": 1, "uom": "monthly"},
     }  # fmt: skip
-    responses = at_once(
-        *[lambda who=who: who.post("/subscriptions/requests", body) for who in callers]
+    responses = concurrently(
+        *[lambda caller=caller: caller.post("/subscriptions/requests", body) for caller in callers]
     )
     assert [a.status for a in responses] == [201] * TOGETHER
     assert len({a.json["id"] for a in responses}) == TOGETHER
@@ -88,7 +69,7 @@ def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
     due.run(datetime(2026, 2, 10, tzinfo=UTC))
     path = "/subscriptions/requests/BRV-0000-0000-0001-0001/attributes"
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    at_once(
+    concurrently(
         lambda: vendor.put(path, {"vendor": {"a": 1}}),
         lambda: distributor.put(path, {"provider": {"b": 2}}),
     )
@@ -100,8 +81,11 @@ def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
     catalog = subscribed()
     callers = [caller(catalog.provider) for _ in range(TOGETHER)]
     path = "/tier/accounts/TA-0000-0000-0001"
-    responses = at_once(
-        *[lambda n=n, who=who: who.put(path, {"tax_id": str(n)}) for n, who in enumerate(callers)]
+    responses = concurrently(
+        *[
+            lambda n=n, caller=caller: caller.put(path, {"tax_id": str(n)})
+            for n, caller in enumerate(callers)
+        ]
     )
     assert [a.status for a in responses] == [200] * TOGETHER
     assert TierAccount.objects.get().version == TOGETHER + 1
@@ -115,7 +99,7 @@ def test_only_one_of_two_concurrent_decisions_counts() -> None:
     caller(catalog.provider).put("/tier/accounts/TA-0000-0000-0001", {"tax_id": "1"})
     pk = TierAccountRequest.objects.get().pk
     vendors = [caller(catalog.vendor) for _ in range(2)]
-    responses = at_once(
+    responses = concurrently(
         lambda: vendors[0].post(f"/tier/account-requests/{pk}/accept"),
         lambda: vendors[1].post(f"/tier/account-requests/{pk}/ignore", {"reason": "x"}),
     )

@@ -35,7 +35,7 @@ WRONG = [[], {}, False, True, ["x"], {"x": 1}]
 
 @pytest.fixture
 def request_id(vendor: Caller, distributor: Caller) -> str:
-    """A pending purchase that may be approved, or inquired."""
+    """A pending purchase that can be approved or inquired."""
     return pending({"vendor": vendor, "distributor": distributor})
 
 
@@ -47,7 +47,7 @@ def test_wrong_type_refuses_approve_and_inquire(
 ) -> None:
     before = Request.objects.filter(pk=request_id).values().get()
     refused(vendor.post(f"/requests/{request_id}/{action}", {name: value}), 400, f"{name}: {TEXT}")
-    # The sandbox's own endpoint has no document of its types: the action's readers see it.
+    # The sandbox's endpoint has no schema of the body: the action checks the types.
     data = {"id": request_id, "action": action, "data": {name: value}}
     refused(vendor.post("/sandbox/queue/moves", data), 400, f"{name}: {TEXT}")
     assert Request.objects.filter(pk=request_id).values().get() == before
@@ -63,15 +63,15 @@ def test_template_zero_is_refused(vendor: Caller, request_id: str, action: str) 
 
 
 @pytest.mark.parametrize(
-    "given",
+    "template",
     [None, "null", {}, {"template_id": None, "activation_tile": None, "effective_date": None},
      {"template_id": "", "activation_tile": ""}],
 )  # fmt: skip
 def test_empty_template_approves_with_the_default(
-    vendor: Caller, request_id: str, given: Any
+    vendor: Caller, request_id: str, template: Any
 ) -> None:
     """The toolkit sends nulls, connect-sdk 22 sends `null`, the openapi-client no body."""
-    response = vendor.post(f"/requests/{request_id}/approve", given)
+    response = vendor.post(f"/requests/{request_id}/approve", template)
     assert (response.status, response.json["status"]) == (200, "approved")
     assert response.json["template"]["id"]
 
@@ -116,28 +116,28 @@ def test_order_with_a_wrong_type_creates_nothing(
     distributor: Caller, change: Callable[[Any], Any], error: str
 ) -> None:
     before = Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()
-    given = order()
-    change(given)
-    refused(distributor.post("/requests", given), 400, error)
+    body = order()
+    change(body)
+    refused(distributor.post("/requests", body), 400, error)
     assert (Request.objects.count(), Asset.objects.count(), TierAccount.objects.count()) == before
 
 
 def test_numbers_are_accepted_as_text(distributor: Caller) -> None:
-    given = order(note=0)
-    given["asset"] |= {"external_uid": 0, "external_id": 1.5}
-    given["asset"]["tiers"]["customer"] |= {"external_id": 7, "external_uid": 0.25}
-    made = distributor.post("/requests", given)
-    assert made.status == 201, made
-    asset = made.json["asset"]
-    assert (asset["external_uid"], asset["external_id"], made.json["note"]) == ("0", "1.5", "0")
+    body = order(note=0)
+    body["asset"] |= {"external_uid": 0, "external_id": 1.5}
+    body["asset"]["tiers"]["customer"] |= {"external_id": 7, "external_uid": 0.25}
+    created = distributor.post("/requests", body)
+    assert created.status == 201, created
+    asset = created.json["asset"]
+    assert (asset["external_uid"], asset["external_id"], created.json["note"]) == ("0", "1.5", "0")
     customer = asset["tiers"]["customer"]
     assert (customer["external_id"], customer["external_uid"]) == ("7", "0.25")
     # The same number names the same subscription, and the same customer.
-    assert distributor.post("/requests", given).status == 409
+    assert distributor.post("/requests", body).status == 409
     again = order()
     again["asset"]["tiers"]["customer"] = {"external_uid": 0.25}
-    found = distributor.post("/requests", again).json["asset"]["tiers"]["customer"]
-    assert found["id"] == customer["id"]
+    shown = distributor.post("/requests", again).json["asset"]["tiers"]["customer"]
+    assert shown["id"] == customer["id"]
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
@@ -151,15 +151,15 @@ def test_webhook_without_a_type_gets_the_default(vendor: Caller) -> None:
         response = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": value})
         assert response.status == 400
         assert response.json["errors"][0].startswith("type: ")
-    made = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": None})
-    assert (made.status, made.json["type"]) == (201, "event")
+    created = vendor.post("/notifications/webhooks", {**WEBHOOK, "type": None})
+    assert (created.status, created.json["type"]) == (201, "event")
 
 
 def test_type_of_an_unused_reference_is_checked(vendor: Caller) -> None:
-    given = {"type": "remove", "listing_id": "LST-731-204-558", "product_id": []}
-    refused(vendor.post("/listing-requests", given), 400, f"product_id: {TEXT}")
-    given = {"name": "May", "product": 5, "product_id": "PRD-590-284-731"}
-    refused(vendor.post("/usage/files", given), 400, "product: Expected an object.")
+    body = {"type": "remove", "listing_id": "LST-731-204-558", "product_id": []}
+    refused(vendor.post("/listing-requests", body), 400, f"product_id: {TEXT}")
+    body = {"name": "May", "product": 5, "product_id": "PRD-590-284-731"}
+    refused(vendor.post("/usage/files", body), 400, "product: Expected an object.")
 
 
 @pytest.mark.parametrize("raw", ["[]", "5", "true", '"x"', "[{}]"])
@@ -196,12 +196,12 @@ def test_error_names_the_field_that_cannot_be_stored(vendor: Caller, distributor
     stored = "This contains characters that cannot be stored (NUL or half a surrogate pair)."
     hook = {**WEBHOOK, "external_url": "http://127.0.0.1/\0"}
     refused(vendor.post("/notifications/webhooks", hook), 400, f"external_url: {stored}")
-    made = vendor.post("/notifications/webhooks", WEBHOOK).json["id"]
-    response = vendor.put(f"/notifications/webhooks/{made}", {"external_url": "http://h/\0"})
+    pk = vendor.post("/notifications/webhooks", WEBHOOK).json["id"]
+    response = vendor.put(f"/notifications/webhooks/{pk}", {"external_url": "http://h/\0"})
     refused(response, 400, f"external_url: {stored}")
-    given = order()
-    given["asset"]["params"] = [{"id": "region", "value": "\ud800"}]
-    refused(distributor.post("/requests", given), 400, f"asset.params.value: {stored}")
+    body = order()
+    body["asset"]["params"] = [{"id": "region", "value": "\ud800"}]
+    refused(distributor.post("/requests", body), 400, f"asset.params.value: {stored}")
     refused(vendor.post("/products", {"na\0me": "x"}), 400, stored)
     refused(vendor.post("/products", '{"name": {"a": 1e400}}'), 400,
             "name.a: This contains a number that is too large.")  # fmt: skip
@@ -294,7 +294,7 @@ def test_errors_have_path_message_and_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "messages"),
     [
         ({}, []),
         ({"rows": None, "count": None, "day": None, "free": None, "more": object}, []),
@@ -316,21 +316,21 @@ def test_errors_have_path_message_and_code() -> None:
         ({"named": {"id": ""}}, ["named.id: This field is required."]),
     ],
 )
-def test_types_of_a_body(value: Any, found: list[str]) -> None:
+def test_types_of_a_body(value: Any, messages: list[str]) -> None:
     errors = []
     try:
         _Whole().check({"named": {"id": "x"}, **value})
     except Invalid as refused:
         errors = refused.messages
-    assert errors == found
+    assert errors == messages
 
 
 def test_dates_are_parsed_in_utc() -> None:
-    for given, shown in (
+    for text, shown in (
         ("2026-11-02T10:00:00Z", "2026-11-02T10:00:00+00:00"),
         ("2026-11-02T10:00:00.9+02:00", "2026-11-02T08:00:00+00:00"),
         ("2026-11-02T10:00:00", "2026-11-02T10:00:00+00:00"),
         ("2026-11-02", "2026-11-02T00:00:00+00:00"),
     ):
-        values = _Whole().check({"named": {"id": "x"}, "day": given})
+        values = _Whole().check({"named": {"id": "x"}, "day": text})
         assert values == {"named": "x", "day": datetime.fromisoformat(shown)}

@@ -14,8 +14,8 @@ from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file import processing
 from requests_queue.tasks import run_due
 from tests.engines import move_clock
-from tests.queue import reaching, tables
-from tests.queue.platforms import Change, Platform, latest, told, undone
+from tests.queue import builders, tables
+from tests.queue.platforms import Change, Platform, check_notified, latest, undone
 from tests.queue.tables import (
     BILLING,
     FULFILLMENT,
@@ -33,9 +33,9 @@ BECAUSE = {"reason": "Because."}
 
 @pytest.fixture
 def platform() -> Platform:
-    made = Platform()
-    reaching.set_up(made)
-    return made
+    platform = Platform()
+    builders.set_up(platform)
+    return platform
 
 
 def asset_of(pk: str) -> str:
@@ -43,11 +43,11 @@ def asset_of(pk: str) -> str:
 
 
 def two_orders(platform: Platform) -> tuple[str, str, str]:
-    """Order twice through one reseller that isn't set up; return the orders and the set-up."""
+    """Order twice through one unconfigured reseller; return the orders and the setup request."""
     since = latest()
-    first, second = (reaching.request(platform, "tiers_setup") for _ in range(2))
+    first, second = (builders.request(platform, "tiers_setup") for _ in range(2))
     tier = TierConfigRequest.objects.get(status="pending").pk
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(FULFILLMENT, first, "", "tiers_setup"),
         Change(TIER_CONFIG, tier, "", "pending"),
         Change(FULFILLMENT, second, "", "tiers_setup"),
@@ -56,7 +56,7 @@ def two_orders(platform: Platform) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("who", "verb", "ends", "goes_on", "asset"),
+    ("actor", "verb", "ends", "goes_on", "asset"),
     [
         ("V", "approve", "approved", "pending", "processing"),
         ("V", "fail", "failed", "failed", "terminated"),
@@ -64,12 +64,12 @@ def two_orders(platform: Platform) -> tuple[str, str, str]:
     ],
 )
 def test_orders_wait_for_the_setup_of_a_reseller(
-    platform: Platform, who: str, verb: str, ends: str, goes_on: str, asset: str
+    platform: Platform, actor: str, verb: str, ends: str, goes_on: str, asset: str
 ) -> None:
     first, second, tier = two_orders(platform)
     since = latest()
-    platform.post(who, f"{PATHS[TIER_CONFIG]}/{tier}/{verb}", reaching.body_of(verb))
-    told(platform, since, [
+    platform.post(actor, f"{PATHS[TIER_CONFIG]}/{tier}/{verb}", builders.body_of(verb))
+    check_notified(platform, since, [
         Change(TIER_CONFIG, tier, "pending", ends),
         Change(FULFILLMENT, first, "tiers_setup", goes_on),
         Change(FULFILLMENT, second, "tiers_setup", goes_on),
@@ -78,17 +78,17 @@ def test_orders_wait_for_the_setup_of_a_reseller(
     config = platform.by["V"].get(f"{PATHS[TIER_CONFIG]}/{tier}").json["configuration"]
     assert config["status"] == "active"
     # Connect sets a reseller up only once.
-    body = reaching.order(platform, reaching.reseller("new"))
+    body = builders.order(platform, builders.reseller("new"))
     assert platform.post("D", "/requests", body)["status"] == "pending"
 
 
 def test_released_order_may_become_inquiring(platform: Platform) -> None:
     Parameter.objects.filter(name="asset_ask").update(constraints={"required": True})
-    order = reaching.request(platform, "tiers_setup")
+    order = builders.request(platform, "tiers_setup")
     tier = TierConfigRequest.objects.get(status="pending").pk
     since = latest()
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{tier}/approve")
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(TIER_CONFIG, tier, "pending", "approved"),
         Change(FULFILLMENT, order, "tiers_setup", "inquiring"),
     ])  # fmt: skip
@@ -97,20 +97,20 @@ def test_released_order_may_become_inquiring(platform: Platform) -> None:
 @pytest.mark.parametrize("verb", ["approve", "fail"])
 def test_orders_wait_for_the_upper_tier(platform: Platform, verb: str) -> None:
     since = latest()
-    body = reaching.order(platform, reaching.reseller("below"))
-    body["asset"]["tiers"]["tier2"] = reaching.reseller("above")
+    body = builders.order(platform, builders.reseller("below"))
+    body["asset"]["tiers"]["tier2"] = builders.reseller("above")
     order = platform.post("D", "/requests", body)["id"]
     above, below = (
         TierConfigRequest.objects.get(configuration__account__name=name).pk
         for name in ("above", "below")
     )
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(FULFILLMENT, order, "", "tiers_setup"),
         Change(TIER_CONFIG, above, "", "pending"),
         Change(TIER_CONFIG, below, "", "tiers_setup"),
     ])  # fmt: skip
     since = latest()
-    platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/{verb}", reaching.body_of(verb))
+    platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/{verb}", builders.body_of(verb))
     ends, goes_on = ("approved", "pending") if verb == "approve" else ("failed", "failed")
     changes = [
         Change(TIER_CONFIG, above, "pending", ends),
@@ -118,42 +118,42 @@ def test_orders_wait_for_the_upper_tier(platform: Platform, verb: str) -> None:
     ]
     if verb == "fail":
         changes.append(Change(FULFILLMENT, order, "tiers_setup", "failed"))
-    told(platform, since, changes)
+    check_notified(platform, since, changes)
 
 
 def test_upper_tier_is_the_first_one_named(platform: Platform) -> None:
-    """A draft names one, an order another: what waits for the first has it set up as well."""
-    tier = reaching.reseller("below")
-    configuration = {"account": tier, "parent_account": reaching.reseller("first")}
-    reaching.create_config_request(platform, "setup", configuration=configuration, status="draft")
+    """A draft and an order name different upper tiers: the first one is set up, too."""
+    tier = builders.reseller("below")
+    configuration = {"account": tier, "parent_account": builders.reseller("first")}
+    builders.create_config_request(platform, "setup", configuration=configuration, status="draft")
     since = latest()
-    body = reaching.order(platform, tier)
-    body["asset"]["tiers"]["tier2"] = reaching.reseller("second")
+    body = builders.order(platform, tier)
+    body["asset"]["tiers"]["tier2"] = builders.reseller("second")
     order = platform.post("D", "/requests", body)["id"]
-    made = {
+    requests = {
         row.configuration.account.name: row
         for row in TierConfigRequest.objects.exclude(status__in=("approved", "draft"))
     }
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(FULFILLMENT, order, "", "tiers_setup"),
-        *(Change(TIER_CONFIG, row.pk, "", row.status) for row in made.values()),
+        *(Change(TIER_CONFIG, row.pk, "", row.status) for row in requests.values()),
     ])  # fmt: skip
-    assert {name: row.status for name, row in made.items()} == {
+    assert {name: row.status for name, row in requests.items()} == {
         "first": "pending", "second": "pending", "below": "tiers_setup",
     }  # fmt: skip
     for name in ("first", "second", "below"):
-        platform.post("V", f"{PATHS[TIER_CONFIG]}/{made[name].pk}/approve")
+        platform.post("V", f"{PATHS[TIER_CONFIG]}/{requests[name].pk}/approve")
     assert platform.status(FULFILLMENT, order) == "pending"
 
 
 def test_purchased_draft_starts_the_setup(platform: Platform) -> None:
-    body = reaching.order(platform, reaching.reseller("new"), status="draft")
+    body = builders.order(platform, builders.reseller("new"), status="draft")
     order = platform.post("D", "/requests", body)["id"]
     since = latest()
     assert not TierConfigRequest.objects.filter(status="pending").exists()
     assert platform.post("D", f"/requests/{order}/purchase")["status"] == "tiers_setup"
     tier = TierConfigRequest.objects.get(status="pending").pk
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(FULFILLMENT, order, "draft", "tiers_setup"),
         Change(TIER_CONFIG, tier, "", "pending"),
     ])  # fmt: skip
@@ -163,37 +163,37 @@ def test_purchased_draft_starts_the_setup(platform: Platform) -> None:
 def test_each_type_changes_the_subscriptions_status(
     platform: Platform, kind: str, needs: str | None, created: str, approved: str, failed: str
 ) -> None:
-    body = reaching.order(platform)
+    body = builders.order(platform)
     if kind != "purchase":
-        body = reaching.about(reaching.subscription(platform, needs or ""), kind)
+        body = builders.asset_request(builders.subscription(platform, needs or ""), kind)
     for ways, ended, asset in (
         ((("V", "approve"),), "approved", approved),
         ((("V", "fail"),), "failed", failed),
         ((("D", "fail"),), "failed", failed),
         ((("V", "schedule"), ("V", "pend"), ("V", "approve")), "approved", approved),
-        # Revoked, it is as if it had never been asked for.
+        # Revoking restores the previous status.
         ((("V", "schedule"), ("D", "revoke"), ("V", "confirm")), "revoked", failed),
     ):
         with undone():
-            made = platform.post("D", "/requests", body)
-            assert (made["status"], made["asset"]["status"]) == ("pending", created)
-            for who, verb in ways:
-                path = f"/requests/{made['id']}/{verb}"
-                made = platform.post(who, path, reaching.body_of(verb))
-            assert (made["status"], made["asset"]["status"]) == (ended, asset)
-            assert platform.by["V"].get(f"/assets/{made['asset']['id']}").json["status"] == asset
+            request = platform.post("D", "/requests", body)
+            assert (request["status"], request["asset"]["status"]) == ("pending", created)
+            for actor, verb in ways:
+                path = f"/requests/{request['id']}/{verb}"
+                request = platform.post(actor, path, builders.body_of(verb))
+            assert (request["status"], request["asset"]["status"]) == (ended, asset)
+            assert platform.by["V"].get(f"/assets/{request['asset']['id']}").json["status"] == asset
 
 
 @pytest.mark.parametrize("kind", ["change", "adjustment", "renew", "transfer"])
 def test_changes_are_applied_on_approval_only(platform: Platform, kind: str) -> None:
-    asset = reaching.subscription(platform)
+    asset = builders.subscription(platform)
 
     def held() -> tuple[Any, ...]:
         body = platform.by["V"].get(f"/assets/{asset}").json
         values = {param["id"]: param["value"] for param in body["params"]}
         return body["items"][0]["quantity"], values["asset_ask"], values["asset_set"]
 
-    body = reaching.about(asset, kind)
+    body = builders.asset_request(asset, kind)
     quantity = "5" if kind == "adjustment" else "41"
     body["asset"]["params"] = [{"id": "asset_ask", "value": "eu"}]
     if kind != "adjustment":
@@ -212,15 +212,15 @@ def test_account_change_creates_a_request_for_the_vendor(platform: Platform, on:
     if not on:
         off = {"capabilities": {"tiers": {"updates": False}}}
         platform.put("V", f"/products/{platform.product}", off)
-    asset = platform.by["D"].get(f"/assets/{reaching.subscription(platform)}").json
+    asset = platform.by["D"].get(f"/assets/{builders.subscription(platform)}").json
     path = f"/tier/accounts/{asset['tiers']['customer']['id']}"
     since = latest()
     for _ in range(2):
         # The second time nothing changes.
         platform.put("D", path, {"name": "Renamed"})
-    [made] = platform.by["V"].get(PATHS[TIER_ACCOUNT]).json
+    [request] = platform.by["V"].get(PATHS[TIER_ACCOUNT]).json
     status = "pending" if on else "unsupported"
-    told(platform, since, [Change(TIER_ACCOUNT, made["id"], "", status)])
+    check_notified(platform, since, [Change(TIER_ACCOUNT, request["id"], "", status)])
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_account_change_creates_a_request_for_the_vendor(platform: Platform, on:
 def test_only_completion_changes_the_listing(
     platform: Platform, kind: str, before: str, after: str
 ) -> None:
-    pk = reaching.listing_request(platform, "draft", kind)
-    for verb, who, status in (
+    pk = builders.listing_request(platform, "draft", kind)
+    for verb, actor, status in (
         ("submit", "V", before), ("refine", "D", before), ("submit", "V", before),
         ("deploy", "D", before), ("complete", "D", after),
     ):  # fmt: skip
-        body = platform.post(who, f"{PATHS[LISTING]}/{pk}/{verb}")
+        body = platform.post(actor, f"{PATHS[LISTING]}/{pk}/{verb}")
         assert body["listing"]["status"] == status
 
 
@@ -253,7 +253,7 @@ def closed_by_list(platform: Platform, path: str) -> None:
 def closed_by_sheet(platform: Platform, path: str) -> None:
     for number in (1, 2):
         content = f"record_id,external_billing_id\nr-{number},INV-1\n".encode()
-        response = reaching.send(platform.by["D"], f"{path}/reconciliation", content)
+        response = builders.send(platform.by["D"], f"{path}/reconciliation", content)
         assert response.status == 200, response
 
 
@@ -261,10 +261,10 @@ def closed_by_sheet(platform: Platform, path: str) -> None:
 def test_closing_the_last_record_closes_the_file(
     platform: Platform, close: Callable[[Platform, str], None]
 ) -> None:
-    pk = reaching.usage_file(platform, "accepted")
+    pk = builders.usage_file(platform, "accepted")
     since = latest()
     close(platform, f"{PATHS[USAGE]}/{pk}")
-    told(platform, since, [Change(USAGE, pk, "accepted", "closed")])
+    check_notified(platform, since, [Change(USAGE, pk, "accepted", "closed")])
     assert platform.by["V"].get(f"{PATHS[USAGE]}/{pk}").json["stats"]["closed"] == 2
 
 
@@ -272,41 +272,41 @@ def test_closing_the_last_record_closes_the_file(
 def test_an_upload_is_processed_in_two_changes(
     platform: Platform, content: bytes, ends: str
 ) -> None:
-    content = content or reaching.sheet(reaching.subscription(platform), 1)
-    pk = reaching.drafted(platform)
+    content = content or builders.sheet(builders.subscription(platform), 1)
+    pk = builders.draft_usage_file(platform)
     since = latest()
-    response = reaching.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
+    response = builders.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
     assert response.status == 201
-    # Messages come twice.
+    # Tasks are delivered twice.
     for _ in range(2):
         processing.run(pk)
-    told(platform, since, [
+    check_notified(platform, since, [
         Change(USAGE, pk, "draft", "uploading"), Change(USAGE, pk, "uploading", "processing"),
         Change(USAGE, pk, "processing", ends),
     ])  # fmt: skip
 
 
 def test_scheduled_work_changes_objects_when_due(platform: Platform) -> None:
-    """A planned date comes, a period is over, drafts go: each once, by the platform's clock."""
-    asset = reaching.subscription(platform)
+    """Planned dates, billing periods and stale drafts are each processed once, by platform time."""
+    asset = builders.subscription(platform)
     run_due()
-    draft = reaching.request(platform, "draft")
-    tier_draft = reaching.config_request(platform, "draft")
-    planned = reaching.create_order(platform, "purchase")
+    draft = builders.request(platform, "draft")
+    tier_draft = builders.config_request(platform, "draft")
+    planned = builders.create_order(platform, "purchase")
     date = clock.shown(clock.now()) + timedelta(days=3)
     body = {"planned_date": date.isoformat()}
     platform.post("V", f"/requests/{planned}/schedule", body)
     for days, changes in (
         (2, []),
         (2, [Change(FULFILLMENT, planned, "scheduled", "pending")]),
-        # A month has passed for the one active subscription, and the drafts are stale.
+        # After a month the active subscription is billed, and drafts are stale.
         (28, [Change(BILLING, f"BRV-{asset[3:]}-0001", "", "")]),
     ):
         since = latest()
         move_clock(days * 24 * 3600)
         for _ in range(2):
             run_due()
-        told(platform, since, changes)
+        check_notified(platform, since, changes)
     assert platform.by["D"].get(f"/requests/{draft}").status == 404
     assert platform.by["D"].get(f"{PATHS[TIER_CONFIG]}/{tier_draft}").status == 404
     assert not Asset.objects.filter(status="draft").exists()

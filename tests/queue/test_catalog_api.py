@@ -33,7 +33,7 @@ LISTS = (
 )
 
 
-class TestWhoSeesWhat:
+class TestVisibility:
     def test_account_sees_only_itself(
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
@@ -45,27 +45,27 @@ class TestWhoSeesWhat:
     def test_vendor_and_provider_see_shared_objects(
         self, vendor: Caller, distributor: Caller
     ) -> None:
-        for who in (vendor, distributor):
-            assert set(ids(who, "/products")) == PRODUCTS
-            assert ids(who, "/hubs") == [HUB]
-            assert ids(who, "/marketplaces") == [MARKETPLACE]
-            assert ids(who, f"/hubs/{HUB}/marketplaces") == [MARKETPLACE]
-            assert len(ids(who, f"/hubs/{HUB}/connections")) == 3
+        for party in (vendor, distributor):
+            assert set(ids(party, "/products")) == PRODUCTS
+            assert ids(party, "/hubs") == [HUB]
+            assert ids(party, "/marketplaces") == [MARKETPLACE]
+            assert ids(party, f"/hubs/{HUB}/marketplaces") == [MARKETPLACE]
+            assert len(ids(party, f"/hubs/{HUB}/connections")) == 3
 
     def test_other_accounts_see_no_shared_objects(
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         strangers = [caller(account) for account in (other.vendor, other.provider)]
         for path in LISTS:
-            ours = {*ids(vendor, path), *ids(distributor, path)}
+            shared = {*ids(vendor, path), *ids(distributor, path)}
             for stranger in strangers:
                 response = stranger.get(path)
                 if path.count("/") == 1 or path == "/tier/accounts":
-                    assert not ours & {row["id"] for row in response.json}, path
+                    assert not shared & {row["id"] for row in response.json}, path
                 else:
                     refused(response, 404)
                 if not path.startswith("/hubs/"):
-                    refused(stranger.get(f"{path}/{min(ours)}"), 404)
+                    refused(stranger.get(f"{path}/{min(shared)}"), 404)
 
     def test_other_accounts_see_their_own_objects(self, other: make.Catalog) -> None:
         for account in (other.vendor, other.provider):
@@ -81,7 +81,7 @@ class TestWhoSeesWhat:
         other.connection.save()
         assert other.product.id in ids(distributor, "/products")
         assert other.product.id not in ids(distributor, "/products?visibility.listing=true")
-        # Its first provider has the listing still.
+        # Its first provider still has the listing.
         first = caller(other.provider)
         assert ids(first, "/products?visibility.listing=true") == [other.product.id]
         Listing.objects.filter(product=other.product).delete()
@@ -90,7 +90,7 @@ class TestWhoSeesWhat:
     def test_vendor_sees_only_tier_accounts_of_its_assets(
         self, vendor: Caller, distributor: Caller
     ) -> None:
-        mine = ids(distributor, "/tier/accounts")
+        own = ids(distributor, "/tier/accounts")
         unused = make.catalog("8")
         row = TierAccount.objects.create(
             id="TA-9999-0000-0001", name="Nobody's", owner_id=PROVIDER, contact_info=make.CONTACT,
@@ -98,7 +98,7 @@ class TestWhoSeesWhat:
         )  # fmt: skip
         assert ids(distributor, f"/tier/accounts?id={row.pk}") == [row.pk]
         refused(vendor.get(f"/tier/accounts/{row.pk}"), 404)
-        assert set(ids(vendor, "/tier/accounts")) <= set(mine)
+        assert set(ids(vendor, "/tier/accounts")) <= set(own)
         assert ids(caller(unused.vendor), "/tier/accounts") == []
 
     def test_hubs_count_only_visible_objects(
@@ -107,8 +107,8 @@ class TestWhoSeesWhat:
         other.connection.hub_id, other.connection.provider_id = HUB, PROVIDER
         other.connection.save()
         counts = {
-            who: who_calls.get(f"/hubs/{HUB}").json["stats"]["connections"]
-            for who, who_calls in (
+            name: party.get(f"/hubs/{HUB}").json["stats"]["connections"]
+            for name, party in (
                 ("vendor", vendor), ("provider", distributor), ("other", caller(other.vendor)),
             )
         }  # fmt: skip

@@ -13,7 +13,7 @@ from tests.api import PROVIDER, Caller, ids, refused
 from tests.queue.test_catalog_api import LISTS
 
 PRODUCTS = {BACKUP, SUITE, METER}
-# Path: query, and how many of the demo data it finds.
+# Path: query, and the number of matching demo rows.
 FOUND: dict[str, dict[str, int]] = {
     "/products": {
         "and(eq(visibility.owner,true),eq(version,null()))": 3,
@@ -103,9 +103,9 @@ class TestLists:
 
     def test_longer_list_takes_no_more_statements(self, distributor: Caller) -> None:
         def statements(path: str) -> int:
-            with CaptureQueriesContext(database) as seen:
+            with CaptureQueriesContext(database) as queries:
                 distributor.get(path)
-            return len(seen)
+            return len(queries)
 
         for path in LISTS:
             assert statements(f"{path}?limit=1") == statements(path) <= 7, path

@@ -35,13 +35,13 @@ def catalog() -> make.Catalog:
 
 
 @pytest.fixture
-def ours(catalog: make.Catalog) -> Caller:
+def author(catalog: make.Catalog) -> Caller:
     """The vendor of the catalog of this module."""
     return caller(catalog.vendor)
 
 
 @pytest.fixture
-def theirs(catalog: make.Catalog) -> Caller:
+def partner(catalog: make.Catalog) -> Caller:
     """Its provider."""
     return caller(catalog.provider)
 
@@ -54,20 +54,20 @@ def of(row: Any) -> Conversation:
     return Conversation.objects.get(instance_id=row.pk)
 
 
-def said(row: Any) -> list[tuple[str, str, str | None, str | None]]:
+def messages(row: Any) -> list[tuple[str, str, str | None, str | None]]:
     return [
         (m.type, m.text, m.creator and m.creator.uid, m.account_id)
         for m in Message.objects.filter(conversation__instance_id=row.pk).order_by("pk")
     ]
 
 
-# -- what the moves write
+# -- messages of actions
 
 
 def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catalog) -> None:
     row = order(catalog)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
-    assert said(row) == [
+    assert messages(row) == [
         (
             "state_change", "Created in status pending.", catalog.provider_user.uid,
             catalog.provider.pk,
@@ -85,12 +85,12 @@ def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catal
 
 def test_refused_action_writes_no_message(catalog: make.Catalog) -> None:
     row = order(catalog)
-    before = said(row)
+    before = messages(row)
     vendor, distributor = catalog.as_vendor, catalog.as_distributor
     for name, actor in (("approve", distributor), ("fail", vendor), ("confirm", vendor)):
         with pytest.raises(Exception, match=r"."):
             transitions.move(Request, row.pk, name, actor, {})
-    assert said(row) == before
+    assert messages(row) == before
 
 
 def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
@@ -98,7 +98,7 @@ def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
     with transaction.atomic():
         transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
         transaction.set_rollback(True)
-    assert len(said(row)) == 1
+    assert len(messages(row)) == 1
 
 
 def test_draft_has_no_conversation_before_its_event(catalog: make.Catalog) -> None:
@@ -106,17 +106,17 @@ def test_draft_has_no_conversation_before_its_event(catalog: make.Catalog) -> No
     assert row.status == "draft"
     assert not Conversation.objects.exists()
     transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
-    assert said(row)[0][:2] == ("state_change", "Status changed from draft to pending.")
+    assert messages(row)[0][:2] == ("state_change", "Status changed from draft to pending.")
 
 
 def test_messages_about_platform_actions_have_no_creator(
-    catalog: make.Catalog, ours: Caller
+    catalog: make.Catalog, author: Caller
 ) -> None:
     row = order(catalog)
     body = {"planned_date": "2099-01-01"}
     transitions.move(Request, row.pk, "schedule", catalog.as_vendor, body)
     transitions.move(Request, row.pk, "pend", Actor())
-    last = ours.get(f"/conversations/{of(row).shown_id}").json["messages"][-1]
+    last = author.get(f"/conversations/{of(row).shown_id}").json["messages"][-1]
     assert last["text"] == "Status changed from scheduled to pending."
     assert last["creator"]["name"] == "Connect" and "account" not in last
 
@@ -125,7 +125,7 @@ def test_change_without_a_new_status_writes_no_message(catalog: make.Catalog) ->
     row = order(catalog)
     with transaction.atomic():
         transitions.emit_unchanged(row, make.AT)
-    assert len(said(row)) == 1
+    assert len(messages(row)) == 1
 
 
 @pytest.mark.parametrize("queue", base.registered(), ids=lambda q: q.object_class)
@@ -139,8 +139,8 @@ def test_each_queue_has_conversations_for_its_parties(seeded: seed.Summary, queu
         assert {a.pk for a in held.accounts.all()} == set(row.parties())
         assert held.messages.filter(type="state_change").exists()
         for account in Account.objects.all():
-            seen = Conversation.visible_to(account).filter(pk=held.pk).exists()
-            assert seen == queue.model.visible_to(account).filter(pk=row.pk).exists()
+            visible = Conversation.visible_to(account).filter(pk=held.pk).exists()
+            assert visible == queue.model.visible_to(account).filter(pk=row.pk).exists()
 
 
 def test_creation_takes_three_statements_and_an_action_two(catalog: make.Catalog) -> None:
@@ -163,15 +163,17 @@ def test_reused_identifier_continues_the_conversation(catalog: make.Catalog) -> 
     )
     writing.tell(change)
     assert Conversation.objects.count() == 1
-    assert len(said(row)) == 2
+    assert len(messages(row)) == 2
 
 
 # -- reading
 
 
-def test_a_client_finds_the_conversation_of_a_request(catalog: make.Catalog, ours: Caller) -> None:
+def test_a_client_finds_the_conversation_of_a_request(
+    catalog: make.Catalog, author: Caller
+) -> None:
     row, other = order(catalog), order(catalog)
-    [conversation] = ours.get(f"/conversations?instance_id={row.pk}").json
+    [conversation] = author.get(f"/conversations?instance_id={row.pk}").json
     assert conversation == {
         "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
         "type": "conversation", "status": "open", "accounts": conversation["accounts"],
@@ -180,16 +182,16 @@ def test_a_client_finds_the_conversation_of_a_request(catalog: make.Catalog, our
     }  # fmt: skip
     assert {a["id"] for a in conversation["accounts"]} == {catalog.vendor.pk, catalog.provider.pk}
     assert conversation["creator"]["id"] == catalog.provider_user.uid
-    detail = ours.get(f"/conversations/{conversation['id']}").json
+    detail = author.get(f"/conversations/{conversation['id']}").json
     assert [m["text"] for m in detail.pop("messages")] == ["Created in status pending."]
     assert detail == conversation
-    assert ids(ours, "/conversations") == [of(other).shown_id, of(row).shown_id]
+    assert ids(author, "/conversations") == [of(other).shown_id, of(row).shown_id]
 
 
-def test_filters_of_conversations(catalog: make.Catalog, ours: Caller) -> None:
+def test_filters_of_conversations(catalog: make.Catalog, author: Caller) -> None:
     row, other = order(catalog), order(catalog)
     one, two = of(row).shown_id, of(other).shown_id
-    assert ours.post(f"/conversations/{two}/close").status == 200
+    assert author.post(f"/conversations/{two}/close").status == 200
     for query, expected in (
         (f"id={one}", [one]), (f"in(id,({one},{two}))", [two, one]), (f"ne(id,{one})", [two]),
         (f"out(id,({one}))", [two]), ("id=CO-1", []), (f"id={one[3:]}", []), ("id=1", []),
@@ -202,46 +204,46 @@ def test_filters_of_conversations(catalog: make.Catalog, ours: Caller) -> None:
         (f"like(topic,*{row.pk}*)", [one]), ("ge(created,2020-01-01)", [two, one]),
         ("lt(events.created.at,2020-01-01)", []), ("select(-events)", [two, one]),
     ):  # fmt: skip
-        assert ids(ours, f"/conversations?{query}") == expected, query
-    assert "events" not in ours.get("/conversations?select(-events)").json[0]
-    assert ours.get("/conversations?limit=1").headers["Content-Range"] == "items 0-0/2"
-    refused(ours.get("/conversations?nothing=1"), 400, "Unknown property: nothing.")
+        assert ids(author, f"/conversations?{query}") == expected, query
+    assert "events" not in author.get("/conversations?select(-events)").json[0]
+    assert author.get("/conversations?limit=1").headers["Content-Range"] == "items 0-0/2"
+    refused(author.get("/conversations?nothing=1"), 400, "Unknown property: nothing.")
 
 
-def test_filters_of_messages(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Caller) -> None:
     pk = of(order(catalog)).shown_id
     path = f"/conversations/{pk}/messages"
-    mine = ours.post(path, {"text": "Hello"}).json
-    yours = theirs.post(path, {"text": "Good day", "type": "message"}).json
-    first = ids(ours, path)[0]
+    greeting = author.post(path, {"text": "Hello"}).json
+    reply = partner.post(path, {"text": "Good day", "type": "message"}).json
+    first = ids(author, path)[0]
     for query, expected in (
-        ("", [first, mine["id"], yours["id"]]), ("type=message", [mine["id"], yours["id"]]),
-        ("eq(type,state_change)", [first]), (f"id={mine['id']}", [mine["id"]]),
-        ("text=Hello", [mine["id"]]), ("like(text,*day*)", [yours["id"]]),
-        (f"account.id={catalog.provider.pk}", [first, yours["id"]]),
-        (f"events.created.by.id={mine['creator']['id']}", [mine["id"]]),
-        ("ordering(-id)", [yours["id"], mine["id"], first]), ("id=ME-1", []),
+        ("", [first, greeting["id"], reply["id"]]), ("type=message", [greeting["id"], reply["id"]]),
+        ("eq(type,state_change)", [first]), (f"id={greeting['id']}", [greeting["id"]]),
+        ("text=Hello", [greeting["id"]]), ("like(text,*day*)", [reply["id"]]),
+        (f"account.id={catalog.provider.pk}", [first, reply["id"]]),
+        (f"events.created.by.id={greeting['creator']['id']}", [greeting["id"]]),
+        ("ordering(-id)", [reply["id"], greeting["id"], first]), ("id=ME-1", []),
     ):  # fmt: skip
-        assert ids(ours, f"{path}?{query}") == expected, query
-    page = ours.get(f"{path}?limit=1&offset=1")
+        assert ids(author, f"{path}?{query}") == expected, query
+    page = author.get(f"{path}?limit=1&offset=1")
     assert page.headers["Content-Range"] == "items 1-1/3"
-    assert "events" not in ours.get(f"{path}?select(-events)").json[0]
+    assert "events" not in author.get(f"{path}?select(-events)").json[0]
 
 
-def test_longer_lists_take_no_more_statements(catalog: make.Catalog, ours: Caller) -> None:
+def test_longer_lists_take_no_more_statements(catalog: make.Catalog, author: Caller) -> None:
     order(catalog)
     pk = of(order(catalog)).shown_id
 
     def statements(path: str) -> int:
-        with CaptureQueriesContext(connection) as seen:
-            assert ours.get(path).status == 200
-        return len(seen)
+        with CaptureQueriesContext(connection) as queries:
+            assert author.get(path).status == 200
+        return len(queries)
 
     paths = ["/conversations", f"/conversations/{pk}", f"/conversations/{pk}/messages"]
     before = [statements(path) for path in paths]
     for _ in range(3):
         order(catalog)
-        ours.post(f"{paths[1]}/messages", {"text": "Still at it."})
+        author.post(f"{paths[1]}/messages", {"text": "Still at it."})
     assert [statements(path) for path in paths] == before
     assert max(before) <= 6
 
@@ -249,67 +251,71 @@ def test_longer_lists_take_no_more_statements(catalog: make.Catalog, ours: Calle
 # -- writing
 
 
-def test_message_belongs_to_the_caller(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+def test_message_belongs_to_the_caller(
+    catalog: make.Catalog, author: Caller, partner: Caller
+) -> None:
     path = f"/conversations/{of(order(catalog)).shown_id}"
-    response = ours.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
+    response = author.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
     assert response.status == 201
     assert response.json["account"]["id"] == catalog.vendor.pk
     assert response.json["conversation"] == path.rpartition("/")[2]
-    assert theirs.get(path).json["messages"][-1] == response.json
-    plain = theirs.post(f"{path}/messages/", {"text": "Thank you."})
+    assert partner.get(path).json["messages"][-1] == response.json
+    plain = partner.post(f"{path}/messages/", {"text": "Thank you."})
     assert (plain.status, plain.json["type"]) == (201, "message")
 
 
 def test_private_messages_are_visible_to_the_authors_account(
-    catalog: make.Catalog, ours: Caller, theirs: Caller
+    catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
     path = f"/conversations/{of(order(catalog)).shown_id}"
-    made = ours.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
-    assert made["id"] in ids(ours, f"{path}/messages")
-    assert ours.get(path).json["messages"][-1]["text"] == "For us."
-    assert made["id"] not in ids(theirs, f"{path}/messages")
-    assert len(theirs.get(path).json["messages"]) == 1
-    assert theirs.get(f"{path}/messages?type=private").headers["Content-Range"] == "items 0-0/0"
-    refused(theirs.put(f"{path}/messages/{made['id']}", {"text": "x"}), 404)
+    created = author.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
+    assert created["id"] in ids(author, f"{path}/messages")
+    assert author.get(path).json["messages"][-1]["text"] == "For us."
+    assert created["id"] not in ids(partner, f"{path}/messages")
+    assert len(partner.get(path).json["messages"]) == 1
+    assert partner.get(f"{path}/messages?type=private").headers["Content-Range"] == "items 0-0/0"
+    refused(partner.put(f"{path}/messages/{created['id']}", {"text": "x"}), 404)
 
 
-def test_authors_edit_their_messages(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+def test_authors_edit_their_messages(
+    catalog: make.Catalog, author: Caller, partner: Caller
+) -> None:
     path = f"/conversations/{of(order(catalog)).shown_id}/messages"
-    change = ids(ours, path)[0]
-    made = ours.post(path, {"text": "Onne."}).json
-    fixed = ours.put(f"{path}/{made['id']}", {**made, "text": "One."})
+    change = ids(author, path)[0]
+    created = author.post(path, {"text": "Onne."}).json
+    fixed = author.put(f"{path}/{created['id']}", {**created, "text": "One."})
     assert (fixed.status, fixed.json["text"]) == (200, "One.")
-    assert fixed.json["events"]["updated"]["by"]["id"] == made["creator"]["id"]
-    refused(theirs.put(f"{path}/{made['id']}", {"text": "Two."}), 403)
-    refused(theirs.put(f"{path}/{change}", {"text": "It was not me."}), 403)
-    refused(ours.put(f"{path}/ME-999-999-999", {"text": "x"}), 404)
-    hidden = ours.put(f"{path}/{made['id']}", {"type": "private"})
+    assert fixed.json["events"]["updated"]["by"]["id"] == created["creator"]["id"]
+    refused(partner.put(f"{path}/{created['id']}", {"text": "Two."}), 403)
+    refused(partner.put(f"{path}/{change}", {"text": "It was not me."}), 403)
+    refused(author.put(f"{path}/ME-999-999-999", {"text": "x"}), 404)
+    hidden = author.put(f"{path}/{created['id']}", {"type": "private"})
     assert (hidden.status, hidden.json["text"]) == (200, "One.")
-    assert made["id"] not in ids(theirs, path)
+    assert created["id"] not in ids(partner, path)
 
 
 def test_closed_conversation_accepts_no_messages(
-    catalog: make.Catalog, ours: Caller, theirs: Caller
+    catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
     row = order(catalog)
     path = f"/conversations/{of(row).shown_id}"
-    made = ours.post(f"{path}/messages", {"text": "Bye."}).json
-    closed = theirs.post(f"{path}/close")
+    created = author.post(f"{path}/messages", {"text": "Bye."}).json
+    closed = partner.post(f"{path}/close")
     assert (closed.status, closed.json["status"]) == (200, "closed")
     assert closed.json["events"]["updated"]["by"]["id"]
     for response in (
-        ours.post(f"{path}/close"),
-        ours.post(f"{path}/messages", {"text": "And yet"}),
-        ours.put(f"{path}/messages/{made['id']}", {"text": "Bye!"}),
+        author.post(f"{path}/close"),
+        author.post(f"{path}/messages", {"text": "And yet"}),
+        author.put(f"{path}/messages/{created['id']}", {"text": "Bye!"}),
     ):
         refused(response, 400)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
-    assert ours.get(path).json["messages"][-1]["text"].endswith("to approved.")
+    assert author.get(path).json["messages"][-1]["text"].endswith("to approved.")
 
 
-def test_invalid_messages_are_refused(catalog: make.Catalog, ours: Caller) -> None:
+def test_invalid_messages_are_refused(catalog: make.Catalog, author: Caller) -> None:
     path = f"/conversations/{of(order(catalog)).shown_id}/messages"
-    for body, said in (
+    for body, message in (
         (None, "text: This field is required."), ({}, "text: This field is required."),
         ({"text": "  "}, "text: This field is required."),
         ({"text": 7}, "text: Not a valid string."), ({"text": ["a"]}, "text: Not a valid string."),
@@ -317,28 +323,30 @@ def test_invalid_messages_are_refused(catalog: make.Catalog, ours: Caller) -> No
         ({"text": "a", "type": "shout"}, 'type: "shout" is not a valid choice.'),
         ({"text": "a", "type": {}}, 'type: "{}" is not a valid choice.'),
     ):  # fmt: skip
-        refused(ours.post(path, body), 400, said)
-    refused(ours.post(path, '{"text": "\\u0000"}'), 400)
-    refused(ours.post(path, "[]"), 400)
+        refused(author.post(path, body), 400, message)
+    refused(author.post(path, '{"text": "\\u0000"}'), 400)
+    refused(author.post(path, "[]"), 400)
     assert Message.objects.count() == 1
 
 
-def test_draft_can_have_a_conversation(catalog: make.Catalog, ours: Caller, theirs: Caller) -> None:
+def test_draft_can_have_a_conversation(
+    catalog: make.Catalog, author: Caller, partner: Caller
+) -> None:
     row = order(catalog, status="draft")
     body = {"instance_id": row.pk, "topic": "Prices", "accounts": [{"id": "VA-000-000"}]}
-    made = theirs.post("/conversations", body)
-    assert (made.status, made.json["topic"], made.json["messages"]) == (201, "Prices", [])
-    again = theirs.post("/conversations", body)
-    assert (again.status, again.json["params"]) == (409, {"conversation_id": made.json["id"]})
+    created = partner.post("/conversations", body)
+    assert (created.status, created.json["topic"], created.json["messages"]) == (201, "Prices", [])
+    again = partner.post("/conversations", body)
+    assert (again.status, again.json["params"]) == (409, {"conversation_id": created.json["id"]})
     transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
-    assert len(ours.get(f"/conversations/{made.json['id']}").json["messages"]) == 1
+    assert len(author.get(f"/conversations/{created.json['id']}").json["messages"]) == 1
     for wrong in ({}, {"instance_id": "PR-0"}, {"instance_id": 7}, {"instance_id": []},
                   {"instance_id": row.pk, "type": "notes"},
                   {"instance_id": row.pk, "topic": "x" * 101}):  # fmt: skip
-        refused(theirs.post("/conversations", wrong), 400)
+        refused(partner.post("/conversations", wrong), 400)
 
 
-# -- nobody else's
+# -- visibility
 
 
 def test_other_accounts_see_no_conversations(
@@ -377,11 +385,11 @@ def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
 
 
 def test_a_message_of_another_conversation_is_not_found(
-    catalog: make.Catalog, ours: Caller
+    catalog: make.Catalog, author: Caller
 ) -> None:
     one, two = (f"/conversations/{of(order(catalog)).shown_id}/messages" for _ in range(2))
-    made = ours.post(one, {"text": "Here."}).json["id"]
-    refused(ours.put(f"{two}/{made}", {"text": "There."}), 404)
+    pk = author.post(one, {"text": "Here."}).json["id"]
+    refused(author.put(f"{two}/{pk}", {"text": "There."}), 404)
 
 
 @pytest.mark.parametrize("number", [1, 42, 999_999_999, 1_000_000_000, 10**17])
@@ -390,7 +398,7 @@ def test_identifiers_are_converted_to_numbers(number: int) -> None:
     assert number_of("ME", label("CO", number)) == 0
 
 
-# -- at the same time
+# -- concurrency
 
 
 @pytest.mark.django_db(transaction=True)
@@ -463,21 +471,21 @@ def _signed_in(account: Account | None, n: int) -> Client:
     return client
 
 
-def test_admin_shows_only_own_conversations(catalog: make.Catalog, ours: Caller) -> None:
+def test_admin_shows_only_own_conversations(catalog: make.Catalog, author: Caller) -> None:
     row = order(catalog)
     held = of(row)
     body = {"text": "Only <b>ours</b>", "type": "private"}
-    assert ours.post(f"/conversations/{held.shown_id}/messages", body).status == 201
+    assert author.post(f"/conversations/{held.shown_id}/messages", body).status == 201
     listed = "/admin/conversations/conversation/"
     page = f"{listed}{held.pk}/change/"
-    everybody, mine, yours = (
+    everybody, own, partner = (
         _signed_in(account, n) for n, account in enumerate((None, catalog.vendor, catalog.provider))
     )
     stranger = _signed_in(make.catalog("7").vendor, 7)
-    for client in (everybody, mine, yours):
+    for client in (everybody, own, partner):
         assert held.shown_id in client.get(listed).content.decode()
         html = client.get(page).content.decode()
-        assert ("Only &lt;b&gt;ours" in html) == (client is not yours)
+        assert ("Only &lt;b&gt;ours" in html) == (client is not partner)
         assert "_save" not in html
         assert client.post(page, {"status": "closed"}).status_code == 403
     assert held.shown_id not in stranger.get(listed).content.decode()

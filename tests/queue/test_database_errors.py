@@ -28,9 +28,9 @@ def of_postgres(kind: type[Exception], sqlstate: str | None) -> Exception:
     ],
 )
 def test_outage_has_a_message(kind: type[Exception], sqlstate: str | None) -> None:
-    said = database_errors.unavailable(of_postgres(kind, sqlstate))
-    assert said.startswith(("The ", "A "))
-    assert "ry again" in said
+    message = database_errors.unavailable(of_postgres(kind, sqlstate))
+    assert message.startswith(("The ", "A "))
+    assert "ry again" in message
 
 
 @pytest.mark.parametrize(

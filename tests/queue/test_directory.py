@@ -21,9 +21,9 @@ class TestContracts:
     def test_both_parties_see_the_contract(
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
-        for who in (vendor, distributor):
-            assert ids(who, "/contracts") == [CONTRACT]
-            row = who.get(f"/contracts/{CONTRACT}").json
+        for party in (vendor, distributor):
+            assert ids(party, "/contracts") == [CONTRACT]
+            row = party.get(f"/contracts/{CONTRACT}").json
             assert (row["owner"]["id"], row["issuer"]["id"]) == (VENDOR, PROVIDER)
             assert row["marketplace"]["id"] == MARKETPLACE
         for account in (other.vendor, other.provider):
@@ -42,9 +42,9 @@ class TestContracts:
     def test_contract_has_one_version(
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
-        for who in (vendor, distributor):
-            (row,) = who.get(f"/contracts/{CONTRACT}/versions").json
-            whole = who.get(f"/contracts/{CONTRACT}").json
+        for party in (vendor, distributor):
+            (row,) = party.get(f"/contracts/{CONTRACT}/versions").json
+            whole = party.get(f"/contracts/{CONTRACT}").json
             assert (row["version"], row["version_created"]) == ("1", whole["version_created"])
             del whole["marketplace"]
             assert row["contract"] == whole
@@ -56,10 +56,10 @@ class TestContracts:
         self, vendor: Caller, distributor: Caller, name: str, state: str
     ) -> None:
         step = STEPS[name]
-        for who, side in ((vendor, "vendor"), (distributor, "provider")):
+        for party, side in ((vendor, "vendor"), (distributor, "provider")):
             Contract.objects.filter(pk=CONTRACT).update(status=state)
-            response = who.post(f"/contracts/{CONTRACT}/{name}")
-            status = who.get(f"/contracts/{CONTRACT}").json["status"]
+            response = party.post(f"/contracts/{CONTRACT}/{name}")
+            status = party.get(f"/contracts/{CONTRACT}").json["status"]
             if side not in step.who:
                 refused(response, 403)
                 assert status == state

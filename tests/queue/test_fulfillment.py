@@ -44,7 +44,7 @@ def body() -> dict[str, Any]:
 
 
 def request(catalog: make.Catalog, status: str, kind: str = "purchase", n: int = 1) -> Request:
-    """Make a request in a status, with a parameter that has been found fault with."""
+    """Make a request in a status, with a parameter that has an error."""
     asset = make.asset(catalog, n, status="processing" if kind == "purchase" else "active")
     return Request.objects.create(
         id=f"PR-0000-0000-{n:04d}-001", status=status, type=kind, asset=asset,
@@ -71,8 +71,8 @@ def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
     return {"type": kind, "asset": {"id": asset.pk, **more}}
 
 
-def move(row: Request, name: str, who: Actor, **data: Any) -> Request:
-    moved: Request = transitions.move(Request, row.pk, name, who, data)
+def act(row: Request, name: str, actor: Actor, **data: Any) -> Request:
+    moved: Request = transitions.move(Request, row.pk, name, actor, data)
     return moved
 
 
@@ -85,7 +85,7 @@ def test_approved_change_is_applied_and_failed_change_is_not() -> None:
     catalog = make.catalog()
     make.parameter(catalog, "region")
     row = order(catalog, asset={"params": [{"id": "region", "value": "eu"}]})
-    move(row, "approve", catalog.as_vendor)
+    act(row, "approve", catalog.as_vendor)
     asset = Asset.objects.get()
 
     def change(quantity: int, region: str) -> Request:
@@ -100,9 +100,9 @@ def test_approved_change_is_applied_and_failed_change_is_not() -> None:
     row = change(7, "us")
     assert (row.items[0]["quantity"], row.items[0]["old_quantity"]) == ("7", "5")
     assert held() == ("5", "eu")
-    move(row, "fail", catalog.as_vendor, reason="No")
+    act(row, "fail", catalog.as_vendor, reason="No")
     assert held() == ("5", "eu")
-    move(change(8, "us"), "approve", catalog.as_vendor)
+    act(change(8, "us"), "approve", catalog.as_vendor)
     assert held() == ("8", "us")
     assert asset.items[0]["old_quantity"] == "8"
     assert Request.objects.latest("pk").previous_approved_request is not None
@@ -112,8 +112,8 @@ def test_approved_change_is_applied_and_failed_change_is_not() -> None:
 
 def test_another_providers_asset_is_missing() -> None:
     with pytest.raises(Missing):
-        given = on(make.asset(make.catalog()), "cancel")
-        creation.create(given, make.catalog("2").as_distributor)
+        body = on(make.asset(make.catalog()), "cancel")
+        creation.create(body, make.catalog("2").as_distributor)
 
 
 def test_approve_requires_the_fulfillment_parameters() -> None:
@@ -132,10 +132,10 @@ def test_approve_requires_the_fulfillment_parameters() -> None:
     filled = {"asset": {"params": [{"id": "tenant_id", "value": "t-1"}]}}
     assert vendor.put(f"/requests/{row.pk}", filled).status == 200
     assert vendor.post(f"/requests/{row.pk}/approve").status == 200
-    # What never gets its parameters needs none.
+    # Cancellations need no fulfillment parameters.
     cancel = creation.create(on(row.asset, "cancel"), catalog.as_distributor)
     Request.objects.filter(pk=cancel.pk).update(params=[{**cancel.params[0], "value": ""}])
-    assert move(cancel, "approve", catalog.as_vendor).status == "approved"
+    assert act(cancel, "approve", catalog.as_vendor).status == "approved"
 
 
 def test_approval_renders_the_text_for_the_customer() -> None:
@@ -144,32 +144,32 @@ def test_approval_renders_the_text_for_the_customer() -> None:
         id="TL-9", product=catalog.product, name="Other", body="# Other", scope="asset",
         type="pending", created=make.AT, updated=make.AT,
     )  # fmt: skip
-    by_default = move(order(catalog), "approve", catalog.as_vendor)
+    by_default = act(order(catalog), "approve", catalog.as_vendor)
     assert (by_default.template, by_default.activation_key) == (catalog.template, "# Active")
     assert Asset.objects.get(pk=by_default.asset_id).template == catalog.template
-    by_id = move(order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
+    by_id = act(order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
     assert (by_id.template, by_id.activation_key) == (other, "# Other")
-    tile = move(order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
+    tile = act(order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
     assert (tile.template, tile.activation_key) == (None, "# Hi")
     row = order(catalog)
     with pytest.raises(Invalid, match="template_id"), transaction.atomic():
-        move(row, "approve", catalog.as_vendor, template_id="TL-0")
+        act(row, "approve", catalog.as_vendor, template_id="TL-0")
     Template.objects.all().delete()
     with pytest.raises(Refused, match="template_id"), transaction.atomic():
-        move(row, "approve", catalog.as_vendor)
+        act(row, "approve", catalog.as_vendor)
 
 
 def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
     catalog = make.catalog()
-    row = move(order(catalog), "schedule", catalog.as_vendor, **body())
+    row = act(order(catalog), "schedule", catalog.as_vendor, **body())
     assert row.assignee == catalog.vendor_user
     Request.objects.update(assignee=catalog.provider_user)
-    move(row, "pend", catalog.as_vendor)
+    act(row, "pend", catalog.as_vendor)
     row.refresh_from_db()
     assert row.assignee == catalog.provider_user
-    for n, who in enumerate((catalog.as_distributor, Actor()), 1):
+    for n, actor in enumerate((catalog.as_distributor, Actor()), 1):
         row = request(catalog, "scheduled", n=n)
-        move(row, "revoke" if who.user else "pend", who, reason="x")
+        act(row, "revoke" if actor.user else "pend", actor, reason="x")
         row.refresh_from_db()
         assert row.assignee is None
 
@@ -179,7 +179,7 @@ def test_fail_requires_a_reason(reason: str | None) -> None:
     catalog = make.catalog()
     row = order(catalog)
     with pytest.raises(Refused, match="reason"), transaction.atomic():
-        move(row, "fail", catalog.as_vendor, reason=reason)
+        act(row, "fail", catalog.as_vendor, reason=reason)
     assert statuses(row) == ("pending", "processing")
 
 
@@ -201,7 +201,7 @@ def test_inquire_requires_an_error_and_pend_clears_it() -> None:
     response = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
     assert distributor.post(f"{path}/pend?code=wrong", response).status == 400
     assert distributor.post(f"{path}/pend?code={code}").status == 400
-    # An inquiry asks for what is ordered, not for what the vendor fulfils.
+    # An inquiry requests ordering parameters, not fulfillment parameters.
     bad = {"asset": {"params": [{"id": "tenant_id", "value": "t"}]}}
     assert distributor.post(f"{path}/pend", bad).status == 400
     pended = distributor.post(f"{path}/pend?code={code}", response).json
@@ -219,10 +219,10 @@ def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
     assert statuses(row) == ("inquiring", "processing")
     draft = order(catalog, status="draft")
     assert statuses(draft) == ("draft", "draft")
-    move(draft, "purchase", catalog.as_distributor)
+    act(draft, "purchase", catalog.as_distributor)
     assert statuses(draft) == ("inquiring", "processing")
-    given = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
-    move(draft, "pend", catalog.as_distributor, **given)
+    body = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
+    act(draft, "pend", catalog.as_distributor, **body)
     assert statuses(draft)[0] == "pending"
     assert list(Event.objects.order_by("pk").values_list("status_from", "status_to")) == [
         ("", "inquiring"),
@@ -234,10 +234,10 @@ def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
 def test_draft_of_a_change_does_not_change_the_asset() -> None:
     catalog = make.catalog(capabilities=EVERYTHING)
     asset = make.asset(catalog)
-    given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    row = creation.create(given, catalog.as_distributor)
+    body = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
+    row = creation.create(body, catalog.as_distributor)
     assert statuses(row) == ("draft", "active")
-    move(row, "submit", catalog.as_distributor)
+    act(row, "submit", catalog.as_distributor)
     assert statuses(row) == ("pending", "active")
 
 
@@ -247,8 +247,8 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
     make.webhook(catalog)
     draft = order(catalog, status="draft")
     asset = make.asset(catalog)
-    given = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
-    creation.create(given, catalog.as_distributor)
+    body = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
+    creation.create(body, catalog.as_distributor)
     alive = order(catalog)
     writing.create({"instance_id": draft.pk}, catalog.as_distributor)
     due.run(clock.now() + timedelta(days=6, hours=23))
@@ -266,7 +266,7 @@ def test_planned_date_must_be_in_the_future(planned: Any) -> None:
     catalog = make.catalog()
     row = order(catalog)
     with pytest.raises(Refused, match="planned_date"), transaction.atomic():
-        move(row, "schedule", catalog.as_vendor, planned_date=planned)
+        act(row, "schedule", catalog.as_vendor, planned_date=planned)
     assert statuses(row)[0] == "pending"
 
 
@@ -275,7 +275,7 @@ def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
     make.webhook(catalog)
     row = order(catalog)
     planned = clock.shown(clock.now()) + timedelta(hours=2)
-    move(row, "schedule", catalog.as_vendor, planned_date=planned.isoformat())
+    act(row, "schedule", catalog.as_vendor, planned_date=planned.isoformat())
     assert due.next_due(clock.now()) == planned
     due.run(planned - timedelta(seconds=1))
     assert statuses(row)[0] == "scheduled"
@@ -290,12 +290,12 @@ def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
 def test_revoked_order_restores_the_asset() -> None:
     catalog = make.catalog()
     row = order(catalog)
-    move(row, "schedule", catalog.as_vendor, **body())
+    act(row, "schedule", catalog.as_vendor, **body())
     with pytest.raises(Refused, match="reason"), transaction.atomic():
-        move(row, "revoke", catalog.as_distributor)
-    move(row, "revoke", catalog.as_distributor, reason="Changed my mind")
+        act(row, "revoke", catalog.as_distributor)
+    act(row, "revoke", catalog.as_distributor, reason="Changed my mind")
     assert statuses(row) == ("revoking", "processing")
-    move(row, "confirm", catalog.as_vendor)
+    act(row, "confirm", catalog.as_vendor)
     assert statuses(row) == ("revoked", "terminated")
     assert row.reason == "Changed my mind"
 
@@ -303,27 +303,31 @@ def test_revoked_order_restores_the_asset() -> None:
 def test_repeated_order_returns_409_with_the_existing_request() -> None:
     catalog = make.catalog()
     distributor = caller(catalog.provider)
-    given = make.purchase(catalog, asset={"external_uid": "uid-1"})
-    first = distributor.post("/requests", given)
+    body = make.purchase(catalog, asset={"external_uid": "uid-1"})
+    first = distributor.post("/requests", body)
     assert first.status == 201
     pk = first.json["id"]
 
     def again() -> dict[str, Any]:
-        response = distributor.post("/requests", given)
+        response = distributor.post("/requests", body)
         assert response.status == 409 and response.json["error_code"] and response.json["errors"]
         params: dict[str, Any] = response.json["params"]
         assert (params["request_id"], params["asset_id"]) == (pk, first.json["asset"]["id"])
         return params
 
-    found = again()
-    assert (found["request_status"], found["asset_status"]) == ("pending", "processing")
-    assert (found["template"], found["params_form_url"], found["fail_message"]) == (None, "", "")
+    conflict = again()
+    assert (conflict["request_status"], conflict["asset_status"]) == ("pending", "processing")
+    assert (conflict["template"], conflict["params_form_url"], conflict["fail_message"]) == (
+        None,
+        "",
+        "",
+    )
     row = Request.objects.get()
     Request.objects.update(status="inquiring")
     assert row.form_code in again()["params_form_url"]
-    move(row, "fail", catalog.as_vendor, reason="No stock")
-    found = again()
-    assert (found["request_status"], found["fail_message"]) == ("failed", "No stock")
+    act(row, "fail", catalog.as_vendor, reason="No stock")
+    conflict = again()
+    assert (conflict["request_status"], conflict["fail_message"]) == ("failed", "No stock")
     assert Request.objects.count() == Asset.objects.count() == 1
 
 
@@ -336,7 +340,7 @@ def test_asset_has_one_open_request() -> None:
             creation.create(on(asset, kind), catalog.as_distributor)
         assert refused.value.params is not None
         assert refused.value.params["request_id"] == open_.pk
-    move(open_, "approve", catalog.as_vendor)
+    act(open_, "approve", catalog.as_vendor)
     following = creation.create(on(asset, "resume"), catalog.as_distributor)
     assert following.pk.endswith("-002")
     assert following.previous_approved_request == open_
@@ -349,17 +353,17 @@ def test_put_is_refused_for_final_requests(status: str) -> None:
     row = request(catalog, status)
     vendor = caller(catalog.vendor)
     before = everything()
-    given = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
-    response = vendor.put(f"/requests/{row.pk}", given)
+    body = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
+    response = vendor.put(f"/requests/{row.pk}", body)
     if status in ("draft", "pending", "inquiring", "scheduled"):
         assert response.status == 200
         assert (response.json["note"], response.json["status"]) == ("Hello", status)
-        # A fault stays until it is taken away.
+        # An error stays until it is cleared.
         param = response.json["asset"]["params"][0]
         assert (param["value"], param["value_error"]) == ("eu", "Not offered")
         row.refresh_from_db()
         assert row.updated > make.AT
-        # A change of what an order says is no change of the queue.
+        # Changing the contents of a request is not a queue change.
         assert not Event.objects.exists()
     else:
         assert (response.status, response.json["error_code"]) == (400, "REQ_003")
@@ -373,8 +377,8 @@ def test_put_by_each_party() -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     row = order(catalog)
 
-    def put(who: Any, **param: Any) -> int:
-        status: int = who.put(f"/requests/{row.pk}", {"asset": {"params": [param]}}).status
+    def put(actor: Any, **param: Any) -> int:
+        status: int = actor.put(f"/requests/{row.pk}", {"asset": {"params": [param]}}).status
         return status
 
     assert put(vendor, id="tenant_id", value="t-1") == 200
@@ -383,9 +387,9 @@ def test_put_by_each_party() -> None:
     assert put(vendor, id="nowhere", value="eu") == 400
     row.refresh_from_db()
     assert [p["value"] for p in row.params] == ["eu", "t-1"]
-    # A purchase is its asset's only view so far.
+    # Until its approval, a purchase shows the values of its asset.
     assert Asset.objects.get().params == row.params
-    # What isn't the caller's to write is ignored.
+    # Fields that the caller may not write are ignored.
     ignored = {"status": "approved", "id": "PR-9", "asset": {"id": "AS-9", "status": "active"}}
     response = vendor.put(f"/requests/{row.pk}", ignored)
     assert (response.status, response.json["status"], response.json["id"]) == (
@@ -413,7 +417,7 @@ def test_assign_by_id_or_email_and_unassign() -> None:
 
 def test_dates_are_stored_in_whole_seconds() -> None:
     row = order(catalog := make.catalog())
-    move(row, "approve", catalog.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
+    act(row, "approve", catalog.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
     row.refresh_from_db()
     moments: list[datetime] = [row.created, row.updated, row.effective_date, row.asset.created]
     assert all(moment.microsecond == 0 for moment in moments)

@@ -57,7 +57,7 @@ def test_heartbeat_is_written_periodically_in_one_statement(
             heartbeats.record(WORKER)
         return [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
 
-    assert len(written()) == 2  # the first one clears away what is old
+    assert len(written()) == 2  # The first heartbeat also deletes old ones.
     assert written() == []
     monkeypatch.setattr(heartbeats, "_next", dict.fromkeys(heartbeats._next, 0.0))
     assert len(written()) == 1

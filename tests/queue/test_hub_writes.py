@@ -22,15 +22,15 @@ class TestHubs:
     def test_provider_creates_changes_and_deletes_a_hub(
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
-        made = distributor.post("/hubs", NEW)
-        assert made.status == 201
-        path, hub = f"/hubs/{made.json['id']}", made.json
+        created = distributor.post("/hubs", NEW)
+        assert created.status == 201
+        path, hub = f"/hubs/{created.json['id']}", created.json
         assert (hub["name"], hub["description"]) == ("Shop", "Sells.")
         assert hub["instance"] == {"id": "shop-1", "type": "OA"}
         assert hub["company"]["id"] == PROVIDER
         assert hub["stats"] == {"connections": 0, "marketplaces": 0}
         assert distributor.get(path).json == hub
-        # What is read can be sent back.
+        # A representation can be written back.
         changed = distributor.put(path, {**hub, "name": "Store"})
         assert (changed.status, changed.json["name"]) == (200, "Store")
         assert changed.json["instance"] == hub["instance"]
@@ -67,13 +67,13 @@ class TestHubs:
 
     def test_hub_in_use_cannot_be_deleted(self, distributor: Caller) -> None:
         path = f"/hubs/{HUB}"
-        said = f"{HUB} has connections: a hub that is in use is not deleted."
-        refused(distributor.delete(path), 400, said)
+        message = f"{HUB} has connections: a hub that is in use is not deleted."
+        refused(distributor.delete(path), 400, message)
         shop = distributor.post("/hubs", NEW).json["id"]
         body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": shop}}
         assert distributor.post("/tier/accounts", body).status == 201
-        said = f"{shop} has tier accounts: a hub that is in use is not deleted."
-        refused(distributor.delete(f"/hubs/{shop}"), 400, said)
+        message = f"{shop} has tier accounts: a hub that is in use is not deleted."
+        refused(distributor.delete(f"/hubs/{shop}"), 400, message)
         assert Hub.objects.count() == 2
 
 
@@ -107,7 +107,7 @@ class TestConnections:
     ) -> None:
         path = f"/products/{BACKUP}/connections/CT-2044-1187-9002"
         row = vendor.get(path).json
-        # All else of a body is as it was.
+        # Other fields of a body are ignored.
         assert vendor.put(path, {**row, "type": "production", "status": "revoked"}).json == {
             **row, "type": "production",
         }  # fmt: skip
@@ -118,7 +118,7 @@ class TestConnections:
 
     def test_connections_of_a_hub_have_different_types(self, vendor: Caller) -> None:
         path = f"/products/{BACKUP}/connections"
-        made = vendor.post(path, {"hub": {"id": HUB}, "type": "production"}).json
-        said = f"hub.id: There is a test connection to hub {HUB} already."
-        refused(vendor.put(f"{path}/{made['id']}", {"type": "test"}), 400, said)
-        assert Connection.objects.get(pk=made["id"]).type == "production"
+        created = vendor.post(path, {"hub": {"id": HUB}, "type": "production"}).json
+        message = f"hub.id: There is a test connection to hub {HUB} already."
+        refused(vendor.put(f"{path}/{created['id']}", {"type": "test"}), 400, message)
+        assert Connection.objects.get(pk=created["id"]).type == "production"

@@ -22,7 +22,7 @@ from requests_queue.signals import collect_busy, collect_next_due, due_reached
 from requests_queue.tasks import run_due
 from sandbox import clock_control
 from tests import html, make
-from tests.queue import reaching
+from tests.queue import builders
 from tests.queue.platforms import Platform
 from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
 from webhooks.models import Webhook
@@ -65,7 +65,7 @@ def test_failing_job_does_not_stop_others(caplog: pytest.LogCaptureFixture) -> N
             run_due()
     assert ran == ["before", "after"] * 3
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
-    # A line at each turn, one traceback.
+    # One line per run, but only one traceback.
     assert [record.exc_info is not None for record in errors] == [True, False, False]
     assert all("test_jobs.broken failed" in record.getMessage() for record in errors)
 
@@ -110,15 +110,15 @@ def test_database_error_leaves_no_broken_transaction() -> None:
             FailedJob.objects.create(job="half-done", name="x", error="x", since=clock.now())
             connection.cursor().execute("SELECT nothing FROM of_the_kind")
 
-    seen: list[bool] = []
+    in_transaction: list[bool] = []
 
     def after(**kwargs: Any) -> None:
-        seen.append(connection.in_atomic_block)
+        in_transaction.append(connection.in_atomic_block)
         FailedJob.objects.count()
 
     with receiving(due_reached, halfway, after):
         run_due()
-    assert seen == [False]
+    assert in_transaction == [False]
     [row] = FailedJob.objects.all()
     assert row.error in ("OperationalError", "ProgrammingError")
 
@@ -126,18 +126,18 @@ def test_database_error_leaves_no_broken_transaction() -> None:
 @pytest.fixture
 def platform() -> Platform:
     platform = Platform()
-    reaching.set_up(platform)
-    # Without handlers no request has to be waited for.
+    builders.set_up(platform)
+    # Without handlers there are no requests in flight to wait for.
     Webhook.objects.all().delete()
     return platform
 
 
 def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -> None:
-    reaching.subscription(platform)
+    builders.subscription(platform)
     moments: list[Any] = []
 
     def due(now: Any, **kwargs: Any) -> Any:
-        """What fails is due at the same moment, again and again."""
+        """A failing job stays due at the same time."""
         return first if now < first else None
 
     def run(now: Any, **kwargs: Any) -> None:
@@ -149,7 +149,7 @@ def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -
     with receiving(collect_next_due, due), receiving(due_reached, run):
         response = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})
     assert response.status == 200 and response.json["failed"] == [__name__]
-    # Two months are billed after it, at their own moments.
+    # The two months after it are billed at their own times.
     assert response.json["stops"] == 4
     assert BillingRequest.objects.count() == 3
     assert len(moments) == len(set(moments))
@@ -161,7 +161,7 @@ def test_advancing_the_clock_continues_without_a_jobs_next_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
-    reaching.subscription(platform)
+    builders.subscription(platform)
     with receiving(signal, broken):
         response = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})
     assert response.status == 200 and response.json["stops"] == 1
@@ -172,7 +172,7 @@ def test_advancing_the_clock_continues_without_a_jobs_next_due(
 def test_failing_subscription_does_not_stop_billing_of_others(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assets = [reaching.subscription(platform) for _ in range(3)]
+    assets = [builders.subscription(platform) for _ in range(3)]
     jobs.run_due_jobs(clock.now())
     build = billing.creation.build
 
@@ -185,7 +185,7 @@ def test_failing_subscription_does_not_stop_billing_of_others(
     now = clock.now() + timedelta(days=35)
     assert jobs.run_due_jobs(now) == ["Billing queue"]
     assert set(BillingRequest.objects.values_list("asset", flat=True)) == {assets[0], assets[2]}
-    # Nothing of the other is half-done: its period is still to be billed.
+    # The other subscription is rolled back as a whole: its period is still due.
     assert SubscriptionBilling.objects.get(asset=assets[1]).next_date < now
     monkeypatch.undo()
     assert jobs.run_due_jobs(now) == []
@@ -196,10 +196,10 @@ def test_failing_order_does_not_stop_release_of_others(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = clock.shown(clock.now()) + timedelta(days=1)
-    pks = [reaching.create_order(platform, "purchase") for _ in range(2)]
+    pks = [builders.create_order(platform, "purchase") for _ in range(2)]
     for pk in pks:
         platform.post("V", f"/requests/{pk}/schedule", {"planned_date": planned.isoformat()})
-    draft = reaching.request(platform, "draft")
+    draft = builders.request(platform, "draft")
     from requests_queue.queues.fulfillment import due
 
     move = due.transitions.move

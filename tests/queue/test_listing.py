@@ -23,7 +23,7 @@ PRODUCT, LISTING = "PRD-111-111-111", "LST-111-111-111"
 
 
 def request(catalog: make.Catalog, state: str, n: int, kind: str = "update") -> ListingRequest:
-    """Make a request in a state, about a listing of its own."""
+    """Make a request in a state, with its own listing."""
     listing = Listing.objects.create(
         id=f"LST-000-000-{n:03d}", status="unlisted" if kind == "new" else "listed",
         product=catalog.product, contract=Contract.objects.get(provider=catalog.provider),
@@ -65,19 +65,19 @@ def test_completion_changes_the_listings_status(kind: str, before: str, after: s
         body |= {"product_id": catalog.product.pk, "contract_id": listing.contract_id}
     else:
         body |= {"listing_id": listing.pk}
-    made = vendor.post(PATH, body)
-    assert (made.status, made.json["state"], made.json["type"]) == (201, "draft", kind)
-    assert made.json["id"] == f"LSTR-{listing.pk[4:]}-001"
-    assert made.json["listing"]["id"] == listing.pk
-    assert "pending_request" not in made.json["listing"]
-    one = f"{PATH}/{made.json['id']}"
+    created = vendor.post(PATH, body)
+    assert (created.status, created.json["state"], created.json["type"]) == (201, "draft", kind)
+    assert created.json["id"] == f"LSTR-{listing.pk[4:]}-001"
+    assert created.json["listing"]["id"] == listing.pk
+    assert "pending_request" not in created.json["listing"]
+    one = f"{PATH}/{created.json['id']}"
     response = vendor.post(f"{one}/submit")
     assert (response.status, response.json["state"], response.json["assignee"]) == (
         200,
         "reviewing",
         {},
     )
-    pending = {"id": made.json["id"], "type": kind, "status": "reviewing"}
+    pending = {"id": created.json["id"], "type": kind, "status": "reviewing"}
     assert response.json["listing"]["pending_request"] == pending
     assert distributor.get(f"/listings/{listing.pk}").json["pending_request"] == pending
     response = distributor.post(f"{one}/deploy")
@@ -142,13 +142,13 @@ def test_deleted_draft_deletes_its_conversation() -> None:
     assert distributor.post(f"{PATH}/{one}/refine").status == 200
     assert len(ids(vendor, f"/conversations?instance_id={one}")) == 1
     assert vendor.delete(f"{PATH}/{one}").status == 204
-    # The next request has the number again, and nothing of the first.
+    # The next request reuses the number, without the messages of the first.
     assert vendor.post(PATH, body).json["id"] == one
     assert ids(vendor, f"/conversations?instance_id={one}") == []
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({}, "type: This field is required."),
         ({"type": "change"}, 'type: "change" is not a valid choice.'),
@@ -176,10 +176,10 @@ def test_deleted_draft_deletes_its_conversation() -> None:
         ({"type": "update", "listing_id": LISTING, "note": {}}, "note: Not a valid string."),
     ],
 )  # fmt: skip
-def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
+def test_invalid_bodies_are_refused(body: dict[str, Any], message: str) -> None:
     catalog, _ = make.catalog(), make.catalog("2")
     before = everything()
-    refused(caller(catalog.vendor).post(PATH, body), 400, said)
+    refused(caller(catalog.vendor).post(PATH, body), 400, message)
     assert everything() == before
 
 
@@ -235,20 +235,20 @@ def test_other_accounts_see_nothing(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     stranger, strange_provider = caller(other.vendor), caller(other.provider)
-    theirs = creation.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
+    hidden = creation.create({"type": "remove", "listing_id": "LST-777-777-777"}, other.as_vendor)
     [draft] = ids(vendor, f"{PATH}?state=draft")
-    for who in (stranger, strange_provider):
-        assert ids(who, PATH) == [theirs.pk]
-        assert ids(who, "/listings") == ["LST-777-777-777"]
+    for party in (stranger, strange_provider):
+        assert ids(party, PATH) == [hidden.pk]
+        assert ids(party, "/listings") == ["LST-777-777-777"]
         for path in (f"{PATH}/{draft}", "/listings/LST-731-204-558"):
-            assert who.get(path).status == 404
+            assert party.get(path).status == 404
         for move in ("submit", "refine", "deploy", "complete", "cancel", "assign", "unassign"):
-            assert who.post(f"{PATH}/{draft}/{move}").status == 404
-        assert who.delete(f"{PATH}/{draft}").status == 404
-        assert who.put("/listings/LST-731-204-558", {"status": "unlisted"}).status == 404
-    for who in (vendor, distributor):
-        assert theirs.pk not in ids(who, PATH)
-        assert who.get(f"{PATH}/{theirs.pk}").status == 404
+            assert party.post(f"{PATH}/{draft}/{move}").status == 404
+        assert party.delete(f"{PATH}/{draft}").status == 404
+        assert party.put("/listings/LST-731-204-558", {"status": "unlisted"}).status == 404
+    for party in (vendor, distributor):
+        assert hidden.pk not in ids(party, PATH)
+        assert party.get(f"{PATH}/{hidden.pk}").status == 404
 
 
 @pytest.mark.parametrize("kind", creation.TYPES)

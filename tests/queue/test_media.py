@@ -38,14 +38,14 @@ def _part(name: str, content: bytes, kind: str) -> bytes:
     return head.encode() + content + b"\r\n"
 
 
-def send(who: Caller, method: str, path: str, body: bytes) -> Response:
-    return who.call(method, path, body, {"Content-Type": "multipart/form-data; boundary=B"})
+def send(caller: Caller, method: str, path: str, body: bytes) -> Response:
+    return caller.call(method, path, body, {"Content-Type": "multipart/form-data; boundary=B"})
 
 
 def test_vendor_creates_changes_and_deletes_a_picture(vendor: Caller, client: Client) -> None:
-    made = send(vendor, "POST", PATH, form(position="3", type="image"))
-    assert made.status == 201, made
-    media = made.json
+    created = send(vendor, "POST", PATH, form(position="3", type="image"))
+    assert created.status == 201, created
+    media = created.json
     assert media["id"].startswith("PRDM-362-917-440-")
     assert (media["position"], media["type"]) == (3, "image")
     assert media["thumbnail"].endswith(".png")
@@ -60,10 +60,10 @@ def test_vendor_creates_changes_and_deletes_a_picture(vendor: Caller, client: Cl
     changed = send(vendor, "PUT", path, form(JPEG, position="4", type="image"))
     assert changed.status == 200, changed
     assert changed.json["position"] == 4
-    # A new picture has a new address, and the old one ends.
+    # A new picture has a new URL, and the old URL is gone.
     assert client.get(changed.json["thumbnail"]).content == JPEG
     assert client.get(media["thumbnail"]).status_code == 404
-    # What is read can be sent back, without a file.
+    # A representation can be written back without a file.
     assert vendor.put(path, changed.json).json == changed.json
 
     assert vendor.delete(path).status == 204
@@ -72,10 +72,10 @@ def test_vendor_creates_changes_and_deletes_a_picture(vendor: Caller, client: Cl
 
 
 def test_video_has_a_link_and_a_thumbnail(vendor: Caller) -> None:
-    made = send(vendor, "POST", PATH, form(position="3", type="video", url=VIDEO))
-    assert made.status == 201, made
-    assert made.json["url"] == VIDEO
-    path = f"{PATH}/{made.json['id']}"
+    created = send(vendor, "POST", PATH, form(position="3", type="video", url=VIDEO))
+    assert created.status == 201, created
+    assert created.json["url"] == VIDEO
+    path = f"{PATH}/{created.json['id']}"
     assert vendor.put(path, {"url": "https://vimeo.com/1"}).json["url"] == "https://vimeo.com/1"
     picture = vendor.put(path, {"type": "image"}).json
     assert picture["url"] == picture["thumbnail"]
@@ -84,8 +84,8 @@ def test_video_has_a_link_and_a_thumbnail(vendor: Caller) -> None:
 
 def test_fields_are_taken_as_parts_of_the_form_too(vendor: Caller) -> None:
     body = form(nested=False, position=5, type="video", url=VIDEO)
-    made = send(vendor, "POST", PATH, body)
-    assert (made.status, made.json["position"], made.json["url"]) == (201, 5, VIDEO)
+    created = send(vendor, "POST", PATH, body)
+    assert (created.status, created.json["position"], created.json["url"]) == (201, 5, VIDEO)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -105,10 +105,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 HOSTED = "url: Videos are hosted on YouTube or Vimeo: enter an https URL there."
 
 
-@pytest.mark.parametrize(("fields", "said"), WRONG)
-def test_wrong_field_is_refused(vendor: Caller, fields: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("fields", "message"), WRONG)
+def test_wrong_field_is_refused(vendor: Caller, fields: dict[str, Any], message: str) -> None:
     before = ids(vendor, PATH)
-    refused(send(vendor, "POST", PATH, form(**fields)), 400, said)
+    refused(send(vendor, "POST", PATH, form(**fields)), 400, message)
     assert ids(vendor, PATH) == before
 
 
@@ -123,9 +123,9 @@ def test_video_of_another_host_is_refused(vendor: Caller, url: str) -> None:
 
 def test_file_that_is_no_picture_is_refused(vendor: Caller) -> None:
     fields = {"position": 3, "type": "image"}
-    said = "thumbnail: Upload a PNG, JPEG, GIF or WebP image."
+    message = "thumbnail: Upload a PNG, JPEG, GIF or WebP image."
     for content in (b"", b"<svg onload='x'/>", b"<html>", b"\x89PN", b"RIFF1234WAVE"):
-        refused(send(vendor, "POST", PATH, form(content, **fields)), 400, said)
+        refused(send(vendor, "POST", PATH, form(content, **fields)), 400, message)
     refused(send(vendor, "POST", PATH, form(None, **fields)), 400,
             "thumbnail: No file was submitted.")  # fmt: skip
     refused(vendor.post(PATH, fields), 400, "thumbnail: No file was submitted.")
@@ -171,7 +171,7 @@ def test_media_is_seen_with_its_product_and_written_by_its_vendor(
         refused(stranger.get(path), 404)
         refused(send(stranger, "POST", PATH, body), 404)
         refused(stranger.delete(path), 404)
-    # Another product's path is none to it.
+    # It is not found under another product.
     refused(vendor.get(f"/products/{BACKUP}/media/{rows[0]['id']}"), 404)
     assert vendor.get(PATH).json == rows
     picture = rows[0]["thumbnail"]
@@ -204,11 +204,11 @@ def test_account_has_its_users_and_no_others(
                   "search=maya"):  # fmt: skip
         assert ids(vendor, f"{path}?{query}") == [user["id"]], query
     assert ids(vendor, f"{path}?status=disabled") == []
-    for who in (distributor, caller(other.vendor), caller(other.provider)):
-        refused(who.get(path), 404, "Object `VA-610-138` not found.")
-        refused(who.get(f"{path}/{user['id']}"), 404)
+    for stranger in (distributor, caller(other.vendor), caller(other.provider)):
+        refused(stranger.get(path), 404, "Object `VA-610-138` not found.")
+        refused(stranger.get(f"{path}/{user['id']}"), 404)
     for pk in ("PA-318-442", "PA-000-000", "VA-0"):
         refused(vendor.get(f"/accounts/{pk}/users"), 404)
-    # Service users are no people, and others' people not the account's.
+    # Neither service users nor users of other accounts are listed.
     for pk in ("SU-100-000-001", "UR-580-227-641"):
         refused(vendor.get(f"{path}/{pk}"), 404)

@@ -17,17 +17,17 @@ REQUEST = "PR-5810-2277-4093-001"
 TIER_REQUEST = "TCR-733-508-143-001"
 
 
-def rendered(who: Caller, template: str, request: str) -> tuple[int, str, str]:
+def rendered(caller: Caller, template: str, request: str) -> tuple[int, str, str]:
     response: Any = Client().get(
         f"/public/v1/templates/{template}/render?request_id={request}",
-        headers={"authorization": f"ApiKey {who.key}"},
+        headers={"authorization": f"ApiKey {caller.key}"},
     )
     return response.status_code, response.headers["Content-Type"], response.content.decode()
 
 
 def test_template_is_rendered_for_a_request(vendor: Caller, distributor: Caller) -> None:
-    for who in (vendor, distributor):
-        status, kind, text = rendered(who, READY, REQUEST)
+    for party in (vendor, distributor):
+        status, kind, text = rendered(party, READY, REQUEST)
         assert (status, kind) == (200, "text/markdown; charset=utf-8")
         assert "your subscription `AS-5810-2277-4093` is active" in text
         assert "{{" not in text
@@ -50,7 +50,7 @@ def test_assignee_in_the_path_is_assigned(vendor: Caller, distributor: Caller) -
         vendor.post(f"{path}/unassign")
         response = vendor.post(f"{path}/assign/{name}")
         assert (response.status, response.json["assignee"]["name"]) == (200, "Maya Ortiz")
-    # One's own users only; and as before nobody without a name.
+    # Only own users can be assigned, and only with an id.
     refused(distributor.post(f"{path}/assign/UR-426-913-070"), 404)
     refused(vendor.post(f"{path}/assign"), 400, "id: Name the user by id or by email.")
 
@@ -98,15 +98,15 @@ def test_put_writes_attributes_of_a_billing_request(
 
 def test_a_listing_request_with_nested_names(vendor: Caller, distributor: Caller) -> None:
     listing = vendor.get("/listings?product.id=PRD-814-505-018").json[0]
-    made = vendor.post("/listing-requests", {"type": "update", "listing": {"id": listing["id"]}})
-    assert (made.status, made.json["listing"]["id"]) == (201, listing["id"])
+    created = vendor.post("/listing-requests", {"type": "update", "listing": {"id": listing["id"]}})
+    assert (created.status, created.json["listing"]["id"]) == (201, listing["id"])
     anew = {
         "type": "new", "product": {"id": "PRD-814-505-018"},
         "listing": {"contract": {"id": listing["contract"]["id"]}},
     }  # fmt: skip
     assert distributor.put(f"/listings/{listing['id']}", {"status": "unlisted"}).status == 200
-    made = vendor.post("/listing-requests", anew)
-    assert (made.status, made.json["type"]) == (201, "new")
-    assert made.json["listing"]["contract"]["id"] == listing["contract"]["id"]
+    created = vendor.post("/listing-requests", anew)
+    assert (created.status, created.json["type"]) == (201, "new")
+    assert created.json["listing"]["contract"]["id"] == listing["contract"]["id"]
     for wrong in ({}, {"product": "x"}, {"product": {"id": 5}}):
         refused(vendor.post("/listing-requests", {**anew, "product": None, **wrong}), 400)

@@ -10,7 +10,7 @@ from requests_queue.catalog.models import Connection
 from requests_queue.queues.tier_config.models import TierConfig
 from tests import make
 from tests.api import Caller, caller, ids, refused
-from tests.contract import ours
+from tests.contract import routes
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -106,18 +106,18 @@ def test_product_is_known_by_its_items_or_has_to_be_named(vendor: Caller) -> Non
 def test_only_the_owner_of_a_product_previews_it(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
-    said = f"asset.product.id: Product {BACKUP} does not exist."
-    refused(caller(other.vendor).post("/requests", order()), 400, said)
-    said = f"asset.connection.id: Connection {CONNECTION} does not exist."
-    refused(distributor.post("/requests", order()), 400, said)
+    message = f"asset.product.id: Product {BACKUP} does not exist."
+    refused(caller(other.vendor).post("/requests", order()), 400, message)
+    message = f"asset.connection.id: Connection {CONNECTION} does not exist."
+    refused(distributor.post("/requests", order()), 400, message)
     refused(vendor.post("/requests", order("PRD-000-000-001")), 400)
-    # The row behind the placeholder has an identifier that no body can name.
+    # The placeholder's row has an internal identifier that bodies cannot use.
     placed(vendor)
     row = Connection.objects.get(public_id=CONNECTION)
     refused(vendor.post("/requests", order(connection={"id": row.pk})), 400)
 
 
-def test_vendor_makes_the_actions_of_both_sides(vendor: Caller) -> None:
+def test_vendor_takes_the_actions_of_both_parties(vendor: Caller) -> None:
     request = placed(vendor)
     filled(vendor, request)
     path = f"/requests/{request['id']}"
@@ -148,7 +148,9 @@ def test_draft_in_preview_is_edited_and_purchased_by_the_vendor(vendor: Caller) 
     assert bought.json["status"] in ("pending", "inquiring", "tiers_setup")
 
 
-def test_sandbox_moves_a_preview_order_as_either_side(vendor: Caller, distributor: Caller) -> None:
+def test_sandbox_acts_on_a_preview_order_as_either_party(
+    vendor: Caller, distributor: Caller
+) -> None:
     draft = placed(vendor, {**order(SUITE), "status": "draft"})
     body = {"id": draft["id"], "action": "purchase", "data": {}}
     refused(distributor.post("/sandbox/queue/moves", body), 404)
@@ -195,7 +197,7 @@ def test_queries_find_preview_orders_by_placeholder_and_by_null(vendor: Caller) 
         "ne(asset.connection.hub.id,null())", "ne(asset.contract.id,null())",
     ):  # fmt: skip
         assert set(ids(vendor, f"/requests?{query}&limit=1000")) == everything - {request["id"]}
-    # What identifies the row in the database is nowhere to be asked for.
+    # The internal identifier of the row cannot be used in queries.
     assert ids(vendor, "/requests?like(asset.connection.id,*814*)") == []
     asset = request["asset"]["id"]
     for query in (f"eq(connection.id,{CONNECTION})", "eq(connection.id,null())",
@@ -208,12 +210,12 @@ def test_preview_is_seen_by_its_vendor_alone(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     stranger, other_provider = caller(other.vendor), caller(other.provider)
-    before = {who: _lists(each) for who, each in
+    before = {name: _lists(each) for name, each in
               (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
     request = placed(vendor)
     suite = placed(vendor, order(SUITE))
     assert suite["status"] in ("tiers_setup", "inquiring", "pending")
-    after = {who: _lists(each) for who, each in
+    after = {name: _lists(each) for name, each in
              (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
     assert after == before
     for each in (distributor, stranger, other_provider):
@@ -223,10 +225,10 @@ def test_preview_is_seen_by_its_vendor_alone(
         refused(each.get(f"/tier/accounts/{request['asset']['tiers']['customer']['id']}"), 404)
 
 
-def _lists(who: Caller) -> dict[str, list[Any]]:
+def _lists(caller: Caller) -> dict[str, list[Any]]:
     lists = {}
-    for path in sorted(ours.collections()):
-        response = who.get(f"{path}?limit=1000")
+    for path in sorted(routes.collections()):
+        response = caller.get(f"{path}?limit=1000")
         if response.status == 200 and isinstance(response.json, list):
             lists[path] = [row.get("id") for row in response.json]
     return lists
@@ -238,7 +240,7 @@ def test_placeholders_are_in_no_list(vendor: Caller, other: make.Catalog) -> Non
     before = [ids(vendor, path) for path in lists]
     placed(vendor)
     assert [ids(vendor, path) for path in lists] == before
-    # A second vendor's placeholders are the same ones, and its orders its own.
+    # Vendors share the placeholders, but not the orders.
     other_provider = caller(other.vendor)
     product = other.product
     body = order(product.pk, items=[{"id": product.items.first().pk, "quantity": 1}])
@@ -255,8 +257,8 @@ def test_event_webhooks_of_the_vendor_fire_once_for_a_preview_order(
         "external_url": "http://127.0.0.1:9/hook", "jwt_secret": "s" * 40, "active": True,
     }  # fmt: skip
     own = vendor.post("/notifications/webhooks", hook)
-    theirs = distributor.post("/notifications/webhooks", hook)
-    assert own.status == theirs.status == 201, (own, theirs)
+    of_provider = distributor.post("/notifications/webhooks", hook)
+    assert own.status == of_provider.status == 201, (own, of_provider)
     request = placed(vendor)
     events = Event.objects.filter(object_id=request["id"])
     assert list(events.values_list("webhook", flat=True)) == [own.json["id"]]
@@ -312,11 +314,11 @@ def test_tier_accounts_of_preview_are_changed_by_the_vendor(
     assert shown["hub"]["id"] == HUB
     assert shown["environment"] == "preview"
     assert ids(vendor, "/tier/accounts?eq(hub.id,null())&eq(type,customer)") == [customer]
-    # A distributor's account of the same uid is another one.
+    # A distributor's account with the same uid is a different account.
     body = {"type": "update", "account": {"id": customer, "name": "Harbor Cafe II"}}
-    asked = vendor.post("/tier/account-requests", body)
-    assert asked.status == 201, asked
-    refused(distributor.get(f"/tier/account-requests/{asked.json['id']}"), 404)
+    created = vendor.post("/tier/account-requests", body)
+    assert created.status == 201, created
+    refused(distributor.get(f"/tier/account-requests/{created.json['id']}"), 404)
     assert vendor.put(f"/tier/accounts/{customer}", {"name": "Harbor Cafe III"}).status == 200
     refused(vendor.post("/tier/accounts", tier("New")), 403)
 

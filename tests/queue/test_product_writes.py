@@ -36,7 +36,7 @@ def of(kind: str, product: str = BACKUP) -> str:
     return f"/products/{product}/{kind}"
 
 
-def made(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
+def create(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
     response = vendor.post(path, body)
     assert response.status == 201, response
     return response.json
@@ -44,7 +44,7 @@ def made(vendor: Caller, path: str, body: dict[str, Any]) -> Any:
 
 class TestProduct:
     def test_draft_is_created_changed_and_deleted(self, vendor: Caller) -> None:
-        row = made(vendor, "/products", {"name": "Archive", "external_id": "nb-a"})
+        row = create(vendor, "/products", {"name": "Archive", "external_id": "nb-a"})
         one = f"/products/{row['id']}"
         assert (row["status"], row["external_id"], row["version"]) == ("draft", "nb-a", 1)
         assert row == vendor.get(one).json
@@ -53,7 +53,7 @@ class TestProduct:
         assert changed.json["name"] == "Deep archive"
         assert changed.json["external_id"] == "nb-a"
         for kind, body, _, _ in PARTS:
-            made(vendor, f"{one}/{kind}", body)
+            create(vendor, f"{one}/{kind}", body)
         assert vendor.delete(one).status == 204
         refused(vendor.get(one), 404)
 
@@ -92,7 +92,7 @@ class TestProduct:
         row = Product.objects.get(pk=BACKUP)
         assert row.capability("ppu.schema") is None and row.capability("ppu.dynamic") is None
         assert row.capability("tiers.configs.level") is None
-        # Nor where the admin, or the demo data, has left the rest beside the switch.
+        # The same applies if other keys are stored with the disabled capability.
         row.capabilities = {"ppu": {"ppu": False, "dynamic": True}}
         assert row.capability("ppu.dynamic") is None
 
@@ -154,7 +154,7 @@ class TestParts:
     def test_parts_are_created_changed_and_deleted(
         self, vendor: Caller, distributor: Caller, kind: str, body: Any, change: Any, model: Any
     ) -> None:
-        row = made(vendor, of(kind), body)
+        row = create(vendor, of(kind), body)
         one = f"{of(kind)}/{row['id']}"
         assert row == distributor.get(one).json
         assert row["id"] in ids(vendor, of(kind))
@@ -170,14 +170,14 @@ class TestParts:
         self, vendor: Caller, distributor: Caller, other: make.Catalog,
         kind: str, body: Any, change: Any, model: Any,
     ) -> None:  # fmt: skip
-        row = made(vendor, of(kind), body)
+        row = create(vendor, of(kind), body)
         one, count = f"{of(kind)}/{row['id']}", model.objects.count()
         strangers = [caller(other.vendor), caller(other.provider)]
-        for who, status in ((distributor, 403), *((s, 404) for s in strangers)):
-            refused(who.post(of(kind), body), status)
-            refused(who.put(one, change), status)
-            refused(who.delete(one), status)
-        # Nor through a product of the stranger's own.
+        for party, status in ((distributor, 403), *((s, 404) for s in strangers)):
+            refused(party.post(of(kind), body), status)
+            refused(party.put(one, change), status)
+            refused(party.delete(one), status)
+        # The path of the stranger's own product does not help either.
         for method, sent in (("PUT", change), ("DELETE", None)):
             path = f"{of(kind, other.product.id)}/{row['id']}"
             refused(strangers[0].call(method, path, sent), 404)
@@ -189,12 +189,12 @@ class TestParts:
     ) -> None:
         refused(distributor.post("/products", {"name": "Mine"}), 403)
         before = vendor.get(f"/products/{BACKUP}").json
-        for who, status in ((distributor, 403), (caller(other.vendor), 404)):
-            refused(who.put(f"/products/{BACKUP}", {"name": "Mine"}), status)
-            refused(who.delete(f"/products/{BACKUP}"), status)
+        for party, status in ((distributor, 403), (caller(other.vendor), 404)):
+            refused(party.put(f"/products/{BACKUP}", {"name": "Mine"}), status)
+            refused(party.delete(f"/products/{BACKUP}"), status)
             for name in ("endsale", "resumesale"):
-                refused(who.post(f"/products/{BACKUP}/{name}"), status)
-                refused(who.post(f"{of('items')}/{SEAT}/{name}"), status)
+                refused(party.post(f"/products/{BACKUP}/{name}"), status)
+                refused(party.post(f"{of('items')}/{SEAT}/{name}"), status)
         assert vendor.get(f"/products/{BACKUP}").json == before
 
     def test_missing_key_returns_401(self, nobody: Caller, seeded: Any) -> None:
@@ -205,13 +205,13 @@ class TestParts:
 class TestItems:
     def test_choices_ignore_case(self, vendor: Caller) -> None:
         body = {**ITEM, "period": "Yearly", "precision": "integer", "commitment": {"count": 3}}
-        row = made(vendor, of("items"), body)
+        row = create(vendor, of("items"), body)
         assert (row["type"], row["period"], row["precision"]) == (
             "reservation", "yearly", "integer",
         )  # fmt: skip
         assert row["status"] == "draft"
         assert row["commitment"]["count"] == 3
-        # The unit is called as in the product's other items.
+        # The unit has the same name as in the product's other items.
         assert row["unit"]["title"] == "GB"
         assert row["local_id"] == row["id"].replace("-", "_")
         stored = Item.objects.get(pk=row["id"])
@@ -275,18 +275,20 @@ class TestParameters:
     def test_choice_has_its_default(self, vendor: Caller) -> None:
         marked = [{**CHOICES[0], "default": True}, CHOICES[1]]
         body = {**PARAMETER, "type": "dropdown", "constraints": {"choices": marked}}
-        row = made(vendor, of("parameters"), body)
+        row = create(vendor, of("parameters"), body)
         assert row["constraints"]["choices"] == marked
         assert Parameter.objects.get(name="tape").default == "a"
-        kept = vendor.put(f"{of('parameters')}/tape", {"constraints": {"required": True}}).json
-        assert kept["constraints"]["required"] is True
-        assert kept["constraints"]["choices"] == marked
+        parameter = vendor.put(f"{of('parameters')}/tape", {"constraints": {"required": True}}).json
+        assert parameter["constraints"]["required"] is True
+        assert parameter["constraints"]["choices"] == marked
 
     @pytest.mark.parametrize("by", ["id", "name"])
     def test_parameter_depends_on_another(self, vendor: Caller, by: str) -> None:
         other = vendor.get(f"{of('parameters')}/region").json
-        wanted = {"parameter": {by: other[by]}, "values": ["eu"], "required": True}
-        row = made(vendor, of("parameters"), {**PARAMETER, "constraints": {"dependency": wanted}})
+        expected = {"parameter": {by: other[by]}, "values": ["eu"], "required": True}
+        row = create(
+            vendor, of("parameters"), {**PARAMETER, "constraints": {"dependency": expected}}
+        )
         assert row["constraints"]["dependency"] == {
             "parameter": {"id": "region"}, "values": ["eu"], "required": True, "hidden": False,
             "readonly": False,
@@ -297,7 +299,7 @@ class TestParameters:
         refused(vendor.put(f"{of('parameters')}/tape", itself), 400, error)
 
     def test_orders_have_the_new_parameter(self, vendor: Caller, distributor: Caller) -> None:
-        made(vendor, of("parameters"), PARAMETER)
+        create(vendor, of("parameters"), PARAMETER)
         body = {
             "type": "purchase",
             "asset": {
@@ -310,7 +312,7 @@ class TestParameters:
                 },
             },
         }
-        params = made(distributor, "/requests", body)["asset"]["params"]
+        params = create(distributor, "/requests", body)["asset"]["params"]
         assert {p["id"]: p["value"] for p in params}["tape"] == "LTO"
 
     @pytest.mark.parametrize(
@@ -370,8 +372,8 @@ class TestParameters:
 
 class TestTemplatesAndActions:
     def test_template_has_its_position(self, vendor: Caller) -> None:
-        last = made(vendor, of("templates"), TEMPLATE)["id"]
-        first = made(vendor, of("templates"), {**TEMPLATE, "position": 0})
+        last = create(vendor, of("templates"), TEMPLATE)["id"]
+        first = create(vendor, of("templates"), {**TEMPLATE, "position": 0})
         assert first["position"] == 0
         pks = ids(vendor, of("templates"))
         assert pks.index(first["id"]) < pks.index(last) == len(pks) - 1
@@ -409,23 +411,23 @@ class TestTemplatesAndActions:
         assert ids(vendor, of(kind)) == before
 
     def test_action_name_is_unique(self, vendor: Caller) -> None:
-        made(vendor, of("actions"), ACTION)
+        create(vendor, of("actions"), ACTION)
         error = "action: Action with same id already exists for the product."
         refused(vendor.post(of("actions"), ACTION), 400, error)
 
 
 def test_product_is_created_by_the_api_and_ordered(vendor: Caller, distributor: Caller) -> None:
-    product = made(vendor, "/products", {"name": "Nimbus Archive"})["id"]
-    item = made(vendor, of("items", product), ITEM)
-    made(vendor, of("parameters", product), {**PARAMETER, "constraints": {"required": True}})
-    made(vendor, of("templates", product), {**TEMPLATE, "scope": "asset"})
+    product = create(vendor, "/products", {"name": "Nimbus Archive"})["id"]
+    item = create(vendor, of("items", product), ITEM)
+    create(vendor, of("parameters", product), {**PARAMETER, "constraints": {"required": True}})
+    create(vendor, of("templates", product), {**TEMPLATE, "scope": "asset"})
     refused(distributor.get(f"/products/{product}"), 404)
-    line = made(vendor, of("connections", product), {"hub": {"id": HUB}})
+    line = create(vendor, of("connections", product), {"hub": {"id": HUB}})
     assert (line["type"], line["status"]) == ("test", "active")
     listing = {"type": "new", "product_id": product, "contract_id": CONTRACT}
-    pk = made(vendor, "/listing-requests", listing)["id"]
-    for who, name in ((vendor, "submit"), (distributor, "deploy"), (distributor, "complete")):
-        assert who.post(f"/listing-requests/{pk}/{name}").status == 200
+    pk = create(vendor, "/listing-requests", listing)["id"]
+    for party, name in ((vendor, "submit"), (distributor, "deploy"), (distributor, "complete")):
+        assert party.post(f"/listing-requests/{pk}/{name}").status == 200
     order = {
         "type": "purchase",
         "asset": {
@@ -438,10 +440,10 @@ def test_product_is_created_by_the_api_and_ordered(vendor: Caller, distributor: 
             },
         },
     }
-    request = made(distributor, "/requests", order)
+    request = create(distributor, "/requests", order)
     assert request["status"] == "pending"
     assert vendor.post(f"/requests/{request['id']}/approve").json["status"] == "approved"
-    # It is somebody's now.
+    # It belongs to a subscription now.
     refused(vendor.delete(f"/products/{product}"), 400)
     error = f"{item['id']} can't be deleted: there are subscriptions with it."
     refused(vendor.delete(f"{of('items', product)}/{item['id']}"), 400, error)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.catalog.models import (
     Configuration,
@@ -17,7 +15,7 @@ from requests_queue.catalog.models import (
     Parameter,
     Product,
 )
-from tests import make
+from tests import background, make
 from tests.api import Caller, caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,20 +23,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TOGETHER = 5
 
 
-def at_once(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
-    """Make a call from several clients at the same time, and return the statuses in order."""
-    barrier = threading.Barrier(TOGETHER)
-
-    def run(number: int) -> int:
-        client = Caller(vendor.key)
-        barrier.wait()
-        try:
-            return int(call(client).status)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        return sorted(pool.map(run, range(TOGETHER)))
+def concurrently(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
+    """Make a call from several clients at the same time; return the sorted statuses."""
+    works = [partial(call, Caller(vendor.key)) for _ in range(TOGETHER)]
+    return sorted(int(response.status) for response in background.concurrently(*works))
 
 
 def test_concurrent_creations_use_a_name_once() -> None:
@@ -50,14 +38,14 @@ def test_concurrent_creations_use_a_name_once() -> None:
         ("parameters", {"name": "a", "title": "A", "type": "text"}),
         ("actions", {"action": "a", "name": "A", "scope": "asset"}),
     ):
-        responses = at_once(lambda c, k=kind, b=body: c.post(f"{one}/{k}", b), vendor)  # type: ignore[misc]
+        responses = concurrently(lambda c, k=kind, b=body: c.post(f"{one}/{k}", b), vendor)  # type: ignore[misc]
         assert responses == [201] + [400] * (TOGETHER - 1), kind
 
 
 def test_concurrent_items_get_different_ids() -> None:
     catalog = make.catalog()
     names = iter("abcdefghij")
-    responses = at_once(
+    responses = concurrently(
         lambda c: c.post(
             f"/products/{catalog.product.id}/items",
             {"name": (n := next(names)), "mpn": n, "type": "ppu", "unit": {"id": "gb"}},
@@ -73,7 +61,7 @@ def test_concurrent_writes_store_a_value_once() -> None:
     parameter = make.parameter(catalog, "url", scope="product", phase="configuration")
     body = {"parameter": {"id": parameter.name}, "value": "x"}
     path = f"/products/{catalog.product.id}/configurations"
-    assert at_once(lambda c: c.post(path, body), caller(catalog.vendor)) == [201] * TOGETHER
+    assert concurrently(lambda c: c.post(path, body), caller(catalog.vendor)) == [201] * TOGETHER
     assert Configuration.objects.count() == 1
 
 
@@ -82,13 +70,13 @@ def test_concurrent_deletes_succeed_once() -> None:
     vendor = caller(catalog.vendor)
     make.parameter(catalog, "gone")
     path = f"/products/{catalog.product.id}/parameters/gone"
-    assert at_once(lambda c: c.delete(path), vendor) == [204] + [404] * (TOGETHER - 1)
+    assert concurrently(lambda c: c.delete(path), vendor) == [204] + [404] * (TOGETHER - 1)
     assert not Parameter.objects.filter(name="gone").exists()
     draft = Product.objects.create(
         id="PRD-000-000-009", name="Draft", owner=catalog.vendor, status="draft", created=make.AT,
         updated=make.AT,
     )  # fmt: skip
-    responses = at_once(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
+    responses = concurrently(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
     assert responses == [204] + [404] * (TOGETHER - 1)
 
 
@@ -97,5 +85,5 @@ def test_concurrent_contract_actions_succeed_once() -> None:
     Contract.objects.update(status="enrolling")
     contract = Contract.objects.get()
     path = f"/contracts/{contract.pk}/enroll"
-    responses = at_once(lambda c: c.post(path), caller(catalog.vendor))
+    responses = concurrently(lambda c: c.post(path), caller(catalog.vendor))
     assert responses == [200] + [400] * (TOGETHER - 1)

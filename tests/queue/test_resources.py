@@ -1,4 +1,4 @@
-"""One table of keys gives the JSON, the schema, the filters and the joins of a resource."""
+"""A resource's declaration of keys: JSON, schema, filters and joins."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def test_relation_is_read_once_for_all_keys_of_its_part() -> None:
             self.reads += 1
             return row(id="1", name="One")
 
-    found = Row()
+    part_row = Row()
     part = Part("Example", "An example.", {"kind": Constant("x", str), "owner": Field(NAMED)})
-    assert part.represent(found) == {"kind": "x", "owner": {"id": "1", "name": "One"}}
-    assert found.reads == 1
+    assert part.represent(part_row) == {"kind": "x", "owner": {"id": "1", "name": "One"}}
+    assert part_row.reads == 1
 
 
 def test_many_shows_each_row_in_order() -> None:

@@ -99,7 +99,7 @@ def test_changes_of_a_user_are_kept(seeded: seed.Summary) -> None:
 
 
 def _public(row: str) -> str:
-    """Return a row without the secret of its actions, which is never the same."""
+    """Return a row without the random secret of its actions."""
     return re.sub(r'"stored_action_secret": "[^"]*"', "", row)
 
 
@@ -112,7 +112,7 @@ def test_rows_that_a_user_deleted_are_restored(seeded: seed.Summary) -> None:
     after = everything()
     assert {k for k in after if "Parameter" not in k} == {k for k in before if "Parameter" not in k}
     for key, row in after.items():
-        # Usage records outlive the subscriptions that they were of, without them.
+        # Usage records are kept when their subscription is deleted.
         if not key.startswith(("catalog.Parameter", "fulfillment.Request", "usage_file.")):
             assert _public(row) == _public(before[key])
 
@@ -124,20 +124,20 @@ def test_rows_of_a_user_are_not_replaced(seeded: seed.Summary) -> None:
     taken.save(force_insert=True)
     Parameter.objects.filter(product=METER, name="workspace_id").delete()
     Asset.objects.filter(product=METER).delete()
-    made = seed.run(lambda line: None).added
+    added = seed.run(lambda line: None).added
     assert not Asset.objects.filter(pk="AS-5810-2277-4093").exists()
-    assert made["parameters"] == 1
-    assert made["subscriptions"] == 2
+    assert added["parameters"] == 1
+    assert added["subscriptions"] == 2
 
 
 def test_product_without_its_items_gets_no_orders(
     seeded: seed.Summary,
 ) -> None:
     Asset.objects.filter(product=METER).delete()
-    # The name is taken by a parameter that can't be ordered, so the seed's own can't come back.
+    # A parameter that cannot be ordered has the name, so the seed does not restore its own.
     Parameter.objects.filter(product=METER, name="workspace_id").update(scope="product")
-    made = seed.run(lambda line: None).added
-    assert made["subscriptions"] == 0
+    added = seed.run(lambda line: None).added
+    assert added["subscriptions"] == 0
     assert not Asset.objects.filter(product=METER).exists()
 
 
@@ -199,20 +199,20 @@ def test_subscriptions_match_their_requests(seeded: seed.Summary) -> None:
         initial, after, back = effects.ASSET_STATUS[last.type]
         phase = {"approved": after, "failed": back, "revoked": back}.get(last.status, initial)
         expected = "draft" if last.status == "draft" else phase
-        # A change changes no status, and adjustments are made of active ones.
+        # Changes keep the status, and adjustments require an active subscription.
         assert asset.status == (expected or "active")
 
 
 def test_types_match_the_products_capabilities(seeded: seed.Summary) -> None:
     for request in Request.objects.select_related("product"):
-        wanted = [request_types.TYPE_CAPABILITY.get(request.type)]
+        expected = [request_types.TYPE_CAPABILITY.get(request.type)]
         if request.status == "draft":
-            wanted.append(request_types.DRAFT_CAPABILITY[request.type])
+            expected.append(request_types.DRAFT_CAPABILITY[request.type])
         if request.planned_date:
-            wanted.append(f"subscription.{request.type}.scheduling")
+            expected.append(f"subscription.{request.type}.scheduling")
         if request.type in ("suspend", "resume") and request.status != "failed":
-            wanted.append("subscription.hold")
-        assert all(request.product.capability(w) for w in wanted if w), request.pk
+            expected.append("subscription.hold")
+        assert all(request.product.capability(w) for w in expected if w), request.pk
 
 
 def test_dates_are_relative_to_the_first_seed(seeded: seed.Summary) -> None:
@@ -247,15 +247,15 @@ def test_first_order_is_of_the_plain_product(seeded: seed.Summary) -> None:
 def test_purchase_of_the_suite_is_inquiring_without_required_values(
     seeded: seed.Summary,
 ) -> None:
-    # Of a reseller that is set up: any other one is set up first.
+    # The reseller is configured: others would be set up first.
     tiers = {**purchase(SUITE)["asset"]["tiers"], "tier1": {"id": CASCADE}}
     request = creation.create(purchase(SUITE, tiers=tiers), distributor())
     assert request.status == "inquiring"
     assert parameter_values.missing(request.params, "ordering") == ["admin_email"]
-    given = [{"id": "admin_email", "value": "security@harbour.example.com"}]
-    order = creation.create(purchase(SUITE, tiers=tiers, params=given), distributor())
+    params = [{"id": "admin_email", "value": "security@harbour.example.com"}]
+    order = creation.create(purchase(SUITE, tiers=tiers, params=params), distributor())
     assert order.status == "pending"
-    order = creation.create(purchase(SUITE, params=given), distributor())
+    order = creation.create(purchase(SUITE, params=params), distributor())
     assert (order.status, order.asset.status) == ("tiers_setup", "processing")
 
 

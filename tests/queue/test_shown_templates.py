@@ -58,17 +58,17 @@ def order(catalog: make.Catalog, **asset: Any) -> tuple[Caller, str]:
     return caller(catalog.vendor), response.json["id"]
 
 
-def shown(who: Caller, pk: str) -> Any:
+def shown(caller: Caller, pk: str) -> Any:
     """Return the template of a request, the same in list, detail and for both parties."""
-    detail = who.get(f"/requests/{pk}").json
-    [listed] = who.get(f"/requests?id={pk}").json
+    detail = caller.get(f"/requests/{pk}").json
+    [listed] = caller.get(f"/requests?id={pk}").json
     assert listed == detail
     return detail.get("template")
 
 
 def wrong(vendor: Caller, pk: str) -> None:
-    given = [{"id": "region", "value_error": "Not offered"}]
-    assert vendor.put(f"/requests/{pk}", {"asset": {"params": given}}).status == 200
+    params = [{"id": "region", "value_error": "Not offered"}]
+    assert vendor.put(f"/requests/{pk}", {"asset": {"params": params}}).status == 200
 
 
 def test_pending_request_shows_the_first_pending_template(catalog: make.Catalog) -> None:
@@ -99,11 +99,11 @@ def test_inquiring_request_shows_the_default_or_chosen_template(catalog: make.Ca
     inquired = vendor.post(f"{path}/inquire", {}).json
     link = inquired["params_form_url"]
     assert link == f"{settings.SIM_API_URL}/forms/{pk}?code={Request.objects.get().form_code}"
-    said = f"Answer [here]({link}), Harbour Cafe"
-    assert inquired["template"] == {"id": INQUIRE, "name": INQUIRE, "message": said}
+    message = f"Answer [here]({link}), Harbour Cafe"
+    assert inquired["template"] == {"id": INQUIRE, "name": INQUIRE, "message": message}
     assert shown(vendor, pk) == inquired["template"]
 
-    # Answered, it is pending, and what was chosen for one inquiry isn't for the next.
+    # The template chosen for one inquiry does not apply to the next.
     assert vendor.post(f"{path}/pend").json["template"]["id"] == PENDING
     wrong(vendor, pk)
     chosen = vendor.post(f"{path}/inquire", {"template_id": OTHER}).json["template"]
@@ -132,12 +132,12 @@ def test_approval_stores_the_rendered_text(catalog: make.Catalog) -> None:
     assert approved["template"] == {
         "id": catalog.template.pk, "name": "Active", "message": "# Portland Resellers",
     }  # fmt: skip
-    # It is the text that was given, whatever becomes of the template.
+    # The rendered text is stored, so later changes of the template don't matter.
     Template.objects.filter(pk=catalog.template.pk).update(body="# Other")
     assert shown(vendor, pk) == approved["template"]
     Template.objects.filter(pk=catalog.template.pk).delete()
-    kept = vendor.get(f"/requests/{pk}").json
-    assert ("template" in kept, kept["activation_key"]) == (False, "# Portland Resellers")
+    approved = vendor.get(f"/requests/{pk}").json
+    assert ("template" in approved, approved["activation_key"]) == (False, "# Portland Resellers")
 
     vendor, pk = order(catalog)
     explicit = vendor.post(f"/requests/{pk}/approve", {"template_id": OTHER}).json
@@ -241,15 +241,17 @@ def test_tier_configuration_request_shows_the_template_of_its_tier(level: int) -
         },
     }  # fmt: skip
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    made = distributor.post("/tier/config-requests", body).json
-    path = f"/tier/config-requests/{made['id']}"
+    created = distributor.post("/tier/config-requests", body).json
+    path = f"/tier/config-requests/{created['id']}"
 
     def carried() -> Any:
         detail = vendor.get(path).json
         [listed] = vendor.get("/tier/config-requests").json
         assert listed == detail == distributor.get(path).json
         template_id = (detail.get("template") or {}).get("id", "null()")
-        assert ids(vendor, f"/tier/config-requests?eq(template.id,{template_id})") == [made["id"]]
+        assert ids(vendor, f"/tier/config-requests?eq(template.id,{template_id})") == [
+            created["id"]
+        ]
         return detail.get("template")
 
     def inquire(**more: Any) -> None:

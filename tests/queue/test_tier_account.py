@@ -31,7 +31,7 @@ def everything() -> tuple[Any, ...]:
 
 
 def hooks(catalog: make.Catalog, first: int = 1) -> list[Webhook]:
-    """Make a webhook of the queue for each side."""
+    """Make a webhook of the queue for each party."""
     return [
         make.webhook(catalog, n=first + n, object_class="tier_account_request", account=account)
         for n, account in enumerate((catalog.vendor, catalog.provider))
@@ -218,15 +218,15 @@ def test_other_accounts_see_only_their_requests(
 ) -> None:
     other.product.capabilities = ON
     other.product.save()
-    [theirs] = creation.create(changed("TA-0000-0000-0007"), other.as_distributor)
+    [hidden] = creation.create(changed("TA-0000-0000-0007"), other.as_distributor)
     for account in (other.vendor, other.provider):
         stranger = caller(account)
-        assert ids(stranger, PATH) == [theirs.pk]
+        assert ids(stranger, PATH) == [hidden.pk]
         for name in ("", "/accept", "/ignore"):
             path = f"{PATH}/TAR-0418-2290-3372-001-001{name}"
             refused(stranger.post(path) if name else stranger.get(path), 404)
-    assert theirs.pk not in ids(vendor, PATH)
-    refused(vendor.get(f"{PATH}/{theirs.pk}"), 404)
+    assert hidden.pk not in ids(vendor, PATH)
+    refused(vendor.get(f"{PATH}/{hidden.pk}"), 404)
 
 
 FILTERS = {
@@ -249,9 +249,9 @@ FILTERS = {
 
 
 def test_request_filters(vendor: Caller) -> None:
-    for query, wanted in FILTERS.items():
+    for query, expected in FILTERS.items():
         pks = [pk.removeprefix("TAR-0418-2290-") for pk in ids(vendor, f"{PATH}?{query}")]
-        assert pks == wanted, query
+        assert pks == expected, query
     refused(vendor.get(f"{PATH}?nothing=1"), 400)
     [row] = vendor.get(f"{PATH}?select(-account.contact_info,-product)&status=pending").json
     assert "product" not in row and "contact_info" not in row["account"]
@@ -267,9 +267,9 @@ def test_request_keeps_its_version_of_the_account(seeded: Any, distributor: Call
 
 @pytest.mark.parametrize("product", [None, SUITE, BACKUP])
 def test_sample_changes_a_customer(seeded: Any, product: str | None) -> None:
-    wanted = Product.objects.get(pk=product) if product else None
+    expected = Product.objects.get(pk=product) if product else None
     for _ in range(2):
-        row = samples.create_sample("update", wanted)
+        row = samples.create_sample("update", expected)
         assert row.status == ("unsupported" if product == BACKUP else "pending")
         assert product in (None, row.product_id)
 
@@ -291,16 +291,16 @@ class TestVersions:
 
     def test_each_change_is_a_version(self, distributor: Caller, vendor: Caller) -> None:
         path = f"/tier/accounts/{ALDER}"
-        seen = [distributor.get(path).json]
+        versions = [distributor.get(path).json]
         for body in ({"name": "A"}, {"tax_id": "5"}, {"contact_info": {"city": "Bonn"}}):
             distributor.put(path, body)
-            seen.insert(0, distributor.get(path).json)
-        assert distributor.get(f"{path}/versions").json == seen
-        assert [v["version"] for v in seen] == [4, 3, 2, 1]
+            versions.insert(0, distributor.get(path).json)
+        assert distributor.get(f"{path}/versions").json == versions
+        assert [v["version"] for v in versions] == [4, 3, 2, 1]
         page = vendor.get(f"{path}/versions?limit=2&offset=1")
         assert [v["name"] for v in page.json] == ["A", "A"]
         assert page.headers["Content-Range"] == "items 1-2/4"
-        assert vendor.get(f"{path}/versions/1").json["name"] == seen[3]["name"]
+        assert vendor.get(f"{path}/versions/1").json["name"] == versions[3]["name"]
         assert vendor.get(f"{path}/versions/3").json["tax_id"] == "5"
 
     def test_other_accounts_do_not_see_versions(self, seeded: Any, other: make.Catalog) -> None:

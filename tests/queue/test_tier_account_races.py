@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.catalog.models import Account, TierAccount, TierAccountVersion
 from requests_queue.conversations.models import Conversation
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from tests import make
+from tests import background, make
 from tests.api import Caller, caller
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,19 +20,9 @@ TOGETHER = 5
 ACCOUNT = "TA-0000-0000-0001"
 
 
-def at_once(who: Caller, *calls: Callable[[Caller], Any]) -> list[Any]:
-    """Make the calls at the same time, each by a client of its own; return the answers."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[Caller], Any]) -> Any:
-        barrier.wait(10)
-        try:
-            return call(Caller(who.key))
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
+def concurrently(caller: Caller, *calls: Callable[[Caller], Any]) -> list[Any]:
+    """Make calls at the same time, each with its own client; return the responses."""
+    return background.concurrently(*[partial(call, Caller(caller.key)) for call in calls])
 
 
 def test_concurrent_changes_create_one_version_and_request_each() -> None:
@@ -43,7 +31,7 @@ def test_concurrent_changes_create_one_version_and_request_each() -> None:
     path = f"/tier/accounts/{ACCOUNT}"
     calls = [lambda c, n=n: c.put(path, {"tax_id": f"{n}"}) for n in range(TOGETHER)]  # type: ignore[misc]
     provider = caller(catalog.provider)
-    assert [a.status for a in at_once(provider, *calls)] == [200] * TOGETHER
+    assert [a.status for a in concurrently(provider, *calls)] == [200] * TOGETHER
     versions = provider.get(f"{path}/versions").json
     assert [v["version"] for v in versions] == [6, 5, 4, 3, 2, 1]
     assert sorted(v["tax_id"] for v in versions) == ["", "0", "1", "2", "3", "4"]
@@ -57,7 +45,7 @@ def test_same_change_twice_counts_once() -> None:
     catalog = make.catalog()
     make.asset(catalog)
     calls = [lambda c: c.put(f"/tier/accounts/{ACCOUNT}", {"tax_id": "same"})] * TOGETHER
-    assert {a.status for a in at_once(caller(catalog.provider), *calls)} == {200}
+    assert {a.status for a in concurrently(caller(catalog.provider), *calls)} == {200}
     assert TierAccountVersion.objects.count() == 2
     assert TierAccountRequest.objects.count() == 1
 
@@ -74,17 +62,17 @@ def test_accounts_cannot_become_each_others_parent() -> None:
             lambda c, a=a, b=b: c.put(f"/tier/accounts/{a}", {"parent": {"id": b}})  # type: ignore[misc]
             for a, b in (pair, pair[::-1])
         ]
-        statuses = sorted(a.status for a in at_once(provider, *calls))
+        statuses = sorted(a.status for a in concurrently(provider, *calls))
         parents = TierAccount.objects.filter(pk__in=pair).exclude(parent=None).count()
         assert (statuses, parents) == ([200, 400], 1)
 
 
 def test_orders_for_the_same_new_customer_share_it() -> None:
     catalog = make.catalog()
-    who = caller(Account.objects.get(pk=catalog.provider.pk))
+    provider = caller(Account.objects.get(pk=catalog.provider.pk))
     body = make.purchase(catalog)
     for name in ("customer", "tier1"):
         body["asset"]["tiers"][name] = {"external_id": name, "contact_info": make.CONTACT}
     calls = [lambda c: c.post("/requests", body)] * TOGETHER
-    assert {a.status for a in at_once(who, *calls)} == {201}
+    assert {a.status for a in concurrently(provider, *calls)} == {201}
     assert TierAccount.objects.count() == 2

@@ -90,7 +90,7 @@ class TestTierAccountWrites:
         pk = response.json["id"]
         assert (response.status, "hub" in response.json) == (201, False)
         assert "hub" not in distributor.get(f"/tier/accounts/{pk}").json
-        # As CloudBlue's example of an extension for hubs asks.
+        # The query of CloudBlue's example of a hub extension.
         query = "/tier/accounts?eq(hub.id,null())&ne(parent.id,null())"
         assert [row["id"] for row in distributor.get(query).json] == [pk]
         distributor.put(f"/tier/accounts/{pk}", {"tax_id": "7"})
@@ -182,9 +182,9 @@ class TestTierAccountWrites:
         assert (response.status, response.json) == (204, None)
         row = distributor.get(f"/tier/accounts/{pk}").json
         assert row["events"]["decommissioned"]["at"]
-        said = f"Tier account {pk} is decommissioned: it can't be changed any more."
-        refused(distributor.delete(f"/tier/accounts/{pk}"), 400, said)
-        refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, said)
+        message = f"Tier account {pk} is decommissioned: it can't be changed any more."
+        refused(distributor.delete(f"/tier/accounts/{pk}"), 400, message)
+        refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, message)
         refused(
             distributor.post("/tier/accounts", {**NEW, "external_uid": "", "parent": {"id": pk}}),
             400, f"parent.id: Tier account {pk} does not exist.",

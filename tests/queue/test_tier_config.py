@@ -57,13 +57,13 @@ def everything() -> tuple[Any, ...]:
     return tuple(list(model.objects.order_by("pk").values()) for model in models)
 
 
-def move(row: TierConfigRequest, name: str, who: Actor, **data: Any) -> TierConfigRequest:
-    moved: TierConfigRequest = transitions.move(TierConfigRequest, row.pk, name, who, data)
+def act(row: TierConfigRequest, name: str, actor: Actor, **data: Any) -> TierConfigRequest:
+    moved: TierConfigRequest = transitions.move(TierConfigRequest, row.pk, name, actor, data)
     return moved
 
 
-def told() -> list[tuple[str, str, str]]:
-    """Return what the vendor's webhooks were told, in order."""
+def notified() -> list[tuple[str, str, str]]:
+    """Return the events of the vendor's webhooks, in order."""
     rows = Event.objects.filter(webhook__account__type="vendor").order_by("pk")
     return [(row.object_id, row.status_from or "", row.status_to) for row in rows]
 
@@ -99,11 +99,11 @@ def setup(
 
 def active(catalog: make.Catalog, n: int = 1) -> TierConfig:
     row = setup(catalog, reseller(catalog, n))
-    move(row, "approve", catalog.as_vendor, **TILE)
+    act(row, "approve", catalog.as_vendor, **TILE)
     return TierConfig.objects.get(pk=row.configuration_id)
 
 
-class TestOrdersThatWait:
+class TestWaitingOrders:
     def test_order_is_created_once_and_waits_for_its_reseller(self) -> None:
         catalog = create_catalog(level=1)
         row = order(catalog, reseller(catalog, 1))
@@ -112,19 +112,19 @@ class TestOrdersThatWait:
         assert (tier.type, tier.status) == ("setup", "pending")
         assert tier.pk == f"TCR-{tier.configuration_id[3:]}-001"
         assert (tier.configuration.status, tier.configuration.tier_level) == ("processing", 1)
-        assert told() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
+        assert notified() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
 
     def test_approval_releases_all_waiting_orders(self) -> None:
         catalog = create_catalog(level=1)
         one, two = reseller(catalog, 1), reseller(catalog, 2)
         first, second, elses = order(catalog, one), order(catalog, one), order(catalog, two)
         assert TierConfigRequest.objects.count() == 2
-        before = len(told())
-        move(of(one), "approve", catalog.as_vendor, **TILE)
+        before = len(notified())
+        act(of(one), "approve", catalog.as_vendor, **TILE)
         rows = [Request.objects.get(pk=r.pk) for r in (first, second, elses)]
         assert [r.status for r in rows] == ["pending", "pending", "tiers_setup"]
         waited = sorted((row.created, row.pk) for row in (first, second))
-        assert told()[before:] == [
+        assert notified()[before:] == [
             *((pk, "tiers_setup", "pending") for _, pk in waited),
             (of(one).pk, "pending", "approved"),
         ]
@@ -137,7 +137,7 @@ class TestOrdersThatWait:
         make.parameter(catalog, "region", constraints={"required": True})
         row = order(catalog, reseller(catalog, 1))
         assert row.status == "tiers_setup"
-        move(TierConfigRequest.objects.get(), "approve", catalog.as_vendor, **TILE)
+        act(TierConfigRequest.objects.get(), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert row.status == "inquiring"
 
@@ -147,13 +147,13 @@ class TestOrdersThatWait:
         row = order(catalog, one, two)
         assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
         assert of(one).configuration.parent == of(two).configuration
-        move(of(two), "approve", catalog.as_vendor, **TILE)
+        act(of(two), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert (row.status, of(one).status) == ("tiers_setup", "pending")
-        move(of(one), "approve", catalog.as_vendor, **TILE)
+        act(of(one), "approve", catalog.as_vendor, **TILE)
         row.refresh_from_db()
         assert row.status == "pending"
-        assert told() == [
+        assert notified() == [
             (row.pk, "", "tiers_setup"),
             (of(two).pk, "", "pending"),
             (of(one).pk, "", "tiers_setup"),
@@ -167,13 +167,13 @@ class TestOrdersThatWait:
         catalog = create_catalog()
         one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
         first, second = order(catalog, one, three), order(catalog, two, three)
-        before = len(told())
-        move(of(three), "fail", catalog.as_vendor, reason="No agreement.")
+        before = len(notified())
+        act(of(three), "fail", catalog.as_vendor, reason="No agreement.")
         assert {of(account).status for account in (one, two, three)} == {"failed"}
         assert of(one).reason == "No agreement."
         assert {r.status for r in Request.objects.all()} == {"failed"}
         waited = sorted((row.created, row.pk) for row in (first, second))
-        assert told()[before:] == [
+        assert notified()[before:] == [
             *((pk, "tiers_setup", "failed") for _, pk in waited),
             *((pk, "tiers_setup", "failed") for pk in sorted([of(one).pk, of(two).pk])),
             (of(three).pk, "pending", "failed"),
@@ -184,13 +184,13 @@ class TestOrdersThatWait:
         one, two = reseller(catalog, 1), reseller(catalog, 2)
         first = order(catalog, one)
         second = order(catalog, one, two)
-        # Level 1 had begun before there was a level 2 to wait for.
+        # The setup of level 1 started before level 2 existed.
         assert (of(one).status, of(two).status) == ("pending", "pending")
-        move(of(one), "approve", catalog.as_vendor, **TILE)
+        act(of(one), "approve", catalog.as_vendor, **TILE)
         first.refresh_from_db()
         second.refresh_from_db()
         assert (first.status, second.status) == ("pending", "tiers_setup")
-        move(of(two), "approve", catalog.as_vendor, **TILE)
+        act(of(two), "approve", catalog.as_vendor, **TILE)
         second.refresh_from_db()
         assert second.status == "pending"
 
@@ -229,7 +229,7 @@ class TestOrdersThatWait:
         assert (row.status, TierConfigRequest.objects.count()) == ("draft", 0)
         row = transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
-        assert told() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
+        assert notified() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
 
     def test_change_waits_and_cancellation_does_not(self) -> None:
         catalog = create_catalog(level=1)
@@ -250,7 +250,7 @@ class TestOrdersThatWait:
         assert row.status == "processing"
         first = order(catalog, row.account)
         assert first.status == "pending"
-        move(of(row.account), "fail", catalog.as_vendor, reason="Not now.")
+        act(of(row.account), "fail", catalog.as_vendor, reason="Not now.")
         first.refresh_from_db()
         assert first.status == "pending"
 
@@ -263,10 +263,10 @@ class TestOrdersThatWait:
         assert (row.status, of(account).status) == ("tiers_setup", "pending")
         assert of(account).pk.endswith("-002")
         with pytest.raises(Refused, match="There is a request"):
-            move(draft, "submit", catalog.as_distributor)
+            act(draft, "submit", catalog.as_distributor)
 
 
-class TestMoves:
+class TestActions:
     def test_approval_copies_values_to_the_configuration(self) -> None:
         catalog = create_catalog(level=1)
         template = Template.objects.create(
@@ -275,7 +275,7 @@ class TestMoves:
         )  # fmt: skip
         row = setup(catalog, reseller(catalog, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
         creation.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, catalog.as_vendor)
-        row = move(row, "approve", catalog.as_vendor)
+        row = act(row, "approve", catalog.as_vendor)
         assert row.template == template and row.effective_date == row.updated
         held = TierConfig.objects.get()
         assert {p["id"]: p["value"] for p in held.params} == {
@@ -288,34 +288,34 @@ class TestMoves:
         catalog = create_catalog(level=1)
         row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match=r"Missed fields: template\.id"):
-            move(row, "approve", catalog.as_vendor)
+            act(row, "approve", catalog.as_vendor)
         with pytest.raises(Invalid, match=r"template.id: Template TL-1 does not exist"):
-            move(row, "approve", catalog.as_vendor, template={"id": "TL-1"})
+            act(row, "approve", catalog.as_vendor, template={"id": "TL-1"})
         with pytest.raises(Invalid, match="does not exist"):
-            move(row, "approve", catalog.as_vendor, template={"id": catalog.template.pk})
+            act(row, "approve", catalog.as_vendor, template={"id": catalog.template.pk})
         row.params[1]["constraints"]["required"] = True
         row.save()
         with pytest.raises(Invalid, match="params: Parameter tier1_set is required"):
-            move(row, "approve", catalog.as_vendor, **TILE)
+            act(row, "approve", catalog.as_vendor, **TILE)
         assert TierConfigRequest.objects.get().status == "pending"
 
     def test_inquired_request_is_submitted_again(self) -> None:
         catalog = create_catalog(level=1)
         row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match="at least one parameter"):
-            move(row, "inquire", catalog.as_vendor)
+            act(row, "inquire", catalog.as_vendor)
         wrong = {"params": [{"id": "tier1_ask", "value": "x", "value_error": "Too short."}]}
         creation.edit(row.pk, wrong, catalog.as_vendor)
-        row = move(row, "inquire", catalog.as_vendor)
+        row = act(row, "inquire", catalog.as_vendor)
         assert (row.status, row.assignee, row.inquired) == (
             "inquiring", catalog.vendor_user, row.updated,
         )  # fmt: skip
         with pytest.raises(Invalid, match="link is not valid"):
-            move(row, "pend", catalog.as_distributor, code="x", params=[])
+            act(row, "pend", catalog.as_distributor, code="x", params=[])
         with pytest.raises(Invalid, match="params: This field is required"):
-            move(row, "pend", catalog.as_distributor, code=row.form_code)
-        given = [{"id": "tier1_ask", "value": "long enough"}]
-        row = move(row, "pend", catalog.as_distributor, code=row.form_code, params=given)
+            act(row, "pend", catalog.as_distributor, code=row.form_code)
+        params = [{"id": "tier1_ask", "value": "long enough"}]
+        row = act(row, "pend", catalog.as_distributor, code=row.form_code, params=params)
         assert (row.status, row.params[0]["value"], row.params[0]["value_error"]) == (
             "pending", "long enough", "",
         )  # fmt: skip
@@ -335,7 +335,7 @@ class TestMoves:
         assert (row.status, row.pk[-3:]) == ("pending", "002")
         assert row.previous_approved_request_id == f"{row.pk[:-3]}001"
         assert TierConfig.objects.get().status == "processing"
-        move(row, outcome, catalog.as_vendor, **TILE)
+        act(row, outcome, catalog.as_vendor, **TILE)
         held.refresh_from_db()
         assert held.status == "active"
         value = {p["id"]: p["value"] for p in held.params}["tier1_set"]
@@ -351,7 +351,7 @@ class TestMoves:
             ({"reason": "x" * 501}, "reason: Ensure this field has no more than 500 characters."),
         ):
             with pytest.raises(Refused, match=sentence):
-                move(row, "fail", catalog.as_vendor, **data)
+                act(row, "fail", catalog.as_vendor, **data)
 
 
 class TestCreation:
@@ -364,14 +364,14 @@ class TestCreation:
         row = setup(catalog, reseller(catalog, 1), level)
         assert (row.type, row.status) == ("setup", status)
         assert (row.configuration.tier_level, row.configuration.status) == (level, "processing")
-        assert told() == [(row.pk, "", status)]
+        assert notified() == [(row.pk, "", status)]
 
     def test_setup_with_a_missing_parent_creates_both(self) -> None:
         catalog = create_catalog()
         one, two = reseller(catalog, 1), reseller(catalog, 2)
         row = setup(catalog, one, configuration={"parent_account": {"id": two.pk}})
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
-        assert told() == [(of(two).pk, "", "pending"), (row.pk, "", "tiers_setup")]
+        assert notified() == [(of(two).pk, "", "pending"), (row.pk, "", "tiers_setup")]
 
     def test_parent_of_the_account_is_the_upper_tier(self) -> None:
         catalog = create_catalog()
@@ -395,24 +395,24 @@ class TestCreation:
 
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
     @pytest.mark.parametrize("on", [True, False])
-    @pytest.mark.parametrize("who", "VD")
-    def test_draft_requires_the_capability(self, kind: str, on: bool, who: str) -> None:
+    @pytest.mark.parametrize("party", "VD")
+    def test_draft_requires_the_capability(self, kind: str, on: bool, party: str) -> None:
         catalog = create_catalog(level=1, update={"validation": on})
         catalog.product.capabilities["tiers"]["validation"] = on
         catalog.product.save()
         if kind == "setup":
-            if who == "V":
+            if party == "V":
                 return
             row = setup(catalog, reseller(catalog, 1), status="draft")
         else:
             body = {"type": kind, "status": "draft", "configuration": {"id": active(catalog).pk}}
-            row = creation.create(body, actor(catalog, who))
-        is_draft = on and kind != "adjustment" and who == "D"
+            row = creation.create(body, actor(catalog, party))
+        is_draft = on and kind != "adjustment" and party == "D"
         assert row.status == ("draft" if is_draft else "pending")
-        events = [event for event in told() if event[0] == row.pk]
+        events = [event for event in notified() if event[0] == row.pk]
         assert events == ([] if is_draft else [(row.pk, "", "pending")])
         if is_draft:
-            row = move(row, "submit", catalog.as_distributor)
+            row = act(row, "submit", catalog.as_distributor)
             assert row.status == "pending"
             assert TierConfig.objects.get().status == "processing"
 
@@ -422,17 +422,17 @@ class TestCreation:
         parent = {"parent_account": {"id": two.pk}}
         row = setup(catalog, one, status="draft", configuration=parent)
         assert TierConfigRequest.objects.count() == 1
-        row = move(row, "submit", catalog.as_distributor)
+        row = act(row, "submit", catalog.as_distributor)
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
 
     def test_creation_requires_the_right_role(self) -> None:
         catalog = create_catalog(level=1)
         held = active(catalog)
         for kind in ("update", "adjustment"):
-            for who in (catalog.as_vendor, catalog.as_distributor):
-                row = creation.create({"type": kind, "configuration": {"id": held.pk}}, who)
+            for party in (catalog.as_vendor, catalog.as_distributor):
+                row = creation.create({"type": kind, "configuration": {"id": held.pk}}, party)
                 assert row.type == kind
-                move(row, "fail", catalog.as_vendor, reason="x")
+                act(row, "fail", catalog.as_vendor, reason="x")
         with pytest.raises(Forbidden, match="setup is created by the distributor"):
             creation.create({"type": "setup", "configuration": {"id": held.pk}}, catalog.as_vendor)
 
@@ -449,7 +449,7 @@ class TestCreation:
             creation.create({"configuration": {"id": row.configuration_id}}, catalog.as_distributor)
         assert refused.value.status == 409
         assert refused.value.params == {"request_id": row.pk, "request_status": "pending"}
-        move(row, "approve", catalog.as_vendor, **TILE)
+        act(row, "approve", catalog.as_vendor, **TILE)
         again = setup_body(catalog, row.configuration.account, type="setup")
         with pytest.raises(ActionNotAllowed, match="is set up already"):
             creation.create(again, catalog.as_distributor)
@@ -503,9 +503,9 @@ class TestCreation:
     def test_another_accounts_configuration_is_missing(self) -> None:
         held = active(create_catalog(level=1))
         other = make.catalog("2")
-        for who in (other.as_vendor, other.as_distributor):
+        for party in (other.as_vendor, other.as_distributor):
             with pytest.raises(Missing):
-                creation.create({"configuration": {"id": held.pk}}, who)
+                creation.create({"configuration": {"id": held.pk}}, party)
 
 
 class TestDue:
@@ -528,7 +528,7 @@ class TestDue:
         due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
         assert not TierConfigRequest.objects.filter(pk=draft.pk).exists()
         assert TierConfig.objects.count() == 1
-        move(of(account), "approve", catalog.as_vendor, **TILE)
+        act(of(account), "approve", catalog.as_vendor, **TILE)
         assert setup(catalog, account).pk.endswith("-003")
 
 

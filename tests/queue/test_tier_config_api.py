@@ -37,23 +37,23 @@ def body(**more: Any) -> dict[str, Any]:
 
 
 def fill(vendor: Caller, pk: str) -> None:
-    given = {"params": [{"id": "partner_tenant", "value": "pt-1"}]}
-    assert vendor.put(f"{LIST}/{pk}", given).status == 200
+    body = {"params": [{"id": "partner_tenant", "value": "pt-1"}]}
+    assert vendor.put(f"{LIST}/{pk}", body).status == 200
 
 
-class TestAnswers:
+class TestActions:
     def test_request_from_setup_to_approval(self, vendor: Caller, distributor: Caller) -> None:
-        made = distributor.post(LIST, body(notes="Soon, please."))
-        assert made.status == 201
-        pk, path = made.json["id"], f"{LIST}/{made.json['id']}"
-        assert (made.json["type"], made.json["status"]) == ("setup", "inquiring")
-        assert made.json["notes"] == "Soon, please."
-        assert made.json["configuration"]["open_request"] == {"id": pk}
-        assert made.json["configuration"]["status"] == "processing"
-        assert made.json["tiers"]["tier1"]["name"] == "Portland Resellers"
-        assert made.json["activation"]["link"].startswith("http")
-        answer = {"params": [{"id": "partner_agreement", "value": "NSS-9"}]}
-        assert distributor.post(f"{path}/pend", answer).status == 204
+        created = distributor.post(LIST, body(notes="Soon, please."))
+        assert created.status == 201
+        pk, path = created.json["id"], f"{LIST}/{created.json['id']}"
+        assert (created.json["type"], created.json["status"]) == ("setup", "inquiring")
+        assert created.json["notes"] == "Soon, please."
+        assert created.json["configuration"]["open_request"] == {"id": pk}
+        assert created.json["configuration"]["status"] == "processing"
+        assert created.json["tiers"]["tier1"]["name"] == "Portland Resellers"
+        assert created.json["activation"]["link"].startswith("http")
+        params = {"params": [{"id": "partner_agreement", "value": "NSS-9"}]}
+        assert distributor.post(f"{path}/pend", params).status == 204
         fill(vendor, pk)
         wrong = {"params": [{"id": "partner_agreement", "value_error": "Unknown."}]}
         changed = vendor.put(path, wrong)
@@ -106,16 +106,16 @@ class TestAnswers:
 
     def test_effective_date_is_accepted_as_documented(self, vendor: Caller) -> None:
         fill(vendor, PENDING)
-        given = {"template": {"effective_date": "2026-01-02T03:04:05.678Z"}}
-        response = vendor.post(f"{LIST}/{PENDING}/approve", given)
+        body = {"template": {"effective_date": "2026-01-02T03:04:05.678Z"}}
+        response = vendor.post(f"{LIST}/{PENDING}/approve", body)
         assert response.json["effective_date"] == "2026-01-02T03:04:05+00:00"
 
     def test_put_changes_only_the_callers_fields(self, vendor: Caller, distributor: Caller) -> None:
         path = f"{LIST}/{PENDING}"
-        ours = {"params": [{"id": "partner_tenant", "value": "x"}]}
-        assert distributor.put(path, ours).status == 400
-        theirs = {"params": [{"id": "partner_agreement", "value": "N"}], "status": "approved"}
-        changed = distributor.put(path, theirs)
+        vendor_fields = {"params": [{"id": "partner_tenant", "value": "x"}]}
+        assert distributor.put(path, vendor_fields).status == 400
+        own_fields = {"params": [{"id": "partner_agreement", "value": "N"}], "status": "approved"}
+        changed = distributor.put(path, own_fields)
         assert (changed.status, changed.json["status"]) == (200, "pending")
         for bad in ({"params": 1}, {"notes": []}, {"params": [{"id": "none"}]}):
             refused(vendor.put(path, bad), 400)
@@ -140,12 +140,12 @@ class TestAnswers:
         assert (order.status, order.json["status"]) == (201, "tiers_setup")
         name = order.json["asset"]["tiers"]["tier1"]["id"]
         [tier] = vendor.get(f"{LIST}?configuration.account.id={name}").json
-        # The tier above is set up already.
+        # The upper tier is already configured.
         assert tier["status"] == "inquiring"
         assert tier["parent_configuration"]["account"]["id"] == MASTER
         fill(vendor, tier["id"])
-        given = {"params": [{"id": "partner_agreement", "value": "N"}]}
-        assert distributor.post(f"{LIST}/{tier['id']}/pend", given).status == 204
+        body = {"params": [{"id": "partner_agreement", "value": "N"}]}
+        assert distributor.post(f"{LIST}/{tier['id']}/pend", body).status == 204
         assert vendor.post(f"{LIST}/{tier['id']}/approve").status == 200
         assert vendor.get(f"/requests/{order.json['id']}").json["status"] == "pending"
 
@@ -179,16 +179,16 @@ class TestTexts:
         for text in (done, waiting, inquiring):
             assert "{{" not in text
         tile = {"activation_tile": "Use {{ asset.params.region.value }}."}
-        given = {"asset": {"params": [{"id": "activation_id", "value": "NB-1"}]}}
+        body = {"asset": {"params": [{"id": "activation_id", "value": "NB-1"}]}}
         path = "/requests/PR-5810-2277-4101-001"
-        assert vendor.put(path, given).status == 200
+        assert vendor.put(path, body).status == 200
         assert vendor.post(f"{path}/approve", tile).status == 200
         assert self.text(vendor, path) == "Use us."
         assert self.text(vendor, "/assets/AS-5810-2277-4101") == "Use us."
 
-    def text(self, who: Caller, path: str) -> str:
-        response = who.client.get(
-            f"/public/v1{path}/render", headers={"authorization": f"ApiKey {who.key}"}
+    def text(self, caller: Caller, path: str) -> str:
+        response = caller.client.get(
+            f"/public/v1{path}/render", headers={"authorization": f"ApiKey {caller.key}"}
         )
         assert response.status_code == 200
         return response.content.decode()
@@ -275,18 +275,18 @@ class TestIsolation:
         self, vendor: Caller, distributor: Caller, other: make.Catalog
     ) -> None:
         config = TierConfig.objects.get(pk="TC-733-508-143")
-        for who in (caller(other.vendor), caller(other.provider)):
-            assert ids(who, LIST) == ids(who, CONFIGS) == []
-            refused(who.get(f"{LIST}/{PENDING}"), 404)
-            refused(who.get(f"{LIST}/{PENDING}/render"), 404)
-            refused(who.get(f"{CONFIGS}/{config.pk}"), 404)
-            refused(who.get(f"{CONFIGS}/{config.pk}/render"), 404)
-            refused(who.put(f"{LIST}/{PENDING}", {"notes": "x"}), 404)
-            refused(who.get("/requests/PR-5810-2277-4093-001/render"), 404)
-            refused(who.get("/assets/AS-5810-2277-4093/render"), 404)
+        for stranger in (caller(other.vendor), caller(other.provider)):
+            assert ids(stranger, LIST) == ids(stranger, CONFIGS) == []
+            refused(stranger.get(f"{LIST}/{PENDING}"), 404)
+            refused(stranger.get(f"{LIST}/{PENDING}/render"), 404)
+            refused(stranger.get(f"{CONFIGS}/{config.pk}"), 404)
+            refused(stranger.get(f"{CONFIGS}/{config.pk}/render"), 404)
+            refused(stranger.put(f"{LIST}/{PENDING}", {"notes": "x"}), 404)
+            refused(stranger.get("/requests/PR-5810-2277-4093-001/render"), 404)
+            refused(stranger.get("/assets/AS-5810-2277-4093/render"), 404)
             for name in ("approve", "fail", "inquire", "pend", "submit", "assign", "unassign"):
-                refused(who.post(f"{LIST}/{PENDING}/{name}", {"reason": "x"}), 404)
-            refused(who.post(LIST, {"configuration": {"id": config.pk}}), 404)
+                refused(stranger.post(f"{LIST}/{PENDING}/{name}", {"reason": "x"}), 404)
+            refused(stranger.post(LIST, {"configuration": {"id": config.pk}}), 404)
         own = body(configuration={"account": {"id": CASCADE}})
         refused(caller(other.provider).post(LIST, own), 400)
         assert TierConfigRequest.objects.count() == 10

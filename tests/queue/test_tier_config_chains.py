@@ -9,13 +9,13 @@ from requests_queue.queues.tier_config import creation
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from tests.queue.test_tier_config import (
     TILE,
+    act,
     create_catalog,
-    move,
+    notified,
     of,
     order,
     reseller,
     setup_body,
-    told,
 )
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +34,8 @@ def test_order_with_a_draft_of_the_upper_tier_starts_both_setups() -> None:
     row = order(catalog, one)
     assert (draft.status, row.status) == ("draft", "tiers_setup")
     assert (of(two).status, of(one).status) == ("pending", "tiers_setup")
-    move(of(two), "approve", catalog.as_vendor, **TILE)
-    move(of(one), "approve", catalog.as_vendor, **TILE)
+    act(of(two), "approve", catalog.as_vendor, **TILE)
+    act(of(one), "approve", catalog.as_vendor, **TILE)
     row.refresh_from_db()
     assert row.status == "pending"
 
@@ -45,11 +45,11 @@ def test_order_waits_once_where_tier_1_started_without_tier_2() -> None:
     one, two = reseller(catalog, 1), reseller(catalog, 2)
     first, second = order(catalog, one), order(catalog, one, two)
     assert (of(two).status, of(one).status) == ("pending", "pending")
-    move(of(one), "approve", catalog.as_vendor, **TILE)
+    act(of(one), "approve", catalog.as_vendor, **TILE)
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("pending", "tiers_setup")
-    move(of(two), "approve", catalog.as_vendor, **TILE)
+    act(of(two), "approve", catalog.as_vendor, **TILE)
     second.refresh_from_db()
     assert second.status == "pending"
 
@@ -61,16 +61,16 @@ def test_a_reseller_may_be_both_tiers(outcome: str) -> None:
     rows = [order(catalog, both, both), order(catalog, both, both)]
     assert TierConfig.objects.count() == 2
     assert (at(2).status, at(1).status) == ("pending", "tiers_setup")
-    move(at(2), outcome, catalog.as_vendor, **TILE)
+    act(at(2), outcome, catalog.as_vendor, **TILE)
     if outcome == "approve":
         assert {r.status for r in Request.objects.all()} == {"tiers_setup"}
-        move(at(1), "approve", catalog.as_vendor, **TILE)
+        act(at(1), "approve", catalog.as_vendor, **TILE)
     ended = {"approve": "approved", "fail": "failed"}[outcome]
     assert (at(2).status, at(1).status) == (ended, ended)
     status = "pending" if outcome == "approve" else "failed"
     assert {r.status for r in Request.objects.all()} == {status}
     # Each of the four was notified once of each change.
-    moved = [what for what in told() if what[0] in {r.pk for r in rows}]
+    moved = [what for what in notified() if what[0] in {r.pk for r in rows}]
     assert sorted(moved) == sorted(
         (row.pk, *change)
         for row in rows

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from requests_queue import clock, transitions
 from requests_queue.errors import Refused
@@ -16,40 +14,19 @@ from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import creation, due
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
-from tests import make
+from tests import background, make
 from tests.queue.test_tier_config import TILE, create_catalog, of, order, reseller, setup_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def at_once(*calls: Callable[[], Any]) -> list[Refused]:
-    """Make the calls in threads that start together; return what was refused, raise the rest."""
-    barrier = threading.Barrier(len(calls))
-    refused: list[Refused] = []
-    broken: list[BaseException] = []
-
-    def run(call: Callable[[], Any]) -> None:
-        try:
-            barrier.wait(10)
-            call()
-        except Refused as error:
-            refused.append(error)
-        except BaseException as error:
-            broken.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=[call]) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if broken:
-        raise broken[0]
-    return refused
+def concurrently(*calls: Callable[[], Any]) -> list[Refused]:
+    """Make calls at the same time; return the refusals, raise other errors."""
+    results = background.concurrently(*calls)
+    return [result for result in results if isinstance(result, Refused)]
 
 
-def nobody_waits_in_vain() -> None:
+def check_waiting() -> None:
     for row in Request.objects.filter(status="tiers_setup").select_related("asset"):
         tiers = (row.asset.tier1_id, row.asset.tier2_id)
         open_requests = TierConfigRequest.objects.filter(
@@ -75,20 +52,20 @@ def act(catalog: make.Catalog, account: Any, name: str) -> Callable[[], Any]:
 def test_orders_of_a_new_reseller_share_one_setup() -> None:
     catalog = create_catalog()
     one, two = reseller(catalog, 1), reseller(catalog, 2)
-    assert at_once(*[buy(catalog, one, two)] * 4, *[buy(catalog, one)] * 4) == []
+    assert concurrently(*[buy(catalog, one, two)] * 4, *[buy(catalog, one)] * 4) == []
     assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == (2, 2)
     assert Request.objects.filter(status="tiers_setup").count() == 8
-    nobody_waits_in_vain()
+    check_waiting()
 
 
 def test_orders_of_a_new_reseller_with_different_upper_tiers() -> None:
     catalog = create_catalog()
     one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
     above = [buy(catalog, one, two), buy(catalog, one, three)]
-    assert at_once(*above * 3, *[buy(catalog, one)] * 2) == []
-    nobody_waits_in_vain()
+    assert concurrently(*above * 3, *[buy(catalog, one)] * 2) == []
+    check_waiting()
     ends = [act(catalog, account, "approve") for account in (two, three)]
-    assert at_once(*ends, *above) == []
+    assert concurrently(*ends, *above) == []
     act(catalog, one, "approve")()
     assert not Request.objects.filter(status="tiers_setup").exists()
 
@@ -99,7 +76,7 @@ def test_order_concurrent_with_the_decision(name: str) -> None:
     for n in range(1, 4):
         account = reseller(catalog, n)
         order(catalog, account)
-        assert at_once(act(catalog, account, name), *[buy(catalog, account)] * 3) == []
+        assert concurrently(act(catalog, account, name), *[buy(catalog, account)] * 3) == []
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
@@ -112,7 +89,9 @@ def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
         order(catalog, one)
         order(catalog, one, two)
         assert (
-            at_once(act(catalog, one, first), act(catalog, two, second), buy(catalog, one, two))
+            concurrently(
+                act(catalog, one, first), act(catalog, two, second), buy(catalog, one, two)
+            )
             == []
         )
         assert not Request.objects.filter(status="tiers_setup").exists()
@@ -123,11 +102,11 @@ def test_failing_a_request_and_its_parent_concurrently() -> None:
     for n in range(1, 5):
         one, two = reseller(catalog, n), reseller(catalog, 10 + n)
         order(catalog, one, two)
-        refused = at_once(
+        refused = concurrently(
             act(catalog, one, "fail"), act(catalog, two, "fail"), buy(catalog, one, two)
         )
         assert all("is failed" in str(error) for error in refused)
-        nobody_waits_in_vain()
+        check_waiting()
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
@@ -138,7 +117,7 @@ def test_approving_a_request_and_failing_its_child_concurrently() -> None:
         order(catalog, one, two)
         order(catalog, one, two)
         assert of(one).status == "tiers_setup"
-        assert at_once(act(catalog, two, "approve"), act(catalog, one, "fail")) == []
+        assert concurrently(act(catalog, two, "approve"), act(catalog, one, "fail")) == []
         assert (of(two).status, of(one).status) == ("approved", "failed")
         assert not Request.objects.filter(status="tiers_setup").exists()
 
@@ -151,25 +130,25 @@ def test_deleting_a_stale_draft_concurrent_with_an_order() -> None:
         whole["configuration"]["parent_account"] = {"id": two.pk}
         assert creation.create(whole, catalog.as_distributor).status == "draft"
         later = clock.now() + timedelta(days=365)
-        refused = at_once(
+        refused = concurrently(
             lambda: due.run(later), buy(catalog, one, two),  # noqa: B023
             lambda: creation.create(whole, catalog.as_distributor),  # noqa: B023
         )  # fmt: skip
         assert all(error.status == 409 for error in refused)
-        nobody_waits_in_vain()
+        check_waiting()
 
 
 def test_only_one_of_many_concurrent_requests_is_created() -> None:
     catalog = create_catalog(level=1)
     body = setup_body(catalog, reseller(catalog, 1))
-    refused = at_once(*[lambda: creation.create(body, catalog.as_distributor)] * 5)
+    refused = concurrently(*[lambda: creation.create(body, catalog.as_distributor)] * 5)
     assert [error.status for error in refused] == [409] * 4
     whole = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
     body = {"configuration": {**body["configuration"], "account": whole}}
-    refused = at_once(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
+    refused = concurrently(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
     assert [error.status for error in refused] == [409]
     purchase = make.purchase(catalog)
     purchase["asset"]["tiers"]["tier1"] = {**whole, "external_uid": "u-2"}
     calls: list[Callable[[], Any]] = [lambda: orders.create(purchase, catalog.as_distributor)] * 2
-    assert at_once(*calls) == []
-    nobody_waits_in_vain()
+    assert concurrently(*calls) == []
+    check_waiting()

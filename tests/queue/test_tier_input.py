@@ -23,7 +23,7 @@ def longest(count: int) -> str:
     return f"Ensure this field has no more than {count} characters."
 
 
-# Where in the contact information, what stands there, and what is wrong with it.
+# Path in the contact information, its value, and the error.
 WRONG_CONTACTS: list[tuple[str, Any, str]] = [
     ("contact.email", 5, EMAIL),
     ("contact.email", True, TEXT),
@@ -47,7 +47,7 @@ WRONG_CONTACTS: list[tuple[str, Any, str]] = [
 
 
 def contact_with(path: str, value: Any) -> Any:
-    """Return contact information with something else at a path."""
+    """Return contact information with another value at a path."""
     head, _, rest = path.partition(".")
 
     def inside(node: dict[str, Any], head: str, rest: str) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def test_invalid_contacts_are_refused_everywhere(distributor: Caller) -> None:
         bought = distributor.post("/requests", order({"contact_info": info}))
         refused(bought, 400, f"asset.tiers.customer.{error}")
         account = {"product": {"id": SUITE}, "tier_level": 1, "account": {"contact_info": info}}
-        asked = distributor.post("/tier/config-requests", {"configuration": account})
-        refused(asked, 400, f"configuration.account.{error}")
+        response = distributor.post("/tier/config-requests", {"configuration": account})
+        refused(response, 400, f"configuration.account.{error}")
     assert TierAccount.objects.count() == before
 
 
@@ -102,15 +102,19 @@ def test_invalid_names_of_a_customer_are_refused(distributor: Caller) -> None:
 
 def test_long_names_of_a_contact_become_the_accounts_name(distributor: Caller) -> None:
     person = {**make.CONTACT["contact"], "first_name": "A" * 100, "last_name": "B" * 100}  # type: ignore[dict-item]
-    made = distributor.post("/tier/accounts", {"contact_info": {**make.CONTACT, "contact": person}})
-    assert made.json["name"] == f"{'A' * 100} {'B' * 100}"
+    created = distributor.post(
+        "/tier/accounts", {"contact_info": {**make.CONTACT, "contact": person}}
+    )
+    assert created.json["name"] == f"{'A' * 100} {'B' * 100}"
 
 
 def test_number_is_accepted_as_text(distributor: Caller) -> None:
-    made = distributor.post("/tier/accounts", {"contact_info": contact_with("postal_code", 97201)})
-    assert made.json["contact_info"]["postal_code"] == "97201"
-    made = distributor.post("/tier/accounts", {"contact_info": make.CONTACT, "external_id": 1.5})
-    assert made.json["external_id"] == "1.5"
+    created = distributor.post(
+        "/tier/accounts", {"contact_info": contact_with("postal_code", 97201)}
+    )
+    assert created.json["contact_info"]["postal_code"] == "97201"
+    created = distributor.post("/tier/accounts", {"contact_info": make.CONTACT, "external_id": 1.5})
+    assert created.json["external_id"] == "1.5"
 
 
 def test_invalid_ids_and_choices_of_a_configuration_are_refused(distributor: Caller) -> None:
@@ -158,16 +162,16 @@ def test_a_marketplace_that_is_no_object_is_refused(distributor: Caller) -> None
         refused(distributor.post("/requests", order(customer, marketplace=value)), 400, error)
 
 
-class TestWhichOneIsMeant:
-    def buy(self, who: Caller, **names: str) -> str:
-        row = who.post("/requests", order({"contact_info": make.CONTACT, **names}))
+class TestIdentification:
+    def buy(self, caller: Caller, **names: str) -> str:
+        row = caller.post("/requests", order({"contact_info": make.CONTACT, **names}))
         assert row.status == 201, row
         return str(row.json["asset"]["tiers"]["customer"]["id"])
 
-    def test_an_external_id_names_what_is_there(self, distributor: Caller) -> None:
+    def test_external_id_identifies_an_existing_account(self, distributor: Caller) -> None:
         first = self.buy(distributor, external_id="77001")
         assert self.buy(distributor, external_id="77001") == first
-        # The same commerce system now tells its uid as well.
+        # The same commerce system now also sends the uid.
         assert self.buy(distributor, external_id="77001", external_uid="u-1") == first
 
     def test_external_id_with_another_uid_does_not_match(self, distributor: Caller) -> None:
@@ -181,10 +185,10 @@ def test_configuration_shows_the_products_configured_values(
     vendor: Caller, distributor: Caller
 ) -> None:
     (asset,) = vendor.get(f"/assets?product.id={SUITE}&limit=1").json
-    wanted = {p["id"]: p["value"] for p in asset["configuration"]["params"]}
-    assert wanted
-    for who in (vendor, distributor):
-        request = who.get("/tier/config-requests?limit=1").json[0]["configuration"]
-        for row in (request, who.get(f"/tier/configs/{request['id']}").json):
+    expected = {p["id"]: p["value"] for p in asset["configuration"]["params"]}
+    assert expected
+    for party in (vendor, distributor):
+        request = party.get("/tier/config-requests?limit=1").json[0]["configuration"]
+        for row in (request, party.get(f"/tier/configs/{request['id']}").json):
             values = {p["id"]: p["value"] for p in row["configuration"]["params"]}
-            assert values == wanted
+            assert values == expected

@@ -39,30 +39,30 @@ def catalog() -> make.Catalog:
     return catalog
 
 
-def values(**given: Any) -> dict[str, Any]:
+def values(**texts: Any) -> dict[str, Any]:
     return {
         "params": [
             {"id": name, **({"structured_value": v} if isinstance(v, dict) else {"value": v})}
-            for name, v in given.items()
+            for name, v in texts.items()
         ]
     }
 
 
-def order(catalog: make.Catalog, status: str = "", **given: Any) -> Response:
+def order(catalog: make.Catalog, status: str = "", **texts: Any) -> Response:
     more = {"status": status} if status else {}
     return caller(catalog.provider).post(
-        "/requests", make.purchase(catalog, asset=values(**given), **more)
+        "/requests", make.purchase(catalog, asset=values(**texts), **more)
     )
 
 
-def placed(catalog: make.Catalog, **given: Any) -> str:
-    response = order(catalog, **given)
+def placed(catalog: make.Catalog, **texts: Any) -> str:
+    response = order(catalog, **texts)
     assert response.status == 201, response.json
     return str(response.json["id"])
 
 
-def put(who: Caller, pk: str, **given: Any) -> Response:
-    return who.put(f"/requests/{pk}", {"asset": values(**given)})
+def put(caller: Caller, pk: str, **texts: Any) -> Response:
+    return caller.put(f"/requests/{pk}", {"asset": values(**texts)})
 
 
 class TestOrders:
@@ -144,14 +144,14 @@ class TestChanges:
             400, TAKEN.format("name"), TAKEN.format("tenant"),
         )  # fmt: skip
         assert vendor.get(f"/requests/{second}").json == before
-        # Its own value is none of another's, and can be echoed.
+        # A subscription's own value can be sent again.
         assert put(vendor, first, tenant="t-1", name="one").status == 200
         assert put(vendor, second, tenant="t-2").status == 200
-        # A value that was given up is free.
+        # A value that was replaced can be used again.
         assert put(vendor, first, tenant="t-3").status == 200
         assert put(vendor, second, tenant="t-1").status == 200
 
-    def test_an_answer_to_an_inquiry_is_refused(self, catalog: make.Catalog) -> None:
+    def test_duplicate_value_in_an_inquiry_form_is_refused(self, catalog: make.Catalog) -> None:
         vendor = caller(catalog.vendor)
         placed(catalog, name="one")
         pk = placed(catalog, name="two")
@@ -164,26 +164,24 @@ class TestChanges:
         assert Request.objects.get(pk=pk).status == "inquiring"
         assert vendor.post(path, {"asset": values(name="three")}).status == 200
 
-    def test_a_change_request_reserves_the_value_that_it_asks_for(
-        self, catalog: make.Catalog
-    ) -> None:
+    def test_change_request_reserves_its_new_value(self, catalog: make.Catalog) -> None:
         vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
         assets = []
         for name in ("one", "two"):
             pk = placed(catalog, name=name)
             assets.append(vendor.post(f"/requests/{pk}/approve").json["asset"]["id"])
 
-        def change(asset: str, **given: str) -> Response:
-            body = {"type": "change", "asset": {"id": asset, **values(**given)}}
+        def change(asset: str, **new_values: str) -> Response:
+            body = {"type": "change", "asset": {"id": asset, **values(**new_values)}}
             return distributor.post("/requests", body)
 
         refused(change(assets[1], name="one"), 400, TAKEN.format("name"))
-        made = change(assets[0], name="new")
-        assert made.status == 201, made.json
+        response = change(assets[0], name="new")
+        assert response.status == 201, response.json
         refused(change(assets[1], name="new"), 400, TAKEN.format("name"))
-        # What is in force stays held until the change is approved.
+        # The current value stays reserved until the change is approved.
         refused(order(catalog, name="one"), 400, TAKEN.format("name"))
-        assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
+        assert vendor.post(f"/requests/{response.json['id']}/approve").status == 200
         assert order(catalog, name="one").status == 201
         failed = change(assets[1], name="dropped").json["id"]
         vendor.post(f"/requests/{failed}/fail", {"reason": "No"})
@@ -195,14 +193,14 @@ class TestChanges:
         vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
         asset = vendor.post(f"/requests/{placed(catalog, name='a')}/approve").json["asset"]["id"]
         for kind in ("suspend", "resume", "adjustment", "cancel"):
-            made = distributor.post("/requests", {"type": kind, "asset": {"id": asset}}).json
-            assert vendor.post(f"/requests/{made['id']}/approve").status == 200, kind
+            created = distributor.post("/requests", {"type": kind, "asset": {"id": asset}}).json
+            assert vendor.post(f"/requests/{created['id']}/approve").status == 200, kind
         assert order(catalog, name="a").status == 201
 
     def test_a_value_is_checked_again_when_it_is_approved(self, catalog: make.Catalog) -> None:
         vendor = caller(catalog.vendor)
         first, second = placed(catalog, name="one"), placed(catalog, name="two")
-        # As a restore, or an older version, may have left it.
+        # A restore, or an older version, may have stored duplicates.
         row = Request.objects.get(pk=second)
         row.params[0]["value"] = "one"
         row.save()
@@ -217,9 +215,9 @@ class TestChanges:
             vendor.post(f"/requests/{pk}/approve")
         Parameter.objects.filter(name="free").update(constraints={"unique": True})
         body = {"type": "change", "asset": {"id": Asset.objects.first().pk, **values(name="n")}}  # type: ignore[union-attr]
-        made = caller(catalog.provider).post("/requests", body)
-        assert made.status == 201, made.json
-        assert vendor.post(f"/requests/{made.json['id']}/approve").status == 200
+        created = caller(catalog.provider).post("/requests", body)
+        assert created.status == 201, created.json
+        assert vendor.post(f"/requests/{created.json['id']}/approve").status == 200
 
     def test_the_fulfillment_value_of_a_pending_order_is_held(self, catalog: make.Catalog) -> None:
         vendor = caller(catalog.vendor)
@@ -234,7 +232,7 @@ class TestStructures:
         make.parameter(catalog, "object", type="object", **UNIQUE)
         placed(catalog, phone=PHONE)
         refused(order(catalog, phone=dict(reversed(PHONE.items()))), 400, TAKEN.format("phone"))
-        # The flat text of a phone leaves its extension out.
+        # The text of a phone number omits its extension.
         placed(catalog, phone={**PHONE, "extension": "7"})
         refused(order(catalog, phone="+15550100"), 400, TAKEN.format("phone"))
         placed(catalog, object={"a": 1, "b": [2]})
@@ -258,12 +256,12 @@ class TestTierConfigurations:
             make.parameter(catalog, f"{scope}_set", scope=scope, phase="fulfillment", **UNIQUE)
         return catalog
 
-    def setup(self, catalog: make.Catalog, n: int, level: int = 1, **given: Any) -> Response:
+    def setup(self, catalog: make.Catalog, n: int, level: int = 1, **texts: Any) -> Response:
         configuration = {
             "product": {"id": catalog.product.pk}, "tier_level": level,
             "account": {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT},
         }  # fmt: skip
-        body = {"type": "setup", "configuration": configuration, **values(**given)}
+        body = {"type": "setup", "configuration": configuration, **values(**texts)}
         return caller(catalog.provider).post("/tier/config-requests", body)
 
     def test_a_value_belongs_to_one_configuration(self, tiers: make.Catalog) -> None:
@@ -273,7 +271,7 @@ class TestTierConfigurations:
         refused(self.setup(tiers, 2, tier1_ask="a"), 400, taken.format("tier1_ask"))
         assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == before
         second = self.setup(tiers, 2, tier1_ask="b").json["id"]
-        # Another tier has other parameters.
+        # Each tier has its own parameters.
         assert self.setup(tiers, 3, level=2, tier2_ask="a").status == 201
         path = "/tier/config-requests"
         assert vendor.put(f"{path}/{first}", values(tier1_set="t")).status == 200
@@ -325,9 +323,9 @@ class TestSamples:
     ) -> None:
         for product in ("PRD-814-505-018", "PRD-362-917-440"):
             for _ in range(3):
-                made = request_samples.create_sample("purchase", Product.objects.get(pk=product))
-                if made.status == "pending":
-                    request_samples._approved(made)
+                request = request_samples.create_sample("purchase", Product.objects.get(pk=product))
+                if request.status == "pending":
+                    request_samples._approved(request)
 
     def test_seeded_values_are_unique(self, seeded: Any) -> None:
         met: set[tuple[str, str, str]] = set()

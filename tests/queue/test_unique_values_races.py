@@ -11,7 +11,7 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfig
 from tests import make
 from tests.api import caller
-from tests.queue.test_tier_account_races import at_once
+from tests.queue.test_tier_account_races import concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,8 +30,8 @@ def statuses(responses: list[Any]) -> list[int]:
     return sorted(response.status for response in responses)
 
 
-def body(catalog: make.Catalog, *given: tuple[str, str]) -> dict[str, Any]:
-    params = [{"id": name, "value": value} for name, value in given]
+def body(catalog: make.Catalog, *pairs: tuple[str, str]) -> dict[str, Any]:
+    params = [{"id": name, "value": value} for name, value in pairs]
     return make.purchase(catalog, asset={"params": params})
 
 
@@ -44,7 +44,7 @@ def pending(catalog: make.Catalog) -> list[str]:
 def test_only_one_of_several_orders_gets_the_value() -> None:
     catalog = create_catalog()
     order = body(catalog, ("name", "acme"))
-    responses = at_once(
+    responses = concurrently(
         caller(catalog.provider), *[lambda c: c.post("/requests", order)] * TOGETHER
     )
     assert statuses(responses) == [201, *[400] * (TOGETHER - 1)]
@@ -59,7 +59,7 @@ def test_two_values_in_either_order_do_not_deadlock() -> None:
         body(catalog, ("name", "b"), ("alias", "b")), body(catalog, ("name", "a"), ("alias", "a")),
     ]  # fmt: skip
     calls = [lambda c, order=order: c.post("/requests", order) for order in orders]  # type: ignore[misc]
-    responses = at_once(caller(catalog.provider), *calls)
+    responses = concurrently(caller(catalog.provider), *calls)
     assert set(statuses(responses)) <= {201, 400} and 201 in statuses(responses)
     held = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "name"]
     assert len(held) == len(set(held))
@@ -67,13 +67,13 @@ def test_two_values_in_either_order_do_not_deadlock() -> None:
 
 def test_only_one_of_several_edits_gets_the_value() -> None:
     catalog = create_catalog()
-    given = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
+    body = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
     paths = [f"/requests/{pk}" for pk in pending(catalog)]
     vendor = caller(catalog.vendor)
-    responses = at_once(vendor, *[lambda c, p=p: c.put(p, given) for p in paths])  # type: ignore[misc]
+    responses = concurrently(vendor, *[lambda c, p=p: c.put(p, body) for p in paths])  # type: ignore[misc]
     assert statuses(responses) == [200, *[400] * (TOGETHER - 1)]
-    # Approvals that come at once with it.
-    responses = at_once(vendor, *[lambda c, p=p: c.post(f"{p}/approve") for p in paths])  # type: ignore[misc]
+    # Concurrent approvals.
+    responses = concurrently(vendor, *[lambda c, p=p: c.post(f"{p}/approve") for p in paths])  # type: ignore[misc]
     assert statuses(responses) == [200] * TOGETHER
     tenants = [p["value"] for a in Asset.objects.all() for p in a.params if p["id"] == "tenant"]
     assert sorted(tenants) == ["", "", "", "t-1"]
@@ -83,11 +83,13 @@ def test_concurrent_approvals_do_not_share_a_value() -> None:
     catalog = create_catalog()
     pks = pending(catalog)
     for row in Request.objects.all():
-        # As an older version may have left them.
+        # An older version may have stored duplicates.
         row.params[0]["value"] = "same"
         row.save()
     vendor = caller(catalog.vendor)
-    responses = at_once(vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks])  # type: ignore[misc]
+    responses = concurrently(
+        vendor, *[lambda c, pk=pk: c.post(f"/requests/{pk}/approve") for pk in pks]
+    )  # type: ignore[misc]
     assert statuses(responses) == [400] * TOGETHER
     for pk in pks[1:]:
         vendor.post(f"/requests/{pk}/fail", {"reason": "No"})
@@ -99,7 +101,7 @@ def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
     [first, *_] = pending(catalog)
     distributor = caller(catalog.provider)
     order = body(catalog, ("name", "acme"))
-    responses = at_once(
+    responses = concurrently(
         distributor,
         lambda c: c.post("/requests", order),
         lambda c: c.put(f"/requests/{first}", {"asset": {"params": order["asset"]["params"]}}),
@@ -120,6 +122,6 @@ def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
         return {"type": "setup", "configuration": configuration, "params": params}
 
     calls = [lambda c, n=n: c.post("/tier/config-requests", setup(n)) for n in range(TOGETHER)]  # type: ignore[misc]
-    responses = at_once(caller(catalog.provider), *calls)
+    responses = concurrently(caller(catalog.provider), *calls)
     assert statuses(responses) == [201, *[400] * (TOGETHER - 1)]
     assert TierConfig.objects.count() == 1

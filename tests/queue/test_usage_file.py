@@ -53,12 +53,12 @@ def statuses(file: UsageFile) -> list[str]:
     return list(file.records.values_list("status", flat=True))
 
 
-def create(who: Caller, catalog: make.Catalog, **more: Any) -> str:
-    given = {
+def create(caller: Caller, catalog: make.Catalog, **more: Any) -> str:
+    body = {
         "name": "November", "product": {"id": catalog.product.pk},
         "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk}, **more,
     }  # fmt: skip
-    response = who.post(f"{PATH}/", given)
+    response = caller.post(f"{PATH}/", body)
     assert response.status == 201, response
     return str(response.json["id"])
 
@@ -170,14 +170,14 @@ def test_reconciliation_closes_named_records_and_then_the_file() -> None:
     first = file.records.first()
     distributor.post(f"{PATH}/{pk}/accept")
     before = everything()
-    for bad, said in (
+    for bad, message in (
         (b"record_id,external_billing_id\nx,1\n", "Row 2, record_id: The file has no such record."),
         (b"id\n1\n", "Columns are missing in row 1: record_id."),
         (b"record_id,status\nr-1,approved\n", "No row of the sheet marks a record as billed."),
         (b"record_id\nr-1\nr-9\n", "Row 3, record_id: The file has no such record."),
     ):
         response = sheets.send(distributor, one, bad, "recon_file", "r.csv")
-        refused(response, 400, f"recon_file: {said}")
+        refused(response, 400, f"recon_file: {message}")
         assert everything() == before
     content = sheets.xlsx([["record_id", "external_billing_id"], [first.pk, "INV-1"], ["r-2", ""]])
     response = sheets.send(distributor, one, content, "reconciliation_file")
@@ -205,14 +205,14 @@ def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
     assert vendor.get(f"{PATH}/{pk}").json["sub_status"] == "processed"
 
 
-def processed_statuses(who: Caller, pk: str) -> list[str]:
-    content = download(who.get(f"{PATH}/{pk}").json["processed_file_uri"])
+def processed_statuses(caller: Caller, pk: str) -> list[str]:
+    content = download(caller.get(f"{PATH}/{pk}").json["processed_file_uri"])
     header, *rows = load_workbook(io.BytesIO(content))["records"].iter_rows(values_only=True)
     return [row[header.index("status")] for row in rows]
 
 
 def download(uri: str) -> bytes:
-    """Fetch a link as published clients do: without a key."""
+    """Download a link without a key, as published clients do."""
     response = Caller(None).client.get(f"/public/v1{uri.partition('/public/v1')[2]}")
     assert response.status_code == 200, response.content
     return bytes(response.content)
@@ -285,7 +285,7 @@ def test_waiting_submits_do_not_block_other_requests(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"name": ""}, "name: This field is required."),
         ({"name": " "}, "name: This field is required."),
@@ -315,13 +315,13 @@ def test_waiting_submits_do_not_block_other_requests(
         ),
     ],
 )  # fmt: skip
-def test_invalid_bodies_are_refused(body: dict[str, Any], said: str) -> None:
+def test_invalid_bodies_are_refused(body: dict[str, Any], message: str) -> None:
     catalog, _ = make.catalog(), make.catalog("2")
     good = {
         "name": "N", "product": {"id": catalog.product.pk},
         "contract": {"id": "CRD-11111-11111-11111"},
     }  # fmt: skip
-    refused(caller(catalog.vendor).post(PATH, {**good, **body}), 400, said)
+    refused(caller(catalog.vendor).post(PATH, {**good, **body}), 400, message)
     assert not UsageFile.objects.exists()
     assert caller(catalog.provider).post(PATH, good).status == 403
 
@@ -367,28 +367,28 @@ def test_other_accounts_see_nothing(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     file = usage_file(other, "accepted", 7)
-    [ours] = ids(vendor, f"{PATH}?status=accepted")
-    record = ids(vendor, f"/usage/records?usagefile.id={ours}")[0]
-    for who in (caller(other.vendor), caller(other.provider)):
-        assert ids(who, PATH) == [file.pk]
-        assert len(ids(who, "/usage/records")) == 2
-        paths = (f"{PATH}/{ours}", f"/usage/records/{record}", f"{PATH}/{ours}/errors",
+    [hidden] = ids(vendor, f"{PATH}?status=accepted")
+    record = ids(vendor, f"/usage/records?usagefile.id={hidden}")[0]
+    for stranger in (caller(other.vendor), caller(other.provider)):
+        assert ids(stranger, PATH) == [file.pk]
+        assert len(ids(stranger, "/usage/records")) == 2
+        paths = (f"{PATH}/{hidden}", f"/usage/records/{record}", f"{PATH}/{hidden}/errors",
                  "/usage/products/PRD-362-917-440/template")  # fmt: skip
         for path in paths:
-            assert who.get(path).status == 404
-        assert who.put(f"{PATH}/{ours}", {"note": "x"}).status == 404
-        assert who.put(f"{PATH}/{ours}/approve-all").status == 404
-        assert who.put(f"/usage/records/{record}", {"status": "approved"}).status == 404
-        assert who.post(f"/usage/records/{record}/close").status == 404
+            assert stranger.get(path).status == 404
+        assert stranger.put(f"{PATH}/{hidden}", {"note": "x"}).status == 404
+        assert stranger.put(f"{PATH}/{hidden}/approve-all").status == 404
+        assert stranger.put(f"/usage/records/{record}", {"status": "approved"}).status == 404
+        assert stranger.post(f"/usage/records/{record}/close").status == 404
         for name in ("submit", "accept", "reject", "close", "delete", "reprocess"):
-            assert who.post(f"{PATH}/{ours}/{name}").status == 404
+            assert stranger.post(f"{PATH}/{hidden}/{name}").status == 404
         for name, field in (("upload", "usage_file"), ("reconciliation", "recon_file")):
-            assert sheets.send(who, f"{PATH}/{ours}/{name}", b"a,b", field).status == 404
+            assert sheets.send(stranger, f"{PATH}/{hidden}/{name}", b"a,b", field).status == 404
     response = caller(other.provider).post("/usage/records/close-records", [{"id": record}])
     assert response.json[0]["error_codes"] == "NFND_000"
     assert UsageRecord.objects.get(pk=record).status == "approved"
-    for who in (vendor, distributor):
-        assert who.get(f"{PATH}/{file.pk}").status == 404
+    for party in (vendor, distributor):
+        assert party.get(f"{PATH}/{file.pk}").status == 404
 
 
 def test_a_sample_is_ready_and_can_be_submitted(vendor: Caller) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.processes import ROOT
 
-# What a spreadsheet may take beyond what the process has.
+# Limit of the additional memory for a spreadsheet.
 BOUND = 150
 
 MIB = 1024 * 1024
@@ -28,7 +28,7 @@ END = b"</sheetData>"
 
 
 def csv(columns: int = 8, rows: int = 49_999, filler: str = "7") -> bytes:
-    """Return a CSV of that many columns and valid rows."""
+    """Return a CSV with this number of columns and valid rows."""
     more = columns - 8
     lines = [HEADER + "".join(f",v.{n}" for n in range(more))]
     lines += [ROW.format(n=n) + f",{filler}" * more for n in range(rows)]
@@ -36,7 +36,7 @@ def csv(columns: int = 8, rows: int = 49_999, filler: str = "7") -> bytes:
 
 
 def xlsx(part: str = "", old: bytes = b"", new: bytes = b"") -> bytes:
-    """Return a good workbook with something put in the place of a text of a part."""
+    """Return a valid workbook with a text of one part replaced."""
     from openpyxl import Workbook
 
     book = Workbook()
@@ -44,20 +44,23 @@ def xlsx(part: str = "", old: bytes = b"", new: bytes = b"") -> bytes:
     sheet.title = "records"
     for line in (HEADER, ROW.format(n=1)):
         sheet.append(line.split(","))
-    good, made = io.BytesIO(), io.BytesIO()
+    good, workbook = io.BytesIO(), io.BytesIO()
     book.save(good)
-    with zipfile.ZipFile(good) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as to:
+    with (
+        zipfile.ZipFile(good) as source,
+        zipfile.ZipFile(workbook, "w", zipfile.ZIP_DEFLATED) as to,
+    ):
         for name in source.namelist():
             content = source.read(name)
             if name == part:
                 assert old in content, (part, content[-200:])
                 content = content.replace(old, new, 1)
             to.writestr(name, content)
-    return made.getvalue()
+    return workbook.getvalue()
 
 
 def rows(inside: bytes) -> bytes:
-    """Return a good workbook with more in its sheet."""
+    """Return a valid workbook with more content in its sheet."""
     return xlsx(SHEET, END, inside + END)
 
 
@@ -76,7 +79,7 @@ KINDS: dict[str, Any] = {
         b'<row r="9"><c r="A9" t="inlineStr"><is><t>' + b"x" * (90 * MIB) + b"</t></is></c></row>"
     ),
     "a long attribute": lambda: rows(b'<row r="9" x="' + b"x" * (90 * MIB) + b'"/>'),
-    # Without its size a sheet is read to the end to find it.
+    # A sheet without a declared size is read to the end.
     "no size": lambda: xlsx(SHEET, b'<dimension ref="A1:H2" />', b"<c/>" * 5_000_000),
     "nested rows": lambda: rows(b"<row>" * 2_500_000 + b"</row>" * 2_500_000),
     "merged cells": lambda: xlsx(SHEET, END, END + b"<mergeCells>" + b"<mergeCell/>" * 3_000_000
@@ -109,7 +112,7 @@ READ = {
 
 
 def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
-    """Return what a process of its own says of spreadsheets."""
+    """Return the measurements of spreadsheets in a separate process."""
     files = []
     for number, kind in enumerate(kinds):
         files.append(folder / str(number))
@@ -126,7 +129,7 @@ def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
     rows = measured(tmp_path, "read", *READ)
     for kind, one in zip(READ, rows, strict=True):
         assert READ[kind] in one["result"], (kind, one)
-    # Its own bytes among it.
+    # Including the bytes of the file.
     assert rows[-1]["extra_mib"] < BOUND / 2, rows
 
 

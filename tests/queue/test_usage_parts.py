@@ -21,7 +21,7 @@ CHUNK = f"UFC-{ACCEPTED[3:]}-001"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Response:
+def upload(caller: Caller, *lines: str, note: str = "", header: str = "") -> Response:
     """Upload a reconciliation by `/usage/reconciliations`."""
     text = "\n".join([header or "record_id,external_billing_id", *lines, ""])
     parts = f'--B\r\nContent-Disposition: form-data; name="upload_note"\r\n\r\n{note}\r\n'
@@ -30,19 +30,21 @@ def upload(who: Caller, *lines: str, note: str = "", header: str = "") -> Respon
         f"Content-Type: text/csv\r\n\r\n{text}\r\n--B--\r\n"
     )
     headers = {"Content-Type": "multipart/form-data; boundary=B"}
-    return who.call("POST", "/usage/reconciliations", parts.encode(), headers)
+    return caller.call("POST", "/usage/reconciliations", parts.encode(), headers)
 
 
-def content(who: Caller, path: str) -> tuple[str, bytes]:
-    """Return the content type and the bytes of a file that a call answers with."""
-    response = who.client.get(f"/public/v1{path}", headers={"authorization": f"ApiKey {who.key}"})
+def content(caller: Caller, path: str) -> tuple[str, bytes]:
+    """Return the content type and the bytes of a downloaded file."""
+    response = caller.client.get(
+        f"/public/v1{path}", headers={"authorization": f"ApiKey {caller.key}"}
+    )
     assert response.status_code == 200, response.content
     assert response["Content-Disposition"].startswith("attachment")
     return response["Content-Type"], response.content
 
 
 def sheet(workbook: bytes) -> list[list[Any]]:
-    """Return the records of a workbook, each a row; the first row are the names."""
+    """Return the rows of a workbook; the first row has the names."""
     rows = load_workbook(io.BytesIO(workbook), read_only=True)["records"].iter_rows(
         values_only=True
     )
@@ -59,11 +61,11 @@ class TestChunks:
         asset = records[0].asset
         assert asset is not None
         Connection.objects.filter(pk=asset.connection_id).update(hub=other)
-        left = Connection.objects.create(
+        connection = Connection.objects.create(
             pk="CT-0001-0001-0001", product_id=asset.product_id, provider_id="PA-318-442",
             vendor_id="VA-610-138", hub_id="HB-7710-3391", created="2026-01-01T00:00:00Z",
         )  # fmt: skip
-        Asset.objects.filter(pk=records[1].asset_id).update(connection=left)
+        Asset.objects.filter(pk=records[1].asset_id).update(connection=connection)
         assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
         chunks = distributor.get(f"/usage/chunks?usagefile.id={PENDING}&ordering(id)").json
         assert [row["id"][-4:] for row in chunks] == ["-001", "-002"]
@@ -95,11 +97,11 @@ class TestChunks:
 
     def test_vendor_cannot_change_chunks(self, vendor: Caller) -> None:
         before = vendor.get(f"/usage/chunks/{CHUNK}").json
-        said = "Only the distributor can change usage chunks."
-        refused(vendor.put(f"/usage/chunks/{CHUNK}", {"external_id": "x"}), 403, said)
+        message = "Only the distributor can change usage chunks."
+        refused(vendor.put(f"/usage/chunks/{CHUNK}", {"external_id": "x"}), 403, message)
         body = {"external_billing_id": "x"}
-        refused(vendor.post(f"/usage/chunks/{CHUNK}/close", body), 403, said)
-        refused(vendor.post(f"/usage/chunks/{CHUNK}/regenerate"), 403, said)
+        refused(vendor.post(f"/usage/chunks/{CHUNK}/close", body), 403, message)
+        refused(vendor.post(f"/usage/chunks/{CHUNK}/regenerate"), 403, message)
         assert vendor.get(f"/usage/chunks/{CHUNK}").json == before
 
     def test_distributor_renames_a_chunk(self, distributor: Caller) -> None:
@@ -130,16 +132,16 @@ class TestChunks:
         billed = {r["external_billing_id"] for r in records if r["status"] == "closed"}
         assert billed == {"INV-9"}
         assert distributor.get(f"/usage/files/{ACCEPTED}").json["status"] == "closed"
-        said = f"{CHUNK} is closed. Only ready chunks can be closed."
-        refused(distributor.post(f"{path}/close", body), 400, said)
+        message = f"{CHUNK} is closed. Only ready chunks can be closed."
+        refused(distributor.post(f"{path}/close", body), 400, message)
         refused(distributor.post(f"{path}/regenerate"), 400)
         assert ids(distributor, "/usage/chunks?status=ready") == []
         assert CHUNK in ids(distributor, "/usage/chunks?in(status,(closed,failed))")
 
     def test_download_has_the_records_of_the_chunk(self, vendor: Caller) -> None:
-        kind, found = content(vendor, f"/usage/chunks/{CHUNK}/download")
+        kind, workbook = content(vendor, f"/usage/chunks/{CHUNK}/download")
         assert kind == XLSX
-        header, *rows = sheet(found)
+        header, *rows = sheet(workbook)
         records = UsageRecord.objects.filter(file=ACCEPTED, status__in=("approved", "closed"))
         assert {row[header.index("record_id")] for row in rows} == set(
             records.values_list("pk", flat=True)
@@ -164,9 +166,9 @@ class TestReconciliations:
     RECORDS = (f"UR-{ACCEPTED[3:]}-0000-0002", f"UR-{ACCEPTED[3:]}-0000-0003")
 
     def test_upload_closes_the_named_records(self, vendor: Caller, distributor: Caller) -> None:
-        made = upload(distributor, f"{self.RECORDS[0]},INV-1", note="Of May.")
-        assert made.status == 201, made
-        body = made.json
+        response = upload(distributor, f"{self.RECORDS[0]},INV-1", note="Of May.")
+        assert response.status == 201, response
+        body = response.json
         assert (body["status"], body["usagefile"]["id"]) == ("processed", ACCEPTED)
         assert body["notes"]["uploaded"] == "Of May."
         assert body["partusagefile"]["id"] == CHUNK
@@ -208,7 +210,7 @@ class TestReconciliations:
             upload(distributor, "UR-0,INV-1"), 400,
             "recon_file: No row names a record of an accepted usage file.",
         )  # fmt: skip
-        # Records of a file that is not accepted, and a row that is wrong beside one that is right.
+        # Records of a file that is not accepted, and an invalid row next to a valid one.
         refused(upload(distributor, f"UR-{PENDING[3:]}-0000-0002,INV-1"), 400)
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", "UR-0,INV-2"), 400)
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", note="x" * 201), 400)
@@ -218,16 +220,16 @@ class TestReconciliations:
     def test_rows_of_two_files_are_refused(self, distributor: Caller) -> None:
         assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
         other = f"UR-{PENDING[3:]}-0000-0002"
-        said = "recon_file: The rows belong to several usage files. Upload one for each."
-        refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, said)
+        message = "recon_file: The rows belong to several usage files. Upload one for each."
+        refused(upload(distributor, f"{self.RECORDS[0]},INV-1", f"{other},INV-1"), 400, message)
 
     def test_records_of_another_distributor_count_as_missing(
         self, distributor: Caller, other: make.Catalog
     ) -> None:
         stranger = caller(other.provider)
-        told = upload(stranger, f"{self.RECORDS[0]},INV-1")
-        assert told.json == upload(stranger, "UR-0,INV-1").json
-        refused(told, 400)
+        response = upload(stranger, f"{self.RECORDS[0]},INV-1")
+        assert response.json == upload(stranger, "UR-0,INV-1").json
+        refused(response, 400)
 
     def test_demo_data_has_a_reconciliation_of_the_closed_file(self, distributor: Caller) -> None:
         [row] = distributor.get(f"/usage/reconciliations?usagefile.id={CLOSED}").json
@@ -246,14 +248,14 @@ class TestAggregates:
             asset=row["asset"]["id"], item=row["item"]["id"],
             file__status__in=("pending", "accepted", "closed"),
         )  # fmt: skip
-        kept = [r for r in records if r.status != "rejected"]
-        assert row["consumed"] == round(sum(r.quantity for r in kept))
-        assert row["amount"] == sum(float(r.amount or 0) for r in kept)
-        accepted = [r for r in kept if r.file.status in ("accepted", "closed")]
+        counted = [r for r in records if r.status != "rejected"]
+        assert row["consumed"] == round(sum(r.quantity for r in counted))
+        assert row["amount"] == sum(float(r.amount or 0) for r in counted)
+        accepted = [r for r in counted if r.file.status in ("accepted", "closed")]
         assert row["accepted"] == round(sum(r.quantity for r in accepted))
         assert 0 < row["accepted"] < row["consumed"]
         assert row["currency"] == "USD"
-        reported = {r.file.events["submitted"]["at"] for r in kept}
+        reported = {r.file.events["submitted"]["at"] for r in counted}
         assert row["events"]["last_reported"]["at"] == max(reported)
 
     def test_rejected_and_unsubmitted_files_do_not_count(self, distributor: Caller) -> None:

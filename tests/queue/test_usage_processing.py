@@ -147,11 +147,11 @@ def test_invalid_cell_is_reported_with_row_and_column(
     vendor = caller(catalog.vendor)
     response = vendor.get(f"{PATH}/{file.pk}/errors")
     assert response.headers["Content-Range"] == "items 0-0/1"
-    [said] = response.json
-    assert said["row"] == 3
-    assert [(e["column"], e["code"]) for e in said["errors"]] == [(column, code)]
-    given = more[column] if column in more else row(2, **more)[column]
-    assert said["errors"][0]["raw_value"] == ("" if given is None else str(given)[:100])
+    [reported] = response.json
+    assert reported["row"] == 3
+    assert [(e["column"], e["code"]) for e in reported["errors"]] == [(column, code)]
+    cell = more[column] if column in more else row(2, **more)[column]
+    assert reported["errors"][0]["raw_value"] == ("" if cell is None else str(cell)[:100])
     uri = vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
     errors = list(load_workbook(io.BytesIO(download(uri)))["errors"].iter_rows(values_only=True))
     assert errors[1][:3] == (3, column, code)
@@ -208,18 +208,18 @@ def test_rows_define_items_with_the_capability() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"item_precision": "Decimal(3)"}, 'precision: "Decimal(3)" is not a valid choice.'),
         ({"item_name": "Seat"}, "name: Item with same name already exists for the product."),
     ],
 )
-def test_item_defined_by_a_row_is_checked_as_by_the_api(more: dict[str, Any], said: str) -> None:
+def test_item_defined_by_a_row_is_checked_as_by_the_api(more: dict[str, Any], message: str) -> None:
     catalog = sheets.catalog(ppu={"ppu": True, "dynamic": True})
     named = {"item_search_value": "new", "item_mpn": "new", "item_name": "New", **more}
     file = processed(catalog, sheets.xlsx(table([row(1, **named)])))
     [error] = file.records.get().errors
-    assert error["code"] == "USG_013" and error["message"].endswith(said)
+    assert error["code"] == "USG_013" and error["message"].endswith(message)
     assert Item.objects.count() == 1
 
 
@@ -248,18 +248,18 @@ def test_processed_file_can_be_uploaded_again() -> None:
     file = processed(catalog, sheets.xlsx(table(rows)))
     vendor = caller(catalog.vendor)
 
-    def found() -> list[Any]:
+    def records() -> list[Any]:
         names = ("record_id", "status", "quantity", "amount", "errors", "params", "record_note")
         return list(file.records.order_by("row").values_list(*names))
 
-    before = found()
+    before = records()
     assert [record[1] for record in before] == ["valid", "invalid", "invalid", "invalid"]
     for _ in range(3):
         content = download(vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"])
         assert sheets.send(vendor, f"{PATH}/{file.pk}/upload", content).status == 201
         processing.run(file.pk)
         file.refresh_from_db()
-        assert found() == before, file.error_detail
+        assert records() == before, file.error_detail
 
 
 def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template() -> None:
@@ -313,7 +313,7 @@ def test_csv(delimiter: str, encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             sheets.xlsx([["a"]], sheet="Sheet1"),
@@ -331,10 +331,10 @@ def test_csv(delimiter: str, encoding: str) -> None:
         (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV cannot be read"),
     ],
 )
-def test_unreadable_file_is_invalid_as_a_whole(content: bytes, said: str) -> None:
+def test_unreadable_file_is_invalid_as_a_whole(content: bytes, message: str) -> None:
     file = processed(sheets.catalog(), content)
     assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
-    assert file.error_detail.startswith(said)
+    assert file.error_detail.startswith(message)
 
 
 def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
@@ -356,7 +356,7 @@ _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
 
 
 @pytest.mark.parametrize(
-    ("part", "content", "said"),
+    ("part", "content", "message"),
     [
         ("xl/sharedStrings.xml", _SST + b"<si/>" * 500_001 + b"</sst>", "too complex"),
         ("xl/sharedStrings.xml", _SST + b"<si>" + b"<r/>" * 1001 + b"</si></sst>", "too complex"),
@@ -377,10 +377,10 @@ _SST = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
         ),
     ],
 )
-def test_elements_of_a_workbook_are_limited(part: str, content: bytes, said: str) -> None:
+def test_elements_of_a_workbook_are_limited(part: str, content: bytes, message: str) -> None:
     file = processed(sheets.catalog(), _replaced(part, content))
     assert (file.status, file.uploaded) == ("invalid", 0)
-    assert said in file.error_detail
+    assert message in file.error_detail
 
 
 def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
@@ -399,7 +399,7 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
 def test_full_disk_does_not_make_the_file_invalid(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(rows: spreadsheet.Rows, *given: Any) -> None:
+    def full(rows: spreadsheet.Rows, *values: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     catalog = sheets.catalog()
@@ -414,13 +414,13 @@ def test_full_disk_does_not_make_the_file_invalid(
 
 
 def test_rows_can_be_iterated_several_times() -> None:
-    kept = spreadsheet.Rows(["a", "b"])
+    rows = spreadsheet.Rows(["a", "b"])
     for number in range(250):
-        kept.add(number, [number, None])
+        rows.add(number, [number, None])
         if number == 120:
-            assert len(list(kept)) == 121
-    both = list(zip(kept, kept, strict=True))
-    assert (len(kept), len(both)) == (250, 250)
+            assert len(list(rows)) == 121
+    both = list(zip(rows, rows, strict=True))
+    assert (len(rows), len(both)) == (250, 250)
     assert both[-1][0] == both[-1][1] == (249, {"a": 249, "b": None})
 
 
@@ -444,7 +444,7 @@ def _zip(**parts: bytes) -> bytes:
 
 
 def _replaced(part: str, content: bytes) -> bytes:
-    """Return a good workbook with one part replaced."""
+    """Return a valid workbook with one part replaced."""
     buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(sheets.xlsx(table([row()]))))
     with good, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in {*good.namelist(), part}:
@@ -453,7 +453,7 @@ def _replaced(part: str, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "The submitted file is empty."),
         (b"\xd0\xcf\x11\xe0" + b"x" * 100, "encrypted or in an old format"),
@@ -486,13 +486,13 @@ def _replaced(part: str, content: bytes) -> bytes:
         "many parts",
     ],
 )
-def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, said: str) -> None:
+def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, message: str) -> None:
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
     refused(response, 400)
-    assert said in response.json["errors"][0]
+    assert message in response.json["errors"][0]
     assert UsageFile.objects.get().status == "draft"
     assert not StoredFile.objects.exists()
 
@@ -528,8 +528,8 @@ def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) ->
     refused(sheets.send(vendor, path, b"a,b", "file"), 400, "usage_file: No file was submitted.")
     text = b'--B\r\nContent-Disposition: form-data; name="usage_file"\r\n\r\nx\r\n--B--\r\n'
     form = {"Content-Type": "multipart/form-data; boundary=B"}
-    said = "usage_file: The submitted data was not a file."
-    refused(vendor.post(path, text, **form), 400, said)
+    message = "usage_file: The submitted data was not a file."
+    refused(vendor.post(path, text, **form), 400, message)
     refused(vendor.post(path, b"garbage", **form), 400)
     refused(vendor.post(path, b"x", **{"Content-Type": "multipart/form-data"}), 400)
     monkeypatch.setattr(limits, "MAX_BYTES", 10)
@@ -561,14 +561,14 @@ def test_characters_that_workbooks_refuse_are_removed() -> None:
 def test_task_is_published_after_the_commit(
     django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(publishing, "publish", told.append)
+    published: list[str] = []
+    monkeypatch.setattr(publishing, "publish", published.append)
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     with django_capture_on_commit_callbacks(execute=False):
         sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
-        assert told == []
+        assert published == []
     assert UsageFile.objects.get().status == "uploading"
 
 
@@ -580,29 +580,29 @@ def _lose(pk: str) -> None:
 def test_lost_task_is_published_again_and_lost_worker_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(publishing, "publish", told.append)
+    published: list[str] = []
+    monkeypatch.setattr(publishing, "publish", published.append)
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row(1), row(2)])))
     due.run(clock.now())
-    assert told == []
+    assert published == []
     assert due.busy(clock.now()) == {f"processing:{pk}"}
     _lose(pk)
     due.run(clock.now())
     due.run(clock.now())
-    assert told == [pk]
-    # A worker claims it, writes a batch, and dies.
+    assert published == [pk]
+    # A worker claims the file, writes a batch, and stops.
     token = leases.claim(pk)
     assert token and leases.claim(pk) is None
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
     _lose(pk)
     due.run(clock.now())
-    assert told == [pk, pk]
+    assert published == [pk, pk]
     processing.run(pk)
     assert (UsageFile.objects.get().status, UsageRecord.objects.count()) == ("ready", 2)
-    # The first comes back late, and writes nothing.
+    # The first worker resumes too late, and writes nothing.
     with pytest.raises(leases.LostClaim):
         leases.renew(pk, token, validated=1)
     with pytest.raises(leases.LostClaim):

@@ -31,7 +31,7 @@ CAPABILITIES = {
     },
 }
 CHOICES = {"choices": [{"value": "eu", "label": "EU"}, {"value": "us", "label": "US"}]}
-# Edits the object that it is sent, and returns what is answered.
+# Edits the sent object in place, or returns another response.
 Edit = Callable[[dict[str, Any]], Any]
 
 
@@ -52,14 +52,14 @@ def catalog() -> make.Catalog:
 
 
 @pytest.fixture
-def hooked() -> Iterator[Handler]:
-    """A handler that echoes what it gets, as `edited` says."""
+def validator() -> Iterator[Handler]:
+    """A handler that returns the received object until a test sets another response."""
     with handler(lambda request: (200, json.dumps(request.json).encode())) as served:
         yield served
 
 
-def respond_with(hooked: Handler, edit: Edit) -> None:
-    """Let the handler answer with the object as `edit` leaves it."""
+def respond_with(validator: Handler, edit: Edit) -> None:
+    """Let the handler respond with the object changed by `edit`."""
 
     def respond(request: ReceivedRequest) -> tuple[int, bytes]:
         body = request.json
@@ -67,22 +67,22 @@ def respond_with(hooked: Handler, edit: Edit) -> None:
         connection.close()
         return 200, json.dumps(body if result is None else result).encode()
 
-    hooked.respond = respond
+    validator.respond = respond
 
 
 def listening(
-    catalog: make.Catalog, hooked: Handler, type_: str = "validator", **more: Any
+    catalog: make.Catalog, validator: Handler, type_: str = "validator", **more: Any
 ) -> Webhook:
-    return make.webhook(catalog, hooked.url, type=type_, **more)
+    return make.webhook(catalog, validator.url, type=type_, **more)
 
 
 def draft(
-    who: Caller, catalog: make.Catalog, *params: dict[str, Any], **more: Any
+    caller: Caller, catalog: make.Catalog, *params: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
     asset = {"params": list(params), **more}
-    made = who.post("/requests", make.purchase(catalog, status="draft", asset=asset))
-    assert (made.status, made.json["status"]) == (201, "draft"), made
-    body: dict[str, Any] = made.json
+    created = caller.post("/requests", make.purchase(catalog, status="draft", asset=asset))
+    assert (created.status, created.json["status"]) == (201, "draft"), created
+    body: dict[str, Any] = created.json
     return body
 
 
@@ -106,11 +106,11 @@ def complain(text: str, pk: str = "region") -> Edit:
 
 class TestBodies:
     def test_the_handler_sees_the_object_with_the_body_applied(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         body = {
             "note": "In a hurry.",
             "asset": {
@@ -118,35 +118,37 @@ class TestBodies:
                 "items": [{"id": catalog.item.id, "quantity": 9}],
             },
         }
-        response = distributor.post(f"/requests/{made['id']}/validate", body)
-        sent = hooked.next().json
-        assert (sent["id"], sent["status"], sent["note"]) == (made["id"], "draft", "In a hurry.")
+        response = distributor.post(f"/requests/{created['id']}/validate", body)
+        sent = validator.next().json
+        assert (sent["id"], sent["status"], sent["note"]) == (created["id"], "draft", "In a hurry.")
         assert (param(sent)["value"], param(sent, "alias")["value"]) == ("eu", "harbour")
         assert sent["asset"]["items"][0]["quantity"] == "9"
         assert response.status == 200
-        assert response.json == distributor.get(f"/requests/{made['id']}").json
-        # It is updated once more when the answer is merged, which may be a second later.
+        assert response.json == distributor.get(f"/requests/{created['id']}").json
+        # Merging the response updates it again, possibly a second later.
         at = {"events": response.json["asset"]["events"]}
         assert response.json["asset"] == sent["asset"] | at
-        # A purchase and its asset are one.
+        # A purchase and its asset share their parameters.
         assert Asset.objects.get().params == response.json["asset"]["params"]
 
     def test_a_new_tier_in_the_body_is_kept_once(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
+        created = draft(distributor, catalog)
         before = TierAccount.objects.count()
         tiers = {"customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
-                 "tier1": {"id": made["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
-        response = distributor.post(f"/requests/{made['id']}/validate", {"asset": {"tiers": tiers}})
+                 "tier1": {"id": created["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
+        response = distributor.post(
+            f"/requests/{created['id']}/validate", {"asset": {"tiers": tiers}}
+        )
         assert response.json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
-        assert hooked.next().json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
+        assert validator.next().json["asset"]["tiers"]["customer"]["name"] == "Cedar Books"
         assert TierAccount.objects.count() == before + 1
 
     @pytest.mark.parametrize(
-        ("body", "said"),
+        ("body", "message"),
         [
             (of("region", value="mars"), "asset.params: Parameter region: 'mars' is not one of"),
             (of("nobody", value="x"), "asset.params: Parameter nobody does not exist."),
@@ -157,55 +159,55 @@ class TestBodies:
         ],
     )
     def test_invalid_body_makes_no_call(
-        self, catalog: make.Catalog, hooked: Handler, body: Any, said: str
+        self, catalog: make.Catalog, validator: Handler, body: Any, message: str
     ) -> None:
-        hook = listening(catalog, hooked)
+        hook = listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        response = distributor.post(f"/requests/{made['id']}/validate", body)
+        created = draft(distributor, catalog)
+        response = distributor.post(f"/requests/{created['id']}/validate", body)
         refused(response, 400)
-        assert response.json["errors"][0].startswith(said)
-        assert distributor.get(f"/requests/{made['id']}").json == made
+        assert response.json["errors"][0].startswith(message)
+        assert distributor.get(f"/requests/{created['id']}").json == created
         hook.refresh_from_db()
-        assert (hooked.seen, hook.events, hook.triggers) == ([], 0, 0)
+        assert (validator.received, hook.events, hook.triggers) == ([], 0, 0)
 
     def test_body_is_applied_without_a_validator(self, catalog: make.Catalog) -> None:
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
-        same = distributor.post(f"/requests/{made['id']}/validate", {})
-        assert (same.status, same.json) == (200, made)
-        response = distributor.post(f"/requests/{made['id']}/validate", of("region", value="eu"))
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
+        same = distributor.post(f"/requests/{created['id']}/validate", {})
+        assert (same.status, same.json) == (200, created)
+        response = distributor.post(f"/requests/{created['id']}/validate", of("region", value="eu"))
         assert param(response.json)["value"] == "eu"
-        assert response.json == distributor.get(f"/requests/{made['id']}").json
+        assert response.json == distributor.get(f"/requests/{created['id']}").json
 
     def test_unchanged_request_keeps_its_update_time(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         Request.objects.update(updated=make.AT)
-        response = distributor.post(f"/requests/{made['id']}/validate", of("region", value="us"))
+        response = distributor.post(f"/requests/{created['id']}/validate", of("region", value="us"))
         assert response.status == 200
         assert Request.objects.get().updated == make.AT
 
 
 class TestErrors:
-    def test_new_value_clears_its_error(self, catalog: make.Catalog, hooked: Handler) -> None:
-        """A handler that only ever adds errors must still see a cart become clean."""
+    def test_new_value_clears_its_error(self, catalog: make.Catalog, validator: Handler) -> None:
+        """A new value clears the error even if the handler never clears errors."""
 
         def only_adds(body: dict[str, Any]) -> None:
             if param(body)["value"] == "us":
                 param(body)["value_error"] = "Not offered"
 
-        respond_with(hooked, only_adds)
-        listening(catalog, hooked)
+        respond_with(validator, only_adds)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
-        path = f"/requests/{made['id']}"
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
+        path = f"/requests/{created['id']}"
         wrong = distributor.post(f"{path}/validate", {})
         assert param(wrong.json)["value_error"] == "Not offered"
-        # Said still, where another value changes; an echo of the error is no new one.
+        # The error stays if another value changes; repeating an error is no change.
         other = distributor.post(f"{path}/validate", of("alias", value="x"))
         assert param(other.json)["value_error"] == "Not offered"
         corrected = copy.deepcopy(other.json["asset"]["params"])
@@ -213,32 +215,36 @@ class TestErrors:
         clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
-    def test_put_clears_the_error_too(self, catalog: make.Catalog, hooked: Handler) -> None:
-        respond_with(hooked, complain("Not offered"))
-        listening(catalog, hooked)
+    def test_put_clears_the_error_too(self, catalog: make.Catalog, validator: Handler) -> None:
+        respond_with(validator, complain("Not offered"))
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
-        distributor.post(f"/requests/{made['id']}/validate", {})
-        put = distributor.put(f"/requests/{made['id']}", of("region", value="eu"))
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
+        distributor.post(f"/requests/{created['id']}/validate", {})
+        put = distributor.put(f"/requests/{created['id']}", of("region", value="eu"))
         assert param(put.json)["value_error"] == ""
-        # Whose the error is may keep it.
-        distributor.post(f"/requests/{made['id']}/validate", {})
-        kept = caller(catalog.vendor).put(f"/requests/{made['id']}", of("region", value="us"))
-        assert param(kept.json)["value_error"] == "Not offered"
+        # The vendor, who set the error, may keep it.
+        distributor.post(f"/requests/{created['id']}/validate", {})
+        response = caller(catalog.vendor).put(
+            f"/requests/{created['id']}", of("region", value="us")
+        )
+        assert param(response.json)["value_error"] == "Not offered"
 
-    def test_order_continues_without_errors(self, catalog: make.Catalog, hooked: Handler) -> None:
-        respond_with(hooked, complain("Not offered"))
-        listening(catalog, hooked)
+    def test_order_continues_without_errors(
+        self, catalog: make.Catalog, validator: Handler
+    ) -> None:
+        respond_with(validator, complain("Not offered"))
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "region", "value": "us"})
-        distributor.post(f"/requests/{made['id']}/validate", {})
-        ordered = distributor.post(f"/requests/{made['id']}/purchase")
+        created = draft(distributor, catalog, {"id": "region", "value": "us"})
+        distributor.post(f"/requests/{created['id']}/validate", {})
+        ordered = distributor.post(f"/requests/{created['id']}/purchase")
         assert (ordered.status, ordered.json["status"]) == (200, "pending")
 
 
-class TestWhatIsNeverChanged:
+class TestLimitsOfHandlers:
     def test_handler_cannot_change_items_tiers_or_status(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
         def meddle(body: dict[str, Any]) -> None:
             body["status"], body["type"], body["note"] = "approved", "cancel", "Hacked"
@@ -247,14 +253,14 @@ class TestWhatIsNeverChanged:
             body["asset"]["params"].append({"id": "extra", "value": "x"})
             param(body, "alias")["value"] = "harbour"
 
-        hook = listening(catalog, hooked)
+        hook = listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        respond_with(hooked, meddle)
-        response = distributor.post(f"/requests/{made['id']}/validate", {})
+        created = draft(distributor, catalog)
+        respond_with(validator, meddle)
+        response = distributor.post(f"/requests/{created['id']}/validate", {})
         assert response.status == 200
-        param(made, "alias")["value"] = "harbour"
-        assert _timeless(response.json) == _timeless(made)
+        param(created, "alias")["value"] = "harbour"
+        assert _timeless(response.json) == _timeless(created)
         hook.refresh_from_db()
         assert hook.last_success is not None
         assert hook.last_success.why == (
@@ -262,42 +268,46 @@ class TestWhatIsNeverChanged:
             "status, note, asset.items, asset.tiers."
         )
 
-    def test_hidden_parameter_is_not_required(self, catalog: make.Catalog, hooked: Handler) -> None:
+    def test_hidden_parameter_is_not_required(
+        self, catalog: make.Catalog, validator: Handler
+    ) -> None:
         def hide(body: dict[str, Any]) -> None:
             param(body, "licence")["constraints"].update(hidden=True)
 
         make.parameter(catalog, "licence", constraints={"required": True})
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        respond_with(hooked, hide)
-        distributor.post(f"/requests/{made['id']}/validate", {})
-        assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "pending"
+        created = draft(distributor, catalog)
+        respond_with(validator, hide)
+        distributor.post(f"/requests/{created['id']}/validate", {})
+        assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "pending"
 
     def test_parameter_that_becomes_required_is_checked(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
         def demand(body: dict[str, Any]) -> None:
             param(body, "alias")["constraints"]["required"] = True
 
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        respond_with(hooked, demand)
-        distributor.post(f"/requests/{made['id']}/validate", {})
-        assert distributor.post(f"/requests/{made['id']}/purchase").json["status"] == "inquiring"
+        created = draft(distributor, catalog)
+        respond_with(validator, demand)
+        distributor.post(f"/requests/{created['id']}/validate", {})
+        assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "inquiring"
 
-    def test_removed_choice_cannot_be_ordered(self, catalog: make.Catalog, hooked: Handler) -> None:
+    def test_removed_choice_cannot_be_ordered(
+        self, catalog: make.Catalog, validator: Handler
+    ) -> None:
         def narrow(body: dict[str, Any]) -> None:
             param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
 
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        respond_with(hooked, narrow)
-        distributor.post(f"/requests/{made['id']}/validate", {})
+        created = draft(distributor, catalog)
+        respond_with(validator, narrow)
+        distributor.post(f"/requests/{created['id']}/validate", {})
         refused(
-            distributor.put(f"/requests/{made['id']}", of("region", value="eu")), 400,
+            distributor.put(f"/requests/{created['id']}", of("region", value="eu")), 400,
             "asset.params: Parameter region: 'eu' is not one of us.",
         )  # fmt: skip
 
@@ -307,33 +317,33 @@ def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in shown.items() if k != "updated"}, "asset": asset}
 
 
-class TestMeanwhile:
-    def test_put_during_the_call_is_kept(self, catalog: make.Catalog, hooked: Handler) -> None:
-        listening(catalog, hooked)
+class TestConcurrentChanges:
+    def test_put_during_the_call_is_kept(self, catalog: make.Catalog, validator: Handler) -> None:
+        listening(catalog, validator)
         distributor, second = caller(catalog.provider), caller(catalog.provider)
-        made = draft(distributor, catalog, {"id": "alias", "value": "old"})
+        created = draft(distributor, catalog, {"id": "alias", "value": "old"})
 
         def slow(body: dict[str, Any]) -> None:
-            put = second.put(f"/requests/{made['id']}", of("alias", value="new"))
+            put = second.put(f"/requests/{created['id']}", of("alias", value="new"))
             assert put.status == 200
             param(body)["value_error"] = "Choose one"
 
-        respond_with(hooked, slow)
-        response = distributor.post(f"/requests/{made['id']}/validate", {})
+        respond_with(validator, slow)
+        response = distributor.post(f"/requests/{created['id']}/validate", {})
         assert param(response.json, "alias")["value"] == "new"
         assert param(response.json)["value_error"] == "Choose one"
 
-    def test_purchase_during_the_call_wins(self, catalog: make.Catalog, hooked: Handler) -> None:
-        listening(catalog, hooked)
+    def test_purchase_during_the_call_wins(self, catalog: make.Catalog, validator: Handler) -> None:
+        listening(catalog, validator)
         distributor, second = caller(catalog.provider), caller(catalog.provider)
-        made = draft(distributor, catalog)
-        pk = made["id"]
+        created = draft(distributor, catalog)
+        pk = created["id"]
 
         def order(body: dict[str, Any]) -> None:
             assert second.post(f"/requests/{pk}/purchase").status == 200
             param(body)["value_error"] = "Too late"
 
-        respond_with(hooked, order)
+        respond_with(validator, order)
         refused(
             distributor.post(f"/requests/{pk}/validate", of("alias", value="late")), 400,
             f"{pk} became pending during its validation: the response of the validator "
@@ -345,73 +355,73 @@ class TestMeanwhile:
         )  # fmt: skip
 
     def test_draft_deleted_during_the_call_returns_404(
-        self, catalog: make.Catalog, hooked: Handler
+        self, catalog: make.Catalog, validator: Handler
     ) -> None:
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
+        created = draft(distributor, catalog)
 
         def delete(body: dict[str, Any]) -> None:
             Request.objects.all().delete()
             param(body)["value_error"] = "Gone"
 
-        respond_with(hooked, delete)
+        respond_with(validator, delete)
         refused(
-            distributor.post(f"/requests/{made['id']}/validate", {}), 404,
-            f"Object `{made['id']}` not found.",
+            distributor.post(f"/requests/{created['id']}/validate", {}), 404,
+            f"Object `{created['id']}` not found.",
         )  # fmt: skip
 
-    def test_validation_creates_no_event(self, catalog: make.Catalog, hooked: Handler) -> None:
-        listening(catalog, hooked)
+    def test_validation_creates_no_event(self, catalog: make.Catalog, validator: Handler) -> None:
+        listening(catalog, validator)
         make.webhook(catalog, n=2)
-        respond_with(hooked, complain("No"))
+        respond_with(validator, complain("No"))
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
-        distributor.post(f"/requests/{made['id']}/validate", {})
+        created = draft(distributor, catalog)
+        distributor.post(f"/requests/{created['id']}/validate", {})
         [event] = Event.objects.all()
-        assert (event.webhook.type, event.object_id) == ("validator", made["id"])
+        assert (event.webhook.type, event.object_id) == ("validator", created["id"])
 
 
-class TestWho:
+class TestPermissions:
     @pytest.mark.parametrize("role", ["vendor", "provider"])
     def test_both_parties_can_validate(
-        self, catalog: make.Catalog, hooked: Handler, role: str
+        self, catalog: make.Catalog, validator: Handler, role: str
     ) -> None:
-        respond_with(hooked, complain("No"))
-        listening(catalog, hooked)
-        made = draft(caller(catalog.provider), catalog)
-        response = caller(getattr(catalog, role)).post(f"/requests/{made['id']}/validate", {})
+        respond_with(validator, complain("No"))
+        listening(catalog, validator)
+        created = draft(caller(catalog.provider), catalog)
+        response = caller(getattr(catalog, role)).post(f"/requests/{created['id']}/validate", {})
         assert (response.status, param(response.json)["value_error"]) == (200, "No")
 
-    def test_other_account_gets_404(self, catalog: make.Catalog, hooked: Handler) -> None:
-        listening(catalog, hooked)
-        made = draft(caller(catalog.provider), catalog)
+    def test_other_account_gets_404(self, catalog: make.Catalog, validator: Handler) -> None:
+        listening(catalog, validator)
+        created = draft(caller(catalog.provider), catalog)
         stranger = make.catalog("7", CAPABILITIES)
-        for who in (stranger.vendor, stranger.provider):
-            refused(caller(who).post(f"/requests/{made['id']}/validate", {}), 404)
-        refused(Caller(None).post(f"/requests/{made['id']}/validate", {}), 401)
-        assert hooked.seen == []
+        for account in (stranger.vendor, stranger.provider):
+            refused(caller(account).post(f"/requests/{created['id']}/validate", {}), 404)
+        refused(Caller(None).post(f"/requests/{created['id']}/validate", {}), 401)
+        assert validator.received == []
 
     @pytest.mark.parametrize(
         "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
     )
     def test_only_draft_and_inquiring_requests_are_validated(
-        self, catalog: make.Catalog, hooked: Handler, status: str
+        self, catalog: make.Catalog, validator: Handler, status: str
     ) -> None:
-        listening(catalog, hooked)
+        listening(catalog, validator)
         distributor = caller(catalog.provider)
-        made = draft(distributor, catalog)
+        created = draft(distributor, catalog)
         Request.objects.update(status=status)
         refused(
-            distributor.post(f"/requests/{made['id']}/validate", {}), 400,
-            f"{made['id']} is {status}: validate is for draft or inquiring only.",
+            distributor.post(f"/requests/{created['id']}/validate", {}), 400,
+            f"{created['id']} is {status}: validate is for draft or inquiring only.",
         )  # fmt: skip
-        assert hooked.seen == []
+        assert validator.received == []
 
 
 class TestInquiries:
-    def test_other_errors_are_kept(self, catalog: make.Catalog, hooked: Handler) -> None:
-        listening(catalog, hooked, "inquiring_validator")
+    def test_other_errors_are_kept(self, catalog: make.Catalog, validator: Handler) -> None:
+        listening(catalog, validator, "inquiring_validator")
         vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
         pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
         marked = [{"id": "region", "value_error": "Where?"}, {"id": "alias", "value_error": "Who?"}]
@@ -421,7 +431,7 @@ class TestInquiries:
         assert response.json["status"] == "inquiring"
         errors = [param(response.json, name)["value_error"] for name in ("region", "alias")]
         assert errors == ["", "Who?"]
-        sent = hooked.next().json
+        sent = validator.next().json
         assert (sent["status"], param(sent)["value"]) == ("inquiring", "eu")
         done = distributor.post(f"/requests/{pk}/pend", of("alias", value="harbour"))
         assert (done.json["status"], param(done.json, "alias")["value_error"]) == ("pending", "")
@@ -440,69 +450,71 @@ class TestTiers:
                 "tier_level": 1,
             },
         }
-        made = caller(catalog.provider).post("/tier/config-requests", body)
-        assert (made.status, made.json["status"]) == (201, "draft"), made
-        found: dict[str, Any] = made.json
-        return found
+        created = caller(catalog.provider).post("/tier/config-requests", body)
+        assert (created.status, created.json["status"]) == (201, "draft"), created
+        request: dict[str, Any] = created.json
+        return request
 
     def validate(self, catalog: make.Catalog, pk: str, body: Any = None) -> Response:
         return caller(catalog.provider).post(f"/tier/config-requests/{pk}/validate", body)
 
     def test_response_has_params_at_the_top_or_in_the_configuration(
-        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         entry = {"id": "agreement", "value_error": "Which one?"}
         top = {"params": [{**entry, "value_error": "At the top"}]}
         inside = {"configuration": {"params": [entry]}}
-        respond_with(hooked, lambda body: inside)
+        respond_with(validator, lambda body: inside)
         assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "Which one?"
-        respond_with(hooked, lambda body: {**inside, **top})
+        respond_with(validator, lambda body: {**inside, **top})
         assert param(self.validate(catalog, pk).json, "agreement")["value_error"] == "At the top"
 
     def test_body_is_applied_and_the_flow_continues(
-        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
+        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         body = {"params": [{"id": "agreement", "value": "A-1"}], "notes": "Urgent"}
         response = self.validate(catalog, pk, body)
-        sent = hooked.next().json
+        sent = validator.next().json
         assert (param(sent, "agreement")["value"], sent["notes"]) == ("A-1", "Urgent")
         assert response.json == caller(catalog.provider).get(f"/tier/config-requests/{pk}").json
         assert caller(catalog.provider).post(f"/tier/config-requests/{pk}/submit").status == 200
         assert TierConfigRequest.objects.get().status == "pending"
 
     def test_another_configurations_id_is_refused(
-        self, catalog: make.Catalog, hooked: Handler, tcr: dict[str, Any]
+        self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, hooked, "draft_tcr_t1_val", object_class="tier_config_request")
-        respond_with(hooked, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}})
+        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
+        respond_with(
+            validator, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}}
+        )
         response = self.validate(catalog, tcr["id"])
         refused(response, 400)
         assert "its configuration.id is 'TC-000-000-000'" in response.json["errors"][1]
 
 
 def test_a_change_is_validated_without_touching_the_subscription(
-    catalog: make.Catalog, hooked: Handler
+    catalog: make.Catalog, validator: Handler
 ) -> None:
     def edit(body: dict[str, Any]) -> None:
         param(body, "alias").update(value="corrected", value_error="Look at this")
 
-    listening(catalog, hooked, "change_validator")
-    respond_with(hooked, edit)
+    listening(catalog, validator, "change_validator")
+    respond_with(validator, edit)
     distributor, vendor = caller(catalog.provider), caller(catalog.vendor)
     pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
     asset = vendor.post(f"/requests/{pk}/approve").json["asset"]["id"]
     items = [{"id": catalog.item.id, "quantity": 7}]
     body = {"type": "change", "status": "draft", "asset": {"id": asset, "items": items}}
-    made = distributor.post("/requests", body).json
-    response = distributor.post(f"/requests/{made['id']}/validate", body)
+    created = distributor.post("/requests", body).json
+    response = distributor.post(f"/requests/{created['id']}/validate", body)
     assert param(response.json, "alias")["value"] == "corrected"
     held = distributor.get(f"/assets/{asset}").json
     assert [p["value"] for p in held["params"] if p["id"] == "alias"] == [""]
-    assert distributor.post(f"/requests/{made['id']}/submit").json["status"] == "pending"
-    vendor.post(f"/requests/{made['id']}/approve")
+    assert distributor.post(f"/requests/{created['id']}/submit").json["status"] == "pending"
+    vendor.post(f"/requests/{created['id']}/approve")
     held = distributor.get(f"/assets/{asset}").json
     assert [p["value"] for p in held["params"] if p["id"] == "alias"] == ["corrected"]

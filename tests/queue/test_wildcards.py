@@ -48,7 +48,7 @@ def noted(vendor: Caller) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("query", "expected"),
     [
         ("like(note,Plain)", ["Plain"]),
         ("like(note,plain)", []),
@@ -88,12 +88,12 @@ def noted(vendor: Caller) -> dict[str, str]:
     ],
 )
 def test_patterns_match_literally_and_by_case(
-    vendor: Caller, noted: dict[str, str], query: str, wanted: list[str] | None
+    vendor: Caller, noted: dict[str, str], query: str, expected: list[str] | None
 ) -> None:
-    if wanted is None:
-        wanted = [note for note in noted if "l" not in note]
+    if expected is None:
+        expected = [note for note in noted if "l" not in note]
     pks = ids(vendor, f"/requests?{quote(query, safe='(),')}")
-    assert sorted(pks) == sorted(noted[note] for note in wanted)
+    assert sorted(pks) == sorted(noted[note] for note in expected)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_search_ignores_case_and_takes_wildcards_of_the_database_literally(vendo
 
 @pytest.mark.parametrize("operator", ["like", "ilike"])
 def test_time_grows_with_the_text_and_not_with_the_wildcards(operator: str) -> None:
-    """As a regular expression 3,000 characters took 23 s, and each further wildcard far more."""
+    """As a regular expression, 3,000 characters took 23 s, and more wildcards much longer."""
     text, pattern = "a" * 65_536, "*a" * 200 + "*b"
     began = time.monotonic()
     sql, parameter = wildcards.condition(
@@ -183,11 +183,11 @@ _SOME = st.text(st.sampled_from("ab%_[]?*\\^-. \nÉé"), max_size=8)
 @example(text="[", pattern="[")
 def test_database_agrees_with_the_definition(text: str, pattern: str) -> None:
     try:
-        wanted = _expression(pattern).fullmatch(text) is not None
+        matches = _expression(pattern).fullmatch(text) is not None
         folded = _expression(pattern, re.IGNORECASE).fullmatch(text) is not None
     except RQLFilterValueError:
         return
-    for ignore_case, expected in ((False, wanted), (True, folded)):
+    for ignore_case, expected in ((False, matches), (True, folded)):
         sql, parameter = wildcards.condition(
             connection.vendor, "CAST(%s AS TEXT)", pattern, ignore_case=ignore_case
         )

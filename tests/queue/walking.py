@@ -32,11 +32,11 @@ class Books:
         self.platform = platform
         self.read = 0
         # By queue and object: the last status that each party was notified of, and how often.
-        self.told: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self.notified: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self.times: Counter[tuple[str, str, str]] = Counter()
 
     def read_events(self) -> None:
-        """Read what was told since: each change begins where the last one of its object ended."""
+        """Read the new events: each change starts at the last status of its object."""
         for pk, hook, row, source, target in (
             Event.objects.filter(pk__gt=self.read)
             .values_list("pk", "webhook", "object_id", "status_from", "status_to")
@@ -44,30 +44,30 @@ class Books:
         ):
             self.read = pk
             queue, side = self.platform.owner[hook]
-            known = self.told[queue, row].get(side)
+            last = self.notified[queue, row].get(side)
             if queue == BILLING:
                 assert source == target == ""
-            elif known is None:
+            elif last is None:
                 # Creating a draft is not a queue change.
                 first = target in tables.INITIAL[queue] and target != "draft" and source == ""
                 assert first or (source == "draft" and (source, target) in tables.links(queue))
             else:
-                assert source == known and (source, target) in tables.links(queue), (row, target)
-            self.told[queue, row][side] = target
+                assert source == last and (source, target) in tables.links(queue), (row, target)
+            self.notified[queue, row][side] = target
             self.times[queue, row, side] += 1
 
     def check(self, touched: Counter[str]) -> None:
-        """Check that both sides know each object as it is; `touched` billing requests by id."""
+        """Check the last notified status of objects; `touched` counts billing requests by id."""
         self.read_events()
         for queue in base.registered():
             if queue.object_class == BILLING:
                 continue
             for pk, status in queue.model._default_manager.values_list("pk", "status"):
-                known = self.told[queue.object_class, pk]
+                last = self.notified[queue.object_class, pk]
                 assert status in tables.STATUSES[queue.object_class]
-                if status == "draft" and not known:
+                if status == "draft" and not last:
                     continue
-                assert known == {"V": status, "D": status}, (pk, status, known)
+                assert last == {"V": status, "D": status}, (pk, status, last)
         for pk, kind in BillingRequest.objects.values_list("pk", "type"):
             times = {side: self.times[BILLING, pk, side] for side in "VD"}
             changes = 1 + touched[pk]
@@ -77,15 +77,15 @@ class Books:
 
 
 def subscriptions() -> None:
-    """Each is what its requests have made of it, and has one open request at most."""
+    """Check the status of each asset against its requests, and that at most one is open."""
     effects = {row[0]: row[2:] for row in tables.ASSETS}
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    requests: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for asset, kind, status in Request.objects.order_by("pk").values_list(
         "asset", "type", "status"
     ):
-        found[asset].append((kind, status))
+        requests[asset].append((kind, status))
     for pk, status in Asset.objects.values_list("pk", "status"):
-        rows = found[pk]
+        rows = requests[pk]
         assert sum(s in OPEN for _, s in rows) <= 1, (pk, rows)
         is_now = "draft"
         for kind, ended in rows:
@@ -93,7 +93,7 @@ def subscriptions() -> None:
             if ended == "draft":
                 continue
             if ended == "failed" and kind in ("suspend", "resume"):
-                # A request created as failed may have found the subscription in the other status.
+                # A request created as failed may refer to a subscription in the other status.
                 failed = "active" if kind == "suspend" else "suspended"
             outcome = {"approved": approved, "failed": failed, "revoked": failed}
             is_now = outcome.get(ended, created)
@@ -101,7 +101,7 @@ def subscriptions() -> None:
 
 
 def configurations() -> None:
-    """One request at a time; active once set up; orders and requests wait for what is missing."""
+    """Check configurations: one open request, active after setup, and no missing setups."""
     worked_on: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for config, kind, status in TierConfigRequest.objects.filter(status__in=WORKED_ON).values_list(
         "configuration", "type", "status"
@@ -126,7 +126,7 @@ def configurations() -> None:
 
 
 def listings(listed: dict[str, str]) -> None:
-    """A listing is what completion, or its distributor, has made of it: `listed` by id."""
+    """Check the status of listings against completions and the distributor's changes, `listed`."""
     for pk, status in Listing.objects.filter(product__owner__id="VA-111-111").values_list(
         "pk", "status"
     ):
@@ -136,7 +136,7 @@ def listings(listed: dict[str, str]) -> None:
 
 
 def usage_files() -> None:
-    """The counts of a file are those of its records, which stand as the file does."""
+    """Check the counts of files, and that statuses of records match their files."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for file, status, n in UsageRecord.objects.values_list("file", "status").annotate(
         n=Count("pk")
@@ -163,8 +163,8 @@ def usage_files() -> None:
 
 
 def tier_accounts() -> None:
-    """Versions are counted, and each asks its vendor about each product once."""
+    """Check the number of versions, and one request for each version and product."""
     rows = TierAccount.objects.annotate(kept=Count("versions"))
     assert not [row for row in rows if row.version != (row.kept or 1)]
-    asked = TierAccountRequest.objects.values("account", "product").annotate(n=Count("pk"))
-    assert not asked.filter(n__gt=1).exists()
+    counts = TierAccountRequest.objects.values("account", "product").annotate(n=Count("pk"))
+    assert not counts.filter(n__gt=1).exists()

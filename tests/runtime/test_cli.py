@@ -90,8 +90,8 @@ def test_empty_key_is_reported_in_one_line(tmp_path: Path) -> None:
 
 def test_file_that_is_not_a_database_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "connect.sqlite3").write_bytes(b"not a database " * 1000)
-    said = last_line(run(tmp_path, "sandbox"))
-    assert said == (
+    message = last_line(run(tmp_path, "sandbox"))
+    assert message == (
         "Database: The database file is damaged or is not SQLite "
         "(DatabaseError: file is not a database)."
     )
@@ -109,14 +109,16 @@ def test_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
 
 
 def test_database_without_tables_is_reported_in_one_line(tmp_path: Path) -> None:
-    said = last_line(run(tmp_path, "signin"))
-    assert said.startswith("Database: The database has no tables: run `manage.py migrate` first ")
+    message = last_line(run(tmp_path, "signin"))
+    assert message.startswith(
+        "Database: The database has no tables: run `manage.py migrate` first "
+    )
 
 
 def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     address = f"postgres://user@127.0.0.1:{free_port()}/name"
-    said = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
-    assert said.startswith("Database: The database cannot be reached ")
+    message = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
+    assert message.startswith("Database: The database cannot be reached ")
 
 
 def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:

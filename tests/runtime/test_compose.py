@@ -18,9 +18,9 @@ def test_compose_file_has_all_services() -> None:
 
 
 def test_processes_share_image_and_profile() -> None:
-    ours = [COMPOSE["services"][name] for name in ("web", "worker", "beat")]
-    assert all(service["build"] == "." for service in ours)
-    assert all(service["environment"]["SIM_PROFILE"] == "server" for service in ours)
+    services = [COMPOSE["services"][name] for name in ("web", "worker", "beat")]
+    assert all(service["build"] == "." for service in services)
+    assert all(service["environment"]["SIM_PROFILE"] == "server" for service in services)
 
 
 def test_env_example_has_every_variable_of_the_settings() -> None:

@@ -86,7 +86,7 @@ def test_shared_folder_keeps_its_permissions(
     assert shared == "other files" or mode(folder / "secret_key") == 0o600
 
 
-def test_unusable_path_is_reported_in_one_sentence(tmp_path: Path) -> None:
+def test_unusable_path_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "var", tmp_path / "file"):
         with pytest.raises(ImproperlyConfigured) as raised:

@@ -53,9 +53,9 @@ def test_each_delivery_is_sent_once(running: Server, served: Handler) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: orders.purchase(running), range(40)))
     orders.until_stats(running, hook["id"], events=40, triggers=40, success_triggers=40)
-    assert len(served.seen) == 40
+    assert len(served.received) == 40
     # No worker has repeated a delivery of the other.
-    assert Counter(got.json["webhook_id"] for got in served.seen) == {hook["id"]: 40}
+    assert Counter(request.json["webhook_id"] for request in served.received) == {hook["id"]: 40}
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
@@ -133,7 +133,7 @@ def test_stop_of_web_server_ends_validation_in_flight(
     before = flow.read()
     validator.rules(validator={"hold": True})
     waiting = pool.submit(flow.validate)
-    validator.until_seen(1, flow.pk)
+    validator.until_received(1, flow.pk)
     assert running.process.stop() == 0
     response = waiting.result()
     running.process.start()

@@ -164,13 +164,13 @@ def test_fresh_without_terminal_needs_confirmation(env: dict[str, str], data: Pa
     assert names(data) == before
 
 
-@pytest.mark.parametrize(("answer", "deletes"), [("y", True), ("", False)])
+@pytest.mark.parametrize(("reply", "deletes"), [("y", True), ("", False)])
 def test_fresh_asks_on_a_terminal(
-    env: dict[str, str], data: Path, answer: str, deletes: bool
+    env: dict[str, str], data: Path, reply: str, deletes: bool
 ) -> None:
     terminal, child = pty.openpty()
     try:
-        os.write(terminal, f"{answer}\n".encode())
+        os.write(terminal, f"{reply}\n".encode())
         done = run(manage("fresh"), env, stdin=child)
     finally:
         os.close(terminal)

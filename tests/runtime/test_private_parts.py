@@ -148,20 +148,20 @@ def private_of(cls: type[Any]) -> set[str]:
     """Return the private names of a library that a class of ours overrides or uses."""
     bases = [base for base in cls.__mro__ if base.__module__.split(".")[0] in LIBRARIES]
     sources_ = "\n".join(inspect.getsource(base) for base in bases)
-    theirs = {
+    inherited = {
         node.attr for node in ast.walk(ast.parse(sources_))
         if isinstance(node, ast.Attribute) and node.attr.startswith("_")
         and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
     }  # fmt: skip
-    theirs |= {name for base in bases for name in vars(base) if name.startswith("_")}
+    inherited |= {name for base in bases for name in vars(base) if name.startswith("_")}
     tree = ast.parse(inspect.getsource(cls))
-    ours = {name for name in vars(cls) if name.startswith("_")}
-    ours |= {
+    own = {name for name in vars(cls) if name.startswith("_")}
+    own |= {
         node.attr for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr.startswith("_")
         and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
     }  # fmt: skip
-    return {name for name in ours & theirs if not name.startswith("__")} - {"_abc_impl"}
+    return {name for name in own & inherited if not name.startswith("__")} - {"_abc_impl"}
 
 
 def resolve(path: str) -> Any:
@@ -172,8 +172,8 @@ def resolve(path: str) -> Any:
 @pytest.mark.parametrize("path", METHODS)
 def test_methods_have_the_parameters_that_are_used(path: str) -> None:
     for name, parameters in METHODS[path].items():
-        found = inspect.signature(getattr(resolve(path), name)).parameters
-        assert set(parameters) <= set(found), name
+        actual = inspect.signature(getattr(resolve(path), name)).parameters
+        assert set(parameters) <= set(actual), name
 
 
 def test_aiohttp_has_the_attributes_that_are_used() -> None:
@@ -207,7 +207,7 @@ def test_django_rql_has_the_attributes_that_are_used() -> None:
     assert "list_operator" in parameters
 
 
-def test_celery_has_what_is_used() -> None:
+def test_celery_has_the_used_parts() -> None:
     from celery import fixups
     from celery.beat import EmbeddedService
     from celery.bootsteps import CLOSE, TERMINATE
@@ -231,7 +231,7 @@ def _keywords_of_steps() -> Iterator[str]:
                 yield from inspect.signature(cls.__init__).parameters
 
 
-def test_kombu_has_what_is_used() -> None:
+def test_kombu_has_the_used_parts() -> None:
     from kombu.transport import virtual
 
     # An option of the transport in memory.

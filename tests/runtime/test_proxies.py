@@ -111,7 +111,7 @@ def test_django_gets_the_forwarded_address_and_scheme(settings: Any) -> None:
         b"GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: 203.0.113.7\r\n"
         b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: sim.example\r\n\r\n"
     )
-    seen = {}
+    received = {}
     for trusted in ("", "127.0.0.1"):
         settings.SIM_TRUSTED_PROXY = trusted
         with serving(echo, settings) as url, connect(url) as line:
@@ -119,8 +119,8 @@ def test_django_gets_the_forwarded_address_and_scheme(settings: Any) -> None:
             environ = json.loads(read(line)[2])
             assert not any("FORWARDED" in name for name in environ)
             names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST")
-            seen[trusted] = [environ[name] for name in names]
-    assert seen == {
+            received[trusted] = [environ[name] for name in names]
+    assert received == {
         "": ["127.0.0.1", "http", "inner"],
         "127.0.0.1": ["203.0.113.7", "https", "sim.example"],
     }

@@ -71,11 +71,11 @@ def is_flag(name: str) -> bool:
 
 
 def bad_values() -> list[tuple[str, str]]:
-    found = [(name, value) for name, values in TEXTS.items() for value in values]
+    pairs = [(name, value) for name, values in TEXTS.items() for value in values]
     for name in VARIABLES:
         values = NUMBERS if is_number(name) else FLAGS if is_flag(name) else ()
-        found += [(name, value) for value in values]
-    return found
+        pairs += [(name, value) for value in values]
+    return pairs
 
 
 @pytest.fixture
@@ -89,11 +89,11 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
         monkeypatch.setenv("SIM_DATA_DIR", str(tmp_path))
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        found = runpy.run_path(str(ROOT / "connect_sim" / "settings.py"))
+        values = runpy.run_path(str(ROOT / "connect_sim" / "settings.py"))
         for name in ("SETTING_PROBLEMS", "SANDBOX", "CELERY_BROKER_URL", "SIM_VENDOR_API_KEY",
                      "SIM_PROVIDER_API_KEY"):  # fmt: skip
-            setattr(settings, name, found[name])
-        return found, checks.serious_errors()
+            setattr(settings, name, values[name])
+        return values, checks.serious_errors()
 
     return run
 
@@ -192,8 +192,8 @@ def test_valid_values_are_accepted(read: Any, name: str, value: str) -> None:
 
 
 def test_api_url_is_the_root_of_the_server(read: Any) -> None:
-    for given in ("https://x.example.com/", "https://x.example.com/public/v1/"):
-        assert read(SIM_API_URL=given)[0]["SIM_API_URL"] == "https://x.example.com"
+    for url in ("https://x.example.com/", "https://x.example.com/public/v1/"):
+        assert read(SIM_API_URL=url)[0]["SIM_API_URL"] == "https://x.example.com"
 
 
 def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:

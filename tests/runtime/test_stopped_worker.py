@@ -38,10 +38,10 @@ def test_api_and_deliveries_continue_within_five_seconds(where: str, tmp_path: P
             until(lambda: _workers(database) == 3, "all workers have started", 60)
             hook = orders.webhook(running, served.url)
             ordered = _order_until_stopped(running, stopped, flag)
-            started, before = time.monotonic(), len(served.seen)
+            started, before = time.monotonic(), len(served.received)
             orders.purchase(running)
             assert time.monotonic() - started < MAX_SECONDS
-            until(lambda: len(served.seen) > before, "deliveries continue")
+            until(lambda: len(served.received) > before, "deliveries continue")
             assert time.monotonic() - started < MAX_SECONDS
             stopped.popen.send_signal(signal.SIGCONT)
             count = ordered + 1

@@ -361,7 +361,7 @@ def test_validation_of_a_killed_sandbox_is_recorded_at_the_next_start(tmp_path: 
         until(lambda: stats()["triggers"] == 1, "the lost attempt")
         assert stats()["events"] == 1
         assert (stats()["success_triggers"], stats()["failure_triggers"]) == (0, 0)
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
         served.respond = lambda request: (200, b"{}")
         assert box.call("POST", path, key=box.provider_key).status_code == 200
         assert (stats()["triggers"], stats()["success_triggers"]) == (2, 1)

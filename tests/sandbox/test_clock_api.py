@@ -129,7 +129,7 @@ def test_advance_by_zero_runs_what_is_due_now(
         make.webhook(platform, served.url)
         order(platform)
         moved = move(by, "advance", by="0s")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
     assert moved["from"] == moved["now"]
     assert [attempt["outcome"] for attempt in moved["attempts"]] == ["success"]
     assert not TimelineEntry.objects.filter(kind="clock").exists()
@@ -164,7 +164,7 @@ def test_run_until_idle_runs_the_ladder_to_out_of_order(
         hook = make.webhook(platform, served.url)
         order(platform)
         moved = move(by, "run-until-idle")
-        assert len(served.seen) == 10
+        assert len(served.received) == 10
     hook.refresh_from_db()
     assert hook.out_of_order
     assert (moved["stopped_because"], moved["stops"], len(moved["attempts"])) == ("idle", 9, 10)

@@ -82,7 +82,7 @@ def test_delivery_shows_request_token_response_and_events(
     assert list(token["claims"])[-1] == "exp"
     assert (attempt["response"]["status"], attempt["response"]["body"]) == (201, "created")
     text = json.dumps(row)
-    for secret in (hook.jwt_secret, "secret-of-header", served.seen[0].token):
+    for secret in (hook.jwt_secret, "secret-of-header", served.received[0].token):
         assert secret not in text
 
 

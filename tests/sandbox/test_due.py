@@ -11,7 +11,7 @@ from requests_queue.catalog.models import Asset
 from requests_queue.queues.billing import periods
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment.models import Request
-from tests.queue import reaching
+from tests.queue import builders
 from tests.queue.platforms import Platform
 from webhooks.models import Event, Webhook
 
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.django_db
 
 def test_due_jobs_run_at_their_own_times() -> None:
     platform = Platform()
-    reaching.set_up(platform)
+    builders.set_up(platform)
     # Without webhooks the move has no requests to wait for.
     Webhook.objects.all().delete()
-    asset = Asset.objects.get(pk=reaching.subscription(platform))
+    asset = Asset.objects.get(pk=builders.subscription(platform))
     start = Request.objects.get(asset=asset).effective_date
     assert start is not None
-    draft = reaching.request(platform, "draft")
+    draft = builders.request(platform, "draft")
     planned = clock.shown(clock.now()) + timedelta(days=10, hours=3)
-    pk = reaching.create_order(platform, "purchase")
+    pk = builders.create_order(platform, "purchase")
     body = {"planned_date": planned.isoformat()}
     platform.post("V", f"/requests/{pk}/schedule", body)
     response = platform.by["V"].post("/sandbox/clock/advance", {"by": "95d"})

@@ -21,7 +21,7 @@ from tests.api import Caller, caller
 from tests.engines import move_clock, running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
-from tests.portal import delivered
+from tests.portal import delivery_rows
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,8 +148,8 @@ def test_failed_attempt_and_validator_have_no_note_on_silence(
 ) -> None:
     assert Order(catalog, who, nothing, 500).notes() == []
     make.webhook(catalog, n=2, type="validator")
-    row = delivered.delivery(make.webhook(catalog, n=3, type="validator"))
-    delivered.attempt(row)
+    row = delivery_rows.delivery(make.webhook(catalog, n=3, type="validator"))
+    delivery_rows.attempt(row)
     key = (row.pk, 1)
     assert handler_activity.for_attempts([key], settled=True)[key] == HandlerActivity((), [], "")
 
@@ -181,7 +181,7 @@ def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) 
     for _ in range(30):
         pk = creation.create(make.purchase(catalog), catalog.as_distributor).pk
         row = Delivery.objects.latest("pk")
-        delivered.attempt(row)
+        delivery_rows.attempt(row)
         Delivery.objects.filter(pk=row.pk).update(state="delivered")
         call_storage.store(
             [

@@ -12,7 +12,7 @@ from sandbox.models import ApiCall
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.make import Catalog
-from tests.portal import delivered
+from tests.portal import delivery_rows
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_calls_are_filtered_by_object_webhook_and_delivery(who: Caller, catalog:
     hooks = [make.webhook(catalog, n=n) for n in (1, 2)]
     rows: list[Delivery] = []
     for hook, pk in zip(hooks, (PK, OTHER), strict=True):
-        row = delivered.delivery(hook, pk, state="calling")
+        row = delivery_rows.delivery(hook, pk, state="calling")
         row.started_at = make.AT
         row.save()
         rows.append(row)

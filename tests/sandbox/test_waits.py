@@ -318,13 +318,13 @@ def test_skip_runs_to_the_third_retry_and_no_further(
         hook = make.webhook(catalog, served.url)
         order(catalog)
         answer = satisfied(client, {"called": {"webhook": hook.pk, "times": 4}}, skip=True)
-        assert len(served.seen) == 4
+        assert len(served.received) == 4
         attempts = list(Attempt.objects.order_by("number"))
         assert attempts[-1].started_at - attempts[0].finished_at >= 2100 * S
         assert answer["evidence"][-1]["attempt"] == 4
         # The clock runs again before the answer: it may be moved at once.
         assert client.post("/sandbox/clock/advance", {"by": "1s"}).status == 200
-        assert len(served.seen) == 4
+        assert len(served.received) == 4
 
 
 def test_skip_ends_when_nothing_is_left_to_run(
@@ -432,7 +432,7 @@ def test_skip_waits_until_another_move_has_ended(
         with clock_control.Move.begin("advance"):
             until_ = {"called": {"webhook": hook.pk, "at_least": 2}}
             waiting_ = in_background(client, until_, skip=True)
-            assert len(served.seen) == 1
+            assert len(served.received) == 1
         assert waiting_.result().status == 200
 
 

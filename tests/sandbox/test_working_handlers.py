@@ -202,7 +202,7 @@ def test_ladder_to_out_of_order(running: Sandbox) -> None:
         began = time.monotonic()
         moved = post(running, "clock/run-until-idle")
         print(f"ten failures in {time.monotonic() - began:.2f} s")
-        assert len(served.seen) == 10
+        assert len(served.received) == 10
         assert moved["stopped_because"] == "idle"
         assert len(moved["attempts"]) in (9, 10)
         days = datetime.fromisoformat(moved["now"]) - datetime.fromisoformat(moved["from"])

@@ -10,13 +10,13 @@ import pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: Any) -> None:
-    """Fail where a module under test has imported Django."""
+    """Fail if a module under test has imported Django."""
     _check(session)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: Any) -> None:
-    """Fail where a test has imported Django."""
+    """Fail if a test has imported Django."""
     _check(session)
 
 

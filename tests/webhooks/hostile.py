@@ -62,7 +62,7 @@ class Peer:
         with contextlib.suppress(OSError):
             while self.sock.recv(65536):
                 pass
-        self.server.left.set()
+        self.server.disconnected.set()
 
     def reset(self) -> None:
         """Close with RST."""
@@ -83,7 +83,7 @@ class Server:
         self.requests: list[bytes] = []
         self.connections = 0
         self.over = threading.Event()
-        self.left = threading.Event()
+        self.disconnected = threading.Event()
         self._behavior = behavior
         self._tls = tls
         self._sockets: list[socket.socket] = []
@@ -148,7 +148,7 @@ def polite(peer: Peer) -> None:
         peer.send(OK)
 
 
-def says(*responses: bytes) -> Behavior:
+def responds(*responses: bytes) -> Behavior:
     """Respond to one request in pieces, and close."""
 
     def behavior(peer: Peer) -> None:
@@ -159,7 +159,7 @@ def says(*responses: bytes) -> Behavior:
     return behavior
 
 
-def says_and_stays(response: bytes) -> Behavior:
+def responds_and_stays(response: bytes) -> Behavior:
     """Respond to one request, and keep the connection open."""
 
     def behavior(peer: Peer) -> None:

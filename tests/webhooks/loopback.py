@@ -91,10 +91,10 @@ async def once(
 
 def names(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]) -> list[str]:
     """Resolve names by a table; return the list of resolved names."""
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def getaddrinfo(host: str, port: Any, *_: Any, **__: Any) -> list[Any]:
-        asked.append(host)
+        resolved.append(host)
         if host not in table:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [
@@ -105,7 +105,7 @@ def names(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]) -> list[
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
+    return resolved
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import asyncio
 import gzip
 from pathlib import Path
 
-from tests.webhooks.hostile import Behavior, Server, drips, floods, hangs, polite, says
+from tests.webhooks.hostile import Behavior, Server, drips, floods, hangs, polite, responds
 from tests.webhooks.loopback import Outcome, attempt
 from tests.webhooks.test_client_hostile import BROKEN_BODIES, BROKEN_HEADS, CHUNKED, HEAD
 from webhooks.http.addresses import AddressPolicy, parse_networks
@@ -33,8 +33,8 @@ def behaviors() -> list[Behavior]:
         floods(CHUNKED, b"1\r\nx\r\n" * 10_000),
         floods(CHUNKED + b"5;", b"x" * 65536),
         floods(CHUNKED + b"0\r\n", b"X: y\r\n" * 10_000),
-        says(zipped + bomb),
-        says(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\r\n"),
+        responds(zipped + bomb),
+        responds(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\r\n"),
     ]
 
 

@@ -94,7 +94,7 @@ def test_restart_during_flush_loses_no_result(
             assert restarted.wait(30)
             connection.close()
             until(settled, "all stored")
-        assert len(served.seen) == 5
+        assert len(served.received) == 5
     assert outcomes() == ["success"] * 5
     assert Webhook.objects.values_list("triggers", "success_triggers").get() == (5, 5)
     assert webhook_health.counter_discrepancies() == []
@@ -147,7 +147,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
             until(lambda: Attempt.objects.count() == 2, "the results are stored", 30)
             late.set()
             until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 30)
-        assert len(served.seen) == 3
+        assert len(served.received) == 3
     assert sorted(outcomes()) == ["failure", "success", "success"]
     assert webhook_health.counter_discrepancies() == []
 
@@ -175,7 +175,7 @@ def test_locked_row_does_not_block_other_results(
                 until(lambda: len(engine._window.results) == 1, "only the held one is kept")
                 assert not Attempt.objects.filter(webhook=held).exists()
             until(settled, "the held one is stored")
-        assert len(served.seen) == 3
+        assert len(served.received) == 3
     assert outcomes() == ["success"] * 3
     assert webhook_health.counter_discrepancies() == []
 

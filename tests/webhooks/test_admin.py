@@ -63,7 +63,7 @@ def new(catalog: Catalog, **more: Any) -> dict[str, Any]:
                 jwt_secret=new_secret(), **more)  # fmt: skip
 
 
-def said(response: Any) -> str:
+def messages(response: Any) -> str:
     return " ".join(str(m) for m in response.context["messages"])
 
 
@@ -79,8 +79,8 @@ def test_add_form_has_a_new_secret_each_time(vendor: Client) -> None:
 def test_add_form_can_be_submitted_with_its_defaults(vendor: Client, catalog: Catalog) -> None:
     shown = vendor.get(f"{LIST}add/").context["adminform"].form
     brought = {name: field.value() for name, field in ((f.name, f) for f in shown)}
-    given = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": catalog.product.pk}
-    vendor.post(f"{LIST}add/", {k: v for k, v in brought.items() if v is not None} | given)
+    body = {"label": "New", "external_url": "http://127.0.0.1:9/x", "product": catalog.product.pk}
+    vendor.post(f"{LIST}add/", {k: v for k, v in brought.items() if v is not None} | body)
     row = Webhook.objects.get()
     assert (row.active, row.headers, row.data, row.http_method) == (True, {}, {}, "POST")
     assert (row.type, row.object_class) == ("event", "fulfillment_request")
@@ -221,7 +221,7 @@ def test_trigger_enable_disable_recover(vendor: Client, catalog: Catalog, by_lis
             response = vendor.post(page(row, "do", name), follow=True)
         assert response.status_code == 200
         row.refresh_from_db()
-        return said(response)
+        return messages(response)
 
     assert "triggered now" in act("trigger")
     assert Delivery.objects.get().forced and row.events == 1

@@ -80,9 +80,11 @@ def answered(**more: Any) -> dict[str, Any]:
 
 
 def test_each_difference_has_its_result(vendor: Client, catalog: Catalog) -> None:
-    got = answered(value="eu", value_error="Not offered", constraints={"hidden": True, "min": 3})
-    got["note"] = "Hello"
-    assert table(shown(vendor, attempt(catalog, got))) == [
+    response = answered(
+        value="eu", value_error="Not offered", constraints={"hidden": True, "min": 3}
+    )
+    response["note"] = "Hello"
+    assert table(shown(vendor, attempt(catalog, response))) == [
         ["note", "&quot;&quot;", "&quot;Hello&quot;", "ignored"],
         ["asset.params[region].value", "&quot;mars&quot;", "&quot;eu&quot;", "merged"],
         ["asset.params[region].value_error", "&quot;&quot;", "&quot;Not offered&quot;", "merged"],
@@ -137,8 +139,8 @@ def test_response_of_other_structure_is_shown(
 
 
 def test_dropped_response_is_not_merged(vendor: Client, catalog: Catalog) -> None:
-    got, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
-    [row] = table(shown(vendor, attempt(catalog, got, why=why, is_unmerged=True)))
+    response, why = answered(value_error="No"), "Nothing is merged: PR-1 has been moved."
+    [row] = table(shown(vendor, attempt(catalog, response, why=why, is_unmerged=True)))
     assert row[3] == "not merged"
 
 
@@ -152,8 +154,8 @@ def test_tier_request_may_have_parameters_below_configuration(
     about = {"type": "draft_tcr_t1_val", "object_class": "tier_config_request"}
     below = {"configuration": {"id": "TC-1", "params": [{"id": "region", "value_error": "No"}]}}
     top = {"params": [{"id": "region", "value_error": "No"}]}
-    for got, path in ((below, "configuration.params"), (top, "params")):
-        [row] = table(shown(vendor, attempt(catalog, {"id": "TCR-1", **got}, sent, **about)))
+    for response, path in ((below, "configuration.params"), (top, "params")):
+        [row] = table(shown(vendor, attempt(catalog, {"id": "TCR-1", **response}, sent, **about)))
         expected = [f"{path}[region].value_error", "&quot;&quot;", "&quot;No&quot;", "merged"]
         assert row == expected
 
@@ -161,8 +163,8 @@ def test_tier_request_may_have_parameters_below_configuration(
 def test_choices_are_merged_as_a_whole(vendor: Client, catalog: Catalog) -> None:
     choice = REGION | {"type": "dropdown", "value_choices": [{"value": "mars", "label": "Mars"}]}
     sent = SENT | {"asset": {"id": "AS-1", "params": [choice]}}
-    got = answered(value_choices=[{"value": "mars", "label": "The red one"}])
-    [row] = table(shown(vendor, attempt(catalog, got, sent)))
+    response = answered(value_choices=[{"value": "mars", "label": "The red one"}])
+    [row] = table(shown(vendor, attempt(catalog, response, sent)))
     assert row[0] == "asset.params[region].value_choices[0].label" and row[3] == "merged"
 
 
@@ -266,11 +268,11 @@ def test_type_without_capability_is_refused_at_the_field(
     response = vendor.post(ADD, new(catalog, type_))
     errors = response.context["adminform"].form.errors
     assert type_.trigger is not None and list(errors) == ["kind"]
-    [said] = errors["kind"]
-    assert f"{catalog.product.pk} does not have the capability" in said
+    [error] = errors["kind"]
+    assert f"{catalog.product.pk} does not have the capability" in error
     assert (
-        str(type_.trigger.missing_capability(catalog.product)) in said
-        and "Switch it on first." in said
+        str(type_.trigger.missing_capability(catalog.product)) in error
+        and "Switch it on first." in error
     )
     assert not Webhook.objects.exists()
 

@@ -20,27 +20,27 @@ METADATA = (
 
 
 def test_forbidden_address_is_refused(vendor: Caller) -> None:
-    made = vendor.post(HOOKS, WEBHOOK).json["id"]
+    pk = vendor.post(HOOKS, WEBHOOK).json["id"]
     for url in (
         "http://169.254.169.254/latest/",
         "http://0xa9.0xfe.0xa9.0xfe/",
         "http://2852039166",
     ):
         refused(vendor.post(HOOKS, {**WEBHOOK, "external_url": url}), 400, METADATA)
-        response = vendor.put(f"{HOOKS}/{made}", {"external_url": url, "label": "New"})
+        response = vendor.put(f"{HOOKS}/{pk}", {"external_url": url, "label": "New"})
         refused(response, 400, METADATA)
     response = vendor.post(HOOKS, {**WEBHOOK, "external_url": "http://[ff02::1]/", "label": ""})
     assert [error.partition(":")[0] for error in response.json["errors"]] == [
         "label",
         "external_url",
     ]
-    assert Webhook.objects.get(pk=made).label == WEBHOOK["label"]
+    assert Webhook.objects.get(pk=pk).label == WEBHOOK["label"]
 
 
 def test_other_fields_of_webhook_with_forbidden_url_can_be_changed(vendor: Caller) -> None:
-    made = vendor.post(HOOKS, WEBHOOK).json
-    Webhook.objects.filter(pk=made["id"]).update(external_url="http://169.254.169.254/")
-    path = f"{HOOKS}/{made['id']}"
+    created = vendor.post(HOOKS, WEBHOOK).json
+    Webhook.objects.filter(pk=created["id"]).update(external_url="http://169.254.169.254/")
+    path = f"{HOOKS}/{created['id']}"
     assert vendor.put(path, {"label": "Renamed"}).status == 200
     # Clients send the whole object back.
     whole = vendor.get(path).json

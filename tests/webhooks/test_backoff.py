@@ -609,12 +609,12 @@ def test_trigger_now_on_a_validator_is_called_once(response: int, state: str) ->
         hook = make.webhook(catalog, served.url, type="validator")
         fan_out.trigger(hook)
         engine.wake()
-        got = served.next()
+        request = served.next()
         until(settled, "recorded")
         assert Delivery.objects.get().state == state
     # There is no object to validate: the body is the payload.
-    assert got.json["webhook_id"] == hook.pk
-    assert list(got.json)[-1] == "data"
+    assert request.json["webhook_id"] == hook.pk
+    assert list(request.json)[-1] == "data"
     assert standing(hook) == (0, False, False)
     assert (hook.events, hook.triggers) == (1, 1)
     assert webhook_health.counter_discrepancies() == []

@@ -225,8 +225,8 @@ class Backoffs(RuleBasedStateMachine):
                 assert shown.is_due == (shown.at is None and not hook.out_of_order)
             last = row.attempt_set.filter(number=row.attempts).first()
             if last is not None:
-                told = next_attempt.after_attempt(last, row, self.now)
-                assert (told.next.at if told.next else None) == shown.at
+                shown_next = next_attempt.after_attempt(last, row, self.now)
+                assert (shown_next.next.at if shown_next.next else None) == shown.at
                 until = last.next_attempt_at
                 cleared = ClearedBackoff.objects.filter(at__gte=last.finished_at).exists()
                 assert (

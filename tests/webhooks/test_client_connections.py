@@ -100,7 +100,7 @@ def test_unsolicited_response_is_not_used_for_next_request(run: Run) -> None:
         assert (await attempt(transport, server.url)).success.status == 200
         idle.set()
         # The client closes the connection as soon as it has read the unsolicited response.
-        assert await asyncio.to_thread(server.left.wait, 2)
+        assert await asyncio.to_thread(server.disconnected.wait, 2)
         return await attempt(transport, server.url)
 
     with Server(behavior) as server:
@@ -134,7 +134,7 @@ def test_connection_of_unread_response_is_closed(run: Run) -> None:
     async def main(transport: Transport) -> None:
         assert (await attempt(transport, server.url, read_cap=100)).success.truncated
         # Now, not when the transport is closed.
-        assert await asyncio.to_thread(server.left.wait, 2)
+        assert await asyncio.to_thread(server.disconnected.wait, 2)
 
     with Server(behavior) as server:
         with_transport(run, main)
@@ -247,10 +247,10 @@ def test_slow_name_delays_no_other_and_is_resolved_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release = threading.Event()
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def getaddrinfo(host: str, port: int | None, *_: object, **__: object) -> list[object]:
-        asked.append(host)
+        resolved.append(host)
         if host == "slow.example":
             release.wait(5)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port or 0))]
@@ -274,7 +274,7 @@ def test_slow_name_delays_no_other_and_is_resolved_once(
 
     with Server(polite) as server:
         with_transport(run, main)
-        assert sorted(asked) == ["quick.example", "slow.example"]
+        assert sorted(resolved) == ["quick.example", "slow.example"]
 
 
 # --- cancelled, closed ------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_cancelling_propagates_and_cleans_up(run: Run) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await asyncio.to_thread(server.left.wait, 2)
+        assert await asyncio.to_thread(server.disconnected.wait, 2)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with Server(behavior) as server:
@@ -338,10 +338,10 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked, release = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     def getaddrinfo(*_: object, **__: object) -> list[object]:
-        asked.set()
+        started.set()
         release.wait(5)
         raise socket.gaierror(socket.EAI_NONAME, "nobody is waiting any more")
 
@@ -349,10 +349,12 @@ def test_cancelling_a_lookup_does_not_wait_for_it(
     complaints: list[dict[str, Any]] = []
 
     async def main(transport: Transport) -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context)
+        )
         call = Request("POST", "http://slow.example/", {}, b"{}")
         task = asyncio.create_task(transport.send(call, timeout=300))
-        assert await asyncio.to_thread(asked.wait, 2)
+        assert await asyncio.to_thread(started.wait, 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -23,8 +23,8 @@ from tests.webhooks.hostile import (
     hangs,
     polite,
     resets_after,
-    says,
-    says_and_stays,
+    responds,
+    responds_and_stays,
     speaks_first,
 )
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
@@ -139,7 +139,7 @@ def test_endless_body(run: Run, head: bytes, piece: bytes) -> None:
 @pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
 def test_read_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
     text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
-    response = met(run, says_and_stays(text), read_cap=100).success
+    response = met(run, responds_and_stays(text), read_cap=100).success
     assert response.body == b"x" * min(size, 100)
     assert response.truncated is truncated
 
@@ -147,7 +147,7 @@ def test_read_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
 def test_gzip_bomb_is_not_decompressed(run: Run) -> None:
     bomb = gzip.compress(bytes(20_000_000))
     head = HEAD + f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
-    with Server(says(head + bomb)) as server:
+    with Server(responds(head + bomb)) as server:
         response = run(once(server.url)).success
     assert response.body == bomb[:65536]
     assert response.truncated is (len(bomb) > 65536)
@@ -159,7 +159,7 @@ def test_redirect_is_not_followed(run: Run, status: int) -> None:
     with Server(polite) as other:
         for where in (other.url, "http://169.254.169.254/latest/meta-data/"):
             text = f"HTTP/1.1 {status} Go\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n"
-            response = met(run, says(text.encode())).success
+            response = met(run, responds(text.encode())).success
             assert response.status == status
             assert dict(response.headers)["Location"] == where
         assert other.connections == 0
@@ -171,29 +171,29 @@ MANY = b"".join(b"X-%d: y\r\n" % i for i in range(10_000))
 LARGE = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 2000) for i in range(100))
 
 BROKEN_HEADS: list[tuple[str, Behavior, str]] = [
-    ("no answer", says(b""), "closed the connection without a response"),
+    ("no answer", responds(b""), "closed the connection without a response"),
     ("reset before", resets_after(b""), "closed the connection without a response"),
     ("half-close before", half_closes_after(b""), "closed the connection without a response"),
     ("reset in headers", resets_after(HEAD + b"X"), "in the middle of the headers"),
     ("half-close in headers", half_closes_after(HEAD), "in the middle of the headers"),
-    ("garbage", says(b"hello\r\n\r\n"), "something that is not HTTP"),
-    ("binary garbage", says(bytes(range(256)) * 9), "something that is not HTTP"),
+    ("garbage", responds(b"hello\r\n\r\n"), "something that is not HTTP"),
+    ("binary garbage", responds(bytes(range(256)) * 9), "something that is not HTTP"),
     ("ssh", speaks_first(b"SSH-2.0-OpenSSH_9.9\r\n"), "something that is not HTTP"),
-    ("a tls alert", says(b"\x15\x03\x03\x00\x02\x02\x16"), "speaks TLS: use https://"),
-    ("bad status", says(b"HTTP/1.1 2x0 OK\r\n\r\n"), "are not valid HTTP"),
-    ("bad length", says(HEAD + b"Content-Length: x\r\n\r\n"), "are not valid HTTP"),
-    ("two lengths", says(HEAD + b"Content-Length: 1\r\n" * 2 + b"\r\n"), "are not valid HTTP"),
+    ("a tls alert", responds(b"\x15\x03\x03\x00\x02\x02\x16"), "speaks TLS: use https://"),
+    ("bad status", responds(b"HTTP/1.1 2x0 OK\r\n\r\n"), "are not valid HTTP"),
+    ("bad length", responds(HEAD + b"Content-Length: x\r\n\r\n"), "are not valid HTTP"),
+    ("two lengths", responds(HEAD + b"Content-Length: 1\r\n" * 2 + b"\r\n"), "are not valid HTTP"),
     (
         "length and chunks",
-        says(HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        responds(HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
         "are not valid HTTP",
     ),
-    ("nul", says(HEAD + b"X: a\x00b\r\n\r\n"), "are not valid HTTP"),
-    ("10,000 headers", says(HEAD + MANY + b"\r\n"), "too many headers"),
+    ("nul", responds(HEAD + b"X: a\x00b\r\n\r\n"), "are not valid HTTP"),
+    ("10,000 headers", responds(HEAD + MANY + b"\r\n"), "too many headers"),
     ("headers without end", floods(HEAD, b"X: y\r\n" * 1000), "too many headers"),
-    ("one large header", says(HEAD + b"X: " + b"y" * 100_000), "longer than 8190 bytes"),
-    ("a large status line", says(b"HTTP/1.1 200 " + b"y" * 100_000), "longer than 8190 bytes"),
-    ("large headers", says(HEAD + LARGE + b"\r\n"), "larger than 65536 bytes"),
+    ("one large header", responds(HEAD + b"X: " + b"y" * 100_000), "longer than 8190 bytes"),
+    ("a large status line", responds(b"HTTP/1.1 200 " + b"y" * 100_000), "longer than 8190 bytes"),
+    ("large headers", responds(HEAD + LARGE + b"\r\n"), "larger than 65536 bytes"),
     ("empty lines without end", floods(b"", b"\r\n" * 10_000), "larger than 65536 bytes"),
     ("a flood of 1xx", floods(b"", INTERIM * 1000), "interim responses (1xx)"),
     ("a drip of 1xx", drips(b"", INTERIM * 4), "interim responses (1xx)"),
@@ -215,11 +215,16 @@ def test_broken_head(run: Run, behavior: Behavior, words: str) -> None:
 BROKEN_BODIES: list[tuple[str, Behavior, str, bytes]] = [
     ("reset", resets_after(TEN + b"abc"), BROKEN_OFF, b"abc"),
     ("half-close", half_closes_after(TEN + b"abc"), "shorter than its Content-Length", b"abc"),
-    ("closed early", says(TEN, b"abc"), "shorter than its Content-Length", b"abc"),
-    ("no last chunk", says(CHUNKED + b"3\r\nabc\r\n"), "last chunk is missing", b"abc"),
+    ("closed early", responds(TEN, b"abc"), "shorter than its Content-Length", b"abc"),
+    ("no last chunk", responds(CHUNKED + b"3\r\nabc\r\n"), "last chunk is missing", b"abc"),
     ("reset in chunks", resets_after(CHUNKED + b"3\r\nabc\r\n"), BROKEN_OFF, b"abc"),
-    ("bad chunk size", says_and_stays(CHUNKED + b"xyz\r\n"), "chunks are malformed", b""),
-    ("bad chunk end", says_and_stays(CHUNKED + b"3\r\nabcdef\r\n"), "chunks are malformed", b""),
+    ("bad chunk size", responds_and_stays(CHUNKED + b"xyz\r\n"), "chunks are malformed", b""),
+    (
+        "bad chunk end",
+        responds_and_stays(CHUNKED + b"3\r\nabcdef\r\n"),
+        "chunks are malformed",
+        b"",
+    ),
 ]
 
 
@@ -244,7 +249,7 @@ def test_broken_body(
 
 def test_switching_protocols_is_a_failure(run: Run) -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
-    outcome = met(run, says_and_stays(head))
+    outcome = met(run, responds_and_stays(head))
     assert "101" in outcome.sentence
     assert outcome.failure is not None
     assert outcome.failure.response is not None
@@ -253,7 +258,7 @@ def test_switching_protocols_is_a_failure(run: Run) -> None:
 
 def test_few_interim_responses_are_ignored(run: Run) -> None:
     few = b"HTTP/1.1 102 Processing\r\n\r\n" * 5
-    assert met(run, says(INTERIM, few + OK)).success.body == b"ok"
+    assert met(run, responds(INTERIM, few + OK)).success.body == b"ok"
 
 
 @pytest.mark.parametrize("pieces", [(OK + b"more",), (OK, b"more"), (OK[:-4], OK[-4:] + b"more")])
@@ -261,7 +266,7 @@ def test_bytes_beyond_content_length_are_ignored(
     run: Run,
     pieces: tuple[bytes, ...],
 ) -> None:
-    assert met(run, says(*pieces)).success.body == b"ok"
+    assert met(run, responds(*pieces)).success.body == b"ok"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.webhooks.certificates import certificate
-from tests.webhooks.hostile import OK, Behavior, Peer, Server, hangs, polite, says
+from tests.webhooks.hostile import OK, Behavior, Peer, Server, hangs, polite, responds
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     GRACE,
     LOOPBACK,
@@ -69,8 +69,8 @@ def test_get_has_no_body(run: Run) -> None:
 
 
 def test_caller_may_set_user_agent_but_not_accept_encoding(run: Run) -> None:
-    given = {"user-agent": "Mine/1", "accept-encoding": "gzip", "Authorization": "Bearer x"}
-    _, headers, _ = sent(run, headers=given)
+    custom = {"user-agent": "Mine/1", "accept-encoding": "gzip", "Authorization": "Bearer x"}
+    _, headers, _ = sent(run, headers=custom)
     assert headers["user-agent"] == "Mine/1"
     assert headers["accept-encoding"] == "identity"
     assert headers["authorization"] == "Bearer x"
@@ -135,7 +135,7 @@ def test_environment_variables_are_ignored(
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password something\n")
-    with Server(says(b"HTTP/1.1 599 Proxy\r\n\r\n")) as proxy:
+    with Server(responds(b"HTTP/1.1 599 Proxy\r\n\r\n")) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         monkeypatch.setenv("NETRC", str(netrc))
@@ -151,16 +151,16 @@ def test_host_and_sni_are_the_host_name(
 ) -> None:
     names(monkeypatch, {"handler.example": ["127.0.0.1"]})
     server_tls, client = certificate(tmp_path, names=("handler.example",))
-    seen: list[str | None] = []
+    server_names: list[str | None] = []
 
     def note(_: object, name: str | None, __: object) -> None:
-        seen.append(name)
+        server_names.append(name)
 
     server_tls.sni_callback = note
     with Server(polite, tls=server_tls) as server:
         url = f"https://handler.example:{server.port}/"
         assert run(once(url, tls=client)).success.status == 200
-        assert seen == ["handler.example"]
+        assert server_names == ["handler.example"]
         assert f"Host: handler.example:{server.port}\r\n".encode() in server.requests[0]
 
 
@@ -171,7 +171,7 @@ def test_response_headers_can_be_stored(run: Run) -> None:
     raw = b"X-Latin: caf\xe9\r\nX-Utf: caf\xc3\xa9\r\nX-Half: \xed\xa0\x80"
     raw += b"\r\nX-Twice: 1\r\nX-Twice: 2"
     text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + raw + b"\r\n\r\n"
-    with Server(says(text)) as server:
+    with Server(responds(text)) as server:
         headers = run(once(server.url)).success.headers
     assert headers[1:3] == (("X-Latin", "café"), ("X-Utf", "café"))
     assert headers[4:] == (("X-Twice", "1"), ("X-Twice", "2"))
@@ -182,7 +182,7 @@ def test_response_headers_can_be_stored(run: Run) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299, 304, 400, 404, 500, 503, 999])
 def test_every_final_status_is_a_response(run: Run, status: int) -> None:
-    with Server(says(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())) as server:
+    with Server(responds(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())) as server:
         assert run(once(server.url)).success.status == status
 
 
@@ -204,7 +204,7 @@ def tunnel(tls: ssl.SSLContext) -> Behavior:
 
 
 def test_http_request_through_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = names(monkeypatch, {"handler.example": ["127.0.0.1"]})
+    resolved = names(monkeypatch, {"handler.example": ["127.0.0.1"]})
     with Server(polite) as proxy:
         # The proxy's address is forbidden for webhooks, but the operator chose it.
         policy = AddressPolicy(parse_networks("127.0.0.1"))
@@ -213,7 +213,7 @@ def test_http_request_through_proxy(run: Run, monkeypatch: pytest.MonkeyPatch) -
         assert outcome.success.body == b"ok"
         assert proxy.requests[0].startswith(b"POST http://handler.example:81/a?b=%2f HTTP/1.1\r\n")
         assert b"Host: handler.example:81\r\n" in proxy.requests[0]
-    assert asked == ["handler.example"]
+    assert resolved == ["handler.example"]
 
 
 def test_https_request_through_proxy(
@@ -250,9 +250,9 @@ def test_proxy_does_not_bypass_address_check(
 @pytest.mark.parametrize(
     ("behavior", "words"),
     [
-        (says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "(HTTP 407)"),
-        (says(b""), "The proxy closed the connection without a response"),
-        (says(b"SSH-2.0\r\n"), "The proxy returned something that is not HTTP"),
+        (responds(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), "(HTTP 407)"),
+        (responds(b""), "The proxy closed the connection without a response"),
+        (responds(b"SSH-2.0\r\n"), "The proxy returned something that is not HTTP"),
         (hangs, "Timed out after 0.3 s"),
     ],
 )

@@ -89,10 +89,10 @@ def in_background(work: Callable[[], Any]) -> threading.Event:
 
 def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
     catalog = make.catalog()
-    seen: list[datetime] = []
+    times: list[datetime] = []
 
     def respond(request: ReceivedRequest) -> Response:
-        seen.append(clock.now())
+        times.append(clock.now())
         connections.close_all()
         return 500
 
@@ -112,7 +112,7 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
         assert after.started_at.microsecond == 0
         # Platform time did not move during a request.
         assert after.finished_at == after.started_at
-    assert seen[1:] == [a.started_at for a in attempts[1:]]
+    assert times[1:] == [a.started_at for a in attempts[1:]]
     hook.refresh_from_db()
     assert (hook.round, hook.out_of_order, hook.failure_triggers) == (10, True, 10)
     assert moved.end == moved.start + timedelta(days=1)
@@ -188,19 +188,19 @@ def test_concurrent_move_is_refused(engine: Engine, on_wait: OnWait) -> None:
 
 def test_move_waits_for_request_in_flight(engine: Engine, on_wait: OnWait) -> None:
     catalog = make.catalog()
-    seen: set[datetime] = set()
+    times: set[datetime] = set()
     with handler(None) as served:
         make.webhook(catalog, served.url)
         order(catalog)
 
         def look() -> None:
-            seen.add(clock.now())
-            if len(served.seen) and len(seen) and served.calls.qsize():
+            times.add(clock.now())
+            if len(served.received) and len(times) and served.calls.qsize():
                 served.release.set()
 
         on_wait(look)
         moved = clock_control.advance(timedelta(hours=1))
-    assert seen == {moved.start}
+    assert times == {moved.start}
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
 

@@ -56,7 +56,7 @@ def test_two_engines_send_one_request_for_each_delivery() -> None:
             for engine in engines:
                 engine.wake()
             until(settled, "all delivered")
-        assert len(served.seen) == 25
+        assert len(served.received) == 25
     assert list(Attempt.objects.values_list("number", flat=True)) == [1] * 25
 
 
@@ -138,7 +138,7 @@ def test_one_request_goes_first_across_engines() -> None:
             assert Delivery.objects.filter(state="calling").count() == 1
             served.release.set()
             until(settled, "all delivered")
-        assert len(served.seen) == 6
+        assert len(served.received) == 6
 
 
 def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: Any) -> None:
@@ -229,7 +229,7 @@ def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> Non
             release.set()
             until(settled, "delivered")
     hook.refresh_from_db()
-    assert [got.path for got in served.seen] == ["/old", "/new"]
+    assert [one.path for one in served.received] == ["/old", "/new"]
     assert (hook.round, hook.earliest_possible_trigger) == (0, None)
     assert (hook.failure_triggers, hook.success_triggers) == (1, 1)
     assert "edited while the request was in flight" in Attempt.objects.earliest("pk").why
@@ -403,7 +403,7 @@ def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.Mon
             until(lambda: lease() > 1.0, "the lease is renewed")
             served.release.set()
             until(settled, "delivered")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"]
 
 

@@ -18,9 +18,9 @@ from requests_queue.errors import Missing
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.background import Background
 from tests.engines import running, until
 from tests.handlers import handler
-from tests.webhooks.background import Background
 from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult
@@ -55,14 +55,14 @@ def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     return hook
 
 
-def left() -> list[int]:
+def remaining_rows() -> list[int]:
     return [model._default_manager.count() for model in ROWS]
 
 
 def remove_all() -> list[list[int]]:
     """Remove the rows of deleted webhooks; return the counts after each step."""
     after: list[list[int]] = []
-    cleanup.remove_deleted(pause=lambda seconds: after.append(left()))
+    cleanup.remove_deleted(pause=lambda seconds: after.append(remaining_rows()))
     return after
 
 
@@ -70,7 +70,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     catalog = make.catalog()
     hook = used(catalog)
     actions.delete(hook.pk)
-    assert sum(left()) > 10
+    assert sum(remaining_rows()) > 10
     client = APIClient()
     client.force_authenticate(catalog.vendor_user)
     path = f"/public/v1/notifications/webhooks/{hook.pk}"
@@ -98,7 +98,7 @@ def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
     rows = [Delivery.objects.latest("pk").pk, Attempt.objects.latest("pk").pk]
     body = {"action": "delete_selected", "_selected_action": [hook.pk], "post": "yes"}
     client.post("/admin/webhooks/webhook/", body)
-    assert sum(left()) > 10
+    assert sum(remaining_rows()) > 10
     for page in ("webhook", "delivery", "attempt", "event"):
         response = client.get(f"/admin/webhooks/{page}/")
         assert hook.pk.encode() not in response.content and b"0 " in response.content
@@ -112,9 +112,9 @@ def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
 def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
     catalog = make.catalog()
     hook = used(catalog)
-    total = sum(left())
+    total = sum(remaining_rows())
     actions.delete(hook.pk)
-    sums = [total, sum(left()), *map(sum, remove_all())]
+    sums = [total, sum(remaining_rows()), *map(sum, remove_all())]
     assert all(0 <= before - after <= 10 for before, after in itertools.pairwise(sums))
     assert len(sums) > 4 and sums[-1] == 0
     assert not Webhook.with_deleted.exists() and not Resend.objects.exists()
@@ -123,7 +123,7 @@ def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
 def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
     actions.delete(used(make.catalog()).pk)
-    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
@@ -136,7 +136,7 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
 
     with pytest.raises(Crash):
         cleanup.remove_deleted(pause=crash)
-    assert sum(left()) > 0
+    assert sum(remaining_rows()) > 0
     with pytest.raises(Missing):
         actions.edit(hook.pk, catalog.vendor_user, {"active": True})
     with pytest.raises(Missing):
@@ -147,7 +147,7 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
     # An interrupted run doesn't block the next one, and deleting twice is harmless.
     actions.delete(hook.pk)
     remove_all()
-    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_other_transactions_run_between_steps() -> None:
@@ -181,7 +181,7 @@ def test_locked_rows_are_left_for_the_next_run() -> None:
         assert time.monotonic() - began < 2
         assert Delivery.objects.get() == held
     remove_all()
-    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_request_in_flight_ends_and_is_not_recorded() -> None:
@@ -195,8 +195,11 @@ def test_request_in_flight_ends_and_is_not_recorded() -> None:
             actions.delete(hook.pk)
             served.release.set()
             until(lambda: engine.in_flight == 0, "the requests end")
-            until(lambda: remove_all() is not None and left() == [0, 0, 0], "nothing is left")
-    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+            until(
+                lambda: remove_all() is not None and remaining_rows() == [0, 0, 0],
+                "nothing is left",
+            )
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +211,7 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
     assert not Webhook.objects.exists()
     assert Webhook.with_deleted.count() == 4
     remove_all()
-    assert left() == [0, 0, 0] and not Webhook.with_deleted.exists()
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 @pytest.mark.nightly

@@ -28,13 +28,13 @@ def test_purchase_sends_a_signed_request() -> None:
         hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"})
         creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
-        got = served.next()
+        request = served.next()
         until(settled, "the delivery is recorded")
-    claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
+    claims = jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"])
     exp = claims.pop("exp")
-    assert got.method == "POST"
-    assert got.json == claims
-    assert got.headers["Authorization"] == got.headers["Authentication"]
+    assert request.method == "POST"
+    assert request.json == claims
+    assert request.headers["Authorization"] == request.headers["Authentication"]
     assert claims["webhook_id"] == hook.id
     assert claims["object_class"] == "fulfillment_requests"
     assert claims["data"] == {"tenant": "lab-1"}
@@ -44,7 +44,7 @@ def test_purchase_sends_a_signed_request() -> None:
     assert Delivery.objects.get().state == "delivered"
     attempt = Attempt.objects.get()
     assert attempt.status_code == 200
-    assert got.headers["User-Agent"] == attempt.request_headers["User-Agent"] == "Connect-Sim"
+    assert request.headers["User-Agent"] == attempt.request_headers["User-Agent"] == "Connect-Sim"
     assert Event.objects.get().object_id == Request.objects.get().pk
 
 

@@ -65,7 +65,7 @@ class Emitter(RuleBasedStateMachine):
         self.in_flight: list[ClaimedDelivery] = []
         self.lost: list[ClaimedDelivery] = []
         # Late results of lost workers, with their outcome.
-        self.told: set[Any] = set()
+        self.recorded: set[Any] = set()
         self.disabled_at: dict[str, Any] = {}
 
     def teardown(self) -> None:
@@ -101,15 +101,15 @@ class Emitter(RuleBasedStateMachine):
         if not draft:
             self.count_event(active)
 
-    @rule(pick=PICK, name=st.sampled_from(MOVES), who=st.sampled_from(["V", "D", "S"]))
-    def move(self, pick: int, name: str, who: str) -> None:
+    @rule(pick=PICK, name=st.sampled_from(MOVES), party=st.sampled_from(["V", "D", "S"]))
+    def act(self, pick: int, name: str, party: str) -> None:
         rows = list(Request.objects.order_by("pk"))
         if not rows:
             return
         self.tick()
         row = rows[pick % len(rows)]
         actors = {"V": self.catalog.as_vendor, "D": self.catalog.as_distributor, "S": Actor()}
-        actor = actors[who]
+        actor = actors[party]
         legal = name in {m.name for m in rules.QUEUE.available_actions(row, actor.role)}
         active = list(Webhook.objects.filter(active=True))
         later = (self.now + timedelta(days=1)).isoformat()
@@ -149,11 +149,11 @@ class Emitter(RuleBasedStateMachine):
         attempt.claims = CLAIMS
         changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
         try:
-            made = resend.create_resend(attempt, changes)
+            delivery = resend.create_resend(attempt, changes)
         except Refused:
             assert not attempt.webhook.active
         else:
-            assert attempt.webhook.active and made.forced
+            assert attempt.webhook.active and delivery.forced
 
     @rule(pick=PICK, active=st.booleans())
     def switch(self, pick: int, active: bool) -> None:
@@ -218,9 +218,9 @@ class Emitter(RuleBasedStateMachine):
         if call.outcome == retry.UNKNOWN or not exists:
             return "dropped"
         key = (call.claimed.delivery_id, call.claimed.claim, call.outcome)
-        if key in self.told:
+        if key in self.recorded:
             return "repeated"
-        self.told.add(key)
+        self.recorded.add(key)
         return "late"
 
     def book(self, one: ClaimedDelivery, outcome: str) -> None:

@@ -43,12 +43,12 @@ class Failing:
     """A function that raises an error a number of times, and then works."""
 
     def __init__(self, real: Callable[..., Any], error: BaseException, times: int) -> None:
-        self.real, self.error, self.left = real, error, times
+        self.real, self.error, self.remaining = real, error, times
         self.over = threading.Event()
 
     def __call__(self, *args: Any, **more: Any) -> Any:
-        if self.left > 0:
-            self.left -= 1
+        if self.remaining > 0:
+            self.remaining -= 1
             raise self.error
         self.over.set()
         return self.real(*args, **more)
@@ -130,7 +130,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
         # It counts as an error of the row.
         assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     else:
-        assert len(served.seen) == 2
+        assert len(served.received) == 2
         assert outcomes() == ["success", "success"]
     assert webhook_health.counter_discrepancies() == []
 
@@ -156,7 +156,7 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
             drain(engine)
     if isinstance(error, Exception):
         assert outcomes() == ["success", "success"]
-        assert len(served.seen) == 2
+        assert len(served.received) == 2
     else:
         # The loop ended together with the requests in flight: their outcome is unknown.
         # After the second loss in a row it backs off, and the second order joins it.
@@ -204,7 +204,7 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
         with running():
             assert ended.wait(10)
             until(settled, "delivered by the new loop")
-        assert len(served.seen) == 3
+        assert len(served.received) == 3
     assert outcomes() == ["success"] * 3
 
 
@@ -274,7 +274,7 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
         assert (light().state, light().label) == ("bad", "Failing")
         assert "The delivery engine's loop (RuntimeError)" in light().text
         assert "secret text" not in light().text
-        failing.left = 0
+        failing.remaining = 0
         engine.wake()
         until(lambda: not worker().failing, "it is over")
         assert light().state == "good"
@@ -340,14 +340,14 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
                 )
             order(catalog)
-            tries = failing.left
-            until(lambda: failing.left < tries - 3, "the flush is tried")
+            tries = failing.remaining
+            until(lambda: failing.remaining < tries - 3, "the flush is tried")
             assert done == []
-            failing.left = heartbeat.left = 0
+            failing.remaining = heartbeat.remaining = 0
             until(settled, "all delivered")
             until(lambda: set(done) == {"claim", "lost_attempts"}, "both are done again")
     assert outcomes() == ["success", "success"]
-    assert len(served.seen) == 2
+    assert len(served.received) == 2
 
 
 def test_slots_are_held_by_results_that_are_not_stored(
@@ -368,13 +368,13 @@ def test_slots_are_held_by_results_that_are_not_stored(
                 served.next()
             until(lambda: polling.SLOTS in caplog.text, "the bound is reached")
             assert len(engine._window.results) == 3
-            tries = failing.left
-            until(lambda: failing.left < tries - 10, "the flush is tried")
-            assert len(served.seen) == 3
-            failing.left = 0
+            tries = failing.remaining
+            until(lambda: failing.remaining < tries - 10, "the flush is tried")
+            assert len(served.received) == 3
+            failing.remaining = 0
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 10
-    assert len(served.seen) == 10
+    assert len(served.received) == 10
     assert caplog.text.count(f"{polling.SLOTS}: failing") == 1
     assert caplog.text.count(f"{polling.STORING}: failing") == 1
     assert webhook_health.counter_discrepancies() == []
@@ -404,7 +404,7 @@ def test_failing_row_does_not_block_other_webhooks(
             patch.undo()
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 6
-    assert len(served.seen) == 6
+    assert len(served.received) == 6
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -422,7 +422,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
             # Another process, without the outage, records the claim as lost.
             Delivery.objects.update(lease=1.0)
             assert failing.real(claims.lost_attempts()) == ["settled"]
-            failing.left = 0
+            failing.remaining = 0
             until(lambda: settled() and len(outcomes()) == 3, "all recorded")
     assert sorted(outcomes()) == ["success", "success", "unknown"]
     assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 3)
@@ -444,7 +444,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
             stop = threading.Thread(target=engine.stop)
             stop.start()
             engine._stopping.wait(5)
-            failing.left = 2
+            failing.remaining = 2
             stop.join(10)
     assert outcomes() == ["success"]
     assert settled()
@@ -478,9 +478,11 @@ def test_start_with_wrong_proxy_is_an_error(proxy: str, settings: Any) -> None:
     settings.SIM_HTTP_PROXY = proxy
     with pytest.raises(event_loops.StartFailed) as failed:
         Engine().start()
-    said = str(failed.value)
-    assert said.startswith("The delivery engine could not start. SIM_HTTP_PROXY: The proxy must be")
-    assert "hidden-password" not in said
+    message = str(failed.value)
+    assert message.startswith(
+        "The delivery engine could not start. SIM_HTTP_PROXY: The proxy must be"
+    )
+    assert "hidden-password" not in message
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), OSError("x"), MemoryError()], ids=of)

@@ -13,10 +13,10 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
-from tests.queue import reaching
+from tests.background import Background, concurrently
+from tests.queue import builders
 from tests.queue.platforms import Platform
 from tests.queue.tables import PATHS, TIER_CONFIG
-from tests.webhooks.background import Background, together
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out
 from webhooks.models import Delivery, Event, Webhook
@@ -52,7 +52,7 @@ def test_changes_in_opposite_order_do_not_deadlock(
                 both.wait(10)
             touch(second)
 
-    together(lambda: change(*requests[0]), lambda: change(*reversed(requests[1])))
+    concurrently(lambda: change(*requests[0]), lambda: change(*reversed(requests[1])))
     assert [Event.objects.filter(webhook=hook).count() for hook in hooks] == [4, 4]
     assert webhook_health.counter_discrepancies() == []
 
@@ -63,11 +63,11 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
     locked: list[set[str]] = []
     count = fan_out._count
 
-    def counted(made: list[fan_out.RecordedEvent]) -> None:
-        ids = {each.webhook_id for each in made}
+    def counted(events: list[fan_out.RecordedEvent]) -> None:
+        ids = {each.webhook_id for each in events}
         classes = Webhook.objects.filter(pk__in=ids).values_list("object_class", flat=True)
         locked.append(set(classes))
-        count(made)
+        count(events)
 
     monkeypatch.setattr(fan_out, "_count", counted)
     yield locked
@@ -75,9 +75,9 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
 
 def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
     platform = Platform()
-    reaching.set_up(platform)
-    body = reaching.order(platform, reaching.reseller("below"))
-    body["asset"]["tiers"]["tier2"] = reaching.reseller("above")
+    builders.set_up(platform)
+    body = builders.order(platform, builders.reseller("below"))
+    body["asset"]["tiers"]["tier2"] = builders.reseller("above")
     locks.clear()
     platform.post("D", "/requests", body)
     assert locks == [{"fulfillment_request", "tier_config_request"}]
@@ -91,17 +91,17 @@ def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
 def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    kept, dropped = order(catalog), order(catalog)
+    saved, dropped = order(catalog), order(catalog)
     Event.objects.all().delete()
     with transitions.atomic():
-        touch(kept)
+        touch(saved)
         with pytest.raises(IntegrityError), transitions.atomic():
             touch(dropped)
             raise IntegrityError
-        touch(kept)
-    assert list(Event.objects.values_list("object_id", flat=True)) == [kept, kept]
+        touch(saved)
+    assert list(Event.objects.values_list("object_id", flat=True)) == [saved, saved]
     with pytest.raises(IntegrityError), transitions.atomic():
-        touch(kept)
+        touch(saved)
         raise IntegrityError
     assert Event.objects.count() == 2
     # Nothing remains for the next transaction.

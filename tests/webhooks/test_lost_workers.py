@@ -34,12 +34,12 @@ def order(catalog: make.Catalog, times: int = 1) -> None:
         creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def move(seconds: float) -> None:
+def advance(seconds: float) -> None:
     Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
 
 
 def claim(count: int) -> list[ClaimedDelivery]:
-    move(1)
+    advance(1)
     claimed = claims.claim(100)
     assert len(claimed) == count
     return claimed
@@ -48,7 +48,7 @@ def claim(count: int) -> list[ClaimedDelivery]:
 def lose(count: int = 1) -> None:
     """Claim deliveries and lose their worker."""
     claim(count)
-    move(1)
+    advance(1)
     claims.expire_leases()
     recording.record(claims.lost_attempts())
 
@@ -88,7 +88,7 @@ def test_request_that_loses_its_workers_backs_off_until_out_of_order(
         assert last.why == f"Worker lost {failures + 1} times in a row ({failures} of 4)."
         assert last.next_attempt_at == until_
         claim(0)
-        move((until_ - clock.now()).total_seconds())
+        advance((until_ - clock.now()).total_seconds())
     lose()
     assert backoff(hook) == (4, None, True)
     claim(0)
@@ -112,7 +112,7 @@ def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
         assert sum("(1 of 10)" in why for why in whys) == 1
         assert sum("not counted again" in why for why in whys) == 29
     claim(0)
-    move(300)
+    advance(300)
     # One of each webhook is sent first.
     lose(2)
     assert backoff(hook)[0] == backoff(other)[0] == 2
@@ -125,7 +125,7 @@ def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     [again] = claim(1)
     recording.record([AttemptResult(again, retry.FAILURE, 1)])
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
-    move(300)
+    advance(300)
     lose()
     # The first loss since the failure: the backoff has ended, so it is repeated immediately.
     assert backoff(hook)[0] == 1
@@ -153,7 +153,7 @@ def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     order(catalog)
     lose()
     claim(1)
-    move(5)
+    advance(5)
     actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
     claims.expire_leases()
     recording.record(claims.lost_attempts())
@@ -191,7 +191,7 @@ def test_stopped_engine_records_orderly_stop(
             with running():
                 served.next()
             until(lambda n=n: Attempt.objects.count() == n, "recorded")
-            move(1)
+            advance(1)
     assert backoff(hook) == (0, None, False)
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.attempts, delivery.losses) == ("waiting", 3, 0)

@@ -134,7 +134,7 @@ def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
 def test_next_attempt_of_webhook(worker: None) -> None:
     catalog = make.catalog()
 
-    def told(pending: int, **fields: Any) -> str:
+    def sentence(pending: int, **fields: Any) -> str:
         row = hook(catalog, **fields)
         try:
             result = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
@@ -142,34 +142,34 @@ def test_next_attempt_of_webhook(worker: None) -> None:
         finally:
             row.delete()
 
-    assert told(0) == "Healthy. New events are delivered immediately."
-    assert told(1) == "Due now. A worker sends it within a second."
-    assert told(0, active=False).startswith("Disabled")
-    assert told(3, out_of_order=True).startswith("Paused: the webhook is out of order.")
+    assert sentence(0) == "Healthy. New events are delivered immediately."
+    assert sentence(1) == "Due now. A worker sends it within a second."
+    assert sentence(0, active=False).startswith("Disabled")
+    assert sentence(3, out_of_order=True).startswith("Paused: the webhook is out of order.")
     until = NOW + 600 * S
-    assert told(3, earliest_possible_trigger=until, round=2) == (
+    assert sentence(3, earliest_possible_trigger=until, round=2) == (
         "Failed (2 of 10). Next attempt in 10 min, at 09:10:00 UTC."
     )
-    assert "Next attempt" not in told(3, earliest_possible_trigger=NOW, round=2)
+    assert "Next attempt" not in sentence(3, earliest_possible_trigger=NOW, round=2)
 
 
 # -- the API
 
 
-def listed(who: Caller, query: str = "") -> list[tuple[str, str | None]]:
-    response = who.get(f"/notifications/webhooks{query}")
+def listed(caller: Caller, query: str = "") -> list[tuple[str, str | None]]:
+    response = caller.get(f"/notifications/webhooks{query}")
     assert response.status == 200, response
     return [(row["id"][-1], row["earliest_possible_trigger"]) for row in response.json]
 
 
 def test_api_neither_shows_nor_filters_by_past_time() -> None:
     catalog = make.catalog()
-    who = caller(catalog.vendor)
+    vendor = caller(catalog.vendor)
     for n, seconds in enumerate((None, -60, 0, 1, 300), 1):
         at = None if seconds is None else NOW + seconds * S
         hook(catalog, n=n, earliest_possible_trigger=at, round=n > 1)
     soon, later = ((NOW + n * S).isoformat() for n in (1, 300))
-    assert listed(who, "?ordering(id)") == [
+    assert listed(vendor, "?ordering(id)") == [
         ("1", None), ("2", None), ("3", None), ("4", soon), ("5", later),
     ]  # fmt: skip
     for query, expected in (
@@ -179,13 +179,13 @@ def test_api_neither_shows_nor_filters_by_past_time() -> None:
         (f"le(earliest_possible_trigger,{NOW.isoformat()[:19]})", ""),
         (f"ge(earliest_possible_trigger,{soon[:19]})", "45"),
     ):
-        pks = listed(who, f"?{query}&ordering(id)")
+        pks = listed(vendor, f"?{query}&ordering(id)")
         assert "".join(pk for pk, _ in pks) == expected, query
-    ordered = listed(who, "?ordering(-earliest_possible_trigger)")
+    ordered = listed(vendor, "?ordering(-earliest_possible_trigger)")
     assert [pk for pk, at in ordered if at] == ["5", "4"]
     for n, at in ((2, None), (5, later)):
         path = f"/notifications/webhooks/WH-000-000-00{n}"
-        for response in (who.get(path), who.put(path, {"label": "New"})):
+        for response in (vendor.get(path), vendor.put(path, {"label": "New"})):
             assert response.json["earliest_possible_trigger"] == at
     Clock.objects.update(frozen_at=clock.now() + 300 * S)
-    assert [at for _, at in listed(who)] == [None] * 5
+    assert [at for _, at in listed(vendor)] == [None] * 5

@@ -204,14 +204,14 @@ def test_check_is_one_statement(django_assert_num_queries: Any) -> None:
 
 def test_command_prints_discrepancies_and_exits_with_1() -> None:
     hook = make.webhook(make.catalog())
-    said = StringIO()
-    call_command("check_counters", stdout=said)
-    assert said.getvalue() == ""
+    output = StringIO()
+    call_command("check_counters", stdout=output)
+    assert output.getvalue() == ""
     Webhook.objects.update(events=7)
     with pytest.raises(SystemExit) as ended:
-        call_command("check_counters", stdout=said)
+        call_command("check_counters", stdout=output)
     assert ended.value.code == 1
-    assert said.getvalue().splitlines() == [f"{hook.pk}: events is 7, but 0 are recorded."]
+    assert output.getvalue().splitlines() == [f"{hook.pk}: events is 7, but 0 are recorded."]
 
 
 def test_event_and_last_attempt_must_both_be_old(settings: Any) -> None:

@@ -17,9 +17,9 @@ from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues.fulfillment import creation, lookups
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.background import Background, concurrently
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
-from tests.webhooks.background import Background, together
 from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, selection
 from webhooks.delivery.in_flight import AttemptResult
@@ -77,7 +77,7 @@ def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     order(catalog, 3)
     claims.claim(10)
     expire_leases()
-    counts = together(*[lambda: recording.record(claims.lost_attempts())] * 2)
+    counts = concurrently(*[lambda: recording.record(claims.lost_attempts())] * 2)
     second, first = sorted(counts, key=lambda one: one.count("settled"))
     # The second finds none, or three that the first has already recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
@@ -141,8 +141,8 @@ def buy(catalog: make.Catalog, asset_uid: str, customer_uid: str = "") -> Any:
 def test_concurrent_identical_purchases(both_have_looked: None) -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    found = together(lambda: buy(catalog, "uid-1"), lambda: buy(catalog, "uid-1"))
-    responses = {response.status_code: response.json() for response in found}
+    created = concurrently(lambda: buy(catalog, "uid-1"), lambda: buy(catalog, "uid-1"))
+    responses = {response.status_code: response.json() for response in created}
     assert set(responses) == {201, 409}
     assert responses[409]["params"]["request_id"] == responses[201]["id"]
     assert Request.objects.count() == Asset.objects.count() == 1
@@ -152,7 +152,9 @@ def test_concurrent_identical_purchases(both_have_looked: None) -> None:
 
 def test_concurrent_orders_of_same_new_customer(both_have_looked: None) -> None:
     catalog = make.catalog()
-    responses = together(*[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")])
+    responses = concurrently(
+        *[lambda uid=uid: buy(catalog, uid, "customer-1") for uid in ("a", "b")]
+    )
     assert [response.status_code for response in responses] == [201, 201]
     first, second = Asset.objects.all()
     assert first.customer == second.customer
@@ -162,7 +164,7 @@ def test_concurrent_changes_of_one_subscription() -> None:
     catalog = make.catalog()
     asset = make.asset(catalog)
     body = {"type": "cancel", "asset": {"id": asset.pk}}
-    results = together(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
+    results = concurrently(*[lambda: creation.create(body, catalog.as_distributor)] * 2)
     assert sorted(type(one).__name__ for one in results) == ["Conflict", "Request"]
 
 
@@ -172,7 +174,7 @@ def test_one_of_two_concurrent_moves_wins() -> None:
     for _ in range(5):
         row = creation.create(make.purchase(catalog), catalog.as_distributor)
         before = Event.objects.count()
-        results = together(
+        results = concurrently(
             lambda pk=row.pk: transitions.move(Request, pk, "approve", catalog.as_vendor, {}),
             lambda pk=row.pk: transitions.move(
                 Request, pk, "fail", catalog.as_vendor, {"reason": "No"}
@@ -348,7 +350,7 @@ def test_concurrent_mix_of_all_operations(monkeypatch: pytest.MonkeyPatch) -> No
                 actions.edit(hook.pk, catalog.vendor_user, {"active": False})
 
         with running(2) as engines:
-            together(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
+            concurrently(buy, buy, lambda: meddle(hooks[0]), lambda: drop(hooks[1]))
             served.respond = lambda request: 200
             for hook in Webhook.objects.all():
                 actions.edit(hook.pk, catalog.vendor_user, {"headers": {"X-Now": "better"}})

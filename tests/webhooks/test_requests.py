@@ -30,15 +30,15 @@ def order(catalog: make.Catalog, times: int = 1, **more: Any) -> Request:
 
 
 def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, ReceivedRequest]:
-    """Make one purchase for one webhook; return the request that its handler got."""
+    """Make one purchase for one webhook; return the request that its handler received."""
     path = webhook.pop("path", "")
     with handler() as served:
         hook = make.webhook(catalog, served.url + path, **webhook)
         order(catalog)
         with running():
-            got = served.next()
+            request = served.next()
             until(settled, "delivered")
-    return hook, got
+    return hook, request
 
 
 def token_claims(
@@ -64,7 +64,7 @@ def test_each_event_has_its_own_delivery() -> None:
         assert states() == [("waiting", 1)] * 5
         with running():
             until(settled, "delivered")
-        assert len(served.seen) == 5
+        assert len(served.received) == 5
 
 
 def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
@@ -76,7 +76,7 @@ def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
         assert states() == [("waiting", 5)]
         with running():
             until(settled, "delivered")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
     hook.refresh_from_db()
     assert (hook.events, hook.triggers) == (5, 1)
     assert webhook_health.counter_discrepancies() == []
@@ -96,7 +96,7 @@ def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: A
             assert states() == [("calling", 1), ("waiting", 4)]
             served.release.set()
             until(settled, "delivered")
-        assert len(served.seen) == 2
+        assert len(served.received) == 2
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -146,12 +146,12 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
 )
 def test_token_is_in_the_configured_headers(mode: str, names: set[str], settings: Any) -> None:
     settings.SIM_JWT_HEADER = mode
-    hook, got = one_call(make.catalog())
-    sent = {name for name in got.headers if name.lower() in ("authentication", "authorization")}
+    hook, request = one_call(make.catalog())
+    sent = {name for name in request.headers if name.lower() in ("authentication", "authorization")}
     assert sent == names
     for name in names:
-        assert got.headers[name].startswith("Bearer ")
-        assert token_claims(hook, got, name)["webhook_id"] == hook.pk
+        assert request.headers[name].startswith("Bearer ")
+        assert token_claims(hook, request, name)["webhook_id"] == hook.pk
     # The stored headers have no token.
     stored = Attempt.objects.get().request_headers
     assert {stored[name] for name in names} == {"Bearer (decoded below)"}
@@ -162,46 +162,46 @@ def test_token_is_in_the_configured_headers(mode: str, names: set[str], settings
 )
 def test_object_class_has_the_configured_form(form: str, expected: str, settings: Any) -> None:
     settings.SIM_OBJECT_CLASS_FORM = form
-    hook, got = one_call(make.catalog())
-    assert got.json["object_class"] == token_claims(hook, got)["object_class"] == expected
+    hook, request = one_call(make.catalog())
+    assert request.json["object_class"] == token_claims(hook, request)["object_class"] == expected
 
 
 def test_body_equals_claims_without_exp(settings: Any) -> None:
     settings.SIM_PROCESSING_TIMEOUT = 450
     data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
     catalog = make.catalog()
-    hook, got = one_call(catalog, data=data)
-    signed = token_claims(hook, got)
+    hook, request = one_call(catalog, data=data)
+    signed = token_claims(hook, request)
     exp = signed.pop("exp")
-    assert got.json == signed
-    assert list(got.json) == list(signed) == [
+    assert request.json == signed
+    assert list(request.json) == list(signed) == [
         "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
         "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
     ]  # fmt: skip
-    assert got.json["data"] == data
-    assert (got.json["account_id"], got.json["product_id"]) == (
+    assert request.json["data"] == data
+    assert (request.json["account_id"], request.json["product_id"]) == (
         catalog.vendor.pk,
         catalog.product.pk,
     )
-    assert got.json["webhook_name"] == hook.label
+    assert request.json["webhook_name"] == hook.label
     attempt = Attempt.objects.get()
-    assert got.json["triggered_at"] == format_timestamp(attempt.started_at)
+    assert request.json["triggered_at"] == format_timestamp(attempt.started_at)
     assert exp == int(attempt.started_at.timestamp()) + 450
-    assert jwt.get_unverified_header(got.token) == {"typ": "JWT", "alg": "HS256"}
+    assert jwt.get_unverified_header(request.token) == {"typ": "JWT", "alg": "HS256"}
     assert attempt.claims == {**signed, "exp": exp}
-    assert attempt.request_body.encode() == got.body
-    assert "jwt_secret" not in got.body.decode() and hook.jwt_secret not in str(attempt.claims)
+    assert attempt.request_body.encode() == request.body
+    assert "jwt_secret" not in request.body.decode() and hook.jwt_secret not in str(attempt.claims)
 
 
 def test_get_has_same_headers_without_body_and_data() -> None:
     catalog = make.catalog()
     more = {"headers": {"X-Env": "lab"}, "data": {"tenant": "lab-1"}}
-    hook, got = one_call(catalog, http_method="GET", path="hook", **more)
-    assert (got.method, got.path, got.body) == ("GET", "/hook", b"")
-    assert "Content-Length" not in got.headers and "Content-Type" not in got.headers
-    assert got.headers["X-Env"] == "lab"
-    assert got.headers["Authorization"] == got.headers["Authentication"]
-    signed = token_claims(hook, got)
+    hook, request = one_call(catalog, http_method="GET", path="hook", **more)
+    assert (request.method, request.path, request.body) == ("GET", "/hook", b"")
+    assert "Content-Length" not in request.headers and "Content-Type" not in request.headers
+    assert request.headers["X-Env"] == "lab"
+    assert request.headers["Authorization"] == request.headers["Authentication"]
+    signed = token_claims(hook, request)
     assert signed["data"] == {}
     assert signed["webhook_id"] == hook.pk and signed["exp"]
     attempt = Attempt.objects.get()
@@ -211,18 +211,18 @@ def test_get_has_same_headers_without_body_and_data() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_query_string_is_sent_unchanged(method: str) -> None:
     query = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
-    _, got = one_call(make.catalog(), http_method=method, path=query)
-    assert got.path == f"/{query}"
+    _, request = one_call(make.catalog(), http_method=method, path=query)
+    assert request.path == f"/{query}"
 
 
 def test_custom_headers_are_sent_except_reserved_ones() -> None:
     custom = {"X-Env": "lab", "Content-Type": "application/x-lab", "authorization": "Basic eA=="}
-    hook, got = one_call(make.catalog(), headers=custom)
-    assert got.headers["X-Env"] == "lab"
-    assert got.headers["Content-Type"] == "application/x-lab"
-    names = [name for name in got.headers if name.lower() == "authorization"]
+    hook, request = one_call(make.catalog(), headers=custom)
+    assert request.headers["X-Env"] == "lab"
+    assert request.headers["Content-Type"] == "application/x-lab"
+    names = [name for name in request.headers if name.lower() == "authorization"]
     assert len(names) == 1
-    assert token_claims(hook, got, names[0])["webhook_id"] == hook.pk
+    assert token_claims(hook, request, names[0])["webhook_id"] == hook.pk
 
 
 def test_payload_has_times_of_last_success_and_failure() -> None:
@@ -239,9 +239,11 @@ def test_payload_has_times_of_last_success_and_failure() -> None:
                 engine.wake()
                 served.next()
                 until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
-        told = [(got.json["last_success_at"], got.json["last_failure_at"]) for got in served.seen]
+        times = [
+            (one.json["last_success_at"], one.json["last_failure_at"]) for one in served.received
+        ]
     ended = [format_timestamp(a.finished_at) for a in Attempt.objects.order_by("pk")]
-    assert told == [
+    assert times == [
         (None, None),
         (ended[0], None),
         (ended[0], ended[1]),
@@ -287,7 +289,7 @@ def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
         order(catalog)
         with running():
             until(settled, "delivered")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -401,6 +403,6 @@ def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
         order(catalog)
         with running():
             until(lambda: Attempt.objects.count() == 2, "both recorded")
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
     attempt = Attempt.objects.get(webhook=broken)
     assert attempt.outcome == "failure" and "cannot sign" in attempt.error

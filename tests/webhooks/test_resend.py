@@ -11,11 +11,11 @@ import pytest
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.fulfillment import creation
 from tests import make
+from tests.background import concurrently
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.webhooks import validating
-from tests.webhooks.background import together
 from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult, prepare
@@ -24,7 +24,7 @@ from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def told(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
+def verified_claims(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
     """Return the verified claims of the request's token, without those that always change."""
     claims = jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"])
     assert claims.pop("exp")
@@ -64,11 +64,11 @@ def test_resend_sends_same_content_signed_anew() -> None:
         until(settled, "delivered")
         move_clock(3600)
         attempt = Attempt.objects.get()
-        made = resend.create_resend(attempt)
+        repeat = resend.create_resend(attempt)
         engine.wake()
         second = served.next()
         until(settled, "delivered again")
-    assert told(second, hook) == second.json
+    assert verified_claims(second, hook) == second.json
     before, after = first.json, second.json
     assert after.pop("triggered_at") > before.pop("triggered_at")
     # In Connect's order, though the database doesn't keep it.
@@ -79,8 +79,8 @@ def test_resend_sends_same_content_signed_anew() -> None:
     # An attempt is counted, but no event.
     assert counted(hook) == (1, 2, 2, 0)
     assert Event.objects.count() == 1
-    made.refresh_from_db()
-    assert (made.state, made.resend.repeats_id) == ("delivered", attempt.delivery_id)
+    repeat.refresh_from_db()
+    assert (repeat.state, repeat.resend.repeats_id) == ("delivered", attempt.delivery_id)
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -97,18 +97,18 @@ def test_changes_apply_to_that_request_only() -> None:
         changes = {
             "external_url": f"{other.url}other", "headers": {"X-Try": "1"}, "content": content,
         }  # fmt: skip
-        made = resend.create_resend(Attempt.objects.get(), changes)
+        repeat = resend.create_resend(Attempt.objects.get(), changes)
         engine.wake()
-        got = other.next()
+        request = other.next()
         until(settled, "delivered again")
-    assert got.path == "/other" and got.headers["X-Try"] == "1"
+    assert request.path == "/other" and request.headers["X-Try"] == "1"
     content.pop("exp")
-    assert got.json == {**content, "triggered_at": got.json["triggered_at"]}
+    assert request.json == {**content, "triggered_at": request.json["triggered_at"]}
     # It had expired before it was sent, as requested.
     with pytest.raises(jwt.ExpiredSignatureError):
-        jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"])
+        jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"])
     assert Webhook.objects.values("external_url", "headers", "data", "revision").get() == before
-    again = Attempt.objects.get(delivery=made)
+    again = Attempt.objects.get(delivery=repeat)
     assert (again.url, again.request_headers["X-Try"]) == (f"{other.url}other", "1")
     assert served.calls.empty()
 
@@ -162,11 +162,11 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
         call(retry.FAILURE)
     before = standing(hook)
     assert before[0] is not None
-    made = resend.create_resend(attempt, changes)
+    repeat = resend.create_resend(attempt, changes)
     again = call(outcome)
     assert standing(hook) == before
-    made.refresh_from_db()
-    assert made.state == ("delivered" if outcome == retry.SUCCESS else "failed")
+    repeat.refresh_from_db()
+    assert repeat.state == ("delivered" if outcome == retry.SUCCESS else "failed")
     assert "its backoff does not change" in again.why
     assert webhook_health.counter_discrepancies() == []
     # An altered request is altered when it is repeated too.
@@ -177,11 +177,11 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
 
 def test_attempt_of_lost_worker_records_its_url() -> None:
     attempt = triggered(make.catalog())
-    made = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
+    repeat = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claims.claim(1)) == 1
-    Delivery.objects.filter(pk=made.pk).update(lease=1.0)
+    Delivery.objects.filter(pk=repeat.pk).update(lease=1.0)
     recording.record(claims.lost_attempts())
-    lost = Attempt.objects.get(delivery=made)
+    lost = Attempt.objects.get(delivery=repeat)
     assert (lost.outcome, lost.url) == ("unknown", "http://127.0.0.1:9/other")
     with pytest.raises(Refused, match="was not recorded"):
         resend.create_resend(lost)
@@ -257,7 +257,7 @@ def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
         until(settled, "called with changes")
     assert second.body == first.body
     assert third.json == content
-    assert told(third, hook)["webhook_id"] == hook.pk
+    assert verified_claims(third, hook)["webhook_id"] == hook.pk
     row.refresh_from_db()
     assert row.params == params
     assert Attempt.objects.latest("pk").response_body == before.response_body
@@ -287,10 +287,10 @@ def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> Non
     hook = make.webhook(catalog)
     for _ in range(5):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    with django_assert_num_queries(3) as asked:
+    with django_assert_num_queries(3) as queries:
         pks = list(Delivery.objects.values_list("pk", flat=True))
         assert len(claims.take(pks, make.AT)) == 5
-    assert not any("webhooks_resend" in query["sql"] for query in asked)
+    assert not any("webhooks_resend" in query["sql"] for query in queries)
     for _ in range(2):
         fan_out.trigger(hook)
     with django_assert_num_queries(4):
@@ -309,7 +309,7 @@ def test_sent_request_can_be_shown() -> None:
 def test_disabling_during_resend_leaves_nothing_pending() -> None:
     catalog = make.catalog()
     attempt = triggered(catalog)
-    together(
+    concurrently(
         lambda: resend.create_resend(attempt),
         lambda: resend.create_resend(attempt, {"headers": {"X-Try": "1"}}),
         lambda: actions.edit(attempt.webhook_id, catalog.vendor_user, {"active": False}),

@@ -39,8 +39,8 @@ def test_header_value_is_sent_and_neither_stored_nor_logged(
         engine.wake()
         again = [served.next().headers for _ in range(2)]
         until(lambda: Attempt.objects.count() == 3, "the attempts of what is sent again")
-        assert sorted(got.get("X-More", "") for got in again) == ["", CANARY]
-        assert {got["X-Api-Key"] for got in again} == {CANARY}
+        assert sorted(headers.get("X-More", "") for headers in again) == ["", CANARY]
+        assert {headers["X-Api-Key"] for headers in again} == {CANARY}
     printed = caplog.text + "".join(capfd.readouterr())
     assert CANARY not in everything_stored() + printed
     assert {row.request_headers["X-Api-Key"] for row in Attempt.objects.all()} == {CANARY}

@@ -21,11 +21,11 @@ def order(catalog: make.Catalog, times: int = 1) -> None:
 
 def fill(slots: Slots) -> tuple[list[str], Slots]:
     """Claim until nothing more may start; return whose deliveries were claimed, and the slots."""
-    found: list[str] = []
+    claimed_webhooks: list[str] = []
     while claimed := claims.claim(slots.free, slots):
-        found += [c.webhook["id"] for c in claimed]
+        claimed_webhooks += [c.webhook["id"] for c in claimed]
         slots = slots.taken(len(claimed))
-    return found, slots
+    return claimed_webhooks, slots
 
 
 @pytest.mark.django_db

@@ -105,7 +105,7 @@ def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
             until(lambda: Attempt.objects.count() == 2, "the results are stored", 45)
             late.set()
             until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 45)
-        assert len(served.seen) == 3
+        assert len(served.received) == 3
     assert settled(hooks[0]) and settled(hooks[2]) and not settled(hooks[1])
     outcomes = dict(Attempt.objects.values_list("url", "outcome"))
     assert [outcomes[hook.external_url] for hook in hooks] == ["success", "failure", "success"]

@@ -41,12 +41,12 @@ def order(catalog: make.Catalog) -> None:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Return the environment of a process that uses this test's database."""
-    given = connection.settings_dict
-    password = f":{given['PASSWORD']}" if given["PASSWORD"] else ""
-    at = f"{given['USER']}{password}@{given['HOST']}:{given['PORT']}"
+    database = connection.settings_dict
+    password = f":{database['PASSWORD']}" if database["PASSWORD"] else ""
+    at = f"{database['USER']}{password}@{database['HOST']}:{database['PORT']}"
     return environment(
         folder,
-        DATABASE_URL=f"postgres://{at}/{given['NAME']}",
+        DATABASE_URL=f"postgres://{at}/{database['NAME']}",
         SIM_ENCRYPTION_KEY=settings.SIM_ENCRYPTION_KEY,
         SIM_IDLE_IN_TRANSACTION_TIMEOUT=str(TIMEOUT),
     )
@@ -85,9 +85,9 @@ def test_process_stopped_in_transaction_blocks_others_until_timeout(
         # One waits for the webhook's row, the other for the claim.
         order(catalog)
         assert time.monotonic() - began < AT_MOST
-        before = len(served.seen)
+        before = len(served.received)
         with running():
-            until(lambda: len(served.seen) > before, "the other engine makes a call")
+            until(lambda: len(served.received) > before, "the other engine makes a call")
             assert time.monotonic() - began < AT_MOST
             if where == stopping.IN_CLAIM:
                 until(settled, "the delivery of the claim that was rolled back is made, too")
@@ -96,12 +96,12 @@ def test_process_stopped_in_transaction_blocks_others_until_timeout(
         order(catalog)
         until(settled, "the worker makes calls again, alone")
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"] * 3
-    assert len(served.seen) == 3
+    assert len(served.received) == 3
     assert webhook_health.counter_discrepancies() == []
     assert Webhook.objects.get().success_triggers == 3
-    said = (tmp_path / "worker.log").read_text()
-    assert "Traceback" not in said
-    assert len(said.splitlines()) <= 4, said
+    log = (tmp_path / "worker.log").read_text()
+    assert "Traceback" not in log
+    assert len(log.splitlines()) <= 4, log
 
 
 # Locks the webhooks, and pauses while the server sends more than it reads.

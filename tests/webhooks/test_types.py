@@ -12,7 +12,7 @@ from webhooks import types
 ORDER, CONFIG = "fulfillment_request", "tier_config_request"
 
 
-class Said(NamedTuple):
+class Case(NamedTuple):
     """A row of the table of validator types."""
 
     type: str
@@ -24,31 +24,31 @@ class Said(NamedTuple):
 
 
 TABLE = [
-    Said("validator", ORDER, "purchase", None, "draft", "cart.validation"),
-    Said("inquiring_validator", ORDER, "purchase", None, "inquiring", "inquiring.validation"),
-    Said("change_validator", ORDER, "change", None, "draft", "subscription.change.validation"),
-    Said("change_inquiring_validator", ORDER, "change", None, "inquiring",
+    Case("validator", ORDER, "purchase", None, "draft", "cart.validation"),
+    Case("inquiring_validator", ORDER, "purchase", None, "inquiring", "inquiring.validation"),
+    Case("change_validator", ORDER, "change", None, "draft", "subscription.change.validation"),
+    Case("change_inquiring_validator", ORDER, "change", None, "inquiring",
          "subscription.change.inquiring_validation"),
-    Said("renew_validator", ORDER, "renew", None, "draft", "subscription.renew.validation"),
-    Said("renew_inquiring_validator", ORDER, "renew", None, "inquiring",
+    Case("renew_validator", ORDER, "renew", None, "draft", "subscription.renew.validation"),
+    Case("renew_inquiring_validator", ORDER, "renew", None, "inquiring",
          "subscription.renew.inquiring_validation"),
-    Said("transfer_validator", ORDER, "transfer", None, "draft",
+    Case("transfer_validator", ORDER, "transfer", None, "draft",
          "subscription.transfer.validation"),
-    Said("transfer_inquiring_validator", ORDER, "transfer", None, "inquiring",
+    Case("transfer_inquiring_validator", ORDER, "transfer", None, "inquiring",
          "subscription.transfer.inquiring_validation"),
-    Said("draft_tcr_t1_val", CONFIG, "setup", 1, "draft", "tiers.validation"),
-    Said("draft_tcr_t2_val", CONFIG, "setup", 2, "draft", "tiers.validation"),
-    Said("tcr_setup_t1_inq_val", CONFIG, "setup", 1, "inquiring",
+    Case("draft_tcr_t1_val", CONFIG, "setup", 1, "draft", "tiers.validation"),
+    Case("draft_tcr_t2_val", CONFIG, "setup", 2, "draft", "tiers.validation"),
+    Case("tcr_setup_t1_inq_val", CONFIG, "setup", 1, "inquiring",
          "tiers.configs.setup.inquiring_validation"),
-    Said("tcr_setup_t2_inq_val", CONFIG, "setup", 2, "inquiring",
+    Case("tcr_setup_t2_inq_val", CONFIG, "setup", 2, "inquiring",
          "tiers.configs.setup.inquiring_validation"),
-    Said("tcr_update_t1_validator", CONFIG, "update", 1, "draft",
+    Case("tcr_update_t1_validator", CONFIG, "update", 1, "draft",
          "tiers.configs.update.validation"),
-    Said("tcr_update_t2_validator", CONFIG, "update", 2, "draft",
+    Case("tcr_update_t2_validator", CONFIG, "update", 2, "draft",
          "tiers.configs.update.validation"),
-    Said("tcr_update_t1_inq_val", CONFIG, "update", 1, "inquiring",
+    Case("tcr_update_t1_inq_val", CONFIG, "update", 1, "inquiring",
          "tiers.configs.update.inquiring_validation"),
-    Said("tcr_update_t2_inq_val", CONFIG, "update", 2, "inquiring",
+    Case("tcr_update_t2_inq_val", CONFIG, "update", 2, "inquiring",
          "tiers.configs.update.inquiring_validation"),
 ]  # fmt: skip
 # Capabilities without which there are no requests of the type or level.
@@ -58,7 +58,7 @@ SWITCHES: dict[str | int, list[tuple[str, Any]]] = {
     1: [("tiers.configs.level", 1)],
     2: [("tiers.configs.level", 2)],
 }
-named = pytest.mark.parametrize("said", TABLE, ids=lambda said: said.type)
+named = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.type)
 
 
 def product(*switches: tuple[str, Any]) -> Product:
@@ -73,14 +73,14 @@ def product(*switches: tuple[str, Any]) -> Product:
     return Product(id="PRD-1", capabilities=capabilities)
 
 
-def needed(said: Said) -> list[tuple[str, Any]]:
+def needed(row: Case) -> list[tuple[str, Any]]:
     """Return all capabilities that such a validator needs."""
-    more = SWITCHES.get(said.kind, []) + SWITCHES.get(said.level or 0, [])
-    return [*more, (said.capability, True)]
+    more = SWITCHES.get(row.kind, []) + SWITCHES.get(row.level or 0, [])
+    return [*more, (row.capability, True)]
 
 
-def fires(said: Said) -> types.ValidatorTrigger:
-    trigger = types.find(said.type, said.object_class)
+def fires(row: Case) -> types.ValidatorTrigger:
+    trigger = types.find(row.type, row.object_class)
     assert trigger is not None and trigger.trigger is not None
     return trigger.trigger
 
@@ -101,63 +101,63 @@ def test_types_are_these_and_six_queue_changes() -> None:
 
 
 @named
-def test_trigger_of_type(said: Said) -> None:
-    trigger = fires(said)
-    assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == said[2:]
-    asked = types.find_validator(said.object_class, said.kind, said.status, said.level)
-    assert asked is not None and asked.type == said.type
+def test_trigger_of_type(row: Case) -> None:
+    trigger = fires(row)
+    assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == row[2:]
+    found_type = types.find_validator(row.object_class, row.kind, row.status, row.level)
+    assert found_type is not None and found_type.type == row.type
 
 
 @named
-def test_label_matches_trigger(said: Said) -> None:
-    trigger = types.find(said.type, said.object_class)
+def test_label_matches_trigger(row: Case) -> None:
+    trigger = types.find(row.type, row.object_class)
     assert trigger is not None
-    for word in (said.kind, said.status, f"Tier {said.level}" if said.level else "Subscription"):
+    for word in (row.kind, row.status, f"Tier {row.level}" if row.level else "Subscription"):
         assert word.lower() in trigger.label.lower()
 
 
 @named
-def test_no_other_request_is_validated(said: Said) -> None:
+def test_no_other_request_is_validated(row: Case) -> None:
     for status in ("pending", "approved", "tiers_setup", ""):
-        assert types.find_validator(said.object_class, said.kind, status, said.level) is None
+        assert types.find_validator(row.object_class, row.kind, status, row.level) is None
     for kind in ("cancel", "suspend", "resume", "adjustment"):
-        assert types.find_validator(said.object_class, kind, said.status, said.level) is None
-    for level in {None, 0, 1, 2, 3} - ({1, 2} if said.level else {None}):
-        assert types.find_validator(said.object_class, said.kind, said.status, level) is None
-    other = ORDER if said.object_class == CONFIG else CONFIG
-    assert types.find(said.type, other) is None
-    assert types.find_validator("usage_file", said.kind, said.status, said.level) is None
+        assert types.find_validator(row.object_class, kind, row.status, row.level) is None
+    for level in {None, 0, 1, 2, 3} - ({1, 2} if row.level else {None}):
+        assert types.find_validator(row.object_class, row.kind, row.status, level) is None
+    other = ORDER if row.object_class == CONFIG else CONFIG
+    assert types.find(row.type, other) is None
+    assert types.find_validator("usage_file", row.kind, row.status, row.level) is None
 
 
 @named
-def test_no_capability_is_missing_with_all_required(said: Said) -> None:
-    assert fires(said).missing_capability(product(*needed(said))) is None
+def test_no_capability_is_missing_with_all_required(row: Case) -> None:
+    assert fires(row).missing_capability(product(*needed(row))) is None
 
 
 @named
-def test_missing_capability_is_named(said: Said) -> None:
-    everything = needed(said)
+def test_missing_capability_is_named(row: Case) -> None:
+    everything = needed(row)
     # Levels have their own test.
     for path in {path for path, _ in everything} - {"tiers.configs.level"}:
         rest = [switch for switch in everything if switch[0] != path]
         for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
-            assert fires(said).missing_capability(product(*off)) == path
+            assert fires(row).missing_capability(product(*off)) == path
 
 
 @named
-def test_product_without_capabilities_is_never_validated(said: Said) -> None:
-    assert fires(said).missing_capability(product()) is not None
-    assert fires(said).missing_capability(
+def test_product_without_capabilities_is_never_validated(row: Case) -> None:
+    assert fires(row).missing_capability(product()) is not None
+    assert fires(row).missing_capability(
         Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
     )
 
 
 @named
-def test_capabilities_of_other_type_are_not_enough(said: Said) -> None:
-    switches = [s for other in TABLE for s in needed(other) if s[0] != said.capability]
+def test_capabilities_of_other_type_are_not_enough(row: Case) -> None:
+    switches = [s for other in TABLE for s in needed(other) if s[0] != row.capability]
     assert (
-        fires(said).missing_capability(product(*switches, ("tiers.configs.level", 2)))
-        == said.capability
+        fires(row).missing_capability(product(*switches, ("tiers.configs.level", 2)))
+        == row.capability
     )
 
 
@@ -176,23 +176,23 @@ def test_capabilities_of_other_type_are_not_enough(said: Said) -> None:
     ],
 )
 def test_tier_levels(configs: Any, first: str | None, second: str | None) -> None:
-    made = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
+    subject = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
     for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
         trigger = types.find(type_, CONFIG)
         assert trigger is not None and trigger.trigger is not None
-        assert trigger.trigger.missing_capability(made) == expected
+        assert trigger.trigger.missing_capability(subject) == expected
 
 
 @pytest.mark.parametrize("kind", ["renew", "transfer"])
 @pytest.mark.parametrize("switch", [True, False, None])
 def test_renewals_and_transfers_need_their_own_capability(kind: str, switch: bool | None) -> None:
     branch = {"validation": True, "inquiring_validation": True, f"enable_{kind}": switch}
-    made = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
+    subject = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
     for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
         trigger = types.find(type_, ORDER)
         assert trigger is not None and trigger.trigger is not None
         expected = None if switch else f"subscription.{kind}.enable_{kind}"
-        assert trigger.trigger.missing_capability(made) == expected
+        assert trigger.trigger.missing_capability(subject) == expected
 
 
 def test_duplicate_pair_is_refused() -> None:

@@ -14,21 +14,21 @@ from django.db import connection, transaction
 from requests_queue import clock
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues.fulfillment.models import Request
+from tests.background import Background
 from tests.engines import settled, until
 from tests.handlers import ReceivedRequest, Response, handler
 from tests.make import AT
-from tests.webhooks.background import Background
 from tests.webhooks.validating import (
     counted,
     draft,
     platform,
     recorded,
     refused,
-    says,
     states,
     validate,
     validator,
     validator_response,
+    value_errors,
 )
 from webhooks import actions, webhook_health
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -62,15 +62,18 @@ def test_whole_object_is_sent_by_signed_post() -> None:
         hook = validator(catalog, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
         row = draft(catalog, region="mars")
         assert validate(catalog, row)
-        got = served.next()
-    assert (got.method, got.json["id"], got.json["status"]) == ("POST", row.pk, "draft")
-    assert got.json["asset"]["items"][0]["quantity"] == "5"
-    assert [p["value"] for p in got.json["asset"]["params"]] == ["mars", ""]
-    claims = jwt.decode(got.token, hook.jwt_secret, algorithms=["HS256"],
+        request = served.next()
+    assert (request.method, request.json["id"], request.json["status"]) == ("POST", row.pk, "draft")
+    assert request.json["asset"]["items"][0]["quantity"] == "5"
+    assert [p["value"] for p in request.json["asset"]["params"]] == ["mars", ""]
+    claims = jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"],
                         options={"verify_exp": False})  # fmt: skip
     assert (claims["webhook_id"], claims["data"]) == (hook.pk, {"tenant": 1})
-    assert got.headers["Authorization"] == got.headers["Authentication"]
-    assert (got.headers["X-Env"], got.headers["Content-Type"]) == ("lab", "application/json")
+    assert request.headers["Authorization"] == request.headers["Authentication"]
+    assert (request.headers["X-Env"], request.headers["Content-Type"]) == (
+        "lab",
+        "application/json",
+    )
 
 
 def test_object_is_sent_with_changes_of_the_body() -> None:
@@ -120,15 +123,15 @@ def test_success_is_counted_and_merged() -> None:
     assert json.loads(tried.request_body)["id"] == row.pk
     assert Event.objects.get().object_id == row.pk
     assert (tried.delivery.claim, tried.delivery.lease) == (None, None)
-    assert says(row) == {"region": "Not offered"} and row.params[0]["value"] == "eu"
+    assert value_errors(row) == {"region": "Not offered"} and row.params[0]["value"] == "eu"
     assert webhook_health.counter_discrepancies() == []
 
 
 def test_ignored_parts_of_parameter_are_named() -> None:
     catalog = platform()
-    said = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
+    ignored = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
     rules = {"required": True, "min_length": 3, "meta": None}
-    with handler(validator_response(region={**said, "constraints": rules})) as served:
+    with handler(validator_response(region={**ignored, "constraints": rules})) as served:
         validator(catalog, served.url)
         row = draft(catalog)
         assert validate(catalog, row)
@@ -136,24 +139,24 @@ def test_ignored_parts_of_parameter_are_named() -> None:
         "Merged: region (value_error, constraints). Ignored: title of region, phase of region, "
         "constraints.min_length of region."
     )
-    assert row.params[0]["title"] == "region" and says(row) == {"region": "No"}
+    assert row.params[0]["title"] == "region" and value_errors(row) == {"region": "No"}
 
 
-@pytest.mark.parametrize(("given", "said"), WRONG, ids=[said for _, said in WRONG])
-def test_failure_is_counted_and_merges_nothing(given: Response, said: str) -> None:
+@pytest.mark.parametrize(("response", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_failure_is_counted_and_merges_nothing(response: Response, message: str) -> None:
     catalog = platform()
-    with handler(given) as served:
+    with handler(response) as served:
         hook = validator(catalog, served.url)
         row = draft(catalog, region="mars")
         before = Request.objects.filter(pk=row.pk).values().get()
-        [told] = refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
-    assert said in told
+        [error] = refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
+    assert message in error
     assert counted(hook) == (1, 1, 0, 1, 1)
     assert recorded(hook) == [("validated in draft", "failed", "failure")]
     tried = Attempt.objects.get()
     assert (hook.last_failure, hook.last_success) == (tried, None)
-    assert isinstance(given, tuple) and bytes(tried.response_body) == given[1]
-    assert tried.status_code == given[0] and said.partition(";")[0] in tried.error
+    assert isinstance(response, tuple) and bytes(tried.response_body) == response[1]
+    assert tried.status_code == response[0] and message.partition(";")[0] in tried.error
     assert "validators are called once" in tried.why
     assert Request.objects.filter(pk=row.pk).values().get() == before
     assert webhook_health.counter_discrepancies() == []
@@ -207,15 +210,15 @@ def test_large_response_is_merged_fully_and_stored_up_to_64_kib() -> None:
         assert validate(catalog, row)
     tried = Attempt.objects.get()
     assert (bytes(tried.response_body), tried.truncated) == (large[:65536], True)
-    assert tried.outcome == "success" and says(row) == {"plan": "No"}
+    assert tried.outcome == "success" and value_errors(row) == {"plan": "No"}
 
 
 def test_response_over_4_mib_is_failure() -> None:
     catalog = platform()
     with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
         validator(catalog, served.url)
-        [told] = refused(catalog, draft(catalog))
-    assert told == "Handler returned HTTP 200, but the body is longer than 4 MiB."
+        [error] = refused(catalog, draft(catalog))
+    assert error == "Handler returned HTTP 200, but the body is longer than 4 MiB."
     tried = Attempt.objects.get()
     assert (len(tried.response_body), tried.truncated) == (65536, True)
 
@@ -224,17 +227,17 @@ def test_error_of_invalid_response_is_short() -> None:
     catalog = platform()
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
-    given = iter([many, twice])
-    with handler(lambda request: (200, json.dumps({"params": [], "asset": {"params": next(given)}})
+    bodies = iter([many, twice])
+    with handler(lambda request: (200, json.dumps({"params": [], "asset": {"params": next(bodies)}})
                               .encode())) as served:  # fmt: skip
         validator(catalog, served.url)
         row = draft(catalog)
         validate(catalog, row)
-        [told] = refused(catalog, row)
+        [error] = refused(catalog, row)
     right, wrong = Attempt.objects.order_by("pk")
     assert right.why.startswith("No parameter was changed. Ignored: unknown parameter unknown-0")
     assert "Parameter plan occurs twice." in wrong.error and wrong.error.endswith("…")
-    assert max(map(len, (right.why, wrong.error, told))) <= 1000
+    assert max(map(len, (right.why, wrong.error, error))) <= 1000
 
 
 # -- which validators are called
@@ -256,7 +259,7 @@ def test_nothing_is_sent_without_a_validator() -> None:
         catalog.product.save()
         validator(catalog, served.url, 6)
         assert not validate(catalog, row)
-    assert served.seen == [] and states() == []
+    assert served.received == [] and states() == []
     assert [counted(hook)[0] for hook in hooks] == [0] * 5
 
 
@@ -264,20 +267,20 @@ def test_two_validators_run_concurrently_and_merge_in_order() -> None:
     catalog = platform()
     both = threading.Barrier(2)
 
-    def said(text: str) -> Any:
+    def responding(text: str) -> Any:
         def at_the_same_time(request: ReceivedRequest) -> Response:
             both.wait(10)
             return validator_response(region={"value_error": text}, plan={"value_error": "Same"})
 
         return at_the_same_time
 
-    with handler(said("First")) as one, handler(said("Second")) as two:
+    with handler(responding("First")) as one, handler(responding("Second")) as two:
         # The younger one has the lower id.
         younger = validator(catalog, two.url, 1, created_at=AT + timedelta(seconds=1))
         older = validator(catalog, one.url, 2)
         row = draft(catalog)
         assert validate(catalog, row)
-    assert says(row) == {"region": "Second", "plan": "Same"}
+    assert value_errors(row) == {"region": "Second", "plan": "Same"}
     assert counted(older) == counted(younger) == (1, 1, 1, 0, 0)
     assert webhook_health.counter_discrepancies() == []
 
@@ -288,7 +291,7 @@ def test_failure_of_one_validator_merges_nothing() -> None:
         hooks = validator(catalog, good.url, 1), validator(catalog, bad.url, 2)
         row = draft(catalog)
         assert refused(catalog, row) == ["Handler returned HTTP 503 (expected 2xx)."]
-    assert says(row) == {}
+    assert value_errors(row) == {}
     assert [counted(hook) for hook in hooks] == [(1, 1, 1, 0, 0), (1, 1, 0, 1, 1)]
     assert states() == ["delivered", "failed"]
     why = Attempt.objects.get(webhook=hooks[0]).why
@@ -328,17 +331,17 @@ def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch
     from webhooks.delivery import validator_client
 
     catalog = platform()
-    real, seen = validator_client.send, []
+    real, connections = validator_client.send, []
 
     def send(calls: Any) -> Any:
-        seen.append((connection.connection, connection.in_atomic_block))
+        connections.append((connection.connection, connection.in_atomic_block))
         return real(calls)
 
     monkeypatch.setattr(validator_client, "send", send)
     with handler(validator_response()) as served:
         validator(catalog, served.url)
         validate(catalog, draft(catalog))
-    assert seen == [(None, False)]
+    assert connections == [(None, False)]
 
 
 def test_validation_inside_a_transaction_is_refused() -> None:
@@ -348,7 +351,7 @@ def test_validation_inside_a_transaction_is_refused() -> None:
         row = draft(catalog)
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
             validate(catalog, row)
-    assert served.seen == [] and states() == []
+    assert served.received == [] and states() == []
 
 
 @pytest.mark.parametrize("outcome", ["success", "failure"])
@@ -417,7 +420,7 @@ def test_late_response_is_noted_in_its_attempt() -> None:
         served.release.set()
         with pytest.raises(ActionNotAllowed, match="was too late"):
             asking.result()
-    assert says(row) == {}
+    assert value_errors(row) == {}
     tried = Attempt.objects.get()
     assert tried.outcome == "success"
     assert tried.why.startswith(f"Nothing is merged: {row.pk} became pending during its validation")

@@ -16,21 +16,21 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control
 from tests import make
+from tests.background import Background
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.make import Catalog
-from tests.webhooks.background import Background
 from tests.webhooks.validating import (
     counted,
     draft,
     platform,
     recorded,
     refused,
-    says,
     states,
     validate,
     validator,
     validator_response,
+    value_errors,
 )
 from webhooks import receivers, webhook_health
 from webhooks.delivery import claims, fan_out, recording, validator_client, validators, wakeup
@@ -84,7 +84,7 @@ def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
         waiting = [asking(slow, catalog, row) for _ in range(2)]
         assert refused(catalog, row) == [REJECTED]
         assert validate(other, draft(other))
-        assert len(slow.seen) == 2
+        assert len(slow.received) == 2
         slow.release.set()
         assert [one.result() for one in waiting] == [True, True]
         assert validate(catalog, row)
@@ -104,12 +104,12 @@ def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
         waiting = asking(slow, catalog, row)
         two = validator(catalog, quick.url, 2)
         assert refused(catalog, row) == [REJECTED]
-        assert len(quick.seen) == 1
+        assert len(quick.received) == 1
         slow.release.set()
         waiting.result()
     assert counted(one) == (2, 2, 1, 1, 0)
     assert counted(two) == (1, 1, 1, 0, 0)
-    assert says(row) == {}
+    assert value_errors(row) == {}
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (100, 50)])
@@ -157,7 +157,7 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         assert counted(hook) == (1, 1, 0, 0, 0)
         # Later callers don't wait, and nothing is sent.
         assert refused(catalog, row) == [STOPPED]
-        assert len(served.seen) == 1
+        assert len(served.received) == 1
         validator_client.start()
         served.respond = lambda request: COMPLAINS
         assert validate(catalog, row)
@@ -170,7 +170,7 @@ def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
         validator(catalog, served.url)
         row = draft(catalog)
         for n in range(6):
-            waiting = [Background(lambda: told(catalog, row)) for _ in range(3)]
+            waiting = [Background(lambda: refusals(catalog, row)) for _ in range(3)]
             if n % 2:
                 served.next()
             validator_client.stop()
@@ -181,7 +181,7 @@ def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def told(catalog: Catalog, row: Request) -> list[str]:
+def refusals(catalog: Catalog, row: Request) -> list[str]:
     try:
         validate(catalog, row)
     except Refused as failed:
@@ -220,7 +220,7 @@ def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engin
     assert counted(hook) == (1, 2, 1, 0, 0)
     late = Attempt.objects.get(outcome="success")
     assert late.why == "Nothing is merged: a response came after its lease had expired."
-    assert (len(served.seen), Attempt.objects.count()) == (1, 2)
+    assert (len(served.received), Attempt.objects.count()) == (1, 2)
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -254,7 +254,7 @@ def test_engine_does_not_claim_validations(engine: Engine) -> None:
         served.release.set()
         assert waiting.result() is True
     until(settled, "both calls")
-    assert len(served.seen) == 1
+    assert len(served.received) == 1
 
 
 # -- moving time
@@ -281,7 +281,7 @@ def test_move_of_clock_does_not_time_out_validation(
         assert not waiting.ended.is_set()
         served.release.set()
         assert waiting.result() is True
-    assert says(row) == {"region": "No"}
+    assert value_errors(row) == {"region": "No"}
     assert recorded(hook) == [("validated in draft", "delivered", "success")]
     tried = Attempt.objects.get()
     assert tried.finished_at - tried.started_at >= timedelta(days=2)
@@ -297,16 +297,16 @@ def test_trigger_now_sends_the_payload_once(engine: Engine, status: int, state: 
     with handler(status) as served:
         hook = validator(catalog, served.url, data={"n": 1})
         fan_out.trigger(hook)
-        got = served.next()
+        request = served.next()
         until(settled, "the call")
         move_clock(24 * 3600)
         engine.wake()
         until(settled, "nothing left to do")
-    assert got.method == "POST" and "id" not in got.json
-    assert (got.json["webhook_id"], got.json["data"]) == (hook.pk, {"n": 1})
-    assert got.json["object_class"] == "fulfillment_requests"
+    assert request.method == "POST" and "id" not in request.json
+    assert (request.json["webhook_id"], request.json["data"]) == (hook.pk, {"n": 1})
+    assert request.json["object_class"] == "fulfillment_requests"
     assert [event for event, *_ in recorded(hook)] == ["Trigger now"]
-    assert states() == [state] and len(served.seen) == 1
+    assert states() == [state] and len(served.received) == 1
     ok = int(status == 200)
     assert counted(hook) == (1, 1, ok, 1 - ok, 1 - ok)
     assert (hook.round, hook.earliest_possible_trigger, hook.out_of_order) == (0, None, False)

@@ -51,12 +51,12 @@ def closed_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def told(url: str) -> tuple[str, str]:
+def messages_for(url: str) -> tuple[str, str]:
     """Return the distributor's message, and the error of the attempt for the vendor."""
     catalog = platform()
     validator(catalog, url)
-    [said] = refused(catalog, draft(catalog))
-    return said, Attempt.objects.get().error
+    [message] = refused(catalog, draft(catalog))
+    return message, Attempt.objects.get().error
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,22 @@ def test_connection_refused_is_reported_without_address(
     if host[0] not in "1[":
         names(monkeypatch, {host: ["127.0.0.1"]})
     port = closed_port(host.strip("[]") if host[0] in "1[" else "127.0.0.1")
-    said, own = told(f"http://{host}:{port}/hook?key=1")
-    assert said == REFUSED
+    public, own = messages_for(f"http://{host}:{port}/hook?key=1")
+    assert public == REFUSED
     assert own.startswith(f"{host}:{port} refused the connection")
 
 
 def test_unknown_host_is_reported_without_name(monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, {})
-    said, own = told("http://shop.example/")
-    assert said == UNKNOWN
+    public, own = messages_for("http://shop.example/")
+    assert public == UNKNOWN
     assert own.startswith("The host name shop.example is unknown")
 
 
 def test_server_without_tls_is_reported_without_address() -> None:
     with handler() as served:
-        said, own = told(served.url.replace("http:", "https:"))
-    assert said == ("The handler does not speak TLS: use http:// for this port, or another port.")
+        public, own = messages_for(served.url.replace("http:", "https:"))
+    assert public == ("The handler does not speak TLS: use http:// for this port, or another port.")
     assert own.startswith("127.0.0.1:")
 
 
@@ -102,9 +102,9 @@ def test_forbidden_address_is_reported_without_address(
 ) -> None:
     settings.SIM_ALLOW_NETWORKS = "loopback"
     names(monkeypatch, {"meta.example": ["169.254.169.254"]})
-    said, own = told(url)
-    assert said == FORBIDDEN
-    assert "cannot be called" in own and said not in own
+    public, own = messages_for(url)
+    assert public == FORBIDDEN
+    assert "cannot be called" in own and public not in own
 
 
 def test_redirect_is_reported_without_location() -> None:
@@ -116,15 +116,15 @@ def test_redirect_is_reported_without_location() -> None:
         )
 
     with Server(redirects) as server:
-        said, own = told(server.url)
-    assert said == "Handler returned HTTP 307 (expected 2xx)."
+        public, own = messages_for(server.url)
+    assert public == "Handler returned HTTP 307 (expected 2xx)."
     assert "a redirect to http://internal.example/x" in own
 
 
 def test_closed_connection_is_reported_without_address() -> None:
     with Server(lambda peer: (peer.request(), peer.reset())) as server:  # type: ignore[arg-type, return-value]
-        said, own = told(server.url)
-    assert said == "The handler closed the connection without a response."
+        public, own = messages_for(server.url)
+    assert public == "The handler closed the connection without a response."
     assert own.startswith("127.0.0.1:")
 
 
@@ -172,9 +172,9 @@ def test_no_public_message_names_the_handler(
     place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
     own, others = http_errors.describe_error(exc, place, progress)
     assert not any(part in others for part in HIDDEN)
-    for said in (own, others):
-        assert said[0].isupper() or said.startswith(HIDDEN[0])
-        assert said.endswith(".") and "The proxy from" not in said and "to The" not in said
+    for message in (own, others):
+        assert message[0].isupper() or message.startswith(HIDDEN[0])
+        assert message.endswith(".") and "The proxy from" not in message and "to The" not in message
     if not any(part in own for part in HIDDEN):
         assert own == others
 
@@ -206,11 +206,11 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
     with handler(500) as served:
         validator(catalog, served.url, jwt_secret=CANARY)
         row = draft(catalog)
-        said = refused(catalog, row)
+        message = refused(catalog, row)
         served.respond = lambda request: validator_response(region={"value_error": "No"})
         validate(catalog, row)
-        tokens = [got.token for got in served.seen]
-    printed = caplog.text + "".join(capfd.readouterr()) + "".join(said)
+        tokens = [request.token for request in served.received]
+    printed = caplog.text + "".join(capfd.readouterr()) + "".join(message)
     for text in (everything_stored(), printed):
         assert CANARY not in text
         assert not any(token in text for token in tokens)
@@ -222,13 +222,13 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
 
 def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = platform()
-    seen: list[str] = []
+    reprs: list[str] = []
     real = validator_client.send
 
     def send(calls: Any) -> Any:
-        seen.append(repr(calls))
+        reprs.append(repr(calls))
         result = real(calls)
-        seen.append(repr(result))
+        reprs.append(repr(result))
         return result
 
     monkeypatch.setattr(validator_client, "send", send)
@@ -236,6 +236,6 @@ def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) ->
         validator(catalog, served.url, jwt_secret=CANARY)
         validate(catalog, draft(catalog))
         token = served.next().token
-    assert len(seen) == 2
-    assert "InFlightCall(" in seen[0] and "AttemptResult(" in seen[1]
-    assert not any(CANARY in text or token in text for text in seen)
+    assert len(reprs) == 2
+    assert "InFlightCall(" in reprs[0] and "AttemptResult(" in reprs[1]
+    assert not any(CANARY in text or token in text for text in reprs)

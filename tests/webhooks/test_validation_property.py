@@ -105,13 +105,13 @@ class Validators(RuleBasedStateMachine):
     def ask(self) -> None:
         self.tick()
         active = set(Webhook.objects.filter(active=True).values_list("pk", flat=True))
-        wanted = queues._prepared(VALIDATED, self.row.pk, {}, self.catalog.as_distributor)
-        calls = validators._claim("validator", wanted)
+        expected = queues._prepared(VALIDATED, self.row.pk, {}, self.catalog.as_distributor)
+        calls = validators._claim("validator", expected)
         # Those that are enabled, in the order of their creation.
         assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
         self.events.update(active)
         if calls:
-            self.asking.append(Asking(wanted, calls))
+            self.asking.append(Asking(expected, calls))
 
     @rule(pick=PICK, ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=3, max_size=3))
     def respond(self, pick: int, ends: list[str]) -> None:

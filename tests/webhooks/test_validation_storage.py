@@ -13,10 +13,10 @@ from tests.webhooks.validating import (
     draft,
     platform,
     refused,
-    says,
     validate,
     validator,
     validator_response,
+    value_errors,
 )
 from webhooks import webhook_health
 from webhooks.delivery import (
@@ -36,10 +36,10 @@ COMPLAINT = validator_response(region={"value_error": "No."})
 
 def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
     """Record attempts after a number of errors."""
-    real, left = recording.record, iter(range(times))
+    real, remaining = recording.record, iter(range(times))
 
     def record(*args: Any, **more: Any) -> Any:
-        if next(left, None) is not None:
+        if next(remaining, None) is not None:
             raise error
         return real(*args, **more)
 
@@ -59,9 +59,9 @@ def test_short_outage_of_the_database_loses_no_response(
         validator(catalog, served.url)
         row = draft(catalog)
         assert validate(catalog, row)
-    assert says(row) == {"region": "No."}
+    assert value_errors(row) == {"region": "No."}
     assert Attempt.objects.get().outcome == "success"
-    assert len(served.seen) == 1
+    assert len(served.received) == 1
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -77,7 +77,7 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
         fails(patch, error, times=10**6)
         with pytest.raises(OperationalError):
             validate(catalog, row)
-    assert says(row) == {}
+    assert value_errors(row) == {}
     # A worker records it once the lease has expired.
     Delivery.objects.update(lease=1.0)
     assert recording.record(claims.lost_attempts()) == ["settled"]
@@ -101,7 +101,7 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
         monkeypatch.setattr(recording, "attempt_row", row_)
         row = draft(catalog)
         assert refused(catalog, row) == ["Validate again: a response could not be stored."]
-    assert says(row) == {}
+    assert value_errors(row) == {}
     one, other = Attempt.objects.get(webhook=first), Attempt.objects.get(webhook=second)
     assert (one.outcome, one.why) == (
         "success",
@@ -125,8 +125,8 @@ def test_defect_in_reading_a_response_is_recorded_as_failure(
     monkeypatch.setattr(validators, "_json", read)
     with handler(COMPLAINT) as served:
         validator(catalog, served.url)
-        [said] = refused(catalog, draft(catalog))
-    assert said == "Internal error: the response could not be processed. See the server's log."
+        [message] = refused(catalog, draft(catalog))
+    assert message == "Internal error: the response could not be processed. See the server's log."
     assert Attempt.objects.get().outcome == "failure"
     assert set(Delivery.objects.values_list("state", flat=True)) == {"failed"}
 
@@ -141,8 +141,8 @@ def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) ->
     with handler(COMPLAINT) as served:
         validator(catalog, served.url)
         row = draft(catalog)
-        [said] = refused(catalog, row)
-        assert said == "The validator could not be called: see the server's log."
+        [message] = refused(catalog, row)
+        assert message == "The validator could not be called: see the server's log."
         attempt = Attempt.objects.get()
         assert "SIM_HTTP_PROXY" in attempt.error
         assert "hidden-password" not in attempt.error + str(failed.value)
@@ -179,5 +179,5 @@ def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatc
             patch.setattr(in_flight.InFlightCall, "run", run)
             assert len(refused(catalog, row)) == 1
         assert validate(catalog, row)
-    assert len(served.seen) == 2
+    assert len(served.received) == 2
     assert webhook_health.counter_discrepancies() == []

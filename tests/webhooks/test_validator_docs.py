@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| (.+) \| `(\w+)` \| (.+), `(\w+)` \| `([\w.]+)` \|$", re.M
 
 def test_page_lists_every_validator() -> None:
     page = (ROOT / "docs" / "validators.md").read_text()
-    wanted = {
+    expected = {
         (
             trigger.label, trigger.type,
             f"{fires.kind} of tier {fires.level}" if fires.level else fires.kind,
@@ -23,4 +23,4 @@ def test_page_lists_every_validator() -> None:
     }  # fmt: skip
     rows = ROW.findall(page)
     assert len(rows) == 16
-    assert set(rows) == wanted
+    assert set(rows) == expected

@@ -39,8 +39,8 @@ def platform() -> Catalog:
 
 def draft(catalog: Catalog, **params: str) -> Request:
     """Make a draft of a purchase."""
-    given = [{"id": name, "value": value} for name, value in params.items()]
-    body = make.purchase(catalog, status="draft", asset={"params": given})
+    entries = [{"id": name, "value": value} for name, value in params.items()]
+    body = make.purchase(catalog, status="draft", asset={"params": entries})
     row: Request = creation.create(body, catalog.as_distributor)
     return row
 
@@ -67,11 +67,11 @@ def refused(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) 
 
 def validator_response(**params: Any) -> tuple[int, bytes]:
     """Return a minimal response, by parameter."""
-    entries = [{"id": name, **said} for name, said in params.items()]
+    entries = [{"id": name, **values} for name, values in params.items()]
     return 200, json.dumps({"asset": {"params": entries}}).encode()
 
 
-def says(row: Request) -> dict[str, str]:
+def value_errors(row: Request) -> dict[str, str]:
     """Return the errors of the request's parameters."""
     row.refresh_from_db()
     return {param["id"]: param["value_error"] for param in row.params if param["value_error"]}

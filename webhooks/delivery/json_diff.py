@@ -42,7 +42,7 @@ class DiffRow:
 
     steps: Steps
     sent: Any
-    got: Any
+    received: Any
 
     @property
     def path(self) -> str:
@@ -52,7 +52,8 @@ class DiffRow:
     @property
     def is_long(self) -> bool:
         """Whether one of its values is shortened."""
-        return any(len(format_value(value, VALUE + 1)) > VALUE for value in (self.sent, self.got))
+        values = (self.sent, self.received)
+        return any(len(format_value(value, VALUE + 1)) > VALUE for value in values)
 
 
 @dataclass(slots=True)
@@ -72,11 +73,11 @@ class JsonDiff:
             self.more += 1
 
 
-def compare(sent: Any, got: Any) -> JsonDiff:
-    """Return how `got` differs from `sent`, both as `json.loads` returns them."""
+def compare(sent: Any, received: Any) -> JsonDiff:
+    """Return how `received` differs from `sent`, both as `json.loads` returns them."""
     diff = JsonDiff()
     # A stack rather than recursion: JSON may be nested deeper than Python's recursion limit.
-    todo: list[tuple[Steps, Any, Any]] = [((), sent, got)]
+    todo: list[tuple[Steps, Any, Any]] = [((), sent, received)]
     while todo:
         steps, old, new = todo.pop()
         parts = _parts(old, new)

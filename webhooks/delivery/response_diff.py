@@ -42,12 +42,12 @@ def build_diff(row: Attempt) -> ResponseDiff:
         )
         return ResponseDiff([], note)
     try:
-        got = parse_json(bytes(row.response_body))
+        received = parse_json(bytes(row.response_body))
     except (ValueError, RecursionError):
         return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     sent = _sent(row)
     about = queues.find(row.webhook.object_class)
-    diff = compare(_as_read(about, sent, got), got)
+    diff = compare(_as_read(about, sent, received), received)
     if not diff.rows:
         return ResponseDiff([], f"No differences. {_left_out(diff)}".strip())
     # The response to a resend is never merged.
@@ -56,7 +56,7 @@ def build_diff(row: Attempt) -> ResponseDiff:
         or row.is_unmerged
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
-    merged = None if is_ignored else _merged(about, sent, got)
+    merged = None if is_ignored else _merged(about, sent, received)
     return ResponseDiff([_cells(each, merged) for each in diff.rows], _note(diff, merged))
 
 
@@ -69,15 +69,15 @@ def _sent(row: Attempt) -> Json:
     return sent if isinstance(sent, dict) else {}
 
 
-def _as_read(about: queues.Validated | None, sent: Json, got: Any) -> Json:
+def _as_read(about: queues.Validated | None, sent: Json, received: Any) -> Json:
     """Return what was sent, with its parameters at the path where the response has them.
 
     The response for a tier configuration request may have them below `configuration`.
     """
-    if about is None or not isinstance(got, dict):
+    if about is None or not isinstance(received, dict):
         return sent
     for path in about.paths:
-        if value_at(got, path) is not None:
+        if value_at(received, path) is not None:
             return _with(sent, path, about.params_of(sent))
     return sent
 
@@ -89,12 +89,12 @@ def _with(node: Json, path: tuple[str, ...], value: Any) -> Json:
     return {**node, key: below}
 
 
-def _merged(about: queues.Validated | None, sent: Json, got: Any) -> set[Steps]:
+def _merged(about: queues.Validated | None, sent: Json, received: Any) -> set[Steps]:
     """Return the steps to all values that were merged."""
     if about is None:
         return set()
     try:
-        changes = queues.read(about, sent, got).changes
+        changes = queues.read(about, sent, received).changes
     except (InvalidResponse, LookupError, TypeError):
         # The rules have changed since.
         return set()
@@ -120,8 +120,8 @@ def _note(diff: JsonDiff, merged: set[Steps] | None) -> str:
 
 
 def _cells(row: DiffRow, merged: set[Steps] | None) -> tuple[str, str, str, str]:
-    sent, got = (visible(format_value(value)) or "–" for value in (row.sent, row.got))
-    return visible(row.path), sent, got, _result(row, merged)
+    sent, received = (visible(format_value(value)) or "–" for value in (row.sent, row.received))
+    return visible(row.path), sent, received, _result(row, merged)
 
 
 def _result(row: DiffRow, merged: set[Steps] | None) -> str:

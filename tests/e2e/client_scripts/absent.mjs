@@ -1,4 +1,4 @@
-// Methods of the SDK whose calls Connect's document doesn't have, each called once.
+// Methods of the SDK that Connect's document does not have, each called once.
 
 import { distributor, handOver } from './common.mjs';
 import { methods, resources } from './methods.mjs';
@@ -13,9 +13,9 @@ distributor.addBeforeRequestHook((url, options) => {
 for (const name of JSON.parse(process.env.METHODS)) {
   const [Class, method] = name.split('.');
   const resource = resources[Class](distributor);
-  const given = ['create', 'search'].includes(method) ? [{ name: 'X' }] : ['XX-000', { name: 'X' }];
+  const args = ['create', 'search'].includes(method) ? [{ name: 'X' }] : ['XX-000', { name: 'X' }];
   try {
-    await resource[method](...given);
+    await resource[method](...args);
   } catch (error) {
     if (!error.status) throw error;
   }

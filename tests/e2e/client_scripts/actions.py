@@ -1,4 +1,4 @@
-"""Every action of requests, each party doing its own."""
+"""Every action of requests, each by its party."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ vendor, distributor = client(), client(PROVIDER_KEY)
 
 
 def filled(request):
-    """Return values for what an approval needs."""
+    """Return values of the fulfillment parameters that an approval requires."""
     return {
         "asset": {
             "params": [
@@ -35,9 +35,9 @@ def approve(request):
 
 
 def draft_purchase():
-    made = order(SUITE, status="draft", params=[{"id": "admin_email", "value": "a@example.com"}])
-    # The client sends an empty payload as no body at all.
-    return made, distributor.requests[made["id"]]("purchase").post({})
+    created = order(SUITE, status="draft", params=[{"id": "admin_email", "value": "a@example.com"}])
+    # The client sends no body for an empty payload.
+    return created, distributor.requests[created["id"]]("purchase").post({})
 
 
 def draft_change():
@@ -46,33 +46,33 @@ def draft_change():
         "type": "change", "status": "draft",
         "asset": {"id": asset["id"], "items": [{"id": asset["items"][0]["id"], "quantity": "7"}]},
     }  # fmt: skip
-    made = distributor.requests.create(change)
-    return made, distributor.requests[made["id"]]("submit").post()
+    created = distributor.requests.create(change)
+    return created, distributor.requests[created["id"]]("submit").post()
 
 
 def inquiry():
-    made = order()
-    resource = vendor.requests[made["id"]]
+    created = order()
+    resource = vendor.requests[created["id"]]
     wrong = [{"id": "contact_email", "value_error": "Nobody reads this."}]
     updated = resource.update({"asset": {"params": wrong}, "note": "Asked."})
     inquired = resource("inquire").post({"template_id": "TL-213-870-002"})
     right = [{"id": "contact_email", "value": "it@example.com"}]
-    distributor.requests[made["id"]].update({"asset": {"params": right}})
-    return updated, inquired, distributor.requests[made["id"]]("pend").post()
+    distributor.requests[created["id"]].update({"asset": {"params": right}})
+    return updated, inquired, distributor.requests[created["id"]]("pend").post()
 
 
 def plan():
-    made = order()
+    created = order()
     planned = (datetime.now(UTC) + timedelta(days=30)).isoformat()
-    resource = vendor.requests[made["id"]]
+    resource = vendor.requests[created["id"]]
     scheduled = resource("schedule").post({"planned_date": planned})
-    revoking = distributor.requests[made["id"]]("revoke").post({"reason": "Not any more."})
+    revoking = distributor.requests[created["id"]]("revoke").post({"reason": "Not any more."})
     return scheduled, revoking, resource("confirm").post()
 
 
 def assignment():
-    made = order()
-    resource = vendor.requests[made["id"]]
+    created = order()
+    resource = vendor.requests[created["id"]]
     by_id = resource("assign").post({"id": "UR-426-913-070"})
     nobody = resource("unassign").post()
     by_email = resource("assign").post({"email": "maya.ortiz@nimbus.example.com"})
@@ -80,14 +80,14 @@ def assignment():
 
 
 def failure():
-    made = order()
-    resource = vendor.requests[made["id"]]
+    created = order()
+    resource = vendor.requests[created["id"]]
     without_reason = refused(lambda: resource("fail").post({}))
     return without_reason, resource("fail").post({"reason": "No."})
 
 
 def the_rest_of_a_subscription():
-    """Return the answers of a subscription's later requests, each approved."""
+    """Return the approved later requests of a subscription."""
     asset = approve(order(METER))["asset"]
     return [
         approve(distributor.requests.create({"type": kind, "asset": {"id": asset["id"]}}))

@@ -7,14 +7,14 @@ from connect.client import AsyncConnectClient, ClientError, R
 
 
 async def main():
-    made = client(PROVIDER_KEY).requests.create(purchase())
+    created = client(PROVIDER_KEY).requests.create(purchase())
     connect = AsyncConnectClient(VENDOR_KEY, endpoint=URL)
     requests = connect.requests
-    resource = requests[made["id"]]
+    resource = requests[created["id"]]
     pending = requests.filter(R().status.eq("pending") & R().asset.product.id.eq(PLAIN))
     everything = [row["id"] async for row in requests.all().order_by("id").limit(10)]
     newest = await requests.all().order_by("-created", "id").first()
-    # It sends the plus of a date unescaped.
+    # The client does not escape the plus of a date.
     since = [row["id"] async for row in requests.filter(R().created.ge(newest["created"]))]
     before = [row["id"] async for row in pending]
     counts = await asyncio.gather(requests.all().count(), pending.count())
@@ -31,7 +31,7 @@ async def main():
     except ClientError as error:
         refused = described(error)
     return {
-        "made": made["id"],
+        "created": created["id"],
         "everything": everything,
         "newest": newest,
         "since": since,

@@ -1,4 +1,4 @@
-"""What every script sends, and how a result is handed over; no client is imported here.
+"""Bodies of all scripts, and the output of their result; no client is imported here.
 
 The scripts run in an environment of their own, so nothing of the repository is imported.
 """
@@ -47,12 +47,12 @@ def purchase(product=PLAIN, params=(), **more):
 
 
 def until(true, timeout=30):
-    """Ask again and again until it is so."""
+    """Poll until the condition is true."""
     deadline = time.monotonic() + timeout
     while not true():
         assert time.monotonic() < deadline, "not in time"
         threading.Event().wait(0.05)
 
 
-def hand_over(**response):
-    json.dump(response, sys.stdout)
+def hand_over(**report):
+    json.dump(report, sys.stdout)

@@ -1,7 +1,7 @@
 """Runs `ccli` command after command, and answers the wizard of its reports by typing.
 
 Each command is a process of its own, forked from one that has imported everything: ccli takes
-seconds to start. What it prints, screen and errors together, is handed over as text.
+seconds to start. Its output, screen and errors together, is the result.
 """
 
 import json
@@ -20,15 +20,15 @@ from prompt_toolkit.output import DummyOutput
 ENTER, TAB, DOWN, SPACE = "\r", "\t", "\x1b[B", " "
 
 
-def typed(answers):
-    """Return what a user types at each step: the introduction, the answers, the summary."""
+def typed(inputs):
+    """Return the keys that a user types at each step: introduction, inputs, summary."""
     yield ENTER
-    for answer in answers:
-        match answer:
+    for step in inputs:
+        match step:
             case {"from": first, "to": last}:
                 keys = f"{first}{TAB}{last}"
             case {"choose": flags}:
-                # Past the buttons All and None, and down the list.
+                # Skip the buttons All and None, and move down the list.
                 keys = TAB + TAB + DOWN.join(SPACE * chosen for chosen in flags)
             case "all":
                 keys = f"{ENTER}{TAB}{TAB}"
@@ -39,10 +39,10 @@ def typed(answers):
 
 
 class Typist(DummyOutput):
-    """A terminal whose user answers a step as soon as it is on the screen."""
+    """A terminal whose user responds to a step as soon as it is shown."""
 
-    def __init__(self, pipe, answers):
-        self.pipe, self.steps, self.drawn = pipe, typed(answers), 0
+    def __init__(self, pipe, inputs):
+        self.pipe, self.steps, self.drawn = pipe, typed(inputs), 0
 
     def flush(self):
         app = get_app()
@@ -51,27 +51,27 @@ class Typist(DummyOutput):
         self.drawn = app.render_counter
         keys = next(self.steps, None)
         if keys is None:
-            # The answers didn't fit: ccli says that it was aborted.
+            # The inputs did not match: ccli reports that it was aborted.
             app.exit(result=False)
         else:
             self.pipe.send_text(keys)
 
 
-def run(arguments, answers):
+def run(arguments, inputs):
     sys.argv = ["ccli", *arguments]
-    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, answers)):
+    with create_pipe_input() as pipe, create_app_session(pipe, Typist(pipe, inputs)):
         ccli.main()
 
 
-def printed(arguments, answers=()):
-    """Return what one command prints."""
+def printed(arguments, inputs=()):
+    """Return the output of one command."""
     with tempfile.TemporaryFile() as out:
         child = os.fork()
         if not child:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
             try:
-                run(arguments, answers)
+                run(arguments, inputs)
             except Exception:
                 traceback.print_exc()
             finally:
@@ -84,5 +84,5 @@ def printed(arguments, answers=()):
 
 load_plugins(ccli.cli)
 jobs = json.loads(Path(os.environ["JOBS"]).read_text())
-printed_by_job = {name: printed(**job) for name, job in jobs.items()}
-json.dump(printed_by_job, sys.stdout)
+results = {name: printed(**job) for name, job in jobs.items()}
+json.dump(results, sys.stdout)

@@ -10,7 +10,7 @@ client = ConnectClient(VENDOR_KEY, endpoint=URL, use_specs=False)
 
 
 def ordered(product, **asset):
-    """Order a product of the vendor's own in the preview environment."""
+    """Order a product of the vendor in the preview environment."""
     body = {
         "type": "purchase",
         "asset": {
@@ -29,7 +29,7 @@ def ordered(product, **asset):
 
 
 def pending():
-    """Return what the template's `processor.py` asks for."""
+    """Return the requests that the template's `processor.py` reads."""
     query = R()
     query &= R().asset.product.id.oneof([PLAIN, SUITE, METER])
     query &= R().asset.connection.type.oneof(["preview"])
@@ -45,7 +45,7 @@ def template(product, name, scope="asset"):
 
 
 def approve(request):
-    """Set the parameter that the vendor's system gives, and approve by a template's name."""
+    """Set the fulfillment parameter, and approve by a template's name."""
     params = [
         {"id": "activation_id", "value": "k", "value_error": "", "structured_value": ""},
     ]
@@ -58,7 +58,7 @@ def approve(request):
 
 
 def say(request, text):
-    """Add a message to a request's conversation, as the template tells of errors."""
+    """Add a message to a request's conversation, as the template reports errors."""
     conversations = ResourceSet(client, path="conversations", query=f"instance_id={request['id']}")
     assert conversations.count() == 1
     conversation = client.conversations[conversations[0]["id"]]
@@ -73,13 +73,13 @@ def refused(call):
     raise AssertionError("the call was not refused")
 
 
-# An order that is approved, and one that fails.
+# One approved and one failed order.
 bought, dropped = ordered(PLAIN, external_uid="cnct-1"), ordered(PLAIN, external_uid="cnct-2")
-seen = [row["id"] for row in pending()]
+visible = [row["id"] for row in pending()]
 approved = approve(bought)
 message = say(dropped, "We are sold out.")
 failed = client.requests[dropped["id"]]("fail").post(payload={"reason": "We are sold out."})
-left = pending().count()
+remaining = pending().count()
 asset = approved["asset"]["id"]
 
 # A change by the vendor itself, inquired and answered.
@@ -90,12 +90,12 @@ change = client.requests.create(
 wrong = [{"id": "contact_email", "value_error": "Nobody reads this."}]
 client.requests[change["id"]].update(payload={"asset": {"params": wrong}})
 inquired = client.requests[change["id"]]("inquire").post(payload={})
-answer = [{"id": "contact_email", "value": "people@example.com", "value_error": ""}]
-client.requests[change["id"]].update(payload={"asset": {"params": answer}})
+values = [{"id": "contact_email", "value": "people@example.com", "value_error": ""}]
+client.requests[change["id"]].update(payload={"asset": {"params": values}})
 pended = client.requests[change["id"]]("pend").post()
 changed = client.requests[change["id"]]("approve").post()
 
-# The reseller's configuration that an order of the suite waits for.
+# An order of the suite waits for the reseller's configuration.
 suite = ordered(SUITE)
 query = R().configuration.connection.type.oneof(["preview"]) & R().status.ne("approved")
 configs = [
@@ -108,7 +108,7 @@ for row in configs:
     )
 suite_after = client.requests[suite["id"]].get()
 
-# Usage under the preview contract: the file, the upload, the submission, both sides' decisions.
+# Usage under the preview contract: creation, upload, submission, actions of both parties.
 usage = client.ns("usage").files.create(
     payload={"name": "May", "product": {"id": SUITE},
              "contract": {"id": "CRD-00000-00000-00000"}}
@@ -118,11 +118,11 @@ deleted = client.ns("usage").files[usage["id"]].action("delete").post()
 by_null = R().asset.connection.id.null(True) & R().id.eq(bought["id"])
 hand_over(
     bought=bought,
-    seen=seen,
+    visible=visible,
     approved=approved,
     failed=[failed["status"], failed["reason"]],
     message=message["text"],
-    left=left,
+    remaining=remaining,
     inquired=inquired["status"],
     pended=pended["status"],
     changed=[changed["status"], changed["asset"]["items"][0]["quantity"]],

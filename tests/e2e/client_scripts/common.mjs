@@ -1,5 +1,4 @@
-// What the JavaScript scripts share: clients of both parties, bodies, and how a result is handed
-// over.
+// Shared by the JavaScript scripts: clients of both parties, bodies, and the output of results.
 
 import { APIError, ConnectClient, HttpError } from '@cloudblueconnect/connect-javascript-sdk';
 import { called } from './methods.mjs';
@@ -41,7 +40,7 @@ export function purchase(product, connection, params = [], tiers = {}) {
   };
 }
 
-// What the SDK makes of a call that must be refused.
+// Returns the SDK's error of a call that must be refused.
 export async function refused(call) {
   try {
     await call();
@@ -53,6 +52,6 @@ export async function refused(call) {
   throw new Error(`The call was not refused: ${call}`);
 }
 
-export function handOver(found) {
-  process.stdout.write(JSON.stringify({ ...found, called }));
+export function handOver(report) {
+  process.stdout.write(JSON.stringify({ ...report, called }));
 }

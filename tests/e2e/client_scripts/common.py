@@ -1,4 +1,4 @@
-"""What the scripts of connect-openapi-client share: clients of both parties, and refusals."""
+"""Shared by the scripts of connect-openapi-client: clients of both parties, and refusals."""
 
 from bodies import (
     CONNECTIONS,
@@ -24,7 +24,7 @@ def client(key=VENDOR_KEY, **options):
 
 
 def refused(call):
-    """Return what the client says of a call that must be refused."""
+    """Return the client's error of a call that must be refused."""
     try:
         call()
     except ClientError as error:

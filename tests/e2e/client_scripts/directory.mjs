@@ -1,4 +1,4 @@
-// Everything beside the queues that the SDK has methods for: products and their parts, hubs,
+// The SDK's methods for resources other than queues: products and their parts, hubs,
 // accounts, conversations, webhooks, and lists in the SDK's own query language.
 
 import { Directory, Inventory } from '@cloudblueconnect/connect-javascript-sdk';
@@ -7,20 +7,20 @@ import {
 } from './common.mjs';
 
 async function crud(resource, body, change) {
-  const made = await resource.create(body);
-  const read = await resource.get(made.id);
-  const changed = await resource.update(made.id, change);
-  const found = ids(await resource.search({ limit: 1000 }));
-  const gone = await resource.delete(made.id);
-  return { made, read, changed, found, gone: gone ?? null };
+  const created = await resource.create(body);
+  const read = await resource.get(created.id);
+  const changed = await resource.update(created.id, change);
+  const results = ids(await resource.search({ limit: 1000 }));
+  const gone = await resource.delete(created.id);
+  return { created, read, changed, results, gone: gone ?? null };
 }
 
 async function product() {
-  const { made, read, changed, found } = await crud(
-    vendor.products, { name: 'Nimbus Archive' }, { short_description: 'Copies kept.' },
+  const { created, read, changed, results } = await crud(
+    vendor.products, { name: 'Nimbus Archive' }, { short_description: 'Stored copies.' },
   );
-  const kept = await vendor.products.create({ name: 'Nimbus Vault' });
-  const { id } = kept;
+  const vault = await vendor.products.create({ name: 'Nimbus Vault' });
+  const { id } = vault;
   const [actions, parameters] = [vendor.products.actions(id), vendor.products.parameters(id)];
   const action = {
     action: 'sign_in', name: 'Sign in', scope: 'asset', type: 'button', description: '',
@@ -43,11 +43,11 @@ async function product() {
   const lines = vendor.products.connections(id);
   const line = await lines.create({ hub: { id: HUB } });
   return {
-    made, read, changed, found, parts, value, values: await values.search(),
+    created, read, changed, results, parts, value, values: await values.search(),
     connection: {
-      made: line, read: await lines.get(line.id),
+      created: line, read: await lines.get(line.id),
       changed: await lines.update(line.id, { type: 'production' }),
-      found: ids(await lines.search({ 'hub.id': HUB })),
+      results: ids(await lines.search({ 'hub.id': HUB })),
       by_product: ids(await vendor.products.getConnections(id)),
     },
     items: ids(await distributor.products.getItems(PLAIN)),
@@ -65,7 +65,7 @@ async function inventory() {
   return {
     parameters: (await stock.getParametersByProduct(PLAIN)).map((row) => row.name),
     fulfillment: filled.map((row) => row.name),
-    found: (await stock.searchProductParameters(SUITE, {
+    results: (await stock.searchProductParameters(SUITE, {
       scope: { $in: ['tier1', 'tier2'] }, 'constraints.required': true,
     })).map((row) => row.name),
     templates: ids(await stock.getProductTemplates(SUITE)),
@@ -86,7 +86,7 @@ async function places() {
       { name: 'Shop', description: '', instance_id: 'shop-1', instance_type: 'api' },
       { name: 'Store' },
     ),
-    seen: ids(await vendor.hubs.search({ 'company.id': theirs[0].id })),
+    visible: ids(await vendor.hubs.search({ 'company.id': theirs[0].id })),
     hub_by_vendor: (await vendor.hubs.get(HUB)).name,
     hub_of_another: await refused(() => vendor.hubs.update(HUB, { name: 'Mine' })),
   };
@@ -94,29 +94,30 @@ async function places() {
 
 async function tierAccounts() {
   const body = { name: 'Willow Bakery', type: 'customer', contact_info: CONTACT, hub: { id: HUB } };
-  const made = await distributor.tierAccounts.create({ ...body, external_id: 'willow-1' });
-  const changed = await distributor.tierAccounts.update(made.id, { tax_id: '93-1' });
-  const versions = await distributor.tierAccounts.versions(made.id).search();
-  await distributor.tierAccounts.delete(made.id);
-  return { made, changed, versions, after: await distributor.tierAccounts.get(made.id) };
+  const created = await distributor.tierAccounts.create({ ...body, external_id: 'willow-1' });
+  const changed = await distributor.tierAccounts.update(created.id, { tax_id: '93-1' });
+  const versions = await distributor.tierAccounts.versions(created.id).search();
+  await distributor.tierAccounts.delete(created.id);
+  return { created, changed, versions, after: await distributor.tierAccounts.get(created.id) };
 }
 
 async function conversations() {
   const [request] = await vendor.requests.search({ status: 'pending', 'asset.product.id': PLAIN });
   const [talk] = await vendor.conversations.getConversationsByObjectId(request.id);
-  const said = await vendor.conversations.createMessage(talk.id, 'Working on it.');
+  const message = await vendor.conversations.createMessage(talk.id, 'Working on it.');
   const messages = distributor.conversations.messages(talk.id);
-  const answer = await messages.create({ text: 'Thank you.', type: 'message' });
-  const edited = await messages.update(answer.id, { text: 'Thanks.' });
+  const reply = await messages.create({ text: 'Thank you.', type: 'message' });
+  const edited = await messages.update(reply.id, { text: 'Thanks.' });
   const draft = await distributor.requests.search({ status: 'draft', type: 'purchase' });
   const begun = await distributor.conversations.create(
     { instance_id: draft[0].id, topic: 'Prices' },
   );
   return {
-    request: request.id, talk, said, edited, begun, draft: draft[0].id,
-    read: await messages.get(said.id), listed: ids(await messages.search({ $ordering: 'created' })),
+    request: request.id, talk, message, edited, begun, draft: draft[0].id,
+    read: await messages.get(message.id),
+    listed: ids(await messages.search({ $ordering: 'created' })),
     whole: await vendor.conversations.get(talk.id),
-    found: ids(await distributor.conversations.search({ instance_id: request.id })),
+    results: ids(await distributor.conversations.search({ instance_id: request.id })),
   };
 }
 
@@ -126,30 +127,30 @@ async function webhooks() {
     external_url: process.env.HANDLER_URL, jwt_secret: process.env.SECRET,
     http_method: 'POST', active: true, data: { tenant: 'lab-1' }, headers: { 'X-Env': 'lab' },
   };
-  const made = await vendor.webhooks.create(body);
+  const created = await vendor.webhooks.create(body);
   // The SDK has no trigger: its client calls any path.
   const triggered = await vendor.fetch(
-    `/notifications/webhooks/${made.id}/trigger`, { method: 'POST' },
+    `/notifications/webhooks/${created.id}/trigger`, { method: 'POST' },
   );
-  let after = made;
+  let after = created;
   for (const end = Date.now() + 10000; !after.last_success && Date.now() < end;) {
-    after = await vendor.webhooks.get(made.id);
+    after = await vendor.webhooks.get(created.id);
   }
-  const changed = await vendor.webhooks.update(made.id, { ...made, label: 'Changed' });
-  const found = ids(await vendor.webhooks.search({ 'product.id': PLAIN, active: true }));
-  const hidden = await refused(() => distributor.webhooks.get(made.id));
-  await vendor.webhooks.delete(made.id);
+  const changed = await vendor.webhooks.update(created.id, { ...created, label: 'Changed' });
+  const results = ids(await vendor.webhooks.search({ 'product.id': PLAIN, active: true }));
+  const hidden = await refused(() => distributor.webhooks.get(created.id));
+  await vendor.webhooks.delete(created.id);
   return {
-    made, after, changed, found, hidden, triggered: [triggered.status, await triggered.text()],
-    gone: await refused(() => vendor.webhooks.get(made.id)),
+    created, after, changed, results, hidden, triggered: [triggered.status, await triggered.text()],
+    gone: await refused(() => vendor.webhooks.get(created.id)),
   };
 }
 
-// What each query must find is told by the rows themselves.
+// The rows themselves determine the expected results of each query.
 async function queries() {
   const all = await vendor.requests.search({ limit: 1000, $ordering: ['-created', 'id'] });
   const [early, late] = [all[all.length - 6].created, all[5].created];
-  const asked = {
+  const queries = {
     plain: { status: 'pending', 'asset.product.id': PLAIN },
     in: { status: { $in: ['pending', 'inquiring'] } },
     out: { status: { $out: ['approved', 'failed'] } },
@@ -165,21 +166,21 @@ async function queries() {
     spaces: { 'asset.product.name': 'Nimbus Backup' },
     empty: { reason: { $eq: 'empty()' }, planned_date: { $ne: 'null()' } },
   };
-  const found = {};
-  for (const [name, query] of Object.entries(asked)) {
-    found[name] = ids(await vendor.requests.search({ ...query, limit: 1000 }));
+  const results = {};
+  for (const [name, query] of Object.entries(queries)) {
+    results[name] = ids(await vendor.requests.search({ ...query, limit: 1000 }));
   }
   const [one] = await vendor.requests.search(
     { $select: ['-asset.items', '-note'], limit: 1, offset: 2 },
   );
-  return { all, early, late, found, third: all[2].id, one };
+  return { all, early, late, results, third: all[2].id, one };
 }
 
 async function errors() {
   return {
     missing: await refused(() => vendor.requests.get('PR-0000-0000-0000-000')),
     invalid: await refused(() => distributor.requests.create({ type: 'purchase' })),
-    // The SDK's own name for it is none of the language's.
+    // The SDK's own name of the operator is not part of the query language.
     gte: await refused(() => vendor.requests.search({ created: { $gte: '2026-01-01' } })),
     bad_query: await refused(() => vendor.requests.search({ color: 'red' })),
     not_yours: await refused(

@@ -1,7 +1,7 @@
 """The client on threads or on asyncio, by KIND: each flow is written once and runs on both.
 
-Whatever a call returns goes through `got`, whatever is iterated through `rows`; all else is the
-client's own, which both have alike.
+Results of calls are passed to `result`, iterables to `rows`; the rest of the
+client's interface is the same for both.
 """
 
 import inspect
@@ -25,24 +25,24 @@ def _connect(key):
 vendor, distributor = _connect(VENDOR_KEY), _connect(PROVIDER_KEY)
 
 
-async def got(response):
+async def result(response):
     return await response if inspect.isawaitable(response) else response
 
 
-async def rows(response):
+async def rows(query):
     if KIND == "async":
-        return [row async for row in response]
-    return list(response)
+        return [row async for row in query]
+    return list(query)
 
 
-async def ids(found):
-    return [row["id"] for row in await rows(found)]
+async def ids(query):
+    return [row["id"] for row in await rows(query)]
 
 
 async def refused(call):
-    """Return what the client says of a call that must be refused."""
+    """Return the client's error of a call that must be refused."""
     try:
-        await got(call())
+        await result(call())
     except ClientError as error:
         return described(error)
     raise AssertionError("the call was not refused")
@@ -55,20 +55,20 @@ def status_of(client):
 async def template(product, scope="asset", kind="fulfillment"):
     """Return the id of a product's first template of a scope and type."""
     templates = vendor.products[product].templates.filter(scope=scope, type=kind)
-    return (await got(templates.first()))["id"]
+    return (await result(templates.first()))["id"]
 
 
 async def filled(request):
-    """Set what an approval needs, as the vendor."""
+    """Set the parameters that an approval requires, as the vendor."""
     params = [
         {"id": param["id"], "value": f"filled-{request['id']}"}
         for param in request["asset"]["params"]
         if param["phase"] == "fulfillment" and param["constraints"]["required"]
     ]
-    return await got(vendor.requests[request["id"]].update({"asset": {"params": params}}))
+    return await result(vendor.requests[request["id"]].update({"asset": {"params": params}}))
 
 
 async def approved(request):
     await filled(request)
     body = {"template_id": await template(request["asset"]["product"]["id"])}
-    return await got(vendor.requests[request["id"]]("approve").post(body))
+    return await result(vendor.requests[request["id"]]("approve").post(body))

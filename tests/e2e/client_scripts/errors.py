@@ -1,4 +1,4 @@
-"""What the client makes of refusals: status, code, and a list of strings."""
+"""Refusals as the client raises them: status, code, and a list of strings."""
 
 from common import PROVIDER_KEY, VENDOR_KEY, client, hand_over, purchase, refused
 from connect.client import R

@@ -1,4 +1,4 @@
-"""What the scripts of connect-sdk-haxe-port share: whose account it is, models from bodies."""
+"""Shared by the scripts of connect-sdk-haxe-port: the acting account, models from bodies."""
 
 import json
 
@@ -11,9 +11,9 @@ from connect.util import Collection
 
 
 def act_as(key):
-    """Be one account from now on: the SDK has a single environment in a process."""
+    """Act as an account: the SDK has a single environment per process."""
     Env._reset(None)
-    # Without handlers it writes no files, and nothing to stdout, where the result goes.
+    # Without handlers it writes no files, and nothing to stdout, which has the result.
     Env.initLogger(LoggerConfig().handlers(Collection()))
     Env.initConfig(URL, key, None)
 
@@ -28,7 +28,7 @@ def as_distributor():
 
 
 def parsed(model, body):
-    """Return a model made of a body."""
+    """Return the model of a body."""
     return Model.parse(model, json.dumps(body))
 
 
@@ -56,7 +56,7 @@ def by_rql(**words):
 
 
 def refused(call):
-    """Return code and texts of a call that must be refused: the SDK throws the answer's text."""
+    """Return code and texts of a refused call: the SDK throws the response's text."""
     try:
         call()
     except BaseException as error:

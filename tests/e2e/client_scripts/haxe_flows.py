@@ -1,4 +1,4 @@
-"""The Haxe SDK's Processor: a Flow for each kind of request that it knows."""
+"""The Haxe SDK's Processor: a Flow for each kind of request."""
 
 from bodies import CONTACT, PLAIN, SUITE, hand_over, purchase
 from connect import Flow, Processor
@@ -10,18 +10,18 @@ TIER_READY = "TL-561-035-001"
 
 
 class ByName(Flow):
-    """Takes the requests of this script only, and does with each what `wanted` has for it."""
+    """Processes the requests of this script only, each in the way that `way_of` has for it."""
 
     def __init__(self):
-        super().__init__(lambda request: request.id in wanted)
+        super().__init__(lambda request: request.id in way_of)
         self.step("Note it", lambda flow: noted.append([flow.request.id, flow.getCurrentAttempt()]))
-        self.step("Work", lambda flow: getattr(self, wanted[flow.request.id])())
-        self.step("After", lambda flow: after.append(wanted[flow.request.id]))
+        self.step("Work", lambda flow: getattr(self, way_of[flow.request.id])())
+        self.step("After", lambda flow: after.append(way_of[flow.request.id]))
 
     def setup(self):
-        if wanted[self.request.id] == "unprepared":
+        if way_of[self.request.id] == "unprepared":
             raise ValueError("no connection to the backend")
-        self.setData("name", wanted[self.request.id])
+        self.setData("name", way_of[self.request.id])
 
 
 class Orders(ByName):
@@ -111,7 +111,7 @@ class Answers(Flow):
         self.pend()
 
 
-noted, after, listings, files, wanted = [], [], [], [], {}
+noted, after, listings, files, way_of = [], [], [], [], {}
 
 
 def order(name):
@@ -128,8 +128,8 @@ def order_for(reseller):
     return parsed(AssetRequest, body).register()
 
 
-def setup_of(made):
-    account = made.asset.tiers.tier1.id
+def setup_of(bought_request):
+    account = bought_request.asset.tiers.tier1.id
     return TierConfigRequest.list(by_rql(configuration__account__id=account)).get(0)
 
 
@@ -143,9 +143,9 @@ def orders_now():
             "key": (request.activationKey or "")[:9],
             "reason": request.reason,
             "note": request.note,
-            "said": [m.text for m in request.getConversation().messages.toArray()],
+            "messages": [m.text for m in request.getConversation().messages.toArray()],
         }
-        for name, request in ((name, AssetRequest.get(made.id)) for name, made in bought.items())
+        for name, request in ((name, AssetRequest.get(order.id)) for name, order in bought.items())
     }
 
 
@@ -153,7 +153,7 @@ WAYS = ("template", "tile", "refuse", "ask", "note", "later", "stop", "crash", "
 as_distributor()
 bought = {name: order(name) for name in WAYS}
 as_vendor()
-wanted = {made.id: name for name, made in bought.items()}
+way_of = {order.id: name for name, order in bought.items()}
 Processor().flow(Orders()).processAssetRequests(
     where(status="pending", asset__product__id=PLAIN).limit(1000)
 )
@@ -165,13 +165,13 @@ answered = AssetRequest.get(bought["ask"].id)
 
 setup_ways = ("template", "refuse", "ask", "note", "later")
 for_resellers = {name: order_for(f"haxe {name}") for name in setup_ways}
-setups = {name: setup_of(made).id for name, made in for_resellers.items()}
+setups = {name: setup_of(order).id for name, order in for_resellers.items()}
 Processor().flow(Answers()).processTierConfigRequests(
     by_rql(status="inquiring").in_("id", collection(*setups.values()))
 )
 released = {name: TierConfigRequest.get(pk).status for name, pk in setups.items()}
 as_vendor()
-wanted = {pk: name for name, pk in setups.items()}
+way_of = {pk: name for name, pk in setups.items()}
 Processor().flow(Setups()).processTierConfigRequests(
     where(status="pending", configuration__product__id=SUITE)
 )
@@ -192,7 +192,7 @@ Processor().flow(Listings()).processListings(where(status="listed"))
 Processor().flow(Files()).processUsageFiles(where(status="ready"))
 ready = UsageFile.list(where(status="ready")).length()
 
-# A processor logs what it can't do, and goes on.
+# A processor logs errors and continues.
 Processor().flow(Files()).processUsageFiles(where(color="red"))
 
 hand_over(

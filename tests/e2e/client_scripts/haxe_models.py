@@ -45,7 +45,7 @@ def each(model):
 
 
 def everything():
-    """Return what one party sees, by collection."""
+    """Return the objects that one party sees, by collection."""
     result = {model.__name__.rpartition("_")[2]: each(model) for model in COLLECTIONS}
     for pk in result["Product"]:
         product = Product.get(pk)
@@ -67,12 +67,12 @@ def order(product=PLAIN, params=(), **more):
 
 
 def requests():
-    """Return what the calls of a request do."""
+    """Return the results of the calls of a request."""
     as_distributor()
-    made = order(METER)
+    bought = order(METER)
     as_vendor()
-    request = AssetRequest.get(made.id)
-    result = {"made": [made.status, made.type, made.asset.id == request.asset.id]}
+    request = AssetRequest.get(bought.id)
+    result = {"created": [bought.status, bought.type, bought.asset.id == request.asset.id]}
     by_id = request.assign("UR-426-913-070")
     by_email = request.assign("maya.ortiz@nimbus.example.com")
     result["assigned"] = [json.loads(one.assignee)["id"] for one in (by_id, by_email)]
@@ -96,7 +96,7 @@ def requests():
         request.needsMigration(),
     ]
     as_distributor()
-    body = {"type": "change", "asset": {"id": made.asset.id, "items": [
+    body = {"type": "change", "asset": {"id": bought.asset.id, "items": [
         {"id": f"{METER}-0001", "quantity": 9}]}}  # fmt: skip
     change = parsed(AssetRequest, body).register()
     as_vendor()
@@ -104,9 +104,9 @@ def requests():
     result["changed"] = [item.quantity for item in changed.asset.getChangedItems().toArray()]
     result["removed"] = changed.asset.getRemovedItems().length()
     result["requests"] = sorted(
-        row.type for row in Asset.get(made.asset.id).getRequests().toArray()
+        row.type for row in Asset.get(bought.asset.id).getRequests().toArray()
     )
-    result["rendered"] = Env.getFulfillmentApi().renderTemplate("TL-794-452-001", made.id)[:14]
+    result["rendered"] = Env.getFulfillmentApi().renderTemplate("TL-794-452-001", bought.id)[:14]
     nowhere = parsed(AssetRequest, {"type": "change", "asset": {"id": "AS-0"}}).register()
     result["unknown"] = [nowhere, AssetRequest.get("PR-0"), Asset.get("AS-0")]
     as_distributor()
@@ -115,7 +115,7 @@ def requests():
 
 
 def tiers():
-    """Return what the calls of a tier configuration request do."""
+    """Return the results of the calls of a tier configuration request."""
     as_distributor()
     setup = parsed(
         TierConfigRequest,
@@ -132,7 +132,7 @@ def tiers():
     ).register()
     as_vendor()
     request = TierConfigRequest.get(setup.id)
-    result = {"made": [setup.status, setup.type]}
+    result = {"created": [setup.status, setup.type]}
     result["assigned"] = [request.assign(), TierConfigRequest.get(setup.id).assignee.name]
     result["unassigned"] = [request.unassign(), TierConfigRequest.get(setup.id).assignee.id]
     agreement = request.getParamById("partner_agreement")
@@ -165,25 +165,25 @@ def tiers():
 
 
 def listings():
-    """Return what the calls of listing requests and listings do."""
+    """Return the results of the calls of listing requests and listings."""
     as_vendor()
     listing = next(row for row in Listing.list(where(status="listed")).toArray()
                    if row.product.id == PLAIN)  # fmt: skip
-    made = parsed(ListingRequest, {"type": "update", "listing": {"id": listing.id}}).register()
+    request = parsed(ListingRequest, {"type": "update", "listing": {"id": listing.id}}).register()
 
     def state():
-        return ListingRequest.get(made.id).state
+        return ListingRequest.get(request.id).state
 
-    result = {"made": made.state, "submitted": [made.changeToReviewing(), state()]}
-    result["not_the_vendors"] = made.changeToDeploying()
+    result = {"created": request.state, "submitted": [request.changeToReviewing(), state()]}
+    result["not_the_vendors"] = request.changeToDeploying()
     as_distributor()
-    result["assigned"] = [made.assign(), made.unassign()]
-    result["refined"] = [made.changeToDraft(), state()]
+    result["assigned"] = [request.assign(), request.unassign()]
+    result["refined"] = [request.changeToDraft(), state()]
     as_vendor()
-    made.changeToReviewing()
+    request.changeToReviewing()
     as_distributor()
-    result["deploying"] = [made.changeToDeploying(), state()]
-    result["completed"] = [made.changeToCompleted(), state()]
+    result["deploying"] = [request.changeToDeploying(), state()]
+    result["completed"] = [request.changeToCompleted(), state()]
     one = Listing.get(listing.id)
     one.status = "unlisted"
     result["put"] = one.put().status
@@ -202,7 +202,7 @@ def listings():
 
 
 def billing():
-    """Return what the calls of billing requests do."""
+    """Return the results of the calls of billing requests."""
     as_distributor()
     asset = Subscription.list(where(status="active", product__id=PLAIN).limit(1)).get(0)
     body = {
@@ -214,39 +214,39 @@ def billing():
         "attributes": {"provider": {"external_id": "INV-1"}},
     }  # fmt: skip
     request = parsed(SubscriptionRequest, body)
-    # `from` is lost on the way into the model, for it is a word of Python.
+    # The model loses `from`, which is a keyword of Python.
     lost = request.register()
     request.period._hx_from = DateTime(2026, 10, 1, 0, 0, 0)
-    made = request.register()
-    made.attributes.provider.set("external_id", "INV-2")
+    created = request.register()
+    created.attributes.provider.set("external_id", "INV-2")
     result = {
         "lost": lost,
-        "made": [made.type, made.asset.id == asset.id, made.items.length()],
-        "updated": made.updateAttributes(),
+        "created": [created.type, created.asset.id == asset.id, created.items.length()],
+        "updated": created.updateAttributes(),
     }
-    read = json.loads(Env.getSubscriptionsApi().getBillingRequest(made.id))
+    read = json.loads(Env.getSubscriptionsApi().getBillingRequest(created.id))
     result["period"], result["attributes"] = read["period"], read["attributes"]
     as_vendor()
-    result["hidden"] = SubscriptionRequest.get(made.id)
+    result["hidden"] = SubscriptionRequest.get(created.id)
     return result
 
 
 def products():
-    """Return what a vendor writes of a product."""
+    """Return the results of a vendor's writes to a product."""
     as_vendor()
     product = Product.get(METER)
     body = {"name": "cost_unit", "title": "Cost unit", "description": "For the invoice.",
             "type": "text", "scope": "asset", "phase": "ordering",
             "constraints": {"required": False}}  # fmt: skip
-    made = product.createParameter(parsed(Param, body))
-    made.title = "Cost unit (internal)"
-    updated = product.updateParameter(made)
+    parameter = product.createParameter(parsed(Param, body))
+    parameter.title = "Cost unit (internal)"
+    updated = product.updateParameter(parameter)
     suite = Product.get(SUITE)
     value = {"parameter": {"id": "api_endpoint"}, "value": "https://haxe.nimbus.example.com"}
     configured = suite.setConfigurationParam(parsed(ProductConfigurationParam, value))
     return {
-        "parameter": [made.name, updated.title, updated.constraints.required],
-        "deleted": [product.deleteParameter(made.id), product.getParameter(made.id)],
+        "parameter": [parameter.name, updated.title, updated.constraints.required],
+        "deleted": [product.deleteParameter(parameter.id), product.getParameter(parameter.id)],
         "configured": configured and configured.value,
         "actions": [suite.getAction(pk).name for pk in ids(suite.listActions(None))],
         "filtered": ids(suite.listItems(where(mpn=suite.getItems().get(1).mpn))),
@@ -260,25 +260,25 @@ def products():
 
 
 def conversations():
-    """Return what is said about a request, and about a draft that had no conversation."""
+    """Return the messages about a request, and about a draft without a conversation."""
     as_distributor()
     draft = order(SUITE, [{"id": "admin_email", "value": "it@example.com"}], status="draft")
     begun = Conversation.create(draft.id, "Prices")
     begun.createMessage("May we have a discount?")
     read = Conversation.get(begun.id)
     as_vendor()
-    seen = AssetRequest.get(draft.id).getConversation()
+    conversation = AssetRequest.get(draft.id).getConversation()
     return {
         "draft": draft.status,
         "begun": [begun.topic, begun.instanceId == draft.id],
-        "said": [message.text for message in read.messages.toArray()],
-        "seen": [message.text for message in seen.messages.toArray()],
+        "messages": [message.text for message in read.messages.toArray()],
+        "visible": [message.text for message in conversation.messages.toArray()],
         "creator": read.messages.get(0).creator.name,
     }
 
 
 def queries():
-    """Return assets by every word of a query."""
+    """Return assets by every operator of a query."""
     as_vendor()
     oldest = Query().ordering(collection("events.created.at")).offset(5).limit(1)
     at = Asset.list(oldest).get(0).events.created.at.toString()
@@ -320,10 +320,10 @@ def queries():
 
 
 as_vendor()
-found = {"queries": queries(), "vendor": everything()}
+results = {"queries": queries(), "vendor": everything()}
 as_distributor()
-found["distributor"] = everything()
-found |= {
+results["distributor"] = everything()
+results |= {
     "requests": requests(),
     "tiers": tiers(),
     "listings": listings(),
@@ -333,7 +333,7 @@ found |= {
 }
 as_vendor()
 hand_over(
-    **found,
+    **results,
     refusals={
         "categories": refused(lambda: Category.list(None)),
         "query": refused(lambda: Asset.list(Query().equal("color", "red"))),

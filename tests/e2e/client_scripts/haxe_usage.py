@@ -1,4 +1,4 @@
-"""Usage in the Haxe SDK: files filled by a Flow for a listing, and moved by both parties."""
+"""Usage in the Haxe SDK: files filled by a Flow for a listing, and processed by both parties."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def record(index):
 
 
 class Reporter(Flow):
-    """Makes four usage files for the listing, two with categories of their own."""
+    """Creates four usage files for the listing, two with their own categories."""
 
     def __init__(self):
         super().__init__(lambda listing: listing.product.id == METER)
@@ -78,7 +78,7 @@ def records_of(name):
 
 
 as_vendor()
-# The sandbox has one subscription that calls are counted for; it need not be active.
+# The sandbox has one subscription with usage; it need not be active.
 subscription = Asset.list(where(product__id=METER, status="suspended").limit(1)).get(0).id
 files, uploaded, submitted = {}, [], []
 Processor().flow(Reporter()).processListings(where(status="listed"))

@@ -7,7 +7,7 @@ from common import PLAIN, PROVIDER_KEY, client, hand_over, refused
 
 connect = client()
 webhooks = connect.ns("notifications").collection("webhooks")
-made = webhooks.create(
+created = webhooks.create(
     {
         "label": "Made by the client",
         "product_id": PLAIN,
@@ -18,7 +18,7 @@ made = webhooks.create(
         "headers": {"X-Env": "lab"},
     }
 )
-resource = webhooks[made["id"]]
+resource = webhooks[created["id"]]
 read = resource.get()
 changed = resource.update({"label": "Changed", "description": "By the client."})
 listed = list(webhooks.filter(product__id=PLAIN, active=True).order_by("-created_at"))
@@ -30,12 +30,12 @@ while not (after := resource.get())["last_success"] and time.monotonic() < deadl
     pass
 disabled = resource.update({"active": False})
 trigger_of_disabled = refused(lambda: resource("trigger").post())
-of_another = refused(lambda: client(PROVIDER_KEY).ns("notifications").webhooks[made["id"]].get())
+of_another = refused(lambda: client(PROVIDER_KEY).ns("notifications").webhooks[created["id"]].get())
 deleted = resource.delete()
 deleted_status = connect.response.status_code
 
 hand_over(
-    made=made,
+    created=created,
     read=read,
     changed=changed,
     listed=[row["id"] for row in listed],

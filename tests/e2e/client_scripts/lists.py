@@ -14,7 +14,7 @@ def ids(rows):
 
 
 everything = list(requests.all().order_by("created", "id"))
-# A moment that a row has, as it was read.
+# The time of an existing row, as the client returned it.
 moment = everything[len(everything) // 2]["created"]
 some = [everything[0]["id"], everything[-1]["id"]]
 
@@ -32,7 +32,7 @@ filters = {
     "spaces": requests.filter(R().asset.product.name.eq("Nimbus Backup")),
     "and": requests.filter(R().asset.product.id.eq(PLAIN) & R().type.eq("purchase")),
     "or": requests.filter(R().status.eq("failed") | R().type.eq("change")),
-    # The client drops the negation of a lone `~R()`, so it stands beside another condition.
+    # The client drops the negation of a lone `~R()`, so another condition is added.
     "not": requests.filter(R().type.eq("purchase") & ~R().status.eq("approved")),
     "null": requests.filter(R().planned_date.null(True)),
     "not_null": requests.filter(R().planned_date.null(False)),

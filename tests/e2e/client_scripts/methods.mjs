@@ -1,5 +1,5 @@
-// Every method of the JavaScript SDK that calls the API, found in its classes, and what came of
-// each call.
+// Every method of the JavaScript SDK that calls the API, found in its classes, and the results
+// of its calls.
 
 import { createRequire } from 'node:module';
 import { ConnectClient } from '@cloudblueconnect/connect-javascript-sdk';
@@ -10,18 +10,18 @@ const { GenericResource } = require(`${LIB}/api`);
 const helpers = Object.values(require(`${LIB}/ops`));
 
 export const methods = new Set();
-// By `Class.method`; a helper counts beside the resource that it calls.
+// By `Class.method`; helpers are counted in addition to the resource that they call.
 export const called = {};
 
-// The resources of a client, and those below them by what makes them: `products.actions`.
+// The resources of a client, and nested ones by the method that returns them: `products.actions`.
 export const resources = {};
 
 const client = new ConnectClient('', '');
 const prototypes = new Set();
 
 function functions(prototype) {
-  const found = Object.entries(Object.getOwnPropertyDescriptors(prototype));
-  return found.filter(([name, { value }]) => typeof value === 'function'
+  const methods = Object.entries(Object.getOwnPropertyDescriptors(prototype));
+  return methods.filter(([name, { value }]) => typeof value === 'function'
     && !['constructor', 'fetch'].includes(name));
 }
 
@@ -48,14 +48,14 @@ function knowResource(resource, make) {
 
 function watch(prototype) {
   for (const [name, { value }] of calls(prototype)) {
-    prototype[name] = async function watched(...given) {
-      const said = called[`${this.constructor.name}.${name}`] ??= { worked: 0, refused: [] };
+    prototype[name] = async function recorded(...values) {
+      const calls = called[`${this.constructor.name}.${name}`] ??= { worked: 0, refused: [] };
       try {
-        const answer = await value.apply(this, given);
-        said.worked += 1;
-        return answer;
+        const response = await value.apply(this, values);
+        calls.worked += 1;
+        return response;
       } catch (error) {
-        said.refused.push([error.constructor.name, error.status, error.errorCode]);
+        calls.refused.push([error.constructor.name, error.status, error.errorCode]);
         throw error;
       }
     };

@@ -1,7 +1,7 @@
-"""Billing requests of both sides, in both forms of a body."""
+"""Billing requests of both parties, in both forms of a body."""
 
 from common import PLAIN
-from either import distributor, got, ids, refused, status_of, vendor
+from either import distributor, ids, refused, result, status_of, vendor
 
 REQUESTS = vendor.ns("subscriptions").collection("requests")
 THEIRS = distributor.ns("subscriptions").collection("requests")
@@ -26,29 +26,29 @@ def _flat(asset, kind):
 
 
 async def billing():
-    """Bill a subscription as both sides do, and see what each sees of the other's."""
+    """Bill a subscription as both parties, and read what each sees of the other's requests."""
     subscriptions = distributor.ns("subscriptions").assets
-    asset = await got(subscriptions.filter(product__id=PLAIN, status="active").first())
-    provided = await got(THEIRS.create(_nested(asset, "provider")))
-    provided_flat = await got(THEIRS.create(_flat(asset, "provider")))
-    vended = await got(REQUESTS.create(_nested(asset, "vendor")))
-    vended_flat = await got(REQUESTS.create(_flat(asset, "vendor")))
-    attributes = await got(
+    asset = await result(subscriptions.filter(product__id=PLAIN, status="active").first())
+    provided = await result(THEIRS.create(_nested(asset, "provider")))
+    provided_flat = await result(THEIRS.create(_flat(asset, "provider")))
+    vended = await result(REQUESTS.create(_nested(asset, "vendor")))
+    vended_flat = await result(REQUESTS.create(_flat(asset, "vendor")))
+    attributes = await result(
         REQUESTS[vended["id"]]("attributes").put({"vendor": {"invoice": "NB-1"}})
     )
-    made = [row["id"] for row in (provided, provided_flat, vended, vended_flat)]
+    created = [row["id"] for row in (provided, provided_flat, vended, vended_flat)]
     return {
         "asset": asset, "provided": provided, "provided_flat": provided_flat, "vended": vended,
         "vended_flat": vended_flat, "attributes": attributes, "put": status_of(vendor),
-        "read_attributes": await got(REQUESTS[vended["id"]]("attributes").get()),
-        "after": await got(THEIRS[vended["id"]].get()),
-        "seen_by_vendor": await ids(REQUESTS.filter(id__in=made).order_by("id")),
-        "seen_by_provider": await ids(THEIRS.filter(id__in=made).order_by("id")),
-        "exists": await got(REQUESTS[provided["id"]].exists()),
+        "read_attributes": await result(REQUESTS[vended["id"]]("attributes").get()),
+        "after": await result(THEIRS[vended["id"]].get()),
+        "seen_by_vendor": await ids(REQUESTS.filter(id__in=created).order_by("id")),
+        "seen_by_provider": await ids(THEIRS.filter(id__in=created).order_by("id")),
+        "exists": await result(REQUESTS[provided["id"]].exists()),
         "not_theirs": await refused(lambda: REQUESTS.create(_nested(asset, "provider"))),
         "no_period": await refused(
             lambda: REQUESTS.create({**_nested(asset, "vendor"), "period": {}})
         ),
-        "subscription": await got(vendor.ns("subscriptions").assets[asset["id"]].get()),
-        "of_asset": await got(THEIRS.filter(asset__id=asset["id"], type="provider").count()),
+        "subscription": await result(vendor.ns("subscriptions").assets[asset["id"]].get()),
+        "of_asset": await result(THEIRS.filter(asset__id=asset["id"], type="provider").count()),
     }  # fmt: skip

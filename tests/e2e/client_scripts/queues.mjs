@@ -1,5 +1,4 @@
-// The queues that the SDK knows, from one end to the other, by its helpers: each party does its
-// own part.
+// Complete flows of the SDK's queues by its helpers, each action by its party.
 
 import {
   Directory, Fulfillment, Inventory, Listings, Subscriptions,
@@ -19,8 +18,8 @@ async function order(product, params, tiers) {
 }
 
 async function filled(request) {
-  const wanted = await stock.getAssetParametersForFulfillmentByProduct(request.asset.product.id);
-  const params = wanted.filter((p) => p.constraints.required)
+  const all = await stock.getAssetParametersForFulfillmentByProduct(request.asset.product.id);
+  const params = all.filter((p) => p.constraints.required)
     .map(({ name }) => ({ id: name, value: `${name}-${request.id}` }));
   return selling.updateRequestParameters(request.id, params, 'Filled.');
 }
@@ -31,8 +30,8 @@ async function template(product, scope, type) {
 }
 
 async function fulfillment() {
-  const made = await order(PLAIN);
-  const { id } = made;
+  const created = await order(PLAIN);
+  const { id } = created;
   const pending = await selling.searchRequests({
     status: 'pending', 'asset.product.id': { $in: [PLAIN] }, $ordering: '-created', limit: 1000,
   });
@@ -44,11 +43,11 @@ async function fulfillment() {
   const right = [{ id: 'contact_email', value: 'it@example.com' }];
   await buying.updateRequestParameters(id, right);
   const pended = await buying.pendingRequest(id);
-  const updated = await filled(made);
+  const updated = await filled(created);
   const approved = await selling.approveRequestWithTemplate(id, ready);
   const again = await refused(() => selling.approveRequest(id, { template_id: ready }));
   return {
-    made, found: ids(pending), inquired, pended, updated, approved, again,
+    created, results: ids(pending), inquired, pended, updated, approved, again,
     read: await selling.getRequest(id), asset: await vendor.assets.get(approved.asset.id),
   };
 }
@@ -60,41 +59,41 @@ async function failure() {
   return { without, failed: await selling.failRequest(id, 'No capacity.') };
 }
 
-// Approved by a text instead of a template; inquired without either.
+// Approved with a text instead of a template; inquired with neither.
 async function later() {
-  const made = await order(METER);
-  await selling.inquireRequest(made.id, {}, [{ id: 'cost_center', value_error: 'Which one?' }]);
-  await selling.updateRequestParameters(made.id, [{ id: 'cost_center', value: 'CC-1' }]);
-  await selling.pendingRequest(made.id);
-  await filled(made);
-  const bought = await selling.approveRequest(made.id, { activation_tile: '# Counting.' });
+  const created = await order(METER);
+  await selling.inquireRequest(created.id, {}, [{ id: 'cost_center', value_error: 'Which one?' }]);
+  await selling.updateRequestParameters(created.id, [{ id: 'cost_center', value: 'CC-1' }]);
+  await selling.pendingRequest(created.id);
+  await filled(created);
+  const bought = await selling.approveRequest(created.id, { activation_tile: '# Counting.' });
   const { asset } = bought;
-  const found = { purchase: bought };
+  const results = { purchase: bought };
   for (const type of ['suspend', 'resume', 'change', 'cancel']) {
     const items = type === 'change' ? { items: [{ id: asset.items[0].id, quantity: '7' }] } : {};
     const one = await buying.createRequest({ type, asset: { id: asset.id, ...items } });
-    found[type] = await selling.approveRequest(one.id, { activation_tile: '# Done.' });
+    results[type] = await selling.approveRequest(one.id, { activation_tile: '# Done.' });
   }
-  return found;
+  return results;
 }
 
-// Both levels have to be set up before the order goes on.
+// Both levels have to be set up before the order continues.
 async function orderOfTiers() {
-  const made = await order(SUITE, [{ id: 'admin_email', value: 'a@example.com' }], {
+  const created = await order(SUITE, [{ id: 'admin_email', value: 'a@example.com' }], {
     tier1: { name: 'Willow Resellers', contact_info: CONTACT },
     tier2: { name: 'Willow Masters', contact_info: CONTACT },
   });
-  const { tier1, tier2 } = made.asset.tiers;
+  const { tier1, tier2 } = created.asset.tiers;
   const rows = await selling.searchTierConfigRequests({
     'configuration.product.id': SUITE, 'configuration.account.id': { $in: [tier1.id, tier2.id] },
   });
   const byLevel = (level) => rows.find((row) => row.configuration.tier_level === level).id;
-  return [made, byLevel(1), byLevel(2)];
+  return [created, byLevel(1), byLevel(2)];
 }
 
 async function secondLevel(id) {
   const [wrong, right] = [{ value_error: 'Taken.' }, { value: 'W' }]
-    .map((said) => [{ id: 'master_reference', ...said }]);
+    .map((error) => [{ id: 'master_reference', ...error }]);
   await selling.inquireTierConfigRequest(id, wrong, 'Asked.');
   const inquired = await selling.getTierConfigRequest(id);
   await buying.updateTierConfigRequestParameters(id, right);
@@ -117,9 +116,9 @@ async function firstLevel(id) {
 }
 
 async function tierConfigs() {
-  const [made, first, second] = await orderOfTiers();
+  const [created, first, second] = await orderOfTiers();
   const waiting = await selling.getTierConfigRequest(first);
-  const asked = await secondLevel(second);
+  const steps = await secondLevel(second);
   const released = await selling.getTierConfigRequest(first);
   const approved = await firstLevel(first);
   const config = approved.configuration.id;
@@ -129,16 +128,16 @@ async function tierConfigs() {
   await selling.failTierConfigRequest(update.id, 'Not ours.');
   const account = waiting.configuration.account.id;
   return {
-    ...asked, order: made, waiting, released, approved, update,
+    ...steps, order: created, waiting, released, approved, update,
     failed: await selling.getTierConfigRequest(update.id),
     config: await vendor.tierConfigs.get(config),
     configs: ids(await sold.searchTierConfigurations({ 'account.id': account })),
-    order_after: await selling.getRequest(made.id),
+    order_after: await selling.getRequest(created.id),
   };
 }
 
 async function tierSetup() {
-  const made = await buying.createTierConfigRequest({
+  const created = await buying.createTierConfigRequest({
     type: 'setup',
     configuration: {
       product: { id: SUITE }, tier_level: 1,
@@ -146,8 +145,8 @@ async function tierSetup() {
     },
     params: [{ id: 'partner_agreement', value: 'NSS-1-0200' }],
   });
-  await selling.failTierConfigRequest(made.id, 'No agreement.');
-  return { made, failed: await selling.getTierConfigRequest(made.id) };
+  await selling.failTierConfigRequest(created.id, 'No agreement.');
+  return { created, failed: await selling.getTierConfigRequest(created.id) };
 }
 
 async function tierAccounts() {
@@ -168,17 +167,17 @@ async function tierAccounts() {
     version: await accounts.getTierAccountVersion(customer, first.account.version),
     versions: await distributor.tierAccounts.versions(customer).search(),
     unchanged: await refused(() => ask('93-5550147')),
-    found: ids(await accounts.searchTierAccounts({ external_id: before.external_id })),
+    results: ids(await accounts.searchTierAccounts({ external_id: before.external_id })),
   };
 }
 
 async function listing() {
   const [vends, provides] = [new Listings(vendor), new Listings(distributor)];
   const product = await vendor.products.create({ name: 'Nimbus Vault', external_id: 'vault' });
-  const made = await vends.createListingRequest(
+  const created = await vends.createListingRequest(
     { type: 'new', product_id: product.id, contract_id: CONTRACT, note: 'Please.' },
   );
-  const { id } = made;
+  const { id } = created;
   await vends.submitListingRequest(id);
   await provides.refineListingRequest(id);
   const refined = await vends.getListingRequest(id);
@@ -187,14 +186,15 @@ async function listing() {
   const deploying = ids(await provides.searchListingRequests({ state: 'deploying' }));
   await provides.completeListingRequest(id);
   const removal = await vends.createListingRequest(
-    { type: 'remove', listing_id: made.listing.id },
+    { type: 'remove', listing_id: created.listing.id },
   );
   await vends.submitListingRequest(removal.id);
   await provides.cancelListingRequest(removal.id);
-  const draft = await vends.createListingRequest({ type: 'update', listing_id: made.listing.id });
+  const change = { type: 'update', listing_id: created.listing.id };
+  const draft = await vends.createListingRequest(change);
   await vendor.listingRequests.delete(draft.id);
   return {
-    made, refined, deploying, completed: await vends.getListingRequest(id),
+    created, refined, deploying, completed: await vends.getListingRequest(id),
     canceled: await vends.getListingRequest(removal.id),
     gone: await refused(() => vends.getListingRequest(draft.id)),
   };

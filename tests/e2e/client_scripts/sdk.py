@@ -1,4 +1,4 @@
-"""What the scripts of connect-sdk 22 share: a Config of each party, and refusals."""
+"""Shared by the scripts of connect-sdk 22: a Config of each party, and refusals."""
 
 import logging
 import warnings
@@ -11,7 +11,7 @@ warnings.simplefilter("ignore")
 from connect.config import Config  # noqa: E402
 from connect.exceptions import ServerError  # noqa: E402
 
-# The package logs to stdout, where the result is handed over.
+# The package logs to stdout, which has the result.
 logging.disable(logging.CRITICAL)
 
 # The first Config made is the one that `Conversation.add_message` uses: the vendor's.

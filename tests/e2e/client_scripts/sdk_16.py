@@ -1,7 +1,7 @@
 """connect-sdk 16.2 (2019): its automations of orders, tier configurations and usage.
 
-It runs on Python 3.8. The distributor's part is by `requests`, which it brings: it has no calls of
-a distributor's.
+It runs on Python 3.8. The distributor's part uses `requests`, a dependency of the package, which
+has no calls of distributors.
 """
 
 import logging
@@ -22,7 +22,7 @@ from connect.models import (  # noqa: E402
 )
 from connect.resources import FulfillmentAutomation, TierConfigAutomation  # noqa: E402
 
-# The package logs to stdout, where the result is handed over.
+# The package logs to stdout, which has the result.
 logging.disable(logging.CRITICAL)
 
 CONFIG = Config(api_url=URL, api_key=VENDOR_KEY, products=[PLAIN, SUITE, METER])
@@ -54,7 +54,7 @@ class Orders(FulfillmentAutomation):
         return ActivationTileResponse("# Welcome\n\nYour key is **42**.")
 
     def inquire_by(self, request):
-        # A parameter as it was read cannot be sent: its constraints are no JSON to the package.
+        # Parameters cannot be sent as they were read: the package cannot encode their constraints.
         email = Param(id="contact_email", value_error="Nobody reads this.")
         raise InquireRequest("Please correct the address.", params=[email])
 
@@ -70,7 +70,7 @@ class Orders(FulfillmentAutomation):
 
 
 class Configurations(TierConfigAutomation):
-    """Approves what has its agreement, and fails the rest."""
+    """Approves requests with an agreement, and fails the others."""
 
     def process_request(self, request):
         if request.id != config["id"]:
@@ -86,25 +86,25 @@ for name in ("template", "tile", "inquire_by", "refuse", "later"):
     body["asset"]["params"] = [{"id": "contact_email", "value": "it@example.com"}]
     body["asset"]["external_uid"] = "sdk16-" + name
     ways[call("POST", "/requests", body)["id"]] = name
-# One that the vendor has ordered itself, in the preview environment.
+# An order of the vendor itself in the preview environment.
 body = purchase()
 body["asset"]["connection"] = {"id": "CT-0000-0000-0000"}
 preview = call("POST", "/requests", body, VENDOR_KEY)
 ways[preview["id"]] = "template"
 engine = Orders(CONFIG)
 engine.process()
-found = {}
+report = {}
 for pk, name in ways.items():
     row = call("GET", "/requests/" + pk, key=VENDOR_KEY)
     [talk] = call("GET", "/conversations?instance_id=" + pk, key=VENDOR_KEY)
     messages = call("GET", f"/conversations/{talk['id']}/messages", key=VENDOR_KEY)
     key = "preview" if pk == preview["id"] else name
-    found[key] = {
+    report[key] = {
         "status": row["status"],
         "reason": row["reason"],
         "tile": row["activation_key"],
         "result": results[pk][:6],
-        "said": [m["text"] for m in messages if m["type"] == "message"],
+        "messages": [m["text"] for m in messages if m["type"] == "message"],
     }
 
 account = {"name": "Atlantic Resellers", "external_uid": "sdk16", "contact_info": CONTACT}
@@ -117,7 +117,7 @@ Configurations(CONFIG).process()
 configured = call("GET", "/tier/config-requests/" + config["id"], key=VENDOR_KEY)
 held = engine.get_tier_config(configured["configuration"]["account"]["id"], SUITE)
 hand_over(
-    orders=found,
+    orders=report,
     config=[configured["status"], configured["configuration"]["status"]],
     held=held.id if held else None,
     listed=[row.id for row in engine.list(dict(engine.filters(), status="inquiring"))],

@@ -25,7 +25,7 @@ def each(rows, get):
 
 
 def everything(config):
-    """Return what one party sees, by collection."""
+    """Return the objects that one party sees, by collection."""
     directory, products = Directory(config), ProductsResource(config)
     result = {
         "assets": each(directory.list_assets(), directory.get_asset),
@@ -94,19 +94,21 @@ PARAMETER = {
 
 def parameters():
     text, status = products.create_parameter(METER, PARAMETER)
-    made = json.loads(text)
-    text, changed = products.update_parameter(METER, made["id"], {"title": "Cost center"})
-    listed = [row["title"] for row in products.list_parameters(METER) if row["id"] == made["id"]]
-    _, deleted = products.delete_parameter(METER, made["id"])
-    left = [row for row in products.list_parameters(METER) if row["id"] == made["id"]]
-    return [status, changed, json.loads(text)["title"], listed, deleted, left]
+    parameter = json.loads(text)
+    text, changed = products.update_parameter(METER, parameter["id"], {"title": "Cost center"})
+    listed = [
+        row["title"] for row in products.list_parameters(METER) if row["id"] == parameter["id"]
+    ]
+    _, deleted = products.delete_parameter(METER, parameter["id"])
+    remaining = [row for row in products.list_parameters(METER) if row["id"] == parameter["id"]]
+    return [status, changed, json.loads(text)["title"], listed, deleted, remaining]
 
 
 def billing():
-    """Return a billing request of the distributor's, and one that got the vendor's number."""
+    """Return a billing request of the distributor, and one with the vendor's number."""
     asset = next(a for a in RecurringAssetResource(DISTRIBUTOR).list() if a.status == "active")
     item = next(i for i in asset.items if i.quantity != -1)
-    made = Subscription(DISTRIBUTOR).create_billing_request(
+    created = Subscription(DISTRIBUTOR).create_billing_request(
         {
             "type": "provider",
             "asset": {"id": asset.id},
@@ -117,24 +119,26 @@ def billing():
     )  # fmt: skip
     vendors = BillingRequestResource(VENDOR)
     distributors = Subscription(DISTRIBUTOR)
-    distributors.update_billing_request(made.id, {"attributes": {"provider": {"external_id": "7"}}})
-    own = BillingRequestResource(DISTRIBUTOR).get(made.id).attributes.provider.external_id
+    distributors.update_billing_request(
+        created.id, {"attributes": {"provider": {"external_id": "7"}}}
+    )
+    own = BillingRequestResource(DISTRIBUTOR).get(created.id).attributes.provider.external_id
     one = next(row for row in vendors.list() if row.type == "vendor")
     text, status = vendors.update_billing_request(one.id, {"vendor": {"external_id": "INV-7"}})
     read = vendors.get(one.id).attributes
     return {
-        "made": [made.id, made.type, made.asset.id == asset.id, len(made.items)],
-        "hidden": made.id in [row.id for row in vendors.list()],
+        "created": [created.id, created.type, created.asset.id == asset.id, len(created.items)],
+        "hidden": created.id in [row.id for row in vendors.list()],
         "own": own,
         "attributes": [status, read.vendor.external_id, json.loads(text)["vendor"]],
     }
 
 
 def conversation():
-    """Return what each party writes; the messages go through whichever Config is asked for."""
+    """Return the messages of each party, sent with its Config."""
     request = AssetRequestResource(VENDOR).list(Query({"status": "pending"}))[0]
     conversation = request.get_conversation(VENDOR)
-    said = [
+    messages = [
         conversation.add_message("Looking into it.", VENDOR),
         conversation.add_message("Thanks.", DISTRIBUTOR),
     ]
@@ -142,10 +146,10 @@ def conversation():
     read = Conversation.deserialize(text)
     return {
         "instance": read.instance_id == request.id,
-        "said": [message.text for message in said],
+        "messages": [message.text for message in messages],
         "read": [message.text for message in read.messages[-2:]],
         "creators": [message.creator.name for message in read.messages[-2:]],
-        "conversation": {message.conversation for message in said} == {conversation.id},
+        "conversation": {message.conversation for message in messages} == {conversation.id},
     }
 
 

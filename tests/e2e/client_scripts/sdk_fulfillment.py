@@ -25,8 +25,8 @@ class Processor(FulfillmentAutomation):
     """Decides by the name of the subscription."""
 
     def process_request(self, request):
-        seen.append(request.id)
-        return getattr(self, wanted[request.id])(request)
+        processed.append(request.id)
+        return getattr(self, way_of[request.id])(request)
 
     def fill(self, request):
         self.update_parameters(request.id, [Param(id="activation_id", value=request.id)])
@@ -63,7 +63,7 @@ class Processor(FulfillmentAutomation):
         return None
 
     def unready(self, request):
-        # The approval is refused, which the engine logs and leaves.
+        # The approval is refused, which the engine logs.
         return ActivationTemplateResponse(READY)
 
     def dispatch(self, request):
@@ -78,9 +78,9 @@ def order(**asset):
 
 
 def as_found(name):
-    """Return what became of an order: the request, and what its conversation says."""
+    """Return an order after its processing: the request and its messages."""
     request = AssetRequestResource(VENDOR).get(orders[name])
-    said = request.get_conversation(VENDOR).messages
+    messages = request.get_conversation(VENDOR).messages
     param = request.asset.get_param_by_id
     return {
         "result": results[orders[name]][:9],
@@ -91,33 +91,33 @@ def as_found(name):
         "assignee": getattr(request.assignee, "email", request.assignee),
         "activation_id": param("activation_id").value,
         "email_error": param("contact_email").value_error,
-        "messages": [message.text for message in said],
-        "creators": [message.creator.name for message in said],
+        "messages": [message.text for message in messages],
+        "creators": [message.creator.name for message in messages],
     }
 
 
 WAYS = ("template", "looked_up", "tile", "rendered", "inquire_by", "refuse", "later", "forgotten",
         "unready")  # fmt: skip
 orders = {name: order(external_uid=f"sdk-{name}").id for name in WAYS}
-wanted = {pk: name for name, pk in orders.items()}
-seen, results = [], {}
+way_of = {pk: name for name, pk in orders.items()}
+processed, results = [], {}
 engine = Processor(only(PLAIN))
-mine = engine.filters(id=list(wanted))
-engine.process(mine)
+requests = engine.filters(id=list(way_of))
+engine.process(requests)
 first = {name: as_found(name) for name in WAYS}
 
-# What was skipped is still pending; what was inquired is answered by the distributor.
+# Skipped requests are still pending; the distributor submits inquired ones again.
 distributor.update_param_asset_request(
     orders["inquire_by"],
     {"params": [{"id": "contact_email", "value": "people@example.com"}]},
     "The address is corrected.",
 )
 answered = AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
-wanted = dict.fromkeys(wanted, "template")
-seen.clear()
-engine.process(mine)
+way_of = dict.fromkeys(way_of, "template")
+processed.clear()
+engine.process(requests)
 
-# A model in place of a dict, a change of the quantity, and what the model says of items.
+# A model in place of a dict, a change of the quantity, and the model's methods for items.
 model = Fulfillment(
     type="purchase",
     asset=Asset(
@@ -127,7 +127,7 @@ model = Fulfillment(
         tiers=purchase()["asset"]["tiers"],
     ),
 )
-made = FulfillmentAutomation(DISTRIBUTOR).create_request(model)
+created = FulfillmentAutomation(DISTRIBUTOR).create_request(model)
 
 
 def approve(pk):
@@ -139,7 +139,7 @@ def approve(pk):
     return AssetRequestResource(VENDOR).get(pk)
 
 
-bought = approve(made.id)
+bought = approve(created.id)
 items = [{"id": f"{METER}-0001", "quantity": 8}]
 change = distributor.create_purchase_request(
     {"type": "change", "asset": {"id": bought.asset.id, "items": items}}
@@ -160,17 +160,21 @@ hand_over(
         "status": answered.status,
         "email": answered.asset.get_param_by_id("contact_email").value,
     },
-    again=sorted(wanted and seen),
+    again=sorted(way_of and processed),
     now={name: AssetRequestResource(VENDOR).get(pk).status for name, pk in orders.items()},
-    model={"made": made.status, "bought": bought.asset.status, "uid": made.asset.external_uid},
-    new=[item.id for item in made.new_items],
+    model={
+        "created": created.status,
+        "bought": bought.asset.status,
+        "uid": created.asset.external_uid,
+    },
+    new=[item.id for item in created.new_items],
     changed=[[item.quantity, item.old_quantity] for item in changed.changed_items],
     untouched=[len(changed.new_items), len(changed.removed_items)],
     suspended=suspended.asset.status,
     asset_requests=[request.type for request in asset_requests],
-    migration=[made.needs_migration(), AssetRequest.needs_migration(made, "cost_center")],
-    by_mpn=made.asset.get_item_by_mpn("NM-PLATFORM").id,
-    by_global_id=made.asset.get_item_by_global_id(f"{METER}-0001").id,
+    migration=[created.needs_migration(), AssetRequest.needs_migration(created, "cost_center")],
+    by_mpn=created.asset.get_item_by_mpn("NM-PLATFORM").id,
+    by_global_id=created.asset.get_item_by_global_id(f"{METER}-0001").id,
     date=bought.created.isoformat(),
     searched=[
         len(distributor.search_asset_request({"id": one})),

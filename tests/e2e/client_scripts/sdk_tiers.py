@@ -28,7 +28,7 @@ class Configurator(TierConfigAutomation):
     """Decides by the name of the reseller."""
 
     def process_request(self, request):
-        seen.append(request.id)
+        handled.append(request.id)
         return getattr(self, request.configuration.account.name)(request)
 
     def fill(self, request):
@@ -68,9 +68,9 @@ def order(reseller):
     return orders.create_purchase_request(body)
 
 
-def setup_of(made):
-    """Return the request that the order waits for, with what it asks answered."""
-    account = made.asset.tiers.tier1.id
+def setup_of(bought):
+    """Return the request that the order waits for, with its ordering parameters set."""
+    account = bought.asset.tiers.tier1.id
     request = setups.list({"configuration.account.id": account})[0]
     theirs.update(request.id, {"params": [{"id": "partner_agreement", "value": "NSS-1-0001"}]})
     theirs.pend(request.id)
@@ -78,11 +78,11 @@ def setup_of(made):
 
 
 WAYS = ("template", "tile", "inquire_by", "refuse", "later", "forgotten")
-made = {name: order(name) for name in WAYS}
-created = {name: setups.list({"configuration.account.id": made[name].asset.tiers.tier1.id})[0]
+bought = {name: order(name) for name in WAYS}
+created = {name: setups.list({"configuration.account.id": bought[name].asset.tiers.tier1.id})[0]
         for name in WAYS}  # fmt: skip
-waiting = {name: setup_of(made[name]) for name in WAYS}
-seen, results = [], {}
+waiting = {name: setup_of(bought[name]) for name in WAYS}
+handled, results = [], {}
 engine = Configurator(only(SUITE))
 engine.process(engine.filters(id=[request.id for request in waiting.values()]))
 
@@ -100,14 +100,14 @@ def as_found(name):
         "template": request.template and request.template.id,
         "tenant": param("partner_tenant").value,
         "agreement_error": param("partner_agreement").value_error,
-        "order": orders.search_asset_request({"id": made[name].id})[0].status,
-        "order_was": made[name].status,
+        "order": orders.search_asset_request({"id": bought[name].id})[0].status,
+        "order_was": bought[name].status,
     }
 
 
 processed = {name: as_found(name) for name in WAYS}
 
-# Each call of its own, by the resource: all but the approval answer with 204.
+# Each call of the resource: all except the approval return 204.
 one = waiting["later"].id
 answers = {"assign": setups.assign(one)}
 assignee = setups.get(one).assignee.name
@@ -129,7 +129,7 @@ config_id = waiting["later"].configuration.id
 update = theirs.create({"type": "update", "configuration": {"id": config_id}, "params": []})
 answers["fail"] = setups.fail(update.id, "Not now.")
 failed = setups.get(update.id)
-account = made["later"].asset.tiers.tier1.id
+account = bought["later"].asset.tiers.tier1.id
 of_account = [
     TierConfig.get(account, SUITE, VENDOR),
     FulfillmentAutomation(VENDOR).get_tier_config(account, SUITE),
@@ -150,8 +150,8 @@ decisions = {
     "later": TierAccountRequestAction(TierAccountRequestAction.SKIP),
 }
 resellers = {
-    "template": made["template"].asset.tiers.tier1.id,
-    "tile": made["tile"].asset.tiers.tier1.id,
+    "template": bought["template"].asset.tiers.tier1.id,
+    "tile": bought["tile"].asset.tiers.tier1.id,
     "later": account,
 }
 changes = {
@@ -169,7 +169,7 @@ pending = FulfillmentResource(VENDOR).get_pending_tier_account_requests()
 
 hand_over(
     processed=processed,
-    seen=len(seen),
+    handled=len(handled),
     answers=answers,
     assignee=assignee,
     unassigned=unassigned.id,
@@ -187,7 +187,7 @@ hand_over(
     seen_accounts=len(seen_accounts),
     by_call=[by_call.status, by_call.account.external_id, by_call.product.id],
     none_pending=[request.id for request in pending if request.id in
-                  {made.id for made in changes.values()}],
+                  {row.id for row in changes.values()}],
     account=TierAccountResource(DISTRIBUTOR).get(account).external_id,
     refusals={
         "accept": refused(lambda: tars.accept(changes["later"].id)),

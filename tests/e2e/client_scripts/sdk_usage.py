@@ -62,12 +62,12 @@ class Reporter(UsageAutomation):
 
 
 class Automation(UsageFileAutomation):
-    """Raise the required outcome of a file."""
+    """Raise the exception for the required outcome of a file."""
 
     def process_request(self, file):
-        seen.append(file.id)
-        if wanted[file.id] is not None:
-            raise wanted[file.id]
+        processed.append(file.id)
+        if outcome_of[file.id] is not None:
+            raise outcome_of[file.id]
 
     def dispatch(self, file):
         outcomes.append(super().dispatch(file))
@@ -75,10 +75,10 @@ class Automation(UsageFileAutomation):
 
 def work(config, status, **decisions):
     """Process the files of one party, and return their statuses."""
-    global wanted
-    wanted = {files[name]: decision for name, decision in decisions.items()}
+    global outcome_of
+    outcome_of = {files[name]: decision for name, decision in decisions.items()}
     automation = Automation(config)
-    automation.process(automation.filters(status, id=list(wanted)))
+    automation.process(automation.filters(status, id=list(outcome_of)))
     return {name: get(name).status for name in decisions}
 
 
@@ -92,7 +92,7 @@ meter = next(
     if asset.status in ("active", "suspended")
 )
 subscription = meter.id
-listings, files, created, outcomes, seen, wanted = [], {}, {}, [], [], {}
+listings, files, created, outcomes, processed, outcome_of = [], {}, {}, [], [], {}
 reporter = Reporter(only(METER))
 reporter.process()
 # The sandbox reads the files in the background.
@@ -112,7 +112,7 @@ states["accept"] = work(
 )
 states["reject"] = work(DISTRIBUTOR, "pending", reject=RejectUsageFile("Too much."))
 states["close"] = work(DISTRIBUTOR, "accepted", close=CloseUsageFile())
-mine = Automation(only(METER)).list()
+own = Automation(only(METER)).list()
 
 template = reporter.get_usage_template(Product(id=METER))
 book = openpyxl.load_workbook(io.BytesIO(template))
@@ -137,8 +137,8 @@ hand_over(
     notes=[final["accept"].acceptance_note, final["reject"].rejection_note],
     stats={name: [final[name].stats.uploaded, final[name].records.valid] for name in NAMES},
     described=[final["accept"].description, final["reject"].description],
-    mine=sorted(file.name for file in mine if file.id in files.values()),
-    seen=len(seen),
+    own=sorted(file.name for file in own if file.id in files.values()),
+    processed=len(processed),
     sheets=book.sheetnames,
     columns=[cell.value for cell in book["records"][1]],
     events=[final["close"].events.closed.at is not None, final["accept"].events.accepted.by.name],

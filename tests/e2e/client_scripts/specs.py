@@ -1,4 +1,4 @@
-"""`use_specs=True`: the client knows all that the sandbox serves, and helps with each of it."""
+"""`use_specs=True`: the client knows all operations of the sandbox, and has help for each."""
 
 import contextlib
 import io
@@ -14,29 +14,31 @@ OPERATIONS = [line.split(" ") for line in os.environ["OPERATIONS"].splitlines()]
 
 
 def helped(thing):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         thing.help()
-    return re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue())
+    return re.sub(r"\x1b\[[0-9;]*m", "", output.getvalue())
 
 
 def node(path):
     """Return the client's object of a path, and the path with ids in it."""
-    found, at, parts = connect, "", path.strip("/").split("/")
+    current, at, parts = connect, "", path.strip("/").split("/")
     for number, part in enumerate(parts):
         at = f"{at}/{part}"
         if part.startswith("{"):
-            found = found["XX-000"]
+            current = current["XX-000"]
         elif (
             number == 0 and part in specs.get_namespaces() and f"{at}" not in specs._specs["paths"]
         ):
-            found = connect.ns(part)
+            current = connect.ns(part)
         elif number > 0 and parts[number - 1].startswith("{") and f"{at}/" not in path:
             operation = next(iter(specs._specs["paths"][path].values()))["operationId"]
-            found = found.action(part) if specs._is_action(operation) else found.collection(part)
+            current = (
+                current.action(part) if specs._is_action(operation) else current.collection(part)
+            )
         else:
-            found = found.collection(part)
-    return found
+            current = current.collection(part)
+    return current
 
 
 unknown = [

@@ -24,7 +24,7 @@ MARKETPLACE = "MP-40117"
 CONTACTS = {PLAIN: "contact_email", METER: "report_email"}
 SOON = {"timeout": 0.2, "max_attempts": 100}
 
-# Each way to point it at a server.
+# Each way to configure the server's URL.
 os.environ |= {"CONNECT_API_URL": URL, "CONNECT_API_KEY": PROVIDER_KEY}
 by_environment = fixtures.make_request_dispatcher(use_specs=False, **SOON)
 by_arguments = fixtures.make_request_dispatcher(VENDOR_KEY, URL, False, **SOON)
@@ -34,8 +34,8 @@ with_specs = Dispatcher(
 
 
 def order(product=PLAIN, contact="it@example.com"):
-    """Return a builder of an order, with all that the library can say about one."""
-    # Prices, names and statuses that nobody may write are ignored.
+    """Return a builder of an order that uses all methods of the library."""
+    # Read-only prices, names and statuses are ignored.
     return (
         Builder.from_default_asset()
         .with_status("pending")
@@ -66,7 +66,7 @@ def about(asset, kind):
 
 
 def life():
-    """Return the requests of one subscription, each as its processing left it."""
+    """Return the processed requests of one subscription."""
     bought = with_specs.provision_request(order(METER).build())
     asset = bought["asset"]
     more = about(asset, "change").with_asset_item(f"{METER}-0001", "NM-PLATFORM", "9").build()
@@ -89,7 +89,7 @@ def answered(inquired):
 
 
 def unchanged(request):
-    """What is the same is not sent."""
+    """Unchanged objects are not sent."""
     return by_environment.provision_request(Builder(request).build())
 
 
@@ -136,16 +136,16 @@ def denies(assertion, *arguments):
 
 
 def checked(request, inquired, tier):
-    """Return what each assertion says of a fact, and of what is none."""
-    made = request["id"]
+    """Return the result of each assertion for a true and for a false statement."""
+    pk = request["id"]
     facts = {
-        asserts.request_id: (request, made),
+        asserts.request_id: (request, pk),
         asserts.request_status: (request, "approved"),
         asserts.request_type: (request, "purchase"),
         asserts.request_reason: (request, ""),
         asserts.request_note: (request, "Ordered by the library."),
         asserts.asset_status: (request, "active"),
-        asserts.asset_param_value_equal: (request, "activation_id", f"ID:{made}"),
+        asserts.asset_param_value_equal: (request, "activation_id", f"ID:{pk}"),
         asserts.asset_param_value_match: (request, "activation_id", r"^ID:PR-\d{4}"),
         asserts.asset_param_value_contains: (request, "activation_id", "PR-"),
         asserts.asset_param_value_error_equal: (inquired, "contact_email", "Nobody reads this."),
@@ -171,11 +171,13 @@ def checked(request, inquired, tier):
     }
     return {
         "true": [
-            name.__name__ for name, said in {**facts, **opposites}.items() if holds(name, *said)
+            name.__name__
+            for name, arguments in {**facts, **opposites}.items()
+            if holds(name, *arguments)
         ],
         "denied": {
-            name.__name__: denies(name, *said[:-1], "something else")
-            for name, said in facts.items()
+            name.__name__: denies(name, *arguments[:-1], "something else")
+            for name, arguments in facts.items()
         },
     }
 

@@ -1,7 +1,7 @@
-"""Tier configurations and tier accounts: set up, updated, decided, and rendered."""
+"""Tier configurations and tier accounts: setup, updates, actions and rendering."""
 
 from bodies import CONTACT, SUITE, purchase
-from either import HUB, KIND, distributor, got, ids, refused, rows, status_of, template, vendor
+from either import HUB, KIND, distributor, ids, refused, result, rows, status_of, template, vendor
 
 ADMIN = [{"id": "admin_email", "value": "a@example.com"}]
 OURS = vendor.ns("tier").collection("config-requests")
@@ -13,18 +13,18 @@ def reseller(name):
 
 
 async def state(pk):
-    return await got(OURS[pk].get())
+    return await result(OURS[pk].get())
 
 
 async def _ordered():
-    """Return an order by resellers that aren't set up, and the request for each level."""
+    """Return an order through unconfigured resellers, and the request of each level."""
     body = purchase(SUITE, ADMIN)
     body["asset"]["tiers"] |= {"tier1": reseller("Elm"), "tier2": reseller("Oak")}
-    order = await got(distributor.requests.create(body))
+    order = await result(distributor.requests.create(body))
     requests = {}
     for level in (1, 2):
         reseller_id = order["asset"]["tiers"][f"tier{level}"]["id"]
-        requests[level] = await got(OURS.filter(configuration__account__id=reseller_id).first())
+        requests[level] = await result(OURS.filter(configuration__account__id=reseller_id).first())
     return order, requests
 
 
@@ -33,35 +33,35 @@ async def by_order():
     order, requests = await _ordered()
     second, first = requests[2]["id"], requests[1]["id"]
     too_early = await refused(lambda: OURS[first]("approve").post())
-    assigned = await got(OURS[second]("assign").post({"email": "maya.ortiz@nimbus.example.com"}))
+    assigned = await result(OURS[second]("assign").post({"email": "maya.ortiz@nimbus.example.com"}))
     assigned_status, assignee = status_of(vendor), (await state(second))["assignee"]
-    await got(OURS[second]("unassign").post())
-    await got(OURS[second].update({
+    await result(OURS[second]("unassign").post())
+    await result(OURS[second].update({
         "notes": "Asked.", "params": [{"id": "master_reference", "value_error": "Taken."}],
     }))  # fmt: skip
-    await got(OURS[second]("inquire").post({}))
+    await result(OURS[second]("inquire").post({}))
     inquired = await state(second)
-    answer = {"params": [{"id": "master_reference", "value": "OAK"}]}
-    await got(THEIRS[second].update(answer))
-    await got(THEIRS[second]("pend").post())
+    params = {"params": [{"id": "master_reference", "value": "OAK"}]}
+    await result(THEIRS[second].update(params))
+    await result(THEIRS[second]("pend").post())
     pended = await state(second)
     body = {"template": {"id": await template(SUITE, "tier2")}}
-    answered = await got(OURS[second]("approve").post(body))
+    answered = await result(OURS[second]("approve").post(body))
     released = await state(first)
-    await got(THEIRS[first].update({"params": [{"id": "partner_agreement", "value": "NSS-1"}]}))
-    await got(THEIRS[first]("pend").post())
+    await result(THEIRS[first].update({"params": [{"id": "partner_agreement", "value": "NSS-1"}]}))
+    await result(THEIRS[first]("pend").post())
     without = await refused(lambda: OURS[first]("approve").post())
-    await got(OURS[first].update({"params": [{"id": "partner_tenant", "value": "pt-1"}]}))
-    await got(OURS[first]("approve").post())
+    await result(OURS[first].update({"params": [{"id": "partner_tenant", "value": "pt-1"}]}))
+    await result(OURS[first]("approve").post())
     config = vendor.ns("tier").configs[(await state(first))["configuration"]["id"]]
     return {
         "order": order, "first": requests[1], "second": requests[2], "too_early": too_early,
         "assigned": [assigned, assigned_status, assignee], "inquired": inquired, "pended": pended,
         "answered": answered, "released": released, "without": without,
-        "order_after": await got(vendor.requests[order["id"]].get()),
-        "config": await got(config.get()),
-        "rendered": (await got(OURS[second]("render").get())).decode(),
-        "config_rendered": (await got(config("render").get())).decode(),
+        "order_after": await result(vendor.requests[order["id"]].get()),
+        "config": await result(config.get()),
+        "rendered": (await result(OURS[second]("render").get())).decode(),
+        "config_rendered": (await result(config("render").get())).decode(),
         "of_order": await ids(vendor.ns("tier").configs.filter(
             account__id=order["asset"]["tiers"]["tier1"]["id"], status="active"
         )),
@@ -78,64 +78,69 @@ async def by_api():
         },
         "params": [{"id": "partner_agreement", "value": "NSS-2"}],
     }  # fmt: skip
-    draft = await got(THEIRS.create(setup))
-    await got(THEIRS[draft["id"]]("submit").post())
+    draft = await result(THEIRS.create(setup))
+    await result(THEIRS[draft["id"]]("submit").post())
     submitted = await state(draft["id"])
-    await got(OURS[draft["id"]].update({"params": [{"id": "partner_tenant", "value": "pt-2"}]}))
-    await got(OURS[draft["id"]]("approve").post())
+    await result(OURS[draft["id"]].update({"params": [{"id": "partner_tenant", "value": "pt-2"}]}))
+    await result(OURS[draft["id"]]("approve").post())
     config = {"id": submitted["configuration"]["id"]}
     changed = [{"id": "partner_agreement", "value": "NSS-3"}]
     body = {"type": "update", "configuration": config, "params": changed}
-    update = await got(THEIRS.create(body))
+    update = await result(THEIRS.create(body))
     again = await refused(lambda: THEIRS.create(body))
     reason = await refused(lambda: OURS[update["id"]]("fail").post())
-    await got(OURS[update["id"]]("fail").post({"reason": "Unknown."}))
+    await result(OURS[update["id"]]("fail").post({"reason": "Unknown."}))
     failed = await state(update["id"])
     moved = [{"id": "partner_tenant", "value": "pt-9"}]
-    adjustment = await got(
+    adjustment = await result(
         OURS.create({"type": "adjustment", "configuration": config, "params": moved})
     )
-    await got(OURS[adjustment["id"]]("approve").post())
+    await result(OURS[adjustment["id"]]("approve").post())
     by_vendor = await refused(lambda: OURS.create({**setup, "configuration": config}))
     return {
         "draft": draft, "submitted": submitted, "update": update, "again": again,
         "reason": reason, "failed": failed, "adjustment": adjustment, "by_vendor": by_vendor,
-        "config": await got(vendor.ns("tier").configs[config["id"]].get()),
-        "pending": await got(OURS.filter(status="pending").count()),
+        "config": await result(vendor.ns("tier").configs[config["id"]].get()),
+        "pending": await result(OURS.filter(status="pending").count()),
     }  # fmt: skip
 
 
 async def accounts():
-    """Make a customer, sell to it, change it, and have the vendor decide."""
+    """Create a customer, order for it, change it, and let the vendor accept or ignore."""
     collection = distributor.ns("tier").accounts
-    made = await got(collection.create({
+    created = await result(collection.create({
         "name": f"Harbour Bakery ({KIND})", "type": "customer", "contact_info": CONTACT,
         "external_id": f"bakery-{KIND}", "external_uid": f"bakery-uid-{KIND}",
         "hub": {"id": HUB},
     }))  # fmt: skip
-    account = collection[made["id"]]
+    account = collection[created["id"]]
     body = purchase(SUITE, ADMIN)
-    body["asset"]["tiers"] |= {"customer": {"id": made["id"]}, "tier1": {"id": "TA-6120-4478-0112"}}
-    order = await got(distributor.requests.create(body))
-    changed = await got(account.update({"contact_info": {"city": "Salem"}}))
+    body["asset"]["tiers"] |= {
+        "customer": {"id": created["id"]},
+        "tier1": {"id": "TA-6120-4478-0112"},
+    }
+    order = await result(distributor.requests.create(body))
+    changed = await result(account.update({"contact_info": {"city": "Salem"}}))
     requests = distributor.ns("tier").collection("account-requests")
-    first = await got(requests.filter(account__id=made["id"]).first())
-    uid = {"external_uid": made["external_uid"], "tax_id": "93-1"}
-    second = await got(requests.create({"type": "update", "account": uid}))
+    first = await result(requests.filter(account__id=created["id"]).first())
+    uid = {"external_uid": created["external_uid"], "tax_id": "93-1"}
+    second = await result(requests.create({"type": "update", "account": uid}))
     same = await refused(lambda: requests.create({"type": "update", "account": uid}))
-    mine = vendor.ns("tier").collection("account-requests")
+    of_vendor = vendor.ns("tier").collection("account-requests")
     not_theirs = await refused(lambda: requests[first["id"]]("accept").post())
-    accepted = await got(mine[first["id"]]("accept").post())
-    ignored = await got(mine[second["id"]]("ignore").post({"reason": "Not kept."}))
-    again = await refused(lambda: mine[second["id"]]("accept").post())
+    accepted = await result(of_vendor[first["id"]]("accept").post())
+    ignored = await result(of_vendor[second["id"]]("ignore").post({"reason": "Not kept."}))
+    again = await refused(lambda: of_vendor[second["id"]]("accept").post())
     versions = await rows(account.versions.all())
-    old = await got(account.versions["1"].get())
-    not_mine = await refused(lambda: vendor.ns("tier").accounts[made["id"]].update({"name": "X"}))
+    old = await result(account.versions["1"].get())
+    not_mine = await refused(
+        lambda: vendor.ns("tier").accounts[created["id"]].update({"name": "X"})
+    )
     return {
-        "made": made, "order": order["status"], "changed": changed, "first": first,
+        "created": created, "order": order["status"], "changed": changed, "first": first,
         "second": second, "same": same, "accepted": accepted, "ignored": ignored, "again": again,
         "versions": versions, "old": old, "not_theirs": not_theirs, "not_mine": not_mine,
-        "by_uid": await ids(collection.filter(external_uid=made["external_uid"])),
-        "deleted": [await got(account.delete()), status_of(distributor)],
-        "after": await got(account.get()),
+        "by_uid": await ids(collection.filter(external_uid=created["external_uid"])),
+        "deleted": [await result(account.delete()), status_of(distributor)],
+        "after": await result(account.get()),
     }  # fmt: skip

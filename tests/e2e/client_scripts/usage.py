@@ -1,4 +1,4 @@
-"""Usage files: uploaded as a workbook and as text, processed, decided, and their records closed."""
+"""Usage files: uploaded as a workbook and as text, processed, accepted or rejected, and closed."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import requests
 from common import SUITE
-from either import CONTRACT, KIND, distributor, got, ids, refused, rows, status_of, vendor
+from either import CONTRACT, KIND, distributor, ids, refused, result, rows, status_of, vendor
 
 FILES = vendor.ns("usage").files
 THEIRS = distributor.ns("usage").files
@@ -29,15 +29,15 @@ def _csv(*records):
 
 
 async def _draft(name):
-    return await got(FILES.create({
+    return await result(FILES.create({
         "name": f"{name} ({KIND})", "product": {"id": SUITE}, "contract": {"id": CONTRACT},
         "period": {"from": "2026-10-01", "to": "2026-10-31"}, "description": "Hours of the desk.",
     }))  # fmt: skip
 
 
 async def _upload(pk, name, content):
-    """Upload as the client does: its keyword arguments are those of its HTTP library."""
-    response = await got(FILES[pk]("upload").post(files={"usage_file": (name, content)}))
+    """Upload with the client, whose keyword arguments are those of its HTTP library."""
+    response = await result(FILES[pk]("upload").post(files={"usage_file": (name, content)}))
     return response, status_of(vendor)
 
 
@@ -45,7 +45,7 @@ async def _processed(pk):
     """Poll until the file is read, as published clients do."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        file = await got(FILES[pk].get())
+        file = await result(FILES[pk].get())
         if file["status"] not in ("uploading", "processing"):
             return file
     raise AssertionError(f"{pk} is still {file['status']}")
@@ -58,19 +58,19 @@ async def _assets(count):
 
 async def accepted():
     """Upload a workbook, submit it, have it accepted, and close it."""
-    made = await _draft("October")
-    pk = made["id"]
+    draft = await _draft("October")
+    pk = draft["id"]
     uploaded, status = await _upload(pk, "usage.xlsx", Path(os.environ["XLSX"]).read_bytes())
     ready = await _processed(pk)
-    edited = await got(FILES[pk].update({"note": "Checked."}))
-    submitted = await got(FILES[pk]("submit").post())
+    edited = await result(FILES[pk].update({"note": "Checked."}))
+    submitted = await result(FILES[pk]("submit").post())
     not_theirs = await refused(lambda: FILES[pk]("accept").post({"acceptance_note": "Mine."}))
-    taken = await got(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
-    closed = await got(THEIRS[pk]("close").post())
-    link = (await got(vendor.ns("usage").products[SUITE]("template").get()))["template_link"]
+    taken = await result(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
+    closed = await result(THEIRS[pk]("close").post())
+    link = (await result(vendor.ns("usage").products[SUITE]("template").get()))["template_link"]
     form = requests.get(link, timeout=10)
     return {
-        "made": made, "uploaded": uploaded, "upload_status": status, "ready": ready,
+        "created": draft, "uploaded": uploaded, "upload_status": status, "ready": ready,
         "edited": edited, "submitted": submitted, "not_theirs": not_theirs, "accepted": taken,
         "closed": closed, "template": [form.status_code, form.content[:2].decode("latin-1")],
         "upload_again": await refused(lambda: FILES[pk]("upload").post(
@@ -88,14 +88,14 @@ async def rejected():
     wrong = await rows(FILES[pk].errors.all())
     await _upload(pk, "usage.csv", _csv((1, asset, "NSS-DESK-PPU")))
     # Right after the upload: the submit waits for the processing.
-    submitted = await got(FILES[pk]("submit").post())
-    rejection = await got(THEIRS[pk]("reject").post({"rejection_note": "Counted twice."}))
+    submitted = await result(FILES[pk]("submit").post())
+    rejection = await result(THEIRS[pk]("reject").post({"rejection_note": "Counted twice."}))
     gone = (await _draft("Never"))["id"]
     not_theirs = await refused(lambda: THEIRS[gone]("delete").post())
     return {
         "invalid": invalid, "wrong": wrong, "submitted": submitted, "rejected": rejection,
-        "deleted": await got(FILES[gone]("delete").post()),
-        "not_theirs": not_theirs, "found": await ids(FILES.filter(status="rejected")),
+        "deleted": await result(FILES[gone]("delete").post()),
+        "not_theirs": not_theirs, "rejected_files": await ids(FILES.filter(status="rejected")),
     }  # fmt: skip
 
 
@@ -105,23 +105,23 @@ async def records():
     pk = (await _draft("August"))["id"]
     used = [(number, asset, "NSS-DESK-PPU") for number, asset in enumerate((one, one, other))]
     await _upload(pk, "usage.csv", _csv(*used))
-    await got(FILES[pk]("submit").post())
-    await got(THEIRS[pk]("approve-all").put())
-    await got(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
+    await result(FILES[pk]("submit").post())
+    await result(THEIRS[pk]("approve-all").put())
+    await result(THEIRS[pk]("accept").post({"acceptance_note": "Billed."}))
     collection = distributor.ns("usage").records
     records = await rows(collection.filter(usagefile__id=pk).order_by("id"))
     first, second, last = (row["id"] for row in records)
     body = {"external_billing_id": "INV-1", "external_billing_note": "Paid."}
-    closed = await got(collection[first]("close").post(body))
-    many = await got(collection("close-records").post([{"id": second}, {"id": "UR-0"}]))
+    closed = await result(collection[first]("close").post(body))
+    many = await result(collection("close-records").post([{"id": second}, {"id": "UR-0"}]))
     many_status = status_of(distributor)
-    before = await got(THEIRS[pk].get())
-    await got(collection[last]("close").post(body))
+    before = await result(THEIRS[pk].get())
+    await result(collection[last]("close").post(body))
     return {
         "records": records, "closed": closed, "many": many, "many_status": many_status,
-        "before": before, "after": await got(THEIRS[pk].get()),
-        "of_vendor": await got(vendor.ns("usage").records.filter(usagefile__id=pk).count()),
-        "of_asset": await got(
+        "before": before, "after": await result(THEIRS[pk].get()),
+        "of_vendor": await result(vendor.ns("usage").records.filter(usagefile__id=pk).count()),
+        "of_asset": await result(
             collection.filter(usagefile__id=pk, asset__id=one, status="closed").count()
         ),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-// The calls of CloudBlue's Zapier app, 24.0.1, which is this SDK with Zapier's forms around it.
+// The calls of CloudBlue's Zapier app, 24.0.1, which is this SDK with Zapier's forms.
 
 import {
   Directory, Fulfillment, Inventory, Listings, Subscriptions,
@@ -12,27 +12,27 @@ const buying = new Fulfillment(distributor);
 
 async function subscription() {
   const label = '[Zap-90211] Orders';
-  const made = await vendor.webhooks.create({
+  const created = await vendor.webhooks.create({
     label, product_id: PLAIN, external_url: process.env.HANDLER_URL,
     object_class: 'fulfillment_request', jwt_secret: `JWT-${randomUUID()}`, active: true,
     description: label, http_method: 'POST', data: {},
     headers: { 'Content-Type': 'application/json' },
   });
-  // What the zap is for: an order wakes it.
+  // The zap's trigger: an order.
   const ordered = await purchase('zap-1');
-  let after = made;
+  let after = created;
   for (const end = Date.now() + 15000; !after.last_success && Date.now() < end;) {
-    after = await vendor.webhooks.get(made.id);
+    after = await vendor.webhooks.get(created.id);
   }
-  await vendor.webhooks.delete(made.id);
-  return { made, after, ordered, gone: await refused(() => vendor.webhooks.get(made.id)) };
+  await vendor.webhooks.delete(created.id);
+  return { created, after, ordered, gone: await refused(() => vendor.webhooks.get(created.id)) };
 }
 
 const tier = (name) => (
   { name, external_id: `${name}-id`, external_uid: randomUUID(), contact_info: CONTACT }
 );
 
-// No product and no marketplace: connection and global item id say which.
+// No product and no marketplace: connection and global item id determine them.
 async function purchase(externalId) {
   const product = `${PLAIN}-0001`.slice(0, 15);
   const connection = await buying.getConnectionIdByProductAndHub(product, HUB);
@@ -47,32 +47,32 @@ async function purchase(externalId) {
   });
 }
 
-// An order of several products: what there is changes, what there isn't is bought.
+// An order of several products: existing subscriptions are changed, missing ones are bought.
 async function order() {
   const bought = await purchase('zap-2');
   const [asset] = await new Directory(distributor).getAssetsByProductIdExternalId(PLAIN, 'zap-2');
-  return { bought: bought.asset.id, found: asset.id, mpn: asset.items[0].mpn };
+  return { bought: bought.asset.id, asset: asset.id, mpn: asset.items[0].mpn };
 }
 
 async function tierAccount() {
   const directory = new Directory(distributor);
   const [account] = await directory.searchTierAccounts({ external_id: '100268', 'hub.id': HUB });
-  const made = await directory.createTierAccountRequest({
+  const created = await directory.createTierAccountRequest({
     type: 'update',
     account: {
       name: account.name, external_id: account.external_id, external_uid: account.external_uid,
       contact_info: { ...CONTACT, city: 'Salem', address_line2: randomUUID() },
     },
   });
-  return { account: account.id, made };
+  return { account: account.id, created };
 }
 
 async function messages() {
   const [request] = await vendor.requests.search({ status: 'pending', limit: 1 });
   const [talk] = await vendor.conversations.getConversationsByObjectId(request.id);
   const sent = await vendor.conversations.createMessage(talk.id, 'From a zap.');
-  const { messages: found } = await vendor.conversations.get(talk.id);
-  return { sent: sent.id, found };
+  const { messages: results } = await vendor.conversations.get(talk.id);
+  return { sent: sent.id, results };
 }
 
 async function form() {
@@ -81,13 +81,13 @@ async function form() {
     { 'constraints.required': true },
     { 'constraints.required': false, 'constraints.hidden': false },
   ];
-  const asked = (phase, scope) => stock.searchProductParameters(SUITE, {
+  const parameters = (phase, scope) => stock.searchProductParameters(SUITE, {
     phase: Array.isArray(phase) ? { $in: phase } : phase,
     scope: Array.isArray(scope) ? { $in: scope } : scope,
     $or: either,
   });
-  const ordering = await asked('ordering', 'asset');
-  const tiers = await asked(['ordering', 'fulfillment'], ['tier1', 'tier2']);
+  const ordering = await parameters('ordering', 'asset');
+  const tiers = await parameters(['ordering', 'fulfillment'], ['tier1', 'tier2']);
   const byId = await stock.searchProductParameters(SUITE, { id: { $in: ids(ordering) } });
   return {
     all: (await stock.getParametersByProduct(SUITE)),
@@ -95,8 +95,7 @@ async function form() {
   };
 }
 
-// Which filters its searches offer, and what they are filled in with; of `…-0`, `n`, `u` and `1`
-// there is none.
+// Filters of its searches, with values; no rows match `…-0`, `n`, `u` and `1`.
 const REQUESTS = {
   type: 'purchase', status: { $in: ['pending', 'approved'] }, id: 'PR-0', 'asset.id': 'AS-0',
   'asset.product.id': PLAIN, 'asset.product.name': 'Nimbus Backup',
@@ -171,7 +170,7 @@ const LISTINGS = {
   created: { $ge: '2020-01-01T00:00:00.000Z', $le: '2099-01-01T00:00:00.000Z' },
 };
 
-// Each filter alone: its value, and how many rows, or the refusal.
+// Each filter alone: its value, and the number of rows or the error.
 async function searches() {
   const [directory, queue] = [new Directory(vendor), new Fulfillment(vendor)];
   const [money, listings] = [new Subscriptions(vendor), new Listings(vendor)];
@@ -186,7 +185,7 @@ async function searches() {
     subscriptions: [SUBSCRIPTIONS, (q) => money.searchRecurringAssets(q)],
     listing_requests: [LISTINGS, (q) => listings.searchListingRequests(q)],
   };
-  const found = {};
+  const results = {};
   for (const [name, [table, search]] of Object.entries(all)) {
     const counted = await Promise.all(Object.entries(table).map(async ([field, value]) => {
       try {
@@ -195,9 +194,9 @@ async function searches() {
         return [field, [value, error.errors]];
       }
     }));
-    found[name] = Object.fromEntries(counted);
+    results[name] = Object.fromEntries(counted);
   }
-  return found;
+  return results;
 }
 
 async function choices() {

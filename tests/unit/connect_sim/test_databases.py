@@ -20,10 +20,10 @@ def test_postgresql_sends_limits_in_milliseconds() -> None:
 
 
 def test_options_of_the_url_win() -> None:
-    given = {"sslmode": "require", "options": "-c lock_timeout=1", "connect_timeout": "3"}
-    config = databases.postgresql(given, **_LIMITS)
+    options = {"sslmode": "require", "options": "-c lock_timeout=1", "connect_timeout": "3"}
+    config = databases.postgresql(options, **_LIMITS)
     assert (config["sslmode"], config["connect_timeout"]) == ("require", "3")
-    # Of the same parameter twice PostgreSQL takes the later one.
+    # If a parameter is repeated, PostgreSQL uses the later value.
     assert config["options"].startswith("-c lock_timeout=10000 ")
     assert config["options"].endswith(" -c lock_timeout=1")
 

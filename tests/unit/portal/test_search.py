@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
 @examples(200)
 @given(typed)
-def test_any_text_is_parsed_or_refused_with_a_sentence(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
     try:
         terms = parse(text, NOW)
     except SearchError as refused:

@@ -1,4 +1,4 @@
-"""Parameter values: filled by callers, checked, and found missing."""
+"""Parameter values: set by callers, checked, and missing ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADDRESS = {"address_line1": "1 Harbour Road", "address_line2": "", "city": "Port
 
 
 def param(name: str = "p", **more: Any) -> dict[str, Any]:
-    """Return a parameter as a request holds it."""
+    """Return a parameter of a request."""
     kind = more.get("type", "text")
     param = {
         "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
@@ -66,9 +66,9 @@ def test_values_are_strings(value: Any, stored: str) -> None:
 
 
 def test_other_input_than_a_list_of_parameters_is_refused() -> None:
-    for given_ in ({"id": "a"}, "a", 7):
+    for inputs in ({"id": "a"}, "a", 7):
         with pytest.raises(Invalid, match="Expected a list"):
-            parameter_values.fill([param("a")], given_, ORDERING)
+            parameter_values.fill([param("a")], inputs, ORDERING)
     for entry in ("a", None, {}, {"id": 7}, ["a"]):
         with pytest.raises(Invalid, match="an object with an id"):
             parameter_values.fill([param("a")], [entry], ORDERING)
@@ -95,11 +95,11 @@ def test_parameter_of_another_phase_may_be_sent_unchanged_only() -> None:
 
 
 def test_only_value_structured_value_and_error_can_be_set() -> None:
-    found = filled(
+    result = filled(
         param(), value="x", type="object", phase="fulfillment", title="New",
         constraints={"required": True}, name="other",
     )  # fmt: skip
-    assert found == param(value="x")
+    assert result == param(value="x")
 
 
 def test_value_error_is_set_and_cleared() -> None:
@@ -116,7 +116,7 @@ def test_choice_is_one_of_the_choices_or_empty() -> None:
     assert filled(held, value="us")["value"] == "us"
     assert filled({**held, "value": "us"}, value="")["value"] == ""
     assert refused(held, value="mars").endswith("'mars' is not one of eu, us.")
-    # Without a list of choices there is nothing to hold a value against.
+    # Without a list of choices any value is valid.
     assert filled(param(type="choice", value_choices=[]), value="x")["value"] == "x"
 
 
@@ -152,9 +152,9 @@ TYPES = (
 def test_empty_structured_value_is_ignored(kind: str, none: Any) -> None:
     value = '{"a": 1}' if kind == "object" else "k"
     held = param(type=kind, value_choices=[])
-    found = filled(held, value=value, structured_value=none)
-    assert (found["value"], found["value_error"]) == (value, "")
-    assert found.get("structured_value") in (None, {}, {"a": 1})
+    result = filled(held, value=value, structured_value=none)
+    assert (result["value"], result["value_error"]) == (value, "")
+    assert result.get("structured_value") in (None, {}, {"a": 1})
     assert filled(held, structured_value=none) == held
     # A parameter that the caller may not set is echoed as well.
     assert filled(held, phases=(), value="", structured_value=none) == held
@@ -164,10 +164,10 @@ def test_empty_structured_value_is_ignored(kind: str, none: Any) -> None:
 @pytest.mark.parametrize("kind", ["phone", "address", "checkbox"])
 def test_empty_structured_value_clears_the_previous_one(kind: str, none: Any) -> None:
     held = param(type=kind, value="before", structured_value={"city": "Portland"})
-    found = filled(held, value="after", structured_value=none)
-    assert (found["value"], found["structured_value"]) == ("after", {})
-    found = filled(held, value="", structured_value=none)
-    assert (found["value"], found["structured_value"]) == ("", {})
+    result = filled(held, value="after", structured_value=none)
+    assert (result["value"], result["structured_value"]) == ("after", {})
+    result = filled(held, value="", structured_value=none)
+    assert (result["value"], result["structured_value"]) == ("", {})
     assert filled(held, value="before", structured_value=none) == held
 
 
@@ -204,13 +204,13 @@ def test_no_type_refuses_an_empty_structured_value(
 
 
 def test_empty_value_beside_a_structured_value_keeps_it() -> None:
-    found = filled(param(type="phone"), structured_value=PHONE, value="")
-    assert (found["structured_value"], found["value"]) == (PHONE, "+15550100")
+    result = filled(param(type="phone"), structured_value=PHONE, value="")
+    assert (result["structured_value"], result["value"]) == (PHONE, "+15550100")
 
 
 def test_object_is_json() -> None:
-    found = filled(param(type="object"), value='{"a": [1]}')
-    assert (found["structured_value"], found["value"]) == ({"a": [1]}, '{"a": [1]}')
+    result = filled(param(type="object"), value='{"a": [1]}')
+    assert (result["structured_value"], result["value"]) == ({"a": [1]}, '{"a": [1]}')
     assert filled(param(type="object"), value="[7]")["structured_value"] == [7]
 
 
@@ -249,11 +249,11 @@ entries = st.fixed_dictionaries(
              min_size=3, max_size=3),
     st.lists(entries | json_values, max_size=4) | json_values,
 )  # fmt: skip
-def test_any_input_is_filled_in_or_refused(kinds: list[str], given_: Any) -> None:
+def test_any_input_is_filled_in_or_refused(kinds: list[str], inputs: Any) -> None:
     held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
     before = copy.deepcopy(held)
     try:
-        params = parameter_values.fill(held, given_, BOTH)
+        params = parameter_values.fill(held, inputs, BOTH)
     except Invalid as invalid:
         assert invalid.messages and all(e.startswith("asset.params: ") for e in invalid.messages)
     else:
@@ -261,6 +261,6 @@ def test_any_input_is_filled_in_or_refused(kinds: list[str], given_: Any) -> Non
         assert all(isinstance(p["value"], str) for p in params)
         assert all(isinstance(p["value_error"], str) for p in params)
         assert [p["type"] for p in params] == kinds
-        # To send back what one got is always fine.
+        # A returned value can be sent again.
         assert parameter_values.fill(params, copy.deepcopy(params), BOTH) == params
     assert held == before

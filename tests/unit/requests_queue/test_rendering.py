@@ -33,17 +33,17 @@ VALUES = {
         ("{{ request.count }} {{ request.open }}", "3 true"),
         ("{{ asset.params.region.value }}", "eu"),
         ("{{ asset.params.region.structured_value.city }}", "Bergen"),
-        # An id may have dots: the longest that fits counts.
+        # Ids may contain dots: the longest match is used.
         ("{{ asset.params.region.zone.value }}", "north"),
-        # What is filled in isn't looked into again, nor changed.
+        # Inserted values are neither rendered again nor changed.
         ("{{ asset.tiers.customer.name }}", "{{ request.id }} & <b>"),
-        # Nothing there, or nothing that is a text.
+        # Missing values, and values that are no text.
         ("[{{ request.note }}]", "[]"),
         ("[{{ request }}] [{{ asset.params }}]", "[] []"),
         ("[{{ nothing }}] [{{ request.id.more }}] [{{ request..id }}] [{{ . }}]", "[] [] [] []"),
         ("[{{ asset.params.0.value }}] [{{ asset.tiers.tier2.name }}]", "[] []"),
         ("[{{}}] [{{   }}]", "[] []"),
-        # No template language.
+        # There is no template language.
         ("[{{ request.id|upper }}] [{{ 7*7 }}] {% if a %}", "[] [] {% if a %}"),
         ("[{{ request.__class__.__mro__ }}] [{{ request.keys }}]", "[] []"),
         ("{{ request.id }", "{{ request.id }"),

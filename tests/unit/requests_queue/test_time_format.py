@@ -1,4 +1,4 @@
-"""Spans and moments as text."""
+"""Durations and times as text."""
 
 from __future__ import annotations
 

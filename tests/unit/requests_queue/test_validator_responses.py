@@ -1,4 +1,4 @@
-"""What a validator's answer changes of the parameters that it was sent."""
+"""Changes of the sent parameters by a validator's response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from requests_queue.queues.validator_responses import InvalidResponse, merge, re
 
 
 def param(pk: str = "region", kind: str = "text", **more: Any) -> dict[str, Any]:
-    """Return a parameter as a request has it."""
+    """Return a parameter of a request."""
     return {
         "id": pk, "name": pk, "type": kind, "phase": "ordering", "scope": "asset", "title": pk,
         "description": "", "value": "", "value_error": "",
@@ -36,10 +36,12 @@ PHONE = param("phone", "phone", structured_value={})
 SENT = [TEXT, LIST, PHONE]
 
 
-def merged(*given: Any, sent: list[dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
-    """Return the parameters, by id, after one answer of these entries."""
+def merged(
+    *response_entries: Any, sent: list[dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the parameters, by id, after merging a response with these entries."""
     sent = sent or SENT
-    return {row["id"]: row for row in merge(sent, [read(sent, list(given))])}
+    return {row["id"]: row for row in merge(sent, [read(sent, list(response_entries))])}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +66,11 @@ def merged(*given: Any, sent: list[dict[str, Any]] | None = None) -> dict[str, d
          {**TEXT["constraints"], "hidden": True}),
         ({"id": "name", "constraints": {"shared": "view", "max_length": 3, "new": 1}},
          "constraints", {**TEXT["constraints"], "shared": "view"}),
-        # Never a validator's to change.
+        # Keys that a validator cannot change.
         ({"id": "name", "type": "url", "title": "T", "phase": "fulfillment"}, "type", "text"),
     ],
 )  # fmt: skip
-def test_what_is_merged(entry: dict[str, Any], key: str, becomes: Any) -> None:
+def test_mergeable_keys_are_merged(entry: dict[str, Any], key: str, becomes: Any) -> None:
     after = merged(entry)
     assert after[entry["id"]][key] == becomes
     untouched = [row for row in SENT if row["id"] != entry["id"]]
@@ -81,7 +83,7 @@ def test_an_echo_changes_nothing() -> None:
     assert reading.message == "No parameter was changed."
 
 
-def test_an_echo_doesnt_revert_what_somebody_else_wrote_meanwhile() -> None:
+def test_unchanged_value_does_not_revert_a_concurrent_change() -> None:
     reading = read(SENT, [{**TEXT, "value_error": "Taken"}, LIST, PHONE])
     now = [TEXT, {**LIST, "value": "us"}, PHONE]
     after = {row["id"]: row for row in merge(now, [reading])}
@@ -89,30 +91,32 @@ def test_an_echo_doesnt_revert_what_somebody_else_wrote_meanwhile() -> None:
     assert after["name"]["value_error"] == "Taken"
 
 
-def test_a_structured_error_comes_and_goes_with_the_error() -> None:
+def test_structured_error_is_set_and_cleared_with_the_error() -> None:
     structured = {"message": {"id": "E1", "external_id": "x", "value": "No {region}"},
                   "context": {"region": "mars"}}  # fmt: skip
-    said = merged({"id": "region", "structured_error": structured})["region"]
-    assert said["structured_error"] == structured
-    assert said["value_error"] == "No {region}"
+    result = merged({"id": "region", "structured_error": structured})["region"]
+    assert result["structured_error"] == structured
+    assert result["value_error"] == "No {region}"
     for clear in ("", None):
-        after = merged({"id": "region", "value_error": clear}, sent=[said])["region"]
+        after = merged({"id": "region", "value_error": clear}, sent=[result])["region"]
         assert after["value_error"] == ""
         assert "structured_error" not in after
-    # Another error has other details, or none; an echo of the old ones is none.
+    # Another error has other details or none; repeated old details don't count.
     for echo in ({}, {"structured_error": structured}):
-        after = merged({"id": "region", "value_error": "Closed", **echo}, sent=[said])["region"]
+        after = merged({"id": "region", "value_error": "Closed", **echo}, sent=[result])["region"]
         assert after["value_error"] == "Closed"
         assert "structured_error" not in after
     new = {**structured, "context": {"region": "pluto"}}
-    after = merged({"id": "region", "value_error": "Closed", "structured_error": new}, sent=[said])
+    after = merged(
+        {"id": "region", "value_error": "Closed", "structured_error": new}, sent=[result]
+    )
     assert after["region"]["structured_error"] == new
     for empty in (None, "", {}):
-        same = merged({"id": "region", "structured_error": empty}, sent=[said])["region"]
-        assert same == said
+        same = merged({"id": "region", "structured_error": empty}, sent=[result])["region"]
+        assert same == result
 
 
-def test_a_later_answer_goes_on_top_of_an_earlier_one() -> None:
+def test_later_responses_are_merged_into_earlier_ones() -> None:
     first = read(SENT, [{"id": "name", "value": "a", "value_error": "No"}])
     second = read(SENT, [{"id": "name", "value": "b", "constraints": {"readonly": True}}])
     after = merge(SENT, [first, second])[0]
@@ -120,7 +124,7 @@ def test_a_later_answer_goes_on_top_of_an_earlier_one() -> None:
     assert after["constraints"]["readonly"] is True
 
 
-def test_unknown_ids_are_ignored_and_said() -> None:
+def test_unknown_ids_are_ignored_and_reported() -> None:
     reading = read(
         SENT, [{"id": "nobody", "value": 1}, {"value": "x"}, {"id": "name", "value": "n"}]
     )
@@ -146,7 +150,7 @@ def test_a_value_that_is_not_offered_needs_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "message"),
     [
         ("text", "its params are a string, not a list."),
         ({}, "its params are an object, not a list."),
@@ -184,17 +188,17 @@ def test_a_value_that_is_not_offered_needs_an_error() -> None:
          "the label of a choice must be a string."),
     ],
 )  # fmt: skip
-def test_invalid_response_is_refused_with_a_reason(params: Any, said: str) -> None:
+def test_invalid_response_is_refused_with_a_reason(params: Any, message: str) -> None:
     with pytest.raises(InvalidResponse) as wrong:
         read(SENT, params)
-    assert said in str(wrong.value)
+    assert message in str(wrong.value)
 
 
 def test_all_errors_of_a_response_are_reported() -> None:
     with pytest.raises(InvalidResponse) as wrong:
         read(SENT, [{"id": "name", "value": []}, {"id": "region", "value_error": 1}, 5])
     assert all(
-        said in str(wrong.value) for said in ("name: ", "region: ", "a number, not a string")
+        part in str(wrong.value) for part in ("name: ", "region: ", "a number, not a string")
     )
 
 
@@ -220,7 +224,7 @@ PARAMS = st.lists(
 
 
 @given(PARAMS)
-def test_any_answer_is_refused_in_words_or_merged_into_parameters_of_the_same_form(
+def test_any_response_is_refused_with_a_message_or_merged(
     params: Any,
 ) -> None:
     before = copy.deepcopy(SENT)
@@ -233,8 +237,8 @@ def test_any_answer_is_refused_in_words_or_merged_into_parameters_of_the_same_fo
         assert before == SENT
     assert [row["id"] for row in after] == [row["id"] for row in SENT]
     for old, new in zip(SENT, after, strict=True):
-        kept = set(old) - {"constraints", *validator_responses._KEYS}
-        assert {k: new[k] for k in kept} == {k: old[k] for k in kept}
+        unchanged = set(old) - {"constraints", *validator_responses._KEYS}
+        assert {k: new[k] for k in unchanged} == {k: old[k] for k in unchanged}
         assert isinstance(new["value"], str) and isinstance(new["value_error"], str)
         assert set(new["constraints"]) - set(old["constraints"]) <= {"shared"}
         switches = {v for k, v in new["constraints"].items() if k != "shared"}
@@ -242,5 +246,5 @@ def test_any_answer_is_refused_in_words_or_merged_into_parameters_of_the_same_fo
         for choice in new.get("value_choices", []):
             assert {type(v) for v in choice.values()} == {str}
         assert new.get("structured_error", {}) is not None
-    # What has been merged is merged: the same answer changes nothing more.
+    # Merging the same response again changes nothing.
     assert merge(after, [read(after, params)]) == after

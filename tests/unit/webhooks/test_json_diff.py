@@ -96,8 +96,8 @@ def test_value_does_not_differ_from_itself(value: Any) -> None:
 def test_each_path_leads_to_a_real_difference(sent: Any, received: Any) -> None:
     diff = compare(sent, received)
     for row in diff.rows:
-        assert row.sent is at(sent, row.steps) and row.got is at(received, row.steps)
-        assert text(row.sent) != text(row.got)
+        assert row.sent is at(sent, row.steps) and row.received is at(received, row.steps)
+        assert text(row.sent) != text(row.received)
     assert len({row.steps for row in diff.rows}) == len(diff.rows)
 
 
@@ -131,7 +131,7 @@ def _unordered(value: Any) -> str:
 def test_formatted_values_are_short_and_never_fail(sent: Any, received: Any) -> None:
     for row in compare(sent, received).rows:
         assert 0 < len(row.path) <= PATH
-        for value in (row.sent, row.got):
+        for value in (row.sent, row.received):
             assert len(format_value(value)) <= VALUE
         assert row.sent is NOTHING or format_value(row.sent)
 
@@ -141,11 +141,13 @@ def test_formatted_values_are_short_and_never_fail(sent: Any, received: Any) -> 
 
 def test_parameters_are_compared_by_id_in_any_order() -> None:
     sent = {"asset": {"params": [{"id": "region", "value_error": ""}, {"id": "plan", "v": 1}]}}
-    got = {"asset": {"params": [{"id": "plan", "v": 1}, {"id": "region", "value_error": "No"}]}}
-    [row] = compare(sent, got).rows
+    received = {
+        "asset": {"params": [{"id": "plan", "v": 1}, {"id": "region", "value_error": "No"}]}
+    }
+    [row] = compare(sent, received).rows
     assert row.path == "asset.params[region].value_error"
     assert row.steps == ("asset", "params", ItemId("region"), "value_error")
-    assert (row.sent, row.got) == ("", "No")
+    assert (row.sent, row.received) == ("", "No")
 
 
 def test_omitted_parts_are_counted_and_no_difference() -> None:
@@ -157,9 +159,9 @@ def test_omitted_parts_are_counted_and_no_difference() -> None:
 
 def test_added_parts_are_differences() -> None:
     [key, entry] = compare({"params": []}, {"x": None, "params": [{"id": "new"}]}).rows[::-1]
-    assert (key.path, key.sent, key.got) == ("x", NOTHING, None)
-    assert (entry.path, entry.sent, entry.got) == ("params[new]", NOTHING, {"id": "new"})
-    assert (format_value(key.sent), format_value(key.got)) == ("", "null")
+    assert (key.path, key.sent, key.received) == ("x", NOTHING, None)
+    assert (entry.path, entry.sent, entry.received) == ("params[new]", NOTHING, {"id": "new"})
+    assert (format_value(key.sent), format_value(key.received)) == ("", "null")
 
 
 @pytest.mark.parametrize(
@@ -203,13 +205,13 @@ def test_deep_nesting_is_compared_and_shortened() -> None:
     [row] = compare({"a": deep}, {"a": other}).rows
     assert row.path == "a"
     assert format_value(row.sent) == "[" * (VALUE - 1) + "…"
-    assert format_value(row.got).startswith('{"a": {"a": ')
+    assert format_value(row.received).startswith('{"a": {"a": ')
 
 
 def test_long_values_and_paths_are_shortened() -> None:
     [row] = compare({}, {"k" * 10**6: "v" * 10**6}).rows
     assert row.path == "k" * (PATH - 1) + "…"
-    assert format_value(row.got) == '"' + "v" * (VALUE - 2) + "…"
+    assert format_value(row.received) == '"' + "v" * (VALUE - 2) + "…"
     assert format_value(list(range(10**6))).startswith("[0, 1, 2, ")
     assert len(format_value(list(range(10**6)))) == VALUE
     assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "ab…")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.webhooks.hostile import OK, Server, polite, says
+from tests.webhooks.hostile import OK, Server, polite, responds
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     LOOPBACK,
     Outcome,
@@ -200,13 +200,13 @@ def test_ip_literal_is_refused_in_any_notation(
     host: str,
     means: str,
 ) -> None:
-    asked = names(monkeypatch, {})
+    resolved = names(monkeypatch, {})
     outcome = run(once(f"http://{host}/", policy=CLOSED))
     assert means in outcome.sentence
     assert ("SIM_ALLOW_NETWORKS" in outcome.sentence) == ((host, means) in LITERALS)
     assert outcome.failure is not None
     assert outcome.failure.response is None
-    assert asked == []
+    assert resolved == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "１２７.1"])
@@ -254,10 +254,10 @@ def test_name_is_refused_if_any_of_its_addresses_is(
     addresses: list[str],
 ) -> None:
     with Server(polite) as server:
-        asked = names(monkeypatch, {"handler.example": addresses})
+        resolved = names(monkeypatch, {"handler.example": addresses})
         outcome = run(once(f"http://handler.example:{server.port}/"))
         assert outcome.sentence.startswith("handler.example cannot be called: ")
-        assert asked == ["handler.example"]
+        assert resolved == ["handler.example"]
         assert server.connections == 0
 
 
@@ -267,10 +267,10 @@ def test_checked_address_is_the_one_connected_to(
 ) -> None:
     """A name resolves to loopback when it is checked, and to the metadata service afterwards."""
     responses = iter(["127.0.0.1"])
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def turning(host: str, port: int | None, *_: object, **__: object) -> list[object]:
-        asked.append(host)
+        resolved.append(host)
         address = next(responses, "169.254.169.254")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
 
@@ -284,11 +284,11 @@ def test_checked_address_is_the_one_connected_to(
             await transport.close()
 
     # Connection: close, so that the second request opens a connection and resolves the name.
-    with Server(says(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))) as server:
+    with Server(responds(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))) as server:
         first, second = run(main(f"http://rebind.example:{server.port}/"))
         assert first.success.body == b"ok"
         assert "169.254.169.254" in second.sentence
-        assert asked == ["rebind.example", "rebind.example"]
+        assert resolved == ["rebind.example", "rebind.example"]
         assert server.connections == 1
 
 

@@ -1,4 +1,4 @@
-"""A step of our own: the library's builder is asked for the request that was processed."""
+"""A custom step: take the processed request from the library's builder."""
 
 from behave import step
 

@@ -1,4 +1,4 @@
-"""Deliveries as rows, without an engine, and a list of those that the log shows."""
+"""Rows of deliveries, created without an engine, and the ids that the log shows."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
     """Add an attempt to a delivery."""
     number = row.attempts + 1
     began = AT + timedelta(minutes=5 * row.attempts)
-    told = {k: v for k, v in CLAIMS.items() if k != "exp"}
+    payload = {k: v for k, v in CLAIMS.items() if k != "exp"}
     fields = {
         "status_code": 200 if outcome == "success" else 500, "method": "POST",
         "url": row.webhook.external_url, "claims": CLAIMS, "started_at": began,
         "finished_at": began + timedelta(milliseconds=7), "duration": 7, "revision": 0,
         "request_headers": {"Content-Type": "application/json", "Authorization": "Bearer (…)"},
-        "request_body": encode_payload(told).decode(), "response_body": b'{"ok": true}',
+        "request_body": encode_payload(payload).decode(), "response_body": b'{"ok": true}',
         "response_headers": [["Content-Type", "application/json"]], "why": "Delivered.", **more,
     }  # fmt: skip
-    made = Attempt.objects.create(
+    created = Attempt.objects.create(
         webhook=row.webhook, delivery=row, number=number, outcome=outcome, **fields
     )
     row.attempts = number
     row.save(update_fields=["attempts"])
-    return made
+    return created
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def hook(catalog: make.Catalog) -> Webhook:
 
 
 def ids(client: Client, query: str = "") -> list[int]:
-    """Return the deliveries that the log lists."""
+    """Return the ids of the deliveries in the log."""
     response = client.get(f"/deliveries/{query}")
     assert response.status_code == 200
     return [row.pk for row in response.context["log"].rows]

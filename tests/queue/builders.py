@@ -1,4 +1,4 @@
-"""Paths by which objects of each queue get to each status: a creation and actions by the API."""
+"""Create objects of each queue in each status, by creation and actions of the API."""
 
 from __future__ import annotations
 
@@ -20,73 +20,73 @@ _numbers = itertools.count(1)
 
 
 def reseller(name: str) -> dict[str, Any]:
-    """Return a reseller as orders name it, found again by its uid."""
+    """Return a reseller as orders name it, identified by its uid."""
     return {"name": name, "external_uid": name, "contact_info": CONTACT}
 
 
-KNOWN = reseller("known")
+KNOWN_RESELLER = reseller("known")
 
 
 def order(platform: Platform, tier1: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """Return the body of a purchase, by default through the reseller that is set up."""
+    """Return the body of a purchase, by default through the configured reseller."""
     customer = {"name": "Harbour Cafe", "contact_info": CONTACT}
     return {
         "type": "purchase",
         "asset": {
             "connection": {"id": platform.catalog.connection.pk},
             "items": [{"id": platform.catalog.item.pk, "quantity": 5}],
-            "tiers": {"customer": customer, "tier1": tier1 or KNOWN},
+            "tiers": {"customer": customer, "tier1": tier1 or KNOWN_RESELLER},
         },
         **more,
     }
 
 
-def about(asset: str, kind: str, **more: Any) -> dict[str, Any]:
+def asset_request(asset: str, kind: str, **more: Any) -> dict[str, Any]:
     """Return the body of a request about a subscription."""
-    given: dict[str, Any] = {"id": asset}
+    body: dict[str, Any] = {"id": asset}
     if kind == "change":
-        given["items"] = [{"id": "SEAT", "quantity": 100 + next(_numbers)}]
-    return {"type": kind, "asset": given, **more}
+        body["items"] = [{"id": "SEAT", "quantity": 100 + next(_numbers)}]
+    return {"type": kind, "asset": body, **more}
 
 
 def set_up(platform: Platform) -> None:
-    """Set the reseller up, as its vendor does."""
-    pk = create_config_request(platform, "setup", configuration={"account": KNOWN})
+    """Set up the known reseller, as its vendor does."""
+    pk = create_config_request(platform, "setup", configuration={"account": KNOWN_RESELLER})
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{pk}/approve")
 
 
 def subscription(platform: Platform, status: str = "active") -> str:
-    """Order and approve, up to a subscription that is active, suspended, terminating, …"""
+    """Create a subscription in a status: active, suspended, terminating, …"""
     body = order(platform, **({"status": "draft"} if status == "draft" else {}))
-    made = platform.post("D", "/requests", body)
-    asset = str(made["asset"]["id"])
+    created = platform.post("D", "/requests", body)
+    asset = str(created["asset"]["id"])
     if status in ("draft", "processing"):
         return asset
-    platform.post("V", f"/requests/{made['id']}/approve")
+    platform.post("V", f"/requests/{created['id']}/approve")
     kind = {"suspended": "suspend", "terminating": "cancel", "terminated": "cancel"}.get(status)
     if kind:
-        made = platform.post("D", "/requests", about(asset, kind))
+        created = platform.post("D", "/requests", asset_request(asset, kind))
         if status != "terminating":
-            platform.post("V", f"/requests/{made['id']}/approve")
+            platform.post("V", f"/requests/{created['id']}/approve")
     return asset
 
 
 def held(platform: Platform, status: str = "active") -> str:
-    """Return a subscription that is there, else a new one."""
+    """Return an existing subscription, else a new one."""
     return platform.assets.get(status) or subscription(platform, status)
 
 
 def create_order(platform: Platform, kind: str, **more: Any) -> str:
-    """Create a fulfillment request of a type, on a subscription that fits, and return its id."""
+    """Create a fulfillment request of a type, on a matching subscription, and return its id."""
     if kind == "purchase":
         body = order(platform, **more)
     else:
-        body = about(held(platform, "suspended" if kind == "resume" else "active"), kind)
+        body = asset_request(held(platform, "suspended" if kind == "resume" else "active"), kind)
     return str(platform.post("D", "/requests", {**body, **more})["id"])
 
 
 def request(platform: Platform, status: str, kind: str = "purchase") -> str:
-    """Bring a fulfillment request of a type to a status, where it may make any move of it."""
+    """Create a fulfillment request of a type in a status that allows all its actions."""
     if status == "draft":
         return create_order(platform, kind, status="draft")
     if status == "tiers_setup":
@@ -94,7 +94,7 @@ def request(platform: Platform, status: str, kind: str = "purchase") -> str:
     path = "/requests/" + (pk := create_order(platform, kind))
     fault = {"asset": {"params": [{"id": "asset_ask", "value_error": "Choose another."}]}}
     platform.put("V", path, fault)
-    for who, verb in {
+    for actor, verb in {
         "pending": (),
         "inquiring": (("V", "inquire"),),
         "approved": (("V", "approve"),),
@@ -103,7 +103,7 @@ def request(platform: Platform, status: str, kind: str = "purchase") -> str:
         "revoking": (("V", "schedule"), ("D", "revoke")),
         "revoked": (("V", "schedule"), ("D", "revoke"), ("V", "confirm")),
     }[status]:
-        platform.post(who, f"{path}/{verb}", body_of(verb))
+        platform.post(actor, f"{path}/{verb}", body_of(verb))
     return pk
 
 
@@ -114,13 +114,13 @@ def create_config_request(platform: Platform, kind: str, **more: Any) -> str:
         **more.pop("configuration", {}),
     }  # fmt: skip
     if kind != "setup":
-        configuration["account"] = KNOWN
+        configuration["account"] = KNOWN_RESELLER
     body = {"type": kind, "configuration": configuration, **more}
     return str(platform.post("D", PATHS[TIER_CONFIG], body)["id"])
 
 
 def config_request(platform: Platform, status: str, kind: str = "setup") -> str:
-    """Bring a tier configuration request of a type to a status."""
+    """Create a tier configuration request of a type in a status."""
     if status == "draft":
         return create_config_request(platform, kind, status="draft")
     if status == "tiers_setup":
@@ -136,7 +136,7 @@ def config_request(platform: Platform, status: str, kind: str = "setup") -> str:
 
 
 def account_request(platform: Platform, status: str, kind: str = "update") -> str:
-    """Bring a tier account request to a status: a customer moves."""
+    """Create a tier account request in a status: the address of a customer changes."""
     if status == "unsupported":
         off = {"capabilities": {"tiers": {"updates": False}}}
         platform.put("V", f"/products/{platform.product}", off)
@@ -144,15 +144,15 @@ def account_request(platform: Platform, status: str, kind: str = "update") -> st
     customer = asset["tiers"]["customer"]["id"]
     change = {"contact_info": {"city": f"Town {next(_numbers)}"}}
     platform.put("D", f"/tier/accounts/{customer}", change)
-    [made] = platform.by["D"].get(f"{PATHS[TIER_ACCOUNT]}?account.id={customer}").json
+    [created] = platform.by["D"].get(f"{PATHS[TIER_ACCOUNT]}?account.id={customer}").json
     if status in ("accepted", "ignored"):
         verb = {"accepted": "accept", "ignored": "ignore"}[status]
-        platform.post("V", f"{PATHS[TIER_ACCOUNT]}/{made['id']}/{verb}", body_of(verb))
-    return str(made["id"])
+        platform.post("V", f"{PATHS[TIER_ACCOUNT]}/{created['id']}/{verb}", body_of(verb))
+    return str(created["id"])
 
 
 def listing_body(platform: Platform, kind: str) -> dict[str, Any]:
-    """Return the body of a listing request that the platform's listing can have."""
+    """Return the body of a listing request of a type that the platform's listing allows."""
     [listing] = platform.by["V"].get(f"/listings?product.id={platform.product}").json
     if kind == "new":
         if listing["status"] == "listed":
@@ -163,17 +163,17 @@ def listing_body(platform: Platform, kind: str) -> dict[str, Any]:
 
 
 def listing_request(platform: Platform, status: str, kind: str = "update") -> str:
-    """Bring a listing request of a type to a state."""
-    made = platform.post("V", PATHS[LISTING], listing_body(platform, kind))
-    for who, verb in {
+    """Create a listing request of a type in a state."""
+    created = platform.post("V", PATHS[LISTING], listing_body(platform, kind))
+    for actor, verb in {
         "draft": (),
         "reviewing": (("V", "submit"),),
         "deploying": (("V", "submit"), ("D", "deploy")),
         "completed": (("V", "submit"), ("D", "deploy"), ("D", "complete")),
         "canceled": (("V", "submit"), ("D", "cancel")),
     }[status]:
-        platform.post(who, f"{PATHS[LISTING]}/{made['id']}/{verb}")
-    return str(made["id"])
+        platform.post(actor, f"{PATHS[LISTING]}/{created['id']}/{verb}")
+    return str(created["id"])
 
 
 def sheet(asset: str, *numbers: int) -> bytes:
@@ -189,15 +189,15 @@ def sheet(asset: str, *numbers: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-def send(who: Caller, path: str, content: bytes) -> Response:
-    """Post a spreadsheet, for whichever call takes one."""
+def send(caller: Caller, path: str, content: bytes) -> Response:
+    """Post a spreadsheet as a multipart form."""
     field = "recon_file" if path.endswith("reconciliation") else "usage_file"
     head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="usage.csv"\r\n\r\n'
     body = head.encode() + content + b"\r\n--B--\r\n"
-    return who.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
+    return caller.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
 
 
-def drafted(platform: Platform) -> str:
+def draft_usage_file(platform: Platform) -> str:
     """Create a usage file and return its id."""
     contract = Contract.objects.get(vendor=platform.catalog.vendor).pk
     body = {"name": "May", "product": {"id": platform.product}, "contract": {"id": contract}}
@@ -205,8 +205,8 @@ def drafted(platform: Platform) -> str:
 
 
 def usage_file(platform: Platform, status: str, kind: str = "") -> str:
-    """Bring a usage file to a status, with two records where it has any."""
-    path = f"{PATHS[USAGE]}/" + (pk := drafted(platform))
+    """Create a usage file in a status, with two records if it has any."""
+    path = f"{PATHS[USAGE]}/" + (pk := draft_usage_file(platform))
     if status == "draft":
         return pk
     content = b"record_id\nr-1\n" if status == "invalid" else sheet(held(platform), 1, 2)
@@ -219,27 +219,27 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
         return pk
     processing.run(pk)
     if status == "uploaded":
-        # Connect's older name of what is ready: no move of ours leads there.
+        # Connect's older name of `ready`: no action leads to it.
         UsageFile.objects.filter(pk=pk).update(status="uploaded")
-    for who, verb in {
+    for actor, verb in {
         "deleted": (("V", "delete"),),
         "pending": (("V", "submit"),),
         "rejected": (("V", "submit"), ("D", "reject")),
         "accepted": (("V", "submit"), ("D", "accept")),
         "closed": (("V", "submit"), ("D", "accept"), ("D", "close")),
     }.get(status, ()):
-        platform.post(who, f"{path}/{verb}")
+        platform.post(actor, f"{path}/{verb}")
     return pk
 
 
-REACH = {
+BUILDERS = {
     FULFILLMENT: request, TIER_CONFIG: config_request, TIER_ACCOUNT: account_request,
     LISTING: listing_request, USAGE: usage_file,
 }  # fmt: skip
 
 
 def body_of(verb: str) -> Any:
-    """Return a body with which a verb can be made."""
+    """Return a valid body of an action."""
     return {
         "fail": {"reason": "Because."},
         "revoke": {"reason": "Not needed."},

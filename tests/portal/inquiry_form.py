@@ -1,4 +1,4 @@
-"""Requests that a vendor has inquired, and the page of one as a browser without script has it."""
+"""Inquiring requests, and the page of their form in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.api import Caller
 from tests.html import Element
 
 SUITE = "PRD-362-917-440"
-# A reseller who is set up for it, and a request of another one that is asked.
+# A configured reseller, and an inquiring request of another one.
 RESELLER, TIER_REQUEST = "TA-6120-4478-0112", "TCR-733-508-129-003"
 ADDRESS = {
     "address_line1": "1 Harbour Road", "address_line2": "", "city": "Portland", "state": "OR",
     "postal_code": "97201", "country": "US",
 }  # fmt: skip
 PHONE = {"country_code": "+1", "area_code": "503", "phone_number": "5550100", "extension": ""}
-# A value of each type that the suite asks for.
+# A value of each type of the suite's parameters.
 VALUES: dict[str, Any] = {
     "admin_email": "ada@harbour.example.com",
     "company_alias": "Harbour",
@@ -35,15 +35,15 @@ VALUES: dict[str, Any] = {
     "security_phone": PHONE,
     "scan_policy": '{"exclude": ["/var/cache"]}',
 }
-# Calls the API with a method, a path, a body; returns the decoded answer.
-Call = Callable[..., Any]
+# Calls the API with a method, a path and a body; returns the decoded response.
+ApiCall = Callable[..., Any]
 
 
-def calls(who: Caller) -> Call:
-    """Return what calls the API for one account of a test without a server."""
+def api_of(caller: Caller) -> ApiCall:
+    """Return a function that calls the API as one account, without a server."""
 
     def call(method: str, path: str, body: Any = None) -> Any:
-        response = who.call(method, path, body)
+        response = caller.call(method, path, body)
         assert response.status < 300, response
         return response.json
 
@@ -61,7 +61,7 @@ def entries(values: Mapping[str, Any], errors: Mapping[str, str] | None = None) 
     return list(entries.values())
 
 
-def order(distributor: Call, **values: Any) -> Any:
+def order(distributor: ApiCall, **values: Any) -> Any:
     """Order the suite for a new customer; return the request."""
     contact = {
         **ADDRESS,
@@ -84,18 +84,18 @@ def order(distributor: Call, **values: Any) -> Any:
     return distributor("POST", "/requests", {"type": "purchase", "asset": asset})
 
 
-def inquire(vendor: Call, distributor: Call, errors: Mapping[str, str], **values: Any) -> str:
+def inquire(vendor: ApiCall, distributor: ApiCall, errors: Mapping[str, str], **values: Any) -> str:
     """Order the suite and have the vendor inquire it; return the request's id."""
-    made = order(distributor, **values)
-    assert made["status"] == "pending", made["status"]
-    pk = str(made["id"])
+    request = order(distributor, **values)
+    assert request["status"] == "pending", request["status"]
+    pk = str(request["id"])
     vendor("PUT", f"/requests/{pk}", {"asset": {"params": entries({}, errors)}})
     vendor("POST", f"/requests/{pk}/inquire", {})
     return pk
 
 
-def link(vendor: Call, pk: str) -> str:
-    """Return the address of a request's form, as the API tells it, without the host."""
+def link(vendor: ApiCall, pk: str) -> str:
+    """Return the URL of a request's form without the host."""
     if pk.startswith("TCR-"):
         url = vendor("GET", f"/tier/config-requests/{pk}")["activation"]["link"]
     else:
@@ -104,7 +104,7 @@ def link(vendor: Call, pk: str) -> str:
     return f"{parts.path}?{parts.query}"
 
 
-class Shown:
+class Field:
     """A field of the page: its controls, and its title, help and error."""
 
     def __init__(self, element: Element) -> None:
@@ -138,7 +138,7 @@ def _control(element: Element) -> dict[str, Any]:
 
 
 class Page:
-    """The form of a page: its fields by parameter, and what a browser would send of it."""
+    """The form of a page: its fields by parameter, and the values that a browser sends."""
 
     def __init__(self, response: HttpResponse) -> None:
         self.response = response
@@ -146,26 +146,26 @@ class Page:
         self.html = response.content.decode()
         self.root = html.parse(self.html)
         self.text = self.root.raw_text
-        self.fields = {e["data-field"]: Shown(e) for e in self.root.all("[data-field]")}
+        self.fields = {e["data-field"]: Field(e) for e in self.root.all("[data-field]")}
         self.sent = self.root.sent()
         self.action = "".join(form["action"] for form in self.root.all("form"))
-        # The status that the page of a request that can't be answered is about.
+        # The status shown instead of a form if the request is not inquiring.
         self.outcome = "".join(e["data-outcome"] for e in self.root.all("[data-outcome]"))
 
     def body(self, **changes: Any) -> str:
-        """Return what the browser sends once these values, by name of the control, are typed."""
+        """Return the body that a browser sends with these values, by name of the control."""
         renamed = {name.replace("__", ":", 1): value for name, value in changes.items()}
-        kept = [(name, value) for name, value in self.sent if name not in renamed]
+        pairs = [(name, value) for name, value in self.sent if name not in renamed]
         for name, value in renamed.items():
-            kept += [(name, one) for one in (value if isinstance(value, list) else [value])]
-        return urlencode(kept)
+            pairs += [(name, one) for one in (value if isinstance(value, list) else [value])]
+        return urlencode(pairs)
 
     def send(self, client: Client, **changes: Any) -> Page:
-        """Type and send; return the page that comes back."""
+        """Type and submit; return the resulting page."""
         return post(client, self.action, self.body(**changes))
 
     def check(self, client: Client, *reached: str, **changes: Any) -> Page:
-        """Type, and have it checked as the script does."""
+        """Type, and request the check as the script does."""
         path, _, query = self.action.partition("?")
         body = self.body(**changes) + "".join(f"&reached={pk}" for pk in reached)
         return post(client, f"{path}/check?{query}", body)
@@ -177,6 +177,6 @@ def visit(client: Client, path: str) -> Page:
 
 
 def post(client: Client, path: str, body: str | bytes) -> Page:
-    """Send a form and follow where it leads."""
+    """Send a form and follow redirects."""
     kind = "application/x-www-form-urlencoded"
     return Page(client.post(path, body, content_type=kind, follow=True))  # type: ignore[arg-type]

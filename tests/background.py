@@ -17,14 +17,14 @@ class Background:
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
         self.ended = threading.Event()
-        self._found: Any = None
+        self._result: Any = None
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._found = self._work()
+            self._result = self._work()
         except Exception as error:
             self._error = error
         finally:
@@ -36,10 +36,10 @@ class Background:
         assert self.ended.is_set(), "the other thread hangs"
         if self._error:
             raise self._error
-        return self._found
+        return self._result
 
 
-def together(*works: Callable[[], Any]) -> list[Any]:
+def concurrently(*works: Callable[[], Any]) -> list[Any]:
     """Run functions at the same time; return what each returned, or the Refused it raised."""
     gate = threading.Barrier(len(works))
 
@@ -50,5 +50,5 @@ def together(*works: Callable[[], Any]) -> list[Any]:
         except Refused as refused:
             return refused
 
-    running_ = [Background(lambda work=work: started(work)) for work in works]
-    return [one.result() for one in running_]
+    runs = [Background(lambda work=work: started(work)) for work in works]
+    return [one.result() for one in runs]

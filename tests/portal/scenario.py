@@ -1,4 +1,4 @@
-"""What has happened in the sandbox whose pages are looked at: pictures and tests share it."""
+"""Prepare a sandbox for screenshots and for tests of all pages."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PLAIN, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
 
 
 @dataclass
-class Story:
-    """The sandbox, and what happened in it: ids by the names that shots know them by."""
+class Scenario:
+    """A prepared sandbox: ids of its objects by the names that shots use."""
 
     running: Sandbox
     ids: dict[str, str] = field(default_factory=dict)
 
 
-def tell(story: Story, served: Handler) -> None:
-    """Let it happen: one webhook is out of order, one backs off, one does well, one judges."""
-    running = story.running
+def prepare(scenario: Scenario, served: Handler) -> None:
+    """Create webhooks that are out of order, in backoff, healthy and validating, and orders."""
+    running = scenario.running
     down = {"/security"}
     served.respond = lambda request: _answer(request, down)
     security = _webhook(running, served, "security", "Security provisioning", SUITE)
@@ -33,33 +33,33 @@ def tell(story: Story, served: Handler) -> None:
     running.advance("3d")
     well = _webhook(running, served, "backup", "Backup provisioning", PLAIN)
     meter = _webhook(running, served, "meter", "Metering", METER)
-    made: list[str] = []
+    orders: list[str] = []
     for minutes, how_many in ((4, 3), (7, 1), (3, 5), (9, 2), (5, 4), (8, 2), (2, 6), (6, 1)):
-        made += [_sample(running, PLAIN) for _ in range(how_many)]
+        orders += [_sample(running, PLAIN) for _ in range(how_many)]
         _sample(running, METER)
         running.advance(f"{minutes}m")
     down.add("/meter")
     _sample(running, METER)
-    for pk in made[:8]:
+    for pk in orders[:8]:
         params = [{"id": "activation_id", "value": f"ACT-{pk[3:12]}"}]
         running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
         running.as_vendor("POST", f"/requests/{pk}/approve", {})
-    running.as_vendor("POST", f"/requests/{made[9]}/fail", {"reason": "The region is full."})
+    running.as_vendor("POST", f"/requests/{orders[9]}/fail", {"reason": "The region is full."})
     wrong = [{"id": "contact_email", "value_error": "No mailbox of this name exists."}]
-    running.as_vendor("PUT", f"/requests/{made[10]}", {"asset": {"params": wrong}})
-    running.as_vendor("POST", f"/requests/{made[10]}/inquire", {})
+    running.as_vendor("PUT", f"/requests/{orders[10]}", {"asset": {"params": wrong}})
+    running.as_vendor("POST", f"/requests/{orders[10]}/inquire", {})
     judge = _webhook(running, served, "judge", "Regions", SUITE, type="validator")
     draft = _sample(running, SUITE, draft=True)
     running.as_distributor("POST", f"/requests/{draft}/validate", {})
     off = _webhook(running, served, "later", "Not yet", METER, active=False)
     running.advance("1m")
-    form = running.as_vendor("GET", f"/requests/{made[10]}")["params_form_url"]
+    form = running.as_vendor("GET", f"/requests/{orders[10]}")["params_form_url"]
     actions = f"/products/{SUITE}/actions"
     action = running.as_vendor("GET", f"{actions}?scope=asset&limit=1")[0]["id"]
     link = running.as_vendor("GET", f"{actions}/{action}/actionLink")["link"]
-    story.ids |= {
-        "lost": security, "well": well, "failing": meter, "request": made[12],
-        "judge": judge, "judged": draft, "off": off, "inquired": made[10],
+    scenario.ids |= {
+        "lost": security, "well": well, "failing": meter, "request": orders[12],
+        "judge": judge, "judged": draft, "off": off, "inquired": orders[10],
         "form": form.removeprefix(running.url), "action": link.removeprefix(running.url),
     }  # fmt: skip
 
