@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import cli, hanging, servers, subjects
+from benchmarks import cli, hanging, servers, subjects, waiting
 from benchmarks.api_calls import Calls, measure_api_calls
 from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
@@ -55,6 +55,7 @@ class Run:
     with_django_webhook: bool
     hanging: hanging.Sizes
     cli: cli.Cli
+    waiting: waiting.Waiting
 
     def fixtures(self, workload: Process) -> None:
         """Fill a database with the webhooks of the drains and the steady changes."""
@@ -177,6 +178,10 @@ def _clock(run: Run) -> list[Row]:
     return measure_clock(run.folder, run.handler_url, run.clock)
 
 
+def _waiting(run: Run) -> list[Row]:
+    return waiting.measure_waiting(run.folder, run.handler_url, run.waiting)
+
+
 def _hanging(run: Run) -> list[Row]:
     calls: list[int] = []
 
@@ -211,6 +216,7 @@ _PARTS = {
     "web": _web,
     "cli": _cli,
     "clock": _clock,
+    "waiting": _waiting,
 }
 
 
@@ -233,6 +239,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 not options.without_django_webhook,
                 hanging.QUICK if options.quick else hanging.FULL,
                 cli.QUICK if options.quick else cli.FULL,
+                waiting.QUICK if options.quick else waiting.FULL,
             )  # fmt: skip
 
 

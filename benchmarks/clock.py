@@ -19,7 +19,7 @@ from benchmarks.table import Bound, Row
 
 LADDER = Bound(2)
 _FAILURES = 10
-_PRODUCT = "PRD-814-505-018"
+PRODUCT = "PRD-814-505-018"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Clock:
     moves: int
 
 
-class _Sandbox:
+class Sandbox:
     """A client of a running sandbox's API."""
 
     def __init__(self, url: str, keys: dict[str, str]) -> None:
@@ -39,6 +39,7 @@ class _Sandbox:
         self._session.trust_env = False
 
     def call(self, method: str, path: str, body: Any = None, party: str = "vendor") -> Any:
+        """Call the API as one of the parties, and return the decoded answer."""
         headers = {
             "Authorization": f"ApiKey {self._keys[f'{party}_api_key']}",
             "X-Sandbox-Actor": "test",
@@ -59,7 +60,7 @@ def measure_clock(folder: Path, handler_url: str, sizes: Clock) -> list[Row]:
     with running(command, env, folder / "clock.log") as server:
         file = data / "sandbox.json"
         wait_until(file.exists, "the sandbox is up", timeout=120, check=server)
-        sandbox = _Sandbox(f"http://127.0.0.1:{port}", json.loads(file.read_text()))
+        sandbox = Sandbox(f"http://127.0.0.1:{port}", json.loads(file.read_text()))
         sandbox.call("POST", "/sandbox/clock/run-until-idle", {})
         ladders = [_ladder(sandbox, f"{handler_url}/fail/{n}") for n in range(sizes.rounds)]
         idle = [_timed(sandbox, "advance", {"by": "1s"})[0] for _ in range(sizes.moves)]
@@ -73,14 +74,14 @@ def measure_clock(folder: Path, handler_url: str, sizes: Clock) -> list[Row]:
     ]  # fmt: skip
 
 
-def _ladder(sandbox: _Sandbox, url: str) -> tuple[float, float]:
+def _ladder(sandbox: Sandbox, url: str) -> tuple[float, float]:
     """Let a handler fail until it is out of order; return real and simulated seconds."""
     hook = sandbox.call(
         "POST", "/public/v1/notifications/webhooks",
-        {"label": "Benchmark", "product_id": _PRODUCT, "object_class": "fulfillment_request",
+        {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
          "external_url": url, "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"},
     )  # fmt: skip
-    sample = {"queue": "fulfillment", "type": "purchase", "product": _PRODUCT}
+    sample = {"queue": "fulfillment", "type": "purchase", "product": PRODUCT}
     sandbox.call("POST", "/sandbox/queue/samples", sample)
     seconds, moved = _timed(sandbox, "run-until-idle", {})
     path = f"/public/v1/notifications/webhooks/{hook['id']}"
@@ -92,7 +93,7 @@ def _ladder(sandbox: _Sandbox, url: str) -> tuple[float, float]:
     return seconds, (end - start).total_seconds()
 
 
-def _timed(sandbox: _Sandbox, name: str, body: Any) -> tuple[float, Any]:
+def _timed(sandbox: Sandbox, name: str, body: Any) -> tuple[float, Any]:
     began = time.monotonic()
     moved = sandbox.call("POST", f"/sandbox/clock/{name}", body)
     return time.monotonic() - began, moved
