@@ -19,6 +19,11 @@ from tests.processes import ROOT
 FOLDERS = ("tests/queue", "tests/webhooks")
 MORE = [
     "tests/runtime/postgres_unavailable.py",
+    # Order of the timeline beside concurrent transactions, and threads that wait for commits.
+    "tests/sandbox/test_timeline.py",
+    "tests/sandbox/test_timeline_commits.py",
+    "tests/sandbox/test_waits.py",
+    "tests/sandbox/test_deliveries_api.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     # Pages that search, count by minute or page through long lists.
