@@ -1,0 +1,96 @@
+"""The test in four languages of docs/test-without-sleeping.md, run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause, sandbox
+
+PAGE = ROOT / "docs" / "test-without-sleeping.md"
+# By language of the block: the file it is stored in, and the command that runs it.
+LANGUAGES = {
+    "sh": ("test.sh", ["sh"]),
+    "python": ("test.py", ["python3"]),
+    "js": ("test.mjs", ["node", "--test"]),
+    "php": ("test.php", ["php"]),
+}
+
+
+def blocks() -> dict[str, str]:
+    """Return the code blocks of the page by their language."""
+    return dict(re.findall(r"^```([a-z ]+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def handler(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a handler that approves pending orders."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("handler") / "listen.log"
+    command = manage("listen", "--approve", "--port", str(port))
+    listen = Process(command, running.process.env, log).start()
+    while "Listening at" not in listen.printed:
+        pause()
+    yield f"http://127.0.0.1:{port}/"
+    listen.stop()
+
+
+def run(language: str, running: Sandbox, handler: str, folder: Path) -> tuple[int, str]:
+    """Run the block of a language; return its exit code and what it printed."""
+    name, command = LANGUAGES[language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed: its example in the docs was not run")
+    (folder / name).write_text(blocks()[language])
+    ended = subprocess.run(
+        [*command, name],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "SANDBOX_URL": running.url,
+            "VENDOR_KEY": running.vendor_key,
+            "DISTRIBUTOR_KEY": running.provider_key,
+            "HANDLER_URL": handler,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    return ended.returncode, ended.stdout
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_example_passes_with_a_handler_that_approves(
+    running: Sandbox, handler: str, tmp_path: Path, language: str
+) -> None:
+    code, printed = run(language, running, handler, tmp_path)
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_example_fails_with_the_nearest_attempt_without_a_handler(
+    running: Sandbox, tmp_path: Path, language: str
+) -> None:
+    code, printed = run(language, running, f"http://127.0.0.1:{free_port()}/", tmp_path)
+    assert code != 0
+    assert "refused the connection" in printed
+    assert "near_misses" in printed
+
+
+def test_setup_block_reads_the_keys_of_the_sandbox(running: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "var").symlink_to(running.data_dir)
+    script = f'{blocks()["sh setup"]}\nprintf \'%s %s\' "$VENDOR_KEY" "$DISTRIBUTOR_KEY"'
+    ended = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.stdout == f"{running.vendor_key} {running.provider_key}", ended.stderr
