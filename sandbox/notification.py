@@ -21,6 +21,7 @@ RECONNECT = 1.0  # seconds until a listener without a database tries again
 
 _condition = threading.Condition()
 _count = 0
+_waiting = 0  # threads in `wait`
 
 
 def announce_after_commit() -> None:
@@ -47,9 +48,16 @@ def count() -> int:
 
 def wait(seen: int, timeout: float | None = None) -> int:
     """Wait until `count()` differs from `seen` or the timeout (seconds); return the count."""
+    global _waiting
     _ensure_listener()
     with _condition:
-        _condition.wait_for(lambda: _count != seen, timeout)
+        _waiting += 1
+        # The listener may pause while nobody waits.
+        _condition.notify_all()
+        try:
+            _condition.wait_for(lambda: _count != seen, timeout)
+        finally:
+            _waiting -= 1
         return _count
 
 
@@ -98,6 +106,8 @@ def _listen_postgresql() -> None:
 def _poll_sqlite() -> None:
     last = None
     while True:
+        with _condition:
+            _condition.wait_for(lambda: _waiting > 0)
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA data_version")
             [version] = cursor.fetchone()

@@ -213,7 +213,7 @@ def prune() -> int:
 
 
 def represent(entry: TimelineEntry) -> dict[str, Any]:
-    """Return an entry as the API shows it: see `docs/sandbox-api.md`."""
+    """Return an entry as the API shows it."""
     return {
         "cursor": str(cursor_of(entry)),
         "kind": entry.kind,

@@ -17,12 +17,14 @@ SHOWN = 100  # latest entries that a 408 shows
 CONSIDERED, EARLIER = 300, 200  # latest entries since the cursor, and before it, for near misses
 
 # Why a wait ended without its condition coming true.
-TIMEOUT, WITHIN, IDLE, IMPOSSIBLE = "timeout", "within", "idle", "impossible"
+TIMEOUT, WITHIN, IDLE = "timeout", "within", "idle"
+IMPOSSIBLE, RESET = "impossible", "reset"
 _REASONS = {
     TIMEOUT: "Not true after {} of real time",
     WITHIN: "Not true within {} of platform time",
     IDLE: "Not true, and no more work is left to run",
     IMPOSSIBLE: "It cannot come true any more",
+    RESET: "Not true before the sandbox was reset or restored",
 }
 
 

@@ -50,8 +50,8 @@ class Wait:
     """A wait: its condition, from where, and how long; `timeout` in real seconds.
 
     `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
-    condition has been fed. The wait is `decided` once its response is known, and `has_ended` when
-    everything within its span has happened.
+    condition has been fed. The wait is `decided` once its response is known, `has_ended` when
+    everything within its span has happened, and `was_reset` when the world has been replaced.
     """
 
     condition: Condition
@@ -65,6 +65,7 @@ class Wait:
     position: Cursor = field(init=False)
     ends_at: datetime | None = None
     has_ended: bool = False
+    was_reset: bool = False
     decided: Result | None = None
 
     def __post_init__(self) -> None:
@@ -195,8 +196,10 @@ class Waits:
         while self._position < until:
             rows = list(timeline.between(self._position, until)[:_BATCH])
             represented = _represented(rows)
+            is_reset = any(row.kind == timeline.RESET for row in rows)
             for wait in waits:
                 wait.feed(represented)
+                wait.was_reset = wait.was_reset or is_reset
             self._position = timeline.cursor_of(rows[-1]) if len(rows) == _BATCH else until
 
     def _decide(self, waits: Sequence[Wait], reason: str = "") -> Needs:
@@ -227,6 +230,8 @@ class Waits:
             reason = wait_responses.IMPOSSIBLE
         elif wait.has_ended:
             reason = wait_responses.WITHIN
+        elif wait.was_reset:
+            reason = wait_responses.RESET
         elif not reason and time.monotonic() >= wait.deadline:
             reason = wait_responses.TIMEOUT
         if reason:

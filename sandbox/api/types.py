@@ -235,7 +235,7 @@ class NearMiss(TypedDict):
 class WaitFailed(Error):
     """The condition is not true; `timeline` has the latest entries since the cursor."""
 
-    stopped_because: Literal["timeout", "within", "idle", "impossible"]
+    stopped_because: Literal["timeout", "within", "idle", "impossible", "reset"]
     now: Stamp
     cursor: CursorText
     waited: Seconds

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 
 from requests_queue import clock, transitions
 from requests_queue.queues.fulfillment import creation
@@ -510,6 +510,27 @@ def test_wait_reads_a_long_timeline_in_parts(
             order(catalog)
         assert waiting_.result().status == 200
         satisfied(client, {"called": {"webhook": hook.pk, "times": 8}}, timeout=0)
+
+
+def test_reset_ends_waits(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
+    with handler(500) as served:
+        hook = make.webhook(catalog, served.url)
+        order(catalog)
+        satisfied(client, {"failed": {"webhook": hook.pk}})
+        start = now(client)
+        waits = [
+            in_background(client, {"delivered": {"webhook": hook.pk}}),
+            in_background(client, {"never": {"delivered": {"webhook": hook.pk}}}, within="9d"),
+        ]
+        with transaction.atomic():
+            timeline.append([timeline.Entry(timeline.RESET, clock.now())])
+        for each in waits:
+            response = each.result()
+            assert (response.status, response.json["stopped_because"]) == (408, "reset")
+        # A cursor from before the reset stays valid, and without one the reset is the beginning.
+        satisfied(client, {"called": {"webhook": hook.pk, "times": 1}}, since="0.0", timeout=0)
+        refused(client, {"called": {"webhook": hook.pk}}, timeout=0)
+        refused(client, {"called": {"webhook": hook.pk}}, since=start, timeout=0)
 
 
 # Limits and errors

@@ -297,14 +297,14 @@ def test_batches_do_not_change_the_verdict(
     data: Any, log: list[dict[str, Any]], sizes: list[int]
 ) -> None:
     whole = fed(data, *log)
-    parted, rest = condition_parsing.parse(data), list(log)
+    batched, rest = condition_parsing.parse(data), list(log)
     for size in [*sizes, len(log)]:
         for each in rest[:size]:
-            parted.feed(each)
+            batched.feed(each)
         del rest[:size]
-        parted.verdict()
-    assert parted.verdict() == whole.verdict()
-    assert parted.evidence() == whole.evidence()
+        batched.verdict()
+    assert batched.verdict() == whole.verdict()
+    assert batched.evidence() == whole.evidence()
 
 
 @given(nested(lasting), logs())

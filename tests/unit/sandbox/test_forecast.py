@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)
 CONNECT = Policy(300, 2, 21600, 10)
 
 
-def test_forecast_of_a_healthy_webhook_is_the_whole_ladder() -> None:
+def test_forecast_of_a_healthy_webhook_ends_out_of_order() -> None:
     rows = forecast(BackoffState(), CONNECT, NOW)
     gaps = [(b.at - a.at).total_seconds() for a, b in itertools.pairwise(rows)]
     assert gaps == [300, 600, 1200, 2400, 4800, 9600, 19200, 21600, 21600]
