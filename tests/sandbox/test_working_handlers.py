@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,10 @@ from typing import Any
 import pytest
 
 from tests import orders
-from tests.handlers import Handler, ReceivedRequest, handler
+from tests.handlers import handler
 from tests.lanes import nightly
 from tests.processes import Sandbox, pause, sandbox
+from tests.sandbox.approving import approving
 
 DELAY = 0.4  # seconds that the handler works after its response
 RUNS = 3
@@ -32,38 +31,6 @@ _NUMBERS = re.compile(r"\b(?:PR|AS|WH|TA|CA)-[\d-]+\d\b")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
         yield running.as_tester()
-
-
-@contextmanager
-def approving(running: Sandbox, delay: float = DELAY) -> Iterator[Handler]:
-    """Run a handler that responds at once, and approves the new orders after a delay."""
-    handlers = replace(running, headers={})
-    approved: set[str] = set()
-    guard, threads = threading.Lock(), list[threading.Thread]()
-
-    def work() -> None:
-        threading.Event().wait(delay)
-        query = f"?eq(status,pending)&eq(asset.product.id,{orders.PLAIN})&ordering(created)"
-        for request in handlers.as_vendor("GET", f"/requests{query}"):
-            with guard:
-                if request["id"] in approved:
-                    continue
-                approved.add(request["id"])
-            path = f"/requests/{request['id']}"
-            params = [{"id": "activation_id", "value": f"for-{request['id']}"}]
-            handlers.as_vendor("PUT", path, {"asset": {"params": params}})
-            handlers.as_vendor("POST", f"{path}/approve", {"activation_tile": "Done."})
-
-    def respond(request: ReceivedRequest) -> int:
-        thread = threading.Thread(target=work)
-        threads.append(thread)
-        thread.start()
-        return 200
-
-    with handler(respond) as served:
-        yield served
-        for thread in threads:
-            thread.join()
 
 
 def post(running: Sandbox, path: str, **body: Any) -> Any:
@@ -102,7 +69,7 @@ def empty(running: Sandbox) -> None:
 
 def advance_with_orders(running: Sandbox) -> tuple[dict[str, Any], list[str], list[dict[str, Any]]]:
     """Advance by an hour and order three times meanwhile; return the move, orders and entries."""
-    with approving(running) as served:
+    with approving(running, DELAY) as served:
         hook = orders.webhook(running, served.url)["id"]
         before = last_entry(running)
         # The move can't end before the orders are created.

@@ -1,0 +1,160 @@
+"""PostgreSQL, Redis, two web servers and two workers: a move waits for what any process does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests import orders
+from tests.engines import until
+from tests.handlers import handler
+from tests.processes import Process, Redis, Sandbox, free_port, redis_server
+from tests.runtime.distributed import Server, command, seeded_database, server
+from tests.sandbox.approving import approving
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def both(
+    redis: Redis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Sandbox, Sandbox]]:
+    """Two web servers of one sandbox; the second serves the handlers' calls."""
+    folder = tmp_path_factory.mktemp("server")
+    with (
+        seeded_database() as database,
+        server(folder, database, redis.url, SIM_PROFILE="sandbox") as first,
+        _second(first, tmp_path_factory.mktemp("second")) as second,
+    ):
+        for request in second.as_vendor("GET", "/requests?status=pending&limit=1000"):
+            if request["asset"]["product"]["id"] == orders.PLAIN:
+                path = f"/requests/{request['id']}/fail"
+                second.as_tester().as_vendor("POST", path, {"reason": "Cleared."})
+        yield first.as_tester(), second
+
+
+@contextmanager
+def _second(first: Server, folder: Path) -> Iterator[Sandbox]:
+    port = free_port()
+    env = {**first.process.env, "SIM_BIND": f"127.0.0.1:{port}", "SIM_DATA_DIR": str(folder)}
+    process = Process(command("web"), env, folder / "web.log").start()
+    url = f"http://127.0.0.1:{port}"
+    second = Sandbox(url, folder, process, first.vendor_key, first.provider_key)
+    try:
+        second.wait_for_web()
+        yield second
+    finally:
+        process.stop()
+
+
+def clock(running: Sandbox) -> dict[str, Any]:
+    return dict(running.call("GET", "/sandbox/clock").json())
+
+
+def kinds(running: Sandbox) -> list[str]:
+    return [each["kind"] for each in clock(running)["waiting_for"]]
+
+
+def moving(pool: ThreadPoolExecutor, running: Sandbox, by: str) -> Any:
+    """Begin a move in a thread."""
+    moved = pool.submit(running.advance, by)
+    until(lambda: clock(running)["moving"] or moved.done(), "a move")
+    return moved
+
+
+def test_move_waits_for_a_handler_that_another_process_serves(
+    both: tuple[Sandbox, Sandbox],
+) -> None:
+    first, second = both
+    with approving(second, 0.4) as served, ThreadPoolExecutor(1) as pool:
+        hook = orders.webhook(first, served.url)["id"]
+        hold = second.call("POST", "/sandbox/holds", {"note": "orders"}).json()["id"]
+        moved = moving(pool, first, "1h")
+        created = [orders.purchase(first)["id"] for _ in range(2)]
+        assert second.call("DELETE", f"/sandbox/holds/{hold}").status_code == 204
+        result = moved.result()
+        start, end = (datetime.fromisoformat(result[name]) for name in ("from", "now"))
+        assert end - start == timedelta(hours=1)
+        assert result["unsettled"] == []
+        for pk in created:
+            request = first.as_vendor("GET", f"/requests/{pk}")
+            assert request["status"] == "approved"
+            assert (
+                start - timedelta(seconds=1) < datetime.fromisoformat(request["updated"]) <= start
+            )
+        # Both processes have learned the same.
+        for running in both:
+            rows = running.call("GET", "/sandbox/settle").json()
+            [learned] = [row for row in rows if row["url"] == served.url]
+            assert learned["source"] == "learned" and learned["ms"] > 400
+        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_move_waits_for_an_api_call_in_flight_in_another_process(
+    both: tuple[Sandbox, Sandbox],
+) -> None:
+    first, second = both
+    parts = urlsplit(second.url)
+    head = (
+        f"POST /public/v1/requests HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 2\r\n"
+        f"Authorization: ApiKey {second.vendor_key}\r\nConnection: close\r\n\r\n"
+    )
+    with (
+        socket.create_connection((parts.hostname, parts.port), timeout=20) as line,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        line.sendall(head.encode())
+        until(lambda: kinds(first) == ["api_calls"], "the call is in flight")
+        moved = moving(pool, first, "1h")
+        before = clock(second)
+        assert before["frozen"] and not moved.done()
+        line.sendall(b"{}")
+        assert line.recv(100).startswith(b"HTTP/1.1 400")
+        assert moved.result()["unsettled"] == []
+    assert moved.result()["from"] == before["now"]
+
+
+def test_moves_of_two_processes_exclude_each_other(both: tuple[Sandbox, Sandbox]) -> None:
+    first, second = both
+    hold = first.call("POST", "/sandbox/holds").json()["id"]
+    with ThreadPoolExecutor(1) as pool:
+        moved = moving(pool, first, "1m")
+        refused = second.call("POST", "/sandbox/clock/next", {})
+        assert (refused.status_code, refused.json()["error_code"]) == (409, "CLK_001")
+        first.call("DELETE", f"/sandbox/holds/{hold}")
+        moved.result()
+
+
+def test_retries_run_to_out_of_order(both: tuple[Sandbox, Sandbox]) -> None:
+    first, second = both
+    with handler(500) as served:
+        hook = orders.webhook(first, served.url)["id"]
+        orders.purchase(first)
+        response = replace(second, headers=first.headers).call(
+            "POST", "/sandbox/clock/run-until-idle", {}
+        )
+        assert response.json()["stopped_because"] == "idle"
+        assert len(served.seen) == 10
+        assert orders.stats(first, hook)["failure_triggers"] == 10
+        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_fixed_settle_time_holds_in_all_processes(both: tuple[Sandbox, Sandbox]) -> None:
+    first, second = both
+    row = {"url": "http://127.0.0.1:9/", "ms": 120, "source": "fixed"}
+    body = {"url": row["url"], "ms": row["ms"]}
+    assert first.call("POST", "/sandbox/settle", body).json() == row
+    assert row in second.call("GET", "/sandbox/settle").json()
