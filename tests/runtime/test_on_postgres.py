@@ -26,6 +26,8 @@ MORE = [
     "tests/sandbox/test_deliveries_api.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
+    "tests/sandbox/test_holds.py",
+    "tests/sandbox/test_clock_api.py",
     # Pages that search, count by minute or page through long lists.
     *(
         f"tests/portal/test_{name}.py"
