@@ -113,6 +113,24 @@ def test_reset_ends_a_move_of_the_clock(running: Sandbox) -> None:
     assert running.call("GET", "/sandbox/clock").json()["offset"] < 1
 
 
+def test_reset_ends_waits(running: Sandbox) -> None:
+    with handler(None) as hanging:
+        hook = orders.webhook(running, hanging.url)
+        body = {"until": {"delivered": {"webhook": hook["id"]}}, "timeout": 30}
+        # The second would move the new world's clock.
+        bodies = [body, {**body, "skip": True, "within": "90d"}]
+        with ThreadPoolExecutor(2) as pool:
+            waits = pool.map(lambda body: running.call("POST", "/sandbox/wait", body), bodies)
+            orders.purchase(running)
+            hanging.next()
+            _until(lambda: running.call("GET", "/sandbox/clock").json()["moving"])
+            reset(running, patience=0)
+            for response in waits:
+                assert response.status_code == 408, response.text
+                assert response.json()["stopped_because"] == "reset"
+    assert running.call("GET", "/sandbox/clock").json()["offset"] < 1
+
+
 def test_snapshots_survive_a_restart(running: Sandbox) -> None:
     request = orders.purchase(running)
     response = running.call("POST", "/sandbox/snapshots", {"name": "one-order"})
