@@ -48,6 +48,7 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     wrong = [{"id": "contact_email", "value_error": "No mailbox of this name exists."}]
     running.as_vendor("PUT", f"/requests/{orders[10]}", {"asset": {"params": wrong}})
     running.as_vendor("POST", f"/requests/{orders[10]}/inquire", {})
+    acted = _handled(running)
     judge = _webhook(running, served, "judge", "Regions", SUITE, type="validator")
     draft = _sample(running, SUITE, draft=True)
     running.as_distributor("POST", f"/requests/{draft}/validate", {})
@@ -60,7 +61,8 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     scenario.ids |= {
         "lost": security, "well": well, "failing": meter, "request": orders[12],
         "judge": judge, "judged": draft, "off": off, "inquired": orders[10],
-        "form": form.removeprefix(running.url), "action": link.removeprefix(running.url),
+        "acted": acted, "form": form.removeprefix(running.url),
+        "action": link.removeprefix(running.url),
     }  # fmt: skip
 
 
@@ -88,6 +90,18 @@ def _sample(running: Sandbox, product: str, **more: Any) -> str:
     response = running.call("POST", "/sandbox/queue/samples", body)
     assert response.ok, response.text
     return str(response.json()["id"])
+
+
+def _handled(running: Sandbox) -> str:
+    """Act on a request as its handler: an approval is rejected, because a parameter is missing."""
+    pk = _sample(running, PLAIN)
+    running.advance("1s")
+    running.as_vendor("GET", "/requests?status=pending&limit=2")
+    assert running.call("POST", f"/public/v1/requests/{pk}/approve", {}).status_code == 400
+    params = [{"id": "activation_id", "value": "ACT-4711"}]
+    running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
+    running.as_vendor("POST", f"/requests/{pk}/approve", {})
+    return pk
 
 
 def _until_called(running: Sandbox, webhook: str) -> None:

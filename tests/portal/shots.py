@@ -45,6 +45,16 @@ def _oldest(page: Page) -> None:
     page.wait_for_load_state()
 
 
+def _activity(page: Page) -> None:
+    _oldest(page)
+    _calls(page)
+
+
+def _calls(page: Page) -> None:
+    """Open the API call that was rejected."""
+    page.locator("details.api-call", has_text="400").locator("summary").click()
+
+
 def _changes(page: Page) -> None:
     _first(page)
     page.locator("#change-button").click()
@@ -127,6 +137,13 @@ SHOTS = [
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
     Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
     Shot("delivery-narrow", _of("failing", "/deliveries/?q=webhook:*"), width=380, act=_first),
+    Shot("delivery-activity", _of("acted", "/deliveries/?q=object:*"), act=_activity),
+    Shot(
+        "delivery-activity-narrow",
+        _of("acted", "/deliveries/?q=object:*"),
+        width=380,
+        act=_activity,
+    ),
     Shot("delivery-sent-again", _of("well", "/deliveries/?q=webhook:*"), act=_again),
     Shot("delivery-of-validator", _of("judge", "/deliveries/?q=webhook:*"), act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
@@ -138,6 +155,7 @@ SHOTS = [
     Shot("queue-without-status", "/queues/billing/", DISTRIBUTOR),
     Shot("queue-object", _of("request", _OBJECT)),
     Shot("queue-object-narrow", _of("request", _OBJECT), width=380),
+    Shot("queue-object-activity", _of("acted", _OBJECT), act=_calls),
     Shot("queue-object-inquired", _of("inquired", _OBJECT), DISTRIBUTOR),
     Shot("queue-object-judged", _of("judged", _OBJECT)),
     Shot("queue-tier-config", "/queues/tier_config/?status=", act=_object_of("tier_config")),
