@@ -145,7 +145,7 @@ def test_large_response_is_cut(who: Caller, catalog: Catalog) -> None:
     make.asset(catalog)
     who.get("/products?limit=1")
     for n in range(1, 40):
-        make.parameter(catalog, f"p{n}", title="t" * 600)
+        make.parameter(catalog, f"p{n}", description="t" * 600)
     assert who.get(f"/products/{catalog.product.pk}/parameters").status == 200
     *_, row = stored()
     assert row.is_truncated and len(row.response_body) == MAX_BODY

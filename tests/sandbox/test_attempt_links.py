@@ -162,18 +162,31 @@ def test_statements_do_not_depend_on_the_number_of_calls(hook: Webhook) -> None:
 
 
 def test_statements_use_indexes(hook: Webhook) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL scans small tables")
     finished(delivery(hook, PK), 0, 1)
     with CaptureQueriesContext(connection) as queries:
         link(hook, 2, PK)
+        link(hook, 2, OTHER)
+    assert len(queries) == 4
     for query in queries:
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
-            plan = [row[3] for row in cursor.fetchall()]
-        scans = [line for line in plan if line.startswith("SCAN ") and "delivery_calling" not in
-                 line and not line.startswith("SCAN l") and "(subquery" not in line]  # fmt: skip
-        assert scans == [], plan
+        assert scans(query["sql"]) == []
+
+
+def scans(sql: str) -> list[str]:
+    """Return the lines of the query plan that read a whole table."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # The tables are so small here that a scan would be the cheapest plan.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN {sql}")
+            return [row[0] for row in cursor.fetchall() if "Seq Scan" in row[0]]
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        lines = [row[3] for row in cursor.fetchall()]
+    # Subqueries are limited to a few rows, and the partial index has what is in flight.
+    return [
+        line for line in lines
+        if line.startswith("SCAN ") and not line.endswith("delivery_calling")
+        and line != "SCAN l" and "subquery" not in line
+    ]  # fmt: skip
 
 
 def store(catalog: Catalog, path: str, **more: Any) -> ApiCall:

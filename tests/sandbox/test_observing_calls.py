@@ -15,7 +15,8 @@ from tests.make import Catalog
 from tests.portal import delivery_rows
 from webhooks.models import Delivery
 
-pytestmark = pytest.mark.django_db
+# With commits: on PostgreSQL the timeline ends before the oldest transaction in progress.
+pytestmark = pytest.mark.django_db(transaction=True)
 PK, OTHER = "PR-1111-2222-3333-001", "PR-4444-5555-6666-001"
 
 
