@@ -24,6 +24,11 @@ MORE = [
     "tests/sandbox/test_timeline_commits.py",
     "tests/sandbox/test_waits.py",
     "tests/sandbox/test_deliveries_api.py",
+    # Raw SQL that stores and links API calls, and flushes beside other transactions.
+    "tests/sandbox/test_activity.py",
+    "tests/sandbox/test_api_calls.py",
+    "tests/sandbox/test_attempt_links.py",
+    "tests/sandbox/test_observing_calls.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     "tests/sandbox/test_holds.py",
