@@ -266,6 +266,7 @@ SPECTACULAR_SETTINGS = {
         "CloudBlue Connect's public API, as far as Connect Sim serves it. Lists take RQL: "
         "`?and(eq(status,pending),in(asset.product.id,(PRD-1,PRD-2)))`, with `ordering(-created)` "
         "and `select(-asset.items)`."
+        + (" The sandbox has [an API of its own](/sandbox/docs)." if SANDBOX else "")
     ),
     "SCHEMA_PATH_PREFIX": "/public/v1",
     "SCHEMA_PATH_PREFIX_TRIM": True,

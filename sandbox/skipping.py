@@ -68,6 +68,9 @@ class Mover:
 
     def _try_move(self) -> float:
         """Move while there is a wait; return how many seconds to pause."""
+        if not self._skipping():
+            # Decided before this thread could keep its response: its caller may move the clock.
+            return 0.0
         try:
             with Move.begin(clock_control.WAIT) as move:
                 move.run_due()

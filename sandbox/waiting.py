@@ -114,8 +114,7 @@ class Waits:
         The caller's thread feeds the entries since the cursor, and the observer's the later ones.
         """
         with self._guard:
-            if sum(other.key == wait.key for other in self._waits) >= MAX_PER_KEY:
-                raise TooManyWaits
+            self._check_limit(wait)
         self._catch_up(wait)
         if wait.within is not None:
             with self.moving:
@@ -181,7 +180,13 @@ class Waits:
                 wait.feed(_represented(list(rows)))
                 wait.position = self._position
             with self._guard:
+                # Again, since others may have begun meanwhile.
+                self._check_limit(wait)
                 self._waits[wait] = None
+
+    def _check_limit(self, wait: Wait) -> None:
+        if sum(other.key == wait.key for other in self._waits) >= MAX_PER_KEY:
+            raise TooManyWaits
 
     def _leave(self, wait: Wait) -> None:
         """Forget a wait that has its response, or whose client left."""

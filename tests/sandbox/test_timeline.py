@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from requests_queue import clock
 from sandbox import notification, timeline
@@ -18,6 +20,7 @@ from sandbox.models import TimelineEntry
 from sandbox.timeline import Cursor, Entry
 from tests import make
 from tests.api import Caller, refused
+from tests.processes import ROOT, environment, manage
 from tests.sandbox.calling import catalog, client
 
 __all__ = ["catalog", "client"]
@@ -109,6 +112,38 @@ def test_waiting_thread_is_woken_by_a_commit() -> None:
         assert notification.count() == seen
     thread.join(10)
     assert woken.is_set()
+
+
+_WAIT = """
+import time
+from sandbox import notification
+seen = notification.wait(notification.count(), 20)
+# What the listener announces when it starts is read.
+while (later := notification.wait(seen, 0.3)) != seen:
+    seen = later
+print("ready", flush=True)
+began = time.monotonic()
+print(notification.wait(seen, 20) != seen, time.monotonic() - began < 10, flush=True)
+"""
+
+
+def test_commit_wakes_a_thread_of_another_process(tmp_path: Path, settings: Any) -> None:
+    given = connection.settings_dict
+    url = (
+        f"postgres://{given['USER']}@{given['HOST']}:{given['PORT']}/{given['NAME']}"
+        if connection.vendor == "postgresql"
+        else f"sqlite:///{given['NAME']}"
+    )
+    # Other processes may write, since the broker is not in memory; it is never connected to.
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
+    env = environment(tmp_path, DATABASE_URL=url, CELERY_BROKER_URL=settings.CELERY_BROKER_URL)
+    with subprocess.Popen(
+        manage("shell", "-v0", "-c", _WAIT), env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        write("a")
+        assert child.stdout.readline() == "True True\n"
 
 
 def test_rollback_wakes_nobody() -> None:
