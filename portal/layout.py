@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
@@ -45,6 +46,10 @@ NAVIGATION: list[NavigationItem] = [
     NavigationItem("Queues", "/queues/"),
     NavigationItem("Products", "/products/"),
 ]
+
+# Functions that return a line for the bottom of every page, or an empty text; they get platform
+# time. Apps above the portal append theirs in `AppConfig.ready`.
+NOTICES: list[Callable[[datetime], str]] = []
 
 MAX_ALARMS = 2  # webhooks that are out of order and named on every page
 
@@ -87,10 +92,12 @@ def render(
     status: int = 200,
 ) -> HttpResponse:
     """Return a page with the layout's context, or the part of one that htmx requests."""
+    now = clock.now()
     shared = {
         "viewer": viewer,
         "is_htmx": is_htmx(request),
-        "now": clock.now(),
+        "now": now,
+        "notices": [text for notice in NOTICES if (text := notice(now))],
         "navigation": [(item, item.contains(request.path)) for item in NAVIGATION],
         # Called by the template only, so that parts of pages don't query it.
         "alarms": partial(webhook_health.out_of_order, viewer.account, MAX_ALARMS + 1),

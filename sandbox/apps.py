@@ -15,11 +15,13 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
+        from portal.layout import NOTICES
         from requests_queue import ids
         from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
         from sandbox.listener import PORT
 
         panels.register()
+        NOTICES.append(clock_control.ahead)
         ids.taken_checks.append(world.is_used)
         command = f"{settings.PROGRAM} listen --approve"
         READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

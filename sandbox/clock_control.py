@@ -313,9 +313,9 @@ def read() -> ClockState:
     return ClockState(now, is_moving, frozen_at is not None, now - real)
 
 
-def ahead() -> str:
-    """Return a sentence that says by how much time is ahead of real time; empty if it isn't."""
-    seconds = read().offset.total_seconds()
+def ahead(now: datetime) -> str:
+    """Return a sentence that says by how much platform time is ahead of real time; or nothing."""
+    seconds = (now - datetime.now(UTC)).total_seconds()
     if seconds < _AHEAD:
         return ""
     return f"Platform time is {format_span(seconds)} ahead of real time."

@@ -19,11 +19,12 @@ from requests_queue.signals import collect_busy, collect_next_due
 from sandbox import clock_control, holds, notification, settling, timeline
 from sandbox.models import TimelineEntry
 from sandbox.timeline import Entry
-from tests import make
+from tests import html, make
 from tests.api import Caller, caller
 from tests.engines import running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.queue.test_jobs import receiving
+from tests.signed_in import signed_in
 from webhooks.delivery import wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
@@ -333,12 +334,12 @@ def test_clock_says_what_it_waits_for(engine: Engine, platform: make.Catalog, by
 
 def test_clock_says_how_far_ahead_it_is(by: Caller) -> None:
     assert by.get("/sandbox/clock").json["offset"] == pytest.approx(0, abs=0.5)
-    assert clock_control.ahead() == ""
+    assert clock_control.ahead(clock.now()) == ""
     by.post("/sandbox/clock/advance", {"by": "P3DT4H"})
     state = by.get("/sandbox/clock").json
     assert state["offset"] == pytest.approx((3 * 24 + 4) * 3600, abs=5)
     assert state["settled"] is True and state["waiting_for"] == []
-    assert clock_control.ahead() == "Platform time is 3 d 4 h ahead of real time."
+    assert clock_control.ahead(clock.now()) == "Platform time is 3 d 4 h ahead of real time."
 
 
 def test_reading_the_clock_moves_nothing(by: Caller) -> None:
@@ -349,6 +350,15 @@ def test_reading_the_clock_moves_nothing(by: Caller) -> None:
         assert state["now"] == timeline.format_time(move.now)
         assert Clock.objects.values()[0] == rows
     assert not TimelineEntry.objects.exists()
+
+
+def test_portal_says_how_far_ahead_time_is(platform: make.Catalog, by: Caller) -> None:
+    browser = signed_in(platform.vendor_user)
+    assert "ahead of real time" not in html.get(browser, "/")
+    by.post("/sandbox/clock/advance", {"by": "3d"})
+    for path in ("/", "/webhooks/"):
+        footer = html.get(browser, path).one("footer")
+        assert "Platform time is 3 d ahead of real time." in footer
 
 
 # `Date` of responses.

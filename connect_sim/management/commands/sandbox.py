@@ -12,7 +12,7 @@ from django.db import connection
 
 from connect_sim import data_folder, runtime, web
 from portal import sign_in
-from requests_queue import first_order, seed
+from requests_queue import clock, first_order, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Refused
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         # Before the first attempt.
         terminal = None if settings.SIM_QUIET else Terminal()
         running.start()
-        self.stdout.write(_banner(sandbox, clock_control.ahead()))
+        self.stdout.write(_banner(sandbox, clock_control.ahead(clock.now())))
         self.stdout.flush()
         if terminal:
             terminal.start()
