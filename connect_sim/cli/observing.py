@@ -101,6 +101,15 @@ def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
     for name in ("error", "reason"):
         if attempt[name]:
             yield f"  {name.capitalize()}: {attempt[name]}"
+    activity = attempt["handler_activity"]
+    if activity["summary"]:
+        yield f"  Handler activity: {activity['summary']}"
+    for call in activity["calls"]:
+        code = f" {call['error_code']}" if call["error_code"] else ""
+        link = "" if call["link"] == "certain" else f" ({call['link']})"
+        yield f"    {call['method']} {call['path']} {call['status']}{code}{link}"
+    for note in activity["notes"]:
+        yield f"  Note: {note['text']}"
 
 
 def _cut(text: str | None) -> str:

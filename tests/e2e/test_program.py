@@ -104,14 +104,17 @@ def test_deliveries_and_timeline_show_what_happened(running: Sandbox, hook: str)
     cursor = answer(running, "timeline", "--limit", "1")["cursor"]
     request = orders.purchase(running)["id"]
     assert lines(running, "wait", "delivered", request, "--since", cursor)[0] == "True."
+    running.as_vendor("POST", f"/requests/{request}/fail", {"reason": "Tested."})
     head, *rows = lines(running, "deliveries", "--object", request)
     assert head.split()[:2] == ["ID", "WEBHOOK"]
-    [row] = [row for row in rows if hook in row]
+    row = [row for row in rows if hook in row][-1]
     assert "delivered" in row
     shown = lines(running, "deliveries", "show", row.split()[0])
     assert shown[0].startswith(f"Delivery {row.split()[0]}  {hook}  delivered")
     assert any(f"{request} created → pending" in line for line in shown)
     assert any(line.startswith("Attempt 1: ") for line in shown)
+    assert f"  Handler activity: failed {request}" in shown
+    assert f"    POST /public/v1/requests/{request}/fail 200" in shown
     assert orders.SECRET not in "\n".join(shown)
     kinds = [line.split()[3] for line in lines(running, "timeline", "--object", request)]
     assert kinds[:2] == ["change", "event"]

@@ -23,6 +23,7 @@ MORE = [
     "tests/sandbox/test_timeline.py",
     "tests/sandbox/test_timeline_commits.py",
     "tests/sandbox/test_waits.py",
+    "tests/sandbox/test_terminal.py",
     "tests/sandbox/test_deliveries_api.py",
     # Raw SQL that stores and links API calls, and flushes beside other transactions.
     "tests/sandbox/test_activity.py",
