@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import cli, hanging, servers, subjects, waiting
+from benchmarks import cli, hanging, reset, servers, subjects, waiting
 from benchmarks.api_calls import Calls, measure_api_calls
 from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
@@ -56,6 +56,7 @@ class Run:
     hanging: hanging.Sizes
     cli: cli.Cli
     waiting: waiting.Waiting
+    reset: reset.Reset
 
     def fixtures(self, workload: Process) -> None:
         """Fill a database with the webhooks of the drains and the steady changes."""
@@ -182,6 +183,10 @@ def _waiting(run: Run) -> list[Row]:
     return waiting.measure_waiting(run.folder, run.handler_url, run.waiting)
 
 
+def _reset(run: Run) -> list[Row]:
+    return reset.measure_reset(run.folder, run.handler_url, run.reset)
+
+
 def _hanging(run: Run) -> list[Row]:
     calls: list[int] = []
 
@@ -217,6 +222,7 @@ _PARTS = {
     "cli": _cli,
     "clock": _clock,
     "waiting": _waiting,
+    "reset": _reset,
 }
 
 
@@ -240,6 +246,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 hanging.QUICK if options.quick else hanging.FULL,
                 cli.QUICK if options.quick else cli.FULL,
                 waiting.QUICK if options.quick else waiting.FULL,
+                reset.QUICK if options.quick else reset.FULL,
             )  # fmt: skip
 
 
