@@ -17,18 +17,16 @@ from django.db import connection, transaction
 
 from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
+from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.models import ApiCall
 from sandbox.timeline import Entry
 from webhooks.delivery import sql
-from webhooks.http.headers import MASK, masked
 
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
 
 # Ids of Connect: a prefix and groups of digits.
 _ID = re.compile(r"(?<![\w-])[A-Z]{2,6}(?:-\d+)*-\d{2,}(?![\w-])")
-# A signed token: header, payload and signature.
-_TOKEN = re.compile(r"(eyJ[\w-]+\.eyJ[\w-]*\.)[\w-]+")
 _NUL = "\N{REPLACEMENT CHARACTER}"
 _COLUMNS = (
     "started_at", "real_started_at", "duration", "actor", "account_id", "key", "method", "path",
@@ -94,10 +92,11 @@ def may_have_secrets(path: str) -> bool:
 
 def store(calls: Sequence[RecordedCall]) -> None:
     """Store the calls, in one transaction."""
+    offset, frozen_at = _clock()
+    rows = [_row(call, offset, frozen_at) for call in calls]
+    _link(rows)
+    # On SQLite it blocks other writers: everything else is done before.
     with transaction.atomic():
-        offset, frozen_at = _clock()
-        rows = [_row(call, offset, frozen_at) for call in calls]
-        _link(rows)
         for start in range(0, len(rows), _CHUNK):
             _insert(rows[start : start + _CHUNK])
 
@@ -127,15 +126,15 @@ def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _
     code = _error_code(returned) if is_error else ""
     is_truncated = call.is_truncated
     if may_have_secrets(path):
-        sent, returned = _masked(sent), _masked(returned)
+        sent, returned = without_webhook_secrets(sent), without_webhook_secrets(returned)
         if not is_error:
             is_truncated = max(len(sent), len(returned)) > MAX_BODY
             sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
     return _Row(
         call, frozen_at or started + offset, frozen_at or ended + offset,
-        _without_signature(path), _without_signature(query),
-        call.request_note or _text(_without_signature(sent)),
-        call.response_note or _text(_without_signature(returned)), is_truncated,
+        without_signatures(path), without_signatures(query),
+        call.request_note or _text(without_signatures(sent)),
+        call.response_note or _text(without_signatures(returned)), is_truncated,
         objects, in_path[0] if in_path else timeline.only(objects), code,
     )  # fmt: skip
 
@@ -145,45 +144,12 @@ def _text(text: str) -> str:
     return text.replace("\0", _NUL).encode(errors="replace").decode()
 
 
-def _without_signature(text: str) -> str:
-    return _TOKEN.sub(rf"\1{MASK}", text) if "eyJ" in text else text
-
-
 def _error_code(body: str) -> str:
     try:
         code = json.loads(body).get("error_code")
     except (ValueError, AttributeError, RecursionError):
         return ""
     return _text(str(code))[:16] if code else ""
-
-
-def _masked(body: str) -> str:
-    """Return a body of `/webhooks` without JWT secrets and header values."""
-    if not body:
-        return ""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return f"[not valid JSON, {len(body)} characters: left out, since it may contain secrets]"
-    _mask(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _mask(value: Any) -> None:
-    """Mask the secrets in a JSON value, at any depth."""
-    remaining = [value]
-    while remaining:
-        current = remaining.pop()
-        if isinstance(current, list):
-            remaining += current
-        elif isinstance(current, dict):
-            for key, each in current.items():
-                if key == "headers" and isinstance(each, dict):
-                    current[key] = masked(each)
-                elif key in ("jwt_secret", "headers") and each:
-                    current[key] = MASK
-                else:
-                    remaining.append(each)
 
 
 def _link(rows: Sequence[_Row]) -> None:

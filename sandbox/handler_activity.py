@@ -16,8 +16,10 @@ from django.db.models import Max, QuerySet
 
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import Parameter
 from requests_queue.queues import base
 from sandbox import api_calls, handler_notes, timeline
+from sandbox.body_masks import without_passwords
 from sandbox.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
 from sandbox.models import ApiCall, ApiCallObject
 from webhooks.models import Attempt, Event
@@ -105,7 +107,7 @@ def for_object(object_id: str, account: str | None = None, limit: int = 50) -> l
 
 
 def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
-    """Return the calls with the ids that they name, in order; at most three statements."""
+    """Return the calls with the ids that they name, in order; at most four statements."""
     read = list(rows.defer(*_BODIES))
     if not read:
         return []
@@ -118,10 +120,20 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
         if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
     ]  # fmt: skip
     texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
-    bodies = {pk: (sent, returned) for pk, sent, returned in texts}
+    names = _password_names() if shown else ()
+    bodies = {
+        pk: (without_passwords(sent, names), without_passwords(returned, names))
+        for pk, sent, returned in texts
+    }
     return [
         _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
     ]
+
+
+def _password_names() -> list[str]:
+    """Return the names of password parameters: a request body has no types."""
+    rows = Parameter.objects.filter(type="password").order_by().values_list("name", flat=True)
+    return list(rows.distinct())
 
 
 def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -129,3 +130,26 @@ def test_pruned_calls_leave_their_entries(who: Caller) -> None:
     api_calls.flush()
     ApiCall.objects.get().delete()
     assert paths(who, "?since=0.0") == [] and timeline.now() != timeline.Cursor()
+
+
+def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog) -> None:
+    make.parameter(catalog, "root_password", type="password", phase="fulfillment")
+    secret = "never-shown-secret"
+    typed = {"params": [{"id": "root_password", "type": "password", "value": secret}]}
+    sent = json.dumps({"asset": {"params": [{"id": "root_password", "value": secret}]}})
+    returned = json.dumps({"asset": typed, "other": {"id": "region", "value": "eu"}})
+    cut = json.dumps({"results": [typed, {"value": secret}]})[:-9]
+    for body in (returned, cut):
+        call_storage.store(
+            [
+                call_storage.RecordedCall(
+                    make.AT.timestamp(), 1.0, "handler", catalog.vendor.pk, "SU", "PUT",
+                    "/public/v1/requests/PR-1111-2222-3333-001", "", 200, "", sent.encode(),
+                    body.encode(),
+                )
+            ]
+        )  # fmt: skip
+    shown = calls(who)
+    assert secret not in json.dumps(shown) and "never" not in json.dumps(shown)
+    assert json.loads(shown[0]["response_body"])["other"]["value"] == "eu"
+    assert json.loads(shown[0]["request_body"])["asset"]["params"][0]["id"] == "root_password"
