@@ -147,7 +147,7 @@ def test_retries_run_to_out_of_order(both: tuple[Sandbox, Sandbox]) -> None:
             "POST", "/sandbox/clock/run-until-idle", {}
         )
         assert response.json()["stopped_because"] == "idle"
-        assert len(served.seen) == 10
+        assert len(served.received) == 10
         assert orders.stats(first, hook)["failure_triggers"] == 10
         first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 

@@ -62,7 +62,7 @@ def test_skip_moves_the_clock_for_the_worker(running: Server) -> None:
         orders.purchase(running)
         answer = wait(running, {"called": {"webhook": hook, "times": 3}}, skip=True)
         assert len(answer["evidence"]) == 3
-        assert len(served.seen) == 3
+        assert len(served.received) == 3
         # The clock runs again.
         assert running.advance("0s")["stops"] == 0
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
