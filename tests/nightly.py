@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.fork_server import NEW_PROCESSES, ROOT
 
 FOLDER = ROOT / "var" / "nightly"
 PASSED, FAILED = "passed", "failed"
@@ -133,7 +133,8 @@ def _run(report: Report, name: str) -> None:
     start = time.monotonic()
     with output.open("w") as file:
         done = subprocess.run([sys.executable, *PARTS[name]], cwd=ROOT, stdout=file,
-                              stderr=subprocess.STDOUT, env=dict(os.environ))  # fmt: skip
+                              stderr=subprocess.STDOUT,
+                              env={**os.environ, NEW_PROCESSES: "1"})  # fmt: skip
     part.seconds = round(time.monotonic() - start)
     part.result, part.ended = (FAILED if done.returncode else PASSED), _now()
     report.save()

@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 import requests
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import fork_server
+from tests.fork_server import ROOT
 
 
 def free_port() -> int:
@@ -80,13 +81,11 @@ class Process:
     env: dict[str, str]
     log: Path
     root: Path = ROOT
-    popen: subprocess.Popen[bytes] = field(init=False)
+    popen: subprocess.Popen[bytes] | fork_server.Forked = field(init=False)
 
     def start(self) -> Process:
         with self.log.open("ab") as out:
-            self.popen = subprocess.Popen(
-                self.command, cwd=self.root, env=self.env, stdout=out, stderr=subprocess.STDOUT
-            )
+            self.popen = fork_server.start(self.command, self.env, self.root, out.fileno())
         return self
 
     def kill(self) -> None:

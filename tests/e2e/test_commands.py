@@ -14,19 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import orders
+from tests import fork_server, orders
 from tests.handlers import handler
 from tests.lanes import nightly
-from tests.processes import (
-    ROOT,
-    Process,
-    Sandbox,
-    environment,
-    free_port,
-    manage,
-    pause,
-    sandbox,
-)
+from tests.processes import Process, Sandbox, environment, free_port, manage, pause, sandbox
 
 SUITE = "PRD-362-917-440"
 
@@ -48,9 +39,7 @@ def until_printed(process: Process, text: str) -> None:
 
 
 def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        manage(*arguments), env=env, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    return fork_server.run(manage(*arguments), env)
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:

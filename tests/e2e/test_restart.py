@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests import orders
+from tests import fork_server, orders
 from tests.handlers import Handler, handler
-from tests.processes import ROOT, Sandbox, manage, pause, sandbox
+from tests.processes import Sandbox, manage, pause, sandbox
 from tests.processes import restart as start_again
 
 METER = "PRD-590-284-731"
@@ -63,10 +62,8 @@ def let_leases_pass(running: Sandbox) -> None:
 
 def counters_are_right(running: Sandbox) -> None:
     """Check the counters by the command that compares them with the records."""
-    done = subprocess.run(
-        manage("check_counters"), env=running.process.env, cwd=ROOT, capture_output=True, timeout=60
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    done = fork_server.run(manage("check_counters"), running.process.env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def hook_of(running: Sandbox, served: Handler, product: str = orders.PLAIN) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from tests import fork_server
 from tests.postgres_server import postgres_database, template_database
 from tests.processes import ROOT, Process, Sandbox, environment, free_port, manage
 
@@ -43,8 +43,7 @@ def seeded_database() -> Iterator[str]:
 def _fill(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder), DATABASE_URL=url, **SECRETS)
-        subprocess.run(manage("shell", "-v0", "-c", _FILL), env=env, cwd=ROOT, check=True,
-                       capture_output=True)  # fmt: skip
+        fork_server.run(manage("shell", "-v0", "-c", _FILL), env).check_returncode()
 
 
 @dataclass

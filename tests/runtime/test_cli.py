@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.processes import ROOT, environment, free_port, manage
 from tests.runtime.test_settings import SERVER
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        manage(*arguments), env=environment(folder, **variables), cwd=ROOT, capture_output=True,
-        text=True,
-    )  # fmt: skip
+    return fork_server.run(manage(*arguments), environment(folder, **variables))
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -79,7 +77,7 @@ def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     env = environment(tmp_path / "file" / "var")
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = fork_server.run(command, env)
     assert "cannot be used: Not a directory" in last_line(done)
 
 

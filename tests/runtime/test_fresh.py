@@ -20,8 +20,9 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import checks
+from tests.fork_server import run
 from tests.postgres_server import postgres_database
-from tests.processes import ROOT, environment, manage
+from tests.processes import environment, manage
 
 REFUSAL = "webhooks.0000_removed no longer exists): run `make fresh` to start with an empty one."
 ROW = "('webhooks', '0000_removed', '2026-01-01 00:00:00')"
@@ -32,15 +33,6 @@ PROCESSES = {
     "web": manage("web"),
     "worker": [CELERY, "-A", "connect_sim", "worker", "--pool", "threads"],
 }
-
-
-def run(
-    command: list[str], env: dict[str, str], **options: int
-) -> subprocess.CompletedProcess[str]:
-    options = {"stdin": subprocess.DEVNULL, **options}
-    return subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, **options
-    )
 
 
 def migrated(env: dict[str, str]) -> None:
