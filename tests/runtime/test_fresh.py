@@ -46,6 +46,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a sandbox, which tests copy."""
     data = tmp_path_factory.mktemp("first") / "var"
     migrated(environment(data))
+    (data / "snapshots").mkdir()
+    (data / "snapshots" / "seed.sqlite3").touch()
     (data / "sandbox.json").write_text(
         json.dumps({"url": "http://127.0.0.1:9", "vendor_api_key": "a", "provider_api_key": "b"})
     )
