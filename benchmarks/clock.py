@@ -17,7 +17,7 @@ from benchmarks.processes import ROOT, BenchmarkError, environment, running, wai
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
-LADDER = Bound(2)
+OUT_OF_ORDER = Bound(2)
 _FAILURES = 10
 PRODUCT = "PRD-814-505-018"
 
@@ -62,19 +62,22 @@ def measure_clock(folder: Path, handler_url: str, sizes: Clock) -> list[Row]:
         wait_until(file.exists, "the sandbox is up", timeout=120, check=server)
         sandbox = Sandbox(f"http://127.0.0.1:{port}", json.loads(file.read_text()))
         sandbox.call("POST", "/sandbox/clock/run-until-idle", {})
-        ladders = [_ladder(sandbox, f"{handler_url}/fail/{n}") for n in range(sizes.rounds)]
+        runs = [
+            _fail_until_out_of_order(sandbox, f"{handler_url}/fail/{n}")
+            for n in range(sizes.rounds)
+        ]
         idle = [_timed(sandbox, "advance", {"by": "1s"})[0] for _ in range(sizes.moves)]
-    hours = median(simulated for _, simulated in ladders) / 3600
+    hours = median(simulated for _, simulated in runs) / 3600
     return [
         Row(
             "clock", f"{_FAILURES} failures to out of order ({hours:.0f} h), s",
-            median(seconds for seconds, _ in ladders), None, "", LADDER,
+            median(seconds for seconds, _ in runs), None, "", OUT_OF_ORDER,
         ),
         Row("clock", "a move on whose way nothing is due, ms", median(idle) * 1e3),
     ]  # fmt: skip
 
 
-def _ladder(sandbox: Sandbox, url: str) -> tuple[float, float]:
+def _fail_until_out_of_order(sandbox: Sandbox, url: str) -> tuple[float, float]:
     """Let a handler fail until it is out of order; return real and simulated seconds."""
     hook = sandbox.call(
         "POST", "/public/v1/notifications/webhooks",

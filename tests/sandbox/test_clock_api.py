@@ -158,7 +158,7 @@ def test_next_moves_to_the_next_attempt_and_through_it(
     assert hook.triggers == 5
 
 
-def test_run_until_idle_runs_the_ladder_to_out_of_order(
+def test_run_until_idle_runs_all_retries_until_out_of_order(
     engine: Engine, platform: make.Catalog, by: Caller
 ) -> None:
     with handler(during_moves(500)) as served:

@@ -162,7 +162,7 @@ def test_settle_time_is_learned_from_the_handler(running: Sandbox) -> None:
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
-def test_ladder_to_out_of_order(running: Sandbox) -> None:
+def test_retries_end_out_of_order(running: Sandbox) -> None:
     with handler(500) as served:
         hook = orders.webhook(running, served.url)["id"]
         orders.purchase(running)
