@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests import orders
+from tests import fork_server, orders
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, VALIDATORS, Flow, Json, Validator, timeless
 from tests.processes import Sandbox, manage, sandbox
@@ -430,9 +429,6 @@ def second_vendor(running: Sandbox) -> str:
         "keys.store(catalog.vendor, key, 'Second vendor')\n"
         "print(key)"
     )
-    done = subprocess.run(
-        manage("shell", "-c", script), env=running.process.env, capture_output=True, text=True,
-        timeout=60,
-    )  # fmt: skip
+    done = fork_server.run(manage("shell", "-c", script), running.process.env)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]

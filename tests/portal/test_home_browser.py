@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +9,10 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests import fork_server
 from tests.browser import Tab
 from tests.portal.site import SECRET, Site, chromium, site
-from tests.processes import ROOT, manage
+from tests.processes import manage
 
 pytestmark = pytest.mark.browser
 
@@ -30,10 +30,7 @@ def sample(site: Site, product: str) -> None:
 @contextmanager
 def entered(site: Site, name: str) -> Iterator[Tab]:
     """Open Home as another user than the administrator of the other tests."""
-    done = subprocess.run(
-        manage("signin", name), env=site.running.process.env, cwd=ROOT, text=True,
-        capture_output=True, check=True,
-    )  # fmt: skip
+    done = fork_server.run(manage("signin", name), site.running.process.env)
     with replace(site, state=None).open(done.stdout.strip()) as tab:
         yield tab
 

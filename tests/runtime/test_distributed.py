@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 import requests
 
-from tests import orders
+from tests import fork_server, orders
 from tests.e2e import validating
 from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
 from tests.e2e.validating import Json, Validator
@@ -81,9 +80,7 @@ def test_deliveries_continue_without_redis(running: Server, redis: Redis, served
 
 def session_headers(running: Server) -> dict[str, str]:
     """Sign in the administrator and return the headers of the session."""
-    done = subprocess.run(
-        manage("signin"), env=running.process.env, capture_output=True, text=True, check=True
-    )
+    done = fork_server.run(manage("signin"), running.process.env)
     response = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
     # The cookie is restricted to TLS, so it is set here.
     return {"Cookie": f"sessionid={response.cookies['sessionid']}"}

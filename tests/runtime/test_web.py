@@ -20,6 +20,7 @@ from django.db import connections
 from connect_sim import web
 from connect_sim.server.django_app import waits
 from connect_sim.server.thread_pools import ThreadPool
+from tests import fork_server
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
@@ -263,10 +264,8 @@ def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> No
     copy_first_data(tmp_path)
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = subprocess.run(
-            manage(command, *(["--no-seed"] if command == "sandbox" else [])),
-            env=environment(tmp_path, SIM_BIND=bind), capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        options = ["--no-seed"] if command == "sandbox" else []
+        ended = fork_server.run(manage(command, *options), environment(tmp_path, SIM_BIND=bind))
     assert ended.returncode == 1
     [line] = ended.stderr.strip().splitlines()
     assert f": Cannot bind {bind} (Address already in use)." in line
