@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -228,8 +227,11 @@ class Move:
         while not self._ended.wait(LEASE / 3):
             # Not a released lease: another process may have recovered the clock.
             held = Clock.objects.filter(pk=1, moving_lease__gt=0, frozen_at=self.now)
-            with suppress(DatabaseError):
+            try:
                 held.update(moving_lease=DatabaseTime() + LEASE)
+            except DatabaseError:
+                # Tried again with a new connection, before the lease ends.
+                connection.close()
         connection.close()
 
 
