@@ -41,9 +41,10 @@ Key = tuple[int | None, int | None]
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt: its URL, and the real time of its 2xx response or last API call, if any."""
+    """An attempt: its URL, its start, and the real time of its 2xx response or last API call."""
 
     url: str
+    started: datetime | None = None
     last: datetime | None = None
 
 
@@ -94,9 +95,16 @@ class Learner:
         if attempt is None or attempt.url != url:
             attempt = self._attempts[key] = _Attempt(url)
             _limit(self._attempts, _ATTEMPTS)
+        if entry.kind == "attempt_started":
+            attempt.started = entry.real_at
         if entry.kind == "attempt_started" or entry.data.get("outcome") != "success":
             return None
-        attempt.last = max(attempt.last or entry.real_at, entry.real_at)
+        responded = entry.real_at
+        if attempt.started is not None and "duration" in entry.data:
+            # On a busy machine the response is recorded late, which would hide a part of the gap.
+            duration = timedelta(milliseconds=float(entry.data["duration"]))
+            responded = min(responded, attempt.started + duration)
+        attempt.last = max(attempt.last or responded, responded)
         return Activity(url, key, entry.real_at)
 
     def _feed_call(self, entry: Entry) -> Activity | None:

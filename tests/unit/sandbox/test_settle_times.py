@@ -75,6 +75,9 @@ def learn(*entries: Entry) -> Learner:
         ([finished(0), called(0.3), called(0.9), called(1.0)], 1.2),
         # Of several attempts at once, each its own.
         ([finished(0, 1), finished(2, 2), called(2.4, 2), called(0.3, 1)], 0.8),
+        # From the response, though it was recorded later.
+        ([started(0), finished(0.35, duration=10), called(0.41)], 0.8),
+        ([finished(0.35, duration=10), called(0.41)], 0.12),
         # Limits.
         ([finished(0), called(0.001)], 0.05),
         ([finished(0), called(4)], 5.0),
