@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -284,6 +285,7 @@ def _become(start: Start, is_sandbox: bool) -> None:
     os.environ.clear()
     os.environ.update(start.env)
     os.chdir(start.cwd)
+    _open_streams()
     if is_sandbox:
         _forget_settings()
     arguments = start.command[1:] if start.command[0] == sys.executable else start.command
@@ -297,6 +299,23 @@ def _become(start: Start, is_sandbox: bool) -> None:
         sys.path[: 1 + is_sandbox] = [start.cwd, folder] if is_sandbox else [folder]
         sys.argv = list(arguments)
         runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _open_streams() -> None:
+    """Open the standard streams as an unbuffered interpreter does.
+
+    The server's were opened on other files, which can be sought where a pipe cannot.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old = getattr(sys, name)
+        raw = io.FileIO(number, "w" if number else "r", closefd=False)
+        stream = io.TextIOWrapper(
+            raw if number else io.BufferedReader(raw), encoding=old.encoding, errors=old.errors,
+            newline="\n" if number else None, line_buffering=old.line_buffering,
+            write_through=old.write_through,
+        )  # type: ignore[type-var]  # fmt: skip
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _set_up_django() -> None:

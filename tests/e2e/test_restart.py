@@ -24,7 +24,8 @@ METER = "PRD-590-284-731"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+    # Without a line for each attempt and API call.
+    with sandbox(tmp_path_factory.mktemp("sandbox"), SIM_QUIET="true") as running:
         until_printed(running, "Press Ctrl-C to stop.", "")
         yield running
         # A clean stop takes seconds, and has its own test.
@@ -112,8 +113,8 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
             answered = {pk for done in at_work for pk in done.result()}
         let_leases_pass(running)
         restart(running)
-        requests = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
-        there = {request["id"] for request in requests}
+        rows = running.as_vendor("GET", "/requests?like(asset.external_id,burst-*)&limit=1000")
+        there = {row["id"] for row in rows}
         # Six deliveries have arrived; the response of the last one of each thread may be lost.
         assert len(answered) >= 2
         assert answered <= there

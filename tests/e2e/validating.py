@@ -49,8 +49,8 @@ class Validator:
     def until_received(self, count: int, *about: str, timeout: float = 10) -> None:
         """Wait for a number of calls."""
         deadline = time.monotonic() + timeout
-        while (count := len(self.received(*about))) < count:
-            assert time.monotonic() < deadline, f"{count} calls instead of {count}"
+        while (received := len(self.received(*about))) < count:
+            assert time.monotonic() < deadline, f"{received} calls instead of {count}"
             pause(0.02)
 
 
