@@ -3,6 +3,9 @@
 Of the attempts of the account's webhooks that started within SIM_PROCESSING_TIMEOUT before the
 call, it is one whose event is about an object that the call names, else one in flight at that time,
 else the latest. The link is certain if the object matches or there is only one such attempt.
+
+While the clock stands still at a stop of a move, platform time doesn't say which was first: there
+the real time at which an attempt started decides, as the timeline has it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class Caller:
     account: str
     started_at: datetime
     objects: frozenset[str]
+    real_started_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Candidate:
     attempt: int
     started_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The delivery and the number of the attempt."""
+        return self.delivery, self.attempt
 
     def order(self) -> tuple[Any, ...]:
         """Return the key by which the latest attempt is the greatest."""
@@ -62,21 +71,62 @@ class Link:
 
 
 def find(calls: Sequence[Caller]) -> list[Link | None]:
-    """Return the link of each call, in order; at most three statements."""
+    """Return the link of each call, in order; at most four statements."""
     if not calls:
         return []
     accounts = sorted({call.account for call in calls})
     first = min(call.started_at for call in calls)
     since = sql.datetime_param(first - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT))
     about = _about({pk for call in calls for pk in call.objects}, accounts, since)
+    started = _RealStarts(first)
     links = [
-        choose(call, set().union(*(about.get(pk, ()) for pk in call.objects)), by_object=True)
+        choose(
+            call,
+            started.before(call, set().union(*(about.get(pk, ()) for pk in call.objects))),
+            by_object=True,
+        )
         for call in calls
     ]
     if None in links:
         recent = _recent(accounts, since).union(*about.values())
-        links = [link or choose(call, recent) for call, link in zip(calls, links, strict=True)]
+        links = [
+            link or choose(call, started.before(call, recent))
+            for call, link in zip(calls, links, strict=True)
+        ]
     return links
+
+
+class _RealStarts:
+    """When attempts really started whose platform time doesn't say that they were before a call."""
+
+    def __init__(self, first: datetime) -> None:
+        self._first = first
+        self._at: dict[tuple[int, int], datetime] = {}
+
+    def before(self, call: Caller, candidates: Collection[Candidate]) -> list[Candidate]:
+        """Return the attempts without those that started after the call."""
+        self._read(candidates)
+        return [
+            each
+            for each in candidates
+            if self._at.get(each.key, call.real_started_at) <= call.real_started_at
+        ]
+
+    def _read(self, candidates: Iterable[Candidate]) -> None:
+        unclear = {each.key for each in candidates if each.started_at >= self._first}
+        deliveries = sorted({delivery for delivery, _ in unclear - self._at.keys()})
+        if not deliveries:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT delivery_id, attempt, real_at FROM sandbox_timelineentry
+                WHERE kind = 'attempt_started' AND delivery_id IN ({sql.placeholders(deliveries)})
+                """,
+                deliveries,
+            )
+            for delivery, attempt, real_at in cursor.fetchall():
+                self._at[delivery, attempt] = moment(real_at)
 
 
 def choose(

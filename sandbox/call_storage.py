@@ -156,7 +156,13 @@ def _link(rows: Sequence[_Row]) -> None:
     """Link the calls of handlers to attempts."""
     linked = [row for row in rows if row.call.account and row.call.actor == ApiCall.HANDLER]
     callers = [
-        Caller(row.call.account or "", row.started_at, frozenset(row.objects)) for row in linked
+        Caller(
+            row.call.account or "",
+            row.started_at,
+            frozenset(row.objects),
+            datetime.fromtimestamp(row.call.started, UTC),
+        )
+        for row in linked
     ]
     for row, link in zip(linked, attempt_links.find(callers), strict=True):
         row.link = link

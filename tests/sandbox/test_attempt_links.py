@@ -10,10 +10,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from sandbox import attempt_links, call_storage
+from sandbox import attempt_links, call_storage, timeline
 from sandbox.attempt_links import Caller
 from sandbox.call_storage import RecordedCall
 from sandbox.models import ApiCall, TimelineEntry
+from sandbox.timeline import Entry
 from tests import make
 from tests.make import AT, Catalog
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -62,8 +63,16 @@ def in_flight(row: Delivery, start: float) -> Delivery:
     return row
 
 
+def calls_at(
+    hook: Webhook, at: float, *objects: str, account: str = "", real: float | None = None
+) -> Caller:
+    """A call at a platform time, which is real time unless `real` says otherwise."""
+    started = second(at if real is None else real)
+    return Caller(account or hook.account_id, second(at), frozenset(objects), started)
+
+
 def link(hook: Webhook, at: float, *objects: str) -> tuple[int, int, str] | None:
-    [found] = attempt_links.find([Caller(hook.account_id, second(at), frozenset(objects))])
+    [found] = attempt_links.find([calls_at(hook, at, *objects)])
     return (found.delivery, found.attempt, found.certainty) if found else None
 
 
@@ -148,10 +157,7 @@ def test_statements_do_not_depend_on_the_number_of_calls(hook: Webhook) -> None:
         finished(delivery(hook, f"PR-1111-2222-3333-{n:03d}"), n, n + 1)
     counts = []
     for size in (1, 100):
-        calls = [
-            Caller(hook.account_id, second(50), frozenset({f"PR-1111-2222-3333-{n % 30:03d}"}))
-            for n in range(size)
-        ]
+        calls = [calls_at(hook, 50, f"PR-1111-2222-3333-{n % 30:03d}") for n in range(size)]
         with CaptureQueriesContext(
             connection,
         ) as queries:
@@ -219,11 +225,30 @@ def test_calls_of_a_test_or_without_account_are_not_linked(
     assert (call.delivery_id, call.attempt, call.link) == (None, None, "")
 
 
+@pytest.mark.parametrize("objects", [(PK,), ()], ids=["by object", "by time"])
+def test_attempt_that_a_call_caused_while_time_stood_still_is_not_its_own(
+    hook: Webhook, objects: tuple[str, ...]
+) -> None:
+    first, caused = delivery(hook, PK), in_flight(delivery(hook, PK), 10)
+    finished(first, 10, 10)
+    timeline.append(
+        [
+            Entry(
+                timeline.ATTEMPT_STARTED, second(10), hook.pk, row.pk, 1, PK, real_at=second(real)
+            )
+            for row, real in ((first, 1), (caused, 3))
+        ]
+    )
+    calls = [calls_at(hook, 10, *objects, real=real) for real in (2, 4)]
+    links = [each and each.delivery for each in attempt_links.find(calls)]
+    assert links == [first.pk, caused.pk]
+
+
 def test_batch_links_each_call_by_itself(hook: Webhook, catalog: Catalog) -> None:
     other = make.webhook(catalog, n=2, account=catalog.provider)
     own, theirs = in_flight(delivery(hook, PK), 1), in_flight(delivery(other, PK), 1)
     callers = [
-        Caller(account, second(at), frozenset())
+        calls_at(hook, at, account=account)
         for account, at in itertools.product((hook.account_id, other.account_id), (2, -5))
     ]
     found = [each and each.delivery for each in attempt_links.find(callers)]
