@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sandbox.conditions import (
-    All,
-    Any_,
-    Attempted,
-    Called,
-    Condition,
-    Idle,
-    Never,
-    OutOfOrder,
-    Several,
-    Status,
-    Subject,
-)
+from sandbox.attempt_conditions import Attempted, Called, Subject
+from sandbox.combined_conditions import All, Any_, Never, Several
+from sandbox.conditions import Condition
+from sandbox.state_conditions import Idle, OutOfOrder, Status
 
 MAX_CONDITIONS = 50  # conditions of a wait, nested ones included
 MAX_COUNT = 1_000_000
