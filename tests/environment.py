@@ -8,7 +8,12 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+
+# A shell that starts the run in the background lets it ignore SIGINT, and all its children with it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The folder that all processes of a run share, deleted by the one that created it.
 RUN = "SIM_TEST_RUN"

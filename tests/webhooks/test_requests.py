@@ -349,7 +349,7 @@ def test_number_of_statements_is_independent_of_number_of_webhooks(
             )
             for n in range(more)
         )  # fmt: skip
-        with transaction.atomic(), django_assert_max_num_queries(5):
+        with transaction.atomic(), django_assert_max_num_queries(6):
             fan_out.record(change)
     assert Delivery.objects.count() == 202
 
