@@ -22,6 +22,11 @@ def is_deep() -> bool:
     return settings.get_current_profile_name() == "deep"
 
 
+def is_sample() -> bool:
+    """Whether this run has the `sample` profile."""
+    return settings.get_current_profile_name() == "sample"
+
+
 def examples(fast: int, **options: Any) -> settings:
     """Return the settings of a test: the number of examples, times the factor of the profile."""
     factor = _FACTORS[settings.get_current_profile_name()]

@@ -38,7 +38,7 @@ from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
 from tests.api import Response
-from tests.hypothesis_profiles import examples, is_deep
+from tests.hypothesis_profiles import examples, is_deep, is_sample
 from tests.queue import builders, tables, walking
 from tests.queue.platforms import Platform
 from tests.queue.tables import (
@@ -434,5 +434,6 @@ def test_any_walk_keeps_the_invariants() -> None:
         # No action leads to `uploaded`.
         if line.actors != "S" and line.source != "uploaded"
     }
-    # Check that the walks have used most rows of the tables.
-    assert len(lines & set(MADE)) > len(lines) * 2 / 3, lines - set(MADE)
+    # Check that the walks have used most rows of the tables; a sample of them uses fewer.
+    share = 1 / 3 if is_sample() else 2 / 3
+    assert len(lines & set(MADE)) > len(lines) * share, lines - set(MADE)
