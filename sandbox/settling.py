@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
@@ -157,7 +156,7 @@ class _State:
         if self._cursor is None:
             self._feed(_rows().filter(kind=timeline.CLOCK, data__action="settle"))
         # First: what is committed by then is visible below.
-        oldest = _oldest_transaction()
+        oldest = timeline.oldest_in_progress()
         rows = list(after(self._cursor or Cursor()).reverse()[:NEWEST])
         rows.reverse()
         self._feed(row for row in rows if row.pk not in self._read)
@@ -259,16 +258,6 @@ def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
         Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction),
         kind__in=KINDS,
     )
-
-
-def _oldest_transaction() -> int | None:
-    """Return the oldest transaction in progress; None on SQLite, which has one writer."""
-    if connection.vendor != "postgresql":
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        oldest: int = cursor.fetchone()[0]
-    return oldest
 
 
 def has_other_processes() -> bool:

@@ -13,7 +13,7 @@ import threading
 from django.db import connection
 
 from requests_queue.errors import Conflict
-from sandbox import clock_control, notification, wait_responses, waiting
+from sandbox import clock_control, notification, timeline, wait_responses, waiting
 from sandbox.clock_control import Move
 from sandbox.waiting import Wait, Waits
 
@@ -87,6 +87,8 @@ class Mover:
         while True:
             move.settle(stop=self._is_decided)
             with self._waits.moving:
+                # Before the turn, which then reads all entries.
+                is_withheld = timeline.is_withheld()
                 self._waits.turn()
                 skipping = self._skipping()
                 if not skipping:
@@ -94,8 +96,12 @@ class Mover:
                 if self._kept:
                     # Others go on: these need not wait for the end of the move.
                     self._deliver_kept()
-                else:
+                    continue
+                if not is_withheld:
                     self._step(move, skipping)
+            if is_withheld:
+                # An entry that isn't readable yet may decide a wait.
+                notification.wait(notification.count(), waiting.WITHHELD_POLL)
 
     def _step(self, move: Move, skipping: list[Wait]) -> None:
         """Move to the next moment, or end the waits for which there is none."""

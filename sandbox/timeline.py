@@ -155,25 +155,45 @@ def before(until: Cursor, count: int) -> list[TimelineEntry]:
 
 def is_withheld() -> bool:
     """Whether committed entries are not readable yet: an older transaction is in progress."""
-    if connection.vendor != "postgresql":
-        return False
-    return TimelineEntry.objects.filter(transaction__gte=_oldest_in_progress()).exists()
+    oldest = oldest_in_progress()
+    return oldest is not None and TimelineEntry.objects.filter(transaction__gte=oldest).exists()
 
 
 def _readable() -> QuerySet[TimelineEntry]:
     """Return the entries up to the oldest transaction in progress."""
+    # Two statements: whatever ended before the first one is visible to the second.
+    oldest = oldest_in_progress()
     rows = TimelineEntry.objects.all()
-    if connection.vendor == "postgresql":
-        # Two statements: whatever ended before the first one is visible to the second.
-        rows = rows.filter(transaction__lt=_oldest_in_progress())
-    return rows
+    return rows if oldest is None else rows.filter(transaction__lt=oldest)
 
 
-def _oldest_in_progress() -> int:
+# Transactions of other databases of the server are left out: they write no entries, and may last
+# for hours. One that has ended meanwhile, or whose database is unknown, counts.
+_OLDEST = """
+    WITH present AS (SELECT pg_current_snapshot() AS snapshot)
+    SELECT LEAST(
+        pg_snapshot_xmax(snapshot)::text::bigint,
+        pg_current_xact_id_if_assigned()::text::bigint,
+        (
+            SELECT MIN(xid::text::bigint) FROM pg_snapshot_xip(snapshot) AS xid
+            WHERE xid::text::bigint & 4294967295 NOT IN (
+                SELECT backend_xid::text::bigint FROM pg_stat_activity
+                WHERE datname <> current_database() AND backend_xid IS NOT NULL
+            )
+        )
+    ) FROM present
+"""
+
+
+def oldest_in_progress() -> int | None:
+    """Return the oldest transaction that may still write entries; None on SQLite, which has one
+    writer."""
+    if connection.vendor != "postgresql":
+        return None
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-        row: tuple[int] = cursor.fetchone()
-    return row[0]
+        cursor.execute(_OLDEST)
+        oldest: int = cursor.fetchone()[0]
+    return oldest
 
 
 def cursor_of(entry: TimelineEntry) -> Cursor:

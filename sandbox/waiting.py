@@ -32,7 +32,7 @@ MAX_PER_KEY = 500  # waits of an API key at the same time
 _BATCH = 1000  # entries that are read at once
 _FAILURE_PAUSE = 0.5  # seconds until the observer tries again after an error
 _IDLE_POLL = 0.05  # seconds until it looks again whether the sandbox is idle: settle times pass
-_WITHHELD_POLL = 0.02  # seconds until it looks again for entries that are withheld
+WITHHELD_POLL = 0.02  # seconds until it looks again for entries that are withheld
 
 
 class TooManyWaits(Refused):
@@ -218,12 +218,16 @@ class Waits:
         now = clock.now()
         # Before the entries, which then include what has led to the present.
         state = present.read(needs, now)
+        is_withheld = needs != Needs() and timeline.is_withheld()
         self._read()
         for wait in waits:
             # At the end itself, the mover decides when everything due then has happened.
             if reason == wait_responses.WITHIN or (wait.ends_at is not None and now > wait.ends_at):
                 wait.has_ended = True
-            self._decide_one(wait, state, now, reason)
+            # The entries that have led to the present may not be readable yet.
+            is_early = is_withheld and not reason and time.monotonic() < wait.deadline
+            if not is_early or wait.condition.needs() == Needs():
+                self._decide_one(wait, state, now, reason)
         return needs
 
     def _decide_one(self, wait: Wait, state: Present, now: datetime, reason: str) -> None:
@@ -258,7 +262,7 @@ class Waits:
         if needs.idle:
             seconds.append(_IDLE_POLL)
         if timeline.is_withheld():
-            seconds.append(_WITHHELD_POLL)
+            seconds.append(WITHHELD_POLL)
         return max(0.0, min(seconds))
 
     def _observe(self) -> None:

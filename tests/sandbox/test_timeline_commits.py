@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from requests_queue import clock
 from sandbox import timeline
@@ -44,3 +46,24 @@ def test_rolled_back_transaction_withholds_nothing() -> None:
         raise ZeroDivisionError
     write("kept")
     assert follow(start)[0] == ["kept"]
+
+
+def test_transaction_of_another_database_withholds_nothing() -> None:
+    start = timeline.now()
+    server: Any = {
+        name: connection.settings_dict[name.upper()]
+        for name in ("host", "port", "user", "password")
+    }
+    with psycopg.connect(**server, dbname="postgres") as other:
+        other.execute("SELECT pg_current_xact_id()")
+        write("readable")
+        assert follow(start)[0] == ["readable"]
+        assert not timeline.is_withheld()
+
+
+def test_entries_of_the_own_transaction_are_not_readable_yet() -> None:
+    start = timeline.now()
+    with transaction.atomic():
+        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "own"})])
+        assert timeline.now() == start
+    assert follow(start)[0] == ["own"]
