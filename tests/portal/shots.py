@@ -52,7 +52,7 @@ def _activity(page: Page) -> None:
 
 def _calls(page: Page) -> None:
     """Open the API call that was rejected."""
-    page.locator("details.api-call", has_text="400").locator("summary").click()
+    page.locator("details.api-call[data-status='400'] summary").click()
 
 
 def _changes(page: Page) -> None:
