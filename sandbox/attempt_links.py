@@ -4,8 +4,8 @@ Of the attempts of the account's webhooks that started within SIM_PROCESSING_TIM
 call, it is one whose event is about an object that the call names, else one in flight at that time,
 else the latest. The link is certain if the object matches or there is only one such attempt.
 
-While the clock stands still at a stop of a move, platform time doesn't say which was first: there
-the real time at which an attempt started decides, as the timeline has it.
+While the clock is frozen at a stop of a move, a call and an attempt have the same platform time:
+there the real time at which the attempt started decides, as the timeline has it.
 """
 
 from __future__ import annotations

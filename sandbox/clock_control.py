@@ -47,7 +47,7 @@ _AHEAD = 1.0
 
 
 class ClockState(NamedTuple):
-    """The platform time, whether it is being moved or stands still, and its offset."""
+    """The platform time, whether it is being moved or frozen, and its offset."""
 
     now: datetime
     moving: bool
@@ -80,7 +80,7 @@ class MoveResult:
 
 
 class Move:
-    """One move of the clock, which stands still between its steps; a context manager.
+    """One move of the clock, which is frozen between its steps; a context manager.
 
     `begin` takes the clock's lease, which a thread renews until `end`. Steps raise Conflict after
     a reset or restore, which ends the move.
@@ -95,7 +95,7 @@ class Move:
         self._action, self._settle = action, settle
         self._patience = PATIENCE if patience is None else patience
         self._generation = pausing.generation()
-        # What a stop has waited for in vain.
+        # What was still unsettled when a stop ended its wait.
         self._ignored: set[Hashable] = set()
         self._ended = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="clock-lease", daemon=True)
@@ -361,7 +361,7 @@ def _begin() -> datetime:
 
 
 def _freeze(moment: datetime, **held: Any) -> None:
-    """Let the clock stand still; raises Conflict if a reset has ended the move that `held` it."""
+    """Freeze the clock; raises Conflict if a reset has ended the move that `held` it."""
     if not Clock.objects.filter(pk=1, **held).update(frozen_at=moment):
         raise _was_reset()
 

@@ -27,15 +27,15 @@ Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 PATIENCE = 10.0  # seconds for which requests and handlers may finish
-ENTRY = 5.0  # seconds for which a request waits at the closed gate
+ENTRY = 5.0  # seconds for which a request waits while the gate is closed
 BACKGROUND = 2.0  # seconds for which jobs and the engine's current poll may finish
 TURN = 30.0  # seconds for which a replacement waits for another one
 # Seconds after its response for which a reset waits for a handler that has never called the API.
 NEVER_CALLED = 0.25
-_AGAIN = 0.1  # seconds after which to look again, if nothing is written to the timeline
+_AGAIN = 0.1  # seconds after which to check again, if nothing is written to the timeline
 
-# Paths that pass a closed gate: the replacements themselves, and what waits for a long time and
-# changes nothing by itself.
+# Paths that are served while the gate is closed: the replacements themselves, and what waits for a
+# long time and changes nothing by itself.
 _PASSING = ("/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/static/")
 
 

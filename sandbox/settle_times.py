@@ -114,21 +114,11 @@ class Learner:
             return None
         end = entry.real_at
         start = end - timedelta(milliseconds=float(entry.data.get("duration") or 0))
-        if attempt.started is not None and start < attempt.started:
-            # Linked to an attempt that the call itself caused: the clock stands still meanwhile.
-            attempt = self._started_before(attempt.url, start) or attempt
         if attempt.last is not None:
             # Negative if calls overlap, or a call was made before the response was recorded.
             self._learn(attempt.url, max(0.0, (start - attempt.last).total_seconds()))
         attempt.last = max(attempt.last or end, end)
         return Activity(attempt.url, key, end)
-
-    def _started_before(self, url: str, moment: datetime) -> _Attempt | None:
-        """Return the last attempt of a URL that started before a moment of real time."""
-        for attempt in reversed(self._attempts.values()):
-            if attempt.url == url and attempt.started is not None and attempt.started < moment:
-                return attempt
-        return None
 
     def _learn(self, url: str, gap: float) -> None:
         if gap > MAX_GAP:

@@ -32,14 +32,14 @@ from webhooks.delivery import wakeup
 
 KINDS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.API_CALL, timeline.CLOCK)
 NEWEST = 5000  # entries that are read at once, for instance by a new process
-# Seconds after which a mover of several processes looks again: the others report the end of API
-# calls up to 50 ms late.
+# Seconds after which a mover checks again if there are several processes: the others report the
+# end of API calls up to 50 ms late.
 REPORTED = 0.1
 
 # The kinds of what is unsettled.
 DUE, IN_FLIGHT, PROCESSING, JOB = "due", "in_flight", "processing", "job"
 API_CALLS, SETTLE_TIME, HOLD = "api_calls", "settle_time", "hold"
-# Seconds after which to look again, if nothing is written to the timeline until then.
+# Seconds after which to check again, if nothing is written to the timeline until then.
 _AGAIN = {DUE: 0.1, IN_FLIGHT: 0.5, PROCESSING: 0.1, JOB: 0.25, API_CALLS: 0.02}
 
 
@@ -47,7 +47,7 @@ _AGAIN = {DUE: 0.1, IN_FLIGHT: 0.5, PROCESSING: 0.1, JOB: 0.25, API_CALLS: 0.02}
 class Unsettled:
     """Something that has to happen before the sandbox is settled.
 
-    `key` identifies it; `seconds` is when to look again, if nothing is written to the timeline.
+    `key` identifies it; `seconds` is when to check again, if nothing is written to the timeline.
     """
 
     kind: str

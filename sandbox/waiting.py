@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_PER_KEY = 500  # waits of an API key at the same time
 _BATCH = 1000  # entries that are read at once
 _FAILURE_PAUSE = 0.5  # seconds until the observer tries again after an error
-_IDLE_POLL = 0.05  # seconds until it looks again whether the sandbox is idle: settle times pass
-WITHHELD_POLL = 0.02  # seconds until it looks again for entries that are withheld
+_IDLE_POLL = 0.05  # seconds until it checks again whether the sandbox is idle: settle times end
+WITHHELD_POLL = 0.02  # seconds until it reads entries again that were withheld
 
 
 class TooManyWaits(Refused):
@@ -141,7 +141,7 @@ class Waits:
     def turn(self) -> float:
         """Read the new entries and the present once, and decide the waits.
 
-        Return after how many seconds to look again, if nothing is written until then.
+        Return after how many seconds to check again, if nothing is written until then.
         """
         with self._turns:
             needs = self._decide(self.undecided())

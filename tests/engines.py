@@ -34,7 +34,7 @@ def until(holds: Callable[[], Any], what: str, timeout: float = 15) -> Any:
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout} s in vain for: {what}")
+            raise AssertionError(f"waited {timeout} s for: {what}")
         _breathe()
 
 

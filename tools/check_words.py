@@ -38,6 +38,8 @@ WORDS = (
     ("comes? to be", "is created"),
     ("good-?bye", "close"),
     ("parted", "separated"),
+    ("st(?:and|ands|anding|ood) still", "is frozen"),
+    ("in vain", "without result: say what was waited for"),
     ("told of", "notified of"),
     ("by hand", "manually"),
     ("as ever", "as before"),
@@ -47,7 +49,6 @@ WORDS = (
     ("behaviour|colour|misspelt|whilst", "American spelling: behavior, color, misspelled, while"),
 )
 # Not our words: licenses, versions and hashes of packages; and this list with its test.
-# The first ones are still to be reworded: remove each when it is done.
 EXEMPT = (
     "LICENSE",
     "requirements.txt",

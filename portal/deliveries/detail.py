@@ -243,7 +243,7 @@ def _cleared_between(
         and not (following and each.attempt_id == following.pk)
     ]
     for each in between:
-        # While platform time stands still, the next attempt has the same time: list it only once.
+        # While the clock is frozen, the next attempt has the same time: list it only once.
         cleared.remove(each)
     return between[:_MAX_CLEARED_SHOWN][::-1]
 

@@ -103,7 +103,7 @@ def find_or_create(
     if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
         raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
     if names["external_id"] and not uid:
-        # Nothing in the database keeps an external id unique: lock the owner, then look again.
+        # Nothing in the database keeps an external id unique: lock the owner, then read again.
         Account.objects.select_for_update(no_key=True).get(pk=owner.pk)
         if (known := _known(mine, names)) is not None:
             return known

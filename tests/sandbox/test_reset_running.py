@@ -152,4 +152,4 @@ def _until(holds: Callable[[], Any]) -> None:
         if holds():
             return
         threading.Event().wait(0.01)
-    raise AssertionError("waited in vain")
+    raise AssertionError("the time limit has passed")

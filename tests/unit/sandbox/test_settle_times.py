@@ -78,8 +78,6 @@ def learn(*entries: Entry) -> Learner:
         # From the response, though it was recorded later.
         ([started(0), finished(0.35, duration=10), called(0.41)], 0.8),
         ([finished(0.35, duration=10), called(0.41)], 0.12),
-        # A call that is linked to the attempt that it caused.
-        ([started(0), finished(0.1), started(0.55, 2), called(0.5, 2, ms=60)], 0.8),
         # Limits.
         ([finished(0), called(0.001)], 0.05),
         ([finished(0), called(4)], 5.0),
