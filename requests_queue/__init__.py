@@ -1,1 +1,1 @@
-"""The simulated platform: its catalogue, its queues, and the only writers of a status."""
+"""The simulated platform: its catalog, its queues, and the only writers of a status."""

@@ -46,7 +46,10 @@ WORDS = (
     ("holds? nobody(?: up)?", "does not block"),
     ("may not be had", "is not available"),
     ("is ill", "is failing"),
-    ("behaviour|colour|misspelt|whilst", "American spelling: behavior, color, misspelled, while"),
+    (
+        "behaviour|catalogues?|colour|misspelt|organis(?:e|ation)s?|whilst",
+        "American spelling: behavior, catalog, color, misspelled, organize, while",
+    ),
 )
 # Not our words: licenses, versions and hashes of packages; and this list with its test.
 EXEMPT = (

@@ -1,4 +1,4 @@
-"""The catalogue's part of `/public/v1`: a list of the views' addresses."""
+"""The catalog's part of `/public/v1`: a list of the views' addresses."""
 
 from requests_queue.catalog.views import (
     accounts,

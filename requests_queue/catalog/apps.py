@@ -1,4 +1,4 @@
-"""The catalogue's Django app."""
+"""The catalog's Django app."""
 
 from django.apps import AppConfig
 
@@ -8,4 +8,4 @@ class CatalogConfig(AppConfig):
 
     name = "requests_queue.catalog"
     label = "catalog"
-    verbose_name = "Catalogue"
+    verbose_name = "Catalog"

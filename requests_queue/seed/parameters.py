@@ -58,7 +58,7 @@ _METER = (
 )  # fmt: skip
 
 _SUITE_ORDER = (
-    _row("organisation", "Your organisation", "heading", "ordering", ""),
+    _row("organization", "Your organization", "heading", "ordering", ""),
     _row("intro", "Before you order", "content", "ordering", "",
          display_content="We create the console for the domain below and invite its "
          "administrator by email. **Both must exist before the order.**"),

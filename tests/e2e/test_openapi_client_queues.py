@@ -239,7 +239,7 @@ class TestUsage:
 
 class TestProducts:
     def test_product_is_built_of_parts(self, report: Report) -> None:
-        flow = report["catalogue_product"]
+        flow = report["catalog_product"]
         parts = flow["parts"]
         assert flow["created"]["status"] == "draft"
         assert flow["changed"]["capabilities"]["subscription"]["hold"] is True
@@ -255,7 +255,7 @@ class TestProducts:
         refused(flow["not_theirs"], 403, "AUTH_002")
 
     def test_listed_product_is_sold_and_its_template_rendered(self, report: Report) -> None:
-        flow = report["catalogue_product"]
+        flow = report["catalog_product"]
         refused(flow["unlisted"], 400, "VAL_001")
         assert (flow["listing"]["state"], flow["listing"]["listing"]["status"]) == (
             "completed", "listed",
@@ -275,7 +275,7 @@ class TestProducts:
 
 class TestListings:
     def test_removal_is_refined_and_completed(self, report: Report) -> None:
-        flow = report["catalogue_listings"]
+        flow = report["catalog_listings"]
         assert (flow["removal"]["state"], flow["refined"]["state"]) == ("draft", "draft")
         assert flow["assigned"]["assignee"]
         assert flow["listing"]["status"] == "unlisted"
@@ -285,7 +285,7 @@ class TestListings:
         refused(flow["update"], 400, "REQ_003")
 
     def test_canceled_listing_and_listing_by_the_distributor(self, report: Report) -> None:
-        flow = report["catalogue_listings"]
+        flow = report["catalog_listings"]
         assert flow["canceled"]["state"] == "canceled"
         assert flow["changed"]["status"] == "listed"
         assert len(flow["requests"]) == 3
@@ -294,7 +294,7 @@ class TestListings:
 
 class TestPlaces:
     def test_accounts_users_and_hubs(self, report: Report) -> None:
-        flow = report["catalogue_places"]
+        flow = report["catalog_places"]
         assert flow["accounts"] == ["VA-610-138", "PA-318-442"]
         assert flow["account"] == "vendor"
         assert flow["hubs"] == ["HB-7710-3391"]
@@ -303,13 +303,13 @@ class TestPlaces:
         assert flow["currencies"] == [{"id": "MP-40117", "currency": "USD"}]
 
     def test_contract_actions_belong_to_one_party(self, report: Report) -> None:
-        flow = report["catalogue_places"]
+        flow = report["catalog_places"]
         assert flow["contracts"] == [flow["contract"]["id"]]
         refused(flow["enroll"], 400, "REQ_003")
         refused(flow["sign"], 403, "AUTH_002")
 
     def test_provider_changes_its_hub(self, report: Report) -> None:
-        flow = report["catalogue_places"]
+        flow = report["catalog_places"]
         assert flow["hub"]["instance"]["type"] == "API"
         assert flow["changed"]["name"].startswith("Store")
         assert flow["deleted"] == [None, 204]
@@ -317,7 +317,7 @@ class TestPlaces:
 
 
 def test_conversation_has_private_messages_and_can_be_closed(report: Report) -> None:
-    flow = report["catalogue_conversations"]
+    flow = report["catalog_conversations"]
     assert flow["talk"]["instance_id"] == flow["request"]
     assert flow["visible"] == [flow["message"]["id"], flow["edited"]["id"]]
     assert flow["private"]["id"] in flow["inside"]
@@ -362,7 +362,7 @@ class TestValidation:
         assert flow["webhook"]["stats"]["success_triggers"] == 2
 
     def test_unreachable_handler_is_called_once(self, report: Report, served: Validator) -> None:
-        flow = report["validation_in_vain"]
+        flow = report["validation_unreachable"]
         refused(flow["error"], 400, "VAL_100")
         assert flow["error"]["errors"] == [
             "Validation service is not available.",

@@ -226,7 +226,7 @@ def test_calls_of_a_test_or_without_account_are_not_linked(
 
 
 @pytest.mark.parametrize("objects", [(PK,), ()], ids=["by object", "by time"])
-def test_attempt_that_a_call_caused_while_time_stood_still_is_not_its_own(
+def test_call_in_frozen_time_is_not_linked_to_the_attempt_that_it_caused(
     hook: Webhook, objects: tuple[str, ...]
 ) -> None:
     first, caused = delivery(hook, PK), in_flight(delivery(hook, PK), 10)

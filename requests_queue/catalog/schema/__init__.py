@@ -1,4 +1,4 @@
-"""The types of the catalogue in the OpenAPI document; here those that orders are made of."""
+"""The types of the catalog in the OpenAPI document; here those that orders are made of."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -76,7 +76,7 @@ class Choice(TypedDict):
 
 
 class ErrorMessage(TypedDict, total=False):
-    """What is wrong, and the names that it has in catalogues of texts."""
+    """What is wrong, and the names that it has in catalogs of texts."""
 
     id: str | None
     external_id: str | None

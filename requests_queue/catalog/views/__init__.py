@@ -1,1 +1,1 @@
-"""What the API serves of the catalogue, a module per kind of object."""
+"""What the API serves of the catalog, a module per kind of object."""

@@ -37,7 +37,7 @@ class Products(Collection):
         return {
             "seen_by_owner": Value(vendor, BooleanField()),
             "seen_by_listing": no if vendor else Exists(listed),
-            # No syndication and no public catalogue here.
+            # No syndication and no public catalog here.
             "seen_by_syndication": no,
             "seen_by_catalog": no,
         }

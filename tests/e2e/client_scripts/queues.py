@@ -2,7 +2,7 @@
 
 import asyncio
 
-import catalogue
+import catalog
 import money
 import tiers
 import usage
@@ -11,8 +11,8 @@ from common import hand_over
 
 FLOWS = (
     tiers.by_order, tiers.by_api, tiers.accounts, money.billing, usage.accepted, usage.rejected,
-    usage.records, catalogue.product, catalogue.listings, catalogue.places,
-    catalogue.conversations, validation.cart, validation.tier_cart, validation.in_vain,
+    usage.records, catalog.product, catalog.listings, catalog.places,
+    catalog.conversations, validation.cart, validation.tier_cart, validation.unreachable,
 )  # fmt: skip
 
 

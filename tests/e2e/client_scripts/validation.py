@@ -74,7 +74,7 @@ async def tier_cart():
     }  # fmt: skip
 
 
-async def in_vain():
+async def unreachable():
     """Validation by an unreachable handler: the client reports it, and the order continues."""
     webhook = await _webhook("validator", "fulfillment_request", "down")
     draft = await result(distributor.requests.create(_cart("yes@example.com")))
