@@ -40,8 +40,9 @@ from tests.signed_in import catalog, distributor, root, signed_in, staff, strang
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/fulfillment/request/"
-CATALOGUE = (Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Product, TierAccount,
-             User)  # fmt: skip
+CATALOG_PAGES = (
+    Account, Asset, Connection, Contract, Hub, Listing, Marketplace, Product, TierAccount, User,
+)  # fmt: skip
 
 
 def request(catalog: Catalog, status: str = "pending", **more: Any) -> Request:
@@ -323,7 +324,7 @@ def _pages(model: type[Any]) -> tuple[str, list[str]]:
     return reverse(f"{base_name}_changelist"), changes
 
 
-@pytest.mark.parametrize("model", CATALOGUE)
+@pytest.mark.parametrize("model", CATALOG_PAGES)
 def test_every_catalog_page_opens_for_its_role(
     root: Client,
     vendor: Client,
