@@ -1,7 +1,7 @@
 """Record every API call made with an API key, off the thread of its request.
 
 The middleware puts what it knows into a queue in memory. `flush` stores it (`call_storage`): in a
-thread of the web server's process every PERIOD seconds, and before anything reads API calls, the
+thread of the web server's process from time to time, and before anything reads API calls, the
 timeline, or whether the sandbox is settled.
 """
 
@@ -23,10 +23,13 @@ from requests_queue import database_errors
 from sandbox import activity, call_storage
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall
+from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
 
-PERIOD = 0.05  # seconds
+# Seconds between two stores of the thread. What reads calls in this process stores them first;
+# other processes read what is stored.
+PERIOD, PERIOD_ALONE = 0.05, 0.25
 MAX_CALLS = 10_000  # that wait to be stored
 MAX_BYTES = 64 * 1024 * 1024
 _RETRY = 1.0  # seconds before another try if the database is unavailable
@@ -291,7 +294,7 @@ def _note(kind: str, length: int | str) -> str:
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
-    """Store recorded calls every PERIOD seconds while the web server runs, the rest at its end."""
+    """Store recorded calls from time to time while the web server runs, the rest at its end."""
     stopping = threading.Event()
     thread = threading.Thread(target=_store_forever, args=[stopping], name="api-calls", daemon=True)
     thread.start()
@@ -307,7 +310,7 @@ def _store_forever(stopping: threading.Event) -> None:
     try:
         while not stopping.is_set():
             _recorder.arrived.wait()
-            stopping.wait(PERIOD)
+            stopping.wait(PERIOD_ALONE if wakeup.is_broker_in_memory() else PERIOD)
             if not _recorder.flush() and not stopping.is_set():
                 stopping.wait(_RETRY)
         _recorder.flush()

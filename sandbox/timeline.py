@@ -49,7 +49,10 @@ KEEP = 200_000  # entries; older ones are pruned
 _COLUMNS = (
     "kind", "at", "real_at", "webhook_id", "delivery_id", "attempt", "object_id", "data",
 )  # fmt: skip
-_CHUNK = 1000  # entries of one INSERT; SQLite takes 32,766 parameters
+_INSERT = (
+    f"INSERT INTO sandbox_timelineentry ({', '.join(_COLUMNS)}) "
+    f"VALUES ({sql.placeholders(_COLUMNS)})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +102,18 @@ def append(entries: Sequence[Entry]) -> None:
     if not entries:
         return
     real = datetime.now(UTC)
-    adapt = sql.datetime_param
+    # Entries of one transaction share few moments, and each conversion costs as much as a row.
+    moments = {at for entry in entries for at in (entry.at, entry.real_at or real)}
+    adapted = {at: sql.datetime_param(at) for at in moments}
+    rows = [
+        (
+            e.kind, adapted[e.at], adapted[e.real_at or real], e.webhook, e.delivery, e.attempt,
+            e.object, json.dumps(e.data),
+        )
+        for e in entries
+    ]  # fmt: skip
     with connection.cursor() as cursor:
-        for start in range(0, len(entries), _CHUNK):
-            chunk = entries[start : start + _CHUNK]
-            cursor.execute(
-                f"""
-                INSERT INTO sandbox_timelineentry ({", ".join(_COLUMNS)})
-                VALUES {", ".join([f"({sql.placeholders(_COLUMNS)})"] * len(chunk))}
-                """,
-                [
-                    value
-                    for e in chunk
-                    for value in (
-                        e.kind, adapt(e.at), adapt(e.real_at or real), e.webhook, e.delivery,
-                        e.attempt, e.object, json.dumps(e.data),
-                    )
-                ],
-            )  # fmt: skip
+        cursor.executemany(_INSERT, rows)
     notification.announce_after_commit()
 
 

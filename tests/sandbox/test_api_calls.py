@@ -420,7 +420,7 @@ def test_web_server_s_thread_stores_calls_and_the_rest_at_the_stop(
             recorder.add(call("/0"))
             assert await asyncio.to_thread(notified.wait, 10)
             # Far too long for the next period: only the stop stores it.
-            monkeypatch.setattr(api_calls, "PERIOD", 60)
+            monkeypatch.setattr(api_calls, "PERIOD_ALONE", 60)
             await asyncio.sleep(0)
             recorder.add(call("/1"))
 
