@@ -13,8 +13,8 @@ import threading
 from django.db import connection
 
 from requests_queue.errors import Conflict
-from sandbox import clock_control, notification, timeline, wait_responses, waiting
-from sandbox.clock_control import Move
+from sandbox import moves, notification, timeline, wait_responses, waiting
+from sandbox.moves import Move
 from sandbox.waiting import Wait, Waits
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Mover:
             # Decided before this thread could keep its response: its caller may move the clock.
             return 0.0
         try:
-            with Move.begin(clock_control.WAIT) as move:
+            with Move.begin(moves.WAIT) as move:
                 move.run_due()
                 self._move(move)
         except Conflict:

@@ -14,7 +14,7 @@ from sandbox import clock_control, settle_times, settling
 from sandbox.api import types
 from sandbox.api.fields import DurationField, NumberField, SecondsField
 from sandbox.api.operations import Operation, Operations
-from sandbox.clock_control import MoveResult
+from sandbox.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
 from sandbox.settling import Unsettled
 from sandbox.timeline import format_time
 
@@ -22,7 +22,7 @@ from sandbox.timeline import format_time
 class MoveInput(Input):
     """What every move takes: real seconds to wait at each stop, and a settle time for all."""
 
-    patience = SecondsField(0, clock_control.MAX_PATIENCE)
+    patience = SecondsField(0, MAX_PATIENCE)
     settle = NumberField(0, settle_times.MAX_FIXED * 1000, "milliseconds")
 
     def options(self, data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -124,8 +124,8 @@ class RunUntilIdleView(APIView):
         values, arguments = RunUntilIdleInput().options(request.data)
         return _moved(
             clock_control.run_until_idle(
-                values.get("max", clock_control.IDLE_MAX),
-                values.get("max_steps", clock_control.MAX_STEPS),
+                values.get("max", IDLE_MAX),
+                values.get("max_steps", MAX_STEPS),
                 **arguments,
             )
         )

@@ -20,7 +20,7 @@ from requests_queue.queues.billing.models import BillingRequest, SubscriptionBil
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_busy, collect_next_due, due_reached
 from requests_queue.tasks import run_due
-from sandbox import clock_control
+from sandbox import moves
 from tests import html, make
 from tests.queue import builders
 from tests.queue.platforms import Platform
@@ -160,7 +160,7 @@ def test_advancing_the_clock_continues_after_a_failing_job(platform: Platform) -
 def test_advancing_the_clock_continues_without_a_jobs_next_due(
     platform: Platform, signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
+    monkeypatch.setattr(moves, "PATIENCE", 0.1)
     builders.subscription(platform)
     with receiving(signal, broken):
         response = platform.by["V"].post("/sandbox/clock/advance", {"by": "40d"})

@@ -16,7 +16,7 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_busy, collect_next_due
-from sandbox import clock_control, holds, notification, settling, timeline
+from sandbox import clock_control, holds, moves, notification, settling, timeline
 from sandbox.models import TimelineEntry
 from sandbox.timeline import Entry
 from tests import html, make
@@ -250,7 +250,7 @@ def test_each_step_is_in_the_timeline(by: Caller) -> None:
 
 
 def test_move_is_refused_during_another_one(by: Caller) -> None:
-    with clock_control.Move.begin("wait"):
+    with moves.Move.begin("wait"):
         for path, body in (
             ("advance", {"by": "1s"}), ("next", {}), ("run-until-idle", {}),
         ):  # fmt: skip
@@ -343,7 +343,7 @@ def test_clock_says_how_far_ahead_it_is(by: Caller) -> None:
 
 
 def test_reading_the_clock_moves_nothing(by: Caller) -> None:
-    with clock_control.Move.begin("wait") as move:
+    with moves.Move.begin("wait") as move:
         rows = Clock.objects.values()[0]
         state = by.get("/sandbox/clock").json
         assert (state["moving"], state["frozen"]) == (True, True)
@@ -541,7 +541,7 @@ def test_move_is_woken_by_the_timeline(
     def wait(seen: int, seconds: float) -> None:
         woken.append(notification.wait(seen, seconds) != seen)
 
-    monkeypatch.setattr(clock_control, "_wait", wait)
+    monkeypatch.setattr(moves, "_wait", wait)
     seen: list[ReceivedRequest] = []
 
     def fail(request: ReceivedRequest) -> int:

@@ -13,7 +13,7 @@ from django.db import connections
 from requests_queue import clock, jobs
 from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Missing
-from sandbox import clock_control, holds, settling
+from sandbox import clock_control, holds, moves, settling
 from sandbox.models import Hold, TimelineEntry
 from tests import make
 from tests.api import Caller, caller
@@ -108,7 +108,7 @@ def test_only_one_of_two_releases_succeeds() -> None:
 def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
     hold = holds.take()
     seen = set()
-    wait = clock_control._wait
+    wait = moves._wait
 
     def release_then_wait(at: int, seconds: float) -> None:
         seen.add(clock.now())
@@ -116,7 +116,7 @@ def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
             holds.release(hold.id)
         wait(at, seconds)
 
-    monkeypatch.setattr(clock_control, "_wait", release_then_wait)
+    monkeypatch.setattr(moves, "_wait", release_then_wait)
     moved = clock_control.advance(timedelta(hours=1))
     assert seen == {moved.start}
     assert moved.unsettled == []

@@ -16,6 +16,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import (
     clock_control,
     condition_parsing,
+    moves,
     present,
     settling,
     skipping,
@@ -429,7 +430,7 @@ def test_skip_waits_until_another_move_has_ended(
         hook = make.webhook(catalog, served.url)
         order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
-        with clock_control.Move.begin("advance"):
+        with moves.Move.begin("advance"):
             until_ = {"called": {"webhook": hook.pk, "at_least": 2}}
             waiting_ = in_background(client, until_, skip=True)
             assert len(served.received) == 1

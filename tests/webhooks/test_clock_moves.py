@@ -19,7 +19,7 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import clock_control
+from sandbox import clock_control, moves
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
@@ -47,20 +47,20 @@ def engine(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Engine]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A move waits a tenth of a second for requests in flight."""
-    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
+    monkeypatch.setattr(moves, "PATIENCE", 0.1)
 
 
 @pytest.fixture
 def on_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Return a function that lets a move call another one each time before it waits."""
-    wait = clock_control._wait
+    wait = moves._wait
 
     def install(look: Callable[[], Any]) -> None:
         def look_and_wait(seen: int, seconds: float) -> None:
             look()
             wait(seen, min(seconds, 0.02))
 
-        monkeypatch.setattr(clock_control, "_wait", look_and_wait)
+        monkeypatch.setattr(moves, "_wait", look_and_wait)
 
     return install
 
@@ -245,7 +245,7 @@ def test_hanging_request_times_out_at_its_simulated_deadline(
 def test_move_waits_for_retry_of_request_that_timed_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, on_wait: OnWait
 ) -> None:
-    monkeypatch.setattr(clock_control, "PATIENCE", 0.3)
+    monkeypatch.setattr(moves, "PATIENCE", 0.3)
     catalog = make.catalog()
     numbers = iter(range(10))
     second, answered = threading.Event(), threading.Event()
@@ -316,7 +316,7 @@ def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
 def test_move_renews_its_lease(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, on_wait: OnWait
 ) -> None:
-    monkeypatch.setattr(clock_control, "LEASE", 0.6)
+    monkeypatch.setattr(moves, "LEASE", 0.6)
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
@@ -368,13 +368,13 @@ def test_lease_of_move_uses_database_clock(wrong: timedelta) -> None:
 def test_cleanup_keeps_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=1.0)
-    release = clock_control._release
+    release = moves.release
 
     def begun_before(moment: datetime, **held: float) -> None:
-        clock_control._begin()
+        moves._begin()
         release(moment, **held)
 
-    monkeypatch.setattr(clock_control, "_release", begun_before)
+    monkeypatch.setattr(moves, "release", begun_before)
     clock_control.recover()
     assert clock_control.read()[:2] == (stopped, True)
 
@@ -409,10 +409,10 @@ def test_failed_move_keeps_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*args: Any, **options: Any) -> None:
-        raise RuntimeError("the room is on fire")
+        raise RuntimeError("as if the program failed")
 
     start = clock.now()
-    monkeypatch.setattr(clock_control.settling, "waiting_for", broken)
+    monkeypatch.setattr(moves.settling, "waiting_for", broken)
     with pytest.raises(RuntimeError):
         clock_control.advance(timedelta(days=1))
     assert start < clock.now() < start + 30 * S

@@ -14,7 +14,7 @@ from requests_queue import clock
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import clock_control
+from sandbox import clock_control, moves
 from tests import make
 from tests.background import Background
 from tests.engines import move_clock, running, settled, until
@@ -263,7 +263,7 @@ def test_engine_does_not_claim_validations(engine: Engine) -> None:
 def test_move_of_clock_does_not_time_out_validation(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock_control, "PATIENCE", 0.1)
+    monkeypatch.setattr(moves, "PATIENCE", 0.1)
     catalog = platform()
     with handler() as served:
         served.respond = hangs(served)
