@@ -74,8 +74,8 @@ class ApiCall(models.Model):
     """A call of `/public/v1` with an API key (ours), linked to the attempt that it belongs to.
 
     `started_at` is platform time, `real_started_at` real time, `duration` in milliseconds. Bodies
-    are cut at `sandbox.api_calls.MAX_BODY`, except of errors. `link` says how sure it is that the
-    call belongs to `delivery_id` and `attempt`.
+    are cut at `sandbox.call_storage.MAX_BODY`, except of errors. `link` says how sure it is that
+    the call belongs to `delivery_id` and `attempt`.
     """
 
     HANDLER, TEST = "handler", "test"

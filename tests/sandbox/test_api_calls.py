@@ -1,29 +1,27 @@
-"""Recording API calls: what is stored of them, and the recorder under concurrency and errors."""
+"""Recording API calls: what is stored of them, and when."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import DataError, OperationalError, connection, transaction
 
 from connect_sim.server.django_app import BODY
 from requests_queue import clock
 from requests_queue.models import Clock
-from sandbox import api_calls, call_storage, timeline
-from sandbox.api_calls import Recorder
+from sandbox import api_calls, call_storage
+from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
-from sandbox.models import ApiCall, ApiCallObject, TimelineEntry
+from sandbox.models import ApiCall, ApiCallObject
 from tests import make
 from tests.api import Caller, caller
 from tests.make import Catalog
+from tests.sandbox.recorded import call, entries, paths
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WEBHOOKS = "/notifications/webhooks"
@@ -47,19 +45,6 @@ def stored() -> list[ApiCall]:
 def one() -> ApiCall:
     [row] = stored()
     return row
-
-
-def entries() -> list[TimelineEntry]:
-    return list(TimelineEntry.objects.filter(kind=timeline.API_CALL).order_by("pk"))
-
-
-def call(path: str = "/public/v1/requests", **more: Any) -> RecordedCall:
-    fields: dict[str, Any] = {
-        "started": datetime.now(UTC).timestamp(), "duration": 5.0, "actor": ApiCall.HANDLER,
-        "account": None, "key": "", "method": "GET", "path": path, "query": "", "status": 200,
-        "user_agent": "", **more,
-    }  # fmt: skip
-    return RecordedCall(**fields)
 
 
 # What is stored.
@@ -232,174 +217,7 @@ def test_time_is_platform_time(who: Caller) -> None:
     assert row.started_at == frozen and entries()[-1].at == frozen
 
 
-# The recorder.
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    yield Recorder()
-
-
-def paths() -> list[str]:
-    return list(ApiCall.objects.order_by("pk").values_list("path", flat=True))
-
-
-def test_calls_are_stored_once_and_in_order_by_concurrent_flushes(recorder: Recorder) -> None:
-    each, threads = 100, 4
-    begin = threading.Barrier(2 * threads)
-
-    def add(n: int) -> None:
-        begin.wait()
-        for i in range(each):
-            recorder.add(call(f"/{n}/{i}"))
-
-    def flush(n: int) -> None:
-        begin.wait()
-        try:
-            while recorder.flush() and len(paths()) < each * threads:
-                pass
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2 * threads) as pool:
-        list(pool.map(lambda job: job[0](job[1]),
-                      [(f, n) for n in range(threads) for f in (add, flush)]))  # fmt: skip
-    assert recorder.flush()
-    rows = paths()
-    assert sorted(rows) == sorted(f"/{n}/{i}" for n in range(threads) for i in range(each))
-    for n in range(threads):
-        own = [path for path in rows if path.startswith(f"/{n}/")]
-        assert own == [f"/{n}/{i}" for i in range(each)]
-    assert len(entries()) == each * threads
-
-
-def test_flush_waits_for_one_in_progress() -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    def store(batch: Sequence[RecordedCall]) -> None:
-        entered.set()
-        assert release.wait(10)
-
-    recorder = Recorder(store)
-    recorder.add(call())
-    first = threading.Thread(target=recorder.flush)
-    first.start()
-    assert entered.wait(10)
-    done = threading.Event()
-    second = threading.Thread(target=lambda: (recorder.flush(), done.set()))
-    second.start()
-    assert not done.wait(0.05)
-    # A reader inside a transaction would wait for one who waits for it.
-    with transaction.atomic():
-        assert not recorder.flush()
-    release.set()
-    assert done.wait(10)
-    first.join()
-    second.join()
-
-
-def test_unavailable_database_loses_nothing(recorder: Recorder) -> None:
-    fails = [True]
-
-    def store(batch: Sequence[RecordedCall]) -> None:
-        if fails:
-            raise OperationalError("server closed the connection unexpectedly")
-        call_storage.store(batch)
-
-    recorder = Recorder(store)
-    for n in range(3):
-        recorder.add(call(f"/{n}"))
-    assert not recorder.flush() and len(recorder) == 3
-    recorder.add(call("/3"))
-    fails.clear()
-    assert recorder.flush() and paths() == ["/0", "/1", "/2", "/3"]
-
-
-def test_call_that_cannot_be_stored_blocks_no_other() -> None:
-    def store(batch: Sequence[RecordedCall]) -> None:
-        if any(each.path == "/bad" for each in batch):
-            raise DataError("value too long")
-        call_storage.store(batch)
-
-    recorder = Recorder(store)
-    for path in ("/0", "/bad", "/1", "/2", "/bad", "/3"):
-        recorder.add(call(path))
-    assert recorder.flush() and paths() == ["/0", "/1", "/2", "/3"] and len(recorder) == 0
-
-
-def test_order_is_kept_by_errors_of_calls_and_of_the_database() -> None:
-    errors: list[Exception] = [
-        DataError("of one call"), OperationalError("server closed the connection unexpectedly"),
-    ]  # fmt: skip
-
-    def store(batch: Sequence[RecordedCall]) -> None:
-        if errors:
-            raise errors.pop(0)
-        call_storage.store(batch)
-
-    recorder = Recorder(store)
-    for n in range(5):
-        recorder.add(call(f"/{n}"))
-    assert not recorder.flush() and len(recorder) == 5
-    assert recorder.flush() and paths() == [f"/{n}" for n in range(5)]
-
-
-def test_too_many_calls_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = Recorder()
-    monkeypatch.setattr(api_calls, "MAX_CALLS", 5)
-    for n in range(9):
-        recorder.add(call(f"/{n}"))
-    assert recorder.flush() and paths() == [f"/{n}" for n in range(5)]
-    monkeypatch.setattr(api_calls, "MAX_BYTES", 10_000)
-    for n in range(9):
-        recorder.add(call(f"/large/{n}", request_body=b"x" * 4000))
-    assert recorder.flush() and paths()[5:] == ["/large/0", "/large/1"]
-    # What has been stored makes room.
-    recorder.add(call("/again"))
-    assert len(recorder) == 1
-
-
-def test_calls_stored_in_a_transaction_that_is_rolled_back_are_kept(recorder: Recorder) -> None:
-    recorder.add(call("/0"))
-    with pytest.raises(RuntimeError), transaction.atomic():
-        assert recorder.flush() and paths() == ["/0"]
-        recorder.add(call("/1"))
-        raise RuntimeError
-    assert paths() == [] and len(recorder) == 2
-    with transaction.atomic():
-        assert recorder.flush()
-    assert paths() == ["/0", "/1"] and len(recorder) == 0
-
-
-def test_error_in_a_transaction_breaks_neither_it_nor_the_calls() -> None:
-    def store(batch: Sequence[RecordedCall]) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("INSERT INTO sandbox_usedid (id) VALUES (NULL)")
-
-    recorder = Recorder(store)
-    recorder.add(call())
-    with transaction.atomic():
-        assert recorder.flush()
-        assert ApiCall.objects.count() == 0
-
-
-def test_paused_recorder_keeps_what_arrives(recorder: Recorder) -> None:
-    recorder.add(call("/0"))
-    flushed = threading.Event()
-
-    def flush() -> None:
-        recorder.flush()
-        connection.close()
-        flushed.set()
-
-    with recorder.paused():
-        assert paths() == ["/0"]
-        recorder.add(call("/1"))
-        thread = threading.Thread(target=flush)
-        thread.start()
-        assert not flushed.wait(0.05) and paths() == ["/0"]
-    thread.join(10)
-    assert paths() == ["/0", "/1"]
+# The web server's thread.
 
 
 def test_web_server_s_thread_stores_calls_and_the_rest_at_the_stop(
