@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import environ
 
 from connect_sim.server.proxies import TrustedProxies
+from webhooks.http import trust
 from webhooks.http.addresses import parse_networks
 from webhooks.http.url_validation import check_url
 
@@ -84,6 +86,16 @@ def proxy(text: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must be the URL of a proxy, without a path or query.")
     return text
+
+
+def ca_file(text: str) -> str:
+    """Return the absolute path of a file with certificates of certificate authorities."""
+    path = Path(text).absolute()
+    try:
+        trust.context(str(path))
+    except trust.Unusable as error:
+        raise ValueError(f"cannot be used: {error}.") from None
+    return str(path)
 
 
 def key(text: str) -> str:

@@ -64,6 +64,9 @@ SIM_HTTP_PROXY = env.checked(
     "SIM_HTTP_PROXY", "", setting_values.proxy,
     example="SIM_HTTP_PROXY=http://proxy.example.com:3128", secret=True,
 )  # fmt: skip
+SIM_CA_FILE = env.checked(
+    "SIM_CA_FILE", "", setting_values.ca_file, example="SIM_CA_FILE=/etc/ssl/my-ca.pem"
+)
 SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uploaded"))
 # Seconds, or None: the sandbox learns it for each handler.
 SIM_SETTLE_TIME = env.checked(

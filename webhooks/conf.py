@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
+
 from django.conf import settings
 
 from webhooks.delivery.retry import Policy
+from webhooks.http import trust
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport, proxy_url
 from webhooks.types import PLURALS
@@ -36,13 +40,23 @@ def open_transport() -> Transport:
     """Return a transport inside the running loop; raises ValueError as check_transport does."""
     check_transport()
     policy = AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS))
-    return Transport(policy, proxy=settings.SIM_HTTP_PROXY)
+    return Transport(policy, proxy=settings.SIM_HTTP_PROXY, tls=_tls(settings.SIM_CA_FILE))
 
 
 def check_transport() -> None:
     """Raise ValueError, with the name of the setting, if the settings allow no requests."""
-    for name, check in (("SIM_ALLOW_NETWORKS", parse_networks), ("SIM_HTTP_PROXY", proxy_url)):
+    checks: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("SIM_ALLOW_NETWORKS", parse_networks),
+        ("SIM_HTTP_PROXY", proxy_url),
+        ("SIM_CA_FILE", _tls),
+    )
+    for name, check in checks:
         try:
             check(getattr(settings, name))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+
+
+def _tls(ca_file: str) -> ssl.SSLContext | None:
+    """Return the TLS context for handlers, None for the default one; raises trust.Unusable."""
+    return trust.context(ca_file) if ca_file else None

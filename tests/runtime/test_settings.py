@@ -27,6 +27,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_API_URL": ("ftp://x", "x", "//x", "http://", "http://x:99999", "http://x:0",
                     "http://u:p@x", "http://x/sim", "http://x?a=b", "http://x#a", "http://a b",
                     "http://[::1", "http://300.1.1.1", "javascript:alert(1)"),
+    "SIM_CA_FILE": ("/nowhere.pem", "/", "/dev/null", "/etc/hostname"),
     "SIM_ALLOWED_HOSTS": ("http://x", "x:8000", "a b", "x/y", "ok.example.com,u@x"),
     "DATABASE_URL": ("abc", "mysql://h/n", "postgres://h:abc/n", "postgres://u@h", "sqlite://",
                      "sqlite:///:memory:", "://", "postgres:/h/n"),

@@ -37,6 +37,8 @@ _CERTIFICATE = {
     62: "it is for another host name",
     64: "it is for another address",
 }
+# Those that a trusted certificate would cure.
+_UNTRUSTED = (18, 19, 20, 21)
 
 _OS = {
     errno.ECONNREFUSED: "{peer} refused the connection: nothing listens there. "
@@ -123,7 +125,8 @@ def _unknown_host(exc: Exception, target: Target) -> str:
 def _bad_certificate(exc: Exception, target: Target) -> str:
     code = getattr(exc, "verify_code", 0)
     why = _CERTIFICATE.get(code, "it could not be verified")
-    return f"The TLS certificate of {target.handler} was refused: {why}."
+    advice = " SIM_CA_FILE names certificates to trust." if code in _UNTRUSTED else ""
+    return f"The TLS certificate of {target.handler} was refused: {why}.{advice}"
 
 
 def _bad_tls(exc: ssl.SSLError, target: Target) -> str:
