@@ -36,7 +36,10 @@ _AGAIN = 0.1  # seconds after which to check again, if nothing is written to the
 
 # Paths that are served while the gate is closed: the replacements themselves, and what waits for a
 # long time and changes nothing by itself.
-_PASSING = ("/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/static/")
+_PASSING = (
+    "/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/sandbox/lease",
+    "/static/",
+)  # fmt: skip
 
 
 class Busy(Refused):

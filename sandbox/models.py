@@ -1,4 +1,4 @@
-"""The tables of the sandbox: API calls, the timeline, holds, processes, and ids used before.
+"""The tables of the sandbox: API calls, timeline, holds, lease, processes, ids used before.
 
 They refer to webhooks, deliveries and objects by id, not by relation: an entry of the timeline
 outlives what it is about.
@@ -145,6 +145,21 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"hold {self.id}"
+
+
+class Lease(models.Model):
+    """Who uses the sandbox exclusively (ours): at most one row, whose `name` is constant.
+
+    `expires` is Unix time by the database's clock.
+    """
+
+    name = models.CharField(max_length=16, primary_key=True, default="sandbox")
+    token = models.CharField(max_length=40)
+    note = models.CharField(max_length=200, blank=True)
+    expires = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"lease {self.note}"
 
 
 class ProcessActivity(models.Model):

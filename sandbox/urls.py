@@ -3,8 +3,10 @@
 from sandbox.api import (
     clock,
     holds,
+    lease,
     observing,
     observing_calls,
+    products,
     queue,
     schema,
     snapshots,
@@ -14,8 +16,10 @@ from sandbox.api import (
 urlpatterns = [
     *clock.urlpatterns,
     *holds.urlpatterns,
+    *lease.urlpatterns,
     *observing.urlpatterns,
     *observing_calls.urlpatterns,
+    *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,
     *snapshots.urlpatterns,

@@ -37,7 +37,7 @@ _MORE = ("sandbox.ApiCall", "sandbox.ApiCallObject", "admin.LogEntry", "auth.Gro
 # Emptied by a reset or restore, and not part of a snapshot: state of processes and of callers.
 TRANSIENT = ("sandbox.Hold", "requests_queue.FailedJob", "requests_queue.Clock")
 KEPT = (
-    "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity",
+    "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",
     "requests_queue.Heartbeat", "requests_queue.SignInTries", "catalog.ApiToken",
     "sessions.Session", "auth.Permission", "contenttypes.ContentType",
 )  # fmt: skip

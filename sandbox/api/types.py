@@ -303,6 +303,77 @@ class Hold(TypedDict):
     expires_in: Seconds
 
 
+class Lease(TypedDict):
+    """A lease of the sandbox; `id` is the right to renew and to release it."""
+
+    id: str
+    note: str
+    expires_in: Seconds
+
+
+class CurrentLease(TypedDict):
+    """Who has the lease, null for nobody; without its id."""
+
+    note: str
+    expires_in: Seconds
+
+
+class LeaseState(TypedDict):
+    """The lease of the sandbox."""
+
+    lease: CurrentLease | None
+
+
+class SoldItem(TypedDict):
+    """An item of a product."""
+
+    id: str
+    local_id: str
+    mpn: str
+    name: str
+    type: str
+    period: str
+    precision: str
+
+
+class SoldParameter(TypedDict):
+    """A parameter of a product; orders use its name as id."""
+
+    id: str
+    name: str
+    title: str
+    type: str
+    scope: str
+    phase: str
+    required: bool
+
+
+class SoldTemplate(TypedDict):
+    """A template of a product."""
+
+    id: str
+    name: str
+    scope: str
+    type: str | None
+
+
+class SoldProduct(TypedDict):
+    """A product with its parts, and the ids of what it is sold by; null where it is not sold."""
+
+    id: str
+    name: str
+    vendor: str
+    provider: str | None
+    connection: str | None
+    hub: str | None
+    listing: str | None
+    contract: str | None
+    marketplace: str | None
+    items: list[SoldItem]
+    params: list[SoldParameter]
+    templates: list[SoldTemplate]
+
+
 class QueueObject(TypedDict):
     """An object of a queue."""
 

@@ -1,0 +1,108 @@
+"""`/sandbox/lease`: the exclusive use of the sandbox, for test runners that share one."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from requests_queue.fields import Input, String
+from sandbox import deferred, leases
+from sandbox.api import types
+from sandbox.api.fields import SecondsField
+from sandbox.api.operations import Operation, Operations
+from sandbox.deferred import Result
+from sandbox.leases import ActiveLease, Waiter
+
+
+class RenewInput(Input):
+    """How long the lease lasts from now on."""
+
+    ttl = SecondsField(0.001, leases.MAX_TTL)
+
+
+class LeaseInput(RenewInput):
+    """How long the lease lasts, a note for people, and how long to wait for it."""
+
+    note = String(leases.MAX_NOTE)
+    wait = SecondsField(0, leases.MAX_WAIT)
+
+
+class LeaseView(APIView):
+    """`/sandbox/lease`: take the lease, and see who has it."""
+
+    operations: Operations = {
+        "get": Operation("Lease", "Show the lease", types.LeaseState),
+        "post": Operation(
+            "Lease", "Take the lease", types.Lease, 201, body=LeaseInput, errors=(409,)
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
+        lease = leases.current()
+        shown = {k: v for k, v in _represent(lease).items() if k != "id"} if lease else None
+        return Response({"lease": shown})
+
+    def post(self, request: Request) -> HttpResponse:
+        """Take the exclusive use of the sandbox: 201 `{"id", "note", "expires_in"}`.
+
+        409 if another caller has it, after `wait` seconds of real time (0 by default), in which
+        callers get it in order. It binds callers that take it: calls without it are not refused.
+        """
+        values = LeaseInput().check(request.data)
+        ttl, note = values.get("ttl", leases.DEFAULT_TTL), values.get("note", "")
+        if seconds := values.get("wait", 0):
+            deadline = time.monotonic() + seconds
+            future = leases.waiting.join(Waiter(ttl, note, deadline, _answer))
+            return deferred.respond(request, future)
+        lease = leases.take(ttl, note)
+        if lease is None:
+            raise leases.taken()
+        return Response(_represent(lease), status=201)
+
+
+class LeaseTokenView(APIView):
+    """`/sandbox/lease/{id}`: renew and release the lease."""
+
+    operations: Operations = {
+        "put": Operation("Lease", "Renew the lease", types.Lease, body=RenewInput, errors=(404,)),
+        "delete": Operation("Lease", "Release the lease", None, 204, errors=(404,)),
+    }
+
+    def put(self, request: Request, id: str) -> Response:
+        """Let the lease expire `ttl` seconds from now: 200; 404 if it has expired."""
+        ttl = RenewInput().check(request.data).get("ttl", leases.DEFAULT_TTL)
+        return Response(_represent(leases.renew(id, ttl)))
+
+    def delete(self, request: Request, id: str) -> Response:
+        """Release the lease: 204; 404 if it was released or has expired."""
+        leases.release(id)
+        return Response(status=204)
+
+
+def _represent(lease: ActiveLease) -> dict[str, Any]:
+    return {"id": lease.id, "note": lease.note, "expires_in": round(lease.expires_in, 3)}
+
+
+def _answer(lease: ActiveLease | None) -> Result:
+    if lease is not None:
+        return _json(201, _represent(lease))
+    refusal = leases.taken()
+    return _json(409, {"error_code": refusal.code, "errors": refusal.messages})
+
+
+def _json(status: int, body: dict[str, Any]) -> Result:
+    return Result(status, "application/json", json.dumps(body).encode())
+
+
+urlpatterns = [
+    path("lease", LeaseView.as_view()),
+    path("lease/<str:id>", LeaseTokenView.as_view()),
+]

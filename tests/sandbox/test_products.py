@@ -1,0 +1,162 @@
+"""`/sandbox/products`: products that can be ordered at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Contract, Product
+from sandbox.models import TimelineEntry
+from tests.api import Caller, refused
+from tests.make import CONTACT
+
+pytestmark = pytest.mark.django_db
+
+
+def create(vendor: Caller, **body: Any) -> dict[str, Any]:
+    response = vendor.post("/sandbox/products", body)
+    assert response.status == 201, response
+    return dict(response.json)
+
+
+def order(distributor: Caller, product: dict[str, Any], **asset: Any) -> dict[str, Any]:
+    customer = {"name": "Harbour Cafe", "contact_info": CONTACT}
+    body = {
+        "type": "purchase",
+        "asset": {
+            "connection": {"id": product["connection"]},
+            "items": [{"id": item["id"], "quantity": 5} for item in product["items"]],
+            "tiers": {"customer": customer, "tier1": {**customer, "name": "Reseller"}},
+            **asset,
+        },
+    }
+    response = distributor.post("/requests", body)
+    assert response.status == 201, response
+    return dict(response.json)
+
+
+def test_product_has_the_default_parts(vendor: Caller) -> None:
+    product = create(vendor)
+    assert [(i["mpn"], i["local_id"], i["type"]) for i in product["items"]] == [
+        ("mailbox", "mailbox", "Reservation"), ("traffic", "traffic", "PPU"),
+    ]  # fmt: skip
+    assert [(p["name"], p["phase"], p["required"]) for p in product["params"]] == [
+        ("domain", "ordering", False), ("activation_id", "fulfillment", True),
+    ]  # fmt: skip
+    assert {(t["scope"], t["type"]) for t in product["templates"]} == {
+        (scope, kind)
+        for scope in ("asset", "tier1", "tier2")
+        for kind in ("inquire", "fulfillment", "pending")
+    }
+    row = Product.objects.get(pk=product["id"])
+    assert row.status == "published"
+    assert row.capability("subscription.hold") and row.capability("tiers.configs.level") == 2
+
+
+def test_product_is_ordered_and_approved_at_once(vendor: Caller, distributor: Caller) -> None:
+    product = create(vendor)
+    request = order(distributor, product)
+    assert request["status"] == "pending"
+    params = [{"id": "activation_id", "value": "A-1"}]
+    path = f"/requests/{request['id']}"
+    assert vendor.put(path, {"asset": {"params": params}}).status == 200
+    approved = vendor.post(f"{path}/approve", {})
+    assert (approved.status, approved.json["status"]) == (200, "approved")
+
+
+def test_creation_changes_no_queue(vendor: Caller) -> None:
+    before = TimelineEntry.objects.count()
+    create(vendor)
+    assert TimelineEntry.objects.count() == before
+
+
+def test_parts_that_are_given_replace_the_default_ones(vendor: Caller, distributor: Caller) -> None:
+    product = create(
+        vendor,
+        name="Mail",
+        items=[{"mpn": "M-1", "local_id": "seat", "period": "Yearly"}],
+        params=[
+            {"name": "region", "type": "dropdown", "constraints": {"choices": ["eu", "us"]}},
+            {"name": "agreement", "scope": "tier1", "constraints": {"required": True}},
+        ],
+        templates=[{"scope": "asset", "type": "fulfillment", "body": "Done"}],
+        capabilities={"subscription": {"hold": False}},
+    )
+    assert product["name"] == "Mail"
+    assert [(i["mpn"], i["local_id"], i["period"]) for i in product["items"]] == [
+        ("M-1", "seat", "Yearly")
+    ]
+    assert [(p["name"], p["title"], p["scope"]) for p in product["params"]] == [
+        ("region", "region", "asset"), ("agreement", "agreement", "tier1"),
+    ]  # fmt: skip
+    assert len(product["templates"]) == 1
+    row = Product.objects.get(pk=product["id"])
+    assert not row.capability("subscription.hold")
+    assert row.capability("subscription.change.validation")
+    # The reseller is set up first.
+    assert order(distributor, product)["status"] == "tiers_setup"
+
+
+def test_empty_parts_are_not_taken_for_the_default_ones(vendor: Caller) -> None:
+    product = create(vendor, items=[], params=[], templates=[])
+    assert (product["items"], product["params"], product["templates"]) == ([], [], [])
+
+
+def test_product_is_shown_to_its_parties_as_it_was_created(
+    vendor: Caller, distributor: Caller, other: Any
+) -> None:
+    product = create(vendor)
+    path = f"/sandbox/products/{product['id']}"
+    assert vendor.get(path).json == product
+    assert distributor.get(path).json == product
+    refused(vendor.get("/sandbox/products/PRD-000-000-001"), 404)
+
+
+def test_distributor_cannot_create_products(distributor: Caller) -> None:
+    refused(distributor.post("/sandbox/products", {}), 403)
+
+
+def test_vendor_without_contract_is_refused(vendor: Caller) -> None:
+    Contract.objects.update(status="terminated")
+    response = vendor.post("/sandbox/products", {})
+    assert response.status == 400
+    assert "no active contract" in response.json["errors"][0]
+    assert not Product.objects.filter(name="Test product").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"items": {}}, "items"),
+        ({"items": ["mailbox"]}, "items.0"),
+        ({"items": [{"mpn": "a"}, {}]}, "items.1.mpn"),
+        ({"items": [{"mpn": "a", "type": "rent"}]}, "items.0.type"),
+        ({"items": [{"mpn": "a"}, {"mpn": "a", "name": "b"}]}, "items.1.mpn"),
+        ({"items": [{"mpn": "a", "local_id": "x"}, {"mpn": "b", "local_id": "x"}]},
+         "items.1.local_id"),
+        ({"items": [{"mpn": "a", "type": "PPU", "period": "Yearly"}]}, "items.0.period"),
+        ({"params": [{}]}, "params.0.name"),
+        ({"params": [{"name": "a b"}]}, "params.0.name"),
+        ({"params": [{"name": "a"}, {"name": "a"}]}, "params.1.name"),
+        ({"params": [{"name": "a", "type": "dropdown"}]}, "params.0.constraints.choices"),
+        ({"templates": [{"scope": "tier9"}]}, "templates.0.scope"),
+        ({"capabilities": {"subscription": {"hold": "yes"}}}, "capabilities.subscription.hold"),
+        ({"capabilities": {"teleport": True}}, "capabilities.teleport"),
+        ({"name": []}, "name"),
+        ({"parameters": []}, "parameters"),
+    ],
+)  # fmt: skip
+def test_invalid_body_is_refused_and_creates_nothing(
+    vendor: Caller, body: dict[str, Any], path: str
+) -> None:
+    before = Product.objects.count()
+    response = vendor.post("/sandbox/products", body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001"), response
+    assert any(error.startswith(f"{path}: ") for error in response.json["errors"]), response
+    assert Product.objects.count() == before
+
+
+def test_key_is_required(nobody: Caller) -> None:
+    assert nobody.post("/sandbox/products", {}).status == 401
+    assert nobody.get("/sandbox/products/PRD-1").status == 401
