@@ -107,7 +107,7 @@ class Copy:
                 if isinstance(value := getattr(row, name, None), str):
                     self.ids[value] = self._other(value)
             if isinstance(row, Parameter):
-                fresh = Parameter(pk=self._number(row.pk), product_id=self._other(row.product_id))
+                fresh = Parameter(number=row.number, product_id=self._other(row.product_id))
                 self.ids[parameter_id(row)] = parameter_id(fresh)
             if isinstance(row, Marketplace):
                 fresh_place = Marketplace(pk=self._other(row.pk))

@@ -130,7 +130,7 @@ def add_parameters(at: datetime) -> dict[str, int]:
     """Add the parameters."""
     stamps = {"created": at - timedelta(days=359), "updated": at - timedelta(days=45)}
     rows = [
-        Parameter(product_id=product, position=number * 100, **stamps, **row)
+        Parameter(product_id=product, number=number, position=number * 100, **stamps, **row)
         for product, table in _BY_PRODUCT.items()
         for number, row in enumerate(table, 1)
     ]

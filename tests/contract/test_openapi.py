@@ -97,6 +97,9 @@ DEVIATIONS = {
     "POST /products 201 *: extra": _WHOLE,
     "PUT /products/{} 200 *: extra": _WHOLE,
     "POST /products/{}/configurations 201 *: extra": _WHOLE,
+    "GET /products/{}/configurations 200 structured_value: missing": (
+        "plain values have none in objects that connect-cli captured"
+    ),
     "POST /products/{}/items 201 *: extra": _WHOLE,
     "PUT /products/{}/items/{} 200 *: extra": _WHOLE,
     "PUT /products/{}/templates/{} 200 *: extra": _WHOLE,

@@ -143,7 +143,7 @@ class TestConfigurations:
         assert again.status == 201
         assert Configuration.objects.count() == count + 1
         rows = vendor.get(f"{VALUES}?item.id={SUITE}-0003").json
-        assert [r["value"] for r in rows] == ["30"]
+        assert [(r["value"], "structured_value" in r) for r in rows] == [("30", False)]
         del body["value"]
         assert vendor.post(VALUES, body).status == 201
         assert Configuration.objects.count() == count

@@ -298,6 +298,14 @@ class TestParameters:
         error = "constraints.dependency.parameter.id: Parameter tape does not exist."
         refused(vendor.put(f"{of('parameters')}/tape", itself), 400, error)
 
+    def test_ids_count_per_product(self, vendor: Caller) -> None:
+        numbers = [row["id"][-4:] for row in vendor.get(of("parameters")).json]
+        assert numbers == ["0001", "0002", "0003", "0004"]
+        row = create(vendor, of("parameters"), PARAMETER)
+        assert row["id"] == f"PRM-{BACKUP.removeprefix('PRD-')}-0005"
+        assert vendor.get(f"{of('parameters')}/{row['id']}").json["name"] == "tape"
+        assert vendor.get(f"{of('parameters')}?id={row['id']}").json == [row]
+
     def test_orders_have_the_new_parameter(self, vendor: Caller, distributor: Caller) -> None:
         create(vendor, of("parameters"), PARAMETER)
         body = {

@@ -94,10 +94,11 @@ class Parameter(Row):
     """A parameter of a product.
 
     Assets and requests use its `name`, unique in the product, as id; the product's list has a
-    `PRM-` id, too.
+    `PRM-` id, too, which ends in `number`.
     """
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="parameters")
+    number = models.BigIntegerField()
     name = models.CharField(max_length=100)
     title = models.CharField(max_length=255)
     description = models.TextField(blank=True)
@@ -114,7 +115,10 @@ class Parameter(Row):
 
     class Meta:
         ordering = ["position", "pk"]
-        constraints = [models.UniqueConstraint("product", "name", name="parameter_name")]
+        constraints = [
+            models.UniqueConstraint("product", "name", name="parameter_name"),
+            models.UniqueConstraint("product", "number", name="parameter_number"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.title} ({self.name})"

@@ -44,7 +44,12 @@ class Constraints(TypedDict, total=False):
 
 def parameter_id(row: Parameter) -> str:
     """Return a parameter's id, `PRM-ddd-ddd-ddd-dddd`; `name` is what assets call it."""
-    return f"PRM-{row.product_id.partition('-')[2]}-{row.pk:04d}"
+    return numbered_id(row.product_id, row.number)
+
+
+def numbered_id(product_id: str, number: int) -> str:
+    """Return the id of the parameter of a product with this number."""
+    return f"PRM-{product_id.partition('-')[2]}-{number:04d}"
 
 
 def parameter_by_id(given: str) -> Q:
@@ -52,7 +57,7 @@ def parameter_by_id(given: str) -> Q:
     match = re.fullmatch(r"PRM-(\d{3}-\d{3}-\d{3})-(\d{4,18})", given)
     if match is None:
         return Q(name=given)
-    return Q(pk=int(match[2]), product=f"PRD-{match[1]}")
+    return Q(number=int(match[2]), product=f"PRD-{match[1]}")
 
 
 def _constraints(row: Parameter) -> Json:
@@ -93,7 +98,7 @@ PARAMETER = Resource(
         "constraints.reconciliation": Field(bool, "is_reconciliation"),
         "constraints.shared": Field(str, "shared"),
     },
-    custom=[looked_up("id", parameter_by_id, ordering="pk"), *parts("constraints.choices")],
+    custom=[looked_up("id", parameter_by_id, ordering="number"), *parts("constraints.choices")],
 )  # fmt: skip
 
 
@@ -101,7 +106,8 @@ CONFIGURATION = Resource(
     "Configuration", "A configured value.",
     {
         "value": str | None,
-        "structured_value": Field(Any, lambda row: row.structured_value or {}),
+        # Absent without one: connect-cli exports it instead of `value` where both are there.
+        "structured_value": Field(Any, optional=True, unfiltered=True),
         "parameter": Field(
             Part(
                 "ConfiguredParameter", "The parameter that a value is configured of.", _PARAMETER,

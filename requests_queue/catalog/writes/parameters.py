@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any, get_args
 
 from django.core.validators import RegexValidator
 from django.db import transaction
+from django.db.models import Max
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
-from requests_queue import clock
+from requests_queue import clock, ids
 from requests_queue.catalog.models import Parameter, Product
 from requests_queue.catalog.parameter_values import STRUCTURED
-from requests_queue.catalog.representations.parameters import parameter_by_id
+from requests_queue.catalog.representations.parameters import numbered_id, parameter_by_id
 from requests_queue.catalog.schema import ParameterType
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid
@@ -132,6 +134,7 @@ def create(product: Product, values: Values) -> Parameter:
     )
     _assign(row, values)
     row.position = products.next_position(Parameter.objects.filter(product=product))
+    row.number = next_number(product.pk)
     row.save(force_insert=True)
     return row
 
@@ -146,6 +149,13 @@ def update(product: Product, parameter: Parameter, values: Values) -> None:
 
 # Its configured values are deleted, too; requests keep what they have of it.
 delete = products.delete_part
+
+
+def next_number(product_id: str) -> int:
+    """Return the number in the id of a product's next parameter."""
+    rows = Parameter.objects.filter(product=product_id)
+    following = count((rows.aggregate(last=Max("number"))["last"] or 0) + 1)
+    return next(n for n in following if not ids.is_taken(numbered_id(product_id, n)))
 
 
 def _assign(row: Parameter, values: Values) -> None:
