@@ -7,20 +7,38 @@ server profile it is real time.
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
 
-from requests_queue.models import Clock
+_SELECT = 'SELECT "offset", frozen_at FROM requests_queue_clock WHERE id = 1'
 
 
 def now() -> datetime:
     """Return platform time: aware, in UTC, with microseconds."""
+    # Before the offset: if a move starts in between, the result is not later than platform time.
     real = datetime.now(UTC)
     if not settings.SANDBOX:
         return real
-    row = Clock.objects.filter(pk=1).values_list("offset", "frozen_at").first()
-    if row is None:
-        return real
-    offset, frozen_at = row
+    offset, frozen_at = state()
     return frozen_at or real + offset
+
+
+def state() -> tuple[timedelta, datetime | None]:
+    """Return the offset of a sandbox's platform time, and the moment at which it is frozen or None.
+
+    It is read each time, because another process may have just moved it. Raw SQL, because every
+    response of the API reads it: the ORM takes ten times the CPU time.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT)
+        row = cursor.fetchone()
+    if row is None:
+        return timedelta(), None
+    offset, frozen_at = row
+    if connection.vendor == "sqlite":
+        # Django stores microseconds there, and datetimes without a time zone in UTC.
+        offset = timedelta(microseconds=offset)
+        frozen_at = frozen_at and frozen_at.replace(tzinfo=UTC)
+    return offset, frozen_at
 
 
 def shown(moment: datetime) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from requests_queue import clock
 from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
@@ -92,26 +93,13 @@ def may_have_secrets(path: str) -> bool:
 
 def store(calls: Sequence[RecordedCall]) -> None:
     """Store the calls, in one transaction."""
-    offset, frozen_at = _clock()
+    offset, frozen_at = clock.state()
     rows = [_row(call, offset, frozen_at) for call in calls]
     _link(rows)
     # On SQLite it blocks other writers: everything else is done before.
     with transaction.atomic():
         for start in range(0, len(rows), _CHUNK):
             _insert(rows[start : start + _CHUNK])
-
-
-def _clock() -> tuple[timedelta, datetime | None]:
-    """Return the offset of platform time, and the moment at which it is frozen.
-
-    Raw SQL: by the ORM it would take a fifth of the CPU time of a batch.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute('SELECT "offset", frozen_at FROM requests_queue_clock WHERE id = 1')
-        offset, frozen_at = cursor.fetchone() or (timedelta(), None)
-    # SQLite has no intervals: Django stores microseconds.
-    offset = offset if isinstance(offset, timedelta) else timedelta(microseconds=offset)
-    return offset, attempt_links.moment(frozen_at) if frozen_at else None
 
 
 def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _Row:

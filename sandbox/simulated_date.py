@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 
 from requests_queue import clock
+from sandbox import activity
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -21,7 +22,7 @@ def add_date(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if request.path_info.lstrip("/").startswith("public/v1"):
+        if activity.is_api(request.path_info):
             try:
                 response["Date"] = http_date(clock.now().timestamp())
             except (DatabaseError, InterfaceError):

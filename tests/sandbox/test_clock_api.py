@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
+from django.db import connection, connections
+from django.utils.http import http_date
 
 from requests_queue import clock, transitions
 from requests_queue.models import Clock
@@ -21,11 +23,12 @@ from sandbox.models import TimelineEntry
 from sandbox.timeline import Entry
 from tests import html, make
 from tests.api import Caller, caller
+from tests.background import Background
 from tests.engines import running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.queue.test_jobs import receiving
 from tests.signed_in import signed_in
-from webhooks.delivery import wakeup
+from webhooks.delivery import sql, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
 
@@ -373,6 +376,24 @@ def test_api_has_platform_time_in_its_date(by: Caller) -> None:
         assert abs(shown.replace(tzinfo=UTC) - clock.now()) < 5 * S
     assert "Date" in Caller(None).get("/requests").headers
     assert "Date" not in by.get("/sandbox/clock").headers
+    headers = {"authorization": f"ApiKey {by.key}"}
+    assert "Date" not in by.client.get("/public/v10/requests", headers=headers).headers
+
+
+def test_date_is_that_of_a_move_that_another_connection_has_committed(by: Caller) -> None:
+    Clock.objects.create(pk=1)
+
+    def freeze(moment: datetime) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE requests_queue_clock SET frozen_at = %s", [sql.datetime_param(moment)]
+            )
+
+    for day in (1, 2):
+        moment = datetime(2040, 1, day, tzinfo=UTC)
+        # As another process would: only the database knows of it.
+        Background(partial(freeze, moment)).result()
+        assert by.get("/requests").headers["Date"] == http_date(moment.timestamp())
 
 
 # Settle times.
