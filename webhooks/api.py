@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
-from rest_framework.response import Response
+from rest_framework.response import Response as ApiResponse
 
 from requests_queue import clock
 from requests_queue.catalog.representations import PERSON, PICTURED
 from requests_queue.resources import NAMED, SELF, Field, Part, Resource
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented, Free, Json, Stamp, Uri
-from webhooks import actions, conf, schema, validation_rules
+from webhooks import actions, conf, validation_rules
 from webhooks.delivery import fan_out, next_attempt
 from webhooks.models import Attempt, Webhook
+
+
+class Response(TypedDict, total=False):
+    """The handler's response, up to 64 KiB of its body; empty without a response."""
+
+    headers: dict[str, str]
+    body: str
 
 
 def _response(row: Attempt) -> Json:
@@ -36,7 +43,7 @@ _LAST_CALL = Part(
         "status": Field(Literal["success", "failure"], "outcome"),
         "status_code": int | None,
         "duration": int,
-        "response": Field(schema.Response, _response),
+        "response": Field(Response, _response),
         "errors": Field(str, "error"),
     },
 )  # fmt: skip
@@ -106,30 +113,30 @@ class Webhooks(Collection):
         webhooks: QuerySet[Webhook] = super().complete(rows)
         return webhooks
 
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> ApiResponse:
         """Create a webhook: 201, or 400 with `field: message`."""
         fields = validation_rules.for_create(self.data, self.account)
         row = actions.create(self.account, self.user, fields)
         return self.answer(self.get_queryset().get(pk=row.pk), 201)
 
-    def update(self, request: Request, pk: str) -> Response:
+    def update(self, request: Request, pk: str) -> ApiResponse:
         """Change a webhook: 200; a field that the body lacks stays as it is."""
         row = self.get_object()
         fields = validation_rules.for_update(self.data, row.type, row.external_url)
         actions.edit(pk, self.user, fields)
         return self.answer(self.get_object())
 
-    def destroy(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> ApiResponse:
         """Delete a webhook, enabled or not: 204."""
         self.get_object()
         actions.delete(pk)
-        return Response(status=204)
+        return ApiResponse(status=204)
 
     @action(detail=True, methods=["post"])
-    def trigger(self, request: Request, pk: str) -> Response:
+    def trigger(self, request: Request, pk: str) -> ApiResponse:
         """Trigger now: 200 with an empty body, before the call is made; 400 when disabled."""
         fan_out.trigger(self.get_object())
-        return Response(status=200)
+        return ApiResponse(status=200)
 
 
 urlpatterns = routes("notifications/webhooks", Webhooks)
