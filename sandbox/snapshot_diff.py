@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection, models
 
+from requests_queue.encryption import EncryptedJSONField, EncryptedTextField
 from sandbox import snapshot_storage, snapshots, timeline, world
-from webhooks.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 MAX_OBJECTS = 1000  # that an answer lists
 MAX_TEXT = 200  # characters of a value

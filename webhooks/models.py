@@ -7,9 +7,9 @@ from django.db import models
 from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
+from requests_queue.encryption import EncryptedJSONField, EncryptedTextField
 from webhooks import types
 from webhooks.delivery import retry
-from webhooks.encrypted_fields import EncryptedJSONField, EncryptedTextField
 
 
 class _Existing(models.Manager["Webhook"]):

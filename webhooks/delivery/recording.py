@@ -18,8 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from requests_queue import clock
-from webhooks import encrypted_fields
+from requests_queue import clock, encryption
 from webhooks.delivery import fan_out, retry, sql, webhook_update
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
@@ -248,7 +247,7 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         result.duration,
         claimed.webhook["http_method"],
         claimed.webhook["external_url"],
-        json.dumps(encrypted_fields.seal(dict(prepared.headers))) if prepared else "{}",
+        json.dumps(encryption.seal(dict(prepared.headers))) if prepared else "{}",
         (prepared.request.body or b"").decode() if prepared else "",
         json.dumps(dict(prepared.claims)) if prepared else "{}",
         response.status if response else None,
