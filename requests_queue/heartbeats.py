@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from django.db.models import Case, Count, F, Max, Min, Value, When
 
-from requests_queue.database_time import DatabaseTime
 from requests_queue.models import PROBLEM, Heartbeat
+from requests_queue.sql import DatabaseTime
 
 WORKER, SCHEDULER = "worker", "scheduler"
 INTERVAL = 4.0  # seconds between two heartbeats of a process

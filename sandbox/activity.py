@@ -28,7 +28,7 @@ from django.db import connection
 from django.db.models import Max, Q, Sum
 
 from requests_queue import heartbeats
-from requests_queue.database_time import DatabaseTime
+from requests_queue.sql import DatabaseTime
 from sandbox.models import ProcessActivity
 from webhooks.delivery import wakeup
 

@@ -18,8 +18,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from requests_queue import sql
 from sandbox.models import ApiCall
-from webhooks.delivery import sql
 
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
 _RECENT = 10  # of the latest attempts of a webhook, apart from those in flight

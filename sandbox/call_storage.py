@@ -15,13 +15,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from requests_queue import clock
+from requests_queue import clock, sql
 from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.models import ApiCall
 from sandbox.timeline import Entry
-from webhooks.delivery import sql
 
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.dispatch import receiver
 
-from requests_queue.database_time import DatabaseTime
 from requests_queue.models import Clock
 from requests_queue.signals import due_reached
+from requests_queue.sql import DatabaseTime
 from requests_queue.time_format import format_span
 from sandbox import moves
 from sandbox.moves import IDLE_MAX, MAX_STEPS, Move, MoveResult

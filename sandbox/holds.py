@@ -16,9 +16,9 @@ from django.db.models.functions import Cast
 from django.dispatch import receiver
 
 from requests_queue import clock
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Missing
 from requests_queue.signals import due_reached
+from requests_queue.sql import DatabaseTime
 from sandbox import timeline
 from sandbox.models import Hold
 from sandbox.timeline import Entry

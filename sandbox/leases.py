@@ -22,8 +22,8 @@ from django.db import connection
 from django.db.models import F, FloatField, QuerySet
 from django.db.models.functions import Cast
 
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict, Missing
+from requests_queue.sql import DatabaseTime
 from sandbox.deferred import Result
 from sandbox.models import Lease
 

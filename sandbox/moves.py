@@ -16,9 +16,9 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 from requests_queue import clock, jobs, pausing
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
+from requests_queue.sql import DatabaseTime
 from sandbox import notification, settling, timeline
 from sandbox.models import TimelineEntry
 from sandbox.settling import Unsettled

@@ -32,10 +32,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
+from requests_queue import sql
 from requests_queue.errors import Invalid
 from sandbox import notification
 from sandbox.models import TimelineEntry
-from webhooks.delivery import sql
 from webhooks.models import Event
 
 CHANGE, EVENT = "change", "event"

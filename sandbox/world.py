@@ -21,9 +21,10 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import connection, models, transaction
 from django.dispatch import Signal
 
+from requests_queue import sql
 from requests_queue.catalog.models import User
 from sandbox.models import UsedId
-from webhooks.delivery import sql
+from webhooks.delivery import claims
 
 T = TypeVar("T")
 
@@ -165,7 +166,7 @@ def locked() -> Iterator[None]:
             with connection.cursor() as cursor:
                 # One limit for all locks together; `lock_timeout` would apply to each.
                 cursor.execute(f"SET LOCAL statement_timeout = {round(LOCK_WAIT * 1000)}")
-                sql.lock_claims()
+                claims.lock()
                 tables = [*world_models(), *_models()["transient"]]
                 locks = ", ".join(table(model) for model in tables)
                 cursor.execute(f"LOCK TABLE {locks} IN EXCLUSIVE MODE")

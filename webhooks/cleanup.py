@@ -21,8 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from requests_queue import clock, database_limits, pausing
-from webhooks.delivery import sql
+from requests_queue import clock, database_limits, pausing, sql
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from requests_queue.signals import (
     validation_requested,
 )
 from requests_queue.transitions import Change
-from webhooks.delivery import claims, fan_out, selection, sql, validators, wakeup
+from webhooks.delivery import claims, fan_out, selection, validators, wakeup
 from webhooks.models import Delivery
 from webhooks.types import EVENT
 
@@ -51,7 +51,7 @@ def unsettled(now: datetime, **kwargs: Any) -> set[str]:
     with transaction.atomic():
         # Nothing is claimed between the two queries, and due deliveries are read last: a delivery
         # that becomes pending when its request ends is in one of the two.
-        sql.lock_claims()
+        claims.lock()
         calling = {
             f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
         }

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 from django.db.models import F, Q
 
+from requests_queue import sql
 from requests_queue.catalog.models import Account
-from webhooks.delivery import next_attempt, sql
+from webhooks.delivery import next_attempt
 from webhooks.delivery.next_attempt import NextAttempt, WorkerLoad
 from webhooks.models import Attempt, Event, Webhook
 from webhooks.types import EVENT

@@ -19,8 +19,8 @@ from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from requests_queue.database_time import DatabaseTime
 from requests_queue.models import SignInTries
+from requests_queue.sql import DatabaseTime
 
 PAIR_LIMIT, ADDRESS_LIMIT = 5, 50
 BLOCK = 60.0  # seconds for which attempts are refused

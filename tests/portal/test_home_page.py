@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from portal.home import first_steps, last_hour, system_status
 from requests_queue import clock, heartbeats
-from requests_queue.database_time import DatabaseTime
 from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Heartbeat
+from requests_queue.sql import DatabaseTime
 from tests import html, make
 from tests.processes import free_port
 from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)

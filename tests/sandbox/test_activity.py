@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F
 
 from requests_queue import heartbeats
-from requests_queue.database_time import DatabaseTime
+from requests_queue.sql import DatabaseTime
 from sandbox import activity
 from sandbox.activity import Activity
 from sandbox.models import ProcessActivity

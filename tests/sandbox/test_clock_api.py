@@ -13,7 +13,7 @@ import time_machine
 from django.db import connection, connections
 from django.utils.http import http_date
 
-from requests_queue import clock, transitions
+from requests_queue import clock, sql, transitions
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
@@ -28,7 +28,7 @@ from tests.engines import running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.queue.test_jobs import receiving
 from tests.signed_in import signed_in
-from webhooks.delivery import sql, wakeup
+from webhooks.delivery import wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
 

@@ -11,8 +11,8 @@ import pytest
 from django.db import connections
 
 from requests_queue import clock, jobs
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Missing
+from requests_queue.sql import DatabaseTime
 from sandbox import clock_control, holds, moves, settling
 from sandbox.models import Hold, TimelineEntry
 from tests import make

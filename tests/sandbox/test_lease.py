@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Missing
+from requests_queue.sql import DatabaseTime
 from sandbox import gate, leases
 from sandbox.deferred import Result
 from sandbox.leases import ActiveLease, Waiter, Waiting

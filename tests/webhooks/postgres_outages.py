@@ -22,7 +22,7 @@ from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from tests.postgres_server import PostgresServer, from_environment
 from webhooks import webhook_health
-from webhooks.delivery import claims, fan_out, polling, recording, sql
+from webhooks.delivery import claims, fan_out, polling, recording
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -156,7 +156,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
 def test_locked_row_does_not_block_other_results(
     table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_WAIT", 0.05)
+    monkeypatch.setattr(recording, "LOCK_WAIT", 0.05)
     catalog = make.catalog()
     hold = threading.Event()
     with handler(lambda request: (hold.wait(30), 200)[1]) as served:

@@ -14,11 +14,11 @@ import time_machine
 from django.db import connections
 
 from requests_queue import clock, transitions
-from requests_queue.database_time import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.sql import DatabaseTime
 from sandbox import clock_control, moves
 from tests import make
 from tests.engines import move_clock, running, settled, until

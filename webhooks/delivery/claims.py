@@ -15,8 +15,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, F, Min, OuterRef
 
-from requests_queue import clock
-from webhooks.delivery import retry, selection, sql
+from requests_queue import clock, sql
+from webhooks.delivery import retry, selection
 from webhooks.delivery.in_flight import (
     AttemptResult,
     ClaimedDelivery,
@@ -29,6 +29,7 @@ from webhooks.signals import attempts_started
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
 MAX_BATCH = 500  # deliveries of one statement, so that locks are held for milliseconds
+_LOCK = 0x636C61696D  # "claim"
 
 # What a request needs of its webhook; `gate_closed_at` identifies the backoff at the claim.
 _COLUMNS = (
@@ -44,13 +45,18 @@ _MAY_START = """
 """
 
 
+def lock() -> None:
+    """Block all other claims until commit."""
+    sql.advisory_lock(_LOCK)
+
+
 def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
     """Claim up to `limit` deliveries that may start now, MAX_BATCH at most, for LEASE seconds.
 
     `slots` are those of the process, shared fairly; without them only the limit counts.
     """
     with transaction.atomic():
-        sql.lock_claims()
+        lock()
         now = clock.now()
         ids = selection.select(min(limit, MAX_BATCH), now, slots)
         return take(ids, now, where=_MAY_START, params=[sql.datetime_param(now)]) if ids else []

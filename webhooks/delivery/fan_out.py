@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
-from requests_queue import clock
+from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
-from webhooks.delivery import sql, wakeup
+from webhooks.delivery import wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
 from webhooks.types import EVENT

@@ -18,13 +18,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from requests_queue import clock, encryption
-from webhooks.delivery import fan_out, retry, sql, webhook_update
+from requests_queue import clock, encryption, sql
+from webhooks.delivery import fan_out, retry, webhook_update
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.signals import attempts_recorded, recording_attempts
 
+LOCK_WAIT = 0.5  # seconds for which a flush waits for rows that another transaction holds
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
     "changes neither the delivery nor the backoff."
@@ -107,12 +108,12 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
     """Write the attempts, their deliveries and their webhooks; return what became of each.
 
     With `skip_locked`, rows that another transaction holds are KEPT; without, they are waited for,
-    on PostgreSQL for sql.LOCK_WAIT seconds, after which OperationalError is raised.
+    on PostgreSQL for LOCK_WAIT seconds, after which OperationalError is raised.
     Lock order: deliveries, then webhooks, each by id.
     """
     recording_attempts.send(sender=None)
     with transaction.atomic():
-        sql.limit_lock_wait()
+        sql.limit_lock_wait(LOCK_WAIT)
         deliveries = _lock_deliveries(results, skip_locked)
         recorded = _classify(results, deliveries)
         decided = zip(results, recorded, strict=True)

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from webhooks.delivery import sql
+from requests_queue import sql
 from webhooks.delivery.slots import Slots
 
 _CHUNK = 100  # parts of one compound SELECT; SQLite takes 500

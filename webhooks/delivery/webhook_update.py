@@ -13,9 +13,9 @@ from typing import Any
 
 from django.db import connection
 
-from requests_queue import clock
+from requests_queue import clock, sql
 from webhooks import conf
-from webhooks.delivery import retry, sql
+from webhooks.delivery import retry
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.retry import BackoffState, Decision
 from webhooks.models import ClearedBackoff, Webhook

@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import BooleanField, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from requests_queue import sql
 from requests_queue.catalog.models import Parameter
 from requests_queue.catalog.parameter_values import STRUCTURED, Params, about, is_empty
 from requests_queue.errors import Invalid
@@ -48,7 +49,7 @@ def check(
     """
     changed = [p for p in _unique(product_id, scope, params) if not _is_in(p, before)]
     for key in sorted(_lock_key(product_id, scope, param) for param in changed):
-        _lock(key)
+        sql.advisory_lock(key)
     querysets = list(holders)
     if in_use := [p["id"] for p in changed if any(_has(rows, p) for rows in querysets)]:
         owner = "subscription" if scope == "asset" else "tier configuration"
@@ -99,14 +100,14 @@ def _candidates(model: type[Model], param: Param, key: str) -> Q:
         return contains & _raw(_VALUES.format(column=column), param[key]) if plain else contains
     # Any structure that is not empty: SQLite compares texts, in which the order of keys counts.
     test = "= %s" if plain else "NOT IN ('', '{}')"
-    sql = _ON_SQLITE.format(column=column, key=key, test=test)
+    condition = _ON_SQLITE.format(column=column, key=key, test=test)
     name, value = param["id"], param[key]
     texts = [json.dumps(value), name, value] if plain else [json.dumps(name), name]
-    return _raw(sql, *texts)
+    return _raw(condition, *texts)
 
 
-def _raw(sql: str, *texts: str) -> Q:
-    return Q(RawSQL(sql, texts, output_field=BooleanField()))
+def _raw(condition: str, *texts: str) -> Q:
+    return Q(RawSQL(condition, texts, output_field=BooleanField()))
 
 
 def _lock_key(product_id: str, scope: str, param: Param) -> int:
@@ -114,10 +115,3 @@ def _lock_key(product_id: str, scope: str, param: Param) -> int:
     value = "" if param["type"] in STRUCTURED else param["value"]
     text = json.dumps([product_id, scope, param["id"], value])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
-
-
-def _lock(key: int) -> None:
-    # SQLite has only one writer at a time, so it needs no lock.
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

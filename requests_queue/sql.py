@@ -7,19 +7,33 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import FloatField, Func
 
 # The database's wall clock, in seconds since 1970: the same for all machines and after a reboot.
+# On PostgreSQL, `now()` is constant within a transaction.
 _EPOCH = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-    "postgresql": "EXTRACT(EPOCH FROM clock_timestamp())",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)",
 }
-LOCK_WAIT = 0.5  # seconds for which a flush waits for rows that another transaction holds
-_CLAIM_LOCK = 0x636C61696D  # "claim", for pg_advisory_xact_lock
 
 
 def epoch() -> str:
     """Return the expression for the database's current time."""
     return _EPOCH[connection.vendor]
+
+
+class DatabaseTime(Func):
+    """Unix time in seconds by the database's clock, at execution: for leases and heartbeats."""
+
+    output_field = FloatField()
+
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the expression."""
+        return _EPOCH[connection.vendor], []
+
+    def get_group_by_cols(self) -> list[Any]:
+        """Return no columns: the value differs for each row."""
+        return []
 
 
 def datetime_param(value: datetime | None) -> Any:
@@ -56,21 +70,21 @@ def skip_locked(strength: str = "NO KEY UPDATE") -> str:
     return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
 
-def lock_claims() -> None:
-    """Block all other claims until commit; on SQLite a write transaction does so already."""
+def advisory_lock(key: int) -> None:
+    """Wait for the lock of that key, and hold it until commit; SQLite has only one writer."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
 
 
-def limit_lock_wait() -> None:
-    """Limit waits for locked rows to LOCK_WAIT seconds until commit; then OperationalError.
+def limit_lock_wait(seconds: float) -> None:
+    """Limit waits for locked rows until commit; afterwards OperationalError is raised.
 
     SQLite has one lock for the whole file, with the timeout of its connection.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {round(LOCK_WAIT * 1000)}")
+            cursor.execute(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
 
 
 def values_list(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
