@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from celery import Celery
@@ -22,6 +23,7 @@ from webhooks.delivery import engine
 logger = logging.getLogger(__name__)
 WEB_THREADS = 8
 RESTART = 1.0  # seconds before an ended task worker is restarted
+TASKS = 5.0  # seconds for running tasks at a stop
 
 
 class Runtime:
@@ -30,9 +32,7 @@ class Runtime:
     def __init__(self, wsgi: Any) -> None:
         self._web = web.Web(wsgi, WEB_THREADS)
         self._worker = _Worker(app)
-        self._beat: Any = EmbeddedService(
-            app, thread=True, max_interval=5, scheduler_cls="celery.beat:Scheduler"
-        )
+        self._beat: Any = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
 
     def start(self) -> None:
         """Start the engine first, which needs no other part, and the web server last."""
@@ -42,11 +42,11 @@ class Runtime:
         self._web.start()
 
     def stop(self) -> None:
-        """Stop the parts in order, each with a time limit."""
-        # The worker notices within 2 s, so it is asked first and awaited last.
+        """Stop the parts in order, each with a time limit; the process must end afterwards."""
         self._worker.request_stop()
         self._web.stop()
-        self._beat.stop()
+        # Its thread sleeps for up to a second, and sends nothing afterwards.
+        self._beat.service.stop()
         engine.stop()
         self._worker.stop()
 
@@ -90,7 +90,8 @@ class _Worker:
         state.should_stop = 0  # type: ignore[assignment]
 
     def stop(self) -> None:
-        """Wait for the stop; running tasks may finish."""
+        """Wait for tasks: an idle worker, which would notice within 2 s, ends with the process."""
         self.request_stop()
-        self._thread.join(5)
-        state.should_stop = None
+        deadline = time.monotonic() + TASKS
+        while state.reserved_requests and time.monotonic() < deadline:
+            self._thread.join(0.02)

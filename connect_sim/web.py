@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
+import selectors
 import signal
 import socket
 import threading
@@ -21,6 +21,7 @@ from django.core.management import CommandError
 from connect_sim import asgi
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
+from connect_sim.server.listening import listen
 from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
 from webhooks.delivery import event_loops, validator_client
@@ -29,8 +30,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds for requests in flight at a stop.
 GRACE = 3
-# Connections that the kernel accepts while the event loop is busy.
-BACKLOG = 2048
+_STDIN = 0
 
 
 class PortTaken(CommandError):
@@ -144,80 +144,11 @@ def _bind() -> list[socket.socket]:
         ) from None
 
 
-def listen(bind: str) -> list[socket.socket]:
-    """Return sockets that listen on every address of SIM_BIND.
-
-    `*` means all addresses, IPv6 addresses are in brackets, and a name may have several addresses.
-    Raises OSError if an address cannot be bound, ValueError if it is malformed.
-    """
-    sockets: list[socket.socket] = []
-    try:
-        for entry in bind.split():
-            sockets += _listen(entry)
-    except BaseException:
-        for each in sockets:
-            each.close()
-        raise
-    return sockets
-
-
-def _listen(entry: str) -> list[socket.socket]:
-    addresses = _addresses(entry)
-    sockets: list[socket.socket] = []
-    missing: OSError | None = None
-    for family, address in addresses:
-        try:
-            sockets.append(_bound(family, address))
-        except OSError as error:
-            # A name may have an address of a family that this machine does not support.
-            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(addresses) > 1:
-                missing = error
-                continue
-            for each in sockets:
-                each.close()
-            raise
-    if not sockets and missing is not None:
-        raise missing
-    return sockets
-
-
-def _addresses(entry: str) -> list[tuple[int, Any]]:
-    host, _, port = entry.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    # The system would map 99999 to another port.
-    if not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{entry!r} is not host:port")
-    try:
-        results = socket.getaddrinfo(
-            None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )  # fmt: skip
-    except UnicodeError:
-        raise ValueError(f"{entry!r} is not host:port") from None
-    # The system may return an address twice.
-    return list(dict.fromkeys((family, address) for family, _, _, _, address in results))
-
-
-def _bound(family: int, address: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
-        # Listen now: two processes can bind the same address before one of them listens.
-        bound.listen(BACKLOG)
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
-
-
-def on_signals() -> Callable[[], Any]:
+def on_signals(*, or_end_of_input: bool = False) -> Callable[[], Any]:
     """Return a function that waits for SIGINT or SIGTERM; a second signal ends the process.
 
-    It waits on a pipe: the interrupted code could hold a lock that the signal handler needs.
+    It waits on a pipe: the interrupted code could hold a lock that the signal handler needs. With
+    `or_end_of_input` it also returns when standard input ends.
     """
     read_end, write_end = os.pipe()
     received: list[int] = []
@@ -230,4 +161,15 @@ def on_signals() -> Callable[[], Any]:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    return lambda: os.read(read_end, 1)
+    return partial(_wait, [read_end, *([_STDIN] if or_end_of_input else [])])
+
+
+def _wait(descriptors: list[int]) -> None:
+    """Return when a signal has written to the first descriptor, or the second one has ended."""
+    with selectors.DefaultSelector() as selector:
+        for each in descriptors:
+            selector.register(each, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == descriptors[0] or not os.read(key.fd, 65536):
+                    return

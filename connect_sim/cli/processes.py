@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
-from connect_sim.cli import django_commands, options
+from connect_sim.cli import django_commands, options, running
+from connect_sim.server import listening
+
+_BIND = "127.0.0.1:8000"
 
 
-@click.command(cls=options.Command, example="connect-sim sandbox --no-seed")
+@click.command(cls=options.Command, example="connect-sim sandbox --port 8001")
 @click.option("--no-seed", is_flag=True, help="Start without demo data.")
-@options.data_dir
-def sandbox(no_seed: bool) -> None:
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="The port to listen on, instead of that of SIM_BIND; 0 is any free port.",
+)
+@click.option(
+    "--port-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the port to this file when the server accepts connections.",
+)
+@click.option(
+    "--exit-with-parent", is_flag=True, help="Stop when standard input ends, which must be a pipe."
+)
+@options.data_dir  # fmt: skip
+def sandbox(
+    no_seed: bool, port: int | None, port_file: Path | None, exit_with_parent: bool
+) -> None:
     """Run web server, worker and scheduler in one process until Ctrl-C.
 
     Creates the database and the demo data on first use.
     """
     _use_data_dir()
-    django_commands.run(["connect-sim", "sandbox", *(["--no-seed"] if no_seed else [])])
+    if port is not None:
+        _use_port(port)
+    given = {
+        "--no-seed": no_seed,
+        "--exit-with-parent": exit_with_parent,
+        f"--port-file={port_file}": port_file is not None,
+    }
+    arguments = [name for name, is_given in given.items() if is_given]
+    django_commands.run(["connect-sim", "sandbox", *arguments])
 
 
 @click.command(
@@ -35,3 +64,14 @@ def manage(arguments: tuple[str, ...]) -> None:
 def _use_data_dir() -> None:
     if given := options.given_data_dir():
         os.environ["SIM_DATA_DIR"] = str(given.absolute())
+
+
+def _use_port(port: int) -> None:
+    """Set the port of SIM_BIND, which the settings check; 0 takes a free one now."""
+    bind = running.variable("SIM_BIND") or _BIND
+    try:
+        chosen = listening.with_port(bind, port) if port else listening.reserve(bind)
+    except (OSError, ValueError) as error:
+        reason = error.args[-1] if error.args else error
+        raise click.ClickException(f"Cannot bind a free port of {bind} ({reason}).") from None
+    os.environ["SIM_BIND"] = chosen

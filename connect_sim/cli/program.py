@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from connect_sim import __version__
 from connect_sim.cli import options, output
 from sandbox.client import ApiError, Unreachable
 from sandbox.sandbox_file import NoSandbox
@@ -67,6 +68,7 @@ class Program(options.Group):
 
 
 @click.command(cls=Program, default="sandbox", example="connect-sim clock advance 5m")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 @options.data_dir
 def program() -> None:
     """Run and use Connect Sim, a sandbox of CloudBlue Connect.

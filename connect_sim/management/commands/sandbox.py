@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +12,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import data_folder, runtime, web
+from connect_sim import data_folder, port_file, runtime, web
 from portal import sign_in
 from requests_queue import clock, first_order, seed
 from requests_queue.catalog import keys
@@ -29,6 +31,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the command's options."""
         parser.add_argument("--no-seed", action="store_true", help="start without demo data")
+        parser.add_argument("--port-file", type=Path, help="write the port to this file")
+        parser.add_argument(
+            "--exit-with-parent", action="store_true", help="stop when standard input ends"
+        )
 
     def handle(self, **options: Any) -> None:
         """Run until SIGINT or SIGTERM; a second signal ends the process at once."""
@@ -37,6 +43,12 @@ class Command(BaseCommand):
                 "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
                 "(docker-compose.yml)."
             )
+        port_path: Path | None = options["port_file"]
+        with_parent = options["exit_with_parent"]
+        if with_parent and not _has_pipe():
+            raise CommandError("--exit-with-parent needs a pipe as standard input.")
+        if port_path:
+            port_file.remove(port_path)
         # These have models, which a server doesn't install.
         from sandbox import clock_control, snapshots
         from sandbox.terminal import Terminal
@@ -53,7 +65,7 @@ class Command(BaseCommand):
         from connect_sim.wsgi import application
 
         running = runtime.Runtime(application)
-        wait_for_signal = web.on_signals()
+        wait_for_stop = web.on_signals(or_end_of_input=with_parent)
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         if connection.vendor == "sqlite":
@@ -63,15 +75,19 @@ class Command(BaseCommand):
         # Before the first attempt.
         terminal = None if settings.SIM_QUIET else Terminal()
         running.start()
+        if port_path:
+            port_file.write(port_path, int(settings.SIM_BIND.split()[0].rpartition(":")[2]))
         self.stdout.write(_banner(sandbox, clock_control.ahead(clock.now())))
         self.stdout.flush()
         if terminal:
             terminal.start()
-        wait_for_signal()
+        wait_for_stop()
         self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
         running.stop()
         if terminal:
             terminal.stop()
+        if port_path:
+            port_path.unlink(missing_ok=True)
 
     def _connection(self) -> Sandbox:
         """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
@@ -95,6 +111,15 @@ class Command(BaseCommand):
             except Refused as error:
                 raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
         return Sandbox(settings.SIM_API_URL, vendor, provider)
+
+
+def _has_pipe() -> bool:
+    """Return whether standard input is a pipe or a socket, whose other end a parent holds."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _banner(sandbox: Sandbox, ahead: str) -> str:

@@ -26,8 +26,8 @@ class Command(BaseCommand):
         from connect_sim.wsgi import application
 
         server = web.Web(application, options["threads"])
-        wait_for_signal = web.on_signals()
+        wait_for_stop = web.on_signals()
         server.start()
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
-        wait_for_signal()
+        wait_for_stop()
         server.stop()

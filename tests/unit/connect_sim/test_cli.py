@@ -308,7 +308,8 @@ def test_error_without_json_has_its_reason(server: Server) -> None:
      "queue move PR-1", "queue move PR-1 fail --data {", "queue move PR-1 fail --data []",
      "listen --status 99", "listen --port -1", "listen --delay nan", "listen --validate region",
      "listen --validate =x", "deliveries show x", "hold take --ttl 0", "wait until {",
-     "wait idle --timeout -1", "wait idle --within x", "signin", "timeline --limit 0"],
+     "wait idle --timeout -1", "--port -1", "sandbox --port 65536", "sandbox --port x",
+     "sandbox --port-file .", "wait idle --within x", "signin", "timeline --limit 0"],
 )  # fmt: skip
 def test_wrong_usage_is_one_line_and_ends_with_2(arguments: str, server: Server) -> None:
     with pytest.raises(Failed) as failed:
@@ -351,6 +352,59 @@ def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPa
         ["connect-sim", "sandbox"], ["connect-sim manage", "seed", "--quiet", "--help"],
         ["connect-sim manage", "help"],
     ]  # fmt: skip
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines of Django's commands that a test runs."""
+    from connect_sim.cli import django_commands
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(django_commands, "run", started.append)
+    monkeypatch.setenv("SIM_BIND", "")
+    return started
+
+
+def test_start_options_are_passed_on(started: list[list[str]]) -> None:
+    run("--port-file", "the port", "--exit-with-parent")
+    assert started == [["connect-sim", "sandbox", "--exit-with-parent", "--port-file=the port"]]
+
+
+def test_port_replaces_those_of_sim_bind(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("--port", "8001")
+    assert os.environ["SIM_BIND"] == "127.0.0.1:8001"
+    monkeypatch.setenv("SIM_BIND", "[::1]:9000 127.0.0.1:9001")
+    run("sandbox", "--port", "8001")
+    assert os.environ["SIM_BIND"] == "[::1]:8001 127.0.0.1:8001"
+    assert started == [["connect-sim", "sandbox"]] * 2
+
+
+def test_free_port_is_known_before_the_settings(started: list[list[str]]) -> None:
+    from connect_sim.server import listening
+
+    run("--port", "0")
+    host, _, port = os.environ["SIM_BIND"].rpartition(":")
+    assert host == "127.0.0.1" and int(port) > 0
+    listening.close(listening.listen(os.environ["SIM_BIND"]))
+
+
+def test_free_port_of_a_host_that_cannot_be_bound_is_one_line(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIM_BIND", "192.0.2.1:8000")
+    with pytest.raises(
+        Failed, match=r"^Error: Cannot bind a free port of 192\.0\.2\.1:8000 \("
+    ) as failed:
+        run("--port", "0")
+    assert failed.value.code == 1 and started == []
+
+
+def test_version_is_that_of_the_package() -> None:
+    from connect_sim import __version__
+
+    assert run("--version") == f"connect-sim {__version__}\n"
 
 
 def test_ids_cannot_change_the_path(server: Server) -> None:
