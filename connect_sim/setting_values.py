@@ -37,7 +37,7 @@ def bind(text: str) -> str:
     return text
 
 
-def api_url(text: str) -> str:
+def root_url(text: str) -> str:
     """Return the root URL of the server, without a trailing slash."""
     root = text.rstrip("/").removesuffix("/public/v1").rstrip("/")
     parts = _http_url(root)

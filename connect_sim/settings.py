@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connect_sim import data_folder, databases, secret_keys, setting_values
+from connect_sim import container, data_folder, databases, secret_keys, setting_values
 from connect_sim.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -14,6 +14,10 @@ _home = BASE_DIR if _is_checkout else Path.cwd()
 PROGRAM = "./connect-sim" if _is_checkout else "connect-sim"
 env = Environment()
 env.read_file("SIM_ENV_FILE", _home / ".env")
+# Set by the image: texts for users say how to reach into the container and out of it.
+SIM_IN_CONTAINER = env.bool("SIM_IN_CONTAINER", default=False)
+if SIM_IN_CONTAINER:
+    PROGRAM = container.program()
 # Reported by the system checks, which prevent the start; the defaults are used until then.
 SETTING_PROBLEMS = env.problems
 
@@ -24,15 +28,21 @@ SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
 SIM_BIND = env.checked(
     "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
 )
-# SIM_API_URL has the first of several addresses.
+# The defaults of the URLs have the first of several addresses.
 _bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
 _public_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
     _bind_host, _bind_host
 )
+LOCAL_URL = f"http://{_public_host}:{_bind_port}"
+# For browsers and tests; each of the two URLs is the other's default.
+SIM_PUBLIC_URL = env.checked(
+    "SIM_PUBLIC_URL", "", setting_values.root_url, example="SIM_PUBLIC_URL=http://localhost:9000"
+)
 SIM_API_URL = env.checked(
-    "SIM_API_URL", f"http://{_public_host}:{_bind_port}", setting_values.api_url,
+    "SIM_API_URL", SIM_PUBLIC_URL or LOCAL_URL, setting_values.root_url,
     example="SIM_API_URL=https://sim.example.com",
 )  # fmt: skip
+SIM_PUBLIC_URL = SIM_PUBLIC_URL or SIM_API_URL
 SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
 
@@ -93,7 +103,7 @@ ALLOWED_HOSTS = [
     "localhost",
     "127.0.0.1",
     "[::1]",
-    urlsplit(SIM_API_URL).hostname or "",
+    *(urlsplit(url).hostname or "" for url in (SIM_API_URL, SIM_PUBLIC_URL, LOCAL_URL)),
     *env.checked(
         "SIM_ALLOWED_HOSTS",
         _NO_HOSTS,
@@ -101,7 +111,7 @@ ALLOWED_HOSTS = [
         example="SIM_ALLOWED_HOSTS=sim.example.com",
     ),
 ]
-CSRF_TRUSTED_ORIGINS = [SIM_API_URL]
+CSRF_TRUSTED_ORIGINS = [SIM_PUBLIC_URL, SIM_API_URL]
 ROOT_URLCONF = "connect_sim.urls"
 WSGI_APPLICATION = "connect_sim.wsgi.application"
 

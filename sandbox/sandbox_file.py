@@ -1,4 +1,4 @@
-"""`SIM_DATA_DIR/sandbox.json` (0600): URL and API keys of the running sandbox.
+"""`SIM_DATA_DIR/sandbox.json` (0600): URLs and API keys of the running sandbox.
 
 Commands find the sandbox by it, and each start reuses its keys; the database stores hashes only.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,11 +16,23 @@ NAME = "sandbox.json"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """URL of the server's root, and the API keys (`SU-…:secret`); the repr shows no key."""
+    """URL of the server's root, and the API keys (`SU-…:secret`); the repr shows no key.
+
+    `url` is for browsers and tests (SIM_PUBLIC_URL). `local_url` is the address that the server
+    listens on, which only programs on its `machine` (a host name) may use: a container listens on
+    another port than the one that it publishes.
+    """
 
     url: str
     vendor_api_key: str = field(repr=False)
     provider_api_key: str = field(repr=False)
+    local_url: str = ""
+    machine: str = ""
+
+    @property
+    def address(self) -> str:
+        """Return the URL of the server's root for programs on this machine."""
+        return self.local_url if self.machine == socket.gethostname() else self.url
 
 
 class NoSandbox(Exception):

@@ -126,9 +126,9 @@ class _Handler:
         sandbox = running.find() if approve else running.find_if_running()
         self._lookups = self._api = None
         if sandbox is not None:
-            self._lookups = Client(sandbox.url, sandbox.vendor_api_key)
+            self._lookups = Client(sandbox.address, sandbox.vendor_api_key)
             # Approvals are those of a handler, and are recorded as such.
-            self._api = Client(sandbox.url, sandbox.vendor_api_key, acts_as_handler=True)
+            self._api = Client(sandbox.address, sandbox.vendor_api_key, acts_as_handler=True)
 
     def print(self, text: str) -> None:
         """Print lines, with control characters made visible."""

@@ -21,9 +21,8 @@ _LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$")
 def client(party: str = "vendor") -> Client:
     """Return a client of the running sandbox; raises NoSandbox, or a refusal on a server."""
     sandbox = find()
-    return Client(
-        sandbox.url, sandbox.provider_api_key if party == "distributor" else sandbox.vendor_api_key
-    )
+    key = sandbox.provider_api_key if party == "distributor" else sandbox.vendor_api_key
+    return Client(sandbox.address, key)
 
 
 def find() -> Sandbox:

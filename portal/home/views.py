@@ -11,7 +11,7 @@ from portal.home import first_steps, last_hour, system_status
 from portal.identity import Viewer
 from requests_queue import clock, first_order, jobs
 from requests_queue.catalog.models import Account
-from webhooks import conf, webhook_health
+from webhooks import webhook_health
 from webhooks.delivery.next_attempt import WorkerLoad
 
 _MAX_FAILING = 10
@@ -22,7 +22,7 @@ def home(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show Home of the viewer's account."""
     context = _context(viewer.account)
     if context["progress"].is_incomplete:
-        context |= _first_steps(viewer.account)
+        context |= _first_steps(request, viewer.account)
     return layout.render(request, viewer, "home/home.html", context)
 
 
@@ -45,9 +45,10 @@ def _context(account: Account) -> dict[str, Any]:
     }
 
 
-def _first_steps(account: Account) -> dict[str, Any]:
+def _first_steps(request: HttpRequest, account: Account) -> dict[str, Any]:
     body = first_order.body(account)
-    url = conf.api_url().removesuffix("/public/v1")
+    # The reader's own terminal reaches the server as the browser does.
+    url = request.build_absolute_uri("/").rstrip("/")
     return {
         "ready": next(iter(first_steps.READY_HANDLERS), None),
         "curl": first_order.curl(url, "KEY-OF-THE-DISTRIBUTOR", body) if body else "",

@@ -40,7 +40,7 @@ def to(action: ProductAction, about: dict[str, str]) -> str:
     expires = clock.now() + VALID
     claims = {"action_id": action.action, **about, "exp": int(expires.timestamp())}
     token = jwt.encode(claims, _secret(action.product), algorithm=_ALGORITHM)
-    return with_token(action.url or f"{settings.SIM_API_URL}/actions/{action.pk}", token)
+    return with_token(action.url or f"{settings.SIM_PUBLIC_URL}/actions/{action.pk}", token)
 
 
 def with_token(url: str, token: str) -> str:

@@ -75,4 +75,4 @@ def form_url(request: Any) -> str:
     """Return the URL of the inquiry's form, an empty string unless an inquiry is open."""
     if request.status != "inquiring":
         return ""
-    return f"{settings.SIM_API_URL}/forms/{request.pk}?code={request.form_code}"
+    return f"{settings.SIM_PUBLIC_URL}/forms/{request.pk}?code={request.form_code}"

@@ -238,6 +238,11 @@ def test_first_steps_are_shown_to_a_new_account(vendor: Client, catalog: make.Ca
     assert not steps.all("[data-done]")
 
 
+def test_command_that_orders_uses_the_address_of_the_browser(vendor: Client) -> None:
+    steps = html.get(vendor, "/", Host="localhost:9000").one(STEPS)
+    assert steps.one("#command-order").text.startswith("curl -s http://localhost:9000/public/v1/")
+
+
 def test_steps_are_marked_as_done(vendor: Client, catalog: make.Catalog) -> None:
     def done() -> list[str]:
         marks = html.get(vendor, "/home/live/?steps=1", **HTMX).all("[id^=step-]")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -92,13 +91,16 @@ def test_requests_of_every_type_show_it(catalog: make.Catalog, kind: str) -> Non
     assert response.json["template"]["message"] == f"{response.json['id']} is pending"
 
 
-def test_inquiring_request_shows_the_default_or_chosen_template(catalog: make.Catalog) -> None:
+def test_inquiring_request_shows_the_default_or_chosen_template(
+    catalog: make.Catalog, settings: Any
+) -> None:
+    settings.SIM_PUBLIC_URL = "http://localhost:9000"
     vendor, pk = order(catalog)
     path = f"/requests/{pk}"
     wrong(vendor, pk)
     inquired = vendor.post(f"{path}/inquire", {}).json
     link = inquired["params_form_url"]
-    assert link == f"{settings.SIM_API_URL}/forms/{pk}?code={Request.objects.get().form_code}"
+    assert link == f"http://localhost:9000/forms/{pk}?code={Request.objects.get().form_code}"
     message = f"Answer [here]({link}), Harbour Cafe"
     assert inquired["template"] == {"id": INQUIRE, "name": INQUIRE, "message": message}
     assert shown(vendor, pk) == inquired["template"]

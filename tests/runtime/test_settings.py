@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +29,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
                     "http://u:p@x", "http://x/sim", "http://x?a=b", "http://x#a", "http://a b",
                     "http://[::1", "http://300.1.1.1", "javascript:alert(1)"),
     "SIM_CA_FILE": ("/nowhere.pem", "/", "/dev/null", "/etc/hostname"),
+    "SIM_PUBLIC_URL": ("localhost:9000", "http://x/sim", "ftp://x", "http://u:p@x"),
     "SIM_ALLOWED_HOSTS": ("http://x", "x:8000", "a b", "x/y", "ok.example.com,u@x"),
     "DATABASE_URL": ("abc", "mysql://h/n", "postgres://h:abc/n", "postgres://u@h", "sqlite://",
                      "sqlite:///:memory:", "://", "postgres:/h/n"),
@@ -195,6 +197,30 @@ def test_valid_values_are_accepted(read: Any, name: str, value: str) -> None:
 def test_api_url_is_the_root_of_the_server(read: Any) -> None:
     for url in ("https://x.example.com/", "https://x.example.com/public/v1/"):
         assert read(SIM_API_URL=url)[0]["SIM_API_URL"] == "https://x.example.com"
+
+
+@pytest.mark.parametrize(
+    ("given", "public", "api"),
+    [
+        ({}, "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ({"SIM_BIND": "0.0.0.0:9000"}, "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ({"SIM_API_URL": "http://sim:8000"}, "http://sim:8000", "http://sim:8000"),
+        ({"SIM_PUBLIC_URL": "http://h:9000/"}, "http://h:9000", "http://h:9000"),
+        ({"SIM_API_URL": "http://sim:8000", "SIM_PUBLIC_URL": "http://h:9000"},
+         "http://h:9000", "http://sim:8000"),
+    ],
+    ids=["default", "bind", "api", "public", "both"],
+)  # fmt: skip
+def test_urls_of_handlers_and_browsers_are_each_others_default(
+    read: Any, given: dict[str, str], public: str, api: str
+) -> None:
+    settings, errors = read(**given)
+    assert not errors
+    assert (settings["SIM_PUBLIC_URL"], settings["SIM_API_URL"]) == (public, api)
+    hosts = settings["ALLOWED_HOSTS"]
+    assert {urlsplit(public).hostname, urlsplit(api).hostname} <= {*hosts}
+    # No wildcard, with which a web page of any name could reach a sandbox.
+    assert not [name for name in hosts if name.startswith((".", "*"))]
 
 
 def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def root(catalog: make.Catalog, settings: Any, tmp_path: Path) -> User:
     settings.SIM_DATA_DIR = tmp_path
-    settings.SIM_API_URL = "http://127.0.0.1:8000"
+    settings.SIM_PUBLIC_URL = "http://127.0.0.1:8000"
     heartbeats.delete(heartbeats.WORKER)
     return User.objects.create(username="root", uid="UR-000-000-001", is_superuser=True)
 
@@ -81,5 +81,5 @@ def test_server_uses_the_url_of_its_settings(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.SANDBOX = False
-    settings.SIM_API_URL = "https://sim.example.com"
+    settings.SIM_PUBLIC_URL = "https://sim.example.com"
     assert link(capsys).startswith("https://sim.example.com/sign-in/")

@@ -67,7 +67,7 @@ def _refuse_other_databases(folder: Path) -> None:
 
 def _refuse_while_running(folder: Path) -> None:
     try:
-        url = sandbox_file.read(folder).url
+        url = sandbox_file.read(folder).address
     except sandbox_file.NoSandbox:
         return
     if client.accepts_connections(url):

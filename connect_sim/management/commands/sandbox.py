@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import data_folder, port_file, runtime, web
+from connect_sim import container, data_folder, port_file, runtime, web
 from portal import sign_in
 from requests_queue import clock, first_order, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Refused
 from sandbox import sandbox_file
+from sandbox.listener import PORT
 from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claims
 
@@ -110,7 +112,9 @@ class Command(BaseCommand):
                 keys.store(account, key, f"Sandbox {party} token")
             except Refused as error:
                 raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
-        return Sandbox(settings.SIM_API_URL, vendor, provider)
+        return Sandbox(
+            settings.SIM_PUBLIC_URL, vendor, provider, settings.LOCAL_URL, socket.gethostname()
+        )
 
 
 def _has_pipe() -> bool:
@@ -142,10 +146,17 @@ def _banner(sandbox: Sandbox, ahead: str) -> str:
         "",
         _purchase(sandbox),
         "",
+        *_container_hints(),
         "Press Ctrl-C to stop.",
         "",
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _container_hints() -> list[str]:
+    if not settings.SIM_IN_CONTAINER:
+        return []
+    return [*container.hints(settings.SIM_API_URL, PORT), ""]
 
 
 def _links() -> list[str]:

@@ -38,18 +38,18 @@ class Command(BaseCommand):
 def _server_url() -> str:
     """Return the URL of the running sandbox from its file, or a server's from our settings."""
     if not settings.SANDBOX:
-        return settings.SIM_API_URL
+        return settings.SIM_PUBLIC_URL
     has_processes = any(heard.alive for heard in heartbeats.by_kind().values())
     try:
-        url = sandbox_file.read(settings.SIM_DATA_DIR).url
+        sandbox = sandbox_file.read(settings.SIM_DATA_DIR)
     except sandbox_file.NoSandbox as error:
         if has_processes:
             # Its parts run as separate processes, which do not write the file.
-            return settings.SIM_API_URL
+            return settings.SIM_PUBLIC_URL
         raise CommandError(str(error)) from None
-    if not has_processes and not client.accepts_connections(url):
+    if not has_processes and not client.accepts_connections(sandbox.address):
         raise CommandError(
-            f"No sandbox is running at {url}. Start it with `manage.py sandbox`, which prints a "
-            "link to sign in with."
+            f"No sandbox is running at {sandbox.address}. Start it with "
+            "`manage.py sandbox`, which prints a link to sign in with."
         )
-    return url
+    return sandbox.url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -83,8 +84,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def write(folder: Path, url: str) -> None:
-    sandbox_file.write(folder, sandbox_file.Sandbox(url, "SU-1:vendor", "SU-2:provider"))
+def write(folder: Path, url: str, local_url: str = "", machine: str = "") -> None:
+    keys = ("SU-1:vendor", "SU-2:provider")
+    sandbox_file.write(folder, sandbox_file.Sandbox(url, *keys, local_url, machine))
 
 
 def commands(
@@ -163,6 +165,24 @@ def test_shell_completion_names_commands() -> None:
 
 
 # Which sandbox
+
+
+def test_program_on_the_same_machine_uses_the_local_address(tmp_path: Path) -> None:
+    published = "http://published.invalid:9000"
+    with serving() as server:
+        server.answer = lambda *_: (200, {"holds": []})
+        write(tmp_path / "var", published, server.url, socket.gethostname())
+        assert run("hold", "list", "--json")
+    write(tmp_path / "var", published, server.url, "another machine")
+    with pytest.raises(Failed, match=r"Cannot connect to http://published\.invalid:9000"):
+        run("hold", "list")
+
+
+def test_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.json").write_text(
+        json.dumps({"url": "http://a", "vendor_api_key": "SU-1:v", "provider_api_key": "SU-2:p"})
+    )
+    assert sandbox_file.read(tmp_path).address == "http://a"
 
 
 def test_folder_of_the_option_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
