@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management import CommandError
 
 from connect_sim import asgi
+from connect_sim.health import Health
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
 from connect_sim.server.listening import listen
@@ -89,12 +90,17 @@ class _Server(uvicorn.Server):
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
+        health = Health()
         application = asgi.with_middleware(
             asgi.Router(
                 django,
                 TrustedProxies(settings.SIM_TRUSTED_PROXY),
-                asgi.registered_routes(),
-                [connections.running, *asgi.registered_lifespans(), partial(_stopping, django)],
+                {**asgi.registered_routes(), **health.routes()},
+                [
+                    connections.running,
+                    *asgi.registered_lifespans(),
+                    partial(_closing, django.stop, health.close),
+                ],
             )
         )
         config = uvicorn.Config(
@@ -112,7 +118,7 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.ready = threading.Event()
-        self._django = django
+        self._end_waits = (django.end_waits, health.end_waits)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and set the event."""
@@ -121,16 +127,18 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the waits, which would last for minutes, and stop."""
-        self._django.end_waits()
+        for end_waits in self._end_waits:
+            end_waits()
         await super().shutdown(sockets)
 
 
 @asynccontextmanager
-async def _stopping(django: DjangoApplication) -> AsyncIterator[None]:
+async def _closing(*closers: Callable[[], None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        django.stop()
+        for close in closers:
+            close()
 
 
 def _bind() -> list[socket.socket]:

@@ -34,11 +34,11 @@ TURN = 30.0  # seconds for which a replacement waits for another one
 NEVER_CALLED = 0.25
 _AGAIN = 0.1  # seconds after which to check again, if nothing is written to the timeline
 
-# Paths that are served while the gate is closed: the replacements themselves, and what waits for a
-# long time and changes nothing by itself.
+# Paths that are served while the gate is closed: the replacements themselves, probes, and what
+# waits for a long time and changes nothing by itself.
 _PASSING = (
     "/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/sandbox/lease",
-    "/static/",
+    "/static/", "/healthz", "/readyz",
 )  # fmt: skip
 
 

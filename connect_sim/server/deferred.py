@@ -61,7 +61,7 @@ class DeferredResponses:
         if self._stopping:
             raise Stopping
         result = asyncio.wrap_future(future)
-        left = asyncio.ensure_future(_disconnected(receive))
+        left = asyncio.ensure_future(disconnected(receive))
         self._waiting.add(result)
         try:
             either: set[asyncio.Future[Any]] = {result, left}
@@ -87,6 +87,7 @@ class DeferredResponses:
             result.cancel()
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
