@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from django.urls import path
 from rest_framework.request import Request
@@ -10,13 +10,63 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.fields import Input, Integer, String
+from requests_queue.schema import Stamp
 from sandbox import clock_control, settle_times, settling
 from sandbox.api import types
 from sandbox.api.fields import DurationField, NumberField, SecondsField
 from sandbox.api.operations import Operation, Operations
+from sandbox.api.types import Seconds
 from sandbox.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
 from sandbox.settling import Unsettled
 from sandbox.timeline import format_time
+
+
+class Clock(TypedDict):
+    """The platform time; `offset` is how many seconds it is ahead of real time."""
+
+    now: Stamp
+    offset: Seconds
+    moving: bool
+    frozen: bool
+    settled: bool
+    waiting_for: list[types.Unsettled]
+
+
+class MovedAttempt(TypedDict):
+    """An attempt that ended during a move."""
+
+    webhook: str
+    delivery: int
+    attempt: int
+    object: str | None
+    objects: list[str]
+    at: Stamp
+    outcome: str
+    status: int | None
+    error: str
+    next_attempt_at: Stamp | None
+
+
+Moved = TypedDict(
+    "Moved",
+    {
+        "from": Stamp,
+        "now": Stamp,
+        "stops": int,
+        "attempts": list[MovedAttempt],
+        "stopped_because": Literal["end", "idle", "max_steps", "max"],
+        "unsettled": list[types.Unsettled],
+        "failed": list[str],
+    },
+)
+
+
+class SettleTime(TypedDict):
+    """The settle time of a handler URL in milliseconds, and where it is from."""
+
+    url: str
+    ms: float
+    source: Literal["fixed", "setting", "learned", "default"]
 
 
 class MoveInput(Input):
@@ -62,7 +112,7 @@ class SettleInput(Input):
 class ClockView(APIView):
     """`GET /sandbox/clock`: the platform time, and what a move would wait for."""
 
-    operations: Operations = {"get": Operation("Time", "Show the clock", types.Clock)}
+    operations: Operations = {"get": Operation("Time", "Show the clock", Clock)}
 
     def get(self, request: Request) -> Response:
         """Return `{"now", "offset", "moving", "frozen", "settled", "waiting_for"}`."""
@@ -84,9 +134,7 @@ class AdvanceView(APIView):
     """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
 
     operations: Operations = {
-        "post": Operation(
-            "Time", "Move the clock forward", types.Moved, body=AdvanceInput, errors=(409,)
-        )
+        "post": Operation("Time", "Move the clock forward", Moved, body=AdvanceInput, errors=(409,))
     }
 
     def post(self, request: Request) -> Response:
@@ -99,9 +147,7 @@ class NextView(APIView):
     """`POST /sandbox/clock/next`: 200, 400 if invalid, 409 while moving."""
 
     operations: Operations = {
-        "post": Operation(
-            "Time", "Move to the next attempt", types.Moved, body=MoveInput, errors=(409,)
-        )
+        "post": Operation("Time", "Move to the next attempt", Moved, body=MoveInput, errors=(409,))
     }
 
     def post(self, request: Request) -> Response:
@@ -115,7 +161,7 @@ class RunUntilIdleView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Time", "Move until no work is left", types.Moved, body=RunUntilIdleInput, errors=(409,)
+            "Time", "Move until no work is left", Moved, body=RunUntilIdleInput, errors=(409,)
         )
     }
 
@@ -135,8 +181,8 @@ class SettleView(APIView):
     """`/sandbox/settle`: the settle times of handlers."""
 
     operations: Operations = {
-        "get": Operation("Time", "List settle times", [types.SettleTime]),
-        "post": Operation("Time", "Fix a settle time", types.SettleTime, body=SettleInput),
+        "get": Operation("Time", "List settle times", [SettleTime]),
+        "post": Operation("Time", "Fix a settle time", SettleTime, body=SettleInput),
     }
 
     def get(self, request: Request) -> Response:

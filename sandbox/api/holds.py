@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.urls import path
 from rest_framework.request import Request
@@ -11,9 +11,17 @@ from rest_framework.views import APIView
 
 from requests_queue.fields import Input, String
 from sandbox import holds
-from sandbox.api import types
 from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
+from sandbox.api.types import Seconds
+
+
+class Hold(TypedDict):
+    """A hold; it expires in so many seconds."""
+
+    id: str
+    note: str
+    expires_in: Seconds
 
 
 class HoldInput(Input):
@@ -27,8 +35,8 @@ class HoldsView(APIView):
     """`/sandbox/holds`: take and list holds."""
 
     operations: Operations = {
-        "get": Operation("Holds", "List holds", [types.Hold]),
-        "post": Operation("Holds", "Take a hold", types.Hold, 201, body=HoldInput),
+        "get": Operation("Holds", "List holds", [Hold]),
+        "post": Operation("Holds", "Take a hold", Hold, 201, body=HoldInput),
     }
 
     def get(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpResponse
 from django.urls import path
@@ -14,11 +14,32 @@ from rest_framework.views import APIView
 
 from requests_queue.fields import Input, String
 from sandbox import deferred, leases
-from sandbox.api import types
 from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
+from sandbox.api.types import Seconds
 from sandbox.deferred import Result
 from sandbox.leases import ActiveLease, Waiter
+
+
+class Lease(TypedDict):
+    """A lease of the sandbox; `id` is the right to renew and to release it."""
+
+    id: str
+    note: str
+    expires_in: Seconds
+
+
+class CurrentLease(TypedDict):
+    """Who has the lease, null for nobody; without its id."""
+
+    note: str
+    expires_in: Seconds
+
+
+class LeaseState(TypedDict):
+    """The lease of the sandbox."""
+
+    lease: CurrentLease | None
 
 
 class RenewInput(Input):
@@ -38,10 +59,8 @@ class LeaseView(APIView):
     """`/sandbox/lease`: take the lease, and see who has it."""
 
     operations: Operations = {
-        "get": Operation("Lease", "Show the lease", types.LeaseState),
-        "post": Operation(
-            "Lease", "Take the lease", types.Lease, 201, body=LeaseInput, errors=(409,)
-        ),
+        "get": Operation("Lease", "Show the lease", LeaseState),
+        "post": Operation("Lease", "Take the lease", Lease, 201, body=LeaseInput, errors=(409,)),
     }
 
     def get(self, request: Request) -> Response:
@@ -72,7 +91,7 @@ class LeaseTokenView(APIView):
     """`/sandbox/lease/{id}`: renew and release the lease."""
 
     operations: Operations = {
-        "put": Operation("Lease", "Renew the lease", types.Lease, body=RenewInput, errors=(404,)),
+        "put": Operation("Lease", "Renew the lease", Lease, body=RenewInput, errors=(404,)),
         "delete": Operation("Lease", "Release the lease", None, 204, errors=(404,)),
     }
 

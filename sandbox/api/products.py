@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from django.urls import path
 from rest_framework.request import Request
@@ -14,10 +14,59 @@ from requests_queue.catalog.models import Account, Parameter, User
 from requests_queue.catalog.representations.parameters import parameter_id
 from requests_queue.rows import get_row
 from sandbox import products
-from sandbox.api import types
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import NoQuery
 from sandbox.products import Sold
+
+
+class SoldItem(TypedDict):
+    """An item of a product."""
+
+    id: str
+    local_id: str
+    mpn: str
+    name: str
+    type: str
+    period: str
+    precision: str
+
+
+class SoldParameter(TypedDict):
+    """A parameter of a product; orders use its name as id."""
+
+    id: str
+    name: str
+    title: str
+    type: str
+    scope: str
+    phase: str
+    required: bool
+
+
+class SoldTemplate(TypedDict):
+    """A template of a product."""
+
+    id: str
+    name: str
+    scope: str
+    type: str | None
+
+
+class SoldProduct(TypedDict):
+    """A product with its parts, and the ids of what it is sold by; null where it is not sold."""
+
+    id: str
+    name: str
+    vendor: str
+    provider: str | None
+    connection: str | None
+    hub: str | None
+    listing: str | None
+    contract: str | None
+    marketplace: str | None
+    items: list[SoldItem]
+    params: list[SoldParameter]
+    templates: list[SoldTemplate]
 
 
 class ProductsView(APIView):
@@ -25,7 +74,7 @@ class ProductsView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Products", "Create a product", types.SoldProduct, 201, body=products.ProductInput
+            "Products", "Create a product", SoldProduct, 201, body=products.ProductInput
         )
     }
 
@@ -44,7 +93,7 @@ class ProductView(APIView):
     """`GET /sandbox/products/{id}`: a product with its parts, and what it is sold by."""
 
     operations: Operations = {
-        "get": Operation("Products", "Show a product", types.SoldProduct, errors=(404,))
+        "get": Operation("Products", "Show a product", SoldProduct, errors=(404,))
     }
 
     def get(self, request: Request, id: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from django.urls import path
 from rest_framework.request import Request
@@ -17,9 +17,23 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.fields import Boolean, Free, Id, Input
 from requests_queue.queues import base, validation
-from requests_queue.queues.base import QueueObject
-from sandbox.api import types
 from sandbox.api.operations import Operation, Operations
+
+
+class QueueObject(TypedDict):
+    """An object of a queue."""
+
+    id: str
+    status: str
+    product: str
+
+
+class Validated(QueueObject):
+    """A validated object: whether a validator was called, and its parameters."""
+
+    called: bool
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
 
 
 class SampleInput(Input):
@@ -48,7 +62,7 @@ class SamplesView(APIView):
     """`POST /sandbox/queue/samples {"queue", "type"?, "product"?, "draft"?}`: 201 `{"id", …}`."""
 
     operations: Operations = {
-        "post": Operation("Queues", "Create a sample", types.QueueObject, 201, body=SampleInput)
+        "post": Operation("Queues", "Create a sample", QueueObject, 201, body=SampleInput)
     }
 
     def post(self, request: Request) -> Response:
@@ -67,7 +81,7 @@ class MovesView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Queues", "Run an action", types.QueueObject, body=ActionInput, errors=(404, 409)
+            "Queues", "Run an action", QueueObject, body=ActionInput, errors=(404, 409)
         )
     }
 
@@ -87,7 +101,7 @@ class ValidateView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Queues", "Validate an object", types.Validated, body=ObjectInput, errors=(404, 409)
+            "Queues", "Validate an object", Validated, body=ObjectInput, errors=(404, 409)
         )
     }
 
@@ -100,7 +114,7 @@ class ValidateView(APIView):
         return Response({**_summary(result.row), "called": result.called, **params})
 
 
-def _summary(row: QueueObject) -> dict[str, str]:
+def _summary(row: base.QueueObject) -> dict[str, str]:
     return {"id": row.pk, "status": row.status, "product": row.product_id}
 
 
@@ -112,13 +126,13 @@ class _Validation:
     """Result of a validation: whether a validator was called, and the parameters before and
     after."""
 
-    row: QueueObject
+    row: base.QueueObject
     called: bool
     before: Params
     after: Params
 
 
-def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> QueueObject:
+def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> base.QueueObject:
     """Run an action of an object as the party that may run it.
 
     The caller must be a party to the object. Raises Missing, Invalid, or the queue's refusal.
@@ -127,7 +141,7 @@ def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> QueueObject
     if name not in queue.by_name:
         raise Invalid("action", f"Unknown action {name}. Available: {', '.join(queue.by_name)}.")
     actor = _actor(queue, row, name, user)
-    changed: QueueObject = transitions.move(queue.model, pk, name, actor, data)
+    changed: base.QueueObject = transitions.move(queue.model, pk, name, actor, data)
     return changed
 
 
@@ -146,7 +160,7 @@ def _validate(pk: str, data: Mapping[str, Any], user: User) -> _Validation:
     return _Validation(row, called, before, target.params_of(target.shown(pk)))
 
 
-def _get_object(pk: str, user: User) -> tuple[base.Queue, QueueObject]:
+def _get_object(pk: str, user: User) -> tuple[base.Queue, base.QueueObject]:
     """Return an object and its queue if the user's account is a party to it; raises Missing."""
     match = base.find_object(pk)
     if match is None or user.account is None:
@@ -157,7 +171,7 @@ def _get_object(pk: str, user: User) -> tuple[base.Queue, QueueObject]:
     return queue, row
 
 
-def _actor(queue: base.Queue, row: QueueObject, name: str, user: User) -> Actor:
+def _actor(queue: base.Queue, row: base.QueueObject, name: str, user: User) -> Actor:
     """Return the caller if the caller may run the action, else the party that may.
 
     An action that is not allowed in the current status gets the actor of its other statuses, so

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from django.urls import path
 from rest_framework.request import Request
@@ -11,14 +11,40 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.fields import Boolean, Input, String
-from sandbox import gate, snapshot_diff, snapshots, timeline
-from sandbox.api import types
+from requests_queue.schema import Stamp
+from sandbox import gate, snapshot_diff, snapshot_storage, snapshots, timeline
 from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
-from sandbox.snapshot_storage import Snapshot
 from sandbox.snapshots import Replacement
 
 MAX_PATIENCE = 600.0  # seconds
+
+
+class Replaced(TypedDict):
+    """The world was replaced; `unsettled` is what it did not wait for."""
+
+    now: Stamp
+    took_ms: int
+    unsettled: list[str]
+
+
+class Snapshot(TypedDict):
+    """A snapshot: when it was saved in real time, the platform time in it, and whether it can be
+    restored by this version."""
+
+    name: str
+    created: Stamp | None
+    now: Stamp | None
+    usable: bool
+
+
+class SnapshotDiff(TypedDict):
+    """Objects that were added, removed and changed; `truncated` if there are more."""
+
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    changed: list[dict[str, Any]]
+    truncated: bool
 
 
 class PatienceInput(Input):
@@ -39,7 +65,7 @@ class ResetView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Reset", "Go back to the demo data", types.Replaced, body=PatienceInput, errors=(503,)
+            "Reset", "Go back to the demo data", Replaced, body=PatienceInput, errors=(503,)
         )
     }
 
@@ -52,9 +78,9 @@ class SnapshotsView(APIView):
     """`/sandbox/snapshots`: list and save snapshots."""
 
     operations: Operations = {
-        "get": Operation("Snapshots", "List snapshots", [types.Snapshot]),
+        "get": Operation("Snapshots", "List snapshots", [Snapshot]),
         "post": Operation(
-            "Snapshots", "Save a snapshot", types.Snapshot, 201, body=SnapshotInput,
+            "Snapshots", "Save a snapshot", Snapshot, 201, body=SnapshotInput,
             errors=(409, 503),
         ),
     }  # fmt: skip
@@ -91,7 +117,7 @@ class RestoreView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Snapshots", "Go back to a snapshot", types.Replaced, body=PatienceInput,
+            "Snapshots", "Go back to a snapshot", Replaced, body=PatienceInput,
             errors=(404, 409, 503),
         )
     }  # fmt: skip
@@ -105,7 +131,7 @@ class DiffView(APIView):
     """`GET /sandbox/snapshots/{a}/diff/{b}`: what differs; `now` is the present."""
 
     operations: Operations = {
-        "get": Operation("Snapshots", "Compare snapshots", types.SnapshotDiff, errors=(404, 409))
+        "get": Operation("Snapshots", "Compare snapshots", SnapshotDiff, errors=(404, 409))
     }
 
     def get(self, request: Request, a: str, b: str) -> Response:
@@ -132,7 +158,7 @@ def _replaced(replacement: Replacement) -> dict[str, Any]:
     }
 
 
-def _represent(snapshot: Snapshot) -> dict[str, Any]:
+def _represent(snapshot: snapshot_storage.Snapshot) -> dict[str, Any]:
     created, now = (
         timeline.format_time(datetime.fromisoformat(text)) if text else None
         for text in (snapshot.created, snapshot.now)

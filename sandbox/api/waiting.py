@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, TypedDict, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -14,17 +14,71 @@ from rest_framework.views import APIView
 from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid
 from requests_queue.fields import Anything, Boolean, Input
+from requests_queue.schema import Stamp
 from sandbox import condition_parsing, deferred, skipping, timeline
 from sandbox.api import types
 from sandbox.api.fields import DurationField, SecondsField
-from sandbox.api.operations import Operation, Operations
+from sandbox.api.operations import Error, Operation, Operations
 from sandbox.api.queries import CursorField
+from sandbox.api.types import Seconds
 from sandbox.condition_parsing import BadCondition
 from sandbox.conditions import Condition
 from sandbox.timeline import Cursor
 from sandbox.waiting import Wait
 
 TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
+
+
+class Present(TypedDict):
+    """What the conditions depend on: statuses of objects, webhooks out of order, idle."""
+
+    statuses: dict[str, str | None]
+    out_of_order: dict[str, bool]
+    idle: bool | None
+
+
+class WaitSatisfied(TypedDict):
+    """The condition is true; `evidence` are the entries that made it true."""
+
+    now: Stamp
+    cursor: types.CursorText
+    waited: Seconds
+    evidence: list[types.Entry]
+    present: Present
+
+
+class Difference(TypedDict):
+    """A point in which something differs from the condition."""
+
+    field: str
+    expected: str
+    actual: str
+
+
+class NearMiss(TypedDict):
+    """An attempt, object or webhook that nearly made the condition true."""
+
+    webhook: str | None
+    delivery: int | None
+    attempt: int | None
+    object: str | None
+    entry: types.Entry | None
+    differs: list[Difference]
+
+
+class WaitFailed(Error):
+    """The condition is not true; `timeline` has the latest entries since the cursor."""
+
+    stopped_because: Literal["timeout", "within", "idle", "impossible", "reset"]
+    now: Stamp
+    cursor: types.CursorText
+    waited: Seconds
+    waiting_for: list[str]
+    near_misses: list[NearMiss]
+    present: Present
+    unsettled: list[types.Unsettled]
+    timeline: list[types.Entry]
+    timeline_left_out: int
 
 
 class ConditionField(Anything):
@@ -61,8 +115,8 @@ class WaitView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Waiting", "Wait for a condition", types.WaitSatisfied, body=WaitInput,
-            errors=(429, 503), others={408: types.WaitFailed},
+            "Waiting", "Wait for a condition", WaitSatisfied, body=WaitInput,
+            errors=(429, 503), others={408: WaitFailed},
         )
     }  # fmt: skip
 
