@@ -6,22 +6,19 @@ A number of statements that doesn't depend on how many attempts are read.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
-from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max
 
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Parameter
 from requests_queue.queues import base
-from sandbox import api_calls, handler_notes, timeline
-from sandbox.body_masks import without_passwords
-from sandbox.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
-from sandbox.models import ApiCall, ApiCallObject
+from sandbox import api_calls, handler_notes, stored_calls
+from sandbox.handler_notes import AttemptFacts, Note, ObjectFacts
+from sandbox.models import ApiCall
+from sandbox.stored_calls import Call
 from webhooks.models import Attempt, Event
 from webhooks.types import EVENT
 
@@ -32,32 +29,6 @@ Key = tuple[int, int]
 # Platform time is never slower than real time, and a move waits for the handler first.
 PATIENCE = 5.0
 MAX_CALLS = 1000  # that are read at once
-_PRUNE_STEP = 1000
-_BODIES = ("request_body", "response_body")
-# Of which calls bodies are loaded.
-ALL, ERRORS, NONE = "all", "errors", "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Call(CallFacts):
-    """An API call; `objects` are the ids that it names in its path and body."""
-
-    response_body: str = field(repr=False)
-    query: str
-    request_body: str = field(repr=False)
-    is_truncated: bool
-    duration: float
-    started_at: datetime
-    real_started_at: datetime
-    actor: str
-    account: str | None
-    key: str
-    user_agent: str
-    webhook: str | None
-    delivery: int | None
-    attempt: int | None
-    link: str
-    objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +47,7 @@ def for_attempts(
 
     `settled`: the caller knows that the handlers have nothing left to do.
     """
-    calls, attempts = _read(keys, settled, ALL if with_bodies else ERRORS)
+    calls, attempts = _read(keys, settled, stored_calls.ALL if with_bodies else stored_calls.ERRORS)
     facts = _with_objects(attempts)
     products = _products_of(calls)
     return {
@@ -91,58 +62,10 @@ def for_attempts(
 
 def summaries(keys: Iterable[Key]) -> dict[Key, str]:
     """Return the summary of each attempt's activity, without reading bodies and objects."""
-    calls, attempts = _read(keys, False, NONE)
+    calls, attempts = _read(keys, False, stored_calls.NONE)
     return {
         key: _summary(calls.get(key, ()), attempts.get(key)) for key in {*calls, *attempts}
     }  # fmt: skip
-
-
-def for_object(object_id: str, account: str | None = None, limit: int = 50) -> list[Call]:
-    """Return the latest calls that name an object, of all accounts or of one, newest first."""
-    api_calls.flush()
-    rows = ApiCall.objects.filter(named__object_id=object_id)
-    if account is not None:
-        rows = rows.filter(account_id=account)
-    return load(rows.order_by("-pk")[:limit])
-
-
-def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
-    """Return the calls with the ids that they name, in order; at most four statements."""
-    read = list(rows.defer(*_BODIES))
-    if not read:
-        return []
-    objects: dict[int, list[str]] = {}
-    named = ApiCallObject.objects.filter(call__in=[row.pk for row in read]).order_by("pk")
-    for call_id, object_id in named.values_list("call_id", "object_id"):
-        objects.setdefault(call_id, []).append(object_id)
-    shown = [
-        row.pk for row in read
-        if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
-    ]  # fmt: skip
-    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
-    names = _password_names() if shown else ()
-    bodies = {
-        pk: (without_passwords(sent, names), without_passwords(returned, names))
-        for pk, sent, returned in texts
-    }
-    return [
-        _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
-    ]
-
-
-def _password_names() -> list[str]:
-    """Return the names of password parameters: a request body has no types."""
-    rows = Parameter.objects.filter(type="password").order_by().values_list("name", flat=True)
-    return list(rows.distinct())
-
-
-def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
-    return Call(
-        row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
-        row.is_truncated, row.duration, row.started_at, row.real_started_at, row.actor,
-        row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id, row.attempt,
-        row.link, objects,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +93,7 @@ def _read(
     deliveries = {delivery for delivery, _ in wanted}
     rows = ApiCall.objects.filter(delivery_id__in=deliveries).order_by("-pk")[:MAX_CALLS]
     calls: dict[Key, list[Call]] = {}
-    for call in reversed(load(rows, bodies_of)):
+    for call in reversed(stored_calls.load(rows, bodies_of)):
         if call.delivery is not None and call.attempt is not None:
             calls.setdefault((call.delivery, call.attempt), []).append(call)
     attempts = (
@@ -272,36 +195,5 @@ def represent(activity: HandlerActivity) -> dict[str, Any]:
             {"code": note.code, "text": note.text, "call": note.call, "object": note.object}
             for note in activity.notes
         ],
-        "calls": [represent_call(call) for call in activity.calls],
+        "calls": [stored_calls.represent(call) for call in activity.calls],
     }
-
-
-def represent_call(call: Call) -> dict[str, Any]:
-    """Return a call as the API shows it."""
-    return {
-        "id": call.id, "method": call.method, "path": call.path, "query": call.query,
-        "status": call.status, "error_code": call.error_code, "duration": call.duration,
-        "started_at": timeline.format_time(call.started_at),
-        "real_started_at": timeline.format_time(call.real_started_at),
-        "actor": call.actor, "account": call.account, "key": call.key,
-        "user_agent": call.user_agent, "objects": list(call.objects),
-        "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
-        "link": call.link, "request_body": call.request_body,
-        "response_body": call.response_body, "is_truncated": call.is_truncated,
-    }  # fmt: skip
-
-
-def prune() -> int:
-    """Remove calls that are older than SIM_KEEP_DAYS of real time, in steps; return how many."""
-    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
-    removed = 0
-    while True:
-        # Their ids grow with time, so the oldest are found without an index of the real time.
-        oldest = ApiCall.objects.order_by("pk").values_list("pk", "real_started_at")[:_PRUNE_STEP]
-        ids = [pk for pk, at in oldest if at < before]
-        if not ids:
-            return removed
-        with transaction.atomic():
-            ApiCallObject.objects.filter(call__in=ids)._raw_delete("default")
-            ApiCall.objects.filter(pk__in=ids)._raw_delete("default")
-        removed += len(ids)

@@ -16,9 +16,10 @@ from portal.panels import (
     WEBHOOK,
     Panel,
 )
-from sandbox import deliveries, forecast, handler_activity
-from sandbox.handler_activity import Call, HandlerActivity, Key
+from sandbox import deliveries, forecast, handler_activity, stored_calls
+from sandbox.handler_activity import HandlerActivity, Key
 from sandbox.handler_notes import Note
+from sandbox.stored_calls import Call
 
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
@@ -91,7 +92,7 @@ def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:
 
 def _objects(account: str, keys: Sequence[str]) -> dict[str, ActivityView]:
     """Return the calls of the account only: another party's handler is none of its business."""
-    calls = {key: handler_activity.for_object(key, account, MAX_CALLS + 1) for key in keys}
+    calls = {key: stored_calls.for_object(key, account, MAX_CALLS + 1) for key in keys}
     return {key: _view(each) for key, each in calls.items() if each}
 
 

@@ -2,11 +2,11 @@
 
 from celery import shared_task
 
-from sandbox import handler_activity, timeline
+from sandbox import stored_calls, timeline
 
 
 @shared_task
 def prune() -> None:
     """Remove API calls and entries of the timeline that are older than SIM_KEEP_DAYS."""
-    handler_activity.prune()
+    stored_calls.prune()
     timeline.prune()

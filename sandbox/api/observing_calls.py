@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.fields import Id
-from sandbox import api_calls, handler_activity, timeline
+from sandbox import api_calls, stored_calls, timeline
 from sandbox.api import types
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NumberText, Query
@@ -55,12 +55,12 @@ class ApiCallsView(APIView):
         limit, until = values.get("limit", LIMIT), timeline.now()
         rows = _matching(values)
         if (since := values.get("since")) is None:
-            calls = handler_activity.load(rows.order_by("-pk")[:limit])[::-1]
+            calls = stored_calls.load(rows.order_by("-pk")[:limit])[::-1]
         else:
             found = list(islice(_after(since, until, rows), limit))
-            calls = handler_activity.load(rows.filter(pk__in=[pk for pk, _ in found]))
+            calls = stored_calls.load(rows.filter(pk__in=[pk for pk, _ in found]))
             until = found[-1][1] if len(found) == limit else max(since, until)
-        shown = [handler_activity.represent_call(call) for call in calls]
+        shown = [stored_calls.represent(call) for call in calls]
         return Response({"calls": shown, "cursor": str(until)})
 
 

@@ -1,7 +1,8 @@
 """What several endpoints of `/sandbox/…` answer, as types for its OpenAPI document.
 
 The timeline, deliveries, attempts and API calls; what only one module of endpoints answers is
-declared there. Moments have milliseconds and an offset, spans are in the unit that the description names.
+declared there. Moments have milliseconds and an offset, spans are in the unit that the description
+names.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues.fulfillment import creation
-from sandbox import api_calls, call_storage, handler_activity, tasks
+from sandbox import api_calls, call_storage, handler_activity
 from sandbox.handler_activity import HandlerActivity
-from sandbox.models import ApiCall, ApiCallObject
 from tests import make, signed_in
 from tests.api import Caller, caller
 from tests.engines import move_clock, running, until
@@ -268,30 +266,3 @@ def test_text_of_a_call_is_escaped(catalog: Catalog, who: Caller, client: Client
     order = Order(catalog, who, work)
     page = client.get(f"/deliveries/{order.delivery.pk}/").content.decode()
     assert "&lt;script&gt;alert(1)" in page and hostile not in page
-
-
-# Pruning.
-
-
-def test_old_calls_are_pruned(
-    catalog: Catalog, who: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handler_activity, "_PRUNE_STEP", 2)
-    for _ in range(5):
-        who.get("/requests/PR-1111-2222-3333-001")
-    api_calls.flush()
-    ids = list(ApiCall.objects.values_list("pk", flat=True))
-    day = timedelta(days=1)
-    for row in ApiCall.objects.filter(pk__in=ids[:3]):
-        row.real_started_at -= (settings.SIM_KEEP_DAYS + 1) * day
-        row.save()
-    tasks.prune()
-    assert list(ApiCall.objects.values_list("pk", flat=True)) == ids[3:]
-    assert set(ApiCallObject.objects.values_list("call_id", flat=True)) == set(ids[3:])
-
-
-def test_pruning_is_scheduled(settings: Any) -> None:
-    from connect_sim.celery import app
-
-    app.loader.import_default_modules()
-    assert settings.CELERY_BEAT_SCHEDULE["prune-sandbox"]["task"] in app.tasks

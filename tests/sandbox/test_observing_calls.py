@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sandbox import api_calls, call_storage, timeline
+from sandbox import api_calls, call_storage, stored_calls, tasks, timeline
 from sandbox.api import observing_calls
-from sandbox.models import ApiCall
+from sandbox.models import ApiCall, ApiCallObject
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.make import Catalog
@@ -153,3 +154,27 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
     assert secret not in json.dumps(shown) and "never" not in json.dumps(shown)
     assert json.loads(shown[0]["response_body"])["other"]["value"] == "eu"
     assert json.loads(shown[0]["request_body"])["asset"]["params"][0]["id"] == "root_password"
+
+
+def test_old_calls_are_pruned(
+    catalog: Catalog, who: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_calls, "_PRUNE_STEP", 2)
+    for _ in range(5):
+        who.get("/requests/PR-1111-2222-3333-001")
+    api_calls.flush()
+    ids = list(ApiCall.objects.values_list("pk", flat=True))
+    day = timedelta(days=1)
+    for row in ApiCall.objects.filter(pk__in=ids[:3]):
+        row.real_started_at -= (settings.SIM_KEEP_DAYS + 1) * day
+        row.save()
+    tasks.prune()
+    assert list(ApiCall.objects.values_list("pk", flat=True)) == ids[3:]
+    assert set(ApiCallObject.objects.values_list("call_id", flat=True)) == set(ids[3:])
+
+
+def test_pruning_is_scheduled(settings: Any) -> None:
+    from connect_sim.celery import app
+
+    app.loader.import_default_modules()
+    assert settings.CELERY_BEAT_SCHEDULE["prune-sandbox"]["task"] in app.tasks

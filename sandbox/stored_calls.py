@@ -1,0 +1,126 @@
+"""Stored API calls: read with the objects that they name, shown, and pruned.
+
+Passwords in their bodies are masked. At most four statements read any number of calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from requests_queue.catalog.models import Parameter
+from sandbox import api_calls, timeline
+from sandbox.body_masks import without_passwords
+from sandbox.handler_notes import CallFacts
+from sandbox.models import ApiCall, ApiCallObject
+
+_PRUNE_STEP = 1000
+_BODIES = ("request_body", "response_body")
+# Of which calls bodies are loaded.
+ALL, ERRORS, NONE = "all", "errors", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(CallFacts):
+    """An API call; `objects` are the ids that it names in its path and body."""
+
+    response_body: str = field(repr=False)
+    query: str
+    request_body: str = field(repr=False)
+    is_truncated: bool
+    duration: float
+    started_at: datetime
+    real_started_at: datetime
+    actor: str
+    account: str | None
+    key: str
+    user_agent: str
+    webhook: str | None
+    delivery: int | None
+    attempt: int | None
+    link: str
+    objects: tuple[str, ...] = ()
+
+
+def for_object(object_id: str, account: str | None = None, limit: int = 50) -> list[Call]:
+    """Return the latest calls that name an object, of all accounts or of one, newest first."""
+    api_calls.flush()
+    rows = ApiCall.objects.filter(named__object_id=object_id)
+    if account is not None:
+        rows = rows.filter(account_id=account)
+    return load(rows.order_by("-pk")[:limit])
+
+
+def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
+    """Return the calls with the ids that they name, in order."""
+    read = list(rows.defer(*_BODIES))
+    if not read:
+        return []
+    objects: dict[int, list[str]] = {}
+    named = ApiCallObject.objects.filter(call__in=[row.pk for row in read]).order_by("pk")
+    for call_id, object_id in named.values_list("call_id", "object_id"):
+        objects.setdefault(call_id, []).append(object_id)
+    shown = [
+        row.pk for row in read
+        if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
+    ]  # fmt: skip
+    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
+    names = _password_names() if shown else ()
+    bodies = {
+        pk: (without_passwords(sent, names), without_passwords(returned, names))
+        for pk, sent, returned in texts
+    }
+    return [
+        _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
+    ]
+
+
+def _password_names() -> list[str]:
+    """Return the names of password parameters: a request body has no types."""
+    rows = Parameter.objects.filter(type="password").order_by().values_list("name", flat=True)
+    return list(rows.distinct())
+
+
+def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
+    return Call(
+        row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
+        row.is_truncated, row.duration, row.started_at, row.real_started_at, row.actor,
+        row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id, row.attempt,
+        row.link, objects,
+    )  # fmt: skip
+
+
+def represent(call: Call) -> dict[str, Any]:
+    """Return a call as the API shows it."""
+    return {
+        "id": call.id, "method": call.method, "path": call.path, "query": call.query,
+        "status": call.status, "error_code": call.error_code, "duration": call.duration,
+        "started_at": timeline.format_time(call.started_at),
+        "real_started_at": timeline.format_time(call.real_started_at),
+        "actor": call.actor, "account": call.account, "key": call.key,
+        "user_agent": call.user_agent, "objects": list(call.objects),
+        "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
+        "link": call.link, "request_body": call.request_body,
+        "response_body": call.response_body, "is_truncated": call.is_truncated,
+    }  # fmt: skip
+
+
+def prune() -> int:
+    """Remove calls that are older than SIM_KEEP_DAYS of real time, in steps; return how many."""
+    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
+    removed = 0
+    while True:
+        # Their ids grow with time, so the oldest are found without an index of the real time.
+        oldest = ApiCall.objects.order_by("pk").values_list("pk", "real_started_at")[:_PRUNE_STEP]
+        ids = [pk for pk, at in oldest if at < before]
+        if not ids:
+            return removed
+        with transaction.atomic():
+            ApiCallObject.objects.filter(call__in=ids)._raw_delete("default")
+            ApiCall.objects.filter(pk__in=ids)._raw_delete("default")
+        removed += len(ids)
