@@ -1,6 +1,6 @@
 """Errors of callers: data until they are rendered, with Connect's code and HTTP status."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +23,20 @@ class FieldError:
         """Return the error as Connect's API renders it."""
         sentence = self.sentence or self.message
         return f"{self.path}: {sentence}" if self.path else sentence
+
+
+def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """Yield the errors of DRF's tree (`ValidationError.detail`), each with its dotted path."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            # Places in a list are no part of Connect's paths.
+            is_key = isinstance(key, str) and key != "non_field_errors"
+            yield from field_errors(value, f"{path}.{key}".lstrip(".") if is_key else path)
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from field_errors(value, path)
+    else:
+        yield FieldError(path, str(detail), getattr(detail, "code", None) or "invalid")
 
 
 class Refused(Exception):

@@ -7,17 +7,18 @@ the field is then left out of the values, or has its `null_value`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.fields import SkipField, empty
 
-from requests_queue.errors import FieldError, Invalid
+from requests_queue.errors import Invalid, field_errors
 
 Values = dict[str, Any]
 
@@ -102,14 +103,12 @@ class Choice(Strict, serializers.ChoiceField):
     """One of some words."""
 
     def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
-        self.words = tuple(words)
-        super().__init__(choices=self.words, **kwargs)
+        super().__init__(choices=tuple(words), **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         """Return the word; raises ValidationError."""
-        if data == "" and self.allow_blank:
-            return ""
-        if not isinstance(data, str) or data not in self.words:
+        is_blank = data == "" and self.allow_blank
+        if not isinstance(data, str) or not (is_blank or data in self.choices):
             self.fail("invalid_choice", input=data)
         return data
 
@@ -119,10 +118,9 @@ class AnyCaseChoice(Choice):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the word as it is declared; raises ValidationError."""
-        lower = {word.lower(): word for word in self.words}
-        return super().to_internal_value(
-            lower.get(data.lower(), data) if isinstance(data, str) else data
-        )
+        if isinstance(data, str):
+            data = {word.lower(): word for word in self.choices}.get(data.lower(), data)
+        return super().to_internal_value(data)
 
 
 class Boolean(Strict, serializers.BooleanField):
@@ -191,7 +189,7 @@ class Date(Strict, serializers.DateTimeField):
         """Return the moment in its own offset; raises ValidationError."""
         if not isinstance(data, str):
             self.fail("invalid")
-        try:
+        with suppress(ValueError, OverflowError):
             if (value := parse_datetime(data)) is None and (day := parse_date(data)):
                 value = datetime(day.year, day.month, day.day)
             if value is not None:
@@ -199,8 +197,6 @@ class Date(Strict, serializers.DateTimeField):
                 # Near the ends of the calendar, another offset may have no such date.
                 value.astimezone(UTC)
                 return value
-        except (ValueError, OverflowError):
-            pass
         self.fail("invalid")
 
 
@@ -273,8 +269,7 @@ class Input(Strict, serializers.Serializer[Any]):
 
     def collect(self, data: Mapping[str, Any]) -> tuple[Values, dict[str, Any]]:
         """Return the values of the fields that are right, and what is wrong with the others."""
-        values: Values = {}
-        errors = {}
+        values, errors = Values(), Values()
         for name, field in self.fields.items():
             try:
                 values[name] = field.run_validation(data.get(name, empty))
@@ -303,18 +298,3 @@ class Reference(Input):
         if self.required and attrs.get("id") is None:
             raise ValidationError({"id": self.error_messages["required"]}, "required")
         return attrs.get("id")
-
-
-def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:
-    """Yield the errors of DRF's tree, each with its dotted path."""
-    if isinstance(detail, dict):
-        for key, value in detail.items():
-            # Places in a list are no part of Connect's paths.
-            is_key = isinstance(key, str) and key != "non_field_errors"
-            yield from field_errors(value, f"{path}.{key}".lstrip(".") if is_key else path)
-    elif isinstance(detail, list):
-        for value in detail:
-            yield from field_errors(value, path)
-    else:
-        code = detail.code if isinstance(detail, ErrorDetail) else None
-        yield FieldError(path, str(detail), code or "invalid")

@@ -162,7 +162,7 @@ class InputSchema(AutoSchema):
             schema: Json = dict(field.openapi)
         elif isinstance(field, Choice):
             null = [None] if field.allow_null else []
-            schema = {"type": "string", "enum": [*field.words, *null]}
+            schema = {"type": "string", "enum": [*field.choices, *null]}
         elif isinstance(field, List):
             schema = {"type": "array", "items": self._map_serializer_field(field.child, *args)}
         elif isinstance(field, Input) and field.also_text:

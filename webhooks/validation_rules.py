@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
 from requests_queue.catalog.models import Account, Connection, Product
-from requests_queue.errors import FieldError, Invalid
+from requests_queue.errors import FieldError, Invalid, field_errors
 from requests_queue.fields import (
     Boolean,
     Choice,
@@ -18,7 +18,6 @@ from requests_queue.fields import (
     Input,
     String,
     Values,
-    field_errors,
 )
 from requests_queue.json_validation import validate_json
 from webhooks import types

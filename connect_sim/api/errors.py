@@ -19,8 +19,7 @@ from rest_framework.response import Response
 
 from portal import pages
 from requests_queue import database_errors
-from requests_queue.errors import Refused
-from requests_queue.fields import field_errors
+from requests_queue.errors import Refused, field_errors
 
 logger = logging.getLogger(__name__)
 

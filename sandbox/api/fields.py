@@ -39,12 +39,11 @@ class NumberField(Number):
 
     def to_internal_value(self, data: Any) -> float:
         """Return the number; raises ValidationError."""
-        if isinstance(data, bool) or not isinstance(data, (int, float)):
-            self.fail("invalid")
+        value = super().to_internal_value(data)
         # Refuses NaN too.
-        if not self.limits["low"] <= data <= self.limits["high"]:
+        if not self.limits["low"] <= value <= self.limits["high"]:
             self.fail("range")
-        return data
+        return value
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         """Raise ValidationError; every message may name the limits."""

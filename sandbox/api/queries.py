@@ -9,8 +9,8 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import SkipField
 
-from requests_queue.errors import FieldError, Invalid
-from requests_queue.fields import Input, Integer, List, String, Values, field_errors
+from requests_queue.errors import FieldError, Invalid, field_errors
+from requests_queue.fields import Input, Integer, List, String, Values
 from sandbox import timeline
 
 
