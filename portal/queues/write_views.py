@@ -30,7 +30,8 @@ from requests_queue.catalog.models import Account
 from requests_queue.errors import FieldError, Forbidden, Missing, Refused
 from requests_queue.json_paths import set_value, value_at
 from requests_queue.queues import services, validation
-from requests_queue.queues.base import Preview, PreviewField, Queue, SampleRequest
+from requests_queue.queues.base import Queue
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.queues.validation import Validated
 
 

@@ -13,6 +13,7 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.fields import Input
+from requests_queue.queues.sampling import PreviewBuilder
 from requests_queue.rows import Row
 
 # How pages show a status, and the button of an action.
@@ -81,59 +82,6 @@ class Context:
 # (None: any) is a party to, adds it to its queue and returns it.  Raises Refused where the product
 # can't have such an object.
 SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewField:
-    """An editable field of a preview.
-
-    `path` is the dotted path of its value in the body (numbers are list indexes), `kind` is text,
-    number or email, and `word` is how errors of its list name it.
-    """
-
-    path: str
-    label: str
-    section: str = ""
-    kind: str = "text"
-    required: bool = False
-    word: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """An object that isn't created yet: the body of its POST, who would make the call, and what
-    a person may change of the body first.
-
-    `params` are parameters as the API shows them, with the values proposed; `params_path` is
-    where a body has them. `about` are the objects that it could be about (id, label), of which
-    `chosen` is one: another one makes another proposal.
-    """
-
-    body: dict[str, Any]
-    actor: Actor
-    product: Product
-    entries: tuple[PreviewField, ...] = ()
-    params: tuple[dict[str, Any], ...] = ()
-    params_path: str = "params"
-    about_label: str = ""
-    about: tuple[tuple[str, str], ...] = ()
-    chosen: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRequest:
-    """What a sample is wanted of: a type, a product and what it is about (each empty or None:
-    the first that fits), for an account that is a party to it; `draft`: one to be validated."""
-
-    kind: str
-    account: Account
-    product: Product | None = None
-    about: str = ""
-    draft: bool = False
-
-
-# Proposes a realistic object and makes nothing.  Raises Refused where there is none to propose.
-PreviewBuilder = Callable[[SampleRequest], Preview]
 # Checks the body against the object and returns the columns to write beside the status
 # (a "status" among them overrides Action.target).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]

@@ -1,9 +1,10 @@
-"""What the samples and previews of several queues share."""
+"""Samples and previews: what a queue is asked for and returns, and what several queues share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
@@ -12,7 +13,6 @@ from requests_queue.catalog import parameter_values
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.base import PreviewField
 from requests_queue.schema import Json
 
 M = TypeVar("M", bound=Model)
@@ -27,6 +27,59 @@ _CONTACT = (
     ("contact_info.postal_code", "Postal code", "text"),
     ("contact_info.country", "Country", "text"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewField:
+    """An editable field of a preview.
+
+    `path` is the dotted path of its value in the body (numbers are list indexes), `kind` is text,
+    number or email, and `word` is how errors of its list name it.
+    """
+
+    path: str
+    label: str
+    section: str = ""
+    kind: str = "text"
+    required: bool = False
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An object that isn't created yet: the body of its POST, who would make the call, and what
+    a person may change of the body first.
+
+    `params` are parameters as the API shows them, with the values proposed; `params_path` is
+    where a body has them. `about` are the objects that it could be about (id, label), of which
+    `chosen` is one: another one makes another proposal.
+    """
+
+    body: dict[str, Any]
+    actor: Actor
+    product: Product
+    entries: tuple[PreviewField, ...] = ()
+    params: tuple[dict[str, Any], ...] = ()
+    params_path: str = "params"
+    about_label: str = ""
+    about: tuple[tuple[str, str], ...] = ()
+    chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """What a sample is wanted of: a type, a product and what it is about (each empty or None:
+    the first that fits), for an account that is a party to it; `draft`: one to be validated."""
+
+    kind: str
+    account: Account
+    product: Product | None = None
+    about: str = ""
+    draft: bool = False
+
+
+# Proposes a realistic object and makes nothing.  Raises Refused where there is none to propose.
+PreviewBuilder = Callable[[SampleRequest], Preview]
 
 
 def company_fields(path: str, section: str) -> list[PreviewField]:

@@ -10,8 +10,8 @@ from django.test import Client
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Asset, TierAccount
 from requests_queue.queues import base, services
-from requests_queue.queues.base import SampleRequest
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.sampling import SampleRequest
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
 from tests.api import PROVIDER, VENDOR, caller

@@ -15,10 +15,10 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product
 from requests_queue.errors import Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, update_billing
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.resources import format_datetime
 
 

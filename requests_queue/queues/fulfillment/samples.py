@@ -14,9 +14,9 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues import inquiries, sampling
-from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.fulfillment import creation, editing, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 
 _CAPABILITIES = {
     **request_types.TYPE_CAPABILITY,

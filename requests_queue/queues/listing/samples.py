@@ -10,9 +10,9 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Contract, Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.base import Preview, PreviewField, SampleRequest
 from requests_queue.queues.listing import creation
 from requests_queue.queues.listing.models import OPEN, ListingRequest
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 
 NOTES = {
     "new": "Please list it before the end of the month.",

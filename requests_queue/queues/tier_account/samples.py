@@ -9,7 +9,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product, TierAccount
 from requests_queue.errors import Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.base import Preview, PreviewField, SampleRequest
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_account import creation
 from requests_queue.queues.tier_account.models import TierAccountRequest
 

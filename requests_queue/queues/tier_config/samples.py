@@ -11,7 +11,7 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Connection, Listing, Product
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.base import Preview, PreviewField, SampleRequest
+from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
