@@ -63,9 +63,7 @@ class Problems:
     def begin(self, what: str, reason: BaseException | str, *, traceback: bool = False) -> None:
         """Note that `what` fails, and log it unless it has been failing before."""
         now = time.monotonic()
-        problem = self._problems.get(what)
-        if problem is None:
-            problem = self._problems[what] = _Problem("", now, now - REPEAT)
+        problem = self._problems.setdefault(what, _Problem("", now, now - REPEAT))
         # Only the type of an error: its text may contain a secret.
         problem.reason = reason if isinstance(reason, str) else type(reason).__name__
         if now - problem.logged >= REPEAT:
@@ -142,10 +140,8 @@ class Window:
             call.abandoned = True
             if call.task is not None:
                 call.task.cancel()
-        self.calls.clear()
-        self.claimed.clear()
-        self.results.clear()
-        self.kept.clear()
+        for held in (self.calls, self.claimed, self.results, self.kept):
+            held.clear()
 
 
 class _PollAborted(Exception):
@@ -188,8 +184,7 @@ class Poller:
             if not self._stopping.is_set() and not pausing.is_draining():
                 self._step(poll, "Claiming deliveries", self._claim, poll)
             if not poll.claimed and poll.now is not None:
-                next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
-                poll.next_due = next_due
+                poll.next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
             if not poll.unavailable:
                 self._problems.end(DATABASE)
         return poll
@@ -256,10 +251,8 @@ class Poller:
         if self._generation != pausing.generation():
             results.clear()
         while results and time.monotonic() < deadline:
-            keys = list(results)
-            for key, stored in zip(keys, flush.write(list(results.values())).stored, strict=True):
-                if stored != Stored.KEPT:
-                    del results[key]
+            keys, stored = list(results), flush.write(list(results.values())).stored
+            self._window.forget_stored(PollResult(stored=dict(zip(keys, stored, strict=True))))
             if results:
                 time.sleep(0.1)
         if results:
@@ -295,10 +288,7 @@ class Poller:
 
         If this worker's own leases have expired, it was only delayed: it renews them.
         """
-        if time.monotonic() < self._reclaim_from:
-            return
-        lost = claims.lost_attempts()
-        if not lost:
+        if time.monotonic() < self._reclaim_from or not (lost := claims.lost_attempts()):
             return
         held = self._window.held()
         own = {key_of(claimed) for claimed in held}
