@@ -22,6 +22,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
+from requests_queue.catalog.writes.parameters import next_number
 from webhooks.models import Webhook
 
 AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -120,8 +121,9 @@ def catalog(digit: str = "1", capabilities: dict[str, Any] | None = None) -> Cat
 def parameter(catalog: Catalog, name: str, **more: Any) -> Parameter:
     """Add a parameter to the product."""
     fields = {
-        "title": name, "type": "text", "scope": "asset", "phase": "ordering",
-        "constraints": {}, "created": AT, "updated": AT, **more,
+        "number": next_number(catalog.product.pk), "title": name, "type": "text",
+        "scope": "asset", "phase": "ordering", "constraints": {}, "created": AT, "updated": AT,
+        **more,
     }  # fmt: skip
     return Parameter.objects.create(product=catalog.product, name=name, **fields)
 
