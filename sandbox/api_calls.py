@@ -23,9 +23,8 @@ from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall
 from webhooks.delivery import wakeup
 
-# Seconds between two stores of the thread. What reads calls in this process stores them first;
-# other processes read what is stored.
-PERIOD, PERIOD_ALONE = 0.05, 0.25
+PERIOD = 0.25  # seconds in which the thread collects calls for one store
+SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 
 # Key of the environment of a request by which the web server asks whether a client may send a
@@ -164,9 +163,23 @@ def _store_forever(stopping: threading.Event) -> None:
     try:
         while not stopping.is_set():
             _recorder.arrived.wait()
-            stopping.wait(PERIOD_ALONE if wakeup.is_broker_in_memory() else PERIOD)
+            _collect(stopping)
             if not _recorder.flush() and not stopping.is_set():
                 stopping.wait(_RETRY)
         _recorder.flush()
     finally:
         connection.close()
+
+
+def _collect(stopping: threading.Event) -> None:
+    """Wait for more calls to store, since a call that is stored alone takes several times as much.
+
+    What reads calls in this process stores them first. Other processes read what is stored: they
+    may rely on it `settling.REPORTED` seconds after the last call has ended, and not before.
+    """
+    if wakeup.is_broker_in_memory():
+        stopping.wait(PERIOD)
+        return
+    for _ in range(round(PERIOD / SHORTEST)):
+        if stopping.wait(SHORTEST) or not activity.in_flight():
+            return

@@ -7,14 +7,16 @@ import json
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 
 from connect_sim.server.django_app import BODY
 from requests_queue import clock
 from requests_queue.models import Clock
-from sandbox import api_calls, call_storage
+from sandbox import activity, api_calls, call_storage, settling
 from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall, ApiCallObject
@@ -238,12 +240,52 @@ def test_web_server_s_thread_stores_calls_and_the_rest_at_the_stop(
             recorder.add(call("/0"))
             assert await asyncio.to_thread(notified.wait, 10)
             # Far too long for the next period: only the stop stores it.
-            monkeypatch.setattr(api_calls, "PERIOD_ALONE", 60)
+            monkeypatch.setattr(api_calls, "PERIOD", 60)
             await asyncio.sleep(0)
             recorder.add(call("/1"))
 
     asyncio.run(run())
     assert paths() == ["/0", "/1"]
+
+
+class Stopping(threading.Event):
+    """Not set; notes the seconds of each wait, and waits for none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "waits"),
+    [([0], 1), ([2, 1, 0], 3), ([1] * 9, 5)],
+    ids=["none", "ends", "goes on"],
+)
+def test_calls_are_collected_for_other_processes_while_one_is_in_flight(
+    in_flight: list[int], waits: int, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
+    monkeypatch.setattr(activity, "in_flight", partial(next, iter(in_flight)))
+    stopping = Stopping()
+    api_calls._collect(stopping)
+    assert stopping.waits == [api_calls.SHORTEST] * waits
+    # They rely on it, and the store takes its time too.
+    assert 1.5 * api_calls.SHORTEST < settling.REPORTED
+    assert sum(stopping.waits) <= api_calls.PERIOD
+
+
+def test_calls_of_the_only_process_are_collected_without_looking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activity, "in_flight", lambda: 1)
+    stopping = Stopping()
+    api_calls._collect(stopping)
+    assert stopping.waits == [api_calls.PERIOD]
 
 
 def test_failing_recorder_breaks_no_request(who: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,4 +299,4 @@ def test_failing_recorder_breaks_no_request(who: Caller, monkeypatch: pytest.Mon
 
 
 def test_recorder_is_installed_in_the_sandbox_only() -> None:
-    assert settings.MIDDLEWARE[0] == "sandbox.api_calls.record_api_calls"
+    assert django_settings.MIDDLEWARE[0] == "sandbox.api_calls.record_api_calls"
