@@ -29,8 +29,8 @@ _FULL = Sizes(each=51, django_webhook_each=10, posts=2000, seconds=10, rounds=3)
 _QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
 _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 
-_QUICK_CALLS = Calls(requests=2_000, rounds=40, calls=10)
-_FULL_CALLS = Calls(requests=10_000, rounds=21, calls=100)
+_QUICK_CALLS = Calls(requests=2_000, rounds=120)
+_FULL_CALLS = Calls(requests=10_000, rounds=600)
 
 _QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)
 _FULL_WEB = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
@@ -162,9 +162,25 @@ def _lists_on(run: Run, name: str, database: str) -> list[Row]:
 
 
 def _api_calls(run: Run) -> list[Row]:
-    env = environment(SIM_DATA_DIR=str(run.folder / "api-calls"))
-    with running(module("api_calls"), env, run.folder / "api-calls.log") as process:
-        return measure_api_calls("API calls", process, run.api_calls)
+    rows = _api_calls_in(run, "embedded")
+    try:
+        with (
+            servers.redis_server(run.folder) as broker,
+            servers.postgres_server() as server,
+            servers.database(server, "calls") as database,
+        ):
+            rows += _api_calls_in(
+                run, "distributed", DATABASE_URL=database, CELERY_BROKER_URL=f"{broker}/0"
+            )
+    except Unavailable as error:
+        print(f"NOT MEASURED, API calls in the distributed set-up: {error}.")
+    return rows
+
+
+def _api_calls_in(run: Run, name: str, **variables: str) -> list[Row]:
+    env = environment(SIM_DATA_DIR=str(run.folder / f"api-calls-{name}"), **variables)
+    with running(module("api_calls"), env, run.folder / f"api-calls-{name}.log") as process:
+        return measure_api_calls(f"API calls, {name}", process, run.api_calls)
 
 
 def _web(run: Run) -> list[Row]:

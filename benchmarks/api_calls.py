@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import io
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 import django
 
+from benchmarks import paired
 from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
-from benchmarks.processes import Process, serve
+from benchmarks.paired import Comparison
+from benchmarks.processes import Process, serve, server_cpu
 from benchmarks.table import Bound, Row
 
-RECORDED = Bound(1.03)
+RECORDED, NOISE = Bound(1.03), Bound(1.0)
 PAGE = 50
 _KEY = "SU-100-000-001:a-vendor-s-secret-of-the-benchmark"
 _RECORDER = "sandbox.api_calls.record_api_calls"
 _ATTEMPTS = 200  # recent attempts of the vendor's webhook, which calls may be linked to
+_WARM_UP = 20  # calls
+
+# CPU seconds: of a thread, and with those of its database connection's server process.
+Cpu = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Sizes of a run: requests in the database, rounds, and calls of each kind in a round."""
+    """Sizes of a run: requests in the database, and rounds of three calls of each kind."""
 
     requests: int
     rounds: int
-    calls: int
 
 
 def measure_api_calls(part: str, process: Process, sizes: Calls) -> list[Row]:
-    """Fill the database, measure, and return the rows."""
+    """Fill the database, measure, print what the recorder takes, and return the rows."""
     process.ask("prepare", count=sizes.requests)
     rows = []
     for kind, name in (("list", f"list of {PAGE} requests"), ("approve", "approve")):
-        without, recorded = process.ask(
-            "measure", kind=kind, rounds=sizes.rounds, calls=sizes.calls
-        )
-        rows.append(
-            Row(part, f"{name}, CPU, ms", recorded * 1e3, without * 1e3, "unrecorded", RECORDED)
-        )
+        result = process.ask("measure", kind=kind, rounds=sizes.rounds)
+        ways = ["CPU", "CPU with the server's"]
+        own, both = (Comparison(**each) for each in result["calls"])
+        # SQLite has no server.
+        for way, calls, store in zip(ways, (own, both), result["stores"], strict=True):
+            if way == ways[1] and own == both:
+                continue
+            print(
+                f"{part}, {name}, {way}: {calls.difference * 1e6:.0f} us in the thread of the "
+                f"request, {store * 1e6:.0f} us to store it, {result['batch']} calls at once",
+                flush=True,
+            )
+            recorded = calls.base + calls.difference + store
+            rows += [
+                Row(part, f"{name}, {way}, ms", recorded * 1e3, calls.base * 1e3, "unrecorded",
+                    RECORDED),
+                Row(part, f"{name}, {way}, noise, %", abs(calls.noise) * 100, bound=NOISE),
+            ]  # fmt: skip
     return rows
 
 
@@ -79,34 +97,102 @@ def prepare(count: int) -> None:
     hook.save()
 
 
-def measure(kind: str, rounds: int, calls: int) -> list[float]:
-    """Return the CPU seconds of one call without and with the recorder: medians of the rounds.
+def measure(kind: str, rounds: int) -> dict[str, Any]:
+    """Compare calls with and without the recorder, and store the recorded ones in batches.
 
-    With the recorder it includes the thread that stores the calls, and the last flush.
+    Return the comparisons of the CPU time of the request's thread, without and with that of the
+    database server, the CPU seconds that storing a call takes, both ways, and the calls of a batch.
     """
+    run = _kinds()[kind]
+    without = [_RECORDER]
+    applications = [_application(without), _application(without), _application([])]
+    spent: list[list[Cpu]] = [[], [], []]
+    stores: list[Cpu] = []
+    batch = _batch(lambda: run(applications[0]))
+    # The storing thread has a connection of its own, as in the web server.
+    with ThreadPoolExecutor(1) as storing, _collecting():
+        storing.submit(_store).result()
+        for order in paired.rounds(rounds):
+            for n in order:
+                spent[n].append(_cpu_of(lambda app=applications[n]: run(app)))
+            if len(spent[2]) % batch == 0 or len(spent[2]) == rounds:
+                stores.append(storing.submit(_store).result())
+                gc.collect()
+        storing.submit(_close).result()
+    return {
+        "batch": batch,
+        "calls": [
+            asdict(paired.compare(*[[each[way] for each in times] for times in spent]))
+            for way in (0, 1)
+        ],
+        "stores": [sum(each[way] for each in stores) / rounds for way in (0, 1)],
+    }
+
+
+def _kinds() -> dict[str, Callable[[Any], None]]:
     from requests_queue.queues.fulfillment.models import Request
-    from sandbox import api_calls
 
     pending = Request.objects.filter(product=PRODUCT, status="pending").order_by("pk")
     ids = iter(list(pending.values_list("pk", flat=True)))
-    kinds: dict[str, Callable[[Any], None]] = {
+    return {
         "list": lambda app: _call(app, "GET", "/requests", f"{LISTED}&limit={PAGE}"),
         "approve": lambda app: _call(app, "POST", f"/requests/{next(ids)}/approve", body=b"{}"),
     }
-    run = kinds[kind]
-    applications = (_application(without=[_RECORDER]), _application(without=[]))
-    spent: list[list[float]] = [[], []]
-    with _storing():
-        for turn in range(rounds + 1):
-            for n, application in enumerate(applications):
-                start = time.process_time()
-                for _ in range(calls):
-                    run(application)
-                api_calls.flush()
-                # The first round warms up.
-                if turn:
-                    spent[n].append((time.process_time() - start) / calls)
-    return [median(each) for each in spent]
+
+
+def _batch(call: Callable[[], None]) -> int:
+    """Return how many calls the web server's thread stores at once, if one follows another.
+
+    By their CPU time: on a busy machine they take longer, but their number must not depend on it.
+    """
+    from sandbox import api_calls
+
+    seconds = median(_cpu_of(call)[1] for _ in range(_WARM_UP))
+    return 1 + int(api_calls.PERIOD / seconds)
+
+
+def _store() -> Cpu:
+    from sandbox import api_calls
+
+    return _cpu_of(api_calls.flush)
+
+
+def _close() -> None:
+    from django.db import connection
+
+    connection.close()
+
+
+@contextmanager
+def _collecting() -> Iterator[None]:
+    """Collect garbage between the measured calls only, so that it is attributed to none."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _cpu_of(call: Callable[[], object]) -> Cpu:
+    """Return the CPU seconds that a call takes in this thread, and with the database server's."""
+    backend = _backend()
+    served, start = server_cpu(backend) if backend else 0.0, time.thread_time()
+    call()
+    own = time.thread_time() - start
+    return own, own + ((server_cpu(backend) - served) if backend else 0.0)
+
+
+def _backend() -> int | None:
+    """Return the server process of this thread's connection; None on SQLite."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return None
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
 
 
 def _application(without: list[str]) -> Any:
@@ -119,29 +205,6 @@ def _application(without: list[str]) -> Any:
         return WSGIHandler()
     finally:
         settings.MIDDLEWARE = every
-
-
-class _storing:
-    """The thread of the web server's process that stores recorded calls."""
-
-    def __enter__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        from sandbox import api_calls
-
-        async def store() -> None:
-            async with api_calls.lifespan():
-                await self._stop.wait()
-
-        self._loop.run_until_complete(store())
-
-    def __exit__(self, *error: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
 
 def _call(application: Any, method: str, path: str, query: str = "", body: bytes = b"") -> None:
@@ -165,6 +228,10 @@ def main() -> None:
     """Serve commands."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     django.setup()
+    from django.conf import settings
+
+    # The server process of a connection must last as long as its thread.
+    settings.DATABASES["default"]["CONN_MAX_AGE"] = None
     serve({"prepare": prepare, "measure": measure})
 
 

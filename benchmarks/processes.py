@@ -114,6 +114,15 @@ def wait_until(condition: Callable[[], Any], what: str, *, timeout: float, check
         time.sleep(0.05)
 
 
+def server_cpu(pid: int) -> float:
+    """Return the CPU seconds of a process of a PostgreSQL server, which must be on this machine."""
+    # `schedstat` is in nanoseconds, `stat` in hundredths of a second.
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        sys.exit("PostgreSQL must run on this machine: its CPU time is read from /proc.")
+
+
 def _cpu(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "screenshots": ("-m", "tests.screenshots"),
     **{
         f"benchmark {name}": ("-m", "benchmarks", name)
-        for name in ("embedded", "distributed", "hanging", "lists", "web", "reset")
+        for name in ("embedded", "distributed", "hanging", "lists", "api_calls", "web", "reset")
     },
 }
 

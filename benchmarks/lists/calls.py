@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import django
 
 from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
-from benchmarks.processes import serve
+from benchmarks.processes import serve, server_cpu
 
 PAGE, DEEP = 50, 1000
 _KEYS = {
@@ -145,15 +144,7 @@ def _cpu() -> tuple[float, float]:
     if connection.vendor != "postgresql":
         return own, own
     connection.ensure_connection()
-    return own, own + _cpu_of(connection.connection.info.backend_pid)
-
-
-def _cpu_of(pid: int) -> float:
-    # `schedstat` is in nanoseconds, `stat` in hundredths of a second.
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except OSError:
-        sys.exit("PostgreSQL must run on this machine: its CPU time is read from /proc.")
+    return own, own + server_cpu(connection.connection.info.backend_pid)
 
 
 def _sql(call: Callable[[], Any]) -> list[tuple[str, Any]]:
@@ -210,6 +201,8 @@ def main() -> None:
     from django.conf import settings
 
     settings.ROOT_URLCONF = "benchmarks.lists.plain_view"
+    # The server process of the connection must last as long as this process.
+    settings.DATABASES["default"]["CONN_MAX_AGE"] = None
     commands = (prepare, measure, statements, plans, without_index)
     serve({command.__name__: command for command in commands})
 
