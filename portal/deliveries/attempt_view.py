@@ -11,8 +11,8 @@ from typing import Any
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body, escape_controls
+from requests_queue.json_diff import NOTHING, compare, format_value, shorten
 from webhooks.delivery import resend, response_diff
-from webhooks.delivery.json_diff import NOTHING, compare, format_value, shorten
 from webhooks.delivery.request import JOSE, SecretRefused, is_short_secret, order_claims, sign_token
 from webhooks.http.headers import MASK, masked
 from webhooks.models import Attempt

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
 from requests_queue.json_paths import value_at
 from requests_queue.json_validation import parse_json
 from requests_queue.queues import validation as queues
 from requests_queue.queues.validator_responses import InvalidResponse
 from requests_queue.safe_text import visible
-from webhooks.delivery.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
 from webhooks.models import Attempt, Resend
 from webhooks.types import EVENT
 

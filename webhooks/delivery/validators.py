@@ -23,6 +23,7 @@ from django.db import OperationalError, connection, transaction
 
 from requests_queue import clock
 from requests_queue.errors import Refused
+from requests_queue.json_diff import shorten
 from requests_queue.json_validation import parse_json, validate_json
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
@@ -30,7 +31,6 @@ from requests_queue.transitions import Change
 from webhooks import types
 from webhooks.delivery import claims, fan_out, flush, retry, validator_client
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
-from webhooks.delivery.json_diff import shorten
 from webhooks.delivery.recording import Stored
 from webhooks.http import client
 from webhooks.http.client import Response

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.hypothesis_profiles import examples
-from webhooks.delivery import json_diff
-from webhooks.delivery.json_diff import (
+from requests_queue import json_diff
+from requests_queue.json_diff import (
     NOTHING,
     PATH,
     ROWS,
@@ -21,6 +20,7 @@ from webhooks.delivery.json_diff import (
     format_value,
     shorten,
 )
+from tests.hypothesis_profiles import examples
 
 scalars = (
     st.none()
