@@ -23,7 +23,7 @@ from webhooks.delivery.in_flight import (
     ResendOverride,
     with_resend,
 )
-from webhooks.delivery.slots import Slots
+from webhooks.delivery.selection import Slots
 from webhooks.models import Delivery, Resend, Webhook
 from webhooks.signals import attempts_started
 

@@ -24,7 +24,7 @@ from requests_queue import clock, heartbeats, pausing
 from webhooks.delivery import claims, flush
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.recording import Stored
-from webhooks.delivery.slots import Slots
+from webhooks.delivery.selection import Slots
 
 logger = logging.getLogger(__name__)
 
