@@ -314,6 +314,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     # Django and uvicorn log 4xx responses and malformed HTTP as warnings. They are the client's
     # errors, and the response explains them.
-    "loggers": {"django.request": {"level": "ERROR"}, "uvicorn.error": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "uvicorn.error": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["console"], "level": SIM_LOG_LEVEL},
 }

@@ -7,6 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from rest_framework.exceptions import NotFound
@@ -69,7 +70,10 @@ def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpRe
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return 400 for a request that Django refuses before any view."""
-    return _error(request, 400, "VAL_001", "The request is malformed.")
+    text = "The request is malformed."
+    if isinstance(exception, DisallowedHost):
+        text = "The host name of the URL is not accepted. Add it to SIM_ALLOWED_HOSTS."
+    return _error(request, 400, "VAL_001", text)
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:

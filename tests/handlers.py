@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,10 @@ class Handler:
 
 
 @contextmanager
-def handler(response: Callable[[ReceivedRequest], Response] | Response = 200) -> Iterator[Handler]:
+def handler(
+    response: Callable[[ReceivedRequest], Response] | Response = 200,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Handler]:
     """Run a handler; `response` is a status for all requests, or a function of the request."""
     state = Handler()
     state.respond = response if callable(response) else lambda request: response
@@ -87,7 +91,10 @@ def handler(response: Callable[[ReceivedRequest], Response] | Response = 200) ->
     server.block_on_close = False
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    state.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/"
     try:
         yield state
     finally:

@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", 9000))), Handler)
-    print(f"Listening at http://127.0.0.1:{server.server_port}/", flush=True)
+    # In a container HOST=0.0.0.0, so that other containers can call it.
+    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", 9000))
+    server = ThreadingHTTPServer((host, port), Handler)
+    print(f"Listening at http://{host}:{server.server_port}/", flush=True)
     server.serve_forever()

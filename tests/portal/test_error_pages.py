@@ -65,6 +65,14 @@ def test_unknown_path_is_not_found(vendor: Client) -> None:
         assert vendor.get(path).headers["Content-Type"] == "application/json"
 
 
+def test_unknown_host_name_names_the_setting(vendor: Client) -> None:
+    text = "The host name of the URL is not accepted. Add it to SIM_ALLOWED_HOSTS."
+    page = vendor.get("/", headers={"Host": "elsewhere.example"})
+    assert page.status_code == 400 and html.parse(page).by_role("heading", text)
+    api = vendor.get("/public/v1/requests", headers={"Host": "elsewhere.example"})
+    assert (api.status_code, api.json()["errors"]) == (400, [text])
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [

@@ -1,0 +1,271 @@
+"""The image's command without Docker, in a folder of only what the Dockerfile copies; its docs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from connect_sim import web
+from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
+from tests.handlers import Handler, handler
+from tests.image import Container
+from tests.processes import ROOT, free_port, pause
+from tests.webhooks.certificates import Authority
+
+__all__ = ["running"]
+
+PAGES = ("containers.md", "troubleshooting.md")
+# Shell blocks of the pages that are not run, and why.
+NOT_RUN = {
+    "build": "builds an image, which needs a Docker engine",
+    "run": "starts a container; its command is run by the fixture `running`",
+    "keys": "starts a container; the fixture `running` gives these keys",
+    "listen": "runs until Ctrl-C; tests/e2e/test_first_two_minutes.py runs it",
+    "host": "starts a container",
+    "compose": "starts containers",
+    "port": "starts a container; the fixture `running` sets SIM_PUBLIC_URL too",
+    "names": "starts a container",
+    "https": "starts a container; test_handlers_with_https sets SIM_CA_FILE too",
+    "deliveries": "has the id of a webhook of the reader's; its commands are run by `program`",
+}
+
+
+# --- the image ----------------------------------------------------------------------------------
+
+
+def test_start_writes_to_the_data_folder_only(running: Running) -> None:
+    running.program("queue", "add", "fulfillment")
+    written = {path for path in running.container.root.rglob("*") if path.is_file()}
+    new = written - running.files
+    assert new and all(running.container.data_dir in path.parents for path in new)
+
+
+def test_start_prints_the_published_address_and_how_to_reach_the_host(running: Running) -> None:
+    printed = running.sandbox.process.printed
+    assert f"running at {PUBLISHED}\n" in printed
+    assert re.search(rf"Sign in +{PUBLISHED}/sign-in/\S+", printed)
+    assert f"curl -s {PUBLISHED}/public/v1/requests" in printed
+    assert "http://host.docker.internal:9000/" in printed
+    assert "--add-host=host.docker.internal:host-gateway" in printed
+    assert f"call back {PUBLISHED} (SIM_API_URL)" in printed
+    assert running.sandbox.url not in printed
+
+
+def test_commands_in_the_container_use_the_address_that_it_listens_on(running: Running) -> None:
+    file = json.loads((running.container.data_dir / "sandbox.json").read_text())
+    assert (file["url"], file["local_url"]) == (PUBLISHED, running.sandbox.url)
+    assert "ahead" in running.program("clock", "advance", "1m") + running.program("clock", "show")
+
+
+def test_health_check_tells_a_running_process_from_none(running: Running) -> None:
+    probe = running.container.stage.probe
+    assert run(running.container, *probe).returncode == 0
+    other = Container(
+        running.container.root, running.container.stage, {"SIM_BIND": f"[::]:{free_port()}"}
+    )
+    failed = run(other, *probe)
+    assert failed.returncode == 1 and failed.stdout.startswith("No response: ")
+    unknown = run(running.container, *probe[:-1], "/nowhere/")
+    assert unknown.returncode == 1 and unknown.stdout.startswith("404 ")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost", 401), ("connect-sim:8000", 401), ("sandbox:8000", 401), ("127.0.0.1:1", 401),
+     ("host.docker.internal:8000", 401), ("evil.example", 400), ("sandbox.evil.example", 400),
+     ("172.17.0.2:8000", 400)],
+)  # fmt: skip
+def test_only_exact_host_names_are_accepted(running: Running, host: str, status: int) -> None:
+    url = running.sandbox.url
+    response = requests.get(f"{url}/public/v1/requests", headers={"Host": host}, timeout=10)
+    assert response.status_code == status
+    # A probe of an orchestrator calls an address.
+    for path in ("/healthz", "/readyz"):
+        assert requests.get(f"{url}{path}", headers={"Host": host}, timeout=10).ok
+
+
+def test_handlers_with_https_are_called_and_told_the_published_address(running: Running) -> None:
+    tls = running.authority.server("127.0.0.1")
+    with handler(lambda request: (200, request.body), tls) as secure:
+        assert secure.url.startswith("https://")
+        event = running.webhook(external_url=secure.url)
+        suite = {"product_id": "PRD-362-917-440", "external_url": secure.url}
+        validator = running.webhook(type="validator", **suite)
+        running.program("queue", "add", "fulfillment", "--product", "PRD-814-505-018")
+        received = secure.next()
+        assert received.json["api_url"] == f"{PUBLISHED}/public/v1"
+        claims = jwt.decode(received.token, SECRET, ["HS256"])
+        assert (claims["webhook_id"], claims["api_url"]) == (event, f"{PUBLISHED}/public/v1")
+        running.delete(event)
+        draft = json.loads(running.program(
+            "queue", "add", "fulfillment", "--draft", "--product", "PRD-362-917-440", "--json"
+        ))  # fmt: skip
+        validated = json.loads(running.program("queue", "validate", draft["id"], "--json"))
+        assert validated["called"], validated
+        assert secure.next().json["id"] == draft["id"]
+        running.delete(validator)
+
+
+def test_sandbox_is_ready_after_a_reset(running: Running) -> None:
+    running.program("reset")
+    ready = requests.get(f"{running.sandbox.url}/readyz?wait=5", timeout=10)
+    assert ready.json() == {"ready": True, "missing": []}
+
+
+# --- the pages ----------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> dict[str, str]:
+    """Return the blocks of the pages of a language by their names."""
+    found: list[tuple[str, str]] = []
+    for page in PAGES:
+        text = (ROOT / "docs" / page).read_text()
+        found += re.findall(rf"^```{language} ([a-z0-9-]+)\n(.*?)^```$", text, re.M | re.S)
+        # A block without a name would be neither run nor listed.
+        assert not re.findall(r"^```(?:sh|text)\n", text, re.M), page
+    names = [name for name, _ in found]
+    assert len(names) == len({*names}), names
+    return dict(found)
+
+
+SHELL = blocks("sh")
+
+
+def test_blocks_that_are_not_run_are_listed_with_a_reason() -> None:
+    for name, reason in NOT_RUN.items():
+        print(f"not run: {name}: {reason}")
+    assert NOT_RUN.keys() <= SHELL.keys()
+    assert SHELL.keys() - NOT_RUN.keys() == {"commands", "sandbox-json", "ready", "webhook"}
+
+
+@pytest.mark.parametrize("name", [name for name in SHELL if name not in NOT_RUN])
+def test_block_runs_as_it_stands(running: Running, tmp_path: Path, name: str) -> None:
+    write_docker(tmp_path, running.container)
+    with handler() as called:
+        # What differs here: the published port, and the network of the handler.
+        block = SHELL[name].replace("http://localhost:8000", running.sandbox.url)
+        block = block.replace("http://handler:9000/", called.url)
+        done = subprocess.run(
+            ["sh", "-eu", "-c", block], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=ROOT,
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_block(name, done.stdout, called)
+    for row in running.sandbox.as_vendor("GET", "/notifications/webhooks"):
+        running.delete(row["id"])
+
+
+def check_block(name: str, printed: str, called: Handler) -> None:
+    match name:
+        case "commands":
+            assert re.match(r"PR-\S+ pending", printed)
+        case "sandbox-json":
+            assert json.loads(printed)["vendor_api_key"] == key("VENDOR")
+        case "ready":
+            assert json.loads(printed) == {"ready": True, "missing": []}
+        case "webhook":
+            assert called.next().method == "POST"
+            assert "delivered" in printed
+
+
+def test_readme_has_commands_of_the_page() -> None:
+    block = (ROOT / "README.md").read_text().partition("## With Docker")[2].split("```")[1]
+    lines = block.strip().splitlines()
+    page = (ROOT / "docs" / "containers.md").read_text()
+    assert len(lines) == 3 and all(f"\n{line}\n" in page for line in lines)
+
+
+def test_options_of_docker_name_what_exists() -> None:
+    variables = {*re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)}
+    for name, block in SHELL.items():
+        words = shlex.split(block.replace("\\\n", " "), comments=True)
+        pairs = [*itertools.pairwise(words)]
+        given = {after.partition("=")[0] for word, after in pairs if word == "-e"}
+        assert variables >= given, name
+        files = [after for word, after in pairs if word == "-f"]
+        assert all((ROOT / file).exists() for file in files), name
+
+
+# --- messages of troubleshooting.md ---------------------------------------------------------------
+
+
+MESSAGES = blocks("text")
+
+
+def quoted(name: str, printed: str) -> None:
+    """Check that the page quotes what was printed, `…` standing for what differs."""
+    [line] = MESSAGES[name].splitlines()
+    pattern = re.escape(line).replace("…", ".+").replace(r"127\.0\.0\.1:8000", r"\S+")
+    pattern = pattern.replace(r"127\.0\.0\.1:8001", r"\S+")
+    assert re.search(pattern, printed), printed[-2000:]
+
+
+def test_taken_port_is_quoted(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings.SIM_BIND = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(web.PortTaken) as raised:
+            web.Web(lambda *_: [], 1)
+    quoted("port", str(raised.value))
+
+
+def test_start_with_an_invalid_setting_is_quoted(running: Running) -> None:
+    given = {**running.container.given, "SIM_CA_FILE": "/nowhere/ca.pem"}
+    wrong = Container(running.container.root, running.container.stage, given)
+    ended = run(wrong, *wrong.stage.entry, *wrong.stage.command)
+    assert ended.returncode != 0
+    quoted("setting", ended.stderr)
+
+
+def test_messages_about_calls_are_quoted(running: Running) -> None:
+    authority = Authority(running.authority.pem.parent, "Unknown")
+    with (
+        handler(401) as refusing,
+        handler(500) as failing,
+        handler(200, authority.server("127.0.0.1")) as untrusted,
+    ):
+        for name, url in (
+            ("refused", f"http://127.0.0.1:{free_port()}/"),
+            ("unknown-host", "http://handler.invalid:9000/"),
+            ("certificate", untrusted.url),
+            ("handler-401", refusing.url),
+            ("backoff", failing.url),
+        ):
+            webhook = running.webhook(external_url=url)
+            running.program("queue", "add", "fulfillment", "--product", "PRD-814-505-018")
+            failed = running.program("wait", "failed", webhook, "--json", "--timeout", "30")
+            if name == "backoff":
+                while webhook not in running.sandbox.process.printed:
+                    pause()
+                quoted(name, running.sandbox.process.printed)
+                continue
+            quoted(name, failed)
+            if name == "refused":
+                running.program("wait", "out-of-order", webhook, "--skip", "--timeout", "60")
+                page = running.sandbox.call("GET", f"/sandbox/deliveries?webhook={webhook}")
+                quoted("out-of-order", page.text)
+            running.delete(webhook)
+    running.program("reset")
+
+
+def test_messages_of_the_api_are_quoted(running: Running) -> None:
+    url = f"{running.sandbox.url}/public/v1/requests"
+    quoted("api-401", requests.get(url, timeout=10).text)
+    other = requests.get(url, headers={"Host": "elsewhere:8000"}, timeout=10)
+    quoted("host-name", other.text)
+
+
+def test_time_ahead_is_quoted(running: Running) -> None:
+    running.program("reset")
+    running.program("clock", "advance", "1d")
+    quoted("ahead", running.program("clock", "show"))
+    running.program("reset")
