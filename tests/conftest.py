@@ -3,12 +3,13 @@
 import pytest
 
 from sandbox import api_calls, settling
-from tests import flushing
+from tests import flushing, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
 
 __all__ = ["distributor", "nobody", "other", "seeded", "vendor"]
 
 flushing.install()
+static_files.install()
 
 
 @pytest.fixture(autouse=True)

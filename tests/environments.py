@@ -35,9 +35,9 @@ def python(
     base, version = _base(name, newest)
 
     def create(folder: Path) -> None:
-        if not (built_by or built_with):
+        if not built_by:
             try:
-                return _create_with_uv(folder, base, requirements)
+                return _create_with_uv(folder, base, requirements, built_with)
             except (subprocess.SubprocessError, OSError):
                 # pip also reads its own configuration of indexes.
                 shutil.rmtree(folder, ignore_errors=True)
@@ -47,29 +47,34 @@ def python(
     return _created(name, contents, create) / "bin" / "python"
 
 
-def _create_with_uv(folder: Path, base: str, requirements: str) -> None:
+def _create_with_uv(folder: Path, base: str, requirements: str, built_with: str) -> None:
     """Create a venv in a tenth of pip's CPU time."""
     uv = str(Path(sys.executable).parent / "uv")
     _run([uv, "venv", "--quiet", "--python", base, str(folder)])
-    listed = folder / "requirements.txt"
-    listed.write_text(requirements)
-    interpreter = str(folder / "bin" / "python")
-    _run([uv, "pip", "install", "--quiet", "--python", interpreter, "-r", str(listed)])
+    listed, constraints = _write_lists(folder, requirements, built_with)
+    install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+    _run([*install, "--build-constraints", constraints, "-r", listed])
 
 
 def _create_with_pip(
     folder: Path, base: str, requirements: str, built_by: str, built_with: str
 ) -> None:
     _run([base, "-m", "venv", str(folder)])
-    listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
-    listed.write_text(requirements)
-    constraints.write_text(f"{built_with}\n")
+    listed, constraints = _write_lists(folder, requirements, built_with)
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     if built_by:
         _run([*install, *built_by.split()])
     # pip 25.3 and later read the second name for builds.
     names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT") if built_with else ()
-    _run([*install, "-r", str(listed)], **dict.fromkeys(names, str(constraints)))
+    _run([*install, "-r", listed], **dict.fromkeys(names, constraints))
+
+
+def _write_lists(folder: Path, requirements: str, built_with: str) -> tuple[str, str]:
+    """Write the files of requirements and of constraints of builds; return their paths."""
+    listed, constraints = folder / "requirements.txt", folder / "constraints.txt"
+    listed.write_text(requirements)
+    constraints.write_text(f"{built_with}\n")
+    return str(listed), str(constraints)
 
 
 def older(version: str) -> str | None:

@@ -14,7 +14,8 @@ from tests.processes import Sandbox, sandbox
 
 pytestmark = pytest.mark.clients
 
-REQUIREMENTS = "connect-openapi-client==21.0.13\n"
+# The client imports `pkg_resources`.
+REQUIREMENTS = "connect-openapi-client==21.0.13\nsetuptools<81\n"
 Report = dict[str, Any]
 
 
