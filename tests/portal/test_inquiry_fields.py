@@ -61,6 +61,7 @@ def suite(seeded: Any) -> Callable[..., Parameter]:
             name=name,
             defaults={
                 "type": kind, "title": name, "scope": "asset", "phase": "ordering",
+                "number": 900 + Parameter.objects.count(),
                 "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z",
             },
         )  # fmt: skip
