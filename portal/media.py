@@ -67,14 +67,19 @@ def icon(request: HttpRequest, model: str, pk: str, key: str) -> HttpResponse:
     row = _MODELS[model].objects.filter(pk=pk).first() if has_key and model in _MODELS else None
     if row is None:
         return _not_found(pk)
-    # XML has no control characters, not even escaped.
-    label = escape("".join(c for c in row.name if c.isprintable()))
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="{VIEW_BOX}" '
-        f'role="img" aria-label="{label}">{icon_content(row.pk, row.name)}</svg>\n'
-    )
     headers = {"Cache-Control": "public, max-age=300"}
-    return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
+    content = icon_file(row.pk, row.name)
+    return HttpResponse(content, content_type="image/svg+xml", headers=headers)
+
+
+def icon_file(pk: str, name: str) -> str:
+    """Return the SVG of an icon."""
+    # XML has no control characters, not even escaped.
+    label = escape("".join(c for c in name if c.isprintable()))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="{VIEW_BOX}" '
+        f'role="img" aria-label="{label}">{icon_content(pk, name)}</svg>\n'
+    )
 
 
 def icon_content(pk: str, name: str) -> str:

@@ -139,7 +139,9 @@ class InputSchema(AutoSchema):
         """Return the OpenAPI request body of a form."""
         types = {str: "string", int: "integer"}
         properties: Json = {name: {"type": types[kind]} for name, kind in form.plain.items()}
-        properties[form.field] = {"type": "string", "format": "binary"}
+        file = {"type": "string", "format": "binary"}
+        properties |= {name: {"type": "array", "items": file} for name in form.many}
+        properties[form.field] = file
         schema: Json = {"type": "object", "properties": properties}
         if self.call != "update":
             schema["required"] = [form.field]

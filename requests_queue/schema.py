@@ -26,10 +26,13 @@ Free = dict[str, Any]
 
 
 class Form:
-    """A multipart body with one file, and plain fields beside it."""
+    """A multipart body with one file, and plain fields beside it.
 
-    def __init__(self, field: str, **plain: type) -> None:
-        self.field, self.plain = field, plain
+    `many` are fields with any number of files.
+    """
+
+    def __init__(self, field: str, *many: str, **plain: type) -> None:
+        self.field, self.many, self.plain = field, many, plain
 
 
 @dataclass(frozen=True, slots=True)

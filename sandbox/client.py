@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 PAGE = 100
+_JSON = "application/json"
 # Marks calls of commands and tests, so that they are not recorded as a handler's.
 ACTOR_HEADER, TEST_ACTOR = "X-Sandbox-Actor", "test"
 
@@ -37,6 +41,23 @@ class Unreachable(ApiError):
     """Nothing answers at the sandbox's URL, or something else does."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field of a form; a file where it has a name."""
+
+    field: str
+    content: bytes
+    file_name: str = ""
+
+    def encoded(self, boundary: str) -> bytes:
+        """Return the part in a body of `multipart/form-data`."""
+        # Escaped as HTML defines it.
+        name = re.sub(r'[\r\n"]', lambda found: f"%{ord(found[0]):02X}", self.file_name)
+        file = f'; filename="{name}"' if name else ""
+        disposition = f'Content-Disposition: form-data; name="{self.field}"{file}'
+        return f"--{boundary}\r\n{disposition}\r\n\r\n".encode() + self.content + b"\r\n"
+
+
 class Client:
     """Client with one API key; `base` is the server's root URL or its `/public/v1`.
 
@@ -46,26 +67,34 @@ class Client:
 
     def __init__(self, base: str, key: str, *, acts_as_handler: bool = False) -> None:
         self._root = base.rstrip("/").removesuffix("/public/v1")
-        self._headers = {
-            "Authorization": f"ApiKey {key.removeprefix('ApiKey ')}",
-            "Content-Type": "application/json",
-        }
+        self._headers = {"Authorization": f"ApiKey {key.removeprefix('ApiKey ')}"}
         if not acts_as_handler:
             self._headers[ACTOR_HEADER] = TEST_ACTOR
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 30) -> Any:
         """Return the decoded response, None if it is empty; raises ApiError."""
-        status, reason, data = self._request(method, path, body, timeout)
+        data = None if body is None else json.dumps(body).encode()
+        return self._decoded(method, path, data, timeout, _JSON)
+
+    def upload(self, path: str, form: Iterable[Part], timeout: float = 120) -> Any:
+        """POST a form and return the decoded response; raises ApiError."""
+        boundary = secrets.token_hex(16)
+        data = b"".join(each.encoded(boundary) for each in form) + f"--{boundary}--\r\n".encode()
+        content_type = f"multipart/form-data; boundary={boundary}"
+        return self._decoded("POST", path, data, timeout, content_type)
+
+    def download(self, path: str, timeout: float = 120) -> bytes:
+        """Return the file at a path; raises ApiError."""
+        return self._request("GET", path, None, timeout, _JSON)
+
+    def _decoded(
+        self, method: str, path: str, body: bytes | None, timeout: float, content_type: str
+    ) -> Any:
+        data = self._request(method, path, body, timeout, content_type)
         try:
-            content = json.loads(data) if data else None
+            return json.loads(data) if data else None
         except ValueError:
-            if status < 400:
-                raise Unreachable(f"The server at {self._root} is not a sandbox.") from None
-            content = None
-        if status >= 400:
-            text = f"{method} {path.partition('?')[0]}: {status} {_error_text(content, reason)}"
-            raise ApiError(text, status, content)
-        return content
+            raise Unreachable(f"The server at {self._root} is not a sandbox.") from None
 
     def pages(self, path: str, query: str) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
@@ -77,7 +106,23 @@ class Client:
                 return
             offset += PAGE
 
-    def _request(self, method: str, path: str, body: Any, timeout: float) -> tuple[int, str, bytes]:
+    def _request(
+        self, method: str, path: str, body: bytes | None, timeout: float, content_type: str
+    ) -> bytes:
+        """Return the body of the response; raises ApiError."""
+        status, reason, data = self._send(method, path, body, timeout, content_type)
+        if status < 400:
+            return data
+        try:
+            content = json.loads(data) if data else None
+        except ValueError:
+            content = None
+        text = f"{method} {path.partition('?')[0]}: {status} {_error_text(content, reason)}"
+        raise ApiError(text, status, content)
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, timeout: float, content_type: str
+    ) -> tuple[int, str, bytes]:
         """Return status, reason and body of the response; raises Unreachable."""
         try:
             parts = urlsplit(self._root)
@@ -85,8 +130,8 @@ class Client:
             connect = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
             connection = connect(parts.hostname or "", parts.port, timeout=timeout)
             try:
-                data = None if body is None else json.dumps(body).encode()
-                connection.request(method, f"{parts.path}{path}", data, self._headers)
+                headers = {**self._headers, "Content-Type": content_type}
+                connection.request(method, f"{parts.path}{path}", body, headers)
                 response = connection.getresponse()
                 return response.status, response.reason, response.read()
             finally:

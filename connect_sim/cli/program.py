@@ -24,6 +24,7 @@ _COMMANDS = {
     "sandbox": ("processes", "Run the whole sandbox in one process (the default)."),
     "listen": ("listen", "Run a webhook handler on this machine that prints each request."),
     "queue": ("queue", "Create samples, run actions, validate drafts."),
+    "product": ("product", "Import and export products as workbooks."),
     "clock": ("clock", "Show and move the platform time."),
     "hold": ("hold", "Keep the clock from moving on."),
     "deliveries": ("observing", "Show deliveries with their attempts."),

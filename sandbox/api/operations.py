@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from requests_queue.fields import Input
+from requests_queue.schema import Form
 from sandbox.api.queries import Query
 
 Operations = Mapping[str, "Operation"]
@@ -22,7 +23,8 @@ Operations = Mapping[str, "Operation"]
 class Operation:
     """A method of a view: its chapter, what it does, and its answer (None: no content).
 
-    `errors` are the statuses of errors besides 400 and 401; `others` have a type of their own.
+    An answer that is `bytes` is a file of one of the `media_types`. `errors` are the statuses of
+    errors besides 400 and 401; `others` have a type of their own.
     """
 
     tag: str
@@ -30,9 +32,10 @@ class Operation:
     answer: Any
     status: int = 200
     query: type[Query] | None = None
-    body: type[Input] | None = None
+    body: type[Input] | Form | None = None
     errors: tuple[int, ...] = ()
     others: Mapping[int, Any] = field(default_factory=dict)
+    media_types: tuple[str, ...] = ("application/json",)
 
 
 class Error(TypedDict):

@@ -27,7 +27,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from requests_queue.openapi import Components, InputSchema
-from requests_queue.schema import Json
+from requests_queue.schema import Form, Json
 from sandbox.api.operations import Error, Operation
 
 PREFIX = "/sandbox"
@@ -42,6 +42,7 @@ _ERRORS = {
     403: "The caller does not have permission.",
     404: "There is no such object.",
     409: "A concurrent request prevents it, for example a move of the clock.",
+    413: "A file is too large.",
     429: "The API key has too many waits.",
     503: "It is not possible now; nothing has changed.",
 }
@@ -108,6 +109,8 @@ class SandboxSchema(InputSchema):
 
     def _get_request_body(self, direction: str = "request") -> Json | None:
         body = self.operation.body
+        if isinstance(body, Form):
+            return self.form_body(body)
         return self.json_body(body()) if body else None
 
     def _get_response_bodies(self, direction: str = "response") -> Json:
@@ -116,7 +119,7 @@ class SandboxSchema(InputSchema):
         description = "No content." if operation.answer is None else "Success."
         responses: Json = {str(operation.status): {"description": description}}
         if operation.answer is not None:
-            responses[str(operation.status)]["content"] = _content(components, operation.answer)
+            responses[str(operation.status)]["content"] = _answer(components, operation)
         for status in sorted({400, 401, 403, *operation.errors}):
             content = _content(components, Error)
             responses[str(status)] = {"description": _ERRORS[status], "content": content}
@@ -125,6 +128,13 @@ class SandboxSchema(InputSchema):
             text = f"{HTTPStatus(status).phrase}."
             responses[str(status)] = {"description": text, "content": content}
         return dict(sorted(responses.items()))
+
+
+def _answer(components: Components, operation: Operation) -> Json:
+    if operation.answer is not bytes:
+        return _content(components, operation.answer)
+    file = {"schema": {"type": "string", "format": "binary"}}
+    return dict.fromkeys(operation.media_types, file)
 
 
 def _content(components: Components, answer: Any) -> Json:

@@ -26,7 +26,15 @@ _OFF: Json = {
     "cart": {"validation": False},
     "inquiring": {"validation": False},
     "tiers": {"updates": False, "configs": None, "validation": False},
-    "subscription": {"hold": False, "schema": "explicit"},
+    "subscription": {
+        "hold": False,
+        "schema": "explicit",
+        "change": {
+            "editable_ordering_parameters": False,
+            "validation": False,
+            "inquiring_validation": False,
+        },
+    },
 }
 
 

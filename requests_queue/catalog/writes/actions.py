@@ -47,7 +47,7 @@ class ProductActionInput(Input):
 def create(product: Product, values: Values) -> ProductAction:
     """Create an action of `ProductActionInput`; raises Invalid."""
     products.lock(product)
-    _check_free(ProductAction(product=product), values)
+    check_free(ProductAction(product=product), values)
     return products.create_row(ProductAction, "action", product=product, **values)
 
 
@@ -55,14 +55,15 @@ def create(product: Product, values: Values) -> ProductAction:
 def update(product: Product, action: ProductAction, values: Values) -> None:
     """Change what the values name; raises Invalid."""
     row = products.locked(product, action)
-    _check_free(row, values)
+    check_free(row, values)
     products.save(row, values)
 
 
 delete = products.delete_part
 
 
-def _check_free(row: ProductAction, values: Values) -> None:
+def check_free(row: ProductAction, values: Values) -> None:
+    """Raise Invalid if another action of the product has this id."""
     others = ProductAction.objects.filter(product=row.product).exclude(pk=row.pk)
     if "action" in values and others.filter(action=values["action"]).exists():
         raise Invalid("action", "Action with same id already exists for the product.", "unique")

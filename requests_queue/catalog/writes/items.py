@@ -73,7 +73,7 @@ def create(product: Product, values: Values) -> Item:
     products.lock(product)
     now = clock.shown(clock.now())
     row = Item(product=product, status="draft", created=now, updated=now)
-    _assign(row, values)
+    assign(row, values)
     row.id = next_id(product.pk)
     row.local_id = row.id.replace("-", "_")
     row.position = products.next_position(Item.objects.filter(product=product))
@@ -85,7 +85,7 @@ def create(product: Product, values: Values) -> Item:
 def update(product: Product, item: Item, values: Values) -> None:
     """Change what the values name; raises Invalid."""
     row = products.locked(product, item)
-    _assign(row, values)
+    assign(row, values)
     products.save(row, {})
 
 
@@ -124,7 +124,8 @@ def next_id(product_id: str) -> str:
     return next(pk for pk in following if not ids.is_taken(pk))
 
 
-def _assign(row: Item, values: Values) -> None:
+def assign(row: Item, values: Values) -> None:
+    """Set the columns that the values name; raises Invalid."""
     others = Item.objects.filter(product=row.product).exclude(pk=row.pk)
     for name in ("name", "mpn"):
         if name in values and others.filter(**{name: values[name]}).exists():

@@ -21,7 +21,7 @@ LAST_POSITION = 8
 # Where videos are, as connect-cli demands before it sends one.
 VIDEO_HOSTS = ("vimeo.com", "www.vimeo.com", "youtube.com", "www.youtube.com", "youtu.be",
                "www.youtu.be")  # fmt: skip
-_TAKEN = "The product has media at this position already."
+TAKEN = "The product has media at this position already."
 # Formats that a browser draws and that hold no script, by how their files begin.
 _FORMATS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -60,7 +60,7 @@ def create(product: Product, values: Values, picture: bytes | None) -> ProductMe
     """Create media of `MediaInput` and a picture; raises Invalid, Refused (413)."""
     if picture is None:
         raise Invalid("thumbnail", "No file was submitted.")
-    columns = values | _columns(picture) | {"url": _url(values, values["type"])}
+    columns = values | picture_columns(picture) | {"url": video_url(values, values["type"])}
     with _single_position():
         products.lock(product)
         kind = f"PRDM-{product.pk.removeprefix('PRD-')}-ddddd"
@@ -69,12 +69,12 @@ def create(product: Product, values: Values, picture: bytes | None) -> ProductMe
 
 def update(product: Product, row: ProductMedia, values: Values, picture: bytes | None) -> None:
     """Change what the values name, and the picture if there is one; raises Invalid, Refused."""
-    columns = _columns(picture) if picture is not None else {}
+    columns = picture_columns(picture) if picture is not None else {}
     with _single_position():
         fresh = products.locked(product, row)
         kind = values.get("type", fresh.type)
         if "url" in values or kind != fresh.type:
-            values = values | {"url": _url(values, kind)}
+            values = values | {"url": video_url(values, kind)}
         columns |= {"updated": clock.shown(clock.now()), "revision": fresh.revision + bool(columns)}
         ProductMedia.objects.filter(pk=fresh.pk).update(**values, **columns)
 
@@ -90,11 +90,11 @@ def _single_position() -> Iterator[None]:
             yield
     except IntegrityError as error:
         if "position" in str(error):
-            raise Invalid("position", _TAKEN, "unique") from None
+            raise Invalid("position", TAKEN, "unique") from None
         raise
 
 
-def _columns(picture: bytes) -> Values:
+def picture_columns(picture: bytes) -> Values:
     """Return the columns of a picture, its type by how it begins; raises Invalid, Refused (413)."""
     if len(picture) > MAX_BYTES:
         raise too_large()
@@ -106,7 +106,7 @@ def _columns(picture: bytes) -> Values:
     raise Invalid("thumbnail", "Upload a PNG, JPEG, GIF or WebP image.")
 
 
-def _url(values: Values, kind: str) -> str:
+def video_url(values: Values, kind: str) -> str:
     """Return where a video is; a picture has no URL. Raises Invalid."""
     url: str = values.get("url", "")
     if kind == "image":

@@ -132,7 +132,7 @@ def create(product: Product, values: Values) -> Parameter:
     row = Parameter(
         product=product, scope="asset", phase="ordering", constraints={}, created=now, updated=now
     )
-    _assign(row, values)
+    assign(row, values)
     row.position = products.next_position(Parameter.objects.filter(product=product))
     row.number = next_number(product.pk)
     row.save(force_insert=True)
@@ -143,7 +143,7 @@ def create(product: Product, values: Values) -> Parameter:
 def update(product: Product, parameter: Parameter, values: Values) -> None:
     """Change what the values name; the name stays. Raises Invalid."""
     row = products.locked(product, parameter)
-    _assign(row, values)
+    assign(row, values)
     products.save(row, {})
 
 
@@ -158,7 +158,8 @@ def next_number(product_id: str) -> int:
     return next(n for n in following if not ids.is_taken(numbered_id(product_id, n)))
 
 
-def _assign(row: Parameter, values: Values) -> None:
+def assign(row: Parameter, values: Values) -> None:
+    """Set the columns that the values name; raises Invalid."""
     rules, before = values.get("constraints", {}), row.constraints
     products.assign(row, values)
     if row.scope not in PHASES[row.phase]:

@@ -1,0 +1,150 @@
+"""`/sandbox/products/…`: products as workbooks of `ccli product export`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict, cast
+
+from django.db import transaction
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from requests_queue.catalog.models import Product
+from requests_queue.catalog.writes import media
+from requests_queue.errors import Invalid
+from requests_queue.fields import Id, Input
+from requests_queue.queues.usage_file import limits, uploads
+from requests_queue.rows import get_row
+from requests_queue.schema import Form, Named
+from sandbox.api.operations import Operation, Operations
+from sandbox.api.queries import Query, Word
+from sandbox.product_files import exporting, importing
+from sandbox.product_files.importing import Imported
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ZIP = "application/zip"
+
+
+class ProductChange(TypedDict):
+    """What an import has changed: a row of a sheet, by the id of its object."""
+
+    sheet: str
+    id: str
+    change: Literal["created", "updated"]
+    columns: list[str]
+
+
+class ProductRow(TypedDict):
+    """An object that a workbook lacks."""
+
+    sheet: str
+    id: str
+
+
+class ImportedProduct(TypedDict):
+    """The result of an import; `kept` is what the product has and the file doesn't."""
+
+    product: Named
+    vendor: Named
+    created: bool
+    changes: list[ProductChange]
+    kept: list[ProductRow]
+    not_imported: list[str]
+    warnings: list[str]
+
+
+class ImportInput(Input):
+    """The fields beside the files."""
+
+    vendor = Id()
+
+
+class ExportQuery(Query):
+    """How a product is exported."""
+
+    pictures = Word(
+        ("true", "false"), help_text="Return a ZIP archive with the workbook and its pictures."
+    )
+
+
+class ImportView(APIView):
+    """`POST /sandbox/products/import`, a form: 200 `{"product", "created", "changes", …}`."""
+
+    parser_classes = (MultiPartParser,)
+    operations: Operations = {
+        "post": Operation(
+            "Products", "Import a product", ImportedProduct,
+            body=Form("file", "pictures", vendor=str), errors=(409, 413),
+        )
+    }  # fmt: skip
+
+    def post(self, request: Request) -> Response:
+        """Import a workbook of `ccli product export`, with its ids, in one transaction.
+
+        `file` is the workbook, `pictures` are the files of its folder `media`, and `vendor` is the
+        owner of the product, by default the demo vendor. A product that exists is changed to what
+        the file says; what the file lacks stays.
+        """
+        file = uploads.find(request, "file")
+        content = uploads.read(file, "file").content
+        if not limits.is_workbook(content):
+            raise Invalid("file", "The file is not an XLSX workbook.")
+        fields = cast("dict[str, Any]", request.data)
+        values = ImportInput().check({"vendor": fields.get("vendor")})
+        imported = importing.run(content, values.get("vendor"), _pictures(request))
+        return Response(_represent(imported))
+
+
+class ExportView(APIView):
+    """`GET /sandbox/products/{id}/export`: 200 with the workbook."""
+
+    operations: Operations = {
+        "get": Operation(
+            "Products", "Export a product", bytes, query=ExportQuery, errors=(404, 409),
+            media_types=(XLSX, ZIP),
+        )
+    }  # fmt: skip
+
+    def get(self, request: Request, product: str) -> HttpResponse:
+        """Return the product as a workbook that `ccli product sync` and the import read."""
+        query = ExportQuery().check_query(request.query_params)
+        pictures = query.get("pictures") == "true"
+        with transaction.atomic():
+            # The lock keeps the product's parts from changing meanwhile.
+            row = get_row(Product.objects.select_for_update(no_key=True), product)
+            content = (exporting.with_pictures if pictures else exporting.workbook)(row)
+        name = f"{row.pk}.{'zip' if pictures else 'xlsx'}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return HttpResponse(content, content_type=ZIP if pictures else XLSX, headers=headers)
+
+
+def _pictures(request: Request) -> dict[str, bytes]:
+    """Return the uploaded pictures by their names; raises Refused (413)."""
+    found = {}
+    for file in request.FILES.getlist("pictures"):
+        if (file.size or 0) > media.MAX_BYTES:
+            raise media.too_large()
+        found[str(file.name)] = file.read()
+    return found
+
+
+def _represent(imported: Imported) -> dict[str, Any]:
+    product = imported.product
+    return {
+        "product": {"id": product.pk, "name": product.name},
+        "vendor": {"id": product.owner_id, "name": product.owner.name},
+        "created": imported.created,
+        "changes": imported.changes,
+        "kept": imported.kept,
+        "not_imported": imported.not_imported,
+        "warnings": imported.warnings,
+    }
+
+
+urlpatterns = [
+    path("products/import", ImportView.as_view()),
+    path("products/<str:product>/export", ExportView.as_view()),
+]

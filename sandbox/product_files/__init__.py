@@ -1,0 +1,1 @@
+"""Products as workbooks of `ccli product export`: import and export, with all ids."""

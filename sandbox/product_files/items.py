@@ -1,0 +1,134 @@
+"""The sheet Items."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.utils.text import slugify
+
+from requests_queue.catalog.models import Item
+from requests_queue.catalog.representations.products import ITEM
+from requests_queue.catalog.writes import items as writes
+from requests_queue.catalog.writes import products
+from sandbox.product_files import sheets
+from sandbox.product_files.reading import Row
+from sandbox.product_files.session import Session, Table
+from sandbox.product_files.sheets import Cells
+
+_STATUSES = ("draft", "published", "endofsale")
+_COLUMNS = {
+    "": "ID", "name": "Name", "mpn": "MPN", "description": "Description", "type": "Type",
+    "unit": "Unit", "period": "Billing Period", "precision": "Precision",
+    "commitment": "Commitment",
+}  # fmt: skip
+
+
+def shown(item: Item) -> Cells:
+    """Return an item's row."""
+    data = ITEM.represent(item)
+    return {
+        "ID": data["id"], "MPN": data["mpn"], "Action": sheets.NONE, "Name": data["display_name"],
+        "Description": data["description"], "Type": data["type"], "Precision": data["precision"],
+        "Unit": data["unit"]["name"], "Billing Period": _period_text(data["period"]),
+        "Commitment": _commitment_text(data["period"], data["commitment"]["count"]),
+        "Status": data["status"], **sheets.dated(item.created, item.updated),
+    }  # fmt: skip
+
+
+def _period_text(period: str) -> str:
+    return f"{period.rpartition('_')[2]} years" if period.startswith("years_") else period
+
+
+def _commitment_text(period: str, count: int) -> str:
+    """Return the commitment as connect-cli writes it: in years, or in longer billing periods."""
+    if count == 1:
+        return sheets.NONE
+    if period == "monthly":
+        years = count // 12
+        return f"{years} year{'s' if years > 1 else ''}"
+    return f"{count} years"
+
+
+def _find(session: Session, row: Row) -> Item | None:
+    pk = row.key("ID")
+    rows = Item.objects.filter(product=session.product).select_related("replacement")
+    if not pk:
+        return rows.filter(mpn=row.key("MPN")).first()
+    if not re.fullmatch(rf"{re.escape(session.product.pk)}-\d{{4,8}}", pk):
+        raise row.error("ID", f"Not an id of an item of {session.product.pk}.")
+    return rows.filter(pk=pk).first()
+
+
+def _create(session: Session, row: Row) -> Item:
+    product = session.product
+    values = writes.ItemInput().check(_body(session, row, set(_COLUMNS.values())))
+    created, updated = session.dates(row)
+    item = Item(product=product, status=_status(row), created=created, updated=updated)
+    writes.assign(item, values)
+    item.id = row.key("ID") or writes.next_id(product.pk)
+    item.local_id = item.id.replace("-", "_")
+    item.position = products.next_position(Item.objects.filter(product=product))
+    if item.status == "endofsale":
+        item.sale_ended = updated
+    item.save(force_insert=True)
+    return item
+
+
+def _assign(session: Session, row: Row, item: Item, columns: set[str]) -> None:
+    body = _body(session, row, columns)
+    writes.assign(item, writes.ItemInput(partial=True).check(body))
+    if "Status" in columns:
+        item.status = _status(row)
+        item.sale_ended = session.at if item.status == "endofsale" else None
+
+
+def _body(session: Session, row: Row, columns: set[str]) -> dict[str, Any]:
+    """Return the body of the API for these columns."""
+    body = {
+        path: row.text(column)
+        for path, column in _COLUMNS.items()
+        if path in ("name", "mpn", "description", "type", "precision") and column in columns
+    }
+    whole: dict[str, Any] = dict(body)
+    period = _period(row)
+    if "Billing Period" in columns:
+        whole["period"] = period
+    if "Commitment" in columns:
+        whole["commitment"] = {"count": _commitment(row, period)}
+    if "Unit" in columns and (title := row.text("Unit").strip()):
+        whole["unit"] = _unit(session, title)
+    return whole
+
+
+def _period(row: Row) -> str:
+    text = row.text("Billing Period").strip().lower()
+    years = re.fullmatch(r"(\d) years", text)
+    return f"years_{years[1]}" if years else text
+
+
+def _commitment(row: Row, period: str) -> int:
+    text = row.key("Commitment")
+    if not text:
+        return 1
+    years = re.fullmatch(r"(\d{1,3}) years?", text)
+    if years is None or int(years[1]) == 0:
+        raise row.error("Commitment", '"1 year", "2 years", … or - is required.')
+    return int(years[1]) * (12 if period == "monthly" else 1)
+
+
+def _unit(session: Session, title: str) -> dict[str, str]:
+    """Return the unit of this title: the vendor's, or a new one."""
+    rows = Item.objects.filter(product__owner=session.product.owner_id, unit__title=title)
+    known = rows.order_by("pk").first()
+    return {"id": known.unit["id"] if known else slugify(title)[:64] or title[:64], "title": title}
+
+
+def _status(row: Row) -> str:
+    status = row.text("Status").strip().lower() or "draft"
+    if status not in _STATUSES:
+        raise row.error("Status", f'"{status[:50]}" is not a valid choice.')
+    return status
+
+
+TABLE = Table(shown=shown, find=_find, create=_create, assign=_assign, name="ID", columns=_COLUMNS)
