@@ -24,15 +24,17 @@ def python(
     requirements: str,
     newest: tuple[int, int] = (3, 99),
     *,
+    only: tuple[int, int] | None = None,
     built_by: str = "",
     built_with: str = "",
 ) -> Path:
     """Return the interpreter of a venv with these requirements; skip loudly without one.
 
-    `newest` is the latest Python that can import the client. `built_by` are the versions of pip
-    and setuptools that install it, `built_with` the constraints of its build dependencies.
+    `newest` is the latest Python that can import the client, `only` the one to use.
+    `built_by` are the versions of pip and setuptools that install it, `built_with` the constraints
+    of its build dependencies.
     """
-    base, version = _base(name, newest)
+    base, version = _base(name, newest, only)
 
     def create(folder: Path) -> None:
         if not built_by:
@@ -89,10 +91,19 @@ def older(version: str) -> str | None:
     return None
 
 
-def _base(name: str, newest: tuple[int, int]) -> tuple[str, str]:
-    """Return this interpreter, or an older one that can import the client, and its version."""
+def versions(*numbers: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return those of these versions of Python that the machine has."""
     current = sys.version_info[:2]
-    if current <= newest:
+    return [n for n in numbers if n == current or older(f"{n[0]}.{n[1]}")]
+
+
+def _base(
+    name: str, newest: tuple[int, int], only: tuple[int, int] | None = None
+) -> tuple[str, str]:
+    """Return this interpreter, or the one that can import the client, and its version."""
+    current = sys.version_info[:2]
+    newest = only or newest
+    if current == only or (only is None and current <= newest):
         return sys.executable, f"{current[0]}.{current[1]}"
     version = f"{newest[0]}.{newest[1]}"
     path = older(version)

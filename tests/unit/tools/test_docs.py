@@ -11,7 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "examples/*/*.md", "benchmarks/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "examples/*/*.md",
+        "benchmarks/*.md",
+        "pytest-connect-sim/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 # Pages for contributors: each path in backticks is a file or folder of the project.

@@ -1,0 +1,114 @@
+"""What happened during a test: the timeline since it began, deliveries, the handler's errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pytest_connect_sim.client import ApiError, Client
+from pytest_connect_sim.timeline_text import line
+
+# Reports of failed tests show no frames of this module.
+__tracebackhide__ = True
+
+Json = dict[str, Any]
+
+ENTRIES = 1000  # entries of one request
+SHOWN = 60  # latest entries that a report shows
+_BODY = 400  # characters of a body that a report shows
+
+
+class Observer:
+    """Reads what has happened since a cursor of the timeline."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.since: str = client.get("/sandbox/cursor")["cursor"]
+
+    def timeline(self, about: str = "", kind: str = "", since: str | None = None) -> list[Json]:
+        """Return the entries about a webhook or an object, of kinds separated by commas."""
+        cursor, entries = since or self.since, []
+        query = {name_of(about): about} if about else {}
+        while True:
+            page = self._client.get(
+                "/sandbox/timeline", since=cursor, limit=ENTRIES, kind=kind or None, **query
+            )
+            entries += page["entries"]
+            cursor = page["cursor"]
+            if len(page["entries"]) < ENTRIES:
+                return entries
+
+    def deliveries(self, about: str = "", state: str = "") -> list[Json]:
+        """Return the latest deliveries of a webhook or about an object, the newest first."""
+        query = {name_of(about): about} if about else {}
+        rows: list[Json] = self._client.get(
+            "/sandbox/deliveries", state=state or None, since=self.since, limit=200, **query
+        )["deliveries"]
+        return rows
+
+    def report(self) -> list[str]:
+        """Return what happened since the test began, as lines."""
+        entries = self.timeline()
+        hidden = max(0, len(entries) - SHOWN)
+        lines = [f"  … {hidden} earlier entries"] if hidden else []
+        return lines + [f"  {line(entry)}" for entry in entries[hidden:]] or ["  (nothing)"]
+
+    def last_api_error(self) -> list[str]:
+        """Return the last API call of the handler that was refused, as lines."""
+        calls = self._client.get("/sandbox/api-calls", since=self.since, limit=ENTRIES)["calls"]
+        refused = [c for c in calls if c["actor"] == "handler" and c["status"] >= 400]
+        if not refused:
+            return []
+        call = refused[-1]
+        query = f"?{call['query']}" if call["query"] else ""
+        lines = [f"  {call['method']} {call['path']}{query} → {call['status']}"]
+        if call["request_body"]:
+            lines.append(f"    sent: {_cut(call['request_body'])}")
+        lines.append(f"    response: {_errors(call['response_body'])}")
+        return lines
+
+    def notes(self, about: str) -> list[str]:
+        """Return what is remarkable about the handler's work on the latest deliveries."""
+        lines: dict[str, None] = {}
+        for delivery in self.deliveries(about)[:5]:
+            for attempt in delivery["attempts"]:
+                for note in attempt["handler_activity"]["notes"]:
+                    lines[f"  delivery {delivery['id']}: {note['text']}"] = None
+        return list(lines)
+
+    def safely(self, part: str, *arguments: str) -> list[str]:
+        """Return the lines of a part of a report; a failure is a line of it."""
+        try:
+            lines: list[str] = getattr(self, part)(*arguments)
+        except Exception as error:  # a report must not hide the failure of the test
+            return [f"  ({error})"]
+        return lines
+
+
+def name_of(pk: str) -> str:
+    """Return how a query names an id: `webhook` or `object`."""
+    return "webhook" if pk.startswith("WH-") else "object"
+
+
+def _errors(body: str) -> str:
+    try:
+        content = json.loads(body)
+        return f"{content['error_code']} {' '.join(content['errors'])}"
+    except (ValueError, KeyError, TypeError):
+        return _cut(body)
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _BODY else f"{text[:_BODY]}…"
+
+
+def settle(client: Client, patience: float) -> None:
+    """Run what is due now, and wait until the handlers have done their work."""
+    body = {"by": "0s", "patience": patience}
+    try:
+        client.call("POST", "/sandbox/clock/advance", body, timeout=patience + 60)
+    except ApiError as error:
+        # Another part of the test moves the clock, which settles too.
+        if error.status != 409:
+            raise

@@ -1,0 +1,177 @@
+"""The pytest plugin: options, fixtures, reports."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Iterator
+from typing import Any, Callable
+
+import pytest
+
+from pytest_connect_sim import finding, options, reports
+from pytest_connect_sim.expectations import TIMELINE
+from pytest_connect_sim.lease import Lease
+from pytest_connect_sim.process import Child
+from pytest_connect_sim.server import SandboxError, Server, configured
+from pytest_connect_sim.serving import Serving
+from pytest_connect_sim.simulator import ConnectSim
+from pytest_connect_sim.version import VERSION
+
+# Reports of failed tests show no frames of this module.
+__tracebackhide__ = True
+
+_SIM = pytest.StashKey[ConnectSim]()
+_MARK = pytest.StashKey[reports.Mark]()
+
+
+class ConnectSimVersionWarning(UserWarning):
+    """Plugin and server have different versions."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Define the options."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Define the marker, and check the options."""
+    config.addinivalue_line("markers", options.MARKER)
+    options.trace(config)
+    for name in ("timeout", "start_timeout", "lease_timeout"):
+        options.seconds(config, name)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Return the version, and how the sandbox is found."""
+    try:
+        way = str(_way(config))
+    except SandboxError:
+        way = "no sandbox found"
+    return f"connect-sim: {VERSION}, {way}"
+
+
+def _way(config: pytest.Config) -> finding.Way:
+    return finding.find(options.url(config), options.command(config), options.uvx(config))
+
+
+@pytest.fixture(scope="session")
+def connect_sim_server(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The sandbox of this process: `url`, `api_url`, `vendor_key`, `provider_key`.
+
+    For fixtures of a wider scope than a test, such as a handler that runs during all tests.
+    """
+    way = _fail_on_error(lambda: _way(pytestconfig))
+    if way.command is None:
+        server = _fail_on_error(lambda: configured(way.url))
+        _check(server)
+        yield server
+        return
+    timeout = options.seconds(pytestconfig, "start_timeout")
+    child = Child(way.command, tmp_path_factory.mktemp("connect-sim"), timeout)
+    server = _fail_on_error(child.start)
+    try:
+        _check(server)
+        yield server
+    finally:
+        child.stop()
+
+
+def _fail_on_error(function: Callable[[], Any]) -> Any:
+    """Return the result; an error of the set-up fails the test without a traceback of ours."""
+    try:
+        return function()
+    except SandboxError as error:
+        text = str(error)
+    # Outside: the report would show the error as the context of this one.
+    pytest.fail(text, pytrace=False)
+
+
+def _check(server: Server) -> None:
+    """Fail if the sandbox does not answer or refuses the keys; warn of another version."""
+    version = _fail_on_error(lambda: reports.version_of(server))
+    if version and version != VERSION:
+        warnings.warn(
+            f"pytest-connect-sim is {VERSION}, but the sandbox at {server.url} is {version}. "
+            "Install the same version of both.",
+            ConnectSimVersionWarning,
+            stacklevel=2,
+        )
+
+
+@pytest.fixture
+def connect_sim(request: pytest.FixtureRequest, connect_sim_server: Server) -> Iterator[ConnectSim]:
+    """A sandbox that was reset for this test."""
+    config, item = request.config, request.node
+    seed, product = options.marked(item)
+    if not connect_sim_server.is_shared:
+        yield _begin(connect_sim_server, item, seed, product)
+        return
+    note = f"{item.nodeid} in {_worker(config)}"
+    timeout = options.seconds(config, "lease_timeout")
+    lease = Lease(connect_sim_server.client(), note, timeout)
+    _fail_on_error(lease.__enter__)
+    try:
+        yield _begin(connect_sim_server, item, seed, product)
+    finally:
+        lease.__exit__()
+    _fail_on_error(lease.check)
+
+
+def _worker(config: pytest.Config) -> str:
+    return str(getattr(config, "workerinput", {}).get("workerid", "pytest"))
+
+
+def _begin(server: Server, item: Any, seed: int | None, product: str) -> ConnectSim:
+    """Reset the sandbox, and return it for a test."""
+    server.client().post("/sandbox/reset")
+    timeout = options.seconds(item.config, "timeout")
+    sim = ConnectSim(server, seed=seed, product=product, timeout=timeout)
+    item.stash[_SIM] = sim
+    item.stash[_MARK] = reports.Mark(server, server.log_size())
+    return sim
+
+
+@pytest.fixture(scope="session")
+def connect_sim_serve() -> Iterator[Callable[..., str]]:
+    """A function that serves a WSGI application on a free port, and returns its URL."""
+    serving = Serving()
+    try:
+        yield serving.start
+    finally:
+        serving.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a test at its end if soft expectations have failed."""
+    result = yield
+    sim = item.stash.get(_SIM, None)
+    if sim and (failures := sim.soft_failures()):
+        reports.fail(failures)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach log and timeline to the report of a failed test, and write its trace."""
+    report = yield
+    sim, mark = item.stash.get(_SIM, None), item.stash.get(_MARK, None)
+    # The fixture's own teardown comes after the reports of set-up and call.
+    if sim is None or mark is None or call.when == "teardown":
+        return report
+    if report.failed:
+        has_timeline = TIMELINE in report.longreprtext
+        report.sections += reports.sections(sim, mark, with_timeline=not has_timeline)
+    when = options.trace(item.config)
+    if call.when == "call" and (when == "on" or (when == "on-failure" and report.failed)):
+        folder = options.trace_dir(item.config) / reports.file_name(item.nodeid)
+        try:
+            text = str(reports.write_trace(folder, sim, mark, report.longreprtext))
+        except OSError as error:
+            text = f"The trace cannot be written: {error}"
+        report.sections.append(("Connect Sim: trace", text))
+    return report

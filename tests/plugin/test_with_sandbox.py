@@ -1,0 +1,157 @@
+"""The pytest plugin against sandboxes: the project of its docs page, all queues, reports, xdist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import environments
+from tests.processes import ROOT, Sandbox, environment, sandbox
+
+PAGE = ROOT / "docs" / "test-with-pytest.md"
+PLUGIN = ROOT / "pytest-connect-sim"
+PROJECTS = Path(__file__).parent / "projects"
+REQUIREMENTS = "pytest>=8,<10\npytest-xdist>=3.6,<4\nrequests>=2.32,<3\n"
+_SUPPORTED = [(3, minor) for minor in range(9, 14)]
+_AVAILABLE = environments.versions(*_SUPPORTED)
+OLDEST, NEWEST = _AVAILABLE[0], _AVAILABLE[-1]
+
+
+def interpreter(version: tuple[int, int]) -> str:
+    """Return the interpreter of an environment with the plugin's dependencies."""
+    name = f"plugin-{version[0]}.{version[1]}"
+    return str(environments.python(name, REQUIREMENTS, only=version))
+
+
+def run(
+    version: tuple[int, int], folder: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest with the plugin in a folder."""
+    env = {
+        **environments.calling_loopback(),
+        "PYTHONPATH": str(PLUGIN / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **variables,
+    }
+    # The machine may be busy: 5 s are for a person's.
+    options = ["-p", "pytest_connect_sim.plugin", "-q", "-o", "connect_sim_timeout=30"]
+    return subprocess.run(
+        [interpreter(version), "-m", "pytest", *options, *arguments],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def write_docs_project(folder: Path) -> None:
+    """Write the files of the docs page into a folder."""
+    blocks = re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    assert [name for name, _ in blocks] == ["conftest.py", "handler.py", "test_handler.py"]
+    for name, text in blocks:
+        (folder / name).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
+        yield started
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The docs page's project, and the tests of all queues, with a conftest of their own."""
+    write_docs_project(tmp_path)
+    for name in ("conftest.py", "test_queues.py"):
+        shutil.copy(PROJECTS / name, tmp_path)
+    return tmp_path
+
+
+def shared(running: Sandbox) -> Mapping[str, str]:
+    return {"CONNECT_SIM_URL": running.url, "SIM_DATA_DIR": str(running.data_dir)}
+
+
+@pytest.mark.parametrize("version", sorted({OLDEST, NEWEST}))
+def test_plugins_own_tests_pass(version: tuple[int, int]) -> None:
+    ended = run(version, PLUGIN, "-p", "no:cacheprovider")
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_all_queues_on_a_shared_sandbox_by_two_workers(running: Sandbox, project: Path) -> None:
+    uses = project / "uses"
+    ended = run(OLDEST, project, "-n", "2", **shared(running), USES=str(uses))
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"^\d\d passed", ended.stdout, re.M), ended.stdout
+    # No test began before the one before had ended, whichever worker ran it.
+    lines = [line.partition(" ") for line in uses.read_text().splitlines()]
+    assert {line[2].rpartition(" ")[2] for line in lines} == {"gw0", "gw1"}
+    for begins, ends in zip(lines[::2], lines[1::2], strict=True):
+        assert (begins[0], ends[0], begins[2]) == ("begins", "ends", ends[2])
+
+
+def test_docs_example_with_a_sandbox_that_the_plugin_starts(tmp_path: Path) -> None:
+    write_docs_project(tmp_path)
+    command = f"{sys.executable} -P -m connect_sim sandbox"
+    # The server runs from another environment: that of this test.
+    paths = os.pathsep.join([str(PLUGIN / "src"), str(ROOT)])
+    variables = {
+        "PYTHONPATH": paths, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/of-the-project",
+    }  # fmt: skip
+    ended = run(NEWEST, tmp_path, "--connect-sim-command", command, **variables)
+    assert ended.returncode == 0, ended.stdout
+    assert not list(tmp_path.glob("**/*.sqlite3"))
+
+
+def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
+    shutil.copy(PROJECTS / "broken.py", project / "test_broken.py")
+    ended = run(NEWEST, project, "test_broken.py", "--connect-sim-trace=on-failure",
+                **shared(running))  # fmt: skip
+    assert ended.returncode == 1, ended.stdout
+    lines = (PROJECTS / "broken.py").read_text().splitlines()
+    soft = [number for number, line in enumerate(lines, 1) if "soft=True" in line]
+    first, second = re.split(r"^_+ (?=test_handler_that_is_called)", ended.stdout, flags=re.M)
+    for text in (
+        "to have status approved.",
+        "status: expected approved, was pending",
+        "The handler's last API error:",
+        "Parameter tenant is required.",
+        "created → pending by distributor",
+        '>       connect_sim.expect(order).status("approved")',
+    ):
+        assert text in first
+    for text in (
+        "2 soft expectations are not met.",
+        f"1. test_broken.py:{soft[0]}: Expected WH-",
+        "outcome: expected delivered, was failed: Handler returned HTTP 500",
+        f"2. test_broken.py:{soft[1]}: Expected WH-",
+        "calls: expected at most 1 call, was ",
+        "out of order",
+    ):
+        assert text in second
+    assert "expectations.py" not in ended.stdout
+    traces = {path.name for path in (project / "connect-sim-traces").iterdir()}
+    assert traces == {
+        "test_broken.py-test_handler_that_forgets_a_parameter",
+        "test_broken.py-test_handler_that_is_called_too_often",
+    }
+    for key in (running.vendor_key, running.provider_key):
+        assert key not in ended.stdout
+
+
+def test_wrong_keys_are_refused_before_a_test(running: Sandbox, project: Path) -> None:
+    keys = {"CONNECT_SIM_VENDOR_KEY": "SU-1:a", "CONNECT_SIM_PROVIDER_KEY": "SU-2:b"}
+    ended = run(NEWEST, project, "-x", "test_handler.py", CONNECT_SIM_URL=running.url, **keys)
+    assert ended.returncode == 1
+    assert "refuses the API keys (401)" in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_environment_of_the_plugin_is_not_that_of_the_server(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    code = "import pytest_connect_sim, sys; assert 'django' not in sys.modules"
+    env["PYTHONPATH"] = str(PLUGIN / "src")
+    subprocess.run([interpreter(NEWEST), "-c", code], env=env, check=True, timeout=60)
