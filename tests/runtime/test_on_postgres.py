@@ -110,6 +110,12 @@ PLAIN_SQL = {
     "sign_in_limits",
     # Moves of the clock with a running engine, whose claims and flushes the other files test.
     "clock_moves",
+    # Errors of invalid values, whose comparison is a sample.
+    "unique_values",
+    # The sandbox's answers, computed from rows: what waits, locks or copies is a sample.
+    "clock_api",
+    "reset",
+    "waits",
     # SQLite's own errors.
     "sqlite_outages",
 }
@@ -188,6 +194,30 @@ SAMPLES = {
         "TestConcurrentChanges::test_draft_deleted_during_the_call_returns_404",
         "TestConcurrentChanges::test_purchase_during_the_call_wins",
         "TestConcurrentChanges::test_put_during_the_call_is_kept",
+    ],
+    "tests/queue/test_unique_values.py": [
+        "TestChanges::test_a_put_is_refused_and_changes_nothing",
+        "TestOrders::test_any_text_is_compared",
+        "TestStructures::test_structured_values_are_compared",
+    ],
+    "tests/sandbox/test_clock_api.py": [
+        "test_date_is_that_of_a_move_that_another_connection_has_committed",
+        "test_move_is_refused_during_another_one",
+        "test_move_is_woken_by_the_timeline",
+        "test_run_until_idle_runs_all_retries_until_out_of_order",
+    ],
+    "tests/sandbox/test_reset.py": [
+        "TestFailures::test_killed_process",
+        "TestFailures::test_locked_database",
+        "TestRestore::test_goes_back_to_the_snapshot",
+        "test_ids_are_never_used_twice",
+        "test_reset_restores_every_table",
+    ],
+    "tests/sandbox/test_waits.py": [
+        "test_database_that_is_away_for_a_while_ends_no_wait",
+        "test_delivered_is_woken_by_the_delivery",
+        "test_skip_runs_to_the_third_retry_and_no_further",
+        "test_two_skipping_waits_share_one_mover",
     ],
     "tests/webhooks/test_admin.py": [
         "test_delete_page_counts_deleted_objects",

@@ -257,7 +257,7 @@ def run(mode: str, settings: Any, examples: int) -> None:
 
 @pytest.mark.parametrize("mode", ["each", "coalesce"])
 def test_any_sequence_keeps_the_announced_backoff(mode: str, settings: Any) -> None:
-    run(mode, settings, 5)
+    run(mode, settings, 3)
 
 
 @pytest.mark.nightly
