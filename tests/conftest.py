@@ -5,6 +5,7 @@ import pytest
 from sandbox import api_calls, settling
 from tests import flushing, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
+from webhooks.delivery import validator_client
 
 __all__ = ["distributor", "nobody", "other", "seeded", "vendor"]
 
@@ -17,3 +18,9 @@ def _nothing_of_other_tests_in_memory() -> None:
     """Forget recorded API calls, and let each test read the timeline from its beginning."""
     api_calls.clear()
     settling.forget()
+
+
+@pytest.fixture(autouse=True)
+def _started_validator_client() -> None:
+    """Start the validator client again, which a web server of this process stops at its end."""
+    validator_client.start()
