@@ -93,7 +93,7 @@ def test_failed_expectation_shows_what_happened_and_not_our_stack(
             TIMELINE,
             "test_failed_expectation*:2: ExpectationError",
             "*- Connect Sim -*",
-            "http://127.0.0.1:*, seed *",
+            "http://127.0.0.1:*, seed *, plugin 0.1.0, sandbox 0.1.0",
             "*- Connect Sim: log -*",
             "served POST /sandbox/wait with (hidden)",
         ]
@@ -249,7 +249,8 @@ def test_run_without_a_sandbox_names_the_four_ways(
         ["connect-sim: *, no sandbox found", "No sandbox is found. There are four ways*", "*1. *",
          "*2. *", "*3. *", "*4. *"]
     )  # fmt: skip
-    assert "During handling" not in result.stdout.str()
+    for text in ("During handling", "Traceback", "hidden"):
+        assert text not in result.stdout.str()
 
 
 def test_sandbox_that_ends_at_its_start_shows_its_output(
@@ -289,6 +290,31 @@ def test_sandbox_does_not_get_the_database_of_the_project(
     )
     result = run("--connect-sim-command", f"python {script}")
     result.stdout.fnmatch_lines(["FOUND [[][]] 0.1 /dev/null"])
+
+
+def test_sandbox_of_another_version_is_warned_of(pytester: pytest.Pytester, run_with: Run) -> None:
+    pytester.makepyfile("def test_it(connect_sim): ...")
+    result = run_with({"GET /sandbox/version": [200, {"version": "9.9.9"}]}, "-W", "default")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*pytest-connect-sim is 0.1.0, but the sandbox at *is 9.9.9*"])
+
+
+def test_sandbox_that_does_not_tell_its_version_can_be_used(
+    pytester: pytest.Pytester, run_with: Run
+) -> None:
+    pytester.makepyfile("def test_it(connect_sim): ...")
+    result = run_with({"GET /sandbox/version": [404, {"error_code": "NFND_000", "errors": []}]})
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("subject", ["PRD-1", "order", "CT-1"])
+def test_nothing_can_be_expected_of_other_ids(
+    pytester: pytest.Pytester, run_with: Run, subject: str
+) -> None:
+    pytester.makepyfile(f"def test_it(connect_sim): connect_sim.expect('{subject}')")
+    result = run_with({})
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*ValueError: '{subject}' is not the id of *"])
 
 
 def test_url_where_nothing_answers_is_an_error(

@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+import connect_sim
 from tests import environments
 from tests.processes import ROOT, Sandbox, environment, sandbox
 
@@ -54,6 +56,14 @@ def write_docs_project(folder: Path) -> None:
     assert [name for name, _ in blocks] == ["conftest.py", "handler.py", "test_handler.py"]
     for name, text in blocks:
         (folder / name).write_text(text)
+    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    tests = [text if text.startswith("def ") else _as_test(text) for text in snippets]
+    assert len(tests) == 2
+    (folder / "test_snippets.py").write_text("\n\n".join(tests))
+
+
+def _as_test(snippet: str) -> str:
+    return f"def test_snippet(connect_sim):\n{textwrap.indent(snippet, '    ')}"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +83,11 @@ def project(tmp_path: Path) -> Path:
 
 def shared(running: Sandbox) -> Mapping[str, str]:
     return {"CONNECT_SIM_URL": running.url, "SIM_DATA_DIR": str(running.data_dir)}
+
+
+def test_plugin_and_server_have_one_version() -> None:
+    text = (PLUGIN / "src" / "pytest_connect_sim" / "version.py").read_text()
+    assert re.findall(r'^VERSION = "(.+)"$', text, re.M) == [connect_sim.__version__]
 
 
 @pytest.mark.parametrize("version", sorted({OLDEST, NEWEST}))

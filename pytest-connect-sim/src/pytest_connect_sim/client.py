@@ -20,10 +20,10 @@ PAGE = 100
 
 
 class ApiError(Exception):
-    """The API refused a call: `status`, `error_code`, `errors`, and the decoded `body`."""
+    """The API refused a call: `path`, `status`, `error_code`, `errors`, the decoded `body`."""
 
     def __init__(self, method: str, path: str, status: int, body: Any, text: str) -> None:
-        self.status, self.body = status, body
+        self.path, self.status, self.body = path, status, body
         content = body if isinstance(body, dict) else {}
         self.error_code: str = str(content.get("error_code", ""))
         errors = content.get("errors")

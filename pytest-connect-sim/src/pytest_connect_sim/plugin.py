@@ -12,7 +12,7 @@ from pytest_connect_sim import finding, options, reports
 from pytest_connect_sim.expectations import TIMELINE
 from pytest_connect_sim.lease import Lease
 from pytest_connect_sim.process import Child
-from pytest_connect_sim.server import SandboxError, Server, configured
+from pytest_connect_sim.server import SandboxError, Server, checked, configured
 from pytest_connect_sim.serving import Serving
 from pytest_connect_sim.simulator import ConnectSim
 from pytest_connect_sim.version import VERSION
@@ -62,42 +62,31 @@ def connect_sim_server(
 
     For fixtures of a wider scope than a test, such as a handler that runs during all tests.
     """
-    way = _fail_on_error(lambda: _way(pytestconfig))
+    way = reports.or_fail(lambda: _way(pytestconfig))
     if way.command is None:
-        server = _fail_on_error(lambda: configured(way.url))
-        _check(server)
-        yield server
+        server = reports.or_fail(lambda: configured(way.url))
+        yield _checked(server)
         return
     timeout = options.seconds(pytestconfig, "start_timeout")
     child = Child(way.command, tmp_path_factory.mktemp("connect-sim"), timeout)
-    server = _fail_on_error(child.start)
+    server = reports.or_fail(child.start)
     try:
-        _check(server)
-        yield server
+        yield _checked(server)
     finally:
         child.stop()
 
 
-def _fail_on_error(function: Callable[[], Any]) -> Any:
-    """Return the result; an error of the set-up fails the test without a traceback of ours."""
-    try:
-        return function()
-    except SandboxError as error:
-        text = str(error)
-    # Outside: the report would show the error as the context of this one.
-    pytest.fail(text, pytrace=False)
-
-
-def _check(server: Server) -> None:
-    """Fail if the sandbox does not answer or refuses the keys; warn of another version."""
-    version = _fail_on_error(lambda: reports.version_of(server))
-    if version and version != VERSION:
+def _checked(server: Server) -> Server:
+    """Return the sandbox if it accepts the keys; warn if it has another version."""
+    found: Server = reports.or_fail(lambda: checked(server))
+    if found.version and found.version != VERSION:
         warnings.warn(
-            f"pytest-connect-sim is {VERSION}, but the sandbox at {server.url} is {version}. "
-            "Install the same version of both.",
+            f"pytest-connect-sim is {VERSION}, but the sandbox at {server.url} is "
+            f"{found.version}. Install the same version of both.",
             ConnectSimVersionWarning,
             stacklevel=2,
         )
+    return found
 
 
 @pytest.fixture
@@ -111,12 +100,12 @@ def connect_sim(request: pytest.FixtureRequest, connect_sim_server: Server) -> I
     note = f"{item.nodeid} in {_worker(config)}"
     timeout = options.seconds(config, "lease_timeout")
     lease = Lease(connect_sim_server.client(), note, timeout)
-    _fail_on_error(lease.__enter__)
+    reports.or_fail(lease.__enter__)
     try:
         yield _begin(connect_sim_server, item, seed, product)
     finally:
         lease.__exit__()
-    _fail_on_error(lease.check)
+    reports.or_fail(lease.check)
 
 
 def _worker(config: pytest.Config) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from pytest_connect_sim.client import ApiError, Unreachable
 from pytest_connect_sim.expectations import ExpectationError
 from pytest_connect_sim.server import SandboxError, Server, without_secrets
 from pytest_connect_sim.simulator import ConnectSim
@@ -29,20 +29,14 @@ class Mark:
         return self.server.log_since(self.offset)
 
 
-def version_of(server: Server) -> str:
-    """Return the version of the sandbox, empty if it doesn't tell; raises SandboxError."""
+def or_fail(function: Callable[[], Any]) -> Any:
+    """Return the result; an error of the set-up fails the test with its text alone."""
     try:
-        server.client().get("/sandbox/cursor")
-        server.client("provider").get("/sandbox/cursor")
-    except ApiError as error:
-        raise SandboxError(
-            f"The sandbox at {server.url} refuses the API keys ({error.status}), or is not a "
-            "sandbox. Are CONNECT_SIM_VENDOR_KEY and CONNECT_SIM_PROVIDER_KEY those of its "
-            "sandbox.json?"
-        ) from None
-    except Unreachable as error:
-        raise SandboxError(str(error)) from None
-    return ""
+        return function()
+    except SandboxError as error:
+        text = str(error)
+    # Outside: the report would show the error as the context of this one.
+    pytest.fail(text, pytrace=False)
 
 
 def fail(failures: list[ExpectationError]) -> NoReturn:
@@ -54,7 +48,8 @@ def fail(failures: list[ExpectationError]) -> NoReturn:
 
 def sections(sim: ConnectSim, mark: Mark, *, with_timeline: bool) -> list[tuple[str, str]]:
     """Return the sections of a report."""
-    about = f"{sim.url}, seed {sim.seed}, plugin {VERSION}"
+    version = mark.server.version or "of another version"
+    about = f"{sim.url}, seed {sim.seed}, plugin {VERSION}, sandbox {version}"
     found = [("Connect Sim", about)]
     if with_timeline:
         timeline = sim._observer.safely("report")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_connect_sim.client import Client
+from pytest_connect_sim.client import ApiError, Client, Unreachable
 
 # API keys and one-time links in the output of a sandbox.
 _SECRETS = re.compile(r"\bSU-\d{3}-\d{3}-\d{3}:\S+|/sign-in/\S+")
+_NOT_FOUND = 404
 _ENDING = 16 * 1024  # bytes of a log that are shown
 
 
@@ -29,6 +30,8 @@ class Server:
     provider_key: str = field(repr=False)
     is_shared: bool = False
     log: Path | None = None
+    # Empty if the sandbox doesn't tell.
+    version: str = ""
 
     @property
     def api_url(self) -> str:
@@ -78,6 +81,24 @@ def configured(url: str) -> Server:
         found = _from_file()
         vendor, provider = vendor or found["vendor_api_key"], provider or found["provider_api_key"]
     return Server(url, vendor, provider, is_shared=True)
+
+
+def checked(server: Server) -> Server:
+    """Return the sandbox with its version, if it accepts the keys; raises SandboxError."""
+    try:
+        server.client("provider").get("/sandbox/cursor")
+        server.client().get("/sandbox/cursor")
+        return replace(server, version=str(server.client().get("/sandbox/version")["version"]))
+    except ApiError as error:
+        if error.status == _NOT_FOUND and error.path == "/sandbox/version":
+            return server
+        raise SandboxError(
+            f"The sandbox at {server.url} refuses the API keys ({error.status}), or is not a "
+            "sandbox. Are CONNECT_SIM_VENDOR_KEY and CONNECT_SIM_PROVIDER_KEY those of its "
+            "sandbox.json?"
+        ) from None
+    except Unreachable as error:
+        raise SandboxError(str(error)) from None
 
 
 def _root(url: str) -> str:

@@ -16,6 +16,7 @@ from pytest_connect_sim.expectations import (
     span_text,
 )
 from pytest_connect_sim.objects import (
+    PATHS,
     Json,
     Moved,
     Named,
@@ -267,10 +268,15 @@ class ConnectSim(Orders, Tiers, Selling):
 
         `soft`: the test goes on after a failure, and fails at its end with all of them.
         """
+        pk = str(subject)
+        if pk and prefix_of(pk) not in PATHS:
+            raise ValueError(
+                f"{pk!r} is not the id of a webhook, a subscription or an object of a queue."
+            )
         return Expectation(
             self._vendor,
             self._observer,
-            str(subject),
+            pk,
             self._timeout if timeout is None else timeout,
             self._failures.append if soft else _raise,
         )
