@@ -64,6 +64,19 @@ class Running:
         created = self.sandbox.as_vendor("POST", "/notifications/webhooks", body)
         return str(created["id"])
 
+    def order(self, product: str = "PRD-814-505-018", **values: Any) -> str:
+        body = {"queue": "fulfillment", "product": product, **values}
+        return str(self.post("/sandbox/queue/samples", body).json()["id"])
+
+    def wait(self, until: Any, **values: Any) -> str:
+        """Wait for a condition, and return the response as text."""
+        return self.post("/sandbox/wait", {"until": until, "timeout": 30, **values}).text
+
+    def post(self, path: str, body: Any) -> requests.Response:
+        response = self.sandbox.call("POST", path, body)
+        assert response.ok, response.text
+        return response
+
     def delete(self, webhook: str) -> None:
         self.sandbox.call("DELETE", f"/public/v1/notifications/webhooks/{webhook}")
 

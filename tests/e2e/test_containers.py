@@ -44,7 +44,7 @@ NOT_RUN = {
 
 
 def test_start_writes_to_the_data_folder_only(running: Running) -> None:
-    running.program("queue", "add", "fulfillment")
+    running.order()
     written = {path for path in running.container.root.rglob("*") if path.is_file()}
     new = written - running.files
     assert new and all(running.container.data_dir in path.parents for path in new)
@@ -101,23 +101,21 @@ def test_handlers_with_https_are_called_and_told_the_published_address(running: 
         event = running.webhook(external_url=secure.url)
         suite = {"product_id": "PRD-362-917-440", "external_url": secure.url}
         validator = running.webhook(type="validator", **suite)
-        running.program("queue", "add", "fulfillment", "--product", "PRD-814-505-018")
+        running.order()
         received = secure.next()
         assert received.json["api_url"] == f"{PUBLISHED}/public/v1"
         claims = jwt.decode(received.token, SECRET, ["HS256"])
         assert (claims["webhook_id"], claims["api_url"]) == (event, f"{PUBLISHED}/public/v1")
         running.delete(event)
-        draft = json.loads(running.program(
-            "queue", "add", "fulfillment", "--draft", "--product", "PRD-362-917-440", "--json"
-        ))  # fmt: skip
-        validated = json.loads(running.program("queue", "validate", draft["id"], "--json"))
-        assert validated["called"], validated
-        assert secure.next().json["id"] == draft["id"]
+        draft = running.order("PRD-362-917-440", draft=True)
+        validated = running.post("/sandbox/queue/validate", {"id": draft})
+        assert validated.json()["called"], validated.text
+        assert secure.next().json["id"] == draft
         running.delete(validator)
 
 
 def test_sandbox_is_ready_after_a_reset(running: Running) -> None:
-    running.program("reset")
+    running.post("/sandbox/reset", {})
     ready = requests.get(f"{running.sandbox.url}/readyz?wait=5", timeout=10)
     assert ready.json() == {"ready": True, "missing": []}
 
@@ -241,8 +239,8 @@ def test_messages_about_calls_are_quoted(running: Running) -> None:
             ("backoff", failing.url),
         ):
             webhook = running.webhook(external_url=url)
-            running.program("queue", "add", "fulfillment", "--product", "PRD-814-505-018")
-            failed = running.program("wait", "failed", webhook, "--json", "--timeout", "30")
+            running.order()
+            failed = running.wait({"failed": {"webhook": webhook}})
             if name == "backoff":
                 while webhook not in running.sandbox.process.printed:
                     pause()
@@ -250,11 +248,11 @@ def test_messages_about_calls_are_quoted(running: Running) -> None:
                 continue
             quoted(name, failed)
             if name == "refused":
-                running.program("wait", "out-of-order", webhook, "--skip", "--timeout", "60")
+                running.wait({"out_of_order": webhook}, skip=True)
                 page = running.sandbox.call("GET", f"/sandbox/deliveries?webhook={webhook}")
                 quoted("out-of-order", page.text)
             running.delete(webhook)
-    running.program("reset")
+    running.post("/sandbox/reset", {})
 
 
 def test_messages_of_the_api_are_quoted(running: Running) -> None:
@@ -265,7 +263,7 @@ def test_messages_of_the_api_are_quoted(running: Running) -> None:
 
 
 def test_time_ahead_is_quoted(running: Running) -> None:
-    running.program("reset")
-    running.program("clock", "advance", "1d")
+    running.post("/sandbox/reset", {})
+    running.sandbox.advance("1d")
     quoted("ahead", running.program("clock", "show"))
-    running.program("reset")
+    running.post("/sandbox/reset", {})
