@@ -152,7 +152,10 @@ def test_hard_failure_after_a_soft_one_is_reported(
     )
     result = run_with(FAILING)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*assert 1 == 2"])
+    result.stdout.fnmatch_lines(
+        ["*assert 1 == 2", "*- Connect Sim: soft expectations -*",
+         "1 soft expectation is not met.", "1. test_*.py:2: Expected PR-1 *"]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("when", "tests"), [("off", []), ("on-failure", ["bad"]),
@@ -307,7 +310,7 @@ def test_sandbox_that_does_not_tell_its_version_can_be_used(
     result.assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("subject", ["PRD-1", "order", "CT-1"])
+@pytest.mark.parametrize("subject", ["PRD-1", "order", "TA-1"])
 def test_nothing_can_be_expected_of_other_ids(
     pytester: pytest.Pytester, run_with: Run, subject: str
 ) -> None:
@@ -315,6 +318,30 @@ def test_nothing_can_be_expected_of_other_ids(
     result = run_with({})
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*ValueError: '{subject}' is not the id of *"])
+
+
+def test_connect_client_is_that_of_the_party(pytester: pytest.Pytester, run_with: Run) -> None:
+    pytester.mkpydir("connect")
+    pytester.makepyfile(
+        **{
+            "connect/client": """
+            class ConnectClient:
+                def __init__(self, api_key, **options):
+                    self.arguments = (api_key, options)
+            """,
+            "test_it": """
+            def test_it(connect_sim):
+                key, options = connect_sim.connect_client("provider").arguments
+                assert key == "ApiKey SU-222-222-222:provider"
+                assert options == {
+                    "endpoint": connect_sim.api_url,
+                    "default_headers": {"X-Sandbox-Actor": "test"},
+                }
+            """,
+        }
+    )
+    pytester.syspathinsert()
+    run_with({}).assert_outcomes(passed=1)
 
 
 def test_url_where_nothing_answers_is_an_error(

@@ -35,6 +35,7 @@ MORE = [
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     "tests/sandbox/test_holds.py",
+    "tests/sandbox/test_lease.py",
     "tests/sandbox/test_clock_api.py",
     # Pages that search, count by minute or page through long lists.
     *(

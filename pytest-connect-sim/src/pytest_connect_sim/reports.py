@@ -41,16 +41,24 @@ def or_fail(function: Callable[[], Any]) -> Any:
 
 def fail(failures: list[ExpectationError]) -> NoReturn:
     """Fail a test with the text of failed soft expectations, and one timeline."""
+    pytest.fail(of_soft(failures), pytrace=False)
+
+
+def of_soft(failures: list[ExpectationError]) -> str:
+    """Return the text of failed soft expectations."""
     count = f"{len(failures)} soft expectation{'s are' if len(failures) > 1 else ' is'} not met."
     parts = [f"{number}. {e.place}: {e.summary}" for number, e in enumerate(failures, 1)]
-    pytest.fail("\n\n".join([count, *parts, failures[-1].happened]), pytrace=False)
+    return "\n\n".join([count, *parts, failures[-1].happened])
 
 
 def sections(sim: ConnectSim, mark: Mark, *, with_timeline: bool) -> list[tuple[str, str]]:
     """Return the sections of a report."""
-    version = mark.server.version or "of another version"
+    version = mark.server.version or "of unknown version"
     about = f"{sim.url}, seed {sim.seed}, plugin {VERSION}, sandbox {version}"
     found = [("Connect Sim", about)]
+    # Of a test that failed otherwise before its end.
+    if failures := sim.soft_failures():
+        found.append(("Connect Sim: soft expectations", of_soft(failures)))
     if with_timeline:
         timeline = sim._observer.safely("report")
         errors = sim._observer.safely("last_api_error")
