@@ -1,9 +1,11 @@
-"""Middleware: API paths without redirects, refused bodies, and the admin's content policy."""
+"""Middleware: API paths without redirects, refused bodies, policies, and a warning."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -17,9 +19,14 @@ from connect_sim.server.bodies import LARGE
 from connect_sim.server.django_app import BODY, TOO_LARGE
 from portal import pages
 
+logger = logging.getLogger(__name__)
+
 # Version of the OpenAPI document that the API follows; `ccli --version` reads the header.
 CONNECT_VERSION = "37.0"
 _SLASHES = re.compile("/{2,}")
+_WARNINGS = 3
+# Only these: a Host header could contain anything.
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\]):([0-9]{1,5})")
 _NUL = "The request contains a NUL character."
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -45,6 +52,30 @@ def normalize_api_path(get_response: GetResponse) -> GetResponse:
             return response
         if has_nul:
             return pages.error(request, 400, _NUL)
+        return get_response(request)
+
+    return middleware
+
+
+def warn_of_published_port(get_response: GetResponse) -> GetResponse:
+    """Return a middleware of a container that warns if links name another port.
+
+    A container does not know which port is published. A request for a loopback address with a port
+    that no setting has tells it. Each port is named once, and only the first few are.
+    """
+    urls = (settings.SIM_PUBLIC_URL, settings.SIM_API_URL, settings.LOCAL_URL)
+    known = {urlsplit(url).port or 80 for url in urls}
+    most = len(known) + _WARNINGS
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        match = _LOOPBACK.fullmatch(request.META.get("HTTP_HOST", ""))
+        if match and int(match[2]) not in known and len(known) < most:
+            known.add(int(match[2]))
+            url = f"http://{match[0]}"
+            logger.warning(
+                "Requests arrive at %s, but links and api_url have %s. If that is the published "
+                "port, set SIM_PUBLIC_URL=%s.", url, settings.SIM_PUBLIC_URL, url,
+            )  # fmt: skip
         return get_response(request)
 
     return middleware

@@ -145,6 +145,7 @@ MIDDLEWARE = [
     # The first: it records refused requests too.
     *(["sandbox.api_calls.record_api_calls"] if SANDBOX else []),
     *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
+    *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),
     "connect_sim.middleware.normalize_api_path",
     "connect_sim.middleware.protect_admin",
     "django.middleware.security.SecurityMiddleware",

@@ -262,6 +262,17 @@ def test_messages_of_the_api_are_quoted(running: Running) -> None:
     quoted("host-name", other.text)
 
 
+def test_warning_of_another_published_port_is_quoted_and_given_once(running: Running) -> None:
+    other = f"127.0.0.1:{free_port()}"
+    for host in (other, other, "localhost:9090", "evil.example:1", f"sandbox:{free_port()}"):
+        requests.get(f"{running.sandbox.url}/sign-in/", headers={"Host": host}, timeout=10)
+    printed = running.sandbox.process.printed
+    quoted("published-port", printed)
+    assert printed.count(f"Requests arrive at http://{other}") == 1
+    for port in ("localhost:9090,", "evil.example", "sandbox:"):
+        assert f"Requests arrive at http://{port}" not in printed
+
+
 def test_time_ahead_is_quoted(running: Running) -> None:
     running.post("/sandbox/reset", {})
     running.sandbox.advance("1d")
