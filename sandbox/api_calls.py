@@ -3,6 +3,10 @@
 The middleware gives what it knows to a recorder in memory (`call_recorder`). `flush` stores it
 (`call_storage`): in a thread of the web server's process from time to time, and before anything
 reads API calls, the timeline, or whether the sandbox is settled.
+
+What comes after a call is after it in the timeline. What the call causes: its deliveries are
+postponed until it is stored, in this process by the claim that finds them. What later requests
+cause: those that may change something store the calls before them first.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
@@ -21,7 +25,8 @@ from sandbox import activity, call_storage
 from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall
-from webhooks.delivery import wakeup
+from webhooks.delivery import postponing, wakeup
+from webhooks.delivery.postponing import Postponement
 
 PERIOD = 0.25  # seconds in which the thread collects calls for one store
 SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
@@ -30,6 +35,7 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 # Key of the environment of a request by which the web server asks whether a client may send a
 # large body; 204 accepts it, and is no response to the client.
 _QUESTION = "connect_sim.body"
+_SAFE = ("GET", "HEAD", "OPTIONS")
 _TEXTUAL = ("text/", "application/x-www-form-urlencoded")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -40,6 +46,12 @@ _recorder = Recorder()
 def flush() -> None:
     """Store the recorded calls of this process: see `Recorder.flush`."""
     _recorder.flush()
+
+
+def flush_postponing() -> None:
+    """Store the recorded calls of this process, if they postpone deliveries."""
+    if _recorder.is_postponing:
+        _recorder.flush()
 
 
 paused = _recorder.paused
@@ -54,17 +66,29 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         environ = request.META
+        if environ["REQUEST_METHOD"] not in _SAFE and not _recorder.is_empty:
+            _recorder.flush()
         if "HTTP_AUTHORIZATION" not in environ or not activity.is_api(environ["PATH_INFO"]):
             return get_response(request)
         started, began = time.time(), time.monotonic()
         sent, sent_note = _request_body(request)
-        response = get_response(request)
+        with postponing.postponed() as postponement:
+            response = get_response(request)
         duration = (time.monotonic() - began) * 1000
         if environ.get(_QUESTION) is None or response.status_code != 204:
-            _recorder.add(_recorded(request, response, sent, sent_note, started, duration))
+            call = _recorded(request, response, sent, sent_note, started, duration, postponement)
+            _recorder.add(call)
+        if postponement.wakes:
+            _wake(postponement)
         return response
 
     return middleware
+
+
+def _wake(postponement: Postponement) -> None:
+    """Wake the engine: in this process it stores the call, otherwise the release wakes it."""
+    if wakeup.is_broker_in_memory() or not postponement.deliveries:
+        transaction.on_commit(wakeup.send, robust=True)
 
 
 def _recorded(
@@ -74,6 +98,7 @@ def _recorded(
     sent_note: str,
     started: float,
     duration: float,
+    postponement: Postponement,
 ) -> RecordedCall:
     environ, path = request.META, request.path
     returned, returned_note = _response_body(response)
@@ -101,6 +126,7 @@ def _recorded(
         sent_note,
         returned_note,
         is_truncated,
+        postponement if postponement.deliveries else None,
     )
 
 

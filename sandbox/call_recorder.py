@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from requests_queue import database_errors
 from sandbox import call_storage
 from sandbox.call_storage import RecordedCall
+from webhooks.delivery import postponing, wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,13 @@ class Recorder:
         self._store = store
         self._calls: deque[RecordedCall] = deque()
         self._bytes = 0
+        # How many of a flush in progress are not among the calls any more.
+        self._taken = 0
         self._guard = threading.Lock()
         self._storing = threading.RLock()
         self._warned_at = float("-inf")
+        # Whether deliveries wait for calls that are not stored yet.
+        self.is_postponing = False
         # Set while there are calls to store.
         self.arrived = threading.Event()
 
@@ -51,6 +56,7 @@ class Recorder:
                 return
             self._calls.append(call)
             self._bytes += call.size
+            self.is_postponing |= call.postponement is not None
         if not self.arrived.is_set():
             self.arrived.set()
 
@@ -70,6 +76,7 @@ class Recorder:
                     return False
             return True
         finally:
+            self._end_flush()
             self._storing.release()
 
     @contextmanager
@@ -84,7 +91,13 @@ class Recorder:
         with self._guard:
             self._calls.clear()
             self._bytes = 0
+            self.is_postponing = False
             self.arrived.clear()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is stored; False until a flush in progress has ended."""
+        return not self._calls and not self._taken
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -94,11 +107,19 @@ class Recorder:
 
     def _take(self) -> list[RecordedCall]:
         with self._guard:
-            batch = [self._calls.popleft() for _ in range(min(_BATCH, len(self._calls)))]
+            # First, for `is_empty`.
+            self._taken = min(_BATCH, len(self._calls))
+            batch = [self._calls.popleft() for _ in range(self._taken)]
             self._bytes -= sum(call.size for call in batch)
             if not self._calls:
                 self.arrived.clear()
             return batch
+
+    def _end_flush(self) -> None:
+        with self._guard:
+            self._taken = 0
+            # Not before everything is stored: a claim waits for the flush meanwhile.
+            self.is_postponing &= bool(self._calls)
 
     def put_back(self, batch: Sequence[RecordedCall]) -> None:
         """Record calls again that could not be stored, before the others."""
@@ -109,6 +130,7 @@ class Recorder:
                     break
                 self._calls.appendleft(call)
                 self._bytes += call.size
+                self.is_postponing |= call.postponement is not None
         self.arrived.set()
 
     def _warn(self, reason: str) -> None:
@@ -140,7 +162,26 @@ class Recorder:
             return self._store_batch(batch[half:])
         if connection.in_atomic_block:
             transaction.on_commit(_Uncommitted(self, batch))
+        _release(batch)
         return []
+
+
+def _release(calls: Sequence[RecordedCall]) -> None:
+    """Let the deliveries start that the stored calls have caused."""
+    ended = [call.postponement for call in calls if call.postponement is not None]
+    if not ended:
+        return
+    try:
+        postponing.release(ended)
+    except Exception as error:
+        logger.warning(
+            "Deliveries start up to %g s later, since the database could not be changed: %s",
+            postponing.LIMIT, database_errors.summary(error),
+        )  # fmt: skip
+        return
+    if not wakeup.is_broker_in_memory():
+        # In one process the middleware does, when the call is recorded.
+        transaction.on_commit(wakeup.send, robust=True)
 
 
 class _Uncommitted:

@@ -21,6 +21,7 @@ from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.models import ApiCall
 from sandbox.timeline import Entry
+from webhooks.delivery.postponing import Postponement
 
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
@@ -42,7 +43,7 @@ class RecordedCall:
 
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
-    describe bodies that are not text.
+    describe bodies that are not text. `postponement` has the deliveries that the call has caused.
     """
 
     started: float
@@ -60,6 +61,7 @@ class RecordedCall:
     request_note: str = ""
     response_note: str = ""
     is_truncated: bool = False
+    postponement: Postponement | None = None
 
     @property
     def size(self) -> int:

@@ -17,6 +17,7 @@ from webhooks.delivery.recording import RecordedAttempt
 from webhooks.signals import (
     attempts_recorded,
     attempts_started,
+    claiming_deliveries,
     events_recorded,
     recording_attempts,
 )
@@ -74,6 +75,12 @@ def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
             for each in claimed
         ]
     )
+
+
+@receiver(claiming_deliveries)
+def store_causes(**kwargs: Any) -> None:
+    """Write the API calls that caused deliveries: their entries are before those of the starts."""
+    api_calls.flush_postponing()
 
 
 @receiver(recording_attempts)

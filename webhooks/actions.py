@@ -17,7 +17,7 @@ from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing, Refused
 from webhooks import cleanup
-from webhooks.delivery import fan_out, wakeup
+from webhooks.delivery import fan_out, postponing, wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
 from webhooks.validation_rules import FIELDS
 
@@ -57,6 +57,7 @@ def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
         now = clock.now()
         _apply(row, _changes(row, fields, now), user, now)
         if row.active:
+            postponing.postpone_pending(row.pk)
             wakeup.after_commit()
     return row
 

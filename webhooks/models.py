@@ -135,8 +135,9 @@ class Event(models.Model):
 class Delivery(models.Model):
     """What is owed to a handler because of events: the unit that is retried.
 
-    `lease` is Unix time by the database's clock: after it, the claim is lost. `losses` is how many
-    of the latest attempts in a row have lost their worker.
+    `lease` is Unix time by the database's clock: after it, the claim is lost; a pending delivery
+    that has one is postponed until then. `losses` is how many of the latest attempts in a row have
+    lost their worker.
     """
 
     WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES

@@ -8,6 +8,9 @@ from django.dispatch import Signal
 # Events were recorded for webhooks.  events: list of webhooks.delivery.fan_out.RecordedEvent
 events_recorded = Signal()
 
+# Deliveries are about to be claimed: sent before the transaction.
+claiming_deliveries = Signal()
+
 # Deliveries were claimed: their requests start after the commit.
 # claimed: list of webhooks.delivery.in_flight.ClaimedDelivery
 attempts_started = Signal()

@@ -19,6 +19,7 @@ from tests.engines import until
 from tests.handlers import handler
 from tests.processes import Process, Redis, Sandbox, free_port, redis_server
 from tests.runtime.distributed import Server, command, seeded_database, server
+from tests.sandbox import timelines
 from tests.sandbox.approving import approving
 
 
@@ -81,6 +82,7 @@ def test_move_waits_for_a_handler_that_another_process_serves(
     first, second = both
     with approving(second, 0.4) as served, ThreadPoolExecutor(1) as pool:
         hook = orders.webhook(first, served.url)["id"]
+        before = timelines.cursor(first)
         hold = second.call("POST", "/sandbox/holds", {"note": "orders"}).json()["id"]
         moved = moving(pool, first, "1h")
         created = [orders.purchase(first)["id"] for _ in range(2)]
@@ -95,6 +97,8 @@ def test_move_waits_for_a_handler_that_another_process_serves(
             assert (
                 start - timedelta(seconds=1) < datetime.fromisoformat(request["updated"]) <= start
             )
+        # Calls that each of the two served are before what the worker sent because of them.
+        timelines.check_causes(timelines.since(first, before), created)
         # Both processes have learned the same.
         for running in both:
             rows = running.call("GET", "/sandbox/settle").json()

@@ -30,6 +30,7 @@ MORE = [
     "tests/sandbox/test_activity.py",
     "tests/sandbox/test_api_calls.py",
     "tests/sandbox/test_attempt_links.py",
+    "tests/sandbox/test_call_order.py",
     "tests/sandbox/test_call_recorder.py",
     "tests/sandbox/test_observing_calls.py",
     # Schemas, locks and copies of tables.

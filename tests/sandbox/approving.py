@@ -5,15 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tests import orders
-from tests.handlers import Handler, ReceivedRequest, handler
+from tests.handlers import ReceivedRequest, handler
 from tests.processes import Sandbox
 
 
+@dataclass
+class Approving:
+    """The handler: its URL, and a semaphore that is released after each request's work."""
+
+    url: str
+    worked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+
 @contextmanager
-def approving(running: Sandbox, delay: float) -> Iterator[Handler]:
+def approving(running: Sandbox, delay: float) -> Iterator[Approving]:
     """Run a handler that responds at once, and approves the new orders after a delay."""
     handlers = replace(running, headers={})
     approved: set[str] = set()
@@ -31,6 +39,7 @@ def approving(running: Sandbox, delay: float) -> Iterator[Handler]:
             params = [{"id": "activation_id", "value": f"for-{request['id']}"}]
             handlers.as_vendor("PUT", path, {"asset": {"params": params}})
             handlers.as_vendor("POST", f"{path}/approve", {"activation_tile": "Done."})
+        state.worked.release()
 
     def respond(request: ReceivedRequest) -> int:
         thread = threading.Thread(target=work)
@@ -39,6 +48,7 @@ def approving(running: Sandbox, delay: float) -> Iterator[Handler]:
         return 200
 
     with handler(respond) as served:
-        yield served
+        state = Approving(served.url)
+        yield state
         for thread in threads:
             thread.join()

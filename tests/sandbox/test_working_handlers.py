@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from tests import orders
 from tests.handlers import handler
 from tests.lanes import nightly
 from tests.processes import Sandbox, pause, sandbox
+from tests.sandbox import timelines
 from tests.sandbox.approving import approving
 
 DELAY = 0.4  # seconds that the handler works after its response
@@ -39,27 +38,6 @@ def post(running: Sandbox, path: str, **body: Any) -> Any:
     return response.json()
 
 
-def timeline(running: Sandbox, after: int) -> list[dict[str, Any]]:
-    """Return the entries of the timeline after an id."""
-    with closing(sqlite3.connect(running.data_dir / "connect.sqlite3")) as database:
-        database.row_factory = sqlite3.Row
-        rows = database.execute(
-            "SELECT * FROM sandbox_timelineentry WHERE id > ? ORDER BY id", [after]
-        ).fetchall()
-    return [{**row, "data": json.loads(row["data"])} for row in rows]
-
-
-def last_entry(running: Sandbox) -> int:
-    entries = timeline(running, 0)
-    return int(entries[-1]["id"]) if entries else 0
-
-
-def at(entry: dict[str, Any]) -> datetime:
-    moment = datetime.fromisoformat(f"{entry['at']}+00:00")
-    # As the API shows it.
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
 @pytest.fixture(autouse=True)
 def empty(running: Sandbox) -> None:
     """Remove pending requests, which the handler would approve too."""
@@ -67,80 +45,104 @@ def empty(running: Sandbox) -> None:
         running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
 
 
-def advance_with_orders(running: Sandbox) -> tuple[dict[str, Any], list[str], list[dict[str, Any]]]:
-    """Advance by an hour and order three times meanwhile; return the move, orders and entries."""
+@dataclass
+class Moved:
+    """What a move of the clock answered, the orders created meanwhile, and the entries."""
+
+    answer: dict[str, Any]
+    orders: list[str]
+    entries: timelines.Entries
+
+    def before_start(self, entry: dict[str, Any]) -> timedelta:
+        """Return how long before the start of the move it happened."""
+        start, at = self.answer["from"], entry["at"]
+        return datetime.fromisoformat(start) - datetime.fromisoformat(at)
+
+
+def advance_with_orders(running: Sandbox, *, one_by_one: bool) -> Moved:
+    """Advance by an hour and order three times meanwhile.
+
+    `one_by_one`: each order when the handler has done all its work for the one before.
+    """
     with approving(running, DELAY) as served:
         hook = orders.webhook(running, served.url)["id"]
-        before = last_entry(running)
+        before = timelines.cursor(running)
         # The move can't end before the orders are created.
         hold = post(running, "holds", note="orders")["id"]
         with ThreadPoolExecutor(1) as pool:
-            moving = pool.submit(post, running, "clock/advance", by="1h")
+            moving = pool.submit(post, running, "clock/advance", by="1h", patience=60)
             while not running.call("GET", "/sandbox/clock").json()["moving"]:
                 pause(0.01)
-            created = [orders.purchase(running)["id"] for _ in range(3)]
+            created = []
+            for _ in range(3):
+                created.append(orders.purchase(running)["id"])
+                # It is called for the order, and for its own approval.
+                for _ in range(2 if one_by_one else 0):
+                    assert served.worked.acquire(timeout=30)
             assert running.call("DELETE", f"/sandbox/holds/{hold}").status_code == 204
-            moved = moving.result()
-        entries = timeline(running, before)
+            answer = moving.result()
+        entries = timelines.since(running, before)
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-    return moved, created, entries
+    return Moved(answer, created, entries)
 
 
-def sequences(
-    moved: dict[str, Any], created: list[str], entries: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return what happened to each object and webhook, without ids and real durations."""
-    start = datetime.fromisoformat(moved["from"])
-    names = {pk: f"order {n}" for n, pk in enumerate(created)}
-
-    def plain(entry: dict[str, Any]) -> str:
-        dropped = {"id", "duration", "url", "key", "account"}
-        if not entry["object_id"]:
-            # Whether it is certain depends on how many orders there are by then.
-            dropped.add("link")
-        data = {k: v for k, v in entry["data"].items() if k not in dropped}
+def sequences(moved: Moved) -> dict[str, str]:
+    """Return what happened to each object and to each webhook, a line for each entry, without ids
+    and durations."""
+    names = {pk: f"order {n}" for n, pk in enumerate(moved.orders)}
+    deliveries: dict[int, int] = {}
+    found: dict[str, list[str]] = {}
+    for entry in moved.entries:
+        data = {k: v for k, v in entry["data"].items() if k not in ("id", "duration", "url")}
         text = _NUMBERS.sub(lambda match: names.get(match[0], "id"), json.dumps(data))
-        return f"{entry['kind']} {text} {round((start - at(entry)).total_seconds() // 1)}"
-
-    of_objects: dict[str, list[str]] = {}
-    of_webhooks: Counter[str] = Counter()
-    for entry in entries:
-        if name := names.get(entry["object_id"]):
-            # An approval and the delivery that it causes run at the same time.
-            part = "calls" if entry["kind"] == "api_call" else "events"
-            of_objects.setdefault(f"{part} of {name}", []).append(plain(entry))
-        if entry["webhook_id"]:
-            # Of different objects at one moment: in any order.
-            of_webhooks[plain(entry)] += 1
-    return {**of_objects, "webhook": of_webhooks}
+        # An id too: the first, second, … delivery.
+        delivery = deliveries.setdefault(entry["delivery"] or 0, len(deliveries))
+        seconds = moved.before_start(entry) // timedelta(seconds=1)
+        line = f"{entry['kind']} {text} {delivery}.{entry['attempt']} {seconds}"
+        for about in (names.get(entry["object"]), entry["webhook"] and "webhook"):
+            if about:
+                found.setdefault(about, []).append(line)
+    return {about: "\n".join(lines) for about, lines in found.items()}
 
 
-def never_overtaken(
-    moved: dict[str, Any], created: list[str], entries: list[dict[str, Any]]
-) -> None:
+def never_overtaken(moved: Moved) -> None:
     """Check that everything about the orders happened before time went on."""
-    start = datetime.fromisoformat(moved["from"])
-    assert datetime.fromisoformat(moved["now"]) - start == timedelta(hours=1)
-    assert moved["unsettled"] == []
-    about = [entry for entry in entries if entry["object_id"] in created]
+    answer = moved.answer
+    assert answer["unsettled"] == []
+    took = datetime.fromisoformat(answer["now"]) - datetime.fromisoformat(answer["from"])
+    assert took == timedelta(hours=1)
+    about = [entry for entry in moved.entries if entry["object"] in moved.orders]
     # Changes have whole seconds.
-    assert all(timedelta() <= start - at(entry) < timedelta(seconds=1) for entry in about)
-    statuses = {
-        pk: [e["data"]["to"] for e in about if e["object_id"] == pk and e["kind"] == "change"]
-        for pk in created
-    }
+    assert all(timedelta() <= moved.before_start(entry) < timedelta(seconds=1) for entry in about)
+    changes = timelines.of_kind(moved.entries, "change")
+    statuses = {pk: [e["data"]["to"] for e in changes if e["object"] == pk] for pk in moved.orders}
     assert set(map(tuple, statuses.values())) == {("pending", "approved")}
 
 
 @pytest.mark.parametrize("runs", [RUNS, nightly(20)])
-def test_time_never_overtakes_a_handler_that_works_afterwards(running: Sandbox, runs: int) -> None:
+def test_sequences_of_objects_and_webhooks_are_the_same_in_each_run(
+    running: Sandbox, runs: int
+) -> None:
     seen = []
     for _ in range(runs):
-        result = advance_with_orders(running)
-        never_overtaken(*result)
-        seen.append(sequences(*result))
-    for each in seen[1:]:
-        assert each == seen[0]
+        moved = advance_with_orders(running, one_by_one=True)
+        never_overtaken(moved)
+        timelines.check_causes(moved.entries, moved.orders)
+        seen.append(sequences(moved))
+    assert seen[0].keys() == {"order 0", "order 1", "order 2", "webhook"}
+    for about, lines in seen[0].items():
+        for each in seen[1:]:
+            assert each[about] == lines
+
+
+@pytest.mark.parametrize("runs", [1, nightly(10)])
+def test_time_never_overtakes_a_handler_that_works_on_several_orders(
+    running: Sandbox, runs: int
+) -> None:
+    for _ in range(runs):
+        moved = advance_with_orders(running, one_by_one=False)
+        never_overtaken(moved)
+        timelines.check_causes(moved.entries, moved.orders)
 
 
 def test_settle_time_is_learned_from_the_handler(running: Sandbox) -> None:

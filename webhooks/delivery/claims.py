@@ -25,7 +25,7 @@ from webhooks.delivery.in_flight import (
 )
 from webhooks.delivery.selection import Slots
 from webhooks.models import Delivery, Resend, Webhook
-from webhooks.signals import attempts_started
+from webhooks.signals import attempts_started, claiming_deliveries
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
 MAX_BATCH = 500  # deliveries of one statement, so that locks are held for milliseconds
@@ -36,12 +36,13 @@ _COLUMNS = (
     "id", "type", "label", "object_class", "account_id", "product_id", "external_url",
     "http_method", "jwt_secret", "headers", "data", "revision", "gate_closed_at",
 )  # fmt: skip
-# Repeats the conditions of the selection, since a failure may have been committed meanwhile.
+# Repeats the conditions of the selection, since a failure may have been committed meanwhile, and
+# leaves out what is postponed (`postponing`).
 _MAY_START = """
     AND (forced OR EXISTS (
         SELECT 1 FROM webhooks_webhook w WHERE w.id = webhook_id AND NOT w.out_of_order
         AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
-    ))
+    )) AND (lease IS NULL OR lease < {epoch})
 """
 
 
@@ -55,11 +56,13 @@ def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
 
     `slots` are those of the process, shared fairly; without them only the limit counts.
     """
+    claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()
         now = clock.now()
         ids = selection.select(min(limit, MAX_BATCH), now, slots)
-        return take(ids, now, where=_MAY_START, params=[sql.datetime_param(now)]) if ids else []
+        may_start = _MAY_START.format(epoch=sql.epoch())
+        return take(ids, now, where=may_start, params=[sql.datetime_param(now)]) if ids else []
 
 
 def take(

@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
-from webhooks.delivery import wakeup
+from webhooks.delivery import postponing, wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
 from webhooks.types import EVENT
@@ -125,13 +125,15 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
                 SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
                 AND state = 'waiting' {sql.skip_locked()}
             )
-            UPDATE webhooks_delivery SET state = 'waiting'
+            UPDATE webhooks_delivery SET lease = COALESCE(lease, {postponing.lease()})
             WHERE state = 'waiting' AND NOT forced AND id IN (SELECT id FROM free)
             RETURNING id, webhook_id
             """,
             webhook_ids,
         )
-        return list(cursor.fetchall())
+        joined = list(cursor.fetchall())
+    postponing.add(pk for pk, _ in joined)
+    return joined
 
 
 def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
@@ -141,14 +143,16 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
-            SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
+            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts, lease)
+            SELECT id, 'waiting', %s, %s, 0, {postponing.lease()} FROM webhooks_webhook
             WHERE id IN ({sql.placeholders(webhook_ids)}) AND deleted_at IS NULL ORDER BY id
             RETURNING id, webhook_id
             """,
             [forced, sql.datetime_param(at), *webhook_ids],
         )
-        return list(cursor.fetchall())
+        inserted = list(cursor.fetchall())
+    postponing.add(pk for pk, _ in inserted)
+    return inserted
 
 
 def _insert_events(

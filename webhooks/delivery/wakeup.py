@@ -22,6 +22,8 @@ from kombu.pools import producers
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from webhooks.delivery import postponing
+
 logger = logging.getLogger(__name__)
 
 _KEY = "connect-sim:wake-up"
@@ -38,8 +40,15 @@ _paused_until = 0.0
 
 
 def after_commit() -> None:
-    """Wake the engine once the transaction is committed; a failure doesn't reach the caller."""
-    transaction.on_commit(send, robust=True)
+    """Wake the engine once the transaction is committed; a failure doesn't reach the caller.
+
+    What is postponed may not start by then: its release wakes the engine.
+    """
+    postponement = postponing.current()
+    if postponement is not None:
+        postponement.wakes = True
+    else:
+        transaction.on_commit(send, robust=True)
 
 
 def send() -> None:

@@ -1,0 +1,146 @@
+"""Postpone deliveries: what a block of code makes due starts when something else has been stored.
+
+An app above this one may have to store something about a request before what the request causes
+starts. Inside `postponed()`, deliveries that are created, that an event joins, or whose backoff is
+cleared get a lease although they are pending, and no engine claims them until `release` or until
+the lease ends, in this process or another. So a process that is killed delays them by LIMIT
+seconds at most. Outside such a block nothing is different.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from weakref import WeakSet
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from requests_queue import sql
+
+LIMIT = 5.0  # seconds, by the database's clock
+LOCK_WAIT = 0.5  # seconds for which a release waits for rows that another transaction holds
+_CHUNK = 500  # deliveries of one statement
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Postponement:
+    """The deliveries that one block has postponed; they are forgotten with the object.
+
+    `wakes` is whether the engine is to be woken once they are released.
+    """
+
+    deliveries: set[int] = field(default_factory=set)
+    wakes: bool = False
+
+
+_current: ContextVar[Postponement | None] = ContextVar("postponement", default=None)
+_live: WeakSet[Postponement] = WeakSet()
+_guard = threading.Lock()
+
+
+@contextmanager
+def postponed() -> Iterator[Postponement]:
+    """Postpone the deliveries that the block makes due; pass the result to `release`."""
+    postponement = Postponement()
+    token = _current.set(postponement)
+    try:
+        yield postponement
+    finally:
+        _current.reset(token)
+
+
+def current() -> Postponement | None:
+    """Return the postponement of the block that is running, if any."""
+    return _current.get()
+
+
+def lease() -> str:
+    """Return the SQL expression for the lease of a delivery that becomes due: NULL outside."""
+    return "NULL" if _current.get() is None else f"{sql.epoch()} + {LIMIT}"
+
+
+def add(delivery_ids: Iterable[int]) -> None:
+    """Note deliveries that got the lease; call in the transaction that gave it to them."""
+    postponement = _current.get()
+    if postponement is None:
+        return
+    with _guard:
+        postponement.deliveries.update(delivery_ids)
+        _live.add(postponement)
+
+
+def postpone_pending(webhook_id: str) -> None:
+    """Postpone the pending deliveries of a webhook whose backoff ends, as far as they may start.
+
+    Deliveries that another transaction holds are skipped: the webhook is locked already.
+    """
+    if _current.get() is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE webhooks_delivery SET lease = COALESCE(lease, {lease()}) WHERE id IN (
+                SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
+                WHERE webhook_id = %s AND state = 'waiting' AND NOT forced
+                ORDER BY id LIMIT %s {sql.skip_locked()}
+            ) RETURNING id
+            """,
+            [webhook_id, settings.SIM_MAX_IN_FLIGHT],
+        )
+        add(pk for (pk,) in cursor.fetchall())
+
+
+def release(postponements: Sequence[Postponement]) -> None:
+    """Let the deliveries start, except those that another block of this process postpones."""
+    ids = sorted({pk for each in postponements for pk in each.deliveries})
+    if not ids:
+        return
+    with transaction.atomic():
+        sql.limit_lock_wait(LOCK_WAIT)
+        for start in range(0, len(ids), _CHUNK):
+            _lock(ids[start : start + _CHUNK])
+        # Read with the rows locked: an event that joins one of them has noted it by then.
+        free = sorted(set(ids) - _postponed_by_others(postponements))
+        for start in range(0, len(free), _CHUNK):
+            _clear(free[start : start + _CHUNK])
+        transaction.on_commit(partial(_forget, postponements))
+
+
+def _lock(ids: Sequence[int]) -> None:
+    """Lock the deliveries, in order; on SQLite a write transaction has locked all rows."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT id FROM webhooks_delivery
+                WHERE state = 'waiting' AND id IN ({sql.placeholders(ids)})
+                ORDER BY id FOR NO KEY UPDATE
+                """,
+                ids,
+            )
+
+
+def _clear(ids: Sequence[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE webhooks_delivery SET lease = NULL "
+            f"WHERE state = 'waiting' AND id IN ({sql.placeholders(ids)})",
+            ids,
+        )
+
+
+def _postponed_by_others(postponements: Sequence[Postponement]) -> set[int]:
+    with _guard:
+        return {pk for each in _live if each not in postponements for pk in each.deliveries}
+
+
+def _forget(postponements: Sequence[Postponement]) -> None:
+    with _guard:
+        for each in postponements:
+            each.deliveries.clear()
+            _live.discard(each)
