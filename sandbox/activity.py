@@ -12,6 +12,7 @@ before the first call of a busy period is served, and at most every PAUSE second
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import re
@@ -25,7 +26,7 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models import Max, Q, Sum
+from django.db.models import F
 
 from requests_queue import heartbeats
 from requests_queue.sql import DatabaseTime
@@ -45,13 +46,32 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 _FORGOTTEN = 3600.0  # seconds after which the row of another process is deleted
 _SLASHES = re.compile("/{2,}")
 
+# Identifies a call in flight: its process, and its number in that process.
+CallKey = tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Calls in flight, and the seconds since the last one ended; None if none has."""
 
-    in_flight: int
+    calls: frozenset[CallKey]
     idle: float | None
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many calls are in flight."""
+        return len(self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunCall:
+    """A call that has begun; `published` is what it has to wait for before it is served.
+
+    None if there is no other process, or if the row says already that calls are in flight.
+    """
+
+    number: int
+    published: Future[None] | None = None
 
 
 def is_api(path: str) -> bool:
@@ -65,7 +85,8 @@ class Activity:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._in_flight = 0
+        self._calls: set[int] = set()
+        self._numbers = itertools.count(1)
         self._last_end: float | None = None
         # Whether the row has said since the last idle moment that calls are in flight.
         self._is_published = False
@@ -73,26 +94,24 @@ class Activity:
         self._waiting: list[Future[None]] = []
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> Future[None] | None:
-        """Count a call; return what it has to wait for before it is served.
-
-        None if there is no other process, or if the row says already that calls are in flight.
-        """
+    def begin(self) -> BegunCall:
+        """Count a call."""
         with self._changed:
-            self._in_flight += 1
+            number = next(self._numbers)
+            self._calls.add(number)
             if wakeup.is_broker_in_memory():
-                return None
+                return BegunCall(number)
             self._mark_dirty()
             if self._is_published:
-                return None
+                return BegunCall(number)
             future: Future[None] = Future()
             self._waiting.append(future)
-            return future
+            return BegunCall(number, future)
 
-    def end(self) -> None:
+    def end(self, call: BegunCall) -> None:
         """Count the end of a call."""
         with self._changed:
-            self._in_flight -= 1
+            self._calls.remove(call.number)
             self._last_end = time.monotonic()
             if not wakeup.is_broker_in_memory():
                 self._mark_dirty()
@@ -109,7 +128,8 @@ class Activity:
     def _totals(self) -> Totals:
         last = self._last_end
         idle = None if last is None else max(0.0, time.monotonic() - last)
-        return Totals(self._in_flight, idle)
+        process = _process()
+        return Totals(frozenset((process, number) for number in self._calls), idle)
 
     def _mark_dirty(self) -> None:
         self._is_dirty = True
@@ -141,14 +161,14 @@ class Activity:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting), pause)
             # While calls are in flight the row is renewed, or it would count as a dead process's.
-            timeout = heartbeats.INTERVAL if self._in_flight else IDLE
-            if not self._changed.wait_for(lambda: self._is_dirty, timeout) and not self._in_flight:
+            timeout = heartbeats.INTERVAL if self._calls else IDLE
+            if not self._changed.wait_for(lambda: self._is_dirty, timeout) and not self._calls:
                 self._thread = None
                 return None
             self._is_dirty = False
             waiting, self._waiting = self._waiting, []
             totals = self._totals()
-            if not totals.in_flight:
+            if not totals.calls:
                 # The next call waits for a row of its own.
                 self._is_published = False
             return totals, waiting
@@ -163,7 +183,7 @@ def _write(totals: Totals) -> bool:
     now = DatabaseTime()
     row = ProcessActivity(
         process=_process(),
-        in_flight=totals.in_flight,
+        calls=sorted(number for _, number in totals.calls),
         last_end=None if totals.idle is None else now - totals.idle,
         at=now,
     )
@@ -173,7 +193,7 @@ def _write(totals: Totals) -> bool:
             [row],
             update_conflicts=True,
             unique_fields=["process"],
-            update_fields=["in_flight", "last_end", "at"],
+            update_fields=["calls", "last_end", "at"],
         )
     except DatabaseError as error:
         logger.warning(
@@ -206,13 +226,16 @@ def all_processes() -> Totals:
     if wakeup.is_broker_in_memory():
         return own
     now = DatabaseTime()
-    alive = Q(at__gte=now - heartbeats.EXPIRES_AFTER)
-    others = ProcessActivity.objects.exclude(process=_process()).aggregate(
-        in_flight=Sum("in_flight", filter=alive), idle=now - Max("last_end")
+    others = ProcessActivity.objects.exclude(process=_process()).annotate(
+        age=now - F("at"), idle=now - F("last_end")
     )
-    ages = [idle for idle in (own.idle, others["idle"]) if idle is not None]
-    idle = max(0.0, min(ages)) if ages else None
-    return Totals(own.in_flight + (others["in_flight"] or 0), idle)
+    calls, ages = set(own.calls), [own.idle]
+    for process, numbers, age, idle in others.values_list("process", "calls", "age", "idle"):
+        ages.append(idle)
+        if age <= heartbeats.EXPIRES_AFTER:
+            calls.update((process, number) for number in numbers)
+    known = [age for age in ages if age is not None]
+    return Totals(frozenset(calls), max(0.0, min(known)) if known else None)
 
 
 def count_api_calls(application: Application) -> Application:
@@ -222,13 +245,13 @@ def count_api_calls(application: Application) -> Application:
         if not _counts(scope):
             await application(scope, receive, send)
             return
-        published = _activity.begin()
+        call = _activity.begin()
         try:
-            if published is not None:
-                await asyncio.wrap_future(published)
+            if call.published is not None:
+                await asyncio.wrap_future(call.published)
             await application(scope, receive, send)
         finally:
-            _activity.end()
+            _activity.end(call)
 
     return counting
 

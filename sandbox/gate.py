@@ -155,23 +155,23 @@ def _unsettled() -> list[Unsettled]:
     """
     in_flight = Delivery.objects.filter(state=Delivery.CALLING).order_by("pk")
     result = [
-        Unsettled(settling.IN_FLIGHT, f"Delivery {pk} is in flight.", pk, _AGAIN)
+        Unsettled(settling.IN_FLIGHT, f"Delivery {pk} is in flight.", frozenset({pk}), _AGAIN)
         for pk in in_flight.values_list("pk", flat=True)
     ]
     result += [
-        Unsettled(settling.PROCESSING, f"{pk} is being processed.", pk, _AGAIN)
+        Unsettled(settling.PROCESSING, f"{pk} is being processed.", frozenset({pk}), _AGAIN)
         for pk in leases.in_progress()
     ]
     for each in settling.of_handlers():
-        spare = _spare(each.key) if each.kind == settling.SETTLE_TIME else 0.0
+        spare = _spare(each.keys) if each.kind == settling.SETTLE_TIME else 0.0
         if each.seconds > spare:
             result.append(replace(each, seconds=each.seconds - spare))
     return result
 
 
-def _spare(key: Hashable) -> float:
+def _spare(keys: frozenset[Hashable]) -> float:
     """Return by how many seconds a reset waits less for a handler than a move of the clock."""
-    _, url, _ = cast(tuple[str, str, Any], key)
+    [(_, url, _)] = cast(frozenset[tuple[str, str, Any]], keys)
     is_unknown = settling.settle_time(url).source == "default"
     return settle_times.UNKNOWN - NEVER_CALLED if is_unknown else 0.0
 

@@ -163,18 +163,19 @@ class Lease(models.Model):
 
 
 class ProcessActivity(models.Model):
-    """How many API calls of handlers a process serves now, and when the last ended (ours).
+    """Which API calls of handlers a process serves now, and when the last ended (ours).
 
-    Unix time by the database's clock. Written only if there are several processes.
+    `calls` are their numbers in the process. Unix time by the database's clock. Written only if
+    there are several processes.
     """
 
     process = models.CharField(max_length=100, primary_key=True)
-    in_flight = models.IntegerField()
+    calls = models.JSONField(default=list)
     last_end = models.FloatField(null=True)
     at = models.FloatField()
 
     def __str__(self) -> str:
-        return f"{self.process}: {self.in_flight} in flight"
+        return f"{self.process}: {len(self.calls)} in flight"
 
 
 class UsedId(models.Model):

@@ -160,7 +160,7 @@ class Move:
     def _give_up(self) -> list[Unsettled]:
         left = self.waiting_for()
         self.unsettled += left
-        self._ignored |= {each.key for each in left}
+        self._ignored.update(*(each.keys for each in left))
         return left
 
     def next_due(self) -> NextDue:

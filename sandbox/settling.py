@@ -47,12 +47,13 @@ _AGAIN = {DUE: 0.1, IN_FLIGHT: 0.5, PROCESSING: 0.1, JOB: 0.25, API_CALLS: 0.02}
 class Unsettled:
     """Something that has to happen before the sandbox is settled.
 
-    `key` identifies it; `seconds` is when to check again, if nothing is written to the timeline.
+    `keys` identify what it is about; `seconds` is when to check again, if nothing is written to
+    the timeline.
     """
 
     kind: str
     text: str
-    key: Hashable
+    keys: frozenset[Hashable]
     seconds: float
 
 
@@ -71,25 +72,27 @@ def waiting_for(
 ) -> list[Unsettled]:  # fmt: skip
     """Return what has to happen before the sandbox is settled at the platform time `now`.
 
-    `settle` replaces all settle times (seconds). What is `ignored`, by key, is left out. With
+    `settle` replaces all settle times (seconds). What is `ignored`, by its keys, is left out. With
     `first`, return as soon as there is anything.
     """
     result: list[Unsettled] = []
-    for part in _parts(now, settle):
-        result += [each for each in part if each.key not in ignored]
+    for part in _parts(now, settle, ignored):
+        result += [each for each in part if not (each.keys and each.keys <= ignored)]
         if first and result:
             break
     return result
 
 
-def _parts(now: datetime, settle: float | None) -> Iterator[list[Unsettled]]:
+def _parts(
+    now: datetime, settle: float | None, ignored: frozenset[Hashable]
+) -> Iterator[list[Unsettled]]:
     """Yield what is unsettled, part by part.
 
     In this order, so that nothing is missed that passes from one part to the next meanwhile: an
     attempt is in flight until its end is in the timeline, and an API call until it is recorded.
     """
     began = time.monotonic()
-    yield _api_calls()
+    yield _api_calls(ignored)
     yield [_work(label) for label in sorted(jobs.busy(now))]
     yield _settling(began, settle)
     yield [_hold(hold) for hold in holds.active()]
@@ -98,7 +101,7 @@ def _parts(now: datetime, settle: float | None) -> Iterator[list[Unsettled]]:
 def of_handlers() -> list[Unsettled]:
     """Return API calls of handlers, and handlers whose settle time has not passed; reads only."""
     began = time.monotonic()
-    return [*_api_calls(), *_settling(began, None)]
+    return [*_api_calls(frozenset()), *_settling(began, None)]
 
 
 def _work(label: str) -> Unsettled:
@@ -112,28 +115,30 @@ def _work(label: str) -> Unsettled:
         "processing": (PROCESSING, f"{about} is being processed."),
         "failed": (JOB, f"A job of the platform fails: {about}."),
     }.get(name, (JOB, f"{label} is running."))
-    return Unsettled(kind, text, label, _AGAIN[kind])
+    return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])
 
 
 def _hold(hold: holds.ActiveHold) -> Unsettled:
     note = f" ({hold.note})" if hold.note else ""
     left = format_span(hold.expires_in)
     text = f"{hold.id}{note} is held, for at most {left}."
-    return Unsettled(HOLD, text, ("hold", hold.id), hold.expires_in)
+    return Unsettled(HOLD, text, frozenset({("hold", hold.id)}), hold.expires_in)
 
 
 # API calls of handlers, in any process.
 
 
-def _api_calls() -> list[Unsettled]:
+def _api_calls(ignored: frozenset[Hashable]) -> list[Unsettled]:
     totals = activity.all_processes()
-    count, idle = totals.in_flight, totals.idle
-    if count:
+    calls, idle = totals.calls - ignored, totals.idle
+    if calls:
+        count = len(calls)
         text = "1 API call is in flight." if count == 1 else f"{count} API calls are in flight."
-        return [Unsettled(API_CALLS, text, API_CALLS, _AGAIN[API_CALLS])]
+        return [Unsettled(API_CALLS, text, frozenset(calls), _AGAIN[API_CALLS])]
     if has_other_processes() and idle is not None and idle < REPORTED:
         text = "An API call has just ended."
-        return [Unsettled(API_CALLS, text, API_CALLS, REPORTED - idle)]
+        # Without a key: it passes by itself, and is never ignored.
+        return [Unsettled(API_CALLS, text, frozenset(), REPORTED - idle)]
     return []
 
 
@@ -200,7 +205,8 @@ def _settling(began: float, settle: float | None) -> list[Unsettled]:
             left = min(at - began, 0.0) + seconds
             if left > 0:
                 text = f"{url} may still act on its last request: {format_span(left)} left."
-                result.append(Unsettled(SETTLE_TIME, text, ("settle", url, attempt), left))
+                keys = frozenset({("settle", url, attempt)})
+                result.append(Unsettled(SETTLE_TIME, text, keys, left))
             elif began - at > settle_times.MAX_FIXED:
                 del state.active[url]
     return result

@@ -14,7 +14,7 @@ from django.db.models import F
 from requests_queue import heartbeats
 from requests_queue.sql import DatabaseTime
 from sandbox import activity
-from sandbox.activity import Activity
+from sandbox.activity import Activity, BegunCall
 from sandbox.models import ProcessActivity
 from tests.engines import until
 from tests.runtime.serving import App, connect, read, serving
@@ -58,7 +58,7 @@ def test_call_counts_until_its_last_byte_is_sent(own: Activity, settings: Any) -
     app = App()
     with serving(app, settings) as url, connect(url) as line:
         assert (activity.in_flight(), activity.last_end()) == (0, None)
-        assert activity.all_processes() == activity.Totals(0, None)
+        assert activity.all_processes() == activity.Totals(frozenset(), None)
         send(line, CALL)
         app.arrived.get(timeout=10)
         assert activity.in_flight() == 1 and activity.last_end() is None
@@ -128,7 +128,7 @@ def several(settings: Any, monkeypatch: pytest.MonkeyPatch, own: Activity) -> It
     yield own
     monkeypatch.setattr(activity, "IDLE", 0.0)
     with own._changed:
-        own._is_dirty = own._in_flight == 0
+        own._is_dirty = not own._calls
         own._changed.notify_all()
         thread = own._thread
     if thread is not None:
@@ -140,22 +140,27 @@ def row() -> ProcessActivity:
     return ProcessActivity.objects.get()
 
 
+def begun(several: Activity) -> BegunCall:
+    """Begin a call, and wait for the row."""
+    call = several.begin()
+    assert isinstance(call.published, Future)
+    call.published.result(10)
+    return call
+
+
 @shared
 def test_row_is_written_before_a_busy_period_is_served(several: Activity) -> None:
-    first = several.begin()
-    assert isinstance(first, Future)
-    first.result(10)
-    assert (row().in_flight, row().last_end) == (1, None)
-    assert several.begin() is None
-    until(lambda: row().in_flight == 2, "both calls")
-    several.end()
-    several.end()
-    until(lambda: row().in_flight == 0 and row().last_end, "the end")
-    again = several.begin()
-    assert again is not None
-    again.result(10)
-    assert row().in_flight == 1
-    several.end()
+    first = begun(several)
+    assert (row().calls, row().last_end) == ([first.number], None)
+    second = several.begin()
+    assert second.published is None
+    until(lambda: row().calls == [first.number, second.number], "both calls")
+    several.end(first)
+    several.end(second)
+    until(lambda: row().calls == [] and row().last_end, "the end")
+    again = begun(several)
+    assert row().calls == [again.number]
+    several.end(again)
 
 
 @shared
@@ -164,7 +169,7 @@ def test_call_waits_for_its_row_at_the_socket(several: Activity, settings: Any) 
     seen: list[int] = []
 
     def inside(path: str) -> None:
-        seen.append(row().in_flight)
+        seen.append(len(row().calls))
         connection.close()
 
     app.inside = inside
@@ -181,16 +186,17 @@ def test_many_calls_at_once_are_counted_in_the_row(several: Activity) -> None:
     def call() -> None:
         begin.wait()
         for _ in range(20):
-            if future := several.begin():
-                future.result(10)
-            several.end()
+            call = several.begin()
+            if call.published:
+                call.published.result(10)
+            several.end(call)
 
     threads = [threading.Thread(target=call) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    until(lambda: row().in_flight == 0, "the end of all calls")
+    until(lambda: row().calls == [], "the end of all calls")
     assert activity.in_flight() == 0
 
 
@@ -202,50 +208,45 @@ def test_unavailable_database_delays_no_call(
     monkeypatch.setattr(activity, "_RETRY", 0.01)
     monkeypatch.setattr(activity, "_write", lambda totals: not is_away)
     first, second = several.begin(), several.begin()
-    assert first and second
-    first.result(10)
-    second.result(10)
+    assert first.published and second.published
+    first.published.result(10)
+    second.published.result(10)
     is_away = False
-    several.end()
-    several.end()
+    several.end(first)
+    several.end(second)
 
 
 @shared
 def test_calls_of_all_live_processes_are_added(several: Activity) -> None:
-    future = several.begin()
-    assert future
-    future.result(10)
+    call = begun(several)
     now = DatabaseTime()
-    for name, in_flight, age, last in (
-        ("other", 2, 0, 7), ("idle", 0, 3600, 3), ("dead", 5, heartbeats.EXPIRES_AFTER + 1, None),
+    for name, calls, age, last in (
+        ("other", [7, 8], 0, 7), ("idle", [], 3600, 3),
+        ("dead", [1, 2, 3], heartbeats.EXPIRES_AFTER + 1, None),
     ):  # fmt: skip
         ProcessActivity.objects.create(
-            process=name, in_flight=in_flight, at=now - age,
+            process=name, calls=calls, at=now - age,
             last_end=None if last is None else now - last,
         )  # fmt: skip
     totals = activity.all_processes()
     assert totals.in_flight == 3 and totals.idle is not None and 3 <= totals.idle < 6
-    several.end()
-    assert activity.all_processes().in_flight == 2
+    several.end(call)
+    assert activity.all_processes().calls == {("other", 7), ("other", 8)}
 
 
 @shared
 def test_long_call_renews_its_row(several: Activity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeats, "INTERVAL", 0.01)
-    future = several.begin()
-    assert future
-    future.result(10)
+    call = begun(several)
     at = row().at
     until(lambda: row().at > at + 0.02, "another write")
-    several.end()
+    several.end(call)
 
 
 @shared
 def test_rows_of_former_processes_are_deleted(several: Activity) -> None:
-    ProcessActivity.objects.create(process="gone", in_flight=1, at=DatabaseTime())
+    ProcessActivity.objects.create(process="gone", calls=[1], at=DatabaseTime())
     ProcessActivity.objects.update(at=F("at") - 4000)
-    future = several.begin()
-    assert future
-    future.result(10)
+    call = begun(several)
     assert row().process != "gone"
-    several.end()
+    several.end(call)

@@ -18,8 +18,9 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_busy, collect_next_due
-from sandbox import clock_control, holds, moves, notification, settling, timeline
-from sandbox.models import TimelineEntry
+from sandbox import activity, clock_control, holds, moves, notification, settling, timeline
+from sandbox.activity import Activity
+from sandbox.models import ProcessActivity, TimelineEntry
 from sandbox.timeline import Entry
 from tests import html, make
 from tests.api import Caller, caller
@@ -275,6 +276,48 @@ def test_move_does_not_wait_twice_for_the_same(by: Caller) -> None:
         assert time.monotonic() - began < 2
     assert moved["stops"] == 10
     assert moved["unsettled"] == [{"kind": "job", "text": "stuck:1 is running."}]
+
+
+def test_move_waits_for_other_api_calls_than_those_it_gave_up_on(
+    by: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Activity()
+    monkeypatch.setattr(activity, "_activity", own)
+    hanging, ended = own.begin(), own.begin()
+    with moves.Move.begin("advance", settle=0) as move:
+        [left] = move.settle(patience=0)
+        assert left.text == "2 API calls are in flight." and move.unsettled == [left]
+        assert move.settle(patience=0) == []
+        later = own.begin()
+        own.end(ended)
+        [left] = move.settle(patience=0.1)
+        assert left.text == "1 API call is in flight." and len(move.unsettled) == 2
+        own.end(later)
+        third = own.begin()
+        moving = Background(move.settle)
+        assert not moving.ended.wait(0.1)
+        own.end(third)
+        assert moving.result() == []
+    own.end(hanging)
+
+
+def test_move_waits_for_other_api_calls_of_another_process_than_those_it_gave_up_on(
+    by: Caller, settings: Any
+) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+
+    def serves(*calls: int) -> None:
+        ProcessActivity.objects.update_or_create(
+            process="other", defaults={"calls": list(calls), "at": sql.DatabaseTime()}
+        )
+
+    serves(7)
+    with moves.Move.begin("advance", settle=0) as move:
+        assert len(move.settle(patience=0)) == 1 and not move.waiting_for()
+        serves(7, 8)
+        assert [each.text for each in move.waiting_for()] == ["1 API call is in flight."]
+        serves(7)
+        assert not move.waiting_for()
 
 
 @pytest.mark.parametrize(
