@@ -187,7 +187,7 @@ def test_start_says_how_far_ahead_time_is(tmp_path: Path) -> None:
         running.advance("P3DT4H")
     with sandbox(tmp_path) as running:
         # Printed once the web server responds.
-        while "Press Ctrl-C" not in running.process.printed.rpartition("Stopping")[2]:
+        while "Press Ctrl-C to stop" not in running.process.printed.rpartition("Stopping")[2]:
             pause()
         assert "Platform time is 3 d 4 h ahead of real time." in running.process.printed
 
