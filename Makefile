@@ -28,6 +28,7 @@ lint: .venv/dev.stamp
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_words.py
+	$(BIN)/python tools/docs_forms.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
