@@ -4,7 +4,7 @@ BIN = .venv/bin
 # The tests start many processes, which would each compile all modules.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run fresh unit test nightly lint bench screenshots requirements clean
+.PHONY: run fresh unit test nightly lint bench screenshots requirements build clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
@@ -43,8 +43,13 @@ requirements: .venv/dev.stamp
 		--no-emit-index-url --no-header --extra dev -c requirements.txt pyproject.toml \
 		-o requirements-dev.txt
 
+# The wheel and the sdist, in dist/, with the locked tools and without the network.
+build: .venv/dev.stamp
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
 clean:
-	rm -rf .venv .test-venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist .venv .test-venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'

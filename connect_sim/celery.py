@@ -22,7 +22,11 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
 
 _WITH_TASKS = ("sandbox", "webhooks", "requests_queue")
 
+# Celery's support of Django puts the current folder first, where a handler may have modules of any
+# name.
+_path = list(sys.path)
 app = Celery("connect_sim")
+sys.path[:] = _path
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(lambda: [n for n in settings.INSTALLED_APPS if n.startswith(_WITH_TASKS)])
 
@@ -40,7 +44,7 @@ def check_settings(**kwargs: Any) -> None:
 
 @celeryd_init.connect
 def check_migrations(**kwargs: Any) -> None:
-    """End a worker whose database was created by an older version."""
+    """End a worker whose database was created by another version."""
     from django.db import Error, connection
 
     from connect_sim import checks

@@ -4,14 +4,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connect_sim import container, data_folder, databases, secret_keys, setting_values
+from connect_sim import (
+    __version__,
+    container,
+    data_folder,
+    databases,
+    installation,
+    secret_keys,
+    setting_values,
+)
 from connect_sim.environment import Environment
+from requests_queue import queues
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-_is_checkout = (BASE_DIR / "manage.py").exists()
-_home = BASE_DIR if _is_checkout else Path.cwd()
-# How users call the program: a checkout is not installed.
-PROGRAM = "./connect-sim" if _is_checkout else "connect-sim"
+installation.refuse_windows()
+PROGRAM = installation.PROGRAM
+VERSION = __version__
+_home = installation.home()
 env = Environment()
 env.read_file("SIM_ENV_FILE", _home / ".env")
 # Set by the image: texts for users say how to reach into the container and out of it.
@@ -122,7 +130,7 @@ INSTALLED_APPS = [
     "webhooks",
     *sorted(
         f"requests_queue.queues.{folder.name}"
-        for folder in (BASE_DIR / "requests_queue" / "queues").iterdir()
+        for folder in Path(queues.__file__).parent.iterdir()
         if (folder / "apps.py").exists()
     ),
     "requests_queue.catalog",

@@ -295,8 +295,7 @@ def _become(start: Start, is_sandbox: bool) -> None:
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         folder = str(Path(arguments[0]).parent)
-        # Celery has put the current folder before that of the script.
-        sys.path[: 1 + is_sandbox] = [start.cwd, folder] if is_sandbox else [folder]
+        sys.path[0] = folder
         sys.argv = list(arguments)
         runpy.run_path(arguments[0], run_name="__main__")
 

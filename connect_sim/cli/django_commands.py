@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from connect_sim import installation
+
 # Commands of the program that `manage.py` has too.
 FORWARDED = ("clock", "listen", "queue")
 
@@ -25,6 +27,7 @@ def run(arguments: Sequence[str]) -> None:
 
     Errors of settings and database are printed as one line, with exit code 1.
     """
+    installation.refuse_windows()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

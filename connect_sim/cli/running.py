@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from connect_sim import installation
 from connect_sim.cli import options
 from sandbox import sandbox_file
 from sandbox.client import Client
 from sandbox.sandbox_file import NoSandbox, Sandbox
 
-_ROOT = Path(__file__).resolve().parents[2]
 _LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$")
 
 
@@ -56,12 +56,7 @@ def data_dir() -> Path:
     if configured := variable("SIM_DATA_DIR"):
         return Path(configured).absolute()
     here = Path("var").absolute()
-    return here if (here / sandbox_file.NAME).exists() else home() / "var"
-
-
-def home() -> Path:
-    """Return the checkout, or the current folder if the package is installed."""
-    return _ROOT if (_ROOT / "manage.py").exists() else Path.cwd()
+    return here if (here / sandbox_file.NAME).exists() else installation.home() / "var"
 
 
 def variable(name: str) -> str:
@@ -74,7 +69,7 @@ def variable(name: str) -> str:
 
 def _from_file(name: str) -> str:
     configured = os.environ.get("SIM_ENV_FILE", "").strip()
-    for path in [Path(configured)] if configured else [Path(".env"), home() / ".env"]:
+    for path in [Path(configured)] if configured else [Path(".env"), installation.home() / ".env"]:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError):

@@ -1,0 +1,25 @@
+"""How the program is installed: a checkout, or a wheel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from connect_sim import IS_CHECKOUT
+
+# How users call it.
+PROGRAM = "./connect-sim" if IS_CHECKOUT else "connect-sim"
+
+
+def home() -> Path:
+    """Return the folder of `.env` and `var`: the checkout, or else the current folder."""
+    return Path(__file__).resolve().parents[1] if IS_CHECKOUT else Path.cwd()
+
+
+def refuse_windows() -> None:
+    """End the process on Windows, before an import fails."""
+    if sys.platform == "win32":
+        sys.exit(
+            "Connect Sim does not run on Windows itself. Run it in the Windows Subsystem for Linux "
+            "(WSL 2): see docs/platforms.md."
+        )

@@ -1,0 +1,88 @@
+"""What the wheel and the sdist have, without installing them."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from connect_sim import SERVER_PACKAGES, __version__
+from tests.packaging import wheels
+from tests.processes import ROOT
+
+DIST_INFO = f"connect_sim-{__version__}.dist-info"
+
+
+@pytest.fixture(scope="module")
+def wheel() -> dict[str, int]:
+    """The names in the wheel, with checksums."""
+    with zipfile.ZipFile(wheels.built().wheel) as archive:
+        return {entry.filename: entry.CRC for entry in archive.infolist()}
+
+
+@pytest.fixture(scope="module")
+def metadata() -> Message:
+    with zipfile.ZipFile(wheels.built().wheel) as archive:
+        return Parser().parsestr(archive.read(f"{DIST_INFO}/METADATA").decode())
+
+
+def sources(package: str) -> set[str]:
+    paths = (ROOT / package).rglob("*")
+    return {
+        str(path.relative_to(ROOT))
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_only_one_name_is_installed_at_the_top(wheel: dict[str, int]) -> None:
+    assert {name.partition("/")[0] for name in wheel} == {"connect_sim", DIST_INFO}
+
+
+@pytest.mark.parametrize("package", ["connect_sim", *SERVER_PACKAGES])
+def test_each_file_of_a_package_is_in_the_wheel(package: str, wheel: dict[str, int]) -> None:
+    """Templates, static files and migrations included."""
+    prefix = "" if package == "connect_sim" else "connect_sim/_server/"
+    expected = {f"{prefix}{name}" for name in sources(package)}
+    assert expected <= wheel.keys()
+    found = {name for name in wheel if name.startswith(f"{prefix}{package}/")}
+    assert {name for name in found if "/_server/" not in name[len(prefix) :]} <= expected
+
+
+def test_wheel_of_the_sdist_is_the_same(tmp_path: Path, wheel: dict[str, int]) -> None:
+    tree = wheels.copy_of_sdist(tmp_path / "sdist")
+    wheels.build(tree, tmp_path / "dist", "-t", "wheel")
+    [again] = (tmp_path / "dist").iterdir()
+    with zipfile.ZipFile(again) as archive:
+        assert {entry.filename: entry.CRC for entry in archive.infolist()} == wheel
+
+
+def test_sdist_has_neither_tests_nor_data() -> None:
+    with tarfile.open(wheels.built().sdist) as archive:
+        top = {Path(name).parts[1] for name in archive.getnames()}
+    assert top == {
+        "connect_sim", *SERVER_PACKAGES, "manage.py", "pyproject.toml", "PKG-INFO",
+        "README.md", "LICENSE", "CHANGELOG.md", ".env.example", ".gitignore",
+    }  # fmt: skip
+
+
+def test_version_and_program_are_declared(metadata: Message) -> None:
+    assert (metadata["Name"], metadata["Version"]) == ("connect-sim", __version__)
+    assert metadata["Requires-Python"] == ">=3.11"
+    with zipfile.ZipFile(wheels.built().wheel) as archive:
+        entries = archive.read(f"{DIST_INFO}/entry_points.txt").decode()
+    assert entries == "[console_scripts]\nconnect-sim = connect_sim.cli:main\n"
+
+
+def test_only_libraries_with_private_parts_have_an_upper_bound(metadata: Message) -> None:
+    """A handler may share the environment, and need other versions of the rest."""
+    needed = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
+    bounded = {re.split(r"[^\w-]", line)[0] for line in needed if "<" in line.partition(";")[0]}
+    assert bounded == {
+        "aiohttp", "celery", "django", "django-rql", "httptools", "kombu", "lib-rql", "uvicorn",
+    }  # fmt: skip
