@@ -11,6 +11,7 @@ from sandbox.api import (
     queue,
     schema,
     snapshots,
+    version,
     waiting,
 )
 
@@ -25,5 +26,6 @@ urlpatterns = [
     *queue.urlpatterns,
     *schema.urlpatterns,
     *snapshots.urlpatterns,
+    *version.urlpatterns,
     *waiting.urlpatterns,
 ]

@@ -12,6 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.urls import include, path
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
@@ -167,12 +168,14 @@ def document() -> Json:
         operation = inspector.get_operation(path_, regex, PREFIX, method, generator.registry)
         paths.setdefault(path_, {})[method.lower()] = operation
     root = build_root_object(
-        paths=paths, components=generator.registry.build({}), webhooks={}, version="1.0"
+        paths=paths, components=generator.registry.build({}), webhooks={}, version=settings.VERSION
     )
     # The settings of the other document have its title, servers and tags.
     root["info"] = {
-        "title": "Connect Sim: the sandbox", "version": "1.0", "description": _DESCRIPTION,
-    }  # fmt: skip
+        "title": "Connect Sim: the sandbox",
+        "version": settings.VERSION,
+        "description": _DESCRIPTION,
+    }
     root["servers"] = [{"url": "/"}]
     result: Json = sanitize_result_object(normalize_result_object(root))  # type: ignore[no-untyped-call]
     return result

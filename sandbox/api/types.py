@@ -18,6 +18,12 @@ Milliseconds = Annotated[int, Also(description="Milliseconds.")]
 Seconds = Annotated[float, Also(description="Seconds.")]
 
 
+class Version(TypedDict):
+    """The version of Connect Sim."""
+
+    version: str
+
+
 class Entry(TypedDict):
     """An entry of the timeline; `at` is platform time, `real_at` real time."""
 
