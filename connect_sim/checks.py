@@ -86,8 +86,8 @@ def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def migration_problem(using: str = "default") -> str | None:
     """Return why the database cannot be migrated, or None if it can.
 
-    Such a database was created before the migrations were replaced. Django would ignore the unknown
-    names, and fail on the first table that exists already.
+    Such a database was created by a newer version, or before the migrations were replaced. Django
+    would ignore the unknown names, and fail on the first table that exists already.
     """
     connection = connections[using]
     ours = {
@@ -101,6 +101,7 @@ def migration_problem(using: str = "default") -> str | None:
     if not missing:
         return None
     return (
-        f"The database was created by an older version (its migration {'.'.join(missing[0])} no "
-        "longer exists): run `make fresh` to start with an empty one."
+        f"The database was created by another version: Connect Sim {settings.VERSION} has no "
+        f"migration {'.'.join(missing[0])}. Use that version, or delete the data with "
+        f"`{settings.PROGRAM} manage fresh`."
     )

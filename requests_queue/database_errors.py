@@ -26,7 +26,7 @@ _SQLITE = {
     sqlite3.SQLITE_PROTOCOL: f"The database is locked by another process. {_LATER}",
     sqlite3.SQLITE_NOTADB: f"The database file is damaged or is not SQLite. {_OPERATOR}",
 }
-_NO_TABLES = f"The database has no tables: run `manage.py migrate` first. {_OPERATOR}"
+_NO_TABLES = f"The database has no tables: start the server, or migrate it. {_OPERATOR}"
 # By SQLSTATE, or the beginning of one (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _POSTGRES = {
     "08": f"The connection to the database was lost. {_LATER}",

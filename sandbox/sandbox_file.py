@@ -45,7 +45,9 @@ def read(data_dir: Path) -> Sandbox:
     try:
         return Sandbox(**json.loads(path.read_text()))
     except FileNotFoundError:
-        raise NoSandbox(f"{path} does not exist. Start the sandbox first (`make run`).") from None
+        raise NoSandbox(
+            f"{path} does not exist. Start the sandbox first (`connect-sim`)."
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise NoSandbox(
             f"{path} cannot be read ({type(error).__name__}). Delete it and restart the sandbox."

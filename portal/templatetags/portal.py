@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -28,6 +29,12 @@ register.filter("escape_controls", escape_controls)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
 register.filter("cleared", next_attempts.describe_cleared)
+
+
+@register.simple_tag
+def program() -> str:
+    """Return how users call the program `connect-sim`."""
+    return str(settings.PROGRAM)
 
 
 @register.simple_tag(takes_context=True)

@@ -109,7 +109,7 @@ def test_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
 def test_database_without_tables_is_reported_in_one_line(tmp_path: Path) -> None:
     message = last_line(run(tmp_path, "signin"))
     assert message.startswith(
-        "Database: The database has no tables: run `manage.py migrate` first "
+        "Database: The database has no tables: start the server, or migrate it "
     )
 
 

@@ -1,4 +1,4 @@
-"""A database of an older version is refused, and `make fresh` deletes the data of a sandbox."""
+"""A database of another version is refused, and `make fresh` deletes the data of a sandbox."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim import checks
+from connect_sim import __version__, checks
 from tests.fork_server import run
 from tests.postgres_server import postgres_database
 from tests.processes import environment, manage
 
-REFUSAL = "webhooks.0000_removed no longer exists): run `make fresh` to start with an empty one."
+REFUSAL = (
+    f"Connect Sim {__version__} has no migration webhooks.0000_removed. Use that version, or "
+    "delete the data with `./connect-sim manage fresh`."
+)
 ROW = "('webhooks', '0000_removed', '2026-01-01 00:00:00')"
 INSERT = f"INSERT INTO django_migrations (app, name, applied) VALUES {ROW}"
 CELERY = str(Path(sys.executable).parent / "celery")
@@ -154,7 +157,7 @@ def test_fresh_without_terminal_needs_confirmation(env: dict[str, str], data: Pa
     before = names(data)
     done = make_fresh(env)
     assert done.returncode != 0
-    assert "FRESH=yes" in done.stderr and "--yes" in done.stderr
+    assert "Confirmation is needed: run `./connect-sim manage fresh --yes`." in done.stderr
     assert names(data) == before
 
 

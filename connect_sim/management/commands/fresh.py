@@ -39,12 +39,12 @@ class Command(BaseCommand):
             for each in (folder / "snapshots", folder):
                 if each.is_dir() and not any(each.iterdir()):
                     each.rmdir()
-        self.stdout.write(f"Deleted the data in {folder}. Start again with `make run`.")
+        self.stdout.write(f"Deleted the data in {folder}. Start again with `{settings.PROGRAM}`.")
 
     def _confirmed(self, folder: Path) -> bool:
         if not sys.stdin.isatty():
             raise CommandError(
-                "Confirmation is needed: run `make fresh FRESH=yes`, or `manage.py fresh --yes`."
+                f"Confirmation is needed: run `{settings.PROGRAM} manage fresh --yes`."
             )
         question = f"Delete all data and keys of the sandbox in {folder}? [y/N] "
         return input(question).strip().lower() in ("y", "yes")

@@ -49,7 +49,7 @@ def _server_url() -> str:
         raise CommandError(str(error)) from None
     if not has_processes and not client.accepts_connections(sandbox.address):
         raise CommandError(
-            f"No sandbox is running at {sandbox.address}. Start it with "
-            "`manage.py sandbox`, which prints a link to sign in with."
+            f"No sandbox is running at {sandbox.address}. Start it with `{settings.PROGRAM}`, "
+            "which prints a link to sign in with."
         )
     return sandbox.url
