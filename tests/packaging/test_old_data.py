@@ -1,0 +1,67 @@
+"""A newer version opens the data folder of an older one: data, keys and secrets are kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests import orders
+from tests.handlers import handler
+from tests.packaging import old_data
+from tests.processes import Sandbox, sandbox
+
+
+def test_data_of_the_first_wheel_are_kept() -> None:
+    assert "var-0.1.0.tar.xz" in [path.name for path in old_data.archives()]
+
+
+@pytest.mark.parametrize("archive", old_data.archives(), ids=lambda path: path.name)
+def test_data_of_an_older_version_can_be_used(archive: Path, tmp_path: Path) -> None:
+    var = old_data.unpack(archive, tmp_path)
+    before = json.loads((var / "sandbox.json").read_text())
+    with handler() as served:
+        _call(var, served.url)
+        with sandbox(var, first=True) as running:
+            assert running.vendor_key == before["vendor_api_key"]
+            assert running.provider_key == before["provider_api_key"]
+            [hook] = _webhooks(running)
+            assert hook["stats"]["events"] == 1
+            # The pending delivery, now or after the end of its backoff.
+            url = f"{served.url}again/"
+            running.as_vendor("PUT", f"/notifications/webhooks/{hook['id']}", {"external_url": url})
+            # Signed with the secret that the older version has encrypted.
+            claims = jwt.decode(served.next().token, orders.SECRET, algorithms=["HS256"])
+            assert claims["api_url"].startswith(running.url)
+            order = orders.purchase(running)
+            served.next()
+            assert running.as_vendor("GET", f"/requests/{order['id']}")["status"] == "pending"
+            assert running.call("POST", "/sandbox/reset", {}).status_code == 200
+            assert _webhooks(running) == []
+            _use_snapshot(running)
+
+
+def _call(var: Path, url: str) -> None:
+    """Replace the endpoint of the webhook, whose handler is that of another program by now."""
+    with closing(sqlite3.connect(var / "connect.sqlite3")) as database, database:
+        database.execute("UPDATE webhooks_webhook SET external_url = ?", [url])
+
+
+def _webhooks(running: Sandbox) -> list[dict[str, Any]]:
+    return list(running.as_vendor("GET", "/notifications/webhooks?eq(label,Test)"))
+
+
+def _use_snapshot(running: Sandbox) -> None:
+    """Restore a snapshot of the older version, or learn why not."""
+    path = f"/sandbox/snapshots/{old_data.SNAPSHOT}/restore"
+    response = running.call("POST", path, {})
+    if response.status_code == 409:
+        assert "was saved by another version of the sandbox" in response.text
+    else:
+        assert response.status_code == 200
+        assert len(_webhooks(running)) == 1
