@@ -11,23 +11,30 @@ from pytest_connect_sim.client import ApiError
 from pytest_connect_sim.expectations import Expectation, ExpectationError
 from pytest_connect_sim.observer import Observer
 
-NOT_MET = {"error_code": "WAIT_001", "errors": ["Not true."], "near_misses": [], "unsettled": []}
+NOT_MET = {
+    "error_code": "WAIT_001", "errors": ["Not true."], "near_misses": [], "unsettled": [],
+    "stopped_because": "impossible",
+}  # fmt: skip
+IDLE = {**NOT_MET, "errors": ["No work is left."], "stopped_because": "idle"}
+TIMEOUT = {**NOT_MET, "errors": ["Not true after 0.5 s."], "stopped_because": "timeout"}
 
 
 class Sandbox:
-    """Records calls; waits end as `statuses` say, then with success."""
+    """Records calls; waits end with these failures (None: success), then with success."""
 
-    def __init__(self, *statuses: int) -> None:
+    def __init__(self, *answers: Any) -> None:
         self.calls: list[tuple[str, Any]] = []
-        self._statuses = list(statuses)
+        self._answers = list(answers)
 
     def get(self, path: str, **query: Any) -> Any:
         return {"cursor": "0.5", "entries": [], "calls": [], "deliveries": []}
 
     def call(self, method: str, path: str, body: Any, timeout: float) -> Any:
+        body = {**body, "timeout": round(body["timeout"], 1)} if "timeout" in body else body
         self.calls.append((path, body))
-        if path == "/sandbox/wait" and self._statuses and self._statuses.pop(0) == 408:
-            raise ApiError(method, path, 408, NOT_MET, "")
+        answer = self._answers.pop(0) if path == "/sandbox/wait" and self._answers else None
+        if answer:
+            raise ApiError(method, path, 408, answer, "")
 
     @property
     def waits(self) -> list[Any]:
@@ -81,13 +88,38 @@ def test_number_of_calls_is_judged_again_once_settled() -> None:
 
 def test_third_call_after_two_expected_ones_fails() -> None:
     with pytest.raises(ExpectationError, match=r"Expected WH-1 to be called \(times=2\)\."):
-        expect(Sandbox(200, 408), WEBHOOK).called(2)
+        expect(Sandbox(None, NOT_MET), WEBHOOK).called(2)
 
 
 def test_at_most_is_not_judged_before_the_sandbox_is_settled() -> None:
     sandbox = Sandbox()
     expect(sandbox, WEBHOOK).called(at_most=2)
     assert [path for path, _ in sandbox.calls] == ["/sandbox/clock/advance", "/sandbox/wait"]
+
+
+def test_expectation_waits_on_for_a_handler_that_works_after_the_sandbox_was_idle() -> None:
+    sandbox = Sandbox(IDLE, TIMEOUT, IDLE)
+    expect(sandbox, ORDER).status("approved")
+    assert [(wait["timeout"], wait["skip"]) for wait in sandbox.waits] == [
+        (5, True), (0.5, False), (5, True), (0.5, False),
+    ]  # fmt: skip
+
+
+def test_expectation_ends_after_its_seconds_and_says_that_no_work_is_left() -> None:
+    sandbox = Sandbox(*[IDLE, TIMEOUT] * 1000)
+    with pytest.raises(ExpectationError, match=r"No work is left\."):
+        expect(sandbox, ORDER).status("approved", timeout=0.01)
+    assert sandbox.waits[0] == {
+        "until": {"status": {"object": "PR-1", "is": "approved"}}, "timeout": 0, "skip": True,
+        "since": "0.5",
+    }  # fmt: skip
+
+
+def test_expectation_that_cannot_come_true_ends_at_once() -> None:
+    sandbox = Sandbox(NOT_MET)
+    with pytest.raises(ExpectationError, match=r"Not true\."):
+        expect(sandbox, ORDER).status("approved")
+    assert len(sandbox.waits) == 1
 
 
 def test_negative_expectation_begins_when_the_sandbox_is_settled() -> None:

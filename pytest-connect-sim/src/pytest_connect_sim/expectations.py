@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from pytest_connect_sim.client import ApiError, Client
+from pytest_connect_sim.client import Client
 from pytest_connect_sim.observer import Observer, name_of, settle
+from pytest_connect_sim.waiting import wait
 
 # Reports of failed tests show no frames of this module.
 __tracebackhide__ = True
@@ -22,8 +23,6 @@ Json = dict[str, Any]
 Span = Union[str, timedelta]
 
 TIMELINE = "Timeline since the test began:"
-_NOT_MET = 408
-_GRACE = 60.0  # seconds that a request may take beyond its timeout
 
 
 class ExpectationError(AssertionError):
@@ -179,18 +178,14 @@ class Expectation:
     ) -> bool:
         """Wait for a condition; `since` None counts from now on. Report a failure."""
         seconds = self._seconds(timeout)
-        body: Json = {"until": condition, "timeout": seconds, "skip": skip}
+        body: Json = {"until": condition, "skip": skip}
         if since is not None:
             body["since"] = since or self._observer.since
         if within is not None:
             body["within"] = span_text(within)
-        try:
-            self._client.call("POST", "/sandbox/wait", body, timeout=seconds + _GRACE)
+        answer = wait(self._client, body, seconds)
+        if answer is None:
             return True
-        except ApiError as error:
-            if error.status != _NOT_MET:
-                raise
-            answer: Json = error.body
         self._fail(self._error(text, answer))
         return False
 
