@@ -16,8 +16,9 @@ from django.core.management.color import no_style
 from django.db import connection, models
 
 from requests_queue.catalog import agreements
-from requests_queue.catalog.models import Marketplace, Parameter
+from requests_queue.catalog.models import Marketplace, Parameter, Product
 from requests_queue.catalog.representations.parameters import parameter_id
+from requests_queue.catalog.representations.translations import translation_id
 from requests_queue.conversations.models import Conversation, Message, label
 
 # `PRD-814-505-018`, `UF-2026-05-0001`, `CO-000-000-001`; in texts too.
@@ -109,6 +110,9 @@ class Copy:
             if isinstance(row, Parameter):
                 fresh = Parameter(number=row.number, product_id=self._other(row.product_id))
                 self.ids[parameter_id(row)] = parameter_id(fresh)
+            if isinstance(row, Product):
+                fresh_product = Product(pk=self._other(row.pk))
+                self.ids[translation_id(row)] = translation_id(fresh_product)
             if isinstance(row, Marketplace):
                 fresh_place = Marketplace(pk=self._other(row.pk))
                 self.ids[agreements.id_of(row)] = agreements.id_of(fresh_place)

@@ -9,11 +9,13 @@ from requests_queue.catalog.views import (
     product_media,
     product_parts,
     products,
+    reference_lists,
     tier_accounts,
+    translations,
 )
 
 _VIEWS = (
     accounts, agreements, contracts, hubs, product_actions, product_media, product_parts, products,
-    tier_accounts,
+    reference_lists, tier_accounts, translations,
 )  # fmt: skip
 urlpatterns = [pattern for views in _VIEWS for pattern in views.urlpatterns]

@@ -14,6 +14,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from portal.media import icon_file
 from requests_queue import clock
 from requests_queue.catalog.models import Configuration, Parameter, Product
+from requests_queue.catalog.representations.translations import TRANSLATION
 from requests_queue.errors import Refused
 from sandbox.product_files import configured, general, items, media, parameters, sheets, texts
 from sandbox.product_files.sheets import Cells
@@ -65,8 +66,21 @@ def _rows(product: Product) -> dict[str, list[Cells]]:
             configured.shown(row)
             for row in values.select_related("parameter", "item", "marketplace")
         ],
+        sheets.TRANSLATIONS: [_translation(product)],
     }
     return {title: found.get(title, []) for title in sheets.COLUMNS}
+
+
+def _translation(product: Product) -> Cells:
+    """Return the row of the primary translation, without which connect-cli fails."""
+    data = TRANSLATION.represent(product)
+    return {
+        "Translation ID": data["id"], "Action": sheets.NONE, "Context ID": product.pk,
+        "Context": product.name, "Owner ID": product.owner_id, "Owner": product.owner.name,
+        "Locale": general.LOCALE, "Description": sheets.NONE, "Autotranslation": general.DISABLED,
+        "Completion": 1, "Status": data["status"], "Is primary": "Yes",
+        "Created": data["events"]["created"]["at"], "Updated": data["events"]["updated"]["at"],
+    }  # fmt: skip
 
 
 def _general(product: Product) -> Iterator[list[Any]]:

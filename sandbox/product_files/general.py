@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from requests_queue import ids
+from requests_queue.catalog import categories
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.representations import icon
+from requests_queue.catalog.representations import icon, translations
 from requests_queue.catalog.representations.products import capabilities
 from requests_queue.catalog.writes import capabilities as capability_writes
 from requests_queue.catalog.writes import products
@@ -26,6 +27,9 @@ _PATHS = {
 _COLUMNS = {path: label for label, path in _PATHS.items()} | {"": "Product ID"}
 _LINK = {"": "Type", "title": "Title", "url": "Url"}
 _LINKS = {"Download": "download_links", "Documentation": "documents"}
+
+# Of the primary translation.
+LOCALE = "{id} ({name})".format(**translations.LOCALE)
 
 ENABLED, DISABLED = "Enabled", "Disabled"
 SCHEMA, LEVEL = "Pay-as-you-go support and schema", "Reseller Authorization Level"
@@ -63,7 +67,7 @@ def shown(product: Product, at: str) -> Cells:
         "Product Detailed Description": product.detailed_description,
         "Embedding description": settings.get("description", ""),
         "Embedding getting started": settings.get("getting_started", ""),
-        "Primary Translation Locale": "",
+        "Primary Translation Locale": LOCALE,
     }  # fmt: skip
 
 
@@ -113,20 +117,20 @@ def load(session: Session, row: Row) -> None:
         products.assign(product, values | {"customer_ui_settings": settings})
         category = row.text("Product Category").strip()
         if as_text(category) != as_text(before["Product Category"]):
-            product.category = _category(row, category)
+            product.category = _category(product, row, category)
     after = shown(product, "")
     changed = [label for label in after if after[label] != before[label]]
     session.updated(sheets.GENERAL, product.pk, changed)
 
 
-def _category(row: Row, name: str) -> dict[str, str]:
-    """Return the category of this name: one that a product has, or a new one."""
+def _category(product: Product, row: Row, name: str) -> dict[str, str]:
+    """Return the category of this name, a new one where it is unknown; raises CellError."""
     if not name:
         return {}
     if len(name) > 128:
         raise row.error("Product Category", "Ensure this field has no more than 128 characters.")
-    known = Product.objects.filter(category__name=name).order_by("pk").first()
-    return {"id": known.category["id"] if known else ids.draw("CAT-ddddd"), "name": name}
+    known = {each["name"]: each["id"] for each in categories.known(product.owner)}
+    return {"id": known.get(name) or ids.draw("CAT-ddddd"), "name": name}
 
 
 def load_capabilities(session: Session, rows: Sequence[Row]) -> None:

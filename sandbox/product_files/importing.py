@@ -167,12 +167,16 @@ def _name_the_rest(session: Session, book: Workbook) -> None:
     """Record what the file has and Connect Sim doesn't."""
     if book.general.key("Product Icon file name"):
         session.skip("icon", 0)
+    locale = book.general.key("Primary Translation Locale")
+    if locale and locale != general.LOCALE:
+        session.skip(f"primary locale {locale[:60]}", 0)
     for title, count in book.counts.items():
         if title in (sheets.TRANSLATIONS, sheets.MESSAGES):
             if count:
                 session.skip(title.lower(), count)
-        elif re.fullmatch(r"[\w-]{2,} \(TRN-\d{4}-\d{4}-\d{4}\)", title):
-            session.skip("translated attributes", count)
+        elif match := re.fullmatch(r"[\w-]{2,} \((TRN-\d{4}-\d{4}-\d{4})\)", title):
+            if count and match[1] != book.primary:
+                session.skip("translated attributes", count)
         else:
             session.skip(f'sheet "{title[:60]}"', count)
     for sheet, column in book.unknown_columns:

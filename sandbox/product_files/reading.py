@@ -101,13 +101,15 @@ class Workbook:
     """A product's workbook: the labeled values of its first sheet, and the rows of the others.
 
     A sheet that the file lacks has no entry in `rows`. `counts` are the rows of sheets that are
-    not read; `unknown_columns` are pairs of sheet and column.
+    not read; `unknown_columns` are pairs of sheet and column. `primary` is the id of the primary
+    translation, whose texts are those of the other sheets.
     """
 
     general: Row
     rows: dict[str, list[Row]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     unknown_columns: list[tuple[str, str]] = field(default_factory=list)
+    primary: str = ""
 
 
 def read(content: bytes) -> Workbook:
@@ -140,8 +142,18 @@ def _read(book: Any) -> Workbook:
             found.rows[title], unknown = _table(title, book[title])
             found.unknown_columns += [(title, name) for name in unknown]
         elif title != sheets.GENERAL:
-            found.counts[title] = _count(title, book[title])
+            rows = [cells for _, cells in _filled(title, book[title])]
+            if title == sheets.TRANSLATIONS:
+                primary = [cells for cells in rows if _is_primary(cells)]
+                found.primary = "".join(str(cells["A"].value) for cells in primary[:1])
+                rows = [cells for cells in rows if not _is_primary(cells)]
+            found.counts[title] = len(rows)
     return found
+
+
+def _is_primary(cells: dict[str, Any]) -> bool:
+    column = get_column_letter(sheets.COLUMNS[sheets.TRANSLATIONS].index("Is primary") + 1)
+    return column in cells and cells[column].value == "Yes"
 
 
 def _general(sheet: Any) -> Row:
@@ -210,10 +222,6 @@ def _filled(title: str, sheet: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             raise Unreadable(f"The sheet {title[:50]} has more than {MAX_ROWS} rows.")
         if number > 1 and any(cell.value not in (None, "") for cell in cells):
             yield number, {get_column_letter(at): cell for at, cell in enumerate(cells, 1)}
-
-
-def _count(title: str, sheet: Any) -> int:
-    return sum(1 for _ in _filled(title, sheet))
 
 
 def _cells(sheet: Any, last: int, columns: int) -> Iterator[Any]:

@@ -61,6 +61,10 @@ ELSEWHERE = {
     "portal.css": "the stylesheet",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
+    "public/v1/categories": "tests/queue/test_reference_lists.py",
+    "public/v1/localization/locales": "the same for all",
+    "public/v1/products/{}/messages": "tests/queue/test_reference_lists.py",
+    "public/v1/settings/units": "tests/queue/test_reference_lists.py",
     "media/product_media/{}/{}/{}": "addresses that can't be guessed: tests/queue/test_media.py",
     "actions/{}": "signed links: tests/portal/test_action_page.py",
     "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
@@ -85,7 +89,7 @@ EMPTY = {"/usage/files/{}/errors"}
 # Objects that two accounts with a common partner both see.
 SHARED = {
     "new vendor": ("/agreements/", "/hubs/", "/marketplaces/"),
-    "new distributor": ("/products/", "/usage/products/"),
+    "new distributor": ("/localization/translations/", "/products/", "/usage/products/"),
 }
 
 

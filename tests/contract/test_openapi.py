@@ -147,6 +147,7 @@ DEVIATIONS = {
     "* /conversations/{}* 200 messages: extra": "Zapier and connect-sdk 22 read it there",
     "POST /conversations 201 messages: extra": "Zapier and connect-sdk 22 read it there",
     "GET /conversations/{}/messages/{}: not in the document": _HELP,
+    "GET /localization/translations*: not in the document": "connect-cli reads it",
     "GET /agreements*: not in the document": "connect-cli's report and the Haxe SDK read it",
     "GET /subscriptions/requests/{}/attributes: not in the document": _HELP,
     "POST /usage/files/{}/approve-all: not in the document": _HELP,

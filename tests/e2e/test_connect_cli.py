@@ -16,15 +16,17 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tests import environments, orders
+from tests import environments, orders, program
 from tests.processes import Sandbox, sandbox
+from tests.sandbox import product_workbooks
+from tests.sandbox.product_workbooks import renamed
 
 pytestmark = pytest.mark.clients
 
 SCRIPT = Path(__file__).parent / "client_scripts" / "ccli.py"
 REQUIREMENTS = "connect-cli==41.0\n"
 VENDOR, PROVIDER = "VA-610-138", "PA-318-442"
-SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
+SUITE, METER, OTHER = "PRD-362-917-440", "PRD-590-284-731", "PRD-123-123-123"
 
 # Only `--version` makes requests to the internet; a missing proxy prevents them.
 NOWHERE = dict.fromkeys(
@@ -228,7 +230,7 @@ def command_jobs(desk: Desk) -> dict[str, Job]:
         "reports": {"arguments": [*desk.config(VENDOR), "report", "list"]},
         "info": {"arguments": [*desk.config(VENDOR), "report", "info", "sla"]},
         "export": {
-            "arguments": [*desk.config(VENDOR), "product", "export", orders.PLAIN,
+            "arguments": [*desk.config(VENDOR), "product", "export", SUITE,
                           "-p", str(desk.folder)],
         },
     }  # fmt: skip
@@ -404,7 +406,84 @@ def test_commands_without_api_report_the_unknown_path(printed: dict[str, str]) -
     assert "Unknown path /public/v1/helpdesk/cases." in printed["helpdesk"]
     assert "Unknown path" not in printed["catalog"]
     assert "not expected to be executed on vendor accounts" in printed["not a vendor's"]
-    assert f"404 - Not Found: Product {orders.PLAIN} not found." in printed["export"]
+    assert f"The product {SUITE} has been successfully exported" in printed["export"]
+
+
+def imported(desk: Desk, file: Path) -> str:
+    return program.run("--data-dir", str(desk.running.data_dir), "product", "import", str(file))
+
+
+def test_exported_product_is_imported_without_changes(desk: Desk, printed: dict[str, str]) -> None:
+    file = desk.folder / SUITE / f"{SUITE}.xlsx"
+    assert imported(desk, file).splitlines() == [
+        f"No changes to {SUITE} Nimbus Secure Suite.", "Not imported: icon.",
+    ]  # fmt: skip
+
+
+def test_product_of_another_world_is_exported_the_same_and_synchronized(
+    desk: Desk, printed: dict[str, str]
+) -> None:
+    """A product that the sandbox lacks: imported, exported by both, changed, and synchronized."""
+    original = desk.folder / SUITE
+    folder = desk.folder / "another"
+    (folder / "media").mkdir(parents=True)
+    for path in (original / "media").iterdir():
+        (folder / "media" / path.name.replace(SUITE[4:], OTHER[4:])).write_bytes(path.read_bytes())
+    file = folder / "product.xlsx"
+    file.write_bytes(renamed((original / f"{SUITE}.xlsx").read_bytes(), OTHER[4:]))
+    first = imported(desk, file).splitlines()[0]
+    assert first.startswith(f"Created {OTHER} ") and "2 in Media" in first
+    own = desk.folder / "own" / "product.xlsx"
+    own.parent.mkdir()
+    program.run("--data-dir", str(desk.running.data_dir), "product", "export", OTHER,
+                "-o", str(own))  # fmt: skip
+    _edit(own)
+    ccli = desk.config(VENDOR)
+    output = desk.run({
+        "export": {"arguments": [*ccli, "product", "export", OTHER, "-p", str(desk.folder)]},
+        "sync": {"arguments": ["-y", *ccli, "product", "sync", str(own)]},
+    })  # fmt: skip
+    exported = (desk.folder / OTHER / f"{OTHER}.xlsx").read_bytes()
+    assert product_workbooks.cells(exported) == product_workbooks.cells(file.read_bytes())
+    table = [line.split("│") for line in output["sync"].splitlines() if line.count("│") > 6]
+    counts = {
+        cells[1].strip(): [int(n) for n in cells[2:-1]]
+        for cells in table
+        if cells[2].strip().isdecimal()
+    }
+    assert counts, output["sync"]
+    assert {name for name, (*_, errors) in counts.items() if errors} == set(), output["sync"]
+    updated = {name: row[2] for name, row in counts.items() if row[2]}
+    assert updated == {
+        "Items": 1, "Templates": 1, "Capabilities": 1, "Ordering Parameters": 4, "Actions": 1,
+        "Media": 1, "Configuration": 1,
+    }  # fmt: skip
+    item = desk.running.as_vendor("GET", f"/products/{OTHER}/items/{OTHER}-0001")
+    assert item["name"] == "Endpoint"
+    product = desk.running.as_vendor("GET", f"/products/{OTHER}")
+    assert (product["name"], product["capabilities"]["ppu"]["schema"]) == ("Other Suite", "TR")
+
+
+def _edit(file: Path) -> None:
+    """Change a workbook as a user of `ccli product sync` does: a value, and the action."""
+    changes = {
+        "General Information": {"B6": "Other Suite"},
+        "Capabilities": {"B2": "update", "C2": "TR"},
+        "Items": {"C2": "update", "D2": "Endpoint"},
+        "Templates": {"C2": "update", "F2": "Hello"},
+        # The third depends on the second, which connect-cli updates again for it.
+        "Ordering Parameters": {"C4": "update", "D4": "Mail", "C9": "update", "C10": "update"},
+        "Actions": {"C2": "update", "E2": "Enter"},
+        "Media": {"C2": "update"},
+        "Configuration": {"D2": "update", "I2": "https://api.example.com"},
+    }
+    file.write_bytes(
+        product_workbooks.changed(
+            file.read_bytes(),
+            {f"{sheet}!{at}": value for sheet, cells in changes.items()
+             for at, value in cells.items()},
+        )
+    )  # fmt: skip
 
 
 def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed: Listed) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.api import Caller, Response
 
 PRODUCT, DIGITS = "PRD-276-377-545", "276-377-545"
 IMPORT = "/sandbox/products/import"
+# Made from the digits of the product, in other groups.
+_TRANSLATION = re.compile(r"TRN-\d{4}-\d{4}-\d{4}")
 _AT = ("2020-10-13T01:09:09+00:00", "2020-11-19T20:25:05+00:00")
 
 _GENERAL = {
@@ -135,11 +138,21 @@ _SHEETS: dict[str, list[tuple[Any, ...]]] = {
          "-", "-", "-"),
     ],
     "Translations": [
-        ("Translation ID", "Action", "Locale"),
-        ("TRN-1079-0833-9890", "-", "FA (Persian)"),
-        ("TRN-1079-0833-9891", "-", "ES-AR (Argentinian Spanish)"),
+        ("Translation ID", "Action", "Context ID", "Context", "Owner ID", "Owner", "Locale",
+         "Description", "Autotranslation", "Completion", "Status", "Is primary", "Created",
+         "Updated"),
+        *(
+            (f"TRN-1079-0833-{number}", "-", PRODUCT, "My Product", "VA-392-495", "Adrian Inc",
+             locale, "-", "Disabled", 1, "inactive", primary, *_AT)
+            for number, locale, primary in (
+                (9890, "FA (Persian)", "Yes"), (9891, "ES-AR (Argentinian Spanish)", "No"),
+                (9892, "DE (German)", "No"),
+            )
+        ),
     ],
-    "FA (TRN-1079-0833-9890)": [("key", "value"), ("product.name", "Mi"), ("a", "b"), ("c", "d")],
+    "FA (TRN-1079-0833-9890)": [("key", "value"), ("product.name", "My")],
+    "ES-AR (TRN-1079-0833-9891)": [("key", "value"), ("product.name", "Mi"), ("a", "b")],
+    "DE (TRN-1079-0833-9892)": [("key", "value"), ("product.name", "Mein")],
     "Messages": [
         ("ID", "Action", "External ID", "Value", "Auto"),
         (f"PRDMSG-{DIGITS}-0001", "-", "error1", "The value does not exist", "True"),
@@ -180,6 +193,18 @@ def without_row(content: bytes, title: str, number: int) -> bytes:
     return _saved(book)
 
 
+def renamed(content: bytes, digits: str) -> bytes:
+    """Return the workbook of the demo data's suite as that of another product."""
+    book = load_workbook(io.BytesIO(content))
+    for sheet in book:
+        for row in sheet:
+            for cell in row:
+                if isinstance(cell.value, str):
+                    text = cell.value.replace("362-917-440", digits)
+                    cell.value = text.replace("TL-561-", f"TL-{digits[:3]}-")
+    return _saved(book)
+
+
 def _saved(book: Any) -> bytes:
     buffer = io.BytesIO()
     book.save(buffer)
@@ -187,10 +212,20 @@ def _saved(book: Any) -> bytes:
 
 
 def cells(content: bytes) -> dict[str, list[list[Any]]]:
-    """Return the rows of each sheet, without the time of the export and empty sheets' tails."""
+    """Return the rows of each sheet, without the time of the export.
+
+    Nor ids and dates of translations, which are no objects of their own.
+    """
     book = load_workbook(io.BytesIO(content))
-    found = {sheet.title: [list(row) for row in sheet.values] for sheet in book}
+    found = {
+        _TRANSLATION.sub("TRN", sheet.title): [
+            [_TRANSLATION.sub("TRN", cell) if isinstance(cell, str) else cell for cell in row]
+            for row in sheet.values
+        ]
+        for sheet in book
+    }
     found["General Information"][6] = []
+    found["Translations"] = [row[:-2] for row in found["Translations"]]
     return found
 
 

@@ -37,8 +37,8 @@ def test_import_prints_what_was_created_changed_and_left_out(run: Run, tmp_path:
     file = tmp_path / "mine.xlsx"
     file.write_bytes(captured())
     left_out = (
-        "Not imported: media without a picture (2 rows), icon, translations (2 rows), "
-        "translated attributes (3 rows), messages (1 row)."
+        "Not imported: media without a picture (2 rows), icon, primary locale FA (Persian), "
+        "translations (2 rows), translated attributes (3 rows), messages (1 row)."
     )
     assert run("import", str(file)).splitlines() == [
         f"Created {PRODUCT} My Product for Nimbus Inc ({VENDOR}): 3 in Items, 3 in Templates, "

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import body, json_validation
+from requests_queue import json_validation
 from requests_queue.catalog.models import ProductMedia
 from requests_queue.catalog.representations.products import MEDIA
+from requests_queue.catalog.views.forms import FormParser, json_part
 from requests_queue.catalog.views.of_product import OfProduct
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
@@ -25,24 +24,12 @@ _FRAME = 64 * 1024
 _FIELDS = ("position", "type", "url")
 
 
-class MediaParser(BaseParser):
-    """A form with the file `thumbnail`, or JSON without one."""
-
-    media_type = "*/*"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return what DRF makes of a form, or the object of a JSON body; raises Invalid."""
-        if str(media_type).startswith("multipart/form-data"):
-            return MultiPartParser().parse(stream, media_type, parser_context)
-        return body.read_object(stream)
-
-
 class Media(OfProduct):
     """`/products/{id}/media`, for both sides; the vendor writes it."""
 
     documented = Documented("Products", "media of a product", MEDIA)
     bodies = dict.fromkeys(("create", "update"), Form("thumbnail", position=int, type=str, url=str))
-    parser_classes = (MediaParser,)
+    parser_classes = (FormParser,)
 
     def visible(self) -> QuerySet[ProductMedia]:
         """Return the product's media."""
@@ -96,14 +83,8 @@ def _fields(request: Request, data: Mapping[str, Any]) -> Json:
     """Return the fields of a body: of a form its own, and those of its JSON part `body`, as
     connect-cli sends them; raises Invalid."""
     given = {name: data[name] for name in _FIELDS if name in data}
-    if "body" in data:
-        # A part with a file name is a file, whatever it holds.
-        file = request.FILES.get("body")
-        text = file.read() if file else str(data["body"]).encode()
-        inner = body.read(io.BytesIO(text))
-        if inner is not None and not isinstance(inner, dict):
-            raise Invalid("body", "Expected an object.")
-        given |= {name: inner[name] for name in _FIELDS if inner and name in inner}
+    inner = json_part(data, request.FILES)
+    given |= {name: inner[name] for name in _FIELDS if name in inner}
     try:
         found: Json = json_validation.validate_json(given)
     except ValueError as refused:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations.products import PRODUCT
+from requests_queue.catalog.views.forms import BodyParser
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden
 from requests_queue.rest import Collection, routes
@@ -25,6 +26,8 @@ class Products(Collection):
         "endsale": writes.EndOfSaleInput(),
     }  # fmt: skip
     related = (*PRODUCT.related, "replacement")
+    # connect-cli sends an icon beside the product.
+    parser_classes = (BodyParser,)
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from django.core.validators import RegexValidator
 from django.db import models, transaction
+from rest_framework.exceptions import ValidationError
 
-from requests_queue import clock, ids
+from requests_queue import clock, ids, json_validation
 from requests_queue.catalog.models import (
     Account,
     Configuration,
@@ -72,9 +73,20 @@ class CustomerUISettingsInput(Input):
     """What customers see of a product."""
 
     texts = {"description": 255, "getting_started": 4096, "provisioning_message": 4096}
+    # connect-cli sends the object as text.
+    also_text = True
     download_links = List(DownloadLinkInput())
     documents = List(DocumentLinkInput())
     languages = List(LanguageInput())
+
+    def to_internal_value(self, data: Any) -> Values:
+        """Return the settings; raises ValidationError."""
+        if isinstance(data, str):
+            try:
+                data = json_validation.validate_json(json_validation.parse_json(data))
+            except (ValueError, RecursionError):
+                raise ValidationError("This is not valid JSON.") from None
+        return super().to_internal_value(data)
 
 
 class ProductInput(Input):

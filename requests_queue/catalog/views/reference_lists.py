@@ -1,0 +1,101 @@
+"""Lists that connect-cli reads to export and synchronize a product.
+
+They have no objects of their own: categories and units are those of products, locales are
+constants, and a product has no messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+
+from requests_queue.catalog import categories, visibility
+from requests_queue.catalog.models import Account, Item, User
+from requests_queue.errors import Invalid
+from requests_queue.rows import get_row
+from requests_queue.schema import Json
+
+_LOCALES = {
+    "CS": "Czech", "DA": "Danish", "DE": "German", "EN": "English", "ES": "Spanish",
+    "FR": "French", "IT": "Italian", "JA": "Japanese", "NL": "Dutch", "NO": "Norwegian",
+    "PL": "Polish", "PT": "Portuguese",
+}  # fmt: skip
+
+
+class ReferenceList(APIView):
+    """A list in pages, without filters."""
+
+    def rows(self, account: Account, **names: str) -> list[Json]:
+        """Return the objects that an account sees; raises Missing."""
+        raise NotImplementedError
+
+    def get(self, request: Request, **names: str) -> Response:
+        """Return 200 with an array and `Content-Range`; raises Invalid for a filter."""
+        rows = self.rows(cast(Account, cast(User, request.user).account), **names)
+        make_pager: Any = api_settings.DEFAULT_PAGINATION_CLASS
+        pager = make_pager()
+        page = pager.paginate_queryset(rows, request, self)
+        # Whatever the filter, an empty list is what it finds in one.
+        if rows and _is_filtered(request):
+            raise Invalid("", "This list has no filters.")
+        response: Response = pager.get_paginated_response(page)
+        return response
+
+
+def _is_filtered(request: Request) -> bool:
+    return bool(set(request.query_params) - {"limit", "offset"})
+
+
+class Categories(ReferenceList):
+    """`/categories`: of products."""
+
+    def rows(self, account: Account, **names: str) -> list[Json]:
+        """Return the categories, by name."""
+        return [dict(each) for each in categories.known(account)]
+
+
+class Locales(ReferenceList):
+    """`/localization/locales`: languages."""
+
+    def rows(self, account: Account, **names: str) -> list[Json]:
+        """Return the locales, by id."""
+        return [{"id": pk, "name": name} for pk, name in _LOCALES.items()]
+
+
+class Messages(ReferenceList):
+    """`/products/{id}/messages`: none."""
+
+    def rows(self, account: Account, **names: str) -> list[Json]:
+        """Return nothing for a product that the account sees; raises Missing."""
+        get_row(visibility.products(account), names["product_id"])
+        return []
+
+
+class Units(ReferenceList):
+    """`/settings/units`: what the items are counted in that an account sees."""
+
+    def rows(self, account: Account, **names: str) -> list[Json]:
+        """Return the units, each once per type of item."""
+        items = Item.objects.filter(product__in=visibility.products(account))
+        found = sorted({
+            (unit["id"], kind.lower(), unit.get("title", ""))
+            for unit, kind in items.values_list("unit", "type")
+            if unit.get("id")
+        })  # fmt: skip
+        return [
+            {"id": pk, "unit": "unit", "description": title, "type": kind}
+            for pk, kind, title in found
+        ]
+
+
+urlpatterns = [
+    path("categories", Categories.as_view()),
+    path("localization/locales", Locales.as_view()),
+    path("products/<str:product_id>/messages", Messages.as_view()),
+    path("settings/units", Units.as_view()),
+]
