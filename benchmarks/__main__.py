@@ -30,7 +30,7 @@ _QUICK_LISTS = Lists(requests=2_000, deep=20, rounds=3, calls=5)
 _FULL_LISTS = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 
 _QUICK_CALLS = Calls(requests=2_000, rounds=120)
-_FULL_CALLS = Calls(requests=10_000, rounds=600)
+_FULL_CALLS = Calls(requests=4_000, rounds=400)
 
 _QUICK_WEB = Web(requests=400, rounds=1, slow=400, rate=2_000)
 _FULL_WEB = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)

@@ -80,6 +80,7 @@ def prepare(count: int) -> None:
     from webhooks.models import Attempt, Delivery, Event, Webhook
 
     fill(count)
+    _allow_repeated_values()
     vendor, now = Account.objects.get(pk=VENDOR), clock.now()
     keys.store(vendor, _KEY, "Benchmark")
     hook = Webhook.objects.create(
@@ -95,6 +96,25 @@ def prepare(count: int) -> None:
             finished_at=now, duration=1, method="POST", url=hook.external_url,
         )  # fmt: skip
     hook.save()
+
+
+def _allow_repeated_values() -> None:
+    """Let no parameter of the requests be unique.
+
+    To check that, an approve reads all requests of the product: the recorder's share would seem
+    smaller the more there are.
+    """
+    from requests_queue.catalog.models import Asset, Parameter
+    from requests_queue.queues.fulfillment.models import Request
+
+    for parameter in Parameter.objects.filter(product=PRODUCT):
+        parameter.constraints.pop("unique", None)
+        parameter.save()
+    for model in (Asset, Request):
+        rows = list(model.objects.filter(product=PRODUCT))
+        for value in [value for row in rows for value in row.params]:
+            value["constraints"].pop("unique", None)
+        model.objects.bulk_update(rows, ["params"], batch_size=200)
 
 
 def measure(kind: str, rounds: int) -> dict[str, Any]:
