@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,9 +12,9 @@ import pytest
 
 import connect_sim
 from tests import environments
+from tests.plugin import docs_project
 from tests.processes import ROOT, Sandbox, environment, sandbox
 
-PAGE = ROOT / "docs" / "test-with-pytest.md"
 PLUGIN = ROOT / "pytest-connect-sim"
 PROJECTS = Path(__file__).parent / "projects"
 REQUIREMENTS = "pytest>=8,<10\npytest-xdist>=3.6,<4\nrequests>=2.32,<3\n"
@@ -43,29 +40,11 @@ def run(
         **variables,
     }
     # The machine may be busy: 5 s are for a person's.
-    options = ["-p", "pytest_connect_sim.plugin", "-q"]
-    for name, seconds in (("timeout", 30), ("start_timeout", 180)):
-        options += ["-o", f"connect_sim_{name}={seconds}"]
+    options = ["-p", "pytest_connect_sim.plugin", "-q", "-o", "connect_sim_timeout=30"]
     return subprocess.run(
         [interpreter(version), "-m", "pytest", *options, *arguments],
         cwd=folder, env=env, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-
-
-def write_docs_project(folder: Path) -> None:
-    """Write the files of the docs page into a folder."""
-    blocks = re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    assert [name for name, _ in blocks] == ["conftest.py", "handler.py", "test_handler.py"]
-    for name, text in blocks:
-        (folder / name).write_text(text)
-    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    tests = [text if text.startswith("def ") else _as_test(text) for text in snippets]
-    assert len(tests) == 2
-    (folder / "test_snippets.py").write_text("\n\n".join(tests))
-
-
-def _as_test(snippet: str) -> str:
-    return f"def test_snippet(connect_sim):\n{textwrap.indent(snippet, '    ')}"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +56,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The docs page's project, and the tests of all queues, with a conftest of their own."""
-    write_docs_project(tmp_path)
+    docs_project.write(tmp_path)
     for name in ("conftest.py", "test_queues.py"):
         shutil.copy(PROJECTS / name, tmp_path)
     return tmp_path
@@ -108,19 +87,6 @@ def test_all_queues_on_a_shared_sandbox_by_two_workers(running: Sandbox, project
     assert {line[2].rpartition(" ")[2] for line in lines} == {"gw0", "gw1"}
     for begins, ends in zip(lines[::2], lines[1::2], strict=True):
         assert (begins[0], ends[0], begins[2]) == ("begins", "ends", ends[2])
-
-
-def test_docs_example_with_a_sandbox_that_the_plugin_starts(tmp_path: Path) -> None:
-    write_docs_project(tmp_path)
-    command = f"{sys.executable} -P -m connect_sim sandbox"
-    # The server runs from another environment: that of this test.
-    paths = os.pathsep.join([str(PLUGIN / "src"), str(ROOT)])
-    variables = {
-        "PYTHONPATH": paths, "DATABASE_URL": "postgres://nobody@127.0.0.1:9/of-the-project",
-    }  # fmt: skip
-    ended = run(NEWEST, tmp_path, "--connect-sim-command", command, **variables)
-    assert ended.returncode == 0, ended.stdout
-    assert not list(tmp_path.glob("**/*.sqlite3"))
 
 
 def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
