@@ -1,0 +1,73 @@
+"""The commands of docs/install.md, as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from connect_sim import __version__
+from tests import environments
+from tests.packaging import wheels
+from tests.processes import ROOT
+
+PAGE = ROOT / "docs" / "install.md"
+WHEEL = re.compile(r"[\w./]*\bconnect_sim-[\w.]+-py3-none-any\.whl")
+NOT_RUN = {"pipx": "installs what `uv tool` installs, and is no tool of this project"}
+# What starts a sandbox runs until Ctrl-C; test_installed.py starts it in these ways.
+STARTS = ("uvx", "connect-sim", "python")
+
+
+def commands(page: Path = PAGE) -> list[str]:
+    """Return the lines of all code blocks."""
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_make_build_writes_both_archives(tmp_path: Path) -> None:
+    """In a copy of the tree, where dist/ is nobody's."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed: `make build` was not run")
+    tree = wheels.copy_of_sdist(tmp_path)
+    shutil.copy(ROOT / "Makefile", tree)
+    # This Python has the packages: nothing is to be installed.
+    python = f"BIN={Path(sys.executable).parent}"
+    wheels.run(["make", "-s", "-o", ".venv/dev.stamp", python, "build"], cwd=tree)
+    assert {path.name for path in (tree / "dist").iterdir()} == {
+        path.name for path in wheels.built()
+    }
+
+
+@pytest.mark.nightly
+def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
+    bin_of_tests = Path(sys.executable).parent
+    wheels.run([str(bin_of_tests / "uv"), "venv", "--quiet", "--seed", "venv"], cwd=tmp_path)
+    tools = tmp_path / "tools"
+    env = {
+        **environments.calling_loopback(),
+        "UV_TOOL_DIR": str(tmp_path / "uv"), "UV_TOOL_BIN_DIR": str(tools),
+        "PATH": os.pathsep.join(
+            map(str, (tmp_path / "venv" / "bin", tools, bin_of_tests, os.environ["PATH"]))
+        ),
+    }  # fmt: skip
+    for line in commands():
+        program, *_ = shlex.split(line)
+        if line == "make build" or program in NOT_RUN:
+            print(f"not run: {line}: {NOT_RUN.get(program, 'another test runs it')}")
+            continue
+        end = " --version" if program in STARTS else ""
+        command = shlex.split(WHEEL.sub(str(wheels.built().wheel), line) + end)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        if end:
+            assert done.stdout == f"connect-sim {__version__}\n"
+    assert {path.name for path in tools.iterdir()} == {"connect-sim"}
