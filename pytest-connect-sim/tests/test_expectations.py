@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any, Callable
 
@@ -22,9 +23,9 @@ TIMEOUT = {**NOT_MET, "errors": ["Not true after 0.5 s."], "stopped_because": "t
 class Sandbox:
     """Records calls; waits end with these failures (None: success), then with success."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, *answers: Any, endless: bool = False) -> None:
         self.calls: list[tuple[str, Any]] = []
-        self._answers = list(answers)
+        self._answers = itertools.cycle(answers) if endless else iter(answers)
 
     def get(self, path: str, **query: Any) -> Any:
         return {"cursor": "0.5", "entries": [], "calls": [], "deliveries": []}
@@ -32,7 +33,7 @@ class Sandbox:
     def call(self, method: str, path: str, body: Any, timeout: float) -> Any:
         body = {**body, "timeout": round(body["timeout"], 1)} if "timeout" in body else body
         self.calls.append((path, body))
-        answer = self._answers.pop(0) if path == "/sandbox/wait" and self._answers else None
+        answer = next(self._answers, None) if path == "/sandbox/wait" else None
         if answer:
             raise ApiError(method, path, 408, answer, "")
 
@@ -106,7 +107,7 @@ def test_expectation_waits_on_for_a_handler_that_works_after_the_sandbox_was_idl
 
 
 def test_expectation_ends_after_its_seconds_and_says_that_no_work_is_left() -> None:
-    sandbox = Sandbox(*[IDLE, TIMEOUT] * 1000)
+    sandbox = Sandbox(IDLE, TIMEOUT, endless=True)
     with pytest.raises(ExpectationError, match=r"No work is left\."):
         expect(sandbox, ORDER).status("approved", timeout=0.01)
     assert sandbox.waits[0] == {
