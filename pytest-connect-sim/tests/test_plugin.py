@@ -109,6 +109,29 @@ def test_failed_expectation_shows_what_happened_and_not_our_stack(
     }  # fmt: skip
 
 
+def attempt(*notes: str, calls: int = 0) -> dict[str, Any]:
+    activity = {"notes": [{"text": note} for note in notes], "calls": [{}] * calls}
+    return {"outcome": "success", "response": {"status": 200}, "handler_activity": activity}
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "expected"),
+    [
+        ([], "  PR-1 has no deliveries: no active webhook is for its product and queue."),
+        ([{"id": 7, "events": [{}], "attempts": [attempt()]}],
+         "  delivery 7: returned 200, and has made no API calls yet."),
+        ([{"id": 7, "events": [{}], "attempts": [attempt("approve was rejected: 400", calls=1)]}],
+         "  delivery 7: approve was rejected: 400"),
+    ],
+)  # fmt: skip
+def test_failed_expectation_says_what_the_handler_did_not_do(
+    pytester: pytest.Pytester, run_with: Run, deliveries: list[Any], expected: str
+) -> None:
+    pytester.makepyfile("def test_it(connect_sim): connect_sim.expect('PR-1').status('approved')")
+    answers = {**FAILING, "GET /sandbox/deliveries": [200, {"deliveries": deliveries}]}
+    run_with(answers).stdout.fnmatch_lines(["E*Remarkable:", f"E*{expected}"])
+
+
 def test_timeline_is_attached_to_other_failures(pytester: pytest.Pytester, run_with: Run) -> None:
     pytester.makepyfile("def test_it(connect_sim): assert 1 == 2")
     result = run_with(FAILING)

@@ -25,8 +25,8 @@ def entry(kind: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
                {"outcome": "failure", "status": 500, "error": "Bad.", "duration": 3,
                 "next_attempt_at": "2026-11-26T13:55:35.000+00:00", "objects": ["PR-1", "PR-2"]},
                webhook="WH-1", delivery=7, attempt=2),
-         "attempt   WH-1 PR-1, PR-2  delivery 7, attempt 2: 500 Bad., 3 ms, "
-         "next attempt at 2026-11-26 13:55:35.000"),
+         "attempt   WH-1 PR-1, PR-2  delivery 7, attempt 2: 500, 3 ms, "
+         "next attempt at 2026-11-26 13:55:35.000, Bad."),
         (entry("api_call", {"actor": "handler", "method": "GET", "path": "/public/v1/requests",
                             "status": 400, "error_code": "VAL_001"}),
          "API call    handler: GET /public/v1/requests 400 VAL_001"),

@@ -69,11 +69,16 @@ class Observer:
 
     def notes(self, about: str) -> list[str]:
         """Return what is remarkable about the handler's work on the latest deliveries."""
+        deliveries = self.deliveries(about)
+        if about and not deliveries:
+            if name_of(about) == "webhook":
+                return [f"  {about} has no deliveries since the test began."]
+            return [f"  {about} has no deliveries: no active webhook is for its product and queue."]
         lines: dict[str, None] = {}
-        for delivery in self.deliveries(about)[:5]:
+        for delivery in deliveries[:5]:
             for attempt in delivery["attempts"]:
-                for note in attempt["handler_activity"]["notes"]:
-                    lines[f"  delivery {delivery['id']}: {note['text']}"] = None
+                for text in _remarks(attempt, bool(delivery["events"])):
+                    lines[f"  delivery {delivery['id']}: {text}"] = None
         return list(lines)
 
     def safely(self, part: str, *arguments: str) -> list[str]:
@@ -83,6 +88,18 @@ class Observer:
         except Exception as error:  # a report must not hide the failure of the test
             return [f"  ({error})"]
         return lines
+
+
+def _remarks(attempt: Json, has_events: bool) -> list[str]:
+    """Return what is remarkable about an attempt; a validator's has no events.
+
+    The sandbox itself says only after a while that a handler has made no calls.
+    """
+    activity = attempt["handler_activity"]
+    texts = [str(note["text"]) for note in activity["notes"]]
+    if has_events and not texts and attempt["outcome"] == "success" and not activity["calls"]:
+        texts = [f"returned {attempt['response']['status']}, and has made no API calls yet."]
+    return texts
 
 
 def name_of(pk: str) -> str:

@@ -46,11 +46,12 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 
 def _result(data: Mapping[str, Any]) -> str:
-    error = data.get("error") or ""
-    result = str(data.get("status") or data.get("outcome"))
-    parts = [f"{result} {error}".strip(), f"{data.get('duration')} ms"]
+    parts = [str(data.get("status") or data.get("outcome")), f"{data.get('duration')} ms"]
     if data.get("next_attempt_at"):
         parts.append(f"next attempt at {moment(data['next_attempt_at'])}")
     if data.get("out_of_order"):
         parts.append("the webhook is out of order")
+    # At the end, where a long line is cut.
+    if data.get("error"):
+        parts.append(str(data["error"]))
     return ", ".join(parts)
