@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
@@ -160,6 +161,7 @@ _SHEETS: dict[str, list[tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
+@cache
 def captured(*without: str) -> bytes:
     """Return the workbook, without some of its sheets."""
     book = Workbook()
