@@ -43,10 +43,11 @@ requirements: .venv/dev.stamp
 		--no-emit-index-url --no-header --extra dev -c requirements.txt pyproject.toml \
 		-o requirements-dev.txt
 
-# The wheel and the sdist, in dist/, with the locked tools and without the network.
+# Wheel and sdist of the server and of the plugin, in dist/, with the locked tools and without the network.
 build: .venv/dev.stamp
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
+	cd pytest-connect-sim && $(abspath $(BIN))/python -m hatchling build -d ../dist
 
 clean:
 	rm -rf dist .venv .test-venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis

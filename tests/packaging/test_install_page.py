@@ -30,18 +30,19 @@ def commands(page: Path = PAGE) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-def test_make_build_writes_both_archives(tmp_path: Path) -> None:
+def test_make_build_writes_the_archives_of_server_and_plugin(tmp_path: Path) -> None:
     """In a copy of the tree, where dist/ is nobody's."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed: `make build` was not run")
     tree = wheels.copy_of_sdist(tmp_path)
     shutil.copy(ROOT / "Makefile", tree)
+    shutil.copytree(ROOT / "pytest-connect-sim", tree / "pytest-connect-sim")
     # This Python has the packages: nothing is to be installed.
     python = f"BIN={Path(sys.executable).parent}"
     wheels.run(["make", "-s", "-o", ".venv/dev.stamp", python, "build"], cwd=tree)
-    assert {path.name for path in (tree / "dist").iterdir()} == {
-        path.name for path in wheels.built()
-    }
+    plugin = {f"pytest_connect_sim-{__version__}{end}" for end in ("-py3-none-any.whl", ".tar.gz")}
+    written = {path.name for path in (tree / "dist").iterdir()}
+    assert written == {path.name for path in wheels.built()} | plugin
 
 
 @pytest.mark.nightly

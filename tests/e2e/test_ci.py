@@ -1,0 +1,367 @@
+"""The action, and the workflows and commands of docs/ci.md: their shell steps, as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests import doc_blocks, workflows
+from tests.engines import until
+from tests.processes import ROOT, copy_first_data, free_port
+from tests.workflows import Job
+
+PAGE = "docs/ci.md"
+WORKFLOWS = doc_blocks.read("yaml", PAGE)
+SHELL = doc_blocks.read("sh", PAGE)
+LEFT_OUT = {"push": "builds and pushes an image, which needs a Docker engine"}
+ACTIONS = {"./.github/actions/connect-sim": ROOT / "action",
+           "./.github/actions/connect-sim/collect": ROOT / "action" / "collect"}  # fmt: skip
+# With all characters that JSON, sed, GitHub's commands or a shell could take for something else.
+VENDOR_KEY = "SU-610-138-900:key'of\"a\\sandbox%41$HOME"
+
+# Programs of a CI machine, which use this checkout.
+PIP = """#!/bin/sh
+# Installs nothing; the files of the command exist.
+test "$1" = install && for file in "$@"; do
+  case "$file" in *.whl | *.txt) test -f "$file" || exit 1 ;; esac
+done
+"""
+UVX = f"""#!/bin/sh
+test "$1" = --python && shift 2
+test "$1" = --from && test -f "$2" && test "$3" = connect-sim || exit 1
+shift 3
+PYTHONPATH={ROOT} exec {sys.executable} -P -m connect_sim "$@"
+"""
+PYTEST = f"""#!/bin/sh
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH={ROOT}/pytest-connect-sim/src \
+exec {sys.executable} -m pytest -p pytest_connect_sim.plugin -p no:cacheprovider "$@"
+"""
+# A project with two tests, of which one fails, and with one in JavaScript.
+TESTS = """
+import pytest
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0")])
+    return [b""]
+
+
+@pytest.fixture
+def order(connect_sim, connect_sim_serve):
+    product = connect_sim.product()
+    connect_sim.webhook(product, connect_sim_serve(app))
+    return connect_sim.purchase(product)
+
+
+def test_order_is_pending(connect_sim, order):
+    connect_sim.expect(order).status("pending")
+"""
+FAILING = """
+
+def test_order_is_approved(connect_sim, order):
+    connect_sim.expect(order).status("approved", timeout=0.1)
+"""
+CHECK = """
+const { CONNECT_SIM_URL, CONNECT_SIM_VENDOR_KEY, CONNECT_SIM_PROVIDER_KEY } = process.env;
+const api = process.env.CONNECT_SIM_API_URL ?? `${CONNECT_SIM_URL}/public/v1`;
+for (const key of [CONNECT_SIM_VENDOR_KEY, CONNECT_SIM_PROVIDER_KEY]) {
+  const headers = { Authorization: `ApiKey ${key}` };
+  const response = await fetch(`${api}/requests?limit=1`, { headers });
+  if (!response.ok) throw new Error(await response.text());
+}
+console.log("both keys are accepted");
+"""
+
+
+def write_project(folder: Path, tests: str) -> Path:
+    """Write a repository of a handler's tests, with the wheels that the page expects."""
+    (folder / "wheels").mkdir(parents=True)
+    for name in re.findall(r"wheels/([\w.-]+\.whl)", "".join(WORKFLOWS.values())):
+        (folder / "wheels" / name).touch()
+    (folder / "requirements.txt").touch()
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_orders.py").write_text(tests)
+    (folder / "package.json").write_text('{"scripts": {"test": "node check.mjs"}}')
+    (folder / "check.mjs").write_text(CHECK)
+    return folder
+
+
+def steps_of(name: str) -> list[dict[str, Any]]:
+    """Return the steps of a workflow's only job, or those that a block shows."""
+    if WORKFLOWS[name].startswith("- "):
+        return list(workflows.load(f"steps:\n{WORKFLOWS[name]}")["steps"])
+    [job] = workflows.load(WORKFLOWS[name])["jobs"].values()
+    return list(job["steps"])
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("programs")
+    for name, script in (("pip", PIP), ("uvx", UVX), ("pytest", PYTEST)):
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def job(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """The job of the workflow with the action, whose steps have succeeded."""
+    root = tmp_path_factory.mktemp("job")
+    job = Job(write_project(root / "work", TESTS), root / "temp", {
+        **workflows.environment(programs), "SIM_VENDOR_API_KEY": VENDOR_KEY,
+        # Of the project under test; a sandbox with them would not start.
+        "DATABASE_URL": "postgres://nowhere.invalid/db", "DJANGO_SETTINGS_MODULE": "project.conf",
+    }, ACTIONS)  # fmt: skip
+    (job.workspace / ".env").write_text("SIM_BIND=nowhere\n")
+    copy_first_data(job.temp / "connect-sim")
+    try:
+        job.run(steps_of("github-action"))
+        assert not job.failed, job.printed
+        yield job
+    finally:
+        stop(job.temp / "connect-sim")
+
+
+def stop(data_dir: Path) -> None:
+    """Stop the sandbox that the action has started."""
+    pid = int((data_dir / "pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: has_ended(pid), "the end of the sandbox", timeout=20)
+
+
+def has_ended(pid: int) -> bool:
+    # It is no child of this process, so it may be a zombie.
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def in_job(name: str, job: Job) -> str:
+    """Return a block with the address and the vendor's key of the job's sandbox."""
+    text = re.sub(
+        r"http://(?:127\.0\.0\.1|sandbox):8000", job.env["CONNECT_SIM_URL"], WORKFLOWS[name]
+    )
+    keys = {party: job.env[f"CONNECT_SIM_{party}_KEY"] for party in ("VENDOR", "PROVIDER")}
+    return re.sub(
+        r"(CONNECT_SIM_(\w+)_KEY): .*", lambda m: f"{m[1]}: {json.dumps(keys[m[2]])}", text
+    )
+
+
+# --- the action ---------------------------------------------------------------------------------
+
+
+def test_action_exports_url_and_masked_keys_of_a_ready_sandbox(job: Job) -> None:
+    env, state = job.env, json.loads((job.temp / "connect-sim" / "sandbox.json").read_text())
+    assert env["CONNECT_SIM_URL"] == state["url"]
+    assert env["CONNECT_SIM_API_URL"] == f"{state['url']}/public/v1"
+    assert env["CONNECT_SIM_VENDOR_KEY"] == state["vendor_api_key"] == VENDOR_KEY
+    assert env["CONNECT_SIM_PROVIDER_KEY"] == state["provider_api_key"]
+    assert job.masked == {VENDOR_KEY, state["provider_api_key"]}
+    for word in (VENDOR_KEY, state["provider_api_key"], "/sign-in/"):
+        assert word not in job.shown
+    assert requests.get(f"{state['url']}/readyz", timeout=10).ok
+
+
+def test_steps_after_the_action_have_its_variables(job: Job) -> None:
+    assert "both keys are accepted" in job.shown
+    assert [used for used, _ in job.used] == ["actions/checkout@v4", "astral-sh/setup-uv@v6"]
+
+
+def test_outputs_of_the_action_are_its_variables(job: Job) -> None:
+    """The page's table has both, beside each other."""
+    action = workflows.load((ROOT / "action" / "action.yml").read_text())
+    page = (ROOT / PAGE).read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([a-z-]+)` \|", page, re.MULTILINE)
+    assert [output for _, output in rows] == [*action["outputs"]]
+    for variable, output in rows:
+        assert f"{variable}" in action["outputs"][output]["description"]
+        assert job.env[variable]
+    inputs = re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", page, re.MULTILINE)
+    assert [name for name, _ in inputs] == [*action["inputs"]]
+    for name, default in inputs:
+        if default.startswith("`") and default.endswith("`"):
+            assert default.strip("`") == action["inputs"][name]["default"]
+
+
+def test_inputs_reach_scripts_as_variables_only() -> None:
+    """GitHub replaces expressions before the shell reads a script: an injection."""
+    for folder in ACTIONS.values():
+        for step in workflows.load((folder / "action.yml").read_text())["runs"]["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+def test_collect_uploads_what_happened_without_keys(job: Job) -> None:
+    sample = {"queue": "fulfillment", "product": "PRD-814-505-018"}
+    keys = {"Authorization": f"ApiKey {VENDOR_KEY}"}
+    created = requests.post(
+        f"{job.env['CONNECT_SIM_URL']}/sandbox/queue/samples", json=sample, headers=keys, timeout=30
+    ).json()
+    (job.workspace / "connect-sim-traces").mkdir(exist_ok=True)
+    (job.workspace / "connect-sim-traces" / "test.txt").write_text("a trace")
+    failed = replace(job, failed=True, printed="", used=[])
+    failed.run(steps_of("github-action"))
+    assert "warning" not in failed.printed and "Connect Sim is running" in failed.printed
+    [(used, given)] = failed.used
+    assert used == "actions/upload-artifact@v4" and given["name"] == "connect-sim"
+    files = {path.name: path.read_text() for path in Path(given["path"]).rglob("*.*")}
+    assert {"sandbox.log", "timeline-1.json", "timeline-2.json", "deliveries.json",
+            "api-calls.json", "test.txt"} == files.keys()  # fmt: skip
+    assert created["id"] in files["timeline-1.json"]
+    assert json.loads(files["timeline-2.json"])["entries"] == []
+    for text in (failed.shown, *files.values()):
+        assert VENDOR_KEY not in text and job.env["CONNECT_SIM_PROVIDER_KEY"] not in text
+        assert not re.search(r"/sign-in/[^*]", text)
+
+
+def test_collect_without_a_sandbox_says_so(programs: Path, tmp_path: Path) -> None:
+    env = workflows.environment(programs)
+    collected = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
+    collected.run([{"uses": "./.github/actions/connect-sim/collect"}])
+    assert not collected.failed and "::warning" in collected.printed
+    url = f"http://127.0.0.1:{free_port()}"
+    env |= {"CONNECT_SIM_URL": url, "CONNECT_SIM_VENDOR_KEY": "key"}
+    gone = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
+    gone.run([{"uses": "./.github/actions/connect-sim/collect"}])
+    assert not gone.failed and "has not responded" in gone.printed
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"command": "echo ApiKey SU-100-200-300:secret; false"}, "ended before it was ready"),
+        ({"command": "exec sleep 100 #", "timeout": "1"}, "not ready after 1 s"),
+        ({"timeout": "1; id"}, "timeout must be a number"),
+    ],
+)
+def test_action_fails_with_a_message_and_the_log(
+    programs: Path, tmp_path: Path, inputs: dict[str, str], message: str
+) -> None:
+    job = Job(tmp_path, tmp_path / "temp", workflows.environment(programs), ACTIONS)
+    job.run([{"uses": "./.github/actions/connect-sim", "with": inputs}])
+    assert job.failed and re.search(f"^::error title=Connect Sim::.*{message}", job.printed, re.M)
+    assert "secret" not in job.printed
+    assert ("SU-100-200-300:***" in job.printed) == ("echo" in inputs.get("command", ""))
+    if "timeout" not in inputs or inputs["timeout"] == "1":
+        until(lambda: has_ended(int((tmp_path / "temp/connect-sim/pid").read_text())), "its end")
+
+
+@pytest.mark.nightly
+def test_action_starts_the_installed_package_by_default(programs: Path, tmp_path: Path) -> None:
+    env = {**workflows.environment(programs), "PYTHONPATH": str(ROOT)}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    job = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
+    job.run([{"uses": "./.github/actions/connect-sim"}])
+    assert not job.failed, job.printed
+    stop(tmp_path / "temp" / "connect-sim")
+
+
+# --- workflows and commands of the page -----------------------------------------------------------
+
+
+def test_each_block_of_the_page_is_run_or_left_out() -> None:
+    run = {"github-action", "github-pytest", "github-old-python", "gitlab-pytest",
+           "github-service", "gitlab-service", "uvx"}  # fmt: skip
+    doc_blocks.check_all_run([*WORKFLOWS, *SHELL], run, LEFT_OUT)
+
+
+def test_github_job_with_pytest_keeps_report_and_traces_of_a_failure(
+    job: Job, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "work", TESTS + FAILING)
+    # The sandbox of this file, so that none has to be started.
+    run = Job(project, tmp_path / "temp", {**job.env})
+    run.run(steps_of("github-pytest"))
+    assert run.failed and "1 failed, 1 passed" in run.printed, run.printed
+    used, given = run.used[-1]
+    assert used == "actions/upload-artifact@v4"
+    report, traces = (project / path for path in given["path"].split())
+    assert (
+        "to have status approved" in report.read_text() and "timeline" in report.read_text().lower()
+    )
+    assert [*traces.rglob("*test_order_is_approved*")]
+
+
+@pytest.mark.nightly
+def test_github_job_with_an_old_python_starts_the_sandbox_by_uvx(
+    programs: Path, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "work", TESTS)
+    run = Job(project, tmp_path / "temp", workflows.environment(programs))
+    run.run(steps_of("github-old-python"))
+    assert not run.failed and "1 passed" in run.printed, run.printed
+
+
+def test_gitlab_job_with_pytest_writes_the_report(job: Job, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "work", TESTS)
+    gitlab = workflows.load(WORKFLOWS["gitlab-pytest"])["test"]
+    workflows.run_gitlab_job(gitlab, project, job.env)
+    assert 'failures="0"' in (project / gitlab["artifacts"]["reports"]["junit"]).read_text()
+
+
+@pytest.mark.node
+def test_github_job_with_a_service_runs_its_tests(job: Job, programs: Path, tmp_path: Path) -> None:
+    [described] = workflows.load(in_job("github-service", job))["jobs"].values()
+    project = write_project(tmp_path / "work", TESTS)
+    plain = workflows.environment(programs)
+    run = Job(project, tmp_path / "temp", {**plain, **described["env"]})
+    run.run(described["steps"])
+    assert not run.failed and "both keys are accepted" in run.printed, run.printed
+    check_service(described["services"]["sandbox"]["env"], WORKFLOWS["github-service"])
+
+
+@pytest.mark.node
+def test_gitlab_job_with_a_service_runs_its_tests(job: Job, programs: Path, tmp_path: Path) -> None:
+    gitlab = workflows.load(in_job("gitlab-service", job))["test"]
+    project = write_project(tmp_path / "work", TESTS)
+    plain = workflows.environment(programs)
+    assert "both keys are accepted" in workflows.run_gitlab_job(gitlab, project, plain)
+    variables = gitlab["variables"]
+    check_service(
+        {n: v for n, v in variables.items() if n.startswith("SIM_")}, WORKFLOWS["gitlab-service"]
+    )
+
+
+def check_service(given: dict[str, str], block: str) -> None:
+    """Check that the service gets variables that exist, and the keys that tests have."""
+    variables = {*re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)}
+    assert given.keys() <= variables
+    for party in ("VENDOR", "PROVIDER"):
+        [key] = re.findall(rf"CONNECT_SIM_{party}_KEY: (.*)", block)
+        assert key == given[f"SIM_{party}_API_KEY"]
+
+
+def test_commands_without_containers_start_a_sandbox(programs: Path, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "work", TESTS)
+    copy_first_data(project / "sandbox")
+    port = free_port()
+    block = SHELL["uvx"].replace("8000", str(port))
+    # The first command, which starts it in the background, and its process id.
+    first, _, rest = block.partition("\n")
+    script = f'{first}\necho "$!" >pid\n{rest}{sys.executable} -m connect_sim clock show >shown'
+    env = {**workflows.environment(programs), "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull}
+    try:
+        ended = subprocess.run(
+            ["sh", "-euc", script],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stderr + (project / "sandbox.log").read_text()
+        assert json.loads(ended.stdout) == {"ready": True, "missing": []}
+        assert "UTC" in (project / "shown").read_text()
+    finally:
+        shutil.copy(project / "pid", project / "sandbox" / "pid")
+        stop(project / "sandbox")
