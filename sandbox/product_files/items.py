@@ -10,6 +10,7 @@ from django.utils.text import slugify
 from requests_queue.catalog.models import Item
 from requests_queue.catalog.representations.products import ITEM
 from requests_queue.catalog.writes import items as writes
+from requests_queue.catalog.writes import products
 from sandbox.product_files import sheets
 from sandbox.product_files.reading import Row
 from sandbox.product_files.session import Session, Table
@@ -67,7 +68,7 @@ def _create(session: Session, row: Row) -> Item:
     writes.assign(item, values)
     item.id = row.key("ID") or writes.next_id(product.pk)
     item.local_id = item.id.replace("-", "_")
-    item.position = session.next_position(Item)
+    item.position = products.next_position(Item.objects.filter(product=product))
     if item.status == "endofsale":
         item.sale_ended = updated
     item.save(force_insert=True)

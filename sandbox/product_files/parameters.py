@@ -11,6 +11,7 @@ from requests_queue import json_validation
 from requests_queue.catalog.models import Parameter
 from requests_queue.catalog.representations.parameters import PARAMETER, parameter_id
 from requests_queue.catalog.writes import parameters as writes
+from requests_queue.catalog.writes import products
 from sandbox.product_files import sheets
 from sandbox.product_files.reading import Row
 from sandbox.product_files.session import Session, Table, load
@@ -118,7 +119,7 @@ def _create(session: Session, row: Row) -> Parameter:
     writes.assign(each, values)
     pk = row.key("Verbose ID")
     each.number = _number(session, row, pk) if pk else writes.next_number(product.pk)
-    each.position = session.next_position(Parameter)
+    each.position = products.next_position(Parameter.objects.filter(product=product))
     each.save(force_insert=True)
     return each
 

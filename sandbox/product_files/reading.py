@@ -26,9 +26,7 @@ from sandbox.product_files import sheets
 # Extensions that openpyxl doesn't read: what lists a cell offers, and the like.
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
 
-# Rows of a sheet, and of all sheets: an import locks the product for milliseconds a row.
-MAX_ROWS = 1000
-MAX_ALL_ROWS = 10_000
+MAX_ROWS = 2000
 MAX_SHEETS = 100
 # More than any sheet has, so that unknown columns are found.
 _MAX_COLUMNS = 30
@@ -144,21 +142,13 @@ def _read(book: Any) -> Workbook:
             found.rows[title], unknown = _table(title, book[title])
             found.unknown_columns += [(title, name) for name in unknown]
         elif title != sheets.GENERAL:
-            _count(found, title, book[title])
-        if sum(map(len, found.rows.values())) + sum(found.counts.values()) > MAX_ALL_ROWS:
-            raise Unreadable(f"The workbook has more than {MAX_ALL_ROWS} rows.")
+            rows = [cells for _, cells in _filled(title, book[title])]
+            if title == sheets.TRANSLATIONS:
+                primary = [cells for cells in rows if _is_primary(cells)]
+                found.primary = "".join(str(cells["A"].value) for cells in primary[:1])
+                rows = [cells for cells in rows if not _is_primary(cells)]
+            found.counts[title] = len(rows)
     return found
-
-
-def _count(found: Workbook, title: str, sheet: Any) -> None:
-    """Count the rows of a sheet, one of which is in memory."""
-    count = 0
-    for _, cells in _filled(title, sheet):
-        if title == sheets.TRANSLATIONS and _is_primary(cells):
-            found.primary = str(cells["A"].value)
-        else:
-            count += 1
-    found.counts[title] = count
 
 
 def _is_primary(cells: dict[str, Any]) -> bool:

@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeVar
 from django.db import models
 
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.writes import products
 from requests_queue.errors import FieldError, Invalid
 from sandbox.product_files.reading import CellError, Row
 from sandbox.product_files.sheets import Cells
@@ -36,8 +35,6 @@ class Session:
     kept: list[dict[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
-    # By model, the last position of the product's objects.
-    _positions: dict[Any, int] = field(default_factory=dict)
 
     def created(self, sheet: str, name: str) -> None:
         """Record that a row's object was created."""
@@ -53,14 +50,6 @@ class Session:
     def skip(self, what: str, count: int = 1) -> None:
         """Record rows, or parts of them, that are not imported."""
         self.skipped[what] += count
-
-    def next_position(self, model: type[models.Model]) -> int:
-        """Return the position behind all of the product's objects."""
-        if model not in self._positions:
-            rows = model._default_manager.filter(product=self.product)
-            self._positions[model] = products.next_position(rows) - 100
-        self._positions[model] += 100
-        return self._positions[model]
 
     def dates(self, row: Row) -> tuple[datetime, datetime]:
         """Return when a new row's object was created and changed; raises CellError."""
@@ -119,19 +108,19 @@ class Table(Generic[M]):
 
 def load(session: Session, table: Table[M], rows: Sequence[Row]) -> list[M]:
     """Create and update the objects of a sheet's rows, and return them in order."""
-    found: dict[Any, M] = {}
+    found: list[M] = []
     for row in rows:
         with session.row(row, table.columns):
             each = table.find(session, row)
             if each is None:
                 each = table.create(session, row)
                 session.created(row.sheet, str(table.shown(each)[table.name]))
-            elif each.pk in found:
+            elif each in found:
                 raise row.error(table.name, "Another row is about the same.")
             else:
                 _update(session, table, row, each)
-            found[each.pk] = each
-    return list(found.values())
+            found.append(each)
+    return found
 
 
 def _update(session: Session, table: Table[M], row: Row, each: Any) -> None:

@@ -74,7 +74,7 @@ def _create_template(session: Session, row: Row) -> Template:
     created, updated = session.dates(row)
     each = Template(product=session.product, created=created, updated=updated, **values)
     each.id = row.key("ID") or _free_id(Template, "template")
-    each.position = session.next_position(Template)
+    each.position = products.next_position(Template.objects.filter(product=session.product))
     each.save(force_insert=True)
     return each
 

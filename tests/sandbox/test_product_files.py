@@ -486,13 +486,6 @@ def test_sheet_with_too_many_rows_is_refused(vendor: Caller) -> None:
     )  # fmt: skip
 
 
-def test_workbook_with_too_many_rows_is_refused(
-    vendor: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "MAX_ALL_ROWS", 30)
-    refused(send(vendor, captured()), 400, "The workbook has more than 30 rows.")
-
-
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [

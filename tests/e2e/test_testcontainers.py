@@ -1,0 +1,37 @@
+"""The class of examples/testcontainers waits for a real sandbox; Docker's client is replaced."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import environments
+from tests.processes import ROOT, copy_first_data, environment, manage
+
+EXAMPLE = ROOT / "examples" / "testcontainers"
+SCRIPT = Path(__file__).parent / "client_scripts" / "testcontainers_class.py"
+
+
+def test_class_has_at_most_forty_lines() -> None:
+    """It is to be copied and changed."""
+    assert len((EXAMPLE / "connect_sim_container.py").read_text().splitlines()) <= 40
+
+
+@pytest.mark.nightly
+@pytest.mark.clients
+def test_class_waits_until_the_sandbox_is_ready(tmp_path: Path) -> None:
+    python = environments.python("testcontainers", (EXAMPLE / "requirements.txt").read_text())
+    copy_first_data(tmp_path / "data")
+    ended = subprocess.run(
+        [str(python), str(SCRIPT), str(EXAMPLE), *manage("sandbox")],
+        env=environment(tmp_path / "data", NO_PROXY="127.0.0.1,localhost", SIM_QUIET="true"),
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    shown = json.loads(ended.stdout)
+    assert shown["accounts"] == {"vendor": "VA-610-138", "provider": "PA-318-442"}
+    state = json.loads((tmp_path / "data" / "sandbox.json").read_text())
+    assert state["url"] == shown["url"]
