@@ -54,11 +54,11 @@ class Observer:
         return lines + [f"  {line(entry)}" for entry in entries[hidden:]] or ["  (nothing)"]
 
     def last_api_error(self) -> list[str]:
-        """Return the last API call of the handler that was refused, as lines."""
+        """Return the last API call of the handler that was refused, or that none was, as lines."""
         calls = self._client.get("/sandbox/api-calls", since=self.since, limit=ENTRIES)["calls"]
         refused = [c for c in calls if c["actor"] == "handler" and c["status"] >= 400]
         if not refused:
-            return []
+            return ["  none"]
         call = refused[-1]
         query = f"?{call['query']}" if call["query"] else ""
         lines = [f"  {call['method']} {call['path']}{query} → {call['status']}"]
