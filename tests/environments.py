@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ def _write_lists(folder: Path, requirements: str, built_with: str) -> tuple[str,
     return str(listed), str(constraints)
 
 
+@cache
 def older(version: str) -> str | None:
     """Return an interpreter of that version, on the path or of pyenv; None where there is none."""
     on_path = shutil.which(f"python{version}")
