@@ -11,7 +11,8 @@ from celery.signals import beat_init, celeryd_init, worker_init, worker_shutdown
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+# A handler may be a Django project too, and have set its own.
+os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
 
 if "celery" in Path(sys.argv[0]).parts[-2:]:
     # Celery would print a traceback for invalid settings.

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -86,8 +87,9 @@ def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def migration_problem(using: str = "default") -> str | None:
     """Return why the database cannot be migrated, or None if it can.
 
-    Such a database was created by a newer version, or before the migrations were replaced. Django
-    would ignore the unknown names, and fail on the first table that exists already.
+    It may be of a newer version, or from before the migrations were replaced: Django would ignore
+    the unknown names, and fail on the first table that exists already. Or it is of a handler that
+    has a DATABASE_URL too.
     """
     connection = connections[using]
     ours = {
@@ -99,9 +101,22 @@ def migration_problem(using: str = "default") -> str | None:
     recorded = MigrationRecorder(connection).applied_migrations()
     missing = sorted(key for key in recorded if key[0] in ours and key not in existing)
     if not missing:
-        return None
+        return None if ours & {app for app, _ in recorded} else _others_problem(connection)
     return (
         f"The database was created by another version: Connect Sim {settings.VERSION} has no "
         f"migration {'.'.join(missing[0])}. Use that version, or delete the data with "
         f"`{settings.PROGRAM} manage fresh`."
+    )
+
+
+def _others_problem(connection: BaseDatabaseWrapper) -> str | None:
+    """Return a problem if a database without tables of ours has some of another program."""
+    introspection = connection.introspection
+    known = {*introspection.django_table_names(), MigrationRecorder.Migration._meta.db_table}
+    others = sorted(set(introspection.table_names()) - known)
+    if not others:
+        return None
+    return (
+        f"The database that DATABASE_URL names has tables of another program ({others[0]}): name "
+        "an empty one, or unset DATABASE_URL, also in the file .env, to use SQLite."
     )

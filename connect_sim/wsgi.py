@@ -5,7 +5,8 @@ import os
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+# A handler may be a Django project too, and have set its own.
+os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
 application = get_wsgi_application()
 
 # Requires loaded apps. Other WSGI servers do not run the system checks.

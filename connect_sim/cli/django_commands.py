@@ -28,7 +28,8 @@ def run(arguments: Sequence[str]) -> None:
     Errors of settings and database are printed as one line, with exit code 1.
     """
     installation.refuse_windows()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+    # A handler may be a Django project too, and have set its own.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
     from django.db import DatabaseError, InterfaceError

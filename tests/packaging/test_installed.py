@@ -68,7 +68,8 @@ def installed(
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     # A handler's tests put its folder on the path of all processes that they start.
     env = {**kept, "HOME": str(root / "home"), "TMPDIR": str(root / "home"),
-           "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1"}  # fmt: skip
+           "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1",
+           "DJANGO_SETTINGS_MODULE": "handler.settings"}  # fmt: skip
     return Installed(programs, project, env)
 
 

@@ -103,6 +103,22 @@ def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stderr.strip().splitlines()[-1].endswith(REFUSAL), done.stderr
 
 
+@pytest.mark.parametrize("process", ["sandbox", "worker"])
+def test_process_refuses_the_database_of_a_handler(tmp_path: Path, process: str) -> None:
+    """Its DATABASE_URL may be in the environment, or in the file .env of the current folder."""
+    path = tmp_path / "shop.sqlite3"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE auth_group (id INTEGER)")
+        database.execute("CREATE TABLE shop_order (id INTEGER)")
+    env = environment(tmp_path / "var", DATABASE_URL=f"sqlite:///{path}")
+    done = run(PROCESSES[process], env)
+    assert done.returncode == 1
+    assert "has tables of another program (shop_order): name an empty one" in done.stderr
+    with closing(sqlite3.connect(path)) as database:
+        names = database.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+    assert names == [("auth_group",), ("shop_order",)]
+
+
 def test_migrate_prunes_names_of_removed_migrations(old_sqlite: dict[str, str], data: Path) -> None:
     assert run(manage("migrate", "--prune", "webhooks"), old_sqlite).returncode == 0
     with closing(sqlite3.connect(data / "connect.sqlite3")) as database:
