@@ -37,38 +37,42 @@ def copy(name: str, folder: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES / name, folder / name, ignore=ignored))
 
 
-def add_wheels(project: Path) -> None:
+def add_wheels(project: Path) -> Path:
     """Put the wheels of this tree where the requirements of a project have them."""
     target = project / "wheels"
     target.mkdir()
     for wheel in (wheels.built().wheel, plugin_wheel(project.parent / "dist")):
         shutil.copy(wheel, target)
+    return target
 
 
 def python_for(project: Path, version: tuple[int, int]) -> Path:
-    """Return the interpreter of an environment with the requirements of a project.
-
-    The wheels are those of this tree; the rest is kept, with pip, which uv leaves out.
-    """
+    """Return the interpreter of an environment with the requirements of a project."""
     lines = (project / "requirements.txt").read_text().splitlines()
     named = [line for line in lines if line and not line.startswith(("#", "./wheels/"))]
+    return python_with("pytest-project", named, project / "wheels", version)
+
+
+def python_with(name: str, named: list[str], folder: Path, version: tuple[int, int]) -> Path:
+    """Return the interpreter of an environment with packages, and the wheels of a folder.
+
+    The packages and what the wheels depend on are kept for the next run, with pip, which uv leaves
+    out; the wheels are always those of this tree. An old Python gets no server.
+    """
     declared = [*named, *_dependencies(PLUGIN), "pip"]
+    pattern = "pytest_connect_sim-*.whl"
     if version >= _SERVER:
         # The locked versions, as for the image.
         declared += [*_dependencies(ROOT), f"-c {ROOT / 'requirements.txt'}"]
-    name = f"pytest-project-{version[0]}.{version[1]}"
+        pattern = "*.whl"
+    name = f"{name}-{version[0]}.{version[1]}"
     python = environments.python(name, "\n".join(declared), only=version)
-    pattern = "*.whl" if version >= _SERVER else "pytest_connect_sim-*.whl"
-    install(python, *map(str, (project / "wheels").glob(pattern)))
-    return python
-
-
-def install(python: Path, *paths: str) -> None:
-    """Install these wheels into an environment that has their dependencies."""
     uv = [str(Path(sys.executable).parent / "uv"), "pip"]
     into = ["--quiet", "--python", str(python)]
+    paths = map(str, folder.glob(pattern))
     wheels.run([*uv, "install", *into, "--no-deps", "--reinstall", *paths], cwd=ROOT)
     wheels.run([*uv, "check", *into], cwd=ROOT)
+    return python
 
 
 def _dependencies(folder: Path) -> list[str]:
