@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
-from tests.processes import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"^( *)```([a-z]*)(?: ([\w.-]+))?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 

@@ -129,6 +129,7 @@ class Job:
 _conditions: Mapping[str, Callable[[bool], bool]] = {
     "success()": lambda failed: not failed,
     "failure()": lambda failed: failed,
+    "always()": lambda failed: True,
 }
 
 

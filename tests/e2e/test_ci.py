@@ -257,12 +257,16 @@ def test_action_fails_with_a_message_and_the_log(
 
 
 @pytest.mark.nightly
-def test_action_starts_the_installed_package_by_default(programs: Path, tmp_path: Path) -> None:
+def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> None:
+    """It starts the installed package, which is the action's default."""
     env = {**workflows.environment(programs), "PYTHONPATH": str(ROOT)}
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    job = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
-    job.run([{"uses": "./.github/actions/connect-sim"}])
-    assert not job.failed, job.printed
+    env["PATH"] = f"{programs}:{Path(sys.executable).parent}:{env['PATH']}"
+    actions = {"./action": ROOT / "action", "./action/collect": ROOT / "action" / "collect"}
+    job = Job(tmp_path, tmp_path / "temp", env, actions)
+    described = workflows.load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job.run(described["jobs"]["action"]["steps"])
+    assert not job.failed and "warning" not in job.printed, job.printed
+    assert job.used[-1][0] == "actions/upload-artifact@v4"
     stop(tmp_path / "temp" / "connect-sim")
 
 

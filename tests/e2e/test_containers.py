@@ -16,6 +16,8 @@ import pytest
 import requests
 
 from connect_sim import web
+from sandbox import sandbox_file
+from tests import doc_blocks
 from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
 from tests.handlers import Handler, handler
 from tests.image import Container
@@ -24,7 +26,7 @@ from tests.webhooks.certificates import Authority
 
 __all__ = ["running"]
 
-PAGES = ("containers.md", "troubleshooting.md")
+PAGES = ("docs/containers.md", "docs/troubleshooting.md")
 # Shell blocks of the pages that are not run, and why.
 NOT_RUN = {
     "build": "builds an image, which needs a Docker engine",
@@ -123,27 +125,12 @@ def test_sandbox_is_ready_after_a_reset(running: Running) -> None:
 # --- the pages ----------------------------------------------------------------------------------
 
 
-def blocks(language: str) -> dict[str, str]:
-    """Return the blocks of the pages of a language by their names."""
-    found: list[tuple[str, str]] = []
-    for page in PAGES:
-        text = (ROOT / "docs" / page).read_text()
-        found += re.findall(rf"^```{language} ([a-z0-9-]+)\n(.*?)^```$", text, re.M | re.S)
-        # A block without a name would be neither run nor listed.
-        assert not re.findall(r"^```(?:sh|text)\n", text, re.M), page
-    names = [name for name, _ in found]
-    assert len(names) == len({*names}), names
-    return dict(found)
+SHELL = doc_blocks.read("sh", *PAGES)
 
 
-SHELL = blocks("sh")
-
-
-def test_blocks_that_are_not_run_are_listed_with_a_reason() -> None:
-    for name, reason in NOT_RUN.items():
-        print(f"not run: {name}: {reason}")
-    assert NOT_RUN.keys() <= SHELL.keys()
-    assert SHELL.keys() - NOT_RUN.keys() == {"commands", "sandbox-json", "ready", "webhook"}
+def test_each_block_is_run_or_left_out_for_a_reason() -> None:
+    run = {"commands", "sandbox-json", "ready", "webhook", "reset", "snapshot"}
+    doc_blocks.check_all_run(SHELL, run, NOT_RUN)
 
 
 @pytest.mark.parametrize("name", [name for name in SHELL if name not in NOT_RUN])
@@ -153,6 +140,7 @@ def test_block_runs_as_it_stands(running: Running, tmp_path: Path, name: str) ->
         # What differs here: the published port, and the network of the handler.
         block = SHELL[name].replace("http://localhost:8000", running.sandbox.url)
         block = block.replace("http://handler:9000/", called.url)
+        block = block.replace("./connect-sim", "docker exec connect-sim connect-sim")
         done = subprocess.run(
             ["sh", "-eu", "-c", block], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=ROOT,
             capture_output=True, text=True, timeout=60,
@@ -171,14 +159,17 @@ def check_block(name: str, printed: str, called: Handler) -> None:
             assert json.loads(printed)["vendor_api_key"] == key("VENDOR")
         case "ready":
             assert json.loads(printed) == {"ready": True, "missing": []}
+        case "reset":
+            assert re.fullmatch(r"Reset in \d+ ms\. Platform time: .* UTC\.\n", printed)
+        case "snapshot":
+            assert re.match(r"Saved my-webhooks\.\nRestored my-webhooks in ", printed)
         case "webhook":
             assert called.next().method == "POST"
             assert "delivered" in printed
 
 
 def test_readme_has_commands_of_the_page() -> None:
-    shown = re.findall(r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
-    [block] = [block for block in shown if "docker run" in block]
+    block = doc_blocks.read("sh", "README.md")["docker"]
     lines = block.strip().splitlines()
     page = (ROOT / "docs" / "containers.md").read_text()
     assert len(lines) == 3 and all(f"\n{line}\n" in page for line in lines)
@@ -198,7 +189,7 @@ def test_options_of_docker_name_what_exists() -> None:
 # --- messages of troubleshooting.md ---------------------------------------------------------------
 
 
-MESSAGES = blocks("text")
+MESSAGES = doc_blocks.read("text", *PAGES)
 
 
 def quoted(name: str, printed: str) -> None:
@@ -279,3 +270,22 @@ def test_time_ahead_is_quoted(running: Running) -> None:
     running.sandbox.advance("1d")
     quoted("ahead", running.program("clock", "show"))
     running.post("/sandbox/reset", {})
+
+
+def test_command_without_a_sandbox_is_quoted(running: Running, tmp_path: Path) -> None:
+    for name, address in (("no-sandbox", ""), ("not-reached", f"http://127.0.0.1:{free_port()}")):
+        if address:
+            sandbox_file.write(tmp_path, sandbox_file.Sandbox(address, "vendor", "distributor"))
+        ended = run(running.container, "connect-sim", "clock", "--data-dir", str(tmp_path))
+        assert ended.returncode == 3
+        quoted(name, ended.stderr)
+
+
+def test_reset_that_does_not_wait_is_quoted(running: Running) -> None:
+    with handler(None) as hanging:
+        running.webhook(external_url=hanging.url)
+        running.order()
+        hanging.next()
+        quoted("unsettled", running.program("reset", "--patience", "0.2"))
+        hanging.release.set()
+    assert running.sandbox.as_vendor("GET", "/notifications/webhooks") == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause, sandbox
+from tests import doc_blocks
+from tests.processes import Process, Sandbox, free_port, manage, pause, sandbox
 
-PAGE = ROOT / "docs" / "test-without-sleeping.md"
+PAGE = "docs/test-without-sleeping.md"
 # By language of the block: the file it is stored in, and the command that runs it.
 LANGUAGES = {
     "sh": ("test.sh", ["sh"]),
@@ -21,11 +21,6 @@ LANGUAGES = {
     "js": ("test.mjs", ["node", "--test"]),
     "php": ("test.php", ["php"]),
 }
-
-
-def blocks() -> dict[str, str]:
-    """Return the code blocks of the page by their language."""
-    return dict(re.findall(r"^```([a-z ]+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +47,7 @@ def run(language: str, running: Sandbox, handler: str, folder: Path) -> tuple[in
     name, command = LANGUAGES[language]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed: its example in the docs was not run")
-    (folder / name).write_text(blocks()[language])
+    (folder / name).write_text(doc_blocks.read(language, PAGE)["test"])
     ended = subprocess.run(
         [*command, name],
         cwd=folder,
@@ -91,6 +86,8 @@ def test_example_fails_with_the_nearest_attempt_without_a_handler(
 
 def test_setup_block_reads_the_keys_of_the_sandbox(running: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "var").symlink_to(running.data_dir)
-    script = f'{blocks()["sh setup"]}\nprintf \'%s %s\' "$VENDOR_KEY" "$DISTRIBUTOR_KEY"'
+    script = (
+        f'{doc_blocks.read("sh", PAGE)["setup"]}\nprintf \'%s %s\' "$VENDOR_KEY" "$DISTRIBUTOR_KEY"'
+    )
     ended = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert ended.stdout == f"{running.vendor_key} {running.provider_key}", ended.stderr

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import environments
+from tests import doc_blocks, environments
 from tests.processes import ROOT, copy_first_data, environment, manage
 
 EXAMPLE = ROOT / "examples" / "testcontainers"
+BLOCKS = doc_blocks.read("python", "examples/testcontainers/README.md")
 SCRIPT = Path(__file__).parent / "client_scripts" / "testcontainers_class.py"
 
 
@@ -25,13 +26,17 @@ def test_class_has_at_most_forty_lines() -> None:
 def test_class_waits_until_the_sandbox_is_ready(tmp_path: Path) -> None:
     python = environments.python("testcontainers", (EXAMPLE / "requirements.txt").read_text())
     copy_first_data(tmp_path / "data")
+    (tmp_path / "use.py").write_text(BLOCKS["use"])
+    (tmp_path / "conftest.py").write_text(BLOCKS["conftest.py"])
     ended = subprocess.run(
         [str(python), str(SCRIPT), str(EXAMPLE), *manage("sandbox")],
         env=environment(tmp_path / "data", NO_PROXY="127.0.0.1,localhost", SIM_QUIET="true"),
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    shown = json.loads(ended.stdout)
+    shown, created, exported = map(json.loads, ended.stdout.replace("'", '"').splitlines())
     assert shown["accounts"] == {"vendor": "VA-610-138", "provider": "PA-318-442"}
+    assert created["status"] == "pending"
+    # Of the last start.
     state = json.loads((tmp_path / "data" / "sandbox.json").read_text())
-    assert state["url"] == shown["url"]
+    assert exported == [state["url"], state["vendor_api_key"], state["provider_api_key"]]

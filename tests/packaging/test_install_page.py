@@ -13,21 +13,19 @@ from pathlib import Path
 import pytest
 
 from connect_sim import __version__
-from tests import environments
+from tests import doc_blocks, environments
 from tests.packaging import wheels
 from tests.processes import ROOT
 
-PAGE = ROOT / "docs" / "install.md"
+BLOCKS = doc_blocks.read("sh", "docs/install.md")
+# Run in the checkout.
+PLUGIN = doc_blocks.read("sh", "docs/test-with-pytest.md")
+# Beside `docker`, of which tests/e2e/test_containers.py says what is run.
+README = {"uvx", "pytest"}
 WHEEL = re.compile(r"[\w./]*\bconnect_sim-[\w.]+-py3-none-any\.whl")
 NOT_RUN = {"pipx": "installs what `uv tool` installs, and is no tool of this project"}
 # What starts a sandbox runs until Ctrl-C; test_installed.py starts it in these ways.
-STARTS = ("uvx", "connect-sim", "python")
-
-
-def commands(page: Path = PAGE) -> list[str]:
-    """Return the lines of all code blocks."""
-    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
+STARTS = ("uvx", "connect-sim", "python", "pytest")
 
 
 def test_make_build_writes_the_archives_of_server_and_plugin(tmp_path: Path) -> None:
@@ -57,18 +55,26 @@ def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
             map(str, (tmp_path / "venv" / "bin", tools, bin_of_tests, os.environ["PATH"]))
         ),
     }  # fmt: skip
-    for line in commands():
-        program, *_ = shlex.split(line)
+    (tmp_path / "dist").mkdir()
+    shutil.copy(wheels.built().wheel, tmp_path / "dist")
+    wheels.build(ROOT / "pytest-connect-sim", tmp_path / "dist", "-t", "wheel")
+    readme = doc_blocks.read("sh", "README.md")
+    assert readme.keys() == README | {"docker"}
+    lines = [(line, tmp_path) for name in README for line in readme[name].splitlines()]
+    lines += [(line, tmp_path) for block in BLOCKS.values() for line in block.splitlines()]
+    lines += [(line, ROOT) for line in PLUGIN["install"].splitlines()]
+    for line, folder in lines:
+        program, *_ = shlex.split(line, comments=True)
         if line == "make build" or program in NOT_RUN:
             print(f"not run: {line}: {NOT_RUN.get(program, 'another test runs it')}")
             continue
         end = " --version" if program in STARTS else ""
-        command = shlex.split(WHEEL.sub(str(wheels.built().wheel), line) + end)
+        command = ["sh", "-c", WHEEL.sub(str(wheels.built().wheel), line) + end]
         done = subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300,
+            command, cwd=folder, env=env, capture_output=True, text=True, timeout=300,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        if end:
+        if end and program != "pytest":
             assert done.stdout == f"connect-sim {__version__}\n"
     assert {path.name for path in tools.iterdir()} == {"connect-sim"}

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +17,17 @@ from requests_queue import seed
 from requests_queue.catalog.models import Account, Item, Product, ProductMedia
 from requests_queue.seed.products import picture
 from sandbox import sandbox_file
-from tests import program
+from tests import doc_blocks, program
 from tests.api import PROVIDER, VENDOR, caller
 from tests.program import Failed
 from tests.sandbox.product_workbooks import DIGITS, PRODUCT, captured, changed, without_row
 
 pytestmark = pytest.mark.django_db
 SUITE = "PRD-362-917-440"
+PAGE = "docs/your-product.md"
+COMMANDS, SHOWN = doc_blocks.read("sh", PAGE), doc_blocks.read("text", PAGE)
+# The lines of the page that are not run.
+LEFT_OUT = {"ccli": "reads from Connect; tests/e2e/test_connect_cli.py runs ccli here"}
 Run = Callable[..., str]
 
 
@@ -117,3 +125,60 @@ def test_export_has_a_default_name_and_errors_in_one_line(run: Run, tmp_path: Pa
     with pytest.raises(Failed, match=r"no/x\.xlsx cannot be written: No such file") as failed:
         run("export", SUITE, "-o", "no/x.xlsx")
     assert failed.value.code == 1
+
+
+def test_commands_of_the_page_run_as_they_stand(
+    run: Run, tmp_path: Path, live_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the workbook that `ccli` would write."""
+    monkeypatch.setenv("SIM_DATA_DIR", str(tmp_path / "var"))
+    exported = tmp_path / PRODUCT / f"{PRODUCT}.xlsx"
+    exported.parent.mkdir()
+    exported.write_bytes(captured())
+    assert_shown("created", run_block("import"))
+    assert run_block("export").startswith(f"Exported {PRODUCT} to {PRODUCT}/{PRODUCT}.xlsx.")
+    (tmp_path / f"{PRODUCT}.xlsx").write_bytes(captured())
+    (tmp_path / "media").mkdir()
+    name = f"PRDM-{DIGITS}-67072.png"
+    (tmp_path / "media" / name).write_bytes(picture((9, 9, 9), (0, 0, 0)))
+    key = json.loads((tmp_path / "var" / "sandbox.json").read_text())["vendor_api_key"]
+    block = COMMANDS["curl"].replace("http://127.0.0.1:8000", live_server.url)
+    env = {"PATH": os.environ["PATH"], "KEY": f"ApiKey {key}"}
+    ended = subprocess.run(
+        ["sh", "-euc", block], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(ended.stdout)["product"]["id"] == PRODUCT, ended.stdout + ended.stderr
+    assert ProductMedia.objects.filter(product=PRODUCT).exists()
+
+
+def test_messages_of_the_page_are_quoted(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.xlsx"
+    file.write_bytes(captured())
+    run("import", str(file))
+    cells = {"Items!D2": "Seat", "Ordering Parameters!I2": "-"}
+    file.write_bytes(without_row(changed(captured(), cells), "Items", 4))
+    updated = run("import", str(file))
+    assert_shown("updated", updated)
+    file.write_bytes(changed(captured(), {"Items!F2": "gift"}))
+    with pytest.raises(Failed) as failed:
+        run("import", str(file))
+    assert_shown("refused", str(failed.value))
+
+
+def run_block(name: str) -> str:
+    """Run the commands of a block, and return what the last one prints."""
+    printed = ""
+    for line in COMMANDS[name].splitlines():
+        command, *arguments = shlex.split(line, comments=True)
+        if command in LEFT_OUT:
+            print(f"left out: {line}: {LEFT_OUT[command]}")
+            continue
+        assert command == "connect-sim"
+        printed = program.run(*arguments)
+    return printed
+
+
+def assert_shown(name: str, printed: str) -> None:
+    """Check that the page shows what was printed, `…` standing for what differs."""
+    for line in SHOWN[name].splitlines():
+        assert re.search(re.escape(line).replace("…", ".*"), printed), f"{line}\n{printed}"

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 from testcontainers.core import container
 from testcontainers.core.config import ConnectionMode
@@ -82,3 +83,25 @@ with ConnectSimContainer() as sandbox:
         with urllib.request.urlopen(request, timeout=10) as response:
             seen[party] = json.load(response)[0]["id"]
 print(json.dumps({"url": sandbox.url, "accounts": seen}))
+
+# The two blocks of the README.
+use, conftest = (Path(name).read_text() for name in ("use.py", "conftest.py"))
+exec(compile(use, "use", "exec"))
+
+
+class Config:
+    """What the block uses of pytest's configuration."""
+
+    cleanups: list = []
+
+    def add_cleanup(self, function):
+        self.cleanups.append(function)
+
+
+module = {}
+exec(compile(conftest, "conftest", "exec"), module)
+module["pytest_configure"](Config())
+names = ("CONNECT_SIM_URL", "CONNECT_SIM_VENDOR_KEY", "CONNECT_SIM_PROVIDER_KEY")
+print(json.dumps([os.environ[name] for name in names]))
+for cleanup in Config.cleanups:
+    cleanup()
