@@ -6,7 +6,7 @@ reads API calls, the timeline, or whether the sandbox is settled.
 
 What comes after a call is after it in the timeline. What the call causes: its deliveries are
 postponed until it is stored, in this process by the claim that finds them. What later requests
-cause: those that may change something store the calls before them first.
+cause: in one process, those that may change something store the calls before them first.
 """
 
 from __future__ import annotations
@@ -66,7 +66,12 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         environ = request.META
-        if environ["REQUEST_METHOD"] not in _SAFE and not _recorder.is_empty:
+        if (
+            environ["REQUEST_METHOD"] not in _SAFE
+            and not _recorder.is_empty
+            # With several processes the others' calls may be stored later all the same.
+            and wakeup.is_broker_in_memory()
+        ):
             _recorder.flush()
         if "HTTP_AUTHORIZATION" not in environ or not activity.is_api(environ["PATH_INFO"]):
             return get_response(request)

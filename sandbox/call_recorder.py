@@ -14,7 +14,6 @@ from django.db import connection, transaction
 from requests_queue import database_errors
 from sandbox import call_storage
 from sandbox.call_storage import RecordedCall
-from webhooks.delivery import postponing, wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -162,26 +161,7 @@ class Recorder:
             return self._store_batch(batch[half:])
         if connection.in_atomic_block:
             transaction.on_commit(_Uncommitted(self, batch))
-        _release(batch)
         return []
-
-
-def _release(calls: Sequence[RecordedCall]) -> None:
-    """Let the deliveries start that the stored calls have caused."""
-    ended = [call.postponement for call in calls if call.postponement is not None]
-    if not ended:
-        return
-    try:
-        postponing.release(ended)
-    except Exception as error:
-        logger.warning(
-            "Deliveries start up to %g s later, since the database could not be changed: %s",
-            postponing.LIMIT, database_errors.summary(error),
-        )  # fmt: skip
-        return
-    if not wakeup.is_broker_in_memory():
-        # In one process the middleware does, when the call is recorded.
-        transaction.on_commit(wakeup.send, robust=True)
 
 
 class _Uncommitted:

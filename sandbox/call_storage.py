@@ -7,21 +7,25 @@ because model instances would cost more than all the rest.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from requests_queue import clock, sql
+from requests_queue import clock, database_errors, sql
 from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.models import ApiCall
 from sandbox.timeline import Entry
+from webhooks.delivery import postponing, wakeup
 from webhooks.delivery.postponing import Postponement
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
@@ -101,6 +105,25 @@ def store(calls: Sequence[RecordedCall]) -> None:
     with transaction.atomic():
         for start in range(0, len(rows), _CHUNK):
             _insert(rows[start : start + _CHUNK])
+        _release(calls)
+
+
+def _release(calls: Sequence[RecordedCall]) -> None:
+    """Let the deliveries start that the calls have caused; without success they start later."""
+    ended = [call.postponement for call in calls if call.postponement is not None]
+    if not ended:
+        return
+    try:
+        postponing.release(ended)
+    except DatabaseError as error:
+        logger.warning(
+            "Deliveries start up to %g s later, since the database could not be changed: %s",
+            postponing.LIMIT, database_errors.summary(error),
+        )  # fmt: skip
+        return
+    if not wakeup.is_broker_in_memory():
+        # In one process the middleware does, when the call is recorded.
+        transaction.on_commit(wakeup.send, robust=True)
 
 
 def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _Row:

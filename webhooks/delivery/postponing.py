@@ -100,7 +100,8 @@ def release(postponements: Sequence[Postponement]) -> None:
     ids = sorted({pk for each in postponements for pk in each.deliveries})
     if not ids:
         return
-    with transaction.atomic():
+    # Only PostgreSQL may refuse the locks, which must not undo a transaction around this one.
+    with transaction.atomic(savepoint=connection.vendor == "postgresql"):
         sql.limit_lock_wait(LOCK_WAIT)
         for start in range(0, len(ids), _CHUNK):
             _lock(ids[start : start + _CHUNK])
