@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,15 +23,27 @@ def read(language: str, *pages: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for page in pages:
-        for indent, written, name, text in _BLOCK.findall((ROOT / page).read_text()):
-            if written != language:
-                continue
-            # A block without a name would be neither run nor listed.
-            assert name, f"{page}: a block has no name:\n{text}"
+        for name, text in _named(page, language):
             assert name not in found, f"{page}: two blocks are called {name}"
-            found[name] = textwrap.dedent(text) if indent else text
+            found[name] = text
     assert found, f"{pages} have no block of {language}"
     return found
+
+
+def read_all(page: str) -> dict[str, str]:
+    """Return the blocks of all languages, by language and name: `sh build`; each must have both."""
+    languages = {match[2] for match in _BLOCK.finditer((ROOT / page).read_text())}
+    blocks = {(each, name): text for each in languages for name, text in read(each, page).items()}
+    return {f"{language} {name}": text for (language, name), text in blocks.items()}
+
+
+def _named(page: str, language: str) -> Iterator[tuple[str, str]]:
+    for indent, written, name, text in _BLOCK.findall((ROOT / page).read_text()):
+        if written != language:
+            continue
+        # A block without a name would be neither run nor listed.
+        assert name, f"{page}: a block has no name:\n{text}"
+        yield name, textwrap.dedent(text) if indent else text
 
 
 def check_all_run(

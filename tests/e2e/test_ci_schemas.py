@@ -1,4 +1,4 @@
-"""The action, our workflow and those of docs/ci.md are what GitHub and GitLab accept."""
+"""The action and all workflows, also those of docs/ci.md, are what GitHub and GitLab accept."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def documents() -> Iterator[tuple[str, str, str]]:
     """Yield schema, name and text of each file or block."""
     for path in ("action/action.yml", "action/collect/action.yml"):
         yield "github-actions", path, (ROOT / path).read_text()
-    for file in sorted((ROOT / ".github" / "workflows").iterdir()):
-        yield "github-workflows", file.name, file.read_text()
+    for folder in (ROOT, ROOT / "examples" / "pytest_project"):
+        for file in sorted((folder / ".github" / "workflows").iterdir()):
+            yield "github-workflows", f"{folder.name}-{file.name}", file.read_text()
     for name, text in doc_blocks.read("yaml", "docs/ci.md").items():
         if text.startswith("- "):
             text = f"{AROUND}{textwrap.indent(text, '    ')}"

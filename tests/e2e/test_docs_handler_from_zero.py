@@ -11,23 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import doc_blocks
 from tests.e2e import projects
 from tests.engines import until
-from tests.processes import ROOT, Sandbox, free_port, sandbox
+from tests.processes import Sandbox, free_port, sandbox
 
-PAGE = ROOT / "docs" / "handler-from-zero.md"
+BLOCKS = doc_blocks.read_all("docs/handler-from-zero.md")
 LEFT_OUT = {
     "sh install": "the same packages are installed from uv's cache, and the wheels of this tree",
     "sh sandbox": "the sandbox of this test is on another port, with the data of a first start",
 }
 FUNCTION = re.compile(r"^def approve_pending.*?(?=\n\n\n)", re.M | re.S)
-
-
-def blocks() -> dict[str, str]:
-    """Return the code blocks of the page by language and name."""
-    found = re.findall(r"^```(\w+ \S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    assert len(found) == PAGE.read_text().count("\n```") / 2, "a block has no name"
-    return dict(found)
 
 
 @dataclass
@@ -49,7 +43,7 @@ class Terminal:
 
     def run(self, name: str) -> str:
         """Run a block of the page; return what it prints."""
-        ended = projects.run(self._script(f"set -e\n{blocks()[name]}"), self.folder,
+        ended = projects.run(self._script(f"set -e\n{BLOCKS[name]}"), self.folder,
                              self._variables())  # fmt: skip
         assert ended.returncode == 0, f"{name}: {ended.stdout}"
         return ended.stdout
@@ -59,7 +53,7 @@ class Terminal:
         """Run the block that starts the handler; its log."""
         log = self.folder / "handler.log"
         # The signal is for the handler, and not for its shell.
-        script = self._script(blocks()["sh handler"]).replace("\nflask", "\nexec flask")
+        script = self._script(BLOCKS["sh handler"]).replace("\nflask", "\nexec flask")
         env = {**projects.environments.calling_loopback(), **self._variables()}
         with log.open("w") as out:
             process = subprocess.Popen(
@@ -82,7 +76,7 @@ class Terminal:
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A terminal after the two blocks that are left out."""
-    [packages] = re.findall(r"^pip install ([a-z ]+)/\S+\.whl$", blocks()["sh install"], re.M)
+    [packages] = re.findall(r"^pip install ([a-z ]+)/\S+\.whl$", BLOCKS["sh install"], re.M)
     folder = tmp_path / "my-handler"
     folder.mkdir()
     wheels = projects.add_wheels(folder)
@@ -93,9 +87,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def test_page_leads_to_a_handler_that_is_tested(terminal: Terminal) -> None:
-    for name, reason in LEFT_OUT.items():
-        print(f"left out: {name}: {reason}")
-    page, folder = blocks(), terminal.folder
+    page, folder = BLOCKS, terminal.folder
     (folder / "handler.py").write_text(page["python handler.py"])
     with terminal.handler() as log:
         webhook = re.findall(r"WH-[-0-9]+", terminal.run("sh webhook"))[0]
@@ -122,4 +114,4 @@ def test_page_leads_to_a_handler_that_is_tested(terminal: Terminal) -> None:
     assert re.search(r"^=+ 2 passed", terminal.run("sh test"), re.M)
     used = """sh webhook, sh order, sh why, sh advance, sh deliveries, sh handler, sh test,
         python handler.py, python approve_pending, python test_handler.py"""
-    assert {*re.split(r",\s+", used), *LEFT_OUT} == page.keys()
+    doc_blocks.check_all_run(page, re.split(r",\s+", used), LEFT_OUT)

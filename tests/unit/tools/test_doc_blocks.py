@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RUN_BY = {
     "docs/ci.md": "tests/e2e/test_ci.py",
     "docs/containers.md": "tests/e2e/test_containers.py",
+    "docs/handler-from-zero.md": "tests/e2e/test_docs_handler_from_zero.py",
     "docs/install.md": "tests/packaging/test_install_page.py",
     "docs/test-with-pytest.md": "tests/plugin/docs_project.py",
     "docs/test-without-sleeping.md": "tests/e2e/test_docs_without_sleeping.py",
@@ -33,7 +34,7 @@ def test_commands_of_the_page_have_names_and_a_test(page: str) -> None:
     text = (ROOT / page).read_text()
     assert COMMAND.findall(text) == UNNAMED.findall(text) == []
     source = (ROOT / RUN_BY[page]).read_text()
-    assert f'"{page}"' in source and "doc_blocks.read(" in source
+    assert f'"{page}"' in source and "doc_blocks.read" in source
 
 
 def test_blocks_are_read_by_language_and_name(tmp_path: Path) -> None:
