@@ -25,9 +25,12 @@ from tests.workflows import Job
 PAGE = "docs/ci.md"
 WORKFLOWS = doc_blocks.read("yaml", PAGE)
 SHELL = doc_blocks.read("sh", PAGE)
-LEFT_OUT = {"push": "builds and pushes an image, which needs a Docker engine"}
-ACTIONS = {"./.github/actions/connect-sim": ROOT / "action",
-           "./.github/actions/connect-sim/collect": ROOT / "action" / "collect"}  # fmt: skip
+# A published image needs no such block.
+PUSH = {"push": "builds and pushes an image, which needs a Docker engine"}
+LEFT_OUT = PUSH if "push" in SHELL else {}
+# As the page names them, which depends on whether they are published.
+START, COLLECT = re.findall(r"uses: (?!actions/|astral-sh/)(\S+)", WORKFLOWS["github-action"])
+ACTIONS = {START: ROOT / "action", COLLECT: ROOT / "action" / "collect"}
 # With all characters that JSON, sed, GitHub's commands or a shell could take for something else.
 VENDOR_KEY = "SU-610-138-900:key'of\"a\\sandbox%41$HOME"
 
@@ -40,7 +43,8 @@ done
 """
 UVX = f"""#!/bin/sh
 test "$1" = --python && shift 2
-test "$1" = --from && test -f "$2" && test "$3" = connect-sim || exit 1
+test "$1" = --from && test "$3" = connect-sim || exit 1
+case "$2" in *.whl) test -f "$2" || exit 1 ;; connect-sim==*) ;; *) exit 1 ;; esac
 shift 3
 PYTHONPATH={ROOT} exec {sys.executable} -P -m connect_sim "$@"
 """
@@ -227,12 +231,12 @@ def test_collect_uploads_what_happened_without_keys(job: Job) -> None:
 def test_collect_without_a_sandbox_says_so(programs: Path, tmp_path: Path) -> None:
     env = workflows.environment(programs)
     collected = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
-    collected.run([{"uses": "./.github/actions/connect-sim/collect"}])
+    collected.run([{"uses": COLLECT}])
     assert not collected.failed and "::warning" in collected.printed
     url = f"http://127.0.0.1:{free_port()}"
     env |= {"CONNECT_SIM_URL": url, "CONNECT_SIM_VENDOR_KEY": "key"}
     gone = Job(tmp_path, tmp_path / "temp", env, ACTIONS)
-    gone.run([{"uses": "./.github/actions/connect-sim/collect"}])
+    gone.run([{"uses": COLLECT}])
     assert not gone.failed and "has not responded" in gone.printed
 
 
@@ -248,7 +252,7 @@ def test_action_fails_with_a_message_and_the_log(
     programs: Path, tmp_path: Path, inputs: dict[str, str], message: str
 ) -> None:
     job = Job(tmp_path, tmp_path / "temp", workflows.environment(programs), ACTIONS)
-    job.run([{"uses": "./.github/actions/connect-sim", "with": inputs}])
+    job.run([{"uses": START, "with": inputs}])
     assert job.failed and re.search(f"^::error title=Connect Sim::.*{message}", job.printed, re.M)
     assert "secret" not in job.printed
     assert ("SU-100-200-300:***" in job.printed) == ("echo" in inputs.get("command", ""))
