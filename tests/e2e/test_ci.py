@@ -260,6 +260,18 @@ def test_action_fails_with_a_message_and_the_log(
         until(lambda: has_ended(int((tmp_path / "temp/connect-sim/pid").read_text())), "its end")
 
 
+def test_data_folder_is_exported_as_an_absolute_path_also_if_the_start_fails(
+    programs: Path, tmp_path: Path
+) -> None:
+    """The second action uploads its log."""
+    job = Job(tmp_path, tmp_path / "temp", workflows.environment(programs), ACTIONS)
+    given = {"command": "echo started; exit 3; :", "data-dir": "my data"}
+    job.run([{"uses": START, "with": given}, {"uses": COLLECT, "if": "failure()"}])
+    assert job.failed and job.env["SIM_DATA_DIR"] == str(tmp_path / "my data")
+    [(_, upload)] = job.used
+    assert (Path(upload["path"]) / "sandbox.log").read_text() == "started\n"
+
+
 @pytest.mark.nightly
 def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> None:
     """It starts the installed package, which is the action's default."""
