@@ -15,7 +15,6 @@ from tests import doc_blocks
 from tests.e2e import broken_variants, projects
 from tests.e2e.broken_variants import VARIANTS
 from tests.e2e.projects import NEWEST, OLDEST
-from tests.packaging import wheels
 from tests.processes import Sandbox, sandbox
 
 # The machine may be busy: 5 s are for a person's.
@@ -104,20 +103,6 @@ def test_ten_tests_pass_in_time(project: Path, version: tuple[int, int], workers
     assert cpu_seconds() - before < QUICK * workers
 
 
-@pytest.mark.nightly
-def test_commands_of_the_readme_build_install_and_test(tmp_path: Path) -> None:
-    """In the sdist of the server, beside the plugin, as in a checkout; pip needs an index."""
-    tree = wheels.copy_of_sdist(tmp_path / "tree")
-    (tree / "pytest-connect-sim").symlink_to(projects.PLUGIN)
-    project = projects.copy("pytest_project", tree / "examples")
-    commands = doc_blocks.read("sh", "examples/pytest_project/README.md")
-    assert list(commands) == ["install", "test"]
-    for command in commands.values():
-        ended = projects.run(f"set -e\n{command}", project, {}, timeout=600)
-        assert ended.returncode == 0, ended.stdout
-    assert PASSED.search(ended.stdout), ended.stdout
-
-
 def cpu_seconds() -> float:
     """Return the processor time of the processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -128,10 +113,11 @@ def cpu_seconds() -> float:
 def test_tests_of_the_node_project_pass(running: Sandbox, tmp_path: Path) -> None:
     folder = projects.copy("node_project", tmp_path / "examples")
     (tmp_path / "var").symlink_to(running.data_dir)
-    [command] = doc_blocks.read("sh", "examples/node_project/README.md").values()
-    ended = projects.run(command, folder, {})
+    commands = doc_blocks.read("sh", "examples/node_project/README.md")
+    ended = projects.run(commands["test"], folder, {})
     assert ended.returncode == 0, ended.stdout
     assert re.search(r"^# pass [1-9]\d*\n# fail 0$", ended.stdout, re.M), ended.stdout
+    doc_blocks.check_all_run(commands, {"test"}, {})
 
 
 @pytest.mark.node

@@ -1,4 +1,4 @@
-"""The commands of the example projects' READMEs, as they stand there."""
+"""The commands of the README of the example project with pytest, as they stand there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import doc_blocks, environments
+from tests import doc_blocks
 from tests.e2e import projects
 from tests.packaging import wheels
-from tests.processes import ROOT, sandbox
+from tests.processes import ROOT
 
 PYTEST = doc_blocks.read("sh", "examples/pytest_project/README.md")
-NODE = doc_blocks.read("sh", "examples/node_project/README.md")
 
 
 @pytest.fixture
@@ -35,13 +34,3 @@ def test_commands_of_the_pytest_project_install_and_pass(tree: Path) -> None:
         assert ended.returncode == 0, ended.stdout
     assert "10 passed" in ended.stdout
     doc_blocks.check_all_run(PYTEST, {"install", "test"}, {})
-
-
-@pytest.mark.nightly
-@pytest.mark.node
-def test_commands_of_the_node_project_pass(tree: Path) -> None:
-    project = projects.copy("node_project", tree / "examples")
-    with sandbox(tree / "var"):
-        ended = projects.run(NODE["test"], project, environments.calling_loopback())
-    assert ended.returncode == 0, ended.stdout
-    doc_blocks.check_all_run(NODE, {"test"}, {})
