@@ -33,10 +33,9 @@ def run(pytester: pytest.Pytester) -> Run:
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
         loaded = [] if _is_installed() else ["-p", "pytest_connect_sim.plugin"]
-        # Plugins of the environment could change the output.
-        return pytester.runpytest(
-            *loaded, "-p", "no:randomly", "-p", "no:cacheprovider", *arguments
-        )
+        # Plugins of the environment could change the output, or read settings.
+        without = [f"-pno:{name}" for name in ("randomly", "django", "cacheprovider")]
+        return pytester.runpytest(*loaded, *without, *arguments)
 
     return run_pytest
 
