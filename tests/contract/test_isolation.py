@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
+from sandbox import api_calls
 from tests.api import PROVIDER, VENDOR, Response, refused
 from tests.contract import calls, pages, routes
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
@@ -32,6 +33,7 @@ EVERYBODY = ("vendor", "distributor", "stranger vendor", "stranger distributor",
 @contextmanager
 def unchanged() -> Iterator[None]:
     """Fail if a statement in the block changes rows."""
+    api_calls.flush()
     with transaction.atomic():
         with CaptureQueriesContext(connection) as statements:
             yield

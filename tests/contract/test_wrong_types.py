@@ -21,6 +21,7 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from connect_sim.api import schema_views
+from sandbox import api_calls
 from tests.api import Caller, Response
 from tests.contract import calls
 from tests.contract.writes import RECORDS, changes_rows
@@ -158,6 +159,7 @@ def undone() -> Iterator[None]:
 
 def refusal(caller: Caller, method: str, path: str, body: Any) -> tuple[Response, bool]:
     """Make a call; return its response, and whether it changed nothing."""
+    api_calls.flush()
     written = Written()
     after: Any = None
     with undone():
