@@ -72,7 +72,8 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
             # With several processes the others' calls may be stored later all the same.
             and wakeup.is_broker_in_memory()
         ):
-            _recorder.flush()
+            # If the database is unavailable, the request itself reports it.
+            _recorder.flush(warns=False)
         if "HTTP_AUTHORIZATION" not in environ or not activity.is_api(environ["PATH_INFO"]):
             return get_response(request)
         started, began = time.time(), time.monotonic()

@@ -42,6 +42,8 @@ class Recorder:
         self._guard = threading.Lock()
         self._storing = threading.RLock()
         self._warned_at = float("-inf")
+        # Of the latest store that failed because the database was unavailable.
+        self._error = ""
         # Whether deliveries wait for calls that are not stored yet.
         self.is_postponing = False
         # Set while there are calls to store.
@@ -59,12 +61,13 @@ class Recorder:
         if not self.arrived.is_set():
             self.arrived.set()
 
-    def flush(self) -> bool:
+    def flush(self, *, warns: bool = True) -> bool:
         """Store what is recorded, and wait for a flush of another thread; raises no Exception.
 
         Inside a transaction it doesn't wait: on SQLite the other thread waits for the transaction.
         If the transaction is rolled back, the calls are stored by a later flush. Return whether
-        everything is stored; after an error of the database the rest is kept.
+        everything is stored; after an error of the database the rest is kept, which is logged
+        unless `warns` is False.
         """
         if not self._storing.acquire(blocking=not connection.in_atomic_block):
             return False
@@ -72,6 +75,8 @@ class Recorder:
             while batch := self._take():
                 if rest := self._store_batch(batch):
                     self.put_back(rest)
+                    if warns:
+                        self._warn(self._error)
                     return False
             return True
         finally:
@@ -149,7 +154,7 @@ class Recorder:
                 # Closes an unusable connection, so that the next query opens a new one.
                 connection.close_if_unusable_or_obsolete()
             if database_errors.unavailable(error):
-                self._warn(database_errors.summary(error))
+                self._error = database_errors.summary(error)
                 return batch
             if len(batch) == 1:
                 [call] = batch

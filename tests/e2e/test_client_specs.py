@@ -49,7 +49,9 @@ def test_help_knows_every_path(report: dict[str, Any]) -> None:
 
 
 def test_help_lists_namespaces_collections_and_filters(report: dict[str, Any]) -> None:
-    assert set(report["namespaces"]) == {"notifications", "subscriptions", "tier", "usage"}
+    assert set(report["namespaces"]) == {
+        "localization", "notifications", "subscriptions", "tier", "usage",
+    }  # fmt: skip
     assert "webhooks" in report["namespaces"]["notifications"]
     assert "Connect Sim" in report["whole"] and "requests" in report["whole"]
     assert "Support pagination: True" in report["search"]

@@ -283,9 +283,9 @@ def test_operations_outside_connects_document_are_not_served(models: Report) -> 
     }  # fmt: skip
     codes = {call: error["error_code"] for call, error in models["refusals"].items()}
     assert codes == {
-        "categories": "NFND_000",
         "query": "VAL_001", "accounts": "REQ_405",
     }  # fmt: skip
+    assert models["categories"] and all(models["categories"])
     assert models["marketplace"] is False
 
 
