@@ -22,8 +22,11 @@ def _is_installed() -> bool:
 
 
 @pytest.fixture(autouse=True)
-def no_sandbox_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CONNECT_SIM_URL", "CONNECT_SIM_VENDOR_KEY", "CONNECT_SIM_PROVIDER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    # With these, pytest repeats the whole text of a failure in its summary.
+    for name in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
 
 
