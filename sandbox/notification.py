@@ -86,7 +86,7 @@ def _forever(listen: Callable[[], None]) -> None:
         try:
             listen()
         except Exception:
-            # The database is unavailable: waiting threads check again by themselves meanwhile.
+            # The database is unavailable: waiting threads read it at intervals meanwhile.
             connection.close()
             announce()
             time.sleep(RECONNECT)

@@ -114,7 +114,7 @@ PLAIN_SQL = {
     "clock_moves",
     # Errors of invalid values, whose comparison is a sample.
     "unique_values",
-    # The sandbox's answers, computed from rows: what waits, locks or copies is a sample.
+    # Responses of the sandbox that are computed from rows. Waits, locks and copies are samples.
     "clock_api",
     "reset",
     "waits",

@@ -88,6 +88,19 @@ def expire() -> None:
     Delivery.objects.filter(state="waiting").update(lease=1.0)
 
 
+def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Stop each store of calls at its start; return the events that it starts and may go on."""
+    storing, go_on = threading.Event(), threading.Event()
+
+    def store(batch: Any) -> None:
+        storing.set()
+        assert go_on.wait(20)
+        call_storage.store(batch)
+
+    monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
+    return storing, go_on
+
+
 def test_approval_is_recorded_before_the_attempt_that_it_causes(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
@@ -155,14 +168,7 @@ def test_event_that_joins_a_pending_delivery_postpones_it(
 def test_claim_waits_for_a_call_that_is_being_stored(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storing, go_on = threading.Event(), threading.Event()
-
-    def store(batch: Any) -> None:
-        storing.set()
-        assert go_on.wait(20)
-        call_storage.store(batch)
-
-    monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
+    storing, go_on = delay_stores(monkeypatch)
     call(ordering(catalog))
     flushing = Background(api_calls.flush)
     assert storing.wait(20)
@@ -220,14 +226,7 @@ def test_call_is_recorded_before_the_changes_of_later_calls(
 def test_later_call_waits_for_one_that_is_being_stored(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storing, go_on = threading.Event(), threading.Event()
-
-    def store(batch: Any) -> None:
-        storing.set()
-        assert go_on.wait(20)
-        call_storage.store(batch)
-
-    monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
+    storing, go_on = delay_stores(monkeypatch)
     call(nothing)
     flushing = Background(api_calls.flush)
     assert storing.wait(20)
