@@ -98,7 +98,8 @@ class Report:
     """All results of a run, in the order of the catalog.
 
     `target` is the handler's URL or command, `started_at` ISO 8601 in UTC. `error` says why the
-    run could not begin or go on; `output` is the end of what the handler printed.
+    run could not begin or go on; `output` is the end of what the handler printed, `notes` are
+    sentences about the run, such as that a known failure has expired.
     """
 
     target: str
@@ -110,3 +111,4 @@ class Report:
     results: tuple[Result, ...]
     error: str = ""
     output: str = ""
+    notes: tuple[str, ...] = ()

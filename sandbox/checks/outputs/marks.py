@@ -1,0 +1,115 @@
+"""How results are shown: in words and symbols, in groups, and counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from requests_queue.time_format import format_span
+from sandbox.checks.model import Check, Level, Outcome, Report, Result
+
+# The page that tools/checks_page.py writes.
+DOCS = "docs/checks.md"
+
+
+class Mark(StrEnum):
+    """A result as it is shown; of the failures, only `fail` counts."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    WARNING = "warning"
+    KNOWN = "known"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+    @property
+    def symbol(self) -> str:
+        """One character, for streams and pages that can show Unicode."""
+        return _SYMBOLS[self][0]
+
+    @property
+    def ascii_symbol(self) -> str:
+        """One character of ASCII."""
+        return _SYMBOLS[self][1]
+
+    def counted(self, count: int) -> str:
+        """Return the number of such results in words: `2 warnings`."""
+        one, more = _NOUNS[self]
+        return f"{count} {one if count == 1 else more}"
+
+
+_SYMBOLS = {
+    Mark.PASS: ("✓", "+"),
+    Mark.FAIL: ("✗", "x"),
+    Mark.WARNING: ("!", "!"),
+    Mark.KNOWN: ("≈", "~"),
+    Mark.INCONCLUSIVE: ("?", "?"),
+    Mark.SKIPPED: ("-", "-"),
+}
+_NOUNS = {
+    Mark.PASS: ("passed", "passed"),
+    Mark.FAIL: ("failed", "failed"),
+    Mark.WARNING: ("warning", "warnings"),
+    Mark.KNOWN: ("known failure", "known failures"),
+    Mark.INCONCLUSIVE: ("inconclusive", "inconclusive"),
+    Mark.SKIPPED: ("skipped", "skipped"),
+}
+
+
+def mark(result: Result, strict: bool) -> Mark:
+    """Return how a result is shown: a failure counts by its level, and unless it is known.
+
+    A control always counts: without it, nothing of its group is judged.
+    """
+    if result.verdict.outcome is not Outcome.FAIL:
+        return Mark(result.verdict.outcome.value)
+    if result.check.is_control:
+        return Mark.FAIL
+    if result.known_until is not None:
+        return Mark.KNOWN
+    counting = {Level.MUST, Level.SHOULD} if strict else {Level.MUST}
+    return Mark.FAIL if result.check.level in counting else Mark.WARNING
+
+
+def marked(report: Report, *marks: Mark) -> list[Result]:
+    """Return the results that are shown as one of these."""
+    return [result for result in report.results if mark(result, report.strict) in marks]
+
+
+def counts(report: Report) -> dict[Mark, int]:
+    """Return the number of results of each mark, zeros included."""
+    counter = Counter(mark(result, report.strict) for result in report.results)
+    return {each: counter[each] for each in Mark}
+
+
+def counts_text(report: Report) -> str:
+    """Return `57 passed, 1 failed, 4 skipped in 1 min 32 s`."""
+    parts = [each.counted(count) for each, count in counts(report).items() if count]
+    return f"{', '.join(parts) or 'No results'} in {format_span(report.seconds)}"
+
+
+def groups(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Return the results by group, in the order in which the groups begin."""
+    grouped: dict[str, list[Result]] = {}
+    for result in results:
+        grouped.setdefault(result.check.group, []).append(result)
+    return grouped
+
+
+def check_groups(checks: Sequence[Check]) -> dict[str, list[Check]]:
+    """Return the checks by group, in the order in which the groups begin."""
+    grouped: dict[str, list[Check]] = {}
+    for check in checks:
+        grouped.setdefault(check.group, []).append(check)
+    return grouped
+
+
+def anchor(check_id: str) -> str:
+    """Return the anchor that GitHub gives the heading of a check's id."""
+    return check_id.replace(".", "").lower()
+
+
+def docs_link(check_id: str) -> str:
+    """Return the place of a check in the documentation."""
+    return f"{DOCS}#{anchor(check_id)}"

@@ -1,0 +1,79 @@
+"""The verdict on a run, as an exit code and a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.checks.model import Result
+from sandbox.checks.outputs.exit_code import conclude, exit_code
+from tests.unit.checks.reports import (
+    FAIL,
+    INCONCLUSIVE,
+    KNOWN_UNTIL,
+    MAY,
+    PASS,
+    SHOULD,
+    SKIPPED,
+    check,
+    report,
+    result,
+)
+
+CONTROL = check("auth.control")
+
+
+def should() -> Result:
+    return result(FAIL, check(level=SHOULD))
+
+
+@pytest.mark.parametrize(
+    ("results", "strict", "expected"),
+    [
+        ([result(PASS)], False, 0),
+        ([result(PASS), result(SKIPPED), result(INCONCLUSIVE)], False, 0),
+        ([result(FAIL), result(PASS)], False, 1),
+        ([should()], False, 0),
+        ([should()], True, 1),
+        ([result(FAIL, check(level=MAY))], True, 0),
+        ([result(FAIL, known_until=KNOWN_UNTIL)], True, 0),
+        ([], False, 2),
+        ([result(SKIPPED), result(INCONCLUSIVE)], False, 2),
+        # The control passed, and what was asked for was not judged.
+        ([result(PASS, CONTROL), result(INCONCLUSIVE)], False, 2),
+        ([result(PASS, CONTROL), result(PASS)], False, 0),
+        ([result(PASS, CONTROL)], False, 0),
+        ([result(FAIL, CONTROL), result(SKIPPED)], False, 2),
+        ([result(INCONCLUSIVE, CONTROL), result(SKIPPED)], False, 2),
+        ([result(SKIPPED, CONTROL), result(PASS, check("token.x"))], False, 0),
+        ([result(FAIL, CONTROL), result(FAIL, check("token.x"))], False, 2),
+        # A baseline can't know the failure of a control.
+        ([result(FAIL, CONTROL, known_until=KNOWN_UNTIL), result(PASS)], False, 2),
+    ],
+)
+def test_exit_code_of_results(results: list[Result], strict: bool, expected: int) -> None:
+    assert exit_code(report(*results, strict=strict)) == expected
+
+
+def test_run_that_ended_early_has_no_verdict() -> None:
+    conclusion = conclude(report(result(FAIL), error="The handler ended with exit code 1."))
+    assert (conclusion.code, conclusion.text) == (2, "The handler ended with exit code 1.")
+
+
+@pytest.mark.parametrize(
+    ("results", "text"),
+    [
+        ([result(FAIL)], "1 of 1 check failed."),
+        ([result(PASS), result(SKIPPED)], "1 of 2 checks passed, none failed."),
+        (
+            [result(PASS), should(), result(FAIL, known_until=KNOWN_UNTIL)],
+            "1 of 3 checks passed; not counted: 1 warning, 1 known failure.",
+        ),
+        (
+            [result(FAIL, CONTROL), result(INCONCLUSIVE, check("token.control"))],
+            "auth.control, token.control did not pass, so nothing else of their groups was judged.",
+        ),
+        ([result(SKIPPED)], "No check was judged: all were skipped or inconclusive."),
+    ],
+)
+def test_conclusion_says_why(results: list[Result], text: str) -> None:
+    assert conclude(report(*results)).text == text
