@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import sleep
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from connect_sim.server.response import Failed
 
@@ -27,6 +29,7 @@ KEY = "connect_sim.deferred"
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Result = tuple[int, str, bytes] | None
+T = TypeVar("T")
 
 
 class ClientLeft(Exception):
@@ -53,12 +56,13 @@ class DeferredResponses:
     """The waits of a server, in its event loop."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[Result]] = set()
+        self._waiting: set[asyncio.Future[Any]] = set()
         self._stopping = False
 
-    async def wait(self, future: Future[Result], receive: Receive) -> Result:
+    async def wait(self, future: Future[T] | asyncio.Future[T], receive: Receive) -> T:
         """Return the future's result; raises ClientLeft, Stopping, Failed."""
         if self._stopping:
+            future.cancel()
             raise Stopping
         result = asyncio.wrap_future(future)
         left = asyncio.ensure_future(disconnected(receive))
@@ -79,6 +83,15 @@ class DeferredResponses:
             # Cancels the view's future too.
             result.cancel()
             left.cancel()
+
+    async def delay(self, future: Future[Any] | asyncio.Future[Any], receive: Receive) -> None:
+        """Return when the future is done or the server stops; raises ClientLeft, Failed."""
+        with suppress(Stopping):
+            await self.wait(future, receive)
+
+    async def pause(self, seconds: float, receive: Receive) -> None:
+        """Return after some seconds or when the server stops; raises ClientLeft."""
+        await self.delay(asyncio.ensure_future(sleep(seconds)), receive)
 
     def stop(self) -> None:
         """End all waits, and begin no more."""

@@ -19,11 +19,13 @@ from wsgiref.util import FileWrapper
 from django.conf import settings
 from django.db import connections
 
-from connect_sim.server import deferred
+from connect_sim.server import deferred, transmission
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
 from connect_sim.server.deferred import ClientLeft, Deferral, DeferredResponses, Stopping
+from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.response import Failed, Response, Send, error_body
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
+from connect_sim.server.transmission import Reset, Transmission
 
 logger = logging.getLogger(__name__)
 
@@ -86,15 +88,15 @@ class DjangoApplication:
         """
         empty = Body({"headers": []}) if question else body
         environ = build_environ(scope, empty.file, empty.size)
-        deferral = Deferral()
+        deferral, manner = Deferral(), Transmission()
         if question:
             environ[BODY] = question
         else:
-            environ[deferred.KEY] = deferral
+            environ[deferred.KEY], environ[transmission.KEY] = deferral, manner
         response = Response(
             asyncio.get_running_loop(),
             close=body.expects_continue,
-            is_deferred=lambda: deferral.future is not None,
+            is_deferred=lambda: deferral.future is not None or manner.is_slow,
         )
         if not self._submit(scope, partial(response.run, self._wsgi, environ), question):
             text = "Too many sign-in attempts from this address. Try again in a minute."
@@ -107,7 +109,7 @@ class DjangoApplication:
                 result = await self._deferred.wait(deferral.future, receive)
                 if result is not None:
                     response.replace(*result)
-            await response.send_to(send)
+            await self._transmit(response, manner, scope, receive, send)
         except Failed:
             if not response.started:
                 text = "Unexpected server error. See the server's log."
@@ -120,8 +122,23 @@ class DjangoApplication:
                 await _send_error(scope, send, 503, "SYS_503", text)
         finally:
             deferral.cancel()
+            manner.cancel()
             response.abandon()
         return False
+
+    async def _transmit(
+        self, response: Response, manner: Transmission, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send a response in the manner that Django has chosen; raises Failed, ClientLeft."""
+        if manner.future is not None:
+            await self._deferred.delay(manner.future, receive)
+        try:
+            if manner.reset:
+                raise Reset
+            pause = partial(self._deferred.pause, receive=receive)
+            await response.send_to(manner.wrap(send, scope["method"], pause))
+        except Reset:
+            await transmission.reset(scope["extensions"][CONNECTION])
 
     def _submit(self, scope: Scope, job: Callable[[], None], question: str) -> bool:
         """Submit a request to its thread pool; return False if the address has too many."""

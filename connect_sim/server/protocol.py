@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from connect_sim.server import sockets
 from connect_sim.server.connections import Connections, Group
 from connect_sim.server.request_line import RequestLine
 from connect_sim.server.response import error_body
@@ -24,7 +25,7 @@ MAX_PIPELINE = 100
 # A connection is throttled from the ninth read of less than 1 KiB that completes no request.
 _SMALL, _FEW = 1024, 8
 
-TRANSPORT = "connect_sim.transport"
+CONNECTION = "connect_sim.connection"
 
 
 class NotServed(Exception):
@@ -34,7 +35,7 @@ class NotServed(Exception):
 class Connection(HttpToolsProtocol):
     """One client's connection.
 
-    Endpoints find its transport in `scope["extensions"][TRANSPORT]`, for example to cut it.
+    Endpoints find it in `scope["extensions"][CONNECTION]`, for example to reset it.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
@@ -49,6 +50,8 @@ class Connection(HttpToolsProtocol):
         self._ended = self._lost = False
         self._head_bytes = self._small_reads = 0
         self._line = RequestLine()
+        # `cycle` is that of the latest request, which may still be in the pipeline.
+        self._running = self.cycle
 
     # -- callbacks of the transport
 
@@ -61,6 +64,7 @@ class Connection(HttpToolsProtocol):
         """Unregister the connection."""
         self._ended = self._lost = True
         self._watch.closed(self)
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,7 +101,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self.body_bytes = 0
-        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         """Start the application with path and query as received.
@@ -121,6 +125,8 @@ class Connection(HttpToolsProtocol):
         raw_path, query = self._line.target(target)
         scope["raw_path"], scope["query_string"] = raw_path, query
         scope["path"] = unquote_to_bytes(raw_path).decode(errors="replace")
+        if not self.pipeline:
+            self._running = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body."""
@@ -138,6 +144,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, without uvicorn's timer."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
         super().on_response_complete()
         self._unset_keepalive_if_required()
         if self._lost:
@@ -163,6 +171,19 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
         else:
             self.close()
+
+    # -- the interface for endpoints
+
+    def reset(self) -> None:
+        """Close immediately with a TCP reset."""
+        if not self._lost:
+            self._ended = True
+            self._disconnect()
+            sockets.reset(self.transport)
+
+    def unreceived_bytes(self) -> int:
+        """Return the bytes of responses that have not reached the client's system."""
+        return 0 if self._lost else sockets.unacknowledged_bytes(self.transport)
 
     # -- the interface for the sweep
 
@@ -201,6 +222,13 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     # -- implementation
+
+    def _disconnect(self) -> None:
+        """Report the disconnection to the running request; uvicorn reports it to the latest."""
+        cycle = self._running
+        if cycle and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def _feed(self, data: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 
 from connect_sim import asgi, web
-from connect_sim.server.protocol import TRANSPORT
+from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.proxies import TrustedProxies
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
@@ -23,7 +23,7 @@ events: list[str] = []
 async def endpoint(scope: Any, receive: Any, send: Any) -> None:
     """Wait without a thread, cut the connection, or return path and client."""
     if scope["path"].endswith("/cut"):
-        scope["extensions"][TRANSPORT].abort()
+        scope["extensions"][CONNECTION].abort()
         return
     if scope["path"].endswith("/wait"):
         await asyncio.sleep(0.3)

@@ -51,6 +51,9 @@ def test_protocol_has_attributes() -> None:
     # `on_headers_complete` reads the target from `url`, and starts the application as a task.
     source = inspect.getsource(HttpToolsProtocol.on_headers_complete)
     assert "httptools.parse_url(self.url)" in source
+    # The latest cycle waits in the pipeline if another one runs.
+    assert "self.pipeline.appendleft((self.cycle, app))" in source
+    assert "self.pipeline.pop()" in inspect.getsource(HttpToolsProtocol.on_response_complete)
     assert "create_task" in inspect.getsource(HttpToolsProtocol._start_asgi_task)
     assert httptools_impl.STATUS_LINE[408] == b"HTTP/1.1 408 Request Timeout\r\n"
 
@@ -58,7 +61,7 @@ def test_protocol_has_attributes() -> None:
 def test_cycle_has_attributes() -> None:
     source = inspect.getsource(RequestResponseCycle.__init__)
     for name in ("keep_alive", "response_complete", "response_started", "disconnected",
-                 "waiting_for_100_continue"):  # fmt: skip
+                 "waiting_for_100_continue", "message_event"):  # fmt: skip
         assert re.search(rf"self\.{name}\b", source), name
 
 

@@ -1,0 +1,335 @@
+"""Delayed, sliced, cut and reset responses at the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from connect_sim import web
+from connect_sim.server import deferred
+from connect_sim.server.transmission import KEY, Slices, Transmission
+from tests.processes import free_port
+from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.test_http import HEAD
+
+Change = Callable[[Transmission], None]
+BODY = b"0123456789"
+
+
+@dataclass
+class App:
+    """A WSGI application whose paths choose how the response is sent.
+
+    `/later…` is delayed by a future, `/chunked` has no declared length.
+    """
+
+    changes: dict[str, Change] = field(default_factory=dict)
+    futures: queue.Queue[Future[None]] = field(default_factory=queue.Queue)
+    threads: set[str] = field(default_factory=set)
+    ended: queue.Queue[str] = field(default_factory=queue.Queue)
+    content: bytes = BODY
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        name = environ["PATH_INFO"].strip("/")
+        self.threads.add(threading.current_thread().name)
+        transmission: Transmission = environ[KEY]
+        if name.startswith("later"):
+            transmission.future = Future()
+            self.futures.put(transmission.future)
+        if change := self.changes.get(name):
+            change(transmission)
+        start("200 OK", [("Content-Type", "text/plain"), *self._length(name)])
+        return self._chunks(name)
+
+    def _length(self, name: str) -> list[tuple[str, str]]:
+        return [] if name == "chunked" else [("Content-Length", str(len(self.content)))]
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        size = max(4, len(self.content) // 16)
+        for n in range(0, len(self.content), size):
+            yield self.content[n : n + size]
+        self.ended.put(name)
+
+    def next(self) -> Future[None]:
+        return self.futures.get(timeout=10)
+
+
+def resetting(transmission: Transmission) -> None:
+    transmission.reset = True
+
+
+def limited(limit: int) -> Change:
+    def change(transmission: Transmission) -> None:
+        transmission.limit = limit
+
+    return change
+
+
+def sliced(size: int) -> Change:
+    def change(transmission: Transmission) -> None:
+        transmission.slices = Slices(size, 3600)
+
+    return change
+
+
+@pytest.fixture
+def app() -> App:
+    return App({"reset": resetting, "laterreset": resetting})
+
+
+def send(line: socket.socket, path: str, method: str = "GET") -> None:
+    line.sendall(f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
+
+
+def received_until_reset(line: socket.socket) -> bytes:
+    """Read until the connection is reset; it must not be closed in another way."""
+    received = b""
+    with pytest.raises(ConnectionResetError):
+        while True:
+            data = line.recv(65536)
+            assert data, "The connection was closed without a reset."
+            received += data
+    return received
+
+
+@pytest.mark.parametrize("content", [BODY, b"", b"x" * 1024 * 1024])
+def test_connection_is_reset_before_the_first_byte(app: App, settings: Any, content: bytes) -> None:
+    app.content = content
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, "/reset")
+            assert received_until_reset(line) == b""
+        # The server serves the next connection, and its threads are free.
+        with connect(url) as line:
+            send(line, "/now")
+            assert read(line)[2] == content
+
+
+def test_reset_follows_complete_responses_of_a_kept_connection(
+    app: App, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        for _ in range(2):
+            send(line, "/now")
+            assert read(line)[2] == BODY
+        # The pipelined request behind it is not served.
+        send(line, "/reset")
+        send(line, "/behind")
+        assert received_until_reset(line) == b""
+    ended = [app.ended.get(timeout=10) for _ in range(app.ended.qsize())]
+    assert "behind" not in ended
+    assert not caplog.records
+
+
+def test_reset_of_a_body_that_the_client_still_sends(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        line.sendall(b"POST /reset HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\nab")
+        assert received_until_reset(line) == b""
+
+
+@pytest.mark.parametrize("name", ["limit", "chunked"])
+@pytest.mark.parametrize("limit", [0, 1, 4, 9])
+def test_body_is_cut_after_exactly_so_many_bytes(
+    app: App, settings: Any, name: str, limit: int
+) -> None:
+    app.changes[name] = limited(limit)
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, f"/{name}")
+        head, _, body = received_until_reset(line).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        if name == "chunked":
+            assert b"transfer-encoding: chunked" in head
+            # Each chunk is a line with its length, and one with its bytes.
+            body = b"".join(body.split(b"\r\n")[1::2])
+        else:
+            assert b"content-length: 10" in head
+        assert body == BODY[:limit]
+
+
+@pytest.mark.parametrize("limit", [10, 11])
+def test_body_within_the_limit_is_complete(app: App, settings: Any, limit: int) -> None:
+    app.changes["limit"] = limited(limit)
+    with serving(app, settings) as url, connect(url) as line:
+        for _ in range(2):
+            send(line, "/limit")
+            assert read(line)[2] == BODY
+
+
+def test_large_body_is_cut_after_exactly_so_many_bytes(app: App, settings: Any) -> None:
+    app.content = b"x" * (1024 * 1024)
+    app.changes["limit"] = limited(700_000)
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/limit")
+        body = received_until_reset(line).partition(b"\r\n\r\n")[2]
+        assert len(body) == 700_000
+
+
+@pytest.mark.parametrize("name", ["limit", "slices"])
+def test_head_response_has_no_body_to_cut_or_slice(app: App, settings: Any, name: str) -> None:
+    app.changes = {"limit": limited(0), "slices": sliced(1)}
+    with serving(app, settings) as url, connect(url) as line:
+        for _ in range(2):
+            send(line, f"/{name}", "HEAD")
+            status, headers, body = read(line, "HEAD")
+            assert (status, headers["content-length"], body) == (200, "10", b"")
+
+
+class Pauses:
+    """Pauses between slices, which end when a test lets them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun: queue.Queue[Callable[[], None]] = queue.Queue()
+        self.cancelled = threading.Event()
+        monkeypatch.setattr(deferred, "sleep", self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        assert seconds == 3600
+        self.begun.put(lambda: loop.call_soon_threadsafe(ended.set) and None)
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def end(self) -> None:
+        self.begun.get(timeout=10)()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    return Pauses(monkeypatch)
+
+
+def exactly(line: socket.socket, size: int) -> bytes:
+    """Read so many bytes, and check that no more have arrived."""
+    data = b""
+    while len(data) < size:
+        data += line.recv(size - len(data))
+    assert not select.select([line], [], [], 0)[0]
+    return data
+
+
+def read_head(line: socket.socket) -> bytes:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += line.recv(1)
+    return head
+
+
+def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pauses) -> None:
+    app.changes["slices"] = sliced(4)
+    with serving(app, settings, threads=1) as url, connect(url) as line, connect(url) as other:
+        send(line, "/slices")
+        read_head(line)
+        assert exactly(line, 4) == b"0123"
+        # The only thread of the server is free meanwhile.
+        send(other, "/now")
+        assert read(other)[2] == BODY
+        pauses.end()
+        assert exactly(line, 4) == b"4567"
+        pauses.end()
+        assert exactly(line, 2) == b"89"
+        send(line, "/now")
+        assert read(line)[2] == BODY
+
+
+def test_limit_cuts_within_slices(app: App, settings: Any, pauses: Pauses) -> None:
+    def change(transmission: Transmission) -> None:
+        transmission.slices, transmission.limit = Slices(4, 3600), 6
+
+    app.changes["both"] = change
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/both")
+        read_head(line)
+        assert exactly(line, 4) == b"0123"
+        pauses.end()
+        assert received_until_reset(line) == b"45"
+
+
+def test_client_that_leaves_between_slices_ends_the_response(
+    app: App, settings: Any, pauses: Pauses
+) -> None:
+    app.changes["slices"] = sliced(4)
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, "/slices")
+            read_head(line)
+        assert pauses.cancelled.wait(10)
+
+
+def test_fifty_delayed_responses_hold_no_thread(app: App, settings: Any) -> None:
+    with serving(app, settings, threads=2) as url, contextlib.ExitStack() as stack:
+        lines = [stack.enter_context(connect(url)) for _ in range(50)]
+        for line in lines:
+            send(line, "/later")
+        futures = [app.next() for _ in lines]
+        with connect(url) as line:
+            send(line, "/now")
+            assert read(line)[2] == BODY
+        for line in lines:
+            assert not select.select([line], [], [], 0)[0]
+        for future in futures:
+            future.set_result(None)
+        assert all(read(line)[2] == BODY for line in lines)
+        assert app.threads <= {"web-0", "web-1"}
+
+
+def test_delayed_response_is_reset_when_its_future_is_done(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/laterreset")
+        future = app.next()
+        assert not select.select([line], [], [], 0)[0]
+        future.set_result(None)
+        assert received_until_reset(line) == b""
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_client_that_leaves_cancels_the_delay(app: App, settings: Any, pipelined: bool) -> None:
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, "/later")
+            if pipelined:
+                send(line, "/behind")
+            future = app.next()
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(10)
+        assert future.cancelled()
+
+
+def test_stopping_server_sends_delayed_responses(
+    app: App, settings: Any, pauses: Pauses, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.changes["slices"] = sliced(4)
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    server = web.Web(app, 1)
+    server.start()
+    with (
+        connect(f"http://{settings.SIM_BIND}") as held,
+        connect(f"http://{settings.SIM_BIND}") as slow,
+    ):
+        send(held, "/later")
+        future = app.next()
+        send(slow, "/slices")
+        pauses.begun.get(timeout=10)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert read(held)[2] == BODY
+        assert read(slow)[2] == BODY
+        assert is_closed(held)
+        assert is_closed(slow)
+        assert future.cancelled()
+        stopping.join(10)
+    assert not server.is_running()
+    assert not caplog.records
