@@ -1,0 +1,94 @@
+"""End a process together with everything that it has started (Linux, macOS)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_PROC = Path("/proc")
+# Seconds between two looks at all processes of the machine: short first, then longer.
+_POLL, _LONGEST_POLL = 0.005, 0.1
+# Seconds for which killed processes may take to disappear.
+_GONE = 5.0
+
+
+class ProcessTree:
+    """The process group that a child leads, and what has left the group.
+
+    On Linux, processes that moved to another group are found by their environment, which they
+    inherit: it has `mark`, `NAME=value`. Elsewhere the group is all that can be found.
+    """
+
+    def __init__(self, group: int, mark: str) -> None:
+        self.group, self._mark = group, mark.encode()
+
+    def is_running(self) -> bool:
+        """Return whether any process is left; one that only waits to be reaped is not."""
+        if (_PROC / "self").exists():
+            return any(True for _ in self._pids())
+        return _send(-self.group, 0)
+
+    def send(self, number: int) -> None:
+        """Send a signal to all processes."""
+        _send(-self.group, number)
+        for pid in self._pids():
+            if not _is_in_group(pid, self.group):
+                _send(pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is left; return whether that is so."""
+        deadline, pause = time.monotonic() + seconds, _POLL
+        while self.is_running():
+            if time.monotonic() > deadline:
+                return False
+            threading.Event().wait(pause)
+            pause = min(pause * 2, _LONGEST_POLL)
+        return True
+
+    def kill(self) -> bool:
+        """Kill all processes, also those that start meanwhile; return whether all are gone."""
+        deadline = time.monotonic() + _GONE
+        self.send(signal.SIGKILL)
+        while not self.wait(_LONGEST_POLL):
+            if time.monotonic() > deadline:
+                return False
+            self.send(signal.SIGKILL)
+        return True
+
+    def _pids(self) -> Iterator[int]:
+        """Yield the processes (Linux only)."""
+        for folder in _PROC.glob("[0-9]*"):
+            pid = int(folder.name)
+            if _is_in_group(pid, self.group) or _has_variable(folder, self._mark):
+                yield pid
+
+
+def _is_in_group(pid: int, group: int) -> bool:
+    """Return whether a process that is not a zombie belongs to a group."""
+    try:
+        # The name before it, in parentheses, may contain anything.
+        state, _, of = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):
+        return False
+    return state not in "ZX" and int(of) == group
+
+
+def _has_variable(folder: Path, entry: bytes) -> bool:
+    try:
+        return entry in (folder / "environ").read_bytes().split(b"\0")
+    except OSError:
+        # It ended meanwhile, or is another user's. A zombie has no environment.
+        return False
+
+
+def _send(pid: int, number: int) -> bool:
+    """Send a signal; return whether there was a process that could get it."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
