@@ -2,6 +2,202 @@
 
 from __future__ import annotations
 
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from sandbox.checks import history, timing
+from sandbox.checks.handler_process import HandlerProcess
+from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
+from sandbox.checks.history import Effects, History
+from sandbox.checks.platform import Json, Platform
+from sandbox.checks.timing import Timing
+from sandbox.checks.tokens import Signer
+
+JSON_TYPE = ("Content-Type", "application/json")
+PARALLEL = 120  # requests that a check may send at once
+
+
+@dataclass(slots=True)
 class Lab:
-    """A sandbox and one handler, as a check uses them."""
+    """A sandbox and one handler, as a check uses them.
+
+    The handler's webhook of `product` is inactive: queue changes don't call the handler unless a
+    check activates it. `other` signs for another product with the same secret, `stranger` for
+    another webhook of the same product with a secret of its own; nobody has told the handler it.
+    """
+
+    platform: Platform
+    handler: Handler
+    signer: Signer
+    other: Signer
+    stranger: Signer
+    method: str = "POST"
+    seed: int = 0
+    is_deep: bool = False
+    # A value that a validator refuses, by the parameter's name.
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    validator: Signer | None = None
+    process: HandlerProcess | None = None
+    timing: Timing = timing.UNKNOWN
+
+    @property
+    def product(self) -> str:
+        """The id of the product whose requests the handler processes."""
+        return self.signer.product_id
+
+    @property
+    def webhook(self) -> str:
+        """The id of the handler's webhook."""
+        return self.signer.webhook_id
+
+    def random(self, purpose: str) -> random.Random:
+        """Return a generator that depends on the seed and a purpose only."""
+        return random.Random(f"{self.seed}:{purpose}")
+
+    # Orders.
+
+    def order(self, product: str = "") -> str:
+        """Create a pending purchase and return its id."""
+        return self.platform.order(product or self.product)
+
+    def orders(self, count: int, product: str = "") -> list[str]:
+        """Create pending purchases, and return their ids in order of creation."""
+        return [self.order(product) for _ in range(count)]
+
+    def values(self, order: str) -> dict[str, str]:
+        """Return the parameters of a request that have a value."""
+        return history.filled(self.platform.request(order))
+
+    def status(self, order: str) -> str:
+        """Return the status of a request."""
+        return str(self.platform.request(order)["status"])
+
+    # Requests to the handler.
+
+    def genuine(
+        self,
+        *,
+        token: str = "",
+        method: str = "",
+        headers: Headers = (),
+        body: Body = None,
+        token_headers: Sequence[str] = ("Authentication", "Authorization"),
+        data: Mapping[str, Any] | None = None,
+    ) -> SentRequest:
+        """Return a request as Connect sends it, with some parts replaced."""
+        bearer = f"Bearer {token or self.signer.token(self.signer.claims(data=data or {}))}"
+        method = method or self.method
+        if body is None and method == "POST":
+            body = json.dumps(self.signer.payload(data)).encode()
+        fields = [JSON_TYPE, *((name, bearer) for name in token_headers)]
+        replaced = {name.lower() for name, _ in headers}
+        kept = [pair for pair in fields if pair[0].lower() not in replaced]
+        return SentRequest(method, (*kept, *headers), body)
+
+    def send(self, sent: SentRequest | None = None, timeout: float | None = None) -> Reply:
+        """Send a request, by default a genuine one, and return what came back."""
+        request = sent if sent is not None else self.genuine()
+        return self.handler.send(request, timeout or self.timing.deadline)
+
+    def send_together(
+        self, requests: Sequence[SentRequest], timeout: float | None = None
+    ) -> list[Reply]:
+        """Send requests at the same time, each on a connection of its own."""
+        with ThreadPoolExecutor(min(PARALLEL, len(requests))) as pool:
+            return list(pool.map(lambda sent: self.send(sent, timeout), requests))
+
+    def begin(self, sent: SentRequest | None = None, timeout: float | None = None) -> Pending:
+        """Send a request in a thread, and return at once."""
+        pool = ThreadPoolExecutor(1)
+        future = pool.submit(self.send, sent if sent is not None else self.genuine(), timeout)
+        pool.shutdown(wait=False)
+        return Pending(future.result, future.done)
+
+    # Deliveries by the platform.
+
+    def activate(self, webhook: str = "", **values: Any) -> None:
+        """Let queue changes call the handler."""
+        self.platform.update_webhook(webhook or self.webhook, active=True, **values)
+
+    def deactivate(self, webhook: str = "") -> None:
+        """Let queue changes call the handler no more."""
+        self.platform.update_webhook(webhook or self.webhook, active=False)
+
+    # What happened.
+
+    def mark(self) -> str:
+        """Return the present, to ask for what happens after it."""
+        return self.platform.cursor()
+
+    def settle(self, quiet: float | None = None) -> None:
+        """Wait until the handler has made no API call for a while; runs what is due."""
+        pause = quiet if quiet is not None else self.timing.quiet
+        # The sandbox doesn't know of requests that it has not sent itself.
+        time.sleep(pause)
+        self.platform.settle(pause)
+
+    def since(self, mark: str) -> History:
+        """Return what has happened after a moment."""
+        return self.platform.history(mark)
+
+    def after(self, mark: str, quiet: float | None = None) -> History:
+        """Wait until the handler is quiet, and return what has happened since."""
+        self.settle(quiet)
+        return self.since(mark)
+
+    def effects(self, order: str, happened: History, before: Mapping[str, str]) -> Effects:
+        """Return what became of a request; `before` are its values before."""
+        return history.effects(happened, self.platform.request(order), before)
+
+    # Measurements.
+
+    def measure(self) -> tuple[Reply, Effects, History]:
+        """Send a genuine request for one new order, and take the timing of the handler from it.
+
+        The time until quiet is not known yet, so this waits until the order is approved, for the
+        deadline of a response at most.
+        """
+        order = self.order()
+        before = self.values(order)
+        mark, began = self.mark(), time.time()
+        reply = self.send()
+        self._wait_for(lambda: self.status(order) != "pending", self.timing.deadline)
+        happened = self.after(mark)
+        effects = self.effects(order, happened, before)
+        if reply.status and happened.calls:
+            self.timing = timing.measure(began, reply.seconds, happened.calls)
+        return reply, effects, happened
+
+    def _wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while not is_true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def with_secret(self, secret: str) -> Signer:
+        """Return the handler's signer with another secret."""
+        return replace(self.signer, secret=secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request in flight: `result` waits for what comes back."""
+
+    result: Callable[..., Reply]
+    is_done: Callable[[], bool]
+
+
+def secrets_of(lab: Lab) -> list[str]:
+    """Return what evidence must not show."""
+    signers = [lab.signer, lab.other, lab.stranger, *([lab.validator] if lab.validator else [])]
+    return [signer.secret for signer in signers]
+
+
+__all__ = ["Json", "Lab", "Pending", "secrets_of"]

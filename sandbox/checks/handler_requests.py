@@ -1,0 +1,134 @@
+"""Requests that a check sends to a handler itself, byte for byte as it wants them."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+_READ = 64 * 1024  # bytes of a response that are kept
+
+Headers = Sequence[tuple[str, str]]
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request to the handler; the repr has no headers, which contain the token."""
+
+    method: str
+    headers: Headers = field(repr=False)
+    body: Body = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: a response, or an error instead; `seconds` until then.
+
+    `is_refused_connection` tells a handler that isn't running from one that hangs up.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    seconds: float
+    error: str = ""
+    is_refused_connection: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        """Whether Connect would take it as success."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The status, or the error, for a sentence."""
+        return self.error or f"HTTP {self.status}"
+
+
+class Handler:
+    """The handler's address; each request has a connection of its own, unless one is given."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._parts = urlsplit(url)
+
+    def connect(self, timeout: float) -> http.client.HTTPConnection:
+        """Return a connection, which is opened by its first request."""
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        return kind(self._parts.hostname or "", self._parts.port, timeout=timeout)
+
+    def send(
+        self,
+        sent: SentRequest,
+        timeout: float,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Reply:
+        """Send a request and return the response, or why there is none."""
+        own = connection is None
+        used = connection or self.connect(timeout)
+        began = time.monotonic()
+        try:
+            _write(used, sent, self._target())
+            response = used.getresponse()
+            body = response.read(_READ)
+            if not own:
+                response.read()
+            return Reply(
+                response.status, body, {k.lower(): v for k, v in response.getheaders()},
+                time.monotonic() - began,
+            )  # fmt: skip
+        except (OSError, http.client.HTTPException) as error:
+            seconds = time.monotonic() - began
+            refused = isinstance(error, ConnectionRefusedError)
+            return Reply(0, b"", {}, seconds, _sentence(error, seconds), refused)
+        finally:
+            if own:
+                used.close()
+
+    def accepts(self) -> bool:
+        """Return whether the handler's port accepts connections."""
+        port = self._parts.port or (443 if self._parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((self._parts.hostname or "", port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _target(self) -> str:
+        path = self._parts.path or "/"
+        return f"{path}?{self._parts.query}" if self._parts.query else path
+
+
+def _write(connection: http.client.HTTPConnection, sent: SentRequest, target: str) -> None:
+    connection.putrequest(sent.method, target, skip_accept_encoding=True)
+    for name, value in sent.headers:
+        connection.putheader(name, value.encode("utf-8"))
+    body: Any = sent.body
+    if body is None:
+        connection.endheaders()
+    elif isinstance(body, bytes):
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+    else:
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders(body, encode_chunked=True)
+
+
+def _sentence(error: Exception, seconds: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no response within {seconds:.1f} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without a response"
+    if isinstance(error, ConnectionError):
+        return "the connection was reset"
+    if isinstance(error, http.client.HTTPException):
+        return "the response is not valid HTTP"
+    return str(error)

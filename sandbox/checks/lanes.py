@@ -1,0 +1,201 @@
+"""Lanes: where checks run one after another. Several lanes run beside each other."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Protocol
+
+from sandbox.checks import handler_command, setup
+from sandbox.checks.guard import Guard
+from sandbox.checks.handler_command import Connection, HandlerCommand
+from sandbox.checks.handler_process import HandlerError, HandlerProcess
+from sandbox.checks.lab import Lab
+from sandbox.checks.options import ALL, VALIDATOR, Options, RunningSandbox
+from sandbox.checks.platform import Platform
+from sandbox.checks.setup import Target
+from sandbox.checks.throwaway import CannotStart, Throwaway
+from sandbox.client import ApiError, Client
+
+# Seconds for which a check may use a sandbox that it shares, and for which it waits for others.
+_LEASE, _WAIT = 600.0, 30.0
+
+
+class CannotRun(Exception):
+    """The checks cannot begin, or cannot go on; the text says why in one sentence."""
+
+
+class Lane(Protocol):
+    """One sandbox with one handler."""
+
+    def open(self) -> Lab:
+        """Prepare the sandbox and the handler; raises CannotRun."""
+
+    def back(self) -> None:
+        """Undo what a check did, and see to it that the handler runs; raises CannotRun."""
+
+    def output(self) -> str:
+        """Return the end of what the handler printed."""
+
+    def close(self) -> None:
+        """End what was started."""
+
+
+def create(options: Options) -> list[Lane]:
+    """Return the lanes of a run."""
+    if options.run:
+        return [ThrowawayLane(options) for _ in range(max(1, options.jobs))]
+    return [RunningLane(options)]
+
+
+class ThrowawayLane:
+    """A sandbox in a temporary folder, and the handler as a process of ours."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._resources = ExitStack()
+        self._snapshot = f"check-{secrets.token_hex(4)}"
+        self._process: HandlerProcess | None = None
+        self._lab: Lab | None = None
+
+    def open(self) -> Lab:
+        """Start the sandbox and the handler; raises CannotRun."""
+        try:
+            guard = self._resources.enter_context(Guard())
+            server = self._resources.enter_context(Throwaway(guard))
+            process = self._resources.enter_context(HandlerProcess(_command(self._options), guard))
+            self._process = process
+            lab = self._lab = self._start(server, process)
+            # A handler may process what is pending when it starts.
+            lab.settle()
+            lab.platform.save(self._snapshot)
+        except (ApiError, CannotStart, HandlerError) as error:
+            raise CannotRun(str(error)) from None
+        return lab
+
+    def _start(self, server: Throwaway, process: HandlerProcess) -> Lab:
+        running = server.start()
+        keys = running.vendor_api_key, running.provider_api_key
+        platform = _platform(RunningSandbox(running.address, *keys))
+        target = _target(self._options, process.url, setup.new_secret())
+        lab = setup.create(platform, target)
+        connection = Connection(
+            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret, lab.webhook,
+            lab.product,
+        )  # fmt: skip
+        process.start(connection)
+        return _with_options(replace(lab, process=process), self._options)
+
+    def back(self) -> None:
+        """Restore the sandbox, and start the handler again if it has ended; raises CannotRun."""
+        assert self._lab is not None and self._process is not None
+        try:
+            if not self._process.is_alive:
+                self._process.restart()
+            self._lab.platform.restore(self._snapshot)
+        except (ApiError, HandlerError) as error:
+            raise CannotRun(str(error)) from None
+
+    def output(self) -> str:
+        """Return the end of what the handler printed."""
+        return self._process.output() if self._process else ""
+
+    def close(self) -> None:
+        """Stop the handler and the sandbox, and remove the folder."""
+        self._resources.close()
+
+
+class RunningLane:
+    """A sandbox that runs already, which is restored at the end, and a handler that runs, too."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        suffix = secrets.token_hex(4)
+        self._before, self._base = f"before-check-{suffix}", f"check-{suffix}"
+        self._undo = ExitStack()
+        self._lab: Lab | None = None
+
+    def open(self) -> Lab:
+        """Save the sandbox, and create what the checks need; raises CannotRun."""
+        options = self._options
+        assert options.sandbox is not None
+        platform = _platform(options.sandbox)
+        try:
+            self._take_lease(platform)
+            platform.save(self._before)
+            if not options.keep:
+                self._undo.callback(platform.forget, self._before)
+                self._undo.callback(platform.restore, self._before)
+            url, secret, product = options.url, options.secret, options.product
+            if options.webhook:
+                row = platform.webhook(options.webhook)
+                url, secret = url or row["external_url"], secret or row["jwt_secret"]
+                product = product or row["product"]["id"]
+            target = replace(_target(options, url, secret), product=product)
+            lab = self._lab = _with_options(setup.create(platform, target), options)
+            if not lab.handler.accepts():
+                raise CannotRun(f"Nothing accepts connections at {url}. Is the handler running?")
+            platform.save(self._base)
+            self._undo.callback(platform.forget, self._base)
+        except ApiError as error:
+            raise CannotRun(str(error)) from None
+        return lab
+
+    def _take_lease(self, platform: Platform) -> None:
+        body = {"ttl": _LEASE, "note": "connect-sim check", "wait": _WAIT}
+        lease = platform.vendor.call("POST", "/sandbox/lease", body, timeout=_WAIT + 30)
+        path = f"/sandbox/lease/{lease['id']}"
+        self._undo.callback(_quietly, lambda: platform.vendor.call("DELETE", path))
+
+    def back(self) -> None:
+        """Restore the sandbox; raises CannotRun if the handler is gone."""
+        assert self._lab is not None
+        try:
+            self._lab.platform.restore(self._base)
+        except ApiError as error:
+            raise CannotRun(str(error)) from None
+        if not self._lab.handler.accepts():
+            raise CannotRun(f"The handler at {self._lab.handler.url} accepts connections no more.")
+
+    def output(self) -> str:
+        """Return nothing: the handler is not a process of ours."""
+        return ""
+
+    def close(self) -> None:
+        """Restore the sandbox as it was before."""
+        self._undo.close()
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    """Run something whose failure changes nothing, such as a lease that has expired."""
+    try:
+        call()
+    except ApiError:
+        return
+
+
+def _platform(sandbox: RunningSandbox) -> Platform:
+    return Platform(
+        sandbox.url.rstrip("/"),
+        Client(sandbox.url, sandbox.vendor_key), Client(sandbox.url, sandbox.provider_key),
+    )  # fmt: skip
+
+
+def _target(options: Options, url: str, secret: str) -> Target:
+    return Target(
+        url, secret, options.method, options.product, options.webhook,
+        has_validator=options.type in (VALIDATOR, ALL), is_validator=options.type == VALIDATOR,
+    )  # fmt: skip
+
+
+def _with_options(lab: Lab, options: Options) -> Lab:
+    return replace(lab, seed=options.seed, is_deep=options.deep, invalid=dict(options.invalid))
+
+
+def _command(options: Options) -> HandlerCommand:
+    return HandlerCommand(
+        handler_command.split(options.run), options.cwd, tuple(options.environment.items()),
+        options.ready_url, options.start_timeout,
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""What a run of checks is asked to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+EVENT, VALIDATOR, ALL = "event", "validator", "all"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSandbox:
+    """A sandbox that runs already; the repr shows no key."""
+
+    url: str
+    vendor_key: str = field(repr=False)
+    provider_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run of checks is asked to do; the command line has checked the values.
+
+    Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
+    command line that starts the handler. `selected` and `ignored` are globs of ids. `invalid` are
+    values that a validator refuses, by parameter. `jobs` is the number of throwaway sandboxes.
+    """
+
+    url: str = ""
+    run: str = ""
+    secret: str = field(default="", repr=False)
+    webhook: str = ""
+    sandbox: RunningSandbox | None = None
+    type: str = EVENT
+    method: str = "POST"
+    product: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    ready_url: str = ""
+    start_timeout: float = 30.0
+    selected: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    strict: bool = False
+    deep: bool = False
+    keep: bool = False
+    seed: int = 0
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 2
+
+    @property
+    def target(self) -> str:
+        """The handler, for a report."""
+        return self.run or self.url or self.webhook
+
+    def reproduce(self, check: str) -> str:
+        """Return the command line that runs one check again; secrets are named, not shown."""
+        words = ["connect-sim", "check"]
+        if self.run:
+            words += ["--run", self.run]
+        elif self.webhook:
+            words += ["--webhook", self.webhook]
+        else:
+            words.append(self.url)
+        for name, value in (
+            ("--type", self.type if self.type != EVENT else ""),
+            ("--method", self.method if self.method != "POST" else ""),
+            ("--product", self.product),
+            ("--cwd", str(self.cwd or "")),
+            ("--ready-url", self.ready_url),
+        ):
+            if value:
+                words += [name, value]
+        for name, value in self.environment.items():
+            words += ["--env", f"{name}={value}"]
+        for name, value in self.invalid.items():
+            words += ["--invalid", f"{name}={value}"]
+        if self.deep:
+            words.append("--deep")
+        return shlex.join([*words, "--select", check, "--seed", str(self.seed)])

@@ -1,0 +1,245 @@
+"""The sandbox as checks use it: products, orders, webhooks, time, snapshots and history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.checks.history import Call, Change, History, call_of, change_of
+from sandbox.client import ApiError, Client
+
+Json = dict[str, Any]
+
+QUEUE = "fulfillment_request"
+WEBHOOKS = "/public/v1/notifications/webhooks"
+REQUESTS = "/public/v1/requests"
+_PAGE = 1000
+# Seconds of real time that a settling or a move may take.
+PATIENCE = 60.0
+_CLOCK_IS_MOVING = 409
+_AGAIN = 0.05
+
+
+class ArmedFault:
+    """A fault that is armed: how often it fired, and the responses that it holds."""
+
+    def __init__(self, client: Client, row: Mapping[str, Any]) -> None:
+        self._client = client
+        self.id: str = row["id"]
+
+    @property
+    def fired(self) -> int:
+        """How often it has fired."""
+        return int(self._read()["fired"])
+
+    def held(self) -> list[Json]:
+        """Return the responses that it holds, the oldest first."""
+        return list(self._read()["held"])
+
+    def wait_held(self, count: int, timeout: float) -> int:
+        """Wait until it holds so many responses, or until the timeout; return how many it holds."""
+        path = f"/sandbox/faults/{self.id}?held={count}&timeout={timeout:.3f}"
+        return len(self._client.call("GET", path, timeout=timeout + 30)["held"])
+
+    def release(self, count: int | None = None) -> None:
+        """Let the oldest held responses go, by default all."""
+        body = {} if count is None else {"count": count}
+        self._client.call("POST", f"/sandbox/faults/{self.id}/release", body)
+
+    def clear(self) -> None:
+        """Disarm it, and let held responses go."""
+        try:
+            self._client.call("DELETE", f"/sandbox/faults/{self.id}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _read(self) -> Json:
+        row: Json = self._client.call("GET", f"/sandbox/faults/{self.id}")
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A running sandbox, with clients of the vendor and of the distributor."""
+
+    url: str
+    vendor: Client = field(repr=False)
+    provider: Client = field(repr=False)
+
+    @property
+    def api_url(self) -> str:
+        """The base URL of Connect's API, as tokens have it."""
+        return f"{self.url}/public/v1"
+
+    def version(self) -> str:
+        """Return the version of the sandbox."""
+        return str(self.vendor.call("GET", "/sandbox/version")["version"])
+
+    # Products, webhooks and orders.
+
+    def create_product(self, name: str) -> Json:
+        """Create a product that can be ordered, with the default parameters."""
+        product: Json = self.vendor.call("POST", "/sandbox/products", {"name": name})
+        return product
+
+    def create_webhook(self, product: str, url: str, secret: str, **values: Any) -> Json:
+        """Create an inactive webhook: queue changes don't call the handler until it is active."""
+        body = {
+            "label": "Check", "product_id": product, "object_class": QUEUE,
+            "external_url": url, "jwt_secret": secret, "active": False, **values,
+        }  # fmt: skip
+        webhook: Json = self.vendor.call("POST", WEBHOOKS, body)
+        return webhook
+
+    def webhook(self, webhook: str) -> Json:
+        """Return a webhook."""
+        row: Json = self.vendor.call("GET", f"{WEBHOOKS}/{webhook}")
+        return row
+
+    def webhooks(self) -> list[Json]:
+        """Return the vendor's webhooks."""
+        return list(self.vendor.pages(WEBHOOKS, ""))
+
+    def update_webhook(self, webhook: str, **values: Any) -> None:
+        """Change a webhook."""
+        self.vendor.call("PUT", f"{WEBHOOKS}/{webhook}", values)
+
+    def trigger(self, webhook: str) -> None:
+        """Trigger an active webhook without a queue change."""
+        self.vendor.call("POST", f"{WEBHOOKS}/{webhook}/trigger", {})
+
+    def order(self, product: str, *, draft: bool = False) -> str:
+        """Create a pending purchase, or a draft, with realistic values; return its id."""
+        body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": draft}
+        return str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
+
+    def request(self, request: str) -> Json:
+        """Return a fulfillment request as the vendor sees it."""
+        row: Json = self.vendor.call("GET", f"{REQUESTS}/{request}")
+        return row
+
+    def requests(self, product: str) -> dict[str, Json]:
+        """Return all requests of a product by id."""
+        rows = self.vendor.pages(REQUESTS, f"eq(asset.product.id,{product})")
+        return {row["id"]: row for row in rows}
+
+    def act(self, request: str, action: str, data: Mapping[str, Any] | None = None) -> None:
+        """Run an action as the party that may run it, beside the handler."""
+        body = {"id": request, "action": action, "data": dict(data or {})}
+        self.vendor.call("POST", "/sandbox/queue/moves", body)
+
+    def validate(self, request: str, data: Mapping[str, Any] | None = None) -> Json:
+        """Validate a draft through its validator webhook."""
+        body: Json = {"id": request}
+        if data is not None:
+            body["data"] = dict(data)
+        result: Json = self.provider.call("POST", "/sandbox/queue/validate", body, timeout=120)
+        return result
+
+    # History.
+
+    def cursor(self) -> str:
+        """Return the cursor of the present."""
+        return str(self.vendor.call("GET", "/sandbox/cursor")["cursor"])
+
+    def history(self, since: str) -> History:
+        """Return what happened after a cursor."""
+        changes, attempts = [], []
+        for entry in self._timeline(since, "change,attempt_finished"):
+            if entry["kind"] == "change":
+                changes.append(change_of(entry))
+            else:
+                attempts.append(entry)
+        return History(tuple(self.calls(since)), tuple(changes), tuple(attempts))
+
+    def calls(self, since: str) -> list[Call]:
+        """Return the API calls of handlers after a cursor."""
+        found: list[Call] = []
+        while True:
+            page = self.vendor.call("GET", f"/sandbox/api-calls?since={since}&limit={_PAGE}")
+            found += [call_of(row) for row in page["calls"] if row["actor"] == "handler"]
+            since = page["cursor"]
+            if len(page["calls"]) < _PAGE:
+                return found
+
+    def changes(self, since: str) -> list[Change]:
+        """Return the changes after a cursor."""
+        return [change_of(entry) for entry in self._timeline(since, "change")]
+
+    def _timeline(self, since: str, kinds: str) -> Iterator[Json]:
+        while True:
+            path = f"/sandbox/timeline?since={since}&limit={_PAGE}&kind={kinds}"
+            page = self.vendor.call("GET", path)
+            yield from page["entries"]
+            since = page["cursor"]
+            if len(page["entries"]) < _PAGE:
+                return
+
+    # Time.
+
+    def settle(self, quiet: float, patience: float = PATIENCE) -> Json:
+        """Run what is due, and wait until no API call has been made for `quiet` seconds."""
+        body = {"by": "0s", "patience": patience, "settle": quiet * 1000}
+        return self._move("advance", body, patience)
+
+    def next_attempt(self, quiet: float, patience: float = PATIENCE) -> Json:
+        """Move to the next due attempt and through it."""
+        return self._move("next", {"patience": patience, "settle": quiet * 1000}, patience)
+
+    def advance(self, by: str, quiet: float, patience: float = PATIENCE) -> Json:
+        """Move simulated time, and run what becomes due."""
+        body = {"by": by, "patience": patience, "settle": quiet * 1000}
+        return self._move("advance", body, patience)
+
+    def _move(self, how: str, body: Json, patience: float) -> Json:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                result: Json = self.vendor.call(
+                    "POST", f"/sandbox/clock/{how}", body, timeout=10 * patience
+                )
+                return result
+            except ApiError as error:
+                if error.status != _CLOCK_IS_MOVING or time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN)
+
+    # The world.
+
+    def save(self, name: str) -> None:
+        """Save a snapshot."""
+        self.vendor.call("POST", "/sandbox/snapshots", {"name": name, "replace": True})
+
+    def restore(self, name: str, patience: float = 10.0) -> list[str]:
+        """Go back to a snapshot; return what did not end."""
+        path = f"/sandbox/snapshots/{name}/restore"
+        body = {"patience": patience}
+        return list(self.vendor.call("POST", path, body, timeout=patience + 60)["unsettled"])
+
+    def forget(self, name: str) -> None:
+        """Delete a snapshot."""
+        self.vendor.call("DELETE", f"/sandbox/snapshots/{name}")
+
+    # Faults.
+
+    def arm(
+        self, kind: str, parameters: Mapping[str, Any] | None = None, **scope: Any
+    ) -> ArmedFault:
+        """Arm a fault; `scope` are `path`, `method`, `webhook`, `nth`, `times`, …"""
+        body = {"kind": kind, "parameters": dict(parameters or {}), **scope}
+        return ArmedFault(self.vendor, self.vendor.call("POST", "/sandbox/faults", body))
+
+    @contextmanager
+    def fault(
+        self, kind: str, parameters: Mapping[str, Any] | None = None, **scope: Any
+    ) -> Iterator[ArmedFault]:
+        """Arm a fault for a block."""
+        armed = self.arm(kind, parameters, **scope)
+        try:
+            yield armed
+        finally:
+            armed.clear()

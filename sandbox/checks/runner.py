@@ -1,0 +1,215 @@
+"""Run checks: controls first, each check in a fresh world, several lanes beside each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from sandbox.checks import lanes, verdicts
+from sandbox.checks.lab import Lab
+from sandbox.checks.lanes import CannotRun, Lane
+from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
+from sandbox.checks.options import ALL, EVENT, VALIDATOR, Options
+from sandbox.client import ApiError
+
+# The longest first, so that the lanes end at about the same time.
+_LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
+
+
+class Progress(Protocol):
+    """Is told about a run while it goes on, from several threads but one at a time."""
+
+    def started(self, check: Check) -> None:
+        """A check begins."""
+
+    def ended(self, result: Result) -> None:
+        """A check has ended."""
+
+    def close(self) -> None:
+        """No more follows."""
+
+
+def run(options: Options, progress: Progress) -> Report:
+    """Run the selected checks and return the report; never raises for what a handler does."""
+    from sandbox.checks.catalog import CHECKS
+
+    checks = select(CHECKS, options)
+    started, began = datetime.now(UTC), time.monotonic()
+    schedule = Schedule(checks, options, progress)
+    opened = lanes.create(options)[: max(1, len(checks))] if checks else []
+    try:
+        if opened:
+            with ThreadPoolExecutor(len(opened)) as pool:
+                list(pool.map(schedule.work, opened))
+    finally:
+        for lane in opened:
+            lane.close()
+        progress.close()
+    return Report(
+        options.target, schedule.version, started.isoformat(timespec="seconds"),
+        time.monotonic() - began, options.seed, options.strict, schedule.results(),
+        error=schedule.error, output=schedule.output,
+    )  # fmt: skip
+
+
+def select(checks: Iterable[Check], options: Options) -> list[Check]:
+    """Return the selected checks that apply, with the controls of their groups."""
+    applicable = [check for check in checks if _applies(check, options)]
+    chosen = [
+        check for check in applicable
+        if (not options.selected or _matches(check.id, options.selected))
+        and not _matches(check.id, options.ignored)
+    ]  # fmt: skip
+    groups = {check.group for check in chosen}
+    return [
+        check for check in applicable
+        if check in chosen or (check.is_control and check.group in groups)
+    ]  # fmt: skip
+
+
+def _applies(check: Check, options: Options) -> bool:
+    """Return whether a check is about the type of webhook."""
+    types = {Need.EVENT: (EVENT, ALL), Need.VALIDATOR: (VALIDATOR, ALL)}
+    return all(options.type in types[need] for need in check.needs if need in types)
+
+
+def _matches(pk: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(pk, glob) for glob in globs)
+
+
+class Schedule:
+    """Hands out checks to lanes: a group's control first, and the rest when it has passed."""
+
+    def __init__(self, checks: Sequence[Check], options: Options, progress: Progress) -> None:
+        self._options, self._progress = options, progress
+        self._order = {check.id: place for place, check in enumerate(checks)}
+        self._left = sorted(checks, key=_priority)
+        self._controls: dict[str, Outcome | None] = {
+            check.group: None for check in checks if check.is_control
+        }
+        self._results: dict[str, Result] = {}
+        self._changed = threading.Condition()
+        self.error = self.version = self.output = ""
+
+    def results(self) -> tuple[Result, ...]:
+        """Return the results in the order of the catalog."""
+        return tuple(sorted(self._results.values(), key=lambda r: self._order[r.check.id]))
+
+    def work(self, lane: Lane) -> None:
+        """Run checks in a lane until none is left, or the run cannot go on."""
+        try:
+            lab = lane.open()
+            self.version = self.version or lab.platform.version()
+            if lab.validator is None or self._options.type == ALL:
+                lab.measure()
+                lane.back()
+            while (check := self._take()) is not None:
+                self._run(check, lab, lane)
+        except CannotRun as error:
+            self._stop(str(error))
+        except ApiError as error:
+            self._stop(f"The sandbox failed: {error}")
+        except BaseException:
+            self._stop("The run was interrupted.")
+            raise
+        finally:
+            self.output = self.output or lane.output()
+
+    def _run(self, check: Check, lab: Lab, lane: Lane) -> None:
+        with self._changed:
+            self._progress.started(check)
+        began = time.monotonic()
+        verdict = self._missing(check, lab) or _judge(check, lab)
+        verdict = _about_process(verdict, lab)
+        self._end(check, verdict, time.monotonic() - began)
+        lane.back()
+
+    def _missing(self, check: Check, lab: Lab) -> Verdict | None:
+        """Return why a check cannot be run here, or None."""
+        if Need.PROCESS in check.needs and lab.process is None:
+            return verdicts.skipped("Needs --run: it starts the handler again.")
+        if Need.DEEP in check.needs and not lab.is_deep:
+            return verdicts.skipped("Needs --deep: it takes minutes.")
+        return None
+
+    def _end(self, check: Check, verdict: Verdict, seconds: float) -> None:
+        with self._changed:
+            result = Result(check, verdict, seconds, self._options.reproduce(check.id))
+            self._results[check.id] = result
+            if check.is_control:
+                self._controls[check.group] = verdict.outcome
+            self._progress.ended(result)
+            self._changed.notify_all()
+
+    def _take(self) -> Check | None:
+        """Return the next check that may run, or None at the end; waits for controls."""
+        with self._changed:
+            while self._left and not self.error:
+                for check in self._left:
+                    outcome = self._controls.get(check.group)
+                    if check.is_control or outcome is Outcome.PASS:
+                        self._left.remove(check)
+                        return check
+                    if outcome is not None:
+                        self._left.remove(check)
+                        self._skip(check)
+                        break
+                else:
+                    self._changed.wait()
+            return None
+
+    def _skip(self, check: Check) -> None:
+        text = f"Not judged: the control of the group, {check.group}.control, did not pass."
+        result = Result(check, verdicts.skipped(text), 0.0, self._options.reproduce(check.id))
+        self._results[check.id] = result
+        self._progress.ended(result)
+
+    def _stop(self, error: str) -> None:
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+
+
+def _priority(check: Check) -> tuple[bool, int]:
+    group = _LONGEST.index(check.group) if check.group in _LONGEST else len(_LONGEST)
+    return not check.is_control, group
+
+
+def _judge(check: Check, lab: Lab) -> Verdict:
+    """Run a check; an error of the check itself proves nothing about the handler."""
+    try:
+        return check.run(lab)
+    except ApiError as error:
+        if not _answers(lab):
+            raise
+        return verdicts.inconclusive(f"The sandbox refused a call of the check: {error}")
+    except Exception as error:
+        lines = traceback.format_exc(limit=-4).splitlines()
+        return verdicts.inconclusive(
+            f"The check itself failed: {type(error).__name__}.", Exhibit("Traceback", tuple(lines))
+        )
+
+
+def _answers(lab: Lab) -> bool:
+    try:
+        lab.platform.version()
+    except ApiError:
+        return False
+    return True
+
+
+def _about_process(verdict: Verdict, lab: Lab) -> Verdict:
+    """Return a failure if the handler's process has ended during a check."""
+    process = lab.process
+    if process is None or process.is_alive:
+        return verdict
+    exhibit = Exhibit("Output of the handler", tuple(process.output().splitlines()[-20:]))
+    text = process.death or "The handler has ended during the check."
+    return replace(verdicts.failed(text, exhibit), evidence=(exhibit, *verdict.evidence))
