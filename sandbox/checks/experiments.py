@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sandbox.checks import verdicts
 from sandbox.checks.handler_requests import SentRequest
 from sandbox.checks.lab import Lab
-from sandbox.checks.model import Verdict
+from sandbox.checks.outcomes import Verdict
 
 
 def accepts(lab: Lab, sent: SentRequest, what: str) -> Verdict:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sandbox.checks.model import Exhibit
+from sandbox.checks.outcomes import Exhibit
 
 _ID = re.compile(r"^[A-Z]{2,4}(-\d+)+$|^\d+$")
 _SHOWN = 40  # calls of an exhibit

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sandbox.checks.lab import Lab
+from sandbox.checks.lab import Lab
+from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
+
+__all__ = [
+    "Check", "Exhibit", "Level", "Need", "Outcome", "Report", "Result", "Verdict",
+]  # fmt: skip
 
 
 class Level(StrEnum):
@@ -20,15 +23,6 @@ class Level(StrEnum):
     MAY = "MAY"
 
 
-class Outcome(StrEnum):
-    """How a check ended; `inconclusive` proves nothing in either direction."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    SKIPPED = "skipped"
-
-
 class Need(StrEnum):
     """What a check needs of the run; it is skipped where that is missing."""
 
@@ -36,23 +30,6 @@ class Need(StrEnum):
     VALIDATOR = "validator"
     PROCESS = "run"
     DEEP = "deep"
-
-
-@dataclass(frozen=True, slots=True)
-class Exhibit:
-    """One piece of evidence: a title and lines of text, without secrets."""
-
-    title: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check found: an outcome and one sentence, with evidence."""
-
-    outcome: Outcome
-    text: str
-    evidence: tuple[Exhibit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Effects, History
-from sandbox.checks.model import Exhibit, Outcome, Verdict
+from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
 _SHOWN = 400  # characters of a body
 _TOKEN_HEADERS = ("authentication", "authorization")
