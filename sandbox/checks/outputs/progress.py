@@ -1,0 +1,125 @@
+"""What a run of checks shows while it runs: a bar in a terminal, and nothing anywhere else."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from sandbox.checks.model import Check, Result
+from sandbox.checks.outputs.marks import Mark, mark
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+
+class Progress(Protocol):
+    """Is told what a run does; its methods may be called from several threads."""
+
+    def started(self, check: Check) -> None:
+        """Note that a check runs."""
+
+    def ended(self, result: Result) -> None:
+        """Note a check's result; a skipped check has not been started."""
+
+    def close(self) -> None:
+        """Remove what is shown; may be called twice."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def started(self, check: Check) -> None:
+        """Ignore the check."""
+
+    def ended(self, result: Result) -> None:
+        """Ignore the result."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Counter:
+    """Counts results, and knows which checks are running."""
+
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._running: dict[str, None] = {}
+        self._failed = 0
+        self.done = 0
+
+    def started(self, check: Check) -> None:
+        """Add a running check."""
+        with self._lock:
+            self._running[check.id] = None
+
+    def ended(self, result: Result) -> None:
+        """Count a result."""
+        with self._lock:
+            self._running.pop(result.check.id, None)
+            self.done += 1
+            self._failed += mark(result, self._strict) is Mark.FAIL
+
+    def text(self) -> str:
+        """Return `1 failed  auth.none, race.same_request`."""
+        with self._lock:
+            parts = [Mark.FAIL.counted(self._failed)] if self._failed else []
+            return "  ".join([*parts, ", ".join(self._running)]).strip()
+
+
+class Live:
+    """A bar that is redrawn in a terminal, and removed at the end."""
+
+    def __init__(self, total: int, strict: bool, out: TextIO) -> None:
+        self._counter = Counter(strict)
+        self._bar = _bar(out)
+        self._task = self._bar.add_task("", total=total)
+        self._bar.start()
+
+    def started(self, check: Check) -> None:
+        """Name the check beside the bar."""
+        self._counter.started(check)
+        self._update()
+
+    def ended(self, result: Result) -> None:
+        """Move the bar."""
+        self._counter.ended(result)
+        self._update()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+    def _update(self) -> None:
+        self._bar.update(self._task, completed=self._counter.done, description=self._counter.text())
+
+
+def create(
+    total: int, strict: bool, out: TextIO, environ: Mapping[str, str] = os.environ
+) -> Progress:
+    """Return a bar for a terminal, for `total` checks; quiet in CI and with NO_COLOR."""
+    is_terminal = out.isatty() and environ.get("TERM") != "dumb"
+    if is_terminal and not environ.get("CI") and not environ.get("NO_COLOR"):
+        return Live(total, strict, out)
+    return Quiet()
+
+
+def _bar(out: TextIO) -> Bar:
+    # Rich takes a tenth of a second to import.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    # Output of the handler and of other threads must not be redirected through the bar.
+    return Bar(
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(file=out, force_terminal=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
