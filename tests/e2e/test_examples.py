@@ -84,7 +84,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @contextmanager
-def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Example]:
+def example(
+    running: Sandbox, command: Command, folder: Path, **variables: str
+) -> Iterator[Example]:
     """Run an example against the sandbox for the block."""
     port = free_port()
     env = {
@@ -92,6 +94,7 @@ def example(running: Sandbox, command: Command, folder: Path) -> Iterator[Exampl
         "CONNECT_API_KEY": f"ApiKey {running.vendor_key}",
         "JWT_SECRET": orders.SECRET,
         "PORT": str(port),
+        **variables,
     }
     example = Example(Process(command(folder), env, folder / "example.log"), port)
     example.start()
@@ -289,23 +292,40 @@ def test_order_is_validated_until_valid_then_approved(
 
 
 @EVERY
-def test_validation_of_another_product_fails(
+def test_validator_leaves_unknown_parameters_alone(
     running: Sandbox, command: Command, tmp_path: Path
 ) -> None:  # fmt: skip
-    """The process continues after a failed validation."""
     claims = {
         "product_id": orders.PLAIN,
         "api_url": f"{running.url}/public/v1",
         "exp": int(time.time()) + 600,
     }
     token = jwt.encode(claims, orders.SECRET, "HS256")
+    known = {"id": "customer_domain", "value": "gmail.com", "value_error": ""}
+    unknown = {"id": "color", "value": None, "value_error": "Not a color."}
     with example(running, command, tmp_path) as handler:
-        try:
-            status = _called(handler.url, token, {"asset": {"params": []}})
-        except requests.ConnectionError:
-            status = None
-        assert status in (None, 500)
-        assert _called(handler.url, token) == 200
+        for params in ([], [unknown], [known, unknown]):
+            order = {"asset": {"params": params}}
+            edited = {"value_error": "Take a domain of your own."}
+            expected = [{**p, **edited} if p is known else p for p in params]
+            response = _call(handler.url, token, order)
+            assert response.status_code == 200
+            assert response.json() == {"asset": {"params": expected}}
+
+
+@EVERY
+def test_pending_order_is_approved_at_the_start(
+    running: Sandbox, empty: None, command: Command, tmp_path: Path,
+) -> None:  # fmt: skip
+    """No call is needed, where the environment says what to process."""
+    request = orders.purchase(running)
+    known = {"CONNECT_API_URL": f"{running.url}/public/v1", "PRODUCT_ID": orders.PLAIN}
+    with example(running, command, tmp_path, **known) as handler:
+        path = f"/requests/{request['id']}"
+        within(5, lambda: read(running, path)["status"] == "approved")
+        claims = {"product_id": METER, "api_url": "unused", "exp": int(time.time()) + 600}
+        other = jwt.encode(claims, orders.SECRET, "HS256")
+        assert _called(handler.url, other) == 403
 
 
 def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
@@ -321,9 +341,13 @@ def _required(running: Sandbox, pk: str, name: str) -> bool:
     return {p["id"]: p["constraints"]["required"] for p in params}[name]
 
 
-def _called(url: str, token: str | None, body: Any = None) -> int:
+def _called(url: str, token: str | None) -> int:
+    return _call(url, token, {}).status_code
+
+
+def _call(url: str, token: str | None, body: Any) -> requests.Response:
     headers = {"Authentication": f"Bearer {token}"} if token else {}
-    return requests.post(url, json=body or {}, headers=headers, timeout=10).status_code
+    return requests.post(url, json=body, headers=headers, timeout=10)
 
 
 def _backoff_after(webhook: dict[str, Any]) -> float:
