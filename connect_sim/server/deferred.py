@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import sleep
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -59,7 +58,7 @@ class DeferredResponses:
         self._waiting: set[asyncio.Future[Any]] = set()
         self._stopping = False
 
-    async def wait(self, future: Future[T] | asyncio.Future[T], receive: Receive) -> T:
+    async def wait(self, future: Future[T], receive: Receive) -> T:
         """Return the future's result; raises ClientLeft, Stopping, Failed."""
         if self._stopping:
             future.cancel()
@@ -84,14 +83,20 @@ class DeferredResponses:
             result.cancel()
             left.cancel()
 
-    async def delay(self, future: Future[Any] | asyncio.Future[Any], receive: Receive) -> None:
-        """Return when the future is done or the server stops; raises ClientLeft, Failed."""
-        with suppress(Stopping):
-            await self.wait(future, receive)
+    async def delay(
+        self, future: Future[Any], receive: Receive, timeout: float | None = None
+    ) -> None:
+        """Return when the future is done, after `timeout` seconds, or when the server stops.
+
+        Raises ClientLeft, Failed.
+        """
+        with suppress(Stopping, TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self.wait(future, receive)
 
     async def pause(self, seconds: float, receive: Receive) -> None:
         """Return after some seconds or when the server stops; raises ClientLeft."""
-        await self.delay(asyncio.ensure_future(sleep(seconds)), receive)
+        await self.delay(Future(), receive, seconds)
 
     def stop(self) -> None:
         """End all waits, and begin no more."""

@@ -130,10 +130,10 @@ class DjangoApplication:
         self, response: Response, manner: Transmission, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Send a response in the manner that Django has chosen; raises Failed, ClientLeft."""
-        if manner.future is not None:
-            await self._deferred.delay(manner.future, receive)
+        for future, timeout in manner.waits:
+            await self._deferred.delay(future, receive, timeout)
         try:
-            if manner.reset:
+            if manner.is_reset:
                 raise Reset
             pause = partial(self._deferred.pause, receive=receive)
             await response.send_to(manner.wrap(send, scope["method"], pause))

@@ -2,7 +2,7 @@
 
 A view or a middleware changes the Transmission in the WSGI environment, and returns its response:
 
-    request.META["connect_sim.transmission"].reset = True
+    request.META["connect_sim.transmission"].reset()
 
 It applies to the whole response, and no thread waits for it. Without this server, for instance in
 Django's test client, the key is missing.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from connect_sim.server.response import Message, Send
@@ -41,45 +40,53 @@ class Connection(Protocol):
         """Return the bytes of responses that have not reached the client's system."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slices:
-    """The largest number of bytes that are sent at once, and the seconds between two slices."""
-
-    size: int
-    pause: float
-
-
-@dataclass(slots=True)
 class Transmission:
-    """The value of KEY.
+    """The value of KEY; each method says how the response is sent, and several can be combined."""
 
-    Nothing is sent until `future` is done; it is cancelled if the client leaves, and not waited for
-    if the server stops. With `reset`, the TCP connection is reset instead of a response. With
-    `limit`, it is reset after so many bytes of a longer body. `slices` divide the body.
-    """
+    def __init__(self) -> None:
+        self.is_reset = False
+        # Futures, and after how many seconds each is not waited for any more.
+        self.waits: list[tuple[Future[Any], float | None]] = []
+        self._limit: int | None = None
+        self._slices: tuple[int, float] | None = None
 
-    future: Future[Any] | None = None
-    reset: bool = False
-    limit: int | None = None
-    slices: Slices | None = None
+    def wait(self, future: Future[Any], timeout: float | None = None) -> None:
+        """Send nothing until the future is done, or `timeout` seconds have passed.
+
+        It is cancelled when it is not waited for any more: after the timeout, and if the client
+        leaves or the server stops.
+        """
+        self.waits.append((future, timeout))
+
+    def reset(self) -> None:
+        """Reset the TCP connection instead of a response."""
+        self.is_reset = True
+
+    def limit(self, size: int) -> None:
+        """Reset the TCP connection after `size` bytes of the body, if it is longer."""
+        self._limit = size
+
+    def slice(self, size: int, pause: float) -> None:
+        """Send the body in slices of `size` bytes, with a pause (seconds) between two."""
+        self._slices = size, pause
 
     @property
     def is_slow(self) -> bool:
         """Return whether the response is sent later than the view's thread returns it."""
-        return self.future is not None or self.slices is not None
+        return bool(self.waits) or self._slices is not None
 
     def cancel(self) -> None:
-        """Cancel the future, unless it is done."""
-        if self.future is not None:
-            self.future.cancel()
+        """Cancel the futures that are not done."""
+        for future, _ in self.waits:
+            future.cancel()
 
     def wrap(self, send: Send, method: str, pause: Pause) -> Send:
         """Return the function that sends the messages of the response; it may raise Reset."""
         if method == "HEAD":
             return send
-        if self.slices is not None:
-            send = _sliced(send, self.slices, pause)
-        return send if self.limit is None else _limited(send, self.limit)
+        if self._slices is not None:
+            send = _sliced(send, *self._slices, pause)
+        return send if self._limit is None else _limited(send, self._limit)
 
 
 def _limited(send: Send, limit: int) -> Send:
@@ -98,19 +105,19 @@ def _limited(send: Send, limit: int) -> Send:
     return limited
 
 
-def _sliced(send: Send, slices: Slices, pause: Pause) -> Send:
+def _sliced(send: Send, size: int, seconds: float, pause: Pause) -> Send:
     """Send the body in slices, with a pause before each but the first."""
     is_first = True
 
     async def sliced(message: Message) -> None:
         nonlocal is_first
         body = message.get("body", b"")
-        for start in range(0, len(body), slices.size):
+        for start in range(0, len(body), size):
             if not is_first:
-                await pause(slices.pause)
+                await pause(seconds)
             is_first = False
-            piece = body[start : start + slices.size]
-            is_last = start + slices.size >= len(body)
+            piece = body[start : start + size]
+            is_last = start + size >= len(body)
             more = not is_last or message["more_body"]
             await send({**message, "body": piece, "more_body": more})
         if not body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import queue
 import select
@@ -16,8 +15,8 @@ from typing import Any
 import pytest
 
 from connect_sim import web
-from connect_sim.server import deferred
-from connect_sim.server.transmission import KEY, Slices, Transmission
+from connect_sim.server.deferred import DeferredResponses
+from connect_sim.server.transmission import KEY, Transmission
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
 from tests.runtime.test_http import HEAD
@@ -44,8 +43,9 @@ class App:
         self.threads.add(threading.current_thread().name)
         transmission: Transmission = environ[KEY]
         if name.startswith("later"):
-            transmission.future = Future()
-            self.futures.put(transmission.future)
+            future: Future[None] = Future()
+            transmission.wait(future, 0 if name == "latertimeout" else None)
+            self.futures.put(future)
         if change := self.changes.get(name):
             change(transmission)
         start("200 OK", [("Content-Type", "text/plain"), *self._length(name)])
@@ -65,19 +65,19 @@ class App:
 
 
 def resetting(transmission: Transmission) -> None:
-    transmission.reset = True
+    transmission.reset()
 
 
 def limited(limit: int) -> Change:
     def change(transmission: Transmission) -> None:
-        transmission.limit = limit
+        transmission.limit(limit)
 
     return change
 
 
 def sliced(size: int) -> Change:
     def change(transmission: Transmission) -> None:
-        transmission.slices = Slices(size, 3600)
+        transmission.slice(size, 3600)
 
     return change
 
@@ -89,6 +89,14 @@ def app() -> App:
 
 def send(line: socket.socket, path: str, method: str = "GET") -> None:
     line.sendall(f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
+
+
+def is_cancelled(future: Future[None]) -> bool:
+    """Whether the future gets cancelled, within seconds."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    assert done.wait(10)
+    return future.cancelled()
 
 
 def received_until_reset(line: socket.socket) -> bytes:
@@ -188,22 +196,18 @@ class Pauses:
     """Pauses between slices, which end when a test lets them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun: queue.Queue[Callable[[], None]] = queue.Queue()
-        self.cancelled = threading.Event()
-        monkeypatch.setattr(deferred, "sleep", self._sleep)
+        self.begun: queue.Queue[Future[None]] = queue.Queue()
+        begun = self.begun
 
-    async def _sleep(self, seconds: float) -> None:
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        assert seconds == 3600
-        self.begun.put(lambda: loop.call_soon_threadsafe(ended.set) and None)
-        try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
+        async def pause(responses: DeferredResponses, seconds: float, receive: Any) -> None:
+            future: Future[None] = Future()
+            begun.put(future)
+            await responses.delay(future, receive, seconds)
 
-    def end(self) -> None:
-        self.begun.get(timeout=10)()
+        monkeypatch.setattr(DeferredResponses, "pause", pause)
+
+    def next(self) -> Future[None]:
+        return self.begun.get(timeout=10)
 
 
 @pytest.fixture
@@ -236,9 +240,9 @@ def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pa
         # The only thread of the server is free meanwhile.
         send(other, "/now")
         assert read(other)[2] == BODY
-        pauses.end()
+        pauses.next().set_result(None)
         assert exactly(line, 4) == b"4567"
-        pauses.end()
+        pauses.next().set_result(None)
         assert exactly(line, 2) == b"89"
         send(line, "/now")
         assert read(line)[2] == BODY
@@ -246,14 +250,15 @@ def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pa
 
 def test_limit_cuts_within_slices(app: App, settings: Any, pauses: Pauses) -> None:
     def change(transmission: Transmission) -> None:
-        transmission.slices, transmission.limit = Slices(4, 3600), 6
+        transmission.slice(4, 3600)
+        transmission.limit(6)
 
     app.changes["both"] = change
     with serving(app, settings) as url, connect(url) as line:
         send(line, "/both")
         read_head(line)
         assert exactly(line, 4) == b"0123"
-        pauses.end()
+        pauses.next().set_result(None)
         assert received_until_reset(line) == b"45"
 
 
@@ -264,8 +269,8 @@ def test_client_that_leaves_between_slices_ends_the_response(
     with serving(app, settings) as url:
         with connect(url) as line:
             send(line, "/slices")
-            read_head(line)
-        assert pauses.cancelled.wait(10)
+            pause = pauses.next()
+        assert is_cancelled(pause)
 
 
 def test_fifty_delayed_responses_hold_no_thread(app: App, settings: Any) -> None:
@@ -294,6 +299,13 @@ def test_delayed_response_is_reset_when_its_future_is_done(app: App, settings: A
         assert received_until_reset(line) == b""
 
 
+def test_response_is_sent_when_the_timeout_of_its_delay_has_passed(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/latertimeout")
+        assert read(line)[2] == BODY
+        assert is_cancelled(app.next())
+
+
 @pytest.mark.parametrize("pipelined", [False, True])
 def test_client_that_leaves_cancels_the_delay(app: App, settings: Any, pipelined: bool) -> None:
     with serving(app, settings) as url:
@@ -302,10 +314,7 @@ def test_client_that_leaves_cancels_the_delay(app: App, settings: Any, pipelined
             if pipelined:
                 send(line, "/behind")
             future = app.next()
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        assert done.wait(10)
-        assert future.cancelled()
+        assert is_cancelled(future)
 
 
 def test_stopping_server_sends_delayed_responses(
@@ -322,7 +331,7 @@ def test_stopping_server_sends_delayed_responses(
         send(held, "/later")
         future = app.next()
         send(slow, "/slices")
-        pauses.begun.get(timeout=10)
+        pauses.next()
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         assert read(held)[2] == BODY
