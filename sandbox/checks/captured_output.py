@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
 
 LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
@@ -33,16 +32,12 @@ class CapturedOutput:
         """Wait until all output has been read: a process may have left, and still hold it."""
         self._thread.join(seconds)
 
-    def text(self, hidden: Iterable[str] = ()) -> str:
-        """Return what is kept, with each of the `hidden` texts replaced."""
+    def text(self) -> str:
+        """Return what is kept, from the start of a line."""
         with self._lock:
             text, dropped = self._kept.decode(errors="replace"), self._dropped
-        if dropped:
-            # The first line is incomplete, and may start with a part of a secret.
-            text = text.partition("\n")[2]
-        for secret in sorted(filter(None, hidden), key=len, reverse=True):
-            text = text.replace(secret, "[hidden]")
-        return text
+        # An incomplete line may start with a part of a secret, which nothing would mask.
+        return text.partition("\n")[2] if dropped else text
 
     def _read(self) -> None:
         try:

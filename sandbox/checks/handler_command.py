@@ -39,7 +39,7 @@ class Connection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown."""
-        return self.api_key, self.api_key.rpartition(":")[2], self.jwt_secret
+        return self.api_key, self.jwt_secret
 
 
 # The variables that every handler gets, beside PORT.

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from sandbox.checks.captured_output import CapturedOutput
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import HOST, MARK, Connection, HandlerCommand, environment
+from sandbox.checks.masking import mask
 from sandbox.checks.processes import ProcessTree
 
 # Below the ports that systems give to outgoing connections: one of these could take the port while
@@ -51,10 +52,10 @@ class HandlerProcess:
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._popen: subprocess.Popen[bytes] | None = None
-        self._tree = ProcessTree(0, "")
+        self._tree: ProcessTree | None = None
         self._output: CapturedOutput | None = None
         self._connection: Connection | None = None
-        self._hidden: set[str] = set()
+        self._secrets: set[str] = set()
         self._death = ""
 
     def __enter__(self) -> HandlerProcess:
@@ -70,7 +71,7 @@ class HandlerProcess:
         Raises HandlerError with one sentence; nothing is left running then.
         """
         self._connection = connection
-        self._hidden |= set(connection.secrets)
+        self._secrets |= set(connection.secrets)
         try:
             self._launch(connection)
             self._wait_until_ready()
@@ -112,9 +113,9 @@ class HandlerProcess:
     def output(self) -> str:
         """Return the end of what the handler has printed since its last start, at most 64 KiB.
 
-        API key and JWT secret are hidden.
+        API key and JWT secret are masked.
         """
-        return self._output.text(self._hidden) if self._output else ""
+        return mask(self._output.text(), self._secrets) if self._output else ""
 
     def kill(self) -> None:
         """Kill the handler (SIGKILL), and return when all of its processes are gone."""
@@ -179,7 +180,7 @@ class HandlerProcess:
     def _end(self, grace: float) -> None:
         """End all processes, and note how the first one ended."""
         popen, tree = self._popen, self._tree
-        assert popen is not None
+        assert popen is not None and tree is not None
         died = popen.poll() is not None
         if grace and not died:
             tree.send(signal.SIGTERM)

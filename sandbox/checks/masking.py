@@ -1,15 +1,13 @@
-"""Mask secrets in evidence and reports: API keys, JWT secrets, signatures of tokens."""
+"""Mask secrets in texts: API keys, JWT secrets, signatures of tokens."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from sandbox.body_masks import without_signatures
-from sandbox.checks.model import Exhibit, Report, Result
 from webhooks.http.headers import MASK
 
 # A shorter secret may be a part of ordinary words, so it is masked only where it is a whole one.
@@ -38,24 +36,3 @@ def _forms(secret: str) -> Iterator[str]:
     for part in {secret, key[1] if key else ""} - {""}:
         yield from (part, quote(part, safe=""), quote_plus(part))
         yield from (json.dumps(part, ensure_ascii=ascii)[1:-1] for ascii in (True, False))
-
-
-def mask_report(report: Report, secrets: Collection[str]) -> Report:
-    """Return a report whose texts have no secret."""
-    return replace(
-        report,
-        target=mask(report.target, secrets),
-        error=mask(report.error, secrets),
-        output=mask(report.output, secrets),
-        notes=tuple(mask(note, secrets) for note in report.notes),
-        results=tuple(_mask_result(result, secrets) for result in report.results),
-    )
-
-
-def _mask_result(result: Result, secrets: Collection[str]) -> Result:
-    evidence = tuple(
-        Exhibit(mask(each.title, secrets), tuple(mask(line, secrets) for line in each.lines))
-        for each in result.verdict.evidence
-    )
-    verdict = replace(result.verdict, text=mask(result.verdict.text, secrets), evidence=evidence)
-    return replace(result, verdict=verdict, reproduce=mask(result.reproduce, secrets))

@@ -46,7 +46,7 @@ class Throwaway:
         self._folder = Path(tempfile.mkdtemp(prefix="connect-sim-check-"))
         guard.add_folder(self._folder)
         self._popen: subprocess.Popen[bytes] | None = None
-        self._tree = ProcessTree(0, "")
+        self._tree: ProcessTree | None = None
 
     def __enter__(self) -> Throwaway:
         return self
@@ -84,7 +84,7 @@ class Throwaway:
     def stop(self) -> None:
         """Kill the sandbox, whose data nobody needs, and delete the folder."""
         popen, self._popen = self._popen, None
-        if popen is not None:
+        if popen is not None and self._tree is not None:
             self._tree.kill()
             popen.wait()
             self._guard.remove_group(popen.pid)

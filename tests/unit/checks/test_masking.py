@@ -8,8 +8,9 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks.masking import mask, mask_report
+from sandbox.checks.masking import mask
 from sandbox.checks.outputs import json_report
+from sandbox.checks.outputs.masking import mask_report
 from tests.unit.checks.reports import with_text
 
 KEY = "ApiKey SU-123-456-789:0123456789abcdef"
