@@ -152,6 +152,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # The first: it records refused requests too.
     *(["sandbox.api_calls.record_api_calls"] if SANDBOX else []),
+    *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
     *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
     *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),
     "connect_sim.middleware.normalize_api_path",

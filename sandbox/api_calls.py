@@ -35,6 +35,8 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 # Key of the environment of a request by which the web server asks whether a client may send a
 # large body; 204 accepts it, and is no response to the client.
 _QUESTION = "connect_sim.body"
+# Key of the environment of a request: the faults that fired, as they are stored.
+FAULTS = "sandbox.faults"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _TEXTUAL = ("text/", "application/x-www-form-urlencoded")
 
@@ -133,6 +135,7 @@ def _recorded(
         returned_note,
         is_truncated,
         postponement if postponement.deliveries else None,
+        environ.get(FAULTS, ()),
     )
 
 

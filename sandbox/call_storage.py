@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.models import ApiCall
+from sandbox.object_ids import OBJECT_ID
 from sandbox.timeline import Entry
 from webhooks.delivery import postponing, wakeup
 from webhooks.delivery.postponing import Postponement
@@ -30,13 +30,11 @@ logger = logging.getLogger(__name__)
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
 
-# Ids of Connect: a prefix and groups of digits.
-_ID = re.compile(r"(?<![\w-])[A-Z]{2,6}(?:-\d+)*-\d{2,}(?![\w-])")
 _NUL = "\N{REPLACEMENT CHARACTER}"
 _COLUMNS = (
     "started_at", "real_started_at", "duration", "actor", "account_id", "key", "method", "path",
     "query", "status", "error_code", "request_body", "response_body", "is_truncated",
-    "user_agent", "webhook_id", "delivery_id", "attempt", "link",
+    "user_agent", "webhook_id", "delivery_id", "attempt", "link", "faults",
 )  # fmt: skip
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
@@ -48,6 +46,7 @@ class RecordedCall:
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
     describe bodies that are not text. `postponement` has the deliveries that the call has caused.
+    `faults` are those that fired.
     """
 
     started: float
@@ -66,6 +65,7 @@ class RecordedCall:
     response_note: str = ""
     is_truncated: bool = False
     postponement: Postponement | None = None
+    faults: Sequence[Mapping[str, str]] = ()
 
     @property
     def size(self) -> int:
@@ -132,8 +132,8 @@ def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _
     path, query = _text(call.path), _text(call.query)
     sent = call.request_body.decode(errors="replace")
     returned = call.response_body.decode(errors="replace")
-    in_path = _ID.findall(path)
-    objects = list(dict.fromkeys([*in_path, *_ID.findall(sent)]))[:MAX_OBJECTS]
+    in_path = OBJECT_ID.findall(path)
+    objects = list(dict.fromkeys([*in_path, *OBJECT_ID.findall(sent)]))[:MAX_OBJECTS]
     is_error = call.status >= 400
     code = _error_code(returned) if is_error else ""
     is_truncated = call.is_truncated
@@ -212,6 +212,7 @@ def _values(row: _Row) -> tuple[Any, ...]:
         row.is_truncated, _text(call.user_agent[:200]),
         *((link.webhook, link.delivery, link.attempt, link.certainty) if link
           else (None, None, None, "")),
+        json.dumps(list(call.faults)),
     )  # fmt: skip
 
 

@@ -179,6 +179,7 @@ def _attempt(row: Attempt, activities: Mapping[Key, HandlerActivity]) -> Json:
         "error": row.error,
         "reason": row.why,
         "next_attempt_at": format_time(row.next_attempt_at),
+        "faults": row.faults,
         "handler_activity": handler_activity.represent(activity),
     }
 

@@ -103,6 +103,8 @@ class ApiCall(models.Model):
     delivery_id = models.BigIntegerField(null=True)
     attempt = models.IntegerField(null=True)
     link = models.CharField(max_length=7, choices=LINKS, blank=True)
+    # The names and kinds of those that fired.
+    faults = models.JSONField(default=list)
 
     class Meta:
         ordering = ["id"]
@@ -160,6 +162,62 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"lease {self.note}"
+
+
+class Fault(models.Model):
+    """A fault that a caller has armed (ours): see `sandbox.faults`.
+
+    `scope` has the webhook, account, method and path that it is limited to. `armed_at` is platform
+    time, `expires` Unix time by the database's clock. `asked` counts the requests that matched.
+    A cleared one is kept until the next reset, so that names given by us are not used again.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    ordinal = models.IntegerField(unique=True)
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=24)
+    side = models.CharField(max_length=8)
+    parameters = models.JSONField(default=dict)
+    scope = models.JSONField(default=dict)
+    probability = models.FloatField(null=True)
+    times = models.IntegerField(null=True)
+    nth = models.JSONField(null=True)
+    after = models.IntegerField(default=0)
+    seed = models.BigIntegerField()
+    armed_at = models.DateTimeField()
+    expires = models.FloatField(null=True)
+    asked = models.IntegerField(default=0)
+    fired = models.IntegerField(default=0)
+    is_cleared = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["ordinal"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(is_cleared=False), name="fault_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind})"
+
+
+class FaultOrdinal(models.Model):
+    """The ordinal of a webhook, delivery or path among those that a fault has seen (ours).
+
+    `path` is empty for the fault itself; `count` is how many it has below it, or how many requests.
+    """
+
+    fault = models.ForeignKey(Fault, models.CASCADE, related_name="ordinals")
+    path = models.CharField(max_length=300)
+    ordinal = models.IntegerField()
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["fault", "path"], name="fault_ordinal")]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.ordinal}"
 
 
 class ProcessActivity(models.Model):

@@ -45,6 +45,7 @@ class Call(CallFacts):
     attempt: int | None
     link: str
     objects: tuple[str, ...] = ()
+    faults: tuple[dict[str, str], ...] = ()
 
 
 def for_object(object_id: str, account: str | None = None, limit: int = 50) -> list[Call]:
@@ -91,7 +92,7 @@ def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> C
         row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
         row.is_truncated, row.duration, row.started_at, row.real_started_at, row.actor,
         row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id, row.attempt,
-        row.link, objects,
+        row.link, objects, tuple(row.faults),
     )  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def represent(call: Call) -> dict[str, Any]:
         "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
         "link": call.link, "request_body": call.request_body,
         "response_body": call.response_body, "is_truncated": call.is_truncated,
+        "faults": list(call.faults),
     }  # fmt: skip
 
 

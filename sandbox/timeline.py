@@ -12,7 +12,7 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link` |
 | `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to`; |
 |  | or `action` (`settle`), `url, ms` |
-| `fault` | what fired |
+| `fault` | `id, name, kind, side, fired`, and `method, path` of an API call |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
 | `reset` | `action` (`reset`, `restored`), `snapshot` |
 

@@ -2,6 +2,7 @@
 
 from sandbox.api import (
     clock,
+    faults,
     holds,
     lease,
     observing,
@@ -17,6 +18,7 @@ from sandbox.api import (
 
 urlpatterns = [
     *clock.urlpatterns,
+    *faults.urlpatterns,
     *holds.urlpatterns,
     *lease.urlpatterns,
     *observing.urlpatterns,

@@ -36,7 +36,10 @@ _APPS = ("requests_queue", "webhooks", "portal")
 # Tables that belong to the world, of other apps.
 _MORE = ("sandbox.ApiCall", "sandbox.ApiCallObject", "admin.LogEntry", "auth.Group")
 # Emptied by a reset or restore, and not part of a snapshot: state of processes and of callers.
-TRANSIENT = ("sandbox.Hold", "requests_queue.FailedJob", "requests_queue.Clock")
+TRANSIENT = (
+    "sandbox.FaultOrdinal", "sandbox.Fault", "sandbox.Hold", "requests_queue.FailedJob",
+    "requests_queue.Clock",
+)  # fmt: skip
 KEPT = (
     "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",
     "requests_queue.Heartbeat", "requests_queue.SignInTries", "catalog.ApiToken",

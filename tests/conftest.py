@@ -3,6 +3,7 @@
 import pytest
 
 from sandbox import api_calls, settling
+from sandbox.faults import armed
 from tests import flushing, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
 from webhooks.delivery import validator_client
@@ -18,6 +19,7 @@ def _nothing_of_other_tests_in_memory() -> None:
     """Forget recorded API calls, and let each test read the timeline from its beginning."""
     api_calls.clear()
     settling.forget()
+    armed.forget()
 
 
 @pytest.fixture(autouse=True)

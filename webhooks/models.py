@@ -229,6 +229,8 @@ class Attempt(models.Model):
     is_unmerged = models.BooleanField(default=False)
     # The end of the backoff when the attempt was recorded; null without a backoff.
     next_attempt_at = models.DateTimeField(null=True)
+    # What changed the request on purpose: a list of names and kinds.
+    faults = models.JSONField(default=list)
 
     class Meta:
         ordering = ["-id"]

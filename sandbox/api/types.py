@@ -87,6 +87,13 @@ class Token(TypedDict):
     claims: dict[str, Any]
 
 
+class FiredFault(TypedDict):
+    """A fault that fired for a request."""
+
+    name: str
+    kind: str
+
+
 class ApiCall(TypedDict):
     """A call of Connect's API; `link` says how sure it is that the attempt led to it."""
 
@@ -111,6 +118,7 @@ class ApiCall(TypedDict):
     request_body: str
     response_body: str
     is_truncated: bool
+    faults: list[FiredFault]
 
 
 class ApiCalls(TypedDict):
@@ -151,6 +159,7 @@ class Attempt(TypedDict):
     error: str
     reason: str
     next_attempt_at: Stamp | None
+    faults: list[FiredFault]
     handler_activity: HandlerActivity
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,7 +85,7 @@ class AttemptResult:
     `public_message` replaces `error` for readers who may not see the handler's address. `note`
     replaces the retry decision's explanation. `unmerged` is a validator's valid response that is
     left out of the object. `stopped` is an unknown outcome of an orderly stop; any other unknown
-    outcome may have been caused by the request.
+    outcome may have been caused by the request. `faults` have changed the request on purpose.
     """
 
     claimed: ClaimedDelivery
@@ -98,6 +98,7 @@ class AttemptResult:
     note: str = ""
     unmerged: bool = False
     stopped: bool = False
+    faults: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(slots=True)

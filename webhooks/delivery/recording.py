@@ -35,7 +35,7 @@ _COLUMNS = (
     "webhook_id", "delivery_id", "number", "outcome", "started_at", "finished_at", "duration",
     "method", "url", "request_headers", "request_body", "claims", "status_code",
     "response_headers", "response_body", "truncated", "revision", "error", "why",
-    "is_unmerged", "next_attempt_at",
+    "is_unmerged", "next_attempt_at", "faults",
 )  # fmt: skip
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 
@@ -261,6 +261,7 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         attempt.why,
         result.unmerged,
         sql.datetime_param(attempt.next_attempt_at),
+        json.dumps(list(result.faults)) if result.faults else "[]",
     )
 
 

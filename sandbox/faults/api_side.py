@@ -1,0 +1,130 @@
+"""Middleware: faults of the API's responses to handlers.
+
+`BEFORE` has the kinds after which the work isn't done, each a function that makes the response;
+`AFTER` the kinds that change how the response of the view is sent. Which faults fire is decided
+before the work, so that their order doesn't depend on how long it takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+
+from requests_queue.catalog import keys
+from sandbox import activity, deferred
+from sandbox.faults import armed, firing, paths
+from sandbox.faults.armed import ArmedFault
+from sandbox.faults.firing import Firing, Firings, Subject
+from sandbox.faults.kinds import API
+from sandbox.object_ids import OBJECT_ID
+
+# Key of the environment by which the record of the call has the faults that fired.
+FIRED = "sandbox.faults"
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:
+    """Return the response that the parameters describe; by default an error as Connect has it."""
+    values = firing.parameters
+    status, body = values["status"], values.get("body")
+    if body is None:
+        text = f"The fault {firing.fault.name} responds in place of the API."
+        body = {"error_code": f"SYS_{status}", "errors": [text]}
+    is_text = isinstance(body, str)
+    content = body if is_text else json.dumps(body)
+    content_type = "text/plain; charset=utf-8" if is_text else "application/json"
+    response = HttpResponse(content, content_type, status)
+    if (seconds := values.get("retry_after")) is not None:
+        response["Retry-After"] = str(seconds)
+    return response
+
+
+def _drop(request: HttpRequest, firing: Firing) -> HttpResponse:
+    """Never respond: the wait ends when the client leaves."""
+    if (deferral := request.META.get(deferred.KEY)) is not None:
+        deferral.future = Future()
+    # Sent only without our web server, for instance to Django's test client.
+    return HttpResponse(status=504)
+
+
+Before = Callable[[HttpRequest, Firing], HttpResponse]
+After = Callable[[HttpRequest, Firing, HttpResponse], None]
+
+BEFORE: dict[str, Before] = {
+    "abort": _abort,
+    "fail_first": _abort,
+    "succeed_first": _abort,
+    "outage": _abort,
+    "drop": _drop,
+}
+AFTER: dict[str, After] = {}
+
+
+def inject_faults(get_response: GetResponse) -> GetResponse:
+    """Return the middleware; inside the one that records the calls."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not _may_fail(request.META) or not (faults := armed.on(API)):
+            return get_response(request)
+        try:
+            fired = _decide(request, faults)
+        except (DatabaseError, InterfaceError):
+            # The response says that the database is unavailable.
+            return get_response(request)
+        if not fired:
+            return get_response(request)
+        request.META[FIRED] = [each.fault.mark for each in fired]
+        return _respond(request, fired, get_response)
+
+    return middleware
+
+
+def _may_fail(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request is a call of a handler."""
+    return (
+        "HTTP_AUTHORIZATION" in environ
+        and activity.is_api(environ["PATH_INFO"])
+        and not activity.is_test(environ.get("HTTP_X_SANDBOX_ACTOR", ""))
+    )
+
+
+def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
+    path = paths.below_api(request.path_info)
+    facts = {"method": request.method, "path": path}
+    if any("account" in fault.scope for fault in faults):
+        facts["account"] = _account(request)
+    if not any(fault.matches(**facts) for fault in faults):
+        return ()
+    named = OBJECT_ID.search(path)
+    entry = {
+        "object": named.group() if named else None,
+        "data": {"method": request.method, "path": request.path},
+    }
+    [fired] = firing.decide(faults, [Subject(facts, (paths.pattern(path),), entry)])
+    return fired
+
+
+def _account(request: HttpRequest) -> str | None:
+    """Return the account of the API key, None if the key is invalid."""
+    user = keys.owner(request.headers["Authorization"].strip().partition(" ")[2].strip())
+    return None if user is None else user.account_id
+
+
+def _respond(request: HttpRequest, fired: Firings, get_response: GetResponse) -> HttpResponse:
+    before = (BEFORE[each.kind](request, each) for each in fired if each.kind in BEFORE)
+    response = next(before, None)
+    if response is None:
+        response = get_response(request)
+    else:
+        # Django would log a 5xx as an error of ours.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+    for each in fired:
+        if each.kind in AFTER:
+            AFTER[each.kind](request, each, response)
+    return response

@@ -1,0 +1,247 @@
+"""The registry of faults: what can go wrong, on which side, and with which parameters.
+
+The API, the command line, the plugin, the portal and the documentation are built from it. Names are
+those of toxiproxy, Envoy and MockServer where these have the fault; the others are ours. No ORM, no
+Django.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Our request to a handler, and our response to a handler's call of the API.
+DELIVERY, API = "delivery", "api"
+SIDES = (DELIVERY, API)
+
+# Types of parameters; seconds may be written as a duration, for example 5m.
+INTEGER, NUMBER, SECONDS, JSON = "integer", "number", "seconds", "json"
+
+REQUIRED: Any = object()  # the default of a parameter without one
+
+_MAX_MS = 600_000
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a kind; None as the default means that it is absent."""
+
+    name: str
+    type: str
+    text: str
+    default: Any = REQUIRED
+    low: float = 0
+    high: float = 0
+    unit: str = ""
+    sides: tuple[str, ...] = SIDES
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault; `texts` say what it does, by side.
+
+    At most one fault that `is_final` fires for a request: it decides how the request ends.
+    """
+
+    name: str
+    texts: Mapping[str, str]
+    parameters: tuple[Parameter, ...] = ()
+    is_final: bool = True
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Return the sides on which it can be armed."""
+        return tuple(self.texts)
+
+    def parameters_of(self, side: str) -> tuple[Parameter, ...]:
+        """Return its parameters on a side."""
+        return tuple(p for p in self.parameters if side in p.sides)
+
+
+_STATUS = Parameter("status", INTEGER, "HTTP status of the response.", 503, 400, 599)
+_ENDS_AFTER = Parameter(
+    "seconds", SECONDS, "After how many seconds the connection is reset.", 300, 0, _DAY,
+    "seconds", (API,),
+)  # fmt: skip
+
+_ALL = (
+    Kind(
+        "latency",
+        {
+            DELIVERY: "The request is sent later.",
+            API: "The response is sent later; the work is done at once.",
+        },
+        (
+            Parameter("ms", NUMBER, "Delay.", REQUIRED, 0, _MAX_MS, "milliseconds"),
+            Parameter(
+                "jitter", NUMBER, "By how much the delay is shorter or longer at most.",
+                0, 0, _MAX_MS, "milliseconds",
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "timeout",
+        {
+            DELIVERY: "The handler receives the request; its response is ignored until the "
+            "attempt times out.",
+            API: "The work is done; no response is sent.",
+        },
+        (_ENDS_AFTER,),
+    ),
+    Kind(
+        "reset_peer",
+        {
+            DELIVERY: "The connection is reset as soon as the request is sent.",
+            API: "The work isn't done; the connection is reset without a response.",
+        },
+    ),
+    Kind(
+        "limit_data",
+        {
+            DELIVERY: "The connection is reset after so many bytes of the request's body.",
+            API: "The work is done; the connection is reset after so many bytes of the response's "
+            "body.",
+        },
+        (Parameter("bytes", INTEGER, "Bytes of the body that are sent.", REQUIRED, 0, 2**31 - 1),),
+    ),
+    Kind(
+        "slicer",
+        {
+            DELIVERY: "The request's body is sent in small pieces.",
+            API: "The response's body is sent in small pieces.",
+        },
+        (
+            Parameter("size", INTEGER, "Bytes of a piece.", 64, 1, 2**31 - 1),
+            Parameter(
+                "delay", NUMBER, "Pause between two pieces.", 10, 0, _MAX_MS, "milliseconds"
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "abort",
+        {
+            DELIVERY: "The handler isn't called; the attempt has this response.",
+            API: "The work isn't done; the call has this response.",
+        },
+        (
+            _STATUS,
+            Parameter(
+                "retry_after", INTEGER, "Value of the header Retry-After.", None, 0, _DAY,
+                "seconds",
+            ),
+            Parameter("body", JSON, "Body of the response: text, or JSON.", None),
+        ),
+    ),
+    Kind(
+        "succeed_first",
+        {
+            DELIVERY: "The first n requests are sent, later ones have this response.",
+            API: "The first n calls are served, later ones have this response.",
+        },
+        (Parameter("n", INTEGER, "How many succeed.", REQUIRED, 1, 1_000_000), _STATUS),
+    ),
+    Kind(
+        "fail_first",
+        {
+            DELIVERY: "The first n requests aren't sent and have this response.",
+            API: "The first n calls aren't served and have this response.",
+        },
+        (Parameter("n", INTEGER, "How many fail.", REQUIRED, 1, 1_000_000), _STATUS),
+    ),
+    Kind(
+        "outage",
+        {
+            DELIVERY: "For some time, requests aren't sent and have this response.",
+            API: "For some time, calls aren't served and have this response.",
+        },
+        (
+            Parameter(
+                "after", SECONDS, "Platform time from arming to the outage.", 0, 0, 366 * _DAY,
+                "seconds",
+            ),
+            Parameter(
+                "for", SECONDS, "Platform time that the outage lasts.", REQUIRED, 0.001,
+                366 * _DAY, "seconds",
+            ),
+            _STATUS,
+        ),
+    ),
+    Kind(
+        "duplicate",
+        {DELIVERY: "The request is sent twice; the first response counts."},
+        (
+            Parameter(
+                "delay", NUMBER, "By how much the second request is sent later.", 0, 0, _MAX_MS,
+                "milliseconds",
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "reorder",
+        {DELIVERY: "The request is sent after later requests of its webhook."},
+        (
+            Parameter("window", INTEGER, "How many later requests are sent first.", 1, 1, 1000),
+            Parameter(
+                "ms", NUMBER, "How long it waits for them at most.", 1000, 0, _MAX_MS,
+                "milliseconds",
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "drop",
+        {
+            DELIVERY: "The request is lost on its way: the handler isn't called, and the attempt "
+            "times out.",
+            API: "The call is lost on its way: the work isn't done, and no response is sent.",
+        },
+        (_ENDS_AFTER,),
+    ),
+    Kind(
+        "stale_token",
+        {DELIVERY: "The token has expired."},
+        (
+            Parameter(
+                "seconds", SECONDS, "How long ago it expired.", 60, 1, 366 * _DAY, "seconds"
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "clock_skew",
+        {DELIVERY: "The times in payload and token are those of a clock that is wrong."},
+        (
+            Parameter(
+                "seconds", NUMBER, "By how much it is ahead, or behind if negative.", REQUIRED,
+                -366 * _DAY, 366 * _DAY, "seconds",
+            ),
+        ),
+        is_final=False,
+    ),
+    Kind(
+        "rotate_secret",
+        {DELIVERY: "The token is signed with another secret, which the handler doesn't know."},
+        is_final=False,
+    ),
+    Kind(
+        "lost_response",
+        {API: "The work is done; the connection is reset before the first byte of the response."},
+    ),
+    Kind(
+        "hold",
+        {API: "The work is done; the response waits until it is released."},
+        is_final=False,
+    ),
+)  # fmt: skip
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -1,0 +1,178 @@
+"""`/sandbox/faults`: arm, list and clear, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue.errors import Conflict
+from sandbox.faults import armed, arming
+from sandbox.faults.arming import FaultSpec
+from sandbox.faults.kinds import API, KINDS, SIDES
+from sandbox.models import Fault
+from tests import make
+from tests.api import Caller
+from tests.make import Catalog
+from tests.sandbox.faults.conftest import Arm
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_armed_fault_is_shown_with_defaults_and_counts(client: Caller, arm: Arm) -> None:
+    fault = arm("abort", {"retry_after": 1}, path="/public/v1/requests/*/approve", method="POST")
+    assert fault["id"].startswith("FLT-") and fault["name"] == "abort-1"
+    assert fault["side"] == "api" and fault["is_armed"] is True
+    assert fault["parameters"] == {"status": 503, "retry_after": 1}
+    assert (fault["path"], fault["method"]) == ("/requests/*/approve", "POST")
+    assert (fault["asked"], fault["fired"], fault["seed"]) == (0, 0, 1)
+    assert client.get(f"/sandbox/faults/{fault['id']}").json == fault
+    assert client.get("/sandbox/faults").json == {"faults": [fault]}
+
+
+def test_cleared_fault_is_returned_once_with_its_counts(client: Caller, arm: Arm) -> None:
+    first, second = arm("abort", side="api"), arm("drop", side="api")
+    assert client.get("/requests").status == 503
+    cleared = client.delete(f"/sandbox/faults/{first['id']}")
+    assert (cleared.status, cleared.json["fired"]) == (200, 1)
+    assert client.delete(f"/sandbox/faults/{first['id']}").status == 404
+    assert client.get(f"/sandbox/faults/{first['id']}").status == 404
+    rest = client.delete("/sandbox/faults").json["faults"]
+    assert [fault["id"] for fault in rest] == [second["id"]]
+    assert client.get("/sandbox/faults").json == {"faults": []}
+    assert client.get("/requests").status == 200
+
+
+def test_names_given_by_us_are_not_used_again(client: Caller, arm: Arm) -> None:
+    assert arm("abort", side="api")["name"] == "abort-1"
+    client.delete("/sandbox/faults")
+    assert arm("latency", {"ms": 1}, side="api")["name"] == "latency-2"
+
+
+def test_name_is_unique_until_it_is_cleared(client: Caller, arm: Arm) -> None:
+    fault = arm("abort", name="mine", side="api")
+    response = client.post("/sandbox/faults", {"kind": "drop", "side": "api", "name": "mine"})
+    assert (response.status, response.json["error_code"]) == (409, "FLT_001")
+    client.delete(f"/sandbox/faults/{fault['id']}")
+    assert arm("drop", name="mine", side="api")["name"] == "mine"
+
+
+def test_concurrent_callers_get_different_names(catalog: Catalog) -> None:
+    refused = []
+
+    def arm_three() -> None:
+        try:
+            for _ in range(3):
+                arming.arm(FaultSpec("abort", API, parameters={"status": 503}))
+            arming.arm(FaultSpec("abort", API, "same", {"status": 503}))
+        except Conflict as error:
+            refused.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=arm_three) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = list(Fault.objects.order_by("ordinal"))
+    assert [row.ordinal for row in rows] == list(range(1, 14))
+    assert len({row.name for row in rows}) == 13 and len(refused) == 3
+    assert len(armed.on(API)) == 13
+
+
+def _minimal(kind: str, side: str) -> dict[str, Any]:
+    required = [p for p in KINDS[kind].parameters_of(side) if p.is_required]
+    return {"kind": kind, "side": side, "parameters": {p.name: max(p.low, 1) for p in required}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"), [(kind.name, side) for kind in KINDS.values() for side in kind.sides]
+)
+def test_every_kind_can_be_armed_with_its_required_parameters(
+    client: Caller, kind: str, side: str
+) -> None:
+    body = _minimal(kind, side)
+    fault = client.post("/sandbox/faults", body)
+    assert fault.status == 201, fault
+    for name in body["parameters"]:
+        less = {k: v for k, v in body["parameters"].items() if k != name}
+        refused = client.post("/sandbox/faults", {**body, "parameters": less})
+        assert refused.status == 400 and refused.json["errors"][0].startswith(f"parameters.{name}:")
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [(kind.name, s) for kind in KINDS.values() for s in SIDES if s not in kind.sides],
+)
+def test_kind_of_the_other_side_is_refused(client: Caller, kind: str, side: str) -> None:
+    response = client.post("/sandbox/faults", {"kind": kind, "side": side})
+    assert response.status == 400 and response.json["errors"][0].startswith("kind: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "kind"),
+        ({"kind": 5}, "kind"),
+        ({"kind": "lag"}, "kind"),
+        ({"kind": "abort"}, "side"),
+        ({"kind": "abort", "side": "both"}, "side"),
+        ({"kind": "abort", "side": "delivery", "path": "/requests"}, "side"),
+        ({"kind": "abort", "webhook": "WH-1", "path": "/requests"}, "webhook"),
+        ({"kind": "abort", "webhook": "WH-000-000"}, "webhook"),
+        ({"kind": "abort", "webhook": 5}, "webhook"),
+        ({"kind": "abort", "account": "VA-0"}, "account"),
+        ({"kind": "abort", "method": "get"}, "method"),
+        ({"kind": "abort", "path": "requests"}, "path"),
+        ({"kind": "abort", "path": ""}, "path"),
+        ({"kind": "abort", "side": "api", "name": ""}, "name"),
+        ({"kind": "abort", "side": "api", "probability": 1.5}, "probability"),
+        ({"kind": "abort", "side": "api", "probability": "1"}, "probability"),
+        ({"kind": "abort", "side": "api", "probability": float("nan")}, ""),
+        ({"kind": "abort", "side": "api", "times": 0}, "times"),
+        ({"kind": "abort", "side": "api", "times": True}, "times"),
+        ({"kind": "abort", "side": "api", "times": None}, "times"),
+        ({"kind": "abort", "side": "api", "nth": []}, "nth"),
+        ({"kind": "abort", "side": "api", "nth": [0]}, "nth"),
+        ({"kind": "abort", "side": "api", "nth": 1}, "nth"),
+        ({"kind": "abort", "side": "api", "nth": [1], "probability": 0.5}, "nth"),
+        ({"kind": "abort", "side": "api", "nth": [1], "after": 2}, "nth"),
+        ({"kind": "abort", "side": "api", "ttl": 0}, "ttl"),
+        ({"kind": "abort", "side": "api", "seed": -1}, "seed"),
+        ({"kind": "abort", "side": "api", "seed": "1"}, "seed"),
+        ({"kind": "abort", "side": "api", "probabilty": 1}, "probabilty"),
+        ({"kind": "abort", "side": "api", "parameters": []}, "parameters"),
+        ({"kind": "abort", "side": "api", "parameters": {"status": 200}}, "parameters.status"),
+        ({"kind": "abort", "side": "api", "parameters": {"status": "503"}}, "parameters.status"),
+        ({"kind": "abort", "side": "api", "parameters": {"staus": 500}}, "parameters.staus"),
+        ({"kind": "latency", "side": "api", "parameters": {"ms": -1}}, "parameters.ms"),
+        ({"kind": "outage", "side": "api", "parameters": {"for": "soon"}}, "parameters.for"),
+    ],
+)
+def test_invalid_body_is_refused(client: Caller, body: dict[str, Any], field: str) -> None:
+    response = client.post("/sandbox/faults", body)
+    assert response.status == 400, response
+    assert response.json["errors"][0].startswith(f"{field}: " if field else "")
+    assert not Fault.objects.exists()
+
+
+def test_seconds_may_be_a_duration(arm: Arm) -> None:
+    fault = arm("outage", {"after": "1m", "for": "PT2H"}, side="api", ttl="5m")
+    assert fault["parameters"] == {"after": 60, "for": 7200, "status": 503}
+    assert 299 < fault["expires_in"] <= 300
+
+
+def test_webhook_limits_a_fault_to_its_deliveries(catalog: Catalog, arm: Arm) -> None:
+    webhook = make.webhook(catalog)
+    fault = arm("duplicate", webhook=webhook.pk)
+    assert (fault["side"], fault["webhook"]) == ("delivery", webhook.pk)
+    assert [each.id for each in armed.on("delivery")] == [fault["id"]]
+    assert armed.on(API) == ()
+
+
+def test_key_is_required(client: Caller) -> None:
+    for method, path in (("GET", ""), ("POST", ""), ("DELETE", ""), ("DELETE", "/FLT-1")):
+        assert Caller(None).call(method, f"/sandbox/faults{path}").status == 401
