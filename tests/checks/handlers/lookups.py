@@ -1,0 +1,39 @@
+"""Handlers by name: `reference`, and the classes of the `broken_*` modules in lower case."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.checks.handlers.reference import Handler
+
+REFERENCE = "reference"
+
+
+def find(name: str) -> type[Handler]:
+    """Return a handler; raises SystemExit with the names that exist."""
+    handlers = {REFERENCE: Handler, **broken()}
+    if name not in handlers:
+        raise SystemExit(f"Unknown variant {name!r}. Available: {', '.join(sorted(handlers))}")
+    return handlers[name]
+
+
+def broken() -> dict[str, type[Handler]]:
+    """Return the broken variants by name."""
+    return {_name(cls): cls for cls in _classes()}
+
+
+def _classes() -> Iterator[type[Handler]]:
+    for path in sorted(Path(__file__).parent.glob("broken_*.py")):
+        module = importlib.import_module(f"{__package__}.{path.stem}")
+        for name, value in vars(module).items():
+            is_own = getattr(value, "__module__", "") == module.__name__
+            is_handler = isinstance(value, type) and issubclass(value, Handler)
+            if is_own and is_handler and not name.startswith("_"):
+                yield value
+
+
+def _name(cls: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
