@@ -23,7 +23,7 @@ def make_attempts(lab: Lab, most: int = _ATTEMPTS) -> int:
     """Move through the attempts that are due, also if all is done already; return how many."""
     made = 0
     for _ in range(most):
-        lab.settle()
+        # A move waits for what the handler does before and after.
         attempts = lab.platform.next_attempt(lab.timing.quiet)["attempts"]
         made += len(attempts)
         if not attempts:

@@ -51,7 +51,7 @@ def resumes(lab: Lab) -> Verdict:
         recovery.make_attempts(lab, _FAILED_ATTEMPTS)
         fired = fault.fired
     recovery.recover(lab, [order])
-    happened = lab.after(mark)
+    happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
     evidence = (
         verdicts.effects_exhibit(effects, order), happened.attempts_exhibit(), happened.exhibit()

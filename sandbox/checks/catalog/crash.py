@@ -46,7 +46,7 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     fired = fault.fired
     fault.clear()
     recovery.recover(lab, [order])
-    happened = lab.after(mark)
+    happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
     evidence = (
         verdicts.effects_exhibit(effects, order), happened.exhibit(), happened.attempts_exhibit(),
@@ -70,7 +70,7 @@ def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: f
     def crash(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
         fault = lab.platform.arm(kind, parameters, nth=[step.occurrence], **step.scope)
         order = lab.order()
-        lab.settle(max(lab.timing.quiet, pause))
+        lab.platform.settle(max(lab.timing.quiet, pause))
         return fault, order
 
     return crash
@@ -85,7 +85,7 @@ def _killed(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
         lab.process.kill()
         fault.release()
         lab.process.restart()
-    lab.settle()
+    lab.platform.settle(lab.timing.quiet)
     return fault, order
 
 

@@ -19,7 +19,7 @@ def after_500(lab: Lab) -> Verdict:
     with lab.platform.fault("abort", {"status": 500}, webhook=lab.webhook, times=1) as fault:
         lab.activate()
         orders = lab.orders(_ORDERS)
-        lab.settle()
+        lab.platform.settle(lab.timing.quiet)
         fired = fault.fired
         recovery.recover(lab, orders)
     if not fired:
@@ -72,7 +72,7 @@ def rotated_secret(lab: Lab) -> Verdict:
 
 
 def _all_approved(lab: Lab, orders: list[str], mark: str, when: str) -> Verdict:
-    happened = lab.after(mark)
+    happened = lab.since(mark)
     effects = {order: lab.effects(order, happened, {}) for order in orders}
     statuses = Exhibit("Orders", tuple(f"{k}: {e.status}" for k, e in effects.items()))
     evidence = (statuses, happened.attempts_exhibit(), happened.exhibit())
