@@ -30,13 +30,14 @@ _COMMANDS = {
     "deliveries": ("observing", "Show deliveries with their attempts."),
     "timeline": ("observing", "Show what happened, in order."),
     "wait": ("wait", "Wait until a condition is true."),
+    "check": ("check", "Judge a webhook handler."),
     "forecast": ("observing", "Show the next attempts if all of them fail."),
     "reset": ("world", "Put the sandbox back to its demo data."),
     "snapshot": ("world", "Save and restore the sandbox's data by name."),
     "manage": ("processes", "Run one of Django's management commands."),
 }
 # Management commands that users may look for here.
-_MANAGEMENT = ("apikey", "check", "check_counters", "fresh", "migrate", "seed", "signin", "web")
+_MANAGEMENT = ("apikey", "check_counters", "fresh", "migrate", "seed", "signin", "web")
 
 
 class Program(options.Group):

@@ -1,0 +1,54 @@
+"""`check`: judge a webhook handler, with evidence and a cure for each failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from connect_sim.cli import check_options, interrupts, options, running
+
+
+class CouldNotRun(click.ClickException):
+    """An error with an exit code of its own: 1 is that of a handler that fails."""
+
+    exit_code = 2
+
+
+@click.command(cls=options.Command, example='connect-sim check --run "python handler.py"')
+@click.argument("url", required=False)
+@check_options.with_options
+@options.data_dir
+def check(**given: Any) -> int:
+    """Judge a webhook handler: authentic, idempotent, complete, fast, safe at every crash point.
+
+    The handler runs at URL, beside the running sandbox, which is put back at the end; or --run
+    starts it with a sandbox of its own. Each failure has evidence and says how to fix the handler.
+    Exit codes: 0 (all pass), 1 (a failure), 2 (wrong usage, could not run, nothing was run, or a
+    control failed).
+    """
+    from connect_sim.cli import check_output, check_requests
+
+    with _errors():
+        running.refuse_server()
+        if given["is_list"] or given["explain"]:
+            return check_output.print_catalog(check_requests.described(given))
+        request = check_requests.read(given)
+    from sandbox.checks import runner
+
+    with interrupts.ending(), _errors():
+        report = runner.run(request.options, check_output.progress(request))
+        return check_output.write(report, request)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Raise errors as CouldNotRun; those of usage have the same exit code already."""
+    try:
+        yield
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        raise CouldNotRun(error.message) from None

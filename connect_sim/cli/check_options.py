@@ -1,0 +1,77 @@
+"""The options of `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from sandbox.checks.options import ALL, EVENT, VALIDATOR
+
+# The secret of the handler's webhook, which other users of the machine would see as an argument.
+SECRET = "CONNECT_SIM_SECRET"
+URL, VENDOR_KEY, PROVIDER_KEY = (
+    f"CONNECT_SIM_{name}" for name in ("URL", "VENDOR_KEY", "PROVIDER_KEY")
+)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+_OPTIONS = (
+    click.option("--run", metavar="COMMAND", help="Start a sandbox of its own, and the handler by "
+                 "this command; {port} and {host} are replaced, and PORT, JWT_SECRET, WEBHOOK_ID, "
+                 "PRODUCT_ID, CONNECT_API_URL and CONNECT_API_KEY are in its environment."),
+    click.option("--webhook", metavar="ID", help="Check the handler of this webhook of the running "
+                 "sandbox, with its secret."),
+    click.option("--secret", envvar=SECRET, show_envvar=True, metavar="SECRET",
+                 help="The webhook's JWT secret; needed for a URL."),
+    click.option("--type", type=click.Choice([EVENT, VALIDATOR, ALL]), default=EVENT,
+                 show_default=True, help="What the handler serves."),
+    click.option("--method", type=click.Choice(["POST", "GET"], case_sensitive=False),
+                 default="POST", show_default=True, help="The webhook's HTTP method."),
+    click.option("--product", default="", metavar="ID",
+                 help="A product of the sandbox; default: one that is made for the checks."),
+    click.option("--env", "environment", multiple=True, metavar="NAME=VALUE",
+                 help="With --run: one more variable, for example KEY={api_key}; templates are "
+                 "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}."),
+    click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False),
+                 metavar="FOLDER", help="With --run: the folder in which the handler starts."),
+    click.option("--ready-url", default="", metavar="URL", help="With --run: the handler is ready "
+                 "when this URL or path responds with a status below 500; default: when its port "
+                 "accepts connections."),
+    click.option("--start-timeout", type=click.FloatRange(0, 600, min_open=True), default=30,
+                 show_default=True, metavar="SECONDS",
+                 help="With --run: how long the handler may take to be ready."),
+    click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True,
+                 help="With --run: how many sandboxes and handlers run beside each other."),
+    click.option("--list", "is_list", is_flag=True, help="List the checks, and run none."),
+    click.option("--explain", metavar="CHECK",
+                 help="Print what a check sends and expects, why, and how to fix a handler."),
+    click.option("--select", multiple=True, metavar="CHECKS", help="Run these only: ids, groups or "
+                 "globs (auth.*), separated by commas; may be repeated."),
+    click.option("--ignore", multiple=True, metavar="CHECKS", help="Don't run these."),
+    click.option("--strict", is_flag=True, help="Failures of SHOULD count too."),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+                 help="Which calls the faults hit."),
+    click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
+    click.option("--invalid", multiple=True, metavar="NAME=VALUE",
+                 help="A value of a parameter that the validator refuses; may be repeated."),
+    click.option("--keep", is_flag=True,
+                 help="Leave in the running sandbox what the checks have done."),
+    click.option("--baseline", type=_FILE, metavar="FILE", help="Known failures with dates, which "
+                 "don't count until then (TOML)."),
+    click.option("--update-baseline", is_flag=True, help="Write the failures into that file."),
+    click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML."),
+    click.option("--html", type=_FILE, metavar="FILE", help="Write one HTML file."),
+    click.option("--json", "json_file", metavar="FILE", help="Write JSON; - is standard output, "
+                 "and the report is then printed to standard error."),
+    click.option("--sandbox-url", envvar=URL, show_envvar=True, metavar="URL",
+                 help=f"The running sandbox, with the keys in {VENDOR_KEY} and {PROVIDER_KEY}; "
+                 "default: that of sandbox.json."),
+)  # fmt: skip
+
+
+def with_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function

@@ -1,0 +1,99 @@
+"""What `check` prints and writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sandbox.checks.catalog import CHECKS
+from sandbox.checks.model import Check, Report
+from sandbox.checks.outputs import (
+    baseline,
+    catalog_texts,
+    exit_code,
+    github,
+    html,
+    json_report,
+    junit,
+    terminal,
+)
+from sandbox.checks.outputs import progress as bars
+from sandbox.checks.outputs.masking import mask_report
+
+if TYPE_CHECKING:
+    from connect_sim.cli.check_requests import Request
+
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+_STANDARD_OUTPUT = "-"
+
+
+def print_catalog(checks: Sequence[Check] | Check) -> int:
+    """Print a line for each check, or all texts of one."""
+    if isinstance(checks, Check):
+        lines = catalog_texts.explain_lines(checks)
+    else:
+        lines = catalog_texts.list_lines(checks)
+    for line in lines:
+        click.echo(line)
+    return 0
+
+
+def progress(request: Request) -> bars.Progress:
+    """Return what shows how far a run is."""
+    return bars.create(len(request.checks), request.options.strict, sys.stderr)
+
+
+def write(report: Report, request: Request) -> int:
+    """Print the report, write the files, and return the exit code; raises ClickException."""
+    report = _with_baseline(mask_report(report, request.secrets), request)
+    is_json = request.json_file == _STANDARD_OUTPUT
+    terminal.write(report, sys.stderr if is_json else sys.stdout)
+    if is_json:
+        click.echo(json_report.render(report), nl=False)
+    elif request.json_file:
+        _write(Path(request.json_file), json_report.render(report))
+    if request.junit:
+        _write(request.junit, junit.render(report))
+    if request.html:
+        _write(request.html, html.render(report))
+    if summary := os.environ.get(_SUMMARY):
+        _summarize(report, Path(summary))
+    return exit_code.exit_code(report)
+
+
+def _with_baseline(report: Report, request: Request) -> Report:
+    """Return the report with its known failures, of the updated file if that is asked for."""
+    today, known = datetime.now(UTC).date(), request.known
+    if request.baseline and request.updates_baseline:
+        if report.error:
+            return replace(report, notes=(*report.notes, "The baseline was not updated."))
+        text = baseline.render(report, known, today)
+        _write(request.baseline, text)
+        known = baseline.read(text, CHECKS)
+    return baseline.apply(report, known, today)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _summarize(report: Report, path: Path) -> None:
+    try:
+        github.append(report, path)
+    except OSError as error:
+        # CI has set it: the verdict is worth more.
+        click.echo(f"Warning: {_cannot_write(path, error).message}", err=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> click.ClickException:
+    return click.ClickException(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,0 +1,276 @@
+"""What `check` is asked to do: all of its arguments, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from click.core import ParameterSource
+
+from connect_sim.cli import running
+from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
+from sandbox.checks import handler_command, handler_process, runner
+from sandbox.checks.catalog import CHECKS
+from sandbox.checks.handler_command import BadCommand
+from sandbox.checks.handler_process import HandlerError
+from sandbox.checks.model import Check
+from sandbox.checks.options import Options, RunningSandbox
+from sandbox.checks.outputs import baseline, catalog_texts
+from sandbox.checks.outputs.baseline import BadBaseline, Known
+from sandbox.checks.outputs.catalog_texts import UnknownCheck
+from sandbox.sandbox_file import NoSandbox
+
+_WITH_RUN = ("environment", "cwd", "ready_url", "start_timeout", "jobs")
+_WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run, the checks that it consists of, and what is made of its report.
+
+    `json_file` may be `-`. `secrets` must not be shown.
+    """
+
+    options: Options
+    checks: Sequence[Check]
+    known: Sequence[Known]
+    secrets: Sequence[str]
+    baseline: Path | None
+    updates_baseline: bool
+    junit: Path | None
+    html: Path | None
+    json_file: str
+
+
+def described(given: dict[str, Any]) -> list[Check] | Check:
+    """Return the checks for --list, or the check for --explain; raises UsageError."""
+    if given["explain"]:
+        try:
+            return catalog_texts.find(CHECKS, given["explain"])
+        except UnknownCheck as error:
+            raise click.BadParameter(str(error), param_hint="--explain") from None
+    selected, ignored = _globs("--select", given["select"]), _globs("--ignore", given["ignore"])
+    return [
+        check
+        for check in CHECKS
+        if (not selected or _matches(check, selected)) and not _matches(check, ignored)
+    ]
+
+
+def read(given: dict[str, Any]) -> Request:
+    """Return the request; raises ClickException with one sentence."""
+    _require_one_handler(given)
+    options = Options(
+        url=_url(given["url"]) if given["url"] else "",
+        run=_runnable(given) if given["run"] else "",
+        secret=_secret(given),
+        webhook=given["webhook"] or "",
+        sandbox=None if given["run"] else _sandbox(given["sandbox_url"]),
+        type=given["type"],
+        method=given["method"].upper(),
+        product=given["product"],
+        environment=_pairs("--env", given["environment"], handler_command.parse_variable),
+        cwd=given["cwd"],
+        ready_url=_ready_url(given["ready_url"]),
+        start_timeout=given["start_timeout"],
+        selected=_globs("--select", given["select"]),
+        ignored=_globs("--ignore", given["ignore"]),
+        strict=given["strict"],
+        deep=given["deep"],
+        keep=given["keep"],
+        seed=given["seed"],
+        invalid=_pairs("--invalid", given["invalid"], _invalid),
+        jobs=given["jobs"],
+    )
+    checks = runner.select(CHECKS, options)
+    if not checks:
+        raise click.UsageError(f"No selected check is one of --type {options.type}.")
+    return _with_outputs(given, options, checks)
+
+
+def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Check]) -> Request:
+    _check_files(given)
+    keys = (options.sandbox.vendor_key, options.sandbox.provider_key) if options.sandbox else ()
+    return Request(
+        options,
+        checks,
+        _known(given["baseline"], given["update_baseline"]),
+        tuple(filter(None, (options.secret, *keys))),
+        given["baseline"],
+        given["update_baseline"],
+        given["junit"],
+        given["html"],
+        given["json_file"] or "",
+    )
+
+
+def _require_one_handler(given: dict[str, Any]) -> None:
+    """Raise UsageError unless the handler is named once, with the options that belong to it."""
+    names = [name for name in ("url", "run", "webhook") if given[name]]
+    if not names:
+        raise click.UsageError("Missing the handler: give its URL, --run COMMAND, or --webhook ID.")
+    if len(names) > 1:
+        first, second = ("URL" if name == "url" else f"--{name}" for name in names[:2])
+        raise click.UsageError(f"{first} and {second} exclude each other.")
+    wrong = _WITHOUT_RUN if given["run"] else _WITH_RUN
+    context = click.get_current_context()
+    for param in context.command.params:
+        is_given = context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+        if param.name in wrong and is_given:
+            but = "has no meaning with --run" if given["run"] else "needs --run"
+            raise click.UsageError(f"{param.opts[0]} {but}.")
+    if given["url"] and not given["secret"]:
+        raise click.UsageError(
+            f"A URL needs the webhook's JWT secret: --secret, or the variable {SECRET}."
+        )
+
+
+def _secret(given: dict[str, Any]) -> str:
+    # A variable of the environment is for other calls of the program, too.
+    return "" if given["run"] else given["secret"] or ""
+
+
+def _url(text: str) -> str:
+    """Return the URL of a handler or of a sandbox."""
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid or any(character.isspace() for character in text):
+        # A user name and a password in it are not repeated.
+        shown = repr(text[:100]) if "@" not in text else "The URL"
+        raise click.UsageError(f"{shown} is not a URL such as http://127.0.0.1:9000/.")
+    return text
+
+
+def _ready_url(text: str) -> str:
+    if text and not text.startswith("/"):
+        _url(text.replace("{port}", "1").replace("{host}", handler_command.HOST))
+    return text
+
+
+def _runnable(given: dict[str, Any]) -> str:
+    """Return the command line, if its program exists."""
+    try:
+        handler_process.refuse_windows()
+        program = handler_command.split(given["run"])[0]
+    except (BadCommand, HandlerError) as error:
+        raise click.BadParameter(str(error), param_hint="--run") from None
+    names = [text.partition("=")[0] for text in given["environment"]]
+    path = os.environ.get("PATH", os.defpath)
+    if os.sep in program:
+        is_found = ((given["cwd"] or Path()) / program).is_file()
+    else:
+        is_found = "PATH" in names or shutil.which(program, path=path) is not None
+    if not is_found:
+        raise click.BadParameter(f"there is no program {program!r}.", param_hint="--run")
+    return str(given["run"])
+
+
+def _sandbox(url: str | None) -> RunningSandbox:
+    """Return the running sandbox: that of the URL, or of sandbox.json; raises ClickException."""
+    keys = [os.environ.get(name, "").strip() for name in (VENDOR_KEY, PROVIDER_KEY)]
+    try:
+        if url:
+            root = _url(url).rstrip("/").removesuffix("/public/v1")
+            if not all(keys):
+                found = running.find()
+                keys = [found.vendor_api_key, found.provider_api_key]
+            return RunningSandbox(root, keys[0], keys[1])
+        found = running.find()
+    except NoSandbox as error:
+        more = f" Or set {URL}, {VENDOR_KEY} and {PROVIDER_KEY}."
+        raise click.ClickException(f"{error}{more}") from None
+    return RunningSandbox(found.address, found.vendor_api_key, found.provider_api_key)
+
+
+def _globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return ids and globs; a group means all of its checks. Raises UsageError for unknown ones."""
+    groups = {check.group for check in CHECKS}
+    result = []
+    for text in (each.strip() for value in values for each in value.split(",")):
+        glob = f"{text}.*" if text in groups else text
+        if _GLOB & set(glob):
+            if not any(_matches(check, [glob]) for check in CHECKS):
+                raise click.BadParameter(f"no check matches {glob!r}.", param_hint=option)
+        else:
+            try:
+                catalog_texts.find(CHECKS, glob)
+            except UnknownCheck as error:
+                raise click.BadParameter(str(error), param_hint=option) from None
+        result.append(glob)
+    return tuple(result)
+
+
+def _matches(check: Check, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(check.id, glob) for glob in globs)
+
+
+def _pairs(
+    option: str, texts: Iterable[str], parse: Callable[[str], tuple[str, str]]
+) -> dict[str, str]:
+    result: dict[str, str] = {}
+    for text in texts:
+        try:
+            name, value = parse(text)
+        except BadCommand as error:
+            raise click.BadParameter(str(error), param_hint=option) from None
+        if name in result:
+            raise click.BadParameter(f"{name} is given twice.", param_hint=option)
+        result[name] = value
+    return result
+
+
+def _invalid(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise BadCommand(f"{text!r} must be NAME=VALUE.")
+    return name, value
+
+
+def _known(path: Path | None, is_updated: bool) -> Sequence[Known]:
+    if path is None:
+        if is_updated:
+            raise click.UsageError("--update-baseline needs --baseline FILE.")
+        return ()
+    if is_updated and not path.exists():
+        return ()
+    try:
+        return baseline.load(path, CHECKS)
+    except BadBaseline as error:
+        raise click.BadParameter(str(error), param_hint="--baseline") from None
+
+
+def _check_files(given: dict[str, Any]) -> None:
+    """Raise UsageError for a file that cannot be written at the end."""
+    files = {f"--{name}": given[name] for name in ("junit", "html") if given[name]}
+    if given["json_file"] not in (None, "-"):
+        files["--json"] = Path(given["json_file"])
+    if given["update_baseline"] and given["baseline"]:
+        files["--baseline"] = given["baseline"]
+    options: dict[Path, str] = {}
+    for option, path in files.items():
+        if reason := _why_not_writable(path):
+            raise click.BadParameter(f"{path} cannot be written: {reason}.", param_hint=option)
+        if (other := options.setdefault(path.resolve(), option)) != option:
+            raise click.UsageError(f"{other} and {option} name the same file.")
+
+
+def _why_not_writable(path: Path) -> str:
+    folder = path.parent
+    if path.name in ("", "-") or path.is_dir():
+        return "it is not the name of a file"
+    if not folder.is_dir():
+        return f"the folder {folder} does not exist"
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return "permission denied"
+    return ""
