@@ -44,6 +44,8 @@ class Lab:
     validator: Signer | None = None
     process: HandlerProcess | None = None
     timing: Timing = timing.UNKNOWN
+    # Restores the sandbox as it was when the check began; the lane sets it.
+    start_over: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def product(self) -> str:
@@ -166,14 +168,15 @@ class Lab:
         before = self.values(order)
         mark, began = self.mark(), time.time()
         reply = self.send()
-        self._wait_for(lambda: self.status(order) != "pending", self.timing.deadline)
+        self.wait_for(lambda: self.status(order) != "pending", self.timing.deadline)
         happened = self.after(mark)
         effects = self.effects(order, happened, before)
         if reply.status and happened.calls:
             self.timing = timing.measure(began, reply.seconds, happened.calls)
         return reply, effects, happened
 
-    def _wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
+    def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
+        """Wait until something is true; return False if it isn't by the timeout."""
         deadline = time.monotonic() + timeout
         while not is_true():
             if time.monotonic() > deadline:

@@ -86,7 +86,8 @@ class ThrowawayLane:
             lab.product,
         )  # fmt: skip
         process.start(connection)
-        return _with_options(replace(lab, process=process), self._options)
+        lab = replace(lab, process=process, start_over=self.back)
+        return _with_options(lab, self._options)
 
     def back(self) -> None:
         """Restore the sandbox, and start the handler again if it has ended; raises CannotRun."""
@@ -134,7 +135,8 @@ class RunningLane:
                 url, secret = url or row["external_url"], secret or row["jwt_secret"]
                 product = product or row["product"]["id"]
             target = replace(_target(options, url, secret), product=product)
-            lab = self._lab = _with_options(setup.create(platform, target), options)
+            lab = replace(setup.create(platform, target), start_over=self.back)
+            lab = self._lab = _with_options(lab, options)
             if not lab.handler.accepts():
                 raise CannotRun(f"Nothing accepts connections at {url}. Is the handler running?")
             platform.save(self._base)

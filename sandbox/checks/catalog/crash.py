@@ -1,0 +1,177 @@
+"""The crash-point sweep: a good run is repeated once for each of its API calls, with a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.checks import good_run, recovery, verdicts
+from sandbox.checks.experiments import CONTROL_TEXTS, control
+from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
+from sandbox.checks.lab import Lab
+from sandbox.checks.model import Check, Level, Need
+from sandbox.checks.outcomes import Verdict
+from sandbox.checks.platform import ArmedFault
+
+RETRY_AFTER = 1  # seconds of the header that a 429 has
+
+# Arms a fault for a step, makes one run with it, and returns the fault and the order.
+Crash = Callable[[Lab, Step], tuple[ArmedFault, str]]
+
+
+def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
+    """Repeat a good run once for each of its API calls; `what` happens at that call."""
+    try:
+        good = good_run.record(lab, by_platform=True)
+    except NoGoodRun as error:
+        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    if not good.steps:
+        return verdicts.inconclusive("The handler makes no API call at which it could crash.")
+    for step in good.steps:
+        lab.start_over()
+        verdict = _run(lab, good, step, crash, what)
+        if verdict is not None:
+            return verdict
+    return verdicts.passed(
+        f"With {what} at each of its {verdicts.plural(len(good.steps), 'API call')}, the effects "
+        "are those of a good run."
+    )
+
+
+def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
+    """Make one run with a failure at a step; return a verdict only if it isn't a pass."""
+    mark = lab.mark()
+    lab.activate()
+    fault, order = crash(lab, step)
+    fired = fault.fired
+    fault.clear()
+    recovery.recover(lab, [order])
+    happened = lab.since(mark)
+    effects = lab.effects(order, happened, {})
+    evidence = (
+        verdicts.effects_exhibit(effects, order), happened.exhibit(), happened.attempts_exhibit(),
+        good.exhibit(),
+    )  # fmt: skip
+    if not fired:
+        return verdicts.inconclusive(
+            f"Void: the handler did not call {step.text} again, so nothing failed there.",
+            *evidence,
+        )
+    if wrong := good_run.difference(good.effects, effects):
+        return verdicts.failed(
+            f"With {what} at call {step.place + 1} of {len(good.steps)} ({step.text}), {order} "
+            f"ends differently: {wrong}.",
+            *evidence,
+        )
+    return None
+
+
+def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: float = 0) -> Crash:
+    def crash(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
+        fault = lab.platform.arm(kind, parameters, nth=[step.occurrence], **step.scope)
+        order = lab.order()
+        lab.platform.settle(max(lab.timing.quiet, pause))
+        return fault, order
+
+    return crash
+
+
+def _killed(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
+    """Kill the handler when the step's work is done, before it has the response."""
+    assert lab.process is not None
+    fault = lab.platform.arm("hold", nth=[step.occurrence], **step.scope)
+    order = lab.order()
+    if fault.wait_held(1, lab.timing.deadline):
+        lab.process.kill()
+        fault.release()
+        lab.process.restart()
+    lab.platform.settle(lab.timing.quiet)
+    return fault, order
+
+
+def api_500(lab: Lab) -> Verdict:
+    """Answer one API call after another with 500."""
+    return _sweep(lab, _with_fault("abort", {"status": 500}), "a response of 500")
+
+
+def api_429(lab: Lab) -> Verdict:
+    """Answer one API call after another with 429."""
+    parameters = {"status": 429, "retry_after": RETRY_AFTER}
+    pause = RETRY_AFTER + 0.2
+    return _sweep(lab, _with_fault("abort", parameters, pause), "a response of 429")
+
+
+def api_reset(lab: Lab) -> Verdict:
+    """Reset the connection of one API call after another, whose work isn't done."""
+    return _sweep(lab, _with_fault("reset_peer"), "a reset connection")
+
+
+def lost_response(lab: Lab) -> Verdict:
+    """Do the work of one API call after another, and reset its connection."""
+    return _sweep(lab, _with_fault("lost_response"), "a lost response")
+
+
+def killed(lab: Lab) -> Verdict:
+    """Kill the handler after one API call after another, and start it again."""
+    return _sweep(lab, _killed, "the handler killed")
+
+
+_EXPECTS = (
+    "After the retries of the platform or of the handler, the effects are those of the good run: "
+    "the same status, the same parameters filled, no parameter with a second value, and no second "
+    "approval that succeeded."
+)
+_FIX = (
+    "Respond 500 when the work could not be completed, so that Connect calls again, or repeat the "
+    "work yourself. Begin each run by reading what is pending, fill only empty parameters, with "
+    "values that are the same in a second run, and approve only what is still pending."
+)
+_EACH = "One order. The run is repeated for each API call of a good run: "
+
+CHECKS = (
+    Check(
+        "crash.control", Level.MUST, "A genuine request by Connect is processed",
+        *CONTROL_TEXTS, control, is_control=True,
+    ),
+    Check(
+        "crash.api_500", Level.MUST, "An API call that fails with 500 is made up for",
+        f"{_EACH}that call is answered with 500.",
+        _EXPECTS,
+        "APIs fail now and then; an order whose processing stops half-way stays pending, or is "
+        "processed twice.",
+        _FIX, api_500,
+    ),
+    Check(
+        "crash.api_429", Level.MUST, "An API call that is refused with 429 is made up for",
+        f"{_EACH}that call is answered with 429 and `Retry-After: {RETRY_AFTER}`.",
+        _EXPECTS,
+        "Connect limits the rate of calls.",
+        f"Wait as long as Retry-After says and call again, or respond 500. {_FIX}", api_429,
+    ),
+    Check(
+        "crash.api_reset", Level.MUST, "A reset connection to the API is made up for",
+        f"{_EACH}the connection of that call is reset, and its work isn't done.",
+        _EXPECTS,
+        "Networks and load balancers reset connections.",
+        f"Catch connection errors as well as error responses. {_FIX}", api_reset,
+    ),
+    Check(
+        "crash.lost_response", Level.MUST, "A lost response of the API is survived",
+        f"{_EACH}the work of that call is done, and its response is lost.",
+        _EXPECTS,
+        "The handler cannot know whether its approval arrived. If it takes the error for a "
+        "refusal, it fails or repeats what was done.",
+        "After an error, read the request again before you repeat what may have been done. A "
+        f"refused second approval of an approved request is no error. {_FIX}", lost_response,
+    ),
+    Check(
+        "crash.killed", Level.MUST, "The handler may be killed at any moment",
+        f"{_EACH}the handler is killed (SIGKILL) when that call was done, and started again.",
+        _EXPECTS,
+        "Deployments, crashes and machines that run out of memory end processes in the middle of "
+        "their work.",
+        "Keep no state that only the memory has. Respond only when the work is done, or read what "
+        f"is pending at the start. {_FIX}",
+        killed, needs=frozenset({Need.EVENT, Need.PROCESS}),
+    ),
+)  # fmt: skip
