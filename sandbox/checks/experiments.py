@@ -5,39 +5,90 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandbox.checks import verdicts
-from sandbox.checks.handler_requests import SentRequest
+from sandbox.checks.handler_requests import Reply, SentRequest
+from sandbox.checks.history import History
 from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Verdict
+from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
+
+Described = tuple[SentRequest, str]
 
 
-def accepts(lab: Lab, sent: SentRequest, what: str) -> Verdict:
-    """Send a genuine request for one new order, which must become approved by one call."""
+def accepts(lab: Lab, *requests: Described) -> Verdict:
+    """Send genuine requests, each for one new order, which must become approved by one call.
+
+    Each has a description, as in "a genuine request by GET".
+    """
+    for sent, what in requests:
+        verdict = _accepts(lab, sent, what)
+        if verdict.outcome is not Outcome.PASS:
+            break
+    return verdict
+
+
+def _accepts(lab: Lab, sent: SentRequest, what: str) -> Verdict:
     order = lab.order()
     before, mark = lab.values(order), lab.mark()
     reply = lab.send(sent)
-    happened = lab.after(mark)
+    happened = lab.after_work(mark, [reply], [order])
     effects = lab.effects(order, happened, before)
     return verdicts.approved(sent, reply, happened, effects, order, what)
 
 
-def refuses(lab: Lab, *requests: tuple[SentRequest, str]) -> Verdict:
+def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
+    """Send requests that may be processed, or refused with a 4xx status and without an effect.
+
+    After a refusal, the handler must process the next genuine request.
+    """
+    for sent, what in requests:
+        verdict = _accepts_or_refuses(lab, sent, what)
+        if verdict.outcome is not Outcome.PASS:
+            break
+    return verdict
+
+
+def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
+    order = lab.order()
+    before, mark = lab.values(order), lab.mark()
+    reply = lab.send(sent)
+    happened = lab.after_work(mark, [reply], [order])
+    effects = lab.effects(order, happened, before)
+    if reply.is_success:
+        return verdicts.approved(sent, reply, happened, effects, order, what)
+    untouched = effects.status == "pending"
+    verdict = verdicts.refused(sent, reply, happened, untouched, what)
+    if verdict.outcome is Outcome.PASS and not 400 <= reply.status < 500:
+        return verdicts.failed(
+            f"Responded {reply.text} to {what} (expected 2xx, or 4xx as a refusal).",
+            *_evidence(sent, reply, happened),
+        )
+    if verdict.outcome is not Outcome.PASS:
+        return verdict
+    following = accepts(lab, (lab.genuine(), f"the genuine request that followed {what}"))
+    if following.outcome is not Outcome.PASS:
+        return following
+    return verdicts.passed(f"Refused with {reply.status}, and processed the next request.")
+
+
+def refuses(lab: Lab, *requests: Described) -> Verdict:
     """Send requests that must be refused while an order is pending, one after another.
 
     Each has a description, as in "a token without a signature".
     """
-    order = lab.order()
-    for verdict in _refusals(lab, order, requests):
-        if verdict.outcome != "pass":
-            return verdict
-    return verdict
+    found = _refusals(lab, lab.order(), requests)
+    failures = [each for each in found if each.outcome is not Outcome.PASS]
+    if failures:
+        return failures[0]
+    if len(found) == 1:
+        return found[0]
+    return verdicts.passed(f"Refused all of {len(found)} requests, without an effect.")
 
 
-def _refusals(lab: Lab, order: str, requests: Sequence[tuple[SentRequest, str]]) -> list[Verdict]:
+def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[Verdict]:
     """Send all, and look at the effects once; on an effect, send them again one by one."""
-    mark = lab.mark()
+    before, mark = lab.values(order), lab.mark()
     replies = [lab.send(sent) for sent, _ in requests]
     happened = lab.after(mark)
-    untouched = lab.status(order) == "pending"
+    untouched = is_untouched(lab, order, before)
     if len(requests) > 1 and (happened.writes or not untouched):
         return [each for pair in requests for each in _refusals(lab, lab.order(), [pair])]
     return [
@@ -46,11 +97,17 @@ def _refusals(lab: Lab, order: str, requests: Sequence[tuple[SentRequest, str]])
     ]
 
 
+def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
+    """Return whether an order is pending, with the values that it had before."""
+    return lab.status(order) == "pending" and lab.values(order) == before
+
+
 def control(lab: Lab) -> Verdict:
     """Let the platform itself call the handler about a new order, which must become approved."""
     lab.activate()
     mark = lab.mark()
     order = lab.order()
+    lab.wait_finished([order])
     lab.platform.settle(lab.timing.quiet)
     happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
@@ -67,6 +124,10 @@ def control(lab: Lab) -> Verdict:
     return verdicts.passed(f"{order} was approved because of Connect's own request.")
 
 
+def _evidence(sent: SentRequest, reply: Reply, happened: History) -> tuple[Exhibit, ...]:
+    return verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
+
+
 CONTROL_TEXTS = (
     "A new order, about which the platform itself calls the handler.",
     "The order becomes approved.",
@@ -75,3 +136,8 @@ CONTROL_TEXTS = (
     "Read the pending requests of the product by Connect's API, set their parameters, and approve "
     "them. The evidence has the attempts and the handler's API calls.",
 )
+
+__all__ = [
+    "CONTROL_TEXTS", "Described", "accepts", "accepts_or_refuses", "control",
+    "is_untouched", "refuses",
+]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,10 @@ from sandbox.checks.history import Effects, History
 from sandbox.checks.platform import Json, Platform
 from sandbox.checks.timing import Timing
 from sandbox.checks.tokens import Signer
+from webhooks.delivery import request
 
 JSON_TYPE = ("Content-Type", "application/json")
+TOKEN_HEADERS = ("Authentication", "Authorization")
 PARALLEL = 120  # requests that a check may send at once
 
 
@@ -88,14 +89,20 @@ class Lab:
         method: str = "",
         headers: Headers = (),
         body: Body = None,
-        token_headers: Sequence[str] = ("Authentication", "Authorization"),
-        data: Mapping[str, Any] | None = None,
+        token_headers: Sequence[str] = TOKEN_HEADERS,
+        changes: Mapping[str, Any] | None = None,
+        signer: Signer | None = None,
     ) -> SentRequest:
-        """Return a request as Connect sends it, with some parts replaced."""
-        bearer = f"Bearer {token or self.signer.token(self.signer.claims(data=data or {}))}"
+        """Return a request as Connect sends it, with some parts replaced.
+
+        `changes` replaces or adds keys of the payload, in the body as well as in the token.
+        """
+        by = signer or self.signer
+        payload = {**by.payload(), **(changes or {})}
+        bearer = f"Bearer {token or by.token(by.claims(**payload))}"
         method = method or self.method
         if body is None and method == "POST":
-            body = json.dumps(self.signer.payload(data)).encode()
+            body = request.encode_payload(payload)
         fields = [JSON_TYPE, *((name, bearer) for name in token_headers)]
         replaced = {name.lower() for name, _ in headers}
         kept = [pair for pair in fields if pair[0].lower() not in replaced]
@@ -103,8 +110,8 @@ class Lab:
 
     def send(self, sent: SentRequest | None = None, timeout: float | None = None) -> Reply:
         """Send a request, by default a genuine one, and return what came back."""
-        request = sent if sent is not None else self.genuine()
-        return self.handler.send(request, timeout or self.timing.deadline)
+        used = sent if sent is not None else self.genuine()
+        return self.handler.send(used, timeout or self.timing.deadline)
 
     def send_together(
         self, requests: Sequence[SentRequest], timeout: float | None = None
@@ -143,6 +150,14 @@ class Lab:
         time.sleep(pause)
         self.platform.settle(pause)
 
+    def wait_finished(self, orders: Sequence[str], timeout: float | None = None) -> bool:
+        """Wait until no order is pending; return False at the timeout, by default `patience`."""
+        deadline = time.monotonic() + (self.timing.patience if timeout is None else timeout)
+        return all(
+            self.platform.wait_finished(order, max(0.0, deadline - time.monotonic()))
+            for order in orders
+        )
+
     def since(self, mark: str) -> History:
         """Return what has happened after a moment."""
         return self.platform.history(mark)
@@ -151,6 +166,15 @@ class Lab:
         """Wait until the handler is quiet, and return what has happened since."""
         self.settle(quiet)
         return self.since(mark)
+
+    def after_work(self, mark: str, replies: Sequence[Reply], orders: Sequence[str]) -> History:
+        """Wait until the work for some orders is done, and return what has happened since.
+
+        Only a response of success promises work, which may be done after it.
+        """
+        if any(reply.is_success for reply in replies):
+            self.wait_finished(orders)
+        return self.after(mark)
 
     def effects(self, order: str, happened: History, before: Mapping[str, str]) -> Effects:
         """Return what became of a request; `before` are its values before."""

@@ -19,7 +19,9 @@ REQUESTS = "/public/v1/requests"
 _PAGE = 1000
 # Seconds of real time that a settling or a move may take.
 PATIENCE = 60.0
-_CLOCK_IS_MOVING = 409
+_CLOCK_IS_MOVING, _NOT_YET = 409, 408
+# What becomes of a pending request.
+FINISHED = ("approved", "failed", "inquiring")
 _AGAIN = 0.05
 
 
@@ -116,6 +118,18 @@ class Platform:
         """Create a pending purchase, or a draft, with realistic values; return its id."""
         body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": draft}
         return str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
+
+    def wait_finished(self, request: str, timeout: float) -> bool:
+        """Wait until a pending request is approved, failed or inquired; False at the timeout."""
+        conditions = [{"status": {"object": request, "is": status}} for status in FINISHED]
+        body = {"until": {"any": conditions}, "timeout": timeout}
+        try:
+            self.vendor.call("POST", "/sandbox/wait", body, timeout=timeout + 30)
+        except ApiError as error:
+            if error.status != _NOT_YET:
+                raise
+            return False
+        return True
 
     def request(self, request: str) -> Json:
         """Return a fulfillment request as the vendor sees it."""

@@ -10,6 +10,8 @@ from sandbox.checks.history import Call
 # Seconds without an API call after which a handler counts as quiet.
 _SHORTEST, _LONGEST = 0.2, 10.0
 _FACTOR = 4
+# Work that is expected is waited for so long, after a response of success.
+_PATIENCE, _PATIENCE_FACTOR = 5.0, 10
 # The barrier of a race opens after so many seconds without a byte from the second run.
 _BARRIER, _BARRIER_FACTOR = 2.0, 10
 # A request whose response takes longer is abandoned.
@@ -28,6 +30,11 @@ class Timing:
     def quiet(self) -> float:
         """Seconds without an API call after which nothing more is expected."""
         return min(_LONGEST, max(_SHORTEST, _FACTOR * self.gap))
+
+    @property
+    def patience(self) -> float:
+        """Seconds within which a handler that responded must have done its work."""
+        return max(_PATIENCE, _PATIENCE_FACTOR * self.work)
 
     @property
     def barrier(self) -> float:

@@ -61,8 +61,25 @@ def sign(
     if algorithm not in _HASHES:
         return f"{signed}."
     key = secret.encode() if isinstance(secret, str) else secret
-    digest = hmac.new(key, signed.encode(), _HASHES[algorithm]).digest()
-    return f"{signed}.{_base64(digest)}"
+    return _with_hmac(signed, key, algorithm)
+
+
+def sign_with_own_key(claims: Mapping[str, Any]) -> str:
+    """Return a token with RS256 by a new key, whose public half is in the token (`jwk`)."""
+    # Slow to import and needed once.
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from jwt import PyJWT
+    from jwt.algorithms import RSAAlgorithm
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    jwk = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "alg": "RS256", "use": "sig"}
+    return PyJWT().encode(dict(claims), key, "RS256", {"jwk": jwk})
+
+
+def mislabeled(claims: Mapping[str, Any], secret: str, algorithm: str) -> str:
+    """Return a token with a right HS256 signature, whose header names another algorithm."""
+    head = {"typ": "JWT", "alg": algorithm}
+    return _with_hmac(f"{_encoded(head)}.{_encoded(claims)}", secret.encode(), "HS256")
 
 
 def without_signature(token: str) -> str:
@@ -73,6 +90,11 @@ def without_signature(token: str) -> str:
 def seconds_from_now(seconds: float) -> int:
     """Return an `exp` by real time: handlers compare it with their own clock."""
     return int(time.time() + seconds)
+
+
+def _with_hmac(signed: str, key: bytes, algorithm: str) -> str:
+    digest = hmac.new(key, signed.encode(), _HASHES[algorithm]).digest()
+    return f"{signed}.{_base64(digest)}"
 
 
 def _encoded(part: Mapping[str, Any]) -> str:

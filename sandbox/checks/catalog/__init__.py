@@ -1,10 +1,11 @@
 """All checks, in the order of a report; a control is the first of its group."""
 
-from sandbox.checks.catalog import auth, client, crash, race, retry
+from sandbox.checks.catalog import auth, client, crash, race, retry, token
 from sandbox.checks.model import Check
 
 CHECKS: tuple[Check, ...] = (
     *auth.CHECKS,
+    *token.CHECKS,
     *race.CHECKS,
     *crash.CHECKS,
     *client.CHECKS,

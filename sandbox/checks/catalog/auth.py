@@ -1,138 +1,114 @@
-"""Checks of authentication: which requests a handler may process."""
+"""Checks of authentication: genuine requests are processed, in every form that they have."""
 
 from __future__ import annotations
 
-from sandbox.checks import experiments, tokens
+from sandbox.checks import experiments
+from sandbox.checks.catalog import forged
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Verdict
-from sandbox.checks.tokens import sign
-
-_WHY_FORGED = (
-    "Anybody who knows the handler's URL can send it a request. Only the token's signature tells "
-    "Connect's requests from those of others."
-)
-_VERIFY = (
-    'Verify the token with a library, the webhook\'s secret and the list ["HS256"] of allowed '
-    "algorithms, before doing anything else; respond 401 where that fails."
-)
 
 
 def get(lab: Lab) -> Verdict:
     """Send a genuine request by GET, which has no body."""
-    return experiments.accepts(lab, lab.genuine(method="GET"), "a genuine request by GET")
+    return experiments.accepts(lab, (lab.genuine(method="GET"), "a genuine request by GET"))
 
 
 def both_headers(lab: Lab) -> Verdict:
-    """Send the token in both headers, as Connect's documentation has it."""
-    return experiments.accepts(lab, lab.genuine(), "a genuine request with both headers")
+    """Send the token in both headers."""
+    what = "a genuine request with both headers"
+    return experiments.accepts(lab, (lab.genuine(method="POST"), what))
 
 
 def authentication_only(lab: Lab) -> Verdict:
     """Send the token in `Authentication` alone."""
     sent = lab.genuine(token_headers=["Authentication"])
-    return experiments.accepts(lab, sent, "a genuine request with Authentication alone")
+    return experiments.accepts(lab, (sent, "a genuine request with Authentication alone"))
 
 
 def authorization_only(lab: Lab) -> Verdict:
     """Send the token in `Authorization` alone."""
     sent = lab.genuine(token_headers=["Authorization"])
-    return experiments.accepts(lab, sent, "a genuine request with Authorization alone")
+    return experiments.accepts(lab, (sent, "a genuine request with Authorization alone"))
 
 
-def no_header(lab: Lab) -> Verdict:
-    """Send no token."""
-    return experiments.refuses(lab, (lab.genuine(token_headers=[]), "a request without a token"))
-
-
-def alg_none(lab: Lab) -> Verdict:
-    """Send an unsigned token with each spelling of `none`."""
-    return experiments.refuses(
+def trailing_whitespace(lab: Lab) -> Verdict:
+    """Send tokens with white space around them."""
+    token = lab.signer.token()
+    texts = {
+        "spaces after the token": f"Bearer {token}  ",
+        "a tab after the token": f"Bearer {token}\t",
+        "two spaces before the token": f"Bearer  {token}",
+    }
+    return experiments.accepts_or_refuses(
         lab,
         *(
-            (
-                lab.genuine(token=sign(lab.signer.claims(), "", spelling)),
-                f'a token with "alg": "{spelling}"',
-            )
-            for spelling in ("none", "None", "NONE", "nOnE")
+            (forged.with_headers(lab, {"Authentication": text, "Authorization": text}), what)
+            for what, text in texts.items()
         ),
     )
 
 
-def other_secret(lab: Lab) -> Verdict:
-    """Send a token that is signed with another secret."""
-    token = sign(lab.signer.claims(), "JWT-the-secret-of-somebody-else")
-    return experiments.refuses(
-        lab, (lab.genuine(token=token), "a token signed with another secret")
-    )
-
-
-def no_signature(lab: Lab) -> Verdict:
-    """Send a genuine token without its signature."""
-    token = tokens.without_signature(lab.signer.token())
-    return experiments.refuses(lab, (lab.genuine(token=token), "a token without a signature"))
-
-
-CHECKS = (
+_ACCEPTED = (
     Check(
-        "auth.control", Level.MUST, "A genuine request by Connect is processed",
+        "auth.control", Level.MUST, "Connect's own request is processed",
         *CONTROL_TEXTS, control, is_control=True,
     ),
     Check(
         "auth.get", Level.MUST, "A genuine request by GET is processed",
-        "A genuine token, by GET and without a body.",
-        "The order becomes approved by one call.",
-        "A webhook can be configured to call by GET.",
-        "Route GET and POST to the same function, and take what you need from the token's claims.",
+        "A genuine token, by GET and without a body, while an order is pending.",
+        "A status of 2xx, and the order becomes approved by one call.",
+        "A webhook can be configured to call by GET, and then has no body: the token alone says "
+        "what the request is about.",
+        "Route GET and POST to the same function, and take what you need from the token's claims, "
+        "not from the body.",
         get,
     ),
     Check(
         "auth.both_headers", Level.MUST, "A token in both headers is accepted",
-        "The same genuine token in `Authentication` and `Authorization`.",
-        "The order becomes approved by one call.",
-        "Connect's documentation names both headers.",
-        "Read one of them, and ignore the other one.",
+        "The same genuine token in the headers `Authentication` and `Authorization`, by POST, "
+        "while an order is pending.",
+        "A status of 2xx, and the order becomes approved by one call.",
+        "Connect's documentation names both headers, so a request may have both.",
+        "Read the token from `Authentication`, and from `Authorization` only where that is "
+        "missing. Having both is no error.",
         both_headers,
     ),
     Check(
         "auth.authentication_only", Level.MUST, "A token in Authentication alone is accepted",
-        "A genuine token in `Authentication`, and no `Authorization`.",
-        "The order becomes approved by one call.",
-        "Connect sends the token in `Authentication`.",
-        "Read the header `Authentication` first.",
+        "A genuine token in the header `Authentication`, and no `Authorization`, while an order "
+        "is pending.",
+        "A status of 2xx, and the order becomes approved by one call.",
+        "`Authentication` is the header in which Connect sends the token, although the usual one "
+        "is `Authorization`. A handler or a framework that reads only the usual one refuses every "
+        "request.",
+        "Read the header `Authentication` first: remove `Bearer ` and verify the rest as a JSON "
+        "Web Token.",
         authentication_only,
     ),
     Check(
         "auth.authorization_only", Level.SHOULD, "A token in Authorization alone is accepted",
-        "A genuine token in `Authorization`, and no `Authentication`.",
-        "The order becomes approved by one call.",
-        "Connect's article on webhooks names `Authorization`.",
-        "Where `Authentication` is missing, read `Authorization`.",
+        "A genuine token in the header `Authorization`, and no `Authentication`, while an order "
+        "is pending.",
+        "A status of 2xx, and the order becomes approved by one call.",
+        "Connect's article on webhooks names `Authorization`, and proxies may pass on only this "
+        "one.",
+        "Where `Authentication` is missing, read the token from `Authorization`.",
         authorization_only,
     ),
-    Check(
-        "auth.no_header", Level.MUST, "A request without a token is refused",
-        "A payload of a pending order, without a token.",
-        "A status that is not 2xx, and no effect.",
-        _WHY_FORGED, _VERIFY, no_header,
-    ),
-    Check(
-        "auth.other_secret", Level.MUST, "A token signed with another secret is refused",
-        "A token with right claims, signed with another secret.",
-        "A status that is not 2xx, and no effect.",
-        _WHY_FORGED, _VERIFY, other_secret,
-    ),
-    Check(
-        "auth.no_signature", Level.MUST, "A token without a signature is refused",
-        "A genuine token, of which the signature is removed.",
-        "A status that is not 2xx, and no effect.",
-        _WHY_FORGED, _VERIFY, no_signature,
-    ),
-    Check(
-        "auth.alg_none", Level.MUST, "An unsigned token is refused",
-        'Tokens with `"alg": "none"` in every spelling, and without a signature.',
-        "A status that is not 2xx, and no effect.",
-        "A library that takes the algorithm from the token itself accepts them.",
-        _VERIFY, alg_none,
-    ),
 )  # fmt: skip
+
+_WHITE_SPACE = Check(
+    "auth.trailing_whitespace", Level.MAY, "White space around a token does no harm",
+    "A genuine token with spaces after it, with a tab after it, and with two spaces before it, "
+    "each while an order is pending.",
+    "Either a status of 2xx, and the order becomes approved; or a status of 4xx without an "
+    "effect, and the next genuine request is processed. No 5xx, and no response without work.",
+    "Proxies may add white space to headers or remove it. A handler that fails on it responds 500, "
+    "so Connect repeats the request for hours.",
+    "Strip white space from the header's value before splitting it into `Bearer` and the token, "
+    "and respond 401 to a value that is malformed.",
+    trailing_whitespace,
+)  # fmt: skip
+
+CHECKS = (*_ACCEPTED, *forged.CHECKS, _WHITE_SPACE)
