@@ -77,6 +77,8 @@ class Handler:
             _write(used, sent, self._target())
             response = used.getresponse()
             body = response.read(_READ)
+            if response.length and len(body) < _READ:
+                raise http.client.IncompleteRead(body, response.length)
             if not own:
                 response.read()
             return Reply(
@@ -129,6 +131,8 @@ def _sentence(error: Exception, seconds: float) -> str:
         return "the connection was closed without a response"
     if isinstance(error, ConnectionError):
         return "the connection was reset"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the response is shorter than its Content-Length"
     if isinstance(error, http.client.HTTPException):
         return "the response is not valid HTTP"
     return str(error)

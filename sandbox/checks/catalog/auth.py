@@ -51,7 +51,7 @@ def trailing_whitespace(lab: Lab) -> Verdict:
 
 _ACCEPTED = (
     Check(
-        "auth.control", Level.MUST, "Connect's own request is processed",
+        "auth.control", Level.MUST, "A genuine request by Connect is processed",
         *CONTROL_TEXTS, control, is_control=True,
     ),
     Check(

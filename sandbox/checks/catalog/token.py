@@ -146,7 +146,7 @@ def claims_against_body(lab: Lab) -> Verdict:
 
 CHECKS = (
     Check(
-        "token.control", Level.MUST, "Connect's own request is processed",
+        "token.control", Level.MUST, "A genuine request by Connect is processed",
         *CONTROL_TEXTS, control, is_control=True,
     ),
     Check(

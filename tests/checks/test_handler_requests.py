@@ -1,0 +1,106 @@
+"""Requests that checks send to a handler, at the socket of a server that keeps what it receives."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from sandbox.checks.handler_requests import Handler, SentRequest
+from sandbox.checks.listener import Listener
+from tests.checks.scripted_server import ScriptedServer
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TOO_SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
+SENT = SentRequest("POST", [("Authentication", "Bearer x.y.z")], b"{}")
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
+
+
+def test_request_is_sent_byte_for_byte(server: ScriptedServer) -> None:
+    server.response = OK
+    sent = SentRequest("POST", [("Authentication", "Bearer é "), ("X", "")], "é".encode())
+    reply = Handler(f"{server.url}/hook?a=1").send(sent, 5)
+    assert (reply.status, reply.body, reply.text, reply.is_success) == (
+        200,
+        b"ok",
+        "HTTP 200",
+        True,
+    )
+    lines = server.received[0].split(b"\r\n")
+    assert lines[0] == b"POST /hook?a=1 HTTP/1.1"
+    assert "Authentication: Bearer é ".encode() in lines and b"X: " in lines
+    assert b"Content-Length: 2" in lines and lines[-1] == "é".encode()
+
+
+def test_chunked_body_has_no_length(server: ScriptedServer) -> None:
+    server.response = OK
+    Handler(server.url).send(SentRequest("POST", [], iter([b"ab", b"c"])), 5)
+    received = server.received[0]
+    assert b"Transfer-Encoding: chunked" in received and b"Content-Length" not in received
+    assert received.endswith(b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+
+
+def test_request_without_a_body_ends_with_its_headers(server: ScriptedServer) -> None:
+    server.response = OK
+    assert Handler(server.url).send(SentRequest("GET", []), 5).status == 200
+    assert server.received[0].startswith(b"GET / HTTP/1.1")
+    assert b"Content-Length" not in server.received[0]
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (b"", "the connection was closed without a response"),
+        (b"garbage\r\n\r\n", "the response is not valid HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            "the response is shorter than its Content-Length",
+        ),
+        (None, "the connection was reset"),
+    ],
+)
+def test_missing_response_is_an_error_in_words(
+    server: ScriptedServer, response: bytes | None, error: str
+) -> None:
+    server.response = response
+    reply = Handler(server.url).send(SENT, 5)
+    assert (reply.status, reply.text, reply.is_success) == (0, error, False)
+
+
+def test_slow_response_is_a_timeout(server: ScriptedServer) -> None:
+    server.hangs = True
+    reply = Handler(server.url).send(SENT, 0.05)
+    assert reply.text.startswith("no response within 0.") and not reply.is_refused_connection
+
+
+def test_closed_port_is_a_refused_connection() -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        handler = Handler(f"http://127.0.0.1:{taken.getsockname()[1]}/")
+        reply = handler.send(SENT, 5)
+        assert reply.is_refused_connection and reply.text == "connection refused"
+        assert not handler.accepts()
+
+
+def test_given_connection_is_used_again(server: ScriptedServer) -> None:
+    server.response = OK
+    handler = Handler(server.url)
+    with closing(handler.connect(5)) as connection:
+        assert [handler.send(SENT, 5, connection).status for _ in range(2)] == [200, 200]
+    assert server.connections == 1
+    assert handler.accepts()
+
+
+def test_listener_keeps_which_requests_it_received() -> None:
+    with Listener() as listener:
+        secret = SentRequest("GET", [("Authorization", "ApiKey SU-1:x")])
+        reply = Handler(f"{listener.url}/public/v1/requests").send(secret, 5)
+        assert (reply.status, reply.body) == (200, b"[]")
+        assert listener.requests == ["GET /public/v1/requests"]
