@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -12,6 +11,7 @@ from sandbox.checks import handler_command, setup
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import Connection, HandlerCommand
 from sandbox.checks.handler_process import HandlerError, HandlerProcess
+from sandbox.checks.handler_requests import Handler
 from sandbox.checks.lab import Lab
 from sandbox.checks.options import ALL, VALIDATOR, Options, RunningSandbox
 from sandbox.checks.platform import Platform
@@ -40,7 +40,7 @@ class Lane(Protocol):
         """Return the end of what the handler printed."""
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started; raises CannotRun if something is left behind."""
 
 
 def create(options: Options) -> list[Lane]:
@@ -112,50 +112,52 @@ class RunningLane:
     """A sandbox that runs already, which is restored at the end, and a handler that runs, too."""
 
     def __init__(self, options: Options) -> None:
+        assert options.sandbox is not None
         self._options = options
+        self._platform = _platform(options.sandbox)
         suffix = secrets.token_hex(4)
         self._before, self._base = f"before-check-{suffix}", f"check-{suffix}"
-        self._undo = ExitStack()
+        self._saved: list[str] = []
+        self._lease = ""
         self._lab: Lab | None = None
 
     def open(self) -> Lab:
         """Save the sandbox, and create what the checks need; raises CannotRun."""
-        options = self._options
-        assert options.sandbox is not None
-        platform = _platform(options.sandbox)
+        platform = self._platform
         try:
-            self._take_lease(platform)
-            platform.save(self._before)
-            if not options.keep:
-                self._undo.callback(platform.forget, self._before)
-                self._undo.callback(platform.restore, self._before)
-            url, secret, product = options.url, options.secret, options.product
-            if options.webhook:
-                row = platform.webhook(options.webhook)
-                url, secret = url or row["external_url"], secret or row["jwt_secret"]
-                product = product or row["product"]["id"]
-            target = replace(_target(options, url, secret), product=product)
+            self._lease = _take_lease(platform)
+            self._save(self._before)
+            target = self._target()
+            if not Handler(target.url).accepts():
+                raise CannotRun(
+                    f"Nothing accepts connections at {target.url}. Is the handler running?"
+                )
             lab = replace(setup.create(platform, target), start_over=self.back)
-            lab = self._lab = _with_options(lab, options)
-            if not lab.handler.accepts():
-                raise CannotRun(f"Nothing accepts connections at {url}. Is the handler running?")
-            platform.save(self._base)
-            self._undo.callback(platform.forget, self._base)
+            self._lab = _with_options(lab, self._options)
+            self._save(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
-        return lab
+        return self._lab
 
-    def _take_lease(self, platform: Platform) -> None:
-        body = {"ttl": _LEASE, "note": "connect-sim check", "wait": _WAIT}
-        lease = platform.vendor.call("POST", "/sandbox/lease", body, timeout=_WAIT + 30)
-        path = f"/sandbox/lease/{lease['id']}"
-        self._undo.callback(_quietly, lambda: platform.vendor.call("DELETE", path))
+    def _target(self) -> Target:
+        options = self._options
+        url, secret, product = options.url, options.secret, options.product
+        if options.webhook:
+            row = self._platform.webhook(options.webhook)
+            url, secret = url or row["external_url"], secret or row["jwt_secret"]
+            product = product or row["product"]["id"]
+        return replace(_target(options, url, secret), product=product)
+
+    def _save(self, name: str) -> None:
+        self._platform.save(name)
+        self._saved.append(name)
 
     def back(self) -> None:
-        """Restore the sandbox; raises CannotRun if the handler is gone."""
+        """Restore the sandbox; raises CannotRun if it or the handler is gone."""
         assert self._lab is not None
         try:
-            self._lab.platform.restore(self._base)
+            _renew_lease(self._platform, self._lease)
+            self._platform.restore(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
         if not self._lab.handler.accepts():
@@ -166,14 +168,37 @@ class RunningLane:
         return ""
 
     def close(self) -> None:
-        """Restore the sandbox as it was before."""
-        self._undo.close()
+        """Restore the sandbox as it was before, unless it is to be kept; raises CannotRun."""
+        platform = self._platform
+        try:
+            if self._before in self._saved and not self._options.keep:
+                platform.restore(self._before)
+            for name in self._saved:
+                if name == self._base or not self._options.keep:
+                    platform.forget(name)
+        except ApiError as error:
+            raise CannotRun(
+                f"The sandbox is not as it was before ({error}). Restore it: "
+                f"connect-sim snapshot restore {self._before}"
+            ) from None
+        finally:
+            if self._lease:
+                _release_lease(platform, self._lease)
 
 
-def _quietly(call: Callable[[], object]) -> None:
-    """Run something whose failure changes nothing, such as a lease that has expired."""
+def _take_lease(platform: Platform) -> str:
+    body = {"ttl": _LEASE, "note": "connect-sim check", "wait": _WAIT}
+    return str(platform.vendor.call("POST", "/sandbox/lease", body, timeout=_WAIT + 30)["id"])
+
+
+def _renew_lease(platform: Platform, lease: str) -> None:
+    platform.vendor.call("PUT", f"/sandbox/lease/{lease}", {"ttl": _LEASE})
+
+
+def _release_lease(platform: Platform, lease: str) -> None:
+    """Let others use the sandbox; the lease may have expired."""
     try:
-        call()
+        platform.vendor.call("DELETE", f"/sandbox/lease/{lease}")
     except ApiError:
         return
 

@@ -50,7 +50,7 @@ def run(options: Options, progress: Progress) -> Report:
                 list(pool.map(schedule.work, opened))
     finally:
         for lane in opened:
-            lane.close()
+            schedule.close(lane)
         progress.close()
     return Report(
         options.target, schedule.version, started.isoformat(timespec="seconds"),
@@ -121,6 +121,13 @@ class Schedule:
             raise
         finally:
             self.output = self.output or lane.output()
+
+    def close(self, lane: Lane) -> None:
+        """Close a lane; what it leaves behind is an error of the run."""
+        try:
+            lane.close()
+        except CannotRun as error:
+            self._stop(str(error))
 
     def _run(self, check: Check, lab: Lab, lane: Lane) -> None:
         with self._changed:

@@ -1,0 +1,209 @@
+"""Which checks run, in which order, and what follows from a control."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from sandbox.checks import runner, verdicts
+from sandbox.checks.lab import Lab
+from sandbox.checks.lanes import CannotRun
+from sandbox.checks.model import Check, Level, Need, Outcome, Result, Verdict
+from sandbox.checks.options import Options
+from sandbox.checks.runner import Schedule, select
+
+GOOD = verdicts.passed("Fine.")
+BAD = verdicts.failed("Broken.")
+
+
+def check(pk: str, run: Callable[[Lab], Verdict] = lambda lab: GOOD, **values: Any) -> Check:
+    return Check(
+        pk, Level.MUST, "A title", "Sent.", "Expected.", "Why.", "Fix.", run,
+        is_control=pk.endswith(".control"), **values,
+    )  # fmt: skip
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.ended_ids: list[str] = []
+
+    def started(self, check: Check) -> None:
+        pass
+
+    def ended(self, result: Result) -> None:
+        self.ended_ids.append(result.check.id)
+
+    def close(self) -> None:
+        pass
+
+
+class Platform:
+    def version(self) -> str:
+        return "1.0"
+
+
+@dataclass
+class FakeLab:
+    """What the runner itself uses of a lab; the checks of these tests use nothing of it."""
+
+    platform: Platform = field(default_factory=Platform)
+    process: Any = None
+    is_deep: bool = False
+    validator: Any = None
+
+    def measure(self) -> None:
+        pass
+
+
+class FakeLane:
+    def __init__(self, error: str = "") -> None:
+        self.lab, self.error, self.backs = FakeLab(), error, 0
+
+    def open(self) -> Lab:
+        if self.error:
+            raise CannotRun(self.error)
+        return cast(Lab, self.lab)
+
+    def back(self) -> None:
+        self.backs += 1
+
+    def output(self) -> str:
+        return "printed"
+
+    def close(self) -> None:
+        pass
+
+
+def worked(*checks: Check, lane: FakeLane | None = None) -> Schedule:
+    schedule = Schedule(checks, Options(run="handler"), Listener())
+    schedule.work(lane or FakeLane())
+    return schedule
+
+
+def outcomes(schedule: Schedule) -> dict[str, str]:
+    return {result.check.id: result.verdict.outcome.value for result in schedule.results()}
+
+
+def selected(*globs: str, ignored: tuple[str, ...] = (), kind: str = "event") -> list[str]:
+    checks = [
+        check("auth.control"), check("auth.get"), check("race.control"), check("race.stale"),
+        check("validator.control", needs=frozenset({Need.VALIDATOR})),
+        check("validator.echo", needs=frozenset({Need.VALIDATOR})),
+    ]  # fmt: skip
+    options = Options(run="handler", selected=globs, ignored=ignored, type=kind)
+    return [each.id for each in select(checks, options)]
+
+
+def test_all_checks_of_the_type_are_selected_by_default():
+    assert selected() == ["auth.control", "auth.get", "race.control", "race.stale"]
+    assert selected(kind="validator") == ["validator.control", "validator.echo"]
+    assert len(selected(kind="all")) == 6
+
+
+def test_selected_check_brings_the_control_of_its_group():
+    assert selected("auth.get") == ["auth.control", "auth.get"]
+
+
+def test_ignored_control_still_runs_before_its_group():
+    assert selected("race.*", ignored=("*.control",)) == ["race.control", "race.stale"]
+
+
+def test_group_without_a_selected_check_has_no_control():
+    assert selected("race.*", ignored=("race.*",)) == []
+
+
+def test_checks_of_a_group_are_skipped_if_its_control_fails():
+    schedule = worked(
+        check("auth.control", lambda lab: BAD), check("auth.get"), check("race.control"),
+        check("race.stale"),
+    )  # fmt: skip
+    assert outcomes(schedule) == {
+        "auth.control": "fail", "auth.get": "skipped", "race.control": "pass",
+        "race.stale": "pass",
+    }  # fmt: skip
+
+
+def test_world_is_restored_after_each_check():
+    lane = FakeLane()
+    worked(check("auth.control"), check("auth.get"), lane=lane)
+    # Once more after the measurement.
+    assert lane.backs == 3
+
+
+def test_error_of_a_check_proves_nothing():
+    def broken(lab: Lab) -> Verdict:
+        raise KeyError("id")
+
+    [result] = [r for r in worked(check("auth.control"), check("auth.get", broken)).results()
+                if r.check.id == "auth.get"]  # fmt: skip
+    assert result.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "KeyError" in result.verdict.text
+
+
+@pytest.mark.parametrize(("need", "word"), [(Need.PROCESS, "--run"), (Need.DEEP, "--deep")])
+def test_check_whose_need_is_missing_is_skipped_with_the_option(need: Need, word: str):
+    schedule = worked(
+        check("auth.control"), check("auth.deep", needs=frozenset({Need.EVENT, need}))
+    )
+    result = schedule.results()[1]
+    assert result.verdict.outcome is Outcome.SKIPPED
+    assert word in result.verdict.text
+
+
+def test_lane_that_cannot_open_ends_the_run_with_its_reason():
+    schedule = worked(check("auth.control"), lane=FakeLane("The handler did not start."))
+    assert schedule.error == "The handler did not start."
+    assert schedule.results() == ()
+    assert schedule.output == "printed"
+
+
+def test_second_lane_waits_for_the_control_of_the_first():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(lab: Lab) -> Verdict:
+        begun.set()
+        assert go_on.wait(10)
+        return BAD
+
+    schedule = Schedule(
+        [check("auth.control", slow), check("auth.get")], Options(run="handler"), Listener()
+    )
+    lanes = [threading.Thread(target=schedule.work, args=[FakeLane()]) for _ in range(2)]
+    lanes[0].start()
+    assert begun.wait(10)
+    lanes[1].start()
+    go_on.set()
+    for lane in lanes:
+        lane.join(10)
+    assert outcomes(schedule) == {"auth.control": "fail", "auth.get": "skipped"}
+
+
+def test_handler_that_ends_during_a_check_fails_it_with_its_output():
+    class Ended:
+        is_alive = False
+        death = "The handler ended with exit code 1."
+
+        def output(self) -> str:
+            return "KeyError: 'exp'"
+
+    lane = FakeLane()
+    lane.lab.process = Ended()
+    [result] = worked(check("auth.control"), lane=lane).results()
+    assert result.verdict.outcome is Outcome.FAIL
+    assert result.verdict.text == "The handler ended with exit code 1."
+    assert "KeyError: 'exp'" in result.verdict.evidence[0].lines
+
+
+def test_report_has_the_command_that_runs_a_check_again():
+    [result] = worked(check("auth.control")).results()
+    assert result.reproduce == "connect-sim check --run handler --select auth.control --seed 0"
+
+
+def test_runner_reports_that_nothing_matches(monkeypatch: pytest.MonkeyPatch):
+    listener = Listener()
+    report = runner.run(Options(run="handler", selected=("nothing.*",)), listener)
+    assert report.results == () and not report.error
