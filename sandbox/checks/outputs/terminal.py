@@ -64,7 +64,8 @@ def lines(report: Report, is_plain: bool = False) -> Iterator[Line]:
         yield "", ""
         yield "The handler's output ends with:", ""
         yield from (
-            (f"  | {one_line(line)}", DIM) for line in report.output.rstrip("\n").split("\n")
+            (f"  | {one_line(line)}".rstrip(), DIM)
+            for line in report.output.rstrip("\n").split("\n")
         )
     yield "", ""
     yield from ((one_line(note), YELLOW) for note in report.notes)
@@ -112,7 +113,7 @@ def _failure(result: Result, shown: Mark, is_plain: bool) -> Iterator[Line]:
     for exhibit in result.verdict.evidence:
         yield f"  {one_line(exhibit.title)}:", ""
         # With a prefix, no line can be taken for a command of the CI service (`::error::`).
-        yield from ((f"    | {one_line(line)}", DIM) for line in shortened(exhibit))
+        yield from ((f"    | {one_line(line)}".rstrip(), DIM) for line in shortened(exhibit))
     yield from _prose("Why: ", check.why)
     yield from _prose("Fix: ", check.fix)
     yield f"  Docs: {docs_link(check.id)}, or connect-sim check --explain {check.id}", ""
