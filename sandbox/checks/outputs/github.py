@@ -84,4 +84,4 @@ def _text(text: str) -> str:
 
 
 def _html(text: str) -> str:
-    return escape(one_line(text))
+    return escape(one_line(text), quote=False)

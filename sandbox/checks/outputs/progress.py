@@ -75,7 +75,8 @@ class Live:
     def __init__(self, total: int, strict: bool, out: TextIO) -> None:
         self._counter = Counter(strict)
         self._bar = _bar(out)
-        self._task = self._bar.add_task("", total=total)
+        # Until the first check begins: a sandbox and a handler take seconds.
+        self._task = self._bar.add_task("starting", total=total)
         self._bar.start()
 
     def started(self, check: Check) -> None:

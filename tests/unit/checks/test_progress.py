@@ -39,6 +39,7 @@ def test_bar_names_running_checks_and_is_removed() -> None:
     shown.close()
     shown.close()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
+    assert "0/2" in text and "starting" in text
     assert "1/2" in text and "1 failed  auth.none" in text
     # The line is deleted at the end.
     assert out.getvalue().endswith("\x1b[1A\x1b[2K")
