@@ -34,7 +34,7 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 
 # Key of the environment of a request by which the web server asks whether a client may send a
 # large body; 204 accepts it, and is no response to the client.
-_QUESTION = "connect_sim.body"
+QUESTION = "connect_sim.body"
 # Key of the environment of a request: the faults that fired, as they are stored.
 FAULTS = "sandbox.faults"
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -83,7 +83,7 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
         with postponing.postponed() as postponement:
             response = get_response(request)
         duration = (time.monotonic() - began) * 1000
-        if environ.get(_QUESTION) is None or response.status_code != 204:
+        if environ.get(QUESTION) is None or response.status_code != 204:
             call = _recorded(request, response, sent, sent_note, started, duration, postponement)
             _recorder.add(call)
         if postponement.wakes:

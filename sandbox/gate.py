@@ -20,6 +20,7 @@ from requests_queue import pausing
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import leases
 from sandbox import api_calls, notification, settle_times, settling
+from sandbox.faults import delays
 from sandbox.settling import Unsettled
 from webhooks.models import Delivery
 
@@ -123,7 +124,8 @@ def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
     if not _turn.acquire(timeout=TURN):
         raise Busy("Another reset or restore is running.")
     try:
-        with pausing.draining():
+        # A held response would be inside the gate until it is released.
+        with pausing.draining(), delays.suspended():
             left = [each.text for each in _wait_for_handlers(deadline)]
             with requests.closed(max(0.0, deadline - time.monotonic())) as inside:
                 if inside:

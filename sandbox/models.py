@@ -220,6 +220,26 @@ class FaultOrdinal(models.Model):
         return f"{self.path}: {self.ordinal}"
 
 
+class HeldResponse(models.Model):
+    """A response that waits in a web server's process (ours); deleting the row releases it.
+
+    `number` is that of the fault's matching request, `path` below `/public/v1`. `seen` is when the
+    process was alive, Unix time by the database's clock.
+    """
+
+    fault = models.ForeignKey(Fault, models.CASCADE, related_name="held")
+    number = models.IntegerField()
+    method = models.CharField(max_length=10)
+    path = models.TextField()
+    seen = models.FloatField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
 class ProcessActivity(models.Model):
     """Which API calls of handlers a process serves now, and when the last ended (ours).
 

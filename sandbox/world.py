@@ -37,8 +37,8 @@ _APPS = ("requests_queue", "webhooks", "portal")
 _MORE = ("sandbox.ApiCall", "sandbox.ApiCallObject", "admin.LogEntry", "auth.Group")
 # Emptied by a reset or restore, and not part of a snapshot: state of processes and of callers.
 TRANSIENT = (
-    "sandbox.FaultOrdinal", "sandbox.Fault", "sandbox.Hold", "requests_queue.FailedJob",
-    "requests_queue.Clock",
+    "sandbox.HeldResponse", "sandbox.FaultOrdinal", "sandbox.Fault", "sandbox.Hold",
+    "requests_queue.FailedJob", "requests_queue.Clock",
 )  # fmt: skip
 KEPT = (
     "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",

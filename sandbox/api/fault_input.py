@@ -55,7 +55,7 @@ class FaultInput(Input):
     def spec(self, data: Any) -> FaultSpec:
         """Return the fault that a body describes; raises Invalid, with all errors of a field."""
         values: Values = self.check(data)
-        _refuse_unknown(data, self.fields, "")
+        refuse_unknown(data, self.fields, "")
         kind = KINDS[values["kind"]]
         side = _side(kind, values)
         _check_counts(values)
@@ -67,7 +67,7 @@ class FaultInput(Input):
         )  # fmt: skip
 
 
-def _refuse_unknown(data: Mapping[str, Any], known: Any, path: str) -> None:
+def refuse_unknown(data: Mapping[str, Any], known: Any, path: str) -> None:
     """Raise Invalid for a key without a field: a misspelled one would arm another fault."""
     available = ", ".join(known) or "none"
     errors = [
@@ -118,7 +118,7 @@ def _check_counts(values: Values) -> None:
 def _parameters(kind: Kind, side: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a kind with their defaults; raises Invalid."""
     declared = kind.parameters_of(side)
-    _refuse_unknown(given, [parameter.name for parameter in declared], "parameters.")
+    refuse_unknown(given, [parameter.name for parameter in declared], "parameters.")
     fields = {parameter.name: _field(parameter) for parameter in declared}
     form = type("ParametersInput", (Input,), fields)()
     values = form.check(given, "parameters")

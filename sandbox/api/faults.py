@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+import json
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypedDict, cast
 
+from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue.errors import Missing
+from requests_queue.fields import Input, Integer
 from requests_queue.schema import Also, Stamp
-from sandbox import timeline
-from sandbox.api.fault_input import FaultInput
+from sandbox import deferred, timeline
+from sandbox.api.fault_input import FaultInput, refuse_unknown
+from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
+from sandbox.api.queries import NumberText, Query
 from sandbox.api.types import Seconds
-from sandbox.faults import arming
+from sandbox.deferred import Result
+from sandbox.faults import arming, barriers
+from sandbox.faults.barriers import MAX_WAIT, Waiter
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault as FaultRow
+from sandbox.models import HeldResponse
+
+TIMEOUT = 5.0  # real seconds
+_MOST_HELD = 10_000
+
+
+class HeldCall(TypedDict):
+    """A call whose response is held; `ordinal` is its place among the fault's matching calls."""
+
+    ordinal: int
+    method: str
+    path: str
 
 
 class Fault(TypedDict):
@@ -41,12 +63,33 @@ class Fault(TypedDict):
     is_armed: bool
     asked: Annotated[int, Also(description="Matching requests since it was armed.")]
     fired: Annotated[int, Also(description="Requests that it changed.")]
+    held: Annotated[list[HeldCall], Also(description="Calls whose response waits, oldest first.")]
 
 
 class Faults(TypedDict):
     """Faults, in the order of arming."""
 
     faults: list[Fault]
+
+
+class Released(TypedDict):
+    """The calls whose responses were released, and those that still wait."""
+
+    released: list[HeldCall]
+    held: list[HeldCall]
+
+
+class FaultQuery(Query):
+    """How many held calls to wait for."""
+
+    held = NumberText(1, _MOST_HELD, help_text="Wait until so many responses are held.")
+    timeout = SecondsField(0, MAX_WAIT)
+
+
+class ReleaseInput(Input):
+    """How many responses to release."""
+
+    count = Integer(1, _MOST_HELD, help_text="The oldest so many; by default all.")
 
 
 class FaultsView(APIView):
@@ -60,37 +103,86 @@ class FaultsView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return the faults that are not cleared, in the order of arming, with their counts."""
-        return Response({"faults": [represent(row) for row in arming.listed()]})
+        return Response({"faults": represent(arming.listed())})
 
     def post(self, request: Request) -> Response:
         """Arm a fault: 201; 409 if another one has its name."""
         row = arming.arm(FaultInput().spec(request.data))
-        return Response(represent(row), status=201)
+        return Response(represent([row])[0], status=201)
 
     def delete(self, request: Request) -> Response:
         """Clear all faults, and return them with their last counts."""
-        return Response({"faults": [represent(row) for row in arming.clear_all()]})
+        return Response({"faults": represent(arming.clear_all())})
 
 
 class FaultView(APIView):
     """`/sandbox/faults/{id}`: show and clear a fault."""
 
     operations: Operations = {
-        "get": Operation("Faults", "Show a fault", Fault, errors=(404,)),
+        "get": Operation("Faults", "Show a fault", Fault, query=FaultQuery, errors=(404,)),
         "delete": Operation("Faults", "Clear a fault", Fault, errors=(404,)),
     }
 
-    def get(self, request: Request, id: str) -> Response:
-        """Return a fault with its counts; 404 if it is cleared."""
-        return Response(represent(arming.get(id)))
+    def get(self, request: Request, id: str) -> HttpResponse:
+        """Return a fault with its counts; 404 if it is cleared.
+
+        With `held`, wait until so many responses are held, or until `timeout` (5 seconds of real
+        time by default) has passed, and return the fault as it is then.
+        """
+        values = FaultQuery().check_query(request.query_params)
+        fault = represent([arming.get(id)])[0]
+        count = values.get("held", 0)
+        if len(fault["held"]) >= count:
+            return Response(fault)
+        deadline = time.monotonic() + values.get("timeout", TIMEOUT)
+        waiter = Waiter(id, count, deadline, lambda: _answer(id))
+        return deferred.respond(request, barriers.barriers.wait(waiter))
 
     def delete(self, request: Request, id: str) -> Response:
         """Clear a fault, and return it with its last counts; 404 if it is cleared already."""
-        return Response(represent(arming.clear(id)))
+        return Response(represent([arming.clear(id)])[0])
 
 
-def represent(row: FaultRow) -> dict[str, Any]:
-    """Return a fault as the API shows it."""
+class ReleaseView(APIView):
+    """`/sandbox/faults/{id}/release`: release held responses."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Faults", "Release held responses", Released, body=ReleaseInput, errors=(404,)
+        )
+    }
+
+    def post(self, request: Request, id: str) -> Response:
+        """Send the responses that the fault holds, the oldest first; 404 if it is cleared."""
+        body, data = ReleaseInput(), cast(Any, request.data)
+        count = body.check(data).get("count")
+        refuse_unknown(data, body.fields, "")
+        arming.get(id)
+        released = barriers.release(id, count)
+        held = barriers.held([id]).get(id, ())
+        return Response({"released": _calls(released), "held": _calls(held)})
+
+
+def represent(rows: Sequence[FaultRow]) -> list[dict[str, Any]]:
+    """Return faults as the API shows them; one statement for all that they hold."""
+    held = barriers.held([row.pk for row in rows])
+    return [{**_represent(row), "held": _calls(held.get(row.pk, ()))} for row in rows]
+
+
+def _calls(rows: Sequence[HeldResponse]) -> list[dict[str, Any]]:
+    return [{"ordinal": row.number, "method": row.method, "path": row.path} for row in rows]
+
+
+def _answer(fault_id: str) -> Result:
+    """Return the response of a caller that has waited for held responses."""
+    try:
+        status, body = 200, represent([arming.get(fault_id)])[0]
+    except Missing as missing:
+        status, body = missing.status, {"error_code": missing.code, "errors": missing.messages}
+    return Result(status, "application/json", json.dumps(body).encode())
+
+
+def _represent(row: FaultRow) -> dict[str, Any]:
     left: float | None = getattr(row, "expires_in", None)
     return {
         "id": row.pk, "name": row.name, "kind": row.kind, "side": row.side,
@@ -106,4 +198,5 @@ def represent(row: FaultRow) -> dict[str, Any]:
 urlpatterns = [
     path("faults", FaultsView.as_view()),
     path("faults/<str:id>", FaultView.as_view()),
+    path("faults/<str:id>/release", ReleaseView.as_view()),
 ]

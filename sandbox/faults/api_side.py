@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue.catalog import keys
-from sandbox import activity, deferred
-from sandbox.faults import armed, firing, paths
+from sandbox import activity, api_calls
+from sandbox.faults import armed, firing, paths, sending
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.firing import Firing, Firings, Subject
 from sandbox.faults.kinds import API
@@ -45,14 +44,6 @@ def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:
     return response
 
 
-def _drop(request: HttpRequest, firing: Firing) -> HttpResponse:
-    """Never respond: the wait ends when the client leaves."""
-    if (deferral := request.META.get(deferred.KEY)) is not None:
-        deferral.future = Future()
-    # Sent only without our web server, for instance to Django's test client.
-    return HttpResponse(status=504)
-
-
 Before = Callable[[HttpRequest, Firing], HttpResponse]
 After = Callable[[HttpRequest, Firing, HttpResponse], None]
 
@@ -61,9 +52,17 @@ BEFORE: dict[str, Before] = {
     "fail_first": _abort,
     "succeed_first": _abort,
     "outage": _abort,
-    "drop": _drop,
+    "drop": sending.drop,
+    "reset_peer": sending.reset_peer,
 }
-AFTER: dict[str, After] = {}
+AFTER: dict[str, After] = {
+    "latency": sending.latency,
+    "timeout": sending.timeout,
+    "limit_data": sending.limit_data,
+    "slicer": sending.slicer,
+    "lost_response": sending.lost_response,
+    "hold": sending.hold,
+}
 
 
 def inject_faults(get_response: GetResponse) -> GetResponse:
@@ -89,6 +88,7 @@ def _may_fail(environ: Mapping[str, Any]) -> bool:
     """Return whether a request is a call of a handler."""
     return (
         "HTTP_AUTHORIZATION" in environ
+        and api_calls.QUESTION not in environ
         and activity.is_api(environ["PATH_INFO"])
         and not activity.is_test(environ.get("HTTP_X_SANDBOX_ACTOR", ""))
     )

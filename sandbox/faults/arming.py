@@ -14,6 +14,7 @@ from django.db.models.functions import Cast
 from requests_queue import clock, sql
 from requests_queue.errors import Conflict, Missing
 from requests_queue.sql import DatabaseTime
+from sandbox import notification
 from sandbox.faults import armed
 from sandbox.models import Fault
 
@@ -92,6 +93,12 @@ def clear_all() -> list[Fault]:
     _uncleared().filter(pk__in=ids).update(is_cleared=True)
     armed.spread()
     return list(_shown(Fault.objects.filter(pk__in=ids)))
+
+
+def _forget() -> None:
+    armed.forget()
+    # Responses that the fault holds are sent.
+    notification.announce_after_commit()
 
 
 def is_armed(row: Fault) -> bool:

@@ -1,0 +1,261 @@
+"""Held responses: what is shown of them, and everything that releases them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+from django.db import OperationalError
+
+from sandbox import activity, notification
+from sandbox.faults import barriers
+from sandbox.models import Fault, HeldResponse
+from tests.api import Caller
+from tests.engines import until
+from tests.runtime.serving import connect, read, serving
+from tests.sandbox.faults.conftest import Arm
+from tests.sandbox.test_waits_at_the_socket import send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+API = "/public/v1"
+
+
+class Site:
+    """The web server, and clients whose responses are held."""
+
+    def __init__(self, url: str, client: Caller, stack: contextlib.ExitStack) -> None:
+        self.url, self.client, self._stack = url, client, stack
+
+    def call(self, path: str, method: str = "GET", body: Any = None) -> socket.socket:
+        """Send a call on a connection of its own."""
+        line = self._stack.enter_context(connect(self.url, 30))
+        send(line, self.client, method, path, body)
+        return line
+
+    def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Return the answer of the sandbox's API, through the web server."""
+        with connect(self.url, 30) as line:
+            send(line, self.client, method, f"/sandbox{path}", body)
+            status, _, content = read(line, method)
+        assert status == 200, content
+        return json.loads(content)
+
+    def hold(self, fault: dict[str, Any], path: str) -> socket.socket:
+        """Send a call, and wait until its response is held too."""
+        count = len(self.ask(f"/faults/{fault['id']}")["held"])
+        line = self.call(f"{API}{path}")
+        found = self.ask(f"/faults/{fault['id']}?held={count + 1}&timeout=30")
+        assert len(found["held"]) == count + 1
+        return line
+
+
+@pytest.fixture
+def site(client: Caller, settings: Any) -> Iterator[Site]:
+    application = get_wsgi_application()
+    with serving(application, settings, threads=2) as url, contextlib.ExitStack() as stack:
+        yield Site(url, client, stack)
+
+
+def is_silent(line: socket.socket) -> bool:
+    return not select.select([line], [], [], 0)[0]
+
+
+def paths(calls: list[dict[str, Any]]) -> list[str]:
+    return [call["path"] for call in calls]
+
+
+def test_oldest_responses_are_released_first(site: Site, arm: Arm) -> None:
+    fault = arm("hold", side="api", after=1)
+    release = f"/faults/{fault['id']}/release"
+    with connect(site.url) as line:
+        send(line, site.client, "GET", f"{API}/requests")
+        assert read(line)[0] == 200
+    lines = [site.hold(fault, f"/requests/PR-{n}") for n in range(4)]
+    assert site.ask(f"/faults/{fault['id']}")["held"] == [
+        {"ordinal": n + 2, "method": "GET", "path": f"/requests/PR-{n}"} for n in range(4)
+    ]
+    assert all(is_silent(line) for line in lines)
+    answer = site.ask(release, "POST", {"count": 1})
+    assert paths(answer["released"]) == ["/requests/PR-0"]
+    assert paths(answer["held"]) == ["/requests/PR-1", "/requests/PR-2", "/requests/PR-3"]
+    assert read(lines[0])[0] == 404
+    assert all(is_silent(line) for line in lines[1:])
+    assert len(site.ask(release, "POST", {})["released"]) == 3
+    assert [read(line)[0] for line in lines[1:]] == [404] * 3
+    # It holds the next one again.
+    line = site.hold(fault, "/products")
+    assert is_silent(line)
+    assert site.ask(release, "POST", {"count": 5})["held"] == []
+    assert read(line)[0] == 200
+    assert site.ask(release, "POST", {}) == {"released": [], "held": []}
+
+
+def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: Arm) -> None:
+    fault = arm("hold", side="api", times=50)
+    lines = [site.call(f"{API}/requests") for _ in range(50)]
+    found = site.ask(f"/faults/{fault['id']}?held=50&timeout=60")
+    assert sorted(call["ordinal"] for call in found["held"]) == list(range(1, 51))
+    assert found["is_armed"] is False
+    assert activity.in_flight() == 50
+    [waiting] = site.ask("/clock")["waiting_for"]
+    assert waiting["kind"] == "api_calls"
+    # The two threads are free.
+    assert site.client.get("/requests").status == 200
+    names = [thread.name for thread in threading.enumerate()]
+    assert sum(name.startswith("web-") for name in names) <= 2
+    assert all(is_silent(line) for line in lines)
+    site.ask(f"/faults/{fault['id']}/release", "POST", {})
+    assert [read(line)[0] for line in lines] == [200] * 50
+    until(lambda: not activity.in_flight(), "no call is in flight")
+    until(lambda: "fault-barriers" not in threads(), "the thread ends")
+
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("how", ["clear", "clear all", "expiry", "reset"])
+def test_responses_are_sent_when_the_fault_ends(site: Site, arm: Arm, how: str) -> None:
+    fault = arm("hold", side="api", ttl=3600)
+    line = site.hold(fault, "/requests")
+    if how == "clear":
+        shown = site.ask(f"/faults/{fault['id']}", "DELETE")
+        assert shown["id"] == fault["id"]
+    elif how == "clear all":
+        site.ask("/faults", "DELETE")
+    elif how == "expiry":
+        Fault.objects.update(expires=1.0)
+        notification.announce()
+    else:
+        assert site.ask("/reset", "POST", {})["unsettled"] == []
+    assert read(line)[0] == 200
+    until(lambda: not HeldResponse.objects.exists(), "the row is deleted")
+    assert Fault.objects.filter(is_cleared=False).exists() == (how == "expiry")
+
+
+def test_client_that_leaves_is_not_held_any_more(site: Site, arm: Arm) -> None:
+    fault = arm("hold", side="api")
+    site.hold(fault, "/requests").close()
+    stays = site.call(f"{API}/products")
+    until(
+        lambda: paths(site.ask(f"/faults/{fault['id']}")["held"]) == ["/products"],
+        "only the client that stays",
+    )
+    assert is_silent(stays)
+
+
+def test_stopping_server_sends_what_it_holds(client: Caller, arm: Arm, settings: Any) -> None:
+    fault = arm("hold", side="api")
+    with contextlib.ExitStack() as lines:
+        with serving(get_wsgi_application(), settings) as url:
+            site = Site(url, client, lines)
+            line = site.hold(fault, "/requests")
+        assert read(line)[0] == 200
+    assert client.get(f"/sandbox/faults/{fault['id']}").json["held"] == []
+    until(lambda: not HeldResponse.objects.exists(), "the row is deleted")
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_wait_for_held_responses_ends(site: Site, arm: Arm, cleared: bool) -> None:
+    fault = arm("hold", side="api")
+    timeout = 600 if cleared else 0.01
+    line = site.call(f"/sandbox/faults/{fault['id']}?held=1&timeout={timeout}")
+    if cleared:
+        until(lambda: barriers.barriers._waiters, "the wait begins")
+        site.ask("/faults", "DELETE")
+    status, _, content = read(line)
+    assert status == (404 if cleared else 200)
+    if not cleared:
+        assert json.loads(content)["held"] == []
+
+
+def test_nothing_is_held_while_the_database_is_unavailable(
+    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*arguments: Any) -> None:
+        raise OperationalError("secret of the database")
+
+    arm("hold", side="api")
+    monkeypatch.setattr(barriers.barriers, "hold", failing)
+    assert read(site.call(f"{API}/requests"))[0] == 200
+    assert caplog.messages == ["A response could not be held: OperationalError"]
+
+
+def test_failed_turn_is_tried_again(
+    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = arm("hold", side="api")
+    line = site.hold(fault, "/requests")
+    failed = threading.Event()
+    release = barriers.Barriers._release
+
+    def failing(self: Any) -> None:
+        monkeypatch.setattr(barriers.Barriers, "_release", release)
+        failed.set()
+        raise OperationalError("on purpose")
+
+    monkeypatch.setattr(barriers, "_FAILURE_PAUSE", 0.0)
+    monkeypatch.setattr(barriers.Barriers, "_release", failing)
+    site.ask(f"/faults/{fault['id']}/release", "POST", {})
+    assert read(line)[0] == 200
+    assert failed.is_set()
+    assert "They are tried again" in caplog.text
+
+
+def test_concurrent_releases_release_each_response_once(site: Site, arm: Arm) -> None:
+    fault = arm("hold", side="api")
+    lines = [site.hold(fault, f"/requests/PR-{n}") for n in range(6)]
+    answers: list[Any] = []
+
+    def release() -> None:
+        answers.append(site.ask(f"/faults/{fault['id']}/release", "POST", {"count": 2}))
+
+    workers = [threading.Thread(target=release) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    released = [path for answer in answers for path in paths(answer["released"])]
+    assert sorted(released) == [f"/requests/PR-{n}" for n in range(6)]
+    assert [read(line)[0] for line in lines] == [404] * 6
+
+
+def test_row_of_a_process_that_was_killed_is_not_shown(client: Caller, arm: Arm) -> None:
+    fault = arm("hold", side="api")
+    HeldResponse.objects.create(
+        fault_id=fault["id"], number=1, method="GET", path="/requests", seen=1.0
+    )
+    assert client.get(f"/sandbox/faults/{fault['id']}").json["held"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "error"),
+    [
+        ("GET", "?held=0", None, "held: Ensure this value is between 1 and 10000."),
+        ("GET", "?held=x", None, "held: A valid integer is required."),
+        ("GET", "?held=1&timeout=601", None,
+         "timeout: Ensure this value is between 0 and 600 seconds."),
+        ("POST", "/release", {"count": 0}, "count: Ensure this value is between 1 and 10000."),
+        ("POST", "/release", {"count": "1"}, "count: A valid integer is required."),
+        ("POST", "/release", {"cuont": 1}, "cuont: Unknown key. Available: count."),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused(
+    client: Caller, arm: Arm, method: str, path: str, body: Any, error: str
+) -> None:
+    fault = arm("hold", side="api")
+    response = client.call(method, f"/sandbox/faults/{fault['id']}{path}", body)
+    assert (response.status, response.json["errors"]) == (400, [error])
+
+
+def test_unknown_fault_is_missing(client: Caller) -> None:
+    assert client.get("/sandbox/faults/FLT-1?held=1").status == 404
+    assert client.post("/sandbox/faults/FLT-1/release", {}).status == 404

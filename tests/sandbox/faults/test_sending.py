@@ -1,0 +1,141 @@
+"""Faults that change how the web server sends a response, at the socket and without it."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+from typing import Any
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from connect_sim.server.deferred import DeferredResponses
+from requests_queue.queues.fulfillment import creation
+from requests_queue.queues.fulfillment.models import Request
+from sandbox import api_calls
+from sandbox.faults import delays
+from sandbox.faults.kinds import API, KINDS
+from tests import make
+from tests.api import Caller
+from tests.engines import until
+from tests.make import Catalog
+from tests.runtime.serving import connect, read, serving
+from tests.runtime.test_transmission import received_until_reset
+from tests.sandbox.faults.conftest import Arm
+from tests.sandbox.test_waits_at_the_socket import send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REQUESTS = "/public/v1/requests"
+
+
+@pytest.fixture
+def order(catalog: Catalog) -> Request:
+    """A pending order, which only needs to be approved."""
+    return creation.create(make.purchase(catalog), catalog.as_distributor)
+
+
+def is_silent(line: socket.socket) -> bool:
+    return not select.select([line], [], [], 0)[0]
+
+
+def approve(line: socket.socket, client: Caller, order: Request) -> None:
+    send(line, client, "POST", f"{REQUESTS}/{order.pk}/approve", {})
+
+
+def status_of(order: Request) -> str:
+    order.refresh_from_db()
+    return order.status
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("lost_response", "approved"), ("reset_peer", "pending")]
+)
+def test_reset_comes_after_the_work_was_committed_or_in_place_of_it(
+    client: Caller, order: Request, arm: Arm, settings: Any, kind: str, status: str
+) -> None:
+    arm(kind, path="/requests/*/approve", name="cut", side="api")
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        approve(line, client, order)
+        assert received_until_reset(line) == b""
+        # Committed before the reset, so that the next call sees it.
+        assert status_of(order) == status
+    [call] = client.get("/sandbox/api-calls").json["calls"]
+    assert call["faults"] == [{"name": "cut", "kind": kind}]
+    assert call["status"] == (200 if status == "approved" else 502)
+
+
+def test_response_is_cut_after_so_many_bytes(client: Caller, arm: Arm, settings: Any) -> None:
+    whole = client.client.get(REQUESTS + "?limit=1", headers={"authorization": "ApiKey x"}).content
+    arm("limit_data", {"bytes": 5}, side="api")
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        send(line, Caller("SU-1:unknown"), "GET", REQUESTS)
+        assert received_until_reset(line).partition(b"\r\n\r\n")[2] == whole[:5]
+
+
+def test_latency_and_slices_are_those_of_the_parameters(
+    client: Caller, arm: Arm, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+
+    async def delay(responses: Any, future: Any, receive: Any, timeout: float | None) -> None:
+        waited.append(timeout)
+        future.cancel()
+
+    monkeypatch.setattr(DeferredResponses, "delay", delay)
+    arm("latency", {"ms": 400, "jitter": 100}, side="api", seed=7, name="slow")
+    arm("slicer", {"size": 50, "delay": 30}, side="api", nth=[2])
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        for _ in range(2):
+            send(line, Caller("SU-1:unknown"), "GET", REQUESTS)
+            body = read(line)[2]
+    first, second, *pauses = waited
+    assert 0.3 <= first <= 0.5 and 0.3 <= second <= 0.5 and first != second
+    assert pauses == [0.03] * ((len(body) - 1) // 50)
+    assert len(pauses) >= 1
+
+
+@pytest.mark.parametrize(("kind", "status"), [("timeout", "approved"), ("drop", "pending")])
+def test_silent_connection_is_reset_at_the_end(
+    client: Caller, order: Request, arm: Arm, settings: Any, kind: str, status: str
+) -> None:
+    arm(kind, {"seconds": 60}, path="/requests/*/approve", side="api")
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        approve(line, client, order)
+        with connect(url) as other:
+            until(lambda: client.get("/sandbox/faults").json["faults"][0]["fired"], "it fires")
+            send(other, client, "GET", "/sandbox/cursor")
+            assert read(other)[0] == 200
+        assert is_silent(line)
+        with delays.suspended():
+            assert received_until_reset(line) == b""
+    assert status_of(order) == status
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if API in kind.texts))
+def test_every_kind_responds_without_our_server(client: Caller, arm: Arm, kind: str) -> None:
+    parameters = {p.name: 1 for p in KINDS[kind].parameters_of(API) if p.is_required}
+    arm(kind, parameters, side="api")
+    seen = [client.client.get(REQUESTS, headers={"authorization": f"ApiKey {client.key}"})
+            for _ in range(2)]  # fmt: skip
+    is_changed = kind not in ("latency", "slicer", "hold")
+    assert any(each.status_code >= 500 or len(each.content) < 2 for each in seen) == is_changed
+    api_calls.flush()
+    calls = client.get("/sandbox/api-calls").json["calls"]
+    assert any(call["faults"] for call in calls)
+
+
+def test_call_is_asked_once_although_the_server_first_asks_for_its_body(
+    client: Caller, arm: Arm, settings: Any
+) -> None:
+    fault = arm("abort", side="api")
+    body = json.dumps({"note": "x" * 200_000}).encode()
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        line.sendall(
+            f"POST {REQUESTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: ApiKey {client.key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        assert read(line, "POST")[0] == 503
+    assert client.get(f"/sandbox/faults/{fault['id']}").json["asked"] == 1
