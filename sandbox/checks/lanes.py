@@ -87,9 +87,11 @@ class ThrowawayLane:
         platform = _platform(RunningSandbox(running.address, *keys))
         target = _target(self._options, process.url, setup.new_secret())
         lab = setup.create(platform, target)
+        # The webhook whose requests the handler serves.
+        signer = lab.validator if target.is_validator and lab.validator else lab.signer
         connection = Connection(
-            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret, lab.webhook,
-            lab.product,
+            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret,
+            signer.webhook_id, lab.product,
         )  # fmt: skip
         process.start(connection)
         lab = replace(lab, process=process, start_over=self.back)
@@ -241,6 +243,7 @@ def _target(options: Options, url: str, secret: str) -> Target:
     return Target(
         url, secret, options.method, options.product, options.webhook,
         has_validator=options.type in (VALIDATOR, ALL), is_validator=options.type == VALIDATOR,
+        parameters=tuple(options.invalid),
     )  # fmt: skip
 
 

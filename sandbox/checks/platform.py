@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,15 @@ QUEUE = "fulfillment_request"
 WEBHOOKS = "/public/v1/notifications/webhooks"
 REQUESTS = "/public/v1/requests"
 _PAGE = 1000
+# The parameters that a product has by default; given ones replace them.
+_PARAMETERS = (
+    {"name": "domain", "title": "Domain", "phase": "ordering"},
+    {
+        "name": "activation_id", "title": "Activation id", "phase": "fulfillment",
+        "constraints": {"required": True},
+    },
+)  # fmt: skip
+_NAMES = {each["name"] for each in _PARAMETERS}
 # Seconds of real time that a settling or a move may take.
 PATIENCE = 60.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
@@ -83,9 +92,14 @@ class Platform:
 
     # Products, webhooks and orders.
 
-    def create_product(self, name: str) -> Json:
-        """Create a product that can be ordered, with the default parameters."""
-        product: Json = self.vendor.call("POST", "/sandbox/products", {"name": name})
+    def create_product(self, name: str, parameters: Iterable[str] = ()) -> Json:
+        """Create a product that can be ordered.
+
+        It has the default parameters, and further optional ones that orders set.
+        """
+        added = [{"name": each, "phase": "ordering"} for each in parameters if each not in _NAMES]
+        body = {"name": name, **({"params": [*_PARAMETERS, *added]} if added else {})}
+        product: Json = self.vendor.call("POST", "/sandbox/products", body)
         return product
 
     def create_webhook(self, product: str, url: str, secret: str, **values: Any) -> Json:
@@ -140,6 +154,11 @@ class Platform:
         """Return all requests of a product by id."""
         rows = self.vendor.pages(REQUESTS, f"eq(asset.product.id,{product})")
         return {row["id"]: row for row in rows}
+
+    def has_pending(self, product: str) -> bool:
+        """Return whether a request of a product is pending."""
+        query = f"and(eq(status,pending),eq(asset.product.id,{product}))&limit=1"
+        return bool(self.vendor.call("GET", f"{REQUESTS}?{query}"))
 
     def act(self, request: str, action: str, data: Mapping[str, Any] | None = None) -> None:
         """Run an action as the party that may run it, beside the handler."""
