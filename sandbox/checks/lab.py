@@ -182,6 +182,14 @@ class Lab:
         """Return what became of a request; `before` are its values before."""
         return history.effects(happened, self.platform.request(order), before)
 
+    def wait_until_quiet(self, mark: str) -> None:
+        """Wait until no API call has been made for a while, also if some wait for a response."""
+        made, at = -1, time.monotonic()
+        while time.monotonic() - at < self.timing.quiet:
+            if (count := len(self.platform.calls(mark))) != made:
+                made, at = count, time.monotonic()
+            time.sleep(0.02)
+
     # Measurements.
 
     def measure(self) -> tuple[Reply, Effects, History]:
