@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from requests_queue import sample_values
 from sandbox.checks.history import Call, Change, History, call_of, change_of
 from sandbox.client import ApiError, Client
 
@@ -164,6 +165,30 @@ class Platform:
         """Run an action as the party that may run it, beside the handler."""
         body = {"id": request, "action": action, "data": dict(data or {})}
         self.vendor.call("POST", "/sandbox/queue/moves", body)
+
+    def fill(self, request: str) -> dict[str, Json]:
+        """Give values to the empty parameters of a request that its vendor must fill.
+
+        Return what was set, by parameter.
+        """
+        rows = [
+            sample_values.fill(row, f"set before for {row['id']}")
+            for row in self.request(request)["asset"]["params"]
+            if row["phase"] == "fulfillment" and row["constraints"]["required"]
+            and not row.get("value") and not row.get("structured_value")
+        ]  # fmt: skip
+        if rows:
+            self.vendor.call("PUT", f"{REQUESTS}/{request}", {"asset": {"params": rows}})
+        return {row["id"]: row for row in rows}
+
+    def approve(self, request: str) -> None:
+        """Approve a pending request beside the handler."""
+        self.fill(request)
+        self.act(request, "approve")
+
+    def fail(self, request: str) -> None:
+        """Fail a pending request beside the handler."""
+        self.act(request, "fail", {"reason": "Out of stock."})
 
     def validate(self, request: str, data: Mapping[str, Any] | None = None) -> Json:
         """Validate a draft through its validator webhook."""

@@ -1,11 +1,26 @@
 """All checks, in the order of a report; a control is the first of its group."""
 
-from sandbox.checks.catalog import auth, client, crash, race, retry, speed, token, validator
+from sandbox.checks.catalog import (
+    auth,
+    client,
+    crash,
+    delivery,
+    effects,
+    payload,
+    race,
+    retry,
+    speed,
+    token,
+    validator,
+)
 from sandbox.checks.model import Check
 
 CHECKS: tuple[Check, ...] = (
     *auth.CHECKS,
     *token.CHECKS,
+    *payload.CHECKS,
+    *delivery.CHECKS,
+    *effects.CHECKS,
     *speed.CHECKS,
     *race.CHECKS,
     *crash.CHECKS,
