@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sandbox.checks import verdicts
+from sandbox.checks import history, verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Effects, History
 from sandbox.checks.lab import Lab
@@ -32,8 +32,10 @@ class Batch:
 
     def effects(self, happened: History) -> dict[str, Effects]:
         """Return what became of each order."""
+        now = self.lab.platform.requests_by_id(self.orders)
         return {
-            order: self.lab.effects(order, happened, self.before[order]) for order in self.orders
+            order: history.effects(happened, now[order], self.before[order])
+            for order in self.orders
         }
 
     def processed_once(
@@ -66,14 +68,15 @@ class Batch:
         evidence = (
             verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
         )  # fmt: skip
+        now = self.lab.platform.requests_by_id(self.orders)
         for order in self.orders:
             writes = [call for call in happened.about(order) if not call.is_read]
             if writes:
                 return verdicts.failed(
                     f"Called {writes[0].method} {writes[0].path} because of {what}.", *evidence
                 )
-            status, values = self.lab.status(order), self.lab.values(order)
-            if status != "pending" or values != self.before[order]:
+            values = history.filled(now[order])
+            if now[order]["status"] != "pending" or values != self.before[order]:
                 return verdicts.failed(f"Changed {order} because of {what}.", *evidence)
         return verdicts.passed(text)
 
@@ -85,7 +88,8 @@ def create(lab: Lab, count: int = 1, product: str = "") -> Batch:
 
 def of(lab: Lab, orders: Sequence[str]) -> Batch:
     """Return a batch of pending orders."""
-    before = {order: lab.values(order) for order in orders}
+    now = lab.platform.requests_by_id(orders)
+    before = {order: history.filled(now[order]) for order in orders}
     return Batch(lab, tuple(orders), before, lab.mark())
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from requests_queue import sample_values
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.history import Call, Change, History, call_of, change_of
-from sandbox.client import ApiError, Client
+from sandbox.client import PAGE, ApiError, Client
 
 Json = dict[str, Any]
 
@@ -33,45 +34,6 @@ _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")
 _AGAIN = 0.05
-
-
-class ArmedFault:
-    """A fault that is armed: how often it fired, and the responses that it holds."""
-
-    def __init__(self, client: Client, row: Mapping[str, Any]) -> None:
-        self._client = client
-        self.id: str = row["id"]
-
-    @property
-    def fired(self) -> int:
-        """How often it has fired."""
-        return int(self._read()["fired"])
-
-    def held(self) -> list[Json]:
-        """Return the responses that it holds, the oldest first."""
-        return list(self._read()["held"])
-
-    def wait_held(self, count: int, timeout: float) -> int:
-        """Wait until it holds so many responses, or until the timeout; return how many it holds."""
-        path = f"/sandbox/faults/{self.id}?held={count}&timeout={timeout:.3f}"
-        return len(self._client.call("GET", path, timeout=timeout + 30)["held"])
-
-    def release(self, count: int | None = None) -> None:
-        """Let the oldest held responses go, by default all."""
-        body = {} if count is None else {"count": count}
-        self._client.call("POST", f"/sandbox/faults/{self.id}/release", body)
-
-    def clear(self) -> None:
-        """Disarm it, and let held responses go."""
-        try:
-            self._client.call("DELETE", f"/sandbox/faults/{self.id}")
-        except ApiError as error:
-            if error.status != 404:
-                raise
-
-    def _read(self) -> Json:
-        row: Json = self._client.call("GET", f"/sandbox/faults/{self.id}")
-        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +113,13 @@ class Platform:
         row: Json = self.vendor.call("GET", f"{REQUESTS}/{request}")
         return row
 
-    def requests(self, product: str) -> dict[str, Json]:
-        """Return all requests of a product by id."""
-        rows = self.vendor.pages(REQUESTS, f"eq(asset.product.id,{product})")
-        return {row["id"]: row for row in rows}
+    def requests_by_id(self, ids: Sequence[str]) -> dict[str, Json]:
+        """Return requests by id."""
+        found: dict[str, Json] = {}
+        for start in range(0, len(ids), PAGE):
+            among = ",".join(ids[start : start + PAGE])
+            found |= {row["id"]: row for row in self.vendor.pages(REQUESTS, f"in(id,({among}))")}
+        return found
 
     def has_pending(self, product: str) -> bool:
         """Return whether a request of a product is pending."""

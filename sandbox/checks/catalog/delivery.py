@@ -169,8 +169,8 @@ CHECKS = (
         _SERIALIZE, twice_at_once,
     ),
     Check(
-        "delivery.burst", Level.MUST, f"{_BURST} requests at once are survived",
-        f"{_BURST} genuine requests at the same time, while {_BURST_ORDERS} orders are pending.",
+        "delivery.burst", Level.MUST, "A burst of requests is survived",
+        f"Genuine requests, {_BURST} at the same time, while {_BURST_ORDERS} orders are pending.",
         "A status of 2xx for each request, and each order is approved by one call.",
         "A campaign or an import makes many queue changes in a second. A handler that refuses "
         "connections or repeats the work for each request fails just then.",

@@ -60,11 +60,11 @@ def all_pending(lab: Lab) -> Verdict:
     sent = lab.genuine()
     reply = lab.send(sent, _LONG)
     happened = _after_all_work(lab, batch)
-    left = [row for row in lab.platform.requests(lab.product).values() if row["id"] in batch.orders]
-    pending = [row["id"] for row in left if row["status"] != "approved"]
+    rows = lab.platform.requests_by_id(batch.orders).values()
+    pending = sum(row["status"] != "approved" for row in rows)
     if pending:
         return verdicts.failed(
-            f"{len(pending)} of {_MANY} pending orders were not approved because of one request.",
+            f"{pending} of {_MANY} pending orders were not approved because of one request.",
             verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply),
             happened.exhibit("Last API calls of the handler"),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from sandbox.checks import good_run, verdicts
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
 from sandbox.checks.handler_requests import Reply
@@ -20,7 +21,6 @@ from sandbox.checks.history import Effects, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level
 from sandbox.checks.outcomes import Outcome, Verdict
-from sandbox.checks.platform import ArmedFault
 
 # How often the barrier waits on while the second run makes other calls.
 _LOOKS = 5
