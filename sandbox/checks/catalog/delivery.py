@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 from sandbox.checks import batches, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
-from sandbox.checks.model import Check, Level, Verdict
+from sandbox.checks.model import Check, Level, Outcome, Verdict
 from sandbox.checks.tokens import TIMEOUT
 from webhooks.delivery.request import format_timestamp
 
@@ -16,6 +18,8 @@ _BURST, _BURST_ORDERS = 50, 3
 _READS_OF_TWO, _READS_OF_BURST = 40, 12
 # Seconds for a response to the request after a failure: the handler may still wait after it.
 _AFTER_FAILURE = 30.0
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
+_FAILING = {"status": 500}
 _OLDER = timedelta(seconds=TIMEOUT // 2)
 
 
@@ -58,24 +62,38 @@ def burst(lab: Lab) -> Verdict:
 
 
 def after_own_error(lab: Lab) -> Verdict:
-    """Let the API fail during one request, and send another one when it works again."""
+    """Let the API fail during one request, and send another one when it works again.
+
+    First each call fails, and then only those that change something.
+    """
+    for methods, what in ((("",), "each call"), (_WRITES, "each write")):
+        verdict = _after_failure(lab, methods, what)
+        if verdict.outcome is not Outcome.PASS:
+            break
+    return verdict
+
+
+def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
     batch = batches.create(lab)
-    with lab.platform.fault("abort", {"status": 500}, side="api") as fault:
+    with ExitStack() as stack:
+        scopes: list[dict[str, str]] = [{"method": m} if m else {} for m in methods]
+        faults = [
+            stack.enter_context(lab.platform.fault("abort", _FAILING, side="api", **scope))
+            for scope in scopes
+        ]
         first = lab.send()
         lab.settle()
-        fired = fault.fired
+        fired = sum(fault.fired for fault in faults)
     sent = lab.genuine()
     second = lab.send(sent, max(_AFTER_FAILURE, lab.timing.deadline))
     happened = batch.after_work([second])
     if not fired:
         return verdicts.inconclusive(
-            "Void: the handler made no API call that could fail.",
+            f"Void: the handler made no API call that could fail ({what}).",
             verdicts.reply_exhibit(first), happened.exhibit(),
         )  # fmt: skip
-    return batch.processed_once(
-        sent, [second], happened,
-        f"Responded {first.text} while the API failed, and processed the next request.",
-    )  # fmt: skip
+    text = f"Responded {first.text} while {what} of the API failed, and processed the next request."
+    return batch.processed_once(sent, [second], happened.without_faults(), text)
 
 
 def late_duplicate(lab: Lab) -> Verdict:
@@ -181,11 +199,13 @@ CHECKS = (
     Check(
         "delivery.after_own_error", Level.MUST, "A failed run doesn't block the next one",
         "A genuine request while the API answers each call with 500; then the API works again, and "
-        "another genuine request follows.",
-        "A status of 2xx for the second request, and the order is approved by one call.",
+        "another genuine request follows. The same once more, with a new order, while only calls "
+        "that change something are answered with 500.",
+        "A status of 2xx for the following request, and the order is approved by one call that "
+        "reaches the API.",
         "A handler that remembers the first request as done, or keeps a lock after the error, "
         "doesn't process the order when Connect calls again.",
-        "Release locks in `finally` (or `with`, `defer`), remember a request as done only when "
+        "Release locks in `finally` (or `with`, `defer`), remember an order as done only when "
         "its work is, and respond 500 where the work failed.",
         after_own_error,
     ),
