@@ -57,10 +57,15 @@ class AllowsTokensWithoutEnd(_Lenient):
         return super().verify(token) if "exp" not in claims else Handler.verify(self, token)
 
 
-class AcceptsATextAsEnd(_Lenient):
-    """It accepts a text where the token ends, as PyJWT does."""
+class AcceptsATextAsEnd(Handler):
+    """It checks the end of a token only if that is a number."""
 
-    options = {"require": ["exp"]}
+    def verify(self, token: str) -> Json:
+        _, claims = read_unverified(token)
+        if not isinstance(claims.get("exp"), str):
+            return super().verify(token)
+        options = {"verify_exp": False}
+        return dict(jwt.decode(token, self.secret, ["HS256"], options=options))
 
 
 class RepeatsTheWorkOfAToken(Handler):

@@ -118,11 +118,12 @@ class Handler:
 
     def approve_pending(self, api: Api, product: str) -> None:
         """Approve all pending orders; raises ApiError."""
-        template = self.find_template(api, product)
+        orders = self.find_pending(api, product)
+        template = self.find_template(api, product) if orders else ""
         refused = None
-        for order in self.find_pending(api, product):
+        for id in orders:
             try:
-                self.approve(api, order, template)
+                self.approve(api, id, template)
             except ApiError as error:
                 if not error.is_refusal:
                     raise
@@ -185,7 +186,7 @@ class Handler:
 
     def pause(self, failures: int) -> float:
         """Return the seconds until the next run after a number of failures in a row."""
-        return min(0.25 * 2.0 ** min(failures, 10), self.longest_pause)
+        return min(0.125 * 2.0 ** min(failures, 10), self.longest_pause)
 
     # Validation
 

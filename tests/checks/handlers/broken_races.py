@@ -1,0 +1,34 @@
+"""Handlers that work on the same order at the same time."""
+
+from __future__ import annotations
+
+from tests.checks.handlers.api import Api, ApiError
+from tests.checks.handlers.reference import Handler, Json
+
+
+class _Parallel(Handler):
+    """It works in the thread of the call."""
+
+    def process(self, product: str, claims: Json) -> bool:
+        try:
+            self.approve_pending(Api(self.api_url or claims["api_url"], self.key), product)
+        except ApiError as error:
+            self.failed(error)
+            return False
+        return True
+
+
+class ReadsAgainWithoutLock(_Parallel):
+    """It looks whether an order is still pending, and trusts that it stays so."""
+
+
+class ApprovesWithoutLock(_Parallel):
+    """It approves what the list says is pending."""
+
+    def approve(self, api: Api, id: str, template: str) -> None:
+        self.fill(api, api.get(f"/requests/{id}"))
+        try:
+            self.send_approval(api, id, template)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise

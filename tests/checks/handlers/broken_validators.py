@@ -1,0 +1,117 @@
+"""Handlers that validate drafts badly; they process orders well."""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+
+from tests.checks.handlers.reference import Handler, Json
+from tests.checks.handlers.web import Call, Response
+
+OWN = ("domain", "customer_domain")
+
+
+class FindsNoErrors(Handler):
+    """It returns each draft as it is."""
+
+    def validate_param(self, param: Json) -> None:
+        return
+
+
+class NeverClearsErrors(Handler):
+    """It sets an error, and leaves it there when the value has become right."""
+
+    def validate_param(self, param: Json) -> None:
+        error = param.get("value_error", "")
+        super().validate_param(param)
+        param["value_error"] = param.get("value_error") or error
+
+
+class ReturnsNothing(Handler):
+    """It validates the draft, and responds with an empty object."""
+
+    def validate(self, order: Json) -> Json:
+        super().validate(order)
+        return {}
+
+
+class EmptiesUnknownParameters(Handler):
+    """It removes the values of parameters that it doesn't know."""
+
+    def validate_param(self, param: Json) -> None:
+        super().validate_param(param)
+        if param["id"] not in OWN:
+            param["value"] = ""
+
+
+class MarksUnknownParameters(Handler):
+    """It takes a parameter that it doesn't know for an error."""
+
+    def validate_param(self, param: Json) -> None:
+        if param["id"] in OWN:
+            super().validate_param(param)
+        else:
+            param["value_error"] = "Unknown."
+
+
+class ValidatesForSixSeconds(Handler):
+    """It asks another system, which is slow."""
+
+    seconds = 6.0
+
+    def validate(self, order: Json) -> Json:
+        time.sleep(self.seconds)
+        return super().validate(order)
+
+
+class ValidatesForFortySeconds(Handler):
+    """It never returns connections to a pool of one, so only its first validation is fast."""
+
+    is_first = True
+
+    def validate(self, order: Json) -> Json:
+        if not self.is_first:
+            time.sleep(40)
+        self.is_first = False
+        return super().validate(order)
+
+
+class NeedsValues(Handler):
+    """It expects a value of each parameter."""
+
+    def validate(self, order: Json) -> Json:
+        for param in order["asset"]["params"]:
+            if not param["value"].strip():
+                raise ValueError(param["id"])
+        return super().validate(order)
+
+    def respond(self, call: Call) -> Response:
+        try:
+            return super().respond(call)
+        except (ValueError, AttributeError, KeyError):
+            return Response(500)
+
+
+class ValidatesForAnyToken(Handler):
+    """It checks only that there is a token: nothing is changed, after all."""
+
+    def respond(self, call: Call) -> Response:
+        order = self.read_order(call.body)
+        if order is None:
+            return super().respond(call)
+        try:
+            self.token_in(self.header_of(call))
+        except jwt.InvalidTokenError:
+            return Response(401)
+        return Response(200, self.validate(order))
+
+
+class ValidatesWithoutToken(Handler):
+    """It checks a draft's token only if there is one."""
+
+    def respond(self, call: Call) -> Response:
+        order = self.read_order(call.body)
+        if order is None or self.header_of(call):
+            return super().respond(call)
+        return Response(200, self.validate(order))

@@ -1,0 +1,169 @@
+"""The matrix: which checks each broken handler must fail, and which fail because of those.
+
+Only this table knows both the names of handlers and the ids of checks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# Checks whose control fails are skipped.
+_NOT_JUDGED = "nothing is judged without a control that passes"
+_EVERY_CALL = "each call of the platform has this property"
+
+
+class Variant(NamedTuple):
+    """A broken handler: ids that must fail, and globs of those that may fail, with the reason.
+
+    A check also counts as failed if it is skipped because its control has failed.
+    `ends_run` is what the error of the run must contain, if the checks cannot be run at all.
+    """
+
+    name: str
+    breaks: tuple[str, ...]
+    follows: tuple[str, ...] = ()
+    reason: str = ""
+    ends_run: str = ""
+
+    @property
+    def is_validator(self) -> bool:
+        """Return whether it is a validator that is broken."""
+        return any(id.startswith("validator.") for id in self.breaks)
+
+
+VARIANTS: tuple[Variant, ...] = (
+    # Nothing works.
+    Variant("rejects_everything", ("auth.control", "token.control", "payload.control",
+            "delivery.control", "speed.control", "effects.control", "race.control",
+            "crash.control", "client.control", "retry.control"), ("*",), _NOT_JUDGED),
+    Variant("does_nothing", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("never_answers", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("dies_at_the_first_call", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("answers_garbage", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("fills_nothing", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("does_not_start", (), ends_run="ended"),
+    Variant("never_listens", (), ends_run="within"),
+    Variant("floods_its_output", ()),
+    # Who may call.
+    Variant("rejects_get", ("auth.get",)),
+    Variant("rejects_two_headers", ("auth.both_headers",), ("*",), _EVERY_CALL),
+    Variant("reads_authorization_only", ("auth.authentication_only",), ("auth.headers_disagree",),
+            "the header that it reads is genuine"),
+    Variant("reads_authentication_only", ("auth.authorization_only",)),
+    Variant("accepts_calls_without_token", ("auth.no_header",)),
+    Variant("accepts_empty_header", ("auth.empty_header",)),
+    Variant("accepts_garbage", ("auth.garbage",)),
+    Variant("accepts_any_signature", ("auth.other_secret",),
+            ("auth.other_webhook", "auth.headers_disagree", "retry.rotated_secret"),
+            "the tokens differ in the secret only"),
+    Variant("accepts_tokens_without_signature", ("auth.no_signature",)),
+    Variant("accepts_alg_none", ("auth.alg_none",)),
+    Variant("accepts_alg_none_in_capitals", ("auth.alg_none",)),
+    Variant("accepts_hs512", ("auth.hs512",)),
+    Variant("ignores_the_algorithm", ("auth.rs256_key_confusion",)),
+    Variant("takes_the_secret_of_the_named_webhook", ("auth.other_webhook",)),
+    Variant("processes_its_product_for_any_token", ("auth.other_product",)),
+    Variant("accepts_either_header", ("auth.headers_disagree",)),
+    Variant("fails_on_whitespace", ("auth.trailing_whitespace",)),
+    # What the token says.
+    Variant("allows_a_minute_more", ("token.expired_second",)),
+    Variant("ignores_the_end", ("token.expired_second", "token.expired_hour")),
+    Variant("allows_tokens_without_end", ("token.missing_exp",)),
+    Variant("accepts_a_text_as_end", ("token.textual_exp",)),
+    Variant("repeats_the_work_of_a_token", ("token.replay",),
+            ("delivery.twice", "delivery.late_duplicate"), "these repeat a call with its token"),
+    Variant("rejects_unknown_claims", ("token.unknown_claims",)),
+    Variant("trusts_the_body", ("token.claims_against_body",)),
+    Variant("rejects_tokens_for_years", ("token.far_exp",)),
+    # The body.
+    Variant("fails_on_unicode", ("payload.unicode",)),
+    Variant("fails_on_nested_data", ("payload.nested_data",)),
+    Variant("needs_data", ("payload.empty_data",), ("*",), _EVERY_CALL),
+    Variant("rejects_unknown_keys", ("payload.unknown_keys",)),
+    Variant("needs_dates", ("payload.null_dates",), ("*",), _EVERY_CALL),
+    Variant("needs_a_length", ("payload.chunked",)),
+    Variant("rejects_large_bodies", ("payload.large_body",)),
+    Variant("insists_on_the_content_type", ("payload.wrong_content_type",)),
+    Variant("fails_on_broken_json", ("payload.broken_json",)),
+    Variant("dies_of_broken_json", ("payload.broken_json",)),
+    Variant("needs_a_body", ("payload.empty_body",)),
+    # How calls come.
+    Variant("repeats_approvals", ("delivery.twice",), ("*",),
+            "each approval is a queue change, so it is called twice about each order"),
+    Variant("approves_without_lock", ("delivery.twice_at_once", "race.same_request",
+            "race.stale_read"), ("delivery.*", "speed.*", "crash.*"),
+            "calls overlap there too, and the response waits for the work"),
+    Variant("reads_again_without_lock", ("race.same_request", "race.stale_read"),
+            ("delivery.*", "speed.*"), "calls overlap there too"),
+    Variant("fails_in_a_burst", ("delivery.burst",), ("speed.connections_100",),
+            "these are many calls at once, too"),
+    Variant("forgets_failed_orders", ("delivery.after_own_error",), ("crash.*",),
+            "the error comes after it has begun with the order"),
+    Variant("ignores_older_calls", ("delivery.out_of_order",)),
+    Variant("fails_without_work", ("delivery.finished_object",), ("*",),
+            "each approval is a queue change, after which nothing is pending"),
+    # Time and connections.
+    Variant("answers_after_forty_seconds", ("speed.timeout_30s", "speed.seconds_5"), ("speed.*",),
+            "it waits for the work"),
+    Variant("answers_after_six_seconds", ("speed.seconds_5",), ("speed.*",),
+            "it waits for the work"),
+    Variant("answers_when_done", ("speed.early_response",), ("speed.pending_5000",),
+            "it waits for the work"),
+    Variant("breaks_kept_connections", ("speed.keep_alive",)),
+    Variant("closes_connections", ()),
+    Variant("serves_one_connection_at_a_time", (), ("speed.*", "delivery.*", "race.*"),
+            "the second call waits for the first one"),
+    Variant("drops_connections", ("speed.connections_100",), ("delivery.burst",),
+            "these are many calls at once, too"),
+    # What is done.
+    Variant("works_before_checking_the_token", ("effects.forged_none",), ("auth.*", "token.*",
+            "retry.rotated_secret"), "these are forged calls, too"),
+    Variant("approves_twice", ("effects.approved_once",), ("*",), "it is so for each order"),
+    Variant("reads_first_page_only", ("effects.all_pending",), ("speed.*",),
+            "these have more than a page of orders"),
+    Variant("processes_one_order_per_call", ("effects.all_pending",), ("*",),
+            "a call about several orders leaves all but one"),
+    Variant("abandons_the_rest_after_a_refusal", ("effects.approved_elsewhere",)),
+    Variant("dies_of_a_refusal", ("effects.approved_elsewhere",)),
+    Variant("approves_all_products", ("effects.other_product",),
+            ("auth.other_product", "token.claims_against_body"),
+            "an order of another product is pending there, too"),
+    Variant("asks_before_approving", ("effects.history_clean",), ("*",),
+            "it is so for each order"),
+    Variant("changes_its_values", ("effects.history_clean",), ("*",), "it is so for each order"),
+    # Crashes.
+    Variant("gives_up_after_any_error", ("crash.api_500", "crash.api_429", "crash.api_reset",
+            "crash.lost_response", "client.resumes"), ("delivery.after_own_error",),
+            "its own error is one of the API"),
+    Variant("gives_up_on_server_errors", ("crash.api_500", "client.resumes"),
+            ("delivery.after_own_error",), "its own error is one of the API"),
+    Variant("gives_up_when_throttled", ("crash.api_429",)),
+    Variant("gives_up_on_resets", ("crash.api_reset", "crash.lost_response")),
+    Variant("sends_another_value_after_a_lost_response", ("crash.lost_response",)),
+    Variant("fills_parameters_in_each_run", ("crash.lost_response",), ("crash.*", "race.*"),
+            "these are second runs, too"),
+    Variant("keeps_its_work_in_memory", ("crash.killed",)),
+    Variant("hammers_a_failing_api", ("client.no_hammering",)),
+    Variant("gives_up_after_three_failures", ("client.resumes",), ("delivery.after_own_error",),
+            "its own error is one of the API"),
+    Variant("reads_recent_orders_only", ("retry.after_500", "retry.out_of_order"),
+            ("client.resumes", "delivery.*", "crash.*"), "a retry is later than a minute"),
+    Variant("keeps_its_first_secret", ("retry.rotated_secret",)),
+    # Validation.
+    Variant("finds_no_errors", ("validator.echo_errors",), ("validator.errors_cleared",),
+            "an error that was never set cannot be cleared"),
+    Variant("returns_nothing", ("validator.echo_errors",), ("validator.errors_cleared",),
+            "an error that was never set cannot be cleared"),
+    Variant("never_clears_errors", ("validator.errors_cleared",)),
+    Variant("empties_unknown_parameters", ("validator.unknown_untouched",)),
+    Variant("marks_unknown_parameters", ("validator.unknown_untouched",)),
+    Variant("validates_for_six_seconds", ("validator.seconds_5",)),
+    Variant("validates_for_forty_seconds", ("validator.timeout_30s", "validator.seconds_5"),
+            ("validator.*",), "each validation but the first is so slow"),
+    Variant("needs_values", ("validator.empty_draft",), ("validator.*",),
+            "sample drafts have empty parameters, too"),
+    Variant("validates_for_any_token", ("validator.wrong_token",)),
+    Variant("validates_without_token", ("validator.no_header",)),
+)  # fmt: skip
+
+BY_NAME = {variant.name: variant for variant in VARIANTS}
