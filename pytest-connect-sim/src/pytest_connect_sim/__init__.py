@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pytest_connect_sim.client import ApiError, Client
 from pytest_connect_sim.expectations import Expectation, ExpectationError
+from pytest_connect_sim.faults import Fault, Faults
 from pytest_connect_sim.names import UnknownName
 from pytest_connect_sim.objects import Moved, Product, QueueObject, Validation, Webhook
 from pytest_connect_sim.server import Server
@@ -19,6 +20,8 @@ __all__ = [
     "ConnectSim",
     "Expectation",
     "ExpectationError",
+    "Fault",
+    "Faults",
     "Moved",
     "Product",
     "QueueObject",

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
-from pytest_connect_sim import finding, options, reports
+from pytest_connect_sim import faults, finding, options, reports
 from pytest_connect_sim.expectations import TIMELINE
 from pytest_connect_sim.lease import Lease
 from pytest_connect_sim.process import Child
@@ -134,11 +134,13 @@ def connect_sim_serve() -> Iterator[Callable[..., str]]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a test at its end if soft expectations have failed."""
+    """Fail a test at its end if soft expectations have failed, or faults have never fired."""
     result = yield
     sim = item.stash.get(_SIM, None)
     if sim and (failures := sim.soft_failures()):
         reports.fail(failures)
+    if sim and (unused := sim.faults.never_fired()):
+        pytest.fail(faults.void(unused), pytrace=False)
     return result
 
 

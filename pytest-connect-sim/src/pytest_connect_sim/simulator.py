@@ -15,6 +15,7 @@ from pytest_connect_sim.expectations import (
     Span,
     span_text,
 )
+from pytest_connect_sim.faults import Faults
 from pytest_connect_sim.objects import (
     PATHS,
     Json,
@@ -46,7 +47,7 @@ class ConnectSim(Orders, Tiers, Selling):
     """A sandbox of CloudBlue Connect, as one test uses it.
 
     `url` is its root, `api_url` the base URL of Connect's API, `vendor_key` and `provider_key` API
-    keys; `seed` makes up customers and external ids.
+    keys; `seed` makes up customers and external ids. `faults` are what goes wrong on purpose.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ConnectSim(Orders, Tiers, Selling):
         super().__init__(server.client("vendor"), server.client("provider"), People(self.seed))
         self._server, self._timeout, self._default_product = server, timeout, product
         self._observer = Observer(self._vendor)
+        self.faults = Faults(self._vendor, seed)
         self._failures: list[ExpectationError] = []
 
     def __repr__(self) -> str:
@@ -246,7 +248,8 @@ class ConnectSim(Orders, Tiers, Selling):
         self._vendor.post("/sandbox/snapshots", {"name": name, "replace": True})
 
     def restore(self, name: str) -> None:
-        """Restore a snapshot."""
+        """Restore a snapshot; it has no faults."""
+        self.faults.remember()
         self._vendor.post(f"/sandbox/snapshots/{segment(name)}/restore")
 
     # What happened.

@@ -42,7 +42,15 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         code = f" {data['error_code']}" if data.get("error_code") else ""
         who = "handler" if data.get("actor") == "handler" else "test"
         return f"{who}: {data.get('method')} {data.get('path')} {data.get('status')}{code}"
+    if kind == "fault":
+        return f"{data['name']} ({data.get('kind')}){_where(entry, data)}"
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
+
+
+def _where(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    if data.get("path"):
+        return f": {data['method']} {data['path']}"
+    return f": delivery {entry['delivery']}, attempt {entry['attempt']}"
 
 
 def _result(data: Mapping[str, Any]) -> str:
