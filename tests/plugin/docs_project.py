@@ -17,12 +17,19 @@ def write(folder: Path) -> Path:
     assert [*files] == ["conftest.py", "handler.py", "test_handler.py"]
     for name, block in files.items():
         (folder / name).write_text(block)
-    snippets = [block for name, block in blocks.items() if name not in files]
-    tests = [block if block.startswith("def ") else _as_test(block) for block in snippets]
-    assert len(tests) == 2
+    tests = [
+        block if block.startswith("def ") else _as_test(name, block)
+        for name, block in blocks.items()
+        if name not in files
+    ]
+    assert len(tests) == 3
     (folder / "test_snippets.py").write_text("\n\n".join(tests))
     return folder
 
 
-def _as_test(snippet: str) -> str:
-    return f"def test_snippet(connect_sim):\n{textwrap.indent(snippet, '    ')}"
+def _as_test(name: str, snippet: str) -> str:
+    """Return a snippet as a test; its faults need not fire."""
+    before = 'webhook = connect_sim.webhook(connect_sim.product(), "http://127.0.0.1:9/")'
+    after = "connect_sim.faults.never_fired()"
+    body = textwrap.indent(f"{before}\n{snippet}\n{after}\n", "    ")
+    return f"def test_{name}(connect_sim):\n{body}"

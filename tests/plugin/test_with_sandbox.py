@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -56,9 +57,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The docs page's project, and the tests of all queues, with a conftest of their own."""
+    """The docs page's project, and tests of all methods, with a conftest of their own."""
     docs_project.write(tmp_path)
-    for name in ("conftest.py", "test_queues.py"):
+    for name in ("conftest.py", "test_queues.py", "test_faults.py"):
         shutil.copy(PROJECTS / name, tmp_path)
     return tmp_path
 
@@ -79,9 +80,9 @@ def test_plugins_own_tests_pass(version: tuple[int, int]) -> None:
     assert ended.returncode == 0, ended.stdout
 
 
-def test_all_queues_on_a_shared_sandbox_by_two_workers(running: Sandbox, project: Path) -> None:
-    uses = project / "uses"
-    ended = run(OLDEST, project, "-n", "2", **shared(running), USES=str(uses))
+def test_all_methods_on_a_shared_sandbox_by_two_workers(running: Sandbox, project: Path) -> None:
+    uses, draws = project / "uses", project / "draws"
+    ended = run(OLDEST, project, "-n", "2", **shared(running), USES=str(uses), DRAWS=str(draws))
     assert ended.returncode == 0, ended.stdout
     assert re.search(r"^\d\d passed", ended.stdout, re.M), ended.stdout
     # No test began before the one before had ended, whichever worker ran it.
@@ -89,6 +90,10 @@ def test_all_queues_on_a_shared_sandbox_by_two_workers(running: Sandbox, project
     assert {line[2].rpartition(" ")[2] for line in lines} == {"gw0", "gw1"}
     for begins, ends in zip(lines[::2], lines[1::2], strict=True):
         assert (begins[0], ends[0], begins[2]) == ("begins", "ends", ends[2])
+    # Both workers have drawn the same faults by the same seed.
+    drawn = [json.loads(line) for line in draws.read_text().splitlines()]
+    assert {worker for worker, _ in drawn} == {"gw0", "gw1"}
+    assert all(statuses == drawn[0][1] for _, statuses in drawn)
 
 
 def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
