@@ -18,9 +18,11 @@ class SandboxConfig(AppConfig):
         from portal.layout import NOTICES
         from requests_queue import ids
         from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
+        from sandbox.faults import delivery_side
         from sandbox.listener import PORT
 
         panels.register()
+        delivery_side.register()
         NOTICES.append(clock_control.ahead)
         ids.taken_checks.append(world.is_used)
         command = f"{settings.PROGRAM} listen --approve"

@@ -27,7 +27,7 @@ def check(**given: Any) -> int:
     The handler runs at URL, beside the running sandbox, which is put back at the end; or --run
     starts it with a sandbox of its own. Each failure has evidence and says how to fix the handler.
     Exit codes: 0 (all pass), 1 (a failure), 2 (wrong usage, could not run, nothing was run, or a
-    control failed).
+    control failed), 128 and the number of a signal (130: Ctrl-C).
     """
     from connect_sim.cli import check_output, check_requests
 
@@ -38,9 +38,10 @@ def check(**given: Any) -> int:
         request = check_requests.read(given)
     from sandbox.checks import runner
 
-    with interrupts.ending(), _errors():
+    with interrupts.ending() as interruption, _errors():
         report = runner.run(request.options, check_output.progress(request))
-        return check_output.write(report, request)
+        code = check_output.write(report, request)
+    return interruption.exit_code if interruption.number else code
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 import click
@@ -16,28 +17,43 @@ _NUMBERS = [
 ]
 
 
-@contextmanager
-def ending() -> Iterator[None]:
-    """Let the signals that end a program end what it has started, too; the second ends it at once.
+@dataclass
+class Interruption:
+    """The signal that interrupts a program, 0 if none has."""
 
-    Only the main thread of a program can handle signals.
+    number: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code by which shells know the signal."""
+        return 128 + self.number
+
+
+@contextmanager
+def ending() -> Iterator[Interruption]:
+    """Let signals raise KeyboardInterrupt, so that a program ends what it has started.
+
+    A second one ends it at once. Only the main thread of a program can handle signals.
     """
+    interruption = Interruption()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interruption.number = number
+        for each in before:
+            signal.signal(each, _end_now)
+        click.echo("Interrupted: ending what was started.", err=True)
+        raise KeyboardInterrupt
+
     # A program that nohup or a script in the background has started ignores some.
     numbers = [each for each in _NUMBERS if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
-        yield
+        for number in before:
+            signal.signal(number, interrupt)
+        yield interruption
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    for each in _NUMBERS:
-        if signal.getsignal(each) is _interrupt:
-            signal.signal(each, _end_now)
-    click.echo("Interrupted: ending what was started.", err=True)
-    raise KeyboardInterrupt
 
 
 def _end_now(number: int, frame: FrameType | None) -> None:

@@ -98,6 +98,8 @@ def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
         yield f"  Token in {', '.join(token['sent_in'])}: {_cut(json.dumps(token['claims']))}"
     if response:
         yield f"  Response: {response['status']} {_cut(response['body'])}"
+    if attempt["faults"]:
+        yield f"  Faults: {', '.join(_fault(each) for each in attempt['faults'])}"
     for name in ("error", "reason"):
         if attempt[name]:
             yield f"  {name.capitalize()}: {attempt[name]}"
@@ -107,9 +109,16 @@ def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
     for call in activity["calls"]:
         code = f" {call['error_code']}" if call["error_code"] else ""
         link = "" if call["link"] == "certain" else f" ({call['link']})"
-        yield f"    {call['method']} {call['path']} {call['status']}{code}{link}"
+        faults = "".join(f", fault {_fault(each)}" for each in call["faults"])
+        yield f"    {call['method']} {call['path']} {call['status']}{code}{link}{faults}"
     for note in activity["notes"]:
         yield f"  Note: {note['text']}"
+
+
+def _fault(fired: dict[str, str]) -> str:
+    """Return a fault with its kind, which a name given by the sandbox begins with."""
+    name, kind = fired["name"], fired["kind"]
+    return name if name.startswith(kind) else f"{name} ({kind})"
 
 
 def _cut(text: str | None) -> str:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "deliveries": ("observing", "Show deliveries with their attempts."),
     "timeline": ("observing", "Show what happened, in order."),
     "wait": ("wait", "Wait until a condition is true."),
+    "fault": ("fault", "Let requests and responses fail on purpose."),
     "check": ("check", "Judge a webhook handler."),
     "forecast": ("observing", "Show the next attempts if all of them fail."),
     "reset": ("world", "Put the sandbox back to its demo data."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -101,6 +101,10 @@ class History:
     def writes(self) -> tuple[Call, ...]:
         """The calls that may change something."""
         return tuple(call for call in self.calls if not call.is_read)
+
+    def without_faults(self) -> History:
+        """Return the history without the calls that a fault has changed."""
+        return replace(self, calls=tuple(call for call in self.calls if not call.faults))
 
     def about(self, object_id: str) -> tuple[Call, ...]:
         """Return the calls with this object in their path."""

@@ -47,6 +47,8 @@ class Lab:
     timing: Timing = timing.UNKNOWN
     # Restores the sandbox as it was when the check began; the lane sets it.
     start_over: Callable[[], None] = field(default=lambda: None, repr=False)
+    # Measurements that several checks use, by a name.
+    shared: dict[str, object] = field(default_factory=dict)
 
     @property
     def product(self) -> str:
@@ -180,6 +182,14 @@ class Lab:
         """Return what became of a request; `before` are its values before."""
         return history.effects(happened, self.platform.request(order), before)
 
+    def wait_until_quiet(self, mark: str) -> None:
+        """Wait until no API call has been made for a while, also if some wait for a response."""
+        made, at = -1, time.monotonic()
+        while time.monotonic() - at < self.timing.quiet:
+            if (count := len(self.platform.calls(mark))) != made:
+                made, at = count, time.monotonic()
+            time.sleep(0.02)
+
     # Measurements.
 
     def measure(self) -> tuple[Reply, Effects, History]:
@@ -192,15 +202,19 @@ class Lab:
         before = self.values(order)
         mark, began = self.mark(), time.time()
         reply = self.send()
-        self.wait_for(lambda: self.status(order) != "pending", self.timing.deadline)
+        self.wait_processed(order, self.timing.deadline)
         happened = self.after(mark)
         effects = self.effects(order, happened, before)
         if reply.status and happened.calls:
             self.timing = timing.measure(began, reply.seconds, happened.calls)
         return reply, effects, happened
 
+    def wait_processed(self, order: str, timeout: float) -> bool:
+        """Wait until a request isn't pending any more; return whether it is so."""
+        return self.wait_for(lambda: self.status(order) != "pending", timeout)
+
     def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
-        """Wait until something is true; return False if it isn't by the timeout."""
+        """Wait until something is true; return whether it has become so in time."""
         deadline = time.monotonic() + timeout
         while not is_true():
             if time.monotonic() > deadline:

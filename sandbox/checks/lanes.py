@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -12,6 +13,7 @@ from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import Connection, HandlerCommand
 from sandbox.checks.handler_process import HandlerError, HandlerProcess
 from sandbox.checks.handler_requests import Handler
+from sandbox.checks.interruptible import InterruptibleClient
 from sandbox.checks.lab import Lab
 from sandbox.checks.options import ALL, VALIDATOR, Options, RunningSandbox
 from sandbox.checks.platform import Platform
@@ -39,6 +41,9 @@ class Lane(Protocol):
     def output(self) -> str:
         """Return the end of what the handler printed."""
 
+    def interrupt(self) -> None:
+        """Let the check that runs in another thread fail soon."""
+
     def close(self) -> None:
         """End what was started; raises CannotRun if something is left behind."""
 
@@ -57,16 +62,17 @@ class ThrowawayLane:
         self._options = options
         self._resources = ExitStack()
         self._snapshot = f"check-{secrets.token_hex(4)}"
+        self._server: Throwaway | None = None
         self._process: HandlerProcess | None = None
         self._lab: Lab | None = None
 
     def open(self) -> Lab:
         """Start the sandbox and the handler; raises CannotRun."""
+        enter = self._resources.enter_context
         try:
-            guard = self._resources.enter_context(Guard())
-            server = self._resources.enter_context(Throwaway(guard))
-            process = self._resources.enter_context(HandlerProcess(_command(self._options), guard))
-            self._process = process
+            guard = enter(Guard())
+            server = self._server = enter(Throwaway(guard))
+            process = self._process = enter(HandlerProcess(_command(self._options), guard))
             lab = self._lab = self._start(server, process)
             # A handler may process what is pending when it starts.
             lab.settle()
@@ -81,9 +87,11 @@ class ThrowawayLane:
         platform = _platform(RunningSandbox(running.address, *keys))
         target = _target(self._options, process.url, setup.new_secret())
         lab = setup.create(platform, target)
+        # The webhook whose requests the handler serves.
+        signer = lab.validator if target.is_validator and lab.validator else lab.signer
         connection = Connection(
-            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret, lab.webhook,
-            lab.product,
+            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret,
+            signer.webhook_id, lab.product,
         )  # fmt: skip
         process.start(connection)
         lab = replace(lab, process=process, start_over=self.back)
@@ -100,8 +108,18 @@ class ThrowawayLane:
             raise CannotRun(str(error)) from None
 
     def output(self) -> str:
-        """Return the end of what the handler printed."""
-        return self._process.output() if self._process else ""
+        """Return the end of what the handler printed, or the sandbox, if that has ended."""
+        printed = self._process.output() if self._process else ""
+        if self._server and not self._server.is_alive:
+            return self._server.log() or printed
+        return printed
+
+    def interrupt(self) -> None:
+        """Kill the sandbox and the handler, on which a check may wait."""
+        if self._server:
+            self._server.stop()
+        if self._process:
+            self._process.kill()
 
     def close(self) -> None:
         """Stop the handler and the sandbox, and remove the folder."""
@@ -113,7 +131,9 @@ class RunningLane:
 
     def __init__(self, options: Options) -> None:
         assert options.sandbox is not None
-        self._options = options
+        self._options, self._sandbox = options, options.sandbox
+        self._interrupted = threading.Event()
+        # For what has to be done in any case.
         self._platform = _platform(options.sandbox)
         suffix = secrets.token_hex(4)
         self._before, self._base = f"before-check-{suffix}", f"check-{suffix}"
@@ -123,15 +143,15 @@ class RunningLane:
 
     def open(self) -> Lab:
         """Save the sandbox, and create what the checks need; raises CannotRun."""
-        platform = self._platform
         try:
-            self._lease = _take_lease(platform)
+            self._lease = _take_lease(self._platform)
             self._save(self._before)
             target = self._target()
             if not Handler(target.url).accepts():
                 raise CannotRun(
                     f"Nothing accepts connections at {target.url}. Is the handler running?"
                 )
+            platform = _interruptible(self._sandbox, self._interrupted)
             lab = replace(setup.create(platform, target), start_over=self.back)
             self._lab = _with_options(lab, self._options)
             self._save(self._base)
@@ -166,6 +186,10 @@ class RunningLane:
     def output(self) -> str:
         """Return nothing: the handler is not a process of ours."""
         return ""
+
+    def interrupt(self) -> None:
+        """Let the next call of a check fail; requests in flight end by their timeouts."""
+        self._interrupted.set()
 
     def close(self) -> None:
         """Restore the sandbox as it was before, unless it is to be kept; raises CannotRun."""
@@ -204,16 +228,22 @@ def _release_lease(platform: Platform, lease: str) -> None:
 
 
 def _platform(sandbox: RunningSandbox) -> Platform:
-    return Platform(
-        sandbox.url.rstrip("/"),
-        Client(sandbox.url, sandbox.vendor_key), Client(sandbox.url, sandbox.provider_key),
-    )  # fmt: skip
+    keys = sandbox.vendor_key, sandbox.provider_key
+    return Platform(sandbox.url.rstrip("/"), *(Client(sandbox.url, key) for key in keys))
+
+
+def _interruptible(sandbox: RunningSandbox, interrupted: threading.Event) -> Platform:
+    """Return the sandbox for checks, whose calls fail once the event is set."""
+    keys = sandbox.vendor_key, sandbox.provider_key
+    clients = (InterruptibleClient(sandbox.url, key, interrupted) for key in keys)
+    return Platform(sandbox.url.rstrip("/"), *clients)
 
 
 def _target(options: Options, url: str, secret: str) -> Target:
     return Target(
         url, secret, options.method, options.product, options.webhook,
         has_validator=options.type in (VALIDATOR, ALL), is_validator=options.type == VALIDATOR,
+        parameters=tuple(options.invalid),
     )  # fmt: skip
 
 

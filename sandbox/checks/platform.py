@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from requests_queue import sample_values
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.history import Call, Change, History, call_of, change_of
-from sandbox.client import ApiError, Client
+from sandbox.client import PAGE, ApiError, Client
 
 Json = dict[str, Any]
 
@@ -17,51 +19,21 @@ QUEUE = "fulfillment_request"
 WEBHOOKS = "/public/v1/notifications/webhooks"
 REQUESTS = "/public/v1/requests"
 _PAGE = 1000
+# The parameters that a product has by default; given ones replace them.
+_PARAMETERS = (
+    {"name": "domain", "title": "Domain", "phase": "ordering"},
+    {
+        "name": "activation_id", "title": "Activation id", "phase": "fulfillment",
+        "constraints": {"required": True},
+    },
+)  # fmt: skip
+_NAMES = {each["name"] for each in _PARAMETERS}
 # Seconds of real time that a settling or a move may take.
 PATIENCE = 60.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")
 _AGAIN = 0.05
-
-
-class ArmedFault:
-    """A fault that is armed: how often it fired, and the responses that it holds."""
-
-    def __init__(self, client: Client, row: Mapping[str, Any]) -> None:
-        self._client = client
-        self.id: str = row["id"]
-
-    @property
-    def fired(self) -> int:
-        """How often it has fired."""
-        return int(self._read()["fired"])
-
-    def held(self) -> list[Json]:
-        """Return the responses that it holds, the oldest first."""
-        return list(self._read()["held"])
-
-    def wait_held(self, count: int, timeout: float) -> int:
-        """Wait until it holds so many responses, or until the timeout; return how many it holds."""
-        path = f"/sandbox/faults/{self.id}?held={count}&timeout={timeout:.3f}"
-        return len(self._client.call("GET", path, timeout=timeout + 30)["held"])
-
-    def release(self, count: int | None = None) -> None:
-        """Let the oldest held responses go, by default all."""
-        body = {} if count is None else {"count": count}
-        self._client.call("POST", f"/sandbox/faults/{self.id}/release", body)
-
-    def clear(self) -> None:
-        """Disarm it, and let held responses go."""
-        try:
-            self._client.call("DELETE", f"/sandbox/faults/{self.id}")
-        except ApiError as error:
-            if error.status != 404:
-                raise
-
-    def _read(self) -> Json:
-        row: Json = self._client.call("GET", f"/sandbox/faults/{self.id}")
-        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +55,14 @@ class Platform:
 
     # Products, webhooks and orders.
 
-    def create_product(self, name: str) -> Json:
-        """Create a product that can be ordered, with the default parameters."""
-        product: Json = self.vendor.call("POST", "/sandbox/products", {"name": name})
+    def create_product(self, name: str, parameters: Iterable[str] = ()) -> Json:
+        """Create a product that can be ordered.
+
+        It has the default parameters, and further optional ones that orders set.
+        """
+        added = [{"name": each, "phase": "ordering"} for each in parameters if each not in _NAMES]
+        body = {"name": name, **({"params": [*_PARAMETERS, *added]} if added else {})}
+        product: Json = self.vendor.call("POST", "/sandbox/products", body)
         return product
 
     def create_webhook(self, product: str, url: str, secret: str, **values: Any) -> Json:
@@ -136,15 +113,47 @@ class Platform:
         row: Json = self.vendor.call("GET", f"{REQUESTS}/{request}")
         return row
 
-    def requests(self, product: str) -> dict[str, Json]:
-        """Return all requests of a product by id."""
-        rows = self.vendor.pages(REQUESTS, f"eq(asset.product.id,{product})")
-        return {row["id"]: row for row in rows}
+    def requests_by_id(self, ids: Sequence[str]) -> dict[str, Json]:
+        """Return requests by id."""
+        found: dict[str, Json] = {}
+        for start in range(0, len(ids), PAGE):
+            among = ",".join(ids[start : start + PAGE])
+            found |= {row["id"]: row for row in self.vendor.pages(REQUESTS, f"in(id,({among}))")}
+        return found
+
+    def has_pending(self, product: str) -> bool:
+        """Return whether a request of a product is pending."""
+        query = f"and(eq(status,pending),eq(asset.product.id,{product}))&limit=1"
+        return bool(self.vendor.call("GET", f"{REQUESTS}?{query}"))
 
     def act(self, request: str, action: str, data: Mapping[str, Any] | None = None) -> None:
         """Run an action as the party that may run it, beside the handler."""
         body = {"id": request, "action": action, "data": dict(data or {})}
         self.vendor.call("POST", "/sandbox/queue/moves", body)
+
+    def fill(self, request: str) -> dict[str, Json]:
+        """Give values to the empty parameters of a request that its vendor must fill.
+
+        Return what was set, by parameter.
+        """
+        rows = [
+            sample_values.fill(row, f"set before for {row['id']}")
+            for row in self.request(request)["asset"]["params"]
+            if row["phase"] == "fulfillment" and row["constraints"]["required"]
+            and not row.get("value") and not row.get("structured_value")
+        ]  # fmt: skip
+        if rows:
+            self.vendor.call("PUT", f"{REQUESTS}/{request}", {"asset": {"params": rows}})
+        return {row["id"]: row for row in rows}
+
+    def approve(self, request: str) -> None:
+        """Approve a pending request beside the handler."""
+        self.fill(request)
+        self.act(request, "approve")
+
+    def fail(self, request: str) -> None:
+        """Fail a pending request beside the handler."""
+        self.act(request, "fail", {"reason": "Out of stock."})
 
     def validate(self, request: str, data: Mapping[str, Any] | None = None) -> Json:
         """Validate a draft through its validator webhook."""

@@ -37,7 +37,10 @@ class Progress(Protocol):
 
 
 def run(options: Options, progress: Progress) -> Report:
-    """Run the selected checks and return the report; never raises for what a handler does."""
+    """Run the selected checks and return the report; never raises for what a handler does.
+
+    KeyboardInterrupt ends the run: the report says so, and has the results until then.
+    """
     from sandbox.checks.catalog import CHECKS
 
     checks = select(CHECKS, options)
@@ -46,8 +49,7 @@ def run(options: Options, progress: Progress) -> Report:
     opened = lanes.create(options)[: max(1, len(checks))] if checks else []
     try:
         if opened:
-            with ThreadPoolExecutor(len(opened)) as pool:
-                list(pool.map(schedule.work, opened))
+            _work(schedule, opened)
     finally:
         for lane in opened:
             schedule.close(lane)
@@ -57,6 +59,20 @@ def run(options: Options, progress: Progress) -> Report:
         time.monotonic() - began, options.seed, options.strict, schedule.results(),
         error=schedule.error, output=schedule.output,
     )  # fmt: skip
+
+
+def _work(schedule: Schedule, opened: Sequence[Lane]) -> None:
+    """Run checks in all lanes; an interruption of the program lets them end soon."""
+    with ThreadPoolExecutor(len(opened)) as pool:
+        try:
+            for future in [pool.submit(schedule.work, lane) for lane in opened]:
+                future.result()
+        except BaseException as error:
+            schedule.interrupt()
+            for lane in opened:
+                lane.interrupt()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
 
 
 def select(checks: Iterable[Check], options: Options) -> list[Check]:
@@ -96,6 +112,7 @@ class Schedule:
         }
         self._results: dict[str, Result] = {}
         self._changed = threading.Condition()
+        self._is_interrupted = False
         self.error = self.version = self.output = ""
 
     def results(self) -> tuple[Result, ...]:
@@ -117,10 +134,15 @@ class Schedule:
         except ApiError as error:
             self._stop(f"The sandbox failed: {error}")
         except BaseException:
-            self._stop("The run was interrupted.")
+            self.interrupt()
             raise
         finally:
             self.output = self.output or lane.output()
+
+    def interrupt(self) -> None:
+        """Hand out no more checks, and count no more results: the lanes are ended next."""
+        self._is_interrupted = True
+        self._stop("The run was interrupted.")
 
     def close(self, lane: Lane) -> None:
         """Close a lane; what it leaves behind is an error of the run."""
@@ -135,6 +157,8 @@ class Schedule:
         began = time.monotonic()
         verdict = self._missing(check, lab) or _judge(check, lab)
         verdict = _about_process(verdict, lab)
+        if self._is_interrupted:
+            return
         self._end(check, verdict, time.monotonic() - began)
         lane.back()
 

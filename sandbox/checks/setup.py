@@ -21,7 +21,8 @@ class Target:
     """The handler as webhooks name it: URL, secret and method, and what it is for.
 
     `product` is empty for a fresh one. `webhook` is one that exists, whose id the handler may
-    know: the validator's if `is_validator`, else the one of the queue.
+    know: the validator's if `is_validator`, else the one of the queue. `parameters` are names that
+    a fresh product has, beside the default ones.
     """
 
     url: str
@@ -31,6 +32,7 @@ class Target:
     webhook: str = ""
     has_validator: bool = False
     is_validator: bool = False
+    parameters: tuple[str, ...] = ()
 
 
 def new_secret() -> str:
@@ -46,7 +48,7 @@ def create(platform: Platform, target: Target) -> Lab:
     if target.product:
         product = platform.vendor.call("GET", f"/sandbox/products/{target.product}")
     else:
-        product = platform.create_product("Checked product")
+        product = platform.create_product("Checked product", target.parameters)
     other = platform.create_product("Another product")
     account = str(product["vendor"])
     deactivate_all(platform)

@@ -39,12 +39,17 @@ class CannotStart(Exception):
 
 
 class Throwaway:
-    """A sandbox's process and folder; a context manager that ends and deletes them."""
+    """A sandbox's process and folder; a context manager that ends and deletes them.
+
+    Another thread may stop it while it starts.
+    """
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._folder = Path(tempfile.mkdtemp(prefix="connect-sim-check-"))
         guard.add_folder(self._folder)
+        self._lock = threading.Lock()
+        self._is_stopped = False
         self._popen: subprocess.Popen[bytes] | None = None
         self._tree: ProcessTree | None = None
 
@@ -56,7 +61,9 @@ class Throwaway:
 
     def start(self) -> Sandbox:
         """Start the sandbox, and return its URL and keys when it serves; raises CannotStart."""
-        self._launch()
+        with self._lock:
+            if not self._is_stopped:
+                self._launch()
         deadline = time.monotonic() + _START
         while not self._port():
             if not self.is_alive:
@@ -69,7 +76,8 @@ class Throwaway:
     @property
     def is_alive(self) -> bool:
         """Whether the sandbox runs."""
-        return self._popen is not None and self._popen.poll() is None
+        popen = self._popen
+        return popen is not None and popen.poll() is None
 
     def log(self) -> str:
         """Return the end of what the sandbox has printed, without keys and sign-in links."""
@@ -83,7 +91,9 @@ class Throwaway:
 
     def stop(self) -> None:
         """Kill the sandbox, whose data nobody needs, and delete the folder."""
-        popen, self._popen = self._popen, None
+        with self._lock:
+            self._is_stopped = True
+            popen, self._popen = self._popen, None
         if popen is not None and self._tree is not None:
             self._tree.kill()
             popen.wait()

@@ -7,7 +7,6 @@ before the work, so that their order doesn't depend on how long it takes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from requests_queue.catalog import keys
 from sandbox import activity, api_calls
-from sandbox.faults import armed, firing, paths, sending
+from sandbox.faults import armed, firing, paths, responses, sending
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.firing import Firing, Firings, Subject
 from sandbox.faults.kinds import API
@@ -29,19 +28,9 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:
-    """Return the response that the parameters describe; by default an error as Connect has it."""
-    values = firing.parameters
-    status, body = values["status"], values.get("body")
-    if body is None:
-        text = f"The fault {firing.fault.name} responds in place of the API."
-        body = {"error_code": f"SYS_{status}", "errors": [text]}
-    is_text = isinstance(body, str)
-    content = body if is_text else json.dumps(body)
-    content_type = "text/plain; charset=utf-8" if is_text else "application/json"
-    response = HttpResponse(content, content_type, status)
-    if (seconds := values.get("retry_after")) is not None:
-        response["Retry-After"] = str(seconds)
-    return response
+    """Return the response that the parameters describe."""
+    made = responses.build(firing.fault.name, firing.parameters, "the API")
+    return HttpResponse(made.body, status=made.status, headers=made.headers)
 
 
 Before = Callable[[HttpRequest, Firing], HttpResponse]

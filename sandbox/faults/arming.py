@@ -83,7 +83,7 @@ def clear(fault_id: str) -> Fault:
     # Race: only one of several callers clears it.
     if not _uncleared().filter(pk=fault_id).update(is_cleared=True):
         raise Missing(fault_id)
-    armed.spread()
+    _end()
     return _shown(Fault.objects.all()).get(pk=fault_id)
 
 
@@ -91,14 +91,8 @@ def clear_all() -> list[Fault]:
     """Clear all faults and return their last states."""
     ids = list(_uncleared().values_list("pk", flat=True))
     _uncleared().filter(pk__in=ids).update(is_cleared=True)
-    armed.spread()
+    _end()
     return list(_shown(Fault.objects.filter(pk__in=ids)))
-
-
-def _forget() -> None:
-    armed.forget()
-    # Responses that the fault holds are sent.
-    notification.announce_after_commit()
 
 
 def is_armed(row: Fault) -> bool:
@@ -109,6 +103,12 @@ def is_armed(row: Fault) -> bool:
 
 def _uncleared() -> QuerySet[Fault]:
     return Fault.objects.filter(is_cleared=False).order_by("ordinal")
+
+
+def _end() -> None:
+    """Let all processes forget cleared faults, and send what these hold."""
+    notification.announce_after_commit()
+    armed.spread()
 
 
 def _shown(rows: QuerySet[Fault]) -> QuerySet[Fault]:

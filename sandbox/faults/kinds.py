@@ -42,6 +42,26 @@ class Parameter:
         """Whether it has no default."""
         return self.default is REQUIRED
 
+    @property
+    def description(self) -> str:
+        """Return what it means, its limits, and its default."""
+        if self.type == JSON:
+            return f"{self.text} Optional."
+        limits = f"From {_number(self.low)} to {_number(self.high)}"
+        unit = f" {self.unit}" if self.unit else ""
+        text = " or a duration" if self.type == SECONDS else ""
+        return f"{self.text} {limits}{unit}{text}; {self._default}."
+
+    @property
+    def _default(self) -> str:
+        if self.default is None:
+            return "optional"
+        return "required" if self.is_required else f"{_number(self.default)} by default"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -162,3 +162,26 @@ def test_fixed_settle_time_holds_in_all_processes(both: tuple[Sandbox, Sandbox])
     body = {"url": row["url"], "ms": row["ms"]}
     assert first.call("POST", "/sandbox/settle", body).json() == row
     assert row in second.call("GET", "/sandbox/settle").json()
+
+
+def test_response_held_by_one_web_server_is_released_through_the_other(
+    both: tuple[Sandbox, Sandbox],
+) -> None:
+    first, second = both
+    fault = first.call("POST", "/sandbox/faults", {"kind": "hold", "nth": [1, 2, 3]}).json()
+    shown = f"/sandbox/faults/{fault['id']}"
+    with ThreadPoolExecutor(3) as pool:
+        calls = []
+        for count in (1, 2, 3):
+            calls.append(pool.submit(second.as_vendor, "GET", f"/requests?limit={count}"))
+            held = first.call("GET", f"{shown}?held={count}&timeout=30").json()["held"]
+            assert [call["ordinal"] for call in held] == list(range(1, count + 1))
+        assert "api_calls" in kinds(first)
+        assert not any(call.done() for call in calls)
+        released = first.call("POST", f"{shown}/release", {"count": 2}).json()
+        assert [call["ordinal"] for call in released["released"]] == [1, 2]
+        assert [len(call.result(20)) for call in calls[:2]] == [1, 2]
+        assert not calls[2].done()
+        assert first.call("DELETE", shown).json()["fired"] == 3
+        assert len(calls[2].result(20)) == 3
+    until(lambda: kinds(first) == [], "no call is in flight")

@@ -29,9 +29,9 @@ def own_loop() -> Iterator[None]:
     validator_client.start()
 
 
-def platform() -> Catalog:
+def platform(digit: str = "1") -> Catalog:
     """Make a platform with a product whose purchases are validated, and parameters to change."""
-    catalog = make.catalog(capabilities={"cart": {"validation": True}})
+    catalog = make.catalog(digit, capabilities={"cart": {"validation": True}})
     for name in ("region", "plan"):
         make.parameter(catalog, name)
     return catalog

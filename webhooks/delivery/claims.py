@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, Min, OuterRef
 
 from requests_queue import clock, sql
-from webhooks.delivery import retry, selection
+from webhooks.delivery import interceptors, retry, selection
 from webhooks.delivery.in_flight import (
     AttemptResult,
     ClaimedDelivery,
@@ -102,7 +102,7 @@ def take(
     )
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)
-    return claimed
+    return interceptors.attach(claimed) if claimed and interceptors.finders else claimed
 
 
 def load_webhooks(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:

@@ -10,10 +10,11 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from django.conf import settings
 
@@ -55,6 +56,27 @@ class ResendOverride:
     altered: bool = False
 
 
+# Sends a request as usual; raises RequestFailed.
+Forward = Callable[[Request], Awaitable[Response]]
+
+
+class Interceptor(Protocol):
+    """What changes the request of an attempt on purpose (`interceptors`).
+
+    `marks` are stored with the attempt: names and kinds of what changes it.
+    """
+
+    @property
+    def marks(self) -> Sequence[Mapping[str, str]]:
+        """Return what is stored with the attempt."""
+
+    def signed_as(self, claimed: ClaimedDelivery) -> ClaimedDelivery:
+        """Return the delivery with the start and the secret that payload and token are made of."""
+
+    async def send(self, request: Request, forward: Forward) -> Response:
+        """Send the request by `forward`, or not; raises RequestFailed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery that this process has claimed, with all that its request needs."""
@@ -67,6 +89,7 @@ class ClaimedDelivery:
     # Not in the repr: it contains the secret.
     webhook: Mapping[str, Any] = field(repr=False)
     override: ResendOverride | None = field(default=None, repr=False)
+    interceptor: Interceptor | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +155,8 @@ class InFlightCall:
         began = time.monotonic()
         outcome, error, public, prepared, response = retry.FAILURE, "", "", None, None
         try:
-            prepared = prepare(self.claimed, self.body)
-            response = await transport.send(
-                prepared.request, timeout=self.limit, read_cap=self.read_cap
-            )
+            prepared = prepare(self._signed_as(), self.body)
+            response = await self._send(transport, prepared.request)
             outcome, error = classify_response(response)
         except SecretRefused as refused:
             error, public = str(refused), "The request could not be signed."
@@ -148,10 +169,33 @@ class InFlightCall:
             logger.exception("A request failed because of an internal error.")
             error = _UNEXPECTED
         duration = self.limit if self.timed_out else time.monotonic() - began
+        interceptor = self.claimed.interceptor
         return AttemptResult(
             self.claimed, outcome, round(duration * 1000), prepared, response, error, public,
             stopped=outcome == retry.UNKNOWN,
+            faults=interceptor.marks if interceptor is not None else (),
         )  # fmt: skip
+
+    def _signed_as(self) -> ClaimedDelivery:
+        interceptor = self.claimed.interceptor
+        return self.claimed if interceptor is None else interceptor.signed_as(self.claimed)
+
+    async def _send(self, transport: Transport, request: Request) -> Response:
+        """Send the request, by the interceptor if there is one; raises RequestFailed."""
+        forward = partial(transport.send, timeout=self.limit, read_cap=self.read_cap)
+        interceptor = self.claimed.interceptor
+        if interceptor is None:
+            return await forward(request)
+        try:
+            # Includes the time that the interceptor takes.
+            async with asyncio.timeout(self.limit):
+                return await interceptor.send(request, forward)
+        except TimeoutError:
+            raise RequestFailed(self._timeout_message) from None
+
+    @property
+    def _timeout_message(self) -> str:
+        return f"Timed out after {self.limit:g} s."
 
     def stopped(self) -> AttemptResult:
         """Return the result of a request that a stop ended: the outcome is unknown."""
@@ -159,7 +203,7 @@ class InFlightCall:
 
     def _cancelled(self) -> tuple[str, str]:
         if self.timed_out:
-            return retry.FAILURE, f"Timed out after {self.limit:g} s."
+            return retry.FAILURE, self._timeout_message
         return retry.UNKNOWN, _STOPPED
 
 

@@ -24,6 +24,7 @@ from webhooks.http.addresses import AddressPolicy, AddressRefused
 from webhooks.http.connection import DNS_THREADS, Connector, Progress, Resolver, current
 from webhooks.http.headers import FRAMING, HeaderRefused, check_written
 from webhooks.http.http_errors import Target, describe_error
+from webhooks.http.transmission import Transmission, TransmittedBody
 from webhooks.http.url_validation import check_url
 
 __all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport", "check_url"]
@@ -43,6 +44,8 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None
+    # None: at once.
+    transmission: Transmission | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class _PendingRequest:
     progress: Progress = field(default_factory=Progress)
     received: aiohttp.ClientResponse | None = None
     body: bytearray = field(default_factory=bytearray)
+
+    def body_to_send(self) -> bytes | TransmittedBody | None:
+        """Return the body, which sends itself if it isn't sent at once."""
+        body, transmission = self.request.body, self.request.transmission
+        return body if transmission is None else TransmittedBody(body or b"", transmission)
 
     def response(self, *, truncated: bool) -> Response | None:
         """Return what has arrived of the response."""
@@ -144,6 +152,9 @@ class Transport:
     async def _send_twice(self, pending: _PendingRequest) -> Response:
         """Send the request, once more if a reused connection was closed without a response."""
         await self._check_target(pending.url)
+        if pending.request.transmission is not None:
+            # A reset must not look like a reused connection that was closed meanwhile.
+            return await self._send(self._fresh_session, pending)
         try:
             return await self._send(self._session, pending)
         except (aiohttp.ClientConnectionError, OSError):
@@ -168,7 +179,7 @@ class Transport:
         pending.received = received = await session.request(
             pending.request.method,
             pending.url,
-            data=pending.request.body,
+            data=pending.body_to_send(),
             headers=pending.headers,
             allow_redirects=False,
             proxy=self._proxy,

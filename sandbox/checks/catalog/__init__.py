@@ -1,15 +1,32 @@
 """All checks, in the order of a report; a control is the first of its group."""
 
-from sandbox.checks.catalog import auth, client, crash, race, retry, token
+from sandbox.checks.catalog import (
+    auth,
+    client,
+    crash,
+    delivery,
+    effects,
+    payload,
+    race,
+    retry,
+    speed,
+    token,
+    validator,
+)
 from sandbox.checks.model import Check
 
 CHECKS: tuple[Check, ...] = (
     *auth.CHECKS,
     *token.CHECKS,
+    *payload.CHECKS,
+    *delivery.CHECKS,
+    *effects.CHECKS,
+    *speed.CHECKS,
     *race.CHECKS,
     *crash.CHECKS,
     *client.CHECKS,
     *retry.CHECKS,
+    *validator.CHECKS,
 )
 
 BY_ID = {check.id: check for check in CHECKS}

@@ -17,7 +17,7 @@ def get(lab: Lab) -> Verdict:
 def both_headers(lab: Lab) -> Verdict:
     """Send the token in both headers."""
     what = "a genuine request with both headers"
-    return experiments.accepts(lab, (lab.genuine(method="POST"), what))
+    return experiments.accepts(lab, (lab.genuine(), what))
 
 
 def authentication_only(lab: Lab) -> Verdict:
@@ -66,7 +66,7 @@ _ACCEPTED = (
     ),
     Check(
         "auth.both_headers", Level.MUST, "A token in both headers is accepted",
-        "The same genuine token in the headers `Authentication` and `Authorization`, by POST, "
+        "The same genuine token in the headers `Authentication` and `Authorization`, "
         "while an order is pending.",
         "A status of 2xx, and the order becomes approved by one call.",
         "Connect's documentation names both headers, so a request may have both.",

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.checks import good_run, recovery, verdicts
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Need
 from sandbox.checks.outcomes import Verdict
-from sandbox.checks.platform import ArmedFault
 
 RETRY_AFTER = 1  # seconds of the header that a 429 has
 

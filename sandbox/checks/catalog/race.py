@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from sandbox.checks import good_run, verdicts
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
 from sandbox.checks.handler_requests import Reply
@@ -20,7 +21,6 @@ from sandbox.checks.history import Effects, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level
 from sandbox.checks.outcomes import Outcome, Verdict
-from sandbox.checks.platform import ArmedFault
 
 # How often the barrier waits on while the second run makes other calls.
 _LOOKS = 5
@@ -44,8 +44,8 @@ class Race:
     effects: Effects
 
 
-# Lets two held runs go on, with the hold at the read; the seconds are those of the barrier.
-GoOn = Callable[[Lab, ArmedFault, ExitStack, float], None]
+# Lets two held runs go on; takes the hold at the read, and the moment before the runs.
+GoOn = Callable[[Lab, ArmedFault, str], None]
 
 
 def _race(lab: Lab, read: Step, barrier: float, prepare: Callable[[ExitStack], GoOn]) -> Race:
@@ -62,7 +62,7 @@ def _race(lab: Lab, read: Step, barrier: float, prepare: Callable[[ExitStack], G
         second = lab.begin(timeout=lab.timing.deadline + 10 * barrier)
         met = has_begun and _wait_for_both(lab, hold, mark, barrier)
         if met:
-            go_on(lab, hold, stack, barrier)
+            go_on(lab, hold, mark)
     replies = first.result(), second.result()
     happened = lab.after(mark)
     return Race(
@@ -83,7 +83,7 @@ def _wait_for_both(lab: Lab, hold: ArmedFault, mark: str, barrier: float) -> boo
     return False
 
 
-def _both_at_once(lab: Lab, hold: ArmedFault, stack: ExitStack, barrier: float) -> None:
+def _both_at_once(lab: Lab, hold: ArmedFault, mark: str) -> None:
     """Let both runs go on together."""
     hold.release()
 
@@ -141,11 +141,12 @@ def stale_read(lab: Lab) -> Verdict:
             at_write = lab.platform.arm("hold", nth=[write.occurrence], **write.scope)
             stack.callback(at_write.clear)
 
-            def go_on(lab: Lab, hold: ArmedFault, stack: ExitStack, barrier: float) -> None:
+            def go_on(lab: Lab, hold: ArmedFault, mark: str) -> None:
                 hold.release(1)
                 at_write.wait_held(1, lab.timing.deadline)
                 hold.release()
-                lab.settle(barrier)
+                # Not until the second run has ended: it may wait for the first one.
+                lab.wait_until_quiet(mark)
 
             return go_on
 

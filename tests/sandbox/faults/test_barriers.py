@@ -58,7 +58,9 @@ class Site:
 
 
 @pytest.fixture
-def site(client: Caller, settings: Any) -> Iterator[Site]:
+def site(client: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    # Everything is noticed by a notification.
+    monkeypatch.setattr(barriers, "INTERVAL", 3600.0)
     application = get_wsgi_application()
     with serving(application, settings, threads=2) as url, contextlib.ExitStack() as stack:
         yield Site(url, client, stack)

@@ -39,7 +39,9 @@ def test_texts_stand_alone(check: Check) -> None:
     assert check.title and not check.title.endswith(".")
     for field in _TEXTS:
         text = getattr(check, field)
-        assert text[0].isupper() or text[0] == "`", f"{field} does not begin as a sentence"
+        assert text[0].isupper() or text[0].isdigit() or text[0] == "`", (
+            f"{field} does not begin as a sentence"
+        )
         assert text.endswith("."), f"{field} does not end with a period"
         assert "  " not in text and text == text.strip()
         assert not _INTERNAL.search(text), f"{field} has a word of the code"

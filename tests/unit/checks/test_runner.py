@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class FakeLab:
 class FakeLane:
     def __init__(self, error: str = "") -> None:
         self.lab, self.error, self.backs = FakeLab(), error, 0
+        self.interrupted, self.closed = threading.Event(), False
 
     def open(self) -> Lab:
         if self.error:
@@ -74,8 +76,11 @@ class FakeLane:
     def output(self) -> str:
         return "printed"
 
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 def worked(*checks: Check, lane: FakeLane | None = None) -> Schedule:
@@ -207,3 +212,24 @@ def test_runner_reports_that_nothing_matches(monkeypatch: pytest.MonkeyPatch):
     listener = Listener()
     report = runner.run(Options(run="handler", selected=("nothing.*",)), listener)
     assert report.results == () and not report.error
+
+
+def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupting(lab: Lab) -> Verdict:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+        assert lane.interrupted.wait(20)
+        # It failed because the handler was killed.
+        return BAD
+
+    lane = FakeLane()
+    checks = (check("a.control"), check("b.control", interrupting), check("c.control"))
+    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
+    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: [lane])
+    report = runner.run(Options(run="handler"), Listener())
+    assert [result.check.id for result in report.results] == ["a.control"]
+    assert report.error == "The run was interrupted."
+    assert lane.closed

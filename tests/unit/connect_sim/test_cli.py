@@ -613,7 +613,7 @@ def test_columns_of_a_table_are_aligned(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     "command",
-    ["clock show", "queue add x", "wait idle", "deliveries", "snapshot", "hold", "reset",
+    ["clock show", "queue add x", "wait idle", "deliveries", "snapshot", "hold", "fault", "reset",
      "timeline", "forecast WH-1", "--help"],
 )  # fmt: skip
 def test_thin_command_imports_neither_django_nor_celery(server: Server, command: str) -> None:

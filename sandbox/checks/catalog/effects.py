@@ -1,0 +1,225 @@
+"""Checks of effects: which requests a handler processes, and how cleanly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from sandbox.checks import batches, verdicts
+from sandbox.checks.catalog import forged
+from sandbox.checks.experiments import CONTROL_TEXTS, control
+from sandbox.checks.history import History
+from sandbox.checks.lab import Lab
+from sandbox.checks.model import Check, Level, Outcome, Verdict
+from sandbox.checks.tokens import seconds_from_now, sign, without_signature
+
+# More than a page: the API's default limit is 100.
+_MANY = 120
+_FEW = 3
+# Seconds for the response of a handler that processes all orders first.
+_LONG = 240.0
+_DUPLICATES, _READS = 2, 40
+
+
+def forged_none(lab: Lab) -> Verdict:
+    """Send forged requests of several kinds, one by one and together."""
+    batch = batches.create(lab, _FEW)
+    claims, expired = lab.signer.claims(), lab.signer.claims(exp=seconds_from_now(-60))
+    sent = [
+        lab.genuine(token_headers=[]),
+        lab.genuine(token_headers=[], method="GET"),
+        forged.in_both(lab, "Bearer garbage"),
+        lab.genuine(token=sign(claims, forged.WRONG_SECRET)),
+        lab.genuine(token=sign(claims, "", "none")),
+        lab.genuine(token=without_signature(lab.signer.token())),
+        lab.genuine(token=lab.signer.token(expired)),
+        lab.genuine(signer=lab.stranger),
+    ]
+    replies = [*map(lab.send, sent), *lab.send_together(sent)]
+    happened = lab.after(batch.mark)
+    text = f"{len(replies)} forged requests changed none of {_FEW} pending orders."
+    return batch.untouched(sent[0], replies, happened, "a forged request", text)
+
+
+def approved_once(lab: Lab) -> Verdict:
+    """Send duplicates at once and in a row, about several orders."""
+    batch = batches.create(lab, _FEW)
+    sent = lab.genuine()
+    with batches.slow_reads(lab, _READS) as slowed:
+        replies = lab.send_together([sent] * _DUPLICATES)
+        batch.after_work(replies)
+    replies += [lab.send(sent) for _ in range(_DUPLICATES)]
+    happened = batch.after_work(replies)
+    text = f"{len(replies)} requests, and one approve call for each of {_FEW} orders."
+    return slowed.checked(batch.processed_once(sent, replies, happened, text))
+
+
+def all_pending(lab: Lab) -> Verdict:
+    """Send one request while more orders are pending than a page of the API has."""
+    batch = batches.create(lab, _MANY)
+    sent = lab.genuine()
+    reply = lab.send(sent, _LONG)
+    happened = _after_all_work(lab, batch)
+    rows = lab.platform.requests_by_id(batch.orders).values()
+    pending = sum(row["status"] != "approved" for row in rows)
+    if pending:
+        return verdicts.failed(
+            f"{pending} of {_MANY} pending orders were not approved because of one request.",
+            verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply),
+            happened.exhibit("Last API calls of the handler"),
+        )  # fmt: skip
+    text = f"{_MANY} pending orders were approved because of one request."
+    return batch.processed_once(sent, [reply], happened, text)
+
+
+def _after_all_work(lab: Lab, batch: batches.Batch) -> History:
+    """Wait as long as the handler goes on, and return what has happened."""
+    happened = lab.after(batch.mark)
+    while not lab.wait_finished(batch.orders):
+        made = len(happened.calls)
+        happened = lab.after(batch.mark)
+        if len(happened.calls) == made:
+            break
+    return lab.since(batch.mark)
+
+
+def approved_elsewhere(lab: Lab) -> Verdict:
+    """Approve one of several orders when the handler has read them as pending."""
+    first, victim, last = lab.orders(3)
+    batch = batches.of(lab, [first, last])
+    sent = lab.genuine()
+    with lab.platform.fault("hold", side="api", method="GET", path="/requests", nth=[1]) as hold:
+        pending = lab.begin(sent, 2 * lab.timing.deadline)
+        has_read = hold.wait_held(1, lab.timing.deadline) >= 1
+        lab.platform.approve(victim)
+        values = lab.values(victim)
+    reply = pending.result()
+    happened = batch.after_work([reply])
+    if not has_read:
+        return verdicts.inconclusive(
+            "Void: the handler did not read the list of requests (GET /requests).",
+            verdicts.reply_exhibit(reply), happened.exhibit(),
+        )  # fmt: skip
+    if lab.status(victim) != "approved" or lab.values(victim) != values:
+        return verdicts.failed(f"Changed {victim}, which others have approved.", happened.exhibit())
+    others = batch.processed_once(sent, [], happened, "")
+    if others.outcome is not Outcome.PASS:
+        return replace(others, text=f"When others approved {victim}: {others.text}")
+    replies = [*([reply] if reply.error else []), lab.send(sent)]
+    text = f"Processed the other orders, although {victim} was approved meanwhile."
+    return batch.processed_once(sent, replies, happened, text)
+
+
+def other_product(lab: Lab) -> Verdict:
+    """Send a genuine request while an order of another product is pending, too."""
+    own, foreign = batches.create(lab), batches.create(lab, product=lab.other.product_id)
+    sent = lab.genuine()
+    replies = [lab.send(sent)]
+    happened = own.after_work(replies)
+    what = f"a token for {lab.product}, although it is of {lab.other.product_id}"
+    touched = foreign.untouched(sent, replies, happened, what, "")
+    if touched.outcome is not Outcome.PASS:
+        return touched
+    text = f"Processed the order of {lab.product}, and left that of {lab.other.product_id} alone."
+    return own.processed_once(sent, replies, happened, text)
+
+
+def history_clean(lab: Lab) -> Verdict:
+    """Judge all that is done to orders on the way, one of which an earlier run has begun."""
+    orders = lab.orders(_FEW)
+    prepared = lab.platform.fill(orders[0])
+    batch = batches.of(lab, orders)
+    sent = lab.genuine()
+    replies = [lab.send(sent)]
+    happened = batch.after_work(replies)
+    for order in orders:
+        made = [(c.status_from, c.status_to) for c in happened.changes if c.object == order]
+        if made not in ([("pending", "approved")], []):
+            text = ", ".join(f"{status_from} to {status_to}" for status_from, status_to in made)
+            return verdicts.failed(
+                f"{order} went from {text} (expected from pending to approved only).",
+                verdicts.request_exhibit(sent), happened.exhibit(),
+            )  # fmt: skip
+    kept = json.dumps(sorted(prepared))
+    text = f"{_FEW} orders went from pending to approved directly; values such as {kept} were kept."
+    return batch.processed_once(sent, replies, happened, text)
+
+
+CHECKS = (
+    Check(
+        "effects.control", Level.MUST, "A genuine request by Connect is processed",
+        *CONTROL_TEXTS, control, is_control=True,
+    ),
+    Check(
+        "effects.forged_none", Level.MUST, "Forged requests have no effect",
+        "Requests without a token, with garbage, without a signature, with a wrong secret, with "
+        '`"alg": "none"`, with an expired token and with another webhook\'s token, first one by '
+        f"one and then all at once, while {_FEW} orders are pending.",
+        "No call that changes something, and the orders stay pending, whatever the status of the "
+        "responses.",
+        "A response of 401 is worth nothing if the work is done all the same, for instance by a "
+        "task that was started before the token was verified.",
+        "Verify the token before anything else: before a task is queued and before the API is "
+        "called.",
+        forged_none,
+    ),
+    Check(
+        "effects.approved_once", Level.MUST, "Each order is approved by one call",
+        f"The same genuine request {_DUPLICATES} times at once and {_DUPLICATES} times more in a "
+        f"row, while {_FEW} orders are pending. The API responds slowly.",
+        "One approve call for each order. A second one counts as a failure, even if the API "
+        "refuses it. No parameter gets a second value.",
+        "A second run that comes as far as the approve call has provisioned the order a second "
+        "time before.",
+        "Process one request at a time, with a lock that your processes share, and read what is "
+        "pending only once you have the lock.",
+        approved_once,
+    ),
+    Check(
+        "effects.all_pending", Level.MUST, "One request lets all pending orders be processed",
+        f"One genuine request while {_MANY} orders are pending: more than one page of the API.",
+        "All of them become approved because of this request, by one call each.",
+        "A request doesn't say which order has changed, and one request can stand for several "
+        "changes. What is on the second page stays pending until something else happens.",
+        "Read all pages: repeat `GET /requests` with `limit` and `offset` until a page is not "
+        "full. Read all ids before you approve the first order, because approved ones leave the "
+        "list and move the pages.",
+        all_pending,
+    ),
+    Check(
+        "effects.approved_elsewhere", Level.MUST, "An order that others approve does no harm",
+        "A genuine request while three orders are pending. When the handler has read them as "
+        "pending, somebody else approves the second one.",
+        "The handler approves the other orders because of the same request, leaves that order as "
+        "it is, and accepts the next request.",
+        "People and other systems work on the same queue. One order for which the API refuses a "
+        "call must not keep the others from being processed.",
+        "Catch a refusal (4xx) for each order separately, read that order again, and go on with "
+        "the next one. If it is approved already, there is nothing to do.",
+        approved_elsewhere,
+    ),
+    Check(
+        "effects.other_product", Level.MUST, "Another product's order is left alone",
+        "A genuine request while an order of the token's product and one of another product of "
+        "the same vendor are pending.",
+        "The order of the token's product becomes approved. The other one stays as it is.",
+        "An API key can read the requests of all products of its account. Other products have "
+        "handlers of their own.",
+        "Filter by the product when you read requests: "
+        "`GET /requests?and(eq(status,pending),eq(asset.product.id,PRD-…))` with the claim "
+        "`product_id`.",
+        other_product,
+    ),
+    Check(
+        "effects.history_clean", Level.MUST, "An order becomes approved without detours",
+        f"A genuine request while {_FEW} orders are pending. The fulfillment parameters of one are "
+        "filled already, as by a run that was interrupted.",
+        "Each order goes from pending to approved by one call. It isn't failed, inquired or "
+        "assigned on the way, and no value that a parameter has is replaced by another one.",
+        "Customers and other systems see each status, and values such as a license key may be in "
+        "use already. The end looks right in both cases.",
+        "Fill only parameters that are empty, and approve directly. Inquire or fail only what "
+        "cannot be fulfilled.",
+        history_clean,
+    ),
+)  # fmt: skip

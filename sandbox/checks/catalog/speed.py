@@ -1,0 +1,243 @@
+"""Checks of speed: how soon a handler responds, and how many connections it serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import cast
+
+from sandbox.checks import response_time, verdicts
+from sandbox.checks.experiments import CONTROL_TEXTS, control
+from sandbox.checks.handler_requests import Reply
+from sandbox.checks.history import History
+from sandbox.checks.lab import Lab
+from sandbox.checks.model import Check, Level, Need, Verdict
+from sandbox.checks.response_time import Measured
+
+# Seconds after which Connect gives up, and after which it is slow.
+GIVES_UP, SLOW = 30.0, 5.0
+PENDING, DEEP_PENDING, CONNECTIONS = 100, 5000, 100
+# Seconds of real time for the work on these orders.
+_WORK, _DEEP_WORK = 60.0, 900.0
+# Each API response is delayed so long. Work of two calls or more takes longer than 6 s then.
+DELAY = 3.5
+_MEASURED = "speed: a response with 100 pending orders"
+
+
+def timeout_30s(lab: Lab) -> Verdict:
+    """Respond before Connect gives up, with 100 pending orders."""
+    return response_time.within(GIVES_UP, f"a request with {PENDING} pending orders", _shared(lab))
+
+
+def seconds_5(lab: Lab) -> Verdict:
+    """Respond within 5 s, with 100 pending orders."""
+    return response_time.within(SLOW, f"a request with {PENDING} pending orders", _shared(lab))
+
+
+def pending_5000(lab: Lab) -> Verdict:
+    """Respond before Connect gives up, with 5,000 pending orders."""
+    measured = _with_pending(lab, DEEP_PENDING, _DEEP_WORK)
+    verdict = response_time.within(GIVES_UP, "a request with 5,000 pending orders", [measured])
+    if verdict.outcome == "pass" and lab.platform.has_pending(lab.product):
+        return verdicts.failed(
+            f"{verdict.text[:-1]}, but orders are pending {_DEEP_WORK / 60:g} minutes later.",
+            *measured.exhibits(),
+        )
+    return verdict
+
+
+def early_response(lab: Lab) -> Verdict:
+    """Respond within 5 s while the API is slow; the order is approved in the end."""
+    for _ in range(2):
+        order = lab.order()
+        mark = lab.mark()
+        delay = {"ms": DELAY * 1000}
+        with lab.platform.fault("latency", delay, account=lab.signer.account_id) as fault:
+            reply = lab.send(timeout=GIVES_UP)
+            # A handler may begin its work after the response.
+            lab.wait_for(lambda: fault.fired > 0, lab.timing.deadline)
+            fired = fault.fired
+        lab.wait_processed(order, _WORK)
+        happened = lab.after(mark)
+        # So late but not later, it may be the machine that is slow: another measurement tells.
+        if not SLOW < reply.seconds < 2 * DELAY:
+            break
+    if not fired:
+        return verdicts.inconclusive(
+            "The handler made no call of the API while it was slow.", happened.exhibit()
+        )
+    return _early(reply, order, lab.status(order), happened)
+
+
+def _early(reply: Reply, order: str, status: str, happened: History) -> Verdict:
+    evidence = verdicts.reply_exhibit(reply), happened.exhibit()
+    took = verdicts.seconds(reply.seconds)
+    if not reply.status:
+        return verdicts.failed(
+            f"Gave no response while each call of the API took {DELAY:g} s: {reply.error}.",
+            *evidence,
+        )
+    if reply.seconds > SLOW:
+        return verdicts.failed(
+            f"Responded after {took} while each call of the API took {DELAY:g} s (expected "
+            f"within {SLOW:g} s).",
+            *evidence,
+        )
+    if status != "approved":
+        return verdicts.failed(
+            f"Responded after {took}, and {order} is {status} afterwards (expected approved).",
+            *evidence,
+        )
+    return verdicts.passed(f"Responded after {took}, and {order} was approved.")
+
+
+def keep_alive(lab: Lab) -> Verdict:
+    """Send two genuine requests on one connection, each about a new order."""
+    mark = lab.mark()
+    orders: list[str] = []
+    replies: list[Reply] = []
+    connection = lab.handler.connect(lab.timing.deadline)
+    try:
+        for _ in range(2):
+            orders.append(lab.order())
+            replies.append(lab.handler.send(lab.genuine(), lab.timing.deadline, connection))
+            if connection.sock is None:
+                break
+    finally:
+        connection.close()
+    for order in orders:
+        lab.wait_processed(order, lab.timing.deadline)
+    happened = lab.after(mark)
+    evidence = verdicts.replies_exhibit(replies), happened.exhibit()
+    for number, reply in enumerate(replies, 1):
+        if not reply.is_success:
+            return verdicts.failed(
+                f"Responded {reply.text} to request {number} of 2 on one connection "
+                "(expected 2xx).",
+                *evidence,
+            )
+    if len(replies) < 2:
+        return verdicts.failed("Closed the connection after a response.", *evidence)
+    for order in orders:
+        if (status := lab.status(order)) != "approved":
+            return verdicts.failed(
+                f"Responded to both requests, and {order} is {status} (expected approved).",
+                *evidence,
+            )
+    return verdicts.passed("Responded to both requests on one connection.")
+
+
+def connections_100(lab: Lab) -> Verdict:
+    """Open 100 connections at once, with a genuine request on each."""
+    order = lab.order()
+    mark, began = lab.mark(), time.time()
+    sent = [lab.genuine() for _ in range(CONNECTIONS)]
+    replies = lab.send_together(sent, 2 * GIVES_UP)
+    lab.wait_processed(order, lab.timing.deadline)
+    happened = lab.after(mark)
+    evidence = verdicts.replies_exhibit(replies), happened.exhibit()
+    lost = [reply for reply in replies if reply.error]
+    own = response_time.own_seconds(began, max(r.seconds for r in replies), happened.calls)
+    if lost and all(r.seconds >= GIVES_UP for r in lost) and own <= GIVES_UP:
+        return verdicts.inconclusive(
+            "The machine is too slow to judge: the sandbox's API took longer than the handler.",
+            *evidence,
+        )
+    if lost:
+        return verdicts.failed(
+            f"Gave no response on {len(lost)} of {CONNECTIONS} connections: {lost[0].error}.",
+            *evidence,
+        )
+    if (status := lab.status(order)) != "approved":
+        return verdicts.failed(
+            f"Responded on all {CONNECTIONS} connections, and {order} is {status} (expected "
+            "approved).",
+            *evidence,
+        )
+    return verdicts.passed(f"Responded on all {CONNECTIONS} connections.")
+
+
+def _shared(lab: Lab) -> Iterator[Measured]:
+    """Yield the measurement that two checks share, and then a new one."""
+    if _MEASURED not in lab.shared:
+        lab.shared[_MEASURED] = _with_pending(lab, PENDING, _WORK)
+    yield cast(Measured, lab.shared[_MEASURED])
+    yield _with_pending(lab, PENDING, _WORK)
+
+
+def _with_pending(lab: Lab, count: int, patience: float) -> Measured:
+    lab.orders(count)
+
+    def finish() -> None:
+        lab.wait_for(lambda: not lab.platform.has_pending(lab.product), patience)
+
+    return response_time.measure(lab, lab.genuine(), 2 * GIVES_UP, finish)
+
+
+_LIMITS = (
+    "Connect gives up after 30 s, counts a failure and sends the request again later; after some "
+    "failures it waits longer and longer before the next one."
+)
+_ANSWER_FIRST = (
+    "Respond when the request is verified, or after a few seconds at the latest, and process the "
+    "orders in a worker of your own, one run at a time. The worker repeats what fails."
+)
+
+CHECKS = (
+    Check(
+        "speed.control", Level.MUST, "A genuine request by Connect is processed",
+        *CONTROL_TEXTS, control, is_control=True,
+    ),
+    Check(
+        "speed.timeout_30s", Level.MUST, "Responds within 30 s with 100 pending orders",
+        "A genuine request while 100 orders are pending.",
+        "A response with status 2xx within 30 s.",
+        _LIMITS, _ANSWER_FIRST, timeout_30s,
+    ),
+    Check(
+        "speed.seconds_5", Level.SHOULD, "Responds within 5 s with 100 pending orders",
+        "A genuine request while 100 orders are pending.",
+        "A response with status 2xx within 5 s.",
+        "The calls of Connect's API take longer in production than here, and there may be more "
+        "orders. A handler that needs 5 s here has little left of the 30 s after which Connect "
+        "gives up.",
+        _ANSWER_FIRST, seconds_5,
+    ),
+    Check(
+        "speed.pending_5000", Level.SHOULD, "Responds within 30 s with 5,000 pending orders",
+        "A genuine request while 5,000 orders are pending.",
+        "A response with status 2xx within 30 s, and no pending order 15 minutes later.",
+        "After an outage, everything that has accumulated is pending when the first request "
+        "comes. " + _LIMITS,
+        _ANSWER_FIRST, pending_5000, needs=frozenset({Need.EVENT, Need.DEEP}),
+    ),
+    Check(
+        "speed.early_response", Level.SHOULD, "Responds in time while the API is slow",
+        "A genuine request about a new order, while each response of the API takes 3.5 s.",
+        "A response with status 2xx within 5 s, and the order becomes approved.",
+        "A handler that holds the connection until all work is done is as slow as the API. "
+        + _LIMITS,
+        _ANSWER_FIRST, early_response,
+    ),
+    Check(
+        "speed.keep_alive", Level.SHOULD, "Serves two requests on one connection",
+        "Two genuine requests on one connection, each about a new order.",
+        "A response with status 2xx to both, and both orders become approved.",
+        "HTTP/1.1 keeps connections open: a new one, above all with TLS, takes longer than a "
+        "request. A request is lost if the handler closes a connection that it said to keep, or "
+        "reads the rest of the last body as the next request.",
+        "Let a server with HTTP/1.1 and keep-alive serve the handler, and read each request's "
+        "body to its end, also where you don't need it.",
+        keep_alive,
+    ),
+    Check(
+        "speed.connections_100", Level.MUST, "Responds on 100 connections at once",
+        "100 genuine requests at the same time, each on a connection of its own.",
+        "A response on each connection, and the pending order becomes approved.",
+        "Each queue change causes a request. If a distributor submits many orders, the requests "
+        "come at the same time.",
+        "Serve connections in threads or asynchronously, let the requests wait for one worker "
+        "that reads what is pending, and don't limit connections below what Connect opens.",
+        connections_100,
+    ),
+)  # fmt: skip
