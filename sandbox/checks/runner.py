@@ -23,6 +23,9 @@ from sandbox.client import ApiError
 _LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
 
 
+_FEW = 4  # checks for which one lane is enough
+
+
 class Progress(Protocol):
     """Is told about a run while it goes on, from several threads but one at a time."""
 
@@ -46,7 +49,7 @@ def run(options: Options, progress: Progress) -> Report:
     checks = select(CHECKS, options)
     started, began = datetime.now(UTC), time.monotonic()
     schedule = Schedule(checks, options, progress)
-    opened = lanes.create(options)[: max(1, len(checks))] if checks else []
+    opened = lanes.create(options)[: _useful_lanes(checks)]
     try:
         if opened:
             _work(schedule, opened)
@@ -59,6 +62,15 @@ def run(options: Options, progress: Progress) -> Report:
         time.monotonic() - began, options.seed, options.strict, schedule.results(),
         error=schedule.error, output=schedule.output,
     )  # fmt: skip
+
+
+def _useful_lanes(checks: Sequence[Check]) -> int:
+    """Return how many lanes are worth the seconds of their start.
+
+    A group waits for its control anyway, so for a check or two a second lane only takes time from
+    the first.
+    """
+    return -(-len(checks) // _FEW)
 
 
 def _work(schedule: Schedule, opened: Sequence[Lane]) -> None:

@@ -233,3 +233,14 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
     assert [result.check.id for result in report.results] == ["a.control"]
     assert report.error == "The run was interrupted."
     assert lane.closed
+
+
+@pytest.mark.parametrize(("count", "used"), [(0, 0), (1, 1), (4, 1), (5, 2), (9, 3), (40, 3)])
+def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, used: int) -> None:
+    checks = tuple(check(f"g{number}.control") for number in range(count))
+    created = [FakeLane() for _ in range(3)]
+    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
+    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: created)
+    report = runner.run(Options(run="handler"), Listener())
+    assert len(report.results) == count
+    assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
