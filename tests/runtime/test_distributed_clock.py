@@ -1,4 +1,5 @@
-"""PostgreSQL, Redis, two web servers and two workers: a move waits for what any process does."""
+"""PostgreSQL, Redis, two web servers and two workers: a move waits for what any process does, and
+faults concern all of them."""
 
 from __future__ import annotations
 
@@ -185,3 +186,33 @@ def test_response_held_by_one_web_server_is_released_through_the_other(
         assert first.call("DELETE", shown).json()["fired"] == 3
         assert len(calls[2].result(20)) == 3
     until(lambda: kinds(first) == [], "no call is in flight")
+
+
+def test_fault_fires_in_all_processes_and_each_time_is_counted(
+    both: tuple[Sandbox, Sandbox],
+) -> None:
+    first, second = both
+    handlers = [replace(first, headers={}), second]
+    with handler() as served, ThreadPoolExecutor(8) as pool:
+        hook = orders.webhook(first, served.url)["id"]
+        abort = {"kind": "abort", "path": "/products", "times": 10, "probability": 1}
+        armed = [
+            first.call("POST", "/sandbox/faults", abort).json(),
+            first.call("POST", "/sandbox/faults", {"kind": "duplicate", "webhook": hook}).json(),
+        ]
+        calls = [pool.submit(handlers[n % 2].call, "GET", "/public/v1/products") for n in range(24)]
+        statuses = sorted(call.result().status_code for call in calls)
+        assert statuses == [200] * 14 + [503] * 10
+        created = [pool.submit(orders.purchase, first) for _ in range(6)]
+        assert len({call.result()["id"] for call in created}) == 6
+        until(lambda: len(served.received) == 12, "each request is sent twice")
+        until(lambda: orders.stats(first, hook)["success_triggers"] == 6, "they are recorded")
+        cleared = first.call("DELETE", "/sandbox/faults").json()["faults"]
+        assert [(each["id"], each["asked"], each["fired"]) for each in cleared] == [
+            (armed[0]["id"], 10, 10), (armed[1]["id"], 6, 6),
+        ]  # fmt: skip
+        # The other processes have forgotten it too.
+        orders.purchase(first)
+        until(lambda: orders.stats(first, hook)["success_triggers"] == 7, "it is delivered")
+        assert len(served.received) == 13
+        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
