@@ -30,6 +30,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python tools/check_words.py
 	$(BIN)/python tools/docs_forms.py
 	$(BIN)/python tools/checks_page.py
+	$(BIN)/python tools/faults_page.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -197,6 +197,11 @@ def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
         return f"{text}: {data['status'] or data['error']}, {data['duration']} ms"
     if kind == "api_call":
         return f"{data['method']} {data['path']} {data['status']}, {data['duration']:.0f} ms"
+    if kind == "fault":
+        where = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
+        if data["side"] == "api":
+            where = f"{data['method']} {data['path']}"
+        return f"{_fault(data)}: {where}"
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
 
 

@@ -182,10 +182,10 @@ class InFlightCall:
 
     async def _send(self, transport: Transport, request: Request) -> Response:
         """Send the request, by the interceptor if there is one; raises RequestFailed."""
-        forward = partial(transport.send, timeout=self.limit, read_cap=self.read_cap)
         interceptor = self.claimed.interceptor
         if interceptor is None:
-            return await forward(request)
+            return await transport.send(request, timeout=self.limit, read_cap=self.read_cap)
+        forward = partial(transport.send, timeout=self.limit, read_cap=self.read_cap)
         try:
             # Includes the time that the interceptor takes.
             async with asyncio.timeout(self.limit):

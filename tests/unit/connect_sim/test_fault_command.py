@@ -124,3 +124,23 @@ def test_kinds_need_no_sandbox() -> None:
         "name": "ms", "type": "number", "required": True, "default": None,
         "text": "Delay. From 0 to 600,000 milliseconds; required.", "sides": ["delivery", "api"],
     }  # fmt: skip
+
+
+def test_timeline_says_for_which_request_a_fault_fired(server: Server) -> None:
+    at = "2026-11-26T10:00:00.000+00:00"
+    common = {"cursor": "0.8", "kind": "fault", "at": at, "real_at": at}
+    call = {
+        **common, "webhook": None, "delivery": None, "attempt": None, "object": "PR-1",
+        "data": {"id": "FLT-1", "name": "mine", "kind": "abort", "side": "api", "fired": 1,
+                 "method": "POST", "path": "/public/v1/requests/PR-1/approve"},
+    }  # fmt: skip
+    attempt = {
+        **common, "webhook": "WH-1", "delivery": 3, "attempt": 2, "object": None,
+        "data": {"id": "FLT-2", "name": "drop-2", "kind": "drop", "side": "delivery", "fired": 1},
+    }  # fmt: skip
+    server.answer = lambda *request: (200, {"entries": [call, attempt], "cursor": "0.8"})
+    assert run("timeline").splitlines() == [
+        "2026-11-26 10:00:00 UTC  fault             PR-1  mine (abort): "
+        "POST /public/v1/requests/PR-1/approve",
+        "2026-11-26 10:00:00 UTC  fault             WH-1  drop-2: delivery 3, attempt 2",
+    ]

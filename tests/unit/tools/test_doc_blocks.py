@@ -15,6 +15,7 @@ RUN_BY = {
     "docs/check-your-handler.md": "tests/e2e/test_docs_check_your_handler.py",
     "docs/ci.md": "tests/e2e/test_ci.py",
     "docs/containers.md": "tests/e2e/test_containers.py",
+    "docs/faults.md": "tests/e2e/test_docs_faults.py",
     "docs/handler-from-zero.md": "tests/e2e/test_docs_handler_from_zero.py",
     "docs/install.md": "tests/packaging/test_install_page.py",
     "docs/test-with-pytest.md": "tests/plugin/docs_project.py",
