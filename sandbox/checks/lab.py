@@ -21,6 +21,7 @@ from webhooks.delivery import request
 JSON_TYPE = ("Content-Type", "application/json")
 TOKEN_HEADERS = ("Authentication", "Authorization")
 PARALLEL = 120  # requests that a check may send at once
+_SLICE = 2.0  # seconds until the next look whether the handler has died
 
 
 @dataclass(slots=True)
@@ -153,12 +154,26 @@ class Lab:
         self.platform.settle(pause)
 
     def wait_finished(self, orders: Sequence[str], timeout: float | None = None) -> bool:
-        """Wait until no order is pending; return False at the timeout, by default `patience`."""
+        """Wait until no order is pending; return False at the timeout, by default `patience`.
+
+        A handler that has ended by itself is waited for no longer.
+        """
         deadline = time.monotonic() + (self.timing.patience if timeout is None else timeout)
-        return all(
-            self.platform.wait_finished(order, max(0.0, deadline - time.monotonic()))
-            for order in orders
-        )
+        return all(self._wait_finished(order, deadline) for order in orders)
+
+    def _wait_finished(self, order: str, deadline: float) -> bool:
+        while not self.platform.wait_finished(order, self._slice(deadline)):
+            if time.monotonic() >= deadline or self._has_died():
+                return False
+        return True
+
+    def _slice(self, deadline: float) -> float:
+        """Return for how long to wait at once."""
+        left = max(0.0, deadline - time.monotonic())
+        return min(left, _SLICE) if self.process else left
+
+    def _has_died(self) -> bool:
+        return self.process is not None and bool(self.process.death)
 
     def since(self, mark: str) -> History:
         """Return what has happened after a moment."""
@@ -214,10 +229,13 @@ class Lab:
         return self.wait_for(lambda: self.status(order) != "pending", timeout)
 
     def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
-        """Wait until something is true; return whether it has become so in time."""
+        """Wait until something is true; return whether it has become so in time.
+
+        A handler that has ended by itself is waited for no longer.
+        """
         deadline = time.monotonic() + timeout
         while not is_true():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._has_died():
                 return False
             time.sleep(0.05)
         return True
