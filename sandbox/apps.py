@@ -10,18 +10,20 @@ class SandboxConfig(AppConfig):
     name = "sandbox"
     # Requests that wait at the gate are not in flight yet.
     asgi_middleware = ("sandbox.gate.wait_at_gate", "sandbox.activity.count_api_calls")
-    asgi_lifespan = ("sandbox.api_calls.lifespan",)
+    asgi_lifespan = ("sandbox.api_calls.lifespan", "sandbox.check_runs.process.lifespan")
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
-        from portal.layout import NOTICES
+        from portal.layout import NAVIGATION, NOTICES
         from requests_queue import ids
         from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.listener import PORT
+        from sandbox.pages import navigation
 
         panels.register()
+        NAVIGATION.extend(navigation.ITEMS)
         delivery_side.register()
         NOTICES.append(clock_control.ahead)
         ids.taken_checks.append(world.is_used)

@@ -75,6 +75,12 @@ def release(token: str) -> None:
     waiting.announce()
 
 
+def release_noted(note: str) -> None:
+    """Release the lease if it has this note: its holder is gone."""
+    if Lease.objects.filter(note=note).delete()[0]:
+        waiting.announce()
+
+
 def current() -> ActiveLease | None:
     """Return the lease, None if nobody has it."""
     left = Cast(F("expires") - DatabaseTime(), FloatField())

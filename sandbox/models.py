@@ -1,4 +1,4 @@
-"""The tables of the sandbox: API calls, timeline, holds, lease, processes, ids used before.
+"""The tables of the sandbox: timeline, API calls, holds, lease, faults, checks, used ids.
 
 They refer to webhooks, deliveries and objects by id, not by relation: an entry of the timeline
 outlives what it is about.
@@ -238,6 +238,40 @@ class HeldResponse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class CheckRun(models.Model):
+    """A run of checks that the portal has started (ours); one at a time.
+
+    `name` is in the names of its snapshots. Times are real; after `expires`, Unix time by the
+    database's clock, its process is gone. `report` is the JSON of `connect-sim check`.
+    """
+
+    RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
+    name = models.CharField(max_length=16, unique=True)
+    account_id = models.CharField(max_length=32)
+    webhook_id = models.CharField(max_length=16, db_index=True)
+    webhook_label = models.CharField(max_length=100)
+    started_by = models.CharField(max_length=150)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    options = models.JSONField(default=dict)
+    state = models.CharField(max_length=9, default=RUNNING)
+    is_cancelled = models.BooleanField("somebody wants to end it", default=False)
+    expires = models.FloatField()
+    progress = models.JSONField(default=dict)
+    report = models.TextField(blank=True)
+    exit_code = models.IntegerField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="running"), name="one_run")
+        ]
+
+    def __str__(self) -> str:
+        return f"checks of {self.webhook_id}: {self.state}"
 
 
 class ProcessActivity(models.Model):

@@ -1,9 +1,10 @@
-"""The sandbox's panels in the portal: handler activity, and forecasts of failing webhooks."""
+"""The sandbox's panels in the portal: handler activity, forecasts, and verdicts of checks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from portal.deliveries import bodies
 from portal.deliveries.bodies import Body
@@ -17,8 +18,10 @@ from portal.panels import (
     Panel,
 )
 from sandbox import deliveries, forecast, handler_activity, stored_calls
+from sandbox.check_runs import targets
 from sandbox.handler_activity import HandlerActivity, Key
 from sandbox.handler_notes import Note
+from sandbox.pages import check_views
 from sandbox.stored_calls import Call
 
 MAX_CALLS = 20  # of an attempt or object that are shown
@@ -60,6 +63,17 @@ class ForecastView:
     more: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The last run of a webhook's checks; `run` is None if there is none."""
+
+    webhook: str
+    run: int | None = None
+    badge: check_views.Badge | None = None
+    counts: str = ""
+    at: datetime | None = None
+
+
 def register() -> None:
     """Add the panels to the portal's registry."""
     PANELS.extend(
@@ -69,6 +83,7 @@ def register() -> None:
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
             Panel(OBJECT, "sandbox/object.html", _objects),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
+            Panel(WEBHOOK, "sandbox/check_verdict.html", _verdicts),
         ]
     )
 
@@ -105,6 +120,19 @@ def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:
         for pk, found in steps.items()
         if found
     }
+
+
+def _verdicts(account: str, keys: Sequence[str]) -> dict[str, VerdictView]:
+    """Return the last run of each webhook that can be checked."""
+    rows = targets.webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
+    last = check_views.latest(keys)
+    return {pk: _verdict(pk, last.get(pk)) for pk in rows}
+
+
+def _verdict(webhook: str, last: check_views.RunView | None) -> VerdictView:
+    if last is None:
+        return VerdictView(webhook)
+    return VerdictView(webhook, last.run.pk, last.badge, last.counts, last.run.started_at)
 
 
 def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:

@@ -42,6 +42,7 @@ TRANSIENT = (
 )  # fmt: skip
 KEPT = (
     "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",
+    "sandbox.CheckRun",
     "requests_queue.Heartbeat", "requests_queue.SignInTries", "catalog.ApiToken",
     "sessions.Session", "auth.Permission", "contenttypes.ContentType",
 )  # fmt: skip

@@ -67,6 +67,11 @@ _OPTIONS = (
     click.option("--sandbox-url", envvar=URL, show_envvar=True, metavar="URL",
                  help=f"The running sandbox, with the keys in {VENDOR_KEY} and {PROVIDER_KEY}; "
                  "default: that of sandbox.json."),
+    # For the portal, which runs this program.
+    click.option("--events", is_flag=True, hidden=True, help="Write the run's events to standard "
+                 "output, as JSON lines; the report is the last one."),
+    click.option("--name", default="", hidden=True, metavar="NAME",
+                 help="The run's name in those of its snapshots."),
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from sandbox.checks.model import Check, Report
 from sandbox.checks.outputs import (
     baseline,
     catalog_texts,
+    events,
     exit_code,
     github,
     html,
@@ -47,6 +48,8 @@ def print_catalog(checks: Sequence[Check] | Check) -> int:
 
 def progress(request: Request) -> bars.Progress:
     """Return what shows how far a run is."""
+    if request.is_streamed:
+        return events.Stream(request.checks, request.options.strict, request.secrets, sys.stdout)
     return bars.create(len(request.checks), request.options.strict, sys.stderr)
 
 
@@ -54,7 +57,9 @@ def write(report: Report, request: Request) -> int:
     """Print the report, write the files, and return the exit code; raises ClickException."""
     report = _with_baseline(mask_report(report, request.secrets), request)
     is_json = request.json_file == _STANDARD_OUTPUT
-    terminal.write(report, sys.stderr if is_json else sys.stdout)
+    terminal.write(report, sys.stderr if is_json or request.is_streamed else sys.stdout)
+    if request.is_streamed:
+        events.write_report(report, sys.stdout)
     if is_json:
         click.echo(json_report.render(report), nl=False)
     elif request.json_file:

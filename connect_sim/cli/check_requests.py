@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from click.core import ParameterSource
 
 from connect_sim.cli import running
 from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
-from sandbox.checks import handler_command, handler_process, runner
+from sandbox.checks import handler_command, handler_process, runner, selection
 from sandbox.checks.catalog import CHECKS
 from sandbox.checks.handler_command import BadCommand
 from sandbox.checks.handler_process import HandlerError
@@ -29,14 +28,14 @@ from sandbox.sandbox_file import NoSandbox
 
 _WITH_RUN = ("environment", "cwd", "ready_url", "start_timeout", "jobs")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
-_GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A run, the checks that it consists of, and what is made of its report.
 
-    `json_file` may be `-`. `secrets` must not be shown.
+    `json_file` may be `-`. `secrets` must not be shown. With `is_streamed`, standard output has
+    events of the run.
     """
 
     options: Options
@@ -48,6 +47,7 @@ class Request:
     junit: Path | None
     html: Path | None
     json_file: str
+    is_streamed: bool = False
 
 
 def described(given: dict[str, Any]) -> list[Check] | Check:
@@ -61,7 +61,8 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
     return [
         check
         for check in CHECKS
-        if (not selected or _matches(check, selected)) and not _matches(check, ignored)
+        if (not selected or selection.matches(check, selected))
+        and not selection.matches(check, ignored)
     ]
 
 
@@ -89,6 +90,7 @@ def read(given: dict[str, Any]) -> Request:
         seed=given["seed"],
         invalid=_pairs("--invalid", given["invalid"], _invalid),
         jobs=given["jobs"],
+        name=given["name"],
     )
     checks = runner.select(CHECKS, options)
     if not checks:
@@ -109,6 +111,7 @@ def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Chec
         given["junit"],
         given["html"],
         given["json_file"] or "",
+        given["events"],
     )
 
 
@@ -194,25 +197,11 @@ def _sandbox(url: str | None) -> RunningSandbox:
 
 
 def _globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Return ids and globs; a group means all of its checks. Raises UsageError for unknown ones."""
-    groups = {check.group for check in CHECKS}
-    result = []
-    for text in (each.strip() for value in values for each in value.split(",")):
-        glob = f"{text}.*" if text in groups else text
-        if _GLOB & set(glob):
-            if not any(_matches(check, [glob]) for check in CHECKS):
-                raise click.BadParameter(f"no check matches {glob!r}.", param_hint=option)
-        else:
-            try:
-                catalog_texts.find(CHECKS, glob)
-            except UnknownCheck as error:
-                raise click.BadParameter(str(error), param_hint=option) from None
-        result.append(glob)
-    return tuple(result)
-
-
-def _matches(check: Check, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(check.id, glob) for glob in globs)
+    """Return ids and globs; raises UsageError for unknown ones."""
+    try:
+        return selection.globs(values)
+    except UnknownCheck as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _pairs(
@@ -252,6 +241,8 @@ def _known(path: Path | None, is_updated: bool) -> Sequence[Known]:
 
 def _check_files(given: dict[str, Any]) -> None:
     """Raise UsageError for a file that cannot be written at the end."""
+    if given["events"] and given["json_file"] == "-":
+        raise click.UsageError("--events and --json - exclude each other.")
     files = {f"--{name}": given[name] for name in ("junit", "html") if given[name]}
     if given["json_file"] not in (None, "-"):
         files["--json"] = Path(given["json_file"])

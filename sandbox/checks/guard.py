@@ -36,6 +36,10 @@ class Guard:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the watching process, which kills what is still listed."""
         with self._lock, contextlib.suppress(OSError):
             self._stdin.close()
         self._process.wait()

@@ -15,7 +15,15 @@ from sandbox.checks.handler_process import HandlerError, HandlerProcess
 from sandbox.checks.handler_requests import Handler
 from sandbox.checks.interruptible import InterruptibleClient
 from sandbox.checks.lab import Lab
-from sandbox.checks.options import ALL, VALIDATOR, Options, RunningSandbox
+from sandbox.checks.options import (
+    ALL,
+    VALIDATOR,
+    Options,
+    RunningSandbox,
+    lease_note,
+    snapshot_base,
+    snapshot_before,
+)
 from sandbox.checks.platform import Platform
 from sandbox.checks.setup import Target
 from sandbox.checks.throwaway import CannotStart, Throwaway
@@ -135,8 +143,8 @@ class RunningLane:
         self._interrupted = threading.Event()
         # For what has to be done in any case.
         self._platform = _platform(options.sandbox)
-        suffix = secrets.token_hex(4)
-        self._before, self._base = f"before-check-{suffix}", f"check-{suffix}"
+        self._name = name = options.name or secrets.token_hex(4)
+        self._before, self._base = snapshot_before(name), snapshot_base(name)
         self._saved: list[str] = []
         self._lease = ""
         self._lab: Lab | None = None
@@ -144,7 +152,7 @@ class RunningLane:
     def open(self) -> Lab:
         """Save the sandbox, and create what the checks need; raises CannotRun."""
         try:
-            self._lease = _take_lease(self._platform)
+            self._lease = _take_lease(self._platform, lease_note(self._name))
             self._save(self._before)
             target = self._target()
             if not Handler(target.url).accepts():
@@ -210,8 +218,8 @@ class RunningLane:
                 _release_lease(platform, self._lease)
 
 
-def _take_lease(platform: Platform) -> str:
-    body = {"ttl": _LEASE, "note": "connect-sim check", "wait": _WAIT}
+def _take_lease(platform: Platform, note: str) -> str:
+    body = {"ttl": _LEASE, "note": note, "wait": _WAIT}
     return str(platform.vendor.call("POST", "/sandbox/lease", body, timeout=_WAIT + 30)["id"])
 
 

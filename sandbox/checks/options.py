@@ -10,6 +10,21 @@ from pathlib import Path
 EVENT, VALIDATOR, ALL = "event", "validator", "all"
 
 
+def snapshot_before(name: str) -> str:
+    """Return the name of the snapshot to which a run goes back at the end."""
+    return f"before-check-{name}"
+
+
+def snapshot_base(name: str) -> str:
+    """Return the name of the snapshot to which a run goes back after each check."""
+    return f"check-{name}"
+
+
+def lease_note(name: str) -> str:
+    """Return the note of a run's lease."""
+    return f"connect-sim check {name}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
     """A sandbox that runs already; the repr shows no key."""
@@ -26,6 +41,7 @@ class Options:
     Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
     command line that starts the handler. `selected` and `ignored` are globs of ids. `invalid` are
     values that a validator refuses, by parameter. `jobs` is the number of throwaway sandboxes.
+    `name` is in the names of the snapshots of a running sandbox; a random one if it is empty.
     """
 
     url: str = ""
@@ -48,6 +64,7 @@ class Options:
     seed: int = 0
     invalid: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 2
+    name: str = ""
 
     @property
     def target(self) -> str:

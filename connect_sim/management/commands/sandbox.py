@@ -53,6 +53,7 @@ class Command(BaseCommand):
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
         from sandbox import clock_control, snapshots
+        from sandbox.check_runs import process, restoring
         from sandbox.terminal import Terminal
 
         # Files in the data folder are readable by their owner only.
@@ -74,6 +75,7 @@ class Command(BaseCommand):
             # No other process uses this file, so claims of a killed process need not wait for
             # their lease to expire.
             claims.expire_leases()
+        restoring.recover(is_alone=connection.vendor == "sqlite", patience=0)
         # Before the first attempt.
         terminal = None if settings.SIM_QUIET else Terminal()
         running.start()
@@ -85,6 +87,7 @@ class Command(BaseCommand):
             terminal.start()
         wait_for_stop()
         self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
+        process.stop_all()
         running.stop()
         if terminal:
             terminal.stop()

@@ -82,6 +82,11 @@ def read(text: str) -> Report:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadReport(f"The report is not valid JSON: {error}.") from None
+    return from_json(content)
+
+
+def from_json(content: Any) -> Report:
+    """Return the report of a parsed document; raises BadReport."""
     fields = _Fields(content, "report")
     if (version := fields.value("format", int)) != FORMAT:
         raise BadReport(f"The report has format {version}; this version reads format {FORMAT}.")

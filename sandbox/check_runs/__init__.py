@@ -1,0 +1,1 @@
+"""Runs of checks that the portal starts: their rows, and the process of each."""

@@ -1,0 +1,103 @@
+"""The rows of runs: at most one is running; each change of state is a filtered UPDATE."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from requests_queue.errors import Conflict
+from requests_queue.sql import DatabaseTime
+from sandbox.check_runs.progress import Progress
+from sandbox.models import CheckRun
+from webhooks.models import Webhook
+
+KEPT = 20  # runs of a webhook
+LEASE = 30.0  # seconds without a sign of life after which a run's process is gone
+STOPPED = "The sandbox was stopped."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run has ended."""
+
+    state: str
+    report: str = ""
+    exit_code: int | None = None
+    error: str = ""
+
+
+def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
+    """Create the row of a run; raises Conflict while another one is running."""
+    try:
+        with transaction.atomic():
+            run = CheckRun.objects.create(
+                name=secrets.token_hex(4),
+                account_id=webhook.account_id,
+                webhook_id=webhook.pk,
+                webhook_label=webhook.label,
+                started_by=user,
+                started_at=datetime.now(UTC),
+                options=dict(options),
+                expires=DatabaseTime() + LEASE,
+            )
+    except IntegrityError:
+        # The unique constraint lets one of several callers insert a row.
+        text = "Checks are running already. Wait until they have ended, or cancel them."
+        raise Conflict("CHK_001", text) from None
+    _forget_old(webhook.pk)
+    return run
+
+
+def _forget_old(webhook: str) -> None:
+    rows = CheckRun.objects.filter(webhook_id=webhook)
+    last = list(rows.order_by("-pk").values_list("pk", flat=True)[KEPT - 1 : KEPT])
+    if last:
+        rows.filter(pk__lt=last[0]).exclude(state=CheckRun.RUNNING).delete()
+
+
+def keep(pk: int, progress: Progress) -> bool:
+    """Store the progress of a run, and that its process is there; return whether it shall end."""
+    row = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING)
+    if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
+        # It is gone, or another process took this one for dead.
+        return True
+    return row.filter(is_cancelled=True).exists()
+
+
+def cancel(pk: int) -> bool:
+    """Let a run end; return False if it has ended."""
+    return bool(CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(is_cancelled=True))
+
+
+def end(pk: int, progress: Progress, ending: Ending) -> bool:
+    """Store how a run has ended; return False if it had ended already."""
+    return bool(
+        CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(
+            state=ending.state, progress={**progress, "running": []}, report=ending.report,
+            exit_code=ending.exit_code, error=ending.error, ended_at=datetime.now(UTC),
+        )
+    )  # fmt: skip
+
+
+def end_lost(*, is_alone: bool = False) -> list[CheckRun]:
+    """End the runs whose process is gone, and return them; all if no other process has any."""
+    rows = _lost(is_alone)
+    values = {"state": CheckRun.FAILED, "error": STOPPED, "ended_at": datetime.now(UTC)}
+    # Race: of several callers, one changes the row.
+    return [run for run in rows if _lost(is_alone).filter(pk=run.pk).update(**values)]
+
+
+def has_lost() -> bool:
+    """Return whether the process of a run is gone."""
+    return _lost().exists()
+
+
+def _lost(is_alone: bool = False) -> QuerySet[CheckRun]:
+    running = CheckRun.objects.filter(state=CheckRun.RUNNING)
+    return running if is_alone else running.filter(expires__lt=DatabaseTime())

@@ -1,0 +1,25 @@
+"""The webhooks that can be checked, and whose they are."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from requests_queue.catalog.models import Account
+from sandbox.checks.options import EVENT, VALIDATOR
+from webhooks.models import Webhook
+
+# Checks create purchases, so they are about webhooks of subscription requests.
+_OBJECT_CLASS = "fulfillment_request"
+_TYPES = (EVENT, VALIDATOR)
+
+
+def webhooks(account: str) -> QuerySet[Webhook]:
+    """Return the webhooks of an account that can be checked: those that the vendor's key reads."""
+    rows = Webhook.objects.filter(account=account, object_class=_OBJECT_CLASS, type__in=_TYPES)
+    owner = key_owner()
+    return rows if owner is not None and owner.pk == account else rows.none()
+
+
+def key_owner() -> Account | None:
+    """Return the vendor whose API key is in sandbox.json; see the command `sandbox`."""
+    return Account.objects.filter(type="vendor").order_by("created", "pk").first()

@@ -1,0 +1,124 @@
+"""The rows of runs: one at a time, ended once, and kept by a reset."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from requests_queue.errors import Conflict
+from requests_queue.sql import DatabaseTime
+from sandbox import leases, snapshots
+from sandbox.check_runs import restoring, runs
+from sandbox.checks.options import lease_note, snapshot_base, snapshot_before
+from sandbox.models import CheckRun
+from tests import make
+from tests.api import Caller
+from tests.sandbox import worlds
+from webhooks.models import Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FINISHED = runs.Ending(CheckRun.FINISHED, "{}", 0)
+
+
+def hook() -> Webhook:
+    return make.webhook(make.catalog("1"))
+
+
+def begin(row: Webhook) -> CheckRun:
+    return runs.begin(row, {}, "alice")
+
+
+def state_of(run: CheckRun) -> str:
+    return CheckRun.objects.values_list("state", flat=True).get(pk=run.pk)
+
+
+def test_one_of_several_concurrent_starts_succeeds() -> None:
+    row, together = hook(), threading.Barrier(4)
+
+    def start(_: int) -> bool:
+        try:
+            together.wait(10)
+            begin(row)
+        except Conflict:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(start, range(4))) == [False, False, False, True]
+    assert CheckRun.objects.count() == 1
+
+
+def test_run_that_has_ended_makes_room_and_ends_once() -> None:
+    row = hook()
+    first = begin(row)
+    assert runs.end(first.pk, {}, FINISHED)
+    assert not runs.end(first.pk, {}, runs.Ending(CheckRun.FAILED))
+    assert not runs.cancel(first.pk) and runs.keep(first.pk, {"checks": []})
+    second = begin(row)
+    assert not runs.keep(second.pk, {"checks": ["a"]})
+    assert runs.cancel(second.pk) and runs.keep(second.pk, {"checks": ["a"]})
+    assert (state_of(first), state_of(second)) == ("finished", "running")
+
+
+def test_last_runs_of_each_webhook_are_kept() -> None:
+    row, other = hook(), make.webhook(make.catalog("2"), n=2)
+    runs.end(begin(other).pk, {}, FINISHED)
+    for _ in range(runs.KEPT + 2):
+        last = begin(row)
+        runs.end(last.pk, {}, FINISHED)
+    kept = CheckRun.objects.filter(webhook_id=row.pk)
+    assert (kept.count(), kept.order_by("-pk")[0]) == (runs.KEPT, last)
+    assert CheckRun.objects.filter(webhook_id=other.pk).exists()
+
+
+def test_run_without_a_sign_of_life_is_lost() -> None:
+    run = begin(hook())
+    assert not runs.has_lost() and runs.end_lost() == []
+    CheckRun.objects.update(expires=DatabaseTime() - 1)
+    assert runs.has_lost()
+    assert runs.end_lost() == [run] and runs.end_lost() == []
+    assert CheckRun.objects.get(pk=run.pk).error == runs.STOPPED
+    assert not runs.end(run.pk, {}, FINISHED)
+
+
+def test_restart_restores_the_sandbox(
+    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller
+) -> None:
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    run = begin(Webhook.objects.get())
+    before, lease = worlds.contents(), leases.take(note=lease_note(run.name))
+    snapshots.save(snapshot_before(run.name), patience=0)
+    worlds.purchase(distributor)
+    snapshots.save(snapshot_base(run.name), patience=0)
+    restoring.recover(is_alone=True, patience=0)
+    assert worlds.differing(before, worlds.contents()) == {}
+    assert lease and leases.current() is None
+    assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("failed", f"{runs.STOPPED} {restoring.RESTORED}")
+
+
+def test_sandbox_that_cannot_be_restored_is_named(
+    saved: dict[str, list[Any]], vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    run = begin(Webhook.objects.get())
+    snapshots.save(snapshot_before(run.name), patience=0)
+    monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
+    text = restoring.restore(run.name, patience=0)
+    assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
+    assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
+
+
+def test_runs_outlive_a_reset(saved: dict[str, list[Any]], vendor: Caller) -> None:
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    run = begin(Webhook.objects.get())
+    snapshots.reset(patience=0)
+    assert state_of(run) == "running" and not Webhook.objects.exists()

@@ -1,0 +1,17 @@
+"""Fixtures of the tests of the sandbox's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.check_runs import process
+from tests.sandbox.pages.programs import Program
+
+
+@pytest.fixture
+def program(no_snapshots: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """What a run starts, instead of `connect-sim check`."""
+    yield Program(monkeypatch)
+    process.stop_all()

@@ -1,0 +1,54 @@
+"""Events of a run: what a program reads that shows its progress."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from sandbox.check_runs import progress
+from sandbox.checks.model import Outcome
+from sandbox.checks.outputs import events, json_report
+from tests.unit.checks import reports
+
+SECRET = "SU-100-000-001:vendor-secret-of-the-tests"
+
+
+def test_stream_has_a_line_for_each_event_and_no_secret() -> None:
+    out, checks = io.StringIO(), [reports.check("auth.control"), reports.check("auth.garbage")]
+    stream = events.Stream(checks, False, [SECRET], out)
+    stream.started(checks[1])
+    failed = reports.with_text(f"refused {SECRET}").results[0]
+    stream.ended(failed)
+    stream.close()
+    report = reports.mixed()
+    events.write_report(report, out)
+    assert SECRET.partition(":")[2] not in out.getvalue()
+    begun, started, ended, last = map(json.loads, out.getvalue().splitlines())
+    assert begun == {"event": "begun", "checks": ["auth.control", "auth.garbage"]}
+    assert started == {"event": "started", "check": "auth.garbage"}
+    assert (ended["check"], ended["mark"], ended["level"]) == ("auth.garbage", "fail", "MUST")
+    assert json_report.from_json(last["report"]).results[0].check.id == report.results[0].check.id
+
+
+@pytest.mark.parametrize("line", ["", "Traceback", "[]", "1", '{"event": "other"}', "{"])
+def test_other_lines_are_no_events(line: str) -> None:
+    assert events.read(line) is None
+
+
+def test_progress_follows_from_the_events() -> None:
+    out, checks = io.StringIO(), [reports.check("auth.control"), reports.check("auth.garbage")]
+    stream = events.Stream(checks, False, [], out)
+    stream.started(checks[0])
+    stream.started(checks[1])
+    stream.ended(reports.result(Outcome.PASS, checks[0]))
+    state: progress.Progress = {}
+    for line in out.getvalue().splitlines():
+        event = events.read(line)
+        assert event is not None
+        state = progress.apply(state, event)
+    assert (state["checks"], state["running"]) == (["auth.control", "auth.garbage"], [checks[1].id])
+    (only,) = state["results"]
+    assert (only["check"], only["mark"], only["seconds"]) == ("auth.control", "pass", 0.25)
+    assert progress.apply(state, {"event": events.REPORT, "report": {}}) == state
