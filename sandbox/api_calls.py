@@ -6,7 +6,7 @@ reads API calls, the timeline, or whether the sandbox is settled.
 
 What comes after a call is after it in the timeline. What the call causes: its deliveries are
 postponed until it is stored, in this process by the claim that finds them. What later requests
-cause: in one process, those that may change something store the calls before them first.
+cause: in one process its place is kept free (`late_entries`), or on PostgreSQL it is stored first.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from sandbox import activity, call_storage
-from sandbox.call_recorder import Recorder
+from sandbox import activity, call_storage, late_entries
+from sandbox.call_recorder import Recorder, is_only_writer
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall
 from webhooks.delivery import postponing, wakeup
@@ -58,6 +58,7 @@ def flush_postponing() -> None:
 
 paused = _recorder.paused
 clear = _recorder.clear
+late_entries.writer = lambda: _recorder.flush(warns=False, waits=False)
 
 
 # The middleware.
@@ -68,15 +69,10 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         environ = request.META
-        if (
-            environ["REQUEST_METHOD"] not in _SAFE
-            and not _recorder.is_empty
-            # With several processes the others' calls may be stored later all the same.
-            and wakeup.is_broker_in_memory()
-        ):
-            # If the database is unavailable, the request itself reports it.
-            _recorder.flush(warns=False)
-        if "HTTP_AUTHORIZATION" not in environ or not activity.is_api(environ["PATH_INFO"]):
+        is_api = activity.is_api(environ["PATH_INFO"])
+        if environ["REQUEST_METHOD"] not in _SAFE and not _recorder.is_empty:
+            _flush_before(is_api)
+        if "HTTP_AUTHORIZATION" not in environ or not is_api:
             return get_response(request)
         started, began = time.time(), time.monotonic()
         sent, sent_note = _request_body(request)
@@ -91,6 +87,16 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def _flush_before(is_api: bool) -> None:
+    """Store the calls before a request that may move the clock, or whose entries would precede.
+
+    With several processes those of the others may be stored later all the same.
+    """
+    if wakeup.is_broker_in_memory() and not (is_api and is_only_writer()):
+        # If the database is unavailable, the request itself reports it.
+        _recorder.flush(warns=False)
 
 
 def _wake(postponement: Postponement) -> None:

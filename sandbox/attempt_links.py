@@ -60,6 +60,14 @@ class Candidate:
         return (self.finished_at is None, self.started_at, self.delivery, self.attempt)
 
 
+# The last attempts of each of the webhooks `recent`; SQLite has no lateral joins.
+_OF_WEBHOOK = f"FROM webhooks_attempt WHERE webhook_id = recent.id ORDER BY id DESC LIMIT {_RECENT}"
+_LATEST = {
+    "sqlite": f"JOIN webhooks_attempt l ON l.id IN (SELECT id {_OF_WEBHOOK})",
+    "postgresql": f"JOIN LATERAL (SELECT * {_OF_WEBHOOK}) AS l ON TRUE",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The attempt that a call belongs to."""
@@ -71,7 +79,7 @@ class Link:
 
 
 def find(calls: Sequence[Caller]) -> list[Link | None]:
-    """Return the link of each call, in order; at most four statements."""
+    """Return the link of each call, in order; at most three statements."""
     if not calls:
         return []
     accounts = sorted({call.account for call in calls})
@@ -80,20 +88,20 @@ def find(calls: Sequence[Caller]) -> list[Link | None]:
     about = _about({pk for call in calls for pk in call.objects}, accounts, since)
     started = _RealStarts(first)
     links = [
-        choose(
-            call,
-            started.before(call, set().union(*(about.get(pk, ()) for pk in call.objects))),
-            by_object=True,
-        )
+        choose(call, started.before(call, _of(call.objects, about)), by_object=True)
         for call in calls
     ]
     if None in links:
-        recent = _recent(accounts, since).union(*about.values())
+        recent = [*_recent(accounts, since), *_of(about, about)]
         links = [
             link or choose(call, started.before(call, recent))
             for call, link in zip(calls, links, strict=True)
         ]
     return links
+
+
+def _of(objects: Iterable[str], about: Mapping[str, list[Candidate]]) -> list[Candidate]:
+    return [candidate for pk in objects for candidate in about.get(pk, ())]
 
 
 class _RealStarts:
@@ -103,9 +111,11 @@ class _RealStarts:
         self._first = first
         self._at: dict[tuple[int, int], datetime] = {}
 
-    def before(self, call: Caller, candidates: Collection[Candidate]) -> list[Candidate]:
+    def before(self, call: Caller, candidates: Collection[Candidate]) -> Collection[Candidate]:
         """Return the attempts without those that started after the call."""
         self._read(candidates)
+        if not self._at:
+            return candidates
         return [
             each
             for each in candidates
@@ -146,83 +156,83 @@ def choose(
     at = call.started_at
     in_flight = [each for each in own if each.finished_at is None or each.finished_at >= at]
     best = max(in_flight or own, key=Candidate.order)
-    certainty = ApiCall.CERTAIN if by_object or len(own) == 1 else ApiCall.LIKELY
+    # An attempt may be among the candidates several times.
+    is_only = len({each.key for each in own}) == 1
+    certainty = ApiCall.CERTAIN if by_object or is_only else ApiCall.LIKELY
     return Link(best.webhook, best.delivery, best.attempt, certainty)
 
 
-def _recent(accounts: Sequence[str], since: Any) -> set[Candidate]:
+def _recent(accounts: Sequence[str], since: Any) -> list[Candidate]:
     """Return the attempts in flight and the latest ones of the accounts' webhooks."""
     marks = sql.placeholders(accounts)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT w.id, w.account_id FROM webhooks_webhook w
-            LEFT JOIN webhooks_attempt s ON s.id = w.last_success_id
-            LEFT JOIN webhooks_attempt f ON f.id = w.last_failure_id
-            WHERE w.deleted_at IS NULL AND w.account_id IN ({marks})
-            AND (s.finished_at >= %s OR f.finished_at >= %s) LIMIT {_MAX_WEBHOOKS}
-            """,
-            [*accounts, since, since],
-        )
-        account_of = dict(cursor.fetchall())
-        latest = (
-            "SELECT * FROM (SELECT '', webhook_id, delivery_id, number, started_at, finished_at "
-            f"FROM webhooks_attempt WHERE webhook_id = %s ORDER BY id DESC LIMIT {_RECENT}) AS l"
-        )
-        in_flight = f"""
+            SELECT recent.account_id, l.webhook_id, l.delivery_id, l.number,
+                l.started_at, l.finished_at
+            FROM (
+                SELECT w.id, w.account_id FROM webhooks_webhook w
+                LEFT JOIN webhooks_attempt s ON s.id = w.last_success_id
+                LEFT JOIN webhooks_attempt f ON f.id = w.last_failure_id
+                WHERE w.deleted_at IS NULL AND w.account_id IN ({marks})
+                AND (s.finished_at >= %s OR f.finished_at >= %s) LIMIT {_MAX_WEBHOOKS}
+            ) AS recent {_LATEST[connection.vendor]}
+            UNION ALL
             SELECT w.account_id, d.webhook_id, d.id, d.attempts + 1, d.started_at, NULL
             FROM webhooks_delivery d {sql.indexed_by("delivery_calling")}
             JOIN webhooks_webhook w ON w.id = d.webhook_id
             WHERE d.state = 'calling' AND w.account_id IN ({marks}) AND w.deleted_at IS NULL
-        """
-        cursor.execute(
-            " UNION ALL ".join([*[latest] * len(account_of), in_flight]), [*account_of, *accounts]
+            """,
+            [*accounts, since, since, *accounts],
         )
-        return set(_candidates(cursor.fetchall(), account_of))
+        rows = cursor.fetchall()
+    return [candidate for row in rows if (candidate := _candidate(*row))]
 
 
 def _about(
     objects: Collection[str], accounts: Sequence[str], since: Any
-) -> dict[str, set[Candidate]]:
+) -> dict[str, list[Candidate]]:
     """Return the attempts whose events are about the objects, by object."""
     ids = sorted(objects)[:MAX_OBJECTS]
     if not ids:
         return {}
-    marks = sql.placeholders(ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT e.object_id, w.account_id, e.webhook_id, a.delivery_id, a.number,
-                a.started_at, a.finished_at
-            FROM webhooks_event e JOIN webhooks_attempt a ON a.delivery_id = e.delivery_id
-            JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
-            WHERE e.object_id IN ({marks}) AND a.finished_at >= %s
-            UNION ALL
-            SELECT e.object_id, w.account_id, e.webhook_id, d.id, d.attempts + 1,
-                d.started_at, NULL
+            SELECT e.object_id, w.account_id, e.webhook_id, e.delivery_id,
+                a.number, a.started_at, a.finished_at,
+                CASE d.state WHEN 'calling' THEN d.attempts + 1 END, d.started_at
             FROM webhooks_event e JOIN webhooks_delivery d ON d.id = e.delivery_id
             JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
-            WHERE e.object_id IN ({marks}) AND d.state = 'calling'
+            LEFT JOIN webhooks_attempt a ON a.delivery_id = d.id AND a.finished_at >= %s
+            WHERE e.object_id IN ({sql.placeholders(ids)})
+            AND (d.state = 'calling' OR a.id IS NOT NULL)
             """,
-            [*ids, since, *ids],
+            [since, *ids],
         )
         rows = cursor.fetchall()
-    result: dict[str, set[Candidate]] = {}
-    for object_id, account, *row in rows:
+    result: dict[str, list[Candidate]] = {}
+    for object_id, account, webhook, delivery, *finished, number, started_at in rows:
         if account in accounts:
-            result.setdefault(object_id, set()).update(_candidates([(account, *row)], {}))
+            in_flight = (number, started_at, None)
+            result.setdefault(object_id, []).extend(
+                candidate
+                for each in (finished, in_flight)
+                if (candidate := _candidate(account, webhook, delivery, *each))
+            )
     return result
 
 
-def _candidates(
-    rows: Iterable[Sequence[Any]], account_of: Mapping[str, str]
-) -> Iterable[Candidate]:
-    for account, webhook, delivery, attempt, started_at, finished_at in rows:
-        if started_at is not None:
-            yield Candidate(
-                account or account_of[webhook], webhook, delivery, attempt,
-                moment(started_at), moment(finished_at) if finished_at else None,
-            )  # fmt: skip
+def _candidate(
+    account: str, webhook: str, delivery: int, number: int | None, started_at: Any, finished_at: Any
+) -> Candidate | None:
+    """Return the attempt of a row, if there is one."""
+    if number is None or started_at is None:
+        return None
+    return Candidate(
+        account, webhook, delivery, number,
+        moment(started_at), moment(finished_at) if finished_at else None,
+    )  # fmt: skip
 
 
 def moment(value: Any) -> datetime:

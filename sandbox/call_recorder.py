@@ -6,14 +6,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.db import connection, transaction
 
 from requests_queue import database_errors
-from sandbox import call_storage
+from sandbox import call_storage, late_entries
 from sandbox.call_storage import RecordedCall
+from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +59,21 @@ class Recorder:
             self._calls.append(call)
             self._bytes += call.size
             self.is_postponing |= call.postponement is not None
+            if is_only_writer():
+                late_entries.expect(call.place)
         if not self.arrived.is_set():
             self.arrived.set()
 
-    def flush(self, *, warns: bool = True) -> bool:
+    def flush(self, *, warns: bool = True, waits: bool = True) -> bool:
         """Store what is recorded, and wait for a flush of another thread; raises no Exception.
 
         Inside a transaction it doesn't wait: on SQLite the other thread waits for the transaction.
+        Nor does it unless `waits`.
         If the transaction is rolled back, the calls are stored by a later flush. Return whether
         everything is stored; after an error of the database the rest is kept, which is logged
         unless `warns` is False.
         """
-        if not self._storing.acquire(blocking=not connection.in_atomic_block):
+        if not self._storing.acquire(blocking=waits and not connection.in_atomic_block):
             return False
         try:
             while batch := self._take():
@@ -92,6 +96,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget what is recorded."""
+        late_entries.clear()
         with self._guard:
             self._calls.clear()
             self._bytes = 0
@@ -127,14 +132,16 @@ class Recorder:
 
     def put_back(self, batch: Sequence[RecordedCall]) -> None:
         """Record calls again that could not be stored, before the others."""
+        rest = list(batch)
         with self._guard:
-            for call in reversed(batch):
-                if not self._fits(call):
-                    self._warn(_FULL)
-                    break
+            while rest and self._fits(rest[-1]):
+                call = rest.pop()
                 self._calls.appendleft(call)
                 self._bytes += call.size
                 self.is_postponing |= call.postponement is not None
+            if rest:
+                self._warn(_FULL)
+        _forget_places(rest)
         self.arrived.set()
 
     def _warn(self, reason: str) -> None:
@@ -159,6 +166,7 @@ class Recorder:
             if len(batch) == 1:
                 [call] = batch
                 logger.exception("The API call %s %s cannot be stored.", call.method, call.path)
+                _forget_places(batch)
                 return []
             half = len(batch) // 2
             if rest := self._store_batch(batch[:half]):
@@ -166,7 +174,18 @@ class Recorder:
             return self._store_batch(batch[half:])
         if connection.in_atomic_block:
             transaction.on_commit(_Uncommitted(self, batch))
+        else:
+            _forget_places(batch)
         return []
+
+
+def is_only_writer() -> bool:
+    """Return whether this process writes all entries of the timeline, and one after another."""
+    return connection.vendor == "sqlite" and wakeup.is_broker_in_memory()
+
+
+def _forget_places(calls: Iterable[RecordedCall]) -> None:
+    late_entries.forget(call.place for call in calls)
 
 
 class _Uncommitted:
@@ -179,6 +198,7 @@ class _Uncommitted:
         self._recorder, self._batch = recorder, batch
 
     def __call__(self) -> None:
+        _forget_places(self._batch)
         self._batch = ()
 
     def __del__(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from requests_queue import clock, database_errors, sql
 from sandbox import attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
+from sandbox.late_entries import Place
 from sandbox.models import ApiCall
 from sandbox.object_ids import OBJECT_ID
 from sandbox.timeline import Entry
@@ -45,8 +46,8 @@ class RecordedCall:
 
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
-    describe bodies that are not text. `postponement` has the deliveries that the call has caused.
-    `faults` are those that fired.
+    describe bodies that are not text. `postponement` has the deliveries that the call has caused,
+    `faults` those that fired, and `place` is that of its entry in the timeline.
     """
 
     started: float
@@ -66,6 +67,7 @@ class RecordedCall:
     is_truncated: bool = False
     postponement: Postponement | None = None
     faults: Sequence[Mapping[str, str]] = ()
+    place: Place = field(default_factory=Place)
 
     @property
     def size(self) -> int:
@@ -199,7 +201,8 @@ def _insert(rows: Sequence[_Row]) -> None:
                 f"VALUES {', '.join(['(%s, %s)'] * len(chunk))}",
                 [value for pair in chunk for value in pair],
             )
-    timeline.append([_entry(pk, row) for pk, row in zip(ids, rows, strict=True)])
+    entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
+    timeline.append_late(entries, [row.call.place for row in rows])
 
 
 def _values(row: _Row) -> tuple[Any, ...]:

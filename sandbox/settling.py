@@ -160,12 +160,12 @@ class _State:
         """Read the entries that have been written since the last time."""
         if self._cursor is None:
             self._feed(_rows().filter(kind=timeline.CLOCK, data__action="settle"))
-        # First: what is committed by then is visible below.
-        oldest = timeline.oldest_in_progress()
+        # First: all entries until then are visible below.
+        until = timeline.now()
         rows = list(after(self._cursor or Cursor()).reverse()[:NEWEST])
         rows.reverse()
         self._feed(row for row in rows if row.pk not in self._read)
-        ordered = [row for row in rows if oldest is None or row.transaction < oldest]
+        ordered = [row for row in rows if timeline.cursor_of(row) <= until]
         if ordered or self._cursor is None:
             self._cursor = timeline.cursor_of(ordered[-1]) if ordered else Cursor()
         self._read = {row.pk for row in rows[len(ordered) :]}

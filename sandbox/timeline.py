@@ -29,13 +29,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max, Q, QuerySet
 
 from requests_queue import sql
 from requests_queue.errors import Invalid
-from sandbox import notification
+from sandbox import late_entries, notification
+from sandbox.late_entries import Place
 from sandbox.models import TimelineEntry
+from sandbox.transactions import oldest_in_progress
 from webhooks.models import Event
 
 CHANGE, EVENT = "change", "event"
@@ -49,10 +51,8 @@ KEEP = 200_000  # entries; older ones are pruned
 _COLUMNS = (
     "kind", "at", "real_at", "webhook_id", "delivery_id", "attempt", "object_id", "data",
 )  # fmt: skip
-_INSERT = (
-    f"INSERT INTO sandbox_timelineentry ({', '.join(_COLUMNS)}) "
-    f"VALUES ({sql.placeholders(_COLUMNS)})"
-)
+_ROWS = 6  # of one statement: psycopg parses those with more than 50 parameters anew each time
+_LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,30 @@ def append(entries: Sequence[Entry]) -> None:
     """
     if not entries:
         return
+    if not late_entries.are_expected():
+        _insert(_values(entries))
+        return
+    with transaction.atomic(savepoint=False):
+        last = _last_id()
+        if count := late_entries.reserve(last):
+            first = last + count + 1
+            _insert(_values(entries, range(first, first + len(entries))), "id")
+        else:
+            _insert(_values(entries))
+
+
+def append_late(entries: Sequence[Entry], places: Sequence[Place]) -> None:
+    """Write entries like `append`, those that have a place before what has been written since."""
+    if not late_entries.are_expected():
+        append(entries)
+        return
+    with transaction.atomic(savepoint=False):
+        # SQLite gives new ids for NULL.
+        _insert(_values(entries, late_entries.take(places, _last_id())), "id")
+
+
+def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tuple[Any, ...]]:
+    """Return the entries as rows, which begin with the ids if there are any."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
     moments = {at for entry in entries for at in (entry.at, entry.real_at or real)}
@@ -112,13 +136,40 @@ def append(entries: Sequence[Entry]) -> None:
         )
         for e in entries
     ]  # fmt: skip
+    return [(pk, *row) for pk, row in zip(ids, rows, strict=True)] if ids else rows
+
+
+def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
+    columns = (*more, *_COLUMNS)
+    start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)}) VALUES "
+    marks = f"({sql.placeholders(columns)})"
     with connection.cursor() as cursor:
-        cursor.executemany(_INSERT, rows)
+        for n in range(0, len(rows), _ROWS):
+            chunk = rows[n : n + _ROWS]
+            values = [value for row in chunk for value in row]
+            cursor.execute(start + ", ".join([marks] * len(chunk)), values)
     notification.announce_after_commit()
+
+
+def _last_id() -> int:
+    """Return the last id that SQLite has given."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_ID)
+        row = cursor.fetchone()
+    return row[0] if row else 0
 
 
 def now() -> Cursor:
     """Return the cursor of the present: entries that are written from now on are after it."""
+    last, first = _last(), late_entries.first()
+    if first is not None and first <= last.id:
+        late_entries.writer()
+        # The entries first: one whose place is forgotten meanwhile is committed, and read later.
+        last, first = _last(), late_entries.first()
+    return last if first is None else min(last, Cursor(last.transaction, first - 1))
+
+
+def _last() -> Cursor:
     last = _readable().order_by("-transaction", "-id").values_list("transaction", "id").first()
     return Cursor(*last) if last is not None else Cursor()
 
@@ -151,7 +202,15 @@ def before(until: Cursor, count: int) -> list[TimelineEntry]:
 
 
 def is_withheld() -> bool:
-    """Whether committed entries are not readable yet: an older transaction is in progress."""
+    """Whether committed entries are not readable yet.
+
+    On PostgreSQL an older transaction is in progress, on SQLite entries before them are not
+    written yet.
+    """
+    if late_entries.first() is not None:
+        late_entries.writer()
+        first = late_entries.first()
+        return first is not None and TimelineEntry.objects.filter(pk__gt=first).exists()
     oldest = oldest_in_progress()
     return oldest is not None and TimelineEntry.objects.filter(transaction__gte=oldest).exists()
 
@@ -162,35 +221,6 @@ def _readable() -> QuerySet[TimelineEntry]:
     oldest = oldest_in_progress()
     rows = TimelineEntry.objects.all()
     return rows if oldest is None else rows.filter(transaction__lt=oldest)
-
-
-# Transactions of other databases of the server are left out: they write no entries, and may last
-# for hours. One that has ended meanwhile, or whose database is unknown, counts.
-_OLDEST = """
-    WITH present AS (SELECT pg_current_snapshot() AS snapshot)
-    SELECT LEAST(
-        pg_snapshot_xmax(snapshot)::text::bigint,
-        pg_current_xact_id_if_assigned()::text::bigint,
-        (
-            SELECT MIN(xid::text::bigint) FROM pg_snapshot_xip(snapshot) AS xid
-            WHERE xid::text::bigint & 4294967295 NOT IN (
-                SELECT backend_xid::text::bigint FROM pg_stat_activity
-                WHERE datname <> current_database() AND backend_xid IS NOT NULL
-            )
-        )
-    ) FROM present
-"""
-
-
-def oldest_in_progress() -> int | None:
-    """Return the oldest transaction that may still write entries; None on SQLite, which has one
-    writer."""
-    if connection.vendor != "postgresql":
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute(_OLDEST)
-        oldest: int = cursor.fetchone()[0]
-    return oldest
 
 
 def cursor_of(entry: TimelineEntry) -> Cursor:

@@ -1,0 +1,33 @@
+"""Transactions in progress: what they write may come before what is committed already."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+# Transactions of other databases of the server are left out: they write no entries, and may last
+# for hours. One that has ended meanwhile, or whose database is unknown, counts.
+_OLDEST = """
+    WITH present AS (SELECT pg_current_snapshot() AS snapshot)
+    SELECT LEAST(
+        pg_snapshot_xmax(snapshot)::text::bigint,
+        pg_current_xact_id_if_assigned()::text::bigint,
+        (
+            SELECT MIN(xid::text::bigint) FROM pg_snapshot_xip(snapshot) AS xid
+            WHERE xid::text::bigint & 4294967295 NOT IN (
+                SELECT backend_xid::text::bigint FROM pg_stat_activity
+                WHERE datname <> current_database() AND backend_xid IS NOT NULL
+            )
+        )
+    ) FROM present
+"""
+
+
+def oldest_in_progress() -> int | None:
+    """Return the oldest transaction that may still write entries; None on SQLite, which has one
+    writer."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST)
+        oldest: int = cursor.fetchone()[0]
+    return oldest
