@@ -210,14 +210,15 @@ class Lab:
     def measure(self) -> tuple[Reply, Effects, History]:
         """Send a genuine request for one new order, and take the timing of the handler from it.
 
-        The time until quiet is not known yet, so this waits until the order is approved, for the
-        deadline of a response at most.
+        The time until quiet is not known yet, so this waits until the order is approved, if
+        the response promises it.
         """
         order = self.order()
         before = self.values(order)
         mark, began = self.mark(), time.time()
         reply = self.send()
-        self.wait_processed(order, self.timing.deadline)
+        if reply.is_success:
+            self.wait_processed(order, self.timing.deadline)
         happened = self.after(mark)
         effects = self.effects(order, happened, before)
         if reply.status and happened.calls:

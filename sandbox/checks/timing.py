@@ -11,7 +11,7 @@ from sandbox.checks.history import Call
 _SHORTEST, _LONGEST = 0.2, 10.0
 _FACTOR = 4
 # Work that is expected is waited for so long, after a response of success.
-_PATIENCE, _PATIENCE_FACTOR = 5.0, 10
+_PATIENCE, _PATIENCE_FACTOR = 5.0, 5
 # The barrier of a race opens after so many seconds without a byte from the second run.
 _BARRIER, _BARRIER_FACTOR = 2.0, 10
 # A request whose response takes longer is abandoned.

@@ -116,9 +116,9 @@ class DiesOfBrokenJson(Handler):
 
 
 class NeedsABody(Handler):
-    """It refuses a POST without a body."""
+    """It decodes the body of a POST, even if that is empty."""
 
     def respond(self, call: Call) -> Response:
         if call.method == "POST" and not call.body:
-            return Response(400)
+            return Response(500)
         return super().respond(call)
