@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,11 +65,7 @@ def reply_exhibit(reply: Reply, title: str = "Response") -> Exhibit:
 
 def replies_exhibit(replies: Iterable[Reply]) -> Exhibit:
     """Return several responses as evidence: how many of each kind."""
-    counts: dict[str, int] = {}
-    for reply in replies:
-        counts[reply.text] = counts.get(reply.text, 0) + 1
-    lines = tuple(f"{count} × {text}" for text, count in sorted(counts.items()))
-    return Exhibit("Responses", lines)
+    return Exhibit("Responses", tuple(_counted(reply.text for reply in replies)))
 
 
 def effects_exhibit(effects: Effects, order: str) -> Exhibit:
@@ -76,7 +73,7 @@ def effects_exhibit(effects: Effects, order: str) -> Exhibit:
     lines = [
         f"status: {effects.status}",
         f"filled parameters: {', '.join(sorted(effects.params)) or 'none'}",
-        f"approve calls: {', '.join(map(str, effects.approvals)) or 'none'}",
+        f"approve calls: {', '.join(_counted(map(str, effects.approvals))) or 'none'}",
     ]
     if effects.other_actions:
         lines.append(f"other actions: {', '.join(effects.other_actions)}")
@@ -149,7 +146,7 @@ def approved(
 def once(effects: Effects, order: str, *evidence: Exhibit) -> Verdict | None:
     """Return a failure if a request was not processed exactly once, in a clean way."""
     if len(effects.approvals) > 1:
-        statuses = ", ".join(map(str, effects.approvals))
+        statuses = ", ".join(_counted(map(str, effects.approvals)))
         return failed(
             f"Sent {plural(len(effects.approvals), 'approve call')} for {order} ({statuses}); "
             "expected 1.",
@@ -162,6 +159,11 @@ def once(effects: Effects, order: str, *evidence: Exhibit) -> Verdict | None:
     if effects.other_actions:
         return failed(f"Ran {', '.join(effects.other_actions)} on {order} on the way.", *evidence)
     return None
+
+
+def _counted(texts: Iterable[str]) -> list[str]:
+    """Return the different texts, each with its number."""
+    return [f"{count} × {text}" for text, count in sorted(Counter(texts).items())]
 
 
 def _token_lines(name: str, value: str) -> list[str]:

@@ -179,8 +179,8 @@ CHECKS = (
     ),
     Check(
         "auth.garbage", Level.MUST, "A request whose token is garbage is refused",
-        "Words, dots, parts of a token, characters that are not ASCII and another scheme than Bearer "
-        "in place of the token, while an order is pending.",
+        "Words, dots, parts of a token, characters that are not ASCII and another scheme than "
+        "Bearer in place of the token, while an order is pending.",
         _REFUSED,
         "Whatever is on the Internet receives such requests. They must neither have an effect nor "
         "stop the handler.",

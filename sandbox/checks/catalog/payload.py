@@ -30,7 +30,7 @@ def _payload(lab: Lab) -> bytes:
 
 def unicode(lab: Lab) -> Verdict:
     """Send texts in several scripts as the webhook's name and in `data`."""
-    changes = {"webhook_name": _TEXTS, "data": {"ключ": _TEXTS, "list": [_TEXTS]}}
+    changes = {"webhook_name": _TEXTS, "data": {"ключ": _TEXTS}}
     sent = lab.genuine(method="POST", changes=changes)
     return experiments.accepts(lab, (sent, "a payload with texts in several scripts"))
 
