@@ -185,7 +185,7 @@ def _without_error(result: Validated, name: str, value: str) -> Verdict | None:
 
 _NEEDS = frozenset({Need.VALIDATOR})
 _WAITS = "The customer waits for the response while filling in the order. "
-_LIMIT = "After 30 s the platform gives up, and the order is sent without a validation."
+_LIMIT = "After 30 s the sandbox gives up: the customer is told that validation is not available."
 _OTHERS = (
     "Anybody who knows the handler's URL can send it orders, and learn from the responses what it "
     "knows about customers."
