@@ -26,7 +26,6 @@ from sandbox.checks.outputs import (
     terminal,
 )
 from sandbox.checks.outputs import progress as bars
-from sandbox.checks.outputs.masking import mask_report
 
 if TYPE_CHECKING:
     from connect_sim.cli.check_requests import Request
@@ -49,13 +48,13 @@ def print_catalog(checks: Sequence[Check] | Check) -> int:
 def progress(request: Request) -> bars.Progress:
     """Return what shows how far a run is."""
     if request.is_streamed:
-        return events.Stream(request.checks, request.options.strict, request.secrets, sys.stdout)
+        return events.Stream(request.checks, request.options.strict, sys.stdout)
     return bars.create(len(request.checks), request.options.strict, sys.stderr)
 
 
 def write(report: Report, request: Request) -> int:
     """Print the report, write the files, and return the exit code; raises ClickException."""
-    report = _with_baseline(mask_report(report, request.secrets), request)
+    report = _with_baseline(report, request)
     is_json = request.json_file == _STANDARD_OUTPUT
     terminal.write(report, sys.stderr if is_json or request.is_streamed else sys.stdout)
     if request.is_streamed:

@@ -34,14 +34,12 @@ _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
 class Request:
     """A run, the checks that it consists of, and what is made of its report.
 
-    `json_file` may be `-`. `secrets` must not be shown. With `is_streamed`, standard output has
-    events of the run.
+    `json_file` may be `-`. With `is_streamed`, standard output has events of the run.
     """
 
     options: Options
     checks: Sequence[Check]
     known: Sequence[Known]
-    secrets: Sequence[str]
     baseline: Path | None
     updates_baseline: bool
     junit: Path | None
@@ -100,12 +98,10 @@ def read(given: dict[str, Any]) -> Request:
 
 def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Check]) -> Request:
     _check_files(given)
-    keys = (options.sandbox.vendor_key, options.sandbox.provider_key) if options.sandbox else ()
     return Request(
         options,
         checks,
         _known(given["baseline"], given["update_baseline"]),
-        tuple(filter(None, (options.secret, *keys))),
         given["baseline"],
         given["update_baseline"],
         given["junit"],

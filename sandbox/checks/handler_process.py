@@ -117,6 +117,11 @@ class HandlerProcess:
         """
         return mask(self._output.text(), self._secrets) if self._output else ""
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What was in its environment and must not be shown."""
+        return frozenset(self._secrets)
+
     def kill(self) -> None:
         """Kill the handler (SIGKILL), and return when all of its processes are gone."""
         self.stop(grace=0)

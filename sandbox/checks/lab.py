@@ -254,10 +254,10 @@ class Pending:
     is_done: Callable[[], bool]
 
 
-def secrets_of(lab: Lab) -> list[str]:
+def secrets_of(lab: Lab) -> set[str]:
     """Return what evidence must not show."""
     signers = [lab.signer, lab.other, lab.stranger, *([lab.validator] if lab.validator else [])]
-    return [signer.secret for signer in signers]
+    return {signer.secret for signer in signers} | (lab.process.secrets if lab.process else set())
 
 
 __all__ = ["Json", "Lab", "Pending", "secrets_of"]

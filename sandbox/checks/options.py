@@ -71,6 +71,12 @@ class Options:
         """The handler, for a report."""
         return self.run or self.url or self.webhook
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a report must not show."""
+        keys = (self.sandbox.vendor_key, self.sandbox.provider_key) if self.sandbox else ()
+        return tuple(filter(None, (self.secret, *keys)))
+
     def reproduce(self, check: str) -> str:
         """Return the command line that runs one check again; secrets are named, not shown."""
         words = ["connect-sim", "check"]

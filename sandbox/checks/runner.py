@@ -13,10 +13,11 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from sandbox.checks import lanes, verdicts
-from sandbox.checks.lab import Lab
+from sandbox.checks.lab import Lab, secrets_of
 from sandbox.checks.lanes import CannotRun, Lane
 from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
 from sandbox.checks.options import ALL, EVENT, VALIDATOR, Options
+from sandbox.checks.outputs.masking import mask_report, mask_result
 from sandbox.client import ApiError
 
 # The longest first, so that the lanes end at about the same time.
@@ -57,11 +58,12 @@ def run(options: Options, progress: Progress) -> Report:
         for lane in opened:
             schedule.close(lane)
         progress.close()
-    return Report(
+    report = Report(
         options.target, schedule.version, started.isoformat(timespec="seconds"),
         time.monotonic() - began, options.seed, options.strict, schedule.results(),
         error=schedule.error, output=schedule.output,
     )  # fmt: skip
+    return mask_report(report, schedule.secrets)
 
 
 def _useful_lanes(checks: Sequence[Check]) -> int:
@@ -126,6 +128,8 @@ class Schedule:
         self._changed = threading.Condition()
         self._is_interrupted = False
         self.error = self.version = self.output = ""
+        # What no result may show.
+        self.secrets = set(options.secrets)
 
     def results(self) -> tuple[Result, ...]:
         """Return the results in the order of the catalog."""
@@ -169,6 +173,8 @@ class Schedule:
         began = time.monotonic()
         verdict = self._missing(check, lab) or _judge(check, lab)
         verdict = _about_process(verdict, lab)
+        # The check may have given the handler another secret.
+        self.secrets |= secrets_of(lab)
         if self._is_interrupted:
             return
         self._end(check, verdict, time.monotonic() - began)
@@ -185,7 +191,7 @@ class Schedule:
     def _end(self, check: Check, verdict: Verdict, seconds: float) -> None:
         with self._changed:
             result = Result(check, verdict, seconds, self._options.reproduce(check.id))
-            self._results[check.id] = result
+            self._results[check.id] = result = mask_result(result, self.secrets)
             if check.is_control:
                 self._controls[check.group] = verdict.outcome
             self._progress.ended(result)

@@ -17,11 +17,12 @@ def mask_report(report: Report, secrets: Collection[str]) -> Report:
         error=mask(report.error, secrets),
         output=mask(report.output, secrets),
         notes=tuple(mask(note, secrets) for note in report.notes),
-        results=tuple(_mask_result(result, secrets) for result in report.results),
+        results=tuple(mask_result(result, secrets) for result in report.results),
     )
 
 
-def _mask_result(result: Result, secrets: Collection[str]) -> Result:
+def mask_result(result: Result, secrets: Collection[str]) -> Result:
+    """Return a result whose texts have no secret."""
     evidence = tuple(
         Exhibit(mask(each.title, secrets), tuple(mask(line, secrets) for line in each.lines))
         for each in result.verdict.evidence

@@ -13,8 +13,8 @@ import pytest
 from sandbox.checks import runner, verdicts
 from sandbox.checks.lab import Lab
 from sandbox.checks.lanes import CannotRun
-from sandbox.checks.model import Check, Level, Need, Outcome, Result, Verdict
-from sandbox.checks.options import Options
+from sandbox.checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
+from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.runner import Schedule, select
 
 GOOD = verdicts.passed("Fine.")
@@ -31,12 +31,14 @@ def check(pk: str, run: Callable[[Lab], Verdict] = lambda lab: GOOD, **values: A
 class Listener:
     def __init__(self) -> None:
         self.ended_ids: list[str] = []
+        self.results: list[Result] = []
 
     def started(self, check: Check) -> None:
         pass
 
     def ended(self, result: Result) -> None:
         self.ended_ids.append(result.check.id)
+        self.results.append(result)
 
     def close(self) -> None:
         pass
@@ -48,6 +50,11 @@ class Platform:
 
 
 @dataclass
+class Signer:
+    secret: str
+
+
+@dataclass
 class FakeLab:
     """What the runner itself uses of a lab; the checks of these tests use nothing of it."""
 
@@ -55,6 +62,9 @@ class FakeLab:
     process: Any = None
     is_deep: bool = False
     validator: Any = None
+    signer: Signer = field(default_factory=lambda: Signer("of-the-handler"))
+    other: Signer = field(default_factory=lambda: Signer("of-the-handler"))
+    stranger: Signer = field(default_factory=lambda: Signer("of-a-stranger"))
 
     def measure(self) -> None:
         pass
@@ -189,6 +199,7 @@ def test_second_lane_waits_for_the_control_of_the_first():
 
 def test_handler_that_ends_during_a_check_fails_it_with_its_output():
     class Ended:
+        secrets: frozenset[str] = frozenset()
         is_alive = False
         death = "The handler ended with exit code 1."
 
@@ -244,3 +255,32 @@ def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, u
     report = runner.run(Options(run="handler"), Listener())
     assert len(report.results) == count
     assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
+
+
+def test_results_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those of the options, nor those that a check gives to the handler."""
+
+    @dataclass
+    class Process:
+        secrets: frozenset[str]
+        is_alive: bool = True
+
+    keys = "SU-610-138-900:vendor-key", "SU-318-442-900:provider-key"
+    shown = [*keys, "of-the-option", "of-the-handler", "of-a-stranger", "of-the-restart"]
+    lane = FakeLane()
+
+    def leaking(lab: Lab) -> Verdict:
+        lane.lab.process = Process(frozenset({"of-the-restart"}))
+        return verdicts.failed(" ".join(shown), Exhibit("Response", tuple(shown)))
+
+    listener = Listener()
+    monkeypatch.setattr(lane, "output", lambda: "printed " + " ".join(shown))
+    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", (check("a.control", leaking),))
+    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: [lane])
+    options = Options(
+        url="http://h/", secret="of-the-option", sandbox=RunningSandbox("http://sim", *keys)
+    )
+    report = runner.run(options, listener)
+    assert "Response" in repr(report) and "printed" in report.output
+    for text in (repr(report), repr(listener.results)):
+        assert not [each for each in shown if each in text]
