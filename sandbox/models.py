@@ -205,7 +205,8 @@ class Fault(models.Model):
 class FaultOrdinal(models.Model):
     """The ordinal of a webhook, delivery or path among those that a fault has seen (ours).
 
-    `path` is empty for the fault itself; `count` is how many it has below it, or how many requests.
+    `path` is a hash of what leads to it, empty for the fault itself; `count` is how many it has
+    below it, or how many requests.
     """
 
     fault = models.ForeignKey(Fault, models.CASCADE, related_name="ordinals")

@@ -91,6 +91,11 @@ class AttemptView:
         return _token(self.row, self.now, self.full) if self.row.claims else None
 
     @property
+    def faults(self) -> str:
+        """What has changed the request on purpose: names and kinds; empty if nothing has."""
+        return ", ".join(f"{each['name']} ({each['kind']})" for each in self.row.faults)
+
+    @property
     def is_edited(self) -> bool:
         """Whether the webhook's settings have changed since: a resend is then a single attempt."""
         return self.row.revision != self.row.webhook.revision or resend.is_altered(self.row)
@@ -142,7 +147,9 @@ def _check_signature(row: Attempt, claims: dict[str, Any]) -> Iterable[TokenChec
     except SecretRefused as refused:
         yield TokenCheck("bad", str(refused))
         return
-    if row.revision is None:
+    if row.faults:
+        yield TokenCheck("quiet", "A fault has changed the request: the signature may be invalid.")
+    elif row.revision is None:
         yield TokenCheck("quiet", "The settings at that time were not recorded.")
     elif row.revision == hook.revision:
         yield TokenCheck("good", "Signed with the current JWT secret: the signature is valid.")

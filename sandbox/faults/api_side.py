@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue.catalog import keys
+from requests_queue.safe_text import visible
 from sandbox import activity, api_calls
 from sandbox.faults import armed, firing, paths, responses, sending
 from sandbox.faults.armed import ArmedFault
@@ -93,7 +94,7 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
     named = OBJECT_ID.search(path)
     entry = {
         "object": named.group() if named else None,
-        "data": {"method": request.method, "path": request.path},
+        "data": {"method": request.method, "path": visible(request.path)},
     }
     [fired] = firing.decide(faults, [Subject(facts, (paths.pattern(path),), entry)])
     return fired

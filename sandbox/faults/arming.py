@@ -16,7 +16,7 @@ from requests_queue.errors import Conflict, Missing
 from requests_queue.sql import DatabaseTime
 from sandbox import notification
 from sandbox.faults import armed
-from sandbox.models import Fault
+from sandbox.models import Fault, FaultOrdinal
 
 DEFAULT_SEED = 1
 _LOCK = 0x6661756C74  # "fault"
@@ -80,19 +80,29 @@ def get(fault_id: str) -> Fault:
 
 def clear(fault_id: str) -> Fault:
     """Clear a fault and return its last state; raises Missing if it is cleared already."""
-    # Race: only one of several callers clears it.
-    if not _uncleared().filter(pk=fault_id).update(is_cleared=True):
+    rows = _clear(_uncleared().filter(pk=fault_id))
+    if not rows:
         raise Missing(fault_id)
-    _end()
-    return _shown(Fault.objects.all()).get(pk=fault_id)
+    return rows[0]
 
 
 def clear_all() -> list[Fault]:
     """Clear all faults and return their last states."""
-    ids = list(_uncleared().values_list("pk", flat=True))
-    _uncleared().filter(pk__in=ids).update(is_cleared=True)
-    _end()
-    return list(_shown(Fault.objects.filter(pk__in=ids)))
+    return _clear(_uncleared())
+
+
+def _clear(rows: QuerySet[Fault]) -> list[Fault]:
+    with transaction.atomic():
+        # Lock order: faults in the order of arming. Only one of several callers gets a row.
+        ids = list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+        cleared = Fault.objects.filter(pk__in=ids)
+        cleared.update(is_cleared=True)
+        FaultOrdinal.objects.filter(fault__in=ids).delete()
+        result = list(_shown(cleared).order_by("ordinal"))
+        # What they hold is sent.
+        notification.announce_after_commit()
+    armed.spread()
+    return result
 
 
 def is_armed(row: Fault) -> bool:
@@ -103,12 +113,6 @@ def is_armed(row: Fault) -> bool:
 
 def _uncleared() -> QuerySet[Fault]:
     return Fault.objects.filter(is_cleared=False).order_by("ordinal")
-
-
-def _end() -> None:
-    """Let all processes forget cleared faults, and send what these hold."""
-    notification.announce_after_commit()
-    armed.spread()
 
 
 def _shown(rows: QuerySet[Fault]) -> QuerySet[Fault]:

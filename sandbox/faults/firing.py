@@ -18,7 +18,8 @@ from sandbox import timeline
 from sandbox.faults import armed, draw
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.draw import Rule
-from sandbox.models import Fault, FaultOrdinal
+from sandbox.faults.ordinals import Ordinals
+from sandbox.models import Fault
 from sandbox.timeline import Entry
 
 
@@ -37,10 +38,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A fault that fires for a request: its matching request of this number, from 1."""
+    """A fault that fires for a request: its matching request of this `number`, from 1, and the one
+    of this `count` that it fires for."""
 
     fault: ArmedFault
     number: int
+    count: int
     ordinals: tuple[int, ...] = ()
 
     @property
@@ -74,77 +77,80 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
     Once a final one has fired, others that are final are not asked.
     """
     fired: list[Firings] = [()] * len(subjects)
-    now: datetime | None = None
     entries: list[Entry] = []
+    now: datetime | None = None
     for fault in faults:
         matching = [
             at for at, subject in enumerate(subjects)
-            if fault.matches(**subject.facts)
-            and not (fault.kind.is_final and any(f.fault.kind.is_final for f in fired[at]))
+            if fault.matches(**subject.facts) and not (fault.kind.is_final and _is_over(fired[at]))
         ]  # fmt: skip
         if not matching:
             continue
-        row = armed.rows().filter(pk=fault.id).select_for_update().first()
+        row = armed.rows().filter(pk=fault.id).select_for_update(no_key=True).first()
         if row is None:
             # It has expired, or another process has cleared it.
             armed.forget()
             continue
         now = now or clock.now()
-        for at in matching:
-            if row.times is not None and row.fired >= row.times:
-                break
-            if firing := _ask(fault, row, subjects[at], now):
-                fired[at] += (firing,)
-                entries.append(_entry(firing, row, subjects[at], now))
-        row.save(update_fields=["asked", "fired"])
-        if row.times is not None and row.fired >= row.times:
-            transaction.on_commit(armed.forget, robust=True)
+        for at, firing in _ask_all(fault, row, subjects, matching, now):
+            fired[at] += (firing,)
+            entries.append(_entry(firing, row, subjects[at], now))
     timeline.append(entries)
     return fired
 
 
-def _ask(fault: ArmedFault, row: Fault, subject: Subject, now: datetime) -> Firing | None:
+def _is_over(fired: Firings) -> bool:
+    return any(each.fault.kind.is_final for each in fired)
+
+
+def _ask_all(
+    fault: ArmedFault,
+    row: Fault,
+    subjects: Sequence[Subject],
+    matching: Sequence[int],
+    now: datetime,
+) -> list[tuple[int, Firing]]:
+    """Ask a fault, whose row is locked, for the matching requests; return for which it fires."""
+    ordinals = None
+    if fault.needs_chance:
+        ordinals = Ordinals(fault.id, [subjects[at].keys for at in matching])
+    fired: list[tuple[int, Firing]] = []
+    for at in matching:
+        if row.times is not None and row.fired >= row.times:
+            break
+        if firing := _ask(fault, row, ordinals, subjects[at], now):
+            fired.append((at, firing))
+    row.save(update_fields=["asked", "fired"])
+    if ordinals is not None:
+        ordinals.save()
+    if row.times is not None and row.fired >= row.times:
+        transaction.on_commit(armed.forget, robust=True)
+    return fired
+
+
+def _ask(
+    fault: ArmedFault, row: Fault, ordinals: Ordinals | None, subject: Subject, now: datetime
+) -> Firing | None:
     row.asked += 1
-    ordinals = _ordinals(row, subject.keys) if fault.needs_chance else ()
+    counted = ordinals.count(subject.keys) if ordinals is not None else ()
     fires = draw.fires(
         Rule(row.probability, row.times, frozenset(row.nth) if row.nth else None, row.after),
         row.kind,
         row.parameters,
         number=row.asked,
         elapsed=(now - row.armed_at).total_seconds(),
-        chance=draw.fraction(row.seed, row.name, ordinals),
+        chance=draw.fraction(row.seed, row.name, counted),
     )
     if not fires:
         return None
     row.fired += 1
-    return Firing(fault, row.asked, ordinals)
-
-
-def _ordinals(row: Fault, keys: Sequence[str]) -> tuple[int, ...]:
-    """Count a request, and return its ordinals: of each key among its siblings, and its own.
-
-    Call with the fault's row locked.
-    """
-    node, _ = FaultOrdinal.objects.get_or_create(fault=row, path="", defaults={"ordinal": 0})
-    ordinals = []
-    for at in range(len(keys)):
-        path = "\n".join(keys[: at + 1])[:300]
-        child = FaultOrdinal.objects.filter(fault=row, path=path).first()
-        if child is None:
-            node.count += 1
-            node.save(update_fields=["count"])
-            child = FaultOrdinal.objects.create(fault=row, path=path, ordinal=node.count)
-        ordinals.append(child.ordinal)
-        node = child
-    node.count += 1
-    node.save(update_fields=["count"])
-    return (*ordinals, node.count)
+    return Firing(fault, row.asked, row.fired, counted)
 
 
 def _entry(firing: Firing, row: Fault, subject: Subject, now: datetime) -> Entry:
     more = dict(subject.entry)
     data = {
-        "id": row.pk, **firing.fault.mark, "side": row.side, "fired": row.fired,
+        "id": row.pk, **firing.fault.mark, "side": row.side, "fired": firing.count,
         **more.pop("data", {}),
     }  # fmt: skip
     return Entry(timeline.FAULT, now, data=data, **more)

@@ -305,6 +305,16 @@ def test_token_is_decoded_and_checked(vendor: Client, hook: Webhook) -> None:
     assert page(vendor, row).one("[data-tone=bad]")
 
 
+def test_fault_is_named_and_the_signature_left_open(vendor: Client, hook: Webhook) -> None:
+    row = delivery(hook)
+    attempt(row)
+    assert not page(vendor, row).all("[data-faults]")
+    attempt(row, faults=[{"name": "<mine>", "kind": "rotate_secret"}])
+    shown = page(vendor, row)
+    assert shown.one("[data-faults]").text == "Changed by a fault: <mine> (rotate_secret)"
+    assert [each["data-tone"] for each in shown.all("[data-tone]")] == ["quiet"]
+
+
 def test_request_that_was_not_sent_has_no_token(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook, state="waiting")
     entries = page(vendor, row)
