@@ -64,3 +64,11 @@ def fraction(seed: int, name: str, ordinals: Sequence[int], purpose: str = "fire
     digest = hashlib.sha256(text.encode()).digest()
     # 53 bits are what a float holds exactly.
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
+
+
+def delay(ms: float, jitter: float, share: float) -> float:
+    """Return the seconds of a delay of `ms` that is up to `jitter` shorter or longer.
+
+    `share` is from `fraction`.
+    """
+    return max(0.0, ms + (2 * share - 1) * jitter) / 1000

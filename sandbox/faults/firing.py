@@ -62,9 +62,8 @@ class Firing:
 
     def delay(self) -> float:
         """Return the delay in seconds of a fault with `ms` and `jitter`."""
-        ms: float = self.parameters["ms"]
-        jitter: float = self.parameters.get("jitter", 0)
-        return max(0.0, ms + (2 * self.fraction("jitter") - 1) * jitter) / 1000
+        values = self.parameters
+        return draw.delay(values["ms"], values.get("jitter", 0), self.fraction("jitter"))
 
 
 Firings = tuple[Firing, ...]

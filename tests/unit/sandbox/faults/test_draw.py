@@ -117,3 +117,10 @@ def test_outage_lasts_from_after_for_so_long(elapsed: float, expected: bool) -> 
     parameters = {"after": 60, "for": 30}
     fired = draw.fires(Rule(), "outage", parameters, number=1, elapsed=elapsed, chance=0)
     assert fired is expected
+
+
+@given(st.floats(0, 600_000), st.floats(0, 600_000), _CHANCES)
+def test_delay_differs_by_the_jitter_at_most(ms: float, jitter: float, share: float) -> None:
+    seconds = draw.delay(ms, jitter, share)
+    assert max(0, ms - jitter) - 1e-6 <= seconds * 1000 <= ms + jitter + 1e-6
+    assert draw.delay(ms, 0, share) == ms / 1000
