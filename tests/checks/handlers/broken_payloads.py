@@ -58,13 +58,14 @@ class RejectsUnknownKeys(Handler):
         return Response(400) if unknown else super().queue_changed(call, claims)
 
 
-class NeedsDates(Handler):
-    """It takes the time of the last success for a date, which is null before the first one."""
+class MisreadsDates(Handler):
+    """It expects UTC to be written as Z in the time of the last failure."""
 
     def queue_changed(self, call: Call, claims: Json) -> Response:
         try:
-            datetime.fromisoformat(claims["last_success_at"])
-        except TypeError:
+            if claims["last_failure_at"] is not None:
+                datetime.strptime(claims["last_failure_at"], "%Y-%m-%dT%H:%M:%SZ")
+        except ValueError:
             return Response(500)
         return super().queue_changed(call, claims)
 
