@@ -40,7 +40,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("does_nothing", ("auth.control",), ("*",), _NOT_JUDGED),
     Variant("never_answers", ("auth.control",), ("*",), _NOT_JUDGED),
     Variant("dies_at_the_first_call", ("auth.control",), ("*",), _NOT_JUDGED),
-    Variant("answers_garbage", ("auth.control",), ("*",), _NOT_JUDGED),
+    Variant("answers_garbage", ("auth.get",), ("*",), "no response is valid"),
     Variant("fills_nothing", ("auth.control",), ("*",), _NOT_JUDGED),
     Variant("does_not_start", (), ends_run="ended"),
     Variant("never_listens", (), ends_run="within"),
