@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue.catalog import keys
+from requests_queue.catalog.models import User
 from requests_queue.safe_text import visible
 from sandbox import activity, api_calls
 from sandbox.faults import armed, firing, paths, responses, sending
@@ -88,7 +89,8 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
     path = paths.below_api(request.path_info)
     facts = {"method": request.method, "path": path}
     if any("account" in fault.scope for fault in faults):
-        facts["account"] = _account(request)
+        user = _user(request)
+        facts["account"] = None if user is None else user.account_id
     if not any(fault.matches(**facts) for fault in faults):
         return ()
     named = OBJECT_ID.search(path)
@@ -100,10 +102,9 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
     return fired
 
 
-def _account(request: HttpRequest) -> str | None:
-    """Return the account of the API key, None if the key is invalid."""
-    user = keys.owner(request.headers["Authorization"].strip().partition(" ")[2].strip())
-    return None if user is None else user.account_id
+def _user(request: HttpRequest) -> User | None:
+    """Return the service user of the API key, None if the key is invalid."""
+    return keys.owner(request.headers["Authorization"].strip().partition(" ")[2].strip())
 
 
 def _respond(request: HttpRequest, fired: Firings, get_response: GetResponse) -> HttpResponse:
@@ -112,6 +113,9 @@ def _respond(request: HttpRequest, fired: Firings, get_response: GetResponse) ->
     if response is None:
         response = get_response(request)
     else:
+        # The call is recorded as its account's, which no view has found out.
+        if (user := _user(request)) is not None:
+            request.user = user
         # Django would log a 5xx as an error of ours.
         response._has_been_logged = True  # type: ignore[attr-defined]
     for each in fired:

@@ -181,6 +181,9 @@ def test_fired_fault_is_stored_with_the_call_and_in_the_timeline(client: Caller,
     calls = client.get("/sandbox/api-calls").json["calls"]
     assert [call["faults"] for call in calls] == [[], marks]
     assert [call["status"] for call in calls] == [200, 503]
+    # It is the account's call, although no view has authenticated it.
+    assert calls[0]["account"] and calls[0]["account"] == calls[1]["account"]
+    assert calls[0]["key"] and calls[0]["key"] == calls[1]["key"]
     assert ApiCall.objects.exclude(faults=[]).get().faults == marks
     entries = client.get(f"/sandbox/timeline?since={cursor}").json["entries"]
     assert [entry["kind"] for entry in entries] == ["fault", "api_call"]
