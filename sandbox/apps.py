@@ -18,14 +18,14 @@ class SandboxConfig(AppConfig):
         from portal.layout import NAVIGATION, NOTICES
         from requests_queue import ids
         from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
-        from sandbox.faults import delivery_side
+        from sandbox.faults import arming, delivery_side
         from sandbox.listener import PORT
         from sandbox.pages import navigation
 
         panels.register()
         NAVIGATION.extend(navigation.ITEMS)
         delivery_side.register()
-        NOTICES.append(clock_control.ahead)
+        NOTICES.extend([clock_control.ahead, arming.notice])
         ids.taken_checks.append(world.is_used)
         command = f"{settings.PROGRAM} listen --approve"
         READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

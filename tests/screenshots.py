@@ -78,6 +78,7 @@ def take(names: list[str]) -> None:
                             _take(page, scenario, shot, scheme)
                         print(f"{FOLDER.relative_to(ROOT)}/{shot.name}-*.png")
                 page.context.close()
+        scenario.close()
     shutil.rmtree(data, ignore_errors=True)
 
 

@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 40  # the latest attempts, which are listed
 _MAX_EVENTS = 5
 _MAX_AHEAD = 100  # older deliveries that are counted
 _LISTED = ("pk", "delivery", "number", "outcome", "status_code", "duration", "error", "why",
-           "started_at", "finished_at", "next_attempt_at")  # fmt: skip
+           "started_at", "finished_at", "next_attempt_at", "faults")  # fmt: skip
 _MAX_CLEARED = 200  # cleared backoffs that are read
 _MAX_CLEARED_SHOWN = 5  # and shown between two attempts
 # How long after its last attempt the panels of a delivery may still change.

@@ -2,4 +2,4 @@
 
 from portal.layout import NavigationItem
 
-ITEMS = [NavigationItem("Checks", "/checks/")]
+ITEMS = [NavigationItem("Checks", "/checks/"), NavigationItem("Faults", "/faults/")]

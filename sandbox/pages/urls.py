@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sandbox.pages import checks
+from sandbox.pages import checks, faults
 
 urlpatterns = [
     path("checks/", checks.overview, name="checks"),
@@ -10,4 +10,9 @@ urlpatterns = [
     path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),
     path("checks/<slug:webhook>/<int:pk>/cancel/", checks.cancel, name="checks-cancel"),
     path("checks/<slug:webhook>/<int:pk>/report.<slug:form>", checks.report, name="checks-report"),
+    path("faults/", faults.overview, name="faults"),
+    path("faults/clear/", faults.clear_all, name="faults-clear"),
+    path("faults/new/<slug:side>/<slug:kind>/", faults.new, name="fault-new"),
+    path("faults/<slug:pk>/clear/", faults.clear, name="fault-clear"),
+    path("faults/<slug:pk>/release/", faults.release, name="fault-release"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,13 @@ class Scenario:
 
     running: Sandbox
     ids: dict[str, str] = field(default_factory=dict)
+    # Connections of calls whose response is held.
+    lines: list[socket.socket] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close its connections."""
+        for line in self.lines:
+            line.close()
 
 
 def prepare(scenario: Scenario, served: Handler) -> None:
@@ -55,6 +63,7 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     off = _webhook(running, served, "later", "Not yet", METER, active=False)
     running.advance("1m")
     form = running.as_vendor("GET", f"/requests/{orders[10]}")["params_form_url"]
+    scenario.lines.append(_arm_faults(running, well))
     actions = f"/products/{SUITE}/actions"
     action = running.as_vendor("GET", f"{actions}?scope=asset&limit=1")[0]["id"]
     link = running.as_vendor("GET", f"{actions}/{action}/actionLink")["link"]
@@ -102,6 +111,26 @@ def _handled(running: Sandbox) -> str:
     running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
     running.as_vendor("POST", f"/requests/{pk}/approve", {})
     return pk
+
+
+def _arm_faults(running: Sandbox, webhook: str) -> socket.socket:
+    """Arm faults, one of which has expired; return the connection of a call that one holds."""
+    slow = {"kind": "latency", "parameters": {"ms": 400, "jitter": 100}, "probability": 0.5}
+    failing = {"kind": "abort", "parameters": {"status": 429, "retry_after": 1}, "nth": [1, 3]}
+    for body in (
+        {"name": "slow handler", "webhook": webhook, **slow},
+        {"path": "/requests/*/approve", "method": "POST", "times": 2, **failing},
+        {"kind": "drop", "side": "api", "path": "/nowhere", "ttl": 0.001},
+    ):
+        assert running.call("POST", "/sandbox/faults", body).status_code == 201
+    hold = running.call("POST", "/sandbox/faults", {"kind": "hold", "path": "/tier/accounts/*"})
+    host, _, port = running.url.removeprefix("http://").partition(":")
+    line = socket.create_connection((host, int(port)), timeout=20)
+    head = "GET /public/v1/tier/accounts/TA-0000-0000-0000 HTTP/1.1\r\nHost: localhost\r\n"
+    line.sendall(f"{head}Authorization: ApiKey {running.vendor_key}\r\n\r\n".encode())
+    shown = f"/sandbox/faults/{hold.json()['id']}?held=1&timeout=20"
+    assert len(running.call("GET", shown).json()["held"]) == 1
+    return line
 
 
 def _until_called(running: Sandbox, webhook: str) -> None:

@@ -98,6 +98,7 @@ def windows(site: Site) -> Iterator[Windows]:
 @contextmanager
 def _closing(windows: Windows) -> Iterator[Windows]:
     yield windows
+    windows.scenario.close()
     for tab in windows.tabs.values():
         tab.page.context.close()
 

@@ -1,0 +1,122 @@
+"""Faults as the page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from portal.identity import Viewer
+from requests_queue.time_format import format_span
+from sandbox.faults import arming, barriers
+from sandbox.faults.kinds import API, DELIVERY, KINDS, Kind
+from sandbox.models import Fault, HeldResponse
+from sandbox.pages import fault_access
+
+SIDE_TITLES = {
+    DELIVERY: "Requests to handlers",
+    API: "Responses of the API to handlers",
+}
+MAX_HELD = 10  # calls of a fault that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    """A fault, what it holds, whether the viewer may change it, and see its webhook's page."""
+
+    row: Fault
+    may_change: bool
+    has_page: bool = False
+    held: Sequence[HeldResponse] = ()
+
+    @property
+    def text(self) -> str:
+        """Return what it does."""
+        return KINDS[self.row.kind].texts[self.row.side]
+
+    @property
+    def side(self) -> str:
+        """Return what it concerns."""
+        return SIDE_TITLES[self.row.side]
+
+    @property
+    def scope(self) -> str:
+        """Return what it is limited to, besides a webhook."""
+        scope = self.row.scope
+        return " ".join(scope[name] for name in ("account", "method", "path") if name in scope)
+
+    @property
+    def parameters(self) -> str:
+        """Return the values of its parameters, in the order of the registry."""
+        names = [parameter.name for parameter in KINDS[self.row.kind].parameters]
+        values = self.row.parameters
+        return ", ".join(f"{name} {values[name]}" for name in names if name in values)
+
+    @property
+    def counts(self) -> str:
+        """Return for which of the matching requests it fires."""
+        row, parts = self.row, []
+        if row.nth:
+            parts.append(f"for requests {', '.join(map(str, row.nth))}")
+        if row.probability is not None:
+            parts.append(f"with probability {row.probability:g}, seed {row.seed}")
+        if row.after:
+            parts.append(f"after the first {row.after}")
+        if row.times is not None:
+            parts.append(f"at most {row.times} time{'s' if row.times > 1 else ''}")
+        return ", ".join(parts)
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether it may still fire."""
+        return arming.is_armed(self.row)
+
+    @property
+    def state(self) -> str:
+        """Return its state in words."""
+        left: float | None = getattr(self.row, "expires_in", None)
+        if left is not None and left <= 0:
+            return "expired"
+        return "armed" if self.is_armed else "used up"
+
+    @property
+    def expires(self) -> str:
+        """Return when it expires, rounded up to 10 s so that the page changes seldom."""
+        left: float | None = getattr(self.row, "expires_in", None)
+        return "" if left is None or left <= 0 else format_span(-(-left // 10) * 10)
+
+    @property
+    def shown_held(self) -> Sequence[HeldResponse]:
+        """Return the oldest calls that it holds."""
+        return self.held[:MAX_HELD]
+
+    @property
+    def more_held(self) -> int:
+        """Return how many are left out."""
+        return max(0, len(self.held) - MAX_HELD)
+
+    @property
+    def digest(self) -> tuple[object, ...]:
+        """Return what changes when the page changes."""
+        held = [row.pk for row in self.held]
+        return (self.row.pk, self.row.asked, self.row.fired, self.state, self.expires, held)
+
+
+def visible(viewer: Viewer) -> list[FaultView]:
+    """Return the faults that a viewer may see, in the order of arming."""
+    rows = fault_access.visible(viewer)
+    if not rows:
+        return []
+    held = barriers.held([row.pk for row, _ in rows])
+    linked = fault_access.linked(viewer, [row for row, _ in rows])
+    return [
+        FaultView(row, may, row.scope.get("webhook") in linked, held.get(row.pk, ()))
+        for row, may in rows
+    ]
+
+
+def kinds_by_side() -> list[tuple[str, str, list[tuple[Kind, str]]]]:
+    """Return the sides, their titles, and the kinds of each with what they do."""
+    return [
+        (side, title, [(kind, kind.texts[side]) for kind in KINDS.values() if side in kind.texts])
+        for side, title in SIDE_TITLES.items()
+    ]

@@ -1,0 +1,248 @@
+"""The page of faults: who sees and changes which, the forms, and stamps on other pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from requests_queue import clock
+from requests_queue.queues.fulfillment import creation
+from sandbox import api_calls
+from sandbox.faults import arming, barriers
+from sandbox.faults.arming import FaultSpec
+from sandbox.faults.kinds import KINDS
+from sandbox.models import Fault, HeldResponse
+from tests import html, make
+from tests.api import caller
+from tests.html import Element
+from tests.make import Catalog
+from tests.portal import delivery_rows
+from tests.signed_in import catalog, distributor, root, vendor
+
+__all__ = ["catalog", "distributor", "root", "vendor"]
+
+pytestmark = pytest.mark.django_db
+
+FORMS = [(side, kind.name) for kind in KINDS.values() for side in kind.sides]
+
+
+def page(client: Client) -> Element:
+    return html.get(client, "/faults/")
+
+
+def rows(client: Client) -> list[str]:
+    return [row["data-fault"] for row in page(client).all("tr[data-fault]")]
+
+
+def act(client: Client, address: str, **data: str) -> str:
+    """POST, and return the message of the next page."""
+    response = client.post(address, data)
+    assert (response.status_code, response["Location"]) == (303, "/faults/"), response
+    return page(client).one(".messages").text
+
+
+@pytest.mark.parametrize(("side", "kind"), FORMS)
+def test_each_kind_has_a_form_with_its_parameters(root: Client, side: str, kind: str) -> None:
+    assert page(root).all(f'a[href="/faults/new/{side}/{kind}/"]')
+    form = html.get(root, f"/faults/new/{side}/{kind}/")
+    names = [each["name"] for each in form.all("main form *[name^=parameter-]")]
+    assert names == [f"parameter-{p.name}" for p in KINDS[kind].parameters_of(side)]
+    # The defaults are valid, and what is required is asked for.
+    required = {f"parameter-{p.name}": "1" for p in KINDS[kind].parameters_of(side)
+                if p.is_required}  # fmt: skip
+    values = {each["name"]: each.get("value") for each in form.all("main form input[name]")}
+    path = f"/faults/new/{side}/{kind}/"
+    if required:
+        assert root.post(path, values).status_code == 400
+    assert root.post(path, {**values, **required}).status_code == 303
+    row = Fault.objects.get()
+    assert (row.kind, row.side) == (kind, side)
+
+
+def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) -> None:
+    text = act(
+        root, "/faults/new/api/abort/",
+        **{"parameter-status": "429", "parameter-retry_after": "7", "parameter-body": "[1]"},
+        account=catalog.vendor.pk, method="POST", path="/requests/*/approve",
+        name="too many", probability="0.5", times="2", after="1", ttl="5m", seed="9",
+    )  # fmt: skip
+    assert text == "Fault too many is armed"
+    [row] = arming.listed()
+    assert row.parameters == {"status": 429, "retry_after": 7, "body": [1]}
+    assert row.scope == {
+        "account": catalog.vendor.pk, "method": "POST", "path": "/requests/*/approve"
+    }  # fmt: skip
+    assert (row.probability, row.times, row.after, row.seed) == (0.5, 2, 1, 9)
+    assert 0 < row.expires_in <= 300  # type: ignore[attr-defined]
+    shown = page(root).one("tr[data-fault]").text
+    for part in ("too many abort", "POST /requests/*/approve", "status 429", "armed for 5 min",
+                 "with probability 0.5, seed 9, after the first 1, at most 2 times"):  # fmt: skip
+        assert part in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "error"),
+    [
+        ({"parameter-status": "5"}, "parameter-status", "between 400 and 599"),
+        ({"parameter-status": "many"}, "parameter-status", "A valid integer is required."),
+        ({"nth": "1,x"}, "nth", "A valid integer is required."),
+        ({"nth": "1", "probability": "1"}, "nth", "Cannot be combined with probability."),
+        ({"probability": "2"}, "probability", "between 0 and 1"),
+        ({"path": "requests"}, "path", "begins with a slash"),
+        ({"ttl": "soon"}, "ttl", "is not a duration"),
+        ({"times": "0"}, "times", "between 1 and"),
+        ({"name": "taken"}, "name", "is armed already"),
+        ({"method": "BREW"}, "method", "is not one of the available choices"),
+        ({"account": "VA-999-999"}, "account", "is not one of the available choices"),
+    ],
+)
+def test_wrong_field_is_shown_with_its_error(
+    root: Client, values: dict[str, str], field: str, error: str
+) -> None:
+    arming.arm(FaultSpec("drop", "api", "taken"))
+    response = root.post("/faults/new/api/abort/", values)
+    assert response.status_code == 400
+    shown = html.parse(response)
+    [wrong] = shown.all(".field.is-wrong")
+    assert wrong["data-field"] == field and error in wrong
+    assert Fault.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", ["api/duplicate", "delivery/hold", "api/nothing", "other/abort"])
+def test_kind_that_a_side_lacks_is_missing(root: Client, path: str) -> None:
+    assert root.get(f"/faults/new/{path}/").status_code == 404
+
+
+@pytest.fixture
+def armed(catalog: Catalog) -> dict[str, Fault]:
+    """A fault of each scope."""
+    hook = make.webhook(catalog)
+    scopes = {
+        "all": {}, "of a path": {"path": "/requests"},
+        "of the vendor": {"account": catalog.vendor.pk},
+        "of the distributor": {"account": catalog.provider.pk},
+    }  # fmt: skip
+    found = {name: arming.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
+             for name, scope in scopes.items()}  # fmt: skip
+    spec = FaultSpec("drop", "delivery", "of a webhook", {}, {"webhook": hook.pk})
+    return {**found, "of a webhook": arming.arm(spec)}
+
+
+SEEN = {
+    "root": (["all", "of a path", "of the vendor", "of the distributor", "of a webhook"],) * 2,
+    "vendor": (["all", "of a path", "of the vendor", "of a webhook"],
+               ["of the vendor", "of a webhook"]),
+    "distributor": (["all", "of a path", "of the distributor"], ["of the distributor"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("who", SEEN)
+def test_users_see_and_change_what_concerns_their_account(
+    armed: dict[str, Fault], request: pytest.FixtureRequest, who: str
+) -> None:
+    client: Client = request.getfixturevalue(who)
+    seen, own = SEEN[who]
+    assert rows(client) == seen
+    changeable = [row["data-fault"] for row in page(client).all("tr[data-fault]")
+                  if row.all("form")]  # fmt: skip
+    assert changeable == own
+    for name, row in armed.items():
+        for action in ("clear", "release"):
+            if name not in own:
+                assert client.post(f"/faults/{row.pk}/{action}/").status_code == 404
+    assert len(arming.listed()) == len(armed)
+    assert act(client, "/faults/clear/") == f"{len(own)} fault{'s' * (len(own) > 1)} cleared"
+    assert [row.name for row in arming.listed()] == [name for name in armed if name not in own]
+
+
+def test_user_of_an_account_arms_faults_of_the_account_only(
+    vendor: Client, catalog: Catalog
+) -> None:
+    hook = make.webhook(catalog)
+    other = make.webhook(make.catalog("2"), n=2)
+    latency = {"parameter-ms": "5", "parameter-jitter": "0"}
+    form = "/faults/new/delivery/latency/"
+    for wrong in ({}, {"webhook": ""}, {"webhook": other.pk}):
+        assert vendor.post(form, {**latency, **wrong}).status_code == 400
+    assert vendor.post(form, {**latency, "webhook": hook.pk}).status_code == 303
+    form = "/faults/new/api/latency/"
+    for account in ("", catalog.provider.pk):
+        assert vendor.post(form, {**latency, "account": account}).status_code == 400
+    assert vendor.post(form, {**latency, "account": catalog.vendor.pk}).status_code == 303
+    assert [row.scope for row in arming.listed()] == [
+        {"webhook": hook.pk}, {"account": catalog.vendor.pk}
+    ]  # fmt: skip
+
+
+def test_page_needs_a_signed_in_user(client: Client, armed: dict[str, Fault]) -> None:
+    assert client.get("/faults/")["Location"].startswith("/sign-in/")
+    for path in (
+        "new/api/abort",
+        "clear",
+        f"{armed['all'].pk}/clear",
+        f"{armed['all'].pk}/release",
+    ):
+        assert client.post(f"/faults/{path}/")["Location"].startswith("/sign-in/")
+    assert len(arming.listed()) == len(armed)
+
+
+def test_held_calls_are_shown_and_released(
+    root: Client, armed: dict[str, Fault], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = armed["all"]
+    for n in range(12):
+        HeldResponse.objects.create(fault=row, number=n, method="GET", path=f"/p/{n}", seen=1e12)
+    monkeypatch.setattr(barriers.wakeup, "is_broker_in_memory", lambda: False)
+    shown = page(root).one(f'tr[data-fault="{row.name}"]')
+    assert "12 held" in shown and "GET /p/9" in shown and "2 more" in shown
+    assert act(root, f"/faults/{row.pk}/release/", count="1") == "1 response released"
+    assert HeldResponse.objects.order_by("pk")[0].number == 1
+    assert act(root, f"/faults/{row.pk}/release/") == "11 responses released"
+    assert act(root, f"/faults/{row.pk}/release/") == "No response was held"
+    Fault.objects.filter(pk=row.pk).update(fired=1)
+    assert act(root, f"/faults/{row.pk}/clear/") == "Fault all cleared: it fired once"
+
+
+def test_poll_is_empty_until_something_changes(root: Client, armed: dict[str, Fault]) -> None:
+    address = page(root).one("#faults")["hx-get"]
+    poll = {"HX-Request": "true"}
+    assert root.get(address, headers=poll).status_code == 204
+    Fault.objects.filter(pk=armed["all"].pk).update(asked=3)
+    response = root.get(address, headers=poll)
+    assert response.status_code == 200 and "<html" not in response.content.decode()
+    assert html.parse(response).one("#faults")["hx-get"] != address
+
+
+def test_every_page_says_that_faults_are_armed(
+    root: Client, catalog: Catalog, django_assert_num_queries: Any
+) -> None:
+    assert not html.get(root, "/").all(".site-footer")
+    now = clock.now()
+    with django_assert_num_queries(0):
+        assert arming.notice(now) == ""
+    arming.arm(FaultSpec("drop", "api", ttl=60))
+    assert "1 fault is armed: some requests fail on purpose." in html.get(root, "/").text
+    arming.arm(FaultSpec("drop", "delivery"))
+    assert "2 faults are armed" in html.get(root, "/products/").text
+    Fault.objects.filter(side="api").update(expires=1.0)
+    assert "1 fault is armed" in html.get(root, "/").text
+    assert [row.text for row in page(root).all("tr .badge.badge-bad")] == ["armed"]
+    assert "expired" in page(root).one("#faults")
+
+
+def test_faults_are_shown_with_attempts_and_calls(root: Client, catalog: Catalog) -> None:
+    order = creation.create(make.purchase(catalog), catalog.as_distributor)
+    row = delivery_rows.delivery(make.webhook(catalog), order.pk)
+    delivery_rows.attempt(row)
+    delivery_rows.attempt(row, "failure", faults=[{"name": "bad", "kind": "abort"}])
+    marks = html.get(root, f"/deliveries/{row.pk}/").all(".attempt *[data-fault]")
+    assert [each.text for each in marks] == ["fault bad (abort)"]
+    arming.arm(FaultSpec("abort", "api", "down", {"status": 503}))
+    assert caller(catalog.vendor).get(f"/requests/{order.pk}").status == 503
+    api_calls.flush()
+    calls = html.get(root, f"/queues/fulfillment_request/{order.pk}/").all(
+        ".api-call *[data-fault]"
+    )
+    assert [each.text for each in calls] == ["fault down (abort)"]
