@@ -106,7 +106,7 @@ def _load(session: Session, book: Workbook) -> None:
     session.check()
     product = session.product
     tables: tuple[tuple[str, Any, Any], ...] = (
-        (sheets.ITEMS, items.TABLE, product.items.all()),
+        (sheets.ITEMS, items.table(product), product.items.all()),
         (sheets.TEMPLATES, texts.TEMPLATES, Template.objects.filter(product=product)),
         (sheets.ACTIONS, texts.ACTIONS, ProductAction.objects.filter(product=product)),
     )

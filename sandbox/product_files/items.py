@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 from django.utils.text import slugify
 
-from requests_queue.catalog.models import Item
+from requests_queue.catalog.models import Item, Product
 from requests_queue.catalog.representations.products import ITEM
 from requests_queue.catalog.writes import items as writes
 from requests_queue.catalog.writes import products
@@ -22,6 +23,7 @@ _COLUMNS = {
     "unit": "Unit", "period": "Billing Period", "precision": "Precision",
     "commitment": "Commitment",
 }  # fmt: skip
+_UNIQUE = ("name", "mpn")
 
 
 def shown(item: Item) -> Cells:
@@ -50,41 +52,85 @@ def _commitment_text(period: str, count: int) -> str:
     return f"{count} years"
 
 
-def _find(session: Session, row: Row) -> Item | None:
-    pk = row.key("ID")
-    rows = Item.objects.filter(product=session.product).select_related("replacement")
-    if not pk:
-        return rows.filter(mpn=row.key("MPN")).first()
-    if not re.fullmatch(rf"{re.escape(session.product.pk)}-\d{{4,8}}", pk):
-        raise row.error("ID", f"Not an id of an item of {session.product.pk}.")
-    return rows.filter(pk=pk).first()
+class _Items:
+    """The items of a product, read once for all rows of a file: a query for each takes long."""
+
+    def __init__(self, product: Product) -> None:
+        rows = Item.objects.filter(product=product).select_related("replacement")
+        self._items: dict[str, Item] = {}
+        # The ids of the items with a value of a column, by both.
+        self._users: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._units: dict[str, dict[str, str]] = {}
+        # The highest ones.
+        self._id, self._position = "", 0
+        for item in rows:
+            self._add(item)
+
+    def _add(self, item: Item) -> None:
+        self._items[item.pk] = item
+        self._position = max(self._position, item.position)
+        self._id = max(self._id, item.pk, key=lambda pk: (len(pk), pk))
+        self._note(item)
+
+    def _note(self, item: Item) -> None:
+        for name in _UNIQUE:
+            self._users[name, getattr(item, name)].add(item.pk)
+
+    def _forget(self, item: Item) -> None:
+        for name in _UNIQUE:
+            self._users[name, getattr(item, name)].discard(item.pk)
+
+    def _is_used(self, item: Item, name: str, value: str) -> bool:
+        return bool(self._users[name, value] - {item.pk})
+
+    def find(self, session: Session, row: Row) -> Item | None:
+        """Return the item of a row: by its id, or without one by its MPN."""
+        pk = row.key("ID")
+        if not pk:
+            users = self._users["mpn", row.key("MPN")]
+            return self._items[min(users)] if users else None
+        if not re.fullmatch(rf"{re.escape(session.product.pk)}-\d{{4,8}}", pk):
+            raise row.error("ID", f"Not an id of an item of {session.product.pk}.")
+        return self._items.get(pk)
+
+    def create(self, session: Session, row: Row) -> Item:
+        """Store a new item."""
+        product = session.product
+        values = writes.ItemInput().check(self._body(session, row, set(_COLUMNS.values())))
+        created, updated = session.dates(row)
+        item = Item(product=product, status=_status(row), created=created, updated=updated)
+        writes.assign(item, values, self._is_used)
+        item.id = row.key("ID") or writes.next_id(product.pk, [self._id])
+        item.local_id = item.id.replace("-", "_")
+        item.position = self._position + products.POSITION_STEP
+        if item.status == "endofsale":
+            item.sale_ended = updated
+        item.save(force_insert=True)
+        self._add(item)
+        return item
+
+    def assign(self, session: Session, row: Row, item: Item, columns: set[str]) -> None:
+        """Set the columns of an item."""
+        body = self._body(session, row, columns)
+        values = writes.ItemInput(partial=True).check(body)
+        self._forget(item)
+        writes.assign(item, values, self._is_used)
+        self._note(item)
+        if "Status" in columns:
+            item.status = _status(row)
+            item.sale_ended = session.at if item.status == "endofsale" else None
+
+    def _body(self, session: Session, row: Row, columns: set[str]) -> dict[str, Any]:
+        body = _body(row, columns)
+        if "Unit" in columns and (title := row.text("Unit").strip()):
+            if title not in self._units:
+                self._units[title] = _unit(session, title)
+            body["unit"] = dict(self._units[title])
+        return body
 
 
-def _create(session: Session, row: Row) -> Item:
-    product = session.product
-    values = writes.ItemInput().check(_body(session, row, set(_COLUMNS.values())))
-    created, updated = session.dates(row)
-    item = Item(product=product, status=_status(row), created=created, updated=updated)
-    writes.assign(item, values)
-    item.id = row.key("ID") or writes.next_id(product.pk)
-    item.local_id = item.id.replace("-", "_")
-    item.position = products.next_position(Item.objects.filter(product=product))
-    if item.status == "endofsale":
-        item.sale_ended = updated
-    item.save(force_insert=True)
-    return item
-
-
-def _assign(session: Session, row: Row, item: Item, columns: set[str]) -> None:
-    body = _body(session, row, columns)
-    writes.assign(item, writes.ItemInput(partial=True).check(body))
-    if "Status" in columns:
-        item.status = _status(row)
-        item.sale_ended = session.at if item.status == "endofsale" else None
-
-
-def _body(session: Session, row: Row, columns: set[str]) -> dict[str, Any]:
-    """Return the body of the API for these columns."""
+def _body(row: Row, columns: set[str]) -> dict[str, Any]:
+    """Return the body of the API for these columns, without the unit."""
     body = {
         path: row.text(column)
         for path, column in _COLUMNS.items()
@@ -96,8 +142,6 @@ def _body(session: Session, row: Row, columns: set[str]) -> dict[str, Any]:
         whole["period"] = period
     if "Commitment" in columns:
         whole["commitment"] = {"count": _commitment(row, period)}
-    if "Unit" in columns and (title := row.text("Unit").strip()):
-        whole["unit"] = _unit(session, title)
     return whole
 
 
@@ -131,4 +175,10 @@ def _status(row: Row) -> str:
     return status
 
 
-TABLE = Table(shown=shown, find=_find, create=_create, assign=_assign, name="ID", columns=_COLUMNS)
+def table(product: Product) -> Table[Item]:
+    """Return how an import reads the sheet of a product."""
+    items = _Items(product)
+    return Table(
+        shown=shown, find=items.find, create=items.create, assign=items.assign, name="ID",
+        columns=_COLUMNS,
+    )  # fmt: skip

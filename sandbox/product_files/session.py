@@ -108,7 +108,8 @@ class Table(Generic[M]):
 
 def load(session: Session, table: Table[M], rows: Sequence[Row]) -> list[M]:
     """Create and update the objects of a sheet's rows, and return them in order."""
-    found: list[M] = []
+    # In order, found by their ids.
+    found: dict[M, None] = {}
     for row in rows:
         with session.row(row, table.columns):
             each = table.find(session, row)
@@ -119,8 +120,8 @@ def load(session: Session, table: Table[M], rows: Sequence[Row]) -> list[M]:
                 raise row.error(table.name, "Another row is about the same.")
             else:
                 _update(session, table, row, each)
-            found.append(each)
-    return found
+            found[each] = None
+    return list(found)
 
 
 def _update(session: Session, table: Table[M], row: Row, each: Any) -> None:
@@ -165,5 +166,6 @@ def in_order(session: Session, sheet: str, rows: Sequence[Any]) -> None:
     if positions == sorted(positions):
         return
     for each, position in zip(rows, sorted(positions), strict=True):
-        type(each)._default_manager.filter(pk=each.pk).update(position=position)
+        each.position = position
+    type(rows[0])._default_manager.bulk_update(rows, ["position"], batch_size=500)
     session.changes.append({"sheet": sheet, "id": "", "change": "updated", "columns": ["order"]})

@@ -7,6 +7,8 @@ import zipfile
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from openpyxl import load_workbook
 
 from requests_queue import clock
@@ -24,7 +26,7 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.queues.usage_file import limits
 from requests_queue.seed.products import picture
-from sandbox.product_files import reading
+from sandbox.product_files import importing, reading
 from tests import background, make
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
 from tests.make import CONTACT
@@ -576,3 +578,38 @@ def test_concurrent_imports_create_one_product() -> None:
     assert sorted(response.json["created"] for response in responses) == [False] * 3 + [True]
     assert Item.objects.filter(product=PRODUCT).count() == 3
     assert Listing.objects.filter(product=PRODUCT).count() == 1
+
+
+def _with_items(count: int) -> bytes:
+    """Return the workbook with new items after its own ones."""
+    new = {
+        "MPN": "mpn-{}", "Name": "Item {}", "Description": "D", "Type": "Reservation",
+        "Precision": "Integer", "Unit": "Seat", "Billing Period": "Monthly", "Status": "published",
+    }  # fmt: skip
+    sheet = load_workbook(io.BytesIO(captured()))["Items"]
+    first = sheet.max_row + 1
+    return changed(
+        captured(),
+        {
+            f"Items!{head.coordinate[:-1]}{first + n}": new.get(head.value, "-").format(n)
+            for n in range(count)
+            for head in sheet[1]
+        },
+    )
+
+
+def test_each_item_of_a_file_takes_two_statements(vendor: Caller) -> None:
+    importing.run(_with_items(0), None, {})
+    numbers = []
+    for count in (5, 35):
+        with CaptureQueriesContext(connection) as queries:
+            done = importing.run(_with_items(count), None, {})
+        numbers.append((len(queries), len(done.changes)))
+    (few, created), (many, more) = numbers
+    # Whether its id was used before, and the INSERT.
+    assert (created, more) == (5, 30) and many - few == 2 * (more - created)
+    # In the order of the file, with ids of their own.
+    items = Item.objects.filter(product=PRODUCT, name__startswith="Item ").order_by("position")
+    assert list(items.values_list("mpn", flat=True)) == [f"mpn-{n}" for n in range(35)]
+    ids = [item.pk for item in items]
+    assert ids == sorted(set(ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -116,19 +117,29 @@ def resume_sale(product: Product, item: Item) -> None:
     products.put_on_sale(products.locked(product, item), sale_ended=None)
 
 
-def next_id(product_id: str) -> str:
-    """Return the global id of a product's next item."""
-    taken = Item.objects.filter(pk__startswith=f"{product_id}-").values_list("pk", flat=True)
+def next_id(product_id: str, taken: Iterable[str] | None = None) -> str:
+    """Return the global id of a product's next item; `taken` are those of its items if known."""
+    if taken is None:
+        rows = Item.objects.filter(pk__startswith=f"{product_id}-")
+        taken = rows.values_list("pk", flat=True)
     numbers = [int(pk.rpartition("-")[2]) for pk in taken if pk.rpartition("-")[2].isdecimal()]
     following = (f"{product_id}-{number:04d}" for number in count(max(numbers, default=0) + 1))
     return next(pk for pk in following if not ids.is_taken(pk))
 
 
-def assign(row: Item, values: Values) -> None:
-    """Set the columns that the values name; raises Invalid."""
-    others = Item.objects.filter(product=row.product).exclude(pk=row.pk)
+def is_used(row: Item, name: str, value: str) -> bool:
+    """Return whether another item of the product has this value in the column."""
+    others = Item.objects.filter(product=row.product_id).exclude(pk=row.pk)
+    return others.filter(**{name: value}).exists()
+
+
+def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] = is_used) -> None:
+    """Set the columns that the values name; raises Invalid.
+
+    `is_used` returns whether another item of the product has a value in a column.
+    """
     for name in ("name", "mpn"):
-        if name in values and others.filter(**{name: values[name]}).exists():
+        if name in values and is_used(row, name, values[name]):
             raise Invalid(name, f"Item with same {name} already exists for the product.", "unique")
     products.assign(row, values)
     if "unit" in values:
@@ -143,7 +154,7 @@ def _unit(row: Item, values: Values) -> dict[str, str]:
     """Return the unit, by default with the title that the vendor's other items give it."""
     pk = values["id"]
     title = values.get("title") or values.get("name")
-    same = Item.objects.filter(product__owner=row.product.owner_id, unit__id=pk).first()
-    if not title and same is not None:
-        title = str(same.unit.get("title", ""))
+    if not title:
+        same = Item.objects.filter(product__owner=row.product.owner_id, unit__id=pk).first()
+        title = str(same.unit.get("title", "")) if same is not None else ""
     return {"id": pk, "title": title or pk}

@@ -37,6 +37,7 @@ M = TypeVar("M", bound=models.Model)
 # What is sold.
 S = TypeVar("S", Product, Item)
 
+POSITION_STEP = 100  # between two parts
 # What is deleted with its product.
 _PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
 
@@ -233,4 +234,4 @@ def refuse_in_use(
 def next_position(rows: models.QuerySet[Any]) -> int:
     """Return the position behind all of the rows."""
     last = rows.aggregate(last=models.Max("position"))["last"] or 0
-    return int(last) + 100
+    return int(last) + POSITION_STEP
