@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -24,6 +24,7 @@ from sandbox.client import ApiError
 _LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
 
 
+_WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
 
 
@@ -79,14 +80,23 @@ def _work(schedule: Schedule, opened: Sequence[Lane]) -> None:
     """Run checks in all lanes; an interruption of the program lets them end soon."""
     with ThreadPoolExecutor(len(opened)) as pool:
         try:
-            for future in [pool.submit(schedule.work, lane) for lane in opened]:
-                future.result()
+            futures = [pool.submit(schedule.work, lane) for lane in opened]
+            # Python handles a signal that arrives right before a wait when that has ended.
+            while wait(futures, _WAKE, FIRST_EXCEPTION).not_done:
+                _raise_first(futures)
+            _raise_first(futures)
         except BaseException as error:
             schedule.interrupt()
             for lane in opened:
                 lane.interrupt()
             if not isinstance(error, KeyboardInterrupt):
                 raise
+
+
+def _raise_first(futures: Iterable[Future[None]]) -> None:
+    for future in futures:
+        if future.done():
+            future.result()
 
 
 def select(checks: Iterable[Check], options: Options) -> list[Check]:
