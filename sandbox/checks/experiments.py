@@ -12,6 +12,8 @@ from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
 # The outcome of an attempt whose response was 2xx.
 _SUCCESS = "success"
+# Seconds of real time in which a handler that works by itself reveals it.
+_UNASKED = 2.0
 
 Described = tuple[SentRequest, str]
 
@@ -80,7 +82,7 @@ def refuses(lab: Lab, *requests: Described) -> Verdict:
     found = _refusals(lab, lab.order(), requests)
     failures = [each for each in found if each.outcome is not Outcome.PASS]
     if failures:
-        return failures[0]
+        return unless_unasked(lab, failures[0])
     if len(found) == 1:
         return found[0]
     return verdicts.passed(f"Refused all of {len(found)} requests, without an effect.")
@@ -98,6 +100,22 @@ def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[Verdi
         verdicts.refused(sent, reply, happened, untouched, what)
         for (sent, what), reply in zip(requests, replies, strict=True)
     ]
+
+
+def unless_unasked(lab: Lab, verdict: Verdict) -> Verdict:
+    """Return a failure, or that it proves nothing if the handler works without being called."""
+    if verdict.outcome is Outcome.PASS:
+        return verdict
+    # What the forged request has started must be over.
+    lab.settle(max(_UNASKED, lab.timing.quiet))
+    order = lab.order()
+    if not lab.wait_finished([order], max(_UNASKED, lab.timing.quiet)):
+        return verdict
+    return verdicts.inconclusive(
+        f"The handler processed {order} without a request, as by a timer of its own. So nothing "
+        f"shows whether it follows from the forged request: {verdict.text}",
+        *verdict.evidence,
+    )
 
 
 def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
@@ -145,5 +163,5 @@ CONTROL_TEXTS = (
 
 __all__ = [
     "CONTROL_TEXTS", "Described", "accepts", "accepts_or_refuses", "control",
-    "is_untouched", "refuses",
+    "is_untouched", "refuses", "unless_unasked",
 ]  # fmt: skip

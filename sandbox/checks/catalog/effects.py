@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sandbox.checks import batches, verdicts
+from sandbox.checks import batches, experiments, verdicts
 from sandbox.checks.catalog import forged
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.history import History
@@ -15,7 +17,7 @@ from sandbox.checks.tokens import seconds_from_now, sign, without_signature
 
 # More than a page: the API's default limit is 100.
 _MANY = 120
-_FEW = 3
+_FEW, _SEVERAL = 3, 7
 # Seconds for the response of a handler that processes all orders first.
 _LONG = 240.0
 _DUPLICATES, _READS = 2, 40
@@ -38,7 +40,8 @@ def forged_none(lab: Lab) -> Verdict:
     replies = [*map(lab.send, sent), *lab.send_together(sent)]
     happened = lab.after(batch.mark)
     text = f"{len(replies)} forged requests changed none of {_FEW} pending orders."
-    return batch.untouched(sent[0], replies, happened, "a forged request", text)
+    verdict = batch.untouched(sent[0], replies, happened, "a forged request", text)
+    return experiments.unless_unasked(lab, verdict)
 
 
 def approved_once(lab: Lab) -> Verdict:
@@ -85,8 +88,9 @@ def _after_all_work(lab: Lab, batch: batches.Batch) -> History:
 
 def approved_elsewhere(lab: Lab) -> Verdict:
     """Approve one of several orders when the handler has read them as pending."""
-    first, victim, last = lab.orders(3)
-    batch = batches.of(lab, [first, last])
+    orders = lab.orders(_SEVERAL)
+    victim = inner(list(lab.platform.requests_by_id(orders).values()))
+    batch = batches.of(lab, [order for order in orders if order != victim])
     sent = lab.genuine()
     with lab.platform.fault("hold", side="api", method="GET", path="/requests", nth=[1]) as hold:
         pending = lab.begin(sent, 2 * lab.timing.deadline)
@@ -108,6 +112,20 @@ def approved_elsewhere(lab: Lab) -> Verdict:
     replies = [*([reply] if reply.error else []), lab.send(sent)]
     text = f"Processed the other orders, although {victim} was approved meanwhile."
     return batch.processed_once(sent, replies, happened, text)
+
+
+def inner(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the id of a request that is neither the first nor the last, however they are ordered.
+
+    That is: as given, by id, and by creation (in seconds) and id. There is one among seven.
+    """
+    orders = (
+        [row["id"] for row in rows],
+        sorted(row["id"] for row in rows),
+        [row["id"] for row in sorted(rows, key=lambda row: (row["created"], row["id"]))],
+    )
+    outer = {order[end] for order in orders for end in (0, -1)}
+    return next(str(row["id"]) for row in rows if row["id"] not in outer)
 
 
 def other_product(lab: Lab) -> Verdict:
@@ -188,8 +206,8 @@ CHECKS = (
     ),
     Check(
         "effects.approved_elsewhere", Level.MUST, "An order that others approve does no harm",
-        "A genuine request while three orders are pending. When the handler has read them as "
-        "pending, somebody else approves the second one.",
+        f"A genuine request while {_SEVERAL} orders are pending. When the handler has read them as "
+        "pending, somebody else approves one of them.",
         "The handler approves the other orders because of the same request, leaves that order as "
         "it is, and accepts the next request.",
         "People and other systems work on the same queue. One order for which the API refuses a "
