@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue.catalog.models import User
 from requests_queue.errors import Missing
 from requests_queue.fields import Input, Integer
 from requests_queue.schema import Also, Stamp
@@ -119,7 +120,7 @@ class FaultView(APIView):
     """`/sandbox/faults/{id}`: show and clear a fault."""
 
     operations: Operations = {
-        "get": Operation("Faults", "Show a fault", Fault, query=FaultQuery, errors=(404,)),
+        "get": Operation("Faults", "Show a fault", Fault, query=FaultQuery, errors=(404, 429)),
         "delete": Operation("Faults", "Clear a fault", Fault, errors=(404,)),
     }
 
@@ -135,7 +136,8 @@ class FaultView(APIView):
         if len(fault["held"]) >= count:
             return Response(fault)
         deadline = time.monotonic() + values.get("timeout", TIMEOUT)
-        waiter = Waiter(id, count, deadline, lambda: _answer(id))
+        key = str(cast(User, request.user).pk)
+        waiter = Waiter(key, id, count, deadline, lambda: _answer(id))
         return deferred.respond(request, barriers.barriers.wait(waiter))
 
     def delete(self, request: Request, id: str) -> Response:

@@ -27,6 +27,7 @@ from sandbox import notification
 from sandbox.deferred import Result
 from sandbox.faults import delays
 from sandbox.models import Fault, HeldResponse
+from sandbox.waiting import MAX_PER_KEY, TooManyWaits
 from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Waiter:
     `answer` makes its response; it is called again as long as the database is unavailable.
     """
 
+    key: str  # of the caller, who may have MAX_PER_KEY waits
     fault: str
     count: int
     deadline: float  # monotonic
@@ -90,10 +92,14 @@ class Barriers:
         return Delay(future, row.left)
 
     def wait(self, waiter: Waiter) -> Future[Result]:
-        """Answer a caller when so many responses are held."""
+        """Answer a caller when so many responses are held; raises TooManyWaits."""
         with self._guard:
+            if sum(other.key == waiter.key for other in self._waiters) >= MAX_PER_KEY:
+                raise TooManyWaits
             self._waiters.append(waiter)
             self._start()
+        # Also when the client leaves, which makes room for another wait.
+        waiter.future.add_done_callback(lambda future: notification.announce())
         notification.announce()
         return waiter.future
 

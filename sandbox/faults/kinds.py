@@ -128,7 +128,7 @@ _ALL = (
         {
             DELIVERY: "The connection is reset after so many bytes of the request's body.",
             API: "The work is done; the connection is reset after so many bytes of the response's "
-            "body.",
+            "body. A shorter one is complete.",
         },
         (Parameter("bytes", INTEGER, "Bytes of the body that are sent.", REQUIRED, 0, 2**31 - 1),),
     ),

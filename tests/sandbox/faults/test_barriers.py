@@ -179,6 +179,21 @@ def test_wait_for_held_responses_ends(site: Site, arm: Arm, cleared: bool) -> No
         assert json.loads(content)["held"] == []
 
 
+def test_number_of_waits_of_a_key_is_limited(
+    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(barriers, "MAX_PER_KEY", 2)
+    shown = f"/sandbox/faults/{arm('hold', side='api')['id']}"
+    lines = [site.call(f"{shown}?held=1&timeout=600") for _ in range(2)]
+    until(lambda: len(barriers.barriers._waiters) == 2, "two waits")
+    assert read(site.call(f"{shown}?held=1&timeout=600"))[0] == 429
+    # A client that has left does not count.
+    lines.pop().close()
+    until(lambda: len(barriers.barriers._waiters) == 1, "one wait")
+    site.ask("/faults", "DELETE")
+    assert read(lines.pop())[0] == 404
+
+
 def test_nothing_is_held_while_the_database_is_unavailable(
     site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
