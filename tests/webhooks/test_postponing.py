@@ -100,6 +100,21 @@ def test_delivery_that_an_event_joins_is_postponed(catalog: make.Catalog, hook: 
     assert len(claims.claim(10)) == 1
 
 
+def test_delivery_into_which_a_postponed_one_is_merged_is_postponed(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
+    settings.SIM_EVENT_MODE = "coalesce"
+    order(catalog)
+    [first] = claims.claim(10)
+    postponement = postponed_order(catalog)
+    recording.record([AttemptResult(first, retry.FAILURE, 1)])
+    move_clock(400)
+    assert Delivery.objects.get().pk == first.delivery_id and claims.claim(10) == []
+    postponing.release([postponement])
+    [again] = claims.claim(10)
+    assert again.delivery_id == first.delivery_id and again.number == 2
+
+
 def test_joining_again_and_again_does_not_prolong_the_lease(
     catalog: make.Catalog, hook: Webhook
 ) -> None:

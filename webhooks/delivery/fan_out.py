@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
@@ -227,8 +227,9 @@ def _remove(events: Sequence[RecordedEvent]) -> None:
 def coalesce(delivery_ids: Sequence[int]) -> None:
     """Merge the pending deliveries of these deliveries' webhooks into the oldest of each.
 
-    Call with the webhooks locked. Events move to the oldest, so none is lost; a merged delivery
-    with attempts stays visible as cancelled, one without is deleted.
+    Call with the webhooks locked. Events move to the oldest, so none is lost, and so does the lease
+    of what is postponed; a merged delivery with attempts stays visible as cancelled, one without is
+    deleted.
     """
     webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
     # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
@@ -236,10 +237,15 @@ def coalesce(delivery_ids: Sequence[int]) -> None:
     rows = Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
     pending = rows.select_for_update(skip_locked=True).order_by("pk")
     oldest: dict[str, int] = {}
-    for pk, webhook_id, attempts in pending.values_list("pk", "webhook_id", "attempts"):
+    columns = ("pk", "webhook_id", "attempts", "lease")
+    for pk, webhook_id, attempts, lease in pending.values_list(*columns):
         keep = oldest.setdefault(webhook_id, pk)
         if pk == keep:
             continue
+        if lease is not None:
+            later = Q(lease=None) | Q(lease__lt=lease)
+            Delivery.objects.filter(later, pk=keep).update(lease=lease)
+            postponing.merge(pk, keep)
         Event.objects.filter(delivery=pk).update(delivery=keep)
         merged = Delivery.objects.filter(pk=pk, state=Delivery.WAITING)
         if attempts:

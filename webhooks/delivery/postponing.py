@@ -74,6 +74,17 @@ def add(delivery_ids: Iterable[int]) -> None:
         _live.add(postponement)
 
 
+def merge(delivery_id: int, into: int) -> None:
+    """Note that a delivery which has the lease is merged into another one, which gets it too.
+
+    In this process only: a block of another one doesn't release it, so it waits for the lease.
+    """
+    with _guard:
+        for each in _live:
+            if delivery_id in each.deliveries:
+                each.deliveries.add(into)
+
+
 def postpone_pending(webhook_id: str) -> None:
     """Postpone the pending deliveries of a webhook whose backoff ends, as far as they may start.
 
