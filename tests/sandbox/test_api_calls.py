@@ -216,7 +216,7 @@ def test_bodies_with_nul_and_wrong_encoding_are_stored() -> None:
 
 
 def test_question_of_the_web_server_is_no_call(who: Caller) -> None:
-    assert api_calls._QUESTION == BODY
+    assert api_calls.QUESTION == BODY
     headers = {"authorization": f"ApiKey {who.key}"}
     accepted = who.client.post("/public/v1/requests", headers=headers, **{BODY: "may be large"})
     assert accepted.status_code == 204 and stored() == []

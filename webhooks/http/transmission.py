@@ -41,7 +41,11 @@ class TransmittedBody(aiohttp.Payload):
     def __init__(self, body: bytes, transmission: Transmission) -> None:
         super().__init__(body)
         self._body, self._transmission = body, transmission
-        self._size = len(body)
+
+    @property
+    def size(self) -> int:
+        """Return the length that the request declares."""
+        return len(self._body)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text."""
