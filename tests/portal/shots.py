@@ -178,6 +178,8 @@ SHOTS = [
     Shot("product-templates", f"/products/{PLAIN}/templates/"),
     Shot("product-capabilities", f"/products/{SUITE}/capabilities/"),
     Shot("product-capabilities-distributor", f"/products/{SUITE}/capabilities/", DISTRIBUTOR),
+    Shot("checks", "/checks/"),
+    Shot("checks-webhook", _of("judge", "/checks/*/")),
     Shot("faults", "/faults/"),
     Shot("faults-narrow", "/faults/", width=380),
     Shot("faults-none", "/faults/", fresh=True),

@@ -35,6 +35,7 @@ MORE = [
     "tests/sandbox/test_observing_calls.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
+    "tests/sandbox/check_runs/test_runs.py",
     "tests/sandbox/test_holds.py",
     "tests/sandbox/test_lease.py",
     "tests/sandbox/test_clock_api.py",

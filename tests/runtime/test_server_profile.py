@@ -13,6 +13,7 @@ import pytest
 from django.urls import URLPattern
 
 from sandbox import urls
+from sandbox.pages import urls as pages
 from tests.processes import ROOT, environment, manage
 from tests.runtime.test_settings import SERVER
 
@@ -48,11 +49,16 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 def paths() -> list[str]:
-    """Return a path for each route of the sandbox."""
-    patterns = [each for each in urls.urlpatterns if isinstance(each, URLPattern)]
-    assert len(patterns) == len(urls.urlpatterns) > 4
-    routes = [re.sub(r"<\w+:\w+>", "1", str(each.pattern)) for each in patterns]
-    return [f"/sandbox/{route}" for route in routes]
+    """Return a path for each route of the sandbox, and for each of its pages."""
+    return [
+        *(f"/sandbox/{route}" for route in _routes(urls.urlpatterns)),
+        *(f"/{route}" for route in _routes(pages.urlpatterns)),
+    ]
+
+
+def _routes(patterns: list[Any]) -> list[str]:
+    assert len(patterns) > 4 and all(isinstance(each, URLPattern) for each in patterns)
+    return [re.sub(r"<\w+:\w+>", "1", str(each.pattern)) for each in patterns]
 
 
 @pytest.fixture(scope="module")

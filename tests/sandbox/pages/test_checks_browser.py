@@ -53,11 +53,9 @@ def test_handler_is_checked_and_the_sandbox_restored(site: Site, handler_url: st
     webhook = site.webhook(external_url=handler_url, product_id=PLAIN)
     with site.open("/checks/") as tab:
         page = tab.page
-        look(page)
         page.get_by_role("link", name="Check Orders").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Check Orders")
-        look(page)
         page.get_by_label("Only these checks").fill("auth.no_header")
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Cancel")).to_be_visible()
