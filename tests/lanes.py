@@ -12,12 +12,13 @@ import pytest
 # them when the others have finished.
 LONGEST_FIRST = (
     "tests/runtime/test_on_postgres.py",
+    "tests/checks/",
     "tests/contract/",
     "tests/e2e/",
     "tests/runtime/",
 )
 # Files are distributed as a whole, since their tests share servers; these tests are independent.
-ONE_BY_ONE = ("tests/runtime/test_on_postgres.py",)
+ONE_BY_ONE = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
 # So few files start sooner without worker processes.
 FEW_FILES = 3
 

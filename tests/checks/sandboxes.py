@@ -1,0 +1,73 @@
+"""Throwaway sandboxes that are started once, for tests that run checks of many handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from queue import Queue
+from unittest import mock
+
+from sandbox.checks import lanes
+from sandbox.checks.guard import Guard
+from sandbox.checks.throwaway import Throwaway
+from sandbox.client import Client
+from sandbox.sandbox_file import Sandbox
+
+_BEFORE = "before-all-checks"
+
+
+class Running:
+    """A sandbox, and a snapshot of it as it was in the beginning."""
+
+    def __init__(self, throwaway: Throwaway) -> None:
+        self.throwaway = throwaway
+        self.sandbox = throwaway.start()
+        self._client = Client(self.sandbox.address, self.sandbox.vendor_api_key)
+        self._client.call("POST", "/sandbox/snapshots", {"name": _BEFORE}, timeout=60)
+
+    def restore(self) -> None:
+        """Remove what a run of checks has left."""
+        path = f"/sandbox/snapshots/{_BEFORE}/restore"
+        self._client.call("POST", path, {"patience": 10}, timeout=90)
+        self._client.call("DELETE", "/sandbox/faults")
+
+
+class Borrowed:
+    """Takes the place of `Throwaway` in a lane: one of the running sandboxes, restored."""
+
+    def __init__(self, free: Queue[Running]) -> None:
+        self._free = free
+        self._running = free.get()
+
+    def __enter__(self) -> Borrowed:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._free.put(self._running)
+
+    def start(self) -> Sandbox:
+        self._running.restore()
+        return self._running.sandbox
+
+    @property
+    def is_alive(self) -> bool:
+        return self._running.throwaway.is_alive
+
+    def log(self) -> str:
+        return self._running.throwaway.log()
+
+    def stop(self) -> None:
+        """Leave it running: nothing waits on it but the end of the program."""
+
+
+@contextmanager
+def shared(count: int = 1) -> Iterator[None]:
+    """Let lanes use `count` sandboxes, which are started once; with more lanes, lanes wait."""
+    free: Queue[Running] = Queue()
+    with ExitStack() as stack:
+        guard = stack.enter_context(Guard())
+        for _ in range(count):
+            free.put(Running(stack.enter_context(Throwaway(guard))))
+        borrow = lambda _guard: Borrowed(free)  # noqa: E731
+        stack.enter_context(mock.patch.object(lanes, "Throwaway", borrow))
+        yield

@@ -1,0 +1,178 @@
+"""Broken handlers fail their checks, and the reference handler passes all.
+
+In CI each variant runs its own checks, their controls and two others that depend on the commit;
+`make checks-matrix` runs all checks of all variants.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sandbox.checks import verdicts
+from sandbox.checks.catalog import BY_ID, CHECKS, speed, validator
+from sandbox.checks.model import Check, Need, Outcome, Report, Result
+from sandbox.checks.outputs.exit_code import exit_code
+from tests.checks import running, sandboxes
+from tests.checks.handlers.lookups import REFERENCE
+from tests.checks.variants import BY_NAME, VARIANTS, Variant
+from tests.lanes import nightly
+from tests.processes import ROOT
+
+GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
+# These take long, so in CI no others are drawn from them, and they are inverted at night.
+LONG = ("speed", "race", "crash", "client", "retry")
+DRAWN = 2
+# Handlers that are waited for: their checks run with shorter limits.
+SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
+# Their controls time out.
+NIGHTLY = ("never_answers",)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox() -> Iterator[None]:
+    with sandboxes.shared():
+        yield
+
+
+def commit() -> str:
+    """Return the commit, or a constant where there is no Git."""
+    if not shutil.which("git"):
+        return ""
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def drawn(variant: Variant) -> list[str]:
+    """Return ids of checks beside the variant's own, which depend on the commit."""
+    kind = Need.VALIDATOR if variant.is_validator else Need.EVENT
+    others = [
+        check.id
+        for check in CHECKS
+        if kind in check.needs
+        and not check.is_control
+        and check.group not in LONG
+        and check.id not in variant.breaks
+    ]
+    chosen = random.Random(f"{variant.name}:{commit()}")
+    return sorted(chosen.sample(others, min(DRAWN, len(others))))
+
+
+def each_variant() -> list[object]:
+    return [nightly(v.name) if v.name in NIGHTLY else v.name for v in VARIANTS]
+
+
+@pytest.mark.parametrize("name", each_variant())
+def test_variant_fails_its_checks_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in SLOW:
+        monkeypatch.setattr(speed, "GIVES_UP", 5.5)
+        monkeypatch.setattr(speed, "_WORK", 1.0)
+        monkeypatch.setattr(validator, "GIVES_UP", 5.5)
+    variant = BY_NAME[name]
+    others = [] if name in SLOW else drawn(variant)
+    report = running.run(name, [*variant.breaks, *others], is_validator=variant.is_validator)
+    if variant.ends_run:
+        assert variant.ends_run in report.error
+        assert exit_code(report) == 2
+        return
+    found = running.outcomes(report)
+    wrong = [] if found else ["no check was run"]
+    wrong += running.surprises(variant, found)
+    wrong += [f"{id} was not run" for id in variant.breaks if id not in found]
+    assert not wrong, running.describe(report, wrong)
+    assert not report.error
+    if variant.breaks:
+        assert any(result.verdict.outcome is Outcome.FAIL for result in report.results)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_reference_handler_passes(group: str) -> None:
+    report = run_group(REFERENCE, group)
+    wrong = [
+        f"{result.check.id} is {result.verdict.outcome}"
+        for result in report.results
+        if result.verdict.outcome is not Outcome.PASS and Need.DEEP not in result.check.needs
+    ]
+    assert not wrong, running.describe(report, wrong)
+    assert exit_code(report) == 0
+
+
+class Inverter(running.Quiet):
+    """Exchanges pass and fail while checks run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, inverts_controls: bool) -> None:
+        self._inverts_controls = inverts_controls
+        self._is_active = False
+        passed, failed = verdicts.passed, verdicts.failed
+        monkeypatch.setattr(
+            verdicts, "passed", lambda *given: (failed if self._is_active else passed)(*given)
+        )
+        monkeypatch.setattr(
+            verdicts, "failed", lambda *given: (passed if self._is_active else failed)(*given)
+        )
+
+    def started(self, check: Check) -> None:
+        self._is_active = check.is_control == self._inverts_controls
+
+    def ended(self, result: Result) -> None:
+        self._is_active = False
+
+
+@pytest.mark.parametrize("group", [nightly(group) if group in LONG else group for group in GROUPS])
+def test_inverted_checks_fail(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = run_group(REFERENCE, group, Inverter(monkeypatch, inverts_controls=False))
+    wrong = [
+        f"{result.check.id} is {result.verdict.outcome}"
+        for result in report.results
+        if not result.check.is_control
+        and result.verdict.outcome is not Outcome.FAIL
+        and Need.DEEP not in result.check.needs
+    ]
+    assert not wrong, running.describe(report, wrong)
+    has_must = any(BY_ID[r.check.id].level == "MUST" and not r.check.is_control
+                   for r in report.results)  # fmt: skip
+    assert exit_code(report) == (1 if has_must else 0)
+
+
+def test_inverted_control_leaves_nothing_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    inverter = Inverter(monkeypatch, inverts_controls=True)
+    report = running.run(REFERENCE, ["auth.get"], progress=inverter)
+    assert [result.verdict.outcome for result in report.results] == ["fail", "skipped"]
+    assert exit_code(report) == 2
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep each core busy."""
+    command = [sys.executable, "-S", "-E", "-c", "while True: pass"]
+    loops = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+@pytest.mark.parametrize("handler", [REFERENCE, "approves_without_lock"])
+@pytest.mark.parametrize(
+    ("times", "ids"), [(3, ["race.same_request"]), nightly(20, ["race.*", "crash.*"])]
+)
+def test_verdicts_are_the_same_each_time(handler: str, times: int, ids: list[str]) -> None:
+    with busy_cores():
+        found = [running.outcomes(running.run(handler, ids)) for _ in range(times)]
+    assert found == found[:1] * times
+    assert not {"inconclusive"} & set(found[0].values())
+
+
+def run_group(handler: str, group: str, progress: running.Quiet | None = None) -> Report:
+    return running.run(
+        handler, [f"{group}.*"], is_validator=group == "validator", progress=progress
+    )
