@@ -22,6 +22,8 @@ JSON_TYPE = ("Content-Type", "application/json")
 TOKEN_HEADERS = ("Authentication", "Authorization")
 PARALLEL = 120  # requests that a check may send at once
 _SLICE = 2.0  # seconds until the next look whether the handler has died
+# Seconds without a call after an order is approved, before the handler's gaps are known.
+_QUIET = 0.5
 
 
 @dataclass(slots=True)
@@ -210,24 +212,22 @@ class Lab:
     def measure(self) -> tuple[Reply, Effects, History]:
         """Send a genuine request for one new order, and take the timing of the handler from it.
 
-        The time until quiet is not known yet, so this waits until the order is approved, if
-        the response promises it.
+        If the response promises the work, this waits until the order is approved, and then for the
+        end of the calls by the gaps between those until then.
         """
         order = self.order()
         before = self.values(order)
         mark, began = self.mark(), time.time()
         reply = self.send()
         if reply.is_success:
-            self.wait_processed(order, self.timing.deadline)
-        happened = self.after(mark)
+            self.wait_finished([order], self.timing.deadline)
+        calls = self.platform.calls(mark)
+        first = timing.measure(began, reply.seconds, calls) if calls else self.timing
+        happened = self.after(mark, max(first.quiet, _QUIET))
         effects = self.effects(order, happened, before)
         if reply.status and happened.calls:
             self.timing = timing.measure(began, reply.seconds, happened.calls)
         return reply, effects, happened
-
-    def wait_processed(self, order: str, timeout: float) -> bool:
-        """Wait until a request isn't pending any more; return whether it is so."""
-        return self.wait_for(lambda: self.status(order) != "pending", timeout)
 
     def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
         """Wait until something is true; return whether it has become so in time.

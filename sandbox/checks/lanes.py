@@ -31,6 +31,8 @@ from sandbox.client import ApiError, Client
 
 # Seconds for which a check may use a sandbox that it shares, and for which it waits for others.
 _LEASE, _WAIT = 600.0, 30.0
+# Seconds for which a handler makes no call of the API when it has started.
+_AFTER_START = 0.5
 
 
 class CannotRun(Exception):
@@ -82,8 +84,8 @@ class ThrowawayLane:
             server = self._server = enter(Throwaway(guard))
             process = self._process = enter(HandlerProcess(_command(self._options), guard))
             lab = self._lab = self._start(server, process)
-            # A handler may process what is pending when it starts.
-            lab.settle()
+            # A handler may look for pending orders when it starts; there is none.
+            lab.settle(_AFTER_START)
             lab.platform.save(self._snapshot)
         except (ApiError, CannotStart, HandlerError) as error:
             raise CannotRun(str(error)) from None

@@ -121,11 +121,6 @@ class Platform:
             found |= {row["id"]: row for row in self.vendor.pages(REQUESTS, f"in(id,({among}))")}
         return found
 
-    def has_pending(self, product: str) -> bool:
-        """Return whether a request of a product is pending."""
-        query = f"and(eq(status,pending),eq(asset.product.id,{product}))&limit=1"
-        return bool(self.vendor.call("GET", f"{REQUESTS}?{query}"))
-
     def act(self, request: str, action: str, data: Mapping[str, Any] | None = None) -> None:
         """Run an action as the party that may run it, beside the handler."""
         body = {"id": request, "action": action, "data": dict(data or {})}

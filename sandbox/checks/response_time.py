@@ -56,7 +56,9 @@ def measure(
     """Send a request and measure the response; `finish` waits for the work that goes on."""
     mark, began = lab.mark(), time.time()
     reply = lab.send(sent, timeout)
-    finish()
+    # Another response than a success promises no work.
+    if reply.is_success or reply.error:
+        finish()
     happened = lab.after(mark, quiet)
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]
