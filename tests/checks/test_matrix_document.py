@@ -18,7 +18,8 @@ def test_document_has_each_handler_and_each_check() -> None:
     lines = text.splitlines()
     row = "| `rejects_get` | It accepts POST only, whatever the webhook's method is. |"
     assert f"{row} `auth.get` | `token.replay` |" in lines
-    assert "| `auth.get` | MUST | `rejects_get` |" in lines
+    [found] = [line for line in lines if line.startswith("| `auth.get` | MUST |")]
+    assert "`rejects_get`" in found
     assert sum(line.startswith("| `") for line in lines) == len(VARIANTS) + len(CHECKS)
     assert "<!-- Checks and handlers: abc123 -->" in lines
 

@@ -112,9 +112,9 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("answers_when_done", ("speed.early_response",), ("speed.pending_5000",),
             "it waits for the work"),
     Variant("breaks_kept_connections", ("speed.keep_alive",)),
-    Variant("closes_connections", ()),
-    Variant("serves_one_connection_at_a_time", (), ("speed.*", "delivery.*", "race.*"),
-            "the second call waits for the first one"),
+    Variant("closes_connections", ("speed.keep_alive",)),
+    Variant("serves_one_connection_at_a_time", (), ("*",),
+            "other calls wait while the platform keeps its connection open"),
     Variant("drops_connections", ("speed.connections_100",), ("delivery.burst",),
             "these are many calls at once, too"),
     # What is done.
