@@ -15,6 +15,7 @@ from requests_queue.time_format import format_span
 from sandbox.checks.model import Report, Result
 from sandbox.checks.outputs import json_report, marks
 from sandbox.checks.outputs.exit_code import Conclusion, ExitCode, conclude
+from sandbox.checks.outputs.json_report import BadReport
 from sandbox.checks.outputs.marks import Mark
 from sandbox.checks.outputs.texts import evidence_lines
 from sandbox.models import CheckRun
@@ -150,8 +151,11 @@ class RunView:
 
     @cached_property
     def report(self) -> Report | None:
-        """Return the report, None if there is none."""
-        return json_report.read(self.run.report) if self.run.report else None
+        """Return the report, None if there is none, or if it is one of another version."""
+        try:
+            return json_report.read(self.run.report) if self.run.report else None
+        except BadReport:
+            return None
 
     @property
     def conclusion(self) -> Conclusion | None:

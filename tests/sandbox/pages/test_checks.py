@@ -132,6 +132,13 @@ def test_result_has_evidence_cure_and_files(vendor: Client, hook: Webhook) -> No
     assert vendor.get(f"{path_of(run)}report.xml").status_code == 404
 
 
+def test_report_of_another_version_is_named(vendor: Client, hook: Webhook) -> None:
+    run = stored(hook)
+    CheckRun.objects.update(report='{"format": 0}')
+    assert "one of another version of Connect Sim" in html.get(vendor, path_of(run))
+    assert vendor.get(f"{path_of(run)}report.html").status_code == 404
+
+
 def test_last_verdict_is_on_the_pages_of_the_webhook(vendor: Client, hook: Webhook) -> None:
     statistics = f"/webhooks/{hook.pk}/statistics/"
     assert "Never checked" in html.get(vendor, statistics).one("[data-checks]")

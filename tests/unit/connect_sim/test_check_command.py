@@ -100,6 +100,7 @@ BAD = [
     ((*RUN[1:], "--json", "."), "--json: . cannot be written: it is not the name of a file."),
     ((*RUN[1:], "--html", "-"), "--html: - cannot be written: it is not the name of a file."),
     ((*RUN[1:], "--html", "a", "--junit", "./a"), "--junit and --html name the same file."),
+    ((*RUN[1:], "--events", "--json", "-"), "--events and --json - exclude each other."),
     ((*RUN[1:], "--baseline", "none"), "--baseline: Cannot read the baseline none: No such file"),
     ((*RUN[1:], "--update-baseline"), "--update-baseline needs --baseline FILE."),
     (("--explain", "auth.contrl"), "--explain: There is no check 'auth.contrl'. Similar: auth.con"),
