@@ -113,8 +113,8 @@ VARIANTS: tuple[Variant, ...] = (
             "it waits for the work"),
     Variant("breaks_kept_connections", ("speed.keep_alive",)),
     Variant("closes_connections", ("speed.keep_alive",)),
-    Variant("serves_one_connection_at_a_time", (), ("*",),
-            "other calls wait while the platform keeps its connection open"),
+    Variant("serves_one_connection_at_a_time", ("speed.connections_100",), ("*",),
+            "a connection that the platform keeps open makes all others wait"),
     Variant("drops_connections", ("speed.connections_100",), ("delivery.burst",),
             "these are many calls at once, too"),
     # What is done.
