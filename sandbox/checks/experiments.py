@@ -139,7 +139,9 @@ def control(lab: Lab) -> Verdict:
         happened.attempts_exhibit(), verdicts.effects_exhibit(effects, order), happened.exhibit()
     )  # fmt: skip
     if not happened.attempts:
-        return verdicts.failed("The platform made no attempt to call the handler.", *evidence)
+        return verdicts.failed(
+            "The request of the platform itself has not been answered.", *evidence
+        )
     if effects.status != "approved":
         return verdicts.failed(
             f"{order} is {effects.status} after Connect's own request (expected approved).",
