@@ -10,6 +10,8 @@ from typing import NamedTuple
 # Checks whose control fails are skipped.
 _NOT_JUDGED = "nothing is judged without a control that passes"
 _EVERY_CALL = "each call of the platform has this property"
+# Forged requests of all kinds are sent there.
+_ALL_FORGED = "effects.forged_none"
 
 
 class Variant(NamedTuple):
@@ -25,6 +27,12 @@ class Variant(NamedTuple):
     follows: tuple[str, ...] = ()
     reason: str = ""
     ends_run: str = ""
+
+    @property
+    def may_fail(self) -> tuple[str, ...]:
+        """Return globs of what may fail because of what must."""
+        is_about_tokens = any(id.startswith(("auth.", "token.")) for id in self.breaks)
+        return (*self.follows, _ALL_FORGED) if is_about_tokens else self.follows
 
     @property
     def is_validator(self) -> bool:
@@ -126,7 +134,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("processes_one_order_per_call", ("effects.all_pending",), ("*",),
             "a call about several orders leaves all but one"),
     Variant("abandons_the_rest_after_a_refusal", ("effects.approved_elsewhere",)),
-    Variant("dies_of_a_refusal", ("effects.approved_elsewhere",)),
+    Variant("dies_of_a_refusal", ("effects.approved_elsewhere",), ("*",),
+            "it also ends by work that a restore of the sandbox has overtaken"),
     Variant("approves_all_products", ("effects.other_product",),
             ("auth.other_product", "token.claims_against_body"),
             "an order of another product is pending there, too"),
