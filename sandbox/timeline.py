@@ -51,7 +51,8 @@ KEEP = 200_000  # entries; older ones are pruned
 _COLUMNS = (
     "kind", "at", "real_at", "webhook_id", "delivery_id", "attempt", "object_id", "data",
 )  # fmt: skip
-_ROWS = 6  # of one statement: psycopg parses those with more than 50 parameters anew each time
+# Entries of one statement: psycopg parses those with more than 50 parameters anew each time.
+_ROWS = 6
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
 
 
@@ -144,10 +145,11 @@ def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
     start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)}) VALUES "
     marks = f"({sql.placeholders(columns)})"
     with connection.cursor() as cursor:
-        for n in range(0, len(rows), _ROWS):
-            chunk = rows[n : n + _ROWS]
-            values = [value for row in chunk for value in row]
-            cursor.execute(start + ", ".join([marks] * len(chunk)), values)
+        if len(rows) <= _ROWS:
+            values = [value for row in rows for value in row]
+            cursor.execute(start + ", ".join([marks] * len(rows)), values)
+        else:
+            cursor.executemany(start + marks, rows)
     notification.announce_after_commit()
 
 
