@@ -35,6 +35,8 @@ _OPTIONS = (
                  "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}."),
     click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False),
                  metavar="FOLDER", help="With --run: the folder in which the handler starts."),
+    click.option("--path", default="/", show_default=True, metavar="PATH",
+                 help="With --run: the path at which the handler is called."),
     click.option("--ready-url", default="", metavar="URL", help="With --run: the handler is ready "
                  "when this URL or path responds with a status below 500; default: when its port "
                  "accepts connections."),

@@ -26,7 +26,7 @@ from sandbox.checks.outputs.baseline import BadBaseline, Known
 from sandbox.checks.outputs.catalog_texts import UnknownCheck
 from sandbox.sandbox_file import NoSandbox
 
-_WITH_RUN = ("environment", "cwd", "ready_url", "start_timeout", "jobs")
+_WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
 
 
@@ -78,6 +78,7 @@ def read(given: dict[str, Any]) -> Request:
         product=given["product"],
         environment=_pairs("--env", given["environment"], handler_command.parse_variable),
         cwd=given["cwd"],
+        path=_path(given["path"]),
         ready_url=_ready_url(given["ready_url"]),
         start_timeout=given["start_timeout"],
         selected=_globs("--select", given["select"]),
@@ -148,6 +149,13 @@ def _url(text: str) -> str:
         # A user name and a password in it are not repeated.
         shown = repr(text[:100]) if "@" not in text else "The URL"
         raise click.UsageError(f"{shown} is not a URL such as http://127.0.0.1:9000/.")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or text.startswith("//"):
+        raise click.BadParameter("must begin with one slash, as in /webhook.", param_hint="--path")
+    _url(f"http://127.0.0.1:1{text}")
     return text
 
 

@@ -95,7 +95,8 @@ class ThrowawayLane:
         running = server.start()
         keys = running.vendor_api_key, running.provider_api_key
         platform = _platform(RunningSandbox(running.address, *keys))
-        target = _target(self._options, process.url, setup.new_secret())
+        url = f"{process.url.rstrip('/')}{self._options.path}"
+        target = _target(self._options, url, setup.new_secret())
         lab = setup.create(platform, target)
         # The webhook whose requests the handler serves.
         signer = lab.validator if target.is_validator and lab.validator else lab.signer

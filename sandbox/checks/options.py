@@ -39,8 +39,9 @@ class Options:
     """What a run of checks is asked to do; the command line has checked the values.
 
     Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
-    command line that starts the handler. `selected` and `ignored` are globs of ids. `invalid` are
-    values that a validator refuses, by parameter. `jobs` is the number of throwaway sandboxes.
+    command line that starts the handler, which is called at `path`. `selected` and `ignored` are
+    globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
+    of throwaway sandboxes.
     `name` is in the names of the snapshots of a running sandbox; a random one if it is empty.
     """
 
@@ -54,6 +55,7 @@ class Options:
     product: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    path: str = "/"
     ready_url: str = ""
     start_timeout: float = 30.0
     selected: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class Options:
             ("--method", self.method if self.method != "POST" else ""),
             ("--product", self.product),
             ("--cwd", str(self.cwd or "")),
+            ("--path", self.path if self.path != "/" else ""),
             ("--ready-url", self.ready_url),
         ):
             if value:

@@ -84,6 +84,8 @@ BAD = [
     ((*RUN[1:], "--env", "A={key}"), "--env: A has the unknown template {key}. Known: {api_key}"),
     ((*RUN[1:], "--env", "A=1", "--env", "A=2"), "--env: A is given twice."),
     ((*RUN[1:], "--ready-url", "health"), "'health' is not a URL"),
+    ((*RUN[1:], "--path", "webhook"), "must begin with one slash"),
+    ((*RUN[1:], "--path", "/a b"), "is not a URL"),
     ((*RUN[1:], "--cwd", "none"), "Directory 'none' does not exist."),
     ((*RUN[1:], "--start-timeout", "0"), "--start-timeout"),
     ((*RUN[1:], "--invalid", "region"), "--invalid: 'region' must be NAME=VALUE."),
@@ -163,10 +165,12 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
     # Variables for other calls of the program.
     monkeypatch.setenv("CONNECT_SIM_SECRET", "other")
     monkeypatch.setenv("CONNECT_SIM_URL", "http://other")
-    run(*RUN, "--env", "A={port}", "--env", "B=", "--cwd", "var", "--ready-url", "/up",
+    run(*RUN, "--env", "A={port}", "--env", "B=", "--cwd", "var", "--path", "/hook",
+        "--ready-url", "/up",
         "--start-timeout", "2.5", "--jobs", "1")  # fmt: skip
     assert ran == [
-        Options(run=RUN[2], environment={"A": "{port}", "B": ""}, cwd=Path("var"), ready_url="/up",
+        Options(run=RUN[2], environment={"A": "{port}", "B": ""}, cwd=Path("var"), path="/hook",
+                ready_url="/up",
                 start_timeout=2.5, jobs=1)
     ]  # fmt: skip
 
