@@ -184,6 +184,7 @@ def test_death_in_the_middle_ends_what_the_handler_has_started(handler: Handler)
         process.start(CONNECTION)
         process.check()
         get(process, "/child()")
+        until(lambda: children(process), "the child")
         (child,) = children(process)
         assert is_running(child)
         with pytest.raises(http.client.HTTPException):
