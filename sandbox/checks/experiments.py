@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sandbox.checks import verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.history import History
+from sandbox.checks.history import UNTOUCHED, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
@@ -59,7 +59,7 @@ def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
     effects = lab.effects(order, happened, before)
     if reply.is_success:
         return verdicts.approved(sent, reply, happened, effects, order, what)
-    untouched = effects.status == "pending"
+    untouched = effects.status in UNTOUCHED
     verdict = verdicts.refused(sent, reply, happened, untouched, what)
     if verdict.outcome is Outcome.PASS and not 400 <= reply.status < 500:
         return verdicts.failed(
@@ -119,8 +119,8 @@ def unless_unasked(lab: Lab, verdict: Verdict) -> Verdict:
 
 
 def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
-    """Return whether an order is pending, with the values that it had before."""
-    return lab.status(order) == "pending" and lab.values(order) == before
+    """Return whether an order still waits for the vendor, with the values that it had before."""
+    return lab.status(order) in UNTOUCHED and lab.values(order) == before
 
 
 def control(lab: Lab) -> Verdict:

@@ -14,6 +14,8 @@ from sandbox.checks.outcomes import Exhibit
 _ID = re.compile(r"^[A-Z]{2,4}(-\d+)+$|^\d+$")
 _SHOWN = 40  # calls of an exhibit
 _BODY = 200  # characters of a body in an exhibit
+# The statuses of an order to which the vendor has done nothing.
+UNTOUCHED = ("pending", "tiers_setup")
 # The actions that end a fulfillment request or hand it to somebody else.
 ACTIONS = ("approve", "fail", "inquire", "pend", "schedule", "revoke", "assign", "unassign")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from requests_queue import sample_values
+from sandbox.checks import purchases
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.history import Call, Change, History, call_of, change_of
 from sandbox.client import PAGE, ApiError, Client
@@ -96,6 +97,16 @@ class Platform:
         body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": draft}
         return str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
 
+    def order_for(self, product: str, customer: str) -> str:
+        """Create a pending purchase for a customer with a name; return its id."""
+        body = purchases.like(self.request(self.order(product)), customer)
+        return str(self.provider.call("POST", REQUESTS, body)["id"])
+
+    def change_order(self, kind: str, subscription: str) -> str:
+        """Create an order that changes a subscription: `suspend`, `cancel`, …; return its id."""
+        body = {"type": kind, "asset": {"id": subscription}}
+        return str(self.provider.call("POST", REQUESTS, body)["id"])
+
     def wait_finished(self, request: str, timeout: float) -> bool:
         """Wait until a pending request is approved, failed or inquired; False at the timeout."""
         conditions = [{"status": {"object": request, "is": status}} for status in FINISHED]
@@ -145,6 +156,17 @@ class Platform:
         """Approve a pending request beside the handler."""
         self.fill(request)
         self.act(request, "approve")
+
+    def inquire(self, request: str) -> bool:
+        """Ask the customer for a parameter; return False if a request has none to ask for."""
+        params = self.request(request)["asset"]["params"]
+        asked = [row["id"] for row in params if row["phase"] == "ordering"][:1]
+        if not asked:
+            return False
+        rows = [{"id": asked[0], "value_error": "Is this right?"}]
+        self.vendor.call("PUT", f"{REQUESTS}/{request}", {"asset": {"params": rows}})
+        self.act(request, "inquire")
+        return True
 
     def fail(self, request: str) -> None:
         """Fail a pending request beside the handler."""

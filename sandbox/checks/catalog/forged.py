@@ -36,7 +36,11 @@ def in_both(lab: Lab, value: str) -> SentRequest:
 
 def no_header(lab: Lab) -> Verdict:
     """Send no token."""
-    return experiments.refuses(lab, (lab.genuine(token_headers=[]), "a request without a token"))
+    return experiments.refuses(
+        lab,
+        (lab.genuine(token_headers=[]), "a request without a token"),
+        (lab.genuine(token_headers=[], method="GET"), "a request by GET without a token"),
+    )
 
 
 def empty_header(lab: Lab) -> Verdict:
@@ -71,6 +75,10 @@ def other_secret(lab: Lab) -> Verdict:
         lab,
         (lab.genuine(token=sign(claims, WRONG_SECRET)), "a token signed with another secret"),
         (lab.genuine(token=sign(claims, "")), "a token signed with an empty secret"),
+        (
+            lab.genuine(token=sign(claims, WRONG_SECRET), method="GET"),
+            "a token signed with another secret, by GET",
+        ),
     )
 
 

@@ -17,6 +17,8 @@ from sandbox.checks.response_time import Measured
 # Seconds after which proxies often cut a connection, and after which a response is slow.
 LONGEST, SLOW = 30.0, 5.0
 PENDING, DEEP_PENDING, CONNECTIONS = 100, 5000, 100
+# Bytes of the body of a request that is refused.
+_REFUSED_BODY = 20_000
 # Seconds of real time for the work on these orders.
 _WORK, _DEEP_WORK = 60.0, 600.0
 # Each API response is delayed so long. Work of two calls or more takes longer than 6 s then.
@@ -90,6 +92,35 @@ def _early(reply: Reply, order: str, status: str, happened: History) -> Verdict:
             *evidence,
         )
     return verdicts.passed(f"Responded after {took}, and {order} was approved.")
+
+
+def keep_alive_refused(lab: Lab) -> Verdict:
+    """Send a request that must be refused, and a genuine one on the same connection."""
+    order = lab.order()
+    mark = lab.mark()
+    forged = lab.genuine(token_headers=[], method="POST", body=b"{" + b" " * _REFUSED_BODY + b"}")
+    connection = lab.handler.connect(lab.timing.deadline)
+    try:
+        replies = [lab.handler.send(forged, lab.timing.deadline, connection)]
+        is_kept = connection.sock is not None
+        replies.append(lab.handler.send(lab.genuine(), lab.timing.deadline, connection))
+    finally:
+        connection.close()
+    happened = lab.after_work(mark, replies[1:], [order])
+    evidence = verdicts.replies_exhibit(replies), happened.exhibit()
+    if replies[0].is_success or replies[0].error:
+        return verdicts.inconclusive(
+            f"Responded {replies[0].text} to a request without a token.", *evidence
+        )
+    if not is_kept:
+        return verdicts.passed("Announced that it closes the connection after a refusal.")
+    if not replies[1].is_success:
+        return verdicts.failed(
+            f"Responded {replies[1].text} to a genuine request on a connection on which one was "
+            "refused before (expected 2xx).",
+            *evidence,
+        )
+    return verdicts.passed("Served a genuine request on a connection after a refused one.")
 
 
 def keep_alive(lab: Lab) -> Verdict:
@@ -229,6 +260,18 @@ CHECKS = (
         "Let a server with HTTP/1.1 and keep-alive serve the handler, and read each request's "
         "body to its end, also where you don't need it.",
         keep_alive,
+    ),
+    Check(
+        "speed.keep_alive_refused", Level.SHOULD, "Serves a connection on after a refusal",
+        "A request without a token and with a body of 20 KB, and then a genuine one on the same "
+        "connection.",
+        "The first one is refused; the second one is served, or the first response announces "
+        "that the connection is closed.",
+        "A proxy sends the requests of many clients on one connection. If the body of a refused "
+        "request isn't read, it is taken for the next request, and a genuine one fails.",
+        "Read each request's body to its end before you respond, or respond with "
+        "`Connection: close`.",
+        keep_alive_refused,
     ),
     Check(
         "speed.connections_100", Level.MUST, "Responds on 100 connections at once",

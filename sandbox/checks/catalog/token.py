@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from sandbox.checks import experiments, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.listener import Listener
-from sandbox.checks.model import Check, Level, Verdict
+from sandbox.checks.model import Check, Level, Outcome, Verdict
 from sandbox.checks.tokens import seconds_from_now
 
 _HOUR, _DECADE = 3600, 10 * 365 * 24 * 3600
+# Seconds in which a handler receives a token before it expires.
+_SHORTLY = 2
 
 _REFUSED = "A status that is not 2xx, no call that changes something, and the order stays pending."
 _REQUIRE_EXP = (
@@ -39,6 +42,19 @@ def expired_second(lab: Lab) -> Verdict:
 def expired_hour(lab: Lab) -> Verdict:
     """Send a token that has expired long ago."""
     return _refuses_exp(lab, (seconds_from_now(-_HOUR), "a token that expired an hour ago"))
+
+
+def expired_meanwhile(lab: Lab) -> Verdict:
+    """Send the same token twice: while it is valid, and when it has expired."""
+    expires = seconds_from_now(_SHORTLY)
+    sent = lab.genuine(token=lab.signer.token(lab.signer.claims(exp=expires)))
+    valid = experiments.accepts(lab, (sent, "a token that is valid for some seconds"))
+    if valid.outcome is not Outcome.PASS:
+        return verdicts.inconclusive(
+            f"The token was not accepted while it was valid: {valid.text}", *valid.evidence
+        )
+    time.sleep(max(0.0, expires + 1 - time.time()))
+    return experiments.refuses(lab, (sent, "a token that was valid before and has expired"))
 
 
 def missing_exp(lab: Lab) -> Verdict:
@@ -166,6 +182,15 @@ CHECKS = (
         "A handler that accepts expired tokens can be called with any token that was ever in a "
         "log.",
         _REQUIRE_EXP, expired_hour,
+    ),
+    Check(
+        "token.expired_meanwhile", Level.MUST, "A known token is refused when it has expired",
+        f"A genuine token that is valid for {_SHORTLY} s, twice: at once, and when it has expired "
+        "while another order is pending.",
+        "The first request is processed; the second one is refused without an effect.",
+        "A handler that remembers which tokens it has verified accepts them for ever.",
+        "Verify each token when it comes, or keep what you remember until its `exp` only.",
+        expired_meanwhile,
     ),
     Check(
         "token.missing_exp", Level.MUST, "A token without exp is refused",

@@ -81,3 +81,16 @@ class DropsConnections(Handler):
                 super().process_request_thread(request, client_address)
             finally:
                 self.room.release()
+
+
+class _RefusesFirst(Connection):
+    def read_body(self) -> bytes:
+        if "Authentication" not in self.headers and "Authorization" not in self.headers:
+            return b""
+        return super().read_body()
+
+
+class LeavesRefusedBodies(Handler):
+    """It refuses a request without a token before it reads the body."""
+
+    connection = _RefusesFirst

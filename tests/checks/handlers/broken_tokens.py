@@ -49,6 +49,19 @@ class IgnoresTheEnd(_Lenient):
         return claims
 
 
+class RemembersVerifiedTokens(Handler):
+    """It verifies each token once."""
+
+    def __init__(self, environ: Any) -> None:
+        super().__init__(environ)
+        self.verified: dict[str, Json] = {}
+
+    def verify(self, token: str) -> Json:
+        if token not in self.verified:
+            self.verified[token] = super().verify(token)
+        return self.verified[token]
+
+
 class AllowsTokensWithoutEnd(_Lenient):
     """It checks when a token ends only if the token says it."""
 
