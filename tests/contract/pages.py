@@ -15,7 +15,9 @@ from webhooks.models import Delivery, Webhook
 
 # Where pages of one thing begin; what follows a `{}` besides the thing is tried with these.
 _MORE = {"webhooks/{}/do/": "trigger", "webhooks/{}/last/": "success"}
-_LISTS = ("", "home/live/", "webhooks/", "deliveries/", "queues/", "products/")
+_LISTS = (
+    "", "home/live/", "webhooks/", "deliveries/", "queues/", "products/", "checks/", "faults/",
+)  # fmt: skip
 
 
 def browser(platform: Platform, party: str) -> Client:

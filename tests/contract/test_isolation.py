@@ -79,6 +79,14 @@ ELSEWHERE = {
     "password/": "one's own: tests/portal/test_sign_in.py",
     "webhooks/new/": "begins a draft: tests/portal/test_webhooks_wizard.py",
     "webhooks/new/{}/{}/": "its beginner's: tests/portal/test_webhooks_wizard.py",
+    "checks/{}/": "tests/sandbox/pages/test_checks.py",
+    "checks/{}/{}/": "tests/sandbox/pages/test_checks.py",
+    "checks/{}/{}/cancel/": "tests/sandbox/pages/test_checks.py",
+    "checks/{}/{}/report.{}": "tests/sandbox/pages/test_checks.py",
+    "faults/new/{}/{}/": "tests/sandbox/pages/test_faults_page.py",
+    "faults/clear/": "tests/sandbox/pages/test_faults_page.py",
+    "faults/{}/clear/": "tests/sandbox/pages/test_faults_page.py",
+    "faults/{}/release/": "tests/sandbox/pages/test_faults_page.py",
     "sandbox/queue/samples": "tests/sandbox/test_queues.py",
     "sandbox/queue/moves": "below",
     "sandbox/queue/validate": "tests/sandbox/test_validating.py",
@@ -97,7 +105,7 @@ SHARED = {
 # Pages of the portal that the tests below check.
 PAGES = {
     "", "home/live/", "webhooks/", "deliveries/", "products/", "queues/", "queues/{}/",
-    "queues/{}/new/",
+    "queues/{}/new/", "checks/", "faults/",
 }  # fmt: skip
 THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
 
