@@ -24,7 +24,7 @@ from sandbox.checks.outputs.marks import DOCS, anchor, check_groups  # noqa: E40
 _WIDTH = 105
 _CODE = re.compile(r"(`[^`]*`)")
 # What Markdown would read as markup; single underscores inside words are none.
-_SPECIAL = re.compile(r"[\\*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
+_SPECIAL = re.compile(r"[\\*<>\[\]|&~]|(?<![^\W_])_|_(?![^\W_])")
 # At the beginning of a line: a list, a heading, a rule.
 _BLOCK = re.compile(r"^( *\d*)([-+#=.)])")
 MARKER = "<!-- From here on, this page is written by tools/checks_page.py. -->\n"
