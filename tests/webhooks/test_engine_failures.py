@@ -371,11 +371,12 @@ def test_slots_are_held_by_results_that_are_not_stored(
             tries = failing.remaining
             until(lambda: failing.remaining < tries - 10, "the flush is tried")
             assert len(served.received) == 3
+            # Once, however often it is tried; later all slots may be taken for a moment again.
+            assert caplog.text.count(f"{polling.SLOTS}: failing") == 1
             failing.remaining = 0
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 10
     assert len(served.received) == 10
-    assert caplog.text.count(f"{polling.SLOTS}: failing") == 1
     assert caplog.text.count(f"{polling.STORING}: failing") == 1
     assert webhook_health.counter_discrepancies() == []
 
