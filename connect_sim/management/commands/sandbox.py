@@ -52,17 +52,11 @@ class Command(BaseCommand):
         if port_path:
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
-        from sandbox import clock_control, snapshots
+        from sandbox import clock_control
         from sandbox.check_runs import process, restoring
         from sandbox.terminal import Terminal
 
-        # Files in the data folder are readable by their owner only.
-        os.umask(0o077)
-        call_command("migrate", verbosity=0, interactive=False)
-        if seed.is_empty():
-            if not options["no_seed"]:
-                self.stdout.write(str(seed.run(lambda line: None)))
-            snapshots.save_seed()
+        self._prepare_data(with_seed=not options["no_seed"])
         sandbox = self._connection()
         clock_control.recover()
         from connect_sim.wsgi import application
@@ -93,6 +87,18 @@ class Command(BaseCommand):
             terminal.stop()
         if port_path:
             port_path.unlink(missing_ok=True)
+
+    def _prepare_data(self, *, with_seed: bool) -> None:
+        """Migrate the database, and fill an empty one with the demo data."""
+        from sandbox import snapshots
+
+        # Files in the data folder are readable by their owner only.
+        os.umask(0o077)
+        call_command("migrate", verbosity=0, interactive=False)
+        if seed.is_empty():
+            if with_seed:
+                self.stdout.write(str(seed.run(lambda line: None)))
+            snapshots.save_seed()
 
     def _connection(self) -> Sandbox:
         """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
