@@ -25,9 +25,15 @@ from tests.unavailable import (  # noqa: F401  (fixtures)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def use_new_connection() -> None:
+    """Make sure that no request closes the connection, and with it its limits, because of its age."""
+    connection.close()
+
+
 @contextmanager
 def locked() -> Iterator[None]:
     """Hold the write lock of the database, as another process would."""
+    use_new_connection()
     connection.cursor().execute("PRAGMA busy_timeout = 20")
     other = sqlite3.connect(connection.settings_dict["NAME"])
     other.execute("BEGIN IMMEDIATE")
@@ -42,6 +48,7 @@ def locked() -> Iterator[None]:
 @contextmanager
 def full() -> Iterator[None]:
     """Limit the database to its current pages."""
+    use_new_connection()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA page_count")
@@ -55,8 +62,7 @@ def full() -> Iterator[None]:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    # A new connection, which no request closes because of its age.
-    connection.close()
+    use_new_connection()
     connection.cursor().execute("PRAGMA query_only = 1")
     try:
         yield
