@@ -18,53 +18,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Delivery',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('calling', 'calling'), ('delivered', 'delivered'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='waiting', max_length=9)),
-                ('forced', models.BooleanField(default=False, verbose_name='trigger now')),
-                ('created_at', models.DateTimeField()),
-                ('claim', models.UUIDField(null=True)),
-                ('lease', models.FloatField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('attempts', models.IntegerField(default=0)),
-                ('losses', models.IntegerField(db_default=0, default=0)),
-            ],
-            options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Attempt',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.IntegerField()),
-                ('outcome', models.CharField(choices=[('success', 'success'), ('failure', 'failure'), ('unknown', 'unknown')], max_length=7)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField()),
-                ('duration', models.IntegerField(verbose_name='duration (ms)')),
-                ('method', models.CharField(max_length=4)),
-                ('url', models.CharField(max_length=4096)),
-                ('request_headers', requests_queue.encryption.EncryptedJSONField(default=dict)),
-                ('request_body', models.TextField(blank=True)),
-                ('claims', models.JSONField(default=dict)),
-                ('status_code', models.IntegerField(null=True)),
-                ('response_headers', models.JSONField(default=list)),
-                ('response_body', models.BinaryField(default=b'')),
-                ('truncated', models.BooleanField(default=False)),
-                ('revision', models.IntegerField(null=True)),
-                ('error', models.TextField(blank=True)),
-                ('why', models.TextField(blank=True, verbose_name='next step')),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('is_unmerged', models.BooleanField(default=False)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='webhooks.delivery')),
-            ],
-            options={
-                'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
             name='Webhook',
             fields=[
                 ('id', models.CharField(max_length=16, primary_key=True, serialize=False)),
@@ -98,14 +51,89 @@ class Migration(migrations.Migration):
                 ('deleted_at', models.DateTimeField(editable=False, null=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='catalog.account')),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('last_failure', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='webhooks.attempt')),
-                ('last_success', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='webhooks.attempt')),
                 ('modified_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('product', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='catalog.product')),
             ],
             options={
                 'ordering': ['-created_at', 'id'],
+                'indexes': [
+                    models.Index(condition=models.Q(('active', True), ('type', 'event')), fields=['object_class', 'product', 'account'], name='webhook_listening'),
+                    models.Index(condition=models.Q(('active', True), ('out_of_order', True)), fields=['account'], name='webhook_out_of_order'),
+                    models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='webhook_deleted'),
+                ],
             },
+        ),
+        migrations.CreateModel(
+            name='Delivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('waiting', 'waiting'), ('calling', 'calling'), ('delivered', 'delivered'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='waiting', max_length=9)),
+                ('forced', models.BooleanField(default=False, verbose_name='trigger now')),
+                ('created_at', models.DateTimeField()),
+                ('claim', models.UUIDField(null=True)),
+                ('lease', models.FloatField(null=True)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('attempts', models.IntegerField(default=0)),
+                ('losses', models.IntegerField(db_default=0, default=0)),
+                ('webhook', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='webhooks.webhook')),
+            ],
+            options={
+                'verbose_name_plural': 'deliveries',
+                'ordering': ['-id'],
+                'indexes': [
+                    models.Index(condition=models.Q(('forced', False), ('state', 'waiting')), fields=['webhook', 'id'], name='delivery_waiting'),
+                    models.Index(condition=models.Q(('forced', True), ('state', 'waiting')), fields=['id'], name='delivery_forced'),
+                    models.Index(condition=models.Q(('state', 'calling')), fields=['webhook', 'lease'], name='delivery_calling'),
+                    models.Index(fields=['webhook', '-id'], name='delivery_webhook'),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name='Attempt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.IntegerField()),
+                ('outcome', models.CharField(choices=[('success', 'success'), ('failure', 'failure'), ('unknown', 'unknown')], max_length=7)),
+                ('started_at', models.DateTimeField()),
+                ('finished_at', models.DateTimeField()),
+                ('duration', models.IntegerField(verbose_name='duration (ms)')),
+                ('method', models.CharField(max_length=4)),
+                ('url', models.CharField(max_length=4096)),
+                ('request_headers', requests_queue.encryption.EncryptedJSONField(default=dict)),
+                ('request_body', models.TextField(blank=True)),
+                ('claims', models.JSONField(default=dict)),
+                ('status_code', models.IntegerField(null=True)),
+                ('response_headers', models.JSONField(default=list)),
+                ('response_body', models.BinaryField(default=b'')),
+                ('truncated', models.BooleanField(default=False)),
+                ('revision', models.IntegerField(null=True)),
+                ('error', models.TextField(blank=True)),
+                ('why', models.TextField(blank=True, verbose_name='next step')),
+                ('next_attempt_at', models.DateTimeField(null=True)),
+                ('is_unmerged', models.BooleanField(default=False)),
+                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='webhooks.delivery')),
+                ('webhook', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='webhooks.webhook')),
+            ],
+            options={
+                'ordering': ['-id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('delivery'), models.F('number'), name='attempt_number'),
+                ],
+                'indexes': [
+                    models.Index(fields=['webhook', '-id'], name='attempt_webhook'),
+                    models.Index(fields=['webhook', 'finished_at', 'outcome'], name='attempt_finished'),
+                ],
+            },
+        ),
+        migrations.AddField(
+            model_name='webhook',
+            name='last_failure',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='webhooks.attempt'),
+        ),
+        migrations.AddField(
+            model_name='webhook',
+            name='last_success',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='webhooks.attempt'),
         ),
         migrations.CreateModel(
             name='Event',
@@ -120,12 +148,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [
+                    models.Index(fields=['object_id'], name='event_object'),
+                ],
             },
-        ),
-        migrations.AddField(
-            model_name='delivery',
-            name='webhook',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='webhooks.webhook'),
         ),
         migrations.CreateModel(
             name='ClearedBackoff',
@@ -144,12 +170,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'indexes': [
+                    models.Index(fields=['webhook', 'at'], name='cleared_backoff_webhook'),
+                ],
             },
-        ),
-        migrations.AddField(
-            model_name='attempt',
-            name='webhook',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='webhooks.webhook'),
         ),
         migrations.CreateModel(
             name='Resend',
@@ -165,53 +189,5 @@ class Migration(migrations.Migration):
                 ('body', models.TextField(blank=True)),
                 ('repeats', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='resends', to='webhooks.delivery')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(condition=models.Q(('active', True), ('type', 'event')), fields=['object_class', 'product', 'account'], name='webhook_listening'),
-        ),
-        migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(condition=models.Q(('active', True), ('out_of_order', True)), fields=['account'], name='webhook_out_of_order'),
-        ),
-        migrations.AddIndex(
-            model_name='webhook',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='webhook_deleted'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['object_id'], name='event_object'),
-        ),
-        migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('forced', False), ('state', 'waiting')), fields=['webhook', 'id'], name='delivery_waiting'),
-        ),
-        migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('forced', True), ('state', 'waiting')), fields=['id'], name='delivery_forced'),
-        ),
-        migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'calling')), fields=['webhook', 'lease'], name='delivery_calling'),
-        ),
-        migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['webhook', '-id'], name='delivery_webhook'),
-        ),
-        migrations.AddIndex(
-            model_name='clearedbackoff',
-            index=models.Index(fields=['webhook', 'at'], name='cleared_backoff_webhook'),
-        ),
-        migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(fields=['webhook', '-id'], name='attempt_webhook'),
-        ),
-        migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(fields=['webhook', 'finished_at', 'outcome'], name='attempt_finished'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(models.F('delivery'), models.F('number'), name='attempt_number'),
         ),
     ]

@@ -194,6 +194,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position', 'pk'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('product'), models.F('name'), name='parameter_name'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -237,6 +240,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('product'), models.F('local_id'), name='item_local_id'),
+                    models.UniqueConstraint(models.F('product'), models.F('mpn'), name='item_mpn'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -271,6 +278,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['product', 'pk'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('parameter'), django.db.models.functions.comparison.Coalesce('item', models.Value('')), django.db.models.functions.comparison.Coalesce('marketplace', models.Value('')), name='configuration_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -290,6 +300,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('product'), models.F('action'), name='product_action_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -308,6 +321,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('product'), models.F('position'), name='media_position'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -349,6 +365,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('external_uid', ''), _negated=True), fields=('owner', 'external_uid'), name='tier_account_uid'),
+                ],
+                'indexes': [
+                    models.Index(fields=['-created', 'id'], name='tier_account_dated'),
+                    models.Index(fields=['external_id'], name='tier_account_external_id'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -373,6 +396,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('external_uid', ''), _negated=True), fields=('connection', 'external_uid'), name='asset_external_uid'),
+                ],
+                'indexes': [
+                    models.Index(fields=['product', 'status'], name='asset_product_status'),
+                    models.Index(fields=['-created', 'id', 'connection', 'product', 'status'], name='asset_dated'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -396,59 +426,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['account', '-version'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('account'), models.F('version'), name='tier_account_version_once'),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='parameter',
-            constraint=models.UniqueConstraint(models.F('product'), models.F('name'), name='parameter_name'),
-        ),
-        migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(models.F('product'), models.F('local_id'), name='item_local_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(models.F('product'), models.F('mpn'), name='item_mpn'),
-        ),
-        migrations.AddConstraint(
-            model_name='configuration',
-            constraint=models.UniqueConstraint(models.F('parameter'), django.db.models.functions.comparison.Coalesce('item', models.Value('')), django.db.models.functions.comparison.Coalesce('marketplace', models.Value('')), name='configuration_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='productaction',
-            constraint=models.UniqueConstraint(models.F('product'), models.F('action'), name='product_action_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='productmedia',
-            constraint=models.UniqueConstraint(models.F('product'), models.F('position'), name='media_position'),
-        ),
-        migrations.AddIndex(
-            model_name='tieraccount',
-            index=models.Index(fields=['-created', 'id'], name='tier_account_dated'),
-        ),
-        migrations.AddIndex(
-            model_name='tieraccount',
-            index=models.Index(fields=['external_id'], name='tier_account_external_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='tieraccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_uid', ''), _negated=True), fields=('owner', 'external_uid'), name='tier_account_uid'),
-        ),
-        migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(fields=['product', 'status'], name='asset_product_status'),
-        ),
-        migrations.AddIndex(
-            model_name='asset',
-            index=models.Index(fields=['-created', 'id', 'connection', 'product', 'status'], name='asset_dated'),
-        ),
-        migrations.AddConstraint(
-            model_name='asset',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_uid', ''), _negated=True), fields=('connection', 'external_uid'), name='asset_external_uid'),
-        ),
-        migrations.AddConstraint(
-            model_name='tieraccountversion',
-            constraint=models.UniqueConstraint(models.F('account'), models.F('version'), name='tier_account_version_once'),
         ),
         migrations.RunPython(add_params_index, remove_params_index),
     ]

@@ -37,6 +37,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('account', 'connection', 'marketplace', 'tier_level'), name='tier_config_one_each'),
+                ],
+                'indexes': [
+                    models.Index(fields=['connection', '-created'], name='tier_config_line'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -65,34 +71,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('status__in', ('tiers_setup', 'pending', 'inquiring'))), fields=('configuration',), name='tier_request_one_open'),
+                ],
+                'indexes': [
+                    models.Index(fields=['vendor', 'status', 'product', '-created', 'id'], name='tier_request_vendor'),
+                    models.Index(fields=['vendor', '-created', 'id', 'status', 'product'], name='tier_request_vendor_dated'),
+                    models.Index(fields=['provider', 'status', 'product', '-created', 'id'], name='tier_request_provider'),
+                    models.Index(fields=['provider', '-created', 'id', 'status', 'product'], name='tier_request_provider_dated'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='tierconfig',
-            index=models.Index(fields=['connection', '-created'], name='tier_config_line'),
-        ),
-        migrations.AddConstraint(
-            model_name='tierconfig',
-            constraint=models.UniqueConstraint(fields=('account', 'connection', 'marketplace', 'tier_level'), name='tier_config_one_each'),
-        ),
-        migrations.AddIndex(
-            model_name='tierconfigrequest',
-            index=models.Index(fields=['vendor', 'status', 'product', '-created', 'id'], name='tier_request_vendor'),
-        ),
-        migrations.AddIndex(
-            model_name='tierconfigrequest',
-            index=models.Index(fields=['vendor', '-created', 'id', 'status', 'product'], name='tier_request_vendor_dated'),
-        ),
-        migrations.AddIndex(
-            model_name='tierconfigrequest',
-            index=models.Index(fields=['provider', 'status', 'product', '-created', 'id'], name='tier_request_provider'),
-        ),
-        migrations.AddIndex(
-            model_name='tierconfigrequest',
-            index=models.Index(fields=['provider', '-created', 'id', 'status', 'product'], name='tier_request_provider_dated'),
-        ),
-        migrations.AddConstraint(
-            model_name='tierconfigrequest',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('tiers_setup', 'pending', 'inquiring'))), fields=('configuration',), name='tier_request_one_open'),
         ),
     ]

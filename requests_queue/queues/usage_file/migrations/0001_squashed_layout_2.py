@@ -55,6 +55,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'indexes': [
+                    models.Index(fields=['vendor', 'status', 'product', '-created', 'id'], name='usage_file_vendor'),
+                    models.Index(fields=['vendor', '-created', 'id', 'status', 'product'], name='usage_file_vendor_dated'),
+                    models.Index(fields=['provider', 'status', 'product', '-created', 'id'], name='usage_file_provider'),
+                    models.Index(fields=['provider', '-created', 'id', 'status', 'product'], name='usage_file_provider_dated'),
+                    models.Index(condition=models.Q(('sub_status', 'processing')), fields=['lease'], name='usage_file_lease'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -68,6 +75,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-created', 'id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('file'), models.F('hub'), name='usage_chunk_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -80,6 +90,11 @@ class Migration(migrations.Migration):
                 ('created', models.DateTimeField()),
                 ('file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='contents', to='usage_file.usagefile')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(models.F('file'), models.F('kind'), name='usage_stored_file'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Reconciliation',
@@ -128,46 +143,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['id'],
+                'constraints': [
+                    models.UniqueConstraint(models.F('file'), models.F('row'), name='usage_record_row'),
+                ],
+                'indexes': [
+                    models.Index(fields=['file', 'status'], name='usage_record_status'),
+                    models.Index(fields=['file', 'record_id'], name='usage_record_vendor_id'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='usagefile',
-            index=models.Index(fields=['vendor', 'status', 'product', '-created', 'id'], name='usage_file_vendor'),
-        ),
-        migrations.AddIndex(
-            model_name='usagefile',
-            index=models.Index(fields=['vendor', '-created', 'id', 'status', 'product'], name='usage_file_vendor_dated'),
-        ),
-        migrations.AddIndex(
-            model_name='usagefile',
-            index=models.Index(fields=['provider', 'status', 'product', '-created', 'id'], name='usage_file_provider'),
-        ),
-        migrations.AddIndex(
-            model_name='usagefile',
-            index=models.Index(fields=['provider', '-created', 'id', 'status', 'product'], name='usage_file_provider_dated'),
-        ),
-        migrations.AddIndex(
-            model_name='usagefile',
-            index=models.Index(condition=models.Q(('sub_status', 'processing')), fields=['lease'], name='usage_file_lease'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagechunk',
-            constraint=models.UniqueConstraint(models.F('file'), models.F('hub'), name='usage_chunk_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='storedfile',
-            constraint=models.UniqueConstraint(models.F('file'), models.F('kind'), name='usage_stored_file'),
-        ),
-        migrations.AddIndex(
-            model_name='usagerecord',
-            index=models.Index(fields=['file', 'status'], name='usage_record_status'),
-        ),
-        migrations.AddIndex(
-            model_name='usagerecord',
-            index=models.Index(fields=['file', 'record_id'], name='usage_record_vendor_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagerecord',
-            constraint=models.UniqueConstraint(models.F('file'), models.F('row'), name='usage_record_row'),
         ),
     ]
