@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def use_new_connection() -> None:
-    """Make sure that no request closes the connection, and with it its limits, because of its age."""
+    """Let no request close the connection because of its age, and with it its limits."""
     connection.close()
 
 

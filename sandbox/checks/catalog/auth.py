@@ -111,4 +111,4 @@ _WHITE_SPACE = Check(
     trailing_whitespace,
 )  # fmt: skip
 
-CHECKS = (*_ACCEPTED, *forged.CHECKS, _WHITE_SPACE)
+CHECKS = (*_ACCEPTED, _WHITE_SPACE, *forged.CHECKS)
