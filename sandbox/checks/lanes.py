@@ -32,7 +32,7 @@ from sandbox.client import ApiError, Client
 # Seconds for which a check may use a sandbox that it shares, and for which it waits for others.
 _LEASE, _WAIT = 600.0, 30.0
 # Seconds for which a handler makes no call of the API when it has started.
-_AFTER_START = 0.5
+_AFTER_START = 0.3
 
 
 class CannotRun(Exception):

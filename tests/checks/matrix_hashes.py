@@ -17,6 +17,7 @@ from tests.checks.variants import VARIANTS
 from tests.processes import ROOT
 
 CATALOG = ROOT / "sandbox/checks/catalog"
+CATALOG_PACKAGE = "sandbox.checks.catalog"
 HANDLERS = ROOT / "tests/checks/handlers"
 # How handlers are started, run and reported is tested elsewhere, and changes no outcome.
 NOT_HASHED = (
@@ -47,7 +48,16 @@ def _of_group(group: str) -> tuple[str, ...]:
         if check.group == group
     )
     shared = [path for path in CATALOG.parent.glob("*.py") if path.stem not in NOT_HASHED]
-    return *checks, *map(_program, [*sorted(shared), CATALOG / f"{group}.py"])
+    own = CATALOG / f"{group}.py"
+    used = _used_modules(own)
+    return *checks, *map(_program, [*sorted(shared), own, *sorted(used)])
+
+
+def _used_modules(path: Path) -> Iterator[Path]:
+    """Yield the modules of the catalog that one of them imports as a whole."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module == CATALOG_PACKAGE:
+            yield from (CATALOG / f"{alias.name}.py" for alias in node.names)
 
 
 @cache
