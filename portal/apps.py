@@ -7,3 +7,9 @@ class PortalConfig(AppConfig):
     """The pages for vendors and distributors."""
 
     name = "portal"
+
+    def ready(self) -> None:
+        """Add the portal's own commands."""
+        from portal.palette import builtin
+
+        builtin.register()

@@ -1,4 +1,5 @@
-"""`/media/…`: pictures of products, and icons drawn from the names of objects; the stylesheet.
+"""`/media/…`: pictures of products, and icons drawn from the names of objects; the stylesheet and
+the script.
 
 The URL of a picture or icon contains a key derived from the object, which is the permission to read
 it. The API returns the URL only to accounts that may see the object.
@@ -25,9 +26,11 @@ STYLESHEETS = Path(__file__).parent / "static" / "portal"
 # The order of the cascade: shared parts, page areas, and utilities, which override both.
 STYLESHEET_NAMES = [
     "base", "layout", "components", "forms",
-    "home", "webhooks", "deliveries", "queues", "products", "inquiry",
+    "home", "webhooks", "deliveries", "queues", "products", "inquiry", "palette",
     "utilities",
 ]  # fmt: skip
+# The scripts of all pages with the layout.
+SCRIPT_NAMES = ["layout", "shortcuts", "palette"]
 
 
 @require_safe
@@ -37,9 +40,21 @@ def stylesheet(request: HttpRequest) -> HttpResponse:
 
     Not modified where the browser's copy is current.
     """
-    text = "\n".join((STYLESHEETS / f"{name}.css").read_text() for name in STYLESHEET_NAMES)
+    return _joined("css", STYLESHEET_NAMES)
+
+
+@require_safe
+@conditional_page
+def script(request: HttpRequest) -> HttpResponse:
+    """Return the scripts that all pages share as one file, for the same reasons."""
+    return _joined("js", SCRIPT_NAMES)
+
+
+def _joined(kind: str, names: list[str]) -> HttpResponse:
+    text = "\n".join((STYLESHEETS / f"{name}.{kind}").read_text() for name in names)
+    content_type = {"css": "text/css", "js": "text/javascript"}[kind]
     headers = {"Cache-Control": "max-age=60"}
-    return HttpResponse(text, content_type="text/css; charset=utf-8", headers=headers)
+    return HttpResponse(text, content_type=f"{content_type}; charset=utf-8", headers=headers)
 
 
 @require_safe

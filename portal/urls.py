@@ -6,6 +6,7 @@ from portal import media, views
 from portal.deliveries import views as deliveries
 from portal.home import views as home
 from portal.inquiry import views as inquiry
+from portal.palette import views as palette
 from portal.products import views as products
 from portal.queues import views as queues
 from portal.queues import write_views as queue_writes
@@ -14,6 +15,7 @@ from portal.webhooks import wizard
 
 urlpatterns = [
     path("portal.css", media.stylesheet, name="stylesheet"),
+    path("portal.js", media.script, name="script"),
     path("", home.home, name="home"),
     path("home/live/", home.live, name="home-live"),
     path("webhooks/", webhooks.webhooks, name="webhooks"),
@@ -53,6 +55,7 @@ urlpatterns = [
     path("products/<str:pk>/parameters/", products.parameters, name="product-parameters"),
     path("products/<str:pk>/templates/", products.templates, name="product-templates"),
     path("products/<str:pk>/capabilities/", products.capabilities, name="product-capabilities"),
+    path("search/", palette.search, name="search"),
     path("sign-in/", views.sign_in, name="sign-in"),
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
     path("password/", views.password, name="password"),

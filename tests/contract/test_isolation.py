@@ -60,6 +60,8 @@ ELSEWHERE = {
     "^sandbox(/.*)?$": "404 for any other path",
     "connect-openapi30.yml": "the document",
     "portal.css": "the stylesheet",
+    "portal.js": "the script",
+    "search/": "tests/portal/test_palette.py",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
     "public/v1/categories": "tests/queue/test_reference_lists.py",

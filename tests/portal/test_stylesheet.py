@@ -1,9 +1,10 @@
-"""The stylesheet: one response of all files, and no unused or undefined class."""
+"""The stylesheet and the script: one response of several files, and no unused class."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
 from django.test import Client
 
 from portal import media
@@ -18,9 +19,19 @@ def test_stylesheet_joins_every_file() -> None:
     assert all(file.read_text() in text for file in files)
 
 
-def test_stylesheet_is_not_sent_again_unchanged() -> None:
-    tag = Client().get("/portal.css")["ETag"]
-    assert Client().get("/portal.css", headers={"If-None-Match": tag}).status_code == 304
+def test_script_joins_the_files_of_all_pages() -> None:
+    response = Client().get("/portal.js")
+    assert response.status_code == 200 and response["Content-Type"].startswith("text/javascript")
+    text = response.content.decode()
+    assert all(
+        (media.STYLESHEETS / f"{name}.js").read_text() in text for name in media.SCRIPT_NAMES
+    )
+
+
+@pytest.mark.parametrize("path", ["/portal.css", "/portal.js"])
+def test_file_is_not_sent_again_unchanged(path: str) -> None:
+    tag = Client().get(path)["ETag"]
+    assert Client().get(path, headers={"If-None-Match": tag}).status_code == 304
 
 
 def test_stylesheet_has_no_rule_without_elements() -> None:

@@ -46,6 +46,7 @@ document.addEventListener("keydown", (event) => {
   for (const menu of menus()) {
     menu.open = false;
     if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    event.preventDefault();
   }
 });
 

@@ -1,0 +1,144 @@
+"""Objects by id, or by the beginning of one: only what an account may see.
+
+A beginning is a range of the primary key, which both databases read from its index. The upper end
+of a range is a letter, which every collation sorts after digits and hyphens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import or_
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from portal.commands import MAX_FOUND, Command
+from portal.deliveries import queries
+from portal.identity import Viewer
+from portal.queues import labels
+from requests_queue.catalog import visibility
+from requests_queue.queues import base
+from requests_queue.queues.base import Queue
+from requests_queue.queues.tier_config.models import TierConfig
+from webhooks.models import Webhook
+
+_MIN_LENGTH, _MAX_LENGTH = 2, 40  # a delivery's number may be shorter
+_NUMBER = re.compile(r"(?:delivery\s*)?#?([0-9]{1,18})", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]+(-[0-9]+)*-?")
+_ID = re.compile(r"[A-Z]{2,5}(-[0-9]+)*-?")
+# The letters of the ids of queues' objects, so that digits alone find them, in the order of the
+# results. Objects of a queue that is not listed are found by their whole beginning.
+_LETTERS = {
+    "fulfillment_request": ("PR",), "tier_config_request": ("TCR",),
+    "tier_account_request": ("TAR",), "billing_request": ("BRP", "BRV"),
+    "listing_request": ("LSTR",), "usage_file": ("UF",),
+}  # fmt: skip
+
+
+def find(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the deliveries, objects of queues, webhooks, products and others that a text names."""
+    text = text.strip()
+    if len(text) > _MAX_LENGTH:
+        return
+    yield from _deliveries(viewer, text)
+    if len(text) < _MIN_LENGTH:
+        return
+    if _ID.fullmatch(text.upper()) or _DIGITS.fullmatch(text):
+        for queue in sorted(base.registered(), key=_order):
+            yield from _queue_objects(viewer, queue, text)
+        yield from _related(viewer, text)
+    yield from _webhooks(viewer, text)
+    yield from _products(viewer, text)
+
+
+def _deliveries(viewer: Viewer, text: str) -> Iterator[Command]:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return
+    row = queries.visible(viewer.account).select_related("webhook").only("state", "webhook__label")
+    for each in row.filter(pk=int(match[1])):
+        address = reverse("delivery", args=[each.pk])
+        yield Command(f"Delivery {each.pk}", address, f"{each.webhook.label}, {each.state}")
+
+
+def _order(queue: Queue) -> int:
+    return [*_LETTERS, queue.object_class].index(queue.object_class)
+
+
+def _queue_objects(viewer: Viewer, queue: Queue, text: str) -> Iterator[Command]:
+    begins = _begins(text, *_LETTERS.get(queue.object_class, ()))
+    if begins is None:
+        return
+    rows = queue.model.visible_to(viewer.account).select_related("product")
+    kind, name = labels.capital(labels.one_of(queue)), labels.name_of(queue)
+    for row in _first(rows.only("status", "product__name").filter(begins)):
+        status = f", {queue.status(row.status).title}" if row.status else ""
+        address = reverse("queue-object", args=[name, row.pk])
+        yield Command(row.pk, address, f"{kind}{status}, {row.product.name}")
+
+
+def _related(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the objects without a page of their own: each leads to the requests about it."""
+    account = viewer.account
+    configs = TierConfig.objects.filter(**visibility.party(account, "connection__"))
+    kinds: tuple[tuple[str, str, str, QuerySet[Any]], ...] = (
+        ("AS", "Subscription", "fulfillment", visibility.assets(account)),
+        ("TC", "Tier configuration", "tier_config", configs),
+        ("LST", "Listing", "listing", visibility.listings(account)),
+    )
+    for letters, kind, queue, rows in kinds:
+        begins = _begins(text, letters)
+        if begins is not None:
+            for row in _first(rows.select_related("product").filter(begins)):
+                query = urlencode({"status": "", "q": row.pk})
+                address = f"{reverse('queue', args=[queue])}?{query}"
+                yield Command(row.pk, address, f"{kind}, {row.product.name}")
+
+
+def _webhooks(viewer: Viewer, text: str) -> Iterator[Command]:
+    rows = Webhook.objects.filter(account=viewer.account).only("label", "active", "out_of_order")
+    condition = Q(label__icontains=text) | (_begins(text, "WH") or Q())
+    for row in rows.filter(condition).order_by("label", "pk")[:MAX_FOUND]:
+        yield Command(row.label, reverse("webhook", args=[row.pk]), f"Webhook {row.pk}")
+
+
+def _products(viewer: Viewer, text: str) -> Iterator[Command]:
+    rows = visibility.products(viewer.account).only("name")
+    condition = Q(name__icontains=text) | (_begins(text, "PRD") or Q())
+    for row in rows.filter(condition).order_by("name", "pk")[:MAX_FOUND]:
+        yield Command(row.name, reverse("product", args=[row.pk]), f"Product {row.pk}")
+
+
+def _first(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.order_by("pk")[:MAX_FOUND]
+
+
+def _begins(text: str, *letters: str) -> Q | None:
+    """Return the condition that an id begins with a text; digits may lack the letters.
+
+    None if the text is not the beginning of an id.
+    """
+    text = text.upper()
+    if _ID.fullmatch(text):
+        return _range(text)
+    if _DIGITS.fullmatch(text) and letters:
+        return reduce(or_, (_range(f"{each}-{text}") for each in letters))
+    return None
+
+
+def _range(start: str) -> Q:
+    return Q(pk__gte=start, pk__lt=f"{start}z", pk__startswith=start)
+
+
+def ranked(found: Iterable[Command], text: str) -> list[Command]:
+    """Return the found objects, those with exactly this id first."""
+    exact = text.strip().casefold()
+
+    def rank(command: Command) -> bool:
+        return exact not in f"{command.name} {command.detail}".casefold().replace(",", "").split()
+
+    return sorted(found, key=rank)
