@@ -24,3 +24,10 @@ def format_span(seconds: float, units: int = 2) -> str:
 def format_moment(at: datetime) -> str:
     """Return a moment as `2026-11-26 01:42:30 UTC`."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def format_precise(at: datetime, today: datetime) -> str:
+    """Return a moment in UTC with its milliseconds, and with its date unless that is today."""
+    at = at.astimezone(UTC)
+    date = "" if at.date() == today.astimezone(UTC).date() else f"{at:%Y-%m-%d} "
+    return f"{date}{at:%H:%M:%S}.{at.microsecond // 1000:03d}"

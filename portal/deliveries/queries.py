@@ -29,6 +29,7 @@ from requests_queue.catalog.models import Account
 from webhooks.models import Attempt, Delivery, Event
 
 TEXT_SEARCH_LIMIT = 10_000
+TRIGGER = "trigger"  # the value of `event` for Trigger now
 
 
 class _BytesIndex(Func):
@@ -55,9 +56,11 @@ def _own(account: Account) -> dict[str, Any]:
     return {"webhook__account": account, "webhook__deleted_at": None}
 
 
-def deliveries(account: Account, terms: Sequence[Term]) -> QuerySet[Delivery]:
-    """Return the account's deliveries that match all terms."""
+def deliveries(account: Account, terms: Sequence[Term], webhook: str = "") -> QuerySet[Delivery]:
+    """Return the account's deliveries (of one webhook, if given) that match all terms."""
     rows = visible(account)
+    if webhook:
+        rows = rows.filter(webhook=webhook)
     for term in terms:
         if term.key in _OF_DELIVERY:
             rows = rows.filter(_any(map(_OF_DELIVERY[term.key], term.values)))
@@ -103,6 +106,22 @@ def _has_event(**condition: str) -> Q:
     return Q(Exists(Event.objects.filter(delivery=OuterRef("pk"), **condition)))
 
 
+def _event(value: str) -> Q:
+    if value.lower() == TRIGGER:
+        return _has_event(object_id="")
+    return Q(
+        Exists(
+            Event.objects.filter(delivery=OuterRef("pk"), status_to=value.lower()).exclude(
+                object_id=""
+            )
+        )
+    )
+
+
+def _attempt_count(value: Between) -> Q:
+    return Q(attempts__gte=value.low, attempts__lte=value.high)
+
+
 def _word(value: str) -> Q:
     failed = Attempt.objects.filter(delivery=OuterRef("pk"), error__icontains=value)
     named = Q(webhook__label__icontains=value) | Q(webhook__id__icontains=value)
@@ -125,6 +144,8 @@ _OF_DELIVERY: dict[str, Any] = {
     "": _word,
     "webhook": _webhook,
     "object": lambda value: _has_event(object_id__startswith=value.upper()),
+    "event": _event,
+    "attempts": _attempt_count,
     "state": lambda value: Q(state=value),
     "before": lambda value: Q(created_at__lt=value),
     "after": lambda value: Q(created_at__gte=value),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ METHODS = ("POST", "GET")
 
 _TOKEN = re.compile(r'(?:([A-Za-z]+):)?(?:"((?:\\.|[^"\\])*)"|([^\s"]+))?(?=\s|$)', re.DOTALL)
 _STATUS = re.compile(r"(>=|<=|>|<|=|)([0-9]{3})")
+_COUNT = re.compile(r"(>=|<=|>|<|=|)([0-9]{1,6})")
+_MAX_COUNT = 10**6
 _STATUS_CLASS = re.compile(r"([1-9])xx", re.IGNORECASE)
 _AGO = re.compile(r"([0-9]{1,6}) ?(s|min|m|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -32,7 +34,7 @@ class SearchError(ValueError):
 
 
 class Between(NamedTuple):
-    """A range of HTTP statuses, both ends included."""
+    """A range of numbers, both ends included."""
 
     low: int
     high: int
@@ -42,11 +44,13 @@ class Between(NamedTuple):
 class Term:
     """One condition: its key (empty for a free word) and values, one of which must match.
 
-    Values are text, Between for `status` (None: no response), datetimes for `before` and `after`.
+    Values are text, Between for `status` (None: no response) and `attempts`, datetimes for `before`
+    and `after`. `text` is how the user wrote it.
     """
 
     key: str
     values: tuple[Any, ...]
+    text: str = field(default="", compare=False)
 
 
 def parse(text: str, now: datetime) -> tuple[Term, ...]:
@@ -81,7 +85,7 @@ def _term(match: re.Match[str], now: datetime) -> Term:
     key, quoted, plain = match[1], match[2], match[3]
     value = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if quoted is not None else plain or ""
     if key is None:
-        return Term("", (value,)) if value else Term("", ())
+        return Term("", (value,) if value else (), match[0])
     key = key.lower()
     if key not in _KEYS:
         raise SearchError(
@@ -92,7 +96,8 @@ def _term(match: re.Match[str], now: datetime) -> Term:
     if not value:
         raise SearchError(f"{key}: requires a value, as in {example}.")
     values = value.split(",") if splits and quoted is None else [value]
-    return Term(key, tuple(read(key, each, now) for each in values if each) or (value,))
+    read_values = tuple(read(key, each, now) for each in values if each)
+    return Term(key, read_values or (value,), match[0])
 
 
 def _text(key: str, value: str, now: datetime) -> str:
@@ -120,11 +125,24 @@ def _status(key: str, value: str, now: datetime) -> Between | None:
             f"Invalid value status:{value[:40]}. Use status:404, status:>=500, status:<300, "
             "status:5xx, or status:none for attempts without a response."
         )
-    code = int(match[2])
+    return _range(match[1], int(match[2]), 999)
+
+
+def _attempts(key: str, value: str, now: datetime) -> Between:
+    match = _COUNT.fullmatch(value)
+    if match is None:
+        raise SearchError(
+            f"Invalid value attempts:{value[:40]}. Use attempts:1, attempts:>1, attempts:>=3, or "
+            "attempts:0 for deliveries that were not sent yet."
+        )
+    return _range(match[1], int(match[2]), _MAX_COUNT)
+
+
+def _range(operator: str, number: int, highest: int) -> Between:
     return {
-        ">=": Between(code, 999), ">": Between(code + 1, 999), "<=": Between(0, code),
-        "<": Between(0, code - 1),
-    }.get(match[1], Between(code, code))  # fmt: skip
+        ">=": Between(number, highest), ">": Between(number + 1, highest),
+        "<=": Between(0, number), "<": Between(0, number - 1),
+    }.get(operator, Between(number, number))  # fmt: skip
 
 
 def _datetime(key: str, value: str, now: datetime) -> datetime:
@@ -144,8 +162,10 @@ def _datetime(key: str, value: str, now: datetime) -> datetime:
 _KEYS: dict[str, tuple[Callable[[str, str, datetime], Any], bool, str]] = {
     "webhook": (_text, True, 'webhook:WH-100-000-001 or webhook:"its name"'),
     "object": (_text, True, "object:PR-2934-6610-1178-001"),
+    "event": (_text, True, "event:pending, or event:trigger for Trigger now"),
     "status": (_status, True, "status:>=500"),
     "state": (_one_of(*STATES), True, "state:failed"),
+    "attempts": (_attempts, True, "attempts:>1"),
     "outcome": (_one_of(*OUTCOMES), True, "outcome:failure"),
     "method": (_one_of(*METHODS), True, "method:GET"),
     "body": (_text, False, 'body:"some text"'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -86,11 +87,31 @@ class ChangesForm(forms.Form):
 @layout.signed_in("GET")
 def deliveries(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the log of the account's webhooks."""
-    log = logs.read(request.GET, viewer.account)
+    return render_log(request, viewer, "deliveries/log.html")
+
+
+def render_log(
+    request: HttpRequest,
+    viewer: Viewer,
+    template: str,
+    context: Mapping[str, Any] | None = None,
+    webhook: str = "",
+) -> HttpResponse:
+    """Return a page with the log of the account's deliveries, or what htmx polls of it.
+
+    A page that has the log as one of its parts, such as a tab of a webhook, returns
+
+        render_log(request, viewer, "webhooks/deliveries.html", {"row": row}, webhook=row.pk)
+
+    and its template has `{% include "portal/deliveries/log_parts.html" %}` where the log belongs,
+    and the script `portal/deliveries.js`. All links of the log are queries (`?q=…`) of the page's
+    own URL. `webhook` is the id of a webhook that the viewer may see: the caller checks that.
+    """
+    log = logs.read(request.GET, viewer.account, webhook)
     if layout.is_htmx(request) and layout.is_unchanged(request, log.digest):
         return pages.empty()
-    template = "rows" if layout.is_htmx(request) else "log"
-    return layout.render(request, viewer, f"deliveries/{template}.html", {"log": log})
+    shown = "deliveries/rows.html" if layout.is_htmx(request) else template
+    return layout.render(request, viewer, shown, {**(context or {}), "log": log})
 
 
 @layout.signed_in("GET")

@@ -20,7 +20,7 @@ from portal.products import labels as product_labels
 from portal.queues import labels
 from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.queues.base import Queue
-from requests_queue.time_format import format_moment, format_span
+from requests_queue.time_format import format_moment, format_precise, format_span
 from webhooks.delivery import next_attempt as next_attempts
 
 register = template.Library()
@@ -63,6 +63,22 @@ def moment(at: datetime | None, mode: str = "") -> SafeString | str:
     if not at:
         return SafeString('<span class="none">–</span>')
     return _time(at, mode, format_moment(at))
+
+
+@register.simple_tag
+def precise(at: datetime, now: datetime) -> SafeString:
+    """Show a moment with its milliseconds, for logs: `01:42:30.123`, with its date unless that is
+    today."""
+    return _time(at, "", format_precise(at, now))
+
+
+@register.simple_tag
+def since(at: datetime, now: datetime) -> SafeString:
+    """Show the time since a moment in one unit, which the browser keeps current: `4 min ago`."""
+    seconds = (now - at).total_seconds()
+    return _time(
+        at, "short", f"{format_span(round(seconds), 1)} ago" if seconds >= 2 else "just now"
+    )
 
 
 @register.simple_tag

@@ -22,6 +22,15 @@ SHORTCUTS.c = () => {
   });
 };
 
+// A click anywhere on a row opens its link, unless it is on a control or selects text.
+document.addEventListener("click", (event) => {
+  const row = event.target.closest?.("tr[data-opens-link]");
+  if (!row || event.target.closest("a, button, input, label, summary") || getSelection().toString()) return;
+  const { ctrlKey, metaKey, shiftKey } = event;
+  const click = new MouseEvent("click", { ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true });
+  row.querySelector("[data-step]").dispatchEvent(click);
+});
+
 // Polling stops while the log is paused, a dialog is open, or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;

@@ -7,13 +7,13 @@ const platformTime = document.querySelector('meta[name="platform-time"]');
 const ahead = platformTime ? Date.parse(platformTime.content) - Date.now() : 0;
 
 // As requests_queue.time_format.format_span.
-function formatSpan(seconds) {
+function formatSpan(seconds, units = 2) {
   const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const at = parts.findIndex(([size]) => seconds >= size);
   if (at < 0) return "0 s";
   const result = [];
   let rest = seconds;
-  for (const [size, unit] of parts.slice(at, at + 2)) {
+  for (const [size, unit] of parts.slice(at, at + units)) {
     const count = Math.floor(rest / size);
     if (count || !result.length) result.push(`${count} ${unit}`);
     rest -= count * size;
@@ -24,11 +24,11 @@ function formatSpan(seconds) {
 function tick() {
   for (const time of document.querySelectorAll("time[data-time]")) {
     const left = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
-    const seconds = Math.round(left);
+    const seconds = Math.round(left), units = time.dataset.time === "short" ? 1 : 2;
     // A countdown shows whole remaining seconds, as the server does.
     const text = time.dataset.time === "countdown"
       ? (left > 0 ? `in ${formatSpan(Math.max(1, Math.floor(left)))}` : "now")
-      : (seconds > 0 ? `in ${formatSpan(seconds)}` : seconds > -2 ? "just now" : `${formatSpan(-seconds)} ago`);
+      : (seconds > 0 ? `in ${formatSpan(seconds, units)}` : seconds > -2 ? "just now" : `${formatSpan(-seconds, units)} ago`);
     if (time.textContent !== text) time.textContent = text;
   }
 }

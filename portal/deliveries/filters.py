@@ -1,0 +1,111 @@
+"""Chips and menus of the log's filters. Each is a link to another text of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from portal.deliveries.queries import TRIGGER
+from portal.deliveries.search import Term
+from webhooks.delivery.retry import STATES
+from webhooks.models import Webhook
+
+MAX_WEBHOOKS = 30  # in the menu
+TIME_KEYS = ("after", "before")
+# Keys whose menu adds values to a term; the others have one value.
+_SEVERAL = ("state", "status", "event", "webhook")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A term of the search, and the search without it."""
+
+    text: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A value of a menu, and the search with it, or without it if it is chosen."""
+
+    label: str
+    text: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """The values of one key."""
+
+    title: str
+    options: list[Option]
+
+
+def chips(terms: Sequence[Term]) -> list[Chip]:
+    """Return the terms, each with the search without it."""
+    return [
+        Chip(term.text, join(each for each in terms if each is not term))
+        for term in terms
+        if term.values
+    ]
+
+
+def menus(terms: Sequence[Term], webhooks: Sequence[Webhook]) -> list[Menu]:
+    """Return the menus; that of webhooks only if there are several."""
+    values: list[tuple[str, str, list[tuple[str, str]]]] = [
+        ("State", "state", [(state, state) for state in STATES]),
+        ("Response", "status", [
+            ("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no response"),
+        ]),
+        ("Attempts", "attempts", [
+            ("0", "not sent yet"), ("1", "one"), (">1", "more than one"), (">=5", "5 or more"),
+        ]),
+        ("Event", "event", [
+            ("pending", "to pending"), ("approved", "to approved"), ("failed", "to failed"),
+            ("inquiring", "to inquiring"), (TRIGGER, "Trigger now"),
+        ]),
+        ("Time", "after", [
+            ("15min", "last 15 min"), ("1h", "last hour"), ("1d", "last day"), ("1w", "last week"),
+        ]),
+    ]  # fmt: skip
+    if len(webhooks) > 1:
+        names = [(row.pk, f"{row.label} ({row.pk})") for row in webhooks]
+        values.insert(0, ("Webhook", "webhook", names))
+    return [Menu(title, _options(terms, key, pairs)) for title, key, pairs in values]
+
+
+def without_time(terms: Iterable[Term]) -> str:
+    """Return the search without its times, to which the chart adds a range."""
+    return join(term for term in terms if term.key not in TIME_KEYS)
+
+
+def join(terms: Iterable[Term]) -> str:
+    """Return the terms as the text of a search."""
+    return " ".join(term.text for term in terms if term.text)
+
+
+def _options(terms: Sequence[Term], key: str, pairs: list[tuple[str, str]]) -> list[Option]:
+    at = next((n for n, term in enumerate(terms) if term.key == key), None)
+    written = "" if at is None else terms[at].text.partition(":")[2]
+    # A quoted value is replaced, because commas don't separate values in it.
+    chosen = [] if written.startswith('"') else [each for each in written.split(",") if each]
+    return [
+        Option(label, _with(terms, at, key, _toggled(key, chosen, value)), value in chosen)
+        for value, label in pairs
+    ]
+
+
+def _toggled(key: str, chosen: list[str], value: str) -> list[str]:
+    if value in chosen:
+        return [each for each in chosen if each != value]
+    return [*chosen, value] if key in _SEVERAL else [value]
+
+
+def _with(terms: Sequence[Term], at: int | None, key: str, values: list[str]) -> str:
+    texts = [term.text for term in terms]
+    text = f"{key}:{','.join(values)}" if values else ""
+    if at is None:
+        texts.append(text)
+    else:
+        texts[at] = text
+    return " ".join(each for each in texts if each)
