@@ -8,6 +8,7 @@ from portal.home import views as home
 from portal.inquiry import views as inquiry
 from portal.palette import views as palette
 from portal.products import views as products
+from portal.queues import bulk
 from portal.queues import views as queues
 from portal.queues import write_views as queue_writes
 from portal.webhooks import views as webhooks
@@ -40,6 +41,7 @@ urlpatterns = [
     path("queues/", queues.queues, name="queues"),
     path("queues/<str:name>/", queues.queue, name="queue"),
     path("queues/<str:name>/new/", queue_writes.new, name="queue-new"),
+    path("queues/<str:name>/bulk/", bulk.run, name="queue-bulk"),
     path("queues/<str:name>/<str:pk>/", queues.queue_object, name="queue-object"),
     path("queues/<str:name>/<str:pk>/json/", queues.source, name="queue-source"),
     path("queues/<str:name>/<str:pk>/edit/", queue_writes.edit, name="queue-edit"),

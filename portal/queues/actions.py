@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ from portal.queues.parameters import ParameterFields
 from requests_queue import transitions
 from requests_queue.catalog import parameter_values
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
+from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.errors import Refused
 from requests_queue.queues import services, validation
 from requests_queue.queues.action_form import ActionForm, fields_of
-from requests_queue.queues.base import DESTRUCTIVE, PRIMARY, Queue, QueueObject
+from requests_queue.queues.base import DESTRUCTIVE, PRIMARY, Action, Queue, QueueObject
 from requests_queue.queues.validation import Validated
 
 # The CSS class of a button by the emphasis of its action, in the order of the page.
@@ -48,6 +50,32 @@ def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
     ]  # fmt: skip
 
 
+def usual(queue: Queue, row: QueueObject, viewer: Viewer) -> Button | None:
+    """Return the usual action that the viewer may take now; it has a form if values are missing."""
+    action = queue.usual_action(row, *viewer.actor.roles_for(row))
+    if action is None:
+        return None
+    about = validation.find(queue.object_class)
+    needs_form = bool(
+        services.upload_field(queue, action.name)
+        or isinstance(action.body, ReasonInput)
+        or (about and _missing(row, action.name))
+    )
+    target = queue.status(action.target).title
+    return Button(action.name, action.title, target, _CLASSES[PRIMARY], needs_form)
+
+
+def of_several(queue: Queue, role: str) -> list[Action]:
+    """Return the usual actions of a role that can be taken with several objects at once."""
+    return [
+        one
+        for one in queue.actions
+        if queue.emphasis(one) == PRIMARY
+        and role in one.actors
+        and not services.upload_field(queue, one.name)
+    ]
+
+
 def of_other_party(queue: Queue, row: QueueObject, viewer: Viewer) -> list[str]:
     """Return the titles of the actions that only the other party may take."""
     other = DISTRIBUTOR if viewer.role == VENDOR else VENDOR
@@ -64,11 +92,15 @@ def _has_form(queue: Queue, row: QueueObject, name: str) -> bool:
     )
 
 
+def _missing(row: Any, name: str) -> Collection[str]:
+    """Return the ids of the parameters whose values an approval lacks."""
+    return parameter_values.missing(row.params, "fulfillment") if name == "approve" else ()
+
+
 def _params(about: Validated, row: Any, name: str) -> list[dict[str, Any]]:
     """Return the parameters of an action's form: missing values, or values to inquire about."""
     params: list[dict[str, Any]] = row.params
-    if name == "approve":
-        missing = parameter_values.missing(params, "fulfillment")
+    if missing := _missing(row, name):
         return [param for param in params if param["id"] in missing]
     return [param for param in params if param["phase"] == "ordering" and name == "inquire"]
 
@@ -115,8 +147,9 @@ class ActionPage:
             file = self.form.cleaned_data[self.file]
             services.upload(self.queue, viewer.actor, self.row.pk, self.name, file)
             return
-        model, entries = self.queue.model, self.params.entries()
+        entries = self.params.entries()
         with transitions.atomic():
             if entries and self.about:
                 services.edit(self.queue, viewer.actor, self.row.pk, self.about.body(entries))
-            transitions.move(model, self.row.pk, self.name, viewer.actor, self.form.action_data())
+            data = self.form.action_data()
+            services.act(self.queue, viewer.actor, self.row.pk, self.name, data)

@@ -12,7 +12,8 @@ from django.db.models import Count, F, Model, Q, QuerySet, Value
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from portal.queues import labels
+from portal.identity import Viewer
+from portal.queues import actions, labels, next_step
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
 from requests_queue.queues import base
@@ -29,11 +30,12 @@ _SEARCHED = ("id", "asset__id", "asset__external_id", "configuration__id", "list
 
 @dataclass(frozen=True, slots=True)
 class BoardColumn:
-    """The objects in a status: their number, and the newest."""
+    """The objects in a status: their number, the newest, and what they wait for."""
 
     status: str
     count: int
     cards: tuple[Any, ...]
+    waiting: str
 
 
 def find(name: str) -> Queue:
@@ -77,26 +79,34 @@ def products(account: Account) -> list[tuple[str, str]]:
     return list(rows.values_list("pk", "name")[:MAX_PRODUCTS])
 
 
-def columns(queue: Queue, account: Account, rows: QuerySet[Any]) -> list[BoardColumn]:
+def columns(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[BoardColumn]:
     """Return a column for each status; one statement for each that has objects."""
     by_status = counts(rows)
     return [
         BoardColumn(
             status, by_status.get(status, 0),
-            tuple(cards(queue, account, rows.filter(status=status)[:MAX_CARDS]))
+            tuple(cards(queue, viewer, rows.filter(status=status)[:MAX_CARDS]))
             if by_status.get(status) else (),
+            next_step.of_status(queue, status, viewer.role),
         )
         for status in queue.status_names
     ]  # fmt: skip
 
 
-def cards(queue: Queue, account: Account, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the objects with `about` and `other`, the other party; only columns shown are read."""
+def cards(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[Any]:
+    """Return the objects with `about`, the `other` party, and `button`, the usual action.
+
+    Only columns that this needs are read.
+    """
     about = next((F(path) for path in _ABOUT if _has_path(queue.model, path)), Value(""))
-    other = F("provider__name" if account.is_vendor else "vendor__name")
-    kind = ("type",) if _has_path(queue.model, "type") else ()
-    shown: QuerySet[Any] = rows.annotate(about=about, other=other).select_related("product")
-    return shown.only("status", "product__name", "created", "updated", *kind)
+    other = F("provider__name" if viewer.account.is_vendor else "vendor__name")
+    optional = [name for name in ("type", "params") if _has_path(queue.model, name)]
+    shown = rows.annotate(about=about, other=other).select_related("product").only(
+        "status", "product__name", "vendor", "provider", "created", "updated", *optional
+    )  # fmt: skip
+    for row in (found := list(shown)):
+        row.button = actions.usual(queue, row, viewer)
+    return found
 
 
 def column_state(column: BoardColumn) -> tuple[Any, ...]:

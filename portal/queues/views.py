@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 
 from portal import layout, markdown, pages, panels
 from portal.identity import Viewer
 from portal.paging import paged, with_values
-from portal.queues import actions, editing, history, labels, lists, parameters, sections
+from portal.queues import actions, bulk, editing, history, labels, lists, parameters, sections
 from portal.queues.sections import Fact
 from requests_queue.queues import services, validation
 from requests_queue.queues.base import Queue, QueueObject
@@ -32,7 +32,7 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     # The links of a polled part have the queries of the page.
     request.GET = query  # type: ignore[assignment]
     is_list = not queue.statuses or "status" in query
-    context = _list(request, viewer, queue) if is_list else _board(viewer, queue, query)
+    context = (_list if is_list else _board)(request, viewer, queue)
     if layout.is_htmx(request) and seen == context["digest"]:
         return pages.empty()
     context |= {
@@ -46,13 +46,14 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     return layout.render(request, viewer, "queues/queue.html", context)
 
 
-def _board(viewer: Viewer, queue: Queue, query: QueryDict) -> dict[str, Any]:
-    columns = lists.columns(queue, viewer.account, lists.filtered(queue, viewer.account, query))
+def _board(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
+    columns = lists.columns(queue, viewer, lists.filtered(queue, viewer.account, request.GET))
+    counts = {column.status: column.count for column in columns}
     return {
-        "columns": [column for column in columns if column.count],
-        "empty": [column.status for column in columns if not column.count],
-        "statuses": [(column.status, column.count) for column in columns],
-        "total": sum(column.count for column in columns),
+        "columns": columns,
+        "statuses": list(counts.items()),
+        "total": sum(counts.values()),
+        "offers": bulk.offers(queue, viewer.role, counts),
         "digest": layout.digest(*map(lists.column_state, columns)),
     }
 
@@ -64,8 +65,9 @@ def _list(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
     if status in queue.by_status:
         rows = rows.filter(status=status)
     page = paged(request, rows)
-    cards = lists.cards(queue, viewer.account, page.rows)
+    cards = lists.cards(queue, viewer, page.rows)
     return {
+        "offers": bulk.offers(queue, viewer.role, counts, status),
         "paged": page, "cards": cards, "status": status, "total": sum(counts.values()),
         "statuses": [(each, counts.get(each, 0)) for each in queue.status_names],
         "digest": layout.digest(counts, [(card.pk, card.updated) for card in cards]),

@@ -108,7 +108,8 @@ class Status:
     """A status of a queue and how pages show it.
 
     `tone` chooses the color (GOOD, BAD, BUSY, or none), `label` defaults to the name in words.
-    An object in a `final` status takes no more actions.
+    An object in a `final` status takes no more actions. `waits_for` is what an object in the status
+    waits for, if that is not the party of its usual action.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Status:
     label: str = ""
     final: bool = False
     customer: CustomerText | None = None
+    waits_for: str = ""
 
     @property
     def title(self) -> str:
@@ -128,7 +130,8 @@ class Action:
     """An action of a queue: `POST …/{id}/<name>`.
 
     `label` is what pages call it, by default the name in words. `emphasis` is how its button
-    looks: PRIMARY, DESTRUCTIVE, or as the tone of the target says.
+    looks: PRIMARY, DESTRUCTIVE, or as the tone of the target says. A PRIMARY action is the usual
+    one of its statuses: boards offer it on each card, and for several objects at once.
     """
 
     name: str
@@ -204,6 +207,11 @@ class Queue:
         """Return how the button of an action looks: PRIMARY, DESTRUCTIVE or neither."""
         is_bad = self.status(one.target).tone == BAD
         return one.emphasis or (DESTRUCTIVE if is_bad else "")
+
+    def usual_action(self, row: QueueObject, *roles: str) -> Action | None:
+        """Return the usual action that these roles may take with the object; None without one."""
+        actions = self.available_actions(row, *roles)
+        return next((one for one in actions if self.emphasis(one) == PRIMARY), None)
 
     def available_actions(self, row: QueueObject, *roles: str) -> list[Action]:
         """Return the actions that these roles may take with the object as it is."""

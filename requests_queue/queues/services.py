@@ -12,9 +12,9 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 
-from requests_queue import json_validation
+from requests_queue import json_validation, transitions
 from requests_queue.catalog.actors import Actor
-from requests_queue.errors import Invalid
+from requests_queue.errors import Invalid, Missing
 from requests_queue.queues.base import Queue, QueueObject
 from requests_queue.rows import get_row
 from requests_queue.schema import Json
@@ -84,6 +84,14 @@ def edit(queue: Queue, actor: Actor, pk: str, data: Mapping[str, Any]) -> None:
         raise LookupError(f"Objects of {queue.object_class} cannot be edited.")
     find(queue, actor, pk)
     function(pk, _checked(data), actor)
+
+
+def act(queue: Queue, actor: Actor, pk: str, action: str, data: Mapping[str, Any]) -> Any:
+    """Take an action and return the updated object; raises Refused."""
+    assert actor.account is not None
+    if not queue.model.visible_to(actor.account).filter(pk=pk).exists():
+        raise Missing(pk)
+    return transitions.move(queue.model, pk, action, actor, data)
 
 
 def text(queue: Queue, actor: Actor, pk: str) -> str:

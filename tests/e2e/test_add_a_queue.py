@@ -188,6 +188,7 @@ def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
     assert buttons == [("", "Resolve"), ("button-plain", "Ask")]
     assert '<span class="badge">waiting for the customer</span>' in inquiring
     assert "waiting for the customer" in board
+    assert f'value="resolve:{pk}" aria-label="Resolve {pk}"' in board
 
 
 def test_new_queue_has_conversations(running: Sandbox, cases: list[str]) -> None:

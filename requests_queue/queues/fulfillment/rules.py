@@ -16,15 +16,18 @@ from requests_queue.queues.fulfillment.request_types import TYPES
 
 STATUSES = (
     Status("draft", customer=customer_texts.DRAFT),
-    Status("tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP),
+    Status(
+        "tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP,
+        waits_for="the setup of its resellers",
+    ),
     Status("pending", BUSY, customer=customer_texts.PENDING),
-    Status("inquiring"),
+    Status("inquiring", waits_for="the customer's answers"),
     Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
     Status("failed", BAD, final=True, customer=customer_texts.FAILED),
-    Status("scheduled", customer=customer_texts.SCHEDULED),
+    Status("scheduled", customer=customer_texts.SCHEDULED, waits_for="its planned date"),
     Status("revoking", BUSY, customer=customer_texts.REVOKING),
     Status("revoked", BAD, final=True, customer=customer_texts.REVOKED),
-)
+)  # fmt: skip
 
 QUEUE = Queue(
     object_class="fulfillment_request",

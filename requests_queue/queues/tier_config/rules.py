@@ -18,9 +18,12 @@ QUEUE = Queue(
     model=TierConfigRequest,
     statuses=(
         Status("draft", customer=customer_texts.DRAFT),
-        Status("tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP),
+        Status(
+            "tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP,
+            waits_for="the setup of the reseller above",
+        ),
         Status("pending", BUSY, customer=customer_texts.PENDING),
-        Status("inquiring"),
+        Status("inquiring", waits_for="the reseller's answers"),
         Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
         Status("failed", BAD, final=True, customer=customer_texts.FAILED),
     ),

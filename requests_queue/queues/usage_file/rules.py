@@ -11,10 +11,10 @@ from requests_queue.queues.usage_file.models import UsageFile
 
 STATUSES = (
     Status("draft"),
-    Status("uploading", BUSY),
+    Status("uploading", BUSY, waits_for="the platform to read the upload"),
     Status("uploaded", GOOD),
     Status("invalid", BAD),
-    Status("processing", BUSY),
+    Status("processing", BUSY, waits_for="the platform to process its records"),
     Status("ready", GOOD),
     Status("rejected", BAD),
     Status("pending", BUSY),
@@ -31,7 +31,11 @@ QUEUE = Queue(
     types=(),
     actions=(
         action(
-            "upload", "draft invalid ready uploaded rejected", "uploading", VENDOR,
+            "upload", "draft invalid rejected", "uploading", VENDOR,
+            prepare=effects.upload, effect=effects.store_upload, emphasis=PRIMARY,
+        ),
+        action(
+            "upload", "ready uploaded", "uploading", VENDOR,
             prepare=effects.upload, effect=effects.store_upload,
         ),
         action("process", "uploading", "processing", SYSTEM, prepare=effects.by_worker),
@@ -54,7 +58,7 @@ QUEUE = Queue(
         ),
         action(
             "close", "accepted", "closed", DISTRIBUTOR,
-            prepare=effects.close, effect=effects.close_records,
+            prepare=effects.close, effect=effects.close_records, emphasis=PRIMARY,
         ),
         action(
             "delete", "draft invalid ready uploaded", "deleted", VENDOR,
