@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from portal.deliveries import bodies
+from django.utils.safestring import SafeString
+
+from portal.deliveries import bodies, commands, json_html
 from portal.deliveries.bodies import Body, escape_controls
+from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
 from webhooks.delivery import resend, response_diff
 from webhooks.delivery.request import JOSE, SecretRefused, is_short_secret, order_claims, sign_token
 from webhooks.http.headers import MASK, masked
 from webhooks.models import Attempt
 
+_TIMES = ("triggered_at", "last_success_at", "last_failure_at", "exp")
 _MAX_HEADER = 1_000  # characters of a header's value that are shown
 
 
@@ -30,13 +34,23 @@ class TokenCheck:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known about a token, which itself is not stored."""
+    """What is known about a token, which itself is not stored.
+
+    `claims` are those that the request's body hasn't, if it `has_payload`.
+    """
 
     header: str
     claims: Body
+    has_payload: bool
+    caption: str
     expires: datetime | None
     is_expired: bool
     checks: list[TokenCheck]
+
+    @property
+    def html(self) -> SafeString:
+        """The claims, with a mark on what the token adds to the payload."""
+        return json_html.render(self.claims.text, () if self.has_payload else ("exp",))
 
 
 @dataclass
@@ -48,6 +62,11 @@ class AttemptView:
     as_sent: bool = False
     full: bool = False
     reveals_headers: bool = False
+
+    @property
+    def commands(self) -> Collection[Command]:
+        """The commands that it can be copied as."""
+        return commands.COMMANDS.values()
 
     @cached_property
     def request_headers(self) -> list[tuple[str, str]]:
@@ -130,14 +149,29 @@ def _token(row: Attempt, now: datetime, full: bool) -> Token:
         expires = datetime.fromtimestamp(exp, UTC) if isinstance(exp, int) else None
     except (ValueError, OverflowError, OSError):
         expires = None
-    text = json.dumps(claims, ensure_ascii=False)
+    added = _added(row, claims)
+    text = json.dumps(claims if added is None else added, ensure_ascii=False)
     return Token(
-        header=json.dumps(JOSE, indent=2),
+        header=json.dumps(JOSE),
+        has_payload=added is not None,
+        caption="Those of the request body, which is the payload, and:"
+        if added is not None
+        else "The payload, with a mark on what the token adds to it:",
         claims=bodies.read(text.encode(), [], as_sent=False, full=full),
         expires=expires,
         is_expired=expires is not None and expires <= now,
         checks=[*_check_signature(row, claims)],
     )
+
+
+def _added(row: Attempt, claims: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the claims that the body hasn't; None if the body is not the payload."""
+    body = _value(row.request_body.encode())
+    if not isinstance(body, dict) or any(
+        name not in claims or claims[name] != value for name, value in body.items()
+    ):
+        return None
+    return {name: value for name, value in claims.items() if name not in body}
 
 
 def _check_signature(row: Attempt, claims: dict[str, Any]) -> Iterable[TokenCheck]:
@@ -182,6 +216,14 @@ def _changes(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
         (escape_controls(path), escape_controls(was), escape_controls(is_))
         for path, was, is_ in changes
     ]
+
+
+def request_changes(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
+    """Return how a request differs from another one, apart from the times of sending."""
+    return [
+        change for change in _changes(before, now)
+        if change[0].startswith("request.") and change[0].rpartition(".")[2] not in _TIMES
+    ]  # fmt: skip
 
 
 def _masked_pair(before: Attempt, now: Attempt) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from django.utils.safestring import SafeString
+
+from portal.deliveries import json_html
 from requests_queue.json_validation import parse_json
 from requests_queue.safe_text import visible
 
@@ -34,6 +37,23 @@ class Body:
     notes: list[str] = field(default_factory=list)
     is_formatted: bool = False
     more: int = 0  # characters that are not shown
+
+    @property
+    def caption(self) -> str:
+        """Its size, and whether it is shown as it is."""
+        return f"{format_size(self.size)}{', JSON, formatted' if self.is_formatted else ''}"
+
+    @property
+    def html(self) -> SafeString | str:
+        """The text as HTML: formatted JSON is colored and collapsible."""
+        return json_html.render(self.text) if self.is_formatted else self.text
+
+
+def format_size(count: int) -> str:
+    """Return a number of bytes as `512 bytes`, `1.5 KiB` or `2 MiB`."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{count / 1024:.3g} KiB" if count < 1024**2 else f"{count / 1024**2:.3g} MiB"
 
 
 def escape_controls(text: str) -> str:

@@ -6,48 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from django.db.models import QuerySet
 from django.http import Http404, QueryDict
 from django.shortcuts import get_object_or_404
 
 from portal import layout, panels
 from portal.deliveries import queries
+from portal.deliveries.attempt_list import AttemptList, AttemptRow, number_of
+from portal.deliveries.attempt_view import request_changes
 from portal.paging import with_values
 from portal.panels import FilledPanel
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from requests_queue.time_format import format_span
 from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import AttemptFollowUp
-from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend
+from webhooks.models import Attempt, Delivery, Event, Resend
 
-MAX_ATTEMPTS = 40  # the latest attempts, which are listed
 _MAX_EVENTS = 5
 _MAX_AHEAD = 100  # older deliveries that are counted
-_LISTED = ("pk", "delivery", "number", "outcome", "status_code", "duration", "error", "why",
-           "started_at", "finished_at", "next_attempt_at", "faults")  # fmt: skip
-_MAX_CLEARED = 200  # cleared backoffs that are read
-_MAX_CLEARED_SHOWN = 5  # and shown between two attempts
 # How long after its last attempt the panels of a delivery may still change.
 _PANELS_CHANGE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """An attempt in the list: the time since the previous one, and what it led to.
-
-    `cleared` are the backoffs of the webhook that were cleared before the next attempt.
-    """
-
-    attempt: Attempt
-    gap: str
-    result: AttemptFollowUp
-    cleared: list[ClearedBackoff]
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """The key of its panels."""
-        return self.attempt.delivery_id, self.attempt.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +52,7 @@ class DeliveryView:
         """Whether the page polls: the delivery or its panels can still change."""
         if self.is_pending or not self.panels:
             return self.is_pending
-        last = self.attempts[-1].attempt if self.attempts else None
+        last = self.attempts[0].attempt if self.attempts else None
         return last is not None and self.now - last.finished_at < _PANELS_CHANGE
 
     @cached_property
@@ -119,53 +95,44 @@ class DeliveryView:
         rows = Resend.objects.filter(repeats=self.row.pk).order_by("-pk")
         return list(rows.values_list("pk", flat=True)[:_MAX_EVENTS])
 
-    @property
-    def _attempts(self) -> QuerySet[Attempt]:
-        # Without attempts that finished after the delivery was read, which would contradict it.
-        return Attempt.objects.filter(delivery=self.row.pk, number__lte=self.row.attempts)
+    @cached_property
+    def resend_changes(self) -> list[tuple[str, str, str]]:
+        """What the request of a resend has that the original had not."""
+        resend, attempt = self.resend, self.attempt
+        if resend is None or attempt is None or attempt.number > 1:
+            return []
+        rows = Attempt.objects.filter(delivery=resend.repeats_id, number=resend.number)
+        return [change for row in rows for change in request_changes(row, attempt)]
 
     @cached_property
-    def attempts(self) -> list[AttemptRow]:
-        """Its latest attempts, the oldest first."""
-        rows = list(self._attempts.order_by("-number").only(*_LISTED)[:MAX_ATTEMPTS])[::-1]
-        cleared = self._cleared(rows)
-        following: list[Attempt | None] = [*rows[1:], None]
-        previous: list[Attempt | None] = [None, *rows]
-        return [
-            AttemptRow(
-                row,
-                format_span((row.started_at - before.finished_at).total_seconds())
-                if before else "",
-                next_attempt.after_attempt(row, self.row, self.now),
-                _cleared_between(cleared, row, after, self.row),
-            )
-            for row, before, after in zip(rows, previous, following, strict=False)
-        ]  # fmt: skip
+    def _list(self) -> AttemptList:
+        return AttemptList(self.row, self.query, self.now)
 
-    def _cleared(self, attempts: list[Attempt]) -> list[ClearedBackoff]:
-        """Return the backoffs that were cleared since the first attempt, the latest first."""
-        if not attempts or (attempts[-1].number == 1 and not self.is_pending):
-            # A delivery with one attempt waited for no backoff.
-            return []
-        rows = next_attempt.cleared_backoffs(self.row.webhook_id, attempts[0].finished_at)
-        if not self.is_pending:
-            rows = rows.filter(at__lte=attempts[-1].finished_at)
-        return list(rows[:_MAX_CLEARED])
+    @property
+    def attempts(self) -> list[AttemptRow]:
+        """The attempts that are listed, the latest first."""
+        return self._list.rows
+
+    @property
+    def newer(self) -> str:
+        """The query of the newer attempts, empty without any."""
+        return self._list.newer
+
+    @property
+    def older(self) -> str:
+        """The query of the older attempts, empty without any."""
+        return self._list.older
 
     @cached_property
     def attempt(self) -> Attempt | None:
         """The attempt of the query's number, else the last; raises Http404."""
-        number = self.query.get("attempt", "")
-        rows = self._attempts.select_related("webhook").order_by("-number")
-        if not number:
-            return rows.first()
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise Http404
-        return get_object_or_404(rows, number=int(number))
+        number = number_of(self.query, "attempt")
+        rows = self._list.stored.select_related("webhook")
+        return rows.first() if number is None else get_object_or_404(rows, number=number)
 
     @cached_property
-    def next(self) -> NextStep:
-        """What happens next."""
+    def next(self) -> NextStep | None:
+        """What happens next, or why nothing happens; None for a delivery that was finished."""
         row = self.row
         if row.state == Delivery.WAITING:
             step = next_attempt.of_delivery(row, self.now)
@@ -176,7 +143,13 @@ class DeliveryView:
             return NextStep(
                 "Cancelled: the webhook was disabled, or another delivery took over its events."
             )
-        return NextStep(self.attempts[-1].result.why if self.attempts else "None.")
+        return None
+
+    @cached_property
+    def next_panels(self) -> list[FilledPanel]:
+        """What other apps show about its next attempt."""
+        keys = [self.row.pk] if self.row.state == Delivery.WAITING else []
+        return panels.fill(panels.NEXT_ATTEMPT, self.row.webhook.account_id, keys)
 
     @cached_property
     def ahead(self) -> str:
@@ -200,8 +173,8 @@ class DeliveryView:
             self.row.state, self.row.attempts, self.row.started_at, hook.active, hook.out_of_order,
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
             [event.pk for event in self.events], self.more_events, self.next,
-            [(row.result, [each.pk for each in row.cleared]) for row in self.attempts],
-            [filled.data for filled in self.panels],
+            [(row.key, row.why, [each.pk for each in row.cleared]) for row in self.attempts],
+            [filled.data for filled in (*self.panels, *self.next_panels)],
         )  # fmt: skip
 
     @property
@@ -222,30 +195,6 @@ def find_attempt(account: Account, pk: int, query: QueryDict) -> Attempt:
     if attempt is None:
         raise Http404
     return attempt
-
-
-def _cleared_between(
-    cleared: list[ClearedBackoff], row: Attempt, following: Attempt | None, delivery: Delivery
-) -> list[ClearedBackoff]:
-    """Return the backoffs that were cleared between two attempts, in order.
-
-    Those cleared by the following attempt itself are part of its own result.
-    """
-    if row.outcome == Attempt.SUCCESS:
-        return []
-    if following is None and delivery.state not in (Delivery.WAITING, Delivery.CALLING):
-        return []
-    between = [
-        each
-        for each in cleared
-        if row.finished_at <= each.at
-        and (following is None or each.at <= following.finished_at)
-        and not (following and each.attempt_id == following.pk)
-    ]
-    for each in between:
-        # While the clock is frozen, the next attempt has the same time: list it only once.
-        cleared.remove(each)
-    return between[:_MAX_CLEARED_SHOWN][::-1]
 
 
 def _in_flight(row: Delivery, now: datetime) -> NextStep:

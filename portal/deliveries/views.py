@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from portal import layout, pages
-from portal.deliveries import detail
+from portal.deliveries import commands, detail
 from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
 from portal.deliveries.detail import DeliveryView
@@ -21,10 +19,8 @@ from portal.identity import Viewer
 from requests_queue import clock
 from requests_queue.errors import Invalid, Missing, Refused
 from requests_queue.json_field import JsonField
-from webhooks.delivery import claims, resend
-from webhooks.delivery.in_flight import ClaimedDelivery, ResendOverride, prepare, with_resend
-from webhooks.delivery.request import SecretRefused
-from webhooks.http.client import Request
+from webhooks.delivery import resend
+from webhooks.delivery.in_flight import ResendOverride
 from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Attempt
 from webhooks.types import EVENT
@@ -179,15 +175,20 @@ def headers(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
 
 
 @layout.signed_in("POST")
-def as_curl(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
-    """Show an attempt as a curl command with a new token."""
+def as_command(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
+    """Show an attempt as a command with a new token: `as` is curl by default."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
-    context: dict[str, object] = {"attempt": attempt}
+    command = commands.COMMANDS.get(request.POST.get("as", "curl"))
+    if command is None:
+        raise Http404
+    context: dict[str, object] = {"attempt": attempt, "command": command}
     try:
-        context["command"] = _curl(attempt)
+        context["text"] = commands.of_attempt(attempt, command)
+    except Missing:
+        raise
     except Refused as refused:
         context["refused"] = str(refused)
-    template = "command" if layout.is_htmx(request) else "curl"
+    template = "command" if layout.is_htmx(request) else "command_page"
     return layout.render(request, viewer, f"deliveries/{template}.html", context)
 
 
@@ -195,29 +196,3 @@ def _refused(request: HttpRequest, attempt: Attempt, refused: Refused) -> HttpRe
     messages.error(request, str(refused))
     address = reverse("delivery", args=[attempt.delivery_id])
     return pages.see_other(f"{address}?attempt={attempt.number}")
-
-
-def _curl(attempt: Attempt) -> str:
-    """Return a command that sends the attempt again, with a new token.
-
-    Raises Refused if the request was not recorded or the secret cannot sign, and Http404.
-    """
-    row = claims.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
-    if row is None:
-        raise Http404
-    claimed = ClaimedDelivery(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
-    try:
-        request = prepare(with_resend(claimed, resend.sent_request(attempt))).request
-    except SecretRefused as refused:
-        raise Refused("WH_003", str(refused)) from None
-    return _as_command(request)
-
-
-def _as_command(request: Request) -> str:
-    parts = [f"curl --globoff --include --request {request.method} {shlex.quote(request.url)}"]
-    for name, value in request.headers.items():
-        # curl sends an empty header only if it ends with a semicolon.
-        parts.append(f"--header {shlex.quote(f'{name}: {value}' if value else f'{name};')}")
-    if request.body is not None:
-        parts.append(f"--data-raw {shlex.quote(request.body.decode())}")
-    return " \\\n  ".join(parts)

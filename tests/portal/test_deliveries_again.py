@@ -141,8 +141,8 @@ def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:
     response = vendor.post(f"/deliveries/{row.pk}/curl/", {"attempt": 1})
     assert response.headers["Cache-Control"] == "no-store"
     words = shlex.split(html.parse(response).one("#curl-command").raw_text)
-    assert words[:4] == ["curl", "--globoff", "--include", "--request"]
-    assert words[4:6] == ["POST", row.webhook.external_url]
+    assert words[:5] == ["curl", "--globoff", "--path-as-is", "--include", "--request"]
+    assert words[5:7] == ["POST", row.webhook.external_url]
     headers = [words[n + 1] for n, word in enumerate(words) if word == "--header"]
     assert "X-Env: it's" in headers and "Content-Type: application/json" in headers
     [token] = {h.partition("Bearer ")[2] for h in headers if h.startswith("Auth")}
