@@ -19,7 +19,7 @@ from portal.panels import (
 )
 from sandbox import deliveries, forecast, handler_activity, stored_calls
 from sandbox.check_runs import targets
-from sandbox.handler_activity import HandlerActivity, Key
+from sandbox.handler_activity import Key
 from sandbox.handler_notes import Note
 from sandbox.pages import check_views
 from sandbox.stored_calls import Call
@@ -34,6 +34,16 @@ class CallView:
     """An API call as a page shows it."""
 
     call: Call
+
+    @property
+    def request_id(self) -> str:
+        """Return the id of the element with the request's body."""
+        return f"call-{self.call.id}-request"
+
+    @property
+    def response_id(self) -> str:
+        """Return the id of the element with the response's body."""
+        return f"call-{self.call.id}-response"
 
     @property
     def request_body(self) -> Body:
@@ -78,7 +88,7 @@ def register() -> None:
     """Add the panels to the portal's registry."""
     PANELS.extend(
         [
-            Panel(ATTEMPT, "sandbox/attempt.html", _attempts),
+            Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
             Panel(OBJECT, "sandbox/object.html", _objects),
@@ -88,17 +98,12 @@ def register() -> None:
     )
 
 
-def _attempts(account: str, keys: Sequence[Key]) -> dict[Key, HandlerActivity]:
-    return _shown(handler_activity.for_attempts(keys, with_bodies=False))
-
-
 def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView]:
-    activities = _shown(handler_activity.for_attempts(keys))
-    return {key: _view(each.calls, each.notes) for key, each in activities.items()}
-
-
-def _shown(activities: dict[Key, HandlerActivity]) -> dict[Key, HandlerActivity]:
-    return {key: each for key, each in activities.items() if each.calls or each.notes}
+    return {
+        key: _view(each.calls, each.notes)
+        for key, each in handler_activity.for_attempts(keys).items()
+        if each.calls or each.notes
+    }
 
 
 def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:

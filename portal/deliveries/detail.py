@@ -165,6 +165,11 @@ class DeliveryView:
         what = "delivery is" if number == 1 else "deliveries are"
         return f"{number} older {what} pending." if number else ""
 
+    @property
+    def filled(self) -> list[FilledPanel]:
+        """All panels of other apps."""
+        return [*self.panels, *self.chosen_panels, *self.next_panels]
+
     @cached_property
     def digest(self) -> str:
         """A value that changes with what the page shows of a pending delivery."""
@@ -174,7 +179,7 @@ class DeliveryView:
             hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
             [event.pk for event in self.events], self.more_events, self.next,
             [(row.key, row.why, [each.pk for each in row.cleared]) for row in self.attempts],
-            [filled.data for filled in (*self.panels, *self.next_panels)],
+            [filled.data for filled in self.filled],
         )  # fmt: skip
 
     @property
