@@ -15,6 +15,7 @@ from django.http import QueryDict
 
 from portal import layout, panels
 from portal.deliveries import filters, queries, rows, search
+from portal.deliveries.chart import VolumeChart, build_chart
 from portal.deliveries.filters import Chip, Menu
 from portal.deliveries.rows import DeliveryRow
 from portal.deliveries.search import SearchError, Term
@@ -79,11 +80,19 @@ class Log:
         return filters.menus(self.terms, list(own[: filters.MAX_WEBHOOKS]))
 
     @cached_property
+    def chart(self) -> VolumeChart | None:
+        """How many deliveries match, by minute; None without any, and for a search in texts."""
+        if self.error or self.searches_text:
+            return None
+        return build_chart(self.account, self.terms, self.webhook)
+
+    @cached_property
     def digest(self) -> str:
         """A value that changes with what the page shows."""
         shown = [(row.pk, row.state, row.attempts, row.started_at) for row in self.rows]
         events = Event.objects.filter(delivery__in=self.ids).aggregate(last=Max("pk"))["last"]
-        return layout.digest(shown, events, [filled.data for filled in self.columns])
+        chart = self.chart and self.chart.digest
+        return layout.digest(shown, events, chart, [filled.data for filled in self.columns])
 
     @property
     def ids(self) -> list[int]:

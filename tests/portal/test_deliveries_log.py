@@ -49,13 +49,13 @@ def test_row_shows_event_state_and_response(vendor: Client, hook: Webhook) -> No
         payload="{}",
     )  # fmt: skip
     page = html.get(vendor, "/deliveries/")
-    resent, first = page.rows()
+    resent, first = page.one(".log").rows()
     assert first[1:] == [
         "created → pending +1 more PR-1111-1111-1111-001", hook.label, "waiting",
         "500 failure <b>refused</b>\\x1b[31m", "1", "7 ms", "–",
     ]  # fmt: skip
     assert resent[1] == f"Resend of delivery {row.pk} with changes delivery {again.pk}"
-    headers = [cell.text for cell in page.all("thead th")]
+    headers = [cell.text for cell in page.all(".log thead th")]
     assert headers == [
         "Time (UTC)", "Event", "Webhook", "State", "Response", "Attempts", "Duration", "Handler",
     ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_row_shows_the_first_line_of_the_response(
     vendor: Client, hook: Webhook, body: bytes, shown: str
 ) -> None:
     attempt(delivery(hook), response_body=body)
-    [row] = html.get(vendor, "/deliveries/").rows()
+    [row] = html.get(vendor, "/deliveries/").one(".log").rows()
     assert row[4] == f"200 success {shown}".strip()
 
 
@@ -150,7 +150,7 @@ def test_polling_returns_204_until_something_changes(
     assert after(lambda: attempt(row, "failure")) == 200
     assert after(lambda: Event.objects.create(webhook=hook, delivery=row, at=AT)) == 200
     digest = vendor.get("/deliveries/").context["log"].digest
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         response = vendor.get(f"/deliveries/?seen={digest}", headers=HTMX)
     assert (response.status_code, response.content) == (204, b"")
     part = html.get(vendor, "/deliveries/?seen=old", **HTMX)
@@ -164,7 +164,7 @@ def test_number_of_statements_is_bounded_and_bodies_are_not_read(
     for _ in range(5):
         attempt(row, "failure")
     fill(hook, 60)
-    with django_assert_max_num_queries(16) as queries:
+    with django_assert_max_num_queries(17) as queries:
         assert len(ids(vendor, "?q=outcome:failure,success")) == 50
     sql = " ".join(query["sql"] for query in queries)
     assert "request_body" not in sql and "jwt_secret" not in sql and "claims" not in sql
@@ -184,5 +184,5 @@ def test_administrator_sees_the_account_that_they_act_as(
 
 def test_times_are_shown_without_scripts(vendor: Client, hook: Webhook) -> None:
     delivery(hook, created_at=AT + timedelta(hours=6))
-    cell = html.get(vendor, "/deliveries/").rows()[0][0]
+    cell = html.get(vendor, "/deliveries/").one(".log").rows()[0][0]
     assert cell.startswith("2026-11-01 15:00:00.000 ") and cell.endswith(" ago")

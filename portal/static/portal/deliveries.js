@@ -31,6 +31,43 @@ document.addEventListener("click", (event) => {
   row.querySelector("[data-step]").dispatchEvent(click);
 });
 
+// Dragging over the volume chart selects a range of time; a bar is a link without scripts, too.
+let brush = null;
+const placeAt = (svg, x) => {
+  const box = svg.getBoundingClientRect(), places = Number(svg.dataset.places);
+  return Math.min(places - 1, Math.max(0, Math.floor((x - box.left) / box.width * places)));
+};
+document.addEventListener("pointerdown", (event) => {
+  const svg = event.target.closest?.("svg[data-volume]");
+  if (svg && event.button === 0) brush = { svg, x: event.clientX, from: placeAt(svg, event.clientX) };
+});
+document.addEventListener("pointermove", (event) => {
+  if (!brush || !brush.mark && Math.abs(event.clientX - brush.x) < 5) return;
+  if (!brush.mark) {
+    brush.mark = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    brush.mark.setAttribute("class", "brush");
+    brush.mark.setAttribute("height", 100);
+    brush.svg.append(brush.mark);
+  }
+  brush.to = placeAt(brush.svg, event.clientX);
+  brush.mark.setAttribute("x", Math.min(brush.from, brush.to));
+  brush.mark.setAttribute("width", Math.abs(brush.to - brush.from) + 1);
+});
+document.addEventListener("pointerup", () => {
+  const { svg, mark, from, to } = brush ?? {};
+  brush = null;
+  if (!mark) return;
+  const at = (place) => new Date(Date.parse(svg.dataset.start) + place * svg.dataset.minutes * 60_000)
+    .toISOString().slice(0, 16);
+  const range = `after:${at(Math.min(from, to))} before:${at(Math.max(from, to) + 1)}`;
+  location.assign(`?q=${encodeURIComponent(`${svg.dataset.volume} ${range}`.trim())}`);
+});
+document.addEventListener("pointercancel", () => { brush?.mark?.remove(); brush = null; });
+// A browser would drag the link of a bar instead.
+document.addEventListener("dragstart", (event) => {
+  if (event.target.closest?.("svg[data-volume]")) event.preventDefault();
+});
+
 // Polling stops while the log is paused, a dialog is open, or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;

@@ -1,0 +1,233 @@
+"""The volume chart of the log: deliveries by minute and outcome, for the log's search.
+
+Bars are longer than a minute where the deliveries span more than an hour. A range of time in the
+search is shown with some context, at least half an hour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from portal import charts
+from portal.charts import Segment
+from portal.deliveries import filters, queries
+from portal.deliveries.search import Term
+from requests_queue import sql
+from requests_queue.catalog.models import Account
+from webhooks.models import Delivery
+
+LIMIT = 10_000  # the newest deliveries, which are counted
+MOST_BARS = 60
+_SHORTEST = timedelta(minutes=30)
+_MINUTE = timedelta(minutes=1)
+_DAY = 24 * 60
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, _DAY)  # minutes
+_LABELS = 5  # of the time axis
+# From the bottom of a bar.
+OUTCOMES = {"success": "succeeded", "failure": "failed", "pending": "pending",
+            "cancelled": "cancelled"}  # fmt: skip
+_OUTCOME_OF = {
+    Delivery.DELIVERED: "success", Delivery.FAILED: "failure", Delivery.CANCELLED: "cancelled",
+}  # fmt: skip
+_PAST = datetime(1, 1, 1, tzinfo=UTC)
+_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBar:
+    """A bar: when it begins, its counts, and the search for its deliveries."""
+
+    at: datetime
+    counts: dict[str, int]
+    segments: list[Segment]
+    search: str
+    is_inside: bool
+    place: int
+
+    @property
+    def text(self) -> str:
+        """The counts as text: `3 succeeded, 1 failed`."""
+        return ", ".join(f"{self.counts[key]} {OUTCOMES[key]}" for key in OUTCOMES
+                         if self.counts[key])  # fmt: skip
+
+    @property
+    def cells(self) -> list[int]:
+        """The counts in the order of OUTCOMES."""
+        return [self.counts[key] for key in OUTCOMES]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeChart:
+    """The bars that are not empty, and the axes."""
+
+    bars: list[VolumeBar]
+    start: datetime
+    step: timedelta
+    places: int
+    top: int
+    # The counts of what the search matches, without the context around its range of time.
+    totals: dict[str, int]
+    is_limited: bool
+    search: str
+    is_zoomed: bool
+
+    @property
+    def total(self) -> int:
+        """The number of deliveries that match."""
+        return sum(self.totals.values())
+
+    @property
+    def legend(self) -> list[tuple[str, str, int]]:
+        """The outcomes that occur, with their labels and counts."""
+        return [(key, label, self.totals[key]) for key, label in OUTCOMES.items()
+                if self.totals[key]]  # fmt: skip
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the table."""
+        return list(OUTCOMES.values())
+
+    @property
+    def labels(self) -> list[datetime]:
+        """The times below the axis, evenly spaced."""
+        return [self.start + self.places * self.step * n / (_LABELS - 1) for n in range(_LABELS)]
+
+    @property
+    def spans_days(self) -> bool:
+        """Whether the axis needs dates."""
+        return (self.start + self.places * self.step).date() != self.start.date()
+
+    @property
+    def middle(self) -> int:
+        """The number at half height."""
+        return self.top // 2
+
+    @property
+    def step_minutes(self) -> int:
+        """The minutes of a bar."""
+        return int(self.step.total_seconds()) // 60
+
+    @property
+    def digest(self) -> list[object]:
+        """What changes when the chart does."""
+        return [self.start, self.step, self.is_limited,
+                [(bar.at, *bar.cells) for bar in self.bars]]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    at: datetime
+    state: str
+    is_inside: bool
+    number: int
+
+
+def build_chart(account: Account, terms: Sequence[Term], webhook: str = "") -> VolumeChart | None:
+    """Return the chart of the deliveries that match, with one statement; None without any."""
+    after, before = _range(terms)
+    low, high = _with_context(after, before)
+    counts = _read(account, terms, webhook, (after, before), (low, high))
+    if not counts:
+        return None
+    last = min(high, max(each.at for each in counts) + _MINUTE)
+    first = max(low, min(min(each.at for each in counts), last - _SHORTEST))
+    step = _step(first, last)
+    start = datetime.fromtimestamp(first.timestamp() // step.total_seconds()
+                                   * step.total_seconds(), UTC)  # fmt: skip
+    places = math.ceil((last - start) / step)
+    search = filters.without_time(terms)
+    by_place: dict[int, Counter[str]] = {}
+    totals: Counter[str] = Counter()
+    for each in counts:
+        outcome = _OUTCOME_OF.get(each.state, "pending")
+        by_place.setdefault((each.at - start) // step, Counter())[outcome] += each.number
+        totals[outcome] += each.number * each.is_inside
+    top = charts.axis_top(max(each.total() for each in by_place.values()))
+    bars = [
+        _bar(start + n * step, n, by_place[n], step, top, (after, before), search)
+        for n in sorted(by_place)
+    ]
+    return VolumeChart(
+        bars, start, step, places, top, {key: totals[key] for key in OUTCOMES},
+        sum(each.number for each in counts) >= LIMIT, search, (after, before) != (_PAST, _FUTURE),
+    )  # fmt: skip
+
+
+def _bar(
+    at: datetime, n: int, counts: Counter[str], step: timedelta, top: int,
+    selected: tuple[datetime, datetime], search: str,
+) -> VolumeBar:  # fmt: skip
+    ordered = {key: counts[key] for key in OUTCOMES}
+    text = f"{search} after:{at:%Y-%m-%dT%H:%M} before:{at + step:%Y-%m-%dT%H:%M}".strip()
+    is_inside = at < selected[1] and at + step > selected[0]
+    return VolumeBar(at, ordered, charts.stack(n, ordered, top), text, is_inside, n)
+
+
+def _range(terms: Iterable[Term]) -> tuple[datetime, datetime]:
+    """Return the range of time of a search."""
+    after, before = [_PAST], [_FUTURE]
+    for term in terms:
+        if term.key == "after":
+            after += term.values
+        if term.key == "before":
+            before += term.values
+    return max(after), min(before)
+
+
+def _with_context(after: datetime, before: datetime) -> tuple[datetime, datetime]:
+    """Return a range of whole minutes around a range, of half an hour at least."""
+    if after == _PAST or before == _FUTURE or before - after >= _SHORTEST:
+        return after.replace(second=0, microsecond=0), before
+    missing = (_SHORTEST - max(before - after, timedelta())) / 2
+    low, high = after, before
+    if after - _PAST > missing:
+        low = after - missing
+    if _FUTURE - before > missing:
+        high = before + missing
+    return low.replace(second=0, microsecond=0), high.replace(second=0, microsecond=0) + _MINUTE
+
+
+def _step(first: datetime, last: datetime) -> timedelta:
+    """Return how long a bar is, so that there are at most MOST_BARS."""
+    # One bar more may be needed, since the first one begins at a round time.
+    minutes = math.ceil((last - first) / _MINUTE)
+    fitting = (step for step in _STEPS if minutes / step <= MOST_BARS - (step > 1))
+    days = math.ceil(minutes / _DAY / (MOST_BARS - 1))
+    return timedelta(minutes=next(fitting, days * _DAY))
+
+
+def _read(
+    account: Account, terms: Sequence[Term], webhook: str,
+    selected: tuple[datetime, datetime], shown: tuple[datetime, datetime],
+) -> list[_Count]:  # fmt: skip
+    """Return the newest deliveries by minute, state, and whether they are in the selected range."""
+    others = [term for term in terms if term.key not in filters.TIME_KEYS]
+    rows = queries.deliveries(account, others, webhook)
+    if shown[0] > _PAST:
+        rows = rows.filter(created_at__gte=shown[0])
+    if shown[1] < _FUTURE:
+        rows = rows.filter(created_at__lt=shown[1])
+    newest, params = (
+        rows.order_by("-pk").values("created_at", "state")[:LIMIT].query.sql_with_params()
+    )
+    inside = [sql.datetime_param(moment) for moment in selected]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {sql.minute_of("d.created_at")} AS minute, d.state,
+                CASE WHEN d.created_at >= %s AND d.created_at < %s THEN 1 ELSE 0 END AS inside,
+                COUNT(*)
+            FROM ({newest}) d GROUP BY 1, 2, 3
+            """,
+            [*inside, *params],
+        )
+        return [
+            _Count(datetime.fromisoformat(minute).replace(tzinfo=UTC), state, bool(inside), number)
+            for minute, state, inside, number in cursor.fetchall()
+        ]
