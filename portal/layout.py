@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
@@ -17,11 +17,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from portal import identity, pages
+from portal import alarms, identity, pages
 from portal.identity import Viewer
 from requests_queue import clock
 from requests_queue.errors import Missing
-from webhooks import webhook_health
 
 P = ParamSpec("P")
 
@@ -50,8 +49,6 @@ NAVIGATION: list[NavigationItem] = [
 # Functions that return a line for the bottom of every page, or an empty text; they get platform
 # time. Apps above the portal append theirs in `AppConfig.ready`.
 NOTICES: list[Callable[[datetime], str]] = []
-
-MAX_ALARMS = 2  # webhooks that are out of order and named on every page
 
 
 def signed_in(
@@ -100,8 +97,7 @@ def render(
         "notices": [text for notice in NOTICES if (text := notice(now))],
         "navigation": [(item, item.contains(request.path)) for item in NAVIGATION],
         # Called by the template only, so that parts of pages don't query it.
-        "alarms": partial(webhook_health.out_of_order, viewer.account, MAX_ALARMS + 1),
-        "max_alarms": MAX_ALARMS,
+        "alarms": alarms.current(request, viewer.account),
     }
     return pages.render(request, template, {**(context or {}), **shared}, status)
 

@@ -17,6 +17,7 @@ ATTEMPT = "attempt"  # each attempt of a delivery in the list; delivery and numb
 CHOSEN_ATTEMPT = "chosen attempt"  # the attempt that a delivery's page shows; delivery and number
 NEXT_ATTEMPT = "next attempt"  # what a waiting delivery's page says of its next attempt; its id
 DELIVERY_COLUMN = "delivery column"  # each row of the deliveries log; delivery and number
+WEBHOOK_HEALTH = "webhook health"  # the health line of a webhook; its id
 WEBHOOK = "webhook"  # the statistics of a webhook; its id
 OBJECT = "object"  # the history of an object of a queue; its id
 

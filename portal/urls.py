@@ -11,6 +11,7 @@ from portal.products import views as products
 from portal.queues import bulk
 from portal.queues import views as queues
 from portal.queues import write_views as queue_writes
+from portal.webhooks import secret_views as webhook_secrets
 from portal.webhooks import views as webhooks
 from portal.webhooks import wizard
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("webhooks/new/", wizard.new, name="webhook-new"),
     path("webhooks/new/<slug:key>/<slug:name>/", wizard.step, name="webhook-new-step"),
     path("webhooks/<slug:pk>/", webhooks.general, name="webhook"),
+    path("webhooks/<slug:pk>/health/", webhooks.health_line, name="webhook-health"),
     path("webhooks/<slug:pk>/statistics/", webhooks.statistics, name="webhook-statistics"),
     path("webhooks/<slug:pk>/http/", webhooks.http, name="webhook-http"),
     path("webhooks/<slug:pk>/data/", webhooks.data, name="webhook-data"),
@@ -30,8 +32,8 @@ urlpatterns = [
     path("webhooks/<slug:pk>/edit/", webhooks.edit, name="webhook-edit"),
     path("webhooks/<slug:pk>/delete/", webhooks.delete, name="webhook-delete"),
     path("webhooks/<slug:pk>/do/<slug:name>/", webhooks.run_action, name="webhook-action"),
-    path("webhooks/<slug:pk>/secret/", webhooks.reveal, name="webhook-secret"),
-    path("webhooks/<slug:pk>/secret/new/", webhooks.renew, name="webhook-secret-new"),
+    path("webhooks/<slug:pk>/secret/", webhook_secrets.reveal, name="webhook-secret"),
+    path("webhooks/<slug:pk>/secret/new/", webhook_secrets.renew, name="webhook-secret-new"),
     path("deliveries/", deliveries.deliveries, name="deliveries"),
     path("deliveries/<int:pk>/", deliveries.delivery, name="delivery"),
     path("deliveries/<int:pk>/again/", deliveries.send_again, name="delivery-resend"),
@@ -62,6 +64,7 @@ urlpatterns = [
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
     path("password/", views.password, name="password"),
     path("sign-out/", views.sign_out, name="sign-out"),
+    path("alarms/dismiss/", views.dismiss_alarms, name="alarms-dismiss"),
     path("acting/", views.act_as, name="act-as"),
     path("media/product_media/<str:pk>/<str:key>/<str:name>", media.picture),
     path("media/<str:model>/<str:pk>/<str:key>/icon.svg", media.icon),

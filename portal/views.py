@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal import identity, layout, pages
+from portal import alarms, identity, layout, pages
 from portal import sign_in as forms
 from portal.identity import Viewer
 from requests_queue.catalog import sign_in_limits
@@ -71,6 +71,13 @@ def act_as(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Act as another account and return to the previous page. Administrators only."""
     if identity.act_as(request, request.POST.get("account", "")) is None:
         return layout.not_found(request)
+    return pages.see_other(_next(request))
+
+
+@layout.signed_in("POST")
+def dismiss_alarms(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Hide the notice of webhooks that are out of order, and return to the previous page."""
+    alarms.dismiss(request, viewer.account)
     return pages.see_other(_next(request))
 
 

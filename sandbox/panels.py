@@ -15,6 +15,7 @@ from portal.panels import (
     OBJECT,
     PANELS,
     WEBHOOK,
+    WEBHOOK_HEALTH,
     Panel,
 )
 from sandbox import deliveries, forecast, handler_activity, stored_calls
@@ -74,6 +75,14 @@ class ForecastView:
 
 
 @dataclass(frozen=True, slots=True)
+class EndView:
+    """When a webhook would be out of order if every attempt failed."""
+
+    webhook: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictView:
     """The last run of a webhook's checks; `run` is None if there is none."""
 
@@ -93,6 +102,7 @@ def register() -> None:
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
             Panel(OBJECT, "sandbox/object.html", _objects),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
+            Panel(WEBHOOK_HEALTH, "sandbox/forecast_end.html", _ends),
             Panel(WEBHOOK, "sandbox/check_verdict.html", _verdicts),
         ]
     )
@@ -118,13 +128,21 @@ def _objects(account: str, keys: Sequence[str]) -> dict[str, ActivityView]:
 
 def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:
     """Return the forecasts of webhooks that back off."""
-    rows = deliveries.webhooks(keys).filter(round__gt=0)
-    steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
     return {
-        pk: ForecastView(found[:MAX_FORECAST], max(0, len(found) - MAX_FORECAST))
-        for pk, found in steps.items()
-        if found
+        pk: ForecastView(steps[:MAX_FORECAST], max(0, len(steps) - MAX_FORECAST))
+        for pk, steps in _steps(keys).items()
     }
+
+
+def _ends(account: str, keys: Sequence[str]) -> dict[str, EndView]:
+    """Return when webhooks that back off would be out of order."""
+    return {pk: EndView(pk, each[-1].at) for pk, each in _steps(keys).items()}
+
+
+def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
+    rows = deliveries.webhooks(keys).filter(active=True, round__gt=0)
+    steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
+    return {pk: each for pk, each in steps.items() if each}
 
 
 def _verdicts(account: str, keys: Sequence[str]) -> dict[str, VerdictView]:

@@ -159,34 +159,41 @@ def delete(*webhook_ids: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionResult:
+    """A message, and the delivery that the action created, if any."""
+
+    message: str
+    delivery: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookAction:
-    """A button of the portal and the admin; `run` returns a message."""
+    """A button of the portal and the admin."""
 
     name: str
     label: str
-    run: Callable[[Webhook, User], str]
+    run: Callable[[Webhook, User], ActionResult]
     is_available: Callable[[Webhook], bool]
 
 
-def _trigger(row: Webhook, user: User) -> str:
-    delivery = fan_out.trigger(row)
-    return f"{row.pk} is triggered now: delivery {delivery.pk}."
+def _trigger(row: Webhook, user: User) -> ActionResult:
+    return ActionResult(f"{row.label} triggered.", fan_out.trigger(row).pk)
 
 
-def _enable(row: Webhook, user: User) -> str:
+def _enable(row: Webhook, user: User) -> ActionResult:
     edit(row.pk, user, {"active": True})
-    return f"{row.pk} is enabled."
+    return ActionResult(f"{row.label} enabled.")
 
 
-def _disable(row: Webhook, user: User) -> str:
+def _disable(row: Webhook, user: User) -> ActionResult:
     edit(row.pk, user, {"active": False})
-    return f"{row.pk} is disabled; pending deliveries are cancelled."
+    return ActionResult(f"{row.label} disabled. Pending deliveries are cancelled.")
 
 
-def _recover(row: Webhook, user: User) -> str:
+def _recover(row: Webhook, user: User) -> ActionResult:
     if not recover(row.pk, user):
         raise Refused("WH_002", f"{row.pk} is not out of order.")
-    return f"{row.pk} has recovered; pending deliveries will be sent."
+    return ActionResult(f"{row.label} has recovered. Pending deliveries will be sent.")
 
 
 ACTIONS = {

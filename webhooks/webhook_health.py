@@ -46,7 +46,7 @@ class FailingWebhook:
 def out_of_order(account: Account, limit: int) -> list[Webhook]:
     """Return the account's webhooks that are out of order, `limit` at most."""
     rows = Webhook.objects.filter(account=account, active=True, out_of_order=True)
-    return list(rows.only("id", "label", "failure_since_last_success").order_by("pk")[:limit])
+    return list(rows.only("id", "label", "gate_closed_at").order_by("pk")[:limit])
 
 
 def failing(account: Account, limit: int) -> list[FailingWebhook]:

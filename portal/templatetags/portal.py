@@ -18,6 +18,7 @@ from portal.paging import with_values
 from portal.panels import FilledPanel
 from portal.products import labels as product_labels
 from portal.queues import labels
+from portal.webhooks import health
 from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.queues.base import Queue
 from requests_queue.time_format import format_moment, format_precise, format_span
@@ -28,6 +29,7 @@ register.filter("words", labels.spaced)
 register.filter("escape_controls", escape_controls)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
+register.filter("webhook_state", health.state_of)
 register.filter("cleared", next_attempts.describe_cleared)
 
 
@@ -85,6 +87,12 @@ def since(at: datetime, now: datetime) -> SafeString:
 def countdown(at: datetime, now: datetime) -> SafeString:
     """Show the time until a moment, which the browser counts down: `in 4 min 59 s`."""
     return _time(at, "countdown", f"in {next_attempts.until(at, now)}")
+
+
+@register.simple_tag
+def clock_time(at: datetime, now: datetime) -> SafeString:
+    """Show a moment as `02:04:44 UTC`, with its date unless that is today."""
+    return _time(at, "", next_attempts.clock_time(at, now))
 
 
 def _time(at: datetime, mode: str, text: str) -> SafeString:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, OrderBy, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 
 from webhooks import types
-from webhooks.models import Webhook
+from webhooks.delivery import next_attempt
+from webhooks.models import Attempt, Webhook
 
 STATUSES = {
     "enabled": ("Enabled", Q(active=True)),
@@ -23,17 +26,24 @@ STATUSES = {
 }
 _LISTED = (
     "label", "description", "type", "object_class", "active", "out_of_order",
-    "round", "failure_since_last_success", "account", "product__name",
-    "last_success__finished_at",
+    "round", "failure_since_last_success", "account", "product__name", "triggers",
+    "earliest_possible_trigger",
+    *(f"last_{end}__{name}" for end in ("success", "failure")
+      for name in ("finished_at", "outcome", "status_code", "delivery_id")),
 )  # fmt: skip
 _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "name": ("Name", ("label",)),
     "product": ("Product", ("product__name",)),
     "type": ("Type", ("object_class", "type")),
-    "success": ("Last success at", ("last_success__finished_at",)),
-    "description": ("Description", ("description",)),
     "status": ("Status", ("active", "out_of_order", "round", "failure_since_last_success")),
+    "response": ("Last response", ("last_response_at",)),
+    "next": ("Next attempt", ("next_attempt_at",)),
+    "success": ("Last success at", ("last_success__finished_at",)),
 }
+
+_SUCCESS_AT, _FAILURE_AT = F("last_success__finished_at"), F("last_failure__finished_at")
+# SQLite's maximum of a time and NULL is NULL.
+_LAST_RESPONSE_AT = Greatest(Coalesce(_SUCCESS_AT, _FAILURE_AT), Coalesce(_FAILURE_AT, _SUCCESS_AT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +81,10 @@ def parse(query: Mapping[str, str]) -> ListQuery:
     return ListQuery(**values)
 
 
-def rows(own: QuerySet[Webhook], query: ListQuery) -> QuerySet[Webhook]:
+def rows(own: QuerySet[Webhook], query: ListQuery, now: datetime) -> QuerySet[Webhook]:
     """Return the requested webhooks in the requested order."""
-    result = own.select_related("product", "last_success").only(*_LISTED)
+    result = own.select_related("product", "last_success", "last_failure").only(*_LISTED)
+    result = next_attempt.annotate(result, now).annotate(last_response_at=_LAST_RESPONSE_AT)
     if query.q:
         result = result.filter(
             Q(label__icontains=query.q) | Q(pk__icontains=query.q)
@@ -87,6 +98,12 @@ def rows(own: QuerySet[Webhook], query: ListQuery) -> QuerySet[Webhook]:
         type_, _, object_class = query.type.partition(":")
         result = result.filter(type=type_, object_class=object_class)
     return result.order_by(*_order(query.sort), "-created_at", "pk")
+
+
+def last_response(row: Webhook) -> Attempt | None:
+    """Return the last attempt with a known outcome."""
+    last = [each for each in (row.last_success, row.last_failure) if each]
+    return max(last, key=lambda each: each.finished_at, default=None)
 
 
 def _order(sort: str) -> list[OrderBy]:

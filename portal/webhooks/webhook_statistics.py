@@ -48,7 +48,7 @@ class AttemptChart:
 
 
 def context(row: Webhook) -> dict[str, Any]:
-    """Return what the page shows, except for the next attempt."""
+    """Return what the page shows, except for its health."""
     return {
         # By Connect's names.
         "counters": [
@@ -60,18 +60,7 @@ def context(row: Webhook) -> dict[str, Any]:
         ],
         "cleared": next_attempt.cleared_backoffs(row)[:_MAX_CLEARED],
         "chart": chart(row),
-        **_pending(row),
-    }
-
-
-def _pending(row: Webhook) -> dict[str, int]:
-    """Return how many deliveries are waiting, and how many requests are in flight."""
-    rows = Delivery.objects.filter(webhook=row)
-    # Two counts, because there is a partial index for each value of `forced`, and many rows.
-    waiting = [rows.filter(state=Delivery.WAITING, forced=forced) for forced in (False, True)]
-    return {
-        "waiting": sum(each.count() for each in waiting),
-        "calling": rows.filter(state=Delivery.CALLING).count(),
+        "calling": Delivery.objects.filter(webhook=row, state=Delivery.CALLING).count(),
     }
 
 

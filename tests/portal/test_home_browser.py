@@ -81,12 +81,12 @@ def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
         expect(failing).to_contain_text("HTTP 503")
         site.running.advance("3d")
         expect(failing).to_contain_text("Out of order", timeout=SOON)
-        assert page.locator(".alerts").count() == 0
+        assert page.locator(".alarm").count() == 0
         page.goto("/products/")
-        expect(page.locator(".alerts")).to_contain_text("Down")
+        expect(page.locator(".alarm")).to_contain_text("Down")
         site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
         page.reload()
-        expect(page.locator(".alerts")).to_have_count(0)
+        expect(page.locator(".alarm")).to_have_count(0)
         assert tab.console_errors == []
 
 

@@ -24,7 +24,7 @@ from webhooks.webhook_health import MinuteCounts
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-ALARMS, STEPS = "Webhooks that are out of order", "[aria-labelledby=first-steps]"
+STEPS = "[aria-labelledby=first-steps]"
 
 
 @pytest.fixture(autouse=True)
@@ -213,18 +213,6 @@ def test_other_accounts_failing_webhooks_are_not_shown(
         page = vendor.get(path).content.decode()
         assert "Theirs" not in page and hidden.pk not in page
     assert html.get(signed_in(catalog.provider_user), "/").by_role("link", "Theirs")
-
-
-def test_every_page_names_out_of_order_webhooks(vendor: Client, catalog: make.Catalog) -> None:
-    assert not html.get(vendor, "/password/").all(f"[aria-label={ALARMS}]")
-    for n in range(1, 5):
-        make.webhook(catalog, n=n, out_of_order=True, failure_since_last_success=n)
-    alarms = html.get(vendor, "/products/?q=x").one(f"[aria-label={ALARMS}]")
-    first, second, more = alarms.roles("listitem")
-    assert "Hook 1 WH-000-000-001 is out of order after 1 failure and is not called." in first
-    assert first.one("form")["action"] == "/webhooks/WH-000-000-001/do/recover/"
-    assert first.one("[name=next]").value == "/products/?q=x"
-    assert "Hook 2" in second and more.by_role("link")["href"] == "/"
 
 
 # -- first steps

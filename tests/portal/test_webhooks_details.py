@@ -120,8 +120,6 @@ def test_general_shows_who_created_and_modified_it(
     assert terms["Created"].startswith("2026-11-01 09:00:00 UTC by " + catalog.vendor_user.name)
     assert f"by {catalog.provider_user.name}" in terms["Modified"]
     assert "For orders. All of them." in shown
-    link = shown.by_role("link", "Deliveries of this webhook")
-    assert link["href"] == f"/deliveries/?q=webhook:{row.pk}"
 
 
 def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> None:
@@ -136,7 +134,7 @@ def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> Non
         "Failures since last success": "4",
     }.items()  # fmt: skip
     assert shown.one("#next-trigger time")["data-time"] == "countdown"
-    assert "Failed (1 of 10). Next attempt" in shown and "1 pending." in shown
+    assert "1 pending." in shown
     assert shown.one("#last-failure")["href"] == f"/deliveries/{row.last_failure.delivery_id}/"
     assert "1 failure" in shown
     assert [cells[2:] for cells in shown.one("#attempts").rows()] == [["failure", "500", "45 ms"]]
@@ -146,9 +144,9 @@ def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> Non
     ("fields", "words"),
     [
         ({}, "No worker is running. New events stay pending until one starts."),
-        ({"active": False}, "Disabled: no requests are sent"),
+        ({"active": False}, "No requests are sent until it is enabled."),
         ({"type": "validator"}, "when a request is to be validated"),
-        ({"out_of_order": True}, "Paused: the webhook is out of order."),
+        ({"out_of_order": True}, "Recover it, or let a Trigger now succeed."),
         ({"earliest_possible_trigger": AT}, "No worker is running"),
     ],
 )
@@ -219,7 +217,7 @@ def test_number_of_statements_does_not_depend_on_the_attempts(vendor: Client, ro
     for n in range(2, 60):
         attempt(row, n)
     assert [statements(rest) for rest in GETS[:6]] == before
-    assert max(before) <= 16
+    assert max(before) <= 20
 
 
 def test_response_is_shown_as_text(vendor: Client, row: Webhook) -> None:
@@ -403,7 +401,7 @@ def test_delete_counts_and_deletes_the_log(vendor: Client, row: Webhook) -> None
 def test_trigger_now(vendor: Client, row: Webhook) -> None:
     response = vendor.post(path(row, "do/trigger/"), follow=True)
     assert response.redirect_chain == [(path(row), 303)]
-    assert "is triggered now: delivery" in messages(response)
+    assert f'<a href="/deliveries/{Delivery.objects.get().pk}/">' in messages(response)
     assert Delivery.objects.get().forced and history() == ["Trigger now."]
 
 
@@ -440,7 +438,8 @@ def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
     assert page(vendor, row).by_role("button", "Enable")
     vendor.post(path(row, "do/enable/"))
     Webhook.objects.update(out_of_order=True)
-    assert page(vendor, row).one("#status .badge").text == "out of order"
+    assert page(vendor, row).one("#status .badge").text == "Out of order"
+    assert page(vendor, row).by_role("button", "Recover")
     response = vendor.post(path(row, "do/recover/"), follow=True)
     assert "has recovered" in messages(response)
     row.refresh_from_db()

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from requests_queue import clock
 from tests import html, make
 from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt
@@ -18,6 +19,7 @@ from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db
 LIST = "/webhooks/"
+HTMX = {"HX-Request": "true"}
 
 
 def hook(catalog: Catalog, n: int = 1, **more: object) -> Webhook:
@@ -46,15 +48,19 @@ def test_account_sees_its_own_webhooks(
     assert html.get(stranger, LIST).by_role("heading", "No webhooks yet")
 
 
-def test_row_has_connects_columns(vendor: Client, catalog: Catalog) -> None:
+def test_row_shows_state_last_response_and_next_attempt(vendor: Client, catalog: Catalog) -> None:
     row = hook(catalog, label="Orders", description="New orders")
     row.last_success = attempt(row, outcome="success", finished_at=AT + timedelta(minutes=49))
     row.save()
     page = html.get(vendor, LIST)
-    ((name, product, kind, success, description, status, _),) = page.rows()
-    assert (name, product) == (f"Orders {row.pk}", f"{catalog.product.name} {catalog.product.pk}")
+    ((name, product, kind, status, last, following, success, _),) = page.rows()
+    assert (name, product) == (
+        f"Orders {row.pk} New orders",
+        f"{catalog.product.name} {catalog.product.pk}",
+    )
     assert kind == "Subscription — Fulfillment Requests — Queue Changes"
-    assert (success, description, status) == ("2026-11-01 09:49:00 UTC", "New orders", "Enabled")
+    assert (status, following, success) == ("New", "–", "2026-11-01 09:49:00 UTC")
+    assert last == "500 success 2026-11-01 09:49:00 UTC"
     assert "Rows per page: 10" in page.by_role("navigation", "Pages")
     assert CANARY not in page
 
@@ -80,7 +86,32 @@ def test_list_is_filtered(vendor: Client, catalog: Catalog) -> None:
     assert len(names(vendor, f"?product={catalog.product.pk}")) == 4
     assert names(vendor, "?product=PRD-999-999-999") == names(vendor, "?type=no:such") == []
     badges = [badge.text for badge in html.get(vendor, LIST).all("tbody .badge")]
-    assert sorted(badges) == ["failing", "out of order"]
+    assert sorted(badges) == ["Disabled", "New", "Out of order", "Recovering"]
+
+
+def test_failing_row_counts_down_to_the_next_attempt(vendor: Client, catalog: Catalog) -> None:
+    row = hook(
+        catalog, round=2, failure_since_last_success=2,
+        earliest_possible_trigger=clock.now() + timedelta(minutes=5),
+    )  # fmt: skip
+    row.last_success = attempt(row, outcome="success", status_code=200, finished_at=AT)
+    row.last_failure = attempt(row, 2, finished_at=AT + timedelta(minutes=1))
+    row.save()
+    cells = html.get(vendor, LIST).rows()[0]
+    assert cells[3] == "Backing off" and cells[4].startswith("500 failure")
+    assert cells[5].startswith("in 4 min")
+
+
+def test_table_is_polled_until_it_changes(vendor: Client, catalog: Catalog) -> None:
+    row = hook(catalog)
+    poll = html.get(vendor, f"{LIST}?sort=name").one("#webhooks")["hx-get"]
+    assert poll is not None
+    assert vendor.get(f"{LIST}{poll}", headers=HTMX).status_code == 204
+    row.label = "Renamed"
+    row.save()
+    part = html.get(vendor, f"{LIST}{poll}", **HTMX)
+    assert "Renamed" in part and not part.all("html")
+    assert not [link for link in part.all("a") if "seen=" in (link["href"] or "")]
 
 
 @pytest.mark.parametrize(

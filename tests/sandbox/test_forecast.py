@@ -113,11 +113,11 @@ def test_page_of_a_failing_webhook_shows_the_forecast(
     path = f"/webhooks/{hook.pk}/statistics/"
     for headers in ({}, {"HX-Request": "true"}):
         page = html.parse(browser.get(path, headers=headers))
-        assert len(page.all("[data-forecast] tbody tr")) == 8
-        assert "then out of order" in page.all("[data-forecast] tbody tr")[-1].text
+        assert len(page.all("[data-forecast] li")) == 8
+        assert "Out of order" in page.all("[data-forecast] li")[-1].text
     monkeypatch.setattr(panels, "MAX_FORECAST", 3)
     page = html.parse(browser.get(path))
-    assert len(page.all("[data-forecast] tbody tr")) == 3
+    assert len(page.all("[data-forecast] li")) == 3
     assert "5 more attempts" in page.all("[data-forecast]")[0].text
     healthy = make.webhook(catalog, n=2)
     page = html.parse(browser.get(f"/webhooks/{healthy.pk}/statistics/"))

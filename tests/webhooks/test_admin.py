@@ -223,7 +223,7 @@ def test_trigger_enable_disable_recover(vendor: Client, catalog: Catalog, by_lis
         row.refresh_from_db()
         return messages(response)
 
-    assert "triggered now" in act("trigger")
+    assert "triggered." in act("trigger")
     assert Delivery.objects.get().forced and row.events == 1
     act("disable")
     assert not row.active

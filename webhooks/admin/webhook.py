@@ -185,7 +185,7 @@ class WebhookAdmin(GuardedAdmin):
     def run_action(self, request: HttpRequest, row: Webhook, action: WebhookAction) -> None:
         """Run the action, and show its message."""
         try:
-            messages.success(request, action.run(row, user_of(request)))
+            messages.success(request, action.run(row, user_of(request)).message)
         except Refused as refused:
             messages.error(request, str(refused))
         else:

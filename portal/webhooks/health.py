@@ -1,0 +1,132 @@
+"""The health of a webhook in a line: its state, what it did in the last hour, what comes next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count
+
+from portal import layout, panels
+from portal.panels import FilledPanel
+from requests_queue.catalog.models import Account
+from webhooks.delivery import next_attempt
+from webhooks.delivery.next_attempt import NextAttempt, WorkerLoad
+from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.types import EVENT
+
+
+class State(StrEnum):
+    """The state of a webhook; the value is its label."""
+
+    DISABLED = "Disabled"
+    OUT_OF_ORDER = "Out of order"
+    BACKING_OFF = "Backing off"
+    # Of validators, which are not retried.
+    FAILING = "Failing"
+    RECOVERING = "Recovering"
+    NEW = "New"
+    HEALTHY = "Healthy"
+
+    @property
+    def tone(self) -> str:
+        """The color, as the end of a class: `bad` of `badge-bad`."""
+        return _TONES.get(self, "")
+
+
+_TONES = {
+    State.OUT_OF_ORDER: "bad",
+    State.BACKING_OFF: "wait",
+    State.FAILING: "bad",
+    State.RECOVERING: "wait",
+    State.HEALTHY: "good",
+}
+
+
+def state_of(row: Webhook) -> State:
+    """Return the state of a webhook."""
+    if not row.active:
+        return State.DISABLED
+    if row.out_of_order:
+        return State.OUT_OF_ORDER
+    if row.round:
+        return State.BACKING_OFF
+    if row.failure_since_last_success:
+        return State.RECOVERING if row.type == EVENT else State.FAILING
+    return State.HEALTHY if row.triggers else State.NEW
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the health line shows; `since` is when the failures began, None without any.
+
+    `succeeded` and `failed` are the attempts of the last hour.
+    """
+
+    row: Webhook
+    state: State
+    next: NextAttempt
+    since: datetime | None
+    pending: int
+    succeeded: int
+    failed: int
+    panels: list[FilledPanel]
+
+    @property
+    def limit(self) -> int:
+        """The failure count at which a webhook is out of order."""
+        return int(settings.SIM_FAILURE_LIMIT)
+
+    @property
+    def digest(self) -> str:
+        """A value that changes with what the line shows."""
+        row = self.row
+        return layout.digest(
+            self.state, self.next, self.since, self.pending, self.succeeded, self.failed,
+            row.round, row.failure_since_last_success, row.last_failure_id, row.last_success_id,
+            [filled.data for filled in self.panels],
+        )  # fmt: skip
+
+
+def read(row: Webhook, account: Account, now: datetime) -> Health:
+    """Return the health of a webhook of the account; a constant number of statements."""
+    pending = _count_pending(row)
+    counts = _last_hour(row, now)
+    return Health(
+        row,
+        state_of(row),
+        next_attempt.of_webhook(row, now, pending=pending, load=WorkerLoad()),
+        _failing_since(row),
+        pending,
+        counts[Attempt.SUCCESS],
+        counts[Attempt.FAILURE],
+        panels.fill(panels.WEBHOOK_HEALTH, account.pk, [row.pk]),
+    )
+
+
+def _count_pending(row: Webhook) -> int:
+    """Return how many deliveries are waiting."""
+    rows = Delivery.objects.filter(webhook=row, state=Delivery.WAITING)
+    # Two counts, because there is a partial index for each value of `forced`, and many rows.
+    return sum(rows.filter(forced=forced).count() for forced in (False, True))
+
+
+def _failing_since(row: Webhook) -> datetime | None:
+    """Return when the first failure after the last success finished."""
+    if not row.failure_since_last_success:
+        return None
+    rows = Attempt.objects.filter(webhook=row, outcome=Attempt.FAILURE)
+    if row.last_success_id:
+        rows = rows.filter(pk__gt=row.last_success_id)
+    return rows.order_by("pk").values_list("finished_at", flat=True).first()
+
+
+def _last_hour(row: Webhook, now: datetime) -> Counter[Any]:
+    rows = Attempt.objects.filter(webhook=row, finished_at__gt=now - timedelta(hours=1))
+    # Counts the outcome, so that the index alone is read.
+    counted = rows.order_by().values_list("outcome").annotate(n=Count("outcome"))
+    return Counter(dict(counted))
