@@ -25,6 +25,7 @@ urlpatterns = [
     path("webhooks/new/<slug:key>/<slug:name>/", wizard.step, name="webhook-new-step"),
     path("webhooks/<slug:pk>/", webhooks.general, name="webhook"),
     path("webhooks/<slug:pk>/health/", webhooks.health_line, name="webhook-health"),
+    path("webhooks/<slug:pk>/deliveries/", webhooks.deliveries, name="webhook-deliveries"),
     path("webhooks/<slug:pk>/statistics/", webhooks.statistics, name="webhook-statistics"),
     path("webhooks/<slug:pk>/http/", webhooks.http, name="webhook-http"),
     path("webhooks/<slug:pk>/data/", webhooks.data, name="webhook-data"),

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from portal import layout, pages, panels
 from portal.deliveries.attempt_view import AttemptView
+from portal.deliveries.views import render_log
 from portal.identity import Viewer
 from portal.paging import paged, with_values
 from portal.webhooks import health, listing, webhook_statistics
@@ -30,6 +31,7 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _TABS = [
     ("webhook", "General"),
+    ("webhook-deliveries", "Deliveries"),
     ("webhook-statistics", "Statistics"),
     ("webhook-http", "HTTP settings"),
     ("webhook-data", "Custom data"),
@@ -83,6 +85,19 @@ def health_line(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     if layout.is_unchanged(request, line.digest):
         return pages.empty()
     return layout.render(request, viewer, "webhooks/health.html", {"health": line})
+
+
+@layout.signed_in("GET")
+def deliveries(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
+    """Show the tab Deliveries: the log of this webhook."""
+    try:
+        row = find(request, viewer, pk)
+    except Missing:
+        if layout.is_htmx(request):
+            return _to_list(request, pk)
+        raise
+    context = {} if layout.is_htmx(request) else _shared(viewer, row, "webhook-deliveries")
+    return render_log(request, viewer, "webhooks/deliveries.html", context, webhook=pk)
 
 
 @layout.signed_in("GET")
@@ -227,14 +242,20 @@ def _tab(
     template: str,
     context: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    context = context or {}
-    shared = {
+    context = _shared(viewer, row, current, (context or {}).get("health")) | (context or {})
+    return layout.render(request, viewer, f"webhooks/{template}", context)
+
+
+def _shared(
+    viewer: Viewer, row: Webhook, current: str, line: health.Health | None = None
+) -> dict[str, Any]:
+    """Return what all tabs show."""
+    return {
         "row": row,
-        "health": context.get("health") or health.read(row, viewer.account, clock.now()),
+        "health": line or health.read(row, viewer.account, clock.now()),
         "type_label": types.label(row.type, row.object_class),
         "tabs": [(reverse(name, args=[row.pk]), label, name == current) for name, label in _TABS],
     }
-    return layout.render(request, viewer, f"webhooks/{template}", {**shared, **context})
 
 
 def _edit(request: HttpRequest, viewer: Viewer, row: Webhook, form: EditForm) -> HttpResponse:

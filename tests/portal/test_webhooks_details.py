@@ -26,7 +26,8 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
 
-GETS = ("", "statistics/", "http/", "data/", "edit/", "delete/", "secret/new/", "last/failure/")
+GETS = ("", "statistics/", "http/", "data/", "edit/", "delete/", "deliveries/", "secret/new/",
+        "last/failure/")  # fmt: skip
 POSTS = ("edit/", "delete/", "secret/", "secret/new/", "do/trigger/", "do/enable/", "do/disable/",
          "do/recover/")  # fmt: skip
 HTMX = {"HX-Request": "true"}
@@ -171,6 +172,17 @@ def test_cleared_backoffs_are_listed(vendor: Client, catalog: Catalog, row: Webh
     first, *others = page(vendor, row, "statistics/").all("[data-cleared] li")
     assert "Backoff cleared: Trigger now succeeded (attempt 1 of delivery" in first
     assert [f"Recovered by {catalog.vendor_user.name}." in each for each in others] == [True] * 4
+
+
+def test_deliveries_are_those_of_the_webhook(
+    vendor: Client, catalog: Catalog, row: Webhook
+) -> None:
+    own, other = attempt(row).delivery_id, attempt(hook(catalog, 2)).delivery_id
+    shown = page(vendor, row, "deliveries/")
+    assert shown.all(f"#d{own}") and not shown.all(f"#d{other}")
+    actions.delete(row.pk)
+    assert vendor.get(path(row, "deliveries/")).status_code == 404
+    assert vendor.get(path(row, "deliveries/"), headers=HTMX)["HX-Redirect"] == "/webhooks/"
 
 
 def test_chart_has_the_latest_fifty_attempts(vendor: Client, row: Webhook) -> None:
