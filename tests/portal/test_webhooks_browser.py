@@ -192,8 +192,8 @@ def test_list_is_filtered_and_rows_have_menus(site: Site) -> None:
     site.webhook(label="Narrow", description="Only this one")
     with site.open("/webhooks/") as tab:
         page = tab.page
-        page.get_by_label("Search").fill("only this")
-        page.get_by_label("Search").press("Enter")
+        page.get_by_role("searchbox", name="Search").fill("only this")
+        page.get_by_role("searchbox", name="Search").press("Enter")
         expect(page.locator("tbody tr")).to_have_count(1)
         page.get_by_label("Actions for Narrow").click()
         press(page, "Disable")

@@ -105,7 +105,8 @@ for (const area of document.querySelectorAll("textarea[data-json]")) {
   if (area.getAttribute("aria-invalid") !== "true") update();
 }
 
-// Statistics: nothing moves under the viewer of a response.
+// Nothing moves under the viewer of a response, or of the menu of a row.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.target.id === "live" && document.querySelector("dialog[open]")) event.preventDefault();
+  const isPolled = ["live", "health", "webhooks"].includes(event.target.id);
+  if (isPolled && document.querySelector("dialog[open], .webhooks .menu[open]")) event.preventDefault();
 });
