@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+from requests_queue import clock
+from requests_queue.conversations.models import STATE_CHANGE, Message
 from requests_queue.signals import changes_made
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
@@ -43,6 +46,16 @@ def record_changes(changes: Sequence[Change], **kwargs: Any) -> None:
             for change in changes
         ]
     )
+
+
+@receiver(post_save, sender=Message)
+def record_message(instance: Message, created: bool, **kwargs: Any) -> None:
+    """Write a message that somebody has posted; those of changes have entries of their own."""
+    if not created or instance.type == STATE_CHANGE:
+        return
+    data = {"id": instance.shown_id, "type": instance.type, "account": instance.account_id}
+    about = instance.conversation.instance_id
+    timeline.append([Entry(timeline.MESSAGE, clock.now(), object=about, data=data)])
 
 
 @receiver(events_recorded)

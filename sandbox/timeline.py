@@ -12,7 +12,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link` |
 | `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to`; |
 |  | or `action` (`settle`), `url, ms` |
-| `fault` | `id, name, kind, side, fired`, and `method, path` of an API call |
+| `message` | `id, type, account` of a message in a conversation, without its text |
+| `fault` | `id, name, kind, side, fired`, and `method, path, account` of an API call |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
 | `reset` | `action` (`reset`, `restored`), `snapshot` |
 
@@ -42,9 +43,10 @@ from webhooks.models import Event
 
 CHANGE, EVENT = "change", "event"
 ATTEMPT_STARTED, ATTEMPT_FINISHED = "attempt_started", "attempt_finished"
-API_CALL, CLOCK, FAULT, HOLD, RESET = "api_call", "clock", "fault", "hold", "reset"
+API_CALL, MESSAGE, CLOCK, FAULT = "api_call", "message", "clock", "fault"
+HOLD, RESET = "hold", "reset"
 KINDS = (
-    CHANGE, EVENT, ATTEMPT_STARTED, ATTEMPT_FINISHED, API_CALL, CLOCK, FAULT, HOLD, RESET,
+    CHANGE, EVENT, ATTEMPT_STARTED, ATTEMPT_FINISHED, API_CALL, MESSAGE, CLOCK, FAULT, HOLD, RESET,
 )  # fmt: skip
 KEEP = 200_000  # entries; older ones are pruned
 
@@ -195,12 +197,17 @@ def between(since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
     return rows.filter(transaction=0, id__gt=since.id, id__lte=until.id)
 
 
-def before(until: Cursor, count: int) -> list[TimelineEntry]:
-    """Return the last entries up to a cursor, in order."""
-    rows = between(Cursor(), until).order_by("-transaction", "-id")
+def newest(since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
+    """Return the entries after a cursor up to any other one, the newest first."""
+    rows = between(since, until).order_by("-transaction", "-id")
     if connection.vendor == "postgresql":
         rows = rows.exclude(transaction=until.transaction, id__gt=until.id)
-    return list(rows[:count])[::-1]
+    return rows
+
+
+def before(until: Cursor, count: int) -> list[TimelineEntry]:
+    """Return the last entries up to a cursor, in order."""
+    return list(newest(Cursor(), until)[:count])[::-1]
 
 
 def is_withheld() -> bool:

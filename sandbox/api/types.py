@@ -29,8 +29,8 @@ class Entry(TypedDict):
 
     cursor: CursorText
     kind: Literal[
-        "change", "event", "attempt_started", "attempt_finished", "api_call", "clock", "fault",
-        "hold", "reset",
+        "change", "event", "attempt_started", "attempt_finished", "api_call", "message", "clock",
+        "fault", "hold", "reset",
     ]  # fmt: skip
     at: Stamp
     real_at: Stamp

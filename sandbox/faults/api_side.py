@@ -89,17 +89,22 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
     path = paths.below_api(request.path_info)
     facts = {"method": request.method, "path": path}
     if any("account" in fault.scope for fault in faults):
-        user = _user(request)
-        facts["account"] = None if user is None else user.account_id
+        facts["account"] = _account(request)
     if not any(fault.matches(**facts) for fault in faults):
         return ()
+    account = facts["account"] if "account" in facts else _account(request)
     named = OBJECT_ID.search(path)
     entry = {
         "object": named.group() if named else None,
-        "data": {"method": request.method, "path": visible(request.path)},
+        "data": {"method": request.method, "path": visible(request.path), "account": account},
     }
     [fired] = firing.decide(faults, [Subject(facts, (paths.pattern(path),), entry)])
     return fired
+
+
+def _account(request: HttpRequest) -> str | None:
+    user = _user(request)
+    return None if user is None else user.account_id
 
 
 def _user(request: HttpRequest) -> User | None:

@@ -190,7 +190,7 @@ def test_fired_fault_is_stored_with_the_call_and_in_the_timeline(client: Caller,
     assert entries[0]["object"] == "PR-1111-2222-3333-001"
     assert entries[0]["data"] == {
         "id": fault["id"], "name": "down", "kind": "abort", "side": "api", "fired": 1,
-        "method": "POST", "path": f"/public/v1{APPROVE}",
+        "method": "POST", "path": f"/public/v1{APPROVE}", "account": calls[0]["account"],
     }  # fmt: skip
 
 
