@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
@@ -46,9 +45,20 @@ NAVIGATION: list[NavigationItem] = [
     NavigationItem("Products", "/products/"),
 ]
 
-# Functions that return a line for the bottom of every page, or an empty text; they get platform
-# time. Apps above the portal append theirs in `AppConfig.ready`.
-NOTICES: list[Callable[[datetime], str]] = []
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row below the navigation of every page; its template has the result of `load` as `data`.
+
+    `load` gets the request, which the bar may keep state in, and the viewer.
+    """
+
+    template: str
+    load: Callable[[HttpRequest, Viewer], Any]
+
+
+# Apps above the portal append theirs in `AppConfig.ready`.
+BARS: list[Bar] = []
 
 
 def signed_in(
@@ -94,12 +104,17 @@ def render(
         "viewer": viewer,
         "is_htmx": is_htmx(request),
         "now": now,
-        "notices": [text for notice in NOTICES if (text := notice(now))],
         "navigation": [(item, item.contains(request.path)) for item in NAVIGATION],
-        # Called by the template only, so that parts of pages don't query it.
+        # Called by the template only, so that parts of pages don't query them.
+        "bars": partial(_fill_bars, request, viewer),
         "alarms": alarms.current(request, viewer.account),
     }
     return pages.render(request, template, {**(context or {}), **shared}, status)
+
+
+def _fill_bars(request: HttpRequest, viewer: Viewer) -> list[tuple[str, Any]]:
+    """Return the template and the data of each bar."""
+    return [(bar.template, bar.load(request, viewer)) for bar in BARS]
 
 
 def is_htmx(request: HttpRequest) -> bool:

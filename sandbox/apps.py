@@ -15,17 +15,17 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
-        from portal.layout import NAVIGATION, NOTICES
+        from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox import clock_control, holds, panels, receivers, world  # noqa: F401
-        from sandbox.faults import arming, delivery_side
+        from sandbox import holds, panels, receivers, world  # noqa: F401
+        from sandbox.faults import delivery_side
         from sandbox.listener import PORT
-        from sandbox.pages import navigation
+        from sandbox.pages import clock_bar, navigation
 
         panels.register()
-        NAVIGATION.extend(navigation.ITEMS)
+        navigation.add(NAVIGATION)
         delivery_side.register()
-        NOTICES.extend([clock_control.ahead, arming.notice])
+        BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))
         ids.taken_checks.append(world.is_used)
         command = f"{settings.PROGRAM} listen --approve"
         READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))

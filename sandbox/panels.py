@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from portal.deliveries import bodies
-from portal.deliveries.bodies import Body
 from portal.panels import (
     ATTEMPT,
     CHOSEN_ATTEMPT,
@@ -23,38 +21,11 @@ from sandbox.check_runs import targets
 from sandbox.handler_activity import Key
 from sandbox.handler_notes import Note
 from sandbox.pages import check_views
+from sandbox.pages.call_view import CallView
 from sandbox.stored_calls import Call
 
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
-MAX_BODY = 3000  # characters of a body that are shown
-
-
-@dataclass(frozen=True, slots=True)
-class CallView:
-    """An API call as a page shows it."""
-
-    call: Call
-
-    @property
-    def request_id(self) -> str:
-        """Return the id of the element with the request's body."""
-        return f"call-{self.call.id}-request"
-
-    @property
-    def response_id(self) -> str:
-        """Return the id of the element with the response's body."""
-        return f"call-{self.call.id}-response"
-
-    @property
-    def request_body(self) -> Body:
-        """Return the request's body."""
-        return _body(self.call.request_body)
-
-    @property
-    def response_body(self) -> Body:
-        """Return the response's body."""
-        return _body(self.call.response_body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +132,3 @@ def _verdict(webhook: str, last: check_views.RunView | None) -> VerdictView:
 def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:
     shown = [CallView(call) for call in calls[:MAX_CALLS]]
     return ActivityView(shown, max(0, len(calls) - MAX_CALLS), notes)
-
-
-def _body(text: str) -> Body:
-    body = bodies.read(text.encode(), [], as_sent=False, full=False)
-    left_out = max(0, len(body.text) - MAX_BODY)
-    body.text, body.more = body.text[:MAX_BODY], body.more + left_out
-    return body

@@ -95,6 +95,18 @@ def clock_time(at: datetime, now: datetime) -> SafeString:
     return _time(at, "", next_attempts.clock_time(at, now))
 
 
+@register.simple_tag
+def clock(now: datetime, *, runs: bool = True) -> SafeString:
+    """Show platform time, which runs on in the browser: `2026-11-26 01:42:30 UTC`."""
+    if not runs:
+        return _time(now, "", format_moment(now))
+    return format_html(
+        '<time datetime="{}" data-time="clock" data-now="{}">{}</time>',
+        now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.isoformat(timespec="milliseconds"),
+        format_moment(now),
+    )  # fmt: skip
+
+
 def _time(at: datetime, mode: str, text: str) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',

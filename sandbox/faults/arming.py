@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +16,6 @@ from requests_queue.errors import Conflict, Missing
 from requests_queue.sql import DatabaseTime
 from sandbox import notification
 from sandbox.faults import armed
-from sandbox.faults.kinds import SIDES
 from sandbox.models import Fault, FaultOrdinal
 
 DEFAULT_SEED = 1
@@ -105,20 +103,6 @@ def _clear(rows: QuerySet[Fault]) -> list[Fault]:
         notification.announce_after_commit()
     armed.spread()
     return result
-
-
-def notice(now: datetime) -> str:
-    """Return a sentence that says how many faults are armed; or nothing.
-
-    Without any, it takes no statement.
-    """
-    if not any(armed.on(side) for side in SIDES):
-        return ""
-    # Some may have expired since they were read.
-    count = armed.rows().count()
-    if not count:
-        return ""
-    return f"{count} fault{' is' if count == 1 else 's are'} armed: some requests fail on purpose."
 
 
 def is_armed(row: Fault) -> bool:

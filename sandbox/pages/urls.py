@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from sandbox.pages import checks, faults
+from sandbox.pages import checks, clock, faults, timeline
 
 urlpatterns = [
+    path("timeline/", timeline.page, name="timeline"),
+    path("time/", clock.state, name="time"),
+    path("time/move/", clock.move, name="time-move"),
+    path("time/reset/", clock.reset, name="time-reset"),
     path("checks/", checks.overview, name="checks"),
     path("checks/<slug:webhook>/", checks.webhook, name="checks-webhook"),
     path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),

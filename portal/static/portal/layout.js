@@ -4,7 +4,15 @@
 
 // Platform time minus this machine's time, in milliseconds.
 const platformTime = document.querySelector('meta[name="platform-time"]');
-const ahead = platformTime ? Date.parse(platformTime.content) - Date.now() : 0;
+let ahead = platformTime ? Date.parse(platformTime.content) - Date.now() : 0;
+
+// A clock of the page, whose `data-now` is new when the server has sent it: time may have moved.
+function readClock() {
+  const clock = document.querySelector("time[data-now]");
+  if (!clock) return;
+  ahead = Date.parse(clock.dataset.now) - Date.now();
+  delete clock.dataset.now;
+}
 
 // As requests_queue.time_format.format_span.
 function formatSpan(seconds, units = 2) {
@@ -22,7 +30,13 @@ function formatSpan(seconds, units = 2) {
 }
 
 function tick() {
+  readClock();
   for (const time of document.querySelectorAll("time[data-time]")) {
+    if (time.dataset.time === "clock") {
+      time.dateTime = new Date(Date.now() + ahead).toISOString().replace(/\.\d+Z$/, "Z");
+      time.textContent = time.dateTime.replace("T", " ").replace("Z", " UTC");
+      continue;
+    }
     const left = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
     const seconds = Math.round(left), units = time.dataset.time === "short" ? 1 : 2;
     // A countdown shows whole remaining seconds, as the server does.
@@ -78,6 +92,30 @@ document.addEventListener("click", (event) => {
   if (!dialog) return;
   event.preventDefault();
   dialog.showModal();
+});
+
+// New rows replace older ones: `data-replaces` is the id of the row that goes.
+document.addEventListener("htmx:afterSettle", () => {
+  for (const row of document.querySelectorAll("[data-replaces]")) document.getElementById(row.dataset.replaces)?.remove();
+});
+
+// A button shows that its request runs, and its form is not sent again meanwhile.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || button.formMethod === "dialog" || !event.target.matches("[data-once]")) return;
+  if (button.ariaBusy === "true") event.preventDefault();
+  button.ariaBusy = "true";
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.matches("button")) event.target.ariaBusy = "true";
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const button = event.target;
+  if (!button.matches("button")) return;
+  button.ariaBusy = null;
+  // Without a response, or with one of an error that is not shown, the button says what to do.
+  const { status } = event.detail.xhr;
+  if (button.dataset.failed && (!status || status >= 500)) event.detail.target.textContent = button.dataset.failed;
 });
 
 // Selects that submit their form on change; browsers without scripts use the button.

@@ -1,0 +1,253 @@
+"""Entries of the timeline as rows of a page, read in a constant number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from requests_queue import clock
+from requests_queue.catalog.models import Account
+from requests_queue.conversations import writing
+from requests_queue.conversations.models import PRIVATE, STATE_CHANGE, Message, number_of
+from requests_queue.queues import base
+from requests_queue.time_format import format_moment, format_span
+from sandbox import stored_calls, timeline
+from sandbox.models import ApiCall, TimelineEntry
+from sandbox.pages.call_view import CallView
+from sandbox.pages.stream import GROUP_OF
+from webhooks.models import Attempt, Webhook
+
+GOOD, BAD, BUSY = "good", "bad", "busy"
+LABELS = {
+    "change": "Status", "delivery": "Delivery", "api": "API call", "message": "Message",
+    "clock": "Clock", "fault": "Fault",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry: when, what kind, about which object and webhook, and what happened.
+
+    `replaces` is the id of the row of an older entry that is not shown beside this one.
+    """
+
+    id: str
+    at: datetime
+    group: str
+    text: str
+    tone: str = ""
+    more: str = ""
+    object: str = ""
+    object_url: str = ""
+    webhook: str = ""
+    webhook_label: str = ""
+    delivery: int | None = None
+    attempt: int | None = None
+    call: CallView | None = None
+    replaces: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return its kind in words."""
+        return LABELS[self.group]
+
+
+@dataclass(frozen=True, slots=True)
+class _Related:
+    """What the rows show besides their entries, by id."""
+
+    urls: Mapping[str, str]
+    labels: Mapping[str, str]
+    calls: Mapping[int, CallView]
+    messages: Mapping[int, Message]
+    authors: Mapping[tuple[str, str, datetime], str]
+
+
+def of(entries: Sequence[TimelineEntry], account: Account) -> list[Row]:
+    """Return the rows of entries that the account may see, in order."""
+    related = _related(entries, account)
+    return [_row(entry, related) for entry in entries]
+
+
+def _related(entries: Sequence[TimelineEntry], account: Account) -> _Related:
+    def ids(name: str, *kinds: str) -> set[Any]:
+        found = (getattr(e, name) for e in entries if not kinds or e.kind in kinds)
+        return {each for each in found if each is not None}
+
+    hooks = Webhook.objects.filter(account=account, pk__in=ids("webhook_id"))
+    numbers = [e.data["id"] for e in entries if e.kind == timeline.API_CALL]
+    calls = stored_calls.load(ApiCall.objects.filter(pk__in=numbers)) if numbers else ()
+    return _Related(
+        _object_urls(ids("object_id"), account),
+        dict(hooks.values_list("pk", "label")),
+        {call.id: CallView(call) for call in calls},
+        _messages(entries, account),
+        _authors(ids("object_id", timeline.CHANGE), entries, account),
+    )
+
+
+def _object_urls(ids: set[str], account: Account) -> dict[str, str]:
+    """Return the pages of the objects that exist; at most one statement for each queue."""
+    urls: dict[str, str] = {}
+    for queue in base.registered():
+        if missing := ids - urls.keys():
+            rows = queue.model.visible_to(account).filter(pk__in=missing)
+            name = queue.object_class
+            urls |= {
+                pk: reverse("queue-object", args=[name, pk])
+                for pk in rows.values_list("pk", flat=True)
+            }
+    return urls
+
+
+def _messages(entries: Iterable[TimelineEntry], account: Account) -> dict[int, Message]:
+    numbers = [number_of("ME", e.data["id"]) for e in entries if e.kind == timeline.MESSAGE]
+    if not numbers:
+        return {}
+    rows = Message.visible_to(account).filter(pk__in=numbers)
+    return {row.pk: row for row in rows.select_related("creator", "account")}
+
+
+def _authors(
+    objects: set[str], entries: Iterable[TimelineEntry], account: Account
+) -> dict[tuple[str, str, datetime], str]:
+    """Return who has made the changes, by object, text and time of their messages."""
+    moments = {clock.shown(e.at) for e in entries if e.kind == timeline.CHANGE}
+    if not moments:
+        return {}
+    rows = Message.visible_to(account).filter(
+        type=STATE_CHANGE, conversation__instance_id__in=objects, created__in=moments
+    )
+    return {
+        (row.conversation.instance_id, row.text, row.created): _author(row)
+        for row in rows.select_related("conversation", "creator", "account")
+    }
+
+
+def _author(row: Message) -> str:
+    return row.creator.name if row.creator else row.account.name if row.account else ""
+
+
+def _row(entry: TimelineEntry, related: _Related) -> Row:
+    text, tone, more = _TEXTS[entry.kind](entry, related)
+    about = entry.object_id or ""
+    is_end = entry.kind in (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
+    return Row(
+        id=_id(entry), at=entry.at, group=GROUP_OF[entry.kind], text=text, tone=tone, more=more,
+        object=about, object_url=related.urls.get(about, ""),
+        webhook=entry.webhook_id if entry.webhook_id in related.labels else "",
+        webhook_label=related.labels.get(entry.webhook_id or "", ""),
+        delivery=entry.delivery_id, attempt=entry.attempt,
+        call=related.calls.get(entry.data["id"]) if entry.kind == timeline.API_CALL else None,
+        replaces=_replaced(entry) if is_end else "",
+    )  # fmt: skip
+
+
+def _id(entry: TimelineEntry) -> str:
+    """Return the id of the row, by which a newer one replaces it."""
+    if entry.kind == timeline.EVENT and not entry.attempt:
+        return f"event-{entry.delivery_id}"
+    if entry.kind == timeline.ATTEMPT_STARTED:
+        return f"started-{entry.delivery_id}-{entry.attempt}"
+    return f"entry-{timeline.cursor_of(entry)}".replace(".", "-")
+
+
+def _replaced(entry: TimelineEntry) -> str:
+    if entry.kind == timeline.ATTEMPT_STARTED:
+        return f"event-{entry.delivery_id}"
+    return f"started-{entry.delivery_id}-{entry.attempt}"
+
+
+# The text of each kind, its color, and a quieter rest.
+_Text = tuple[str, str, str]
+
+
+def _change(entry: TimelineEntry, related: _Related) -> _Text:
+    data = entry.data
+    before, after = data["from"], data["to"] or ""
+    said = writing.said(before, after)
+    by = related.authors.get((entry.object_id or "", said, clock.shown(entry.at)))
+    if before == after:
+        text = f"Changed in {after}" if after else "Changed"
+    else:
+        text = f"{before or 'created'} → {after}" if after else "Created"
+    return text, "", f"by {by or data['actor']}" if by or data["actor"] else ""
+
+
+def _event(entry: TimelineEntry, related: _Related) -> _Text:
+    return "Pending: no attempt yet.", BUSY, ""
+
+
+def _started(entry: TimelineEntry, related: _Related) -> _Text:
+    return f"Attempt {entry.attempt} is in flight.", BUSY, ""
+
+
+def _finished(entry: TimelineEntry, related: _Related) -> _Text:
+    data = entry.data
+    response = f"HTTP {data['status']}" if data["status"] else data["error"] or data["outcome"]
+    tone = GOOD if data["outcome"] == Attempt.SUCCESS else BAD
+    parts = [f"in {format_span((data['duration'] or 0) / 1000)}"]
+    if data["out_of_order"]:
+        parts.append("then out of order")
+    elif data["next_attempt_at"] and tone == BAD:
+        parts.append(
+            f"next attempt at {format_moment(datetime.fromisoformat(data['next_attempt_at']))}"
+        )
+    return f"Attempt {entry.attempt}: {response}", tone, ", ".join(parts)
+
+
+def _call(entry: TimelineEntry, related: _Related) -> _Text:
+    data = entry.data
+    code = f" {data['error_code']}" if data["error_code"] else ""
+    tone = BAD if data["status"] >= 400 else ""
+    text = f"{data['method']} {data['path']}: {data['status']}{code}"
+    return text, tone, "by a test" if data["actor"] == ApiCall.TEST else ""
+
+
+def _message(entry: TimelineEntry, related: _Related) -> _Text:
+    row = related.messages.get(number_of("ME", entry.data["id"]))
+    if row is None:
+        return "A message that no longer exists.", "", ""
+    parts = ["private"] if row.type == PRIVATE else []
+    parts += [f"by {author}"] if (author := _author(row)) else []
+    return row.text, "", ", ".join(parts)
+
+
+def _clock(entry: TimelineEntry, related: _Related) -> _Text:
+    start, end = (datetime.fromisoformat(entry.data[name]) for name in ("from", "to"))
+    span = format_span((end - start).total_seconds())
+    return f"Moved {span} to {format_moment(end)}.", "", str(entry.data["action"])
+
+
+def _hold(entry: TimelineEntry, related: _Related) -> _Text:
+    return f"Hold {entry.data['id']} {entry.data['action']}.", "", entry.data.get("note") or ""
+
+
+def _reset(entry: TimelineEntry, related: _Related) -> _Text:
+    if entry.data["action"] == "restored":
+        return f"Snapshot {entry.data['snapshot']} restored.", "", ""
+    return "Reset to the demo data.", "", ""
+
+
+def _fault(entry: TimelineEntry, related: _Related) -> _Text:
+    data = entry.data
+    where = f"{data['method']} {data['path']}" if "path" in data else ""
+    return f"{data['name']} ({data['kind']}) fired.", BAD, where
+
+
+_TEXTS: dict[str, Callable[[TimelineEntry, _Related], _Text]] = {
+    timeline.CHANGE: _change,
+    timeline.EVENT: _event,
+    timeline.ATTEMPT_STARTED: _started,
+    timeline.ATTEMPT_FINISHED: _finished,
+    timeline.API_CALL: _call,
+    timeline.MESSAGE: _message,
+    timeline.CLOCK: _clock,
+    timeline.HOLD: _hold,
+    timeline.RESET: _reset,
+    timeline.FAULT: _fault,
+}

@@ -1,0 +1,72 @@
+"""The page of the timeline: what happened, newest first, live; for each signed-in user."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from portal import layout, pages
+from portal.identity import Viewer
+from requests_queue.errors import Invalid
+from sandbox.pages import stream, stream_rows
+from sandbox.pages.stream import Filter
+from webhooks.models import Webhook
+
+MAX_WEBHOOKS = 200  # in the filter
+
+
+@layout.signed_in("GET")
+def page(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show the entries, or with `since` those that are new, which htmx polls."""
+    try:
+        chosen, before, since = stream.parse(request.GET)
+    except Invalid as invalid:
+        context = {"chosen": Filter(), "error": str(invalid), **_choices(viewer, Filter())}
+        return layout.render(request, viewer, "sandbox/timeline.html", context, 400)
+    if since is not None and layout.is_htmx(request):
+        return _newer(request, viewer, chosen, since)
+    read = stream.read(viewer.account, chosen, before)
+    context = {
+        "chosen": chosen, "page": read, "rows": stream_rows.of(read.entries, viewer.account),
+        "is_newest": before is None, **_queries(chosen, read),
+    }  # fmt: skip
+    if layout.is_htmx(request):
+        return layout.render(request, viewer, "sandbox/stream.html", context)
+    context |= _choices(viewer, chosen)
+    return layout.render(request, viewer, "sandbox/timeline.html", context)
+
+
+def _newer(
+    request: HttpRequest, viewer: Viewer, chosen: Filter, since: stream.Cursor
+) -> HttpResponse:
+    read = stream.read(viewer.account, chosen, since=since)
+    if not read.entries:
+        return pages.empty()
+    context = {
+        "rows": stream_rows.of(read.entries, viewer.account), "is_newest": True,
+        **_queries(chosen, read),
+    }  # fmt: skip
+    if read.older is None:
+        return layout.render(request, viewer, "sandbox/stream_newer.html", context)
+    # There is a gap above the page's rows: these replace them.
+    response = layout.render(request, viewer, "sandbox/stream.html", context)
+    response["HX-Retarget"], response["HX-Reswap"] = "#stream", "outerHTML"
+    return response
+
+
+def _queries(chosen: Filter, read: stream.Page) -> dict[str, str]:
+    return {
+        "newest": chosen.query(),
+        "older": chosen.query(before=read.older) if read.older else "",
+        "poll": chosen.query(since=read.until),
+    }
+
+
+def _choices(viewer: Viewer, chosen: Filter) -> dict[str, object]:
+    rows = Webhook.objects.filter(account=viewer.account).order_by("label", "pk")
+    groups = [("", "All", chosen.query(kind=None))]
+    groups += [(name, label, chosen.query(kind=name)) for name, (label, _) in stream.GROUPS.items()]
+    return {
+        "groups": groups,
+        "webhooks": list(rows.values_list("pk", "label")[:MAX_WEBHOOKS]),
+        "without_after": chosen.query(after=None) if chosen.after else "",
+    }

@@ -1,0 +1,119 @@
+"""The bar of the sandbox in a real browser: each button, on a sandbox with a real handler."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.portal import accessible
+from tests.portal.site import PLAIN, Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+TIMEOUT = 30_000  # milliseconds
+
+
+def press(page: Page, action: str, text: str) -> None:
+    page.locator(f'[data-action="{action}"]').click()
+    expect(page.locator("[data-summary]")).to_contain_text(text, timeout=TIMEOUT)
+
+
+def look(page: Page) -> None:
+    """Check a page in both color schemes, wide and narrow."""
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert accessible.violations(page) == []
+    assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert accessible.violations(page, accessible.LOOK_RULES) == []
+    assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_each_button_moves_the_clock_and_says_what_happened(site: Site) -> None:
+    site.served.respond = lambda request: 503
+    hook = site.webhook(label="Down")
+    body = {"queue": "fulfillment", "type": "purchase", "product": PLAIN}
+    order = site.running.call("POST", "/sandbox/queue/samples", body).json()["id"]
+    with site.open(f"/queues/fulfillment/{order}/") as tab:
+        page = tab.page
+        height = page.locator(".bar").bounding_box()
+        assert height is not None and height["height"] < 50  # one line
+        press(page, "next-attempt", "failed.")
+        expect(page.locator("[data-ahead]")).to_contain_text(re.compile("min.* ahead"))
+        press(page, "advance-5m", "No attempt was due. Moved 5 min.")
+        site.served.respond = lambda request: 200
+        press(page, "run-until-idle", "1 attempt: 1 succeeded.")
+        # The page has stayed where it was.
+        expect(page.get_by_role("heading", level=1)).to_contain_text(order)
+        look(page)
+        page.locator("[data-summary]").get_by_role("link", name="View").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Timeline")
+        rows = page.locator(".stream-row[data-kind=delivery]")
+        expect(rows).to_have_count(1)
+        expect(rows).to_contain_text("HTTP 200")
+        look(page)
+        press(page, "advance-1d", "No attempt was due. Moved 1 d.")
+        expect(page.locator(".stream-row").first).to_contain_text("Moved", timeout=TIMEOUT)
+        assert tab.console_errors == []
+        reset(page)
+    gone = site.running.call("GET", f"/public/v1/notifications/webhooks/{hook}")
+    assert gone.status_code == 404
+
+
+def reset(page: Page) -> None:
+    page.locator('[data-action="reset"]').click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert accessible.violations(page) == []
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    page.locator('[data-action="reset"]').click()
+    dialog.get_by_role("button", name="Reset").click()
+    expect(page.locator("[data-summary]")).to_contain_text(
+        "Reset to the demo data", timeout=TIMEOUT
+    )
+    expect(page.locator("[data-ahead]")).to_have_text("real time")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Timeline")
+
+
+def test_running_move_is_shown_and_not_started_again(site: Site) -> None:
+    hook = site.webhook(label="Slow")
+    with site.open("/products/") as tab:
+        page = tab.page
+        # No attempt ends until the handler responds.
+        site.served.respond = lambda request: None
+        site.running.as_vendor("POST", f"/notifications/webhooks/{hook}/trigger", {})
+        button = page.locator('[data-action="next-attempt"]')
+        with page.expect_request("**/time/move/"):
+            button.click()
+        expect(button).to_have_attribute("aria-busy", "true")
+        with site.open("/", script=False) as plain:
+            plain.page.locator('[data-action="advance-5m"]').click()
+            expect(plain.page.locator("[data-summary]")).to_contain_text("already being moved")
+        requests = [each for each in tab.requested if "/time/move/" in str(each)]
+        page.locator('[data-action="advance-1d"]').click()
+        assert [each for each in tab.requested if "/time/move/" in str(each)] == requests
+        site.served.respond = lambda request: 200
+        site.served.release.set()
+        expect(page.locator("[data-summary]")).to_be_visible(timeout=TIMEOUT)
+        assert button.get_attribute("aria-busy") is None
+    site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_moves_and_reset_work_without_scripts(site: Site) -> None:
+    with site.open("/queues/fulfillment/", script=False) as tab:
+        page = tab.page
+        page.locator('[data-action="advance-5m"]').click()
+        expect(page.locator("[data-summary]")).to_contain_text("Moved 5 min.", timeout=TIMEOUT)
+        assert page.url.endswith("/queues/fulfillment/")
+        page.locator('[data-action="reset"]').click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Reset the sandbox?")
+        page.get_by_role("main").get_by_role("button", name="Reset").click()
+        expect(page.locator("[data-summary]")).to_contain_text("Reset to the demo data")
+        assert page.url.endswith("/queues/")
