@@ -21,7 +21,7 @@ from sandbox.pages.call_view import CallView
 from sandbox.pages.stream import GROUP_OF
 from webhooks.models import Attempt, Webhook
 
-GOOD, BAD, BUSY = "good", "bad", "busy"
+GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 LABELS = {
     "change": "Status", "delivery": "Delivery", "api": "API call", "message": "Message",
     "clock": "Clock", "fault": "Fault",
@@ -179,7 +179,7 @@ def _change(entry: TimelineEntry, related: _Related) -> _Text:
 
 
 def _event(entry: TimelineEntry, related: _Related) -> _Text:
-    return "Pending: no attempt yet.", BUSY, ""
+    return "Pending: no attempt yet.", WAIT, ""
 
 
 def _started(entry: TimelineEntry, related: _Related) -> _Text:
