@@ -79,11 +79,12 @@ def parse(query: QueryDict) -> tuple[Filter, Cursor | None, Cursor | None]:
     for name, text in named.items():
         if "\0" in text or len(text) > 40:
             raise Invalid(name, "Enter an ID.")
-    after, before, since = (
-        timeline.parse_cursor(query[name]) if query.get(name) else None
-        for name in ("after", "before", "since")
-    )
+    after, before, since = (_cursor(query.get(name, "")) for name in ("after", "before", "since"))
     return Filter(group, named["webhook"], named["object"], after), before, since
+
+
+def _cursor(text: str) -> Cursor | None:
+    return timeline.parse_cursor(text) if text else None
 
 
 def read(

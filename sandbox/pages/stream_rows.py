@@ -134,13 +134,13 @@ def _author(row: Message) -> str:
 
 def _row(entry: TimelineEntry, related: _Related) -> Row:
     text, tone, more = _TEXTS[entry.kind](entry, related)
-    about = entry.object_id or ""
+    about, hook = entry.object_id or "", entry.webhook_id or ""
     is_end = entry.kind in (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
     return Row(
         id=_id(entry), at=entry.at, group=GROUP_OF[entry.kind], text=text, tone=tone, more=more,
         object=about, object_url=related.urls.get(about, ""),
-        webhook=entry.webhook_id if entry.webhook_id in related.labels else "",
-        webhook_label=related.labels.get(entry.webhook_id or "", ""),
+        webhook=hook if hook in related.labels else "",
+        webhook_label=related.labels.get(hook, ""),
         delivery=entry.delivery_id, attempt=entry.attempt,
         call=related.calls.get(entry.data["id"]) if entry.kind == timeline.API_CALL else None,
         replaces=_replaced(entry) if is_end else "",

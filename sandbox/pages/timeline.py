@@ -9,6 +9,7 @@ from portal.identity import Viewer
 from requests_queue.errors import Invalid
 from sandbox.pages import stream, stream_rows
 from sandbox.pages.stream import Filter
+from sandbox.timeline import Cursor
 from webhooks.models import Webhook
 
 MAX_WEBHOOKS = 200  # in the filter
@@ -35,9 +36,7 @@ def page(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return layout.render(request, viewer, "sandbox/timeline.html", context)
 
 
-def _newer(
-    request: HttpRequest, viewer: Viewer, chosen: Filter, since: stream.Cursor
-) -> HttpResponse:
+def _newer(request: HttpRequest, viewer: Viewer, chosen: Filter, since: Cursor) -> HttpResponse:
     read = stream.read(viewer.account, chosen, since=since)
     if not read.entries:
         return pages.empty()
