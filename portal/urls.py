@@ -48,6 +48,8 @@ urlpatterns = [
     path("queues/<str:name>/<str:pk>/", queues.queue_object, name="queue-object"),
     path("queues/<str:name>/<str:pk>/json/", queues.source, name="queue-source"),
     path("queues/<str:name>/<str:pk>/edit/", queue_writes.edit, name="queue-edit"),
+    path("queues/<str:name>/<str:pk>/assign/", queue_writes.assign, name="queue-assign"),
+    path("queues/<str:name>/<str:pk>/message/", queue_writes.write_message, name="queue-message"),
     path("queues/<str:name>/<str:pk>/validate/", queue_writes.validate, name="queue-validate"),
     path(
         "queues/<str:name>/<str:pk>/actions/<str:action>/",

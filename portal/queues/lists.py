@@ -49,7 +49,9 @@ def find(name: str) -> Queue:
 def find_object(name: str, pk: str, account: Account) -> tuple[Queue, QueueObject]:
     """Return a queue and an object that the account may see; raises Http404."""
     queue = find(name)
-    rows = queue.model.visible_to(account).select_related("product", "vendor", "provider")
+    rows = queue.model.visible_to(account).select_related(
+        "product", "vendor", "provider", "assignee__account"
+    )
     return queue, get_object_or_404(rows, pk=pk)
 
 

@@ -10,7 +10,19 @@ from django.http import HttpRequest, HttpResponse
 from portal import layout, markdown, pages, panels
 from portal.identity import Viewer
 from portal.paging import paged, with_values
-from portal.queues import actions, bulk, editing, history, labels, lists, parameters, sections
+from portal.queues import (
+    actions,
+    bulk,
+    conversation,
+    editing,
+    history,
+    labels,
+    lists,
+    next_step,
+    parameters,
+    sections,
+)
+from portal.queues.conversation import MessageForm
 from portal.queues.sections import Fact
 from requests_queue.queues import services, validation
 from requests_queue.queues.base import Queue, QueueObject
@@ -78,18 +90,36 @@ def _list(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
 def queue_object(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
     """Show an object, its actions and its history."""
     queue, row = lists.find_object(name, pk, viewer.account)
+    return object_page(request, viewer, queue, row)
+
+
+def object_page(
+    request: HttpRequest,
+    viewer: Viewer,
+    queue: Queue,
+    row: QueueObject,
+    message: MessageForm | None = None,
+) -> HttpResponse:
+    """Return the page of an object; `message` is the form of a message that was refused."""
     entries = history.of(row, viewer.account)
-    filled = panels.fill(panels.OBJECT, viewer.account.pk, [pk])
+    filled = panels.fill(panels.OBJECT, viewer.account.pk, [row.pk])
     digest = layout.digest(
-        row.status, row.updated, history.state(entries), [each.data for each in filled]
+        row.status,
+        row.updated,
+        row.assignee_id,
+        history.state(entries),
+        [each.data for each in filled],
     )
     if layout.is_unchanged(request, digest):
         return pages.empty()
     context = _object(queue, row, viewer) | {
-        "entries": entries, "panels": filled, "poll": f"?seen={digest}"
+        "entries": entries, "panels": filled, "poll": f"?seen={digest}",
+        "message": message or MessageForm(viewer.account),
+        "is_closed": conversation.is_closed(row, viewer.account),
     }  # fmt: skip
     template = "object_content" if layout.is_htmx(request) else "object"
-    return layout.render(request, viewer, f"queues/{template}.html", context)
+    status = 400 if message else 200
+    return layout.render(request, viewer, f"queues/{template}.html", context, status)
 
 
 def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
@@ -99,6 +129,9 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
         Fact("Distributor", row.provider.name, id=row.provider_id),
     ]
     activation = shown.get("activation") or {}
+    step, others = (
+        next_step.of_object(queue, row, viewer), actions.of_other_party(queue, row, viewer),
+    )  # fmt: skip
     return head(queue, row) | {
         "shown": shown,
         "sections": sections.sections(shown, labels.capital(labels.one_of(queue)), parties),
@@ -108,12 +141,14 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
         "text": markdown.render(services.text(queue, viewer.actor, row.pk)),
         "form_link": shown.get("params_form_url") or activation.get("link") or "",
         "buttons": actions.buttons(queue, row, viewer),
-        "other_actions": actions.of_other_party(queue, row, viewer),
+        "next_step": step,
+        "other_actions": [title for title in others if step is None or title not in step.actions],
         "other": row.provider if viewer.account.is_vendor else row.vendor,
         "can_edit": editing.is_editable(queue, row),
         "can_validate": validation.find(queue.object_class) is not None
         and row.status in validation.STATUSES,
-        "is_final": row.status in queue.final,
+        "has_assignee": services.has_assignee(queue),
+        "colleagues": services.colleagues(viewer.actor).order_by("is_service", "username"),
         "webhook_count": history.count_webhooks(queue, row, viewer.account),
     }
 

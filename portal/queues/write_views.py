@@ -1,4 +1,6 @@
-"""Views of queues that write: actions, edits, validations, samples. For the objects' parties.
+"""Views of queues that write: actions, edits, messages, validations, samples.
+
+They are for the objects' parties.
 
 A sample is previewed by its queue, changed by the viewer, and created as the API's POST would. One
 that the other party would create is created as that party: in a sandbox by every user, elsewhere by
@@ -21,8 +23,9 @@ from portal import layout, pages
 from portal.identity import Viewer
 from portal.queues import editing, labels, lists
 from portal.queues.actions import ActionPage
+from portal.queues.conversation import MessageForm
 from portal.queues.parameters import ParameterFields
-from portal.queues.views import head
+from portal.queues.views import head, object_page
 from requests_queue import samples, transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
@@ -129,6 +132,32 @@ def edit(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpRespon
     status = 200 if post is None else 400
     context = head(queue, row) | {"page": page}
     return layout.render(request, viewer, "queues/edit.html", context, status)
+
+
+@layout.signed_in("POST")
+def write_message(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
+    """Write into the object's conversation, as the viewer."""
+    queue, row = lists.find_object(name, pk, viewer.account)
+    form = MessageForm(viewer.account, request.POST)
+    if form.send(row, viewer):
+        messages.success(request, "Message sent")
+        return _to_object(queue, pk)
+    return object_page(request, viewer, queue, row, form)
+
+
+@layout.signed_in("POST")
+def assign(request: HttpRequest, viewer: Viewer, name: str, pk: str) -> HttpResponse:
+    """Assign an object to a user of the viewer's account, or to nobody."""
+    queue, _ = lists.find_object(name, pk, viewer.account)
+    uid = request.POST.get("user")
+    if uid is None or not services.has_assignee(queue):
+        raise Missing(pk)
+    user = services.colleagues(viewer.actor).filter(uid=uid.replace("\0", "")).first()
+    if uid and user is None:
+        raise Missing(uid)
+    services.assign(queue, viewer.actor, pk, user)
+    messages.success(request, f"Assigned to {user.name}" if user else "Assigned to nobody")
+    return _to_object(queue, pk)
 
 
 @layout.signed_in("POST")

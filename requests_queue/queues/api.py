@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import clock, transitions
+from requests_queue import transitions
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid, Missing
@@ -93,15 +93,14 @@ class QueueCollection(Collection):
         return self._assigned(pk, None, "unassign")
 
     def _colleague(self, **wanted: str) -> User:
-        users = User.objects.filter(account=self.account, is_active=True)
+        users = services.colleagues(self.actor)
         user = users.filter(**{"uid" if k == "id" else k: v for k, v in wanted.items()}).first()
         if user is None:
             raise Missing(*wanted.values())
         return user
 
     def _assigned(self, pk: str, user: User | None, name: str) -> Response:
-        at = clock.shown(clock.now())
-        self.queue.model._default_manager.filter(pk=pk).update(assignee=user, updated=at)
+        services.assign(self.queue, self.actor, pk, user)
         return self.done(name)
 
 
@@ -134,7 +133,9 @@ class ValidatedCollection(QueueCollection):
 
 def queue_routes(prefix: str, view: type[QueueCollection]) -> list[Any]:
     """Return the URL patterns of a queue: its collection and its actions."""
-    services.register(view.queue, view.service)
+    # A queue without an assignee has no such methods.
+    has_assignee = getattr(view, "assign", None) is not None
+    services.register(view.queue, view.service, has_assignee=has_assignee)
     names = {m.name: None for m in view.queue.actions if m.actors - {SYSTEM}}
     act = view.as_view({"post": "act"})
     actions = [path(f"{prefix}/<str:pk>/{name}", act, {"name": name}) for name in names]

@@ -17,7 +17,7 @@ from requests_queue.queues.sampling import PreviewBuilder
 from requests_queue.rows import Row
 
 # How pages show a status, and the button of an action.
-GOOD, BAD, BUSY = "good", "bad", "busy"
+GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 PRIMARY, DESTRUCTIVE = "primary", "destructive"
 
 
@@ -107,7 +107,8 @@ class CustomerText:
 class Status:
     """A status of a queue and how pages show it.
 
-    `tone` chooses the color (GOOD, BAD, BUSY, or none), `label` defaults to the name in words.
+    `tone` chooses the color: GOOD, BAD, WAIT (for a party), BUSY (the platform works on it), or
+    none. `label` defaults to the name in words.
     An object in a `final` status takes no more actions. `waits_for` is what an object in the status
     waits for, if that is not the party of its usual action.
     """

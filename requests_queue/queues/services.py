@@ -12,8 +12,9 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 
-from requests_queue import json_validation, transitions
+from requests_queue import clock, json_validation, transitions
 from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues.base import Queue, QueueObject
 from requests_queue.rows import get_row
@@ -47,11 +48,14 @@ class Service:
 
 
 _services: dict[str, Service] = {}
+_assigned: set[str] = set()
 
 
-def register(queue: Queue, service: Service) -> None:
-    """Declare the functions of a queue."""
+def register(queue: Queue, service: Service, *, has_assignee: bool) -> None:
+    """Declare the functions of a queue, and whether its objects can be assigned to users."""
     _services[queue.object_class] = service
+    if has_assignee:
+        _assigned.add(queue.object_class)
 
 
 def registered(object_class: str) -> Service | None:
@@ -73,7 +77,7 @@ def get(queue: Queue, actor: Actor, pk: str) -> Json:
 
 def create(queue: Queue, actor: Actor, data: Mapping[str, Any]) -> Json:
     """Create an object and return its representation; raises Refused."""
-    row = _services[queue.object_class].create(_checked(data), actor)
+    row = _services[queue.object_class].create(checked(data), actor)
     return get(queue, actor, row.pk)
 
 
@@ -83,7 +87,7 @@ def edit(queue: Queue, actor: Actor, pk: str, data: Mapping[str, Any]) -> None:
     if function is None:
         raise LookupError(f"Objects of {queue.object_class} cannot be edited.")
     find(queue, actor, pk)
-    function(pk, _checked(data), actor)
+    function(pk, checked(data), actor)
 
 
 def act(queue: Queue, actor: Actor, pk: str, action: str, data: Mapping[str, Any]) -> Any:
@@ -92,6 +96,24 @@ def act(queue: Queue, actor: Actor, pk: str, action: str, data: Mapping[str, Any
     if not queue.model.visible_to(actor.account).filter(pk=pk).exists():
         raise Missing(pk)
     return transitions.move(queue.model, pk, action, actor, data)
+
+
+def has_assignee(queue: Queue) -> bool:
+    """Whether the objects of a queue can be assigned to users."""
+    return queue.object_class in _assigned
+
+
+def colleagues(actor: Actor) -> QuerySet[User]:
+    """Return the users to whom an actor may assign an object: those of its account."""
+    return User.objects.filter(account=actor.account, is_active=True)
+
+
+def assign(queue: Queue, actor: Actor, pk: str, user: User | None) -> None:
+    """Assign an object to a user, or to nobody; raises Missing."""
+    assert actor.account is not None
+    at = clock.shown(clock.now())
+    if not queue.model.visible_to(actor.account).filter(pk=pk).update(assignee=user, updated=at):
+        raise Missing(pk)
 
 
 def text(queue: Queue, actor: Actor, pk: str) -> str:
@@ -115,9 +137,10 @@ def upload(queue: Queue, actor: Actor, pk: str, action: str, file: UploadedFile[
     _services[queue.object_class].uploads[action].run(pk, actor, file)
 
 
-def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
+def checked(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body; raises Invalid if it has text that a database can't store."""
     try:
-        checked: dict[str, Any] = json_validation.validate_json(dict(data))
+        result: dict[str, Any] = json_validation.validate_json(dict(data))
     except json_validation.NotStorable as error:
         raise Invalid(error.path, str(error)) from None
-    return checked
+    return result

@@ -52,8 +52,9 @@ def test_available_actions_are_buttons(vendor: Client, distributor: Client) -> N
         assert page.one(f"#action-{name}")
     page = read(distributor, AT)
     assert page.one("#action-fail") and not page.all("#action-approve")
+    assert page.one("[data-next-step]").text == "Waiting for Nimbus Inc. Next action: Approve."
     also = page.one("[data-other-actions]").text
-    assert also == "Nimbus Inc can also: Inquire, Approve, Fail, Schedule"
+    assert also == "Nimbus Inc can also: Inquire, Fail, Schedule"
 
 
 def test_action_without_a_form_runs_by_its_button(vendor: Client) -> None:

@@ -211,11 +211,11 @@ def template_of(row: Request) -> Template | None:
 
 
 def text_of_request(row: Request) -> str:
-    """Return the text of a request in its current status; empty for a failed or revoked one.
+    """Return the text of a request in its current status; empty for a draft or one that failed.
 
     Which template is used in which status is an assumption (docs/fidelity.md).
     """
-    if row.status in ("failed", "revoked"):
+    if row.status in ("draft", "failed", "revoked"):
         return ""
     shown = request(row)
     if row.status != "approved" and "template" in shown:

@@ -9,7 +9,17 @@ from functools import partial
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.queues import customer_texts, inquiries
-from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
+from requests_queue.queues.base import (
+    BAD,
+    BUSY,
+    DESTRUCTIVE,
+    GOOD,
+    PRIMARY,
+    WAIT,
+    Queue,
+    Status,
+    action,
+)
 from requests_queue.queues.fulfillment import effects, inputs, samples
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.request_types import TYPES
@@ -20,12 +30,12 @@ STATUSES = (
         "tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP,
         waits_for="the setup of its resellers",
     ),
-    Status("pending", BUSY, customer=customer_texts.PENDING),
-    Status("inquiring", waits_for="the customer's answers"),
+    Status("pending", WAIT, customer=customer_texts.PENDING),
+    Status("inquiring", WAIT, waits_for="the customer's answers"),
     Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
     Status("failed", BAD, final=True, customer=customer_texts.FAILED),
     Status("scheduled", customer=customer_texts.SCHEDULED, waits_for="its planned date"),
-    Status("revoking", BUSY, customer=customer_texts.REVOKING),
+    Status("revoking", WAIT, customer=customer_texts.REVOKING),
     Status("revoked", BAD, final=True, customer=customer_texts.REVOKED),
 )  # fmt: skip
 

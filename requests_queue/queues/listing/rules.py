@@ -5,14 +5,14 @@ lists what is assumed.
 """
 
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
-from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
+from requests_queue.queues.base import BAD, GOOD, PRIMARY, WAIT, Queue, Status, action
 from requests_queue.queues.listing import creation, effects, samples
 from requests_queue.queues.listing.models import ListingRequest
 
 STATUSES = (
     Status("draft"),
-    Status("reviewing", BUSY),
-    Status("deploying", BUSY),
+    Status("reviewing", WAIT),
+    Status("deploying", WAIT),
     Status("completed", GOOD, final=True),
     Status("canceled", BAD, final=True),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from requests_queue.catalog.actors import VENDOR
 from requests_queue.fields import Input, String
-from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Context, Queue, Status, action
+from requests_queue.queues.base import BAD, GOOD, PRIMARY, WAIT, Context, Queue, Status, action
 from requests_queue.queues.tier_account import samples
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
@@ -28,7 +28,7 @@ QUEUE = Queue(
     title="Tier account requests",
     model=TierAccountRequest,
     statuses=(
-        Status("pending", BUSY),
+        Status("pending", WAIT),
         Status("accepted", GOOD, final=True),
         Status("ignored", BAD, final=True),
         Status("unsupported", BAD, final=True),

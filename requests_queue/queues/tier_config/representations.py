@@ -174,7 +174,7 @@ REQUEST = Resource(
 
 
 def text_of_request(row: TierConfigRequest) -> str:
-    """Return what the reseller reads of a request: Markdown; empty for a failed one.
+    """Return what the reseller reads of a request: Markdown; empty for a draft or a failed one.
 
     `configuration.params` are those of the request: the configuration may have newer ones.
     """
@@ -192,7 +192,7 @@ def text_of_config(row: TierConfig) -> str:
 
 def _body(row: TierConfigRequest) -> str:
     """Return the template's text in the request's status, as assumed (docs/fidelity.md)."""
-    if row.status == "failed":
+    if row.status in ("draft", "failed"):
         return ""
     if row.status == "approved" and row.representation:
         return row.representation

@@ -8,7 +8,7 @@ from functools import partial
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.queues import customer_texts, inquiries
-from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, Queue, Status, action
+from requests_queue.queues.base import BAD, BUSY, GOOD, PRIMARY, WAIT, Queue, Status, action
 from requests_queue.queues.tier_config import effects, inputs, samples
 from requests_queue.queues.tier_config.models import TierConfigRequest
 
@@ -22,8 +22,8 @@ QUEUE = Queue(
             "tiers_setup", BUSY, customer=customer_texts.TIERS_SETUP,
             waits_for="the setup of the reseller above",
         ),
-        Status("pending", BUSY, customer=customer_texts.PENDING),
-        Status("inquiring", waits_for="the reseller's answers"),
+        Status("pending", WAIT, customer=customer_texts.PENDING),
+        Status("inquiring", WAIT, waits_for="the reseller's answers"),
         Status("approved", GOOD, final=True, customer=customer_texts.APPROVED),
         Status("failed", BAD, final=True, customer=customer_texts.FAILED),
     ),

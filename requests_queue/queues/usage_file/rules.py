@@ -5,7 +5,17 @@ docs/fidelity.md lists the assumptions.
 """
 
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
-from requests_queue.queues.base import BAD, BUSY, DESTRUCTIVE, GOOD, PRIMARY, Queue, Status, action
+from requests_queue.queues.base import (
+    BAD,
+    BUSY,
+    DESTRUCTIVE,
+    GOOD,
+    PRIMARY,
+    WAIT,
+    Queue,
+    Status,
+    action,
+)
 from requests_queue.queues.usage_file import effects, inputs, samples
 from requests_queue.queues.usage_file.models import UsageFile
 
@@ -17,7 +27,7 @@ STATUSES = (
     Status("processing", BUSY, waits_for="the platform to process its records"),
     Status("ready", GOOD),
     Status("rejected", BAD),
-    Status("pending", BUSY),
+    Status("pending", WAIT),
     Status("accepted", GOOD),
     Status("closed", GOOD, final=True),
     Status("deleted", final=True),
