@@ -57,13 +57,13 @@ def test_board_is_polled(site: Site) -> None:
         page = tab.page
         count = page.locator("#column-pending .count")
         before = int(count.inner_text())
-        page.get_by_label("Search").fill("typed, not sent")
+        page.get_by_role("searchbox").fill("typed, not sent")
         order = orders.purchase(site.running)
         card = page.locator(f"#card-{order['id']}")
         expect(card).to_be_visible(timeout=10_000)
         expect(count).to_have_text(str(before + 1))
         # Polling keeps typed text.
-        expect(page.get_by_label("Search")).to_have_value("typed, not sent")
+        expect(page.get_by_role("searchbox")).to_have_value("typed, not sent")
         card.focus()
         site.running.as_vendor("POST", f"/requests/{order['id']}/fail", {"reason": "No."})
         expect(page.locator("section", has=page.locator("#column-failed"))).to_contain_text(
