@@ -1,7 +1,9 @@
 """Objects by id, or by the beginning of one: only what an account may see.
 
-A beginning is a range of the primary key, which both databases read from its index. The upper end
-of a range is a letter, which every collation sorts after digits and hyphens.
+A beginning is a range of the primary key, and whether an account may see a row is checked for each
+row of the range: with a join, SQLite would read all rows of the account instead. So that a range is
+short, it needs some digits, which are random. Its upper end is a letter, which every collation
+sorts after digits and hyphens.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from operator import or_
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 
 from portal.commands import MAX_FOUND, Command
@@ -27,6 +29,7 @@ from requests_queue.queues.tier_config.models import TierConfig
 from webhooks.models import Webhook
 
 _MIN_LENGTH, _MAX_LENGTH = 2, 40  # a delivery's number may be shorter
+_MIN_DIGITS = 3
 _NUMBER = re.compile(r"(?:delivery\s*)?#?([0-9]{1,18})", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+(-[0-9]+)*-?")
 _ID = re.compile(r"[A-Z]{2,5}(-[0-9]+)*-?")
@@ -47,7 +50,7 @@ def find(viewer: Viewer, text: str) -> Iterator[Command]:
     yield from _deliveries(viewer, text)
     if len(text) < _MIN_LENGTH:
         return
-    if _ID.fullmatch(text.upper()) or _DIGITS.fullmatch(text):
+    if _begins(text, "XX") is not None:
         for queue in sorted(base.registered(), key=_order):
             yield from _queue_objects(viewer, queue, text)
         yield from _related(viewer, text)
@@ -73,9 +76,9 @@ def _queue_objects(viewer: Viewer, queue: Queue, text: str) -> Iterator[Command]
     begins = _begins(text, *_LETTERS.get(queue.object_class, ()))
     if begins is None:
         return
-    rows = queue.model.visible_to(viewer.account).select_related("product")
+    visible = queue.model.visible_to(viewer.account)
     kind, name = labels.capital(labels.one_of(queue)), labels.name_of(queue)
-    for row in _first(rows.only("status", "product__name").filter(begins)):
+    for row in _first(visible, begins).only("status", "product__name"):
         status = f", {queue.status(row.status).title}" if row.status else ""
         address = reverse("queue-object", args=[name, row.pk])
         yield Command(row.pk, address, f"{kind}{status}, {row.product.name}")
@@ -93,7 +96,7 @@ def _related(viewer: Viewer, text: str) -> Iterator[Command]:
     for letters, kind, queue, rows in kinds:
         begins = _begins(text, letters)
         if begins is not None:
-            for row in _first(rows.select_related("product").filter(begins)):
+            for row in _first(rows, begins).only("product__name"):
                 query = urlencode({"status": "", "q": row.pk})
                 address = f"{reverse('queue', args=[queue])}?{query}"
                 yield Command(row.pk, address, f"{kind}, {row.product.name}")
@@ -113,16 +116,20 @@ def _products(viewer: Viewer, text: str) -> Iterator[Command]:
         yield Command(row.name, reverse("product", args=[row.pk]), f"Product {row.pk}")
 
 
-def _first(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.order_by("pk")[:MAX_FOUND]
+def _first(visible: QuerySet[Any], begins: Q) -> QuerySet[Any]:
+    is_visible = Exists(visible.filter(pk=OuterRef("pk")))
+    rows: QuerySet[Any] = visible.model.objects.filter(begins, is_visible)
+    return rows.select_related("product").order_by("pk")[:MAX_FOUND]
 
 
 def _begins(text: str, *letters: str) -> Q | None:
     """Return the condition that an id begins with a text; digits may lack the letters.
 
-    None if the text is not the beginning of an id.
+    None if the text is not the beginning of an id, or has too few digits.
     """
     text = text.upper()
+    if sum(map(str.isdigit, text)) < _MIN_DIGITS:
+        return None
     if _ID.fullmatch(text):
         return _range(text)
     if _DIGITS.fullmatch(text) and letters:

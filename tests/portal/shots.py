@@ -105,6 +105,11 @@ def _click(selector: str) -> Callable[[Page], None]:
     return lambda page: page.locator(selector).click()
 
 
+def _palette(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    page.locator("#palette-option-0").wait_for()
+
+
 _OBJECT = "/queues/fulfillment/*/"
 SHOTS = [
     Shot("first-steps", "/", fresh=True),
@@ -132,7 +137,7 @@ SHOTS = [
     Shot("webhook-delete", _of("well", "/webhooks/*/delete/")),
     Shot("deliveries", "/deliveries/"),
     Shot("deliveries-narrow", "/deliveries/", width=380),
-    Shot("deliveries-keys", "/deliveries/", act=_click("button.shortcuts-button")),
+    Shot("deliveries-keys", "/deliveries/", act=lambda page: page.keyboard.press("?")),
     Shot("deliveries-wrong-search", "/deliveries/?q=foo:bar"),
     Shot("deliveries-nothing-found", "/deliveries/?q=status:418"),
     Shot("delivery", _of("lost", "/deliveries/?q=webhook:*"), act=_oldest),
@@ -147,6 +152,9 @@ SHOTS = [
     Shot("delivery-sent-again", _of("well", "/deliveries/?q=webhook:*"), act=_again),
     Shot("delivery-of-validator", _of("judge", "/deliveries/?q=webhook:*"), act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
+    Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
+    Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
+    Shot("search", "/search/?q=2934"),
     Shot("acting-as", "/queues/", act=_menu(".account-menu")),
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),

@@ -1,0 +1,108 @@
+"""The command palette and the shortcuts in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import orders
+from tests.portal import accessible
+from tests.portal.site import Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+REQUEST = "PR-2934-6610-1178-001"
+
+
+def _selected(page: Page) -> str:
+    """Return the text of the option that has the combobox's active descendant."""
+    pk = page.get_by_role("combobox").get_attribute("aria-activedescendant")
+    option = page.locator(f"#{pk}")
+    assert option.get_attribute("aria-selected") == "true"
+    return option.inner_text()
+
+
+def test_palette_goes_to_an_object_a_page_and_an_action(site: Site) -> None:
+    with site.open("/products/") as tab:
+        page = tab.page
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("combobox")).to_be_focused()
+        expect(page.get_by_role("option", name="Deliveries", exact=True)).to_be_visible()
+        assert accessible.violations(page) == []
+        # Enter opens what is found for the whole text, also while it is still loading.
+        page.keyboard.type(REQUEST)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/queues/fulfillment/{REQUEST}/")
+        page.get_by_role("link", name="Search").click()
+        recent = page.get_by_role("group", name="Recent").get_by_role("option")
+        expect(recent.first).to_contain_text("Products")
+        # The buttons of the page come first.
+        assert _selected(page) == page.locator("main .head .button").first.inner_text()
+        page.keyboard.press("ArrowUp")
+        assert "Sign out" in _selected(page)
+        page.get_by_role("combobox").fill("faults")
+        expect(page.get_by_role("group", name="Pages").get_by_role("option")).to_have_count(1)
+        expect(page.locator("#palette-option-0")).to_have_text("Faults ")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/faults/")
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox").fill("act as northland")
+        expect(page.locator("#palette-option-0")).to_contain_text("Act as Northland")
+        page.keyboard.press("Enter")
+        expect(page.locator(".account-menu summary")).to_contain_text("distributor")
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox").fill("act as nimbus")
+        page.get_by_role("option", name=re.compile("Act as Nimbus")).click()
+        expect(page.locator(".account-menu summary")).to_contain_text("vendor")
+        page.keyboard.press("Control+k")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("combobox")).to_be_hidden()
+        assert tab.console_errors == []
+
+
+def test_escape_returns_to_the_same_row_of_the_same_list(site: Site) -> None:
+    hook = site.webhook(label="Orders")
+    for _ in range(3):
+        site.running.as_vendor("POST", f"/notifications/webhooks/{hook}/trigger")
+        site.served.next()
+    orders.until_stats(site.running, hook, triggers=3)
+    with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
+        page = tab.page
+        for _ in range(2):
+            page.keyboard.press("j")
+        link = page.locator("[data-step]:focus")
+        row, address = link.get_attribute("id"), page.url
+        page.keyboard.press("o")
+        page.wait_for_url("**/deliveries/*/")
+        page.keyboard.press("Escape")
+        page.wait_for_url(address)
+        expect(page.locator(f"#{row}")).to_be_focused()
+        assert tab.console_errors == []
+
+
+@pytest.mark.parametrize(
+    ("address", "opened"),
+    [
+        ("/queues/fulfillment/", r"/queues/fulfillment/PR-[\d-]+/$"),
+        ("/queues/fulfillment/?status=", r"/queues/fulfillment/PR-[\d-]+/$"),
+        ("/products/", r"/products/PRD-[\d-]+/$"),
+    ],
+)
+def test_rows_of_every_list_are_selected_and_opened(site: Site, address: str, opened: str) -> None:
+    with site.open(address) as tab:
+        page = tab.page
+        for _ in range(2):
+            page.keyboard.press("j")
+        expect(page.locator("[data-step]").nth(1)).to_be_focused()
+        row = page.locator("[data-step]").nth(1).get_attribute("id")
+        page.keyboard.press("o")
+        page.wait_for_url(re.compile(opened))
+        page.keyboard.press("Escape")
+        page.wait_for_url(f"**{address}")
+        expect(page.locator(f"#{row}")).to_be_focused()
+        page.keyboard.press("/")
+        expect(page.locator("main [role=search] input[type=search]")).to_be_focused()
