@@ -1,12 +1,14 @@
-"""Wake-up messages: one at a time, and a lost one is replaced."""
+"""Wake-ups: this process's engine directly, those of others by one message at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
 
+from tests.processes import Redis, redis_server
 from webhooks.delivery import wakeup
 
 
@@ -19,50 +21,81 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clock:
-    settings.CELERY_BROKER_URL = "memory://localhost/"
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(wakeup, "time", clock)
-    monkeypatch.setattr(wakeup, "_pending_until", 0.0)
     monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     return clock
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    sent: list[int] = []
-    monkeypatch.setattr(wakeup, "_publish", lambda: sent.append(1))
-    return sent
+def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    published: list[int] = []
+    monkeypatch.setattr(wakeup, "_publish", lambda: published.append(1))
+    return published
 
 
-def test_one_message_is_on_its_way_at_a_time(clock: Clock, sent: list[int]) -> None:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server: Redis, settings: Any) -> Iterator[Redis]:
+    """A broker without a message on its way."""
+    settings.CELERY_BROKER_URL = server.url
+    wakeup._redis.cache_clear()
+    wakeup.clear()
+    yield server
+    wakeup._redis.cache_clear()
+
+
+def test_engine_of_this_process_is_woken_directly(
+    monkeypatch: pytest.MonkeyPatch, published: list[int], settings: Any
+) -> None:
+    woken: list[int] = []
+    monkeypatch.setattr(wakeup, "wake_engine", lambda: woken.append(1))
+    for settings.CELERY_BROKER_URL in ("memory://localhost/", "redis://127.0.0.1:1/0"):
+        wakeup.send()
+    assert (len(woken), len(published)) == (2, 0)
+
+
+def test_nothing_is_published_to_memory(published: list[int], settings: Any) -> None:
+    settings.CELERY_BROKER_URL = "memory://localhost/"
+    wakeup.send()
+    assert not published
+
+
+def test_one_message_is_on_its_way_at_a_time(
+    clock: Clock, redis: Redis, published: list[int]
+) -> None:
     wakeup.send()
     wakeup.send()
-    assert len(sent) == 1
+    assert len(published) == 1
     wakeup.clear()
     wakeup.send()
-    assert len(sent) == 2
+    assert len(published) == 2
 
 
-def test_lost_message_in_memory_is_sent_again_after_a_second(clock: Clock, sent: list[int]) -> None:
+def test_lost_message_is_sent_again_after_a_second(redis: Redis, published: list[int]) -> None:
     wakeup.send()
-    clock.now += 0.9
-    wakeup.send()
-    assert len(sent) == 1
-    clock.now += 0.2
-    wakeup.send()
-    assert len(sent) == 2
+    # Redis keeps real time: its own count of what is left until another message is sent.
+    assert 0 < wakeup._redis().pttl(wakeup._KEY) <= 1000
+    assert len(published) == 1
 
 
 def test_nothing_is_published_for_five_seconds_after_broker_failed(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     tried: list[int] = []
 
     def publish() -> None:
         tried.append(1)
         raise OperationalError("away")
 
+    monkeypatch.setattr(wakeup, "_acquire_flag", lambda: True)
     monkeypatch.setattr(wakeup, "_publish", publish)
     for _ in range(3):
         wakeup.send()

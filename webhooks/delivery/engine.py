@@ -28,7 +28,7 @@ from django.conf import settings
 
 from requests_queue import heartbeats
 from webhooks import conf
-from webhooks.delivery import claims, event_loops, in_flight, polling
+from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_of
@@ -273,6 +273,7 @@ def start() -> Engine:
             engine = Engine()
             engine.start()
             _engine = engine
+            wakeup.wake_engine = engine.wake
             # Garbage collections during a thousand requests take a fifth of the CPU time of a
             # delivery: leave out what is loaded by now, and collect less often, because other
             # modules are loaded later.
@@ -293,5 +294,6 @@ def stop() -> None:
     global _engine
     with _guard:
         running, _engine = _engine, None
+        wakeup.wake_engine = None
     if running is not None:
         running.stop()

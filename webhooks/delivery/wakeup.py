@@ -1,5 +1,6 @@
-"""Wake-up messages: tell the engines of other processes that a delivery is due.
+"""Wake-ups: tell an engine that a delivery is due.
 
+The engine of this process is woken directly; a message of a broker wakes one of another process.
 One message is enough for any number of deliveries. It is only a hint, since every engine polls
 the database each second: without a broker, deliveries start a second later, and the caller of
 `after_commit` neither waits nor fails.
@@ -8,8 +9,8 @@ the database each second: without a broker, deliveries start a second later, and
 from __future__ import annotations
 
 import logging
-import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -32,9 +33,8 @@ _TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout"
 _PAUSE_AFTER_FAILURE = 5.0
 # Seconds for which a message is assumed to be on its way; a lost one delays by no more than that.
 _EXPIRY = 1.0
-_guard = threading.Lock()
-# Until when (monotonic) a message on `memory://` is assumed to be on its way.
-_pending_until = 0.0
+# Wakes the engine of this process, which sets it while it runs.
+wake_engine: Callable[[], None] | None = None
 # Until when (monotonic) nothing is published, since the broker has just failed.
 _paused_until = 0.0
 
@@ -52,9 +52,16 @@ def after_commit() -> None:
 
 
 def send() -> None:
-    """Publish `pump`, unless a message is on its way or the broker has just failed."""
+    """Wake this process's engine, or publish `pump`.
+
+    Nothing is published while a message is on its way or when the broker has just failed; nor to
+    `memory://`, which no other process can read.
+    """
     global _paused_until
-    if time.monotonic() < _paused_until:
+    if wake_engine is not None:
+        wake_engine()
+        return
+    if is_broker_in_memory() or time.monotonic() < _paused_until:
         return
     try:
         if _acquire_flag():
@@ -69,14 +76,10 @@ def send() -> None:
 
 def clear() -> None:
     """Clear the flag of a pending message, so that the next event sends a new one."""
-    global _pending_until
-    if is_broker_in_memory():
-        _pending_until = 0.0
-    else:
-        try:
-            _redis().delete(_KEY)
-        except redis.RedisError:
-            logger.info("The wake-up flag could not be cleared; it expires by itself.")
+    try:
+        _redis().delete(_KEY)
+    except redis.RedisError:
+        logger.info("The wake-up flag could not be cleared; it expires by itself.")
 
 
 def is_broker_in_memory() -> bool:
@@ -99,15 +102,7 @@ def is_broker_reachable() -> bool:
 
 def _acquire_flag() -> bool:
     """Return whether to send a message: none is on its way, or the last one was lost."""
-    global _pending_until
-    if not is_broker_in_memory():
-        return bool(_redis().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
-    now = time.monotonic()
-    with _guard:
-        if now < _pending_until:
-            return False
-        _pending_until = now + _EXPIRY
-    return True
+    return bool(_redis().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
 
 
 def _publish() -> None:
@@ -119,9 +114,7 @@ def _publish() -> None:
 
 @lru_cache(maxsize=1)
 def _connection() -> Any:
-    options: dict[str, Any] = dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS)
-    if not is_broker_in_memory():
-        options |= _TIMEOUTS
+    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **_TIMEOUTS}
     return current_app.connection_for_write(connect_timeout=TIMEOUT, transport_options=options)
 
 
