@@ -30,7 +30,7 @@ STYLESHEET_NAMES = [
     "utilities",
 ]  # fmt: skip
 # The scripts of all pages with the layout.
-SCRIPT_NAMES = ["layout", "shortcuts", "palette"]
+SCRIPT_NAMES = ["layout", "live", "shortcuts", "palette"]
 
 
 @require_safe

@@ -6,6 +6,7 @@ from portal import media, views
 from portal.deliveries import views as deliveries
 from portal.home import views as home
 from portal.inquiry import views as inquiry
+from portal.live import views as live
 from portal.palette import views as palette
 from portal.products import views as products
 from portal.queues import bulk
@@ -18,6 +19,7 @@ from portal.webhooks import wizard
 urlpatterns = [
     path("portal.css", media.stylesheet, name="stylesheet"),
     path("portal.js", media.script, name="script"),
+    path("live/", live.live, name="live"),
     path("", home.home, name="home"),
     path("home/live/", home.live, name="home-live"),
     path("webhooks/", webhooks.webhooks, name="webhooks"),

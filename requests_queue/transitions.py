@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
@@ -85,6 +85,8 @@ def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
     row.save(force_insert=True)
     if row.status not in queue.silent_statuses:
         _emit_change(queue, row, None, row.created, actor)
+    else:
+        topics.announce_objects(row.parties(), row.pk)
 
 
 def move(
@@ -113,6 +115,8 @@ def move(
             chosen.effect(row, context)
         if row.status != before:
             _emit_change(queue, row, before, context.now, actor)
+        else:
+            topics.announce_objects(row.parties(), row.pk)
     return row
 
 
@@ -123,6 +127,7 @@ def delete(row: QueueObject) -> None:
     """
     pk = row.pk
     row.delete()
+    topics.announce_objects(row.parties(), pk)
     object_deleted.send(sender=type(row), object_id=pk)
 
 

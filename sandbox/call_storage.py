@@ -16,7 +16,7 @@ from typing import Any
 from django.db import DatabaseError, connection, transaction
 
 from requests_queue import clock, database_errors, sql
-from sandbox import attempt_links, timeline
+from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
 from sandbox.late_entries import Place
@@ -203,6 +203,7 @@ def _insert(rows: Sequence[_Row]) -> None:
             )
     entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
     timeline.append_late(entries, [row.call.place for row in rows])
+    announcements.announce_calls(entries)
 
 
 def _values(row: _Row) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from requests_queue import clock, jobs, pausing
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.sql import DatabaseTime
-from sandbox import notification, settling, timeline
+from sandbox import announcements, notification, settling, timeline
 from sandbox.models import TimelineEntry
 from sandbox.settling import Unsettled
 from sandbox.timeline import Entry
@@ -184,6 +184,7 @@ class Move:
             with transaction.atomic():
                 _freeze(moment, frozen_at=self.now)
                 timeline.append([Entry(timeline.CLOCK, moment, data=data)])
+                announcements.announce_world()
             self.now = moment
             self.stops += is_stop
         self.run_due()
@@ -269,3 +270,4 @@ def release(moment: datetime, **held: Any) -> None:
     Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
     )
+    announcements.announce_world()

@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from requests_queue import clock, pausing, seed
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
-from sandbox import api_calls, gate, snapshot_storage, timeline, world
+from sandbox import announcements, api_calls, gate, snapshot_storage, timeline, world
 from sandbox.snapshot_storage import Damaged, Snapshot
 from sandbox.timeline import Entry
 from webhooks.delivery import claims, wakeup
@@ -197,4 +197,5 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None) -> datetime:
         Clock.objects.create(pk=1, offset=offset)
     now = real + offset
     timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
+    announcements.announce_world()
     return now

@@ -16,7 +16,7 @@ from django.db import transaction
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing, Refused
-from webhooks import cleanup
+from webhooks import announcements, cleanup
 from webhooks.delivery import fan_out, postponing, wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
 from webhooks.validation_rules import FIELDS
@@ -35,10 +35,12 @@ HEALTHY: Mapping[str, Any] = {
 def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
     """Create a webhook from validated fields."""
     at = clock.shown(clock.now())
-    return ids.create(
+    row = ids.create(
         lambda pk: Webhook(pk=pk, account=account, created_by=user, created_at=at, **fields),
         "webhook",
     )
+    announcements.announce(account.pk, row.pk)
+    return row
 
 
 def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
@@ -56,6 +58,7 @@ def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
             raise Missing(webhook_id)
         now = clock.now()
         _apply(row, _changes(row, fields, now), user, now)
+        announcements.announce(row.account_id, row.pk)
         if row.active:
             postponing.postpone_pending(row.pk)
             wakeup.after_commit()
@@ -140,6 +143,7 @@ def recover(webhook_id: str, user: User | None = None) -> bool:
     now = clock.now()
     _record_cleared(row, ClearedBackoff.RECOVERED, user, now)
     rows.update(**_recovered(webhook_id, now))
+    announcements.announce(row.account_id, row.pk)
     wakeup.after_commit()
     return True
 
@@ -152,7 +156,9 @@ def delete(*webhook_ids: str) -> None:
     """
     with transaction.atomic():
         rows = Webhook.objects.filter(pk__in=webhook_ids)
-        list(rows.select_for_update().order_by("pk").values_list("pk"))
+        locked = rows.select_for_update().order_by("pk").values_list("account_id", "pk")
+        for account_id, pk in locked:
+            announcements.announce(account_id, pk)
         # No later attempt is recorded, so these references stay empty.
         rows.update(deleted_at=clock.now(), active=False, last_success=None, last_failure=None)
     cleanup.remove_now(webhook_ids)

@@ -10,5 +10,7 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Connect the signal receivers."""
-        from webhooks import receivers  # noqa: F401  (connects on import)
+        """Connect the signal receivers, and publish notices to other processes."""
+        from webhooks import receivers, topic_messages  # noqa: F401  (connects on import)
+
+        topic_messages.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.dispatch import receiver
 
+from requests_queue import topics
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.signals import (
     changes_made,
@@ -17,8 +19,13 @@ from requests_queue.signals import (
     validation_requested,
 )
 from requests_queue.transitions import Change
+from webhooks import announcements
 from webhooks.delivery import claims, fan_out, selection, validators, wakeup
+from webhooks.delivery.fan_out import RecordedEvent
+from webhooks.delivery.in_flight import ClaimedDelivery
+from webhooks.delivery.recording import RecordedAttempt
 from webhooks.models import Delivery
+from webhooks.signals import attempts_recorded, attempts_started, events_recorded
 from webhooks.types import EVENT
 
 
@@ -26,6 +33,43 @@ from webhooks.types import EVENT
 def record_changes(changes: tuple[Change, ...], **kwargs: Any) -> None:
     """Record the changes of a transaction, in that transaction."""
     fan_out.record(*changes)
+    for change in changes:
+        topics.announce_objects(change.account_ids, change.object_id)
+
+
+@receiver(events_recorded)
+def announce_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
+    """Announce the deliveries of changes to both parties, one of which has the webhook.
+
+    Those of Trigger now are announced where they are made.
+    """
+    for event in events:
+        for account in event.change.account_ids if event.change else ():
+            announcements.announce(account, event.webhook_id, event.delivery_id)
+
+
+@receiver(attempts_started)
+def announce_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
+    """Announce that requests are in flight."""
+    _announce_claimed(claimed)
+
+
+@receiver(attempts_recorded)
+def announce_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
+    """Announce finished attempts."""
+    _announce_claimed(attempt.result.claimed for attempt in attempts)
+
+
+def _announce_claimed(claimed: Iterable[ClaimedDelivery]) -> None:
+    """Announce that deliveries and their webhooks have changed: one notice per webhook."""
+    if not topics.LISTENERS:
+        return
+    by_webhook: dict[tuple[str, str], list[int]] = {}
+    for each in claimed:
+        key = each.webhook["account_id"], each.webhook["id"]
+        by_webhook.setdefault(key, []).append(each.delivery_id)
+    for (account, webhook), deliveries in by_webhook.items():
+        announcements.announce(account, webhook, *deliveries)
 
 
 @receiver(validation_requested)

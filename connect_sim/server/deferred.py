@@ -9,13 +9,21 @@ The server waits until the future is done, without a thread, and then sends the 
 view returned it if the result is None, else with the result `(status, content type, body)` in place
 of the view's. It cancels the future if the client leaves or the server stops. Without this server,
 for instance in Django's test client, the key is missing, and the view waits itself.
+
+A response whose body has no end, such as server-sent events, is an asynchronous generator of bytes
+that the event loop runs: the body follows the status and headers of the view's response.
+
+    request.META["connect_sim.deferred"].stream = pieces()
+
+It is closed if the client leaves or the server stops, and a client that does not read is
+disconnected (`connect_sim.server.connections`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -40,10 +48,11 @@ class Stopping(Exception):
 
 
 class Deferral:
-    """The value of KEY: the future that a view has stored, if any."""
+    """The value of KEY: the future or the stream that a view has stored, if any."""
 
     def __init__(self) -> None:
         self.future: Future[Result] | None = None
+        self.stream: AsyncGenerator[bytes] | None = None
 
     def cancel(self) -> None:
         """Cancel the future, unless it is done."""
@@ -97,6 +106,32 @@ class DeferredResponses:
     async def pause(self, seconds: float, receive: Receive) -> None:
         """Return after some seconds or when the server stops; raises ClientLeft."""
         await self.delay(Future(), receive, seconds)
+
+    async def pieces(
+        self, stream: AsyncGenerator[bytes], receive: Receive
+    ) -> AsyncGenerator[bytes]:
+        """Yield the pieces of a stream until it ends, the client leaves, or the server stops."""
+        left = asyncio.ensure_future(disconnected(receive))
+        try:
+            while not self._stopping:
+                piece = asyncio.ensure_future(anext(stream))
+                self._waiting.add(piece)
+                try:
+                    await asyncio.wait({piece, left}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    self._waiting.discard(piece)
+                    if not piece.done():
+                        # A running generator cannot be closed.
+                        piece.cancel()
+                        await asyncio.wait({piece})
+                if left.done() or piece.cancelled():
+                    return
+                yield piece.result()
+        except StopAsyncIteration:
+            pass
+        finally:
+            left.cancel()
+            await stream.aclose()
 
     def stop(self) -> None:
         """End all waits, and begin no more."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
+from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -109,7 +110,11 @@ class DjangoApplication:
                 result = await self._deferred.wait(deferral.future, receive)
                 if result is not None:
                     response.replace(*result)
-            await self._transmit(response, manner, scope, receive, send)
+            if deferral.stream is not None:
+                async with aclosing(self._deferred.pieces(deferral.stream, receive)) as pieces:
+                    await response.send_stream(send, pieces)
+            else:
+                await self._transmit(response, manner, scope, receive, send)
         except Failed:
             if not response.started:
                 text = "Unexpected server error. See the server's log."

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -177,6 +177,20 @@ class Response:
             self._taken.set()
             if not messages[-1]["more_body"]:
                 return
+
+    async def send_stream(self, send: Send, pieces: AsyncIterator[bytes]) -> None:
+        """Send the status and headers of the application's response, and then the pieces.
+
+        Call after `status`.
+        """
+        assert self._first is not None
+        self.started = True
+        start = self._first[0]
+        headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        await send({**start, "headers": headers})
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def abandon(self) -> None:
         """Let the thread end at its next chunk."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
 from requests_queue.conversations.models import (
@@ -153,12 +153,14 @@ def close(pk: int, actor: Actor) -> None:
     )
     if not ended:
         raise ActionNotAllowed(f"Conversation {Conversation(pk=pk).shown_id} is closed already.")
+    _announce(pk)
 
 
 def post(pk: int, values: Values, actor: Actor) -> Message:
     """Add a message, by default of type `message`; raises ActionNotAllowed."""
     with transaction.atomic():
         _still_open(pk)
+        _announce(pk)
         return Message.objects.create(
             conversation_id=pk,
             type=values.get("type") or MESSAGE,
@@ -180,6 +182,15 @@ def edit(row: Message, values: Values, actor: Actor) -> None:
         _still_open(row.conversation_id)
         at = clock.shown(clock.now())
         Message.objects.filter(pk=row.pk).update(**columns, updated=at, updated_by=actor.user)
+        _announce(row.conversation_id)
+
+
+def _announce(pk: int) -> None:
+    """Announce to the parties that the object of a conversation shows something new."""
+    if topics.LISTENERS:
+        rows = Conversation.objects.filter(pk=pk).values_list("accounts", "instance_id")
+        for account, instance_id in rows:
+            topics.announce_objects([account], instance_id)
 
 
 def _still_open(pk: int) -> None:

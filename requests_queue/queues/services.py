@@ -12,7 +12,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 
-from requests_queue import clock, json_validation, transitions
+from requests_queue import clock, json_validation, topics, transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid, Missing
@@ -114,6 +114,7 @@ def assign(queue: Queue, actor: Actor, pk: str, user: User | None) -> None:
     at = clock.shown(clock.now())
     if not queue.model.visible_to(actor.account).filter(pk=pk).update(assignee=user, updated=at):
         raise Missing(pk)
+    topics.announce_objects([actor.account.pk], pk)
 
 
 def text(queue: Queue, actor: Actor, pk: str) -> str:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from requests_queue.errors import Conflict
 from requests_queue.sql import DatabaseTime
+from sandbox import announcements
 from sandbox.check_runs.progress import Progress
 from sandbox.models import CheckRun
 from webhooks.models import Webhook
@@ -51,6 +52,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
         text = "Checks are running already. Wait until they have ended, or cancel them."
         raise Conflict("CHK_001", text) from None
     _forget_old(webhook.pk)
+    announcements.announce(announcements.CHECKS)
     return run
 
 
@@ -67,6 +69,7 @@ def keep(pk: int, progress: Progress) -> bool:
     if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
         # It is gone, or another process took this one for dead.
         return True
+    announcements.announce(announcements.CHECKS)
     return row.filter(is_cancelled=True).exists()
 
 
@@ -77,12 +80,12 @@ def cancel(pk: int) -> bool:
 
 def end(pk: int, progress: Progress, ending: Ending) -> bool:
     """Store how a run has ended; return False if it had ended already."""
-    return bool(
-        CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(
-            state=ending.state, progress={**progress, "running": []}, report=ending.report,
-            exit_code=ending.exit_code, error=ending.error, ended_at=datetime.now(UTC),
-        )
+    ended = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(
+        state=ending.state, progress={**progress, "running": []}, report=ending.report,
+        exit_code=ending.exit_code, error=ending.error, ended_at=datetime.now(UTC),
     )  # fmt: skip
+    announcements.announce(announcements.CHECKS)
+    return bool(ended)
 
 
 def end_lost(*, is_alone: bool = False) -> list[CheckRun]:

@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 from requests_queue import clock, sql
 from requests_queue.errors import Conflict, Missing
 from requests_queue.sql import DatabaseTime
-from sandbox import notification
+from sandbox import announcements, notification
 from sandbox.faults import armed
 from sandbox.models import Fault, FaultOrdinal
 
@@ -61,6 +61,7 @@ def arm(spec: FaultSpec) -> Fault:
             armed_at=clock.now(),
             expires=None if spec.ttl is None else DatabaseTime() + spec.ttl,
         )  # fmt: skip
+        announcements.announce(announcements.FAULTS)
     armed.spread()
     return get(row.pk)
 
@@ -101,6 +102,7 @@ def _clear(rows: QuerySet[Fault]) -> list[Fault]:
         result = list(_shown(cleared).order_by("ordinal"))
         # What they hold is sent.
         notification.announce_after_commit()
+        announcements.announce(announcements.FAULTS)
     armed.spread()
     return result
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from sandbox import timeline
+from sandbox import announcements, timeline
 from sandbox.faults import armed, draw
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.draw import Rule
@@ -95,6 +95,7 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
             fired[at] += (firing,)
             entries.append(_entry(firing, row, subjects[at], now))
     timeline.append(entries)
+    announcements.announce(announcements.FAULTS)
     return fired
 
 

@@ -62,6 +62,7 @@ ELSEWHERE = {
     "portal.css": "the stylesheet",
     "portal.js": "the script",
     "search/": "tests/portal/test_palette.py",
+    "live/": "tests/portal/test_live_pages.py",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
     "public/v1/categories": "tests/queue/test_reference_lists.py",

@@ -97,7 +97,8 @@ def running(installed: Installed) -> Iterator[Sandbox]:
 def test_sign_in_page_has_its_static_files(running: Sandbox) -> None:
     page = requests.get(f"{running.url}/", timeout=10)
     assert page.status_code == 200 and page.url.startswith(f"{running.url}/sign-in/")
-    for path in ("/portal.css", "/static/portal/icon.svg", "/static/django_htmx/htmx-2.min.js",
+    for path in ("/portal.css", "/portal.js", "/static/portal/icon.svg",
+                 "/static/django_htmx/htmx-2.min.js",
                  "/static/admin/css/base.css",
                  "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css"):  # fmt: skip
         assert requests.get(f"{running.url}{path}", timeout=10).status_code == 200, path

@@ -1,12 +1,13 @@
-"""Deferred responses at the socket: no thread waits, and nothing outlives its client."""
+"""Deferred responses and streams: no thread waits, and nothing outlives its client."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from connect_sim import web
+from connect_sim.server import connections
 from connect_sim.server.deferred import KEY
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
@@ -199,3 +201,79 @@ def test_body_is_received_before_a_wait(app: App, settings: Any) -> None:
         line.sendall(b"POST /later HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\nab")
         app.next().set_result((200, "text/plain", b"ok"))
         assert read(line, "POST")[::2] == (200, b"ok")
+
+
+# -- streams
+
+
+@dataclass
+class Streams:
+    """A WSGI application whose responses are streams; `ended` gets their paths."""
+
+    piece: bytes = b"piece"
+    ended: queue.Queue[str] = field(default_factory=queue.Queue)
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        environ[KEY].stream = self._pieces(environ["PATH_INFO"])
+        start("200 OK", [("Content-Type", "text/event-stream"), ("Content-Length", "0")])
+        return [b""]
+
+    async def _pieces(self, path: str) -> AsyncGenerator[bytes]:
+        try:
+            yield self.piece
+            if path == "/short":
+                return
+            if path == "/much":
+                while True:
+                    yield b"x" * 65536
+            await asyncio.Event().wait()
+        finally:
+            self.ended.put(path)
+
+
+def test_stream_has_no_length_and_its_end_keeps_the_connection(settings: Any) -> None:
+    with serving(Streams(), settings) as url, connect(url) as line:
+        for _ in range(2):
+            send(line, b"/short")
+            status, headers, body = read(line)
+            assert (status, headers["content-type"], body) == (200, "text/event-stream", b"piece")
+            assert "content-length" not in headers
+
+
+def test_stream_ends_when_its_client_leaves(settings: Any) -> None:
+    app = Streams()
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, b"/long")
+            while b"piece" not in line.recv(65536):
+                pass
+        assert app.ended.get(timeout=10) == "/long"
+
+
+def test_stream_of_a_client_that_does_not_read_ends(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "STALLED", 0.3)
+    settings.SIM_HEAD_TIMEOUT = 0.4
+    app = Streams()
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/much")
+        assert app.ended.get(timeout=10) == "/much"
+        assert is_closed(line)
+
+
+def test_stopping_server_ends_streams_at_once(settings: Any) -> None:
+    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
+    app = Streams()
+    server = web.Web(app, 1)
+    server.start()
+    with connect(f"http://{settings.SIM_BIND}") as line:
+        send(line, b"/long")
+        while b"piece" not in line.recv(65536):
+            pass
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert app.ended.get(timeout=web.GRACE) == "/long"
+        assert is_closed(line)
+        stopping.join(10)
+    assert not server.is_running()

@@ -17,6 +17,7 @@ from django.db.models import F, Q, QuerySet
 from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
+from webhooks import announcements
 from webhooks.delivery import postponing, wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
@@ -276,5 +277,6 @@ def trigger(webhook: Webhook) -> Delivery:
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
     recorded = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
     events_recorded.send(sender=None, events=[recorded])
+    announcements.announce(webhook.account_id, webhook.pk, delivery_id)
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)

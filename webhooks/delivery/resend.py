@@ -17,7 +17,7 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
-from webhooks import validation_rules
+from webhooks import announcements, validation_rules
 from webhooks.delivery import wakeup
 from webhooks.delivery.fan_out import insert_deliveries
 from webhooks.delivery.in_flight import USER_AGENT, ResendOverride
@@ -117,6 +117,7 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         raise Missing(attempt.webhook_id)
     if not active:
         raise Refused("WH_001", f"{attempt.webhook_id} is disabled: enable it to send again.")
+    announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.errors import ActionNotAllowed
@@ -45,6 +45,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
             raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
         if row.type == "purchase":
             effects.set_asset(row, None, context.now, **of_asset)
+        topics.announce_objects(row.parties(), pk)
 
 
 def _order(row: Request, values: Values) -> dict[str, Any]:
@@ -65,3 +66,4 @@ def write_params(row: Request, params: Params, now: datetime) -> None:
     Request.objects.filter(pk=row.pk).update(params=params, updated=clock.shown(now))
     if row.type == "purchase":
         effects.set_asset(row, None, now, params=params)
+    topics.announce_objects(row.parties(), row.pk)

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
@@ -89,6 +89,7 @@ class Listings(Collection):
                 raise Forbidden("The status of a listing is the distributor's to change.")
             at = clock.shown(clock.now())
             Listing.objects.filter(pk=pk).update(status=wanted, updated=at)
+            topics.announce(None, topics.OBJECTS)
         return self.answer(self.get_object())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from requests_queue import clock, transitions
+from requests_queue import clock, topics, transitions
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog import preview, tiers, visibility
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
@@ -194,6 +194,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
         if not rows.update(**columns):
             raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
+        topics.announce_objects(row.parties(), pk)
 
 
 def write_params(row: TierConfigRequest, params: parameters.Params, now: datetime) -> None:
@@ -201,3 +202,4 @@ def write_params(row: TierConfigRequest, params: parameters.Params, now: datetim
     effects.check_unique(row.configuration, params, row.params)
     rows = TierConfigRequest.objects.filter(pk=row.pk)
     rows.update(params=params, updated=clock.shown(now))
+    topics.announce_objects(row.parties(), row.pk)

@@ -22,7 +22,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids, topics, transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.fields import Values
@@ -112,6 +112,7 @@ def close(chunk: UsageChunk, values: Values, actor: Actor) -> None:
         )
         if file.status != "accepted" or not approved.update(**columns):
             raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be closed.")
+        topics.announce_objects(file.parties(), file.pk)
         if reconciliations.is_done(records.recount(file.pk)):
             transitions.move(UsageFile, file.pk, "close", actor)
 

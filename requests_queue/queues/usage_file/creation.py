@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids, topics, transitions
 from requests_queue.catalog import preview
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Connection, Contract, Product
@@ -79,6 +79,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         )
     columns = {**_described(file, values), "updated": clock.shown(clock.now())}
     UsageFile.objects.filter(pk=pk).update(**columns)
+    topics.announce_objects(file.parties(), pk)
 
 
 def _described(file: UsageFile, values: Values) -> dict[str, Any]:

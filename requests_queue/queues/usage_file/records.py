@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, F, Q
 
-from requests_queue import clock, transitions
+from requests_queue import clock, topics, transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
 from requests_queue.fields import Values
@@ -57,6 +57,7 @@ def decide(pk: str, status: str, actor: Actor) -> None:
         _require_status(file, DECIDABLE)
         _update(pk, ("valid", "approved", "rejected"), status=status)
         recount(file.pk)
+        topics.announce_objects(file.parties(), file.pk)
 
 
 def approve_all(pk: str, actor: Actor) -> None:
@@ -68,6 +69,7 @@ def approve_all(pk: str, actor: Actor) -> None:
         rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
         rows.update(status="approved")
         recount(pk)
+        topics.announce_objects(file.parties(), pk)
 
 
 def close(pk: str, values: Values, actor: Actor) -> None:
@@ -82,6 +84,7 @@ def close(pk: str, values: Values, actor: Actor) -> None:
         UsageFile.objects.filter(pk=file.pk).update(
             accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
         )
+        topics.announce_objects(file.parties(), file.pk)
         if file.pending == 0 and file.accepted <= 1:
             transitions.move(UsageFile, file.pk, "close", actor)
 

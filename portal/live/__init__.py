@@ -1,0 +1,1 @@
+"""Live pages: server-sent events say which topics of an open page have changed."""

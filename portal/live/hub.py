@@ -1,0 +1,184 @@
+"""The open pages of this process, and the events that tell them what has changed.
+
+An event names topics of the page and has no content: the page requests again what it shows. A page
+costs an entry in a dict; everything runs in the event loop of the web server, and only `hear` is
+called by other threads. What changes is gathered, so that a page gets at most five events per
+second, and all pages together get RATE per second, each in turn: with many pages, the requests that
+follow the events would otherwise take the CPU time of the API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from requests_queue import topics
+from requests_queue.topics import Notice
+from webhooks import topic_messages
+
+MAX_PAGES = 300
+INTERVAL = 0.2  # seconds between two events of a page
+RATE, BURST = 10.0, 30.0  # events per second of all pages, and after a pause
+GATHER = 0.02  # seconds for which notices are gathered
+# Seconds without an event until a comment is sent: proxies close idle connections.
+KEEP_ALIVE = 15.0
+# Seconds after which a stream ends and the browser opens another one, which checks the session.
+LIFETIME = 600.0
+_RETRY = 2000  # milliseconds after which the browser does
+
+
+@dataclass(eq=False, slots=True)
+class Page:
+    """An open page, its topics, and those that have changed since its last event."""
+
+    account: str
+    topics: frozenset[str]
+    changed: set[str] = field(default_factory=set)
+    next_at: float = 0.0
+    is_ended: bool = False
+    # Set when an event may be sent, or the stream ends.
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Hub:
+    """The pages of one event loop; it listens while there are any."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pages: set[Page] = set()
+        # Those with changes, in the order of their first one.
+        self._changed: dict[Page, None] = {}
+        self._tokens, self._counted_at = BURST, 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._messages: topic_messages.Subscription | None = None
+        # Filled by other threads.
+        self._guard = threading.Lock()
+        self._heard: list[Notice] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no page can be added."""
+        return len(self._pages) >= MAX_PAGES
+
+    async def events(self, account: str, shown: frozenset[str]) -> AsyncGenerator[bytes]:
+        """Yield the events of a page of an account that shows these topics."""
+        if self.is_full:
+            return
+        loop = asyncio.get_running_loop()
+        page = Page(account, shown)
+        self._add(page, loop)
+        try:
+            if self._messages is not None and not await self._messages.is_open():
+                return
+            yield b"retry: %d\nevent: ready\ndata: ready\n\n" % _RETRY
+            ends_at = loop.time() + LIFETIME
+            while not page.is_ended and loop.time() < ends_at:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(page.woken.wait(), KEEP_ALIVE)
+                page.woken.clear()
+                if not page.changed:
+                    yield b":\n\n"
+                    continue
+                changed = " ".join(sorted(page.changed))
+                page.changed.clear()
+                yield f"event: live\ndata: {changed}\n\n".encode()
+        finally:
+            self._remove(page)
+
+    def hear(self, notice: Notice) -> None:
+        """Take a notice; called by any thread."""
+        with self._guard:
+            self._heard.append(notice)
+            is_first = len(self._heard) == 1
+        loop = self._loop
+        if is_first and loop is not None:
+            # RuntimeError: the loop has ended.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(loop.call_later, GATHER, self._take)
+
+    def _add(self, page: Page, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not loop:
+            self._close()
+            self._loop = loop
+            topics.LISTENERS.append(self.hear)
+            self._messages = topic_messages.subscribe(self.hear, self._end_all)
+        self._pages.add(page)
+
+    def _remove(self, page: Page) -> None:
+        self._pages.discard(page)
+        self._changed.pop(page, None)
+        if not self._pages:
+            self._close()
+
+    def _close(self) -> None:
+        if self._loop is None:
+            return
+        self._loop = None
+        topics.LISTENERS.remove(self.hear)
+        if self._messages is not None:
+            self._messages.close()
+            self._messages = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._pages.clear()
+        self._changed.clear()
+        with self._guard:
+            self._heard.clear()
+
+    def _end_all(self) -> None:
+        """End all streams: what other processes change is not heard, so pages shall poll."""
+        for page in self._pages:
+            page.is_ended = True
+            page.woken.set()
+
+    def _take(self) -> None:
+        """Note the changed topics of each page."""
+        with self._guard:
+            notices, self._heard = self._heard, []
+        for notice in _merged(notices):
+            for page in self._pages:
+                if changed := notice.matches(page.account, page.topics):
+                    page.changed |= changed
+                    self._changed[page] = None
+        self._send()
+
+    def _send(self) -> None:
+        """Wake the pages that may get an event now, and come back for the others."""
+        loop = self._loop
+        if loop is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = loop.time()
+        self._tokens = min(BURST, self._tokens + (now - self._counted_at) * RATE)
+        self._counted_at = now
+        later = now + INTERVAL
+        for page in list(self._changed):
+            if self._tokens < 1:
+                later = min(later, now + (1 - self._tokens) / RATE)
+                break
+            if page.next_at > now:
+                later = min(later, page.next_at)
+                continue
+            self._tokens -= 1
+            del self._changed[page]
+            page.next_at = now + INTERVAL
+            page.woken.set()
+        if self._changed:
+            self._timer = loop.call_at(later, self._send)
+
+
+def _merged(notices: list[Notice]) -> list[Notice]:
+    """Return one notice for the same accounts."""
+    merged: dict[frozenset[str] | None, set[str]] = {}
+    for notice in notices:
+        merged.setdefault(notice.accounts, set()).update(notice.topics)
+    return [Notice(accounts, frozenset(changed)) for accounts, changed in merged.items()]
+
+
+hub = Hub()

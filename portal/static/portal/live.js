@@ -1,0 +1,101 @@
+// Keeps parts of pages up to date: `data-live` has the topics of an element, which htmx requests
+// again by the event `live`. One stream per visible page says what has changed (`portal.live`);
+// without a stream, elements are requested every `data-poll` seconds. They have an id.
+"use strict";
+
+// A block, so that these names are not those of other scripts.
+{
+  const RETRY = 15_000; // milliseconds until a stream that was refused is opened again
+  const CHECK = 30_000; // milliseconds after which an element is requested in any case
+  const DELAY = 200; // milliseconds after the page, whose own files come first
+
+  let source = null;
+  let isOpen = false;
+  let retryAt = Infinity;
+  const loaded = Date.now();
+  // The topics of the stream.
+  let heard = "";
+  // Ids of elements that have changed and are not requested yet.
+  const changed = new Set();
+  // When each element was requested last, by id.
+  const requestedAt = new Map();
+
+  const elements = () => [...document.querySelectorAll("[data-live]")];
+  const topicsOf = (element) => element.dataset.live.split(/\s+/).filter(Boolean);
+
+  function close() {
+    source?.close();
+    source = null;
+    isOpen = false;
+  }
+
+  // Open the stream for what the page shows now. Hidden pages have none, because a browser opens
+  // only six connections to a host.
+  function open() {
+    const topics = [...new Set(elements().flatMap(topicsOf))].sort().join(" ");
+    if (document.hidden || !topics) return close();
+    if (source && heard === topics) return;
+    if (Date.now() < retryAt || !window.EventSource) return;
+    close();
+    heard = topics;
+    const opened = source = new EventSource(`/live/?topics=${encodeURIComponent(topics)}`);
+    opened.addEventListener("ready", () => {
+      isOpen = true;
+      // They may have changed before.
+      mark(elements());
+    });
+    opened.addEventListener("live", (event) => {
+      const names = new Set(event.data.split(" "));
+      mark(elements().filter((element) => topicsOf(element).some((topic) => names.has(topic))));
+    });
+    opened.addEventListener("error", () => {
+      if (source !== opened) return;
+      isOpen = false;
+      // Otherwise the browser opens it again by itself.
+      if (opened.readyState !== EventSource.CLOSED) return;
+      source = null;
+      retryAt = Date.now() + RETRY;
+    });
+  }
+
+  function mark(marked) {
+    for (const element of marked) changed.add(element.id);
+    request();
+  }
+
+  // An element whose request is in flight is requested again afterwards; one that the page holds
+  // back, such as a paused log, as soon as the page allows it.
+  function request() {
+    if (document.hidden) return;
+    for (const id of [...changed]) {
+      const element = document.getElementById(id);
+      if (element?.dataset.live === undefined) changed.delete(id);
+      else if (!element.classList.contains("htmx-request")) element.dispatchEvent(new CustomEvent("live"));
+    }
+  }
+
+  document.addEventListener("htmx:beforeSend", (event) => {
+    changed.delete(event.target.id);
+    requestedAt.set(event.target.id, Date.now());
+  });
+  document.addEventListener("htmx:afterSettle", open);
+  // After htmx has removed its class.
+  document.addEventListener("htmx:afterRequest", () => setTimeout(request));
+  for (const event of ["close", "change"]) document.addEventListener(event, request, true);
+  document.addEventListener("visibilitychange", open);
+  // A page in the back/forward cache has no stream.
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", () => {
+    retryAt = Date.now() + DELAY;
+    setTimeout(open, DELAY);
+  });
+
+  setInterval(() => {
+    open();
+    for (const element of elements()) {
+      const pause = isOpen ? CHECK : Number(element.dataset.poll) * 1000;
+      if (Date.now() - (requestedAt.get(element.id) ?? loaded) >= pause) changed.add(element.id);
+    }
+    request();
+  }, 1000);
+}
