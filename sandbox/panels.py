@@ -10,6 +10,7 @@ from portal.panels import (
     ATTEMPT,
     CHOSEN_ATTEMPT,
     DELIVERY_COLUMN,
+    NEXT_ATTEMPT,
     OBJECT,
     PANELS,
     WEBHOOK,
@@ -20,7 +21,7 @@ from sandbox import deliveries, forecast, handler_activity, stored_calls
 from sandbox.check_runs import targets
 from sandbox.handler_activity import Key
 from sandbox.handler_notes import Note
-from sandbox.pages import check_views
+from sandbox.pages import check_views, next_attempt
 from sandbox.pages.call_view import CallView
 from sandbox.stored_calls import Call
 
@@ -70,6 +71,7 @@ def register() -> None:
         [
             Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
+            Panel(NEXT_ATTEMPT, "sandbox/advance.html", next_attempt.moments),
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
             Panel(OBJECT, "sandbox/object.html", _objects),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),

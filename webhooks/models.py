@@ -181,7 +181,8 @@ class Resend(models.Model):
 
     `payload` is the content of the token (text, since PostgreSQL's JSON keeps no order); `body` is
     a validator's object, and empty if the payload is the body. `revision` is that of the webhook's
-    settings that the request equals; null if it differs from them.
+    settings that the request equals; null if it differs from them. `preset` names what changes the
+    request on its way (`webhooks.delivery.interceptors`), and is empty for nothing.
     """
 
     delivery = models.OneToOneField(Delivery, models.CASCADE, primary_key=True)
@@ -194,6 +195,7 @@ class Resend(models.Model):
     headers = EncryptedJSONField(default=dict)
     payload = models.TextField()
     body = models.TextField(blank=True)
+    preset = models.CharField(max_length=32, blank=True, default="")
 
     def __str__(self) -> str:
         return f"delivery {self.delivery_id}, a resend of delivery {self.repeats_id}"

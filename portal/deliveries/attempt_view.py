@@ -16,10 +16,18 @@ from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
 from webhooks.delivery import resend, response_diff
-from webhooks.delivery.request import JOSE, SecretRefused, is_short_secret, order_claims, sign_token
+from webhooks.delivery.request import (
+    JOSE,
+    TOKEN_HEADERS,
+    SecretRefused,
+    is_short_secret,
+    order_claims,
+    sign_token,
+)
 from webhooks.http.headers import MASK, masked
 from webhooks.models import Attempt
 
+_TOKEN_HEADERS = {name.lower() for name in TOKEN_HEADERS["both"]}
 _TIMES = ("triggered_at", "last_success_at", "last_failure_at", "exp")
 _MAX_HEADER = 1_000  # characters of a header's value that are shown
 
@@ -176,6 +184,9 @@ def _added(row: Attempt, claims: dict[str, Any]) -> dict[str, Any] | None:
 
 def _check_signature(row: Attempt, claims: dict[str, Any]) -> Iterable[TokenCheck]:
     hook = row.webhook
+    if row.faults and not {name.lower() for name in row.request_headers} & _TOKEN_HEADERS:
+        yield TokenCheck("bad", "The request was sent without the token.")
+        return
     try:
         sign_token(claims, hook.jwt_secret)
     except SecretRefused as refused:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,70 +13,14 @@ from portal import layout, pages
 from portal.deliveries import commands, detail
 from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
+from portal.deliveries.changes_form import ChangesForm
 from portal.deliveries.detail import DeliveryView
 from portal.identity import Viewer
+from portal.webhooks.header_rows import with_empty_row
 from requests_queue import clock
-from requests_queue.errors import Invalid, Missing, Refused
-from requests_queue.json_field import JsonField
+from requests_queue.errors import Missing, Refused
 from webhooks.delivery import resend
-from webhooks.delivery.in_flight import ResendOverride
-from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
 from webhooks.models import Attempt
-from webhooks.types import EVENT
-
-_PLAIN = {"spellcheck": "false", "autocomplete": "off"}
-
-
-class ChangesForm(forms.Form):
-    """What may be changed in a resend, validated by `webhooks.delivery.resend`."""
-
-    external_url = forms.CharField(
-        label="URL",
-        help_text="For this attempt only. The token is sent there, so a webhook's rules apply.",
-        widget=forms.TextInput({**_PLAIN, "inputmode": "url"}),
-    )
-    http_method = forms.ChoiceField(label="Method", choices=[("POST", "POST"), ("GET", "GET")])
-    headers = JsonField(
-        required=False,
-        help_text='As JSON: {"X-Env": "lab"}. Auth and connection headers are added. A value '
-        f"shown as {MASK} is sent unchanged.",
-        widget=forms.Textarea({**_PLAIN, "rows": 4}),
-    )
-    content = JsonField(required=False, widget=forms.Textarea({**_PLAIN, "rows": 18}))
-
-    def __init__(self, attempt: Attempt, sent: ResendOverride, data: Any = None) -> None:
-        initial = {
-            "external_url": sent.url, "http_method": sent.method, "headers": masked(sent.headers),
-            "content": resend.content_of(sent),
-        }  # fmt: skip
-        super().__init__(data, initial=initial)
-        self._type, self._sent = attempt.webhook.type, sent
-        content = self.fields["content"]
-        content.label = "Object" if sent.body else "Payload"
-        content.help_text = (
-            "The body. The token keeps its claims and is signed again."
-            if sent.body
-            else "The claims of the token, and the body of a POST. triggered_at becomes the time "
-            "of the request; the token expires processing_timeout seconds later (use a negative "
-            "number to send an expired token). With GET, data is empty."
-        )
-        if self._type != EVENT:
-            self.fields["http_method"].choices = [("POST", "POST")]  # type: ignore[attr-defined]
-
-    def clean(self) -> dict[str, Any]:
-        """Apply the rules to the parsed fields; errors are added to their fields."""
-        super().clean()
-        try:
-            if "headers" in self.cleaned_data:
-                headers = self.cleaned_data["headers"]
-                self.cleaned_data["headers"] = unmasked(headers, self._sent.headers)
-            resend.check_changes(self.cleaned_data, self._type, self._sent.url)
-        except HeaderRefused as refused:
-            self.add_error("headers", str(refused))
-        except Invalid as refused:
-            for error in refused.errors:
-                self.add_error(error.path.partition(".")[0], error.message)
-        return self.cleaned_data
 
 
 @layout.signed_in("GET")
@@ -143,11 +86,15 @@ def change(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show the form for changes, or send an attempt again with them."""
     is_post = request.method == "POST"
     attempt = detail.find_attempt(viewer.account, pk, request.POST if is_post else request.GET)
+    adds_header = request.POST.get("go") == "row"
+    data = with_empty_row(request.POST) if adds_header else request.POST
     try:
-        form = ChangesForm(attempt, resend.sent_request(attempt), request.POST or None)
+        form = ChangesForm(attempt, resend.sent_request(attempt), data if is_post else None)
     except Refused as refused:
         return _refused(request, attempt, refused)
-    if form.is_valid():
+    if adds_header:
+        form.hide_errors()
+    elif form.is_valid():
         try:
             created = resend.create_resend(attempt, form.cleaned_data)
         except Missing:
@@ -158,7 +105,7 @@ def change(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
             messages.success(request, f"Sent with changes as delivery {created.pk}.")
             return pages.see_other(reverse("delivery", args=[created.pk]))
     context = {"form": form, "attempt": attempt}
-    status = 400 if form.is_bound else 200
+    status = 400 if form.is_bound and not adds_header else 200
     return layout.render(request, viewer, "deliveries/change.html", context, status)
 
 

@@ -6,23 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
 
+from portal.webhooks import header_rows
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks import types, validation_rules
-from webhooks.http.headers import MAX_HEADERS, HeaderRefused, check_headers, masked, unmasked
 from webhooks.models import Webhook
 from webhooks.types import WebhookType
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
-_HEADER_NAME, _HEADER_VALUE = "header_name", "header_value"
-_EMPTY_ROWS = 2
 
 
 class StepForm(forms.Form):
@@ -124,20 +121,6 @@ class TypeForm(StepForm):
         return self.cleaned_data
 
 
-@dataclass(slots=True)
-class HeaderRow:
-    """A header as it was typed, and its error."""
-
-    name: str = ""
-    value: str = field(default="", repr=False)
-    error: str = ""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the row is ignored."""
-        return not self.name and not self.value
-
-
 class HttpForm(StepForm):
     """URL, method, secret and headers; `rows` are the headers, each with its error."""
 
@@ -168,61 +151,19 @@ class HttpForm(StepForm):
     ):
         super().__init__(data, **more)
         self.stored = headers or {}
-        self.rows = _stored_rows(self.stored) if data is None else _typed_rows(data)
+        self.rows = header_rows.stored(self.stored) if data is None else header_rows.typed(data)
         if self.type_ != types.EVENT:
             self.fields["http_method"].help_text = "Validators use POST."
 
     def clean_headers(self) -> dict[str, str]:
         """Return the headers, with stored values for masks; each row shows its own error."""
-        seen: dict[str, str] = {}
-        headers: dict[str, str] = {}
-        for row in self.rows:
-            if row.is_empty:
-                continue
-            try:
-                headers |= check_headers(unmasked({row.name: row.value}, self.stored))
-            except HeaderRefused as refused:
-                row.error = str(refused)
-                continue
-            if first := seen.get(row.name.lower()):
-                row.error = f"{row.name} is the same header as {first}. Remove one of them."
-            seen.setdefault(row.name.lower(), row.name)
-        if invalid := sum(bool(row.error) for row in self.rows):
-            raise forms.ValidationError(
-                "Correct the header below." if invalid == 1
-                else f"Correct the {invalid} headers below."
-            )  # fmt: skip
-        try:
-            return check_headers(headers)
-        except HeaderRefused as refused:
-            raise forms.ValidationError(str(refused)) from None
+        return header_rows.check(self.rows, self.stored)
 
     def hide_errors(self) -> None:
         """Show no errors yet, neither of fields nor of headers."""
         super().hide_errors()
         for row in self.rows:
             row.error = ""
-
-
-def _typed_rows(data: QueryDict) -> list[HeaderRow]:
-    """Return the rows of a submitted form, with names stripped."""
-    pairs = zip(data.getlist(_HEADER_NAME), data.getlist(_HEADER_VALUE), strict=False)
-    return [HeaderRow(name.strip(), value) for name, value in pairs]
-
-
-def _stored_rows(headers: Mapping[str, str]) -> list[HeaderRow]:
-    """Return the rows of a webhook's headers, values masked, and some empty rows."""
-    rows = [HeaderRow(name, value) for name, value in masked(headers).items()]
-    return [*rows, *(HeaderRow() for _ in range(min(_EMPTY_ROWS, MAX_HEADERS - len(rows))))]
-
-
-def with_empty_row(data: QueryDict) -> QueryDict:
-    """Return a submitted form with an additional row for a header."""
-    more = data.copy()
-    if len(more.getlist(_HEADER_NAME)) < MAX_HEADERS:
-        more.appendlist(_HEADER_NAME, "")
-        more.appendlist(_HEADER_VALUE, "")
-    return more
 
 
 class DataForm(StepForm):

@@ -18,7 +18,8 @@ from portal.deliveries.views import render_log
 from portal.identity import Viewer
 from portal.paging import paged, with_values
 from portal.webhooks import health, listing, webhook_statistics
-from portal.webhooks.forms import EditForm, with_empty_row
+from portal.webhooks.forms import EditForm
+from portal.webhooks.header_rows import with_empty_row
 from portal.webhooks.lookup import find, own_webhooks, report_deleted, save
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused

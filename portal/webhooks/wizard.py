@@ -25,8 +25,8 @@ from portal.webhooks.forms import (
     ProductForm,
     StepForm,
     TypeForm,
-    with_empty_row,
 )
+from portal.webhooks.header_rows import with_empty_row
 from requests_queue.catalog.models import Product
 from requests_queue.errors import Invalid, Missing
 from webhooks import actions, types, validation_rules

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from sandbox.faults import armed, firing, request_faults
+from sandbox.faults import armed, firing, presets, request_faults
 from sandbox.faults.firing import Firing, Subject
 from sandbox.faults.kinds import DELIVERY
 from sandbox.faults.request_faults import Place
@@ -28,23 +28,27 @@ _numbers = itertools.count(1)
 
 
 def register() -> None:
-    """Let faults change requests to handlers."""
+    """Let faults change requests to handlers, and offer those of a single one in the portal."""
     if find not in interceptors.finders:
         interceptors.finders.append(find)
+    presets.register()
 
 
 def find(claimed: Sequence[ClaimedDelivery]) -> Mapping[int, Interceptor]:
     """Return the interceptors of the deliveries that a fault fires for, and of later ones that a
     reordered one waits for."""
     faults = armed.on(DELIVERY)
-    if not faults:
+    chosen = [presets.firing(each) for each in claimed]
+    if not faults and not any(chosen):
         return {}
     fired = firing.decide(faults, [_subject(each) for each in claimed])
     is_watched = any(fault.kind.name == "reorder" for fault in faults)
     return {
-        each.delivery_id: FaultInterceptor(firings, Place(each.webhook["id"], next(_numbers)))
-        for each, firings in zip(claimed, fired, strict=True)
-        if firings or is_watched
+        each.delivery_id: FaultInterceptor(
+            (*firings, *filter(None, [own])), Place(each.webhook["id"], next(_numbers))
+        )
+        for each, firings, own in zip(claimed, fired, chosen, strict=True)
+        if firings or own or is_watched
     }
 
 
@@ -99,4 +103,11 @@ def _with_other_secret(claimed: ClaimedDelivery, firing: Firing) -> ClaimedDeliv
     return replace(claimed, webhook=webhook)
 
 
-_SIGNED_AS = {"stale_token": _stale, "clock_skew": _skewed, "rotate_secret": _with_other_secret}
+def _without_token(claimed: ClaimedDelivery, firing: Firing) -> ClaimedDelivery:
+    return replace(claimed, has_token=False)
+
+
+_SIGNED_AS = {
+    "stale_token": _stale, "clock_skew": _skewed, "rotate_secret": _with_other_secret,
+    "no_token": _without_token,
+}  # fmt: skip

@@ -253,6 +253,7 @@ _ALL = (
         {DELIVERY: "The token is signed with another secret, which the handler doesn't know."},
         is_final=False,
     ),
+    Kind("no_token", {DELIVERY: "The request has no token."}, is_final=False),
     Kind(
         "lost_response",
         {API: "The work is done; the connection is reset before the first byte of the response."},

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sandbox.pages import checks, clock, faults, timeline
+from sandbox.pages import checks, clock, faults, next_attempt, timeline
 
 urlpatterns = [
     path("timeline/", timeline.page, name="timeline"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),
     path("checks/<slug:webhook>/<int:pk>/cancel/", checks.cancel, name="checks-cancel"),
     path("checks/<slug:webhook>/<int:pk>/report.<slug:form>", checks.report, name="checks-report"),
+    path("deliveries/<int:pk>/advance/", next_attempt.advance, name="delivery-advance"),
     path("faults/", faults.overview, name="faults"),
     path("faults/clear/", faults.clear_all, name="faults-clear"),
     path("faults/new/<slug:side>/<slug:kind>/", faults.new, name="fault-new"),

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from django.test import Client
 
+from portal.deliveries import changes_form
 from requests_queue import clock
 from tests import html
 from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
@@ -81,22 +82,48 @@ def test_unrecorded_request_cannot_be_sent_again(vendor: Client, row: Delivery, 
     assert not Resend.objects.exists()
 
 
-def form(client: Client, row: Delivery) -> dict[str, str]:
-    """Return the initial values of the form of changes."""
-    form = client.get(f"/deliveries/{row.pk}/change/?attempt=1").context["form"]
-    return {field.name: str(field.value()) for field in form}
+def form(client: Client, row: Delivery) -> dict[str, Any]:
+    """Return the values that the form of changes sends."""
+    page = html.get(client, f"/deliveries/{row.pk}/change/?attempt=1")
+    sent: dict[str, Any] = {}
+    for name, value in page.one("form.changes").sent():
+        sent.setdefault(name, []).append(value)
+    return sent
 
 
 def test_form_is_filled_with_the_sent_request(vendor: Client, row: Delivery) -> None:
     filled = form(vendor, row)
-    assert json.loads(filled["headers"]) == {"X-Env": MASK}
-    assert json.loads(filled["content"]) == {k: v for k, v in CLAIMS.items() if k != "exp"}
-    assert (filled["external_url"], filled["http_method"]) == (row.webhook.external_url, "POST")
+    assert (filled["header_name"], filled["header_value"]) == (["X-Env", "", ""], [MASK, "", ""])
+    assert json.loads(filled["content"][0]) == {k: v for k, v in CLAIMS.items() if k != "exp"}
+    assert filled["external_url"] == [row.webhook.external_url]
+    assert (filled["http_method"], filled["preset"]) == (["POST"], [""])
+
+
+def test_row_for_a_header_is_added_without_scripts(vendor: Client, row: Delivery) -> None:
+    sent = {**form(vendor, row), "external_url": "ftp://x", "go": "row"}
+    page = html.parse(vendor.post(f"/deliveries/{row.pk}/change/", sent))
+    assert len(page.all("[name=header_name]")) == 4 and not page.errors
+    assert page.by_label("URL").value == "ftp://x" and not Resend.objects.exists()
+
+
+def test_preset_is_stored_with_the_resend(vendor: Client, row: Delivery) -> None:
+    sent = {**form(vendor, row), "preset": "no_token"}
+    delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/change/", sent))
+    assert (delivery.resend.preset, delivery.resend.changed) == ("no_token", True)
+    assert delivery.resend.headers == {"X-Env": "it's"}
+
+
+def test_without_presets_the_form_offers_none(
+    vendor: Client, row: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_form, "PRESETS", [])
+    assert "preset" not in form(vendor, row)
 
 
 def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
     sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1:9/new",
-            "headers": '{"X-New": "1"}', "content": '{"data": {"n": 1}}'}  # fmt: skip
+            "header_name": "X-New", "header_value": "1",
+            "content": '{"data": {"n": 1}}'}  # fmt: skip
     delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/change/", sent))
     resend = delivery.resend
     assert (resend.url, resend.headers, resend.changed) == (
@@ -115,8 +142,7 @@ def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
         ("external_url", "", "This field is required."),
         ("external_url", "gopher://x", "The URL must begin with http:// or https://."),
         ("http_method", "PUT", "Select a valid choice"),
-        ("headers", '{"Host": "x"}', "Host is reserved for the connection"),
-        ("headers", "{", "This is not valid JSON"),
+        ("preset", "unknown", "Select a valid choice"),
         ("content", "[]", "This must be an object"),
         ("content", '{"a": ', "This is not valid JSON"),
         ("content", '{"processing_timeout": "x"}', "must be a whole number of seconds"),
@@ -135,6 +161,25 @@ def test_invalid_form_shows_errors_and_keeps_its_values(
     if name != "external_url":
         assert shown["external_url"].value() == "http://127.0.0.1/kept"
     assert not Resend.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("headers", "errors"),
+    [
+        ([("Host", "x"), ("X-Ok", "1")], ["Host is reserved for the connection", ""]),
+        ([("A", "1"), ("a", "2")], ["", "a is the same header as A"]),
+        ([("X y", "1"), ("X-New", MASK)], ["not a valid header name", "is not stored"]),
+    ],
+)
+def test_invalid_headers_show_their_errors_at_their_rows(
+    vendor: Client, row: Delivery, headers: list[tuple[str, str]], errors: list[str]
+) -> None:
+    sent = {**form(vendor, row), "header_name": [name for name, _ in headers],
+            "header_value": [value for _, value in headers]}  # fmt: skip
+    response = vendor.post(f"/deliveries/{row.pk}/change/", sent)
+    assert response.status_code == 400 and not Resend.objects.exists()
+    shown = [each.text for each in html.parse(response).all("[data-row]")]
+    assert all(error in text for error, text in zip(errors, shown, strict=True))
 
 
 def test_curl_command_equals_a_resend(vendor: Client, row: Delivery) -> None:

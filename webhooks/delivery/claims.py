@@ -133,7 +133,7 @@ def apply_resends(claimed: Iterable[ClaimedDelivery]) -> list[ClaimedDelivery]:
 
 def _override(row: Resend, *, altered: bool) -> ResendOverride:
     payload = json.loads(row.payload)
-    return ResendOverride(row.url, row.method, row.headers, payload, row.body, altered)
+    return ResendOverride(row.url, row.method, row.headers, payload, row.body, altered, row.preset)
 
 
 def renew(claimed: Sequence[ClaimedDelivery]) -> None:

@@ -46,6 +46,7 @@ class ResendOverride:
 
     `payload` is the content of the token; `body` replaces it as the body where it isn't empty.
     `altered`: the request differs from the webhook's settings, so it doesn't change the backoff.
+    `preset` names what an interceptor changes of it on its way.
     """
 
     url: str
@@ -54,6 +55,7 @@ class ResendOverride:
     payload: Mapping[str, Any]
     body: str
     altered: bool = False
+    preset: str = ""
 
 
 # Sends a request as usual; raises RequestFailed.
@@ -71,7 +73,8 @@ class Interceptor(Protocol):
         """Return what is stored with the attempt."""
 
     def signed_as(self, claimed: ClaimedDelivery) -> ClaimedDelivery:
-        """Return the delivery with the start and the secret that payload and token are made of."""
+        """Return the delivery with the start and the secret that payload and token are made of,
+        or without a token."""
 
     async def send(self, request: Request, forward: Forward) -> Response:
         """Send the request by `forward`, or not; raises RequestFailed."""
@@ -90,6 +93,8 @@ class ClaimedDelivery:
     webhook: Mapping[str, Any] = field(repr=False)
     override: ResendOverride | None = field(default=None, repr=False)
     interceptor: Interceptor | None = field(default=None, repr=False)
+    # Without it the request is not signed.
+    has_token: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +239,9 @@ def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequ
         body = override.body.encode()
     if body is None and row["http_method"] == "POST":
         body = encode_payload(payload)
-    signed = token_headers(sign_token(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
+    signed: dict[str, str] = {}
+    if claimed.has_token:
+        signed = token_headers(sign_token(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
     headers = _headers(row["headers"], signed, has_body=body is not None)
     request = Request(row["http_method"], row["external_url"], headers, body)
     return PreparedRequest(request, claims, headers | dict.fromkeys(signed, _SHOWN_TOKEN))

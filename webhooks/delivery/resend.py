@@ -50,7 +50,9 @@ def sent_request(attempt: Attempt) -> ResendOverride:
     body = attempt.request_body
     if body and json.loads(body) == payload:
         payload, body = json.loads(body), ""
-    return ResendOverride(attempt.url, attempt.method, headers, payload, body)
+    resent = Resend.objects.filter(pk=attempt.delivery_id) if attempt.number == 1 else ()
+    preset = next((row.preset for row in resent), "")
+    return ResendOverride(attempt.url, attempt.method, headers, payload, body, preset=preset)
 
 
 def content_of(sent: ResendOverride) -> Any:
@@ -59,13 +61,14 @@ def content_of(sent: ResendOverride) -> Any:
 
 
 def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
-    """Return it with other `external_url`, `http_method`, `headers` or `content`."""
+    """Return it with other `external_url`, `http_method`, `headers`, `content` or `preset`."""
     content = changes.get("content", content_of(sent))
     changed = replace(
         sent,
         url=changes.get("external_url", sent.url),
         method=changes.get("http_method", sent.method),
         headers=dict(changes.get("headers", sent.headers)),
+        preset=changes.get("preset", sent.preset),
     )
     # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
     if json.dumps(content) != json.dumps(content_of(sent)):
@@ -108,7 +111,7 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         delivery_id=delivery_id, repeats=repeated, number=attempt.number, changed=sent != before,
         revision=attempt.revision if unchanged else None,
         url=sent.url, method=sent.method, headers=sent.headers,
-        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body,
+        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body, preset=sent.preset,
     )  # fmt: skip
     webhooks = Webhook.objects.select_for_update().filter(pk=attempt.webhook_id)
     active = webhooks.values_list("active", flat=True).first()
@@ -128,7 +131,7 @@ def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict
     The rules are those of a webhook's fields; errors of the content are reported at `content`.
     `url` is the one that was called before.
     """
-    body = {k: v for k, v in changes.items() if k != "content"}
+    body = {k: v for k, v in changes.items() if k not in ("content", "preset")}
     errors: list[FieldError] = []
     checked: dict[str, Any] = {}
     try:
@@ -140,6 +143,8 @@ def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict
         errors += _content_errors(changes["content"], type_)
     if errors:
         raise Invalid.of(errors)
+    if "preset" in changes:
+        checked["preset"] = changes["preset"]
     return checked
 
 

@@ -1,0 +1,93 @@
+"""The form that sends an attempt again with changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from portal.deliveries.presets import PRESETS
+from portal.webhooks import header_rows
+from requests_queue.errors import Invalid
+from requests_queue.json_field import JsonField
+from webhooks.delivery import resend
+from webhooks.delivery.in_flight import ResendOverride
+from webhooks.models import Attempt
+from webhooks.types import EVENT
+
+_PLAIN = {"spellcheck": "false", "autocomplete": "off"}
+
+
+class ChangesForm(forms.Form):
+    """What may be changed in a resend, validated by `webhooks.delivery.resend`.
+
+    `rows` are the headers, each with its error.
+    """
+
+    required_css_class = "required"
+
+    external_url = forms.CharField(
+        label="URL",
+        help_text="For this attempt only. The token is sent there, so a webhook's rules apply.",
+        widget=forms.TextInput({**_PLAIN, "inputmode": "url"}),
+    )
+    http_method = forms.ChoiceField(label="Method", choices=[("POST", "POST"), ("GET", "GET")])
+    headers = forms.Field(required=False)
+    content = JsonField(
+        required=False, widget=forms.Textarea({**_PLAIN, "rows": 18, "data-json": ""})
+    )
+    preset = forms.ChoiceField(label="On its way", required=False, widget=forms.RadioSelect)
+
+    def __init__(
+        self, attempt: Attempt, sent: ResendOverride, data: QueryDict | None = None
+    ) -> None:
+        initial = {
+            "external_url": sent.url, "http_method": sent.method, "preset": sent.preset,
+            "content": resend.content_of(sent),
+        }  # fmt: skip
+        super().__init__(data, initial=initial)
+        self.stored = sent.headers
+        self.rows = header_rows.stored(sent.headers) if data is None else header_rows.typed(data)
+        self._type, self._url = attempt.webhook.type, sent.url
+        content = self.fields["content"]
+        content.label = "Object" if sent.body else "Payload"
+        content.help_text = (
+            "The body. The token keeps its claims and is signed again."
+            if sent.body
+            else "The claims of the token, and the body of a POST. triggered_at becomes the time "
+            "of the request; the token expires processing_timeout seconds later. With GET, data "
+            "is empty."
+        )
+        if self._type != EVENT:
+            self._choose("http_method", [("POST", "POST")])
+        if PRESETS:
+            presets = [(each.name, f"{each.label}: {each.text}") for each in PRESETS]
+            self._choose("preset", [("", "Unchanged"), *presets])
+        else:
+            del self.fields["preset"]
+
+    def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field: Any = self.fields[name]
+        field.choices = choices
+
+    def clean_headers(self) -> dict[str, str]:
+        """Return the headers, with stored values for masks; each row shows its own error."""
+        return header_rows.check(self.rows, self.stored)
+
+    def clean(self) -> dict[str, Any]:
+        """Apply the rules to the parsed fields; errors are added to their fields."""
+        super().clean()
+        try:
+            resend.check_changes(self.cleaned_data, self._type, self._url)
+        except Invalid as refused:
+            for error in refused.errors:
+                self.add_error(error.path.partition(".")[0], error.message)
+        return self.cleaned_data
+
+    def hide_errors(self) -> None:
+        """Show no errors yet."""
+        self.full_clean()
+        self.errors.clear()
+        for row in self.rows:
+            row.error = ""

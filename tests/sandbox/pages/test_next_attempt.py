@@ -1,0 +1,74 @@
+"""The button of a delivery's page that moves the clock to its next attempt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from requests_queue import clock
+from sandbox import clock_control
+from sandbox.moves import MoveResult
+from tests import html
+from tests.portal.delivery_rows import attempt, delivery, hook
+from tests.signed_in import catalog, stranger, vendor
+from webhooks.models import Delivery, Webhook
+
+__all__ = ["catalog", "hook", "stranger", "vendor"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def row(hook: Webhook) -> Delivery:
+    """A delivery whose next attempt is in five minutes."""
+    row = delivery(hook, state="waiting")
+    attempt(row, "failure")
+    Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(minutes=5), round=1)
+    return row
+
+
+@pytest.fixture
+def moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+    """The moves of the clock, each of which runs attempt 2."""
+    made: list[timedelta] = []
+
+    def advance(duration: timedelta) -> MoveResult:
+        made.append(duration)
+        ended = {"delivery": row.pk, "attempt": 2, "outcome": "failure", "status": 503}
+        return MoveResult(clock.now(), clock.now(), 1, "end", [ended])
+
+    monkeypatch.setattr(clock_control, "advance", advance)
+    return made
+
+
+def test_button_moves_to_the_attempt_and_shows_its_result(
+    vendor: Client, row: Delivery, moves: list[timedelta]
+) -> None:
+    path = f"/deliveries/{row.pk}/"
+    form = html.get(vendor, path).one("#next form")
+    assert form.by_role("button", "Advance to it")
+    response = vendor.post(form["action"], follow=True)
+    [moved] = moves
+    assert timedelta(minutes=4) < moved <= timedelta(minutes=5)
+    assert response.redirect_chain == [(path, 303)]
+    assert "Attempt 2: failure with HTTP 503." in html.parse(response).messages
+
+
+def test_refused_move_is_explained(vendor: Client, row: Delivery) -> None:
+    with clock_control.Move.begin("advance"):
+        response = vendor.post(f"/deliveries/{row.pk}/advance/", follow=True)
+    assert "already being moved" in html.parse(response).messages
+
+
+def test_only_a_delivery_with_a_time_has_the_button(
+    vendor: Client, stranger: Client, row: Delivery, moves: list[timedelta]
+) -> None:
+    assert stranger.post(f"/deliveries/{row.pk}/advance/").status_code == 404
+    assert vendor.get(f"/deliveries/{row.pk}/advance/").status_code == 405
+    Webhook.objects.update(out_of_order=True)
+    assert not html.get(vendor, f"/deliveries/{row.pk}/").all("#next form")
+    Delivery.objects.update(state="delivered")
+    assert not html.get(vendor, f"/deliveries/{row.pk}/").all("#next form")
+    assert not moves
