@@ -118,6 +118,12 @@ class AttemptView:
         return _token(self.row, self.now, self.full) if self.row.claims else None
 
     @property
+    def is_unsigned(self) -> bool:
+        """Whether a fault has left out the token."""
+        names = {name.lower() for name in self.row.request_headers}
+        return bool(self.row.faults) and not names & _TOKEN_HEADERS
+
+    @property
     def faults(self) -> str:
         """What has changed the request on purpose: names and kinds; empty if nothing has."""
         return ", ".join(f"{each['name']} ({each['kind']})" for each in self.row.faults)
@@ -184,9 +190,6 @@ def _added(row: Attempt, claims: dict[str, Any]) -> dict[str, Any] | None:
 
 def _check_signature(row: Attempt, claims: dict[str, Any]) -> Iterable[TokenCheck]:
     hook = row.webhook
-    if row.faults and not {name.lower() for name in row.request_headers} & _TOKEN_HEADERS:
-        yield TokenCheck("bad", "The request was sent without the token.")
-        return
     try:
         sign_token(claims, hook.jwt_secret)
     except SecretRefused as refused:

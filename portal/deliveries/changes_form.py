@@ -33,11 +33,11 @@ class ChangesForm(forms.Form):
         widget=forms.TextInput({**_PLAIN, "inputmode": "url"}),
     )
     http_method = forms.ChoiceField(label="Method", choices=[("POST", "POST"), ("GET", "GET")])
+    preset = forms.ChoiceField(label="Preset", required=False, widget=forms.RadioSelect)
     headers = forms.Field(required=False)
     content = JsonField(
         required=False, widget=forms.Textarea({**_PLAIN, "rows": 18, "data-json": ""})
     )
-    preset = forms.ChoiceField(label="On its way", required=False, widget=forms.RadioSelect)
 
     def __init__(
         self, attempt: Attempt, sent: ResendOverride, data: QueryDict | None = None
@@ -63,7 +63,7 @@ class ChangesForm(forms.Form):
             self._choose("http_method", [("POST", "POST")])
         if PRESETS:
             presets = [(each.name, f"{each.label}: {each.text}") for each in PRESETS]
-            self._choose("preset", [("", "Unchanged"), *presets])
+            self._choose("preset", [("", "Nothing"), *presets])
         else:
             del self.fields["preset"]
 

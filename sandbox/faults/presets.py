@@ -15,7 +15,7 @@ from sandbox.faults.firing import Firing
 from sandbox.faults.kinds import KINDS
 from webhooks.delivery.in_flight import ClaimedDelivery
 
-NAME = "sent with changes"  # of the fault, on the attempt
+NAME = "preset"  # of the fault, on the attempt
 
 
 @dataclass(frozen=True, slots=True)

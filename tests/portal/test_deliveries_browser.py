@@ -172,7 +172,7 @@ def test_pages_work_without_scripts(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as tab:
         page = tab.page
         page.locator("[data-step]").first.click()
-        page.get_by_text("Copy as").click()
+        page.get_by_text("Copy as", exact=True).click()
         page.get_by_role("button", name="curl").click()
         assert "curl --globoff" in page.locator("pre").inner_text()
         page.go_back()

@@ -31,7 +31,7 @@ def page(client: Client, row: Delivery, query: str = "") -> Element:
 
 def next_step(page: Element) -> str:
     """Return the next step shown on the page, empty without one."""
-    return " ".join(each.text for each in page.all("#next"))
+    return " ".join(each.text for each in page.all("#next p"))
 
 
 def times(page: Element) -> set[str]:
@@ -310,6 +310,8 @@ def test_fault_is_named_and_the_signature_left_open(vendor: Client, hook: Webhoo
     row = delivery(hook)
     attempt(row)
     assert not page(vendor, row).all("[data-faults]")
+    attempt(row, faults=[{"name": "x", "kind": "no_token"}], request_headers={"X-Env": "lab"})
+    assert page(vendor, row).all("[data-unsigned]") and not page(vendor, row).all("[data-tone]")
     attempt(row, faults=[{"name": "<mine>", "kind": "rotate_secret"}])
     shown = page(vendor, row)
     assert shown.one("[data-faults]").text == "Changed by a fault: <mine> (rotate_secret)"
@@ -393,7 +395,7 @@ def test_number_of_statements_is_bounded(
         attempt(row, "failure")
     for _ in range(150):
         Event.objects.create(webhook=hook, delivery=row, at=make.AT)
-    with django_assert_max_num_queries(24) as queries:
+    with django_assert_max_num_queries(26) as queries:
         entries = page(vendor, row)
     assert len(entries.all("[data-step]")) == 40 and entries.one("#attempt120")
     assert sum("response_body" in query["sql"] for query in queries) == 2
