@@ -7,8 +7,8 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from portal import header_rows
 from portal.deliveries.presets import PRESETS
-from portal.webhooks import header_rows
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks.delivery import resend

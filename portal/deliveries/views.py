@@ -15,8 +15,8 @@ from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
 from portal.deliveries.changes_form import ChangesForm
 from portal.deliveries.detail import DeliveryView
+from portal.header_rows import with_empty_row
 from portal.identity import Viewer
-from portal.webhooks.header_rows import with_empty_row
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
 from webhooks.delivery import resend

@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from portal.webhooks import header_rows
+from portal import header_rows
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField

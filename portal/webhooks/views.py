@@ -15,11 +15,11 @@ from django.utils.html import format_html
 from portal import layout, pages, panels
 from portal.deliveries.attempt_view import AttemptView
 from portal.deliveries.views import render_log
+from portal.header_rows import with_empty_row
 from portal.identity import Viewer
 from portal.paging import paged, with_values
 from portal.webhooks import health, listing, webhook_statistics
 from portal.webhooks.forms import EditForm
-from portal.webhooks.header_rows import with_empty_row
 from portal.webhooks.lookup import find, own_webhooks, report_deleted, save
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused

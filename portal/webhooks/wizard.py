@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
 from portal import layout, pages
+from portal.header_rows import with_empty_row
 from portal.identity import Viewer
 from portal.webhooks import drafts
 from portal.webhooks.drafts import Draft
@@ -26,7 +27,6 @@ from portal.webhooks.forms import (
     StepForm,
     TypeForm,
 )
-from portal.webhooks.header_rows import with_empty_row
 from requests_queue.catalog.models import Product
 from requests_queue.errors import Invalid, Missing
 from webhooks import actions, types, validation_rules
