@@ -9,7 +9,7 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        """Add the portal's own commands."""
+        """Add the portal's own lookups to the command palette."""
         from portal.palette import builtin
 
         builtin.register()

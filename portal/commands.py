@@ -40,8 +40,8 @@ class Command:
         return all(word in text for word in words)
 
 
-# Functions that return what a viewer can do from every page, and the pages outside of the
-# navigation. They run no statements.
+# Functions that return further actions of a viewer, and pages outside of the navigation. They run
+# no statements.
 COMMANDS: list[Callable[[Viewer], Iterable[Command]]] = []
 
 # Functions that return the objects that a text names, at most MAX_FOUND of each kind: only what the

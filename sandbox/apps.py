@@ -14,16 +14,18 @@ class SandboxConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
+        from portal.commands import COMMANDS
         from portal.home.first_steps import READY_HANDLERS, ReadyHandler
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
         from sandbox import holds, panels, receivers, world  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.listener import PORT
-        from sandbox.pages import clock_bar, navigation
+        from sandbox.pages import clock_bar, commands, navigation
 
         panels.register()
         navigation.add(NAVIGATION)
+        COMMANDS.append(commands.faults)
         delivery_side.register()
         BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))
         ids.taken_checks.append(world.is_used)

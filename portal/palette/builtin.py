@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.urls import reverse
 
 from portal import layout
-from portal.commands import COMMANDS, LOOKUPS, Command
+from portal.commands import LOOKUPS, Command
 from portal.identity import Viewer
 from portal.palette import lookups
 from portal.queues import labels
@@ -45,6 +45,5 @@ def actions(viewer: Viewer) -> Iterator[Command]:
 
 
 def register() -> None:
-    """Add them to the registry."""
-    COMMANDS.append(actions)
+    """Add the lookups of objects."""
     LOOKUPS.append(lookups.find)

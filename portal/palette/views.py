@@ -18,7 +18,7 @@ _MAX_LENGTH = 200
 
 @layout.signed_in("GET")
 def search(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Show the objects, pages and actions that a text finds, all pages and actions without one."""
+    """Show the objects, pages and actions that a text finds; ours without one."""
     text = request.GET.get("q", "").strip()[:_MAX_LENGTH]
     groups = [(title, rows) for title, rows in _groups(viewer, text) if rows]
     template = "results" if layout.is_htmx(request) else "search"
@@ -28,10 +28,11 @@ def search(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 
 def _groups(viewer: Viewer, text: str) -> list[tuple[str, list[Command]]]:
     words = text.casefold().split()
-    offered = (command for offer in COMMANDS for command in offer(viewer))
+    # Those of other apps are many, so they are shown where the text matches.
+    more = (command for offer in COMMANDS if text for command in offer(viewer))
     groups = [
         ("Pages", _matching(builtin.pages(viewer), words)),
-        ("Actions", _matching(offered, words)),
+        ("Actions", _matching([*builtin.actions(viewer), *more], words)),
     ]
     if not text:
         return groups

@@ -56,19 +56,19 @@ function group(title, options) {
   return [element];
 }
 
-// The buttons of the page: those marked with `data-action`, and those of its head.
-const ACTIONS = "[data-action], main .head :is(.button, .menu-item)";
+// The buttons of the page: those of its head, and those marked with `data-action`.
+const ACTIONS = ["main .head :is(.button, .menu-item)", "main [data-action]", "[data-action]"];
 const nameOf = (element) => (element.ariaLabel ?? element.textContent).replace(/\s+/g, " ").trim();
 
 function pageActions() {
   const found = new Map();
-  for (const element of document.querySelectorAll(ACTIONS)) {
+  for (const element of ACTIONS.flatMap((each) => [...document.querySelectorAll(each)])) {
     const name = nameOf(element);
-    const usable = !element.disabled && !element.closest("[hidden], dialog") && name && !found.has(name);
-    if (usable && element.matches("a, button, summary")) found.set(name, element);
+    if (!element.matches("a, button") || element.disabled || !name || found.has(name)) continue;
+    if (!element.closest("[hidden], dialog, [role=search]")) found.set(name, element);
   }
   return [...found].map(([name, element]) => {
-    const button = option("button", name, "");
+    const button = option("button", name, element.title);
     button.type = "button";
     button.addEventListener("click", () => { palette.close(); element.click(); });
     return button;
@@ -108,7 +108,7 @@ async function refresh() {
   const text = document.getElementById("palette-text").value.trim();
   const words = text.toLowerCase().split(/\s+/);
   const matching = (list) => list.filter((each) => words.every((word) => each.textContent.toLowerCase().includes(word)));
-  const mine = [...group("On this page", matching(pageActions())), ...group("Recent", matching(recentPages()))];
+  const mine = [...group("Recent", matching(recentPages())), ...group("On this page", matching(pageActions()))];
   loading?.abort();
   const request = loading = new AbortController();
   try {

@@ -28,7 +28,7 @@ function open() {
 const press = (id) => document.getElementById(id)?.click();
 
 function search() {
-  const field = document.querySelector('main [role="search"] :is(input[type="search"], input[type="text"])');
+  const field = document.querySelector('main [role="search"] input:not([type="hidden"], [type="checkbox"])');
   if (!field) return openPalette();
   field.focus();
   field.select();
