@@ -27,13 +27,17 @@ _CLASSES = {PRIMARY: "", "": "button-plain", DESTRUCTIVE: "button-bad"}
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """An available action; with `has_form` the button leads to a form."""
+    """An available action; with `has_form` the button leads to a form.
+
+    With `for_several` the action can be taken with several objects at once.
+    """
 
     name: str
     label: str
     target: str
     css_class: str
     has_form: bool
+    for_several: bool = False
 
 
 def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
@@ -56,13 +60,14 @@ def usual(queue: Queue, row: QueueObject, viewer: Viewer) -> Button | None:
     if action is None:
         return None
     about = validation.find(queue.object_class)
+    takes_file = bool(services.upload_field(queue, action.name))
     needs_form = bool(
-        services.upload_field(queue, action.name)
-        or isinstance(action.body, ReasonInput)
-        or (about and _missing(row, action.name))
+        takes_file or isinstance(action.body, ReasonInput) or (about and _missing(row, action.name))
     )
     target = queue.status(action.target).title
-    return Button(action.name, action.title, target, _CLASSES[PRIMARY], needs_form)
+    return Button(
+        action.name, action.title, target, _CLASSES[PRIMARY], needs_form, not takes_file
+    )  # fmt: skip
 
 
 def of_several(queue: Queue, role: str) -> list[Action]:

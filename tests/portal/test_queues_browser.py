@@ -120,6 +120,55 @@ def test_administrator_acts_as_the_other_party(site: Site) -> None:
         assert tab.console_errors == []
 
 
+def test_orders_are_approved_on_the_board(site: Site) -> None:
+    """By a card's button, and as a selection of which one lacks a value."""
+    ready = [orders.purchase(site.running)["id"] for _ in range(3)]
+    for pk in ready:
+        params = {"asset": {"params": [{"id": "activation_id", "value": f"A-{pk}"}]}}
+        site.running.as_vendor("PUT", f"/requests/{pk}", params)
+    lacking = orders.purchase(site.running)["id"]
+    with site.open(f"/queues/fulfillment/?product={PLAIN}", width=900) as tab:
+        page = tab.page
+        board, result = page.locator("#board"), page.locator("#bulk-result")
+        # The board scrolls, the page does not.
+        expect(page.locator(".board-frame")).to_have_attribute("data-more", "right")
+        board.focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".board-frame")).to_have_attribute("data-more", "left right")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width == 900
+        page.get_by_role("button", name=f"Approve {ready[0]}").click()
+        expect(result).to_contain_text("Approve: 1 approved")
+        approved = page.locator("section", has=page.locator("#column-approved"))
+        expect(approved).to_contain_text(ready[0])
+        for pk in (*ready[1:], lacking):
+            page.get_by_label(f"Select {pk}").check()
+        expect(page.locator("#picked")).to_have_text("3 selected")
+        board.evaluate("element => element.scrollTo(30, 0)")
+        page.get_by_role("button", name="Approve selected").click()
+        expect(result).to_contain_text("Approve: 2 approved, 1 refused")
+        expect(result).to_contain_text(f"{lacking} Parameter activation_id is required.")
+        expect(approved).to_contain_text(ready[2])
+        # Selection and position are kept.
+        expect(page.get_by_label(f"Select {lacking}")).to_be_checked()
+        assert board.evaluate("element => element.scrollLeft") == 30
+        assert tab.console_errors == []
+
+
+def test_typed_message_is_kept_and_sent(site: Site, hook: str) -> None:
+    order = orders.purchase(site.running)
+    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
+        page = tab.page
+        page.get_by_role("textbox", name="Message").fill("Which region?")
+        site.running.as_vendor("POST", f"/requests/{order['id']}/fail", {"reason": "No."})
+        expect(page.locator("h1")).to_contain_text("failed", timeout=10_000)
+        expect(page.get_by_role("textbox", name="Message")).to_have_value("Which region?")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator(".messages")).to_contain_text("Message sent")
+        expect(page.locator(".timeline")).to_contain_text("Which region?")
+        assert tab.console_errors == []
+
+
 def test_json_is_copied(site: Site) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/json/") as tab:
