@@ -6,26 +6,32 @@ import json
 from typing import Any
 
 from requests_queue.catalog import visibility
-from requests_queue.catalog.models import Account
+from requests_queue.catalog.models import Account, Connection
 
 _LOOKED_AT = 100
 
 
-def body(account: Account | None = None) -> dict[str, Any] | None:
-    """Return the body of a purchase of a product of the account, or of any, or None.
+def connection(account: Account | None = None) -> Connection | None:
+    """Return a connection by which a product of the account, or of any, can be ordered, or None.
 
     The product needs no validation and no further input.
     """
     rows = visibility.connections(account)
-    plain = [
-        connection
-        for connection in rows.select_related("product").order_by("pk")[:_LOOKED_AT]
-        if not connection.product.capability("cart.validation")
-        and not connection.product.capability("subscription.hold")
-    ]
-    if not plain:
+    plain = (
+        row
+        for row in rows.select_related("product").order_by("pk")[:_LOOKED_AT]
+        if not row.product.capability("cart.validation")
+        and not row.product.capability("subscription.hold")
+    )
+    return next(plain, None)
+
+
+def body(account: Account | None = None) -> dict[str, Any] | None:
+    """Return the body of a purchase of that product, or None."""
+    plain = connection(account)
+    if plain is None:
         return None
-    item = plain[0].product.items.first()
+    item = plain.product.items.first()
     contact = {
         "first_name": "Ada",
         "last_name": "Ray",
@@ -43,7 +49,7 @@ def body(account: Account | None = None) -> dict[str, Any] | None:
     return {
         "type": "purchase",
         "asset": {
-            "connection": {"id": plain[0].pk},
+            "connection": {"id": plain.pk},
             "items": [{"id": item.pk if item else "", "quantity": 5}],
             "tiers": {
                 "customer": {"name": "Harbour Cafe", "contact_info": address},

@@ -1,7 +1,6 @@
 """The sandbox: a movable clock and tools for authors of handlers."""
 
 from django.apps import AppConfig
-from django.conf import settings
 
 
 class SandboxConfig(AppConfig):
@@ -15,12 +14,11 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal.commands import COMMANDS
-        from portal.home.first_steps import READY_HANDLERS, ReadyHandler
+        from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox import holds, panels, receivers, world  # noqa: F401
+        from sandbox import first_steps, holds, panels, receivers, world  # noqa: F401
         from sandbox.faults import delivery_side
-        from sandbox.listener import PORT
         from sandbox.pages import clock_bar, commands, navigation
 
         panels.register()
@@ -29,5 +27,4 @@ class SandboxConfig(AppConfig):
         delivery_side.register()
         BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))
         ids.taken_checks.append(world.is_used)
-        command = f"{settings.PROGRAM} listen --approve"
-        READY_HANDLERS.append(ReadyHandler(command, f"http://127.0.0.1:{PORT}/"))
+        COMMAND_LINES.append(first_steps.command_line)

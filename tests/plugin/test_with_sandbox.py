@@ -97,6 +97,13 @@ def test_all_methods_on_a_shared_sandbox_by_two_workers(running: Sandbox, projec
     assert all(statuses == drawn[0][1] for _, statuses in drawn)
 
 
+def test_first_tests_of_home_pass(running: Sandbox, tmp_path: Path) -> None:
+    for name in ("handler.py", "test_handler.py"):
+        shutil.copy(ROOT / "portal" / "static" / "portal" / "handlers" / name, tmp_path)
+    ended = run(NEWEST, tmp_path, "test_handler.py", **shared(running))
+    assert ended.returncode == 0 and "2 passed" in ended.stdout, ended.stdout
+
+
 def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
     shutil.copy(PROJECTS / "broken.py", project / "test_broken.py")
     ended = run(NEWEST, project, "test_broken.py", "--connect-sim-trace=on-failure",

@@ -54,19 +54,45 @@ def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
         page = tab.page
         expect(page.get_by_role("heading", name="First steps")).to_be_visible()
         expect(page.locator("#step-webhook")).to_have_text("2")
-        page.get_by_text("Or order through the API").click()
+        page.get_by_text("Or in a terminal").click()
         hook = site.running.as_distributor("POST", "/notifications/webhooks", {
             "label": "First", "object_class": "fulfillment_request", "product_id": METER,
             "external_url": site.served.url, "active": True, "jwt_secret": SECRET,
         })  # fmt: skip
         sample(site, METER)
-        expect(page.locator("#step-request")).to_contain_text("Done", timeout=SOON)
+        expect(page.locator("#step-delivery")).to_contain_text("Done", timeout=SOON)
         expect(page.locator("#step-handler")).to_contain_text("Done", timeout=SOON)
         expect(page.locator(".last-hour .figures")).to_contain_text("Succeeded")
         assert page.locator(".bar-success").count() >= 1
         # Polling leaves the expanded command open.
         expect(page.locator("#command-order")).to_be_visible()
         site.running.as_distributor("DELETE", f"/notifications/webhooks/{hook['id']}")
+        assert tab.console_errors == []
+
+
+def test_commands_are_copied_with_the_secrets_that_they_mask(site: Site) -> None:
+    with entered(site, "distributor") as tab:
+        page = tab.page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("link", name="Other").click()
+        command = page.locator("#command-handler")
+        expect(command).to_contain_text("••••••••")
+        page.locator(".command", has=command).get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert site.running.provider_key in page.evaluate("navigator.clipboard.readText()")
+        assert site.running.provider_key not in page.content()
+        page.get_by_role("button", name="Show them").click()
+        expect(command).to_contain_text(site.running.provider_key)
+        page.get_by_role("link", name="Mask them").click()
+        expect(command).to_contain_text("••••••••")
+        page.get_by_role("button", name="Create webhook").click()
+        expect(page.get_by_role("status")).to_contain_text("Webhook created.")
+        expect(page.locator("#step-webhook")).to_contain_text("Done")
+        page.get_by_role("link", name="View webhook").click()
+        expect(page.locator("#status")).to_have_text("New")
+        page.goto("/")
+        page.get_by_role("button", name="Hide").click()
+        expect(page.get_by_role("heading", name="First steps")).to_have_count(0)
         assert tab.console_errors == []
 
 

@@ -23,14 +23,12 @@ from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.webhook_health import MinuteCounts
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HX-Request": "true"}
-STEPS = "[aria-labelledby=first-steps]"
 
 
 @pytest.fixture(autouse=True)
 def no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide handlers that may be running on this machine."""
-    monkeypatch.setattr(first_steps, "READY_HANDLERS", [])
+    monkeypatch.setattr(first_steps, "COMMAND_LINES", [])
 
 
 @pytest.fixture
@@ -215,54 +213,6 @@ def test_other_accounts_failing_webhooks_are_not_shown(
     assert html.get(signed_in(catalog.provider_user), "/").by_role("link", "Theirs")
 
 
-# -- first steps
-
-
-def test_first_steps_are_shown_to_a_new_account(vendor: Client, catalog: make.Catalog) -> None:
-    steps = html.get(vendor, "/").one(STEPS)
-    command = steps.one("#command-order")
-    assert catalog.connection.pk in command and catalog.item.pk in command
-    assert "KEY-OF-THE-DISTRIBUTOR" in command
-    assert not steps.all("[data-done]")
-
-
-def test_command_that_orders_uses_the_address_of_the_browser(vendor: Client) -> None:
-    steps = html.get(vendor, "/", Host="localhost:9000").one(STEPS)
-    assert steps.one("#command-order").text.startswith("curl -s http://localhost:9000/public/v1/")
-
-
-def test_steps_are_marked_as_done(vendor: Client, catalog: make.Catalog) -> None:
-    def done() -> list[str]:
-        marks = html.get(vendor, "/home/live/?steps=1", **HTMX).all("[id^=step-]")
-        assert [mark["id"] for mark in marks] == ["step-handler", "step-webhook", "step-request"]
-        return [
-            mark["id"].removeprefix("step-") for mark in marks if "data-done" in mark.attributes
-        ]
-
-    assert done() == []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        first_steps.READY_HANDLERS.append(first_steps.ReadyHandler("manage.py listen", url))
-        assert done() == ["handler"]
-        steps = html.get(vendor, "/").one(STEPS)
-        assert steps.one("#command-listen").text == "manage.py listen" and url in steps
-    assert done() == []
-    row = make.webhook(catalog)
-    assert done() == ["webhook"]
-    assert html.get(vendor, "/").all(STEPS)
-    Webhook.objects.update(events=1)
-    assert done() == ["webhook", "request"]
-    row.last_failure = attempt(row, "failure", status_code=500)
-    row.save(update_fields=["last_failure"])
-    assert done() == ["handler", "webhook", "request"]
-    assert not html.get(vendor, "/").all(STEPS)
-
-
-def test_polled_part_has_no_steps_unless_requested(vendor: Client) -> None:
-    page = html.get(vendor, "/home/live/", **HTMX)
-    assert not page.all("#step-handler") and not page.all("html")
-
-
 # -- access and cost
 
 
@@ -291,5 +241,5 @@ def test_number_of_statements_is_constant(vendor: Client, catalog: make.Catalog)
     more(range(2, 9))
     assert [statements(path) for path in ("/", "/home/live/", "/password/")] == few
     # Session, user, account, time, heartbeats, failed jobs, last hour, failing webhooks and their
-    # pending deliveries, progress.
-    assert few[1] <= 11
+    # pending deliveries, progress, approvals.
+    assert few[1] <= 12
