@@ -19,7 +19,7 @@ NEXT_ATTEMPT = "next attempt"  # what a waiting delivery's page says of its next
 DELIVERY_COLUMN = "delivery column"  # each row of the deliveries log; delivery and number
 WEBHOOK_HEALTH = "webhook health"  # the health line of a webhook; its id
 WEBHOOK = "webhook"  # the statistics of a webhook; its id
-OBJECT = "object"  # the history of an object of a queue; its id
+OBJECT = "object"  # in place of the history of an object of a queue; its id
 
 # Takes the account whose user views the page, and the keys of all rows; a constant number of
 # statements. The representation (`repr`) of the data must change when what is shown changes.

@@ -1,5 +1,7 @@
 """The sandbox: a movable clock and tools for authors of handlers."""
 
+from pathlib import Path
+
 from django.apps import AppConfig
 
 
@@ -13,6 +15,7 @@ class SandboxConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
+        from portal import media
         from portal.commands import COMMANDS
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
@@ -25,6 +28,7 @@ class SandboxConfig(AppConfig):
         navigation.add(NAVIGATION)
         COMMANDS.append(commands.faults)
         delivery_side.register()
+        media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
         BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))
         ids.taken_checks.append(world.is_used)
         COMMAND_LINES.append(first_steps.command_line)

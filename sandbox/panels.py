@@ -17,11 +17,11 @@ from portal.panels import (
     WEBHOOK_HEALTH,
     Panel,
 )
-from sandbox import deliveries, forecast, handler_activity, stored_calls
+from sandbox import deliveries, forecast, handler_activity
 from sandbox.check_runs import targets
 from sandbox.handler_activity import Key
 from sandbox.handler_notes import Note
-from sandbox.pages import check_views, next_attempt
+from sandbox.pages import check_views, next_attempt, object_stream
 from sandbox.pages.call_view import CallView
 from sandbox.stored_calls import Call
 
@@ -73,7 +73,7 @@ def register() -> None:
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
             Panel(NEXT_ATTEMPT, "sandbox/advance.html", next_attempt.moments),
             Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
-            Panel(OBJECT, "sandbox/object.html", _objects),
+            Panel(OBJECT, "sandbox/object.html", object_stream.load),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
             Panel(WEBHOOK_HEALTH, "sandbox/forecast_end.html", _ends),
             Panel(WEBHOOK, "sandbox/check_verdict.html", _verdicts),
@@ -91,12 +91,6 @@ def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView
 
 def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:
     return {key: text for key, text in handler_activity.summaries(keys).items() if text}
-
-
-def _objects(account: str, keys: Sequence[str]) -> dict[str, ActivityView]:
-    """Return the calls of the account only: another party's handler is none of its business."""
-    calls = {key: stored_calls.for_object(key, account, MAX_CALLS + 1) for key in keys}
-    return {key: _view(each) for key, each in calls.items() if each}
 
 
 def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:

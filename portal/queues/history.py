@@ -55,19 +55,21 @@ class HistoryEntry:
     account: str
     text: str
     kind: str
+    # The number of the message.
+    message: int | None = None
     deliveries: tuple[HistoryDelivery, ...] = ()
 
 
-def of(row: QueueObject, account: Account) -> list[HistoryEntry]:
-    """Return the history, newest first; two statements."""
-    deliveries = _deliveries(row.pk, account)
+def of(pk: str, account: Account) -> list[HistoryEntry]:
+    """Return the history of an object, newest first; two statements."""
+    deliveries = _deliveries(pk, account)
     entries = [
         _entry(message, tuple(deliveries.pop((message.text, message.created), ())))
-        for message in _messages(row.pk, account)
+        for message in _messages(pk, account)
     ]
     # Events that leave the status as it was have no message.
     entries += [
-        HistoryEntry(at, "", "", text, "event", tuple(rest))
+        HistoryEntry(at, "", "", text, "event", None, tuple(rest))
         for (text, at), rest in deliveries.items()
     ]
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
@@ -83,7 +85,9 @@ def _entry(message: Message, deliveries: tuple[HistoryDelivery, ...]) -> History
     company = message.account.name if message.account else ""
     author = message.creator.name if message.creator else company or "The platform"
     company = company if message.creator else ""
-    return HistoryEntry(message.created, author, company, message.text, kind, deliveries)
+    return HistoryEntry(
+        message.created, author, company, message.text, kind, message.pk, deliveries
+    )
 
 
 def _deliveries(pk: str, account: Account) -> dict[tuple[str, datetime], list[HistoryDelivery]]:

@@ -101,8 +101,9 @@ def object_page(
     message: MessageForm | None = None,
 ) -> HttpResponse:
     """Return the page of an object; `message` is the form of a message that was refused."""
-    entries = history.of(row, viewer.account)
     filled = panels.fill(panels.OBJECT, viewer.account.pk, [row.pk])
+    is_replaced = any(row.pk in each.data for each in filled)
+    entries = [] if is_replaced else history.of(row.pk, viewer.account)
     digest = layout.digest(
         row.status,
         row.updated,
@@ -113,7 +114,8 @@ def object_page(
     if layout.is_unchanged(request, digest):
         return pages.empty()
     context = _object(queue, row, viewer) | {
-        "entries": entries, "panels": filled, "poll": f"?seen={digest}",
+        "entries": entries, "panels": filled, "is_replaced": is_replaced,
+        "poll": f"?seen={digest}",
         "message": message or MessageForm(viewer.account),
         "is_closed": conversation.is_closed(row, viewer.account),
     }  # fmt: skip

@@ -79,20 +79,25 @@ def parse(query: QueryDict) -> tuple[Filter, Cursor | None, Cursor | None]:
     for name, text in named.items():
         if "\0" in text or len(text) > 40:
             raise Invalid(name, "Enter an ID.")
-    after, before, since = (_cursor(query.get(name, "")) for name in ("after", "before", "since"))
+    after, before, since = (_cursor(query, name) for name in ("after", "before", "since"))
     return Filter(group, named["webhook"], named["object"], after), before, since
 
 
-def _cursor(text: str) -> Cursor | None:
-    return timeline.parse_cursor(text) if text else None
+def _cursor(query: QueryDict, name: str) -> Cursor | None:
+    text = query.get(name, "")
+    try:
+        return timeline.parse_cursor(text) if text else None
+    except Invalid as invalid:
+        raise Invalid(name, invalid.errors[0].message) from None
 
 
 def read(
     account: Account, chosen: Filter, before: Cursor | None = None, *, since: Cursor | None = None,
-    size: int = SIZE,
+    size: int | None = None,
 ) -> Page:  # fmt: skip
     """Return the newest entries after `since`, or up to `before`; at most five statements."""
     api_calls.flush()
+    size = size or SIZE
     until = timeline.now() if before is None else before
     floor = max(since or Cursor(), chosen.after or Cursor())
     # Those of one object or webhook are found by an index, all others are read one by one.

@@ -17,8 +17,8 @@ from requests_queue.queues import base
 from requests_queue.time_format import format_moment, format_span
 from sandbox import stored_calls, timeline
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.pages.call_view import CallView
 from sandbox.pages.stream import GROUP_OF
+from sandbox.stored_calls import Call
 from webhooks.models import Attempt, Webhook
 
 GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
@@ -47,7 +47,7 @@ class Row:
     webhook_label: str = ""
     delivery: int | None = None
     attempt: int | None = None
-    call: CallView | None = None
+    call: Call | None = None
     replaces: str = ""
 
     @property
@@ -62,29 +62,39 @@ class _Related:
 
     urls: Mapping[str, str]
     labels: Mapping[str, str]
-    calls: Mapping[int, CallView]
+    calls: Mapping[int, Call]
     messages: Mapping[int, Message]
     authors: Mapping[tuple[str, str, datetime], str]
 
 
-def of(entries: Sequence[TimelineEntry], account: Account) -> list[Row]:
-    """Return the rows of entries that the account may see, in order."""
-    related = _related(entries, account)
+def of(entries: Sequence[TimelineEntry], account: Account, page_of: str = "") -> list[Row]:
+    """Return the rows of entries that the account may see, in order.
+
+    On the page of an object, `page_of`, rows don't link to it.
+    """
+    related = _related(entries, account, page_of)
     return [_row(entry, related) for entry in entries]
 
 
-def _related(entries: Sequence[TimelineEntry], account: Account) -> _Related:
+def change_text(before: str | None, after: str) -> str:
+    """Return what a change did, as the history of an object has it."""
+    return f"Validated in {after}." if before == after and after else writing.said(before, after)
+
+
+def _related(entries: Sequence[TimelineEntry], account: Account, page_of: str) -> _Related:
     def ids(name: str, *kinds: str) -> set[Any]:
         found = (getattr(e, name) for e in entries if not kinds or e.kind in kinds)
         return {each for each in found if each is not None}
 
     hooks = Webhook.objects.filter(account=account, pk__in=ids("webhook_id"))
     numbers = [e.data["id"] for e in entries if e.kind == timeline.API_CALL]
-    calls = stored_calls.load(ApiCall.objects.filter(pk__in=numbers)) if numbers else ()
+    rows = ApiCall.objects.filter(pk__in=numbers)
+    # Bodies are loaded when a call is opened.
+    calls = stored_calls.load(rows, stored_calls.NONE) if numbers else ()
     return _Related(
-        _object_urls(ids("object_id"), account),
+        _object_urls(ids("object_id") - {page_of}, account),
         dict(hooks.values_list("pk", "label")),
-        {call.id: CallView(call) for call in calls},
+        {call.id: call for call in calls},
         _messages(entries, account),
         _authors(ids("object_id", timeline.CHANGE), entries, account),
     )
@@ -169,12 +179,8 @@ _Text = tuple[str, str, str]
 def _change(entry: TimelineEntry, related: _Related) -> _Text:
     data = entry.data
     before, after = data["from"], data["to"] or ""
-    said = writing.said(before, after)
-    by = related.authors.get((entry.object_id or "", said, clock.shown(entry.at)))
-    if before == after:
-        text = f"Changed in {after}" if after else "Changed"
-    else:
-        text = f"{before or 'created'} → {after}" if after else "Created"
+    text = change_text(before, after)
+    by = related.authors.get((entry.object_id or "", text, clock.shown(entry.at)))
     return text, "", f"by {by or data['actor']}" if by or data["actor"] else ""
 
 

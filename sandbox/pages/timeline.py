@@ -1,13 +1,17 @@
-"""The page of the timeline: what happened, newest first, live; for each signed-in user."""
+"""The page of the timeline, newest first and live, and of an API call; for signed-in users."""
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from portal import layout, pages
 from portal.identity import Viewer
-from requests_queue.errors import Invalid
+from requests_queue.errors import Invalid, Missing
+from sandbox import stored_calls
+from sandbox.models import ApiCall
 from sandbox.pages import stream, stream_rows
+from sandbox.pages.call_view import CallView
 from sandbox.pages.stream import Filter
 from sandbox.timeline import Cursor
 from webhooks.models import Webhook
@@ -69,3 +73,21 @@ def _choices(viewer: Viewer, chosen: Filter) -> dict[str, object]:
         "webhooks": list(rows.values_list("pk", "label")[:MAX_WEBHOOKS]),
         "without_after": chosen.query(after=None) if chosen.after else "",
     }
+
+
+@layout.signed_in("GET")
+def call(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
+    """Show an API call of the viewer's account; for htmx only what a row of the timeline lacks."""
+    calls = stored_calls.load(_own_call(viewer, pk))
+    if not calls:
+        raise Missing(str(pk))
+    [shown] = calls
+    context = {"call": shown, "shown": CallView(shown), "names_attempt": True}
+    template = "sandbox/call_part.html" if layout.is_htmx(request) else "sandbox/api_call.html"
+    return layout.render(request, viewer, template, context)
+
+
+def _own_call(viewer: Viewer, pk: int) -> QuerySet[ApiCall]:
+    # A larger number would be an error of the database.
+    rows = ApiCall.objects.filter(account_id=viewer.account.pk)
+    return rows.filter(pk=pk) if pk < 2**63 else rows.none()

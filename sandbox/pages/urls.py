@@ -6,6 +6,7 @@ from sandbox.pages import checks, clock, faults, next_attempt, timeline
 
 urlpatterns = [
     path("timeline/", timeline.page, name="timeline"),
+    path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
     path("time/", clock.state, name="time"),
     path("time/move/", clock.move, name="time-move"),
     path("time/reset/", clock.reset, name="time-reset"),

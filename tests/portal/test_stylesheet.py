@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -16,7 +18,7 @@ def test_stylesheet_joins_every_file() -> None:
     text = response.content.decode()
     files = sorted(media.STYLESHEETS.glob("*.css"))
     assert [file.stem for file in files] == sorted(media.STYLESHEET_NAMES)
-    assert all(file.read_text() in text for file in files)
+    assert all(file.read_text() in text for file in [*files, *media.MORE_STYLESHEETS])
 
 
 def test_script_joins_the_files_of_all_pages() -> None:
@@ -35,11 +37,16 @@ def test_file_is_not_sent_again_unchanged(path: str) -> None:
 
 
 def test_stylesheet_has_no_rule_without_elements() -> None:
-    """Each class of a selector occurs in a template, a script or a module of the portal."""
-    portal = media.STYLESHEETS.parent.parent
-    files = [file for kind in ("html", "js", "py") for file in portal.rglob(f"*.{kind}")]
+    """Each class of a selector occurs in a template, a script or a module of its app."""
+    check_classes(media.STYLESHEETS.parent.parent, media.STYLESHEETS.glob("*.css"))
+    for file in media.MORE_STYLESHEETS:
+        check_classes(file.parent.parent.parent, [file])
+
+
+def check_classes(app: Path, stylesheets: Iterable[Path]) -> None:
+    files = [file for kind in ("html", "js", "py") for file in app.rglob(f"*.{kind}")]
     text = " ".join(file.read_text() for file in files)
-    for file in media.STYLESHEETS.glob("*.css"):
+    for file in stylesheets:
         rules = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
         selectors = " ".join(re.findall(r"([^{};]+)\{", rules))
         for name in set(re.findall(r"\.([a-z][\w-]+)", selectors)):
