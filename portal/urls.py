@@ -63,6 +63,7 @@ urlpatterns = [
     ),
     path("products/", products.products, name="products"),
     path("products/<str:pk>/", products.product, name="product"),
+    path("products/<str:pk>/delete/", products.delete, name="product-delete"),
     path("products/<str:pk>/items/", products.items, name="product-items"),
     path("products/<str:pk>/parameters/", products.parameters, name="product-parameters"),
     path("products/<str:pk>/templates/", products.templates, name="product-templates"),

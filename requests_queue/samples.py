@@ -1,11 +1,12 @@
-"""Sample objects of any queue, for `queue add` and the sandbox's endpoint."""
+"""Sample objects of any queue, for `queue add` and the sandbox's endpoint; products of samples."""
 
 from __future__ import annotations
 
 from requests_queue import transitions
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Account, Product
+from requests_queue.catalog.models import Account, Listing, Product
+from requests_queue.catalog.writes import products
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues import base
 from requests_queue.rows import get_row
@@ -41,3 +42,20 @@ def make(
         role = Actor(None, account).role
         raise Forbidden(f"A {queue.object_class} of type {kind} is not for a {role}.")
     return row
+
+
+def delete_product(product: Product, account: Account) -> None:
+    """Delete a product that was never sold, such as a sample's, with its listings and objects.
+
+    Raises Forbidden (not its vendor), or Refused where something else is about it.
+    """
+    if product.owner_id != account.pk:
+        raise Forbidden("A product is deleted by its vendor.")
+    models = [queue.model for queue in base.registered()]
+    products.delete_unsold(product, (*models, Listing), _delete_objects)
+
+
+def _delete_objects(product: Product) -> None:
+    for queue in base.registered():
+        for row in queue.model._default_manager.filter(product=product):
+            transitions.delete(row)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,10 +19,12 @@ from portal import layout, pages
 from portal.identity import Viewer
 from portal.paging import paged
 from portal.products import capabilities as forms
+from requests_queue import samples
 from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.action_links import WrongToken
 from requests_queue.catalog.models import Account, Item, Parameter, Product, ProductAction, Template
 from requests_queue.catalog.representations import icon
+from requests_queue.errors import Missing, Refused
 from requests_queue.queues import base
 from webhooks import types
 from webhooks.models import Webhook
@@ -105,6 +108,21 @@ def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return _tab(request, viewer, "capabilities", {"product": row, "groups": groups}, status)
 
 
+@layout.signed_in("POST")
+def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
+    """Delete a product that was never sold, for its vendor; in a sandbox."""
+    row = _find(viewer.account, pk)
+    if not settings.SANDBOX:
+        raise Missing(pk)
+    try:
+        samples.delete_product(row, viewer.account)
+    except Refused as refused:
+        messages.error(request, f"Not deleted. {refused}")
+        return pages.see_other(reverse("product", args=[pk]))
+    messages.success(request, f"{row.name} deleted")
+    return pages.see_other(reverse("products"))
+
+
 @require_safe
 def action(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the decoded token of a link, and how the vendor's own page verifies it.
@@ -175,15 +193,17 @@ def _find(account: Account, pk: str) -> Product:
 def _general(account: Account, product: Product) -> dict[str, Any]:
     """Return the account's webhooks, connections and listings of a product."""
     connections = visibility.connections(account).filter(product=product)
+    connected = list(connections.select_related("hub", "provider", "vendor")[:_ROWS])
     listings = visibility.listings(account).filter(product=product)
     webhooks = Webhook.objects.filter(account=account, product=product).only(
         "label", "type", "object_class", "active", "out_of_order", "product"
     )
     return {
-        "connections": connections.select_related("hub", "provider", "vendor")[:_ROWS],
+        "connections": connected,
         "listings": listings.select_related("contract__marketplace")[:_ROWS],
         "webhooks": [
             (row, types.label(row.type, row.object_class)) for row in webhooks[: _MAX_WEBHOOKS + 1]
         ],
         "max_webhooks": _MAX_WEBHOOKS,
+        "can_delete": settings.SANDBOX and product.owner_id == account.pk and not connected,
     }

@@ -137,7 +137,8 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
     return head(queue, row) | {
         "shown": shown,
         "sections": sections.sections(shown, labels.capital(labels.one_of(queue)), parties),
-        "tiers": sections.tiers(shown),
+        "tiers": (tiers := sections.tiers(shown)),
+        "reader": "customer" if any(each.title == "Customer" for each in tiers) else "reseller",
         "items": sections.items(shown),
         "params": parameters.table(parameters.of(queue, shown)),
         "text": markdown.render(services.text(queue, viewer.actor, row.pk)),

@@ -52,7 +52,7 @@ def text(response: Any) -> Element:
 def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:
     """Return the values that the page's last form sends, with some changed."""
     sent: dict[str, Any] = {}
-    for name, value in html.get(client, path).all("form")[-1].sent():
+    for name, value in html.get(client, path).all("main form")[-1].sent():
         sent[name] = [*sent.get(name, []), value] if name in sent else [value]
     del sent["csrfmiddlewaretoken"]
     return {**sent, **changed}

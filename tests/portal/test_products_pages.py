@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from portal.products import labels
 from requests_queue.catalog.models import Account, Item, Product, Template, User
 from requests_queue.catalog.writes.capabilities import TREE
+from requests_queue.queues.listing import samples
 from requests_queue.seed.products import BACKUP, SUITE
 from tests import html, make
 from tests.api import PROVIDER, VENDOR
@@ -278,3 +279,21 @@ def test_unset_capabilities_are_off(northland: Client, nimbus: Client) -> None:
     states = page(northland, f"/products/{SUITE}/capabilities/").terms()
     assert (states["Pay as you go"], states["Schema of usage files"]) == ("Off", "Not set")
     assert nimbus.get(f"/products/{SUITE}/capabilities/").status_code == 200
+
+
+def test_product_that_was_never_sold_is_deleted(nimbus: Client, settings: Any) -> None:
+    assert not html.get(nimbus, f"/products/{BACKUP}/").all(
+        f'form[action="/products/{BACKUP}/delete/"]'
+    )
+    nimbus.post(f"/products/{BACKUP}/delete/")
+    assert html.get(nimbus, f"/products/{BACKUP}/").messages.startswith("Not deleted.")
+    row = samples.create_sample("new", None)
+    at = f"/products/{row.product_id}/"
+    assert html.get(nimbus, at).by_role("button", f"Delete {row.product.name}")
+    settings.SANDBOX = False
+    assert nimbus.post(f"{at}delete/").status_code == 404
+    settings.SANDBOX = True
+    response = nimbus.post(f"{at}delete/")
+    assert (response.status_code, response["Location"]) == (303, "/products/")
+    assert html.get(nimbus, "/products/").messages == f"{row.product.name} deleted"
+    html.get(nimbus, at, 404)

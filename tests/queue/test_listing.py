@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from requests_queue import samples as registry
 from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Contract, Listing, Product
+from requests_queue.catalog.models import Account, Contract, Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues.listing import creation, samples
 from requests_queue.queues.listing.models import ListingRequest
 from tests import make
-from tests.api import Caller, caller, ids, refused
+from tests.api import VENDOR, Caller, caller, ids, refused
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -265,6 +266,37 @@ def test_samples_can_be_completed(vendor: Caller, kind: str) -> None:
             samples.create_sample(kind, product)
     elif kind == "update":
         assert samples.create_sample(kind, product).product == product
+
+
+def test_default_sample_is_about_a_listed_product(vendor: Caller) -> None:
+    before = set(Product.objects.values_list("pk", flat=True))
+    made = [registry.make("listing", None, None, Account.objects.get(pk=VENDOR)) for _ in range(3)]
+    assert {row.product_id for row in made} <= before
+    assert set(Product.objects.values_list("pk", flat=True)) == before
+
+
+def test_sample_of_a_new_listing_reuses_a_product(vendor: Caller) -> None:
+    """One whose listing was canceled before it is created again."""
+    first = samples.create_sample("new", None)
+    count = Product.objects.count()
+    for name, side in {"submit": "vendor", "cancel": "provider"}.items():
+        actor = Actor(None, getattr(first, side))
+        transitions.move(ListingRequest, first.pk, name, actor)
+    assert samples.create_sample("new", None).product == first.product
+    assert Product.objects.count() == count
+
+
+def test_product_of_a_sample_is_deleted_with_its_requests(vendor: Caller) -> None:
+    row = samples.create_sample("new", None)
+    registry.delete_product(row.product, row.vendor)
+    assert not Product.objects.filter(pk=row.product_id).exists()
+    assert not ListingRequest.objects.filter(pk=row.pk).exists()
+    assert not Listing.objects.filter(pk=row.listing_id).exists()
+    sold = Product.objects.get(pk="PRD-814-505-018")
+    with pytest.raises(Refused, match="can't be deleted: there are"):
+        registry.delete_product(sold, row.vendor)
+    with pytest.raises(Refused, match="by its vendor"):
+        registry.delete_product(sold, row.provider)
 
 
 def test_a_list_takes_a_constant_number_of_statements(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from django.core.validators import RegexValidator
@@ -136,6 +136,20 @@ def delete(product: Product) -> None:
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Product can be deleted.")
     refuse_in_use(row, "of it", _PARTS, models.CASCADE)
+    row.delete()
+
+
+@transaction.atomic
+def delete_unsold(
+    product: Product, about: Collection[Any], delete: Callable[[Product], None]
+) -> None:
+    """Delete a product that was never sold, of any status: Connect deletes drafts only.
+
+    `delete` deletes the rows of the models `about`. Raises Refused where others refer to it.
+    """
+    row = lock(product, whole=True)
+    refuse_in_use(row, "of it", (*_PARTS, *about))
+    delete(row)
     row.delete()
 
 

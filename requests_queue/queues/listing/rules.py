@@ -6,7 +6,7 @@ lists what is assumed.
 
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.queues.base import BAD, GOOD, PRIMARY, WAIT, Queue, Status, action
-from requests_queue.queues.listing import creation, effects, samples
+from requests_queue.queues.listing import effects, samples
 from requests_queue.queues.listing.models import ListingRequest
 
 STATUSES = (
@@ -22,7 +22,8 @@ QUEUE = Queue(
     title="Listing requests",
     model=ListingRequest,
     statuses=STATUSES,
-    types=creation.TYPES,
+    # The first is the default of samples: it is about a product that is listed.
+    types=("update", "new", "remove"),
     actions=(
         action("submit", "draft", "reviewing", VENDOR, prepare=effects.submit, emphasis=PRIMARY,
         ),

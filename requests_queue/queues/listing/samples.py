@@ -27,12 +27,14 @@ def create_sample(
 ) -> ListingRequest:
     """Create a draft of a type, for a product (None: any that fits).
 
-    Where a new listing needs a product that has none and there is no such product, one is
-    created. Raises Refused where no listing of the product, or no contract, allows the request.
+    A new listing is of a product that has none, or of one that may be listed again; only where
+    there is no such product, one is created. Raises Refused where no listing of the product, or
+    no contract, allows the request.
     """
     if kind == "new":
         contracts = Contract.objects.filter(**visibility.party(account))
-        return _new(product or _unsold(contracts) or _create_product(contracts), contracts)
+        chosen = product or _unsold(contracts) or _relisted(contracts) or _create_product(contracts)
+        return _new(chosen, contracts)
     rows = Listing.objects.filter(status="listed", **visibility.party(account, "contract__"))
     rows = rows.exclude(requests__status__in=OPEN)
     rows = sampling.of_product(rows, product).select_related("contract__vendor")
@@ -72,6 +74,15 @@ def free_contracts(product: Product, contracts: QuerySet[Contract]) -> QuerySet[
 def _unsold(contracts: QuerySet[Contract]) -> Product | None:
     products = Product.objects.select_related("owner").filter(listings=None)
     return products.filter(owner__vended_contracts__in=contracts).order_by("pk").first()
+
+
+def _relisted(contracts: QuerySet[Contract]) -> Product | None:
+    """Return a product whose listing has ended, or never began, under one of the contracts."""
+    products = Product.objects.select_related("owner").filter(
+        owner__vended_contracts__in=contracts, listings__status="unlisted"
+    )
+    products = products.distinct().order_by("pk")[:EXAMINED]
+    return next((row for row in products if free_contracts(row, contracts).exists()), None)
 
 
 def _create_product(contracts: QuerySet[Contract]) -> Product:
