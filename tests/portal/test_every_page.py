@@ -126,7 +126,9 @@ def _look(windows: Windows, shot: Shot, dark_rules: Sequence[str] = accessible.L
 def _weigh(page: Page) -> None:
     """Check the number and size of the files of a page, before any action in it."""
     files = page.evaluate(
+        # Without what the page asks later, to learn whether it is up to date.
         """["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+           .filter((file) => file.initiatorType !== "xmlhttprequest")
            .map((file) => [file.name, file.decodedBodySize])"""
     )
     assert len(files) <= MOST_REQUESTS, files

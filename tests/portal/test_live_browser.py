@@ -1,0 +1,79 @@
+"""Live pages in a real browser: a change appears by itself, also by polling; hidden pages rest."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import Tab
+from tests.portal.site import Site, chromium, site
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["chromium", "site"]
+
+STREAM = "/live/"
+
+
+@pytest.fixture(scope="module")
+def hook(site: Site) -> str:
+    return site.webhook(label="Live")
+
+
+def streams(tab: Tab) -> int:
+    """Return how many streams the page has opened."""
+    return sum(urlsplit(url).path == STREAM for url in tab.requested)
+
+
+def trigger(site: Site, hook: str) -> None:
+    site.running.as_vendor("POST", f"/notifications/webhooks/{hook}/trigger")
+    site.served.next()
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """Let the page believe that its tab is hidden or shown again."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", {configurable: true, value: hidden});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_delivery_appears_by_itself_and_a_hidden_page_closes_its_stream(
+    site: Site, hook: str
+) -> None:
+    with site.open() as tab:
+        page = tab.page
+        rows = page.locator("#log tr[data-opens-link]")
+        with page.expect_response(lambda response: "seen=" in response.url):
+            # Once the stream is open, the page asks what has changed before.
+            page.goto(f"/deliveries/?q=webhook:{hook}")
+        before = rows.count()
+        trigger(site, hook)
+        expect(rows).to_have_count(before + 1)
+        expect(rows.first).to_contain_text("200")
+        assert streams(tab) == 1
+        with page.expect_event("requestfailed", lambda request: STREAM in request.url):
+            hide(page, True)
+        trigger(site, hook)
+        hide(page, False)
+        expect(rows).to_have_count(before + 2)
+        assert streams(tab) == 2
+
+
+def test_page_polls_if_the_stream_is_refused(site: Site, hook: str) -> None:
+    with site.open() as tab:
+        page = tab.page
+        page.route(f"**{STREAM}*", lambda route: route.fulfill(status=503))
+        with page.expect_response(lambda response: "seen=" in response.url):
+            page.goto(f"/deliveries/?q=webhook:{hook}")
+        rows = page.locator("#log tr[data-opens-link]")
+        before = rows.count()
+        trigger(site, hook)
+        expect(rows).to_have_count(before + 1)
+        # It does not ask again at once.
+        assert streams(tab) == 1
