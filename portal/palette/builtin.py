@@ -28,7 +28,7 @@ def pages(viewer: Viewer) -> Iterator[Command]:
 
 def actions(viewer: Viewer) -> Iterator[Command]:
     """Return what can be done from every page."""
-    yield Command("New webhook", reverse("webhook-new"), keywords="create")
+    yield Command("Create webhook", reverse("webhook-new"), keywords="new")
     for queue in base.registered():
         if queue.sample is not None:
             address = reverse("queue-new", args=[labels.name_of(queue)])

@@ -105,6 +105,10 @@ def _click(selector: str) -> Callable[[Page], None]:
     return lambda page: page.locator(selector).click()
 
 
+def _picked(page: Page) -> None:
+    page.locator("#pick-all").check()
+
+
 def _palette(page: Page) -> None:
     page.keyboard.press("Control+k")
     page.locator("#palette-option-0").wait_for()
@@ -115,6 +119,7 @@ SHOTS = [
     Shot("first-steps", "/", fresh=True),
     Shot("webhooks-none", "/webhooks/", fresh=True),
     Shot("deliveries-none", "/deliveries/", fresh=True),
+    Shot("timeline-none", "/timeline/", fresh=True),
     Shot("home", "/"),
     Shot("home-narrow", "/", width=380),
     Shot("webhooks", "/webhooks/"),
@@ -129,6 +134,7 @@ SHOTS = [
     Shot("webhook-statistics", _of("failing", "/webhooks/*/statistics/")),
     Shot("webhook-statistics-narrow", _of("lost", "/webhooks/*/statistics/"), width=380),
     Shot("webhook-response", _of("lost", "/webhooks/*/statistics/"), act=_opened("View response")),
+    Shot("webhook-deliveries", _of("failing", "/webhooks/*/deliveries/")),
     Shot("webhook-http", _of("well", "/webhooks/*/http/")),
     Shot("webhook-data", _of("well", "/webhooks/*/data/")),
     Shot("webhook-disabled", _of("off", "/webhooks/*/")),
@@ -152,6 +158,11 @@ SHOTS = [
     Shot("delivery-sent-again", _of("well", "/deliveries/?q=webhook:*"), act=_again),
     Shot("delivery-of-validator", _of("judge", "/deliveries/?q=webhook:*"), act=_first),
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
+    Shot("timeline", "/timeline/"),
+    Shot("timeline-narrow", "/timeline/", width=380),
+    Shot("timeline-of-api-calls", "/timeline/?kind=call"),
+    Shot("timeline-wrong-object", "/timeline/?object=%20%25"),
+    Shot("reset", "/time/reset/"),
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
     Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
     Shot("search", "/search/?q=2934"),
@@ -159,6 +170,7 @@ SHOTS = [
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),
     Shot("queue-board-narrow", "/queues/fulfillment/", width=380),
+    Shot("queue-board-picked", "/queues/fulfillment/", act=_picked),
     Shot("queue-list", "/queues/fulfillment/?status=pending"),
     Shot("queue-without-status", "/queues/billing/", DISTRIBUTOR),
     Shot("queue-object", _of("request", _OBJECT)),

@@ -119,7 +119,7 @@ def test_pages_and_actions_are_found_by_their_words(vendor: Client) -> None:
     assert found(vendor, "deliv", "Pages") == {"Deliveries": "/deliveries/"}
     assert found(vendor, "timeline", "Pages") == {"Timeline": "/timeline/"}
     assert found(vendor, "faults", "Pages") == {"Faults": "/faults/"}
-    assert found(vendor, "create webhook", "Actions") == {"New webhook": "/webhooks/new/"}
+    assert found(vendor, "create webhook", "Actions") == {"Create webhook": "/webhooks/new/"}
     assert found(vendor, "sample usage", "Actions") == {"Create sample": "/queues/usage_file/new/"}
     abort = {"Arm fault abort…": "/faults/new/api/abort/"}
     assert found(vendor, "abort responses", "Actions") == abort
