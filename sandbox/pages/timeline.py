@@ -56,8 +56,9 @@ def _newer(request: HttpRequest, viewer: Viewer, chosen: Filter, since: Cursor) 
     return response
 
 
-def _queries(chosen: Filter, read: stream.Page) -> dict[str, str]:
+def _queries(chosen: Filter, read: stream.Page) -> dict[str, object]:
     return {
+        "is_filtered": chosen != Filter(),
         "newest": chosen.query(),
         "older": chosen.query(before=read.older) if read.older else "",
         "poll": chosen.query(since=read.until),

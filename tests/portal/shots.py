@@ -52,7 +52,7 @@ def _activity(page: Page) -> None:
 
 def _calls(page: Page) -> None:
     """Open the API call that was rejected."""
-    page.locator("details.api-call[data-status='400'] summary").click()
+    page.locator("details.api-call[data-status='400'] summary").first.click()
 
 
 def _changes(page: Page) -> None:
@@ -160,7 +160,7 @@ SHOTS = [
     Shot("delivery-change", _of("well", "/deliveries/?q=webhook:*"), act=_changes),
     Shot("timeline", "/timeline/"),
     Shot("timeline-narrow", "/timeline/", width=380),
-    Shot("timeline-of-api-calls", "/timeline/?kind=call"),
+    Shot("timeline-of-api-calls", "/timeline/?kind=api"),
     Shot("timeline-wrong-object", "/timeline/?object=%20%25"),
     Shot("reset", "/time/reset/"),
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),

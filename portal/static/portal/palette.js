@@ -5,7 +5,7 @@
 const palette = document.getElementById("palette");
 const MOST_RECENT = 6;
 // Pages of forms that end, and of the palette itself, are not worth returning to.
-const PASSING = /\/(new|delete|search)\/|\/(edit|change|curl)\/$/;
+const PASSING = /\/(new|delete|reset|search)\/|\/(edit|change|curl)\/$/;
 
 function openPalette() {
   if (!palette || palette.open) return;
@@ -77,7 +77,7 @@ function pageActions() {
 
 function recentPages() {
   return recent().filter((page) => page.path !== here()).slice(0, MOST_RECENT).map((page) => {
-    const link = option("a", page.name, page.path);
+    const link = option("a", page.name, decodeURIComponent(page.path.replaceAll("+", " ")));
     link.href = page.path;
     return link;
   });
