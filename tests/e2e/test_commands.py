@@ -330,10 +330,16 @@ def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
     assert f"{tmp_path}/sandbox.json" in error
 
 
-def test_banner_lists_the_portal_first(running: Sandbox) -> None:
-    printed = running.process.printed
-    assert f"Connect Sim is running at {running.url}\n\n  Portal     {running.url}/\n" in printed
-    assert f"  Admin      {running.url}/admin/\n" in printed
+def test_start_prints_six_lines(running: Sandbox) -> None:
+    lines = running.process.printed.partition("Connect Sim is running")[2].splitlines()[:6]
+    assert lines[0] == f" at {running.url}"
+    assert re.fullmatch(rf"  Sign in      {running.url}/sign-in/\S+   \(works once\)", lines[1])
+    assert lines[2:] == [
+        f"  API          {running.url}/public/v1",
+        f"  Vendor       ApiKey {running.vendor_key}",
+        f"  Distributor  ApiKey {running.provider_key}",
+        "Press Ctrl-C to stop.",
+    ]
 
 
 @pytest.mark.parametrize("source", ["banner", "command"])

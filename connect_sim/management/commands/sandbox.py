@@ -136,45 +136,29 @@ def _has_pipe() -> bool:
 
 
 def _banner(sandbox: Sandbox, ahead: str) -> str:
-    """Return the text of a start: URLs, keys, a first order, how far time is ahead."""
+    """Return the text of a start: six lines, and more where there is more to know."""
+    link = _link()
+    portal = f"{sandbox.url}{link}   (works once)" if link else f"{sandbox.url}/"
     lines = [
         "",
         f"Connect Sim is running at {sandbox.url}",
-        *([ahead] if ahead else []),
-        "",
-        f"  Portal     {sandbox.url}/",
-        f"  API        {sandbox.url}/public/v1",
-        f"  Admin      {sandbox.url}/admin/",
-        f"  Data       {settings.SIM_DATA_DIR}",
-        *(f"  Sign in    {sandbox.url}{path}   (can be used once)" for path in _links()),
-        "",
+        f"  {'Sign in' if link else 'Portal':11}  {portal}",
+        f"  API          {sandbox.url}/public/v1",
         f"  Vendor       ApiKey {sandbox.vendor_api_key}",
         f"  Distributor  ApiKey {sandbox.provider_api_key}",
-        "",
-        "Order the plain product as the distributor:",
-        "",
-        _purchase(sandbox),
-        "",
-        *_container_hints(),
+        *([f"  {ahead}"] if ahead else []),
+        *([] if first_order.connection() else [_without_data()]),
+        *(container.hints(settings.SIM_API_URL, PORT) if settings.SIM_IN_CONTAINER else []),
         "Press Ctrl-C to stop.",
         "",
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _container_hints() -> list[str]:
-    if not settings.SIM_IN_CONTAINER:
-        return []
-    return [*container.hints(settings.SIM_API_URL, PORT), ""]
+def _without_data() -> str:
+    return f"  There is no demo data: run `{settings.PROGRAM} manage seed`."
 
 
-def _links() -> list[str]:
+def _link() -> str:
     admin = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
-    return [sign_in.link(admin)] if admin else []
-
-
-def _purchase(sandbox: Sandbox) -> str:
-    body = first_order.body()
-    if body is None:
-        return f"  (no demo data: run `{settings.PROGRAM} manage seed`)"
-    return first_order.curl(sandbox.url, sandbox.provider_api_key, body)
+    return sign_in.link(admin) if admin else ""
