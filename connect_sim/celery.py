@@ -21,7 +21,7 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     except ImproperlyConfigured as error:
         sys.exit(f"Settings: {error}")
 
-_WITH_TASKS = ("sandbox", "webhooks", "requests_queue")
+_WITH_TASKS = ("sandbox", "portal", "webhooks", "requests_queue")
 
 # Celery's support of Django puts the current folder first, where a handler may have modules of any
 # name.

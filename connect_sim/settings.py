@@ -250,6 +250,11 @@ CELERY_BEAT_SCHEDULE = {
         # Without a worker the messages would accumulate in the broker.
         "options": {"expires": 30},
     },
+    "resend": {
+        "task": "portal.tasks.resend_deliveries",
+        "schedule": 5.0,
+        "options": {"expires": 30},
+    },
     "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
 }
 if SANDBOX:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from portal import media, views
+from portal.deliveries import bulk_views as resends
 from portal.deliveries import views as deliveries
 from portal.home import views as home
 from portal.inquiry import views as inquiry
@@ -41,6 +42,10 @@ urlpatterns = [
     path("webhooks/<slug:pk>/secret/", webhook_secrets.reveal, name="webhook-secret"),
     path("webhooks/<slug:pk>/secret/new/", webhook_secrets.renew, name="webhook-secret-new"),
     path("deliveries/", deliveries.deliveries, name="deliveries"),
+    path("deliveries/again/", resends.send_many, name="deliveries-again"),
+    path("deliveries/again/<int:pk>/", resends.job, name="deliveries-again-job"),
+    path("deliveries/again/<int:pk>/start/", resends.start, name="deliveries-again-start"),
+    path("deliveries/again/<int:pk>/cancel/", resends.cancel, name="deliveries-again-cancel"),
     path("deliveries/<int:pk>/", deliveries.delivery, name="delivery"),
     path("deliveries/<int:pk>/again/", deliveries.send_again, name="delivery-resend"),
     path("deliveries/<int:pk>/change/", deliveries.change, name="delivery-change"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from portal import layout, pages
-from portal.deliveries import commands, detail
+from portal.deliveries import bulk, commands, detail
 from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
 from portal.deliveries.changes_form import ChangesForm
@@ -49,8 +50,11 @@ def render_log(
     log = logs.read(request.GET, viewer.account, webhook)
     if layout.is_htmx(request) and layout.is_unchanged(request, log.digest):
         return pages.empty()
-    shown = "deliveries/rows.html" if layout.is_htmx(request) else template
-    return layout.render(request, viewer, shown, {**(context or {}), "log": log})
+    if layout.is_htmx(request):
+        return layout.render(request, viewer, "deliveries/rows.html", {"log": log})
+    job = bulk.latest(viewer.account, request.GET.get("sent", ""))
+    more = {"log": log, "job": job, "bulk_key": uuid.uuid4()}
+    return layout.render(request, viewer, template, {**(context or {}), **more})
 
 
 @layout.signed_in("GET")

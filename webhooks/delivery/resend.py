@@ -9,7 +9,7 @@ edited since), it is not retried and does not change the backoff.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,12 +107,9 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         raise Missing(str(attempt.delivery_id))
     [(delivery_id, _)] = inserted
     unchanged = changes is None and not is_altered(attempt)
-    Resend.objects.create(
-        delivery_id=delivery_id, repeats=repeated, number=attempt.number, changed=sent != before,
-        revision=attempt.revision if unchanged else None,
-        url=sent.url, method=sent.method, headers=sent.headers,
-        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body, preset=sent.preset,
-    )  # fmt: skip
+    _row(attempt, delivery_id, sent, changed=sent != before, unchanged=unchanged).save(
+        force_insert=True
+    )
     webhooks = Webhook.objects.select_for_update().filter(pk=attempt.webhook_id)
     active = webhooks.values_list("active", flat=True).first()
     # The exceptions roll the rows back.
@@ -123,6 +120,55 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
     announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)
+
+
+@transaction.atomic
+def create_resends(attempts: Sequence[Attempt]) -> tuple[list[int], list[str]]:
+    """Send what each attempt sent again, as `create_resend` does; one attempt a delivery at most.
+
+    Return the ids of the new deliveries, and why each of the others is not sent again.
+    """
+    # Lock order of the delivery path: the older deliveries, the new ones, the webhooks, each by id.
+    rows = Delivery.objects.filter(pk__in=[attempt.delivery_id for attempt in attempts])
+    existing = set(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    altered = _altered(attempts)
+    refused: list[str] = []
+    resends: dict[int, tuple[str, Resend]] = {}
+    now = clock.now()
+    for attempt in attempts:
+        try:
+            sent = sent_request(attempt)
+        except Refused as refusal:
+            refused.append(str(refusal))
+            continue
+        known = attempt.delivery_id in existing
+        inserted = insert_deliveries([attempt.webhook_id], now, forced=True) if known else []
+        if not inserted:
+            refused.append(f"Delivery {attempt.delivery_id} was deleted.")
+            continue
+        [(pk, _)] = inserted
+        row = _row(attempt, pk, sent, unchanged=attempt.delivery_id not in altered)
+        resends[pk] = attempt.webhook_id, row
+    Resend.objects.bulk_create([row for _, row in resends.values()])
+    webhooks = Webhook.objects.filter(pk__in={pk for pk, _ in resends.values()}).order_by("pk")
+    active = dict(webhooks.select_for_update().values_list("pk", "active"))
+    removed = [pk for pk, (webhook_id, _) in resends.items() if not active.get(webhook_id)]
+    refused += [f"{resends[pk][0]} is disabled: enable it to send again." for pk in removed]
+    Delivery.objects.filter(pk__in=removed).delete()
+    wakeup.after_commit()
+    return [pk for pk in resends if pk not in removed], refused
+
+
+def _row(
+    attempt: Attempt, delivery_id: int, sent: ResendOverride, *, unchanged: bool,
+    changed: bool = False,
+) -> Resend:  # fmt: skip
+    return Resend(
+        delivery_id=delivery_id, repeats_id=attempt.delivery_id, number=attempt.number,
+        changed=changed, revision=attempt.revision if unchanged else None,
+        url=sent.url, method=sent.method, headers=sent.headers,
+        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body, preset=sent.preset,
+    )  # fmt: skip
 
 
 def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:
@@ -165,7 +211,13 @@ def _content_errors(content: Any, type_: str) -> list[FieldError]:
 
 def is_altered(attempt: Attempt) -> bool:
     """Whether the attempt was sent differently from the webhook's settings at that time."""
-    if attempt.number > 1:
-        return False
-    row = Resend.objects.filter(pk=attempt.delivery_id).only("revision").first()
-    return row is not None and row.revision != attempt.revision
+    return bool(_altered([attempt]))
+
+
+def _altered(attempts: Sequence[Attempt]) -> set[int]:
+    """Return the deliveries of the attempts that were sent differently from the settings."""
+    first = {attempt.delivery_id: attempt for attempt in attempts if attempt.number == 1}
+    if not first:
+        return set()
+    rows = Resend.objects.filter(pk__in=first).values_list("pk", "revision")
+    return {pk for pk, revision in rows if revision != first[pk].revision}

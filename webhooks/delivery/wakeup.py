@@ -74,6 +74,16 @@ def send() -> None:
         )
 
 
+def send_task(name: str) -> None:
+    """Publish a task that the scheduler starts anyway; a failure doesn't reach the caller."""
+    try:
+        _publish(name)
+    except (OperationalError, redis.RedisError, OSError) as error:
+        logger.warning(
+            "The broker is unavailable (%s): the scheduler starts %s.", type(error).__name__, name
+        )
+
+
 def clear() -> None:
     """Clear the flag of a pending message, so that the next event sends a new one."""
     try:
@@ -105,11 +115,9 @@ def _acquire_flag() -> bool:
     return bool(_redis().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
 
 
-def _publish() -> None:
+def _publish(name: str = "webhooks.tasks.pump") -> None:
     with producers[_connection()].acquire(block=True, timeout=TIMEOUT) as producer:
-        current_app.send_task(
-            "webhooks.tasks.pump", producer=producer, retry=False, ignore_result=True
-        )
+        current_app.send_task(name, producer=producer, retry=False, ignore_result=True)
 
 
 @lru_cache(maxsize=1)

@@ -68,22 +68,59 @@ document.addEventListener("dragstart", (event) => {
   if (event.target.closest?.("svg[data-volume]")) event.preventDefault();
 });
 
+// Selected rows, and open parts, stay so when polling replaces the log.
+const boxes = () => [...document.querySelectorAll('#log input[name="delivery"]:enabled')];
+let selected = new Set();
+function showSelected() {
+  const all = document.getElementById("select-all"), button = document.getElementById("bulk-button");
+  selected = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
+  if (all) {
+    all.checked = selected.size > 0 && selected.size === boxes().length;
+    all.indeterminate = selected.size > 0 && !all.checked;
+  }
+  if (!button) return;
+  button.disabled = !selected.size;
+  button.textContent = selected.size ? `Send ${selected.size} selected again` : "Send selected again";
+}
+document.addEventListener("change", (event) => {
+  if (event.target.id === "select-all") for (const box of boxes()) box.checked = event.target.checked;
+  if (event.target.id === "select-all" || event.target.name === "delivery") showSelected();
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "log") return;
+  for (const box of boxes()) box.checked = selected.has(box.value);
+  showSelected();
+});
+showSelected();
+
+// The log follows a job that sends deliveries again.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const log = document.getElementById("log");
+  if (event.detail.target.id === "bulk-progress" && log?.hasAttribute("hx-get")) {
+    htmx.ajax("GET", log.getAttribute("hx-get"), { source: log, target: log, swap: "outerHTML" });
+  }
+});
+
 // Polling stops while the log is paused, a dialog is open, or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;
-  const paused = event.target.id === "log" && document.getElementById("live")?.checked === false;
+  const paused = event.target.id === "log" && brush || event.target.id === "log" && document.getElementById("live")?.checked === false;
   if (paused || document.hidden || document.querySelector("dialog[open]")) event.preventDefault();
 });
 
 // Highlight new rows for a moment.
-let known = null;
+let known = null, isTableOpen = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.target.id === "log") known = new Set(steps().map((link) => link.id));
+  if (event.target.id !== "log") return;
+  known = new Set(steps().map((link) => link.id));
+  isTableOpen = document.getElementById("volume-table")?.open;
 });
 document.addEventListener("htmx:afterSettle", () => {
   if (!known) return;
   for (const link of steps()) if (!known.has(link.id)) link.closest("tr")?.classList.add("is-new");
   known = null;
+  const table = document.getElementById("volume-table");
+  if (table && isTableOpen) table.open = true;
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
