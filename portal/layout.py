@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_http_methods
 
 from portal import alarms, identity, pages
@@ -64,8 +65,8 @@ BARS: list[Bar] = []
 def signed_in(
     *methods: str,
 ) -> Callable[
-    [Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse]],
-    Callable[Concatenate[HttpRequest, P], HttpResponse],
+    [Callable[Concatenate[HttpRequest, Viewer, P], HttpResponseBase]],
+    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
 ]:
     """Call the view with the viewer; redirect to the sign-in page if there is none.
 
@@ -73,11 +74,11 @@ def signed_in(
     """
 
     def decorate(
-        view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        view: Callable[Concatenate[HttpRequest, Viewer, P], HttpResponseBase],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @require_http_methods([*methods, *(["HEAD"] if "GET" in methods else [])])
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             viewer = identity.get_viewer(request)
             if viewer is None:
                 return _without_viewer(request)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from django import shortcuts
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.utils.http import url_has_allowed_host_and_scheme
+
+R = TypeVar("R", bound=HttpResponseBase)
 
 POLICY_HEADER = "Content-Security-Policy"
 POLICY = (
@@ -34,6 +37,13 @@ def render(
     response = shortcuts.render(request, f"portal/{template}", context, status=status)
     _gzip.process_response(request, _with_headers(response))
     return response
+
+
+def download(parts: Iterable[str], content_type: str, name: str) -> StreamingHttpResponse:
+    """Return a file that is sent while it is written."""
+    response = StreamingHttpResponse(parts, content_type=f"{content_type}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return _with_headers(response)
 
 
 def empty(status: int = 204) -> HttpResponse:
@@ -71,7 +81,7 @@ class _SeeOther(HttpResponseRedirect):
     status_code = 303
 
 
-def _with_headers(response: HttpResponse) -> HttpResponse:
+def _with_headers(response: R) -> R:
     for name, value in _HEADERS.items():
         response[name] = value
     return response

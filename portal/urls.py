@@ -42,6 +42,7 @@ urlpatterns = [
     path("webhooks/<slug:pk>/secret/", webhook_secrets.reveal, name="webhook-secret"),
     path("webhooks/<slug:pk>/secret/new/", webhook_secrets.renew, name="webhook-secret-new"),
     path("deliveries/", deliveries.deliveries, name="deliveries"),
+    path("deliveries/export/<slug:name>/", deliveries.export, name="deliveries-export"),
     path("deliveries/again/", resends.send_many, name="deliveries-again"),
     path("deliveries/again/<int:pk>/", resends.job, name="deliveries-again-job"),
     path("deliveries/again/<int:pk>/start/", resends.start, name="deliveries-again-start"),

@@ -46,6 +46,8 @@ class Log:
     has_older: bool = False
     has_newer: bool = False
 
+    exports = (("jsonl", "JSON lines"), ("har", "HAR 1.2"))
+
     @property
     def is_filtered(self) -> bool:
         """Whether it is restricted by a search."""

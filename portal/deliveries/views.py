@@ -8,14 +8,17 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from portal import layout, pages
-from portal.deliveries import bulk, commands, detail
+from portal.deliveries import bulk, commands, detail, queries, search
+from portal.deliveries import export as exports
 from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
 from portal.deliveries.changes_form import ChangesForm
 from portal.deliveries.detail import DeliveryView
+from portal.deliveries.search import SearchError
 from portal.header_rows import with_empty_row
 from portal.identity import Viewer
 from requests_queue import clock
@@ -55,6 +58,20 @@ def render_log(
     job = bulk.latest(viewer.account, request.GET.get("sent", ""))
     more = {"log": log, "job": job, "bulk_key": uuid.uuid4()}
     return layout.render(request, viewer, template, {**(context or {}), **more})
+
+
+@layout.signed_in("GET")
+def export(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponseBase:
+    """Return the deliveries that match a search as a file; 404 for an unknown format."""
+    if name not in exports.FORMATS:
+        raise Http404
+    write, content_type, extension = exports.FORMATS[name]
+    try:
+        terms = search.parse(request.GET.get("q", ""), clock.now())
+    except SearchError as error:
+        return pages.error(request, 400, str(error))
+    rows = queries.deliveries(viewer.account, terms, request.GET.get("webhook", ""))
+    return pages.download(write(rows), content_type, f"deliveries.{extension}")
 
 
 @layout.signed_in("GET")

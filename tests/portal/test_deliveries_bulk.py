@@ -78,7 +78,7 @@ def test_selected_deliveries_are_sent_again_in_steps(vendor: Client, rows: list[
     respond()
     assert bulk.step(job.pk)
     assert repeated() == [row.pk for row in rows[:3]]
-    part = html.get(vendor, f"/deliveries/again/{job.pk}/", **{"HX-Request": "true"})
+    part = html.parse(vendor.get(f"/deliveries/again/{job.pk}/", headers={"HX-Request": "true"}))
     assert "Sent 3 of 3 again" in part.text and not part.one("#bulk-progress").get("hx-get")
     assert not bulk.step(job.pk)
     for resend in Resend.objects.all():
