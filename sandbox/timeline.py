@@ -239,8 +239,12 @@ def cursor_of(entry: TimelineEntry) -> Cursor:
 
 def about_object(rows: QuerySet[TimelineEntry], object_id: str) -> QuerySet[TimelineEntry]:
     """Return those of the entries that are about an object, alone or with others."""
+    entries = TimelineEntry.objects.order_by()
     deliveries = Event.objects.filter(object_id=object_id).values("delivery_id")
-    return rows.filter(Q(object_id=object_id) | Q(object_id=None, delivery_id__in=deliveries))
+    alone = entries.filter(object_id=object_id).values("pk")
+    with_others = entries.filter(object_id=None, delivery_id__in=deliveries).values("pk")
+    # With a union SQLite uses both indexes; with OR it reads all entries in order.
+    return rows.filter(pk__in=alone.union(with_others))
 
 
 def objects_of(delivery_ids: Iterable[int]) -> dict[int, list[str]]:

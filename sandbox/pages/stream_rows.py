@@ -15,7 +15,7 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import PRIVATE, STATE_CHANGE, Message, number_of
 from requests_queue.queues import base
 from requests_queue.time_format import format_moment, format_span
-from sandbox import stored_calls, timeline
+from sandbox import moves, stored_calls, timeline
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.pages.stream import GROUP_OF
 from sandbox.stored_calls import Call
@@ -25,6 +25,11 @@ GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 LABELS = {
     "change": "Status", "delivery": "Delivery", "api": "API call", "message": "Message",
     "clock": "Clock", "fault": "Fault",
+}  # fmt: skip
+# As the buttons of the bar.
+_MOVES = {
+    moves.ADVANCE: "advance", moves.NEXT: "next attempt", moves.RUN_UNTIL_IDLE: "until idle",
+    moves.WAIT: "for a test that waits",
 }  # fmt: skip
 
 
@@ -226,7 +231,8 @@ def _message(entry: TimelineEntry, related: _Related) -> _Text:
 def _clock(entry: TimelineEntry, related: _Related) -> _Text:
     start, end = (datetime.fromisoformat(entry.data[name]) for name in ("from", "to"))
     span = format_span((end - start).total_seconds())
-    return f"Moved {span} to {format_moment(end)}.", "", str(entry.data["action"])
+    action = str(entry.data["action"])
+    return f"Moved {span} to {format_moment(end)}.", "", _MOVES.get(action, action)
 
 
 def _hold(entry: TimelineEntry, related: _Related) -> _Text:

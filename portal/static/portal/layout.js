@@ -94,6 +94,16 @@ document.addEventListener("click", (event) => {
   dialog.showModal();
 });
 
+// Details with an id stay open when the part of the page that they are in is replaced.
+const opened = new Set();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  for (const details of event.detail.target.querySelectorAll("details[id][open]")) opened.add(details.id);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  opened.clear();
+});
+
 // New rows replace older ones: `data-replaces` is the id of the row that goes.
 document.addEventListener("htmx:afterSettle", () => {
   for (const row of document.querySelectorAll("[data-replaces]")) document.getElementById(row.dataset.replaces)?.remove();
