@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests import orders
 from tests.browser import Tab
+from tests.portal import accessible
 from tests.portal.site import SECRET, Site, chromium, site
 
 pytestmark = pytest.mark.browser
@@ -164,6 +165,71 @@ def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> N
             page.keyboard.press("j")
             page.wait_for_url("**?attempt=1*")
             assert tab.console_errors == []
+    finally:
+        site.served.respond = usual
+
+
+def look(page: Page) -> None:
+    """Check a page wide and narrow, light and dark."""
+    for width, scheme, rules in ((1440, "light", ()), (380, "dark", accessible.LOOK_RULES)):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 900})
+        assert accessible.violations(page, rules) == []
+        assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
+
+
+def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
+    usual = site.served.respond
+    site.served.respond = lambda request: (503, b'{"error": {"code": 7, "text": "down"}}')
+    try:
+        pk = site.webhook(label="Read", headers={"X-Env": "lab"})
+        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+        site.served.next()
+        settled(site, pk)
+        with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
+            page = tab.page
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            page.locator("[data-step]").first.click()
+            expect(page.locator(".alert-bad")).to_have_text(
+                "Handler returned HTTP 503 (expected 2xx)."
+            )
+            look(page)
+            # An object collapses; the copy is the whole body.
+            body = page.locator("#response-body")
+            body.locator("summary").nth(1).click()
+            expect(body.get_by_text('"down"')).to_be_hidden()
+            page.get_by_role("button", name="Copy: Response body").click()
+            copied = page.evaluate("navigator.clipboard.readText()")
+            assert json.loads(copied) == {"error": {"code": 7, "text": "down"}}
+            # What is collapsed stays so when the page is updated.
+            page.evaluate(
+                "htmx.ajax('GET', location.pathname, {target: '#delivery', swap: 'outerHTML'})"
+            )
+            expect(body.get_by_text('"down"')).to_be_hidden()
+            page.locator("#copy-menu summary").click()
+            page.get_by_role("button", name="Python").click()
+            expect(page.locator("#curl-copy")).to_have_text("Copied")
+            assert page.evaluate("navigator.clipboard.readText()").startswith("import requests")
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Advance to it").click()
+            expect(page.locator(".messages")).to_contain_text("Attempt 2: failure with HTTP 503.")
+            expect(page.locator("#attempt2")).to_have_attribute("aria-current", "true")
+            page.get_by_role("link", name="Send with changes").click()
+            page.get_by_role("button", name="Add header").click()
+            page.get_by_label("Header 2, key").fill("X-New")
+            page.get_by_label("Header 2, value").fill("1")
+            page.get_by_label("No token").check()
+            look(page)
+            site.served.next()
+            page.get_by_role("button", name="Send", exact=True).click()
+            expect(page.locator("[data-unsigned]")).to_be_visible()
+            request = site.served.next()
+            assert request.headers["X-New"] == "1" and request.headers["X-Env"] == "lab"
+            assert not {"Authorization", "Authentication"} & request.headers.keys()
+            look(page)
+            assert tab.console_errors == []
+        # Its next attempt would be sent during another test.
+        site.running.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
     finally:
         site.served.respond = usual
 

@@ -105,7 +105,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;
   const paused = event.target.id === "log" && brush || event.target.id === "log" && document.getElementById("live")?.checked === false;
-  if (paused || document.hidden || document.querySelector("dialog[open]")) event.preventDefault();
+  if (paused || document.hidden || document.querySelector("dialog[open], #copy-menu[open]")) event.preventDefault();
 });
 
 // Highlight new rows for a moment.
@@ -123,8 +123,32 @@ document.addEventListener("htmx:afterSettle", () => {
   if (table && isTableOpen) table.open = true;
 });
 
+// What is opened, collapsed or scrolled on the page of a delivery stays so when it is updated.
+let kept = null;
+const folds = () => [...document.querySelectorAll("#delivery details:not(.menu)")];
+const codes = () => [...document.querySelectorAll("#delivery .code[id]")];
+function foldKey(fold) {
+  const place = fold.closest("[data-call]") ?? fold.parentElement.closest("[id]");
+  const at = [...place.querySelectorAll("details")].indexOf(fold);
+  return `${place.dataset.call ?? place.id} ${at}`;
+}
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id !== "delivery") return;
+  kept = {
+    open: new Map(folds().map((fold) => [foldKey(fold), fold.open])),
+    top: new Map(codes().map((code) => [code.id, code.scrollTop])),
+  };
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (!kept) return;
+  for (const fold of folds()) fold.open = kept.open.get(foldKey(fold)) ?? fold.open;
+  for (const code of codes()) code.scrollTop = kept.top.get(code.id) ?? 0;
+  kept = null;
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "curl-body") return;
+  document.getElementById("copy-menu")?.removeAttribute("open");
   const dialog = document.getElementById("curl");
   if (!dialog.open) dialog.showModal();
   document.getElementById("curl-copy")?.click();
