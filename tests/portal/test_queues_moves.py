@@ -73,7 +73,7 @@ def test_action_is_taken_by_the_signed_in_user(vendor: Client) -> None:
     row = Request.objects.get(pk=PENDING)
     person = User.objects.get(pk=vendor.session["_auth_user_id"])
     assert (row.status, row.reason, row.assignee) == ("failed", "Out of stock.", person)
-    assert f"{person.name}, Nimbus Inc" in read(vendor, AT)
+    assert f"by {person.name}" in read(vendor, AT)
 
 
 def test_missing_reason_is_shown_at_its_field(vendor: Client) -> None:
