@@ -34,6 +34,11 @@ class HourChart:
     end: datetime
 
     @property
+    def middle_count(self) -> int:
+        """The number of attempts at half height."""
+        return self.top // 2
+
+    @property
     def total(self) -> int:
         """The number of attempts in the hour."""
         return self.success + self.failure + self.unknown

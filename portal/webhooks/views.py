@@ -81,7 +81,10 @@ def health_line(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     try:
         row = find(request, viewer, pk)
     except Missing:
-        return _to_list(request, pk)
+        report_deleted(request, pk)
+        response = pages.empty(200)
+        response["HX-Redirect"] = reverse("webhooks")
+        return response
     line = health.read(row, viewer.account, clock.now())
     if layout.is_unchanged(request, line.digest):
         return pages.empty()
@@ -95,7 +98,8 @@ def deliveries(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         row = find(request, viewer, pk)
     except Missing:
         if layout.is_htmx(request):
-            return _to_list(request, pk)
+            # The health line leads to the list; two redirects would lose the message.
+            return pages.empty()
         raise
     context = {} if layout.is_htmx(request) else _shared(viewer, row, "webhook-deliveries")
     return render_log(request, viewer, "webhooks/deliveries.html", context, webhook=pk)
@@ -108,7 +112,8 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         row = find(request, viewer, pk)
     except Missing:
         if layout.is_htmx(request):
-            return _to_list(request, pk)
+            # The health line leads to the list; two redirects would lose the message.
+            return pages.empty()
         raise
     now = clock.now()
     context = webhook_statistics.context(row) | {
@@ -117,7 +122,7 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         "panels": panels.fill(panels.WEBHOOK, viewer.account.pk, [pk]),
     }
     if layout.is_htmx(request):
-        return pages.render(request, "webhooks/live.html", {"row": row, "oob": True, **context})
+        return pages.render(request, "webhooks/live.html", {"row": row, **context})
     return _tab(request, viewer, row, "webhook-statistics", "statistics.html", context)
 
 
@@ -128,14 +133,6 @@ def _shown(row: Webhook, now: datetime) -> tuple[object, ...]:
         next_attempt.future(row.earliest_possible_trigger, now), row.last_success_id,
         row.last_failure_id,
     )  # fmt: skip
-
-
-def _to_list(request: HttpRequest, pk: str) -> HttpResponse:
-    """Let the page of a deleted webhook, which htmx polls, go to the list."""
-    report_deleted(request, pk)
-    response = pages.empty(200)
-    response["HX-Redirect"] = reverse("webhooks")
-    return response
 
 
 @layout.signed_in("GET")

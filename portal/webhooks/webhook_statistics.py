@@ -17,8 +17,10 @@ _COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration",
             "started_at")  # fmt: skip
 # In units of the SVG: a bar and the gap after it are 12 wide, the highest bar is 100 high.
 _STEP, _HIGHEST, _LOWEST = 12, 100, 4
+_TOTAL = _HIGHEST + 12  # with the marks of failures
 # The axis ends at 1 s or above, so that the usual milliseconds stay low.
 _MIN_AXIS_MS = 1000
+_TICKS_MS = (1, 10, 100, 1000, 10_000, 60_000, 300_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,25 @@ class AttemptBar:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A duration on the axis; `percent` is from the top of the chart."""
+
+    label: str
+    y: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptChart:
     """The latest attempts: bars from the oldest to the newest, rows from the newest."""
 
     bars: list[AttemptBar]
     rows: list[dict[str, Any]]
-    longest: str
+    ticks: list[Tick]
     text: str
+    places: int = LATEST
     width: int = LATEST * _STEP
-    height: int = _HIGHEST + 12
+    height: int = _TOTAL
     # The axis, and below it the marks of failures.
     base: int = _HIGHEST
     marks: int = _HIGHEST + 6
@@ -71,13 +83,23 @@ def chart(row: Webhook) -> AttemptChart:
     longest = max([_MIN_AXIS_MS, *(each["duration"] for each in rows)])
     first = LATEST - len(rows)
     bars = [_bar(each, first + n, longest) for n, each in enumerate(reversed(rows))]
-    return AttemptChart(bars, rows, format_span(longest / 1000), _as_text(rows))
+    ticks = [_tick(each, longest) for each in _TICKS_MS if each <= longest]
+    return AttemptChart(bars, rows, ticks, _as_text(rows))
+
+
+def _tick(duration: int, longest: int) -> Tick:
+    y = round(_HIGHEST - _height(duration, longest), 1)
+    return Tick(format_span(duration / 1000), y, round(100 * y / _TOTAL, 1))
+
+
+def _height(duration: int, longest: int) -> float:
+    # Logarithmic: milliseconds and a timeout of five minutes share the axis.
+    share = math.log1p(max(0, duration)) / math.log1p(longest)
+    return round(_LOWEST + (_HIGHEST - _LOWEST) * share, 1)
 
 
 def _bar(attempt: dict[str, Any], place: int, longest: int) -> AttemptBar:
-    # Logarithmic: milliseconds and a timeout of five minutes share the axis.
-    share = math.log1p(max(0, attempt["duration"])) / math.log1p(longest)
-    height = round(_LOWEST + (_HIGHEST - _LOWEST) * share, 1)
+    height = _height(attempt["duration"], longest)
     status = attempt["status_code"] or "no response"
     text = (
         f"{format_moment(attempt['started_at'])}: {attempt['outcome']} ({status}), "

@@ -140,7 +140,7 @@ def test_last_hour_counts_attempts_by_outcome(vendor: Client, catalog: make.Cata
         attempt(row, outcome)
     page = html.get(vendor, "/").one("[aria-labelledby=hour]")
     assert page.terms() == {"Attempts": "3", "Succeeded": "2", "Failed": "1"}
-    assert "2 succeeded, 1 failed" in page.one("li")
+    assert "2 succeeded, 1 failed" in page.one("#hour-table tbody tr")
 
 
 def test_last_hour_without_attempts_says_so(vendor: Client, catalog: make.Catalog) -> None:

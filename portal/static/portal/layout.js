@@ -94,14 +94,18 @@ document.addEventListener("click", (event) => {
   dialog.showModal();
 });
 
-// Details with an id stay open when the part of the page that they are in is replaced.
+// Details with an id stay open when the part of the page that they are in is replaced, and an
+// element with an id that is inside of them keeps the focus.
 const opened = new Set();
+let focused = "";
 document.addEventListener("htmx:beforeSwap", (event) => {
   for (const details of event.detail.target.querySelectorAll("details[id][open]")) opened.add(details.id);
+  focused = document.activeElement?.closest("details[id]") ? document.activeElement.id : "";
 });
 document.addEventListener("htmx:afterSettle", () => {
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   opened.clear();
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
 });
 
 // New rows replace older ones: `data-replaces` is the id of the row that goes.
