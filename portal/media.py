@@ -7,7 +7,9 @@ it. The API returns the URL only to accounts that may see the object.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,14 @@ STYLESHEET_NAMES = [
 ]  # fmt: skip
 # Files of apps above the portal, which append theirs in `AppConfig.ready`: before the utilities.
 MORE_STYLESHEETS: list[Path] = []
-# The scripts of all pages with the layout.
-SCRIPT_NAMES = ["layout", "live", "shortcuts", "palette"]
+# The scripts of all pages with the layout: what others call, and then each in a block of its own,
+# so that their names don't collide.
+SHARED_SCRIPTS = ["layout", "shortcuts"]
+SCRIPTS = ["live", "palette", "home", "webhooks", "deliveries", "queues"]
+_COMMENTS = {
+    "css": re.compile(r"/\*.*?\*/", re.DOTALL),
+    "js": re.compile(r"^\s*//.*", re.MULTILINE),
+}
 
 
 @require_safe
@@ -43,20 +51,31 @@ def stylesheet(request: HttpRequest) -> HttpResponse:
     Not modified where the browser's copy is current.
     """
     *files, utilities = (STYLESHEETS / f"{name}.css" for name in STYLESHEET_NAMES)
-    return _joined("text/css", [*files, *MORE_STYLESHEETS, utilities])
+    text = "\n".join(file.read_text() for file in [*files, *MORE_STYLESHEETS, utilities])
+    return _file(request, "css", text)
 
 
 @require_safe
 @conditional_page
 def script(request: HttpRequest) -> HttpResponse:
-    """Return the scripts that all pages share as one file, for the same reasons."""
-    return _joined("text/javascript", [STYLESHEETS / f"{name}.js" for name in SCRIPT_NAMES])
+    """Return the scripts of all page areas as one file, for the same reasons."""
+    shared = [(STYLESHEETS / f"{name}.js").read_text() for name in SHARED_SCRIPTS]
+    own = ["{\n" + (STYLESHEETS / f"{name}.js").read_text() + "}" for name in SCRIPTS]
+    return _file(request, "js", "\n".join(['"use strict";', *shared, *own]))
 
 
-def _joined(content_type: str, files: list[Path]) -> HttpResponse:
-    text = "\n".join(file.read_text() for file in files)
-    headers = {"Cache-Control": "max-age=60"}
-    return HttpResponse(text, content_type=f"{content_type}; charset=utf-8", headers=headers)
+def _file(request: HttpRequest, kind: str, text: str) -> HttpResponse:
+    """Return a file without comments and indentation, compressed if the browser accepts it.
+
+    Not by GZipMiddleware, whose random bytes would change the ETag.
+    """
+    content = re.sub(r"\n\s+", "\n", _COMMENTS[kind].sub("", text)).encode()
+    headers = {"Cache-Control": "max-age=60", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        content = gzip.compress(content, mtime=0)
+    content_type = {"css": "text/css", "js": "text/javascript"}[kind]
+    return HttpResponse(content, content_type=f"{content_type}; charset=utf-8", headers=headers)
 
 
 @require_safe

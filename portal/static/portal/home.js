@@ -3,10 +3,10 @@
 
 const stale = document.getElementById("stale");
 for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-  document.addEventListener(failed, () => { stale.hidden = false; });
+  document.addEventListener(failed, () => { if (stale) stale.hidden = false; });
 }
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.successful) stale.hidden = true;
+  if (stale && event.detail.successful) stale.hidden = true;
 });
 
 // Copy a command with the secrets that it masks, without showing them.

@@ -138,6 +138,7 @@ function move(by) {
   select(all[(all.indexOf(active()) + by + all.length) % all.length]);
 }
 
+globalThis.openPalette = openPalette;
 if (palette) {
   let waiting;
   remember();
