@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import cli, hanging, reset, servers, subjects, waiting
+from benchmarks import cli, hanging, log_pages, reset, servers, subjects, waiting
 from benchmarks.api_calls import Calls, measure_api_calls
 from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
@@ -57,6 +57,7 @@ class Run:
     cli: cli.Cli
     waiting: waiting.Waiting
     reset: reset.Reset
+    log: log_pages.LogSizes
 
     def fixtures(self, workload: Process) -> None:
         """Fill a database with the webhooks of the drains and the steady changes."""
@@ -161,6 +162,10 @@ def _lists_on(run: Run, name: str, database: str) -> list[Row]:
         return measure_lists(f"lists, {name}", process, run.lists)
 
 
+def _log(run: Run) -> list[Row]:
+    return log_pages.measure_log(run.folder, run.log)
+
+
 def _api_calls(run: Run) -> list[Row]:
     rows = _api_calls_in(run, "embedded")
     try:
@@ -233,6 +238,7 @@ _PARTS = {
     "distributed": _distributed,
     "hanging": _hanging,
     "lists": _lists,
+    "log": _log,
     "api_calls": _api_calls,
     "web": _web,
     "cli": _cli,
@@ -263,6 +269,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 cli.QUICK if options.quick else cli.FULL,
                 waiting.QUICK if options.quick else waiting.FULL,
                 reset.QUICK if options.quick else reset.FULL,
+                log_pages.QUICK if options.quick else log_pages.FULL,
             )  # fmt: skip
 
 
