@@ -22,7 +22,8 @@ FULL = 400_000
 _INFLATED = 64 * 1024
 _MAX_INDENT = 30  # levels of JSON that are indented
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+# The last string may be cut off.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{},:]|[^\s\[\]{},:"]+')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 _ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16", "utf-16le", "utf-16be")
@@ -76,7 +77,9 @@ def read(
     raw = _inflated(raw, by_name.get("content-encoding", ""), body.notes)
     text = _decoded(raw, by_name.get("content-type", ""), body.notes)
     limit = FULL if full else SHOWN
-    if not as_sent and _is_json(text):
+    # The beginning of JSON can't be parsed, but its tokens can be formatted.
+    is_cut_json = cut and "json" in by_name.get("content-type", "").lower()
+    if not as_sent and (text[:1] in ("{", "[") if is_cut_json else _is_json(text)):
         body.is_formatted = True
         text = formatted(text, limit + 1_000)
     text = escape_controls(text)

@@ -269,6 +269,16 @@ def test_large_body_is_cut_unless_the_full_body_is_requested(
     assert len(cut) <= len(full) < 2_600_000
 
 
+def test_beginning_of_json_is_formatted(vendor: Client, hook: Webhook) -> None:
+    row = delivery(hook)
+    attempt(row, response_body=b'[{"id": 1}, {"id": "a', truncated=True)
+    shown = shown_body(page(vendor, row))
+    assert shown == '[\n  {\n    "id": 1\n  },\n  {\n    "id": "a'
+    plain = [["Content-Type", "text/plain"]]
+    attempt(row, response_body=b'[{"id": 1}, {"id', response_headers=plain, truncated=True)
+    assert shown_body(page(vendor, row)) == '[{"id": 1}, {"id'
+
+
 def test_compressed_body_is_decompressed(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook)
     headers = [["Content-Encoding", "gzip"]]
