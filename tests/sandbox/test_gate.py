@@ -47,7 +47,7 @@ def test_requests_wait_until_the_gate_opens(own: Gate) -> None:
             waiting = [asyncio.create_task(call(app, scope("/public/v1/requests")))] * 3
             passing = [
                 scope("/sandbox/reset", "POST"), scope("/sandbox/clock/advance", "POST"),
-                scope("/sandbox/timeline"), scope("/static/x.css"),
+                scope("/sandbox/timeline"), scope("/static/x.css"), scope("/time/reset/", "POST"),
             ]  # fmt: skip
             for each in passing:
                 assert (await call(app, each))[0]["status"] == 200
