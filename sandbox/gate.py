@@ -39,7 +39,7 @@ _AGAIN = 0.1  # seconds after which to check again, if nothing is written to the
 # waits for a long time and changes nothing by itself.
 _PASSING = (
     "/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/sandbox/lease",
-    "/time/", "/static/", "/healthz", "/readyz", "/live/",
+    "/time/", "/snapshots/", "/static/", "/healthz", "/readyz", "/live/",
 )  # fmt: skip
 
 

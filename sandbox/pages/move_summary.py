@@ -98,10 +98,19 @@ def _unsettled(rows: Iterable[Unsettled]) -> str:
 
 def of_reset(result: Replacement) -> Summary:
     """Return what a reset did."""
+    return _of_replacement("Reset to the demo data", result)
+
+
+def of_restore(name: str, result: Replacement) -> Summary:
+    """Return what a restore of a snapshot did."""
+    return _of_replacement(f"Snapshot {name} restored", result)
+
+
+def _of_replacement(what: str, result: Replacement) -> Summary:
     left = len(result.unsettled)
     more = f"It did not wait for {_counted(left, 'request or handler', _LEFT)}." if left else ""
     took = format_span(result.took_ms / 1000)
-    return Summary(f"Reset to the demo data in {took}.", GOOD, "", more)
+    return Summary(f"{what} in {took}.", GOOD, "", more)
 
 
 def of_refusal(error: Exception) -> Summary:

@@ -3,7 +3,11 @@
 from portal.layout import NavigationItem
 
 TIMELINE = NavigationItem("Timeline", "/timeline/")
-ITEMS = [NavigationItem("Checks", "/checks/"), NavigationItem("Faults", "/faults/")]
+ITEMS = [
+    NavigationItem("Checks", "/checks/"),
+    NavigationItem("Faults", "/faults/"),
+    NavigationItem("Snapshots", "/snapshots/"),
+]
 
 
 def add(items: list[NavigationItem]) -> None:

@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from sandbox.pages import checks, clock, faults, next_attempt, timeline
+from sandbox.pages import checks, clock, faults, next_attempt, snapshots, timeline
 
 urlpatterns = [
+    path("snapshots/", snapshots.overview, name="snapshots"),
+    path("snapshots/<str:name>/restore/", snapshots.restore, name="snapshot-restore"),
+    path("snapshots/<str:name>/delete/", snapshots.delete, name="snapshot-delete"),
+    path("snapshots/<str:name>/diff/", snapshots.compare, name="snapshot-diff"),
     path("timeline/", timeline.page, name="timeline"),
     path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
     path("time/", clock.state, name="time"),

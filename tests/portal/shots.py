@@ -163,6 +163,8 @@ SHOTS = [
     Shot("timeline-of-api-calls", "/timeline/?kind=api"),
     Shot("timeline-wrong-object", "/timeline/?object=%20%25"),
     Shot("reset", "/time/reset/"),
+    Shot("snapshots", "/snapshots/"),
+    Shot("snapshot-restore", "/snapshots/seed/restore/"),
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
     Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
     Shot("search", "/search/?q=2934"),
