@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from portal import layout, markdown, pages, panels
 from portal.identity import Viewer
@@ -113,9 +114,11 @@ def object_page(
     )
     if layout.is_unchanged(request, digest):
         return pages.empty()
+    # The refusal of a message has another address than the page.
+    address = reverse("queue-object", args=[labels.name_of(queue), row.pk]) if message else ""
     context = _object(queue, row, viewer) | {
         "entries": entries, "panels": filled, "is_replaced": is_replaced,
-        "poll": f"?seen={digest}",
+        "poll": f"{address}?seen={digest}",
         "message": message or MessageForm(viewer.account),
         "is_closed": conversation.is_closed(row, viewer.account),
     }  # fmt: skip

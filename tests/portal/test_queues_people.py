@@ -110,6 +110,8 @@ def test_refused_message_has_a_sentence_at_its_field(
     field = text(response).one("[data-field=text]")
     assert field.errors == [message]
     assert field.one("textarea").value == sent
+    # The page is kept up to date by its own address.
+    assert text(response).one("#content")["hx-get"].startswith(f"{AT}?seen=")
     assert Message.objects.count() == before
 
 
