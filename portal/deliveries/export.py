@@ -31,16 +31,17 @@ _HIDDEN_RESPONSE_HEADERS = {"set-cookie", "authorization", "authentication", "pr
 
 
 class Redaction:
-    """Masks the secrets of one webhook in texts."""
+    """Masks secrets in texts, the longest first: one may contain another."""
 
-    def __init__(self, webhook: Webhook) -> None:
-        secrets = [webhook.jwt_secret] + [
-            value for name, value in webhook.headers.items() if name.lower() not in HARMLESS
-        ]
-        self._add(secrets)
-
-    def _add(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({s for s in secrets if len(s) >= _MIN_SECRET}, key=len, reverse=True)
+
+    @classmethod
+    def of_webhook(cls, webhook: Webhook) -> Redaction:
+        """Return one that masks the secrets of a webhook."""
+        headers = webhook.headers.items()
+        values = (value for name, value in headers if name.lower() not in HARMLESS)
+        return cls([webhook.jwt_secret, *values])
 
     def text(self, text: str) -> str:
         """Return the text with masks in place of secrets."""
@@ -67,9 +68,7 @@ class Redaction:
         }
         if hidden <= set(self._secrets):
             return self
-        more = Redaction.__new__(Redaction)
-        more._add([*self._secrets, *hidden])
-        return more
+        return Redaction([*self._secrets, *hidden])
 
 
 def json_lines(rows: QuerySet[Delivery]) -> Iterator[str]:
@@ -118,7 +117,8 @@ def _batches(
         for attempt in Attempt.objects.filter(delivery__in=ids).order_by("number"):
             attempts.setdefault(attempt.delivery_id, []).append(attempt)
         for row in batch:
-            redaction = redactions.setdefault(row.webhook_id, Redaction(row.webhook))
+            redaction = redactions.get(row.webhook_id) or Redaction.of_webhook(row.webhook)
+            redactions[row.webhook_id] = redaction
             latest = attempts.get(row.pk, [])[-MAX_ATTEMPTS:]
             yield row, events.get(row.pk, []), latest, redaction
         before, count = batch[-1].pk, count + len(batch)
