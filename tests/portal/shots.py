@@ -117,6 +117,7 @@ def _palette(page: Page) -> None:
 _OBJECT = "/queues/fulfillment/*/"
 SHOTS = [
     Shot("first-steps", "/", fresh=True),
+    Shot("first-steps-language", "/?start=python", fresh=True),
     Shot("webhooks-none", "/webhooks/", fresh=True),
     Shot("deliveries-none", "/deliveries/", fresh=True),
     Shot("timeline-none", "/timeline/", fresh=True),
@@ -131,6 +132,7 @@ SHOTS = [
     Shot("wizard-http", "/webhooks/new/", act=_wizard(3)),
     Shot("wizard-data", "/webhooks/new/", act=_wizard(4)),
     Shot("webhook-general", _of("failing", "/webhooks/*/")),
+    Shot("webhook-out-of-order", _of("lost", "/webhooks/*/")),
     Shot("webhook-statistics", _of("failing", "/webhooks/*/statistics/")),
     Shot("webhook-statistics-narrow", _of("lost", "/webhooks/*/statistics/"), width=380),
     Shot("webhook-response", _of("lost", "/webhooks/*/statistics/"), act=_opened("View response")),
