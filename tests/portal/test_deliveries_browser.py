@@ -246,3 +246,43 @@ def test_pages_work_without_scripts(site: Site, hook: str) -> None:
         assert "Sent again as delivery" in page.locator(".messages").inner_text()
         site.served.next()
         settled(site, hook)
+
+
+def test_chart_filters_and_selected_rows_are_sent_again(site: Site) -> None:
+    pk = site.webhook(label="Many")
+    trigger(site, pk, 3)
+    with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
+        page = tab.page
+        rows = page.locator("#log tbody tr[data-opens-link]")
+        # A bar, and a range that is selected by dragging, are terms of the search.
+        page.locator("svg[data-volume] a").last.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**after%3A*")
+        expect(page.locator(".chip")).to_have_count(3)
+        page.get_by_role("link", name="Show all times").click()
+        expect(page.locator(".chip")).to_have_count(1)
+        box = page.locator("svg[data-volume]").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 5, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20, steps=3)
+        page.mouse.up()
+        page.wait_for_url("**after%3A*before%3A*")
+        expect(rows).to_have_count(3)
+        # A click beside the link opens the row.
+        rows.first.locator(".log-time").click()
+        expect(page.locator("h1")).to_contain_text("Delivery ")
+        page.goto(f"/deliveries/?q=webhook:{pk}")
+        page.get_by_label("Select all on this page").check()
+        page.get_by_role("button", name="Send 3 selected again").click()
+        expect(page.locator("#bulk-progress")).to_contain_text("Sent 3 of 3 again")
+        for _ in range(3):
+            site.served.next()
+        expect(rows).to_have_count(6)
+        # A job starts only after the question.
+        page.get_by_role("button", name="Send all matching again").click()
+        expect(page.locator("h1")).to_have_text("Send 6 deliveries again?")
+        page.get_by_role("link", name="Cancel").click()
+        expect(rows).to_have_count(6)
+        assert tab.console_errors == []
+        settled(site, pk)

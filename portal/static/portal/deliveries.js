@@ -93,23 +93,16 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 showSelected();
 
-// The log follows a job that sends deliveries again.
-document.addEventListener("htmx:afterSwap", (event) => {
-  const log = document.getElementById("log");
-  if (event.detail.target.id === "bulk-progress" && log?.hasAttribute("hx-get")) {
-    htmx.ajax("GET", log.getAttribute("hx-get"), { source: log, target: log, swap: "outerHTML" });
-  }
-});
-
 // Polling stops while the log is paused, a dialog is open, or the page is hidden.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!["log", "delivery"].includes(event.target.id)) return;
-  const paused = event.target.id === "log" && brush || event.target.id === "log" && document.getElementById("live")?.checked === false;
+  const isPaused = brush || document.getElementById("live")?.checked === false;
+  const paused = event.target.id === "log" && isPaused;
   if (paused || document.hidden || document.querySelector("dialog[open], #copy-menu[open]")) event.preventDefault();
 });
 
 // Highlight new rows for a moment.
-let known = null, isTableOpen = false;
+let known = null, arrived = [], isTableOpen = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.target.id !== "log") return;
   known = new Set(steps().map((link) => link.id));
@@ -117,7 +110,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:afterSettle", () => {
   if (!known) return;
-  for (const link of steps()) if (!known.has(link.id)) link.closest("tr")?.classList.add("is-new");
+  const unknown = steps().map((link) => link.id).filter((id) => !known.has(id));
+  // A row that has just arrived soon changes its state, which replaces it.
+  if (unknown.length) arrived = unknown;
+  for (const id of arrived) document.getElementById(id)?.closest("tr")?.classList.add("is-new");
   known = null;
   const table = document.getElementById("volume-table");
   if (table && isTableOpen) table.open = true;
