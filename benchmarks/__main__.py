@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from benchmarks import cli, hanging, log_pages, reset, servers, subjects, waiting
+from benchmarks import cli, hanging, live, log_pages, reset, servers, subjects, waiting
 from benchmarks.api_calls import Calls, measure_api_calls
 from benchmarks.clock import Clock, measure_clock
 from benchmarks.lists.report import Lists, measure_lists
@@ -56,6 +56,7 @@ class Run:
     hanging: hanging.Sizes
     cli: cli.Cli
     waiting: waiting.Waiting
+    live: live.Live
     reset: reset.Reset
     log: log_pages.LogSizes
 
@@ -200,6 +201,10 @@ def _clock(run: Run) -> list[Row]:
     return measure_clock(run.folder, run.handler_url, run.clock)
 
 
+def _live(run: Run) -> list[Row]:
+    return live.measure_live(run.folder, run.handler_url, run.live)
+
+
 def _waiting(run: Run) -> list[Row]:
     return waiting.measure_waiting(run.folder, run.handler_url, run.waiting)
 
@@ -244,6 +249,7 @@ _PARTS = {
     "cli": _cli,
     "clock": _clock,
     "waiting": _waiting,
+    "live": _live,
     "reset": _reset,
 }
 
@@ -268,6 +274,7 @@ def _run(options: argparse.Namespace) -> Iterator[Run]:
                 hanging.QUICK if options.quick else hanging.FULL,
                 cli.QUICK if options.quick else cli.FULL,
                 waiting.QUICK if options.quick else waiting.FULL,
+                live.QUICK if options.quick else live.FULL,
                 reset.QUICK if options.quick else reset.FULL,
                 log_pages.QUICK if options.quick else log_pages.FULL,
             )  # fmt: skip

@@ -6,6 +6,7 @@ A page is a view behind `signed_in` that takes the request and its viewer and re
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal import alarms, identity, pages
 from portal.identity import Viewer
+from portal.live.hub import hub
 from requests_queue import clock
 from requests_queue.errors import Missing
 
@@ -82,10 +84,14 @@ def signed_in(
             viewer = identity.get_viewer(request)
             if viewer is None:
                 return _without_viewer(request)
+            began = time.thread_time()
             try:
                 return view(request, viewer, *args, **kwargs)
             except Missing:
                 return not_found(request)
+            finally:
+                if request.method == "GET" and is_htmx(request):
+                    hub.spent(time.thread_time() - began)
 
         return guarded
 

@@ -2,9 +2,9 @@
 
 An event names topics of the page and has no content: the page requests again what it shows. A page
 costs an entry in a dict; everything runs in the event loop of the web server, and only `hear` is
-called by other threads. What changes is gathered, so that a page gets at most five events per
-second, and all pages together get RATE per second, each in turn: with many pages, the requests that
-follow the events would otherwise take the CPU time of the API.
+called by other threads, and `spent`. What changes is gathered, so that a page gets at most five
+events per second. All pages together get as many, each in turn, as the requests that follow may
+take CPU time: with many pages, they would otherwise slow down the API.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from webhooks import topic_messages
 
 MAX_PAGES = 300
 INTERVAL = 0.2  # seconds between two events of a page
-RATE, BURST = 10.0, 30.0  # events per second of all pages, and after a pause
+# CPU seconds per second that the requests after events may take, and after a pause.
+RATE, BURST = 0.15, 0.5
+FIRST_COST = 0.03  # CPU seconds of such a request, until there are measured ones
+_SMOOTHING = 0.1  # weight of the latest measured request
 GATHER = 0.02  # seconds for which notices are gathered
 # Seconds without an event until a comment is sent: proxies close idle connections.
 KEEP_ALIVE = 15.0
+# Seconds without an event until a page gets one of all its topics, since time alone changes pages.
+CHECK = 60.0
 # Seconds after which a stream ends and the browser opens another one, which checks the session.
 LIFETIME = 600.0
 _RETRY = 2000  # milliseconds after which the browser does
@@ -51,7 +56,9 @@ class Hub:
         self._pages: set[Page] = set()
         # Those with changes, in the order of their first one.
         self._changed: dict[Page, None] = {}
-        self._tokens, self._counted_at = BURST, 0.0
+        # CPU seconds that may be spent, and what an event costs.
+        self._budget, self._counted_at = BURST, 0.0
+        self._cost = FIRST_COST
         self._timer: asyncio.TimerHandle | None = None
         self._messages: topic_messages.Subscription | None = None
         # Filled by other threads.
@@ -74,13 +81,18 @@ class Hub:
             if self._messages is not None and not await self._messages.is_open():
                 return
             yield b"retry: %d\nevent: ready\ndata: ready\n\n" % _RETRY
+            # What the page shows may have changed before.
+            self._change(page)
             ends_at = loop.time() + LIFETIME
             while not page.is_ended and loop.time() < ends_at:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(page.woken.wait(), KEEP_ALIVE)
+                is_woken = page.woken.is_set()
                 page.woken.clear()
-                if not page.changed:
+                if not is_woken or not page.changed:
                     yield b":\n\n"
+                    if loop.time() - page.next_at > CHECK:
+                        self._change(page)
                     continue
                 changed = " ".join(sorted(page.changed))
                 page.changed.clear()
@@ -98,6 +110,17 @@ class Hub:
             # RuntimeError: the loop has ended.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.call_later, GATHER, self._take)
+
+    def spent(self, seconds: float) -> None:
+        """Take the CPU time of a request for a part of a page; called by any thread."""
+        # No more than the budget ever has.
+        self._cost = min(BURST, self._cost + _SMOOTHING * (seconds - self._cost))
+
+    def _change(self, page: Page) -> None:
+        """Tell a page that anything may have changed."""
+        page.changed |= page.topics
+        self._changed[page] = None
+        self._send()
 
     def _add(self, page: Page, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:
@@ -155,17 +178,17 @@ class Hub:
             self._timer.cancel()
             self._timer = None
         now = loop.time()
-        self._tokens = min(BURST, self._tokens + (now - self._counted_at) * RATE)
+        self._budget = min(BURST, self._budget + (now - self._counted_at) * RATE)
         self._counted_at = now
         later = now + INTERVAL
         for page in list(self._changed):
-            if self._tokens < 1:
-                later = min(later, now + (1 - self._tokens) / RATE)
+            if self._budget < self._cost:
+                later = now + (self._cost - self._budget) / RATE
                 break
             if page.next_at > now:
                 later = min(later, page.next_at)
                 continue
-            self._tokens -= 1
+            self._budget -= self._cost
             del self._changed[page]
             page.next_at = now + INTERVAL
             page.woken.set()

@@ -21,9 +21,11 @@ def run(test: Callable[[Hub], Awaitable[None]]) -> None:
 
 
 async def opened(hub: Hub, account: str, *shown: str) -> AsyncGenerator[bytes]:
-    """Return the stream of a page after its first event."""
+    """Return the stream of a page after its first events."""
     stream = hub.events(account, frozenset(shown))
     assert b"event: ready" in await anext(stream)
+    # What has changed before the stream was opened.
+    assert await changed(stream) == set(shown)
     return stream
 
 
@@ -98,18 +100,22 @@ def test_a_hundred_changes_are_one_event_and_the_next_is_a_fifth_of_a_second_lat
     run(test)
 
 
-def test_many_pages_share_a_rate_and_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "BURST", 3.0)
-    monkeypatch.setattr(hubs, "RATE", 100.0)
+def test_many_pages_share_the_cpu_time_and_get_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "INTERVAL", 0.0)
+    monkeypatch.setattr(hubs, "RATE", 1.0)
 
     async def test(hub: Hub) -> None:
         streams = [await opened(hub, "VA-1", "deliveries") for _ in range(10)]
-        hub._tokens = 3.0
+        for _ in range(200):
+            hub.spent(0.01)
+        hub._budget = 0.035
         began = asyncio.get_running_loop().time()
         notify({"VA-1"}, "deliveries")
         events = await asyncio.gather(*(changed(stream) for stream in streams))
         assert events == [{"deliveries"}] * 10
-        # Three at once, and seven one after another.
+        # Three at once, and seven one after another, every 10 ms.
         assert asyncio.get_running_loop().time() - began >= 0.06
         for stream in streams:
             await stream.aclose()

@@ -57,6 +57,7 @@ def ready(url: str, cookies: str, *names: str) -> Iterator[EventStream]:
     with open_stream(url, cookies, *names) as stream:
         assert stream.status == 200
         assert stream.next() == {"ready"}
+        assert stream.next() == set(names)
         yield stream
 
 

@@ -6,7 +6,7 @@
 // A block, so that these names are not those of other scripts.
 {
   const RETRY = 15_000; // milliseconds until a stream that was refused is opened again
-  const CHECK = 30_000; // milliseconds after which an element is requested in any case
+  const CHECK = 120_000; // milliseconds after which an element is requested even with a stream
   const DELAY = 200; // milliseconds after the page, whose own files come first
 
   let source = null;
@@ -39,11 +39,8 @@
     close();
     heard = topics;
     const opened = source = new EventSource(`/live/?topics=${encodeURIComponent(topics)}`);
-    opened.addEventListener("ready", () => {
-      isOpen = true;
-      // They may have changed before.
-      mark(elements());
-    });
+    // An event about all topics follows, since they may have changed before.
+    opened.addEventListener("ready", () => { isOpen = true; });
     opened.addEventListener("live", (event) => {
       const names = new Set(event.data.split(" "));
       mark(elements().filter((element) => topicsOf(element).some((topic) => names.has(topic))));

@@ -1,0 +1,83 @@
+"""Open pages: each has a stream of events, and requests the log again after an event, as htmx."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+from contextlib import suppress
+from urllib.parse import quote
+
+from benchmarks.processes import serve
+
+_PATH = "/deliveries/"
+_SEEN = re.compile(rb"[?&;]seen=([0-9a-f]+)")
+_pages: list[Page] = []
+
+
+class Page:
+    """A page in a thread: it reads events, and requests what has changed."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._headers = {"Cookie": cookie}
+        self._port = port
+        self._is_closed = False
+        self.events = self.requests = 0
+        self.is_ready = threading.Event()
+        self._stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        """Close the page."""
+        self._is_closed = True
+        # To close it would wait for the thread that reads.
+        if self._stream.sock is not None:
+            with suppress(OSError):
+                self._stream.sock.shutdown(socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        seen = ""
+        try:
+            self._stream.request("GET", f"/live/?topics={quote('deliveries')}", None, self._headers)
+            response = self._stream.getresponse()
+            while line := response.readline():
+                if not line.startswith(b"data: "):
+                    continue
+                if line == b"data: ready\n":
+                    self.is_ready.set()
+                    continue
+                self.events += 1
+                headers = {**self._headers, "HX-Request": "true"}
+                connection.request("GET", f"{_PATH}?seen={seen}", None, headers)
+                answer = connection.getresponse()
+                if match := _SEEN.search(answer.read()):
+                    seen = match[1].decode()
+                self.requests += 1
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+            if not self._is_closed:
+                raise
+
+
+def open_pages(port: int, cookie: str, count: int) -> int:
+    """Open pages, and return how many have their stream."""
+    opened = [Page(port, cookie) for _ in range(count)]
+    _pages.extend(opened)
+    return sum(page.is_ready.wait(60) for page in opened)
+
+
+def close_pages() -> dict[str, int]:
+    """Close all pages; return how many events they got and requests they sent."""
+    for page in _pages:
+        page.close()
+    counts = {
+        "events": sum(page.events for page in _pages),
+        "requests": sum(page.requests for page in _pages),
+    }
+    _pages.clear()
+    return counts
+
+
+if __name__ == "__main__":
+    serve({"open": open_pages, "close": close_pages})
