@@ -97,14 +97,17 @@ def clock_time(at: datetime, now: datetime) -> SafeString:
 
 @register.simple_tag
 def clock(now: datetime, *, runs: bool = True) -> SafeString:
-    """Show platform time, which runs on in the browser: `2026-11-26 01:42:30 UTC`."""
-    if not runs:
-        return _time(now, "", format_moment(now))
+    """Show platform time, `2026-11-26 01:42:30 UTC`, by which the browser counts relative times.
+
+    The browser lets it run on, unless it is being moved.
+    """
     return format_html(
-        '<time datetime="{}" data-time="clock" data-now="{}">{}</time>',
-        now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.isoformat(timespec="milliseconds"),
+        '<time datetime="{}"{} data-now="{}">{}</time>',
+        now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        SafeString(' data-time="clock"') if runs else "",
+        now.isoformat(timespec="milliseconds"),
         format_moment(now),
-    )  # fmt: skip
+    )
 
 
 def _time(at: datetime, mode: str, text: str) -> SafeString:

@@ -80,7 +80,8 @@ def test_poll_is_empty_until_the_clock_moves(root: Client) -> None:
     with Move.begin(moves.NEXT):
         response = root.get(address, headers=HTMX)
         assert html.parse(response).one("*[data-ahead]").text == "moving…"
-        assert not html.parse(response).all("time[data-now]")
+        assert html.parse(response).all("time[data-now]")
+        assert not html.parse(response).all("time[data-time]")
     assert root.get(address).status_code == 303
 
 
