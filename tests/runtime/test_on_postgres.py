@@ -43,6 +43,9 @@ MORE = [
     *(
         f"tests/portal/test_{name}.py"
         for name in (
+            "deliveries_bulk",
+            "deliveries_chart",
+            "deliveries_export",
             "deliveries_log",
             "deliveries_search",
             "home_page",
