@@ -120,9 +120,11 @@ def test_page_says_that_polling_fails(site: Site) -> None:
     with site.open("/") as tab:
         page = tab.page
         page.route("**/home/live/*", lambda route: route.abort())
+        hook = site.webhook(label="Changes the page")
         expect(page.locator("#stale")).to_be_visible(timeout=SOON)
         page.unroute("**/home/live/*")
         expect(page.locator("#stale")).to_be_hidden(timeout=SOON)
+        site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
 def test_capability_is_switched(site: Site) -> None:

@@ -17,6 +17,8 @@
   let heard = "";
   // Ids of elements that have changed and are not requested yet.
   const changed = new Set();
+  // Ids of elements whose last request has failed.
+  const failed = new Set();
   // When each element was requested last, by id.
   const requestedAt = new Map();
 
@@ -76,8 +78,12 @@
     requestedAt.set(event.target.id, Date.now());
   });
   document.addEventListener("htmx:afterSettle", open);
-  // After htmx has removed its class.
-  document.addEventListener("htmx:afterRequest", () => setTimeout(request));
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful) failed.delete(detail.elt.id);
+    else failed.add(detail.elt.id);
+    // After htmx has removed its class.
+    setTimeout(request);
+  });
   for (const event of ["close", "change"]) document.addEventListener(event, request, true);
   document.addEventListener("visibilitychange", open);
   // A page in the back/forward cache has no stream.
@@ -90,7 +96,7 @@
   setInterval(() => {
     open();
     for (const element of elements()) {
-      const pause = isOpen ? CHECK : Number(element.dataset.poll) * 1000;
+      const pause = isOpen && !failed.has(element.id) ? CHECK : Number(element.dataset.poll) * 1000;
       if (Date.now() - (requestedAt.get(element.id) ?? loaded) >= pause) changed.add(element.id);
     }
     request();
