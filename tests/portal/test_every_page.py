@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser import Tab, chromium, open_tab
+from tests.lanes import nightly
 from tests.portal import accessible
 from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import NOBODY, SHOTS, Shot
@@ -30,6 +31,14 @@ MOST_PARSED = 225_000  # the log has 50 rows, each with its columns and the bars
 FRESH = [shot for shot in SHOTS if shot.fresh]
 # The narrow pictures are of pages that the others are of, too.
 PAGES = [shot for shot in SHOTS if not shot.fresh and shot.width > NARROW]
+# One page of each kind in every run, the others in `make nightly`.
+SAMPLE = {
+    "home", "webhooks", "wizard-http", "webhook-deliveries", "webhook-statistics", "deliveries",
+    "delivery", "delivery-activity", "delivery-change", "timeline", "palette", "search",
+    "queue-board-picked", "queue-list", "queue-object", "queue-move", "sample", "product",
+    "product-capabilities", "checks-webhook", "faults", "inquiring-form", "sign-in", "not-found",
+}  # fmt: skip
+SAMPLED = [shot if shot.name in SAMPLE else nightly(shot) for shot in PAGES]
 
 
 @dataclass
@@ -142,7 +151,7 @@ def test_empty_page_is_accessible_and_fits(fresh: Windows, shot: Shot) -> None:
     _look(fresh, shot)
 
 
-@pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
+@pytest.mark.parametrize("shot", SAMPLED, ids=lambda shot: shot.name)
 def test_page_is_accessible_and_fits(windows: Windows, shot: Shot) -> None:
     _look(windows, shot)
 
@@ -153,7 +162,7 @@ def test_dark_page_has_no_violations(windows: Windows, shot: Shot) -> None:
     _look(windows, shot, dark_rules=())
 
 
-@pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
+@pytest.mark.parametrize("shot", SAMPLED, ids=lambda shot: shot.name)
 def test_page_has_the_same_title_without_scripts(windows: Windows, shot: Shot) -> None:
     title = windows.title(shot)
     assert title and _title(windows.show(shot, script=False).page) == title
