@@ -1,12 +1,13 @@
 // Keeps parts of pages up to date: `data-live` has the topics of an element, which htmx requests
 // again by the event `live`. One stream per visible page says what has changed (`portal.live`);
-// without a stream, elements are requested every `data-poll` seconds. They have an id.
+// without a stream, elements are requested every `data-poll` seconds. They have an id. What changes
+// without a topic, as heartbeats do, is requested every `data-check` seconds even with a stream.
 "use strict";
 
 // A block, so that these names are not those of other scripts.
 {
   const RETRY = 15_000; // milliseconds until a stream that was refused is opened again
-  const CHECK = 120_000; // milliseconds after which an element is requested even with a stream
+  const CHECK = 120; // seconds after which an element is requested even with a stream
   const DELAY = 200; // milliseconds after the page, whose own files come first
 
   let source = null;
@@ -96,7 +97,8 @@
   setInterval(() => {
     open();
     for (const element of elements()) {
-      const pause = isOpen && !failed.has(element.id) ? CHECK : Number(element.dataset.poll) * 1000;
+      const { poll, check = CHECK } = element.dataset;
+      const pause = Number(isOpen && !failed.has(element.id) ? check : poll) * 1000;
       if (Date.now() - (requestedAt.get(element.id) ?? loaded) >= pause) changed.add(element.id);
     }
     request();
