@@ -56,7 +56,7 @@ def test_start_prints_the_published_address_and_how_to_reach_the_host(running: R
     printed = running.sandbox.process.printed
     assert f"running at {PUBLISHED}\n" in printed
     assert re.search(rf"Sign in +{PUBLISHED}/sign-in/\S+", printed)
-    assert f"curl -s {PUBLISHED}/public/v1/requests" in printed
+    assert re.search(rf"API +{PUBLISHED}/public/v1$", printed, re.M)
     assert "http://host.docker.internal:9000/" in printed
     assert "--add-host=host.docker.internal:host-gateway" in printed
     assert f"call back {PUBLISHED} (SIM_API_URL)" in printed
