@@ -76,7 +76,8 @@ def _of_history(
 def _entry(entry: HistoryEntry) -> Row:
     is_message = entry.kind in ("message", "private")
     parts = ["private"] if entry.kind == "private" else []
-    parts += [f"by {entry.author}"] if entry.author else []
+    by = ", ".join(filter(None, (entry.author, entry.account)))
+    parts += [f"by {by}"] if by else []
     return Row(
         f"message-{entry.message}", entry.at, "message" if is_message else "change", entry.text,
         more=", ".join(parts),

@@ -144,7 +144,8 @@ def _authors(
 
 
 def _author(row: Message) -> str:
-    return row.creator.name if row.creator else row.account.name if row.account else ""
+    """Return the user and the account, as far as they are known."""
+    return ", ".join(each.name for each in (row.creator, row.account) if each)
 
 
 def _row(entry: TimelineEntry, related: _Related) -> Row:

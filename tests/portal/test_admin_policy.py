@@ -95,6 +95,7 @@ def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
         page.goto(newest(page))
         headers = page.locator("#request-headers")
         expect(headers).to_contain_text("••••••••")
+        headers.locator("summary").click()
         page.locator("#reveal-headers").click()
         expect(page.locator("#request-headers")).to_contain_text(CANARY)
         assert not tab.console_errors

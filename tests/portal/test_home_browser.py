@@ -93,6 +93,8 @@ def test_commands_are_copied_with_the_secrets_that_they_mask(site: Site) -> None
         page.goto("/")
         page.get_by_role("button", name="Hide").click()
         expect(page.get_by_role("heading", name="First steps")).to_have_count(0)
+        for hook in site.running.as_distributor("GET", "/notifications/webhooks"):
+            site.running.as_distributor("DELETE", f"/notifications/webhooks/{hook['id']}")
         assert tab.console_errors == []
 
 

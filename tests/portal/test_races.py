@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from portal.webhooks import views
+from portal.webhooks import secret_views
 from tests import make
 from tests.signed_in import catalog, signed_in, staff, vendor
 from webhooks.models import Webhook
@@ -25,14 +25,14 @@ def test_concurrent_requests_for_a_new_secret_set_one(
 ) -> None:
     row = make.webhook(catalog, "http://127.0.0.1:9/")
     clients = [vendor, signed_in(staff(catalog.vendor_user))]
-    both_looked, new = threading.Barrier(2), views.new_secret
+    both_looked, new = threading.Barrier(2), secret_views.new_secret
 
     def new_secret() -> str:
         # Both requests have read the webhook.
         both_looked.wait(10)
         return new()
 
-    monkeypatch.setattr(views, "new_secret", new_secret)
+    monkeypatch.setattr(secret_views, "new_secret", new_secret)
 
     def ask(client: Client) -> Any:
         try:

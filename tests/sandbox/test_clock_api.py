@@ -400,11 +400,10 @@ def test_reading_the_clock_moves_nothing(by: Caller) -> None:
 
 def test_portal_says_how_far_ahead_time_is(platform: make.Catalog, by: Caller) -> None:
     browser = signed_in(platform.vendor_user)
-    assert "ahead of real time" not in html.get(browser, "/")
+    assert "3 d ahead" not in html.get(browser, "/")
     by.post("/sandbox/clock/advance", {"by": "3d"})
     for path in ("/", "/webhooks/"):
-        footer = html.get(browser, path).one("footer")
-        assert "Platform time is 3 d ahead of real time." in footer
+        assert "3 d ahead" in html.get(browser, path).one("#bar-state")
 
 
 # `Date` of responses.

@@ -46,8 +46,8 @@ def engine(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Engine]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A move waits a tenth of a second for requests in flight."""
-    monkeypatch.setattr(moves, "PATIENCE", 0.1)
+    """A move waits half a second for requests in flight."""
+    monkeypatch.setattr(moves, "PATIENCE", 0.5)
 
 
 @pytest.fixture

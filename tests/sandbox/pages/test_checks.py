@@ -135,7 +135,7 @@ def test_result_has_evidence_cure_and_files(vendor: Client, hook: Webhook) -> No
 def test_report_of_another_version_is_named(vendor: Client, hook: Webhook) -> None:
     run = stored(hook)
     CheckRun.objects.update(report='{"format": 0}')
-    assert "one of another version of Connect Sim" in html.get(vendor, path_of(run))
+    assert "Another version of Connect Sim wrote this report" in html.get(vendor, path_of(run))
     assert vendor.get(f"{path_of(run)}report.html").status_code == 404
 
 
