@@ -152,8 +152,10 @@ def test_move_of_the_clock_is_an_event_of_every_page(
 
 
 def test_hundred_streams_hold_no_thread_and_no_connection(
-    url: str, vendor: str, catalog: make.Catalog
+    url: str, vendor: str, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The limit of their CPU time would let the page wait for its turn.
+    monkeypatch.setattr(hubs, "RATE", 100.0)
     hook = make.webhook(catalog, "http://127.0.0.1:9/")
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(ready(url, vendor, "webhooks")) for _ in range(100)]
