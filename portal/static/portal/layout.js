@@ -100,12 +100,14 @@ const opened = new Set();
 let focused = "";
 document.addEventListener("htmx:beforeSwap", (event) => {
   for (const details of event.detail.target.querySelectorAll("details[id][open]")) opened.add(details.id);
-  focused = document.activeElement?.closest("details[id]") ? document.activeElement.id : "";
+  // Another part may be replaced before this one has settled, while nothing has the focus.
+  if (document.activeElement?.closest("details[id]")) focused = document.activeElement.id;
 });
 document.addEventListener("htmx:afterSettle", () => {
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   opened.clear();
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  focused = "";
 });
 
 // New rows replace older ones: `data-replaces` is the id of the row that goes.
