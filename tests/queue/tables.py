@@ -113,7 +113,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     ),
     TIER_CONFIG: ("setup", "update", "adjustment"),
     TIER_ACCOUNT: ("update",),
-    LISTING: ("new", "update", "remove"),
+    LISTING: ("update", "new", "remove"),
     USAGE: (),
     BILLING: ("vendor", "provider"),
 }  # fmt: skip
