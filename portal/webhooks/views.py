@@ -91,16 +91,25 @@ def health_line(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return layout.render(request, viewer, "webhooks/health.html", {"health": line})
 
 
+def _find_unless_deleted(request: HttpRequest, viewer: Viewer, pk: str) -> Webhook | None:
+    """Return the webhook, None if a part of its page is requested after it was deleted.
+
+    The health line leads to the list then; two redirects would lose the message.
+    """
+    try:
+        return find(request, viewer, pk)
+    except Missing:
+        if layout.is_htmx(request):
+            return None
+        raise
+
+
 @layout.signed_in("GET")
 def deliveries(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Deliveries: the log of this webhook."""
-    try:
-        row = find(request, viewer, pk)
-    except Missing:
-        if layout.is_htmx(request):
-            # The health line leads to the list; two redirects would lose the message.
-            return pages.empty()
-        raise
+    row = _find_unless_deleted(request, viewer, pk)
+    if row is None:
+        return pages.empty()
     context = {} if layout.is_htmx(request) else _shared(viewer, row, "webhook-deliveries")
     return render_log(request, viewer, "webhooks/deliveries.html", context, webhook=pk)
 
@@ -108,13 +117,9 @@ def deliveries(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 @layout.signed_in("GET")
 def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show the tab Statistics, or the part of it that htmx polls."""
-    try:
-        row = find(request, viewer, pk)
-    except Missing:
-        if layout.is_htmx(request):
-            # The health line leads to the list; two redirects would lose the message.
-            return pages.empty()
-        raise
+    row = _find_unless_deleted(request, viewer, pk)
+    if row is None:
+        return pages.empty()
     now = clock.now()
     context = webhook_statistics.context(row) | {
         "now": now,
