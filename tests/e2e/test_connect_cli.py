@@ -421,7 +421,7 @@ def test_exported_product_is_imported_without_changes(desk: Desk, printed: dict[
 
 
 def test_product_of_another_world_is_exported_the_same_and_synchronized(
-    desk: Desk, printed: dict[str, str]
+    desk: Desk, printed: dict[str, str], listed: Listed
 ) -> None:
     """A product that the sandbox lacks: imported, exported by both, changed, and synchronized."""
     original = desk.folder / SUITE

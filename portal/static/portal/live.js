@@ -87,6 +87,10 @@
   });
   for (const event of ["close", "change"]) document.addEventListener(event, request, true);
   document.addEventListener("visibilitychange", open);
+  // No stream is opened while the page is left by a form, which may sign the viewer out.
+  addEventListener("submit", (event) => {
+    if (!event.defaultPrevented) retryAt = Date.now() + RETRY;
+  });
   // A page in the back/forward cache has no stream.
   addEventListener("pagehide", close);
   addEventListener("pageshow", () => {
