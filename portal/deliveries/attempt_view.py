@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from django.utils.safestring import SafeString
-
-from portal.deliveries import bodies, commands, json_html
+from portal.deliveries import bodies, commands
 from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
@@ -56,9 +54,9 @@ class Token:
     checks: list[TokenCheck]
 
     @property
-    def html(self) -> SafeString:
-        """The claims, with a mark on what the token adds to the payload."""
-        return json_html.render(self.claims.text, () if self.has_payload else ("exp",))
+    def added(self) -> tuple[str, ...]:
+        """The claims that the token adds to the payload."""
+        return () if self.has_payload else ("exp",)
 
 
 @dataclass

@@ -11,9 +11,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from django.utils.safestring import SafeString
-
-from portal.deliveries import json_html
 from requests_queue.json_validation import parse_json
 from requests_queue.safe_text import visible
 
@@ -43,11 +40,6 @@ class Body:
     def caption(self) -> str:
         """Its size, and whether it is shown as it is."""
         return f"{format_size(self.size)}{', JSON, formatted' if self.is_formatted else ''}"
-
-    @property
-    def html(self) -> SafeString | str:
-        """The text as HTML: formatted JSON is colored and collapsible."""
-        return json_html.render(self.text) if self.is_formatted else self.text
 
 
 def format_size(count: int) -> str:

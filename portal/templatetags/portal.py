@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from portal import markdown as markdown_renderer
 from portal import media
+from portal.deliveries import json_html
 from portal.deliveries.bodies import escape_controls
 from portal.paging import with_values
 from portal.panels import FilledPanel
@@ -27,6 +28,7 @@ from webhooks.delivery import next_attempt as next_attempts
 register = template.Library()
 register.filter("words", labels.spaced)
 register.filter("escape_controls", escape_controls)
+register.filter("json_html", json_html.render)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
 register.filter("webhook_state", health.state_of)
