@@ -1,8 +1,9 @@
 """`make checks-matrix`: run all checks of all broken handlers, and write docs/checks-matrix.md.
 
-A run takes an hour or more. It writes `var/checks-matrix.json` after each group of checks of a
-handler, and the next run repeats only what has changed since: a part depends on the group's module,
-the modules that all checks share, and those of the handler.
+A run takes an hour or more. It writes `matrix.json` beside this module after each group of checks of
+a handler. The file is committed, so that the next run, on any machine, repeats only what has changed
+since: a part depends on the group's module, the modules that all checks share, and those of the
+handler.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.checks.matrix_hashes import hash_of_all, hash_of_part
 from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT
 
-STATE = ROOT / "var" / "checks-matrix.json"
+STATE = ROOT / "tests" / "checks" / "matrix.json"
 ALL = (Variant(REFERENCE, ()), *VARIANTS)
 
 
@@ -55,7 +56,6 @@ class State:
     def put(self, variant: Variant, group: str, part: Part) -> None:
         with self._lock:
             self._parts[f"{variant.name} {group}"] = part
-            STATE.parent.mkdir(exist_ok=True)
             draft = STATE.with_suffix(".draft")
             content = {key: asdict(each) for key, each in sorted(self._parts.items())}
             draft.write_text(json.dumps(content, indent=1) + "\n")
