@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.environment import ROOT
+from tests.processes import ROOT
 
 
 def test_unit_tests_are_collected_without_django() -> None:
