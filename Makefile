@@ -4,7 +4,7 @@ BIN = .venv/bin
 # The tests start many processes, which would each compile all modules.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run fresh unit test nightly lint bench checks-matrix screenshots requirements build clean
+.PHONY: run fresh unit test nightly lint bench chaos checks-matrix screenshots requirements build clean
 
 run: .venv/run.stamp
 	$(BIN)/python manage.py sandbox
@@ -34,6 +34,10 @@ lint: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Faults in running processes, at full size: about half an hour.
+chaos: .venv/dev.stamp
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 # All checks of all broken handlers, which takes an hour; it goes on where it was interrupted.
 checks-matrix: .venv/dev.stamp

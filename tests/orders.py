@@ -17,14 +17,18 @@ def connection(running: Sandbox, product: str = PLAIN) -> str:
     return str(connections[0]["id"])
 
 
+def item(running: Sandbox, product: str = PLAIN) -> dict[str, Any]:
+    """Return the first item of a product."""
+    return dict(running.as_vendor("GET", f"/products/{product}/items")[0])
+
+
 def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
     """Order a product as the distributor does, and return the request."""
-    item = running.as_vendor("GET", f"/products/{product}/items")[0]
     body = {
         "type": "purchase",
         "asset": {
             "connection": {"id": connection(running, product)},
-            "items": [{"id": item["id"], "quantity": 5}],
+            "items": [{"id": item(running, product)["id"], "quantity": 5}],
             "tiers": {
                 "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
                 "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},

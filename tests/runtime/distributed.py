@@ -36,11 +36,12 @@ for account, key in {{"VA-610-138": {VENDOR_KEY!r}, "PA-318-442": {PROVIDER_KEY!
 @contextmanager
 def seeded_database() -> Iterator[str]:
     """Copy a database with the demo data and keys of both parties; yield its URL."""
-    with postgres_database(template_database("seeded", _fill)) as url:
+    with postgres_database(template_database("seeded", fill)) as url:
         yield url
 
 
-def _fill(url: str) -> None:
+def fill(url: str) -> None:
+    """Create the tables, the demo data, and keys of both parties in an empty database."""
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder), DATABASE_URL=url, **SECRETS)
         fork_server.run(manage("shell", "-v0", "-c", _FILL), env).check_returncode()
