@@ -90,7 +90,9 @@ SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uplo
 SIM_SETTLE_TIME = env.checked(
     "SIM_SETTLE_TIME", None, setting_values.settle_time, example="SIM_SETTLE_TIME=0.5"
 )
-SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, maximum=36_500)
+# Retention; 0 keeps everything.
+SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, minimum=0, maximum=36_500)
+SIM_KEEP_DELIVERIES = env.int("SIM_KEEP_DELIVERIES", default=0, minimum=0)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 
 # Limits of the web server for slow and hostile clients (units: .env.example).
@@ -255,10 +257,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 30},
     },
-    "prune": {"task": "webhooks.tasks.prune", "schedule": 3600.0},
+    "prune": {
+        "task": "requests_queue.tasks.prune",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
 }
-if SANDBOX:
-    CELERY_BEAT_SCHEDULE["prune-sandbox"] = {"task": "sandbox.tasks.prune", "schedule": 3600.0}
 
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -20,11 +20,12 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox import first_steps, holds, panels, receivers, world  # noqa: F401
+        from sandbox import first_steps, holds, panels, pruning, receivers, world  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import clock_bar, commands, navigation
 
         panels.register()
+        pruning.register()
         navigation.add(NAVIGATION)
         COMMANDS.append(commands.faults)
         delivery_side.register()

@@ -1,4 +1,4 @@
-"""Stored API calls: read with the objects that they name, shown, and pruned.
+"""Stored API calls: read with the objects that they name, and shown.
 
 Passwords in their bodies are masked. At most four statements read any number of calls.
 """
@@ -6,11 +6,9 @@ Passwords in their bodies are masked. At most four statements read any number of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 
 from requests_queue.catalog.models import Parameter
@@ -19,7 +17,6 @@ from sandbox.body_masks import without_passwords
 from sandbox.handler_notes import CallFacts
 from sandbox.models import ApiCall, ApiCallObject
 
-_PRUNE_STEP = 1000
 _BODIES = ("request_body", "response_body")
 # Of which calls bodies are loaded.
 ALL, ERRORS, NONE = "all", "errors", "none"
@@ -110,19 +107,3 @@ def represent(call: Call) -> dict[str, Any]:
         "response_body": call.response_body, "is_truncated": call.is_truncated,
         "faults": list(call.faults),
     }  # fmt: skip
-
-
-def prune() -> int:
-    """Remove calls that are older than SIM_KEEP_DAYS of real time, in steps; return how many."""
-    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
-    removed = 0
-    while True:
-        # Their ids grow with time, so the oldest are found without an index of the real time.
-        oldest = ApiCall.objects.order_by("pk").values_list("pk", "real_started_at")[:_PRUNE_STEP]
-        ids = [pk for pk, at in oldest if at < before]
-        if not ids:
-            return removed
-        with transaction.atomic():
-            ApiCallObject.objects.filter(call__in=ids)._raw_delete("default")
-            ApiCall.objects.filter(pk__in=ids)._raw_delete("default")
-        removed += len(ids)

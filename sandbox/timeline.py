@@ -26,12 +26,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import QuerySet
 
 from requests_queue import sql
 from requests_queue.errors import Invalid
@@ -261,15 +260,6 @@ def objects_of(delivery_ids: Iterable[int]) -> dict[int, list[str]]:
 def only(objects: Sequence[str]) -> str | None:
     """Return the object if there is exactly one."""
     return objects[0] if len(objects) == 1 else None
-
-
-def prune() -> int:
-    """Remove entries older than SIM_KEEP_DAYS of real time and more than KEEP; return how many."""
-    before = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS)
-    last = TimelineEntry.objects.aggregate(last=Max("pk"))["last"] or 0
-    old = TimelineEntry.objects.filter(Q(pk__lte=last - KEEP) | Q(real_at__lt=before))
-    removed, _ = old.delete()
-    return removed
 
 
 def represent(entry: TimelineEntry) -> dict[str, Any]:

@@ -10,7 +10,9 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Connect the signal receivers, and publish notices to other processes."""
-        from webhooks import receivers, topic_messages  # noqa: F401  (connects on import)
+        """Connect the signal receivers, publish notices to other processes, register pruning."""
+        from requests_queue import retention
+        from webhooks import pruning, receivers, topic_messages  # noqa: F401  (connects on import)
 
         topic_messages.start()
+        retention.KINDS.append(pruning.Deliveries())

@@ -1,10 +1,8 @@
-"""Remove rows: of deleted webhooks in steps, and of deliveries that are older than SIM_KEEP_DAYS.
+"""Remove the rows of deleted webhooks in steps.
 
 A webhook may have 100,000 deliveries. Deleting only marks it (`actions.delete`); its rows are
 removed afterwards in short transactions, its own row last. If the process ends in between, the
 webhook stays marked as deleted and the next run of any process continues.
-
-Pruned rows are added to sums, so that the counters can still be checked.
 """
 
 from __future__ import annotations
@@ -13,16 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
 
-from requests_queue import clock, database_limits, pausing, sql
-from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
+from requests_queue import pausing, sql
+from webhooks.models import Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +25,6 @@ STEP = 1000  # rows that one transaction removes of a deleted webhook
 AT_ONCE = 20  # webhooks whose first step is part of the deletion itself
 SECONDS = 4.0  # of one run; the scheduler starts one every five
 _PAUSE = 2.0  # after a step, in durations of the step: SQLite has one writer at a time
-_PRUNE_BATCH = 500  # deliveries
 _running = threading.Lock()
 
 
@@ -145,67 +139,3 @@ def _remove_webhook(webhook_id: str) -> int:
             [webhook_id, webhook_id],
         )
         return int(cursor.rowcount)
-
-
-def prune() -> int:
-    """Remove deliveries that ended SIM_KEEP_DAYS ago, with their events and attempts.
-
-    The attempts that a webhook refers to as its last success and failure stay, with their
-    delivery. Return how many deliveries were removed.
-    """
-    before = clock.now() - timedelta(days=settings.SIM_KEEP_DAYS)
-    succeeded = Webhook.objects.filter(last_success__isnull=False).values("last_success__delivery")
-    failed = Webhook.objects.filter(last_failure__isnull=False).values("last_failure__delivery")
-    old = (
-        Delivery.objects.filter(created_at__lt=before)
-        .exclude(state__in=(Delivery.WAITING, Delivery.CALLING))
-        .exclude(attempt_set__finished_at__gte=before)
-        .exclude(pk__in=succeeded)
-        .exclude(pk__in=failed)
-        .order_by("pk")
-    )
-    removed = 0
-    # Old rows are found by a scan of the table, which may be large.
-    with pausing.running(), database_limits.lifted():
-        while ids := list(old.values_list("pk", flat=True)[:_PRUNE_BATCH]):
-            _prune_deliveries(ids)
-            removed += len(ids)
-        _prune_cleared(before)
-    return removed
-
-
-@transaction.atomic
-def _prune_deliveries(ids: list[int]) -> None:
-    rows = list(Delivery.objects.filter(pk__in=ids).select_for_update().order_by("pk"))
-    webhook_ids = {row.webhook_id for row in rows}
-    list(Webhook.objects.filter(pk__in=webhook_ids).select_for_update().order_by("pk"))
-    attempts = Attempt.objects.filter(delivery__in=ids)
-    sums = attempts.values("webhook").annotate(
-        successes=Count("pk", filter=Q(outcome=Attempt.SUCCESS)),
-        failures=Count("pk", filter=Q(outcome=Attempt.FAILURE)),
-        unknown=Count("pk", filter=Q(outcome=Attempt.UNKNOWN)),
-    )
-    for row in sums.order_by():
-        Webhook.objects.filter(pk=row["webhook"]).update(
-            pruned_successes=F("pruned_successes") + row["successes"],
-            pruned_failures=F("pruned_failures") + row["failures"],
-            pruned_unknown=F("pruned_unknown") + row["unknown"],
-        )
-    events = Event.objects.filter(delivery__in=ids)
-    for webhook_id, n in events.order_by().values_list("webhook").annotate(n=Count("pk")):
-        Webhook.objects.filter(pk=webhook_id).update(pruned_events=F("pruned_events") + n)
-    events.delete()
-    attempts.delete()
-    Delivery.objects.filter(pk__in=ids).delete()
-
-
-def _prune_cleared(before: datetime) -> None:
-    """Remove old records of cleared backoffs that explain no stored attempt."""
-    explained = Attempt.objects.filter(
-        webhook=OuterRef("webhook"),
-        finished_at__lte=OuterRef("at"),
-        finished_at__gte=OuterRef("began_at"),
-    )
-    old = ClearedBackoff.objects.filter(~Exists(explained), at__lt=before)
-    while ids := list(old.order_by("pk").values_list("pk", flat=True)[:_PRUNE_BATCH]):
-        ClearedBackoff.objects.filter(pk__in=ids).delete()

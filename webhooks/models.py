@@ -75,6 +75,8 @@ class Webhook(models.Model):
     pruned_successes = models.BigIntegerField(default=0)
     pruned_failures = models.BigIntegerField(default=0)
     pruned_unknown = models.BigIntegerField(default=0)
+    # When the newest delivery was created that has been pruned.
+    pruned_until = models.DateTimeField(null=True)
 
     deleted_at = models.DateTimeField(null=True, editable=False)
 

@@ -14,12 +14,6 @@ def pump() -> None:
 
 
 @shared_task
-def prune() -> None:
-    """Remove deliveries that are older than SIM_KEEP_DAYS."""
-    cleanup.prune()
-
-
-@shared_task
 def remove_deleted() -> None:
     """Remove rows of deleted webhooks, for a few seconds."""
     cleanup.remove_deleted()

@@ -85,6 +85,12 @@ def latest(account: Account, sent: str) -> BulkResend | None:
     return own.filter(state=BulkResend.RUNNING).first()
 
 
+def referenced(ids: Sequence[int]) -> set[int]:
+    """Return those of the deliveries that a running job is still to send again."""
+    jobs = BulkResend.objects.filter(state=BulkResend.RUNNING).values_list("deliveries", "position")
+    return {pk for deliveries, position in jobs for pk in deliveries[position:]}.intersection(ids)
+
+
 def run(seconds: float = SECONDS, *, pause: Callable[[float], Any] = time.sleep) -> None:
     """Continue the jobs for some seconds; one run at a time in a process."""
     if not _running.acquire(blocking=False):

@@ -53,7 +53,7 @@ KEYS = ("", "weak", "a" * 60, "abab" * 20)
 ANY = {"SIM_DATA_DIR"}
 MAY_BE_ZERO = {
     "SIM_LOCK_TIMEOUT", "SIM_STATEMENT_TIMEOUT", "SIM_IDLE_IN_TRANSACTION_TIMEOUT",
-    "SIM_SETTLE_TIME",
+    "SIM_SETTLE_TIME", "SIM_KEEP_DAYS", "SIM_KEEP_DELIVERIES",
 }  # fmt: skip
 SERVER = {
     "SIM_PROFILE": "server",

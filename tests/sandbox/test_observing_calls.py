@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from sandbox import api_calls, call_storage, stored_calls, tasks, timeline
+from requests_queue import retention
+from sandbox import api_calls, call_storage, timeline
 from sandbox.api import observing_calls
 from sandbox.models import ApiCall, ApiCallObject
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.make import Catalog
 from tests.portal import delivery_rows
+from tests.pruned import prune_all, small_steps
 from webhooks.models import Delivery
 
 # With commits: on PostgreSQL the timeline ends before the oldest transaction in progress.
@@ -159,7 +161,7 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
 def test_old_calls_are_pruned(
     catalog: Catalog, who: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_calls, "_PRUNE_STEP", 2)
+    small_steps(monkeypatch, 2)
     for _ in range(5):
         who.get("/requests/PR-1111-2222-3333-001")
     api_calls.flush()
@@ -168,13 +170,28 @@ def test_old_calls_are_pruned(
     for row in ApiCall.objects.filter(pk__in=ids[:3]):
         row.real_started_at -= (settings.SIM_KEEP_DAYS + 1) * day
         row.save()
-    tasks.prune()
+    assert prune_all()["API calls"] == 3
     assert list(ApiCall.objects.values_list("pk", flat=True)) == ids[3:]
     assert set(ApiCallObject.objects.values_list("call_id", flat=True)) == set(ids[3:])
 
 
-def test_pruning_is_scheduled(settings: Any) -> None:
-    from connect_sim.celery import app
-
-    app.loader.import_default_modules()
-    assert settings.CELERY_BEAT_SCHEDULE["prune-sandbox"]["task"] in app.tasks
+def test_calls_of_pruned_deliveries_are_pruned(
+    catalog: Catalog, who: Caller, settings: Any
+) -> None:
+    settings.SIM_KEEP_DAYS, settings.SIM_KEEP_DELIVERIES = 0, 1
+    hook = make.webhook(catalog)
+    old, new = (
+        Delivery.objects.create(webhook=hook, state="delivered", created_at=make.AT)
+        for _ in range(2)
+    )
+    for row in (old, new):
+        who.get(f"/requests/{PK}")
+        api_calls.flush()
+        ApiCall.objects.filter(delivery_id=None).update(delivery_id=row.pk)
+    counted = retention.run(dry_run=True).removed
+    assert {name: n for name, n in counted.items() if n} == {"deliveries": 1, "API calls": 1}
+    assert ApiCall.objects.count() == 2
+    assert prune_all()["API calls"] == 1
+    call = ApiCall.objects.get()
+    assert call.delivery_id == new.pk
+    assert set(ApiCallObject.objects.values_list("call_id", flat=True)) == {call.pk}

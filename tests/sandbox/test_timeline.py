@@ -21,6 +21,7 @@ from sandbox.timeline import Cursor, Entry
 from tests import make
 from tests.api import Caller, refused
 from tests.processes import ROOT, environment, manage
+from tests.pruned import prune_all
 from tests.sandbox.calling import catalog, client
 
 __all__ = ["catalog", "client"]
@@ -167,11 +168,11 @@ def test_old_entries_are_pruned_and_cursors_stay_valid(monkeypatch: pytest.Monke
     past = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS, minutes=1)
     TimelineEntry.objects.update(real_at=past)
     write("new")
-    assert timeline.prune() == 1
+    assert prune_all()["timeline entries"] == 1
     assert follow(Cursor())[0] == follow(cursor)[0] == ["new"]
     monkeypatch.setattr(timeline, "KEEP", 1)
     write("newest")
-    assert timeline.prune() == 1
+    assert prune_all()["timeline entries"] == 1
     assert follow(cursor)[0] == ["newest"]
 
 

@@ -29,7 +29,8 @@ from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.hypothesis_profiles import sequences
-from webhooks import actions, cleanup, webhook_health
+from tests.pruned import prune
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -259,7 +260,7 @@ class Emitter(RuleBasedStateMachine):
 
     @rule()
     def prune(self) -> None:
-        cleanup.prune()
+        prune()
 
     # Invariants.
 

@@ -13,7 +13,8 @@ from django.db.models import F
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock
-from webhooks import actions, cleanup, webhook_health
+from tests.pruned import prune, small_steps
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -58,7 +59,7 @@ def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
     before = counted(hook)
     assert before == (2, 5, 2, 2)
     move_clock(40 * DAY)
-    assert cleanup.prune() == 1
+    assert prune() == 1
     # The attempts of the second delivery are the webhook's last success and last failure.
     assert sums(hook) == (1, 1, 1, 1)
     assert counted(hook) == before
@@ -68,7 +69,7 @@ def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
         hook.last_failure_id,
     }
     assert webhook_health.counter_discrepancies() == []
-    assert cleanup.prune() == 0
+    assert prune() == 0
 
 
 def test_last_success_and_failure_are_kept_with_delivery_and_events() -> None:
@@ -76,7 +77,7 @@ def test_last_success_and_failure_are_kept_with_delivery_and_events() -> None:
     fan_out.trigger(hook)
     call()
     move_clock(400 * DAY)
-    assert cleanup.prune() == 0
+    assert prune() == 0
     hook.refresh_from_db()
     assert hook.last_success is not None and hook.last_success.outcome == "success"
     assert hook.last_success.delivery.events.count() == 1
@@ -92,7 +93,7 @@ def test_last_failure_of_cancelled_delivery_is_kept() -> None:
     move_clock(400 * DAY)
     fan_out.trigger(hook)
     call(retry.SUCCESS)
-    assert cleanup.prune() == 0
+    assert prune() == 0
     hook.refresh_from_db()
     assert hook.last_failure is not None and hook.last_failure.delivery.state == "cancelled"
 
@@ -105,7 +106,7 @@ def test_unfinished_deliveries_are_kept(state: str) -> None:
     if state == "calling":
         assert len(claims.claim(10)) == 2
     move_clock(400 * DAY)
-    assert cleanup.prune() == 0
+    assert prune() == 0
     assert Delivery.objects.filter(state=state).count() == 2
 
 
@@ -119,13 +120,13 @@ def test_age_of_delivery_counts_from_its_last_attempt() -> None:
     call()
     move_clock(2 * DAY)
     # Its first attempt is 31 days old, its last one two.
-    assert cleanup.prune() == 0
+    assert prune() == 0
     move_clock(29 * DAY)
     fan_out.trigger(hook)
     call(retry.FAILURE)
     move_clock(400)
     call(retry.SUCCESS)
-    assert cleanup.prune() == 2
+    assert prune() == 2
     assert not Delivery.objects.filter(pk=old).exists()
     assert webhook_health.counter_discrepancies() == []
 
@@ -136,7 +137,7 @@ def test_cancelled_deliveries_are_pruned() -> None:
     creation.create(make.purchase(catalog), catalog.as_distributor)
     actions.edit(hook.pk, catalog.vendor_user, {"active": False})
     move_clock(31 * DAY)
-    assert cleanup.prune() == 1
+    assert prune() == 1
     assert sums(hook) == (1, 0, 0, 0)
     assert webhook_health.counter_discrepancies() == []
 
@@ -144,7 +145,7 @@ def test_cancelled_deliveries_are_pruned() -> None:
 def test_pruning_in_batches_keeps_sums_per_webhook(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(cleanup, "_PRUNE_BATCH", 2)
+    small_steps(monkeypatch, 4)
     settings.SIM_KEEP_DAYS = 3
     catalog = make.catalog()
     first, second = make.webhook(catalog), make.webhook(catalog, n=2)
@@ -153,7 +154,7 @@ def test_pruning_in_batches_keeps_sums_per_webhook(
             fan_out.trigger(hook)
     call()
     move_clock(3 * DAY + 60)
-    assert cleanup.prune() == 6
+    assert prune() == 6
     assert sums(first) == (4, 4, 0, 0)
     assert sums(second) == (2, 2, 0, 0)
     assert webhook_health.counter_discrepancies() == []
@@ -222,9 +223,9 @@ def test_event_and_last_attempt_must_both_be_old(settings: Any) -> None:
         call()
     ended = Attempt.objects.earliest("pk").finished_at
     Attempt.objects.update(finished_at=ended - timedelta(days=1) + timedelta(minutes=5))
-    assert cleanup.prune() == 0
+    assert prune() == 0
     Attempt.objects.update(finished_at=ended - timedelta(days=1, minutes=5))
     # The age of the event counts as well.
-    assert cleanup.prune() == 0
+    assert prune() == 0
     Delivery.objects.update(created_at=ended - timedelta(days=1, minutes=5))
-    assert cleanup.prune() == 1
+    assert prune() == 1

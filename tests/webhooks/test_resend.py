@@ -15,8 +15,9 @@ from tests.background import concurrently
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
+from tests.pruned import prune
 from tests.webhooks import validating
-from webhooks import actions, cleanup, webhook_health
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult, prepare
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
@@ -272,11 +273,11 @@ def test_resend_is_pruned_with_its_own_delivery_only() -> None:
     first, second, third = Delivery.objects.order_by("pk")
     move_clock(40 * 86400)
     Delivery.objects.filter(pk=second.pk).update(created_at="2100-01-01T00:00Z")
-    assert cleanup.prune() == 1
+    assert prune() == 1
     row = Resend.objects.get()
     assert (row.delivery_id, row.repeats) == (second.pk, None)
     Delivery.objects.filter(pk=second.pk).update(created_at=first.created_at)
-    assert cleanup.prune() == 1
+    assert prune() == 1
     assert not Resend.objects.exists()
     assert Delivery.objects.get() == third
     assert webhook_health.counter_discrepancies() == []

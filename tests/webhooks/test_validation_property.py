@@ -24,8 +24,9 @@ from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
 from tests import make
 from tests.hypothesis_profiles import sequences
+from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
-from webhooks import actions, cleanup, webhook_health
+from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, validators
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
 from webhooks.http.client import Response
@@ -198,7 +199,7 @@ class Validators(RuleBasedStateMachine):
     @rule(days=st.sampled_from([1, 40]))
     def wait_and_prune(self, days: int) -> None:
         self.tick(days * 24 * 3600)
-        cleanup.prune()
+        prune()
 
     @invariant()
     def counters_are_what_happened(self) -> None:

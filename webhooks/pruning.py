@@ -1,0 +1,240 @@
+"""Prune finished deliveries with their attempts and events: by age, and by count per webhook.
+
+A delivery is removed as a whole, and never while it is pending, while its handler may still work on
+it (SIM_PROCESSING_TIMEOUT after its last attempt), while it has the last success or failure of its
+webhook, or while something that an app names in KEEPERS refers to it. What is removed is added to
+sums of the webhook, so that the counters can still be checked. How runs and steps work is in
+`requests_queue.retention`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Coalesce, Greatest
+
+from requests_queue import clock, sql
+from requests_queue.retention import Step
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
+
+LOCK_WAIT = 0.5  # seconds for which a step waits for its webhook
+READ = 1000  # deliveries that one step reads at most
+_COUNTED = 10_000  # deliveries that one statement counts
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+FINISHED = (Delivery.DELIVERED, Delivery.FAILED, Delivery.CANCELLED)
+
+# Apps above this one add functions in `AppConfig.ready`: the first return those of the deliveries
+# that must be kept; the others remove (or with `dry_run` count) what belongs to removed deliveries,
+# and return how many rows that is, by what they are.
+KEEPERS: list[Callable[[Sequence[int]], Iterable[int]]] = []
+DEPENDENTS: list[Callable[[Sequence[int], bool], Mapping[str, int]]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run is: a webhook, its last delivery that was read, and what its policy removes.
+
+    Deliveries up to `beyond` are not among the newest SIM_KEEP_DELIVERIES of the webhook.
+    """
+
+    webhook: str
+    last: int = 0
+    beyond: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.webhook} {self.last} {self.beyond}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """Deliveries that ended before `old` are removed, those beyond the count before `handled`."""
+
+    old: datetime
+    handled: datetime
+
+    def removes(self, pk: int, ended: datetime, beyond: int) -> bool:
+        """Return whether a delivery that ended at that time is removed."""
+        return ended < (self.handled if pk <= beyond else self.old)
+
+
+def _policy() -> _Policy:
+    now = clock.now()
+    handled = now - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
+    days = settings.SIM_KEEP_DAYS
+    return _Policy(min(handled, now - timedelta(days=days)) if days else _NEVER, handled)
+
+
+class Deliveries:
+    """Finished deliveries, as a kind of `retention`; a position is a `Place` as text."""
+
+    name = "deliveries"
+
+    def step(self, position: str, rows: int, *, dry_run: bool) -> Step:
+        """Remove the next deliveries of a webhook, the oldest first."""
+        if not (settings.SIM_KEEP_DAYS or settings.SIM_KEEP_DELIVERIES):
+            return Step({})
+        webhook, _, rest = position.partition(" ")
+        if rest:
+            last, beyond = map(int, rest.split())
+            place = Place(webhook, last, beyond)
+        else:
+            following = Webhook.objects.filter(pk__gt=webhook).order_by("pk")
+            next_id = following.values_list("pk", flat=True).first()
+            if next_id is None:
+                return Step({})
+            place = Place(next_id, beyond=beyond_count(next_id))
+        return _step(place, _policy(), rows, dry_run)
+
+
+def beyond_count(webhook_id: str) -> int:
+    """Return the newest delivery that is not among the newest SIM_KEEP_DELIVERIES; 0 if none."""
+    left, first = settings.SIM_KEEP_DELIVERIES, 2**63 - 1
+    while left:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT COUNT(*), MIN(id) FROM (SELECT id FROM webhooks_delivery "
+                "WHERE webhook_id = %s AND id < %s ORDER BY id DESC LIMIT %s) AS newest",
+                [webhook_id, first, min(left, _COUNTED)],
+            )
+            count, lowest = cursor.fetchone()
+        if count < min(left, _COUNTED):
+            return 0
+        left, first = left - count, lowest
+    return first - 1 if settings.SIM_KEEP_DELIVERIES else 0
+
+
+def _step(place: Place, policy: _Policy, rows: int, dry_run: bool) -> Step:
+    sql.limit_lock_wait(LOCK_WAIT)
+    read = _read(place, policy)
+    chosen = [pk for pk, is_finished, is_due in read if is_finished and is_due][:rows]
+    # What follows a delivery that is neither old nor beyond the count is neither.
+    is_last = len(read) < READ or not read[-1][2]
+    sizes = _removable(place, policy, chosen, dry_run)
+    ids = _up_to(rows, sizes)
+    if len(ids) < len(sizes):
+        last, is_last = ids[-1], False
+    elif len(chosen) == rows:
+        last, is_last = chosen[-1], False
+    else:
+        last = read[-1][0] if read else place.last
+    removed = _remove(place.webhook, ids, dry_run) if ids else {}
+    if not is_last:
+        return Step(removed, str(replace(place, last=last)))
+    return Step({**removed, **_cleared(place.webhook, policy, dry_run)}, place.webhook)
+
+
+def _read(place: Place, policy: _Policy) -> list[tuple[int, bool, bool]]:
+    """Return the next deliveries: whether they are finished, and old or beyond the count."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, state IN ({sql.placeholders(FINISHED)}), created_at < %s OR id <= %s
+            FROM webhooks_delivery WHERE webhook_id = %s AND id > %s ORDER BY id LIMIT %s
+            """,
+            [
+                *FINISHED, sql.datetime_param(policy.old), place.beyond, place.webhook, place.last,
+                READ,
+            ],
+        )  # fmt: skip
+        return [(pk, bool(finished), bool(due)) for pk, finished, due in cursor.fetchall()]
+
+
+def _removable(
+    place: Place, policy: _Policy, ids: Sequence[int], dry_run: bool
+) -> list[tuple[int, int]]:
+    """Lock the deliveries that may be removed; return them with their numbers of rows.
+
+    Those that another transaction holds are left for the next run. While a delivery is locked, no
+    attempt of it is recorded, so the webhook's last success and failure don't become one of its.
+    """
+    rows = Delivery.objects.filter(pk__in=ids, state__in=FINISHED).order_by("pk")
+    if not dry_run:
+        rows = rows.select_for_update(skip_locked=True)
+    found = dict(rows.values_list("pk", "created_at")) if ids else {}
+    attempts = Attempt.objects.filter(delivery__in=found).order_by().values_list("delivery")
+    calls = {pk: (n, at) for pk, n, at in attempts.annotate(n=Count("pk"), at=Max("finished_at"))}
+    events = Event.objects.filter(delivery__in=found).order_by().values_list("delivery")
+    counts = dict(events.annotate(n=Count("pk")))
+    kept = _kept(place.webhook, list(found))
+    return [
+        (pk, 1 + counts.get(pk, 0) + calls.get(pk, (0, None))[0])
+        for pk, created_at in found.items()
+        if pk not in kept
+        and policy.removes(pk, calls.get(pk, (0, created_at))[1], place.beyond)
+    ]  # fmt: skip
+
+
+def _kept(webhook_id: str, ids: Sequence[int]) -> set[int]:
+    """Return those of the deliveries that something refers to."""
+    pointers = Webhook.with_deleted.filter(pk=webhook_id).values_list(
+        "last_success__delivery", "last_failure__delivery"
+    )
+    kept = {pk for row in pointers for pk in row if pk is not None}
+    return kept.union(*(keeper(ids) for keeper in KEEPERS)) if ids else kept
+
+
+def _up_to(rows: int, sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """Return deliveries that have that many rows together, at least one delivery."""
+    ids: list[int] = []
+    for pk, size in sizes:
+        rows -= size
+        if ids and rows < 0:
+            break
+        ids.append(pk)
+    return ids
+
+
+def _remove(webhook_id: str, ids: Sequence[int], dry_run: bool) -> dict[str, int]:
+    """Remove deliveries with all that belongs to them, and add them to the webhook's sums."""
+    attempts = Attempt.objects.filter(delivery__in=ids)
+    outcomes = dict(attempts.order_by().values_list("outcome").annotate(n=Count("pk")))
+    events = Event.objects.filter(delivery__in=ids)
+    removed = {"deliveries": len(ids), "attempts": sum(outcomes.values())}
+    for dependent in DEPENDENTS:
+        removed |= dependent(ids, dry_run)
+    if dry_run:
+        return removed | {"events": events.count()}
+    removed["events"] = events._raw_delete("default")
+    ClearedBackoff.objects.filter(attempt__in=attempts.order_by()).update(attempt=None)
+    attempts._raw_delete("default")
+    Resend.objects.filter(pk__in=ids)._raw_delete("default")
+    Resend.objects.filter(repeats__in=ids).update(repeats=None)
+    until = Delivery.objects.filter(pk__in=ids).aggregate(at=Max("created_at"))["at"]
+    Delivery.objects.filter(pk__in=ids)._raw_delete("default")
+    # Last, so that the webhook's row is locked for a moment only. Lock order: after deliveries.
+    Webhook.with_deleted.filter(pk=webhook_id).update(
+        pruned_events=F("pruned_events") + removed["events"],
+        pruned_successes=F("pruned_successes") + outcomes.get(Attempt.SUCCESS, 0),
+        pruned_failures=F("pruned_failures") + outcomes.get(Attempt.FAILURE, 0),
+        pruned_unknown=F("pruned_unknown") + outcomes.get(Attempt.UNKNOWN, 0),
+        pruned_until=Greatest(Coalesce("pruned_until", until), until),
+    )
+    return removed
+
+
+def _cleared(webhook_id: str, policy: _Policy, dry_run: bool) -> dict[str, int]:
+    """Remove old records of cleared backoffs that explain no stored attempt."""
+    explained = Attempt.objects.filter(
+        webhook=webhook_id, finished_at__lte=OuterRef("at"), finished_at__gte=OuterRef("began_at")
+    )
+    until = Webhook.with_deleted.filter(pk=webhook_id).values_list("pruned_until", flat=True)
+    before = max(policy.old, *(at for at in until if at is not None), _NEVER)
+    rows = ClearedBackoff.objects.filter(~Exists(explained), webhook=webhook_id, at__lt=before)
+    ids = list(rows.order_by("at").values_list("pk", flat=True)[:READ])
+    if ids and not dry_run:
+        ClearedBackoff.objects.filter(pk__in=ids)._raw_delete("default")
+    return {"cleared backoffs": len(ids)} if ids else {}
+
+
+def removed_until(account: Any, object_class: str, product: str | None = None) -> datetime | None:
+    """Return until when deliveries of the account's webhooks for these objects were removed."""
+    rows = Webhook.objects.filter(account=account, object_class=object_class)
+    rows = rows.filter(Q(product=product)) if product else rows
+    at: datetime | None = rows.aggregate(at=Max("pruned_until"))["at"]
+    return at
