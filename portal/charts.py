@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from django.utils.safestring import SafeString
 
 HEIGHT = 100.0
 _MIN_HEIGHT = 2.0  # a single one stays visible beside a thousand
-_GAP = 0.12  # on both sides of a bar, whose place is 1 wide
+_GAP, _WIDTH = 0.12, 0.76  # of a bar, whose place is 1 wide; the gap is on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,14 @@ class Segment:
     x: float
     y: float
     height: float
+
+    @property
+    def html(self) -> str:
+        """The segment as a rectangle of an SVG."""
+        return (
+            f'<rect class="bar-{self.outcome}" x="{self.x}" y="{self.y}" width="{_WIDTH}" '
+            f'height="{self.height}"/>'
+        )
 
 
 def stack(n: int, counts: Mapping[str, int], top: int) -> list[Segment]:
@@ -36,6 +46,11 @@ def stack(n: int, counts: Mapping[str, int], top: int) -> list[Segment]:
         y -= height
         segments.append(Segment(outcome, n + _GAP, round(y, 2), round(height, 2)))
     return segments
+
+
+def draw(segments: Sequence[Segment]) -> SafeString:
+    """Return the segments of a bar as HTML, since a template takes longer for sixty bars."""
+    return SafeString("".join(segment.html for segment in segments))
 
 
 def axis_top(highest: int) -> int:

@@ -3,7 +3,8 @@
     PANELS.append(Panel(ATTEMPT, "sandbox/attempt.html", load_attempts))
 
 A page fills a slot once for all its rows, and shows the panels of each row by the tag `panel`. The
-template has the row's data as `data`. A row without data has no panel.
+template has the row's data as `data`. A row without data has no panel. A column has no template:
+its data is the text of the cell, so that a page of fifty rows doesn't render as many templates.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 ATTEMPT = "attempt"  # each attempt of a delivery in the list; delivery and number
 CHOSEN_ATTEMPT = "chosen attempt"  # the attempt that a delivery's page shows; delivery and number
 NEXT_ATTEMPT = "next attempt"  # what a waiting delivery's page says of its next attempt; its id
-DELIVERY_COLUMN = "delivery column"  # each row of the deliveries log; delivery and number
+# Each row of the deliveries log, as text; delivery and number.
+DELIVERY_COLUMN = "delivery column"
 WEBHOOK_HEALTH = "webhook health"  # the health line of a webhook; its id
 WEBHOOK = "webhook"  # the statistics of a webhook; its id
 OBJECT = "object"  # in place of the history of an object of a queue; its id
@@ -28,7 +30,7 @@ Load = Callable[[str, Sequence[Any]], Mapping[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A part of a page; `title` is the heading of a column."""
+    """A part of a page, or a column with its heading."""
 
     slot: str
     template: str

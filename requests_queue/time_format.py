@@ -21,6 +21,11 @@ def format_span(seconds: float, units: int = 2) -> str:
     return " ".join(parts[:units]) or "0 s"
 
 
+def format_duration(milliseconds: int) -> str:
+    """Return a duration in milliseconds with its unit: `300 ms`, `1.2 s`."""
+    return format_span(milliseconds / 1000) if milliseconds else "0 ms"
+
+
 def format_moment(at: datetime) -> str:
     """Return a moment as `2026-11-26 01:42:30 UTC`."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -62,10 +62,21 @@ def for_attempts(
 
 def summaries(keys: Iterable[Key]) -> dict[Key, str]:
     """Return the summary of each attempt's activity, without reading bodies and objects."""
-    calls, attempts = _read(keys, False, stored_calls.NONE)
+    wanted = set(keys)
+    calls = _calls(wanted, stored_calls.NONE)
+    before = clock.now() - timedelta(seconds=PATIENCE)
+    # Without rows of the model, which cost more than all else for the fifty rows of a page.
+    attempts = Attempt.objects.filter(delivery__in={delivery for delivery, _ in wanted})
+    silent = {
+        (delivery, number): outcome == Attempt.SUCCESS and kind == EVENT and ended < before
+        for delivery, number, outcome, ended, kind in attempts.values_list(
+            "delivery", "number", "outcome", "finished_at", "webhook__type"
+        )
+    }
     return {
-        key: _summary(calls.get(key, ()), attempts.get(key)) for key in {*calls, *attempts}
-    }  # fmt: skip
+        key: handler_notes.summarize(calls.get(key, ()), is_silent=silent.get(key, False))
+        for key in {*calls, *(wanted & silent.keys())}
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +99,9 @@ def _read(
     keys: Iterable[Key], settled: bool, bodies_of: str
 ) -> tuple[dict[Key, list[Call]], dict[Key, _Attempt]]:
     """Return the calls and the attempts by key."""
-    api_calls.flush()
     wanted = set(keys)
+    calls = _calls(wanted, bodies_of)
     deliveries = {delivery for delivery, _ in wanted}
-    rows = ApiCall.objects.filter(delivery_id__in=deliveries).order_by("-pk")[:MAX_CALLS]
-    calls: dict[Key, list[Call]] = {}
-    for call in reversed(stored_calls.load(rows, bodies_of)):
-        if call.delivery is not None and call.attempt is not None:
-            calls.setdefault((call.delivery, call.attempt), []).append(call)
     attempts = (
         Attempt.objects.filter(delivery__in=deliveries)
         .select_related("webhook__account")
@@ -107,10 +113,21 @@ def _read(
         (row.delivery_id, row.number): _Attempt(row, settled or row.finished_at < before)
         for row in attempts
     }
-    return (
-        {key: each for key, each in calls.items() if key in wanted},
-        {key: each for key, each in by_key.items() if key in wanted},
-    )
+    return calls, {key: each for key, each in by_key.items() if key in wanted}
+
+
+def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
+    """Return the calls of attempts, in order."""
+    api_calls.flush()
+    deliveries = {delivery for delivery, _ in wanted}
+    rows = ApiCall.objects.filter(delivery_id__in=deliveries).order_by("-pk")[:MAX_CALLS]
+    calls: dict[Key, list[Call]] = {}
+    for call in reversed(stored_calls.load(rows, bodies_of)):
+        if call.delivery is not None and call.attempt is not None:
+            key = (call.delivery, call.attempt)
+            if key in wanted:
+                calls.setdefault(key, []).append(call)
+    return calls
 
 
 def _summary(calls: Sequence[Call], attempt: _Attempt | None) -> str:

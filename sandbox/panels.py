@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from portal.deliveries.bodies import escape_controls
 from portal.panels import (
     ATTEMPT,
     CHOSEN_ATTEMPT,
@@ -72,7 +73,7 @@ def register() -> None:
             Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
             Panel(NEXT_ATTEMPT, "sandbox/advance.html", next_attempt.moments),
-            Panel(DELIVERY_COLUMN, "sandbox/summary.html", _summaries, "Handler"),
+            Panel(DELIVERY_COLUMN, "", _summary_texts, "Handler"),
             Panel(OBJECT, "sandbox/object.html", object_stream.load),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
             Panel(WEBHOOK_HEALTH, "sandbox/forecast_end.html", _ends),
@@ -91,6 +92,10 @@ def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView
 
 def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:
     return {key: text for key, text in handler_activity.summaries(keys).items() if text}
+
+
+def _summary_texts(account: str, keys: Sequence[Key]) -> dict[Key, str]:
+    return {key: escape_controls(text) for key, text in _summaries(account, keys).items()}
 
 
 def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:

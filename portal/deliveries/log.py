@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.safestring import SafeString
 
 from portal import layout, panels
-from portal.deliveries import filters, queries, rows, search
+from portal.deliveries import filters, queries, row_html, rows, search
 from portal.deliveries.chart import VolumeChart, build_chart
 from portal.deliveries.filters import Chip, Menu
 from portal.deliveries.rows import DeliveryRow
@@ -23,7 +24,7 @@ from portal.paging import with_values
 from portal.panels import FilledPanel
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from webhooks.models import Delivery, Event, Webhook
+from webhooks.models import Delivery, Webhook
 
 SIZE = 50
 
@@ -47,6 +48,11 @@ class Log:
     has_newer: bool = False
 
     exports = (("jsonl", "JSON lines"), ("har", "HAR 1.2"))
+
+    @property
+    def names_webhook(self) -> bool:
+        """Whether the rows name their webhook."""
+        return not self.webhook
 
     @property
     def is_filtered(self) -> bool:
@@ -91,10 +97,12 @@ class Log:
     @cached_property
     def digest(self) -> str:
         """A value that changes with what the page shows."""
-        shown = [(row.pk, row.state, row.attempts, row.started_at) for row in self.rows]
-        events = Event.objects.filter(delivery__in=self.ids).aggregate(last=Max("pk"))["last"]
+        shown = [
+            (line.row.pk, line.row.state, line.row.attempts, line.row.started_at, line.last_event)
+            for line in self.lines
+        ]
         chart = self.chart and self.chart.digest
-        return layout.digest(shown, events, chart, [filled.data for filled in self.columns])
+        return layout.digest(shown, chart, [filled.data for filled in self.columns])
 
     @property
     def ids(self) -> list[int]:
@@ -130,6 +138,12 @@ class Log:
         return panels.fill(
             panels.DELIVERY_COLUMN, self.account.pk, (line.key for line in self.lines)
         )  # fmt: skip
+
+    @property
+    def row_html(self) -> SafeString:
+        """The rows as HTML."""
+        now = clock.now()
+        return row_html.write(self.lines, self.columns, now, names_webhook=self.names_webhook)
 
     @cached_property
     def lines(self) -> list[DeliveryRow]:

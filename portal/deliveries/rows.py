@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BinaryField, Count, F, Min, Q
+from django.db.models import BinaryField, Count, F, Max, Min, Q
 from django.db.models.functions import Substr
-from django.urls import reverse
 
 from portal.deliveries import queries
 from portal.deliveries.bodies import escape_controls
@@ -30,25 +29,13 @@ class DeliveryRow:
     about: str
     object_id: str
     more_events: int
+    last_event: int  # id, 0 without events
     attempt: Mapping[str, Any] | None
 
     @property
     def key(self) -> tuple[int, int]:
         """The key of its columns of other apps; there is no attempt 0."""
         return self.row.pk, self.attempt["number"] if self.attempt else 0
-
-    @property
-    def address(self) -> str:
-        """The page of the delivery, at the attempt that is shown here."""
-        address = reverse("delivery", args=[self.row.pk])
-        if self.attempt is None or self.attempt["number"] == self.row.attempts:
-            return address
-        return f"{address}?attempt={self.attempt['number']}"
-
-    @property
-    def name(self) -> str:
-        """What its checkbox selects, for screen readers."""
-        return f"delivery {self.row.pk}"
 
     @property
     def detail(self) -> str:
@@ -88,11 +75,12 @@ def _attempts(ids: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[str, 
     return {row["delivery_id"]: row for row in rows.values(*_LISTED, start=start)}
 
 
-def _events(ids: Sequence[int]) -> dict[int, tuple[Event, int]]:
-    """Return the first event of each delivery, and how many there are."""
+def _events(ids: Sequence[int]) -> dict[int, tuple[Event, int, int]]:
+    """Return the first event of each delivery, how many there are, and the id of the last."""
     rows = Event.objects.filter(delivery__in=ids).order_by().values("delivery")
-    counts = {r["first"]: r["n"] for r in rows.annotate(first=Min("pk"), n=Count("pk"))}
-    return {e.delivery_id: (e, counts[e.pk]) for e in Event.objects.filter(pk__in=counts)}
+    rows = rows.annotate(first=Min("pk"), last=Max("pk"), n=Count("pk"))
+    more = {row["first"]: (row["n"], row["last"]) for row in rows}
+    return {e.delivery_id: (e, *more[e.pk]) for e in Event.objects.filter(pk__in=more)}
 
 
 def _resends(ids: Sequence[int]) -> dict[int, str]:
@@ -108,12 +96,12 @@ def _resends(ids: Sequence[int]) -> dict[int, str]:
 def _row(
     row: Delivery,
     attempt: dict[str, Any] | None,
-    events: Mapping[int, tuple[Event, int]],
+    events: Mapping[int, tuple[Event, int, int]],
     resends: Mapping[int, str],
 ) -> DeliveryRow:
-    event, count = events.get(row.pk, (None, 0))
+    event, count, last = events.get(row.pk, (None, 0, 0))
     if row.pk in resends:
-        return DeliveryRow(row, resends[row.pk], "", count, attempt)
+        return DeliveryRow(row, resends[row.pk], "", count, last, attempt)
     if event is None:
-        return DeliveryRow(row, "Its events were moved to another delivery", "", 0, attempt)
-    return DeliveryRow(row, event.change, event.object_id, count - 1, attempt)
+        return DeliveryRow(row, "Its events were moved to another delivery", "", 0, 0, attempt)
+    return DeliveryRow(row, event.change, event.object_id, count - 1, last, attempt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import template
@@ -12,8 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from portal import markdown as markdown_renderer
-from portal import media
-from portal.deliveries import json_html
+from portal import media, time_html
+from portal.deliveries import json_html, row_html
 from portal.deliveries.bodies import escape_controls
 from portal.paging import with_values
 from portal.panels import FilledPanel
@@ -22,7 +21,7 @@ from portal.queues import labels
 from portal.webhooks import health
 from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.queues.base import Queue
-from requests_queue.time_format import format_moment, format_precise, format_span
+from requests_queue.time_format import format_duration
 from webhooks.delivery import next_attempt as next_attempts
 
 register = template.Library()
@@ -32,7 +31,14 @@ register.filter("json_html", json_html.render)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
 register.filter("webhook_state", health.state_of)
+register.filter("milliseconds", format_duration)
 register.filter("cleared", next_attempts.describe_cleared)
+for tag in (
+    time_html.moment, time_html.precise, time_html.since, time_html.countdown,
+    time_html.clock_time, time_html.next_attempt, time_html.clock,
+):  # fmt: skip
+    register.simple_tag(tag)
+register.simple_tag(row_html.badge, name="delivery_state")
 
 
 @register.simple_tag
@@ -56,83 +62,6 @@ def icon(context: dict[str, Any], row: Account | Product | Marketplace) -> SafeS
     return format_html(
         '<svg class="icon" aria-hidden="true">{}<use href="#icon-{}"/></svg>', symbol, row.pk
     )
-
-
-@register.simple_tag
-def moment(at: datetime | None, mode: str = "") -> SafeString | str:
-    """Show a moment as `2026-11-26 01:42:30 UTC`; – for none.
-
-    With mode `ago` the browser replaces it by the time since then.
-    """
-    if not at:
-        return SafeString('<span class="none">–</span>')
-    return _time(at, mode, format_moment(at))
-
-
-@register.simple_tag
-def precise(at: datetime, now: datetime) -> SafeString:
-    """Show a moment with its milliseconds, for logs: `01:42:30.123`, with its date unless that is
-    today."""
-    return _time(at, "", format_precise(at, now))
-
-
-@register.simple_tag
-def since(at: datetime, now: datetime) -> SafeString:
-    """Show the time since a moment in one unit, which the browser keeps current: `4 min ago`."""
-    seconds = (now - at).total_seconds()
-    return _time(
-        at, "short", f"{format_span(round(seconds), 1)} ago" if seconds >= 2 else "just now"
-    )
-
-
-@register.simple_tag
-def countdown(at: datetime, now: datetime) -> SafeString:
-    """Show the time until a moment, which the browser counts down: `in 4 min 59 s`."""
-    return _time(at, "countdown", f"in {next_attempts.until(at, now)}")
-
-
-@register.simple_tag
-def clock_time(at: datetime, now: datetime) -> SafeString:
-    """Show a moment as `02:04:44 UTC`, with its date unless that is today."""
-    return _time(at, "", next_attempts.clock_time(at, now))
-
-
-@register.simple_tag
-def clock(now: datetime, *, runs: bool = True) -> SafeString:
-    """Show platform time, `2026-11-26 01:42:30 UTC`, by which the browser counts relative times.
-
-    The browser lets it run on, unless it is being moved.
-    """
-    return format_html(
-        '<time datetime="{}"{} data-now="{}">{}</time>',
-        now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        SafeString(' data-time="clock"') if runs else "",
-        now.isoformat(timespec="milliseconds"),
-        format_moment(now),
-    )
-
-
-def _time(at: datetime, mode: str, text: str) -> SafeString:
-    return format_html(
-        '<time datetime="{}" title="{}"{}>{}</time>',
-        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        format_moment(at),
-        format_html(' data-time="{}"', mode) if mode else "",
-        text,
-    )
-
-
-@register.simple_tag(name="next_attempt")
-def next_attempt_at(at: datetime, now: datetime) -> SafeString:
-    """Show when the next attempt is: `Next attempt in 4 min 59 s, at 02:04:44 UTC.`"""
-    clock_time = next_attempts.clock_time(at, now)
-    return format_html("Next attempt {}, at {}.", countdown(at, now), clock_time)
-
-
-@register.filter
-def milliseconds(duration: int) -> str:
-    """Show a duration in ms with its unit: `300 ms`, `1.2 s`."""
-    return format_span(duration / 1000) if duration else "0 ms"
 
 
 @register.filter
