@@ -22,3 +22,13 @@ recording_attempts = Signal()
 # Finished attempts were recorded.
 # attempts: list of webhooks.delivery.recording.RecordedAttempt
 attempts_recorded = Signal()
+
+# The first byte of a delivery's request is about to be sent, in the engine's loop; only for
+# deliveries whose due time is known.  claimed: webhooks.delivery.in_flight.ClaimedDelivery
+request_sent = Signal()
+
+# A flush could not store something.  error: the exception
+flush_failed = Signal()
+
+# An engine is woken.  kind: one of webhooks.delivery.wakeup.KINDS
+engine_woken = Signal()

@@ -10,6 +10,7 @@ from webhooks.delivery import engine, wakeup
 def pump() -> None:
     """Wake the engine of the worker process that runs this task."""
     wakeup.clear()
+    wakeup.report(wakeup.MESSAGE)
     engine.wake()
 
 

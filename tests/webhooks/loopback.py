@@ -62,12 +62,13 @@ async def attempt(
     body: bytes | None = b"{}",
     timeout: float = 5,
     read_cap: int = 65536,
+    on_sent: Callable[[], object] | None = None,
 ) -> Outcome:
     """Send one request by a transport."""
     call = Request(method, url, headers or {}, None if method == "GET" else body)
     began = time.monotonic()
     try:
-        response = await transport.send(call, timeout=timeout, read_cap=read_cap)
+        response = await transport.send(call, timeout=timeout, read_cap=read_cap, on_sent=on_sent)
     except RequestFailed as failure:
         return Outcome(None, failure, time.monotonic() - began)
     return Outcome(response, None, time.monotonic() - began)

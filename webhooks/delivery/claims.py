@@ -7,6 +7,7 @@ transaction has locked are skipped, so that a claim never waits.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, Min, OuterRef
 
 from requests_queue import clock, sql
-from webhooks.delivery import interceptors, retry, selection
+from webhooks.delivery import interceptors, lateness, retry, selection
 from webhooks.delivery.in_flight import (
     AttemptResult,
     ClaimedDelivery,
@@ -25,7 +26,7 @@ from webhooks.delivery.in_flight import (
 )
 from webhooks.delivery.selection import Slots
 from webhooks.models import Delivery, Resend, Webhook
-from webhooks.signals import attempts_started, claiming_deliveries
+from webhooks.signals import attempts_started, claiming_deliveries, request_sent
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
 MAX_BATCH = 500  # deliveries of one statement, so that locks are held for milliseconds
@@ -59,10 +60,13 @@ def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()
-        now = clock.now()
+        now, read_at = clock.now(), time.monotonic()
         ids = selection.select(min(limit, MAX_BATCH), now, slots)
+        if not ids:
+            return []
         may_start = _MAY_START.format(epoch=sql.epoch())
-        return take(ids, now, where=may_start, params=[sql.datetime_param(now)]) if ids else []
+        params = [sql.datetime_param(now)]
+        return take(ids, now, where=may_start, params=params, read_at=read_at)
 
 
 def take(
@@ -72,11 +76,13 @@ def take(
     *,
     where: str = "",
     params: Sequence[Any] = (),
+    read_at: float | None = None,
 ) -> list[ClaimedDelivery]:
     """Claim those of the deliveries that are pending and not locked, for `lease` seconds.
 
     Call inside a transaction. Deliveries of a webhook that has just been deleted are left out.
-    `where` is one more condition, with its parameters.
+    `where` is one more condition, with its parameters. `read_at` is when `now` was read (monotonic
+    seconds); if anything measures how late requests start, the deliveries get their due time.
     """
     token = uuid.uuid4()
     with connection.cursor() as cursor:
@@ -89,7 +95,7 @@ def take(
             UPDATE webhooks_delivery
             SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
             WHERE state = 'waiting' AND id IN (SELECT id FROM free) {where}
-            RETURNING id, webhook_id, attempts, forced
+            RETURNING id, webhook_id, attempts, forced, created_at
             """,
             [*ids, sql.uuid_param(token), lease, sql.datetime_param(now), *params],
         )
@@ -97,9 +103,11 @@ def take(
     webhooks = load_webhooks({row[1] for row in taken})
     claimed = apply_resends(
         ClaimedDelivery(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
-        for pk, webhook_id, attempts, forced in taken
+        for pk, webhook_id, attempts, forced, _ in taken
         if webhook_id in webhooks
     )
+    if read_at is not None and request_sent.receivers:
+        claimed = lateness.with_due(claimed, {row[0]: row[4] for row in taken}, read_at)
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)
     return interceptors.attach(claimed) if claimed and interceptors.finders else claimed

@@ -57,8 +57,7 @@ class Engine:
         self._window = Window()
         self._stopping = threading.Event()
         self._poller: Poller
-        self._flush_is_due = False
-        self._errors, self._calm_from = 0, 0.0
+        self._flush_is_due, self._errors, self._calm_from = False, 0, 0.0
         self._first_deadline = _NEVER
 
     def start(self) -> None:
@@ -194,7 +193,8 @@ class Engine:
         seconds = polling.TICK
         if poll.now is not None and poll.next_due is not None:
             seconds = min(seconds, max(0.0, (poll.next_due - poll.now).total_seconds()))
-        await _wait(self._wake, seconds)
+        if not await _wait(self._wake, seconds):
+            wakeup.report(wakeup.TIMER)
 
     def _begin(self, claimed: ClaimedDelivery) -> None:
         try:
@@ -256,9 +256,10 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 _engine: Engine | None = None

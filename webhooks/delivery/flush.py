@@ -28,6 +28,7 @@ from webhooks.delivery import recording, retry
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.recording import Stored
 from webhooks.models import Delivery, Webhook
+from webhooks.signals import flush_failed
 from webhooks.types import EVENT
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def write(results: Sequence[AttemptResult], *, isolate: bool = False) -> FlushRe
     _write(flush, results)
     for at, result in flush._released.items():
         flush.stored[at] = _release(result)
+    if flush.error is not None:
+        flush_failed.send(sender=None, error=flush.error)
     return flush
 
 

@@ -20,6 +20,7 @@ from django.conf import settings
 
 from webhooks import conf
 from webhooks.delivery import retry
+from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
     SecretRefused,
     WebhookPayload,
@@ -30,7 +31,9 @@ from webhooks.delivery.request import (
     sign_token,
     token_headers,
 )
+from webhooks.http import http_errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
+from webhooks.signals import request_sent
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +98,8 @@ class ClaimedDelivery:
     interceptor: Interceptor | None = field(default=None, repr=False)
     # Without it the request is not signed.
     has_token: bool = True
+    # When it was due (monotonic seconds), if anything measures how late the request starts.
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,8 @@ class AttemptResult:
     note: str = ""
     unmerged: bool = False
     stopped: bool = False
+    # Why it failed, for statistics: one of http_errors.ERROR_CLASSES.
+    error_class: str = ""
     faults: Sequence[Mapping[str, str]] = ()
 
 
@@ -159,14 +166,17 @@ class InFlightCall:
         """Send the request and return how the attempt ended."""
         began = time.monotonic()
         outcome, error, public, prepared, response = retry.FAILURE, "", "", None, None
+        error_class = ""
         try:
             prepared = prepare(self._signed_as(), self.body)
             response = await self._send(transport, prepared.request)
             outcome, error = classify_response(response)
         except SecretRefused as refused:
             error, public = str(refused), "The request could not be signed."
+            error_class = http_errors.REQUEST
         except RequestFailed as failed:
             error, public, response = str(failed), failed.public_message, failed.response
+            error_class = failed.error_class
         except asyncio.CancelledError:
             outcome, error = self._cancelled()
         except Exception:
@@ -178,6 +188,7 @@ class InFlightCall:
         return AttemptResult(
             self.claimed, outcome, round(duration * 1000), prepared, response, error, public,
             stopped=outcome == retry.UNKNOWN,
+            error_class=http_errors.TIMEOUT if self.timed_out else error_class,
             faults=interceptor.marks if interceptor is not None else (),
         )  # fmt: skip
 
@@ -187,16 +198,22 @@ class InFlightCall:
 
     async def _send(self, transport: Transport, request: Request) -> Response:
         """Send the request, by the interceptor if there is one; raises RequestFailed."""
+        forward = partial(
+            transport.send, timeout=self.limit, read_cap=self.read_cap, on_sent=self._on_sent()
+        )
         interceptor = self.claimed.interceptor
         if interceptor is None:
-            return await transport.send(request, timeout=self.limit, read_cap=self.read_cap)
-        forward = partial(transport.send, timeout=self.limit, read_cap=self.read_cap)
+            return await forward(request)
         try:
             # Includes the time that the interceptor takes.
             async with asyncio.timeout(self.limit):
                 return await interceptor.send(request, forward)
         except TimeoutError:
-            raise RequestFailed(self._timeout_message) from None
+            raise RequestFailed(self._timeout_message, error_class=http_errors.TIMEOUT) from None
+
+    def _on_sent(self) -> Callable[[], object] | None:
+        claimed = self.claimed
+        return None if claimed.due is None else partial(request_sent.send, None, claimed=claimed)
 
     @property
     def _timeout_message(self) -> str:
@@ -281,17 +298,3 @@ def _headers(
     if "user-agent" not in names:
         headers["User-Agent"] = USER_AGENT
     return {**headers, **signed}
-
-
-def classify_response(response: Response) -> tuple[str, str]:
-    """Return the outcome of a response (2xx is success), and the error message of a failure."""
-    if 200 <= response.status < 300:
-        return retry.SUCCESS, ""
-    if 300 <= response.status < 400:
-        location = next((v for k, v in response.headers if k.lower() == "location"), "")
-        target = f" to {location}" if location else ""
-        return retry.FAILURE, (
-            f"Handler returned HTTP {response.status}, a redirect{target} (expected 2xx). "
-            "Redirects are not followed."
-        )
-    return retry.FAILURE, f"Handler returned HTTP {response.status} (expected 2xx)."

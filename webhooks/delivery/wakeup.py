@@ -24,6 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from webhooks.delivery import postponing
+from webhooks.signals import engine_woken
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout"
 _PAUSE_AFTER_FAILURE = 5.0
 # Seconds for which a message is assumed to be on its way; a lost one delays by no more than that.
 _EXPIRY = 1.0
+# What wakes an engine: a commit in its own process, a message of another one, or its timer.
+KINDS = COMMIT, MESSAGE, TIMER = "commit", "message", "timer"
 # Wakes the engine of this process, which sets it while it runs.
 wake_engine: Callable[[], None] | None = None
 # Until when (monotonic) nothing is published, since the broker has just failed.
@@ -59,6 +62,7 @@ def send() -> None:
     """
     global _paused_until
     if wake_engine is not None:
+        report(COMMIT)
         wake_engine()
         return
     if is_broker_in_memory() or time.monotonic() < _paused_until:
@@ -72,6 +76,11 @@ def send() -> None:
             "The broker is unavailable (%s): deliveries start up to 1 s later.",
             type(error).__name__,
         )
+
+
+def report(kind: str) -> None:
+    """Report that an engine of this process is woken; `kind` is one of KINDS."""
+    engine_woken.send(sender=None, kind=kind)
 
 
 def send_task(name: str) -> None:

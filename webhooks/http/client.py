@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,11 +20,13 @@ from aiohappyeyeballs import AddrInfoType
 from multidict import CIMultiDict
 from yarl import URL
 
+from webhooks.http import http_errors
 from webhooks.http.addresses import AddressPolicy, AddressRefused
 from webhooks.http.connection import DNS_THREADS, Connector, Progress, Resolver, current
 from webhooks.http.headers import FRAMING, HeaderRefused, check_written
 from webhooks.http.http_errors import Target, describe_error
-from webhooks.http.transmission import Transmission, TransmittedBody
+from webhooks.http.messages import Request, RequestFailed, Response
+from webhooks.http.transmission import TransmittedBody
 from webhooks.http.url_validation import check_url
 
 __all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport", "check_url"]
@@ -34,43 +36,6 @@ _CHUNK = 65536
 # For readers who may not see the webhook's own headers, or the handler's address.
 _PUBLIC_HEADER_MESSAGE = "The webhook has a header that cannot be sent."
 _PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator does not call."
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; the repr has no headers, which contain the token."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None
-    # None: at once.
-    transmission: Transmission | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One HTTP response; the body as received, up to the read cap."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    truncated: bool
-
-
-class RequestFailed(Exception):
-    """A request without a complete response; the text says why and what to do.
-
-    `response` is what had arrived by then, for display only: its status doesn't decide anything.
-    `public_message` is for readers who may not see the handler's address.
-    """
-
-    def __init__(
-        self, message: str, response: Response | None = None, *, public_message: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.response = response
-        self.public_message = public_message or message
 
 
 @dataclass(slots=True)
@@ -116,11 +81,23 @@ class Transport:
         # For the second try after a reused connection was closed: the pool may hold more of them.
         self._fresh_session = self._open_session(force_close=True)
 
-    async def send(self, request: Request, *, timeout: float, read_cap: int = READ_CAP) -> Response:
-        """Return the complete response (its body up to `read_cap` bytes); raises RequestFailed."""
+    async def send(
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        read_cap: int = READ_CAP,
+        on_sent: Callable[[], object] | None = None,
+    ) -> Response:
+        """Return the complete response (its body up to `read_cap` bytes); raises RequestFailed.
+
+        `on_sent` is called in the loop, once, before the first byte of the request is sent.
+        """
         if self._closed:
-            raise RequestFailed("The simulator is stopping: the request was not sent.")
+            message = "The simulator is stopping: the request was not sent."
+            raise RequestFailed(message, error_class=http_errors.STOPPED)
         pending = _PendingRequest(request, _url(request.url), _headers(request), read_cap)
+        pending.progress.on_sent = on_sent
         deadline = asyncio.timeout(timeout)
         token = current.set(pending.progress)
         try:
@@ -131,14 +108,20 @@ class Transport:
             raise
         except AddressRefused as refused:
             message, public = str(refused), _PUBLIC_ADDRESS_MESSAGE
-            raise RequestFailed(message, public_message=public) from None
+            raise RequestFailed(
+                message, error_class=http_errors.ADDRESS, public_message=public
+            ) from None
         except Exception as exc:
             if deadline.expired():
                 message = public = f"Timed out after {timeout:g} s."
+                error_class = http_errors.TIMEOUT
             else:
                 message, public = describe_error(exc, self._peer(pending.url), pending.progress)
+                error_class = http_errors.classify_error(exc, pending.progress)
             response = pending.response(truncated=True)
-            raise RequestFailed(message, response, public_message=public) from None
+            raise RequestFailed(
+                message, response, error_class=error_class, public_message=public
+            ) from None
         finally:
             current.reset(token)
 
@@ -189,6 +172,7 @@ class Transport:
                 raise RequestFailed(
                     "Handler returned HTTP 101 (Switching Protocols), which is not supported.",
                     pending.response(truncated=False),
+                    error_class=http_errors.PROTOCOL,
                 )
             truncated = await _read(received, pending.body, pending.read_cap)
         finally:
@@ -250,7 +234,7 @@ def _url(url: str) -> URL:
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
         public = "The handler's URL cannot be called."
-        raise RequestFailed(str(exc), public_message=public) from None
+        raise _refused(str(exc), public) from None
 
 
 def _headers(request: Request) -> CIMultiDict[str]:
@@ -259,13 +243,18 @@ def _headers(request: Request) -> CIMultiDict[str]:
         try:
             check_written(name, value)
         except HeaderRefused as exc:
-            raise RequestFailed(str(exc), public_message=_PUBLIC_HEADER_MESSAGE) from None
+            raise _refused(str(exc), _PUBLIC_HEADER_MESSAGE) from None
         if name.lower() in FRAMING:
             message = f"The header {name} is reserved for the connection and cannot be set."
-            raise RequestFailed(message, public_message=_PUBLIC_HEADER_MESSAGE)
+            raise _refused(message, _PUBLIC_HEADER_MESSAGE)
         headers[name] = value
     headers["Accept-Encoding"] = "identity"
     return headers
+
+
+def _refused(message: str, public_message: str) -> RequestFailed:
+    """Return the error of a request that can't be sent as it is."""
+    return RequestFailed(message, error_class=http_errors.REQUEST, public_message=public_message)
 
 
 def proxy_url(proxy: str | None) -> URL | None:

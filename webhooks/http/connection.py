@@ -55,6 +55,8 @@ class Progress:
     interim: int = 0
     head: int = 0
     answered: bool = False
+    # Called once, before the first byte is sent.
+    on_sent: Callable[[], object] | None = None
 
     @property
     def unanswered_reuse(self) -> bool:
@@ -82,6 +84,9 @@ class Connection(ResponseHandler):
         progress.reused = self._served
         progress.start, progress.interim, progress.head = b"", 0, 0
         progress.answered = False
+        if progress.on_sent is not None:
+            progress.on_sent()
+            progress.on_sent = None
         self._progress, self._served = progress, True
         self._tail_of_head, self._body = b"", None
         super().set_response_params(**params)

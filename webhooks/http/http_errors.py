@@ -26,6 +26,15 @@ from webhooks.http.connection import (
 
 logger = logging.getLogger(__name__)
 
+# Why a request failed, for statistics: `address` was refused here, `request` can't be sent as it
+# is, `protocol` is a response that is not valid HTTP, `internal` an error of the simulator.
+ERROR_CLASSES = (
+    TIMEOUT, DNS, CONNECT, TLS, PROXY, DISCONNECTED, PROTOCOL, ADDRESS, REQUEST, STOPPED, INTERNAL,
+) = (
+    "timeout", "dns", "connect", "tls", "proxy", "disconnected", "protocol", "address", "request",
+    "stopped", "internal",
+)  # fmt: skip
+
 # OpenSSL's verification codes (x509_vfy.h).
 _CERTIFICATE = {
     9: "it is not valid yet",
@@ -113,6 +122,29 @@ def _message(exc: Exception, target: Target, progress: Progress) -> str:
     return _bad_head(exc, target, progress)
 
 
+def classify_error(exc: Exception, progress: Progress) -> str:
+    """Return the class of an exception, one of ERROR_CLASSES."""
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return PROXY
+    if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
+        return DNS
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+        return TLS
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return CONNECT
+    if isinstance(exc, TooManyInterim | HeadTooLarge | BodyBroken | aiohttp.ClientResponseError):
+        return PROTOCOL
+    if not progress.answered and _is_not_http(progress):
+        return PROTOCOL
+    if isinstance(exc, OSError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
+        return DISCONNECTED
+    return INTERNAL
+
+
+def _is_not_http(progress: Progress) -> bool:
+    return bool(progress.start) and not b"HTTP/".startswith(progress.start.lstrip()[:5])
+
+
 def _unknown_host(exc: Exception, target: Target) -> str:
     if target.proxied and isinstance(exc, aiohttp.ClientConnectorDNSError):
         return "The host name of the proxy is unknown: correct the proxy setting."
@@ -161,7 +193,7 @@ def _bad_head(exc: Exception, target: Target, progress: Progress) -> str:
         return f"The response headers are larger than {MAX_HEAD} bytes."
     if progress.start.startswith((b"\x15\x03", b"\x16\x03")):
         return f"{target.peer} speaks TLS: use https://."
-    if progress.start and not b"HTTP/".startswith(progress.start.lstrip()[:5]):
+    if _is_not_http(progress):
         return f"{target.peer} returned something that is not HTTP."
     if isinstance(exc, aiohttp.ClientResponseError):
         return _malformed(exc)

@@ -1,0 +1,162 @@
+"""When a claimed delivery was due, and when the first byte of its request is sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from requests_queue import clock
+from requests_queue.models import Clock
+from requests_queue.queues.fulfillment import creation
+from tests import make
+from tests.engines import running, settled, until
+from tests.handlers import handler
+from tests.webhooks.hostile import Server, polite
+from tests.webhooks.loopback import Run, once, run  # noqa: F401  (a fixture)
+from webhooks import actions
+from webhooks.delivery import claims, fan_out, recording, retry
+from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.models import Delivery, Webhook
+from webhooks.signals import request_sent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START = make.AT + timedelta(days=9)
+
+
+@pytest.fixture
+def sent() -> Iterator[list[tuple[ClaimedDelivery, float]]]:
+    """Return the deliveries whose first byte was sent, with the time in monotonic seconds."""
+    seen: list[tuple[ClaimedDelivery, float]] = []
+
+    def note(claimed: ClaimedDelivery, **kwargs: Any) -> None:
+        seen.append((claimed, time.monotonic()))
+
+    request_sent.connect(note)
+    yield seen
+    request_sent.disconnect(note)
+
+
+@pytest.fixture
+def catalog() -> make.Catalog:
+    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
+    return make.catalog()
+
+
+def order(catalog: make.Catalog) -> None:
+    creation.create(make.purchase(catalog), catalog.as_distributor)
+
+
+def advance(seconds: float) -> datetime:
+    now = clock.now() + timedelta(seconds=seconds)
+    Clock.objects.update(frozen_at=now)
+    return now
+
+
+def claim() -> ClaimedDelivery:
+    [claimed] = claims.claim(1)
+    return claimed
+
+
+def late(claimed: ClaimedDelivery) -> float:
+    """Return how late the claim is in platform time, to 0.1 s."""
+    assert claimed.due is not None
+    return round(time.monotonic() - claimed.due, 1)
+
+
+def fail() -> Webhook:
+    recording.record([AttemptResult(claim(), retry.FAILURE, 1)])
+    return Webhook.objects.get()
+
+
+def test_delivery_is_late_since_its_creation(catalog: make.Catalog, sent: Any) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    advance(7)
+    assert 7 <= late(claim()) < 9
+
+
+def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: Any) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    order(catalog)
+    hook = fail()
+    advance((hook.earliest_possible_trigger - clock.now()).total_seconds() + 3)
+    repeated = claim()
+    assert (repeated.number, 3 <= late(repeated) < 5) == (2, True)
+    recording.record([AttemptResult(repeated, retry.SUCCESS, 1)])
+    # The other delivery, created 5 minutes ago, could not start before the backoff was cleared.
+    advance(2)
+    assert 2 <= late(claim()) < 4
+
+
+def test_delivery_is_late_since_a_user_cleared_the_backoff(
+    catalog: make.Catalog, sent: Any
+) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    hook = fail()
+    advance(100)
+    actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
+    advance(4)
+    assert 4 <= late(claim()) < 6
+
+
+def test_trigger_now_during_a_backoff_is_late_since_its_creation(
+    catalog: make.Catalog, sent: Any
+) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    hook = fail()
+    advance(100)
+    fan_out.trigger(hook)
+    advance(1)
+    assert 1 <= late(claim()) < 3
+
+
+def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, sent: Any) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    recording.record([AttemptResult(claim(), retry.UNKNOWN, 0, stopped=True)])
+    advance(50)
+    repeated = claim()
+    assert (repeated.number, repeated.due) == (2, None)
+
+
+def test_nothing_is_measured_without_a_receiver(catalog: make.Catalog) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    assert claim().due is None
+
+
+def test_first_byte_is_reported_once_for_each_delivery(sent: Any) -> None:
+    catalog = make.catalog()
+    with handler() as served, running() as [engine]:
+        make.webhook(catalog, served.url)
+        for _ in range(2):
+            order(catalog)
+        engine.wake()
+        served.next(), served.next()
+        until(settled, "both delivered")
+    assert sorted(c.delivery_id for c, _ in sent) == list(
+        Delivery.objects.order_by("pk").values_list("pk", flat=True)
+    )
+    for claimed, at in sent:
+        assert claimed.due is not None and 0 < at - claimed.due < 15
+
+
+@pytest.mark.parametrize(("is_closed", "count"), [(False, 1), (True, 0)])
+def test_transport_reports_a_first_byte_only_with_a_connection(
+    run: Run,
+    is_closed: bool,
+    count: int,
+) -> None:
+    calls: list[None] = []
+    with Server(polite) as server:
+        url = "http://127.0.0.1:9/" if is_closed else server.url
+        outcome = run(once(url, on_sent=lambda: calls.append(None)))
+    assert (len(calls), outcome.failure is not None) == (count, is_closed)
