@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register, run_checks
-from django.db import connections
+from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from requests_queue import reencryption
 from requests_queue.catalog import keys
 from requests_queue.errors import Invalid
 
 TAG = "settings"
 _OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
+_CHECKED_ROWS = 500  # of each encrypted column, the newest
 _KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own keys."
 
 
@@ -82,6 +85,24 @@ def combinations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+@register(Tags.database)
+def encrypted_rows(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Report rows that no key of SIM_ENCRYPTION_KEY decrypts (`check --database default`)."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    return [
+        Warning(
+            f"{column} cannot be decrypted in {len(failed)} of the newest {_CHECKED_ROWS} rows, "
+            f"such as {failed[0]}: SIM_ENCRYPTION_KEY lacks the key of these rows.",
+            hint="Append the key to SIM_ENCRYPTION_KEY, after a comma, or save new secrets.",
+            id="connect_sim.W013",
+        )
+        for column, failed in reencryption.unreadable(_CHECKED_ROWS).items()
+    ]
 
 
 def migration_problem(using: str = "default") -> str | None:

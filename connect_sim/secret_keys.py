@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from connect_sim import data_folder, setting_values
@@ -10,7 +11,10 @@ from connect_sim.environment import Environment
 _HOW = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
 
 
-def read(env: Environment, name: str, data_dir: Path, *, is_server: bool) -> str:
+def read(
+    env: Environment, name: str, data_dir: Path, *, is_server: bool,
+    check: Callable[[str], str] = setting_values.key,
+) -> str:  # fmt: skip
     """Return a configured key, or the one of the data folder, which is created on first use.
 
     On a server a missing or weak key is recorded in `env`, and a random one is returned. Raises
@@ -25,7 +29,7 @@ def read(env: Environment, name: str, data_dir: Path, *, is_server: bool) -> str
         env.report(name, "is not set; SIM_PROFILE=server creates no keys.", _HOW)
         return _random()
     try:
-        return setting_values.key(configured)
+        return check(configured)
     except ValueError as error:
         env.report(name, str(error), _HOW)
         return configured

@@ -102,9 +102,18 @@ def key(text: str) -> str:
     """Return a key that is hard to guess."""
     if len(text) < _KEY_LENGTH or len(set(text)) < _KEY_CHARACTERS:
         raise ValueError(
-            f"is too easy to guess: it must have {_KEY_LENGTH} characters or more, of which "
+            f"is too easy to guess: a key must have {_KEY_LENGTH} characters or more, of which "
             f"{_KEY_CHARACTERS} are different."
         )
+    return text
+
+
+def keys(text: str) -> str:
+    """Return keys that are hard to guess, separated by commas."""
+    for part in text.split(","):
+        if not part.strip():
+            raise ValueError("has an empty key: separate keys by one comma.")
+        key(part.strip())
     return text
 
 

@@ -55,8 +55,9 @@ SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
 
 SECRET_KEY = secret_keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
+# Several keys are separated by commas: the first encrypts, each decrypts (docs/server.md).
 SIM_ENCRYPTION_KEY = secret_keys.read(
-    env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX
+    env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX, check=setting_values.keys
 )
 
 # The delivery engine. .env.example explains each value, docs/fidelity.md its origin.

@@ -1,4 +1,7 @@
-"""Encryption at rest, with the key of `SIM_ENCRYPTION_KEY`: of texts, and of model fields."""
+"""Encryption at rest, with the keys of `SIM_ENCRYPTION_KEY`: of texts, and of model fields.
+
+The first key encrypts, each of them decrypts. `requests_queue.reencryption` replaces older ones.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,23 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
 
+def split_keys(text: str) -> list[str]:
+    """Return the keys of a list that is separated by commas, the newest first."""
+    return [key.strip() for key in text.split(",") if key.strip()]
+
+
 @lru_cache(maxsize=4)
+def _boxes(keys: str) -> list[Fernet]:
+    parts = split_keys(keys)
+    # A key of an older version may contain commas: the whole text decrypts, too.
+    return [_box(key) for key in (parts if keys in parts else [*parts, keys])]
+
+
 def _box(key: str) -> Fernet:
     # Derive the key, so that any text can be a key.
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
@@ -21,12 +35,29 @@ def _box(key: str) -> Fernet:
 
 def encrypt(text: str) -> str:
     """Return the text, encrypted and authenticated."""
-    return _box(settings.SIM_ENCRYPTION_KEY).encrypt(text.encode()).decode()
+    return _boxes(settings.SIM_ENCRYPTION_KEY)[0].encrypt(text.encode()).decode()
 
 
-def _read(key: str, stored: str) -> str:
+def is_current(stored: str) -> bool:
+    """Return whether the first key decrypts the text."""
     try:
-        return _box(key).decrypt(stored.encode()).decode()
+        _boxes(settings.SIM_ENCRYPTION_KEY)[0].decrypt(stored.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def reencrypt(stored: str) -> str | None:
+    """Return the text encrypted with the first key, or None if no key decrypts it."""
+    try:
+        return MultiFernet(_boxes(settings.SIM_ENCRYPTION_KEY)).rotate(stored.encode()).decode()
+    except InvalidToken:
+        return None
+
+
+def _read(keys: str, stored: str) -> str:
+    try:
+        return MultiFernet(_boxes(keys)).decrypt(stored.encode()).decode()
     except InvalidToken:
         # One unreadable secret must not stop the deliveries of other webhooks: an attempt
         # without a secret fails with a message.
@@ -37,13 +68,22 @@ _open = lru_cache(maxsize=4096)(_read)
 
 
 def decrypt(stored: str) -> str:
-    """Return the decrypted text; empty if it was encrypted with another key."""
+    """Return the decrypted text; empty if no key decrypts it."""
     return _open(settings.SIM_ENCRYPTION_KEY, stored)
 
 
 def decrypt_once(stored: str) -> str:
     """Return the decrypted text without caching it, for large texts that are rarely read."""
     return _read(settings.SIM_ENCRYPTION_KEY, stored)
+
+
+class CiphertextField(models.TextField):  # type: ignore[type-arg]
+    """Text that the program encrypts and decrypts itself; to migrations it is a text."""
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        """Return the field as migrations have it."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.TextField", args, kwargs
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
@@ -70,7 +110,7 @@ def seal(value: Any) -> str:
 
 
 def unseal(stored: str) -> Any:
-    """Return the decrypted value, or an empty object if the key has changed."""
+    """Return the decrypted value, or an empty object if no key decrypts it."""
     text = decrypt(stored)
     return json.loads(text) if text else {}
 

@@ -148,6 +148,14 @@ def test_server_profile_refuses_a_weak_or_missing_key(read: Any, name: str, valu
     assert read(**SERVER)[1] == []
 
 
+def test_each_encryption_key_of_a_list_is_checked(read: Any) -> None:
+    good = SERVER["SIM_ENCRYPTION_KEY"]
+    assert read(**SERVER | {"SIM_ENCRYPTION_KEY": f"{good}, {good[::-1]}"})[1] == []
+    for value, reason in ((f"{good},weak", "easy to guess"), (f"{good},", "empty key")):
+        _, [error] = read(**SERVER | {"SIM_ENCRYPTION_KEY": value})
+        assert reason in error.msg and good not in error.msg
+
+
 def test_refused_start_creates_no_keys(read: Any, tmp_path: Path) -> None:
     read(SIM_PROFILE="prod")
     assert not (tmp_path / "encryption_key").exists()

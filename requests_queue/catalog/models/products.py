@@ -44,7 +44,7 @@ class Product(Named):
     updated = models.DateTimeField()
     published = models.DateTimeField(null=True)
     # Encrypted; only `catalog.action_links` decrypts it, because lists read many products.
-    stored_action_secret = models.TextField(editable=False, default=new_stored_secret)
+    stored_action_secret = encryption.CiphertextField(editable=False, default=new_stored_secret)
 
     def capability(self, path: str) -> Any:
         """Return the capability at a dotted path, `subscription.hold`, or None if it is off."""
