@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal import media, views
+from portal import api_keys, media, views
 from portal.deliveries import bulk_views as resends
 from portal.deliveries import views as deliveries
 from portal.home import views as home
@@ -78,6 +78,8 @@ urlpatterns = [
     path("sign-in/", views.sign_in, name="sign-in"),
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
     path("password/", views.password, name="password"),
+    path("keys/", api_keys.api_keys, name="api-keys"),
+    path("keys/<str:pk>/revoke/", api_keys.revoke, name="api-key-revoke"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("alarms/dismiss/", views.dismiss_alarms, name="alarms-dismiss"),
     path("acting/", views.act_as, name="act-as"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import FloatField, Func
 
 # The database's wall clock, in seconds since 1970: the same for all machines and after a reboot.
@@ -85,6 +86,26 @@ def limit_lock_wait(seconds: float) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Open a transaction that fails with OperationalError where SQLite's file is locked.
+
+    PostgreSQL has locks of rows: combine with `select_for_update(skip_locked=True)`.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    with connection.cursor() as cursor:
+        [timeout] = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
 def values_list(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:

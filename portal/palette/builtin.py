@@ -21,6 +21,7 @@ def pages(viewer: Viewer) -> Iterator[Command]:
     for queue in base.registered():
         yield Command(queue.title, reverse("queue", args=[labels.name_of(queue)]), "Queue")
     yield Command("Failing webhooks", f"{reverse('webhooks')}?status=failing")
+    yield Command("API keys", reverse("api-keys"), keywords="token service user")
     yield Command("API reference", "/public/v1/docs", keywords="openapi swagger")
     if viewer.user.is_staff:
         yield Command("Admin", "/admin/", keywords="django")

@@ -1,4 +1,4 @@
-"""API keys, `SU-ddd-ddd-ddd:secret`: creation, storage of hashes, lookup."""
+"""API keys, `SU-ddd-ddd-ddd:secret`: creation, storage of hashes, expiry, last use, lookup."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import hashlib
 import hmac
 import re
 import secrets
+from datetime import UTC, datetime, timedelta
 
-from requests_queue import clock, ids
+from django.db import OperationalError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from requests_queue import clock, ids, sql
 from requests_queue.catalog.models import Account, ApiToken, User
 from requests_queue.errors import Invalid
 
+USE_INTERVAL = timedelta(minutes=1)  # between two writes of a key's last use
 FORM = re.compile(r"(SU-\d{3}-\d{3}-\d{3}):([\x21-\x7e]{8,200})")
 
 
@@ -33,9 +39,43 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def store(account: Account, key: str, name: str) -> ApiToken:
-    """Store the key of a service user of the account; idempotent."""
+def parse_expiry(text: str) -> datetime:
+    """Return when a key expires: after days, `90d`, or at the end of a day, `2027-01-31` (UTC).
+
+    Raises Invalid for other texts, and for a day in the past.
+    """
+    now = timezone.now()
+    if match := re.fullmatch(r"([1-9][0-9]{0,4})d", text, re.ASCII):
+        return now.replace(microsecond=0) + timedelta(days=int(match[1]))
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        expires = day + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise Invalid("", "An expiry is a number of days, 90d, or a date, 2027-01-31.") from None
+    if expires <= now:
+        raise Invalid("", "The expiry is in the past.")
+    return expires
+
+
+def create(
+    account: Account, name: str, description: str = "", expires: datetime | None = None
+) -> tuple[str, ApiToken]:
+    """Create a service user with a random key; return the key, which is not stored, and its row."""
+    key = new_key()
+    while User.objects.filter(uid=parse(key)[0]).exists():
+        key = new_key()
+    return key, store(account, key, name, description, expires)
+
+
+@transaction.atomic
+def store(
+    account: Account, key: str, name: str, description: str = "", expires: datetime | None = None
+) -> ApiToken:
+    """Store the key of a service user of the account; idempotent. Raises Invalid."""
     uid, secret = parse(key)
+    for text, limit in ((name, 100), (description, 512)):
+        if len(text) > limit or "\0" in text:
+            raise Invalid("", f"Use at most {limit} characters, without NUL.")
     user, _ = User.objects.get_or_create(
         uid=uid,
         defaults={
@@ -48,18 +88,27 @@ def store(account: Account, key: str, name: str) -> ApiToken:
     )
     if user.account_id != account.pk:
         raise Invalid("", f"{uid} belongs to another account: choose another service user.")
+    values = {
+        "name": name, "description": description, "digest": _digest(secret), "expires": expires
+    }  # fmt: skip
     token, _ = ApiToken.objects.update_or_create(
         user=user,
-        defaults={"name": name, "digest": _digest(secret), "active": True},
-        create_defaults={
-            "name": name, "digest": _digest(secret), "created": clock.shown(clock.now()),
-        },
-    )  # fmt: skip
+        defaults={**values, "active": True},
+        create_defaults={**values, "created": clock.shown(clock.now())},
+    )
     return token
 
 
+def revoke(uid: str, account: Account | None = None) -> bool:
+    """Revoke the key of a service user, of this account if one is given; False if it has none."""
+    rows = ApiToken.objects.filter(user__uid=uid, active=True)
+    if account is not None:
+        rows = rows.filter(user__account=account)
+    return bool(rows.update(active=False))
+
+
 def owner(key: str) -> User | None:
-    """Return the service user of a key, or None."""
+    """Return the service user of a valid key, or None, and record the use."""
     match = FORM.fullmatch(key)
     if match is None:
         return None
@@ -70,4 +119,22 @@ def owner(key: str) -> User | None:
     )
     if token is None or not hmac.compare_digest(token.digest, _digest(match[2])):
         return None
+    now = timezone.now()
+    if token.is_expired(now):
+        return None
+    if token.last_used is None or token.last_used <= now - USE_INTERVAL:
+        _record_use(token, now)
     return token.user
+
+
+def _record_use(token: ApiToken, now: datetime) -> None:
+    """Store the time of the request, unless another request has done so or holds the row."""
+    outdated = Q(last_used=None) | Q(last_used__lte=now - USE_INTERVAL)
+    try:
+        with sql.without_waiting():
+            rows = ApiToken.objects.select_for_update(skip_locked=True, no_key=True)
+            locked = rows.filter(outdated, pk=token.pk).values("pk")
+            ApiToken.objects.filter(outdated, pk__in=locked).update(last_used=now)
+    except OperationalError:
+        # A request never waits for this, and succeeds without it: the next one records its use.
+        pass

@@ -79,6 +79,8 @@ ELSEWHERE = {
     "sign-in/": "for everybody: tests/portal/test_sign_in.py",
     "sign-out/": "for everybody: tests/portal/test_sign_in.py",
     "acting/": "for administrators: tests/portal/test_layout.py",
+    "keys/": "tests/portal/test_api_keys.py",
+    "keys/{}/revoke/": "tests/portal/test_api_keys.py",
     "password/": "one's own: tests/portal/test_sign_in.py",
     "webhooks/new/": "begins a draft: tests/portal/test_webhooks_wizard.py",
     "webhooks/new/{}/{}/": "its beginner's: tests/portal/test_webhooks_wizard.py",

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from portal import sign_in
 from requests_queue.catalog import keys
@@ -40,6 +49,93 @@ def test_revoked_key_is_refused(catalog: make.Catalog) -> None:
     refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
     keys.store(catalog.vendor, KEY, "Extension")
     assert reads(KEY) == 200
+
+
+def test_expired_key_is_refused_as_an_unknown_one(catalog: make.Catalog) -> None:
+    ApiToken.objects.update(expires=timezone.now() + timedelta(hours=1))
+    assert reads(KEY) == 200
+    ApiToken.objects.update(expires=timezone.now(), last_used=None)
+    expired = Caller(KEY).get("/accounts")
+    refused(expired, 401, UNAUTHORIZED)
+    unknown = Caller("SU-777-000-002:the-secret-of-a-key").get("/accounts")
+    assert (expired.status, expired.json) == (unknown.status, unknown.json)
+    assert ApiToken.objects.get().last_used is None
+
+
+def test_last_use_is_written_once_a_minute(
+    catalog: make.Catalog, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert keys.owner(f"{KEY[:-1]}x") is None
+    assert ApiToken.objects.get().last_used is None
+    before = timezone.now()
+    assert keys.owner(KEY) is not None
+    first = ApiToken.objects.get().last_used
+    assert first is not None and before <= first <= timezone.now()
+    with django_assert_num_queries(1):
+        assert keys.owner(KEY) is not None
+    ApiToken.objects.update(last_used=first - keys.USE_INTERVAL)
+    keys.owner(KEY)
+    assert ApiToken.objects.get().last_used >= first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_request_succeeds_while_another_transaction_holds_the_key() -> None:
+    """On SQLite the whole file is locked, on PostgreSQL the row."""
+    keys.store(make.catalog("7").vendor, KEY, "Extension")
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            ApiToken.objects.select_for_update().update(name="Locked")
+            began = time.monotonic()
+            assert pool.submit(_owner_in_thread).result(10) == "SU-777-000-001"
+            assert time.monotonic() - began < 2
+        assert ApiToken.objects.get().last_used is None
+        pool.submit(_owner_in_thread).result(10)
+        assert ApiToken.objects.get().last_used is not None
+
+
+def _owner_in_thread() -> str:
+    try:
+        user = keys.owner(KEY)
+        return user.uid if user else ""
+    finally:
+        connection.close()
+
+
+def command(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("apikey", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_command_creates_lists_and_revokes(catalog: make.Catalog) -> None:
+    key = command(
+        catalog.vendor.pk, "--name", "Deploy", "--description", "CI", "--expires", "90d"
+    ).strip().removeprefix("ApiKey ")  # fmt: skip
+    uid, secret = key.split(":")
+    assert reads(key) == 200
+    token = ApiToken.objects.get(user__uid=uid)
+    assert (token.name, token.description) == ("Deploy", "CI")
+    assert token.expires and timedelta(89) < token.expires - timezone.now() < timedelta(91)
+    listed = command("--list")
+    assert uid in listed and secret not in listed and "expires never" in listed
+    assert command(catalog.provider.pk, "--list") == ""
+    assert command("--revoke", uid) == f"Revoked {uid}.\n"
+    assert reads(key) == 401 and f"{uid}  {catalog.vendor.pk}  revoked" in command("--list")
+    with pytest.raises(CommandError, match=uid):
+        command("--revoke", uid)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("VA-777-777", "--expires", "soon"), ("VA-777-777", "--expires", "2020-01-01"),
+     ("VA-777-777", "--name", "x" * 101), ("VA-777-777", "--expires", "99999999d")],
+)  # fmt: skip
+def test_command_refuses_in_one_line(catalog: make.Catalog, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError) as raised:
+        command(*arguments)
+    assert "\n" not in str(raised.value)
+    assert ApiToken.objects.count() == 1
 
 
 def test_key_of_inactive_user_is_refused(catalog: make.Catalog) -> None:

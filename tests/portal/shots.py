@@ -114,6 +114,12 @@ def _palette(page: Page) -> None:
     page.locator("#palette-option-0").wait_for()
 
 
+def _created_key(page: Page) -> None:
+    page.get_by_label("Name").fill("Deployment")
+    page.get_by_role("button", name="Create key").click()
+    page.locator("#new-key").wait_for()
+
+
 _OBJECT = "/queues/fulfillment/*/"
 SHOTS = [
     Shot("first-steps", "/", fresh=True),
@@ -214,6 +220,9 @@ SHOTS = [
     Shot("sign-in", "/sign-in/", NOBODY),
     Shot("sign-in-used-link", "/sign-in/UR-000-100-001/used-0", NOBODY, status=403),
     Shot("password", "/password/"),
+    Shot("api-keys", "/keys/"),
+    Shot("api-keys-narrow", "/keys/", width=380),
+    Shot("api-key-created", "/keys/", act=_created_key),
     Shot("not-understood", "/queues/?q=%00", status=400),
     Shot("not-found", "/nowhere/", status=404),
 ]

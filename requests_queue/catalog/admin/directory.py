@@ -9,8 +9,8 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from requests_queue import ids
 from requests_queue.catalog import visibility
 from requests_queue.catalog.admin.base import CatalogAdmin
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of
@@ -50,15 +50,15 @@ class AccountAdmin(CatalogAdmin):
 
 
 class ApiTokenInline(PartOfPage):
-    """The API token of a service user, without its digest; `apikey` creates tokens."""
+    """The API key of a service user, without its digest; `apikey` and the portal create keys."""
 
     model = ApiToken
-    fields = ("name", "active", "created")
-    readonly_fields = ("name", "created")
+    fields = ("name", "description", "active", "created", "expires", "last_used")
+    readonly_fields = ("name", "description", "created", "last_used")
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: a token needs a secret, which only `apikey` creates."""
+        """Return False: a key is shown once, when `apikey` or the portal creates it."""
         return False
 
 
@@ -97,13 +97,37 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """Only service users have a key."""
         return self.inlines if obj is not None and obj.is_service else []
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the user; a new one gets an identifier."""
-        while not obj.uid:
-            drawn = ids.draw("user")
-            if not User.objects.filter(uid=drawn).exists():
-                obj.uid = drawn
-        super().save_model(request, obj, form, change)
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(GuardedAdmin):
+    """API keys: their prefix, which is the service user's ID, and never their secret."""
+
+    list_display = ("prefix", "name", "account", "state", "created", "expires", "last_used")
+    list_filter = ("active",)
+    list_select_related = ("user__account",)
+    search_fields = ("user__uid", "name")
+    fields = ("prefix", "account", "name", "description", "active", "created", "expires",
+              "last_used")  # fmt: skip
+    readonly_fields = ("prefix", "account", "created", "last_used")
+    vendor_sees = provider_sees = ("user__account",)
+
+    @admin.display(ordering="user__uid")
+    def prefix(self, obj: ApiToken) -> str:
+        """Return the part of the key before its secret."""
+        return f"{obj.user.uid}:…"
+
+    @admin.display(ordering="user__account")
+    def account(self, obj: ApiToken) -> Account | None:
+        """Return the account of the key."""
+        return obj.user.account
+
+    def state(self, obj: ApiToken) -> str:
+        """Return `active`, `expired` or `revoked`."""
+        return obj.state(timezone.now())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: a key is shown once, when `apikey` or the portal creates it."""
+        return False
 
 
 @admin.register(Connection)

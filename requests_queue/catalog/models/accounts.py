@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
+from requests_queue import ids
 from requests_queue.rows import Named, Row
 
 
@@ -35,10 +39,16 @@ class User(AbstractUser, Row):
     )
     is_service = models.BooleanField(default=False)
 
-    REQUIRED_FIELDS = ["email", "uid"]
-
     def __str__(self) -> str:
         return f"{self.name} ({self.uid})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the user; a person without an identifier, as from `createsuperuser`, gets one."""
+        while not self.uid:
+            drawn = ids.draw("user")
+            if not User.objects.filter(uid=drawn).exists():
+                self.uid = drawn
+        super().save(*args, **kwargs)
 
     @property
     def name(self) -> str:
@@ -54,14 +64,34 @@ def name_by(route: str = "") -> Coalesce:
 
 
 class ApiToken(Row):
-    """The hashed API key of a service user: `ApiKey SU-ddd-ddd-ddd:secret`."""
+    """The hashed API key of a service user: `ApiKey SU-ddd-ddd-ddd:secret`.
+
+    `expires` and `last_used` are real time, which the sandbox cannot move. `last_used` is written
+    at most once a minute.
+    """
 
     user = models.OneToOneField(User, models.CASCADE, related_name="token")
     name = models.CharField(max_length=100)
+    description = models.CharField(max_length=512, blank=True)
     # SHA-256: the secret is long and random; a slow hash would only slow down requests.
     digest = models.CharField(max_length=64)
     active = models.BooleanField(default=True)
     created = models.DateTimeField()
+    expires = models.DateTimeField(null=True, blank=True)
+    last_used = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.user.uid})"
+
+    def is_expired(self, now: datetime) -> bool:
+        """Return whether it has expired."""
+        return self.expires is not None and self.expires <= now
+
+    def state(self, now: datetime) -> str:
+        """Return `active`, `expired` or `revoked`."""
+        if not self.active:
+            return "revoked"
+        return "expired" if self.is_expired(now) else "active"
