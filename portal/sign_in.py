@@ -8,11 +8,15 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone
 
+from requests_queue import sql
 from requests_queue.catalog.models import User
 from requests_queue.catalog.sign_in_limits import LimitedSignIn
+
+_LOCK = 5_731_905_022  # the advisory lock of the first administrator's creation
 
 
 class _LinkTokens(PasswordResetTokenGenerator):
@@ -39,6 +43,28 @@ def redeem(uid: str, token: str) -> User | None:
         last_login=timezone.now()
     )
     return user if is_first else None
+
+
+def has_administrator() -> bool:
+    """Return whether somebody can administer this server."""
+    return User.objects.filter(is_superuser=True, is_active=True, is_service=False).exists()
+
+
+def create_first_administrator(username: str, email: str = "") -> User | None:
+    """Create an administrator without a password; None if there is one already.
+
+    Raises ValidationError if the name is taken or invalid.
+    """
+    with transaction.atomic():
+        # Of two concurrent calls, the second one finds the administrator of the first.
+        sql.advisory_lock(_LOCK)
+        if has_administrator():
+            return None
+        user = User(username=username, email=email, is_staff=True, is_superuser=True)
+        user.set_unusable_password()
+        user.full_clean(exclude=["password", "uid"])
+        user.save()
+    return user
 
 
 class SignInForm(LimitedSignIn, AuthenticationForm):

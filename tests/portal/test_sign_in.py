@@ -135,6 +135,7 @@ def test_form_of_another_site_neither_signs_in_nor_out(user: User) -> None:
 def test_sign_in_hint_depends_on_the_sandbox(settings: Any, catalog: make.Catalog) -> None:
     assert html.get(Client(), "/sign-in/").one("[data-hint=sandbox]")
     settings.SANDBOX = False
+    User.objects.create(username="root", uid="UR-0", is_superuser=True)
     page = html.get(Client(), "/sign-in/")
     assert page.one("[data-hint=server]") and "sandbox" not in page
 

@@ -30,12 +30,14 @@ class Command(BaseCommand):
         user = users.filter(**({"username": name} if name else {"is_superuser": True})).first()
         if user is None:
             raise CommandError(
-                f"There is no user {name}." if name else "There is no administrator."
+                f"There is no user {name}."
+                if name
+                else "There is no administrator. Create one with `manage.py firstadmin`."
             )
-        self.stdout.write(f"{_server_url()}{sign_in.link(user)}")
+        self.stdout.write(f"{server_url()}{sign_in.link(user)}")
 
 
-def _server_url() -> str:
+def server_url() -> str:
     """Return the URL of the running sandbox from its file, or a server's from our settings."""
     if not settings.SANDBOX:
         return settings.SIM_PUBLIC_URL

@@ -9,6 +9,7 @@ from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
 from connect_sim import web
+from portal import sign_in
 
 
 class Command(BaseCommand):
@@ -29,5 +30,10 @@ class Command(BaseCommand):
         wait_for_stop = web.on_signals()
         server.start()
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
+        if not sign_in.has_administrator():
+            self.stdout.write(
+                "There is no administrator yet. Create the first one with `manage.py firstadmin`, "
+                "which prints a link to sign in with."
+            )
         wait_for_stop()
         server.stop()
