@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +13,18 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-import django
-
-from benchmarks import paired
+from benchmarks import paired, servers, wsgi
 from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
 from benchmarks.paired import Comparison
-from benchmarks.processes import Process, serve, server_cpu
+from benchmarks.processes import (
+    Process,
+    environment,
+    module,
+    running,
+    serve,
+    server_cpu,
+)
+from benchmarks.run import Run
 from benchmarks.table import Bound, Row
 
 RECORDED, NOISE = Bound(1.03), Bound(1.0)
@@ -42,7 +46,29 @@ class Calls:
     rounds: int
 
 
-def measure_api_calls(part: str, process: Process, sizes: Calls) -> list[Row]:
+QUICK, FULL = Calls(requests=2_000, rounds=120), Calls(requests=4_000, rounds=400)
+
+
+def measure_api_calls(run: Run) -> list[Row]:
+    """Measure the embedded set-up, and the distributed one if its servers are installed."""
+    rows = _measure_in(run, "embedded")
+    with (
+        run.optional("API calls in the distributed set-up"),
+        servers.redis_and_database(run.folder, "calls") as (database, broker),
+    ):
+        rows += _measure_in(
+            run, "distributed", DATABASE_URL=database, CELERY_BROKER_URL=f"{broker}/0"
+        )
+    return rows
+
+
+def _measure_in(run: Run, name: str, **variables: str) -> list[Row]:
+    env = environment(SIM_DATA_DIR=str(run.folder / f"api-calls-{name}"), **variables)
+    with running(module("api_calls"), env, run.folder / f"api-calls-{name}.log") as process:
+        return _rows(f"API calls, {name}", process, QUICK if run.quick else FULL)
+
+
+def _rows(part: str, process: Process, sizes: Calls) -> list[Row]:
     """Fill the database, measure, print what the recorder takes, and return the rows."""
     process.ask("prepare", count=sizes.requests)
     rows = []
@@ -239,25 +265,14 @@ def _application(without: list[str]) -> Any:
 
 
 def _call(application: Any, method: str, path: str, query: str = "", body: bytes = b"") -> None:
-    environ = {
-        "REQUEST_METHOD": method, "PATH_INFO": f"/public/v1{path}", "QUERY_STRING": query,
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "127.0.0.1:8000", "HTTP_AUTHORIZATION": f"ApiKey {_KEY}",
-        "HTTP_USER_AGENT": "benchmark", "CONTENT_TYPE": "application/json" if body else "",
-        "CONTENT_LENGTH": str(len(body)), "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body), "wsgi.errors": sys.stderr,
-    }  # fmt: skip
-    status: list[str] = []
-    response = application(environ, lambda text, headers, error=None: status.append(text))
-    content = b"".join(response)
-    response.close()
-    if status != ["200 OK"]:
-        raise RuntimeError(f"{method} {path}: {status} {content[:300]!r}")
+    wsgi.call(application, method, f"/public/v1{path}", _KEY, query, body)
 
 
 def main() -> None:
     """Serve commands."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+    import django
+
     django.setup()
     from django.conf import settings
 

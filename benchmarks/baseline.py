@@ -23,22 +23,9 @@ def loop(posts: list[Any], count: int) -> dict[str, float]:
     return {"cpu": (time.process_time() - cpu) / count, "rate": count / seconds}
 
 
-def paced(posts: list[Any], rate: int, seconds: int) -> dict[str, list[float]]:
-    """Post at a fixed rate and return the start time of each post, by path."""
-    started: dict[str, list[float]] = {}
-    start = time.monotonic()
-    for n in range(rate * seconds):
-        time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        post = posts[n % len(posts)]
-        path = "/" + post["url"].split("/", 3)[3]
-        started.setdefault(path, []).append(time.monotonic())
-        _post(post)
-    return started
-
-
 def _post(post: Any) -> None:
     _session.post(post["url"], data=post["body"], headers=post["headers"]).raise_for_status()
 
 
 if __name__ == "__main__":
-    serve({"loop": loop, "paced": paced})
+    serve({"loop": loop})

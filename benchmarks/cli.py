@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.processes import ROOT, environment, running, wait_until
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -30,8 +31,9 @@ class Cli:
 QUICK, FULL = Cli(5), Cli(31)
 
 
-def measure_cli(folder: Path, sizes: Cli) -> list[Row]:
+def measure_cli(run: Run) -> list[Row]:
     """Run a sandbox, start commands in turn with a bare Python, and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     data = folder / "cli"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{free_port()}")
     server = [sys.executable, str(ROOT / "manage.py"), "sandbox"]

@@ -7,13 +7,13 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import requests
 
 from benchmarks.processes import ROOT, BenchmarkError, environment, running, wait_until
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -28,6 +28,9 @@ class Clock:
 
     rounds: int
     moves: int
+
+
+QUICK, FULL = Clock(rounds=1, moves=3), Clock(rounds=5, moves=50)
 
 
 class Sandbox:
@@ -52,8 +55,9 @@ class Sandbox:
         return response.json() if response.content else None
 
 
-def measure_clock(folder: Path, handler_url: str, sizes: Clock) -> list[Row]:
+def measure_clock(run: Run) -> list[Row]:
     """Run a sandbox and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     port, data = free_port(), folder / "clock"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox"]
@@ -63,7 +67,7 @@ def measure_clock(folder: Path, handler_url: str, sizes: Clock) -> list[Row]:
         sandbox = Sandbox(f"http://127.0.0.1:{port}", json.loads(file.read_text()))
         sandbox.call("POST", "/sandbox/clock/run-until-idle", {})
         runs = [
-            _fail_until_out_of_order(sandbox, f"{handler_url}/fail/{n}")
+            _fail_until_out_of_order(sandbox, f"{run.handler_url}/fail/{n}")
             for n in range(sizes.rounds)
         ]
         idle = [_timed(sandbox, "advance", {"by": "1s"})[0] for _ in range(sizes.moves)]

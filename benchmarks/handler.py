@@ -1,7 +1,8 @@
 """The webhook handler: an asyncio protocol that returns 200 and records arrival times.
 
 Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`,
-paths below `/fail` get 500.
+paths below `/slow` after 200 ms, and those below `/fail` get 500. While it is `down`, it refuses
+connections.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 import uvloop
 
@@ -24,11 +26,13 @@ _RESPONSE = (
     b"Connection: keep-alive\r\n\r\n{}"
 )
 _FAILURE = _RESPONSE.replace(b"200 OK", b"500 Internal Server Error")
+_SLOW = 0.2  # seconds
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 # On Linux the monotonic clock is shared by all processes; clients use it too.
 _arrivals: dict[str, list[float]] = defaultdict(list)
 _hanging: set[asyncio.Transport] = set()
+_open: set[asyncio.Transport] = set()
 
 
 class Handler(asyncio.Protocol):
@@ -39,6 +43,7 @@ class Handler(asyncio.Protocol):
         # uvloop's transport does not derive from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
+        _open.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Respond to each complete request."""
@@ -54,10 +59,14 @@ class Handler(asyncio.Protocol):
                 _hanging.add(self._transport)
                 return
             _arrivals[path].append(time.monotonic())
+            if path.startswith("/slow/"):
+                asyncio.get_running_loop().call_later(_SLOW, self._transport.write, _RESPONSE)
+                continue
             self._transport.write(_FAILURE if path.startswith("/fail/") else _RESPONSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove a disconnected client."""
+        _open.discard(self._transport)
         _hanging.discard(self._transport)
 
 
@@ -87,35 +96,62 @@ def reset() -> None:
     _arrivals.clear()
 
 
+class Server:
+    """The listening socket, and commands that run in the loop's thread."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._loop = uvloop.new_event_loop()
+        self._server: asyncio.Server | None = None
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self.up()
+
+    def up(self) -> None:
+        """Listen."""
+        self._run(self._listen())
+
+    def down(self) -> None:
+        """Refuse connections, and close those that are open."""
+        self._run(self._close())
+
+    def release(self) -> None:
+        """Respond to the requests that hang."""
+        self._run(self._respond())
+
+    def _run(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(
+            Handler, "127.0.0.1", self._port, backlog=4096
+        )
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for transport in list(_open):
+            transport.close()
+
+    async def _respond(self) -> None:
+        while _hanging:
+            _hanging.pop().write(_RESPONSE)
+
+
 def main() -> None:
     """Serve until the command pipe is closed."""
     event_loops.raise_file_limit()
-    loop = uvloop.new_event_loop()
-
-    def release() -> None:
-        def respond() -> None:
-            while _hanging:
-                _hanging.pop().write(_RESPONSE)
-
-        loop.call_soon_threadsafe(respond)
-
-    def run() -> None:
-        server = loop.create_server(Handler, "127.0.0.1", int(sys.argv[1]), backlog=4096)
-        loop.run_until_complete(server)
-        ready.set()
-        loop.run_forever()
-
-    ready = threading.Event()
-    threading.Thread(target=run, daemon=True).start()
+    server = Server(int(sys.argv[1]))
     serve(
         {
-            "ready": lambda: ready.wait(10),
+            "ready": lambda: True,
             "count": count,
             "hanging": hanging,
             "span": span,
             "arrivals": arrivals,
             "reset": reset,
-            "release": release,
+            "release": server.release,
+            "up": server.up,
+            "down": server.down,
         }
     )
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import requests
@@ -25,6 +24,7 @@ from benchmarks.processes import (
     running,
     wait_until,
 )
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -46,8 +46,9 @@ class Live:
 QUICK, FULL = Live(100, 5, 1, 200), Live(100, 20, 3, 1_000)
 
 
-def measure_live(folder: Path, handler_url: str, sizes: Live) -> list[Row]:
+def measure_live(run: Run) -> list[Row]:
     """Run a sandbox and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     port, data = free_port(), folder / "live"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py")]
@@ -62,7 +63,7 @@ def measure_live(folder: Path, handler_url: str, sizes: Live) -> list[Row]:
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
         link = subprocess.run([*command, "signin"], cwd=ROOT, env=env, check=True,
                               capture_output=True, text=True).stdout.strip()  # fmt: skip
-        with _deliveries(sandbox, handler_url):
+        with _deliveries(sandbox, run.handler_url):
             api = {"port": port, "path": _API, "key": keys["vendor_api_key"], "clients": 1,
                    "count": sizes.requests}  # fmt: skip
             client.ask("requests", **api)

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import servers
 from benchmarks.processes import Process, environment, module, running, serve, server_cpu
+from benchmarks.run import Run
 from benchmarks.table import Bound, Row
 
 _OWN, _FOREIGN, _FEW = "VA-610-138", "PA-318-442", "VA-111-111"
@@ -162,14 +163,16 @@ def _cpu() -> float:
     return own + server_cpu(connection.connection.info.backend_pid)
 
 
-def measure_log(folder: Path, sizes: LogSizes) -> list[Row]:
+def measure_log(run: Run) -> list[Row]:
     """Measure on SQLite, and on PostgreSQL if there is one."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     rows = _measure_on(folder, "SQLite", f"sqlite:///{folder}/log.sqlite3", sizes)
-    try:
-        with servers.postgres_server() as server, servers.database(server, "log") as database:
-            rows += _measure_on(folder, "PostgreSQL", database, sizes)
-    except servers.Unavailable as error:
-        print(f"NOT MEASURED, the deliveries log on PostgreSQL: {error}.")
+    with (
+        run.optional("the deliveries log on PostgreSQL"),
+        servers.postgres_server() as server,
+        servers.database(server, "log") as database,
+    ):
+        rows += _measure_on(folder, "PostgreSQL", database, sizes)
     return rows
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import sql_counter
-from benchmarks.processes import Process, wait_until
+from benchmarks.processes import BenchmarkError, Process, wait_until
 from benchmarks.subjects import DjangoWebhook, Subject
 from benchmarks.workload import DRAIN
 
-RATE = 50
-_TIMEOUT = 120.0
+RATE = 20
+_TIMEOUT = 300.0
 # The share of django-webhook's requests that warm up its worker.
 _WARM_UP = 0.2
 
@@ -36,14 +35,25 @@ class Latency:
 
 
 def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = False) -> Drain:
-    """Create `each` deliveries of 99 webhooks, and measure from first to last arrival.
+    """Create `each` deliveries of each webhook, and measure from first to last arrival.
 
-    The worker's CPU time is measured until the last attempt is recorded.
+    The workers' CPU time is measured until the last attempt is recorded.
     """
-    count = DRAIN * each
+    count = subject.webhooks * each
     handler.ask("reset")
-    cpu, statements = subject.worker.cpu(), sql_counter.read(subject.counter)
+    cpu, statements = subject.cpu(), sql_counter.read(subject.counter)
     subject.workload.ask("fill", each=each, hanging=hanging)
+    finish_drain(subject, handler, count)
+    cpu = subject.cpu() - cpu
+    statements = sql_counter.read(subject.counter) - statements
+    if hanging:
+        release(subject, handler)
+    seconds, rate = span(handler)
+    return Drain(rate, seconds, cpu / count, statements / count)
+
+
+def finish_drain(subject: Subject, handler: Process, count: int) -> None:
+    """Wait until `count` requests have arrived and all attempts are recorded."""
     wait_until(
         lambda: handler.ask("count") >= count, f"{count} deliveries arrived", timeout=_TIMEOUT,
         check=subject.worker,
@@ -52,13 +62,13 @@ def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = Fals
         lambda: not subject.workload.ask("pending"), "all are recorded", timeout=_TIMEOUT,
         check=subject.worker,
     )  # fmt: skip
-    cpu = subject.worker.cpu() - cpu
-    statements = sql_counter.read(subject.counter) - statements
-    if hanging:
-        release(subject, handler)
-    span = handler.ask("span")
-    seconds = span["last"] - span["first"]
-    return Drain((span["count"] - 1) / seconds, seconds, cpu / count, statements / count)
+
+
+def span(handler: Process, skip: int = 0) -> tuple[float, float]:
+    """Return the seconds from first to last arrival, and the arrivals per second."""
+    between = handler.ask("span", skip=skip)
+    seconds = between["last"] - between["first"]
+    return seconds, (between["count"] - 1) / seconds
 
 
 def release(subject: Subject, handler: Process) -> None:
@@ -78,15 +88,6 @@ def latency(committer: Process, handler: Process, seconds: int) -> Latency:
     return compare(committed, handler, committer)
 
 
-def baseline_latency(
-    baseline: Process, posts: Sequence[object], handler: Process, seconds: int
-) -> Latency:
-    """Measure from the start of each post of the baseline to its arrival."""
-    handler.ask("reset")
-    started = baseline.ask("paced", posts=posts, rate=RATE, seconds=seconds)
-    return compare(started, handler, baseline)
-
-
 def compare(
     committed: Mapping[str, Sequence[float]], handler: Process, check: Process, warm_up: int = RATE
 ) -> Latency:
@@ -96,6 +97,8 @@ def compare(
         lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=60, check=check
     )  # fmt: skip
     arrived = handler.ask("arrivals")
+    if (total := sum(map(len, arrived.values()))) != count:
+        raise BenchmarkError(f"{total} requests arrived, not {count}")
     # A request does not name its event, but those of one webhook arrive in event order.
     pairs = [
         pair
@@ -110,32 +113,33 @@ def _all(arrived: Mapping[str, Sequence[float]]) -> list[float]:
     return sorted(at for times in arrived.values() for at in times)
 
 
-def django_webhook_drain(setup: DjangoWebhook, handler: Process, each: int) -> Drain:
-    """Queue requests in django-webhook's broker, then start its worker and measure it."""
+def django_webhook_drain(
+    setup: DjangoWebhook, handler: Process, each: int, options: tuple[str, ...], **variables: str
+) -> Drain:
+    """Queue requests in django-webhook's broker, then start its worker and measure it.
+
+    The first of them warm its processes up.
+    """
     count, skip = DRAIN * each, int(DRAIN * each * _WARM_UP)
     handler.ask("reset")
     setup.workload.ask("fill", each=each)
-    worker = setup.start_worker()
-    wait_until(
-        lambda: handler.ask("count") >= skip, "django-webhook is warm", timeout=_TIMEOUT,
-        check=worker,
-    )  # fmt: skip
-    cpu, warm = worker.cpu(), handler.ask("count")
-    wait_until(
-        lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=_TIMEOUT,
-        check=worker,
-    )  # fmt: skip
-    wait_until(
-        lambda: not setup.workload.ask("pending"),
-        "all deliveries are recorded",
-        timeout=60,
-        check=worker,
-    )
-    cpu = (worker.cpu() - cpu) / max(1, count - warm)
-    span = handler.ask("span", skip=skip)
-    seconds = span["last"] - span["first"]
-    time.sleep(0.5)
-    return Drain((span["count"] - 1) / seconds, seconds, cpu)
+    with setup.worker(options, **variables) as worker:
+        wait_until(
+            lambda: handler.ask("count") >= skip, "django-webhook is warm", timeout=_TIMEOUT,
+            check=worker,
+        )  # fmt: skip
+        cpu, warm = worker.cpu(), handler.ask("count")
+        wait_until(
+            lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=_TIMEOUT,
+            check=worker,
+        )  # fmt: skip
+        wait_until(
+            lambda: not setup.workload.ask("pending"), "all deliveries are recorded", timeout=60,
+            check=worker,
+        )  # fmt: skip
+        cpu = (worker.cpu() - cpu) / max(1, count - warm)
+        seconds, rate = span(handler, skip)
+    return Drain(rate, seconds, cpu)
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:

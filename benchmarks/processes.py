@@ -60,10 +60,10 @@ class Process:
 
     def cpu(self) -> float:
         """Return the CPU seconds of the process and its children."""
-        return sum(_cpu(pid) for pid in _process_tree(self.pid))
+        return tree_cpu(self.pid)
 
     def memory(self) -> float:
-        """Return the resident memory of the process and its children, in MiB."""
+        """Return the memory of the process and its children in MiB: what they share counts once."""
         return sum(_memory(pid) for pid in _process_tree(self.pid))
 
     def stop(self) -> None:
@@ -114,6 +114,11 @@ def wait_until(condition: Callable[[], Any], what: str, *, timeout: float, check
         time.sleep(0.05)
 
 
+def tree_cpu(pid: int) -> float:
+    """Return the CPU seconds of a process and its children."""
+    return sum(_cpu(each) for each in _process_tree(pid))
+
+
 def server_cpu(pid: int) -> float:
     """Return the CPU seconds of a process of a PostgreSQL server, which must be on this machine."""
     # `schedstat` is in nanoseconds, `stat` in hundredths of a second.
@@ -133,10 +138,10 @@ def _cpu(pid: int) -> float:
 
 def _memory(pid: int) -> float:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def _process_tree(pid: int) -> Iterator[int]:

@@ -6,11 +6,11 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from benchmarks.clock import PRODUCT, Sandbox
 from benchmarks.processes import ROOT, Process, environment, running, wait_until
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -29,8 +29,9 @@ QUICK = Reset(deliveries=100, rounds=2)
 FULL = Reset(deliveries=1_000, rounds=9)
 
 
-def measure_reset(folder: Path, handler_url: str, sizes: Reset) -> list[Row]:
+def measure_reset(run: Run) -> list[Row]:
     """Run a sandbox and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     port, data = free_port(), folder / "reset"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox"]
@@ -38,7 +39,7 @@ def measure_reset(folder: Path, handler_url: str, sizes: Reset) -> list[Row]:
         file = data / "sandbox.json"
         wait_until(file.exists, "the sandbox is up", timeout=120, check=server)
         sandbox = Sandbox(f"http://127.0.0.1:{port}", json.loads(file.read_text()))
-        _deliver(sandbox, server, handler_url, sizes.deliveries)
+        _deliver(sandbox, server, run.handler_url, sizes.deliveries)
         saved = _timed(sandbox, "snapshots", {"name": "full"})
         restores, resets = [], []
         for _ in range(sizes.rounds):

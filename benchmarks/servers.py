@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
+
 from benchmarks.processes import BenchmarkError, environment, running
 
 _used_ports: set[int] = set()
@@ -95,6 +97,41 @@ def database(server: str, name: str) -> Iterator[str]:
     finally:
         with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
             admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def redis_and_database(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Run both servers, and yield the URLs of a database and of the Redis."""
+    with (
+        redis_server(folder) as broker,
+        postgres_server() as server,
+        database(server, name) as url,
+    ):
+        yield url, broker
+
+
+def postgres_pid(url: str) -> int:
+    """Return the main process of the PostgreSQL server, which must be on this machine."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        status = Path(f"/proc/{connection.info.backend_pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
+
+
+def database_size(url: str) -> int:
+    """Return the bytes of a database, with its indexes."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
+def redis_pid(url: str) -> int:
+    """Return the process of a Redis, which must be on this machine."""
+    with redis.Redis.from_url(url) as client:
+        return int(client.info("server")["process_id"])
 
 
 def _binary(name: str) -> Path:

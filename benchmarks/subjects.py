@@ -4,49 +4,63 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.processes import ROOT, Process, environment, module, running, wait_until
 from benchmarks.servers import Unavailable, free_port
+from benchmarks.workload import DRAIN
 
-# As docker-compose.yml runs a worker, with the application that counts statements.
 _CELERY = ("worker", "--loglevel", "WARNING")
-_WORKER = (sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", *_CELERY)
+# As docker-compose.yml runs a worker, with the application that counts statements.
+_WORKER = (
+    sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", *_CELERY,
+    "--without-gossip", "--without-mingle", "--without-heartbeat",
+)  # fmt: skip
 _VENV = ROOT / ".test-venvs" / "django-webhook-0.0.15"
+# What both use has our version, so that it makes no difference.
 _REQUIREMENTS = (
     "django-webhook==0.0.15",
-    "django>=5.2,<5.3",
-    "celery[redis]",
-    "psycopg[binary]",
+    f"celery[redis]=={version('celery')}",
+    f"psycopg[binary]=={version('psycopg')}",
+    *(f"{name}=={version(name)}" for name in ("django", "redis", "requests")),
 )
-
+# Celery's options and variables of the settings, of a worker of django-webhook.
+DEFAULTS: tuple[str, ...] = ()
+TUNED = ("--without-gossip", "--without-mingle")
+TUNED_ENV = {"BENCH_DB_REUSE_MAX": "1000"}
 
 Fixtures = Callable[[Process], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A set-up of ours: the process that delivers, and those that create deliveries."""
+    """A set-up of ours: the process that delivers, and those that create deliveries.
+
+    `webhooks` is how many a drain is for; `counters` are the files of SQL statements.
+    """
 
     worker: Process
     workload: Process
     committer: Process
     counter: Path
+    env: Mapping[str, str] = field(repr=False)
+    webhooks: int = DRAIN
+    # Further workers.
+    more: tuple[Process, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class DjangoWebhook:
-    """django-webhook: the process that creates its work, and a function that starts its worker."""
-
-    workload: Process
-    start_worker: Callable[[], Process]
+    def cpu(self) -> float:
+        """Return the CPU seconds of all workers."""
+        return sum(worker.cpu() for worker in (self.worker, *self.more))
 
 
 @contextmanager
-def embedded(folder: Path, fixtures: Fixtures, name: str = "embedded") -> Iterator[Subject]:
+def embedded(
+    folder: Path, fixtures: Fixtures, name: str = "embedded", webhooks: int = DRAIN
+) -> Iterator[Subject]:
     """Run the default set-up: one process, SQLite, no broker; `fixtures` fills the database."""
     counter = folder / f"{name}.counter"
     env = environment(
@@ -60,12 +74,18 @@ def embedded(folder: Path, fixtures: Fixtures, name: str = "embedded") -> Iterat
             process.ask("ready")
             # memory:// connects no other process, so the queue changes are made in this one,
             # as in a sandbox.
-            yield Subject(process, workload, process, counter)
+            yield Subject(process, workload, process, counter, env, webhooks)
 
 
 @contextmanager
 def distributed(
-    folder: Path, database: str, broker: str, fixtures: Fixtures, name: str = "distributed"
+    folder: Path,
+    database: str,
+    broker: str,
+    fixtures: Fixtures,
+    name: str = "distributed",
+    webhooks: int = DRAIN,
+    **variables: str,
 ) -> Iterator[Subject]:
     """Run a worker of a server set-up; the workload process acts as its web server."""
     counter = folder / f"{name}.counter"
@@ -83,19 +103,31 @@ def distributed(
         DATABASE_URL=database,
         CELERY_BROKER_URL=f"{broker}/0",
         BENCH_SQL_COUNTER=str(counter),
+        **variables,
     )
     with running(module("workload"), env, folder / f"{name}-workload.log") as workload:
         fixtures(workload)
-        with running(_WORKER, env, folder / f"{name}-worker.log") as worker:
-            wait_until(counter.exists, "the worker starts", timeout=60, check=worker)
-            yield Subject(worker, workload, workload, counter)
+        with worker(env, folder, name) as process:
+            yield Subject(process, workload, workload, counter, env, webhooks)
+
+
+@contextmanager
+def worker(env: Mapping[str, str], folder: Path, name: str) -> Iterator[Process]:
+    """Run a worker of a distributed set-up, and wait until it has started."""
+    counter = folder / f"{name}.counter"
+    counter.unlink(missing_ok=True)
+    env = {**env, "BENCH_SQL_COUNTER": str(counter)}
+    with running(_WORKER, env, folder / f"{name}-worker.log") as process:
+        wait_until(counter.exists, "the worker starts", timeout=60, check=process)
+        yield process
 
 
 def django_webhook_python() -> Path:
     """Return the Python of a virtual environment with django-webhook, created on first use."""
     python = _VENV / "bin" / "python"
     complete = _VENV / "complete"
-    if not complete.exists():
+    wanted = "\n".join(_REQUIREMENTS)
+    if not complete.exists() or complete.read_text() != wanted:
         print("Setting up an environment for django-webhook 0.0.15 …", flush=True)
         try:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(_VENV)], check=True)
@@ -106,20 +138,37 @@ def django_webhook_python() -> Path:
             )  # fmt: skip
         except subprocess.CalledProcessError:
             raise Unavailable("django-webhook could not be installed") from None
-        complete.touch()
+        complete.write_text(wanted)
     return python
 
 
+@dataclass(frozen=True, slots=True)
+class DjangoWebhook:
+    """django-webhook: the process that creates its work, and how to start its worker."""
+
+    workload: Process
+    folder: Path
+    env: Mapping[str, str] = field(repr=False)
+
+    @contextmanager
+    def worker(self, options: tuple[str, ...] = DEFAULTS, **variables: str) -> Iterator[Process]:
+        """Run a worker: Celery's prefork pool with one child per core."""
+        command = [
+            str(django_webhook_python()), "-m", "celery", "-A",
+            "benchmarks.django_webhook.celery_app", *_CELERY, *options,
+        ]  # fmt: skip
+        log = self.folder / "django-webhook-worker.log"
+        with running(command, {**self.env, **variables}, log) as process:
+            yield process
+
+
 @contextmanager
-def django_webhook(folder: Path, name: str, database: str, broker: str) -> Iterator[DjangoWebhook]:
-    """Run django-webhook; its worker has Celery's defaults: prefork, one child per core."""
-    python = str(django_webhook_python())
+def django_webhook(
+    folder: Path, handler_url: str, database: str, broker: str
+) -> Iterator[DjangoWebhook]:
+    """Run django-webhook without a worker, with the webhooks of drains and of changes."""
     env = environment(BENCH_DATABASE_URL=database, BENCH_BROKER_URL=broker)
-    worker = [python, "-m", "celery", "-A", "benchmarks.django_webhook.celery_app", *_CELERY]
-    with ExitStack() as stack:
-        command = [python, "-m", "benchmarks.django_webhook.workload"]
-        workload = stack.enter_context(
-            running(command, env, folder / f"django-webhook-{name}-workload.log")
-        )
-        log = folder / f"django-webhook-{name}-worker.log"
-        yield DjangoWebhook(workload, lambda: stack.enter_context(running(worker, env, log)))
+    command = [str(django_webhook_python()), "-m", "benchmarks.django_webhook.workload"]
+    with running(command, env, folder / "django-webhook-workload.log") as workload:
+        workload.ask("fixtures", handler=handler_url, count=DRAIN)
+        yield DjangoWebhook(workload, folder, env)

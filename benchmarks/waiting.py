@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from benchmarks.clock import PRODUCT, Sandbox
@@ -21,6 +20,7 @@ from benchmarks.processes import (
     running,
     wait_until,
 )
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -42,8 +42,9 @@ class Waiting:
 QUICK, FULL = Waiting(1, 200, 200, 50), Waiting(5, 2_000, 200, 50)
 
 
-def measure_waiting(folder: Path, handler_url: str, sizes: Waiting) -> list[Row]:
+def measure_waiting(run: Run) -> list[Row]:
     """Run a sandbox and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     port, data = free_port(), folder / "waiting"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox"]
@@ -56,7 +57,9 @@ def measure_waiting(folder: Path, handler_url: str, sizes: Waiting) -> list[Row]
         keys = json.loads(file.read_text())
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
         sandbox.call("POST", "/sandbox/clock/run-until-idle", {})
-        seconds = [_third_retry(sandbox, f"{handler_url}/fail/{n}") for n in range(sizes.rounds)]
+        seconds = [
+            _third_retry(sandbox, f"{run.handler_url}/fail/{n}") for n in range(sizes.rounds)
+        ]
         retry = Row(
             "waiting", "wait with skip to the third retry, s", median(seconds), None, "", RETRY
         )

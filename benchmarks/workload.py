@@ -7,20 +7,17 @@ import time
 import uuid
 from typing import Any
 
-import django
-
 from benchmarks.processes import serve
 
 DRAIN = 99
 PACED = 8
 HEALTHY = 100
-_HANGING = DRAIN + 1
 _PLANNED = "2100-01-01T00:00:00+00:00"
 
 
-def fixtures(handler: str) -> None:
-    """Create webhooks in an empty database: 99 of one product, one whose handler hangs, and one
-    for each of eight more products."""
+def fixtures(handler: str, count: int = DRAIN, path: str = "drain") -> None:
+    """Create webhooks in an empty database: `count` of one product, one whose handler hangs, and
+    one for each of eight more products."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
@@ -28,12 +25,14 @@ def fixtures(handler: str) -> None:
     from tests import make
 
     catalog = make.catalog("1")
-    for n in range(1, DRAIN + 1):
-        make.webhook(catalog, f"{handler}/drain/{n}", n, data={"environment": "benchmark", "n": n})
-    make.webhook(catalog, f"{handler}/hang", _HANGING)
+    for n in range(1, count + 1):
+        make.webhook(catalog, f"{handler}/{path}/{n}", n, data={"environment": "benchmark", "n": n})
+    make.webhook(catalog, f"{handler}/hang", count + 1, active=False)
     for n in range(PACED):
         catalog = make.catalog(str(n + 2))
-        make.webhook(catalog, f"{handler}/paced/{n}", 200 + n, data={"environment": "benchmark"})
+        make.webhook(
+            catalog, f"{handler}/paced/{n}", count + 2 + n, data={"environment": "benchmark"}
+        )
         creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
@@ -55,6 +54,30 @@ def fill(each: int, hanging: bool) -> None:
                 (first.account_id,), "draft", "pending", clock.now(),
             )  # fmt: skip
             fan_out.record(change)
+
+
+def move_clock(seconds: float) -> None:
+    """Move platform time forward; an engine notices within a second."""
+    from tests import engines
+
+    engines.move_clock(seconds)
+
+
+def backing_off() -> dict[str, float]:
+    """Return how many webhooks back off, deliveries are in flight, and the seconds until the last
+    backoff ends."""
+    from django.db.models import Max
+
+    from requests_queue import clock
+    from webhooks.models import Delivery, Webhook
+
+    rows = Webhook.objects.filter(earliest_possible_trigger__gt=clock.now())
+    last = rows.aggregate(at=Max("earliest_possible_trigger"))["at"]
+    return {
+        "webhooks": rows.count(),
+        "in_flight": Delivery.objects.filter(state=Delivery.CALLING).count(),
+        "seconds": (last - clock.now()).total_seconds() if last else 0.0,
+    }
 
 
 def pending() -> int:
@@ -198,6 +221,8 @@ def _record(product_id: str, n: int) -> None:
 def main() -> None:
     """Serve commands; in the embedded set-up `commit` runs in the measured process instead."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
+    import django
+
     django.setup()
     serve(
         {
@@ -206,6 +231,8 @@ def main() -> None:
             "pending": pending,
             "hanging": hanging,
             "posts": posts,
+            "move_clock": move_clock,
+            "backing_off": backing_off,
             "commit": commit,
             "hanging_fixtures": hanging_fixtures,
             "hang": hang,

@@ -36,8 +36,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "chaos": ("-m", "tests.chaos"),
     "screenshots": ("-m", "tests.screenshots"),
     **{
-        f"benchmark {name}": ("-m", "benchmarks", name)
-        for name in ("embedded", "distributed", "hanging", "lists", "api_calls", "web", "reset")
+        f"benchmarks {name}": ("-m", "benchmarks", name)
+        for name in ("deliveries", "database", "sandbox")
     },
 }
 

@@ -1,4 +1,7 @@
-"""Settings of a project with django-webhook and Celery, both with their defaults."""
+"""Settings of a project with django-webhook and Celery, both with their defaults.
+
+BENCH_DB_REUSE_MAX sets how many tasks share a database connection; Celery opens one for each.
+"""
 
 import os
 from urllib.parse import urlsplit
@@ -37,3 +40,5 @@ INSTALLED_APPS = [
 ]
 DJANGO_WEBHOOK = {"MODELS": ["orders.Order", "orders.Paced"]}
 CELERY_BROKER_URL = os.environ["BENCH_BROKER_URL"]
+if "BENCH_DB_REUSE_MAX" in os.environ:
+    CELERY_DB_REUSE_MAX = int(os.environ["BENCH_DB_REUSE_MAX"])

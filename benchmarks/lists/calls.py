@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median
 from typing import Any
 
 import django
 
+from benchmarks import wsgi
 from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
 from benchmarks.processes import serve, server_cpu
 
@@ -49,9 +47,9 @@ def prepare(count: int) -> None:
         keys.store(Account.objects.get(pk=pk), key, "Benchmark")
 
 
-def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of one call of each list: of this process, and including the
-    database server's; medians of the rounds."""
+def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[list[float]]]:
+    """Return the CPU seconds of one call of each list in each round: of this process, and
+    including the database server's."""
     offset = (deep - 1) * PAGE
     kinds: dict[str, Callable[[], bytes]] = {
         "plain": lambda: _plain(side),
@@ -59,17 +57,16 @@ def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[flo
         "deep": lambda: _page(side, PAGE, offset),
     }
     _same_rows(side)
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    spent: dict[str, list[list[float]]] = {name: [] for name in kinds}
     for name, call in [*kinds.items()] * rounds:
         call()
         start = _cpu()
         for _ in range(calls):
             call()
-        own, both = ((end - begin) / calls for begin, end in zip(start, _cpu(), strict=True))
-        spent[name].append((own, both))
-    return {
-        name: [median(each) for each in zip(*times, strict=True)] for name, times in spent.items()
-    }
+        spent[name].append(
+            [(end - begin) / calls for begin, end in zip(start, _cpu(), strict=True)]
+        )
+    return spent
 
 
 def statements(side: str) -> list[int]:
@@ -107,19 +104,7 @@ def _plain(side: str) -> bytes:
 
 
 def _get(side: str, path: str, query: str) -> bytes:
-    environ = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": f"/public/v1{path}", "QUERY_STRING": query,
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "127.0.0.1:8000", "HTTP_AUTHORIZATION": f"ApiKey {_KEYS[side]}",
-        "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr,
-    }  # fmt: skip
-    status: list[str] = []
-    response = _application()(environ, lambda text, headers, error=None: status.append(text))
-    body = b"".join(response)
-    response.close()
-    if status != ["200 OK"]:
-        raise RuntimeError(f"{path}?{query}: {status} {body[:300]!r}")
-    return body
+    return wsgi.call(_application(), "GET", f"/public/v1{path}", _KEYS[side], query)
 
 
 def _application() -> Any:

@@ -1,13 +1,15 @@
-"""Measure the lists of both parties on one database, and build the rows of the table."""
+"""B9: measure the lists of both parties on one database, and build the rows of the table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.processes import Process
-from benchmarks.table import Bound, Row
+from benchmarks import servers
+from benchmarks.processes import Process, environment, module, running
+from benchmarks.run import Run
+from benchmarks.table import Bound, Row, in_rounds
 
-FIRST, DEEP = Bound(2.2), Bound(3)
+FIRST, FIRST_AIM, DEEP = Bound(1.3), Bound(0.9), Bound(3)
 # At most as many statements as a page of 10; none.
 SAME, NONE = Bound(1), Bound(0)
 
@@ -23,21 +25,35 @@ class Lists:
     calls: int
 
 
-def _times(part: str, side: str, deep: int, spent: dict[str, list[float]]) -> list[Row]:
-    """Return the rows of CPU time: of the process, and including the database server's."""
-    both = {name: [seconds * 1e3 for seconds in times] for name, times in spent.items()}
-    rows = []
-    for n, what in enumerate(("CPU, ms", "CPU with the server's, ms")):
-        plain, first, last = (both[name][n] for name in ("plain", "first", "deep"))
-        rows += [
-            Row(part, f"{side}, page 1, {what}", first, plain, "plain view", FIRST),
-            Row(part, f"{side}, page {deep:,}, {what}", last, first, "page 1", DEEP),
-        ]
-    # SQLite has no server.
-    return rows if both["first"][0] != both["first"][1] else rows[:2]
+QUICK = Lists(requests=2_000, deep=20, rounds=3, calls=5)
+FULL = Lists(requests=100_000, deep=1_000, rounds=9, calls=10)
 
 
-def measure_lists(part: str, process: Process, sizes: Lists) -> list[Row]:
+def measure_lists(run: Run) -> list[Row]:
+    """Measure on SQLite, and on PostgreSQL if there is one."""
+    with run.subfolder("lists") as folder:
+        rows = _lists_on(run, "SQLite", f"sqlite:///{folder}/lists.sqlite3")
+        with (
+            run.optional("lists on PostgreSQL"),
+            servers.postgres_server() as server,
+            servers.database(server, "lists") as database,
+        ):
+            rows += _lists_on(run, "PostgreSQL", database)
+    return rows
+
+
+def _lists_on(run: Run, name: str, database: str) -> list[Row]:
+    env = environment(
+        DATABASE_URL=database,
+        SIM_DATA_DIR=str(run.folder / f"lists-{name}"),
+        # The CPU time of parallel workers could not be attributed to the connection.
+        PGOPTIONS="-c max_parallel_workers_per_gather=0",
+    )
+    with running(module("lists.calls"), env, run.folder / f"lists-{name}.log") as process:
+        return _rows(name, process, QUICK if run.quick else FULL)
+
+
+def _rows(part: str, process: Process, sizes: Lists) -> list[Row]:
     """Fill the database, measure, print the query plans, and return the rows."""
     process.ask("prepare", count=sizes.requests)
     rows = []
@@ -47,7 +63,7 @@ def measure_lists(part: str, process: Process, sizes: Lists) -> list[Row]:
         )
         ten, fifty, thousand = process.ask("statements", side=side)
         scanning = process.ask("without_index", side=side)
-        print("\n".join([f"{part}, as {side}:", *process.ask("plans", side=side)]), flush=True)
+        print("\n".join([f"lists, {part}, as {side}:", *process.ask("plans", side=side)]))
         for path in scanning:
             print(f"Scans a whole table: {path}")
         rows += [
@@ -57,3 +73,21 @@ def measure_lists(part: str, process: Process, sizes: Lists) -> list[Row]:
             Row(part, f"{side}, lists that scan a whole table", len(scanning), None, "", NONE),
         ]
     return rows
+
+
+def _times(part: str, side: str, deep: int, spent: dict[str, list[list[float]]]) -> list[Row]:
+    """Return the rows of CPU time: of the process, and including the database server's."""
+    rows = []
+    for n, what in enumerate(("CPU, ms", "CPU with the server's, ms")):
+        plain, first, last = (
+            [times[n] for times in spent[name]] for name in ("plain", "first", "deep")
+        )
+        figures = f"{side}, page 1, {what}", f"{side}, page {deep:,}, {what}"
+        rows += [
+            in_rounds(
+                part, figures[0], first, plain, "plain view", FIRST, FIRST_AIM, scale=1e3
+            ),
+            in_rounds(part, figures[1], last, first, "page 1", DEEP, scale=1e3),
+        ]  # fmt: skip
+    # SQLite has no server.
+    return rows if part != "SQLite" else rows[:2]

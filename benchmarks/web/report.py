@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.processes import ROOT, Process, environment, module, running, wait_until
+from benchmarks.run import Run
 from benchmarks.servers import free_port
 from benchmarks.table import Bound, Row
 
@@ -28,8 +29,13 @@ class Web:
     rate: int
 
 
-def measure_web(folder: Path, sizes: Web) -> list[Row]:
+QUICK = Web(requests=400, rounds=1, slow=400, rate=2_000)
+FULL = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
+
+
+def measure_web(run: Run) -> list[Row]:
     """Run a sandbox and return the rows."""
+    sizes, folder = QUICK if run.quick else FULL, run.folder
     port, data = free_port(), folder / "web"
     env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox"]
