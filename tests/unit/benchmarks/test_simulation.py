@@ -1,4 +1,4 @@
-"""The simulated lag, against cases that are computed by hand."""
+"""The simulated lag, against cases that are computed manually."""
 
 from __future__ import annotations
 
