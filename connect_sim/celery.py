@@ -59,14 +59,27 @@ def check_migrations(**kwargs: Any) -> None:
 
 @worker_init.connect
 def start_engine(**kwargs: Any) -> None:
-    """Start the delivery engine, which needs no broker."""
+    """Start the delivery engine, which needs no broker, and the export of metrics."""
+    from connect_sim.metrics import exporter
     from webhooks.delivery import engine
 
     try:
+        exporter.start()
         engine.start()
     except Exception as error:
         # Celery would log any other exception of a signal handler, and run without an engine.
         raise SystemExit(f"The worker cannot start. {error}") from error
+
+
+@beat_init.connect
+def export_metrics(**kwargs: Any) -> None:
+    """Start the export of the scheduler's metrics."""
+    from connect_sim.metrics import exporter
+
+    try:
+        exporter.start()
+    except exporter.PortTaken as error:
+        sys.exit(str(error))
 
 
 @worker_shutdown.connect

@@ -9,9 +9,8 @@ holds none.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -23,6 +22,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim.server.deferred import disconnected
+from connect_sim.server.plain_endpoints import Application, Receive, Scope, Send, respond, serve
 from requests_queue import heartbeats
 
 LIVE, READY = "/healthz", "/readyz"
@@ -35,11 +35,6 @@ PAUSE = 0.2  # seconds between two checks of a wait
 _FRESH = 0.1  # seconds for which the result of a check is used again
 _CHECK_LIMIT = 2.0  # seconds for a check, if the request waits for less
 _NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Parts:
@@ -85,7 +80,7 @@ class Health:
 
     def routes(self) -> dict[str, Application]:
         """Return the endpoints by path."""
-        return {LIVE: partial(_serve, LIVE, _live), READY: partial(_serve, READY, self._ready)}
+        return {LIVE: partial(serve, LIVE, _live), READY: partial(serve, READY, self._ready)}
 
     def end_waits(self) -> None:
         """End all waits; called in the event loop when the server stops."""
@@ -99,7 +94,7 @@ class Health:
         try:
             wait = parse_wait(scope["query_string"])
         except ValueError as error:
-            await _send(scope, send, 400, {"error_code": "VAL_001", "errors": [str(error)]})
+            await respond(scope, send, 400, {"error_code": "VAL_001", "errors": [str(error)]})
             return
         waiting = asyncio.ensure_future(self._wait(wait if self._waits < MAX_WAITS else 0))
         left = asyncio.ensure_future(disconnected(receive))
@@ -110,7 +105,7 @@ class Health:
             if waiting.done():
                 missing = waiting.result()
                 content = {"ready": not missing, "missing": missing}
-                await _send(scope, send, 503 if missing else 200, content)
+                await respond(scope, send, 503 if missing else 200, content)
         finally:
             self._waits -= 1
             waiting.cancel()
@@ -159,31 +154,4 @@ def parse_wait(query: bytes) -> float:
 
 
 async def _live(scope: Scope, receive: Receive, send: Send) -> None:
-    await _send(scope, send, 200, {"status": "ok"})
-
-
-async def _serve(
-    path: str, endpoint: Application, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Serve GET and HEAD of this path; the router passes the paths below it too."""
-    if scope["path"].strip("/") != path.strip("/"):
-        await _send(scope, send, 404, {"error_code": "NFND_000", "errors": ["Unknown path."]})
-    elif scope["method"] not in ("GET", "HEAD"):
-        content = {"error_code": "REQ_405", "errors": ["Only GET and HEAD are allowed."]}
-        await _send(scope, send, 405, content, (b"allow", b"GET, HEAD"))
-    else:
-        await endpoint(scope, receive, send)
-
-
-async def _send(
-    scope: Scope, send: Send, status: int, content: Any, *more: tuple[bytes, bytes]
-) -> None:
-    body = json.dumps(content).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    await respond(scope, send, 200, {"status": "ok"})

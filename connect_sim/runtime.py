@@ -18,6 +18,7 @@ from django.conf import settings
 
 from connect_sim import web
 from connect_sim.celery import app
+from connect_sim.metrics import exporter
 from webhooks.delivery import engine
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,10 @@ TASKS = 5.0  # seconds for running tasks at a stop
 
 
 class Runtime:
-    """All parts of a sandbox; raises web.PortTaken."""
+    """All parts of a sandbox; raises web.PortTaken and exporter.PortTaken."""
 
     def __init__(self, wsgi: Any) -> None:
+        exporter.start()
         self._web = web.Web(wsgi, WEB_THREADS)
         self._worker = _Worker(app)
         self._beat: Any = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -48,6 +49,16 @@ def root_url(text: str) -> str:
     if not root.isascii():
         raise ValueError("must be an ASCII URL; write other host names as xn--….")
     return root
+
+
+def host(text: str) -> str:
+    """Return a host name or an address, without a port; IPv6 without brackets."""
+    try:
+        if not _HOST.fullmatch(text):
+            IPv6Address(text)
+    except ValueError:
+        raise ValueError("must be one host name or address, without a port.") from None
+    return text
 
 
 def hosts(text: str) -> list[str]:

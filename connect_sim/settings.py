@@ -108,6 +108,16 @@ SIM_TRUSTED_PROXY = env.checked(
     "SIM_TRUSTED_PROXY", "", setting_values.trusted_proxies, example="SIM_TRUSTED_PROXY=127.0.0.1"
 )
 
+# Metrics for Prometheus: the port of this process (0: none), and the key of /metrics.
+SIM_METRICS_PORT = env.int("SIM_METRICS_PORT", default=0, maximum=65535)
+SIM_METRICS_HOST = env.checked(
+    "SIM_METRICS_HOST", "127.0.0.1", setting_values.host, example="SIM_METRICS_HOST=0.0.0.0"
+)
+SIM_METRICS_KEY = env.checked(
+    "SIM_METRICS_KEY", "", setting_values.key,
+    example="SIM_METRICS_KEY=the-output-of-openssl-rand-hex-32", secret=True,
+)  # fmt: skip
+
 DEBUG = False
 _NO_HOSTS: list[str] = []
 ALLOWED_HOSTS = [
@@ -153,7 +163,8 @@ INSTALLED_APPS = [
     "dj_rql",
 ]
 MIDDLEWARE = [
-    # The first: it records refused requests too.
+    # The first: they count and record refused requests too.
+    *(["connect_sim.metrics.api_requests.count"] if SIM_METRICS_PORT else []),
     *(["sandbox.api_calls.record_api_calls"] if SANDBOX else []),
     *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
     *(["sandbox.simulated_date.add_date"] if SANDBOX else []),

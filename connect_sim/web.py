@@ -20,6 +20,7 @@ from django.core.management import CommandError
 
 from connect_sim import asgi
 from connect_sim.health import Health
+from connect_sim.metrics.endpoint import MetricsEndpoint
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
 from connect_sim.server.listening import listen
@@ -90,16 +91,16 @@ class _Server(uvicorn.Server):
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
-        health = Health()
+        health, metrics = Health(), MetricsEndpoint(settings.SIM_METRICS_KEY)
         application = asgi.with_middleware(
             asgi.Router(
                 django,
                 TrustedProxies(settings.SIM_TRUSTED_PROXY),
-                {**asgi.registered_routes(), **health.routes()},
+                {**asgi.registered_routes(), **health.routes(), **metrics.routes()},
                 [
                     connections.running,
                     *asgi.registered_lifespans(),
-                    partial(_closing, django.stop, health.close),
+                    partial(_closing, django.stop, health.close, metrics.close),
                 ],
             )
         )

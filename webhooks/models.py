@@ -97,6 +97,14 @@ class Webhook(models.Model):
                 condition=Q(active=True, out_of_order=True),
                 name="webhook_out_of_order",
             ),
+            # Read by the metrics.
+            models.Index(
+                fields=["earliest_possible_trigger"],
+                condition=Q(
+                    active=True, out_of_order=False, earliest_possible_trigger__isnull=False
+                ),
+                name="webhook_backing_off",
+            ),
             models.Index(
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="webhook_deleted"
             ),

@@ -20,6 +20,8 @@ from tests.processes import ROOT
 FOLDERS = ("tests/queue", "tests/webhooks")
 MORE = [
     "tests/runtime/postgres_unavailable.py",
+    # Plans of its raw SQL.
+    "tests/metrics/test_database_metrics.py",
     # Order of the timeline beside concurrent transactions, and threads that wait for commits.
     "tests/sandbox/test_timeline.py",
     "tests/sandbox/test_timeline_commits.py",

@@ -155,7 +155,7 @@ class Engine:
                     pause = self._note_error(error)
                     with suppress(Exception):
                         await self._sql.run(self._poller.record_heartbeat)
-                    await _wait(self._stopped, pause)
+                    await event_loops.wait(self._stopped, pause)
             if tasks := self._tasks():
                 await asyncio.wait(tasks, timeout=GRACE)
         finally:
@@ -185,7 +185,7 @@ class Engine:
             # There may be more.
             self._wake.set()
         if poll.unavailable:
-            await _wait(self._stopped, polling.TICK)
+            await event_loops.wait(self._stopped, polling.TICK)
         else:
             await self._sleep(poll)
 
@@ -193,7 +193,7 @@ class Engine:
         seconds = polling.TICK
         if poll.now is not None and poll.next_due is not None:
             seconds = min(seconds, max(0.0, (poll.next_due - poll.now).total_seconds()))
-        if not await _wait(self._wake, seconds):
+        if not await event_loops.wait(self._wake, seconds):
             wakeup.report(wakeup.TIMER)
 
     def _begin(self, claimed: ClaimedDelivery) -> None:
@@ -256,12 +256,6 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()
-
-
 _engine: Engine | None = None
 _guard = threading.Lock()
 
@@ -288,6 +282,11 @@ def wake() -> None:
     """Wake this process's engine, if it has one."""
     if _engine is not None:
         _engine.wake()
+
+
+def requests_in_flight() -> int:
+    """Return how many requests of this process's engine are in flight."""
+    return _engine.in_flight if _engine is not None else 0
 
 
 def stop() -> None:

@@ -53,6 +53,13 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event for some seconds, and return whether it is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
+
+
 def raise_file_limit() -> None:
     """Raise the soft limit of open files as far as allowed: each request in flight needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -90,6 +90,12 @@ _in_flight: Counter[str] = Counter()
 _guard = threading.Lock()
 
 
+def requests_in_flight() -> int:
+    """Return how many requests to validators are in flight in this process."""
+    with _guard:
+        return _in_flight.total()
+
+
 @contextmanager
 def _slots(claimed: Sequence[ClaimedDelivery]) -> Iterator[set[str]]:
     """Hold a slot of each webhook that has one left, and return the ids of these webhooks.

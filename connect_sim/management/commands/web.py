@@ -9,6 +9,7 @@ from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
 from connect_sim import web
+from connect_sim.metrics import exporter
 from portal import sign_in
 
 
@@ -23,6 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process."""
+        # First: it takes no time to find that the port is taken.
+        exporter.start()
         call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 

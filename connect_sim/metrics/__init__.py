@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: each process exports its own, the web server those of the database."""

@@ -1,0 +1,3 @@
+"""The first word of all names of metrics."""
+
+PREFIX = "connect_sim"
