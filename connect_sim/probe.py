@@ -1,5 +1,8 @@
 """`python -m connect_sim.probe /readyz`: exit with 0 if this machine's server answers with 200.
 
+`python -m connect_sim.probe worker`: exit with 0 if a worker of this machine, or container, has a
+recent heartbeat without a problem in the database, which must be PostgreSQL.
+
 For HEALTHCHECK in an image without curl. It imports no Django, because it runs every few seconds.
 """
 
@@ -7,19 +10,50 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import sys
 
 TIMEOUT = 4  # seconds
 _ANY = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "::1"}
 
 
+# As `requests_queue.heartbeats` stores them: Unix seconds by the database's clock.
+_HEARTBEATS = """
+    SELECT problem FROM requests_queue_heartbeat
+    WHERE starts_with(process, %s) AND at > EXTRACT(EPOCH FROM clock_timestamp()) - 20
+    ORDER BY problem LIMIT 1
+"""
+
+
 def main(arguments: list[str]) -> int:
-    """Print the response to the path, or why there is none; return the exit code."""
+    """Check a path of the web server, or the worker; return the exit code."""
+    return _check_worker() if arguments[0] == "worker" else _check_web(arguments[0])
+
+
+def _check_worker() -> int:
+    """Print the state of the heartbeat, or why it cannot be read."""
+    import psycopg
+
+    try:
+        with psycopg.connect(os.environ.get("DATABASE_URL", ""), connect_timeout=TIMEOUT) as db:
+            row = db.execute(_HEARTBEATS, [f"worker {socket.gethostname()[:64]}:"]).fetchone()
+    except psycopg.Error as error:
+        sys.stdout.write(f"The database cannot be read: {type(error).__name__}\n")
+        return 1
+    if row is None:
+        sys.stdout.write("No worker has reported within 20 s.\n")
+        return 1
+    sys.stdout.write(f"{row[0] or 'ok'}\n")
+    return 1 if row[0] else 0
+
+
+def _check_web(path: str) -> int:
+    """Print the response to the path, or why there is none."""
     host, _, port = os.environ.get("SIM_BIND", "127.0.0.1:8000").split()[0].rpartition(":")
     address = _ANY.get(host, host.removeprefix("[").removesuffix("]"))
     connection = http.client.HTTPConnection(address, int(port), timeout=TIMEOUT)
     try:
-        connection.request("GET", arguments[0])
+        connection.request("GET", path)
         response = connection.getresponse()
         sys.stdout.write(f"{response.status} {response.read(1000).decode(errors='replace')}\n")
     except (OSError, http.client.HTTPException) as error:

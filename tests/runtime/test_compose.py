@@ -23,12 +23,12 @@ ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 
 
 def test_compose_file_has_all_services() -> None:
-    assert set(COMPOSE["services"]) == {"web", "worker", "beat", "redis", "postgres"}
+    assert set(COMPOSE["services"]) == {"migrate", "web", "worker", "beat", "redis", "postgres"}
     assert COMPOSE["services"]["worker"]["command"][:4] == ["celery", "-A", "connect_sim", "worker"]
 
 
 def test_processes_share_image_and_profile() -> None:
-    services = [COMPOSE["services"][name] for name in ("web", "worker", "beat")]
+    services = [COMPOSE["services"][name] for name in ("migrate", "web", "worker", "beat")]
     assert all(service["build"] == {"context": ".", "target": "server"} for service in services)
     assert all(service["environment"]["SIM_PROFILE"] == "server" for service in services)
 
@@ -42,6 +42,9 @@ def test_env_example_has_every_variable_of_the_settings() -> None:
 
 
 STAGES = image.stages()
+REQUIRED = dict.fromkeys(
+    ("SIM_API_URL", "SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY", "POSTGRES_PASSWORD"), "given"
+)
 
 
 def compose() -> list[str]:
@@ -69,20 +72,49 @@ def resolved(file: str, **variables: str) -> dict[str, Any]:
 
 
 def test_compose_accepts_the_files_of_sandbox_and_server() -> None:
-    required = dict.fromkeys(
-        ("SIM_API_URL", "SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY", "POSTGRES_PASSWORD"), "given"
-    )
-    server = resolved("docker-compose.yml", **required)
+    server = resolved("docker-compose.yml", **REQUIRED)
     for name in ("web", "worker", "beat"):
         assert server[name]["build"]["target"] in STAGES
     # The image's health check is the web server's.
     assert "healthcheck" not in server["web"]
-    assert all(server[name]["healthcheck"]["disable"] for name in ("worker", "beat"))
+    assert all(server[name]["healthcheck"]["disable"] for name in ("migrate", "beat"))
+    assert server["worker"]["healthcheck"]["test"][1:] == [
+        "python", "-m", "connect_sim.probe", "worker",
+    ]  # fmt: skip
     sandbox = resolved("compose.sandbox.yml", SIM_PORT="9090")["sandbox"]
     assert sandbox["build"]["target"] in STAGES
     assert sandbox["environment"]["SIM_PUBLIC_URL"] == "http://localhost:9090"
     [port] = sandbox["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "9090", 8000)
+
+
+def test_workers_of_the_compose_file_can_be_scaled() -> None:
+    server = resolved("docker-compose.yml", **REQUIRED)
+    worker = server["worker"]
+    assert not {"container_name", "hostname", "ports", "volumes"} & worker.keys()
+    for name in ("web", "worker", "beat"):
+        # Tables exist before any of them starts; the database is there again after a restart.
+        assert {on: each["condition"] for on, each in server[name]["depends_on"].items()} == {
+            "migrate": "service_completed_successfully",
+            "postgres": "service_healthy", "redis": "service_healthy",
+        }, name  # fmt: skip
+        assert server[name]["restart"] == "unless-stopped"
+    assert server["migrate"]["restart"] == "on-failure"
+    assert "migrate" not in server["migrate"]["depends_on"]
+    # Only the web server is published, and only on loopback.
+    assert {name for name, each in server.items() if "ports" in each} == {"web"}
+    assert {port["host_ip"] for port in server["web"]["ports"]} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+def test_compose_file_has_no_default_secret(missing: str) -> None:
+    done = subprocess.run(
+        [*compose(), "-f", "docker-compose.yml", "config"], cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
+             **{name: value for name, value in REQUIRED.items() if name != missing}},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode != 0 and missing in done.stderr
 
 
 def test_sandbox_and_handler_of_the_compose_file_have_the_same_key() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,8 +22,10 @@ from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.lanes import nightly
 from tests.processes import Redis, manage, redis_server
-from tests.runtime.distributed import Server, seeded_database, server
+from tests.runtime.distributed import COMPOSE, Server, command, seeded_database, server
 
+# The health check of the service, without the program's name.
+COMPOSE_CHECK = COMPOSE["services"]["worker"]["healthcheck"]["test"][2:]
 # Test classes that also run on one process.
 __all__ = ["TestHanging", "TestSlow", "event", "hook", "pool", "validator"]
 
@@ -56,6 +60,36 @@ def test_each_delivery_is_sent_once(running: Server, served: Handler) -> None:
     # No worker has repeated a delivery of the other.
     assert Counter(request.json["webhook_id"] for request in served.received) == {hook["id"]: 40}
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+
+
+@pytest.mark.nightly
+def test_four_workers_start_together_and_send_each_delivery_once(
+    redis: Redis, served: Handler, tmp_path: Path
+) -> None:
+    """As `docker compose up --scale worker=4`: the database is migrated once, before all start."""
+    with seeded_database() as database, server(tmp_path, database, redis.url, workers=4) as running:
+        migrated = fork_server.run(command("migrate"), running.process.env)
+        assert migrated.returncode == 0, migrated.stderr
+        hook = orders.webhook(running, served.url)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: orders.purchase(running), range(100)))
+        orders.until_stats(running, hook["id"], events=100, triggers=100, success_triggers=100)
+        assert len(served.received) == 100
+        assert all(worker.popen.poll() is None for worker in running.workers)
+
+
+def test_health_check_of_a_worker_reads_its_heartbeat(running: Server) -> None:
+    def check(**variables: str) -> tuple[int, str]:
+        env = {**running.process.env, **variables}
+        done = fork_server.run([sys.executable, *COMPOSE_CHECK], env)
+        return done.returncode, done.stdout.strip()
+
+    until(lambda: check() == (0, "ok"), "the workers have reported", timeout=30)
+    [unreachable, printed] = check(DATABASE_URL="postgres://u:secret-word@127.0.0.1:1/n")
+    assert unreachable == 1 and "secret-word" not in printed
+    with seeded_database() as other:
+        code, printed = check(DATABASE_URL=other)
+        assert code == 1 and printed.startswith("No worker")
 
 
 def test_deliveries_continue_without_redis(running: Server, redis: Redis, served: Handler) -> None:
