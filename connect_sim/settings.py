@@ -177,6 +177,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "requests_queue.catalog.audit.remember_request",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "connect_sim.middleware.refuse_bodies",
@@ -328,6 +329,8 @@ SPECTACULAR_SETTINGS = {
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
 SECURE_SSL_REDIRECT = env.bool("SIM_SSL_REDIRECT", default=True) and not SANDBOX
+# The proxy redirects instead: its operator has said so.
+SILENCED_SYSTEM_CHECKS = [] if SANDBOX or SECURE_SSL_REDIRECT else ["security.W008"]
 SECURE_HSTS_SECONDS = 0 if SANDBOX else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
 X_FRAME_OPTIONS = "DENY"

@@ -14,6 +14,7 @@ from django.urls import URLPattern
 
 from sandbox import urls
 from sandbox.pages import urls as pages
+from tests import fork_server
 from tests.processes import ROOT, environment, manage
 from tests.runtime.test_settings import SERVER
 
@@ -94,6 +95,29 @@ def test_route_is_an_unknown_path(server: dict[str, Any], path: str) -> None:
 )
 def test_nothing_of_the_sandbox_is_loaded(server: dict[str, Any], part: str) -> None:
     assert server[part] == []
+
+
+# Longer than Django warns about; docs/server.md has the command that creates one.
+LONG_KEY = {"SIM_SECRET_KEY": "0123456789-abcdefgh-" * 3}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (LONG_KEY, []),
+        # The proxy redirects.
+        ({**LONG_KEY, "SIM_SSL_REDIRECT": "false", "SIM_TRUSTED_PROXY": ""}, []),
+        # Shorter keys are accepted, with Django's warning.
+        ({"SIM_SECRET_KEY": "0123456789-abcdefgh-0123456789-abc"}, ["security.W009"]),
+    ],
+)
+def test_check_of_a_deployment_is_clean(
+    tmp_path: Path, variables: dict[str, str], expected: list[str]
+) -> None:
+    env = environment(tmp_path, **{**SERVER, **variables})
+    done = fork_server.run(manage("check", "--deploy", "--fail-level", "WARNING"), env)
+    assert re.findall(r"\((\w+\.\w+)\)", done.stderr) == expected, done.stderr
+    assert done.returncode == (1 if expected else 0)
 
 
 PROGRAM = [sys.executable, "-m", "connect_sim"]
