@@ -13,6 +13,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from requests_queue import sql
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import User
 from requests_queue.catalog.sign_in_limits import LimitedSignIn
 
@@ -64,6 +65,7 @@ def create_first_administrator(username: str, email: str = "") -> User | None:
         user.set_unusable_password()
         user.full_clean(exclude=["password", "uid"])
         user.save()
+        audit.record(audit.Action.USER_CREATE, "user", user.uid)
     return user
 
 

@@ -20,6 +20,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
+from requests_queue.catalog import audit
 from requests_queue.catalog.admin_access import GuardedAdmin, account_of
 from requests_queue.catalog.admin_show import column, json_column, moment, moment_column
 from requests_queue.catalog.models import Account
@@ -215,6 +216,7 @@ class QueueAdmin(GuardedAdmin):
             title = f"{name.capitalize()}: {rows.count()} selected"
             keys = list(rows.values_list("pk", flat=True))
             return self._ask(request, name, form, title=title, selected=keys)
+        audit.record(audit.Action.QUEUE_BULK, self.queue.object_class, name)
         refused: list[str] = []
         moved = 0
         for row in rows.select_related("vendor", "provider"):

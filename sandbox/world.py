@@ -44,6 +44,7 @@ KEPT = (
     "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",
     "sandbox.CheckRun",
     "requests_queue.Heartbeat", "requests_queue.SignInTries", "catalog.ApiToken",
+    "catalog.AuditEntry",
     "sessions.Session", "auth.Permission", "contenttypes.ContentType",
 )  # fmt: skip
 # Written row by row: some users and columns are kept.

@@ -14,6 +14,8 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock, ids
+from requests_queue.catalog import audit
+from requests_queue.catalog.audit import Action
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing, Refused
 from webhooks import announcements, cleanup
@@ -32,6 +34,7 @@ HEALTHY: Mapping[str, Any] = {
 }
 
 
+@transaction.atomic
 def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
     """Create a webhook from validated fields."""
     at = clock.shown(clock.now())
@@ -39,6 +42,7 @@ def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
         lambda pk: Webhook(pk=pk, account=account, created_by=user, created_at=at, **fields),
         "webhook",
     )
+    audit.record(Action.WEBHOOK_CREATE, "webhook", row.pk, account=account.pk, user=user)
     announcements.announce(account.pk, row.pk)
     return row
 
@@ -97,6 +101,11 @@ def _apply(row: Webhook, changes: dict[str, Any], user: User, now: datetime) -> 
         setattr(row, name, value)
     row.modified_at, row.modified_by = clock.shown(now), user
     row.save(update_fields=[*changes, "modified_at", "modified_by"])
+    names = [name for name in changes if name in FIELDS]
+    action = Action.WEBHOOK_EDIT
+    if names == ["active"]:
+        action = Action.WEBHOOK_ENABLE if row.active else Action.WEBHOOK_DISABLE
+    audit.record(action, "webhook", row.pk, account=row.account_id, user=user, fields=names)
 
 
 def _record_cleared(
@@ -143,6 +152,7 @@ def recover(webhook_id: str, user: User | None = None) -> bool:
     now = clock.now()
     _record_cleared(row, ClearedBackoff.RECOVERED, user, now)
     rows.update(**_recovered(webhook_id, now))
+    audit.record(Action.WEBHOOK_RECOVER, "webhook", row.pk, account=row.account_id, user=user)
     announcements.announce(row.account_id, row.pk)
     wakeup.after_commit()
     return True
@@ -159,6 +169,7 @@ def delete(*webhook_ids: str) -> None:
         locked = rows.select_for_update().order_by("pk").values_list("account_id", "pk")
         for account_id, pk in locked:
             announcements.announce(account_id, pk)
+            audit.record(Action.WEBHOOK_DELETE, "webhook", pk, account=account_id)
         # No later attempt is recorded, so these references stay empty.
         rows.update(deleted_at=clock.now(), active=False, last_success=None, last_failure=None)
     cleanup.remove_now(webhook_ids)
@@ -182,8 +193,24 @@ class WebhookAction:
     is_available: Callable[[Webhook], bool]
 
 
+@transaction.atomic
+def trigger(row: Webhook, user: User) -> Delivery:
+    """Trigger now; raises Refused for a disabled webhook, Missing for a deleted one."""
+    delivery = fan_out.trigger(row)
+    audit.record(Action.WEBHOOK_TRIGGER, "webhook", row.pk, account=row.account_id, user=user)
+    return delivery
+
+
+def reveal(row: Webhook, user: User) -> None:
+    """Record that a user is shown the secret and the header values."""
+    audit.record(
+        Action.WEBHOOK_REVEAL, "webhook", row.pk, account=row.account_id, user=user,
+        fields=["jwt_secret", *(["headers"] if row.headers else [])],
+    )  # fmt: skip
+
+
 def _trigger(row: Webhook, user: User) -> ActionResult:
-    return ActionResult(f"{row.label} triggered.", fan_out.trigger(row).pk)
+    return ActionResult(f"{row.label} triggered.", trigger(row, user).pk)
 
 
 def _enable(row: Webhook, user: User) -> ActionResult:

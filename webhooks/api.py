@@ -15,7 +15,7 @@ from requests_queue.resources import NAMED, SELF, Field, Part, Resource
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented, Free, Json, Stamp, Uri
 from webhooks import actions, conf, validation_rules
-from webhooks.delivery import fan_out, next_attempt
+from webhooks.delivery import next_attempt
 from webhooks.models import Attempt, Webhook
 
 
@@ -135,7 +135,7 @@ class Webhooks(Collection):
     @action(detail=True, methods=["post"])
     def trigger(self, request: Request, pk: str) -> ApiResponse:
         """Trigger now: 200 with an empty body, before the call is made; 400 when disabled."""
-        fan_out.trigger(self.get_object())
+        actions.trigger(self.get_object(), self.user)
         return ApiResponse(status=200)
 
 

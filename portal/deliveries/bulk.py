@@ -24,6 +24,7 @@ from portal.deliveries.search import Term
 from portal.identity import Viewer
 from portal.models import BulkResend
 from requests_queue import clock, pausing
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
 from webhooks.delivery import resend, wakeup
 from webhooks.models import Attempt, Delivery
@@ -64,10 +65,14 @@ def create(viewer: Viewer, key: uuid.UUID, ids: Sequence[int], page: str) -> Bul
     return job
 
 
+@transaction.atomic
 def start(job: BulkResend) -> None:
     """Start a job, unless it was started before."""
     rows = BulkResend.objects.filter(pk=job.pk, state=BulkResend.ASKED)
     if rows.update(state=BulkResend.RUNNING):
+        audit.record(
+            audit.Action.DELIVERY_BULK_RESEND, "bulk resend", job.pk, account=job.account_id
+        )
         transaction.on_commit(lambda: wakeup.send_task(TASK), robust=True)
 
 

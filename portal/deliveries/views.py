@@ -22,6 +22,7 @@ from portal.deliveries.search import SearchError
 from portal.header_rows import with_empty_row
 from portal.identity import Viewer
 from requests_queue import clock
+from requests_queue.catalog import audit
 from requests_queue.errors import Missing, Refused
 from webhooks.delivery import resend
 from webhooks.models import Attempt
@@ -135,6 +136,7 @@ def headers(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show the values of a request's headers in this response only, and record that."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
     viewer.record(attempt.webhook, f"Revealed the header values of delivery {pk}.")
+    _record_reveal(viewer, attempt, "headers")
     context = {
         "attempt": attempt, "one": AttemptView(attempt, clock.now(), reveals_headers=True)
     }  # fmt: skip
@@ -152,12 +154,20 @@ def as_command(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     context: dict[str, object] = {"attempt": attempt, "command": command}
     try:
         context["text"] = commands.of_attempt(attempt, command)
+        _record_reveal(viewer, attempt, "headers", "token")
     except Missing:
         raise
     except Refused as refused:
         context["refused"] = str(refused)
     template = "command" if layout.is_htmx(request) else "command_page"
     return layout.render(request, viewer, f"deliveries/{template}.html", context)
+
+
+def _record_reveal(viewer: Viewer, attempt: Attempt, *fields: str) -> None:
+    audit.record(
+        audit.Action.DELIVERY_REVEAL, "delivery", attempt.delivery_id,
+        account=viewer.account.pk, fields=fields,
+    )  # fmt: skip
 
 
 def _refused(request: HttpRequest, attempt: Attempt, refused: Refused) -> HttpResponse:

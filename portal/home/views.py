@@ -14,6 +14,7 @@ from portal.home import first_steps, last_hour, starts, system_status
 from portal.home.starts import Start
 from portal.identity import Viewer
 from requests_queue import clock, jobs
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
 from webhooks import actions, webhook_health
 from webhooks.delivery.next_attempt import WorkerLoad
@@ -37,6 +38,7 @@ def home(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def reveal(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the commands of the first steps with their secrets in this response, and record that."""
     start = _start(request, viewer.account, is_revealed=True)
+    audit.record(audit.Action.KEY_REVEAL, "account", viewer.account.pk, account=viewer.account.pk)
     viewer.record(viewer.account, "Revealed an API key and a JWT secret in the first steps.")
     if layout.is_htmx(request):
         context = {"start": start, "progress": first_steps.progress(viewer.account)}

@@ -22,6 +22,7 @@ from portal import layout, pages
 from portal.identity import Viewer
 from portal.queues import actions, labels, lists
 from requests_queue import database_errors
+from requests_queue.catalog import audit
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from requests_queue.queues import services
 from requests_queue.queues.base import Action, Queue
@@ -157,6 +158,7 @@ def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
         pks = list(dict.fromkeys(filter(None, [pk] if pk else post.getlist("pk"))))[:MOST]
     if not pks:
         raise Invalid("pk", "No objects are selected. Select at least one.")
+    audit.record(audit.Action.QUEUE_BULK, queue.object_class, action, account=viewer.account.pk)
     return Run(viewer.account.pk, queue.object_class, action, pks, len(pks))
 
 

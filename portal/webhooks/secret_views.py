@@ -10,6 +10,7 @@ from django.urls import reverse
 from portal import layout, pages
 from portal.identity import Viewer
 from portal.webhooks.lookup import find, save
+from webhooks import actions
 from webhooks.delivery.request import is_short_secret, new_secret
 from webhooks.models import Webhook
 
@@ -20,6 +21,7 @@ def reveal(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     row = find(request, viewer, pk)
     revealed = f"the JWT secret{' and the header values' if row.headers else ''}"
     viewer.record(row, f"Revealed {revealed}.")
+    actions.reveal(row, viewer.user)
     context = {
         "row": row,
         "secret": row.jwt_secret,

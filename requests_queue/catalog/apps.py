@@ -1,6 +1,8 @@
 """The catalog's Django app."""
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.db.models.signals import post_save
 
 
 class CatalogConfig(AppConfig):
@@ -9,3 +11,11 @@ class CatalogConfig(AppConfig):
     name = "requests_queue.catalog"
     label = "catalog"
     verbose_name = "Catalog"
+
+    def ready(self) -> None:
+        """Record sign-ins and passwords in the audit log."""
+        from requests_queue.catalog import audit
+
+        user_logged_in.connect(audit.signed_in, dispatch_uid="audit")
+        post_save.connect(audit.password_saved, "catalog.User", dispatch_uid="audit")
+        user_login_failed.connect(audit.sign_in_failed, dispatch_uid="audit")

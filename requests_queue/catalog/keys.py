@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from requests_queue import clock, ids, sql
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account, ApiToken, User
 from requests_queue.errors import Invalid
 
@@ -88,6 +89,7 @@ def store(
     )
     if user.account_id != account.pk:
         raise Invalid("", f"{uid} belongs to another account: choose another service user.")
+    before = ApiToken.objects.filter(user=user).first()
     values = {
         "name": name, "description": description, "digest": _digest(secret), "expires": expires
     }  # fmt: skip
@@ -96,15 +98,26 @@ def store(
         defaults={**values, "active": True},
         create_defaults={**values, "created": clock.shown(clock.now())},
     )
+    changed = [] if before is None else [
+        name for name in (*values, "active") if getattr(before, name) != getattr(token, name)
+    ]  # fmt: skip
+    if before is None or changed:
+        action = audit.Action.KEY_CREATE if before is None else audit.Action.KEY_EDIT
+        audit.record(action, "key", uid, account=account.pk, fields=changed)
     return token
 
 
+@transaction.atomic
 def revoke(uid: str, account: Account | None = None) -> bool:
     """Revoke the key of a service user, of this account if one is given; False if it has none."""
     rows = ApiToken.objects.filter(user__uid=uid, active=True)
     if account is not None:
         rows = rows.filter(user__account=account)
-    return bool(rows.update(active=False))
+    accounts = list(rows.values_list("user__account", flat=True))
+    if not rows.update(active=False):
+        return False
+    audit.record(audit.Action.KEY_REVOKE, "key", uid, account=accounts[0])
+    return True
 
 
 def owner(key: str) -> User | None:

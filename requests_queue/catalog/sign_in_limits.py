@@ -19,6 +19,7 @@ from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from requests_queue.catalog import audit
 from requests_queue.models import SignInTries
 from requests_queue.sql import DatabaseTime
 
@@ -75,6 +76,8 @@ class LimitedSignIn:
 
     def _refuse(self, code: str) -> ValidationError:
         self.refused = True
+        if code == REFUSED:
+            audit.sign_in_limited()
         return ValidationError(_MESSAGES[code], code=code)
 
 

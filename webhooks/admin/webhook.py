@@ -195,6 +195,7 @@ class WebhookAdmin(GuardedAdmin):
         """Show the secret to users who may change it, and note that in the history."""
         row = self._changeable(request, object_id)
         self.log_change(request, row, _revealed(row))
+        webhook_actions.reveal(row, user_of(request))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

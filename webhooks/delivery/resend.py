@@ -16,6 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.catalog import audit
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from webhooks import announcements, validation_rules
 from webhooks.delivery import wakeup
@@ -117,6 +118,10 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         raise Missing(attempt.webhook_id)
     if not active:
         raise Refused("WH_001", f"{attempt.webhook_id} is disabled: enable it to send again.")
+    audit.record(
+        audit.Action.DELIVERY_RESEND, "delivery", attempt.delivery_id,
+        account=attempt.webhook.account_id, fields=changes or (),
+    )  # fmt: skip
     announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)

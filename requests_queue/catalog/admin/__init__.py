@@ -1,5 +1,5 @@
 """Admin pages of the catalog."""
 
-from requests_queue.catalog.admin import directory, products
+from requests_queue.catalog.admin import directory, people, products
 
-__all__ = ["directory", "products"]
+__all__ = ["directory", "people", "products"]

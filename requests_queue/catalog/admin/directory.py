@@ -1,23 +1,20 @@
-"""Admin pages of accounts, users, connections, hubs, marketplaces, customers and subscriptions."""
+"""Admin pages of accounts, connections, hubs, marketplaces, customers and subscriptions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.admin.base import CatalogAdmin
-from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of
+from requests_queue.catalog.admin_access import account_of
 from requests_queue.catalog.admin_show import json_column
 from requests_queue.catalog.models import (
     Account,
-    ApiToken,
     Asset,
     Connection,
     Contract,
@@ -25,7 +22,6 @@ from requests_queue.catalog.models import (
     Listing,
     Marketplace,
     TierAccount,
-    User,
 )
 from requests_queue.catalog.writes import tier_accounts
 
@@ -47,87 +43,6 @@ class AccountAdmin(CatalogAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that cannot change after creation."""
         return [*super().get_readonly_fields(request, obj), *(["type"] if obj else [])]
-
-
-class ApiTokenInline(PartOfPage):
-    """The API key of a service user, without its digest; `apikey` and the portal create keys."""
-
-    model = ApiToken
-    fields = ("name", "description", "active", "created", "expires", "last_used")
-    readonly_fields = ("name", "description", "created", "last_used")
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: a key is shown once, when `apikey` or the portal creates it."""
-        return False
-
-
-@admin.register(User)
-class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
-    """People and service users; accounts see their own, without passwords and permissions."""
-
-    list_display = ("username", "uid", "name", "email", "account", "is_service", "is_staff",
-                    "is_active")  # fmt: skip
-    list_filter = ("is_service", "is_staff", "is_active", "account")
-    list_select_related = ("account",)
-    search_fields = ("username", "uid", "email", "first_name", "last_name")
-    inlines = [ApiTokenInline]
-    deletable = True
-    vendor_sees = provider_sees = ("account",)
-    readonly_fields = ("uid", "last_login", "date_joined")
-    connect = (None, {"fields": ("uid", "account", "is_service")})
-    personal = ("Personal info", {"fields": ("username", "first_name", "last_name", "email")})
-    add_fieldsets = (
-        (None, {"fields": ("username", "email", "account", "usable_password", "password1",
-                           "password2")}),
-    )  # fmt: skip
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fieldsets that the user may see."""
-        if obj is not None and account_of(request) is not None:
-            return (self.connect, self.personal)
-        found = super().get_fieldsets(request, obj)
-        return found if obj is None else (self.connect, *found)
-
-    def get_list_filter(self, request: HttpRequest) -> Any:
-        """Return the filters; those of accounts are for superusers only."""
-        return self.list_filter[:3] if account_of(request) else self.list_filter
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        """Only service users have a key."""
-        return self.inlines if obj is not None and obj.is_service else []
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(GuardedAdmin):
-    """API keys: their prefix, which is the service user's ID, and never their secret."""
-
-    list_display = ("prefix", "name", "account", "state", "created", "expires", "last_used")
-    list_filter = ("active",)
-    list_select_related = ("user__account",)
-    search_fields = ("user__uid", "name")
-    fields = ("prefix", "account", "name", "description", "active", "created", "expires",
-              "last_used")  # fmt: skip
-    readonly_fields = ("prefix", "account", "created", "last_used")
-    vendor_sees = provider_sees = ("user__account",)
-
-    @admin.display(ordering="user__uid")
-    def prefix(self, obj: ApiToken) -> str:
-        """Return the part of the key before its secret."""
-        return f"{obj.user.uid}:…"
-
-    @admin.display(ordering="user__account")
-    def account(self, obj: ApiToken) -> Account | None:
-        """Return the account of the key."""
-        return obj.user.account
-
-    def state(self, obj: ApiToken) -> str:
-        """Return `active`, `expired` or `revoked`."""
-        return obj.state(timezone.now())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: a key is shown once, when `apikey` or the portal creates it."""
-        return False
 
 
 @admin.register(Connection)

@@ -2,6 +2,7 @@
 
 from requests_queue.catalog.models.accounts import Account, ApiToken, User
 from requests_queue.catalog.models.assets import Asset, TierAccount, TierAccountVersion
+from requests_queue.catalog.models.audit import AuditEntry
 from requests_queue.catalog.models.directory import (
     Connection,
     Contract,
@@ -23,6 +24,7 @@ __all__ = [
     "Account",
     "ApiToken",
     "Asset",
+    "AuditEntry",
     "Configuration",
     "Connection",
     "Contract",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
@@ -48,7 +48,14 @@ class User(AbstractUser, Row):
             drawn = ids.draw("user")
             if not User.objects.filter(uid=drawn).exists():
                 self.uid = drawn
-        super().save(*args, **kwargs)
+        # With the entry of a new password in the audit log.
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+
+    def set_unusable_password(self) -> None:
+        """Take the password away, which is recorded like a new one when the user is saved."""
+        super().set_unusable_password()
+        self._password = ""
 
     @property
     def name(self) -> str:
