@@ -17,7 +17,7 @@ from sandbox.faults.kinds import SIDES
 from sandbox.pages import fault_access
 from sandbox.pages.move_summary import Summary
 
-_SUMMARY = "clock_summary"  # in the session: of a move without scripts, for the next page
+_SUMMARY = "clock_summary"  # in the session: of a move that leads to another page
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def read(viewer: Viewer) -> BarState:
 
 
 def load(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
-    """Return the data of the bar, with the summary of a move that was made without scripts."""
+    """Return the data of the bar, with the summary of a move that has led to this page."""
     kept = request.session.pop(_SUMMARY, None)
     return {"state": read(viewer), "buttons": BUTTONS, "summary": kept and Summary(**kept)}
 

@@ -17,8 +17,8 @@ from portal.deliveries import detail
 from portal.identity import Viewer
 from requests_queue import clock
 from requests_queue.errors import Refused
-from sandbox import clock_control
-from sandbox.moves import MoveResult
+from sandbox import clock_control, timeline
+from sandbox.pages import clock_bar, move_summary
 from webhooks.delivery import next_attempt
 from webhooks.models import Delivery
 
@@ -38,22 +38,12 @@ def moments(account: str, keys: Sequence[int]) -> dict[int, str]:
 def advance(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Move the clock to the next attempt of a delivery and through it."""
     row = detail.find(viewer.account, pk)
-    now = clock.now()
+    now, since = clock.now(), timeline.now()
     at = next_attempt.of_delivery(row, now).at
     try:
         result = clock_control.advance(at - now if at else timedelta())
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.info(request, _sentence(pk, result))
+        clock_bar.keep(request, move_summary.of_move(result, since, viewer))
     return pages.see_other(reverse("delivery", args=[pk]))
-
-
-def _sentence(pk: int, result: MoveResult) -> str:
-    moved = f"Moved to {next_attempt.clock_time(result.end, result.end)}."
-    ended = [each for each in result.attempts if each["delivery"] == pk]
-    if not ended:
-        return f"{moved} This delivery was not sent."
-    last = ended[-1]
-    status = f" with HTTP {last['status']}" if last["status"] else ""
-    return f"{moved} Attempt {last['attempt']}: {last['outcome']}{status}."

@@ -212,7 +212,7 @@ def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
             assert page.evaluate("navigator.clipboard.readText()").startswith("import requests")
             page.keyboard.press("Escape")
             page.get_by_role("button", name="Advance to it").click()
-            expect(page.locator(".messages")).to_contain_text("Attempt 2: failure with HTTP 503.")
+            expect(page.locator("[data-summary]")).to_contain_text("1 attempt: 1 failed.")
             expect(page.locator("#attempt2")).to_have_attribute("aria-current", "true")
             page.get_by_role("link", name="Send with changes").click()
             page.get_by_role("button", name="Add header").click()

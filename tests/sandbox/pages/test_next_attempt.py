@@ -36,8 +36,9 @@ def moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
 
     def advance(duration: timedelta) -> MoveResult:
         made.append(duration)
-        ended = {"delivery": row.pk, "attempt": 2, "outcome": "failure", "status": 503}
-        return MoveResult(clock.now(), clock.now(), 1, "end", [ended])
+        ended = {"webhook": row.webhook_id, "delivery": row.pk, "attempt": 2, "outcome": "failure"}
+        now = clock.now()
+        return MoveResult(now, now, 1, "end", [ended])
 
     monkeypatch.setattr(clock_control, "advance", advance)
     return made
@@ -53,7 +54,7 @@ def test_button_moves_to_the_attempt_and_shows_its_result(
     [moved] = moves
     assert timedelta(minutes=4) < moved <= timedelta(minutes=5)
     assert response.redirect_chain == [(path, 303)]
-    assert "Attempt 2: failure with HTTP 503." in html.parse(response).messages
+    assert html.parse(response).one("*[data-summary]").text == "1 attempt: 1 failed. View"
 
 
 def test_refused_move_is_explained(vendor: Client, row: Delivery) -> None:
