@@ -22,8 +22,8 @@ def moment(at: datetime | None, mode: str = "") -> SafeString | str:
 
 
 def precise(at: datetime, now: datetime) -> SafeString:
-    """Show a moment with its milliseconds, for logs: `01:42:30.123`, with its date unless that is
-    today."""
+    """Show a moment with its milliseconds if it has any, for logs: `01:42:30.123`, with its date
+    unless that is today."""
     return _time(at, "", format_precise(at, now))
 
 

@@ -32,7 +32,11 @@ def format_moment(at: datetime) -> str:
 
 
 def format_precise(at: datetime, today: datetime) -> str:
-    """Return a moment in UTC with its milliseconds, and with its date unless that is today."""
+    """Return a moment in UTC, with its date unless that is today.
+
+    It has milliseconds unless it is a whole second, in which queue changes are stored.
+    """
     at = at.astimezone(UTC)
     date = "" if at.date() == today.astimezone(UTC).date() else f"{at:%Y-%m-%d} "
-    return f"{date}{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
+    part = f".{at.microsecond // 1000:03d}" if at.microsecond else ""
+    return f"{date}{at:%H:%M:%S}{part}"

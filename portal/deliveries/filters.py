@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from portal.deliveries.queries import TRIGGER
 from portal.deliveries.search import Term
-from webhooks.delivery.retry import STATES
+from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Webhook
 
 MAX_WEBHOOKS = 30  # in the menu
@@ -53,7 +53,7 @@ def chips(terms: Sequence[Term]) -> list[Chip]:
 def menus(terms: Sequence[Term], webhooks: Sequence[Webhook]) -> list[Menu]:
     """Return the menus; that of webhooks only if there are several."""
     values: list[tuple[str, str, list[tuple[str, str]]]] = [
-        ("State", "state", [(state, state) for state in STATES]),
+        ("State", "state", list(STATE_LABELS.items())),
         ("Response", "status", [
             ("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no response"),
         ]),

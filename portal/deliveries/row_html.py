@@ -20,6 +20,7 @@ from portal import time_html
 from portal.deliveries.rows import DeliveryRow
 from portal.panels import FilledPanel
 from requests_queue.time_format import format_duration
+from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Delivery, Webhook
 
 _NONE = '<span class="none">–</span>'
@@ -44,9 +45,10 @@ def write(
 
 @cache
 def badge(state: str) -> SafeString:
-    """Show the state of a delivery in the color of its meaning."""
+    """Show the state of a delivery in the color of its meaning, with the term that finds it."""
+    label = STATE_LABELS[state]
     tone = f" badge-{_TONES[state]}" if state in _TONES else ""
-    return SafeString(f'<span class="badge{tone}">{state}</span>')
+    return SafeString(f'<span class="badge{tone}" title="state:{state}">{label}</span>')
 
 
 def _row(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from webhooks.delivery.retry import OUTCOMES, STATES
+from webhooks.delivery.retry import OUTCOMES, STATE_LABELS, STATES
 
 MAX_LENGTH = 500
 MAX_TERMS = 20
@@ -114,6 +114,13 @@ def _one_of(*allowed: str) -> Callable[[str, str, datetime], str]:
     return read
 
 
+def _state(key: str, value: str, now: datetime) -> str:
+    """Return a state, which may be written as pages name it: `in-flight`."""
+    written = value.lower().replace(" ", "-")
+    labels = {label.lower().replace(" ", "-"): state for state, label in STATE_LABELS.items()}
+    return _one_of(*STATES)(key, labels.get(written, value), now)
+
+
 def _status(key: str, value: str, now: datetime) -> Between | None:
     if value.lower() == "none":
         return None
@@ -164,7 +171,7 @@ _KEYS: dict[str, tuple[Callable[[str, str, datetime], Any], bool, str]] = {
     "object": (_text, True, "object:PR-2934-6610-1178-001"),
     "event": (_text, True, "event:pending, or event:trigger for Trigger now"),
     "status": (_status, True, "status:>=500"),
-    "state": (_one_of(*STATES), True, "state:failed"),
+    "state": (_state, True, "state:failed"),
     "attempts": (_attempts, True, "attempts:>1"),
     "outcome": (_one_of(*OUTCOMES), True, "outcome:failure"),
     "method": (_one_of(*METHODS), True, "method:GET"),

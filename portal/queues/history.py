@@ -18,6 +18,7 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import MESSAGE, PRIVATE, Message
 from requests_queue.queues.base import BAD, BUSY, GOOD, Queue, QueueObject
 from webhooks import types
+from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _TONES = {
@@ -39,6 +40,12 @@ class HistoryDelivery:
     def is_retried(self) -> bool:
         """Whether it waits for its next attempt after a failure."""
         return self.row.state == Delivery.WAITING and self.row.attempts > 0
+
+    @property
+    def state(self) -> str:
+        """Its state in words."""
+        label = STATE_LABELS[self.row.state].lower()
+        return "waiting for its next attempt" if self.is_retried else label
 
     @property
     def tone(self) -> str:

@@ -42,8 +42,8 @@ def test_each_term_is_a_chip_that_can_be_removed(vendor: Client, hook: Webhook) 
 @pytest.mark.parametrize(
     ("text", "label", "result"),
     [
-        ("", "failed", "state:failed"), ("state:failed", "waiting", "state:failed,waiting"),
-        ("state:failed,waiting x", "failed", "state:waiting x"), ("state:failed", "failed", ""),
+        ("", "Failed", "state:failed"), ("state:failed", "Pending", "state:failed,waiting"),
+        ("state:failed,waiting x", "Failed", "state:waiting x"), ("state:failed", "Failed", ""),
         ("a status:5xx b", "no response", "a status:5xx,none b"),
         ("after:1h", "last day", "after:1d"), ("attempts:1", "more than one", "attempts:>1"),
         ("", "Trigger now", "event:trigger"),

@@ -51,7 +51,7 @@ def test_row_shows_event_state_and_response(vendor: Client, hook: Webhook) -> No
     page = html.get(vendor, "/deliveries/")
     resent, first = page.one(".log").rows()
     assert first[2:] == [
-        "created → pending +1 more PR-1111-1111-1111-001", hook.label, "waiting",
+        "created → pending +1 more PR-1111-1111-1111-001", hook.label, "Pending",
         "500 failure <b>refused</b>\\x1b[31m", "1", "7 ms", "–",
     ]  # fmt: skip
     assert resent[2] == f"Resend of delivery {row.pk} with changes delivery {again.pk}"
@@ -83,18 +83,21 @@ def test_row_shows_the_first_line_of_the_response(
 
 
 @pytest.mark.parametrize(
-    ("state", "color"),
+    ("state", "label", "color"),
     [
-        ("waiting", "badge-wait"), ("calling", "badge-busy"), ("delivered", "badge-good"),
-        ("failed", "badge-bad"), ("cancelled", ""),
+        ("waiting", "Pending", "badge-wait"), ("calling", "In flight", "badge-busy"),
+        ("delivered", "Delivered", "badge-good"), ("failed", "Failed", "badge-bad"),
+        ("cancelled", "Cancelled", ""),
     ],
 )  # fmt: skip
-def test_state_has_the_color_of_its_meaning(
-    vendor: Client, hook: Webhook, state: str, color: str
+def test_state_has_a_label_the_color_of_its_meaning_and_its_term(
+    vendor: Client, hook: Webhook, state: str, label: str, color: str
 ) -> None:
     delivery(hook, state=state)
     badge = html.get(vendor, "/deliveries/").one("td .badge")
-    assert (badge.text, badge["class"]) == (state, f"badge {color}".strip())
+    assert (badge.text, badge["class"]) == (label, f"badge {color}".strip())
+    assert len(ids(vendor, f"?q={badge['title']}")) == 1
+    assert len(ids(vendor, f"?q=state:{label.replace(' ', '-')}")) == 1
 
 
 def test_pages_are_stable_while_the_log_grows(vendor: Client, hook: Webhook) -> None:
@@ -185,5 +188,7 @@ def test_administrator_sees_the_account_that_they_act_as(
 
 def test_times_are_shown_without_scripts(vendor: Client, hook: Webhook) -> None:
     delivery(hook, created_at=AT + timedelta(hours=6))
-    cell = html.get(vendor, "/deliveries/").one(".log").rows()[0][1]
-    assert cell.startswith("2026-11-01 15:00:00.000 ") and cell.endswith(" ago")
+    delivery(hook, created_at=AT + timedelta(hours=6, milliseconds=42))
+    [precise, cell] = [row[1] for row in html.get(vendor, "/deliveries/").one(".log").rows()]
+    assert precise.startswith("2026-11-01 15:00:00.042 ")
+    assert cell.startswith("2026-11-01 15:00:00 ") and cell.endswith(" ago")

@@ -7,6 +7,7 @@ with Django's permission to change webhooks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -29,6 +30,7 @@ from requests_queue.catalog.admin_show import (
 from requests_queue.safe_text import visible
 from webhooks.admin.columns import CLEARED, cleared_lines, show_masked
 from webhooks.delivery import next_attempt, response_diff
+from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 OFFERED = 50
@@ -55,6 +57,7 @@ _ROW = (
 
 STARTED = moment_column("started_at", "started")
 CREATED = moment_column("created_at", "created")
+STATE = column("state", "state", STATE_LABELS.__getitem__)
 AT = moment_column("at", "at")
 SENT_HEADERS = column("request_headers", "headers", show_masked)
 SENT_BODY = column("request_body", "body", text)
@@ -140,6 +143,16 @@ class LogAdmin(GuardedAdmin):
         return link_to(Webhook, row.webhook_id, str(row.webhook))
 
 
+class StateFilter(admin.ChoicesFieldListFilter):
+    """The states of deliveries, as pages name them."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the links of the filter."""
+        for choice in super().choices(changelist):
+            shown = str(choice["display"])
+            yield {**choice, "display": STATE_LABELS.get(shown, shown)}
+
+
 class AttemptInline(PartOfPage):
     """The attempts of a delivery."""
 
@@ -179,12 +192,13 @@ class EventInline(PartOfPage):
 class DeliveryAdmin(LogAdmin):
     """Deliveries, with their events and attempts."""
 
-    list_display = ("id", "of_webhook", "state", "attempts", CREATED)
-    list_filter = ("state", WebhookFilter)
+    list_display = ("id", "of_webhook", STATE, "attempts", CREATED)
+    list_filter = (("state", StateFilter), WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
-    readonly_fields = ("of_webhook", CREATED, moment_column("started_at", "last attempt started"),
-                       "next_attempt", "cleared_backoffs")  # fmt: skip
-    fields = ("id", "of_webhook", "state", "attempts", *readonly_fields[1:])
+    readonly_fields = ("of_webhook", STATE, CREATED,
+                       moment_column("started_at", "last attempt started"), "next_attempt",
+                       "cleared_backoffs")  # fmt: skip
+    fields = ("id", "of_webhook", STATE, "attempts", *readonly_fields[2:])
     inlines = [EventInline, AttemptInline]
 
     @admin.display(description="next attempt")
