@@ -14,7 +14,6 @@ are stored. A slot is free again only when its result is stored, which limits th
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import threading
 import time
@@ -269,12 +268,7 @@ def start() -> Engine:
             engine.start()
             _engine = engine
             wakeup.wake_engine = engine.wake
-            # Garbage collections during a thousand requests take a fifth of the CPU time of a
-            # delivery: leave out what is loaded by now, and collect less often, because other
-            # modules are loaded later.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 10, 10)
+            event_loops.tune_interpreter()
         return _engine
 
 
