@@ -9,7 +9,6 @@ from webhooks.delivery import engine, wakeup
 @shared_task
 def pump() -> None:
     """Wake the engine of the worker process that runs this task."""
-    wakeup.clear()
     wakeup.report(wakeup.MESSAGE)
     engine.wake()
 

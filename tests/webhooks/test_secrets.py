@@ -61,13 +61,12 @@ def test_no_repr_has_the_secret() -> None:
 
 
 def test_published_task_has_no_arguments(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    settings.CELERY_BROKER_URL = "amqp://127.0.0.1:1//"
     sent: list[tuple[Any, Any]] = []
     monkeypatch.setattr(
         wakeup.current_app, "send_task", lambda *args, **options: sent.append((args, options))
     )
     monkeypatch.setattr(wakeup, "_paused_until", 0.0)
-    monkeypatch.setattr(wakeup, "_acquire_flag", lambda: True)
     wakeup.send()
     [(args, options)] = sent
     assert args == ("webhooks.tasks.pump",)

@@ -27,7 +27,7 @@ from django.conf import settings
 
 from requests_queue import heartbeats
 from webhooks import conf
-from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup
+from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup, wakeup_listener
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
 from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_of
@@ -143,6 +143,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._wake, self._stopped = asyncio.Event(), asyncio.Event()
         self._transport = conf.open_transport()
+        self._listener = wakeup_listener.start(self._wake.set)
         try:
             if not self._started.done():
                 self._started.set_result(None)
@@ -158,6 +159,8 @@ class Engine:
             if tasks := self._tasks():
                 await asyncio.wait(tasks, timeout=GRACE)
         finally:
+            if self._listener is not None:
+                await self._listener.close()
             # Before the transport closes, which would turn them into failures.
             await self._cancel_calls()
             await self._transport.close()
@@ -175,6 +178,8 @@ class Engine:
         while self._window.claimed:
             self._begin(self._window.claimed.popleft())
         self._window.forget_stored(poll)
+        if self._listener is not None:
+            self._listener.set_room(poll.has_room)
         if poll.now is not None:
             self._time_out(poll.now)
         if self._errors and time.monotonic() > self._calm_from:

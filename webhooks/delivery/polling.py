@@ -98,6 +98,7 @@ class PollResult:
     # Results that failed by themselves, not because of another one of their flush.
     failed_alone: list[Key] = field(default_factory=list)
     next_due: datetime | None = None
+    has_room: bool = True  # whether slots are free after the claim
     unavailable: bool = False
     # All data has been replaced: nothing that the window holds exists any more.
     replaced: bool = False
@@ -222,8 +223,8 @@ class Poller:
         """Store the results; those of which storing has failed at most once a TICK."""
         kept = self._window.kept
         is_retry = bool(kept) and time.monotonic() >= self._next_retry
-        results = self._window.results
-        batch = {k: result for k, result in list(results.items()) if is_retry or k not in kept}
+        results = list(self._window.results.items())
+        batch = {key: result for key, result in results if is_retry or key not in kept}
         if not batch:
             return
         flushed = flush.write(list(batch.values()))
@@ -273,8 +274,7 @@ class Poller:
     def _claim(self, poll: PollResult) -> None:
         """Claim as many deliveries as there are free slots."""
         window = self._window
-        stored = sum(how != Stored.KEPT for how in poll.stored.values())
-        waiting = len(window.results) - stored
+        waiting = len(window.results) - sum(how != Stored.KEPT for how in poll.stored.values())
         slots = Slots(self._slots, len(window.claimed) + len(window.calls) + waiting)
         if slots.free:
             poll.claimed = claims.claim(slots.free, slots)
@@ -282,6 +282,7 @@ class Poller:
             self._problems.end(SLOTS)
         elif waiting >= self._slots:
             self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
+        poll.has_room = len(poll.claimed) < slots.free
 
     def _record_lost(self) -> None:
         """Record attempts of lost workers as unknown.

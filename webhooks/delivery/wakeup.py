@@ -1,9 +1,9 @@
 """Wake-ups: tell an engine that a delivery is due.
 
-The engine of this process is woken directly; a message of a broker wakes one of another process.
-One message is enough for any number of deliveries. It is only a hint, since every engine polls
-the database each second: without a broker, deliveries start a second later, and the caller of
-`after_commit` neither waits nor fails.
+The engine of this process is woken directly. Those of other processes wait for a key in Redis
+(`wakeup_listener`), and for a task of Celery with any other broker. It is only a hint, since every
+engine polls the database each second: without a broker, deliveries start a second later, and the
+caller of `after_commit` neither waits nor fails.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from webhooks.signals import engine_woken
 
 logger = logging.getLogger(__name__)
 
-_KEY = "connect-sim:wake-up"
+# A sorted set with one member while an engine is to be woken. Adding it again changes nothing, so
+# one hint is enough for any number of deliveries, and Redis gives it to one waiting engine only:
+# with publish and subscribe, all of them would read the database after each commit.
+KEY = "connect-sim:wake-ups"
 TIMEOUT = 0.5  # seconds
 _TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
 _PAUSE_AFTER_FAILURE = 5.0
-# Seconds for which a message is assumed to be on its way; a lost one delays by no more than that.
-_EXPIRY = 1.0
+_REDIS = ("redis:", "rediss:")
 # What wakes an engine: a commit in its own process, a message of another one, or its timer.
 KINDS = COMMIT, MESSAGE, TIMER = "commit", "message", "timer"
 # Wakes the engine of this process, which sets it while it runs.
@@ -55,10 +57,10 @@ def after_commit() -> None:
 
 
 def send() -> None:
-    """Wake this process's engine, or publish `pump`.
+    """Wake this process's engine, or one of another process.
 
-    Nothing is published while a message is on its way or when the broker has just failed; nor to
-    `memory://`, which no other process can read.
+    Nothing is sent when the broker has just failed; nor to `memory://`, which no other process can
+    read.
     """
     global _paused_until
     if wake_engine is not None:
@@ -68,7 +70,9 @@ def send() -> None:
     if is_broker_in_memory() or time.monotonic() < _paused_until:
         return
     try:
-        if _acquire_flag():
+        if is_broker_redis():
+            _redis().zadd(KEY, {"": 0})
+        else:
             _publish()
     except (OperationalError, redis.RedisError, OSError) as error:
         _paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE
@@ -93,17 +97,14 @@ def send_task(name: str) -> None:
         )
 
 
-def clear() -> None:
-    """Clear the flag of a pending message, so that the next event sends a new one."""
-    try:
-        _redis().delete(_KEY)
-    except redis.RedisError:
-        logger.info("The wake-up flag could not be cleared; it expires by itself.")
-
-
 def is_broker_in_memory() -> bool:
     """Whether the broker is `memory://`: no other process can reach it."""
     return bool(settings.CELERY_BROKER_URL.startswith("memory:"))
+
+
+def is_broker_redis() -> bool:
+    """Whether the broker is a Redis server; otherwise Celery alone can reach it."""
+    return bool(settings.CELERY_BROKER_URL.startswith(_REDIS))
 
 
 def is_broker_reachable() -> bool:
@@ -117,11 +118,6 @@ def is_broker_reachable() -> bool:
             return bool(client.ping())
     except (redis.RedisError, OSError, ValueError):
         return False
-
-
-def _acquire_flag() -> bool:
-    """Return whether to send a message: none is on its way, or the last one was lost."""
-    return bool(_redis().set(_KEY, "1", nx=True, px=round(_EXPIRY * 1000)))
 
 
 def _publish(name: str = "webhooks.tasks.pump") -> None:
