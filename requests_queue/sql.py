@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -42,6 +43,11 @@ def datetime_param(value: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
+def datetime_value(value: datetime | None) -> datetime | None:
+    """Return a datetime of raw SQL, aware: SQLite stores it without its time zone, UTC."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
 def minute_of(column: str) -> str:
     """Return the expression for the minute of a datetime column in UTC: `2026-11-25 09:41`."""
     if connection.vendor == "postgresql":
@@ -69,6 +75,13 @@ def skip_locked(strength: str = "NO KEY UPDATE") -> str:
     `UPDATE` also skips rows to which another transaction is inserting a reference.
     """
     return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
+
+
+def for_update(*, skip_locked: bool = False) -> str:
+    """Return the clause that locks rows as the ORM's `select_for_update` does."""
+    if connection.vendor != "postgresql":
+        return ""
+    return "FOR UPDATE SKIP LOCKED" if skip_locked else "FOR UPDATE"
 
 
 def advisory_lock(key: int) -> None:
@@ -119,3 +132,8 @@ def values_list(rows: Iterable[Sequence[Any]], types: Sequence[str]) -> tuple[st
 def uuid_param(value: Any) -> Any:
     """Return a UUID as a parameter of raw SQL."""
     return value if connection.features.has_native_uuid_field else value.hex
+
+
+def uuid_value(value: Any) -> uuid.UUID | None:
+    """Return a UUID of raw SQL."""
+    return uuid.UUID(value) if isinstance(value, str) else value

@@ -249,8 +249,14 @@ def about_object(rows: QuerySet[TimelineEntry], object_id: str) -> QuerySet[Time
 def objects_of(delivery_ids: Iterable[int]) -> dict[int, list[str]]:
     """Return the objects of the events of each delivery, in order, each once."""
     found: dict[int, list[str]] = {}
-    rows = Event.objects.filter(delivery__in=set(delivery_ids)).order_by("pk")
-    for delivery_id, object_id in rows.values_list("delivery_id", "object_id"):
+    ids = list(set(delivery_ids))
+    with connection.cursor() as cursor:
+        # Raw SQL: the ORM would take a third of the time of a delivery for it.
+        marks = sql.placeholders(ids) or "NULL"
+        query = "SELECT delivery_id, object_id FROM webhooks_event"
+        cursor.execute(f"{query} WHERE delivery_id IN ({marks}) ORDER BY id", ids)
+        rows = cursor.fetchall()
+    for delivery_id, object_id in rows:
         objects = found.setdefault(delivery_id, [])
         if object_id and object_id not in objects:
             objects.append(object_id)

@@ -22,7 +22,7 @@ from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from tests.postgres_server import PostgresServer, from_environment
 from webhooks import webhook_health
-from webhooks.delivery import claims, fan_out, polling, recording
+from webhooks.delivery import claims, delivery_update, fan_out, polling, recording
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,7 +70,7 @@ def outcomes() -> list[str]:
     [
         (recording, "_classify", "fast"),
         (recording, "insert_attempts", "immediate"),
-        (recording, "_write_deliveries", "immediate"),
+        (delivery_update, "write", "immediate"),
     ],
 )
 def test_restart_during_flush_loses_no_result(

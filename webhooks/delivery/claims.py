@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, Min, OuterRef
 
 from requests_queue import clock, sql
 from webhooks.delivery import interceptors, lateness, retry, selection
@@ -37,6 +36,10 @@ _COLUMNS = (
     "id", "type", "label", "object_class", "account_id", "product_id", "external_url",
     "http_method", "jwt_secret", "headers", "data", "revision", "gate_closed_at",
 )  # fmt: skip
+_ENCODED: dict[str, Any] = {
+    name: Webhook._meta.get_field(name) for name in ("jwt_secret", "headers", "data")
+}
+_KEYS = (*_COLUMNS, "last_success_at", "last_failure_at")
 # Repeats the conditions of the selection, since a failure may have been committed meanwhile, and
 # leaves out what is postponed (`postponing`).
 _MAY_START = """
@@ -113,13 +116,28 @@ def take(
     return interceptors.attach(claimed) if claimed and interceptors.finders else claimed
 
 
-def load_webhooks(webhook_ids: set[str]) -> dict[str, dict[str, Any]]:
-    """Return what requests need of the webhooks, by id."""
-    rows = Webhook.objects.filter(pk__in=webhook_ids).values(
-        *_COLUMNS,
-        last_success_at=F("last_success__finished_at"),
-        last_failure_at=F("last_failure__finished_at"),
-    )
+def load_webhooks(webhook_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what requests need of the webhooks, by id, without deleted ones."""
+    if not webhook_ids:
+        return {}
+    columns = ", ".join(f"w.{column}" for column in _COLUMNS)
+    with connection.cursor() as cursor:
+        # Raw SQL: the ORM takes half of the time of a claim.
+        cursor.execute(
+            f"""
+            SELECT {columns}, success.finished_at, failure.finished_at FROM webhooks_webhook w
+            LEFT JOIN webhooks_attempt success ON success.id = w.last_success_id
+            LEFT JOIN webhooks_attempt failure ON failure.id = w.last_failure_id
+            WHERE w.deleted_at IS NULL AND w.id IN ({sql.placeholders(list(webhook_ids))})
+            """,
+            list(webhook_ids),
+        )
+        rows = [dict(zip(_KEYS, values, strict=True)) for values in cursor.fetchall()]
+    for row in rows:
+        for name, field in _ENCODED.items():
+            row[name] = field.from_db_value(row[name], None, connection)
+        for name in ("gate_closed_at", "last_success_at", "last_failure_at"):
+            row[name] = sql.datetime_value(row[name])
     return {row["id"]: row for row in rows}
 
 
@@ -195,9 +213,17 @@ def lost_attempts() -> list[AttemptResult]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the next backoff of a webhook with pending deliveries ends, or None."""
-    pending = Delivery.objects.filter(webhook=OuterRef("pk"), state=Delivery.WAITING, forced=False)
-    backing_off = Webhook.objects.filter(
-        Exists(pending), active=True, out_of_order=False, earliest_possible_trigger__gt=now
-    )
-    ends: datetime | None = backing_off.aggregate(at=Min("earliest_possible_trigger"))["at"]
-    return ends
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT earliest_possible_trigger FROM webhooks_webhook w
+            WHERE deleted_at IS NULL AND active AND NOT out_of_order
+            AND earliest_possible_trigger > %s AND EXISTS (
+                SELECT 1 FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
+                WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced
+            ) ORDER BY earliest_possible_trigger LIMIT 1
+            """,
+            [sql.datetime_param(now)],
+        )
+        row = cursor.fetchone()
+    return sql.datetime_value(row[0]) if row else None

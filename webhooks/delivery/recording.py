@@ -8,7 +8,7 @@ change in the transaction that records the attempts, in order of completion.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,10 +16,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 
 from requests_queue import clock, encryption, sql
-from webhooks.delivery import fan_out, retry, webhook_update
+from webhooks.delivery import delivery_update, fan_out, retry, webhook_update
+from webhooks.delivery.delivery_update import DeliveryUpdate
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.webhook_update import WebhookUpdate
 from webhooks.models import Attempt, Delivery, Webhook
@@ -78,32 +78,6 @@ class RecordedAttempt:
     out_of_order: bool = False
 
 
-@dataclass(slots=True)
-class _LockedDelivery:
-    """A locked row: its claim if an attempt is in flight, attempts, and lost workers in a row."""
-
-    claim: Any
-    attempts: int
-    losses: int
-    added: int = 0
-
-    def next_number(self) -> int:
-        """Return the number of the next attempt that is recorded."""
-        self.added += 1
-        return self.attempts + self.added
-
-    def count_loss(self, result: AttemptResult) -> int:
-        """Count the lost workers in a row, and return the count that the retry decision uses.
-
-        An orderly stop is neither counted nor does it reset the count.
-        """
-        if result.outcome != retry.UNKNOWN:
-            self.losses = 0
-        elif not result.stopped:
-            self.losses += 1
-        return 0 if result.stopped else self.losses
-
-
 def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Stored]:
     """Write the attempts, their deliveries and their webhooks; return what became of each.
 
@@ -114,7 +88,8 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
     recording_attempts.send(sender=None)
     with transaction.atomic():
         sql.limit_lock_wait(LOCK_WAIT)
-        deliveries = _lock_deliveries(results, skip_locked)
+        ids = {r.claimed.delivery_id for r in results}
+        deliveries = delivery_update.lock(ids, skip_locked=skip_locked)
         recorded = _classify(results, deliveries)
         decided = zip(results, recorded, strict=True)
         counted = {r.claimed.webhook["id"] for r, how in decided if how in _COUNTED}
@@ -127,7 +102,7 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
             return recorded
         attempt_ids = insert_attempts([attempt_row(attempt) for attempt in attempts])
         states = {a.result.claimed.delivery_id: a.state for a in attempts if a.state is not None}
-        _write_deliveries(deliveries, states)
+        delivery_update.write(deliveries, states)
         webhook_update.write(updates, attempt_ids, now)
         if settings.SIM_EVENT_MODE == "coalesce":
             fan_out.coalesce([pk for pk, state in states.items() if state == Delivery.WAITING])
@@ -135,25 +110,12 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
     return recorded
 
 
-def _lock_deliveries(
-    results: Sequence[AttemptResult], skip_locked: bool
-) -> dict[int, _LockedDelivery]:
-    rows = Delivery.objects.filter(pk__in={r.claimed.delivery_id for r in results})
-    locked = rows.select_for_update(skip_locked=skip_locked).order_by("pk")
-    return {
-        pk: _LockedDelivery(claim if state == Delivery.CALLING else None, count, losses)
-        for pk, state, claim, count, losses in locked.values_list(
-            "pk", "state", "claim", "attempts", "losses"
-        )
-    }
-
-
 def _classify(
-    results: Sequence[AttemptResult], deliveries: dict[int, _LockedDelivery]
+    results: Sequence[AttemptResult], deliveries: dict[int, DeliveryUpdate]
 ) -> list[Stored]:
     """Return what to do with each attempt, according to its delivery."""
     missing = {r.claimed.delivery_id for r in results} - deliveries.keys()
-    busy = set(Delivery.objects.filter(pk__in=missing).values_list("pk", flat=True))
+    busy = _existing(Delivery, missing)
     lost = [r for r in results if not _holds(r, deliveries) and r.outcome != retry.UNKNOWN]
     repeated = _recorded_identities(lost)
 
@@ -169,7 +131,13 @@ def _classify(
     return [classify(result) for result in results]
 
 
-def _holds(result: AttemptResult, deliveries: dict[int, _LockedDelivery]) -> bool:
+def _existing(model: type[Delivery | Webhook], pks: Collection[Any]) -> set[Any]:
+    """Return those of the rows that exist, though another transaction may hold them."""
+    # Without an id nothing is read, but the ORM would take as long to find that out.
+    return set(model.objects.filter(pk__in=pks).values_list("pk", flat=True)) if pks else set()
+
+
+def _holds(result: AttemptResult, deliveries: dict[int, DeliveryUpdate]) -> bool:
     delivery = deliveries.get(result.claimed.delivery_id)
     return delivery is not None and delivery.claim == result.claimed.claim
 
@@ -184,6 +152,8 @@ def _recorded_identities(results: Sequence[AttemptResult]) -> set[tuple[Any, ...
     After a connection broke during COMMIT it is unknown whether the flush was committed, so the
     attempts are written again: those that are recorded already must not be counted twice.
     """
+    if not results:
+        return set()
     rows = Attempt.objects.filter(delivery__in={r.claimed.delivery_id for r in results})
     return set(rows.values_list("delivery_id", "started_at", "duration", "outcome"))
 
@@ -192,7 +162,7 @@ def _without_webhook(
     results: Sequence[AttemptResult], recorded: Sequence[Stored], missing: set[str]
 ) -> list[Stored]:
     """Return what to do with each attempt, now that all webhooks but the missing are locked."""
-    busy = set(Webhook.objects.filter(pk__in=missing).values_list("pk", flat=True))
+    busy = _existing(Webhook, missing)
 
     def decide(webhook_id: str, how: Stored) -> Stored:
         if how not in _COUNTED or webhook_id not in missing:
@@ -205,7 +175,7 @@ def _without_webhook(
 def _apply(
     results: Sequence[AttemptResult],
     recorded: Sequence[Stored],
-    deliveries: dict[int, _LockedDelivery],
+    deliveries: dict[int, DeliveryUpdate],
     updates: dict[str, WebhookUpdate],
     now: datetime,
 ) -> list[RecordedAttempt]:
@@ -283,16 +253,3 @@ def insert_attempts(rows: Sequence[tuple[Any, ...]]) -> list[int]:
             )
             ids += [pk for (pk,) in cursor.fetchall()]
     return ids
-
-
-def _write_deliveries(deliveries: dict[int, _LockedDelivery], states: dict[int, str]) -> None:
-    """Write the attempt counts of the deliveries, and end the claims of the settled ones."""
-    groups: dict[tuple[str | None, int, int], list[int]] = {}
-    for pk, row in deliveries.items():
-        if row.added:
-            groups.setdefault((states.get(pk), row.added, row.losses), []).append(pk)
-    for (state, added, losses), pks in groups.items():
-        changes: dict[str, Any] = {"attempts": F("attempts") + added, "losses": losses}
-        if state is not None:
-            changes |= {"state": state, "claim": None, "lease": None, "forced": False}
-        Delivery.objects.filter(pk__in=pks).update(**changes)

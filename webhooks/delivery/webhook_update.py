@@ -18,7 +18,7 @@ from webhooks import conf
 from webhooks.delivery import retry
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.retry import BackoffState, Decision
-from webhooks.models import ClearedBackoff, Webhook
+from webhooks.models import ClearedBackoff
 from webhooks.types import EVENT
 
 
@@ -92,23 +92,34 @@ class WebhookUpdate:
 
 def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, WebhookUpdate]:
     """Lock the webhooks in order of their ids; deleted or skipped ones are missing."""
-    webhooks = Webhook.objects.filter(pk__in=webhook_ids)
-    rows = webhooks.select_for_update(skip_locked=skip_locked).order_by("pk")
+    ids = sorted(webhook_ids)
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, earliest_possible_trigger, gate_closed_at, round, out_of_order, active,
+                revision, modified_at, failure_since_last_success
+            FROM webhooks_webhook WHERE deleted_at IS NULL AND id IN ({sql.placeholders(ids)})
+            ORDER BY id {sql.for_update(skip_locked=skip_locked)}
+            """,
+            ids,
+        )
+        rows = cursor.fetchall()
+    aware = sql.datetime_value
     return {
         pk: WebhookUpdate(
-            BackoffState(until, began_at, failures, out_of_order),
-            active,
+            # SQLite has integers instead of booleans.
+            BackoffState(aware(until), aware(began_at), failures, bool(out_of_order)),
+            bool(active),
             revision,
-            modified_at,
+            aware(modified_at),
             since_success=since_success,
         )
         for (
             pk, until, began_at, failures, out_of_order, active, revision, modified_at,
             since_success,
-        ) in rows.values_list(
-            "pk", "earliest_possible_trigger", "gate_closed_at", "round", "out_of_order",
-            "active", "revision", "modified_at", "failure_since_last_success",
-        )
+        ) in rows
     }  # fmt: skip
 
 
