@@ -121,8 +121,8 @@ def test_get_has_payload_in_token_without_data() -> None:
     [claimed] = claims.claim(1)
     prepared = prepare(claimed)
     assert (prepared.request.method, prepared.request.body) == ("GET", None)
-    assert prepared.claims["data"] == {}
-    assert prepared.claims["webhook_id"] == attempt.webhook_id
+    assert json.loads(prepared.claims)["data"] == {}
+    assert json.loads(prepared.claims)["webhook_id"] == attempt.webhook_id
 
 
 @pytest.mark.parametrize("healthy", [True, False])

@@ -24,8 +24,8 @@ from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
     SecretRefused,
     WebhookPayload,
-    build_claims,
     build_payload,
+    encode_claims,
     encode_payload,
     format_timestamp,
     sign_token,
@@ -107,7 +107,7 @@ class PreparedRequest:
     """A request, and what is stored of it; the repr has neither token, secret nor headers."""
 
     request: Request = field(repr=False)
-    claims: Mapping[str, Any]
+    claims: bytes  # as JSON
     headers: Mapping[str, str] = field(repr=False)
 
 
@@ -251,11 +251,12 @@ def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequ
     """
     row, override = claimed.webhook, claimed.override
     payload = _payload(claimed)
-    claims = build_claims(payload, claimed.started_at)
+    encoded = encode_payload(payload)
+    claims = encode_claims(payload, encoded, claimed.started_at)
     if override is not None and override.body:
         body = override.body.encode()
     if body is None and row["http_method"] == "POST":
-        body = encode_payload(payload)
+        body = encoded
     signed: dict[str, str] = {}
     if claimed.has_token:
         signed = token_headers(sign_token(claims, row["jwt_secret"]), settings.SIM_JWT_HEADER)
@@ -267,8 +268,7 @@ def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequ
 def _payload(claimed: ClaimedDelivery) -> dict[str, Any]:
     row = claimed.webhook
     if claimed.override is not None:
-        triggered_at = format_timestamp(claimed.started_at)
-        return {**claimed.override.payload, "triggered_at": triggered_at}
+        return {**claimed.override.payload, "triggered_at": format_timestamp(claimed.started_at)}
     return build_payload(
         WebhookPayload(
             webhook_id=row["id"],

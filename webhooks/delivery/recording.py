@@ -220,7 +220,7 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         claimed.webhook["external_url"],
         json.dumps(encryption.seal(dict(prepared.headers))) if prepared else "{}",
         (prepared.request.body or b"").decode() if prepared else "",
-        json.dumps(dict(prepared.claims)) if prepared else "{}",
+        prepared.claims.decode() if prepared else "{}",
         response.status if response else None,
         json.dumps(response.headers) if response else "[]",
         response.body if response else b"",

@@ -1,12 +1,12 @@
 """The payload of a request to a handler, and the token that signs it.
 
-One dict makes both the body and the claims of the token. Keys and order are Connect's (the
-example in its webhooks article). No ORM, no Django.
+The body and the claims of the token are encoded once. Keys and order are Connect's (the example in
+its webhooks article). No ORM, no Django.
 """
 
 from __future__ import annotations
 
-import json
+import hmac
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -15,10 +15,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from jwt import PyJWS
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import PyJWTError
+from jwt.utils import base64url_encode
 from jwt.warnings import InsecureKeyLengthWarning
+
+from requests_queue import fast_json
 
 TOKEN_HEADERS = {
     "both": ("Authentication", "Authorization"),
@@ -89,24 +91,25 @@ def order_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 def encode_payload(payload: Mapping[str, Any]) -> bytes:
     """Return the body of a POST."""
-    return json.dumps(payload, ensure_ascii=False).encode()
+    return fast_json.encode(payload)
 
 
-class _HMAC(HMACAlgorithm):
-    """PyJWT's HMAC, which checks each secret only once for keys in PEM or SSH form."""
+def encode_claims(payload: Mapping[str, Any], body: bytes, triggered_at: datetime) -> bytes:
+    """Return the claims of the token as JSON; `body` is the encoded payload."""
+    claims = build_claims(payload, triggered_at)
+    if "exp" in payload:
+        return fast_json.encode(claims)
+    return b'%b,"exp":%d}' % (body[:-1], claims["exp"])
 
-    def prepare_key(self, key: str | bytes) -> bytes:
-        """Return the key, checked; raises InvalidKeyError."""
-        return _checked(key)
+
+_HEADER = base64url_encode(fast_json.encode(JOSE))
+_hs256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 
 
 @lru_cache(maxsize=4096)
-def _checked(key: str | bytes) -> bytes:
-    return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
-
-
-_jws = PyJWS(algorithms=[])
-_jws.register_algorithm("HS256", _HMAC(HMACAlgorithm.SHA256))
+def _checked(secret: str) -> bytes:
+    """Return the key of a secret; raises InvalidKeyError for one in PEM or SSH form."""
+    return _hs256.prepare_key(secret)
 
 
 class SecretRefused(ValueError):
@@ -118,25 +121,24 @@ def new_secret() -> str:
     return f"JWT-{uuid.uuid4()}"
 
 
-def sign_token(claims: Mapping[str, Any], secret: str) -> str:
-    """Return the signed token; raises SecretRefused where the secret can't sign."""
+def sign_token(claims: bytes, secret: str) -> str:
+    """Return the signed token of encoded claims; raises SecretRefused where the secret can't sign.
+
+    The parts are PyJWT's, but its `encode` would check and encode the same header each time.
+    """
     if not secret:
         raise SecretRefused(
             "The JWT secret cannot be decrypted: SIM_ENCRYPTION_KEY is not the key that it was "
             "stored with. Restore that key, or save the webhook with a new secret."
         )
     try:
-        return _jws.encode(
-            json.dumps(dict(claims), separators=(",", ":")).encode(),
-            secret,
-            algorithm="HS256",
-            headers=JOSE,
-            sort_headers=False,
-        )
+        key = _checked(secret)
     except (PyJWTError, UnicodeError, TypeError, ValueError):
         raise SecretRefused(
             "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
         ) from None
+    signed = b"%b.%b" % (_HEADER, base64url_encode(claims))
+    return (signed + b"." + base64url_encode(hmac.digest(key, signed, "sha256"))).decode()
 
 
 def check_secret(secret: Any) -> str:
@@ -145,7 +147,7 @@ def check_secret(secret: Any) -> str:
         raise SecretRefused("The JWT secret may not be blank.")
     if len(secret) > 100:
         raise SecretRefused("Ensure the JWT secret has no more than 100 characters.")
-    sign_token({}, secret)
+    sign_token(b"{}", secret)
     return secret
 
 

@@ -45,9 +45,21 @@ def test_token_expires_after_the_processing_timeout() -> None:
     assert "iat" not in claims
 
 
+@pytest.mark.parametrize("more", [{}, {"exp": 1}, {"processing_timeout": 1, "exp": None}])
+def test_encoded_claims_are_those_of_the_payload(more: dict[str, Any]) -> None:
+    payload = {**request.build_payload(content()), **more}
+    body = request.encode_payload(payload)
+    encoded = request.encode_claims(payload, body, AT)
+    # Compared with the order of keys, and without one twice.
+    assert json.loads(encoded, object_pairs_hook=list) == [
+        (key, list(value.items()) if isinstance(value, dict) else value)
+        for key, value in request.build_claims(payload, AT).items()
+    ]
+
+
 def test_token_is_verified_with_the_secret() -> None:
     claims = request.build_claims(request.build_payload(content()), AT)
-    token = request.sign_token(claims, SECRET)
+    token = request.sign_token(json.dumps(claims).encode(), SECRET)
     options: Any = {"verify_exp": False}
     assert jwt.decode(token, SECRET, algorithms=["HS256"], options=options) == claims
     with pytest.raises(jwt.InvalidSignatureError):
