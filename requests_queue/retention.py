@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 4.0  # of one run of the scheduler, which then continues in another task
 TARGET = 0.05  # seconds of a step: the number of its rows follows from what the last one took
-MIN_ROWS, MAX_ROWS = 20, 1000  # of a step
+MIN_ROWS, MAX_ROWS = 100, 2000  # of a step
 _PAUSE = 2.0  # after a step, in durations of the step: SQLite has one writer at a time
 _running = threading.Lock()
 
@@ -112,7 +112,7 @@ def _run_kind(
     kind: Kind, position: str, end: float, result: Run, dry_run: bool, pause: Callable[[float], Any]
 ) -> str | None:
     """Run the steps of a kind; return the position of the next one if the time is over."""
-    generation, rows, at = pausing.generation(), MAX_ROWS // 2, position
+    generation, rows, at = pausing.generation(), max(MIN_ROWS, MAX_ROWS // 2), position
     while (began := time.monotonic()) < end:
         try:
             with pausing.running(generation), transaction.atomic():
