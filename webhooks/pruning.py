@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef
 from django.db.models.functions import Coalesce, Greatest
 
 from requests_queue import clock, sql
@@ -230,11 +229,3 @@ def _cleared(webhook_id: str, policy: _Policy, dry_run: bool) -> dict[str, int]:
     if ids and not dry_run:
         ClearedBackoff.objects.filter(pk__in=ids)._raw_delete("default")
     return {"cleared backoffs": len(ids)} if ids else {}
-
-
-def removed_until(account: Any, object_class: str, product: str | None = None) -> datetime | None:
-    """Return until when deliveries of the account's webhooks for these objects were removed."""
-    rows = Webhook.objects.filter(account=account, object_class=object_class)
-    rows = rows.filter(Q(product=product)) if product else rows
-    at: datetime | None = rows.aggregate(at=Max("pruned_until"))["at"]
-    return at

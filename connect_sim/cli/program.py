@@ -38,7 +38,7 @@ _COMMANDS = {
     "manage": ("processes", "Run one of Django's management commands."),
 }
 # Management commands that users may look for here.
-_MANAGEMENT = ("apikey", "check_counters", "fresh", "migrate", "seed", "signin", "web")
+_MANAGEMENT = ("apikey", "check_counters", "fresh", "migrate", "prune", "seed", "signin", "web")
 
 
 class Program(options.Group):

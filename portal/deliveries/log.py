@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.http import QueryDict
 from django.utils.safestring import SafeString
 
@@ -103,6 +104,17 @@ class Log:
         ]
         chart = self.chart and self.chart.digest
         return layout.digest(shown, chart, [filled.data for filled in self.columns])
+
+    @cached_property
+    def removed_until(self) -> datetime | None:
+        """Until when older deliveries have been pruned; None unless this is the oldest page."""
+        if self.has_older or self.error or self.is_filtered:
+            return None
+        hooks = Webhook.objects.filter(account=self.account)
+        if self.webhook:
+            hooks = hooks.filter(pk=self.webhook)
+        at: datetime | None = hooks.aggregate(at=Max("pruned_until"))["at"]
+        return at
 
     @property
     def ids(self) -> list[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Count, Max, OuterRef, Q, Subquery
 
 from requests_queue import clock
 from requests_queue.catalog.models import Account
@@ -140,10 +140,15 @@ def state(entries: Iterable[HistoryEntry]) -> list[Any]:
     ]
 
 
-def count_webhooks(queue: Queue, row: QueueObject, account: Account) -> int:
-    """Return how many enabled webhooks of the account listen to the object's changes."""
-    rows = Webhook.objects.filter(
-        active=True, type=types.EVENT, object_class=queue.object_class,
-        product=row.product_id, account=account,
-    )  # fmt: skip
-    return rows.count() if account.pk in row.parties() else 0
+def webhook_facts(queue: Queue, row: QueueObject, account: Account) -> dict[str, Any]:
+    """Return how many enabled webhooks of the account listen to the object's changes, and until
+    when deliveries that it may have had were pruned."""
+    listening = Q(active=True, type=types.EVENT)
+    facts = Webhook.objects.filter(
+        object_class=queue.object_class, product=row.product_id, account=account
+    ).aggregate(count=Count("pk", filter=listening), until=Max("pruned_until"))
+    until = facts["until"]
+    return {
+        "webhook_count": facts["count"] if account.pk in row.parties() else 0,
+        "removed_until": until if until is not None and until >= row.created else None,
+    }

@@ -137,26 +137,31 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
     step, others = (
         next_step.of_object(queue, row, viewer), actions.of_other_party(queue, row, viewer),
     )  # fmt: skip
-    return head(queue, row) | {
-        "shown": shown,
-        "sections": sections.sections(shown, labels.capital(labels.one_of(queue)), parties),
-        "tiers": (tiers := sections.tiers(shown)),
-        "reader": "customer" if any(each.title == "Customer" for each in tiers) else "reseller",
-        "items": sections.items(shown),
-        "params": parameters.table(parameters.of(queue, shown)),
-        "text": markdown.render(services.text(queue, viewer.actor, row.pk)),
-        "form_link": shown.get("params_form_url") or activation.get("link") or "",
-        "buttons": actions.buttons(queue, row, viewer),
-        "next_step": step,
-        "other_actions": [title for title in others if step is None or title not in step.actions],
-        "other": row.provider if viewer.account.is_vendor else row.vendor,
-        "can_edit": editing.is_editable(queue, row),
-        "can_validate": validation.find(queue.object_class) is not None
-        and row.status in validation.STATUSES,
-        "has_assignee": services.has_assignee(queue),
-        "colleagues": services.colleagues(viewer.actor).order_by("is_service", "username"),
-        "webhook_count": history.count_webhooks(queue, row, viewer.account),
-    }
+    return (
+        head(queue, row)
+        | history.webhook_facts(queue, row, viewer.account)
+        | {
+            "shown": shown,
+            "sections": sections.sections(shown, labels.capital(labels.one_of(queue)), parties),
+            "tiers": (tiers := sections.tiers(shown)),
+            "reader": "customer" if any(each.title == "Customer" for each in tiers) else "reseller",
+            "items": sections.items(shown),
+            "params": parameters.table(parameters.of(queue, shown)),
+            "text": markdown.render(services.text(queue, viewer.actor, row.pk)),
+            "form_link": shown.get("params_form_url") or activation.get("link") or "",
+            "buttons": actions.buttons(queue, row, viewer),
+            "next_step": step,
+            "other_actions": [
+                title for title in others if step is None or title not in step.actions
+            ],
+            "other": row.provider if viewer.account.is_vendor else row.vendor,
+            "can_edit": editing.is_editable(queue, row),
+            "can_validate": validation.find(queue.object_class) is not None
+            and row.status in validation.STATUSES,
+            "has_assignee": services.has_assignee(queue),
+            "colleagues": services.colleagues(viewer.actor).order_by("is_service", "username"),
+        }
+    )
 
 
 def head(queue: Queue, row: QueueObject) -> dict[str, Any]:

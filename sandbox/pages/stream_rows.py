@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,15 +17,16 @@ from requests_queue.queues import base
 from requests_queue.time_format import format_moment, format_span
 from sandbox import moves, stored_calls, timeline
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.pages.stream import GROUP_OF
+from sandbox.pages.stream import GROUP_OF, GROUPS
 from sandbox.stored_calls import Call
-from webhooks.models import Attempt, Webhook
+from webhooks.models import Attempt, Delivery, Webhook
 
 GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 LABELS = {
     "change": "Status", "delivery": "Delivery", "api": "API call", "message": "Message",
     "clock": "Clock", "fault": "Fault",
 }  # fmt: skip
+DELIVERY_KINDS = GROUPS["delivery"][1]
 # As the buttons of the bar.
 _MOVES = {
     moves.ADVANCE: "advance", moves.NEXT: "next attempt", moves.RUN_UNTIL_IDLE: "until idle",
@@ -37,7 +38,8 @@ _MOVES = {
 class Row:
     """An entry: when, what kind, about which object and webhook, and what happened.
 
-    `replaces` is the id of the row of an older entry that is not shown beside this one.
+    `replaces` is the id of the row of an older entry that is not shown beside this one;
+    `is_removed` is whether its delivery is no longer stored.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Row:
     attempt: int | None = None
     call: Call | None = None
     replaces: str = ""
+    is_removed: bool = False
 
     @property
     def label(self) -> str:
@@ -70,6 +73,7 @@ class _Related:
     calls: Mapping[int, Call]
     messages: Mapping[int, Message]
     authors: Mapping[tuple[str, str, datetime], str]
+    deliveries: Collection[int]
 
 
 def of(entries: Sequence[TimelineEntry], account: Account, page_of: str = "") -> list[Row]:
@@ -102,7 +106,15 @@ def _related(entries: Sequence[TimelineEntry], account: Account, page_of: str) -
         {call.id: call for call in calls},
         _messages(entries, account),
         _authors(ids("object_id", timeline.CHANGE), entries, account),
+        _stored(ids("delivery_id", *DELIVERY_KINDS)),
     )
+
+
+def _stored(deliveries: set[int]) -> set[int]:
+    """Return those of the deliveries that have not been pruned."""
+    if not deliveries:
+        return set()
+    return set(Delivery.objects.filter(pk__in=deliveries).values_list("pk", flat=True))
 
 
 def _object_urls(ids: set[str], account: Account) -> dict[str, str]:
@@ -160,6 +172,7 @@ def _row(entry: TimelineEntry, related: _Related) -> Row:
         delivery=entry.delivery_id, attempt=entry.attempt,
         call=related.calls.get(entry.data["id"]) if entry.kind == timeline.API_CALL else None,
         replaces=_replaced(entry) if is_end else "",
+        is_removed=entry.kind in DELIVERY_KINDS and entry.delivery_id not in related.deliveries,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ FIXED = {"product", "type", "object_class"}
 # Columns that are no fields of the API: how it shows them, or that they are internal.
 INTERNAL = {
     "gate_closed_at", "round", "revision", "deleted_at", "out_of_order",
-    "pruned_events", "pruned_successes", "pruned_failures", "pruned_unknown",
+    "pruned_events", "pruned_successes", "pruned_failures", "pruned_unknown", "pruned_until",
 }  # fmt: skip
 COUNTERS = {
     "events", "triggers", "success_triggers", "failure_triggers", "failure_since_last_success",
