@@ -8,6 +8,7 @@ class ConnectSimConfig(AppConfig):
 
     name = "connect_sim"
     verbose_name = "Connect Sim"
+    asgi_middleware = ("connect_sim.request_operations.identify_requests",)
 
     def ready(self) -> None:
         """Register the system checks, and the Celery application as the current one."""

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, worker_init, worker_shutdown
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_init, worker_shutdown
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from connect_sim import logs
 
 # A handler may be a Django project too, and have set its own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
@@ -30,6 +32,16 @@ app = Celery("connect_sim")
 sys.path[:] = _path
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(lambda: [n for n in settings.INSTALLED_APPS if n.startswith(_WITH_TASKS)])
+
+
+@setup_logging.connect
+def keep_logging(**kwargs: Any) -> None:
+    """Keep Django's LOGGING: Celery would set the level of all loggers to its own option."""
+    if settings.SIM_LOG_FORMAT == logs.JSON:
+        from celery.apps import worker
+
+        # Celery prints a line of text at a stop, past the loggers.
+        worker.safe_say = lambda *arguments: None  # type: ignore[attr-defined]
 
 
 @celeryd_init.connect

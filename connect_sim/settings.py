@@ -10,6 +10,7 @@ from connect_sim import (
     data_folder,
     databases,
     installation,
+    logs,
     secret_keys,
     setting_values,
 )
@@ -341,11 +342,16 @@ SIM_LOG_LEVEL = env.choice(
 )
 # No line per attempt and API call from a running sandbox.
 SIM_QUIET = env.bool("SIM_QUIET", default=False)
+SIM_LOG_FORMAT = env.choice("SIM_LOG_FORMAT", logs.TEXT, (logs.TEXT, logs.JSON))
+LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "connect_sim.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": SIM_LOG_FORMAT}},
     # Django and uvicorn log 4xx responses and malformed HTTP as warnings. They are the client's
     # errors, and the response explains them.
     "loggers": {

@@ -13,6 +13,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Model
 from django.http import HttpRequest
 
+from requests_queue import operations
 from requests_queue.catalog import preview
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
@@ -58,7 +59,10 @@ def get_viewer(request: HttpRequest) -> Viewer | None:
     if not isinstance(user, User) or not user.is_active or user.is_service:
         return None
     account = _chosen_account(request) if user.is_superuser else user.account
-    return None if account is None else Viewer(user, account)
+    if account is None:
+        return None
+    operations.add_ids(account=account.pk)
+    return Viewer(user, account)
 
 
 def act_as(request: HttpRequest, pk: str) -> Account | None:

@@ -14,8 +14,8 @@ from requests_queue.signals import changes_made
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
 from sandbox.timeline import Entry
+from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.in_flight import ClaimedDelivery
 from webhooks.delivery.recording import RecordedAttempt
 from webhooks.signals import (
     attempts_recorded,

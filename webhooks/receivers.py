@@ -21,8 +21,8 @@ from requests_queue.signals import (
 from requests_queue.transitions import Change
 from webhooks import announcements
 from webhooks.delivery import claims, fan_out, selection, validators, wakeup
+from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.in_flight import ClaimedDelivery
 from webhooks.delivery.recording import RecordedAttempt
 from webhooks.models import Delivery
 from webhooks.signals import attempts_recorded, attempts_started, events_recorded

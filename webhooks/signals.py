@@ -12,7 +12,7 @@ events_recorded = Signal()
 claiming_deliveries = Signal()
 
 # Deliveries were claimed: their requests start after the commit.
-# claimed: list of webhooks.delivery.in_flight.ClaimedDelivery
+# claimed: list of webhooks.delivery.claimed.ClaimedDelivery
 attempts_started = Signal()
 
 # Finished attempts are about to be recorded: sent before the transaction, and again before another
@@ -24,7 +24,7 @@ recording_attempts = Signal()
 attempts_recorded = Signal()
 
 # The first byte of a delivery's request is about to be sent, in the engine's loop; only for
-# deliveries whose due time is known.  claimed: webhooks.delivery.in_flight.ClaimedDelivery
+# deliveries whose due time is known.  claimed: webhooks.delivery.claimed.ClaimedDelivery
 request_sent = Signal()
 
 # A flush could not store something.  error: the exception

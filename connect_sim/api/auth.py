@@ -9,6 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from requests_queue import operations
 from requests_queue.catalog import keys
 
 SCHEME = "ApiKey"
@@ -25,6 +26,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         user = keys.owner(key.strip()) if scheme.lower() == SCHEME.lower() else None
         if user is None:
             raise AuthenticationFailed()
+        operations.add_ids(account=user.account_id or "")
         return user, None
 
     def authenticate_header(self, request: Request) -> str:

@@ -27,6 +27,8 @@ from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.response import Failed, Response, Send, error_body
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 from connect_sim.server.transmission import Reset, Transmission
+from requests_queue import operations
+from requests_queue.operations import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +149,7 @@ class DjangoApplication:
 
     def _submit(self, scope: Scope, job: Callable[[], None], question: str) -> bool:
         """Submit a request to its thread pool; return False if the address has too many."""
+        job = partial(_run_job, operations.current(), job)
         if not question and is_sign_in(scope["method"], scope["path"]):
             address = (scope.get("client") or ("",))[0]
             return self._sign_ins.submit(address, partial(_then_disconnect, job))
@@ -215,6 +218,12 @@ def _environ_key(name: bytes) -> str | None:
 def _file_wrapper(file: Any, block: int) -> FileWrapper:
     """Read a file in blocks larger than Django's 4 KiB: each block is a thread switch."""
     return FileWrapper(file, max(block, _FILE_BLOCK))
+
+
+def _run_job(operation: Operation | None, job: Callable[[], None]) -> None:
+    """Run a job in a thread as part of the operation."""
+    with operations.working_on(operation):
+        job()
 
 
 def _then_disconnect(job: Callable[[], None]) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
 from webhooks.delivery import claims, resend
-from webhooks.delivery.in_flight import ClaimedDelivery, prepare, with_resend
+from webhooks.delivery.claimed import ClaimedDelivery, with_resend
+from webhooks.delivery.in_flight import prepare
 from webhooks.delivery.request import SecretRefused
 from webhooks.http.client import Request
 from webhooks.models import Attempt

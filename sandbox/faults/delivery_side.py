@@ -20,7 +20,7 @@ from sandbox.faults.firing import Firing, Subject
 from sandbox.faults.kinds import DELIVERY
 from sandbox.faults.request_faults import Place
 from webhooks.delivery import interceptors
-from webhooks.delivery.in_flight import ClaimedDelivery, Forward, Interceptor
+from webhooks.delivery.claimed import ClaimedDelivery, Forward, Interceptor
 from webhooks.http.client import Request, Response
 
 # The order in which requests of this process were claimed.

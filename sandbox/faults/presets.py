@@ -13,7 +13,7 @@ from portal.deliveries.presets import PRESETS, Preset
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.firing import Firing
 from sandbox.faults.kinds import KINDS
-from webhooks.delivery.in_flight import ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
 
 NAME = "preset"  # of the fault, on the attempt
 

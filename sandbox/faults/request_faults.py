@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from sandbox.faults import responses
 from sandbox.faults.firing import Firing
-from webhooks.delivery.in_flight import Forward
+from webhooks.delivery.claimed import Forward
 from webhooks.http.client import Request, RequestFailed, Response
 from webhooks.http.transmission import Transmission
 

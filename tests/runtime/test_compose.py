@@ -24,7 +24,8 @@ ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 
 def test_compose_file_has_all_services() -> None:
     assert set(COMPOSE["services"]) == {"migrate", "web", "worker", "beat", "redis", "postgres"}
-    assert COMPOSE["services"]["worker"]["command"][:4] == ["celery", "-A", "connect_sim", "worker"]
+    command = COMPOSE["services"]["worker"]["command"]
+    assert command[:5] == ["celery", "-A", "connect_sim", "--quiet", "worker"]
 
 
 def test_processes_share_image_and_profile() -> None:

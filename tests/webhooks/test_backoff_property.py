@@ -27,7 +27,8 @@ from tests import make
 from tests.hypothesis_profiles import sequences
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db

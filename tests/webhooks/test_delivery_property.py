@@ -32,7 +32,8 @@ from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db

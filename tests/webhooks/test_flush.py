@@ -22,7 +22,8 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, flush, recording, retry
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

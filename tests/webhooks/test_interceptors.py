@@ -11,8 +11,8 @@ from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from webhooks.delivery import fan_out, interceptors, wakeup
+from webhooks.delivery.claimed import ClaimedDelivery, Forward, Interceptor
 from webhooks.delivery.engine import Engine
-from webhooks.delivery.in_flight import ClaimedDelivery, Forward, Interceptor
 from webhooks.http.client import Request, Response
 from webhooks.models import Attempt, Webhook
 

@@ -19,7 +19,8 @@ from tests.webhooks.hostile import Server, polite
 from tests.webhooks.loopback import Run, once, run  # noqa: F401  (a fixture)
 from webhooks import actions
 from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Delivery, Webhook
 from webhooks.signals import request_sent
 

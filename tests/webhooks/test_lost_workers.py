@@ -15,7 +15,8 @@ from tests.engines import running, until
 from tests.handlers import handler
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, engine, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -28,7 +28,8 @@ from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, validators
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 

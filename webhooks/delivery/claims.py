@@ -17,12 +17,8 @@ from django.db import connection, transaction
 
 from requests_queue import clock, sql
 from webhooks.delivery import interceptors, lateness, retry, selection
-from webhooks.delivery.in_flight import (
-    AttemptResult,
-    ClaimedDelivery,
-    ResendOverride,
-    with_resend,
-)
+from webhooks.delivery.claimed import ClaimedDelivery, ResendOverride, with_resend
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.selection import Slots
 from webhooks.models import Delivery, Resend, Webhook
 from webhooks.signals import attempts_started, claiming_deliveries, request_sent

@@ -28,8 +28,9 @@ from django.conf import settings
 from requests_queue import heartbeats
 from webhooks import conf
 from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup, wakeup_listener
+from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.event_loops import SqlThread
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
+from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_of
 
 logger = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ class Engine:
             call.task = asyncio.create_task(call.run(self._transport))
             call.task.add_done_callback(partial(self._on_done, call))
         except Exception:
-            logger.exception("The request of delivery %s did not start.", claimed.delivery_id)
+            logger.exception("Delivery %s did not start.", claimed.delivery_id, extra=claimed.ids)
             self._keep_result(in_flight.unexpected_failure(claimed))
 
     def _on_done(self, call: InFlightCall, task: asyncio.Task[AttemptResult]) -> None:
@@ -217,7 +218,7 @@ class Engine:
         if task.cancelled():
             self._keep_result(call.stopped())
         elif error := task.exception():
-            logger.error("A request failed in an unexpected way.", exc_info=error)
+            logger.error("A request failed unexpectedly.", exc_info=error, extra=call.claimed.ids)
             self._keep_result(in_flight.unexpected_failure(call.claimed))
         else:
             self._keep_result(task.result())

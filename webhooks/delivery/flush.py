@@ -139,6 +139,7 @@ def _replace(result: AttemptResult, error: Exception) -> Stored:
         "The attempt of delivery %s cannot be stored; it is recorded as a failure.",
         result.claimed.delivery_id,
         exc_info=error,
+        extra=result.claimed.ids,
     )
     try:
         stored = _record([_without_content(result)])
@@ -175,7 +176,7 @@ def _release(result: AttemptResult) -> Stored:
     logger.error(
         "The attempt of delivery %s of %s cannot be recorded in any form (outcome: %s); the "
         "delivery is released.",
-        claimed.delivery_id, claimed.webhook["id"], result.outcome,
+        claimed.delivery_id, claimed.webhook["id"], result.outcome, extra=claimed.ids,
     )  # fmt: skip
     try:
         _back_off(claimed.webhook["id"])
@@ -186,7 +187,7 @@ def _release(result: AttemptResult) -> Stored:
         _clean_up()
         if not _cannot_be_stored(error):
             return Stored.KEPT
-        logger.exception("Delivery %s cannot be released.", claimed.delivery_id)
+        logger.exception("Delivery %s cannot be released.", claimed.delivery_id, extra=claimed.ids)
     return Stored.RELEASED
 
 

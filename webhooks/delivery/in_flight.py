@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 
+from requests_queue import operations
+from requests_queue.operations import Operation
 from webhooks import conf
 from webhooks.delivery import retry
+from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
     SecretRefused,
@@ -41,65 +43,6 @@ USER_AGENT = "Connect-Sim"
 _SHOWN_TOKEN = "Bearer (decoded below)"
 _STOPPED = "Sandbox stopped during the request: the outcome is unknown."
 _UNEXPECTED = "Internal error: see the worker's log."
-
-
-@dataclass(frozen=True, slots=True)
-class ResendOverride:
-    """What an attempt sends in place of the webhook's own settings.
-
-    `payload` is the content of the token; `body` replaces it as the body where it isn't empty.
-    `altered`: the request differs from the webhook's settings, so it doesn't change the backoff.
-    `preset` names what an interceptor changes of it on its way.
-    """
-
-    url: str
-    method: str
-    headers: Mapping[str, str] = field(repr=False)
-    payload: Mapping[str, Any]
-    body: str
-    altered: bool = False
-    preset: str = ""
-
-
-# Sends a request as usual; raises RequestFailed.
-Forward = Callable[[Request], Awaitable[Response]]
-
-
-class Interceptor(Protocol):
-    """What changes the request of an attempt on purpose (`interceptors`).
-
-    `marks` are stored with the attempt: names and kinds of what changes it.
-    """
-
-    @property
-    def marks(self) -> Sequence[Mapping[str, str]]:
-        """Return what is stored with the attempt."""
-
-    def signed_as(self, claimed: ClaimedDelivery) -> ClaimedDelivery:
-        """Return the delivery with the start and the secret that payload and token are made of,
-        or without a token."""
-
-    async def send(self, request: Request, forward: Forward) -> Response:
-        """Send the request by `forward`, or not; raises RequestFailed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedDelivery:
-    """A delivery that this process has claimed, with all that its request needs."""
-
-    delivery_id: int
-    claim: uuid.UUID
-    number: int
-    forced: bool
-    started_at: datetime
-    # Not in the repr: it contains the secret.
-    webhook: Mapping[str, Any] = field(repr=False)
-    override: ResendOverride | None = field(default=None, repr=False)
-    interceptor: Interceptor | None = field(default=None, repr=False)
-    # Without it the request is not signed.
-    has_token: bool = True
-    # When it was due (monotonic seconds), if anything measures how late the request starts.
-    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +107,14 @@ class InFlightCall:
 
     async def run(self, transport: Transport) -> AttemptResult:
         """Send the request and return how the attempt ended."""
+        # A validator's request is part of the API request that waits for it.
+        operations.begin(Operation({**operations.current_ids(), **self.claimed.ids}))
+        result = await self._run(transport)
+        if logger.isEnabledFor(logging.INFO):
+            _log(result)
+        return result
+
+    async def _run(self, transport: Transport) -> AttemptResult:
         began = time.monotonic()
         outcome, error, public, prepared, response = retry.FAILURE, "", "", None, None
         error_class = ""
@@ -229,19 +180,23 @@ class InFlightCall:
         return retry.UNKNOWN, _STOPPED
 
 
+def _log(result: AttemptResult) -> None:
+    """Log the end of an attempt, without texts that a handler may have sent."""
+    claimed, response = result.claimed, result.response
+    logger.info(
+        "Attempt %s of delivery %s of %s: %s after %s ms.",
+        claimed.number, claimed.delivery_id, claimed.webhook["id"], result.outcome, result.duration,
+        extra={
+            "outcome": result.outcome,
+            "status": response.status if response is not None else None,
+            "duration_ms": result.duration,
+        },
+    )  # fmt: skip
+
+
 def unexpected_failure(claimed: ClaimedDelivery) -> AttemptResult:
     """Return the result of an attempt that an error of the program ended."""
     return AttemptResult(claimed, retry.FAILURE, 0, error=_UNEXPECTED)
-
-
-def with_resend(claimed: ClaimedDelivery, override: ResendOverride) -> ClaimedDelivery:
-    """Return the claimed delivery with an override of what its request sends."""
-    own = {
-        "external_url": override.url,
-        "http_method": override.method,
-        "headers": override.headers,
-    }
-    return replace(claimed, webhook={**claimed.webhook, **own}, override=override)
 
 
 def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequest:

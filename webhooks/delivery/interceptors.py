@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from webhooks.delivery.in_flight import ClaimedDelivery, Interceptor
+from webhooks.delivery.claimed import ClaimedDelivery, Interceptor
 
 # Returns interceptors by the id of the delivery.
 Finder = Callable[[Sequence[ClaimedDelivery]], Mapping[int, Interceptor]]

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from requests_queue import sql
-from webhooks.delivery.in_flight import ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.types import EVENT
 
 

@@ -22,7 +22,8 @@ from django.db import connection
 
 from requests_queue import clock, heartbeats, pausing
 from webhooks.delivery import claims, flush
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.recording import Stored
 from webhooks.delivery.selection import Slots
 

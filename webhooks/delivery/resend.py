@@ -20,8 +20,9 @@ from requests_queue.catalog import audit
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from webhooks import announcements, validation_rules
 from webhooks.delivery import wakeup
+from webhooks.delivery.claimed import ResendOverride
 from webhooks.delivery.fan_out import insert_deliveries
-from webhooks.delivery.in_flight import USER_AGENT, ResendOverride
+from webhooks.delivery.in_flight import USER_AGENT
 from webhooks.delivery.request import TOKEN_HEADERS, order_claims
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 

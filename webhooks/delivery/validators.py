@@ -30,7 +30,8 @@ from requests_queue.queues.validator_responses import InvalidResponse, ParsedRes
 from requests_queue.transitions import Change
 from webhooks import types
 from webhooks.delivery import claims, fan_out, flush, retry, validator_client
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery, InFlightCall
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.recording import Stored
 from webhooks.http import client
 from webhooks.http.client import Response
@@ -168,7 +169,8 @@ def _read(
         error = _short(f"Handler returned HTTP {response.status}, but {wrong}")
         return _cut(replace(result, outcome=retry.FAILURE, error=error)), None
     except Exception:
-        logger.exception("The response of a validator could not be read.")
+        ids = result.claimed.ids
+        logger.exception("The response of a validator could not be read.", extra=ids)
         return _cut(replace(result, outcome=retry.FAILURE, error=_UNREADABLE)), None
     reading.drop = partial(_mark_dropped, result.claimed.delivery_id)
     return _cut(replace(result, note=_short(reading.message))), reading

@@ -13,7 +13,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import container, data_folder, port_file, runtime, web
+from connect_sim import container, data_folder, logs, port_file, runtime, web
 from portal import sign_in
 from requests_queue import clock, first_order, seed
 from requests_queue.catalog import keys
@@ -71,22 +71,27 @@ class Command(BaseCommand):
             claims.expire_leases()
         restoring.recover(is_alone=connection.vendor == "sqlite", patience=0)
         # Before the first attempt.
-        terminal = None if settings.SIM_QUIET else Terminal()
+        terminal = None if settings.SIM_QUIET or _is_json() else Terminal()
         running.start()
         if port_path:
             port_file.write(port_path, int(settings.SIM_BIND.split()[0].rpartition(":")[2]))
-        self.stdout.write(_banner(sandbox, clock_control.ahead(clock.now())))
-        self.stdout.flush()
+        self._say(_banner(sandbox, clock_control.ahead(clock.now())))
         if terminal:
             terminal.start()
         wait_for_stop()
-        self.stdout.write("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
+        self._say("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
         process.stop_all()
         running.stop()
         if terminal:
             terminal.stop()
         if port_path:
             port_path.unlink(missing_ok=True)
+
+    def _say(self, text: str) -> None:
+        """Print a text for people, unless everything that is printed is JSON."""
+        if not _is_json():
+            self.stdout.write(text)
+            self.stdout.flush()
 
     def _prepare_data(self, *, with_seed: bool) -> None:
         """Migrate the database, and fill an empty one with the demo data."""
@@ -97,7 +102,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         if seed.is_empty():
             if with_seed:
-                self.stdout.write(str(seed.run(lambda line: None)))
+                self._say(str(seed.run(lambda line: None)))
             snapshots.save_seed()
 
     def _connection(self) -> Sandbox:
@@ -124,6 +129,10 @@ class Command(BaseCommand):
         return Sandbox(
             settings.SIM_PUBLIC_URL, vendor, provider, settings.LOCAL_URL, socket.gethostname()
         )
+
+
+def _is_json() -> bool:
+    return bool(settings.SIM_LOG_FORMAT == logs.JSON)
 
 
 def _has_pipe() -> bool:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import web
+from connect_sim import logs, web
 from connect_sim.metrics import exporter
 from portal import sign_in
 
@@ -32,11 +32,15 @@ class Command(BaseCommand):
         server = web.Web(application, options["threads"])
         wait_for_stop = web.on_signals()
         server.start()
+        if settings.SIM_LOG_FORMAT == logs.TEXT:
+            self._print_start()
+        wait_for_stop()
+        server.stop()
+
+    def _print_start(self) -> None:
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
         if not sign_in.has_administrator():
             self.stdout.write(
                 "There is no administrator yet. Create the first one with `manage.py firstadmin`, "
                 "which prints a link to sign in with."
             )
-        wait_for_stop()
-        server.stop()
