@@ -50,7 +50,7 @@ requirements: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra dev -c requirements.txt pyproject.toml \
+		--no-emit-index-url --no-header --extra dev --extra otel -c requirements.txt pyproject.toml \
 		-o requirements-dev.txt
 
 # Wheel and sdist of the server and of the plugin, in dist/, with the locked tools and without the network.
