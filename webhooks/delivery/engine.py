@@ -53,8 +53,7 @@ class Engine:
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
         self._sql = SqlThread()
-        self._problems = Problems()
-        self._window = Window()
+        self._problems, self._window = Problems(), Window()
         self._stopping = threading.Event()
         self._poller: Poller
         self._flush_is_due, self._errors, self._calm_from = False, 0, 0.0
