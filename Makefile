@@ -50,6 +50,9 @@ requirements: .venv/dev.stamp
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra otel -c requirements.txt pyproject.toml \
+		-o requirements-otel.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --extra dev --extra otel -c requirements.txt pyproject.toml \
 		-o requirements-dev.txt
 

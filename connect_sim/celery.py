@@ -71,12 +71,14 @@ def check_migrations(**kwargs: Any) -> None:
 
 @worker_init.connect
 def start_engine(**kwargs: Any) -> None:
-    """Start the delivery engine, which needs no broker, and the export of metrics."""
+    """Start the delivery engine, which needs no broker, and the export of metrics and traces."""
+    from connect_sim import tracing
     from connect_sim.metrics import exporter
     from webhooks.delivery import engine
 
     try:
         exporter.start()
+        tracing.start()
         engine.start()
     except Exception as error:
         # Celery would log any other exception of a signal handler, and run without an engine.
@@ -97,6 +99,8 @@ def export_metrics(**kwargs: Any) -> None:
 @worker_shutdown.connect
 def stop_engine(**kwargs: Any) -> None:
     """Stop the engine with its worker."""
+    from connect_sim import tracing
     from webhooks.delivery import engine
 
     engine.stop()
+    tracing.stop()

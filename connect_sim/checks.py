@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from connect_sim import tracing
 from requests_queue import reencryption
 from requests_queue.catalog import keys
 from requests_queue.errors import Invalid
@@ -58,6 +59,20 @@ def proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             hint="Set SIM_TRUSTED_PROXY to the address of the TLS proxy, or "
             "SIM_SSL_REDIRECT=false.",
             id="connect_sim.E012",
+        )
+    ]
+
+
+@register(TAG)
+def tracing_packages(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Report missing packages of the extra `otel`, if traces are wanted."""
+    if not settings.SIM_OTLP_ENDPOINT or tracing.is_installed():
+        return []
+    return [
+        Error(
+            "SIM_OTLP_ENDPOINT is set, but OpenTelemetry is not installed.",
+            hint="Install connect-sim[otel], or unset the variable.",
+            id="connect_sim.E013",
         )
     ]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import AuthenticationFailed
@@ -18,6 +20,7 @@ from connect_sim.api.errors import UNAUTHORIZED, envelope, is_api
 from connect_sim.server.bodies import LARGE
 from connect_sim.server.django_app import BODY, TOO_LARGE
 from portal import pages
+from requests_queue import operations
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,26 @@ def normalize_api_path(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+def note_route(get_response: GetResponse) -> GetResponse:
+    """Return a middleware that notes the pattern of a request's URL, for its span."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        operation = operations.current()
+        if operation is not None and request.resolver_match is not None:
+            operation.route = _route(request.resolver_match.route)
+        return response
+
+    return middleware
+
+
+@lru_cache(maxsize=1024)
+def _route(pattern: str) -> str:
+    """Return the pattern of a URL without regular expressions: `/public/v1/requests/<pk>`."""
+    route: str = simplify_regex(pattern)
+    return route
 
 
 def warn_of_published_port(get_response: GetResponse) -> GetResponse:

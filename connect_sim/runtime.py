@@ -16,7 +16,7 @@ from celery.beat import EmbeddedService
 from celery.worker import WorkController, state
 from django.conf import settings
 
-from connect_sim import web
+from connect_sim import tracing, web
 from connect_sim.celery import app
 from connect_sim.metrics import exporter
 from webhooks.delivery import engine
@@ -38,6 +38,7 @@ class Runtime:
 
     def start(self) -> None:
         """Start the engine first, which needs no other part, and the web server last."""
+        tracing.start()
         engine.start()
         self._worker.start()
         self._beat.start()
@@ -51,6 +52,7 @@ class Runtime:
         self._beat.service.stop()
         engine.stop()
         self._worker.stop()
+        tracing.stop()
 
 
 class _Worker:

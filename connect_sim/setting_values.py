@@ -99,6 +99,14 @@ def proxy(text: str) -> str:
     return text
 
 
+def otlp_endpoint(text: str) -> str:
+    """Return the URL of a collector of OpenTelemetry, without `/v1/traces` and the like."""
+    parts = _http_url(text)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be a URL without a password, a query or a fragment.")
+    return text.rstrip("/").removesuffix("/v1/traces").removesuffix("/v1/metrics")
+
+
 def ca_file(text: str) -> str:
     """Return the absolute path of a file with certificates of certificate authorities."""
     path = Path(text).absolute()

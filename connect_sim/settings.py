@@ -13,6 +13,7 @@ from connect_sim import (
     logs,
     secret_keys,
     setting_values,
+    tracing,
 )
 from connect_sim.environment import Environment
 from requests_queue import queues
@@ -342,6 +343,15 @@ SIM_LOG_LEVEL = env.choice(
 )
 # No line per attempt and API call from a running sandbox.
 SIM_QUIET = env.bool("SIM_QUIET", default=False)
+# Traces and metrics are sent there, and made, only if it is set.
+SIM_OTLP_ENDPOINT = env.checked(
+    "SIM_OTLP_ENDPOINT", "", setting_values.otlp_endpoint,
+    example="SIM_OTLP_ENDPOINT=http://localhost:4318", secret=True,
+)  # fmt: skip
+if SIM_OTLP_ENDPOINT:
+    MIDDLEWARE.insert(0, "connect_sim.middleware.note_route")
+else:
+    tracing.import_redis_without()
 SIM_LOG_FORMAT = env.choice("SIM_LOG_FORMAT", logs.TEXT, (logs.TEXT, logs.JSON))
 LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 class Operation:
     """Ids by the names that log lines have, and the W3C trace context of the operation's span.
 
-    `traceparent` is empty without tracing. Threads that work on the same operation share it.
+    `traceparent` is empty without tracing, and so is `route`, the pattern of a request's URL.
+    Threads that work on the same operation share it.
     """
 
     ids: dict[str, str | int] = field(default_factory=dict)
     traceparent: str = ""
+    route: str = ""
 
 
 _current: ContextVar[Operation | None] = ContextVar("operation", default=None)
@@ -37,11 +39,11 @@ def begin(operation: Operation) -> None:
 
 
 @contextmanager
-def working_on(operation: Operation | None) -> Iterator[None]:
+def working_on(operation: Operation) -> Iterator[Operation]:
     """Set the operation of this thread or task for the block."""
     token = _current.set(operation)
     try:
-        yield
+        yield operation
     finally:
         _current.reset(token)
 

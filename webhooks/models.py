@@ -123,6 +123,8 @@ class Event(models.Model):
     status_from = models.CharField("from", max_length=16, blank=True)
     status_to = models.CharField("to", max_length=16, blank=True)
     at = models.DateTimeField()
+    # What caused it, for traces; null without tracing (`webhooks.delivery.tracing`).
+    trace = models.CharField(max_length=80, null=True, editable=False)
 
     class Meta:
         ordering = ["-id"]

@@ -149,7 +149,9 @@ class DjangoApplication:
 
     def _submit(self, scope: Scope, job: Callable[[], None], question: str) -> bool:
         """Submit a request to its thread pool; return False if the address has too many."""
-        job = partial(_run_job, operations.current(), job)
+        operation = operations.current()
+        if operation is not None:
+            job = partial(_run_job, operation, job)
         if not question and is_sign_in(scope["method"], scope["path"]):
             address = (scope.get("client") or ("",))[0]
             return self._sign_ins.submit(address, partial(_then_disconnect, job))
@@ -220,7 +222,7 @@ def _file_wrapper(file: Any, block: int) -> FileWrapper:
     return FileWrapper(file, max(block, _FILE_BLOCK))
 
 
-def _run_job(operation: Operation | None, job: Callable[[], None]) -> None:
+def _run_job(operation: Operation, job: Callable[[], None]) -> None:
     """Run a job in a thread as part of the operation."""
     with operations.working_on(operation):
         job()

@@ -13,6 +13,7 @@ import requests
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
+from tests.otlp import collector
 from tests.processes import Process, Redis, Sandbox, redis_server, sandbox
 from tests.runtime.distributed import seeded_database, server
 
@@ -62,6 +63,7 @@ def test_every_line_of_a_sandbox_is_json(tmp_path: Path) -> None:
     with handler((500, body)) as failing, sandbox(tmp_path, **JSON) as running:
         webhook = deliver(running, failing.url)
         tokens = [request.token for request in failing.received]
+        assert "traceparent" not in failing.received[0].headers
         assert running.process.stop() == 0
     printed = lines(running.process)
     [line] = attempts(printed, webhook)
@@ -87,9 +89,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.redis
 def test_every_line_of_web_worker_and_beat_is_json(redis: Redis, tmp_path: Path) -> None:
     with (
+        collector() as receiving,
         handler(204) as served,
         seeded_database() as database,
-        server(tmp_path, database, redis.url, workers=1, **JSON) as running,
+        server(
+            tmp_path, database, redis.url, workers=1, SIM_OTLP_ENDPOINT=receiving.url, **JSON
+        ) as running,
     ):
         webhook = deliver(running, served.url)
         tokens = [request.token for request in served.received]
@@ -108,3 +113,15 @@ def test_every_line_of_web_worker_and_beat_is_json(redis: Redis, tmp_path: Path)
     assert any(line["logger"] == "celery.beat" for line in schedule)
     text = "".join(process.printed for process in processes)
     assert tokens and not [secret for secret in secrets(running, tokens) if secret in text]
+    # One trace leads through both processes, and their log lines name it.
+    [attempt] = receiving.find(connect_sim_webhook=webhook)
+    [request] = receiving.find(id=attempt.parent)
+    assert request.name == "POST /public/v1/requests" and request.trace == attempt.trace
+    assert request.resource["service.instance.id"] != attempt.resource["service.instance.id"]
+    assert line["trace_id"] == attempt.trace
+    assert line["trace_id"] in {each.get("trace_id") for each in web}
+    assert not [
+        secret
+        for secret in secrets(running, tokens)
+        if secret.encode() in b"".join(receiving.bodies)
+    ]

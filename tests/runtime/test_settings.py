@@ -39,6 +39,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_ENV_FILE": ("/nowhere/at/all", "/"),
     "SIM_METRICS_HOST": ("127.0.0.1:9464", "[::1]", "a b", "http://x", "0.0.0.0/0", "x,y"),
     "SIM_METRICS_KEY": ("short", "a" * 60, "abab" * 20),
+    "SIM_OTLP_ENDPOINT": ("collector:4318", "grpc://x:4317", "http://u:p@x", "http://x?a=b",
+                          "http://x:99999", "true"),
     "SIM_LOG_FORMAT": ("JSON", "xml", "text,json"),
     "SIM_LOG_LEVEL": ("loud", "warning", "0"),
     "SIM_VENDOR_API_KEY": ("x", "SU-111-111-111", "SU-111-111-111:short", "SU-1-1-1:12345678"),

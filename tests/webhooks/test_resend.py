@@ -307,6 +307,20 @@ def test_sent_request_can_be_shown() -> None:
     assert "exp" not in request.payload and request.body == ""
 
 
+def test_trace_context_is_of_one_request_only() -> None:
+    catalog = make.catalog()
+    # In place of a header that the webhook has configured.
+    fan_out.trigger(make.webhook(catalog, headers={"Traceparent": "own", "X-Env": "lab"}))
+    [claimed] = claims.claim(1)
+    prepared = prepare(claimed).with_header("traceparent", "of the request")
+    for headers in (prepared.request.headers, prepared.headers):
+        assert headers["traceparent"] == "of the request" and "Traceparent" not in headers
+    recording.record([AttemptResult(claimed, retry.SUCCESS, 5, prepared)])
+    attempt = Attempt.objects.get()
+    assert attempt.request_headers["traceparent"] == "of the request"
+    assert resend.sent_request(attempt).headers == {"X-Env": "lab"}
+
+
 def test_disabling_during_resend_leaves_nothing_pending() -> None:
     catalog = make.catalog()
     attempt = triggered(catalog)

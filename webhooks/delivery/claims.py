@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from requests_queue import clock, sql
-from webhooks.delivery import interceptors, lateness, retry, selection
+from webhooks.delivery import interceptors, lateness, retry, selection, tracing
 from webhooks.delivery.claimed import ClaimedDelivery, ResendOverride, with_resend
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.selection import Slots
@@ -107,6 +107,7 @@ def take(
     )
     if read_at is not None and request_sent.receivers:
         claimed = lateness.with_due(claimed, {row[0]: row[4] for row in taken}, read_at)
+    claimed = tracing.with_marks(claimed)
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)
     return interceptors.attach(claimed) if claimed and interceptors.finders else claimed

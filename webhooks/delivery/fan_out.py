@@ -18,7 +18,7 @@ from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
 from webhooks import announcements
-from webhooks.delivery import postponing, wakeup
+from webhooks.delivery import postponing, tracing, wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
 from webhooks.types import EVENT
@@ -170,8 +170,8 @@ def _insert_events(
         cursor.execute(
             f"""
             INSERT INTO webhooks_event
-                (webhook_id, delivery_id, object_id, status_from, status_to, at)
-            SELECT webhook_id, id, %s, %s, %s, %s FROM webhooks_delivery
+                (webhook_id, delivery_id, object_id, status_from, status_to, at, trace)
+            SELECT webhook_id, id, %s, %s, %s, %s, %s FROM webhooks_delivery
             WHERE id IN ({sql.placeholders(list(deliveries))}) ORDER BY id
             RETURNING id, delivery_id
             """,
@@ -180,6 +180,7 @@ def _insert_events(
                 change.status_from or "",
                 change.status_to,
                 sql.datetime_param(change.at),
+                tracing.mark_event(),
                 *deliveries,
             ],
         )
@@ -266,7 +267,9 @@ def trigger(webhook: Webhook) -> Delivery:
     if not inserted:
         raise Missing(webhook.pk)
     [(delivery_id, _)] = inserted
-    event = Event.objects.create(webhook=webhook, delivery_id=delivery_id, at=now)
+    event = Event.objects.create(
+        webhook=webhook, delivery_id=delivery_id, at=now, trace=tracing.mark_event()
+    )
     counted = Webhook.objects.filter(pk=webhook.pk, active=True).update(
         events=F("events") + 1, last_event=clock.shown(now)
     )

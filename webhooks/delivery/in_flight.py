@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from django.conf import settings
 from requests_queue import operations
 from requests_queue.operations import Operation
 from webhooks import conf
-from webhooks.delivery import retry
+from webhooks.delivery import retry, tracing
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
@@ -33,6 +33,7 @@ from webhooks.delivery.request import (
     sign_token,
     token_headers,
 )
+from webhooks.delivery.tracing import TRACE, GuardedSpan
 from webhooks.http import http_errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
 from webhooks.signals import request_sent
@@ -52,6 +53,14 @@ class PreparedRequest:
     request: Request = field(repr=False)
     claims: bytes  # as JSON
     headers: Mapping[str, str] = field(repr=False)
+
+    def with_header(self, name: str, value: str) -> PreparedRequest:
+        """Return it with a header, in place of one that the webhook has configured."""
+        sent, stored = (
+            {k: v for k, v in headers.items() if k.lower() != name} | {name: value}
+            for headers in (self.request.headers, self.headers)
+        )
+        return PreparedRequest(replace(self.request, headers=sent), self.claims, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,15 @@ class AttemptResult:
     # Why it failed, for statistics: one of http_errors.ERROR_CLASSES.
     error_class: str = ""
     faults: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def error_type(self) -> str:
+        """Return the class of the error, or the status of a response that is one; else empty."""
+        if self.outcome == retry.SUCCESS:
+            return ""
+        if self.error_class or self.stopped:
+            return self.error_class or http_errors.STOPPED
+        return http_errors.INTERNAL if self.response is None else str(self.response.status)
 
 
 @dataclass(slots=True)
@@ -109,17 +127,23 @@ class InFlightCall:
         """Send the request and return how the attempt ended."""
         # A validator's request is part of the API request that waits for it.
         operations.begin(Operation({**operations.current_ids(), **self.claimed.ids}))
-        result = await self._run(transport)
+        span = tracing.begin_attempt(self.claimed)
+        result = await self._run(transport, span)
+        if span is not None:
+            status = result.response.status if result.response is not None else None
+            span.end(result.outcome, status, result.error_type)
         if logger.isEnabledFor(logging.INFO):
             _log(result)
         return result
 
-    async def _run(self, transport: Transport) -> AttemptResult:
+    async def _run(self, transport: Transport, span: GuardedSpan | None) -> AttemptResult:
         began = time.monotonic()
         outcome, error, public, prepared, response = retry.FAILURE, "", "", None, None
         error_class = ""
         try:
             prepared = prepare(self._signed_as(), self.body)
+            if span is not None and (context := span.begin_request(prepared.request)):
+                prepared = prepared.with_header(TRACE, context)
             response = await self._send(transport, prepared.request)
             outcome, error = classify_response(response)
         except SecretRefused as refused:
@@ -189,6 +213,7 @@ def _log(result: AttemptResult) -> None:
         extra={
             "outcome": result.outcome,
             "status": response.status if response is not None else None,
+            "error_type": result.error_type or None,
             "duration_ms": result.duration,
         },
     )  # fmt: skip

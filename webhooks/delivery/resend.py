@@ -24,13 +24,15 @@ from webhooks.delivery.claimed import ResendOverride
 from webhooks.delivery.fan_out import insert_deliveries
 from webhooks.delivery.in_flight import USER_AGENT
 from webhooks.delivery.request import TOKEN_HEADERS, order_claims
+from webhooks.delivery.tracing import TRACE
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
 # A token that has expired already is a useful test; this limits `exp` to reasonable dates.
 MAX_TIMEOUT = 366 * 24 * 3600
 # Headers that each request gets by default.
 _DEFAULT_HEADERS = {"content-type": "application/json", "user-agent": USER_AGENT}
-_TOKEN_HEADERS = {name.lower() for name in TOKEN_HEADERS["both"]}
+# Made anew for each request: the token, and the trace context of that request alone.
+_OWN_HEADERS = {*(name.lower() for name in TOKEN_HEADERS["both"]), TRACE}
 
 
 def sent_request(attempt: Attempt) -> ResendOverride:
@@ -47,7 +49,7 @@ def sent_request(attempt: Attempt) -> ResendOverride:
     headers = {
         name: value
         for name, value in attempt.request_headers.items()
-        if name.lower() not in _TOKEN_HEADERS and _DEFAULT_HEADERS.get(name.lower()) != value
+        if name.lower() not in _OWN_HEADERS and _DEFAULT_HEADERS.get(name.lower()) != value
     }
     body = attempt.request_body
     if body and json.loads(body) == payload:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import logs, web
+from connect_sim import logs, tracing, web
 from connect_sim.metrics import exporter
 from portal import sign_in
 
@@ -31,11 +31,13 @@ class Command(BaseCommand):
 
         server = web.Web(application, options["threads"])
         wait_for_stop = web.on_signals()
+        tracing.start()
         server.start()
         if settings.SIM_LOG_FORMAT == logs.TEXT:
             self._print_start()
         wait_for_stop()
         server.stop()
+        tracing.stop()
 
     def _print_start(self) -> None:
         self.stdout.write(f"Serving at {settings.SIM_BIND}")
