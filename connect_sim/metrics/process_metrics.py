@@ -27,7 +27,8 @@ from prometheus_client import (
 
 from connect_sim.metrics.names import PREFIX
 from webhooks.delivery import engine, retry, validators, wakeup
-from webhooks.delivery.in_flight import AttemptResult, ClaimedDelivery
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.recording import RecordedAttempt
 from webhooks.http import http_errors
 from webhooks.signals import (
