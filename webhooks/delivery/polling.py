@@ -239,8 +239,7 @@ class Poller:
         if not_stored:
             # Due at the next poll, whose timer may fire up to a millisecond early.
             self._next_retry = time.monotonic() + TICK * 0.9
-            error = flushed.error
-            reason = type(error).__name__ if error else "locked by a transaction"
+            reason = type(flushed.error).__name__ if flushed.error else "locked by a transaction"
             self._problems.begin(STORING, f"{not_stored} kept in memory, {reason}")
         elif is_retry or not kept:
             self._problems.end(STORING)
