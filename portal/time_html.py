@@ -24,7 +24,7 @@ def moment(at: datetime | None, mode: str = "") -> SafeString | str:
 def precise(at: datetime, now: datetime) -> SafeString:
     """Show a moment with its milliseconds if it has any, for logs: `01:42:30.123`, with its date
     unless that is today."""
-    return _time(at, "", format_precise(at, now))
+    return _time(at, "", format_precise(at, now), "" if at.microsecond else "whole-second")
 
 
 def since(at: datetime, now: datetime) -> SafeString:
@@ -65,10 +65,10 @@ def clock(now: datetime, *, runs: bool = True) -> SafeString:
     )
 
 
-def _time(at: datetime, mode: str, text: str) -> SafeString:
+def _time(at: datetime, mode: str, text: str, name: str = "") -> SafeString:
     # Without `format_html`, since lists have a hundred of them: nothing in it needs to be escaped.
     at = at.astimezone(UTC)
     stamp = at.isoformat(timespec="seconds")[:19]
-    mark = f' data-time="{mode}"' if mode else ""
+    mark = f' data-time="{mode}"' if mode else f' class="{name}"' if name else ""
     title = f"{stamp[:10]} {stamp[11:]} UTC"
     return SafeString(f'<time datetime="{stamp}Z" title="{title}"{mark}>{text}</time>')
