@@ -81,10 +81,10 @@ def signed_in(
         @require_http_methods([*methods, *(["HEAD"] if "GET" in methods else [])])
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            began = time.thread_time()
             viewer = identity.get_viewer(request)
             if viewer is None:
                 return _without_viewer(request)
-            began = time.thread_time()
             try:
                 return view(request, viewer, *args, **kwargs)
             except Missing:

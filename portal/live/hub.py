@@ -4,13 +4,15 @@ An event names topics of the page and has no content: the page requests again wh
 costs an entry in a dict; everything runs in the event loop of the web server, and only `hear` is
 called by other threads, and `spent`. What changes is gathered, so that a page gets at most five
 events per second. All pages together get as many, each in turn, as the requests that follow may
-take CPU time: with many pages, they would otherwise slow down the API.
+take CPU time: with many pages, they would otherwise slow down the API. Pages that wait are told
+together, so that they can share what is rendered for them (`portal.live.fragments`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,8 +24,8 @@ from webhooks import topic_messages
 MAX_PAGES = 300
 INTERVAL = 0.2  # seconds between two events of a page
 # CPU seconds per second that the requests after events may take, and after a pause.
-RATE, BURST = 0.15, 0.5
-FIRST_COST = 0.03  # CPU seconds of such a request, until there are measured ones
+RATE, BURST = 0.3, 0.5
+FIRST_COST = 0.015  # CPU seconds of such a request, until there are measured ones
 _SMOOTHING = 0.1  # weight of the latest measured request
 GATHER = 0.02  # seconds for which notices are gathered
 # Seconds without an event until a comment is sent: proxies close idle connections.
@@ -64,6 +66,18 @@ class Hub:
         # Filled by other threads.
         self._guard = threading.Lock()
         self._heard: list[Notice] = []
+        # How many notices were about each account, and about all.
+        self._versions: Counter[str | None] = Counter()
+        # Whether it hears of all changes: a page has got its stream.
+        self._hears = False
+
+    def version(self, account: str) -> int | None:
+        """Return a number that grows with each notice about the account, at once and before its
+        pages get an event; None while nothing is heard. Called by any thread."""
+        with self._guard:
+            if not self._hears:
+                return None
+            return self._versions[account] + self._versions[None]
 
     @property
     def is_full(self) -> bool:
@@ -80,6 +94,7 @@ class Hub:
         try:
             if self._messages is not None and not await self._messages.is_open():
                 return
+            self._hears = True
             yield b"retry: %d\nevent: ready\ndata: ready\n\n" % _RETRY
             # What the page shows may have changed before.
             self._change(page)
@@ -104,6 +119,7 @@ class Hub:
         """Take a notice; called by any thread."""
         with self._guard:
             self._heard.append(notice)
+            self._versions.update([None] if notice.accounts is None else notice.accounts)
             is_first = len(self._heard) == 1
         loop = self._loop
         if is_first and loop is not None:
@@ -151,6 +167,9 @@ class Hub:
         self._changed.clear()
         with self._guard:
             self._heard.clear()
+            self._hears = False
+            # What changes from now on is not counted.
+            self._versions[None] += 1
 
     def _end_all(self) -> None:
         """End all streams: what other processes change is not heard, so pages shall poll."""
@@ -183,7 +202,9 @@ class Hub:
         later = now + INTERVAL
         for page in list(self._changed):
             if self._budget < self._cost:
-                later = now + (self._cost - self._budget) / RATE
+                # Until it is enough for all of them, or full.
+                wanted = min(BURST, self._cost * len(self._changed))
+                later = now + (wanted - self._budget) / RATE
                 break
             if page.next_at > now:
                 later = min(later, page.next_at)
