@@ -18,6 +18,7 @@ from benchmarks import (
     live,
     log_pages,
     memory,
+    metrics_cost,
     reset,
     scaling,
     waiting,
@@ -51,6 +52,7 @@ _ALL = (
     Benchmark("B11", "two workers beside one", scaling.measure_workers),
     Benchmark("B12", "embedded beside PostgreSQL and Redis", scaling.measure_setups),
     Benchmark("B13", "a backlog after an outage", backlog.measure_backlog),
+    Benchmark("metrics", "deliveries with metrics", metrics_cost.measure_metrics),
     Benchmark("log", "pages of the deliveries log", log_pages.measure_log),
     Benchmark("api_calls", "recorded API calls", api_calls.measure_api_calls),
     Benchmark("web", "the web server", web.measure_web),
@@ -62,7 +64,7 @@ _ALL = (
 )
 BENCHMARKS = {each.name: each for each in _ALL}
 GROUPS = {
-    "deliveries": ("B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13"),
+    "deliveries": ("B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13", "metrics"),
     "database": ("B7", "B8", "B9"),
     "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "reset"),
 }

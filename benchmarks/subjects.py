@@ -59,7 +59,11 @@ class Subject:
 
 @contextmanager
 def embedded(
-    folder: Path, fixtures: Fixtures, name: str = "embedded", webhooks: int = DRAIN
+    folder: Path,
+    fixtures: Fixtures,
+    name: str = "embedded",
+    webhooks: int = DRAIN,
+    **variables: str,
 ) -> Iterator[Subject]:
     """Run the default set-up: one process, SQLite, no broker; `fixtures` fills the database."""
     counter = folder / f"{name}.counter"
@@ -67,6 +71,7 @@ def embedded(
         SIM_DATA_DIR=str(folder / name),
         SIM_BIND=f"127.0.0.1:{free_port()}",
         BENCH_SQL_COUNTER=str(counter),
+        **variables,
     )
     with running(module("workload"), env, folder / f"{name}-workload.log") as workload:
         fixtures(workload)

@@ -24,8 +24,9 @@ recording_attempts = Signal()
 attempts_recorded = Signal()
 
 # The first byte of a delivery's request is about to be sent, in the engine's loop; only for
-# deliveries whose due time is known.  claimed: webhooks.delivery.claimed.ClaimedDelivery
-request_sent = Signal()
+# deliveries whose due time is known. Sent for each request: the sender, ClaimedDelivery, allows to
+# cache the receivers.  claimed: webhooks.delivery.claimed.ClaimedDelivery
+request_sent = Signal(use_caching=True)
 
 # A flush could not store something.  error: the exception
 flush_failed = Signal()

@@ -100,13 +100,16 @@ def take(
         )
         taken = sorted(cursor.fetchall())
     webhooks = load_webhooks({row[1] for row in taken})
+    due: dict[int, float] = {}
+    if read_at is not None and request_sent.receivers:
+        due = lateness.due_times(taken, webhooks, now, read_at)
     claimed = apply_resends(
-        ClaimedDelivery(pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id])
+        ClaimedDelivery(
+            pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk)
+        )
         for pk, webhook_id, attempts, forced, _ in taken
         if webhook_id in webhooks
     )
-    if read_at is not None and request_sent.receivers:
-        claimed = lateness.with_due(claimed, {row[0]: row[4] for row in taken}, read_at)
     claimed = tracing.with_marks(claimed)
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)

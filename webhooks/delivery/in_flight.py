@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from django.conf import settings
 from requests_queue import operations
 from requests_queue.operations import Operation
 from webhooks import conf
-from webhooks.delivery import retry, tracing
+from webhooks.delivery import lateness, retry, tracing
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
@@ -36,7 +36,6 @@ from webhooks.delivery.request import (
 from webhooks.delivery.tracing import TRACE, GuardedSpan
 from webhooks.http import http_errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
-from webhooks.signals import request_sent
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +173,10 @@ class InFlightCall:
     async def _send(self, transport: Transport, request: Request) -> Response:
         """Send the request, by the interceptor if there is one; raises RequestFailed."""
         forward = partial(
-            transport.send, timeout=self.limit, read_cap=self.read_cap, on_sent=self._on_sent()
+            transport.send,
+            timeout=self.limit,
+            read_cap=self.read_cap,
+            on_sent=lateness.reporter(self.claimed),
         )
         interceptor = self.claimed.interceptor
         if interceptor is None:
@@ -185,10 +187,6 @@ class InFlightCall:
                 return await interceptor.send(request, forward)
         except TimeoutError:
             raise RequestFailed(self._timeout_message, error_class=http_errors.TIMEOUT) from None
-
-    def _on_sent(self) -> Callable[[], object] | None:
-        claimed = self.claimed
-        return None if claimed.due is None else partial(request_sent.send, None, claimed=claimed)
 
     @property
     def _timeout_message(self) -> str:

@@ -6,63 +6,75 @@ its webhook's backoff is over, which a success or a user may end early.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection
 
 from requests_queue import sql
 from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.signals import request_sent
 from webhooks.types import EVENT
 
+# A claimed row: the delivery's id, its webhook's, attempts made, whether it is forced, created_at
+# as the database returned it.
+Row = tuple[int, str, int, bool, Any]
 
-def with_due(
-    claimed: Sequence[ClaimedDelivery], created: Mapping[int, Any], read_at: float
-) -> list[ClaimedDelivery]:
-    """Return the deliveries with their due time where it is known; one statement.
 
-    `created` has their `created_at` as the database returned it; `read_at` is when the time of the
-    claim was read (monotonic seconds). Validators are called at once and are never due.
+def due_times(
+    rows: Sequence[Row], webhooks: Mapping[str, Mapping[str, Any]], now: datetime, read_at: float
+) -> dict[int, float]:
+    """Return when the deliveries were due (monotonic seconds), where it is known; one statement.
+
+    `read_at` is when `now` was read, in monotonic seconds. Validators are called at once and are
+    never due.
     """
-    ends = _backoff_ends({c.webhook["id"] for c in claimed})
-    return [
-        each if (due := _due(each, created[each.delivery_id], ends)) is None
-        else replace(each, due=read_at - max(0.0, (each.started_at - due).total_seconds()))
-        for each in claimed
-    ]  # fmt: skip
+    ends = _backoff_ends(webhooks)
+    return {
+        pk: read_at - max(0.0, (now - due).total_seconds())
+        for pk, webhook_id, attempts, forced, created in rows
+        if webhook_id in webhooks
+        and webhooks[webhook_id]["type"] == EVENT
+        and (due := _due(_moment(created), attempts, forced, ends.get(webhook_id, ())))
+    }
 
 
-def _backoff_ends(webhook_ids: set[str]) -> dict[str, list[datetime]]:
+def _backoff_ends(webhook_ids: Iterable[str]) -> dict[str, list[datetime]]:
     """Return, for each webhook, when its backoff ends and when the last one was cleared."""
+    ids = list(webhook_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT id, earliest_possible_trigger,
                 (SELECT MAX(at) FROM webhooks_clearedbackoff WHERE webhook_id = w.id)
-            FROM webhooks_webhook w WHERE id IN ({sql.placeholders(list(webhook_ids))})
+            FROM webhooks_webhook w WHERE id IN ({sql.placeholders(ids)})
             """,
-            list(webhook_ids),
+            ids,
         )
         return {pk: [_moment(end) for end in ends if end] for pk, *ends in cursor.fetchall()}
 
 
 def _due(
-    claimed: ClaimedDelivery, created: Any, ends: Mapping[str, list[datetime]]
+    created: datetime, attempts: int, forced: bool, ends: Iterable[datetime]
 ) -> datetime | None:
-    """Return when the delivery was due, None if that isn't known."""
-    if claimed.webhook["type"] != EVENT:
-        return None
-    at = _moment(created)
-    if claimed.forced:
-        return at
-    later = [end for end in ends.get(claimed.webhook["id"], ()) if end > at]
+    """Return when a delivery of an event was due, None if that isn't known."""
+    if forced:
+        return created
+    due = max((end for end in ends if end > created), default=None)
     # A repeated attempt without a backoff follows one whose outcome is unknown.
-    return max(later) if later else at if claimed.number == 1 else None
+    return due or (created if not attempts else None)
 
 
 def _moment(value: Any) -> datetime:
     """Return a datetime of a raw query: SQLite's have no time zone, and may be text."""
     moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def reporter(claimed: ClaimedDelivery) -> Callable[[], object] | None:
+    """Return what reports the first byte of a request, None for one that is not measured."""
+    if claimed.due is None:
+        return None
+    return partial(request_sent.send, ClaimedDelivery, claimed=claimed)
