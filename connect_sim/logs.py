@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
         for name in FIELDS:
             value = getattr(record, name, None)
             # Django's own `extra` has objects of other types.
-            value = value if isinstance(value, str | int | float) else ids.get(name)
+            value = value if isinstance(value, str | int) else ids.get(name)
             if value is not None:
                 line[name] = _shorten(value, _LONGEST) if isinstance(value, str) else value
         if traceparent := operations.current_traceparent():
@@ -67,7 +67,8 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:
-        return f"{record.msg} (arguments cannot be shown: {type(error).__name__})"
+        message = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        return f"{message} (cannot be shown: {type(error).__name__})"
 
 
 def _format_time(seconds: float) -> str:

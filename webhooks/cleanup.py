@@ -61,7 +61,7 @@ def _remove_until(
         except DatabaseError as error:
             logger.warning(
                 "Rows of the deleted webhook %s could not be removed (%s); trying again later.",
-                webhook_id, type(error).__name__,
+                webhook_id, type(error).__name__, extra={"webhook": webhook_id},
             )  # fmt: skip
             return
         if not removed:

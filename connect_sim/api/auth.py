@@ -26,7 +26,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         user = keys.owner(key.strip()) if scheme.lower() == SCHEME.lower() else None
         if user is None:
             raise AuthenticationFailed()
-        operations.add_ids(account=user.account_id or "")
+        if user.account_id:
+            operations.add_ids(account=user.account_id)
         return user, None
 
     def authenticate_header(self, request: Request) -> str:

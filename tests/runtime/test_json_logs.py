@@ -45,7 +45,7 @@ def deliver(running: Sandbox, url: str) -> str:
     order = orders.purchase(running)
     orders.until_stats(running, hook["id"], triggers=1)
     response = requests.get(
-        f"{running.url}/public/v1/requests/{order['id']}%0a%1b[2J{{}}?key={HEADER}",
+        f"{running.url}//public/v1/requests/{order['id']}%0a%1b[2J{{}}?key={HEADER}",
         headers={"Authorization": f"ApiKey {running.vendor_key}", "X-Request-ID": "from-a-proxy.1"},
         timeout=10,
     )

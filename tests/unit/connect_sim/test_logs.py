@@ -45,7 +45,7 @@ def test_control_characters_are_escaped(text: str) -> None:
     assert shown["message"] == text and shown["path"] == text
 
 
-@given(st.text(), st.dictionaries(st.sampled_from(FIELDS), st.one_of(st.text(), st.floats())))
+@given(st.text(), st.dictionaries(st.sampled_from(FIELDS), st.one_of(st.text(), st.integers())))
 def test_any_text_is_one_line(text: str, extra: dict[str, Any]) -> None:
     line(text, **extra)
     line("%s", text, **extra)
@@ -75,15 +75,27 @@ class _Broken:
     ("message", "args"), [("%d", ("text",)), ("%s %s", (1,)), ("%s", (_Broken(),)), ("%", (1,))]
 )
 def test_wrong_arguments_are_a_line_too(message: str, args: Any) -> None:
-    assert line(message, *args)["message"].startswith(f"{message} (arguments cannot be shown: ")
+    assert line(message, *args)["message"].startswith(f"{message} (cannot be shown: ")
+
+
+def test_message_that_cannot_be_text_is_a_line_too() -> None:
+    assert line(_Broken())["message"] == "_Broken (cannot be shown: RuntimeError)"
 
 
 def test_only_known_fields_of_simple_types_are_written() -> None:
-    shown = line("x", webhook="WH-1", attempt=2, secret="s", headers={"a": "b"}, path=object())
+    shown = line(
+        "x",
+        webhook="WH-1",
+        attempt=2,
+        secret="s",
+        headers={"a": "b"},
+        path=object(),
+        duration_ms=float("nan"),
+    )
     assert {k: v for k, v in shown.items() if k in ("webhook", "attempt")} == {
         "webhook": "WH-1", "attempt": 2,
     }  # fmt: skip
-    assert not {"secret", "headers", "path"} & shown.keys()
+    assert not {"secret", "headers", "path", "duration_ms"} & shown.keys()
 
 
 def test_ids_of_the_operation_are_written() -> None:
