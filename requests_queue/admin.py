@@ -216,7 +216,6 @@ class QueueAdmin(GuardedAdmin):
             title = f"{name.capitalize()}: {rows.count()} selected"
             keys = list(rows.values_list("pk", flat=True))
             return self._ask(request, name, form, title=title, selected=keys)
-        audit.record(audit.Action.QUEUE_BULK, self.queue.object_class, name)
         refused: list[str] = []
         moved = 0
         for row in rows.select_related("vendor", "provider"):
@@ -226,6 +225,8 @@ class QueueAdmin(GuardedAdmin):
                 refused.append(f"{row.pk}: {refusal}")
             else:
                 self._log(request, row, done)
+                if not moved:
+                    audit.record(audit.Action.QUEUE_BULK, self.queue.object_class, name)
                 moved += 1
         _say(request, name, moved, refused)
         return None

@@ -83,6 +83,8 @@ class Run:
         except OperationalError as error:
             self.refused.append((pk, database_errors.unavailable(error) or str(error), True))
         else:
+            if not self.done:
+                audit.record(audit.Action.QUEUE_BULK, self.queue, self.action, account=self.account)
             self.done.append((pk, queue.status(row.status).title))
 
 
@@ -158,7 +160,6 @@ def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
         pks = list(dict.fromkeys(filter(None, [pk] if pk else post.getlist("pk"))))[:MOST]
     if not pks:
         raise Invalid("pk", "No objects are selected. Select at least one.")
-    audit.record(audit.Action.QUEUE_BULK, queue.object_class, action, account=viewer.account.pk)
     return Run(viewer.account.pk, queue.object_class, action, pks, len(pks))
 
 

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 
 from requests_queue import clock, seed
 from requests_queue.catalog import models as catalog
-from requests_queue.catalog.models import Account, User
+from requests_queue.catalog.models import Account, ApiToken, User
 from requests_queue.conversations.models import PRIVATE, Conversation, Message
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
@@ -96,6 +96,10 @@ class Platform:
 
     def hidden_rows(self, party: str, model: Any) -> set[Any]:
         """Return the keys of the rows that an account must not see."""
+        if model is ApiToken:
+            # Created for the callers, and so not part of a copy.
+            others = ApiToken.objects.exclude(user__account=self.account_of(party))
+            return set(others.values_list("pk", flat=True))
         hidden, rows = self.hidden_from(party), set()
         visible = {"vendor": (0, NEW_DISTRIBUTOR), "distributor": (0, NEW_VENDOR)}.get(
             party, NAMED[party][:1]

@@ -16,6 +16,7 @@ from django.test import Client
 from portal import sign_in
 from requests_queue.catalog import audit, keys
 from requests_queue.catalog.models import AuditEntry, User
+from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import Caller, caller
 from tests.portal.delivery_rows import attempt, delivery
@@ -295,9 +296,19 @@ def test_same_key_stored_again_is_not_recorded(world: World) -> None:
 
 
 def test_queue_actions_of_several_objects_are_recorded(world: World) -> None:
-    world.vendor.post("/queues/fulfillment/bulk/", {"selected": "approve", "pk": ["PR-1"]})
-    entry = AuditEntry.objects.get()
-    assert (entry.action, entry.object_id) == ("queue.bulk", "approve")
+    pks = [creation.create(make.purchase(world.catalog), world.catalog.as_distributor).pk
+           for _ in range(4)]  # fmt: skip
+    AuditEntry.objects.all()._raw_delete("default")
+    bulk, changelist = "/queues/fulfillment/bulk/", "/admin/fulfillment/request/"
+    world.vendor.post(bulk, {"selected": "approve", "pk": ["PR-0"]})
+    assert not AuditEntry.objects.exists()
+    world.vendor.post(bulk, {"selected": "approve", "pk": pks[:2]})
+    selected = {"action": "move_approve", "_selected_action": pks, "confirmed": "yes"}
+    world.root.post(changelist, selected)
+    entries = AuditEntry.objects.order_by("pk")
+    assert [(entry.action, entry.object_id, entry.actor) for entry in entries] == [
+        ("queue.bulk", "approve", VENDOR), ("queue.bulk", "approve", ROOT),
+    ]  # fmt: skip
 
 
 LOG = "/admin/catalog/auditentry/"
