@@ -95,6 +95,7 @@ SIM_SETTLE_TIME = env.checked(
 )
 # Retention; 0 keeps everything.
 SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, minimum=0, maximum=36_500)
+SIM_KEEP_AUDIT_DAYS = env.int("SIM_KEEP_AUDIT_DAYS", default=365, minimum=0, maximum=36_500)
 SIM_KEEP_DELIVERIES = env.int("SIM_KEEP_DELIVERIES", default=0, minimum=0)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.test import Client
+from django.utils import timezone
 
 from portal import sign_in
 from requests_queue.catalog import audit, keys
@@ -20,6 +22,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import Caller, caller
 from tests.portal.delivery_rows import attempt, delivery
+from tests.pruned import prune_all
 from tests.signed_in import signed_in, staff
 from webhooks import actions
 from webhooks.models import Delivery, Webhook
@@ -343,6 +346,19 @@ def test_nobody_changes_or_deletes_an_entry(world: World) -> None:
     for change in (entry.save, entry.delete):
         with pytest.raises(TypeError, match="audit log"):
             change()
+
+
+def test_old_entries_are_removed_by_age(world: World, settings: Any) -> None:
+    for _ in range(2):
+        world.api.post(f"{HOOKS}/{world.hook.pk}/trigger", {})
+    old = AuditEntry.objects.earliest("pk")
+    long_ago = timezone.now() - timedelta(days=366)
+    AuditEntry.objects.filter(pk=old.pk).update(at=long_ago)
+    settings.SIM_KEEP_AUDIT_DAYS = 0
+    assert prune_all()["audit entries"] == 0
+    settings.SIM_KEEP_AUDIT_DAYS = 365
+    assert prune_all()["audit entries"] == 1
+    assert old not in AuditEntry.objects.all() and AuditEntry.objects.count() == 1
 
 
 def test_entries_outlive_what_they_are_about(world: World) -> None:

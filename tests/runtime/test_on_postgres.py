@@ -41,6 +41,9 @@ MORE = [
     "tests/sandbox/test_holds.py",
     "tests/sandbox/test_lease.py",
     "tests/sandbox/test_clock_api.py",
+    # The lock of a key's row, and an advisory lock.
+    "tests/contract/test_keys.py",
+    "tests/runtime/test_first_administrator.py",
     # Pages that search, count by minute or page through long lists.
     *(
         f"tests/portal/test_{name}.py"
@@ -89,6 +92,10 @@ PLAIN_SQL = {
     "media",
     "older_calls",
     "product_writes",
+    "reencryption",
+    # Keys, and the first administrator: locks are samples.
+    "keys",
+    "first_administrator",
     "tier_account_writes",
     "tier_input",
     "webhook_fields",
@@ -129,6 +136,17 @@ PLAIN_SQL = {
 }
 # Tests of these files with SQL that may differ, and one of each kind of plain SQL.
 SAMPLES = {
+    "tests/contract/test_keys.py": [
+        "test_last_use_is_written_once_a_minute",
+        "test_request_succeeds_while_another_transaction_holds_the_key",
+    ],
+    "tests/queue/test_reencryption.py": [
+        "test_command_reencrypts_all_rows_with_the_first_key",
+        "test_edit_between_read_and_update_is_kept",
+    ],
+    "tests/runtime/test_first_administrator.py": [
+        "test_one_of_two_concurrent_commands_creates_the_administrator",
+    ],
     "tests/portal/test_home_page.py": ["test_last_hour_counts_attempts_by_outcome"],
     "tests/portal/test_queues_pages.py": [
         "test_index_counts_objects_by_status",
