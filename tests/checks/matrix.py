@@ -1,9 +1,9 @@
 """`make checks-matrix`: run all checks of all broken handlers, and write docs/checks-matrix.md.
 
-A run takes an hour or more. It writes `matrix.json` beside this module after each group of checks of
-a handler. The file is committed, so that the next run, on any machine, repeats only what has changed
-since: a part depends on the group's module, the modules that all checks share, and those of the
-handler.
+A run takes an hour or more. It writes `matrix.json` beside this module after each group of checks
+of a handler. The file is committed, so that the next run, on any machine, repeats only what has
+changed since: a part depends on the group's module, the modules that all checks share, and those of
+the handler.
 """
 
 from __future__ import annotations
