@@ -15,6 +15,7 @@ from statistics import median
 import requests
 
 from benchmarks.clock import PRODUCT, Sandbox
+from benchmarks.live_load import measure_load
 from benchmarks.processes import (
     ROOT,
     BenchmarkError,
@@ -63,12 +64,15 @@ def measure_live(run: Run) -> list[Row]:
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
         link = subprocess.run([*command, "signin"], cwd=ROOT, env=env, check=True,
                               capture_output=True, text=True).stdout.strip()  # fmt: skip
+        opening = {"port": port, "cookie": _cookie(link), "count": sizes.pages}
         with _deliveries(sandbox, run.handler_url):
             api = {"port": port, "path": _API, "key": keys["vendor_api_key"], "clients": 1,
                    "count": sizes.requests}  # fmt: skip
             client.ask("requests", **api)
-            opening = {"port": port, "cookie": _cookie(link), "count": sizes.pages}
-            return _measure(server, pages, client, api, opening, sizes)
+            rows = _measure(server, pages, client, api, opening, sizes)
+        return rows + measure_load(
+            server, pages, run.handler, sandbox, run.handler_url, opening, sizes.seconds
+        )
 
 
 def _measure(
@@ -120,7 +124,7 @@ def _cookie(link: str) -> str:
 
 @contextmanager
 def _deliveries(sandbox: Sandbox, handler_url: str) -> Iterator[None]:
-    """Trigger a webhook of the vendor _RATE times per second."""
+    """Trigger a webhook of the vendor _RATE times per second, and delete it at the end."""
     hook = sandbox.call(
         "POST", "/public/v1/notifications/webhooks",
         {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
@@ -139,3 +143,4 @@ def _deliveries(sandbox: Sandbox, handler_url: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        sandbox.call("DELETE", f"/public/v1/notifications/webhooks/{hook}")

@@ -23,7 +23,7 @@ class Page:
         self._headers = {"Cookie": cookie}
         self._port = port
         self._is_closed = False
-        self.events = self.requests = 0
+        self.events = self.requests = self.errors = 0
         self.is_ready = threading.Event()
         self._stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         threading.Thread(target=self._run, daemon=True).start()
@@ -42,6 +42,7 @@ class Page:
         try:
             self._stream.request("GET", f"/live/?topics={quote('deliveries')}", None, self._headers)
             response = self._stream.getresponse()
+            self._check(response)
             while line := response.readline():
                 if not line.startswith(b"data: "):
                     continue
@@ -52,12 +53,20 @@ class Page:
                 headers = {**self._headers, "HX-Request": "true"}
                 connection.request("GET", f"{_PATH}?seen={seen}", None, headers)
                 answer = connection.getresponse()
+                self._check(answer)
                 if match := _SEEN.search(answer.read()):
                     seen = match[1].decode()
                 self.requests += 1
+            if not self._is_closed:
+                raise http.client.HTTPException("The stream has ended.")
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
             if not self._is_closed:
+                self.errors += 1
                 raise
+
+    def _check(self, response: http.client.HTTPResponse) -> None:
+        """Count a response that is an error."""
+        self.errors += not (200 <= response.status < 300)
 
 
 def open_pages(port: int, cookie: str, count: int) -> int:
@@ -68,12 +77,13 @@ def open_pages(port: int, cookie: str, count: int) -> int:
 
 
 def close_pages() -> dict[str, int]:
-    """Close all pages; return how many events they got and requests they sent."""
+    """Close all pages; return how many events they got, requests they sent, and errors."""
     for page in _pages:
         page.close()
     counts = {
         "events": sum(page.events for page in _pages),
         "requests": sum(page.requests for page in _pages),
+        "errors": sum(page.errors for page in _pages),
     }
     _pages.clear()
     return counts
