@@ -12,6 +12,7 @@ import pytest
 # them when the others have finished.
 LONGEST_FIRST = (
     "tests/runtime/test_on_postgres.py",
+    "tests/chaos/",
     "tests/checks/",
     "tests/contract/",
     "tests/e2e/",

@@ -142,13 +142,15 @@ class Sandbox:
         else:
             raise AssertionError(f"no answer in {timeout} s:\n{self.process.printed}")
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str = "") -> requests.Response:
+    def call(
+        self, method: str, path: str, body: Any = None, *, key: str = "", timeout: float = 30
+    ) -> requests.Response:
         return requests.request(
             method,
             f"{self.url}{path}",
             json=body,
             headers={"Authorization": f"ApiKey {key or self.vendor_key}", **self.headers},
-            timeout=30,
+            timeout=timeout,
         )
 
     def as_vendor(self, method: str, path: str, body: Any = None) -> Any:

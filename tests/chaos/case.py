@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from tests import orders
@@ -19,19 +20,22 @@ PASSED, FAILED, VOID = "passed", "failed", "void"
 # Runs of a case, with other seeds, until a fault hits a request in flight.
 TRIES = 3
 _DELAY = (0.1, 0.4)  # seconds that the receiver takes to respond
-_DRAINED = 120.0  # seconds until everything has to be delivered
+_DRAINED = 420.0  # seconds until everything has to be delivered: longer than a backoff
+_RECOVERED = 120.0  # seconds until leases of killed workers, of 30 s, have ended
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much a case does: each of the `changes` is delivered to all webhooks.
 
-    `seconds` is over how long the changes are spread, `outage` how long something is away. With
-    `expires`, leases of killed workers end at once instead of after 30 s.
+    `many` are the changes of cases with kills. `seconds` is over how long the changes are spread,
+    besides the `outage` of what is away for a while. With `expires`, leases of killed workers end
+    at once instead of after 30 s.
     """
 
     webhooks: int
     changes: int
+    many: int
     seconds: float
     outage: float
     kills: int
@@ -39,8 +43,12 @@ class Size:
     expires: bool
 
 
-SMALL = Size(webhooks=10, changes=24, seconds=3, outage=1.5, kills=1, workers=2, expires=True)
-FULL = Size(webhooks=50, changes=200, seconds=75, outage=60, kills=8, workers=3, expires=False)
+SMALL = Size(
+    webhooks=10, changes=24, many=24, seconds=2, outage=1.5, kills=1, workers=2, expires=True
+)
+FULL = Size(
+    webhooks=50, changes=50, many=200, seconds=30, outage=60, kills=4, workers=3, expires=False
+)
 
 
 @dataclass(slots=True)
@@ -66,6 +74,10 @@ class Result:
     deliverable: float | None = None
     drained: float | None = None
     violations: list[str] = field(default_factory=list)
+    # When and where it ran, and the load of the machine.
+    at: str = ""
+    commit: str = ""
+    load: float = 0
 
 
 @dataclass
@@ -77,6 +89,8 @@ class Case:
     random: random.Random
     load: Load
     paths: Mapping[str, str]
+    # What is to be done once everything is delivered.
+    restore: ExitStack
     in_flight: int = 0
     killed: set[InFlight] = field(default_factory=set)
     violations: list[str] = field(default_factory=list)
@@ -103,6 +117,11 @@ class Case:
         """Note what is in flight in the database, right after a kill."""
         self.killed |= self.setup.database.calling()
 
+    def wait_recovered(self) -> None:
+        """Wait until the leases of what was in flight at the kills have ended: 30 s and more."""
+        if not self.size.expires:
+            self.measure(lambda: not self.killed & self.setup.database.calling(), _RECOVERED)
+
     def wait_outage(self) -> None:
         """Let the fault last."""
         pause(self.size.outage)
@@ -123,11 +142,18 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault: what happens, and how the handlers behave (by default they respond)."""
+    """A fault: what happens, and how the handlers behave (by default they respond).
+
+    `is_long` says that it lasts as long as the size's outage, `kills` that processes are killed.
+    `known` is why the case is expected to fail.
+    """
 
     text: str
     run: Callable[[Case], None]
     behaviors: tuple[str, ...] = ()
+    is_long: bool = False
+    kills: bool = False
+    known: str = ""
 
 
 def run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
@@ -141,27 +167,25 @@ def run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
 
 def _run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
     setup.receiver.ask("delay", low=_DELAY[0], high=_DELAY[1], seed=seed)
-    paths = _create_webhooks(setup, size.webhooks, fault.behaviors)
-    try:
-        load = Load(setup, size.changes, size.seconds)
-        case = Case(setup, size, random.Random(seed), load, paths)
+    seconds = size.seconds + (size.outage if fault.is_long else 0)
+    with _webhooks(setup, size.webhooks, fault.behaviors) as paths, ExitStack() as restore:
+        load = Load(setup, size.many if fault.kills else size.changes, seconds)
+        case = Case(setup, size, random.Random(seed), load, paths, restore)
         load.start()
         try:
             fault.run(case)
             deliverable = _measure_deliverable(case)
         finally:
-            load.finish(size.seconds + size.outage + 60)
+            load.finish()
         if size.expires and case.killed:
             _expire(case)
         drained = case.wait_drained()
         return _result(name, seed, case, deliverable, drained)
-    finally:
-        for pk in paths:
-            setup.platform.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
 
 
-def _create_webhooks(setup: SetUp, count: int, behaviors: Sequence[str]) -> dict[str, str]:
-    """Create webhooks, whose handlers behave in turn as given; return their paths, by id."""
+@contextmanager
+def _webhooks(setup: SetUp, count: int, behaviors: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Create webhooks, whose handlers behave in turn as given; yield their paths, by id."""
     first, paths = setup.receiver.ask("count"), {}
     for n in range(count):
         behavior = behaviors[n % len(behaviors)] if behaviors else ANSWER
@@ -169,7 +193,11 @@ def _create_webhooks(setup: SetUp, count: int, behaviors: Sequence[str]) -> dict
         if behavior != ANSWER:
             setup.receiver.ask("behave", path=path, behavior=behavior)
         paths[str(orders.webhook(setup.platform, f"{setup.receiver_url}{path}")["id"])] = path
-    return paths
+    try:
+        yield paths
+    finally:
+        for pk in paths:
+            setup.platform.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
 
 
 def _measure_deliverable(case: Case) -> float | None:
@@ -212,13 +240,15 @@ def _result(
     calls = [answer for answer in record.answers if answer.status]
     own = set(case.paths.values())
     cut = sum(each.end == CUT and each.path in own for each in received)
+    # At a kill there may be requests in flight of other workers only.
+    in_flight = cut if case.killed else case.in_flight
     return Result(
         name,
         case.setup.name,
         seed,
-        outcome=FAILED if found else PASSED if case.in_flight else VOID,
+        outcome=FAILED if found else PASSED if in_flight else VOID,
         deliveries=len(record.deliveries),
-        in_flight=cut if case.killed else case.in_flight,
+        in_flight=in_flight,
         lost=sum(each.outcome == "unknown" for each in record.attempts),
         repeats=invariants.repeats_by_webhook(record).total(),
         calls=len(calls),

@@ -12,6 +12,7 @@ from tests.chaos.receiver import ANSWER, CLOSE, DRIP, HANG, RESET
 from tests.chaos.setups import Distributed, Embedded
 from tests.processes import restart
 
+_IDLE = 300.0  # seconds of real time that a move over all backoffs may take
 _PATIENCE = 30.0  # seconds for what should take less than one
 
 
@@ -26,14 +27,27 @@ def _sandbox(case: Case) -> Embedded:
 
 
 def kill_workers(case: Case) -> None:
-    """SIGKILL of a random worker at random moments; each is started again at once."""
-    workers = _server(case).platform.workers
+    """SIGKILL of a random worker at random moments; each is started again at once.
+
+    The next one is killed when the requests of the last one have been repeated.
+    """
     for _ in range(case.size.kills):
-        case.hit()
-        worker = case.random.choice(workers)
-        worker.kill()
-        case.note_killed()
-        worker.start()
+        _kill_worker(case)
+        case.wait_recovered()
+
+
+def kill_workers_often(case: Case) -> None:
+    """The same without waiting, so that deliveries lose their worker twice in a row."""
+    for _ in range(2 * case.size.kills):
+        _kill_worker(case)
+
+
+def _kill_worker(case: Case) -> None:
+    case.hit()
+    worker = case.random.choice(_server(case).platform.workers)
+    worker.kill()
+    case.note_killed()
+    worker.start()
 
 
 def flush_redis(case: Case) -> None:
@@ -91,6 +105,7 @@ def kill_beat(case: Case) -> None:
     assert beat is not None
     case.hit()
     beat.kill()
+    case.restore.callback(beat.start)
 
 
 def kill_sandbox(case: Case) -> None:
@@ -102,6 +117,7 @@ def kill_sandbox(case: Case) -> None:
             sandbox.platform.process.kill()
             case.note_killed()
             restart(sandbox.platform)
+        case.wait_recovered()
 
 
 @contextmanager
@@ -131,7 +147,7 @@ def break_handlers(case: Case) -> None:
         if path.startswith(f"/{ANSWER}/"):
             healthy.append(pk)
     case.hit()
-    case.load.wait(case.size.seconds + _PATIENCE)
+    case.load.wait()
     database = sandbox.database
     if case.measure(lambda: database.pending(healthy) == 0, _PATIENCE) is None:
         case.violations.append("Webhooks that respond waited for those that don't.")
@@ -142,11 +158,14 @@ def break_handlers(case: Case) -> None:
 
 
 def advance_clock(case: Case) -> None:
-    """The sandbox's clock is advanced by an hour, which waits for requests in flight."""
+    """The sandbox's clock is advanced during requests, by less than their timeout."""
     sandbox = _sandbox(case)
     for _ in range(case.size.kills):
         case.hit()
-        sandbox.platform.advance("1h")
+        # It would wait longer for the requests in flight.
+        move = {"by": "4m", "patience": 1, "settle": 0}
+        response = sandbox.platform.call("POST", "/sandbox/clock/advance", move)
+        assert response.ok, response.text
 
 
 def jump_clock(case: Case) -> None:
@@ -158,35 +177,50 @@ def jump_clock(case: Case) -> None:
     for seconds in (3600, -3600):
         case.hit()
         sandbox.database.move_clock(seconds)
-    case.load.wait(case.size.seconds + _PATIENCE)
+    case.load.wait()
     case.ended = time.monotonic()
     _run_until_idle(sandbox)
 
 
 def _run_until_idle(sandbox: Embedded) -> None:
     """Move the clock over all backoffs."""
-    response = sandbox.platform.call("POST", "/sandbox/clock/run-until-idle", {})
+    path = "/sandbox/clock/run-until-idle"
+    response = sandbox.platform.call("POST", path, {"settle": 0}, timeout=_IDLE)
     assert response.ok, response.text
 
 
 _FAILING = (ANSWER, RESET, DRIP, HANG, CLOSE)
+_BACKOFF = (
+    "A delivery that has lost its worker twice in a row counts as a failure, so that a request "
+    "that kills its worker isn't repeated in a loop. So its webhook backs off for 5 min, and isn't "
+    "deliverable within 30 s. Nothing is lost."
+)
 DISTRIBUTED = {
-    "workers killed": Fault("SIGKILL of workers at random", kill_workers),
+    "workers killed": Fault(
+        "SIGKILL of a random worker, four times, each when the last one has been recovered from",
+        kill_workers, kills=True,
+    ),
+    "workers killed often": Fault(
+        "SIGKILL of random workers, eight times, without waiting in between",
+        kill_workers_often, kills=True, known=_BACKOFF,
+    ),
     "Redis flushed": Fault("`FLUSHALL`", flush_redis),
-    "Redis away": Fault("Redis is stopped, and started again", stop_redis),
+    "Redis away": Fault("Redis is stopped, and started again", stop_redis, is_long=True),
     "Redis hangs": Fault(
-        "SIGSTOP of Redis: it accepts connections, and never responds", hang_redis
+        "SIGSTOP of Redis: it accepts connections, and never responds", hang_redis, is_long=True
     ),
     "PostgreSQL restarted": Fault("a restart in mode *fast*", restart_postgres),
     "PostgreSQL crashed": Fault("a restart in mode *immediate*", crash_postgres),
     "beat absent": Fault("SIGKILL of beat, which stays away", kill_beat),
-}
+}  # fmt: skip
 EMBEDDED = {
-    "sandbox killed": Fault("SIGKILL of the whole sandbox, and a restart", kill_sandbox),
+    "sandbox killed": Fault(
+        "SIGKILL of the whole sandbox, and a restart", kill_sandbox, kills=True
+    ),
     "disk full": Fault("SQLite's disk is full", fill_disk),
-    "clock advanced": Fault("the clock is moved forward by the API", advance_clock),
+    "clock advanced": Fault("the clock is moved forward by 4 min, by the API", advance_clock),
     "clock jumps": Fault("platform time jumps forward by an hour, and back", jump_clock),
     "handlers fail": Fault(
         "four of five handlers reset, drip, hang, or close the connection", break_handlers, _FAILING
     ),
-}
+}  # fmt: skip

@@ -16,6 +16,7 @@ from tests.chaos.invariants import Answer
 from tests.chaos.setups import SetUp
 
 _CALLERS = 2
+_PATIENCE = 600.0  # seconds by which orders may be late, on a busy machine
 _TIMEOUT = 15.0  # seconds; longer than any response should take
 _AGAIN = 0.1  # seconds after a refused call
 _READ = "/notifications/webhooks?limit=5"
@@ -33,7 +34,7 @@ class Load:
         self.answers: list[Answer] = []
         self._setup, self._pause, self._changes = setup, seconds / changes, changes
         self._numbers, self._ended = count(), threading.Event()
-        self._started = 0.0
+        self._started, self._seconds = 0.0, seconds
         self._body = _order(setup)
         self._callers = [threading.Thread(target=self._order) for _ in range(_CALLERS)]
         self._reader = threading.Thread(target=self._read)
@@ -44,17 +45,18 @@ class Load:
         for thread in (*self._callers, self._reader):
             thread.start()
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until all orders are confirmed; return whether they are."""
-        deadline = time.monotonic() + timeout
+    def wait(self) -> bool:
+        """Wait until all orders are confirmed, which they should be in time; return whether."""
+        deadline = self._started + self._seconds + _PATIENCE
         for thread in self._callers:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._callers)
 
-    def finish(self, timeout: float) -> None:
-        """Wait until all orders are confirmed, at most `timeout` seconds, and end the callers."""
-        if not self.wait(timeout):
-            text = f"not all {self._changes} orders were accepted within {timeout:g} s"
+    def finish(self) -> None:
+        """Wait until all orders are confirmed, and end the callers."""
+        if not self.wait():
+            seconds = self._seconds + _PATIENCE
+            text = f"not all {self._changes} orders were accepted within {seconds:g} s"
             self.answers.append(Answer(0, 0, text))
         self._ended.set()
         for thread in (*self._callers, self._reader):

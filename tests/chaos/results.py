@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,14 +30,11 @@ _COLUMNS = (
 
 @dataclass
 class Run:
-    """All results of a run, and where and when it took place."""
+    """All results of a run."""
 
     started: str
-    commit: str
     machine: str
-    load: float
     size: str
-    seed: int
     results: list[Result] = field(default_factory=list)
 
     @property
@@ -51,13 +48,30 @@ class Run:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
-def new_run(size: str, seed: int) -> Run:
+def new_run(size: str) -> Run:
     """Return a run without results that starts now."""
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.strip()  # fmt: skip
-    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    return Run(started, commit, machine, round(os.getloadavg()[0], 1), size, seed)
+    return Run(_now(), f"{os.cpu_count()} cores, Python {platform.python_version()}", size)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def stamp(result: Result) -> Result:
+    """Note in the result when it was measured, at which commit, and the load of the machine."""
+    result.at, result.load = _now(), round(os.getloadavg()[0], 1)
+    result.commit = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True, capture_output=True,
+        text=True,
+    ).stdout.strip()  # fmt: skip
+    return result
+
+
+def merged(old: Run, new: Run) -> Run:
+    """Return the new run with the old results of cases that it doesn't have, in the usual order."""
+    by_case = {result.case: result for result in (*old.results, *new.results)}
+    order = [name for name in (DISTRIBUTED | EMBEDDED) if name in by_case]
+    return replace(new, results=[by_case[name] for name in order])
 
 
 def load(path: Path) -> Run:
@@ -125,15 +139,20 @@ def updated(page: str, run: Run) -> str:
 
 
 def _generated(run: Run) -> Iterator[str]:
+    dates = sorted({result.at[:10] for result in run.results})
+    loads = [result.load for result in run.results]
     passed = sum(result.outcome == PASSED for result in run.results)
     yield ""
-    yield f"{run.started[:10]}, commit `{run.commit}`, {run.machine}, load {run.load} at the start:"
+    yield f"{' and '.join(dates)}, {run.machine}, load of the machine {min(loads)} to {max(loads)}:"
     yield f"{passed} of {len(run.results)} cases passed."
     yield ""
     yield from table(run.results)
     if found := list(problems(run.results)):
         yield from ("", "What did not hold:", "", *found)
+    cases = DISTRIBUTED | EMBEDDED
+    if known := [f"- **{name}**: {fault.known}" for name, fault in cases.items() if fault.known]:
+        yield from ("", "Why, where it is known:", "", *known)
     yield from ("", "What happens in each case:", "")
-    for name, fault in (DISTRIBUTED | EMBEDDED).items():
+    for name, fault in cases.items():
         yield f"- **{name}**: {fault.text}."
     yield ""

@@ -29,6 +29,7 @@ from tests.processes import (
 )
 from tests.runtime import distributed
 
+_START = 180.0  # seconds that the web server may take to start, on a busy machine
 _PENDING = "state IN ('waiting', 'calling')"
 
 
@@ -175,7 +176,7 @@ def embedded(folder: Path, disk: Disk | None = None) -> Iterator[Embedded]:
         running = Sandbox(f"http://{address}", data, process)
         running.headers["X-Sandbox-Actor"] = "test"
         try:
-            running.wait()
+            running.wait(_START)
             database = Database(file=data / "connect.sqlite3")
             yield Embedded("embedded", running, database, receiver, url, disk)
         finally:
@@ -192,7 +193,9 @@ def server(folder: Path, workers: int) -> Iterator[Distributed]:
         postgres_server() as postgres,
     ):
         fill(postgres)
-        with distributed.server(folder, postgres.url, redis.url, workers=workers) as running:
+        with distributed.server(
+            folder, postgres.url, redis.url, workers=workers, start_timeout=_START
+        ) as running:
             database = Database(postgres.url)
             yield Distributed("distributed", running, database, receiver, url, postgres, redis)
 

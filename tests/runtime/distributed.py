@@ -22,6 +22,7 @@ SECRETS = {
     "SIM_SECRET_KEY": "a-secret-of-the-test-that-is-long-enough-for-django-0123456789",
     "SIM_ENCRYPTION_KEY": "another-secret-of-the-test-that-is-long-enough-0123456789",
 }
+_FILL_TIMEOUT = 300.0  # seconds, on a busy machine
 _FILL = f"""
 import os
 from django.core.management import call_command
@@ -44,7 +45,8 @@ def fill(url: str) -> None:
     """Create the tables, the demo data, and keys of both parties in an empty database."""
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder), DATABASE_URL=url, **SECRETS)
-        fork_server.run(manage("shell", "-v0", "-c", _FILL), env).check_returncode()
+        command = manage("shell", "-v0", "-c", _FILL)
+        fork_server.run(command, env, timeout=_FILL_TIMEOUT).check_returncode()
 
 
 @dataclass
@@ -71,6 +73,7 @@ def server(
     *,
     workers: int = 2,
     beat: bool = True,
+    start_timeout: float = 60,
     **variables: str,
 ) -> Iterator[Server]:
     """Run web server, workers and beat for the block, on a `seeded_database`."""
@@ -106,7 +109,7 @@ def server(
     for process in processes:
         process.start()
     try:
-        running.wait_for_web()
+        running.wait_for_web(start_timeout)
         yield running
     finally:
         for process in reversed(processes):
