@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ def main() -> int:
     options = _options()
     if not Path("/proc/self/stat").exists():
         sys.exit("The benchmarks read /proc: run them on Linux.")
+    # So that the servers of the run end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAILED))
     started = _now()
     path = options.output or results.FOLDER / f"{started.replace(':', '')}.json"
     # Other work on the machine distorts rates; CPU time is affected less.

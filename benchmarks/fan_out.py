@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import paired, servers, wsgi
 from benchmarks.processes import Process, environment, module, running, serve, server_cpu
 from benchmarks.run import Run
+from benchmarks.subjects import server_environment
 from benchmarks.table import Bound, Row, in_rounds
 
 _MATCHING, _MATCHING_AIM = Bound(4), Bound(3)
@@ -44,20 +45,27 @@ def measure_fan_out(run: Run) -> list[Row]:
     sizes = QUICK if run.quick else FULL
     with run.subfolder("fan-out") as folder:
         rows = _measure("SQLite", folder, None, sizes)
-        with run.optional("fan-out on PostgreSQL"), servers.postgres_server() as server:
-            rows += _measure("PostgreSQL", folder, server, sizes)
+        with (
+            run.optional("fan-out on PostgreSQL"),
+            servers.redis_server(folder) as broker,
+            servers.postgres_server() as server,
+        ):
+            rows += _measure("PostgreSQL", folder, (server, broker), sizes)
     return rows
 
 
-def _measure(part: str, folder: Path, server: str | None, sizes: Sizes) -> list[Row]:
+def _measure(part: str, folder: Path, used: tuple[str, str] | None, sizes: Sizes) -> list[Row]:
+    """Measure a sandbox on SQLite, or a server that uses PostgreSQL and Redis."""
     counts = {"none": (0, 0), "other": (0, _MANY), "one": (1, 0), "many": (_MANY, 0)}
     with ExitStack() as stack:
         processes = {}
         for name in counts:
-            url = f"sqlite:///{folder}/{name}.sqlite3"
-            if server is not None:
-                url = stack.enter_context(servers.database(server, name))
-            processes[name] = stack.enter_context(_process(folder, f"{part}-{name}", url))
+            env = environment(SIM_DATA_DIR=str(folder / name))
+            if used is not None:
+                url = stack.enter_context(servers.database(used[0], name))
+                env = server_environment(folder / f"server-{name}", url, used[1])
+            log = folder / f"{part}-{name}.log"
+            processes[name] = stack.enter_context(running(module("fan_out"), env, log))
         for name, (matching, other) in counts.items():
             processes[name].ask("prepare", matching=matching, other=other)
         matching_rounds = _rounds(processes, "one", "many", sizes.rounds, sizes.matching)
@@ -92,13 +100,6 @@ def _rounds(
                 spent[n].append(kinds[n].ask("create"))
         comparisons.append(paired.compare(*spent))
     return comparisons
-
-
-@contextmanager
-def _process(folder: Path, name: str, url: str) -> Iterator[Process]:
-    env = environment(DATABASE_URL=url, SIM_DATA_DIR=str(folder / name))
-    with running(module("fan_out"), env, folder / f"{name}.log") as process:
-        yield process
 
 
 # The measured process.

@@ -67,7 +67,7 @@ def measure_hanging(run: Run) -> list[Row]:
 
     def hanging(part: str, subject: Subject) -> list[Row]:
         # Warm-up: each responding webhook succeeds once before its requests are counted.
-        _measure(_Samples(), subject, run.handler, HEALTHY // measure.RATE)
+        measure.pace(subject, run.handler, HEALTHY // measure.RATE)
         plain, beside = _Samples(), [_Samples() for _ in GROUPS]
         for _ in range(sizes.rounds):
             _measure(plain, subject, run.handler, sizes.seconds)
@@ -112,8 +112,6 @@ def hang(subject: Subject, handler: Process, group: int, slots: int) -> None:
 
 def _measure(samples: _Samples, subject: Subject, handler: Process, seconds: int) -> None:
     samples.hanging = handler.ask("hanging")
-    handler.ask("reset")
-    committed = subject.committer.ask("pace", rate=measure.RATE, seconds=1 + seconds)
-    latency = measure.compare(committed, handler, subject.worker)
+    latency = measure.pace(subject, handler, seconds)
     samples.p50.append(latency.p50)
     samples.p99.append(latency.p99)

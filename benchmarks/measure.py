@@ -88,6 +88,14 @@ def latency(committer: Process, handler: Process, seconds: int) -> Latency:
     return compare(committed, handler, committer)
 
 
+def pace(subject: Subject, handler: Process, seconds: int) -> Latency:
+    """Record changes at RATE for the webhooks that respond, one second more than `seconds`, and
+    measure from each commit to the arrival of its request."""
+    handler.ask("reset")
+    committed = subject.committer.ask("pace", rate=RATE, seconds=1 + seconds)
+    return compare(committed, handler, subject.worker)
+
+
 def compare(
     committed: Mapping[str, Sequence[float]], handler: Process, check: Process, warm_up: int = RATE
 ) -> Latency:

@@ -9,6 +9,7 @@ from benchmarks import isolation, measure, servers, subjects
 from benchmarks.processes import Process, environment, running, wait_until
 from benchmarks.run import Run
 from benchmarks.table import Bound, Row, in_rounds
+from benchmarks.workload import HEALTHY
 
 _FLOOR, _AIM = Bound(1.15), Bound(1.05)
 _ROUNDS = 3
@@ -31,6 +32,8 @@ def measure_memory(run: Run) -> list[Row]:
         servers.redis_and_database(folder, "memory") as (database, broker),
         subjects.distributed(folder, database, broker, fixtures) as subject,
     ):
+        # Warm-up: the worker has started, and each responding webhook has succeeded.
+        measure.pace(subject, run.handler, HEALTHY // measure.RATE)
         idle, hanging, bare = [], [], []
         for _ in range(rounds):
             idle.append(subject.worker.memory())

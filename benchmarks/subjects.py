@@ -94,10 +94,23 @@ def distributed(
 ) -> Iterator[Subject]:
     """Run a worker of a server set-up; the workload process acts as its web server."""
     counter = folder / f"{name}.counter"
+    env = server_environment(
+        folder / name, database, broker, BENCH_SQL_COUNTER=str(counter), **variables
+    )
+    with running(module("workload"), env, folder / f"{name}-workload.log") as workload:
+        fixtures(workload)
+        with worker(env, folder, name) as process:
+            yield Subject(process, workload, workload, counter, env, webhooks)
+
+
+def server_environment(
+    folder: Path, database: str, broker: str, **variables: str
+) -> dict[str, str]:
+    """Return the environment of the processes of a server, whose files are in a folder."""
     address = f"127.0.0.1:{free_port()}"
-    env = environment(
+    return environment(
         SIM_PROFILE="server",
-        SIM_DATA_DIR=str(folder / name),
+        SIM_DATA_DIR=str(folder),
         SIM_BIND=address,
         SIM_API_URL=f"http://{address}",
         SIM_SECRET_KEY="a-secret-of-the-benchmark-long-enough-for-django-0123456789",
@@ -107,13 +120,8 @@ def distributed(
         SIM_SSL_REDIRECT="false",
         DATABASE_URL=database,
         CELERY_BROKER_URL=f"{broker}/0",
-        BENCH_SQL_COUNTER=str(counter),
         **variables,
     )
-    with running(module("workload"), env, folder / f"{name}-workload.log") as workload:
-        fixtures(workload)
-        with worker(env, folder, name) as process:
-            yield Subject(process, workload, workload, counter, env, webhooks)
 
 
 @contextmanager
