@@ -23,6 +23,10 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     except ImproperlyConfigured as error:
         sys.exit(f"Settings: {error}")
 
+# Celery would run all of Django's checks, ignore their errors, and keep in memory what they import
+# (URLs, views, templates): 12 MiB in each worker. `check_settings` runs those that a start needs.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
 _WITH_TASKS = ("sandbox", "portal", "webhooks", "requests_queue")
 
 # Celery's support of Django puts the current folder first, where a handler may have modules of any
