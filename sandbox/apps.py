@@ -16,7 +16,7 @@ class SandboxConfig(AppConfig):
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
         from portal import media
-        from portal.commands import COMMANDS
+        from portal.commands import COMMANDS, LOOKUPS
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
@@ -28,6 +28,7 @@ class SandboxConfig(AppConfig):
         pruning.register()
         navigation.add(NAVIGATION)
         COMMANDS.append(commands.faults)
+        LOOKUPS.append(commands.find_faults)
         delivery_side.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
         BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))

@@ -23,9 +23,12 @@ from portal.deliveries import queries
 from portal.identity import Viewer
 from portal.queues import labels
 from requests_queue.catalog import visibility
+from requests_queue.catalog.models import TierAccount
+from requests_queue.conversations.models import Conversation, number_of
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue
 from requests_queue.queues.tier_config.models import TierConfig
+from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Webhook
 
 _MIN_LENGTH, _MAX_LENGTH = 2, 40  # a delivery's number may be shorter
@@ -54,6 +57,8 @@ def find(viewer: Viewer, text: str) -> Iterator[Command]:
         for queue in sorted(base.registered(), key=_order):
             yield from _queue_objects(viewer, queue, text)
         yield from _related(viewer, text)
+        yield from _tier_accounts(viewer, text)
+        yield from _conversations(viewer, text)
     yield from _webhooks(viewer, text)
     yield from _products(viewer, text)
 
@@ -65,7 +70,11 @@ def _deliveries(viewer: Viewer, text: str) -> Iterator[Command]:
     row = queries.visible(viewer.account).select_related("webhook").only("state", "webhook__label")
     for each in row.filter(pk=int(match[1])):
         address = reverse("delivery", args=[each.pk])
-        yield Command(f"Delivery {each.pk}", address, f"{each.webhook.label}, {each.state}")
+        yield Command(
+            f"Delivery {each.pk}",
+            address,
+            f"{each.webhook.label}, {STATE_LABELS[each.state].lower()}",
+        )
 
 
 def _order(queue: Queue) -> int:
@@ -97,9 +106,39 @@ def _related(viewer: Viewer, text: str) -> Iterator[Command]:
         begins = _begins(text, letters)
         if begins is not None:
             for row in _first(rows, begins).only("product__name"):
-                query = urlencode({"status": "", "q": row.pk})
-                address = f"{reverse('queue', args=[queue])}?{query}"
-                yield Command(row.pk, address, f"{kind}, {row.product.name}")
+                yield Command(row.pk, _requests(queue, row.pk), f"{kind}, {row.product.name}")
+
+
+def _requests(queue: str, pk: str) -> str:
+    """Return the page of a queue with the requests about an object."""
+    return f"{reverse('queue', args=[queue])}?{urlencode({'status': '', 'q': pk})}"
+
+
+def _tier_accounts(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the tier accounts, each with the orders of its subscriptions."""
+    begins = _begins(text, "TA")
+    if begins is None:
+        return
+    is_visible = Exists(visibility.tier_accounts(viewer.account).filter(pk=OuterRef("pk")))
+    rows = TierAccount.objects.filter(begins, is_visible).only("name").order_by("pk")
+    for row in rows[:MAX_FOUND]:
+        address = (
+            f"{reverse('queue', args=['fulfillment'])}?{urlencode({'status': '', 'q': row.pk})}"
+        )
+        yield Command(row.pk, address, f"Tier account, {row.name}")
+
+
+def _conversations(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the object of a conversation, which is named by its whole id."""
+    number = number_of(Conversation.PREFIX, text.upper())
+    if not number:
+        return
+    for row in Conversation.visible_to(viewer.account).filter(pk=number):
+        for queue in base.registered():
+            for found in _queue_objects(viewer, queue, row.instance_id):
+                if found.name == row.instance_id:
+                    detail = f"Conversation about {row.instance_id}"
+                    yield Command(row.shown_id, found.address, detail)
 
 
 def _webhooks(viewer: Viewer, text: str) -> Iterator[Command]:

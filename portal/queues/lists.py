@@ -25,7 +25,8 @@ MAX_PRODUCTS = 200  # in a filter
 _ABOUT = ("asset__customer__name", "configuration__account__name", "account__name", "name",
           "subject", "listing__contract__marketplace__name")  # fmt: skip
 _SEARCHED = ("id", "asset__id", "asset__external_id", "configuration__id", "listing__id",
-             "external_id", "account__external_id")  # fmt: skip
+             "external_id", "account__external_id", "asset__customer__id", "asset__tier1__id",
+             "asset__tier2__id", "configuration__account__id", "account__id")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from portal import commands
 from portal.commands import MAX_FOUND, Command
 from requests_queue import seed
 from requests_queue.catalog.models import User
+from requests_queue.conversations.models import Conversation
 from requests_queue.queues import base
+from requests_queue.queues.fulfillment.models import Request
 from tests import html, make
 from tests.portal.delivery_rows import delivery
 from tests.portal.queues import PLAIN, SUITE, distributor, seeded, vendor
@@ -70,6 +72,21 @@ def test_digits_find_objects_of_several_kinds_in_bounded_number(vendor: Client) 
 def test_subscription_leads_to_its_requests(vendor: Client) -> None:
     address = found(vendor, ASSET)[ASSET]
     assert html.get(vendor, address).all('a[href^="/queues/fulfillment/PR-2934-6610-1178-"]')
+
+
+def test_tier_account_leads_to_its_orders(vendor: Client, stranger: Client) -> None:
+    row = Request.objects.filter(pk="PR-2934-6610-1178-001").get().asset.customer
+    address = found(vendor, row.pk)[row.pk]
+    assert html.get(vendor, address).all('a[href="/queues/fulfillment/PR-2934-6610-1178-001/"]')
+    assert row.pk in found(vendor, row.pk[3:]) and row.pk not in found(stranger, row.pk)
+
+
+def test_conversation_leads_to_its_object(vendor: Client, stranger: Client) -> None:
+    row = Conversation.objects.get(instance_id="PR-2934-6610-1178-001")
+    assert found(vendor, row.shown_id) == {
+        row.shown_id: "/queues/fulfillment/PR-2934-6610-1178-001/"
+    }
+    assert found(stranger, row.shown_id) == {}
 
 
 def test_product_is_found_by_id_and_name(vendor: Client) -> None:

@@ -136,6 +136,16 @@ SEEN = {
 
 
 @pytest.mark.parametrize("who", SEEN)
+@pytest.mark.usefixtures("armed")
+def test_palette_finds_the_faults_that_users_see(request: pytest.FixtureRequest, who: str) -> None:
+    client: Client = request.getfixturevalue(who)
+    seen, _ = SEEN[who]
+    shown = html.get(client, "/search/?q=OF").one(".palette-page").text
+    for name in SEEN["root"][0]:
+        assert (f"Fault {name}" in shown) == (name in seen and "of" in name), name
+
+
+@pytest.mark.parametrize("who", SEEN)
 def test_users_see_and_change_what_concerns_their_account(
     armed: dict[str, Fault], request: pytest.FixtureRequest, who: str
 ) -> None:
