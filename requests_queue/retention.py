@@ -33,8 +33,10 @@ from requests_queue import database_errors, pausing
 logger = logging.getLogger(__name__)
 
 SECONDS = 4.0  # of one run of the scheduler, which then continues in another task
-TARGET = 0.05  # seconds of a step: the number of its rows follows from what the last one took
-MIN_ROWS, MAX_ROWS = 100, 2000  # of a step
+TARGET = 0.1  # seconds of a step: the number of its rows follows from what the last one took
+# Rows of a step. With fewer of them a busy machine would remove fewer rows than it receives, since
+# the statements of a step cost as much as some hundred rows.
+MIN_ROWS, MAX_ROWS = 600, 3000
 _PAUSE = 2.0  # after a step, in durations of the step: SQLite has one writer at a time
 _running = threading.Lock()
 

@@ -23,7 +23,7 @@ from requests_queue.retention import Step
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
 LOCK_WAIT = 0.5  # seconds for which a step waits for its webhook
-READ = 1000  # deliveries that one step reads at most
+READ = 1000  # deliveries that one step reads at most, and records of cleared backoffs
 _COUNTED = 10_000  # deliveries that one statement counts
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 FINISHED = (Delivery.DELIVERED, Delivery.FAILED, Delivery.CANCELLED)
@@ -110,10 +110,12 @@ def beyond_count(webhook_id: str) -> int:
 
 def _step(place: Place, policy: _Policy, rows: int, dry_run: bool) -> Step:
     sql.limit_lock_wait(LOCK_WAIT)
-    read = _read(place, policy)
+    # An event and an attempt belong to most deliveries.
+    limit = min(READ, max(rows // 2, 1))
+    read = _read(place, policy, limit)
     chosen = [pk for pk, is_finished, is_due in read if is_finished and is_due][:rows]
     # What follows a delivery that is neither old nor beyond the count is neither.
-    is_last = len(read) < READ or not read[-1][2]
+    is_last = len(read) < limit or not read[-1][2]
     sizes = _removable(place, policy, chosen, dry_run)
     ids = _up_to(rows, sizes)
     if len(ids) < len(sizes):
@@ -128,7 +130,7 @@ def _step(place: Place, policy: _Policy, rows: int, dry_run: bool) -> Step:
     return Step({**removed, **_cleared(place.webhook, policy, dry_run)}, place.webhook)
 
 
-def _read(place: Place, policy: _Policy) -> list[tuple[int, bool, bool]]:
+def _read(place: Place, policy: _Policy, limit: int) -> list[tuple[int, bool, bool]]:
     """Return the next deliveries: whether they are finished, and old or beyond the count."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -138,7 +140,7 @@ def _read(place: Place, policy: _Policy) -> list[tuple[int, bool, bool]]:
             """,
             [
                 *FINISHED, sql.datetime_param(policy.old), place.beyond, place.webhook, place.last,
-                READ,
+                limit,
             ],
         )  # fmt: skip
         return [(pk, bool(finished), bool(due)) for pk, finished, due in cursor.fetchall()]

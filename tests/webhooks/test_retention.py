@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Count, Q
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from tests.background import Background, concurrently
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.hypothesis_profiles import examples
+from tests.old_deliveries import count_rows, fill
 from tests.pruned import prune, prune_all, small_steps
 from webhooks import cleanup, pruning, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry
@@ -109,16 +109,6 @@ def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> lis
     jobs = [pk.pk for row, pk in zip(rows, deliveries, strict=True) if row.in_job]
     running_job(hooks[0], [0, *jobs], position=1)
     return deliveries
-
-
-def count_rows(hook: Webhook) -> None:
-    attempts = Attempt.objects.filter(webhook=hook).order_by()
-    counts = attempts.aggregate(
-        triggers=Count("pk"),
-        success_triggers=Count("pk", filter=Q(outcome=retry.SUCCESS)),
-        failure_triggers=Count("pk", filter=Q(outcome=retry.FAILURE)),
-    )
-    Webhook.objects.filter(pk=hook.pk).update(events=hook.event_set.count(), **counts)
 
 
 def running_job(hook: Webhook, deliveries: Sequence[int], position: int = 0) -> BulkResend:
@@ -207,40 +197,6 @@ def policy(days: int, count: int) -> Iterator[None]:
 @pytest.fixture
 def catalog(transactional_db: None) -> make.Catalog:
     return make.catalog()
-
-
-def fill(hooks: Sequence[Webhook], each: int, body: int = 0) -> None:
-    """Insert that many old deliveries of each webhook, with an event and an attempt."""
-    at = connection.ops.adapt_datetimefield_value(make.AT - timedelta(days=300))
-    text, empty = "x" * body, b""
-    with connection.cursor() as cursor:
-        for hook in hooks:
-            numbers = (
-                f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})"
-            )
-            cursor.execute(
-                "INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts) "
-                f"{numbers} SELECT %s, 'delivered', %s, %s, 1 FROM n",
-                [hook.pk, False, at],
-            )
-            cursor.execute(
-                "INSERT INTO webhooks_event "
-                "(webhook_id, delivery_id, object_id, status_from, status_to, at) "
-                "SELECT webhook_id, id, 'PR-1', '', '', created_at FROM webhooks_delivery "
-                "WHERE webhook_id = %s",
-                [hook.pk],
-            )
-            cursor.execute(
-                "INSERT INTO webhooks_attempt (webhook_id, delivery_id, number, outcome, "
-                "started_at, finished_at, duration, method, url, request_headers, request_body, "
-                "claims, response_headers, response_body, truncated, error, why, is_unmerged, "
-                "faults) SELECT webhook_id, id, 1, 'success', created_at, created_at, 1, 'POST', "
-                "'http://127.0.0.1/', '{}', %s, '{}', '[]', %s, %s, '', '', %s, '[]' "
-                "FROM webhooks_delivery WHERE webhook_id = %s",
-                [text, empty, False, False, hook.pk],
-            )
-    for hook in hooks:
-        count_rows(hook)
 
 
 def remaining() -> list[int]:
