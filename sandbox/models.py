@@ -11,6 +11,8 @@ from typing import Any
 from django.db import models
 from django.db.models import Expression, Q
 
+from requests_queue.json_column import JSONField
+
 
 class TransactionId(Expression):
     """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
@@ -42,7 +44,7 @@ class TimelineEntry(models.Model):
     delivery_id = models.BigIntegerField(null=True)
     attempt = models.IntegerField(null=True)
     object_id = models.CharField(max_length=40, null=True)
-    data = models.JSONField(default=dict)
+    data = JSONField(default=dict)
 
     class Meta:
         ordering = ["transaction", "id"]
@@ -104,7 +106,7 @@ class ApiCall(models.Model):
     attempt = models.IntegerField(null=True)
     link = models.CharField(max_length=7, choices=LINKS, blank=True)
     # The names and kinds of those that fired.
-    faults = models.JSONField(default=list)
+    faults = JSONField(default=list)
 
     class Meta:
         ordering = ["id"]
@@ -177,11 +179,11 @@ class Fault(models.Model):
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=24)
     side = models.CharField(max_length=8)
-    parameters = models.JSONField(default=dict)
-    scope = models.JSONField(default=dict)
+    parameters = JSONField(default=dict)
+    scope = JSONField(default=dict)
     probability = models.FloatField(null=True)
     times = models.IntegerField(null=True)
-    nth = models.JSONField(null=True)
+    nth = JSONField(null=True)
     after = models.IntegerField(default=0)
     seed = models.BigIntegerField()
     armed_at = models.DateTimeField()
@@ -256,11 +258,11 @@ class CheckRun(models.Model):
     started_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    options = models.JSONField(default=dict)
+    options = JSONField(default=dict)
     state = models.CharField(max_length=9, default=RUNNING)
     is_cancelled = models.BooleanField("somebody wants to end it", default=False)
     expires = models.FloatField()
-    progress = models.JSONField(default=dict)
+    progress = JSONField(default=dict)
     report = models.TextField(blank=True)
     exit_code = models.IntegerField(null=True)
     error = models.TextField(blank=True)
@@ -283,7 +285,7 @@ class ProcessActivity(models.Model):
     """
 
     process = models.CharField(max_length=100, primary_key=True)
-    calls = models.JSONField(default=list)
+    calls = JSONField(default=list)
     last_end = models.FloatField(null=True)
     at = models.FloatField()
 

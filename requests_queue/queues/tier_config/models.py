@@ -12,6 +12,7 @@ from requests_queue.catalog.models import (
     Template,
     TierAccount,
 )
+from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject, list_indexes
 from requests_queue.queues.fulfillment.models import form_code
 
@@ -37,7 +38,7 @@ class TierConfig(models.Model):
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children"
     )
-    params = models.JSONField(default=list)
+    params = JSONField(default=list)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
     # Requests ever created. Not a count of rows: drafts are deleted, numbers are not reused.
     requests_made = models.IntegerField(default=0)
@@ -67,7 +68,7 @@ class TierConfigRequest(QueueObject):
 
     type = models.CharField(max_length=16)
     configuration = models.ForeignKey(TierConfig, models.CASCADE, related_name="requests")
-    params = models.JSONField(default=list)
+    params = JSONField(default=list)
     notes = models.TextField(blank=True)
     reason = models.TextField(blank=True)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
