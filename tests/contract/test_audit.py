@@ -49,7 +49,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world(settings: Any) -> World:
+    # Hash passwords fast.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     catalog = make.catalog()
     administrator = User.objects.create(
         username="root", uid="UR-000-000-001", is_staff=True, is_superuser=True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.test import override_settings
 from django.utils import timezone
 from hypothesis import given
@@ -121,6 +121,25 @@ def test_check_names_rows_that_no_key_decrypts(hooks: list[Webhook]) -> None:
         shown = warnings()
         assert len(shown) == 3 and hooks[2].pk in "".join(shown)
         assert CANARY not in "".join(shown)
+
+
+@pytest.mark.parametrize("error", [OperationalError("canceled"), KeyboardInterrupt()], ids=type)
+def test_interrupted_command_ends_with_one_line(
+    hooks: list[Webhook], monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    original, calls = encryption.reencrypt, iter([None, error])
+
+    def fail_at_second(stored: str) -> str | None:
+        if failure := next(calls, None):
+            raise failure
+        return original(stored)
+
+    monkeypatch.setattr(encryption, "reencrypt", fail_at_second)
+    with with_keys(NEW, OLD):
+        _, errors = run()
+        assert "Run the command again" in errors and "\n" not in errors
+        assert not run()[1]
+        assert all(" 0 to re-encrypt" in line for line in run(dry_run=True)[0].splitlines())
 
 
 @pytest.mark.parametrize("edit_key", [NEW, OLD])

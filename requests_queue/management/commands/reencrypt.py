@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
+from django.db import OperationalError
 
-from requests_queue import reencryption
+from requests_queue import database_errors, reencryption
 from requests_queue.reencryption import Column, Count
 
 
@@ -43,6 +44,11 @@ class Command(BaseCommand):
         try:
             for step in reencryption.reencrypt(column, is_dry=is_dry):
                 count = step
+        except OperationalError as error:
+            raise CommandError(
+                f"The database reported at {column}: {database_errors.summary(error)}. Run the "
+                "command again: it skips what is current."
+            ) from error
         except KeyboardInterrupt:
             raise CommandError(
                 f"Interrupted at {column} after {count.replaced} rows of it. Run the command "
