@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Multiset
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.dispatch import Signal
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -141,23 +142,24 @@ class ProcessMetrics:
 
     def connect(self) -> None:
         """Count from now on; signals hold their receivers weakly, so keep this object."""
-        attempts_recorded.connect(self._count_attempts)
-        attempts_started.connect(self._count_claimed)
-        claiming_deliveries.connect(self._count_claim)
-        recording_attempts.connect(self._count_flush)
-        flush_failed.connect(self._count_failed_flush)
-        engine_woken.connect(self._count_wakeup)
-        request_sent.connect(self._observe_lag)
+        for signal, receiver in self._receivers():
+            signal.connect(receiver)
 
     def disconnect(self) -> None:
         """Count no more."""
-        attempts_recorded.disconnect(self._count_attempts)
-        attempts_started.disconnect(self._count_claimed)
-        claiming_deliveries.disconnect(self._count_claim)
-        recording_attempts.disconnect(self._count_flush)
-        flush_failed.disconnect(self._count_failed_flush)
-        engine_woken.disconnect(self._count_wakeup)
-        request_sent.disconnect(self._observe_lag)
+        for signal, receiver in self._receivers():
+            signal.disconnect(receiver)
+
+    def _receivers(self) -> tuple[tuple[Signal, Callable[..., None]], ...]:
+        return (
+            (attempts_recorded, self._count_attempts),
+            (attempts_started, self._count_claimed),
+            (claiming_deliveries, self._count_claim),
+            (recording_attempts, self._count_flush),
+            (flush_failed, self._count_failed_flush),
+            (engine_woken, self._count_wakeup),
+            (request_sent, self._observe_lag),
+        )
 
     def count_request(self, method: str, route: str, status: str, seconds: float) -> None:
         """Count an API request; the texts are labels."""
