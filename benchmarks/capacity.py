@@ -53,7 +53,14 @@ def render(measured: Sequence[Result]) -> str:
         return f"{NOTHING}\n"
     peak = PER_DAY / simulation.DAY * PEAK
     workers = math.ceil(peak / capacity.rate)
+    loads = [
+        f"{result.name} at a load of {result.load[0]:g} to {result.load[1]:g}"
+        for result in measured
+        if result.name in ("B1", "B7")
+    ]
     lines = [
+        f"Measured: {', '.join(loads)}. Other work makes all of it look slower than it is.",
+        "",
         f"| | per delivery | carries per second | {PER_DAY / 1e6:.0f} million a day, "
         f"{peak:,.0f} per second at peak |",
         "|---|---|---|---|",

@@ -39,6 +39,7 @@ def test_without_its_figures_nothing_is_computed(results: list[Result]) -> None:
 
 def test_table_has_what_a_hundred_million_a_day_need() -> None:
     text = capacity.render([B1, B7])
+    assert "B1 at a load of 0 to 0, B7 at a load of 0 to 0." in text
     # 100,000,000 / 86,400 * 3 = 3,472 per second: four workers.
     assert "3,472 per second at peak" in text
     assert "| one worker process | | 1,000 | 4 processes |" in text
