@@ -37,6 +37,7 @@ TARGET = 0.1  # seconds of a step: the number of its rows follows from what the 
 # Rows of a step. With fewer of them a busy machine would remove fewer rows than it receives, since
 # the statements of a step cost as much as some hundred rows.
 MIN_ROWS, MAX_ROWS = 600, 3000
+TRIES = 4  # of a step: another transaction may hold a row that it needs
 _PAUSE = 2.0  # after a step, in durations of the step: SQLite has one writer at a time
 _running = threading.Lock()
 
@@ -115,17 +116,23 @@ def _run_kind(
 ) -> str | None:
     """Run the steps of a kind; return the position of the next one if the time is over."""
     generation, rows, at = pausing.generation(), max(MIN_ROWS, MAX_ROWS // 2), position
+    failures = 0
     while (began := time.monotonic()) < end:
         try:
             with pausing.running(generation), transaction.atomic():
                 step = kind.step(at, rows, dry_run=dry_run)
         except DatabaseError as error:
+            failures += 1
+            if failures < TRIES:
+                pause(_PAUSE * (time.monotonic() - began))
+                continue
             logger.warning(
                 "Pruning of %s failed and continues with the next run: %s",
                 kind.name, database_errors.summary(error),
             )  # fmt: skip
             result.failed.append(kind.name)
             return None
+        failures = 0
         result.removed.update(step.removed)
         if step.next is None:
             return None

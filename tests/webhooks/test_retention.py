@@ -451,6 +451,23 @@ def test_kind_that_fails_doesnt_keep_others(
     assert remaining() == [0, 0, 0]
 
 
+def test_step_that_cannot_get_a_lock_is_repeated(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_steps(monkeypatch, 9)
+    fill([make.webhook(catalog)], 6)
+    errors = iter([True, True, False, True, False])
+
+    def locked(ids: Sequence[int], dry_run: bool) -> dict[str, int]:
+        if next(errors):
+            raise DatabaseError("lock timeout")
+        return {}
+
+    monkeypatch.setattr(pruning, "DEPENDENTS", [*pruning.DEPENDENTS, locked])
+    assert prune() == 6
+    assert remaining() == [0, 0, 0] and webhook_health.counter_discrepancies() == []
+
+
 def test_every_relation_to_a_delivery_is_handled() -> None:
     # Rows are deleted without Django's collector: `pruning` deletes or clears what refers to them.
     handled = {
