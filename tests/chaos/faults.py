@@ -13,6 +13,8 @@ from tests.chaos.setups import Distributed, Embedded
 from tests.processes import restart
 
 _IDLE = 300.0  # seconds of real time that a move over all backoffs may take
+_CUT = 1.0  # seconds within which the receiver notices that its client is gone
+_TRIES = 4  # kills for each that should hit something
 _PATIENCE = 30.0  # seconds for what should take less than one
 
 
@@ -29,11 +31,15 @@ def _sandbox(case: Case) -> Embedded:
 def kill_workers(case: Case) -> None:
     """SIGKILL of a random worker at random moments; each is started again at once.
 
-    The next one is killed when the requests of the last one have been repeated.
+    It goes on until enough of them had requests in flight. The next one is killed when the
+    requests of the last one have been repeated.
     """
-    for _ in range(case.size.kills):
-        _kill_worker(case)
+    hits = 0
+    for _ in range(_TRIES * case.size.kills):
+        hits += _kill_worker(case)
         case.wait_recovered()
+        if hits == case.size.kills:
+            return
 
 
 def kill_workers_often(case: Case) -> None:
@@ -42,12 +48,15 @@ def kill_workers_often(case: Case) -> None:
         _kill_worker(case)
 
 
-def _kill_worker(case: Case) -> None:
+def _kill_worker(case: Case) -> bool:
+    """Kill a worker, and return whether it had requests in flight."""
     case.hit()
-    worker = case.random.choice(_server(case).platform.workers)
+    receiver, worker = case.setup.receiver, case.random.choice(_server(case).platform.workers)
+    before = receiver.ask("cut")
     worker.kill()
     case.note_killed()
     worker.start()
+    return case.measure(lambda: receiver.ask("cut") > before, _CUT) is not None
 
 
 def flush_redis(case: Case) -> None:

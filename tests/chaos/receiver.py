@@ -149,6 +149,11 @@ def in_flight() -> int:
     return len(_open)
 
 
+def cut() -> int:
+    """Return the number of requests whose client disconnected before the response."""
+    return sum(each.end == CUT for each in _received)
+
+
 def received() -> list[dict[str, Any]]:
     """Return all requests."""
     return [asdict(each) for each in _received]
@@ -174,6 +179,7 @@ def main() -> None:
             "delay": set_delay,
             "count": count,
             "in_flight": in_flight,
+            "cut": cut,
             "received": received,
         }
     )

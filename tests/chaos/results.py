@@ -150,6 +150,8 @@ def _generated(run: Run) -> Iterator[str]:
     if found := list(problems(run.results)):
         yield from ("", "What did not hold:", "", *found)
     cases = DISTRIBUTED | EMBEDDED
+    if missing := cases.keys() - {result.case for result in run.results}:
+        yield from ("", f"No result of a run at this size yet: {', '.join(sorted(missing))}.")
     if known := [f"- **{name}**: {fault.known}" for name, fault in cases.items() if fault.known]:
         yield from ("", "Why, where it is known:", "", *known)
     yield from ("", "What happens in each case:", "")
