@@ -244,11 +244,11 @@ def _started(data_dir: Path, root: Path, **variables: str) -> Iterator[Sandbox]:
         running.process.stop()
 
 
-def restart(running: Sandbox) -> Sandbox:
+def restart(running: Sandbox, timeout: float = 60) -> Sandbox:
     """Start the sandbox again, after a stop or a kill, on the same data and port."""
     old = running.process
     running.process = Process(old.command, old.env, old.log, old.root).start()
-    return running.wait()
+    return running.wait(timeout)
 
 
 @dataclass

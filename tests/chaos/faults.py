@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tests.chaos.case import Case, Fault
 from tests.chaos.receiver import ANSWER, CLOSE, DRIP, HANG, RESET
-from tests.chaos.setups import Distributed, Embedded
+from tests.chaos.setups import START, Distributed, Embedded
 from tests.processes import restart
 
 _IDLE = 300.0  # seconds of real time that a move over all backoffs may take
@@ -125,7 +125,7 @@ def kill_sandbox(case: Case) -> None:
         with _down(sandbox):
             sandbox.platform.process.kill()
             case.note_killed()
-            restart(sandbox.platform)
+            restart(sandbox.platform, START)
         case.wait_recovered()
 
 

@@ -29,7 +29,7 @@ from tests.processes import (
 )
 from tests.runtime import distributed
 
-_START = 180.0  # seconds that the web server may take to start, on a busy machine
+START = 180.0  # seconds that the web server may take to start, on a busy machine
 _PENDING = "state IN ('waiting', 'calling')"
 
 
@@ -176,7 +176,7 @@ def embedded(folder: Path, disk: Disk | None = None) -> Iterator[Embedded]:
         running = Sandbox(f"http://{address}", data, process)
         running.headers["X-Sandbox-Actor"] = "test"
         try:
-            running.wait(_START)
+            running.wait(START)
             database = Database(file=data / "connect.sqlite3")
             yield Embedded("embedded", running, database, receiver, url, disk)
         finally:
@@ -194,7 +194,7 @@ def server(folder: Path, workers: int) -> Iterator[Distributed]:
     ):
         fill(postgres)
         with distributed.server(
-            folder, postgres.url, redis.url, workers=workers, start_timeout=_START
+            folder, postgres.url, redis.url, workers=workers, start_timeout=START
         ) as running:
             database = Database(postgres.url)
             yield Distributed("distributed", running, database, receiver, url, postgres, redis)
