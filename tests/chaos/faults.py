@@ -202,11 +202,11 @@ _FAILING = (ANSWER, RESET, DRIP, HANG, CLOSE)
 _BACKOFF = (
     "A delivery that has lost its worker twice in a row counts as a failure, so that a request "
     "that kills its worker isn't repeated in a loop. So its webhook backs off for 5 min, and isn't "
-    "deliverable within 30 s. Nothing is lost."
+    "deliverable within 30 s. Its deliveries are kept."
 )
 DISTRIBUTED = {
     "workers killed": Fault(
-        "SIGKILL of a random worker, four times, each when the last one has been recovered from",
+        "SIGKILL of random workers, each when the last one has been recovered from",
         kill_workers, kills=True,
     ),
     "workers killed often": Fault(

@@ -89,7 +89,8 @@ def cells(result: Result) -> tuple[str, ...]:
         result.case,
         result.setup,
         f"{result.deliveries:,}",
-        str(result.in_flight),
+        # At a kill also what was answered, and not stored yet.
+        str(max(result.in_flight, result.lost)),
         str(result.repeats),
         f"{result.calls:,}",
         str(result.refused),
@@ -151,7 +152,7 @@ def _generated(run: Run) -> Iterator[str]:
         yield from ("", "What did not hold:", "", *found)
     cases = DISTRIBUTED | EMBEDDED
     if missing := cases.keys() - {result.case for result in run.results}:
-        yield from ("", f"No result of a run at this size yet: {', '.join(sorted(missing))}.")
+        yield from ("", f"No published result yet: {', '.join(sorted(missing))}.")
     if known := [f"- **{name}**: {fault.known}" for name, fault in cases.items() if fault.known]:
         yield from ("", "Why, where it is known:", "", *known)
     yield from ("", "What happens in each case:", "")
