@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,9 +42,19 @@ def listening(count: int = 1) -> Any:
     return commands.count("bzpopmin") == count
 
 
+def is_left() -> bool:
+    """Whether there is a wake-up that no engine has taken."""
+    return bool(wakeup._redis().zcard(wakeup.KEY))
+
+
 def trigger(hook: Webhook) -> None:
     with transaction.atomic():
         fan_out.trigger(hook)
+
+
+def note_wakeup(woken: list[int], number: int, wake: Callable[[], None]) -> None:
+    woken.append(number)
+    wake()
 
 
 def attempts() -> int:
@@ -90,7 +101,7 @@ def test_one_of_two_engines_is_woken(redis: Redis, rare_polls: None) -> None:
         for number, engine in enumerate(engines):
             listener = engine._listener
             assert listener is not None
-            listener._wake = lambda number=number: woken.append(number)  # type: ignore[misc]
+            listener._wake = partial(note_wakeup, woken, number, listener._wake)
         for count in (1, 2):
             wakeup.send()
             until(lambda: len(woken) == count and listening(2), "one was woken")  # noqa: B023
@@ -105,9 +116,7 @@ def test_engine_without_free_slots_leaves_wake_ups_to_others(
         hook = make.webhook(make.catalog(), served.url)
         until(listening, "the engine listens")
         trigger(hook)
-        until(lambda: listening(0), "its only slot is in use")
-        wakeup.send()
-        assert wakeup._redis().zcard(wakeup.KEY) == 1
+        # It passes the wake-up on, because it may not have claimed everything.
+        until(lambda: listening(0) and is_left(), "its only slot is in use")
         served.release.set()
-        until(lambda: listening(1), "the slot is free")
-        assert wakeup._redis().zcard(wakeup.KEY) == 0
+        until(lambda: listening(1) and not is_left(), "the slot is free")

@@ -179,7 +179,7 @@ class Engine:
             self._begin(self._window.claimed.popleft())
         self._window.forget_stored(poll)
         if self._listener is not None:
-            self._listener.set_room(poll.has_room)
+            self._listener.note_poll(has_room=poll.has_room)
         if poll.now is not None:
             self._time_out(poll.now)
         if self._errors and time.monotonic() > self._calm_from:

@@ -30,16 +30,18 @@ class Listener:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._errors = 0
+        self._polled = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._task = asyncio.create_task(self._run())
 
-    def set_room(self, has_room: bool) -> None:
-        """Leave wake-ups to other engines while this one has no free slot."""
+    def note_poll(self, *, has_room: bool) -> None:
+        """Go on after a poll; without free slots, leave wake-ups to other engines."""
         if has_room:
             self._has_room.set()
         else:
             self._has_room.clear()
+        self._polled.set()
 
     async def close(self) -> None:
         """Receive no more."""
@@ -69,9 +71,16 @@ class Listener:
                 await self._has_room.wait()
                 woken = await client.bzpopmin(wakeup.KEY, timeout=WAIT)
                 self._note_success()
-                if woken:
-                    wakeup.report(wakeup.MESSAGE)
-                    self._wake()
+                if not woken:
+                    continue
+                wakeup.report(wakeup.MESSAGE)
+                self._polled.clear()
+                self._wake()
+                # One poll is enough for all wake-ups until its end.
+                await self._polled.wait()
+                if not self._has_room.is_set():
+                    # It may not have claimed all that is due.
+                    await client.zadd(wakeup.KEY, {"": 0})
 
     def _note_error(self, error: Exception) -> float:
         """Log the first error of an outage, and return how many seconds to pause."""
