@@ -190,7 +190,8 @@ def test_default_port_is_removed_from_public_message(host: str, port: int, peer:
 
 
 def test_message_is_public_unless_replaced() -> None:
-    assert RequestFailed("It failed.").public_message == "It failed."
+    failed = RequestFailed("It failed.", error_class=http_errors.REQUEST)
+    assert failed.public_message == "It failed."
     failure = asyncio.run(once("http://224.0.0.1/")).failure
     assert failure is not None and failure.public_message == FORBIDDEN
 
