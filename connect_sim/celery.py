@@ -1,5 +1,6 @@
 """The Celery application; tasks are discovered in the `tasks` modules of the apps."""
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -39,8 +40,10 @@ app.autodiscover_tasks(lambda: [n for n in settings.INSTALLED_APPS if n.startswi
 
 
 @setup_logging.connect
-def keep_logging(**kwargs: Any) -> None:
-    """Keep Django's LOGGING: Celery would set the level of all loggers to its own option."""
+def keep_logging(loglevel: int, **kwargs: Any) -> None:
+    """Keep Django's LOGGING; the option --loglevel can add messages, but hide none."""
+    root = logging.getLogger()
+    root.setLevel(min(loglevel, root.level))
     if settings.SIM_LOG_FORMAT == logs.JSON:
         from celery.apps import worker
 
