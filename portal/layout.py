@@ -91,7 +91,7 @@ def signed_in(
                 return not_found(request)
             finally:
                 if request.method == "GET" and is_htmx(request):
-                    hub.spent(time.thread_time() - began)
+                    hub.note_cost(time.thread_time() - began)
 
         return guarded
 

@@ -75,8 +75,8 @@ class Publisher:
 class Subscription:
     """Receives the notices of other processes, in the running event loop."""
 
-    def __init__(self, hear: Callable[[Notice], None], fail: Callable[[], None]) -> None:
-        self._hear, self._fail = hear, fail
+    def __init__(self, receive: Callable[[Notice], None], fail: Callable[[], None]) -> None:
+        self._receive, self._fail = receive, fail
         self._opened = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -122,15 +122,15 @@ class Subscription:
         if message["from"] != _process:
             for accounts, changed in message["notices"]:
                 known = None if accounts is None else frozenset(accounts)
-                self._hear(Notice(known, frozenset(changed)))
+                self._receive(Notice(known, frozenset(changed)))
 
 
-def subscribe(hear: Callable[[Notice], None], fail: Callable[[], None]) -> Subscription | None:
+def subscribe(receive: Callable[[Notice], None], fail: Callable[[], None]) -> Subscription | None:
     """Receive the notices of other processes, if there may be any.
 
     `fail` is called if the broker becomes unavailable.
     """
-    return None if wakeup.is_broker_in_memory() else Subscription(hear, fail)
+    return None if wakeup.is_broker_in_memory() else Subscription(receive, fail)
 
 
 def start() -> None:

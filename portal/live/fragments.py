@@ -2,7 +2,7 @@
 
 After a change, all open pages of an account request the same part at about the same time. The first
 request renders it; the others get its bytes, which costs a fraction, until anything of the account
-changes. Without an open page in this process nothing is heard of changes, and nothing is shared.
+changes. Without an open page in this process no notices arrive, and nothing is shared.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The open pages of this process, and the events that tell them what has changed.
 
 An event names topics of the page and has no content: the page requests again what it shows. A page
-costs an entry in a dict; everything runs in the event loop of the web server, and only `hear` is
-called by other threads, and `spent`. What changes is gathered, so that a page gets at most five
-events per second. All pages together get as many, each in turn, as the requests that follow may
-take CPU time: with many pages, they would otherwise slow down the API. Pages that wait are told
-together, so that they can share what is rendered for them (`portal.live.fragments`).
+costs an entry in a dict. Everything runs in the event loop of the web server, except `receive` and
+`note_cost`, which other threads call. Notices are gathered, so that a page gets at most five events
+per second. The CPU time of the requests that follow is limited for all pages together, because many
+pages would otherwise slow down the API. Pages that wait get their events at the same time, so that
+they can share what is rendered for them (`portal.live.fragments`).
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Hub:
         self._messages: topic_messages.Subscription | None = None
         # Filled by other threads.
         self._guard = threading.Lock()
-        self._heard: list[Notice] = []
+        self._received: list[Notice] = []
         # How many notices were about each account, and about all.
         self._versions: Counter[str | None] = Counter()
-        # Whether it hears of all changes: a page has got its stream.
-        self._hears = False
+        # Whether notices of all changes arrive: a page has its stream.
+        self._is_listening = False
 
     def version(self, account: str) -> int | None:
         """Return a number that grows with each notice about the account, at once and before its
-        pages get an event; None while nothing is heard. Called by any thread."""
+        pages get an event; None while nothing is received. Called by any thread."""
         with self._guard:
-            if not self._hears:
+            if not self._is_listening:
                 return None
             return self._versions[account] + self._versions[None]
 
@@ -94,7 +94,7 @@ class Hub:
         try:
             if self._messages is not None and not await self._messages.is_open():
                 return
-            self._hears = True
+            self._is_listening = True
             yield b"retry: %d\nevent: ready\ndata: ready\n\n" % _RETRY
             # What the page shows may have changed before.
             self._change(page)
@@ -115,19 +115,19 @@ class Hub:
         finally:
             self._remove(page)
 
-    def hear(self, notice: Notice) -> None:
+    def receive(self, notice: Notice) -> None:
         """Take a notice; called by any thread."""
         with self._guard:
-            self._heard.append(notice)
+            self._received.append(notice)
             self._versions.update([None] if notice.accounts is None else notice.accounts)
-            is_first = len(self._heard) == 1
+            is_first = len(self._received) == 1
         loop = self._loop
         if is_first and loop is not None:
             # RuntimeError: the loop has ended.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.call_later, GATHER, self._take)
 
-    def spent(self, seconds: float) -> None:
+    def note_cost(self, seconds: float) -> None:
         """Take the CPU time of a request for a part of a page; called by any thread."""
         # No more than the budget ever has.
         self._cost = min(BURST, self._cost + _SMOOTHING * (seconds - self._cost))
@@ -142,8 +142,8 @@ class Hub:
         if self._loop is not loop:
             self._close()
             self._loop = loop
-            topics.LISTENERS.append(self.hear)
-            self._messages = topic_messages.subscribe(self.hear, self._end_all)
+            topics.LISTENERS.append(self.receive)
+            self._messages = topic_messages.subscribe(self.receive, self._end_all)
         self._pages.add(page)
 
     def _remove(self, page: Page) -> None:
@@ -156,7 +156,7 @@ class Hub:
         if self._loop is None:
             return
         self._loop = None
-        topics.LISTENERS.remove(self.hear)
+        topics.LISTENERS.remove(self.receive)
         if self._messages is not None:
             self._messages.close()
             self._messages = None
@@ -166,13 +166,13 @@ class Hub:
         self._pages.clear()
         self._changed.clear()
         with self._guard:
-            self._heard.clear()
-            self._hears = False
+            self._received.clear()
+            self._is_listening = False
             # What changes from now on is not counted.
             self._versions[None] += 1
 
     def _end_all(self) -> None:
-        """End all streams: what other processes change is not heard, so pages shall poll."""
+        """End all streams: what other processes change does not arrive, so pages shall poll."""
         for page in self._pages:
             page.is_ended = True
             page.woken.set()
@@ -180,7 +180,7 @@ class Hub:
     def _take(self) -> None:
         """Note the changed topics of each page."""
         with self._guard:
-            notices, self._heard = self._heard, []
+            notices, self._received = self._received, []
         for notice in _merged(notices):
             for page in self._pages:
                 if changed := notice.matches(page.account, page.topics):

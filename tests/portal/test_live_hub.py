@@ -60,7 +60,7 @@ def test_page_gets_its_own_topics_only() -> None:
     run(test)
 
 
-def test_page_hears_nothing_of_another_account() -> None:
+def test_page_gets_no_event_of_another_account() -> None:
     async def test(hub: Hub) -> None:
         mine, other = await opened(hub, "VA-1", "webhooks"), await opened(hub, "VA-2", "webhooks")
         notify({"VA-2"}, "webhooks")
@@ -109,7 +109,7 @@ def test_many_pages_share_the_cpu_time_and_get_their_turn(
     async def test(hub: Hub) -> None:
         streams = [await opened(hub, "VA-1", "deliveries") for _ in range(10)]
         for _ in range(200):
-            hub.spent(0.01)
+            hub.note_cost(0.01)
         hub._budget = 0.035
         began = asyncio.get_running_loop().time()
         notify({"VA-1"}, "deliveries")

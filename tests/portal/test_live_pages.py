@@ -165,7 +165,7 @@ def test_hundred_streams_hold_no_thread_and_no_connection(
         actions.edit(hook.pk, catalog.vendor_user, {"label": "Changed"})
         assert streams[0].next() == {"webhooks"}
     until(lambda: not hubs.hub._pages, "the streams of clients that left end")
-    assert hubs.hub.hear not in topics.LISTENERS
+    assert hubs.hub.receive not in topics.LISTENERS
     connections.close_all()
 
 

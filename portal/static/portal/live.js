@@ -15,7 +15,7 @@
   let retryAt = Infinity;
   const loaded = Date.now();
   // The topics of the stream.
-  let heard = "";
+  let openTopics = "";
   // Ids of elements that have changed and are not requested yet.
   const changed = new Set();
   // Ids of elements whose last request has failed.
@@ -37,10 +37,10 @@
   function open() {
     const topics = [...new Set(elements().flatMap(topicsOf))].sort().join(" ");
     if (document.hidden || !topics) return close();
-    if (source && heard === topics) return;
+    if (source && openTopics === topics) return;
     if (Date.now() < retryAt || !window.EventSource) return;
     close();
-    heard = topics;
+    openTopics = topics;
     const opened = source = new EventSource(`/live/?topics=${encodeURIComponent(topics)}`);
     // An event about all topics follows, since they may have changed before.
     opened.addEventListener("ready", () => { isOpen = true; });
