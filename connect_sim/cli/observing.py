@@ -12,8 +12,10 @@ import click
 from connect_sim.cli import options, output, running
 from sandbox.client import Client
 
-# Seconds between two looks of `timeline --follow`.
-_POLL = 0.5
+# `timeline --follow`: seconds for which a call waits for entries, for which a call may take, and
+# between two calls, in which the entries of a busy sandbox are gathered.
+_WAIT, _TIMEOUT, _GATHER = 25, 60, 0.1
+_PAGE = 100  # entries of a call by default
 _LONGEST = 300  # characters of a body that are printed
 
 
@@ -162,15 +164,16 @@ def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> 
 def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str, Any]) -> None:
     cursor = since or client.call("GET", "/sandbox/cursor")["cursor"]
     while True:
-        page = client.call("GET", running.query("/sandbox/timeline", since=cursor, **filters))
+        path = running.query("/sandbox/timeline", since=cursor, wait=_WAIT, **filters)
+        page = client.call("GET", path, timeout=_TIMEOUT)
         for entry in page["entries"]:
             if as_json:
                 output.print_json(entry, compact=True)
             else:
                 output.line(describe(entry))
-        if page["cursor"] == cursor:
-            time.sleep(_POLL)
         cursor = page["cursor"]
+        if 0 < len(page["entries"]) < (filters["limit"] or _PAGE):
+            time.sleep(_GATHER)
 
 
 def describe(entry: dict[str, Any]) -> str:

@@ -3,19 +3,26 @@ what will happen."""
 
 from __future__ import annotations
 
+import time
+from typing import cast
+
+from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import clock
+from requests_queue.catalog.models import User
 from requests_queue.errors import Missing
 from requests_queue.fields import Id, List
-from sandbox import api_calls, deliveries, timeline
+from sandbox import api_calls, deferred, deliveries, timeline, timeline_waits
 from sandbox.api import types
+from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
 from sandbox.timeline import Cursor
+from sandbox.timeline_waits import MAX_WAIT, Filters, Waiter
 from webhooks.models import Delivery
 
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
@@ -29,33 +36,37 @@ class TimelineQuery(Query):
     webhook = Id(help_text="Only entries about this webhook.")
     object = Id(help_text="Only entries about this object, alone or with others.")
     kind = List(Word(timeline.KINDS), help_text="Only entries of these kinds, separated by commas.")
+    wait = SecondsField(0, MAX_WAIT)
 
 
 class TimelineView(APIView):
-    """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=`: `{"entries", "cursor"}`."""
+    """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=&wait=`."""
 
     operations: Operations = {
-        "get": Operation("Timeline", "Read the timeline", types.Timeline, query=TimelineQuery)
+        "get": Operation(
+            "Timeline", "Read the timeline", types.Timeline, query=TimelineQuery, errors=(429, 503)
+        )
     }
 
-    def get(self, request: Request) -> Response:
-        """Return the entries after a cursor, in order, and the cursor to continue from."""
+    def get(self, request: Request) -> HttpResponse:
+        """Return the entries after a cursor, in order, and the cursor to continue from.
+
+        With `wait`, and while there are none, respond as soon as there is one, or after so many
+        seconds of real time without any.
+        """
         values = TimelineQuery().check_query(request.query_params)
         api_calls.flush()
-        limit = values.get("limit", ENTRIES)
+        filters = Filters(
+            values.get("limit", ENTRIES), values.get("webhook", ""), values.get("object", ""),
+            values.get("kind", ()),
+        )  # fmt: skip
         since, until = values.get("since", Cursor()), timeline.now()
-        rows = timeline.between(since, until)
-        if webhook := values.get("webhook"):
-            rows = rows.filter(webhook_id=webhook)
-        if object_id := values.get("object"):
-            rows = timeline.about_object(rows, object_id)
-        if kinds := values.get("kind"):
-            rows = rows.filter(kind__in=kinds)
-        entries = list(rows[:limit])
-        # Without more entries, what was filtered out need not be read again.
-        last = timeline.cursor_of(entries[-1]) if len(entries) == limit else until
-        shown = [timeline.represent(entry) for entry in entries]
-        return Response({"entries": shown, "cursor": str(max(since, last))})
+        page, wait = filters.page(since, until), values.get("wait", 0.0)
+        if page["entries"] or not wait:
+            return Response(page)
+        key = str(cast(User, request.user).pk)
+        waiter = Waiter(key, filters, max(since, until), time.monotonic() + wait)
+        return deferred.respond(request, timeline_waits.waits.join(waiter))
 
 
 class CursorView(APIView):

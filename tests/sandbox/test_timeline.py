@@ -241,6 +241,7 @@ def test_deliveries_with_several_objects_are_found_by_each(
         "since=٣.1", f"since={2**63}.0", "since=1.1&since=1.2", "limit=0", "limit=1001",
         "limit=-1", "limit=x", f"limit={'9' * 5000}", "limit=1.5", "limit=", "kind=", "kind=x",
         "kind=change,", "kind=change,x", "webhook=", "object=", "x=1",
+        "wait=", "wait=-1", "wait=601", "wait=x", "wait=nan", "wait=1&wait=2",
     ],
 )  # fmt: skip
 def test_invalid_query_returns_400(client: Caller, query: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from requests_queue.queues.fulfillment import creation
-from sandbox import skipping
+from sandbox import skipping, timeline, timeline_waits
 from tests import make, orders
 from tests.api import Caller
 from tests.engines import running, until
@@ -21,6 +21,7 @@ from tests.handlers import handler
 from tests.processes import restart, sandbox
 from tests.runtime.serving import connect, read, serving
 from tests.sandbox.calling import catalog, client
+from tests.sandbox.test_timeline import write
 from webhooks.delivery import wakeup
 
 __all__ = ["catalog", "client"]
@@ -82,6 +83,29 @@ def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None
             waiting(2)
         waiting(0)
         until(lambda: "wait-observer" not in names(), "the observer ends")
+
+
+def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_client_leaves(
+    client: Caller, settings: Any
+) -> None:
+    path = f"/sandbox/timeline?since={timeline.now()}&wait=30&kind="
+    with (
+        serving(get_wsgi_application(), settings, threads=1) as url,
+        contextlib.ExitStack() as stack,
+    ):
+        lines = [stack.enter_context(connect(url, 30)) for _ in range(20)]
+        for line in lines:
+            send(line, client, "GET", f"{path}change")
+        with connect(url) as leaving:
+            send(leaving, client, "GET", f"{path}hold")
+            until(lambda: timeline_waits.waits.count() == 21, "all wait")
+        until(lambda: timeline_waits.waits.count() == 20, "one has left")
+        write("entry", kind=timeline.CHANGE)
+        for line in lines:
+            status, headers, body = read(line)
+            assert (status, headers["content-type"]) == (200, "application/json")
+            assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
+    until(lambda: "timeline-waits" not in names(), "the thread ends")
 
 
 def names() -> set[str]:

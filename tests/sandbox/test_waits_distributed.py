@@ -56,6 +56,27 @@ def test_commits_of_the_worker_wake_waits_of_the_web_server(running: Server) -> 
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
+def test_commits_of_the_worker_wake_reads_of_the_timeline(running: Server) -> None:
+    with handler(None) as served:
+        hook = orders.webhook(running, served.url)["id"]
+        cursor = running.call("GET", "/sandbox/cursor").json()["cursor"]
+        query = f"since={cursor}&webhook={hook}&kind=attempt_finished"
+        head = (
+            f"GET /sandbox/timeline?{query}&wait=600 HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: ApiKey {running.vendor_key}\r\n\r\n"
+        )
+        with connect(running.url, 20) as line:
+            line.sendall(head.encode())
+            orders.purchase(running)
+            served.next()
+            served.release.set()
+            status, _, content = read(line)
+        assert status == 200
+        [entry] = json.loads(content)["entries"]
+        assert (entry["kind"], entry["webhook"]) == ("attempt_finished", hook)
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
 def test_skip_moves_the_clock_for_the_worker(running: Server) -> None:
     with handler(500) as served:
         hook = orders.webhook(running, served.url)["id"]

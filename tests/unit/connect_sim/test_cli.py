@@ -596,6 +596,28 @@ def test_timeline_sends_its_filters(server: Server) -> None:
     assert path == "/sandbox/timeline?kind=api_call%2Chold&webhook=WH-1"
 
 
+def test_following_the_timeline_waits_for_entries(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connect_sim.cli.observing._GATHER", 0)
+    entry = {
+        "cursor": "0.8", "kind": "hold", "at": "2026-11-26T10:00:00.000+00:00", "webhook": None,
+        "object": None, "data": {"action": "taken"},
+    }  # fmt: skip
+    answers = iter(
+        [(200, {"cursor": "0.7"}), (200, {"entries": [entry], "cursor": "0.8"}),
+         (200, {"entries": [], "cursor": "0.9"}), (500, {"errors": ["The end."]})]
+    )  # fmt: skip
+    server.answer = lambda *request: next(answers)
+    with pytest.raises(Failed) as failed:
+        run("timeline", "--follow", "--kind", "hold", "--json")
+    assert json.loads(failed.value.out) == entry
+    assert [path for _, path, _ in server.requests] == [
+        "/sandbox/cursor",
+        *(f"/sandbox/timeline?kind=hold&since=0.{number}&wait=25" for number in (7, 8, 9)),
+    ]
+
+
 def test_json_has_no_control_characters(server: Server) -> None:
     server.answer = lambda *request: (200, [{"note": "\x1b\x9b\u202e"}])
     text = run("hold", "list", "--json")

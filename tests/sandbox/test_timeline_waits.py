@@ -1,0 +1,168 @@
+"""`GET /sandbox/timeline?wait=`: what a read that waits returns, and when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connections
+
+from requests_queue import clock
+from sandbox import timeline, timeline_waits
+from sandbox.timeline import Cursor
+from sandbox.timeline_waits import Filters, Waiter, waits
+from tests import make
+from tests.api import Caller, Response, caller
+from tests.engines import until
+from tests.sandbox.calling import catalog, client
+from tests.sandbox.test_timeline import write
+
+__all__ = ["catalog", "client"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_wait_remains() -> Iterator[None]:
+    """Fail a test whose waits or thread remain."""
+    yield
+    assert not waits.count()
+    until(lambda: "timeline-waits" not in names(), "the thread ends")
+
+
+def names() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+class Background:
+    """A read in a thread, which has its own client; it waits when this returns."""
+
+    def __init__(self, client: Caller, query: str) -> None:
+        self._client, self._query = Caller(client.key), query
+        self._response: Response | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        before = waits.count()
+        self._thread.start()
+        until(lambda: waits.count() > before, "it waits")
+
+    def result(self) -> Response:
+        self._thread.join(20)
+        assert self._response is not None
+        return self._response
+
+    def names(self) -> list[str]:
+        assert self.result().status == 200
+        return [entry["data"]["name"] for entry in self.result().json["entries"]]
+
+    def _run(self) -> None:
+        try:
+            self._response = self._client.get(f"/sandbox/timeline?wait=30&{self._query}")
+        finally:
+            connections.close_all()
+
+
+def get(client: Caller, query: str) -> Any:
+    response = client.get(f"/sandbox/timeline?{query}")
+    assert response.status == 200, response
+    return response.json
+
+
+def test_entries_that_exist_are_returned_at_once(client: Caller) -> None:
+    start = timeline.now()
+    write("a")
+    assert get(client, f"since={start}&wait=600") == get(client, f"since={start}")
+    assert len(get(client, "wait=600")["entries"]) == 1
+
+
+def test_new_entry_ends_the_wait_with_the_page_of_a_plain_read(client: Caller) -> None:
+    start = timeline.now()
+    waiting = Background(client, f"since={start}")
+    write("a", "b")
+    assert waiting.names() == ["a", "b"]
+    assert waiting.result().json == get(client, f"since={start}")
+
+
+@pytest.mark.parametrize(
+    "query", ["webhook=WH-1", "object=PR-1", "kind=hold,change", "webhook=WH-1&kind=change"]
+)
+def test_only_matching_entries_end_the_wait(client: Caller, query: str) -> None:
+    waiting = Background(client, f"since={timeline.now()}&{query}")
+    write("other")
+    write("other", webhook="WH-2", object="PR-2", kind=timeline.API_CALL)
+    write("matching", webhook="WH-1", object="PR-1", kind=timeline.CHANGE)
+    assert waiting.names() == ["matching"]
+
+
+def test_entry_about_several_objects_ends_the_wait_for_one(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    hook = make.webhook(catalog, "http://127.0.0.1:9/")
+    delivery = hook.deliveries.create(created_at=clock.now())
+    for pk in ("PR-1", "PR-2"):
+        hook.event_set.create(delivery=delivery, object_id=pk, at=clock.now())
+    waiting = Background(client, f"since={timeline.now()}&object=PR-2")
+    write("other", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk + 1)
+    write("attempt", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk)
+    assert waiting.names() == ["attempt"]
+
+
+def test_wait_without_an_entry_returns_the_cursor_of_the_present(client: Caller) -> None:
+    write("other")
+    page = get(client, "wait=0.05&kind=hold")
+    assert page == {"entries": [], "cursor": str(timeline.now())}
+
+
+def test_more_new_entries_than_are_compared_end_the_wait(
+    client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline_waits, "_BATCH", 2)
+    waiting = Background(client, f"since={timeline.now()}&kind=hold")
+    write(*"abc")
+    write("hold", kind=timeline.HOLD)
+    assert waiting.names() == ["hold"]
+
+
+def test_waits_of_a_key_are_limited(
+    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline_waits, "MAX_PER_KEY", 1)
+    query = f"since={timeline.now()}&kind=hold"
+    first = Background(client, query)
+    refused = client.get(f"/sandbox/timeline?{query}&wait=30")
+    assert (refused.status, refused.json["error_code"]) == (429, "WAIT_002")
+    # Those of another key are counted apart.
+    assert get(caller(make.catalog("3").vendor), f"{query}&wait=0.01")["entries"] == []
+    write("hold", kind=timeline.HOLD)
+    assert first.names() == ["hold"]
+    assert get(client, f"since={timeline.now()}&wait=0.01")["entries"] == []
+
+
+def test_wait_of_a_client_that_left_is_forgotten(client: Caller) -> None:
+    waiter = Waiter("key", Filters(1), timeline.now(), time.monotonic() + 600)
+    waits.join(waiter)
+    assert waits.count() == 1
+    waiter.future.cancel()
+    assert waits.count() == 0
+
+
+def test_database_that_is_away_for_a_while_ends_no_wait(
+    client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([OperationalError("on purpose")] * 2)
+    read = timeline.now
+
+    def failing() -> Cursor:
+        if threading.current_thread().name == "timeline-waits":
+            for error in failures:
+                raise error
+        return read()
+
+    monkeypatch.setattr(timeline_waits, "_FAILURE_PAUSE", 0.01)
+    monkeypatch.setattr(timeline, "now", failing)
+    waiting = Background(client, f"since={read()}")
+    write("a")
+    assert waiting.names() == ["a"]
+    assert next(failures, None) is None
