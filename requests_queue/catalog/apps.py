@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 
 
@@ -14,12 +14,13 @@ class CatalogConfig(AppConfig):
     verbose_name = "Catalog"
 
     def ready(self) -> None:
-        """Record sign-ins and passwords in the audit log, and register its pruning."""
+        """Record sign-ins, sign-outs and passwords in the audit log, and register its pruning."""
         from requests_queue import retention
         from requests_queue.catalog import audit
         from requests_queue.catalog.models import AuditEntry
 
         user_logged_in.connect(audit.signed_in, dispatch_uid="audit")
+        user_logged_out.connect(audit.signed_out, dispatch_uid="audit")
         post_save.connect(audit.password_saved, "catalog.User", dispatch_uid="audit")
         user_login_failed.connect(audit.sign_in_failed, dispatch_uid="audit")
         retention.KINDS.append(

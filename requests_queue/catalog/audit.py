@@ -40,9 +40,13 @@ class Action(StrEnum):
     USER_EDIT = "user.edit"
     USER_PASSWORD = "user.password"
     USER_DELETE = "user.delete"
+    ADMIN_CREATE = "admin.create"
+    ADMIN_EDIT = "admin.edit"
+    ADMIN_DELETE = "admin.delete"
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in.failed"
     SIGN_IN_LIMITED = "sign_in.limited"
+    SIGN_OUT = "sign_out"
 
 
 def remember_request(
@@ -87,6 +91,12 @@ def _address() -> str:
 def signed_in(sender: Any, user: User, **kwargs: Any) -> None:
     """Record a sign-in (signal `user_logged_in`)."""
     record(Action.SIGN_IN, "user", user.uid, account=user.account_id, user=user)
+
+
+def signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
+    """Record a sign-out (signal `user_logged_out`), unless nobody was signed in."""
+    if user is not None:
+        record(Action.SIGN_OUT, "user", user.uid, account=user.account_id, user=user)
 
 
 def sign_in_failed(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:

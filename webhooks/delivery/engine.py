@@ -35,7 +35,9 @@ from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_
 
 logger = logging.getLogger(__name__)
 
-FLUSH = 0.02  # seconds for which results are collected before a flush
+FLUSH = 0.02  # seconds for which results are collected before a flush, after a small one
+FLUSH_LONGEST = 0.1  # the same after a large one: under load, fewer flushes store more results
+_SMALL = 50  # results; each further so many in a flush lengthen the next by FLUSH
 GRACE = 3.0  # seconds that requests in flight get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
@@ -56,7 +58,8 @@ class Engine:
         self._problems, self._window = Problems(), Window()
         self._stopping = threading.Event()
         self._poller: Poller
-        self._flush_is_due, self._errors, self._calm_from = False, 0, 0.0
+        self._flush_is_due, self._flush_delay = False, FLUSH
+        self._errors, self._calm_from = 0, 0.0
         self._first_deadline = _NEVER
 
     def start(self) -> None:
@@ -178,6 +181,7 @@ class Engine:
         while self._window.claimed:
             self._begin(self._window.claimed.popleft())
         self._window.forget_stored(poll)
+        self._flush_delay = min(FLUSH_LONGEST, FLUSH * max(1, len(poll.stored) // _SMALL))
         if self._listener is not None:
             self._listener.note_poll(has_room=poll.has_room)
         if poll.now is not None:
@@ -227,11 +231,12 @@ class Engine:
         # In this order: the SQL thread reads calls first, and must find it in one of the two.
         window.results[key] = self._mark_stopped(result)
         window.calls.pop(key, None)
-        if not window.calls:
+        if len(window.results) >= len(window.calls):
+            # Most of what may be in flight isn't any more: the next claim replaces it.
             self._wake.set()
         elif not self._flush_is_due:
             self._flush_is_due = True
-            asyncio.get_running_loop().call_later(FLUSH, self._wake.set)
+            asyncio.get_running_loop().call_later(self._flush_delay, self._wake.set)
 
     def _time_out(self, now: datetime) -> None:
         """Cancel requests whose deadline platform time has passed, though real time hasn't.

@@ -6,12 +6,15 @@ deleted here, because requests, deliveries and attempts would be deleted with th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, cast
 
-from django.db import models
+from django.contrib import admin
+from django.db import models, transaction
 from django.http import HttpRequest
 
 from requests_queue import clock, ids
+from requests_queue.catalog import audit
 from requests_queue.catalog.admin_access import GuardedAdmin
 from requests_queue.json_field import JsonField
 
@@ -32,7 +35,35 @@ def stamp(obj: Any) -> None:
         obj.updated = now
 
 
-class CatalogAdmin(GuardedAdmin):
+class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A page whose changes are in the audit log, each in its own transaction."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the parts of the page, with an entry for what has changed."""
+        super().save_related(request, form, formsets, change)
+        parts = {formset.prefix for formset in formsets if formset.has_changed()}
+        if not change:
+            self._record(audit.Action.ADMIN_CREATE, form.instance)
+        elif fields := parts.union(form.changed_data):
+            self._record(audit.Action.ADMIN_EDIT, form.instance, fields)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete a row with its entry."""
+        self._record(audit.Action.ADMIN_DELETE, obj)
+        super().delete_model(request, obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Delete rows with an entry each."""
+        for row in queryset:
+            self._record(audit.Action.ADMIN_DELETE, row)
+        super().delete_queryset(request, queryset)
+
+    def _record(self, action: audit.Action, row: models.Model, fields: Iterable[str] = ()) -> None:
+        audit.record(action, row._meta.model_name or "", row.pk, fields=fields)
+
+
+class CatalogAdmin(AuditedAdmin, GuardedAdmin):
     """A page whose rows get generated identifiers and dates in platform time."""
 
     # The kind of identifiers, a key of `ids.FORMS`.

@@ -1,4 +1,4 @@
-"""Admin pages of users, API keys and the audit log."""
+"""Admin pages of users, groups, API keys and the audit log."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from requests_queue.catalog import audit
+from requests_queue.catalog.admin.base import AuditedAdmin
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of
 from requests_queue.catalog.models import Account, ApiToken, AuditEntry, User
 
@@ -101,6 +104,14 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         for user in queryset:
             _record_user(audit.Action.USER_DELETE, user)
         super().delete_queryset(request, queryset)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
+    """Groups of permissions, for staff without an account."""
 
 
 @admin.register(ApiToken)
