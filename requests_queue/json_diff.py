@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 ROWS = 200  # differences that are kept; the others are counted
 PATH = 200  # characters of a path that are shown
@@ -25,6 +25,9 @@ class ItemId(NamedTuple):
 # A key of an object, an item by its id, or an index where the items have none.
 Step = str | ItemId | int
 Steps = tuple[Step, ...]
+# The path to the container, and the last step; None is the root. All parts of a container share the
+# path to it: a copy for each would cost the square of the depth.
+_Path: TypeAlias = "tuple[_Path, Step] | None"
 
 
 class _Nothing:
@@ -77,18 +80,18 @@ def compare(sent: Any, received: Any) -> JsonDiff:
     """Return how `received` differs from `sent`, both as `json.loads` returns them."""
     diff = JsonDiff()
     # A stack rather than recursion: JSON may be nested deeper than Python's recursion limit.
-    todo: list[tuple[Steps, Any, Any]] = [((), sent, received)]
+    todo: list[tuple[_Path, Any, Any]] = [(None, sent, received)]
     while todo:
-        steps, old, new = todo.pop()
+        path, old, new = todo.pop()
         parts = _parts(old, new)
         if parts is None:
             if not _same(old, new):
-                diff.add(DiffRow(steps, old, new))
+                diff.add(DiffRow(_steps(path), old, new))
             continue
         olds, news = parts
         diff.left_out += sum(step not in news for step in olds)
         both = [step for step in olds if step in news] + [s for s in news if s not in olds]
-        todo += [((*steps, s), olds.get(s, NOTHING), news[s]) for s in reversed(both)]
+        todo += [((path, s), olds.get(s, NOTHING), news[s]) for s in reversed(both)]
     return diff
 
 
@@ -110,6 +113,14 @@ def format_value(value: Any, limit: int = VALUE) -> str:
 def shorten(text: str, limit: int) -> str:
     """Return the first `limit` characters of a text, with an ellipsis if it was longer."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _steps(path: _Path) -> Steps:
+    steps: list[Step] = []
+    while path is not None:
+        path, step = path
+        steps.append(step)
+    return tuple(reversed(steps))
 
 
 def _step(step: Step) -> str:

@@ -12,6 +12,8 @@ def visible(value: str | bytes | memoryview) -> str:
     characters that reverse or hide text their code points, `[U+202E]`.
     """
     text = value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(map(_visible, text.replace("\r\n", "\n")))
 
 
