@@ -1,5 +1,6 @@
-"""Hypothesis profiles (`-p tests.hypothesis_profiles`): `fast`, `deep` for `make nightly`, and
-`sample` for the tests that `make test` repeats on PostgreSQL.
+"""Hypothesis profiles (`-p tests.hypothesis_profiles`): `fast`, `deep` for `make nightly`, `sample`
+for the tests that `make test` repeats on PostgreSQL, and `unit` for `make unit`, whose tests
+`make test` runs with `fast`.
 
 pytest --hypothesis-profile=deep tests/queue/test_walks.py
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-_FACTORS = {"fast": 1, "deep": 20, "sample": 0.25}
+_FACTORS = {"fast": 1, "deep": 20, "sample": 0.25, "unit": 0.1}
 
 for _name, _factor in _FACTORS.items():
     settings.register_profile(_name, max_examples=int(100 * _factor), deadline=None)

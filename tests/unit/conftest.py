@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 def pytest_collection_finish(session: Any) -> None:
     """Fail if a module under test has imported Django."""
     _check(session)
+    # Collected tests and modules live until the end: the garbage collector can skip them.
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

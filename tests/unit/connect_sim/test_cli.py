@@ -632,24 +632,61 @@ def test_columns_of_a_table_are_aligned(capsys: pytest.CaptureFixture[str]) -> N
 
 # Imports
 
+# A process forks for each line, which has a folder and a command, and prints which of the modules
+# the command has imported: only one interpreter has to start.
+_FORKS = """
+import json, os, sys
+from connect_sim.cli import program
+for line in sys.stdin:
+    folder, command = json.loads(line)
+    if os.fork() == 0:
+        os.chdir(folder)
+        out, sys.stdout = sys.stdout, sys.stderr
+        program.run(command.split())
+        imported = {name.partition('.')[0] for name in sys.modules} & {
+            'django', 'celery', 'kombu', 'requests', 'rest_framework', 'jwt', 'rich', 'aiohttp'
+        }
+        print(json.dumps(sorted(imported)), file=out, flush=True)
+        os._exit(0)
+    if status := os.wait()[1]:
+        print(json.dumps([f"ended with {status}"]), flush=True)
+"""
+NewProcess = Callable[[str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SIM_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FORKS], env={**env, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        yield process
+
+
+@pytest.fixture
+def new_process(empty_folder: Path, forks: subprocess.Popen[str]) -> NewProcess:
+    """Run a command in a new process, and return which modules of a server it has imported."""
+
+    def run_command(command: str) -> list[str]:
+        assert forks.stdin is not None and forks.stdout is not None
+        print(json.dumps([str(empty_folder), command]), file=forks.stdin, flush=True)
+        return json.loads(forks.stdout.readline())
+
+    return run_command
+
 
 @pytest.mark.parametrize(
     "command",
     ["clock show", "queue add x", "wait idle", "deliveries", "snapshot", "hold", "fault", "reset",
      "timeline", "forecast WH-1", "--help", "check --help"],
 )  # fmt: skip
-def test_thin_command_imports_neither_django_nor_celery(server: Server, command: str) -> None:
-    code = (
-        "import sys; from connect_sim.cli import program; program.run(sys.argv[1:]);"
-        "print(sorted({n.partition('.')[0] for n in sys.modules} & {'django', 'celery', 'kombu', "
-        "'requests', 'rest_framework', 'jwt', 'rich', 'aiohttp'}), file=sys.stderr)"
-    )
+def test_thin_command_imports_neither_django_nor_celery(
+    server: Server, new_process: NewProcess, command: str
+) -> None:
     server.answer = lambda *request: (500, {"errors": ["x"]})
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command.split()], env=env, capture_output=True, text=True
-    )
-    assert done.stderr.splitlines()[-1] == "[]"
+    assert new_process(command) == []
     assert bool(server.requests) == (not command.endswith("--help"))
 
 
