@@ -5,40 +5,61 @@ server profile it is real time.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
 
-_SELECT = 'SELECT "offset", frozen_at FROM requests_queue_clock WHERE id = 1'
+_SELECT = 'SELECT "offset", frozen_at, generation FROM requests_queue_clock WHERE id = 1'
+
+
+class Reading(NamedTuple):
+    """Platform time, and how often all data had been replaced by then."""
+
+    now: datetime
+    generation: int
 
 
 def now() -> datetime:
     """Return platform time: aware, in UTC, with microseconds."""
+    return read().now
+
+
+def read() -> Reading:
+    """Return platform time and the generation of the data, in one statement.
+
+    A reset or restore increases the generation in its transaction. Without a sandbox it is 0.
+    """
     # Before the offset: if a move starts in between, the result is not later than platform time.
     real = datetime.now(UTC)
     if not settings.SANDBOX:
-        return real
-    offset, frozen_at = state()
-    return frozen_at or real + offset
+        return Reading(real, 0)
+    offset, frozen_at, generation = _row()
+    return Reading(frozen_at or real + offset, generation)
 
 
 def state() -> tuple[timedelta, datetime | None]:
     """Return the offset of a sandbox's platform time, and the moment at which it is frozen or None.
 
-    It is read each time, because another process may have just moved it. Raw SQL, because every
-    response of the API reads it: the ORM takes ten times the CPU time.
+    It is read each time, because another process may have just moved it.
     """
+    offset, frozen_at, _ = _row()
+    return offset, frozen_at
+
+
+def _row() -> tuple[timedelta, datetime | None, int]:
+    # Raw SQL, because every response of the API reads it: the ORM takes ten times the CPU time.
     with connection.cursor() as cursor:
         cursor.execute(_SELECT)
         row = cursor.fetchone()
     if row is None:
-        return timedelta(), None
-    offset, frozen_at = row
+        return timedelta(), None, 0
+    offset, frozen_at, generation = row
     if connection.vendor == "sqlite":
         # Django stores microseconds there, and datetimes without a time zone in UTC.
         offset = timedelta(microseconds=offset)
         frozen_at = frozen_at and frozen_at.replace(tzinfo=UTC)
-    return offset, frozen_at
+    return offset, frozen_at, generation
 
 
 def shown(moment: datetime) -> datetime:

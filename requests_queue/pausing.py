@@ -1,8 +1,9 @@
 """Background work of this process, which a replacement of all data pauses.
 
 Jobs, tasks and the delivery engine hold a lock shared while they work; a reset or restore of the
-sandbox holds it exclusively. `generation` counts the replacements: work that began in an earlier
-generation must not write into the new data.
+sandbox holds it exclusively. `generation` counts the replacements by this process: work that began
+in an earlier generation must not write into the new data. The generation that processes share is in
+the database (`requests_queue.clock.read`); the delivery engine compares that one.
 """
 
 from __future__ import annotations

@@ -159,10 +159,11 @@ def _replace_rows(name: str, action: str) -> datetime:
         snapshot = usable(name)
         storage = snapshot_storage.current()
         with storage.opened(name, "snapshot") as schema, world.locked():
+            generation = clock.read().generation
             world.replace(schema)
             # Of processes that have lost these claims by the replacement.
             claims.expire_leases()
-            return _begin_time(name, action, snapshot)
+            return _begin_time(name, action, snapshot, generation + 1)
     except (Missing, Conflict):
         if action == RESTORED:
             raise
@@ -172,10 +173,11 @@ def _replace_rows(name: str, action: str) -> datetime:
 def _seed_anew() -> datetime:
     """Empty the world, create the demo data and save it, with users and their keys kept."""
     with world.locked():
+        generation = clock.read().generation
         world.replace(None)
         seed.run(lambda line: None)
         world.delete_users_without_account()
-        now = _begin_time(SEED, RESET, None)
+        now = _begin_time(SEED, RESET, None, generation + 1)
     try:
         with _file_errors():
             _save(SEED, True)
@@ -184,7 +186,7 @@ def _seed_anew() -> datetime:
     return now
 
 
-def _begin_time(name: str, action: str, snapshot: Snapshot | None) -> datetime:
+def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: int) -> datetime:
     """Set the clock and write the timeline; return the platform time.
 
     Platform time continues where the snapshot left it, but never before real time: a token would
@@ -193,8 +195,8 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None) -> datetime:
     real = datetime.now(UTC)
     saved = datetime.fromisoformat(snapshot.now) if snapshot and action == RESTORED else real
     offset = max(saved - real, timedelta())
-    if offset:
-        Clock.objects.create(pk=1, offset=offset)
+    # Other processes see by the generation that the data was replaced.
+    Clock.objects.create(pk=1, offset=offset, generation=generation)
     now = real + offset
     timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
     announcements.announce_world()

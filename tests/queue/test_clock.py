@@ -50,6 +50,18 @@ def test_each_reading_is_one_statement() -> None:
     assert len(statements) == 3
 
 
+def test_generation_is_read_with_the_time(settings: Any) -> None:
+    assert clock.read().generation == 0
+    Clock.objects.create(pk=1, offset=timedelta(days=1), generation=2**40)
+    with CaptureQueriesContext(connection) as statements:
+        reading = clock.read()
+    assert reading.generation == 2**40
+    assert timedelta() <= clock.now() - reading.now < 5 * S
+    assert len(statements) == 1
+    settings.SANDBOX = False
+    assert clock.read().generation == 0
+
+
 def test_server_profile_has_real_time(settings: Any) -> None:
     Clock.objects.create(pk=1, offset=timedelta(days=1))
     settings.SANDBOX = False

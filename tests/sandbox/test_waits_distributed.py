@@ -77,6 +77,25 @@ def test_commits_of_the_worker_wake_reads_of_the_timeline(running: Server) -> No
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
+def test_restore_ends_a_request_in_flight_in_the_worker(running: Server) -> None:
+    with handler(None) as served:
+        hook = orders.webhook(running, served.url)["id"]
+        orders.purchase(running)
+        served.next()
+        body = {"name": "in-flight", "patience": 0}
+        assert running.call("POST", "/sandbox/snapshots", body).status_code == 201
+        path = "/sandbox/snapshots/in-flight"
+        assert running.call("POST", f"{path}/restore", {"patience": 0}).status_code == 200
+        # The worker doesn't wait for the response: the restored delivery is sent again.
+        served.next()
+        served.release.set()
+        wait(running, {"delivered": {"webhook": hook}})
+        [delivery] = running.call("GET", f"/sandbox/deliveries?webhook={hook}").json()["deliveries"]
+        assert [each["outcome"] for each in delivery["attempts"]] == ["unknown", "success"]
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+        running.call("DELETE", path)
+
+
 def test_skip_moves_the_clock_for_the_worker(running: Server) -> None:
     with handler(500) as served:
         hook = orders.webhook(running, served.url)["id"]

@@ -81,7 +81,7 @@ SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "leases": (claims, "renew"),
     "schedule": (claims, "next_due"),
     "heartbeat": (heartbeats, "record"),
-    "clock": (polling.clock, "now"),
+    "clock": (polling.clock, "read"),
     "SQL thread": (SqlThread, "run"),
 }
 LOOP_SEAMS = [
@@ -116,7 +116,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
         with monkeypatch.context() as patch:
             if where is polling.clock:
                 # Only the engine's call: orders read the same clock.
-                where = type("Clock", (), {"now": staticmethod(clock.now)})
+                where = type("Clock", (), {"read": staticmethod(clock.read)})
                 patch.setattr(polling, "clock", where)
             failing = break_(patch, where, name, error)
             with running() as [engine]:

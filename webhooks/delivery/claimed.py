@@ -68,6 +68,8 @@ class ClaimedDelivery:
     has_token: bool = True
     # When it was due (monotonic seconds), if anything measures how late the request starts.
     due: float | None = None
+    # The generation of the data at the claim (`requests_queue.clock.read`).
+    generation: int = 0
     # What tracing has stored with its events (`webhooks.delivery.tracing`).
     marks: tuple[str, ...] = ()
 

@@ -59,18 +59,20 @@ def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()
-        now, read_at = clock.now(), time.monotonic()
+        # With the lock, which a reset or restore takes too: the generation is that of the rows.
+        (now, generation), read_at = clock.read(), time.monotonic()
         ids = selection.select(min(limit, MAX_BATCH), now, slots)
         if not ids:
             return []
         may_start = _MAY_START.format(epoch=sql.epoch())
         params = [sql.datetime_param(now)]
-        return take(ids, now, where=may_start, params=params, read_at=read_at)
+        return take(ids, now, generation, where=may_start, params=params, read_at=read_at)
 
 
 def take(
     ids: Sequence[int],
     now: datetime,
+    generation: int,
     lease: float = LEASE,
     *,
     where: str = "",
@@ -79,9 +81,10 @@ def take(
 ) -> list[ClaimedDelivery]:
     """Claim those of the deliveries that are pending and not locked, for `lease` seconds.
 
-    Call inside a transaction. Deliveries of a webhook that has just been deleted are left out.
-    `where` is one more condition, with its parameters. `read_at` is when `now` was read (monotonic
-    seconds); if anything measures how late requests start, the deliveries get their due time.
+    Call inside a transaction, with the time and the generation of the data (`clock.read`).
+    Deliveries of a webhook that has just been deleted are left out. `where` is one more condition,
+    with its parameters. `read_at` is when `now` was read (monotonic seconds); if anything measures
+    how late requests start, the deliveries get their due time.
     """
     token = uuid.uuid4()
     with connection.cursor() as cursor:
@@ -105,7 +108,14 @@ def take(
         due = lateness.due_times(taken, webhooks, now, read_at)
     claimed = apply_resends(
         ClaimedDelivery(
-            pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk)
+            pk,
+            token,
+            attempts + 1,
+            bool(forced),
+            now,
+            webhooks[webhook_id],
+            due=due.get(pk),
+            generation=generation,
         )
         for pk, webhook_id, attempts, forced, _ in taken
         if webhook_id in webhooks
@@ -181,12 +191,18 @@ def renew(claimed: Sequence[ClaimedDelivery]) -> None:
 
 
 def expire_leases() -> None:
-    """Expire all leases now, for a process that knows that no other one is running."""
-    Delivery.objects.filter(state=Delivery.CALLING).update(lease=0)
+    """Expire all leases now, for a process that knows that no other one is running.
+
+    The claims are replaced, so that none of another process is renewed after a restore.
+    """
+    Delivery.objects.filter(state=Delivery.CALLING).update(lease=0, claim=uuid.uuid4())
 
 
-def lost_attempts() -> list[AttemptResult]:
-    """Return the attempts of lost workers, whose leases have expired, as unknown results."""
+def lost_attempts(generation: int = 0) -> list[AttemptResult]:
+    """Return the attempts of lost workers, whose leases have expired, as unknown results.
+
+    They are recorded if `generation`, which was read before, is still that of the data.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -202,7 +218,7 @@ def lost_attempts() -> list[AttemptResult]:
     lost = apply_resends(
         ClaimedDelivery(
             row.pk, row.claim, row.attempts + 1, row.forced, row.started_at,
-            webhooks[row.webhook_id],
+            webhooks[row.webhook_id], generation=generation,
         )
         for row in rows
         if row.claim and row.started_at and row.webhook_id in webhooks

@@ -31,7 +31,8 @@ from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup, w
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
-from webhooks.delivery.polling import Poller, PollResult, Problems, Window, key_of
+from webhooks.delivery.polling import Poller, PollResult, Window, key_of
+from webhooks.delivery.problems import Problems
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +174,9 @@ class Engine:
         self._wake.clear()
         self._flush_is_due = False
         poll = await self._sql.run(self._poller.poll)
-        if poll.replaced:
-            self._window.abandon()
+        if poll.replaced_by is not None:
+            self._window.forget_stored(poll)
+            self._window.abandon_others(poll.replaced_by)
             self._wake.set()
             return
         # Includes deliveries claimed by a poll whose loop ended before it returned.

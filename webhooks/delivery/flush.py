@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import (
@@ -21,6 +21,7 @@ from django.db import (
     InterfaceError,
     OperationalError,
     connection,
+    transaction,
 )
 
 from requests_queue import clock
@@ -179,10 +180,14 @@ def _release(result: AttemptResult) -> Stored:
         claimed.delivery_id, claimed.webhook["id"], result.outcome, extra=claimed.ids,
     )  # fmt: skip
     try:
-        _back_off(claimed.webhook["id"])
-        Delivery.objects.filter(
-            pk=claimed.delivery_id, claim=claimed.claim, state=Delivery.CALLING
-        ).update(state=state, claim=None, lease=None, forced=False)
+        with transaction.atomic():
+            # Locked before the generation is read, as in a flush.
+            Delivery.objects.filter(
+                pk=claimed.delivery_id, claim=claimed.claim, state=Delivery.CALLING
+            ).update(state=state, claim=None, lease=None, forced=False)
+            now, generation = clock.read()
+            if generation == claimed.generation:
+                _back_off(claimed.webhook["id"], now)
     except Exception as error:
         _clean_up()
         if not _cannot_be_stored(error):
@@ -191,9 +196,8 @@ def _release(result: AttemptResult) -> Stored:
     return Stored.RELEASED
 
 
-def _back_off(webhook_id: str) -> None:
+def _back_off(webhook_id: str, now: datetime) -> None:
     """Start the backoff of a first failure, unless the webhook has a backoff."""
-    now = clock.now()
     until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
     Webhook.objects.filter(
         pk=webhook_id, active=True, out_of_order=False, earliest_possible_trigger=None

@@ -24,6 +24,7 @@ from requests_queue import clock, heartbeats, pausing
 from webhooks.delivery import claims, flush
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
+from webhooks.delivery.problems import Problems
 from webhooks.delivery.recording import Stored
 from webhooks.delivery.selection import Slots
 
@@ -33,7 +34,6 @@ TICK = 1.0  # seconds between polls
 RENEW = 10.0  # seconds between renewals of leases
 PATIENCE = 10.0  # seconds after an outage in which no delivery of another worker is taken over
 SLOW = 1.0  # seconds after which a failing step ends the poll: the next might take as long
-REPEAT = 600.0  # seconds after which a lasting problem is logged again
 
 # Names of what may fail, for the log and the home page.
 DATABASE = "Access to the database"
@@ -49,47 +49,6 @@ def key_of(claimed: ClaimedDelivery) -> Key:
 
 
 @dataclass(slots=True)
-class _Problem:
-    reason: str
-    since: float
-    logged: float
-
-
-class Problems:
-    """What fails in a process: logged when it begins and ends. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._problems: dict[str, _Problem] = {}
-
-    def begin(self, what: str, reason: BaseException | str, *, traceback: bool = False) -> None:
-        """Note that `what` fails, and log it unless it has been failing before."""
-        now = time.monotonic()
-        problem = self._problems.setdefault(what, _Problem("", now, now - REPEAT))
-        # Only the type of an error: its text may contain a secret.
-        problem.reason = reason if isinstance(reason, str) else type(reason).__name__
-        if now - problem.logged >= REPEAT:
-            problem.logged = now
-            error = reason if traceback and isinstance(reason, BaseException) else None
-            logger.error("%s: failing (%s); trying again.", what, problem.reason, exc_info=error)
-
-    def end(self, what: str) -> None:
-        """Note that `what` works, and log it if it has been failing."""
-        problem = self._problems.pop(what, None)
-        if problem is not None:
-            seconds = time.monotonic() - problem.since
-            logger.warning("%s: working again after %.1f s.", what, seconds)
-
-    def is_failing(self, what: str) -> bool:
-        """Whether `what` has been failing."""
-        return what in self._problems
-
-    def summary(self) -> str:
-        """Return the problems in one line for a page; empty without any."""
-        problems = sorted(self._problems.copy().items())
-        return "; ".join(f"{what} ({problem.reason})" for what, problem in problems)
-
-
-@dataclass(slots=True)
 class PollResult:
     """The result of one poll."""
 
@@ -101,8 +60,8 @@ class PollResult:
     next_due: datetime | None = None
     has_room: bool = True  # whether slots are free after the claim
     unavailable: bool = False
-    # All data has been replaced: nothing that the window holds exists any more.
-    replaced: bool = False
+    # All data has been replaced: what the window holds of other generations doesn't exist any more.
+    replaced_by: int | None = None
 
 
 @dataclass(slots=True)
@@ -136,14 +95,21 @@ class Window:
             if result := self.results.pop(key, None):
                 self.results[key] = result
 
-    def abandon(self) -> None:
-        """Cancel the requests in flight, and drop their results and all others."""
-        for call in self.calls.values():
-            call.abandoned = True
-            if call.task is not None:
-                call.task.cancel()
-        for held in (self.calls, self.claimed, self.results, self.kept):
-            held.clear()
+    def abandon_others(self, generation: int) -> None:
+        """Cancel the requests of other generations that are in flight, and drop their results."""
+        for key, call in list(self.calls.items()):
+            if call.claimed.generation != generation:
+                del self.calls[key]
+                call.abandoned = True
+                if call.task is not None:
+                    call.task.cancel()
+        for key, result in list(self.results.items()):
+            if result.claimed.generation != generation:
+                del self.results[key]
+                self.kept.discard(key)
+        claimed = [each for each in self.claimed if each.generation == generation]
+        self.claimed.clear()
+        self.claimed.extend(claimed)
 
 
 class _PollAborted(Exception):
@@ -159,14 +125,15 @@ class Poller:
         self._window, self._problems = window, problems
         self._slots, self._stopping = slots, stopping
         self._next_renewal = self._next_tick = self._next_retry = self._reclaim_from = 0.0
-        self._generation = pausing.generation()
+        # That of the data when the clock was last read: another process may have replaced it since.
+        self._generation: int | None = None
 
     def poll(self) -> PollResult:
-        """Run all steps; results are stored before anything is claimed or taken over."""
-        with pausing.running() as generation:
-            if generation != self._generation:
-                self._generation = generation
-                return PollResult(replaced=True)
+        """Run all steps; results are stored before anything is claimed or taken over.
+
+        If all data has been replaced, the poll ends when it has read that, beside the clock.
+        """
+        with pausing.running():
             return self._poll()
 
     def _poll(self) -> PollResult:
@@ -175,7 +142,9 @@ class Poller:
             self._step(poll, STORING, self._store, poll)
             if poll.unavailable:
                 return poll
-            poll.now = self._step(poll, "Reading the clock", clock.now)
+            self._step(poll, "Reading the clock", self._read_clock, poll)
+            if poll.replaced_by is not None:
+                return poll
             if time.monotonic() >= self._next_tick:
                 self._next_tick = time.monotonic() + TICK
                 self._step(poll, "Recording lost attempts", self._record_lost)
@@ -190,6 +159,13 @@ class Poller:
             if not poll.unavailable:
                 self._problems.end(DATABASE)
         return poll
+
+    def _read_clock(self, poll: PollResult) -> None:
+        """Read the time, and whether all data has been replaced since it was last read."""
+        poll.now, generation = clock.read()
+        if self._generation not in (None, generation):
+            poll.replaced_by = generation
+        self._generation = generation
 
     def record_heartbeat(self, *, now: bool = False) -> None:
         """Record that this worker is alive, and its problems."""
@@ -249,8 +225,6 @@ class Poller:
     def store_last(self, seconds: float) -> None:
         """Store the remaining results at a stop; those that are left after `seconds` are lost."""
         deadline, results = time.monotonic() + seconds, self._window.results
-        if self._generation != pausing.generation():
-            results.clear()
         while results and time.monotonic() < deadline:
             keys, stored = list(results), flush.write(list(results.values())).stored
             self._window.forget_stored(PollResult(stored=dict(zip(keys, stored, strict=True))))
@@ -289,7 +263,9 @@ class Poller:
 
         If this worker's own leases have expired, it was only delayed: it renews them.
         """
-        if time.monotonic() < self._reclaim_from or not (lost := claims.lost_attempts()):
+        if time.monotonic() < self._reclaim_from or not (
+            lost := claims.lost_attempts(self._generation or 0)
+        ):
             return
         held = self._window.held()
         own = {key_of(claimed) for claimed in held}

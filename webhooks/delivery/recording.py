@@ -3,6 +3,10 @@
 Only an attempt whose claim still holds settles its delivery and changes the backoff. A late one,
 whose delivery another worker has taken over, is recorded and counted all the same. Counters
 change in the transaction that records the attempts, in order of completion.
+
+A reset or restore by another process may have replaced all data since the claim: its generation is
+compared with that of the data, after the lock of the deliveries. A replacement locks their table
+exclusively, so it has either been committed by then, or waits for the commit of the flush.
 """
 
 from __future__ import annotations
@@ -49,7 +53,8 @@ class Stored(StrEnum):
     LATE = "late"
     # An earlier flush recorded it, and its commit was not confirmed.
     REPEATED = "repeated"
-    # Nothing to record: the webhook was deleted, or no worker knows the response.
+    # Nothing to record: the webhook was deleted, all data was replaced, or no worker knows the
+    # response.
     DROPPED = "dropped"
     # Recorded as a failure, because the row could not be stored.
     REPLACED = "replaced"
@@ -96,7 +101,11 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         updates = webhook_update.lock(counted, skip_locked=skip_locked)
         recorded = _without_webhook(results, recorded, counted - updates.keys())
         # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
-        now = clock.now()
+        now, generation = clock.read()
+        recorded = [
+            how if result.claimed.generation == generation else Stored.DROPPED
+            for result, how in zip(results, recorded, strict=True)
+        ]
         attempts = _apply(results, recorded, deliveries, updates, now)
         if not attempts:
             return recorded

@@ -70,9 +70,10 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
 
 def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
     """Record the validation, and claim its deliveries in the order in which they are merged."""
+    now, generation = clock.read()
     change = Change(
         request.object_class, request.object_id, request.product.pk, (request.vendor_id,),
-        request.status, request.status, clock.now(),
+        request.status, request.status, now,
     )  # fmt: skip
     webhook_ids = fan_out.matching_validators(change, type_)
     if not webhook_ids:
@@ -81,7 +82,7 @@ def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
     with transaction.atomic(durable=True):
         order = fan_out.record_validation(change, webhook_ids)
         lease = settings.SIM_VALIDATION_TIMEOUT + _SPARE
-        claimed = claims.take(order, change.at, lease) if order else []
+        claimed = claims.take(order, now, generation, lease) if order else []
     # A GET has no body: validators are always called by POST.
     post = [replace(c, webhook={**c.webhook, "http_method": "POST"}) for c in claimed]
     return sorted(post, key=lambda c: order.index(c.delivery_id))

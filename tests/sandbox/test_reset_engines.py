@@ -1,0 +1,189 @@
+"""Resets and restores beside engines of other processes: nothing of the old world is recorded.
+
+An engine of another process sees a replacement only in the database, and so do those of these
+tests, although they are in the same process.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from requests_queue import clock, pausing
+from sandbox import snapshots
+from tests.api import Caller
+from tests.engines import running, until
+from tests.handlers import handler
+from tests.sandbox.worlds import purchase, webhook
+from webhooks.delivery import claims, flush, retry
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.in_flight import AttemptResult, InFlightCall
+from webhooks.delivery.polling import Poller, Window, key_of
+from webhooks.delivery.problems import Problems
+from webhooks.models import Attempt, Delivery, Webhook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Engine = tuple[Poller, Window]
+
+
+def engine() -> Engine:
+    """Return the database side of an engine that has read the clock, without deliveries."""
+    window = Window()
+    poller = Poller(window, Problems(), 10, threading.Event())
+    with pausing.draining():
+        poller.poll()
+    return poller, window
+
+
+@pytest.fixture
+def delivery(saved: Any, vendor: Caller, distributor: Caller) -> int:
+    """A due delivery; the snapshot `due` has it too."""
+    webhook(vendor, "http://127.0.0.1:9/")
+    purchase(distributor)
+    snapshots.save("due", patience=0)
+    return Delivery.objects.get().pk
+
+
+def start(engine: Engine) -> ClaimedDelivery:
+    """Poll, and start the only claimed delivery."""
+    poller, window = engine
+    [claimed] = poller.poll().claimed
+    window.claimed.clear()
+    window.calls[key_of(claimed)] = InFlightCall(claimed)
+    return claimed
+
+
+def finish(engine: Engine, claimed: ClaimedDelivery) -> None:
+    window = engine[1]
+    del window.calls[key_of(claimed)]
+    window.results[key_of(claimed)] = AttemptResult(claimed, retry.FAILURE, 5)
+
+
+def test_each_replacement_begins_a_new_generation(delivery: int) -> None:
+    first = clock.read().generation
+    snapshots.reset(patience=0)
+    snapshots.restore("due", patience=0)
+    assert clock.read().generation == first + 2
+
+
+def test_result_of_the_old_world_is_dropped(delivery: int) -> None:
+    one, other = engine(), engine()
+    finish(one, start(one))
+    snapshots.restore("due", patience=0)
+    assert other[0].poll().replaced_by == clock.read().generation
+    claimed = start(other)
+    assert claimed.delivery_id == delivery
+    poll = one[0].poll()
+    assert list(poll.stored.values()) == ["dropped"]
+    assert poll.replaced_by == claimed.generation
+    assert not Attempt.objects.exists()
+    row, hook = Delivery.objects.get(), Webhook.objects.get()
+    assert (row.state, row.claim, row.attempts) == ("calling", claimed.claim, 0)
+    assert (hook.triggers, hook.earliest_possible_trigger) == (0, None)
+    # Only what belongs to the new world is recorded.
+    with pausing.draining():
+        assert one[0].poll().replaced_by is None
+    finish(other, claimed)
+    assert list(other[0].poll().stored.values()) == ["settled"]
+    assert Attempt.objects.get().number == 1
+
+
+def test_result_is_dropped_even_if_its_claim_is_in_the_new_world(delivery: int) -> None:
+    [claimed] = claims.claim(10)
+    snapshots.restore("due", patience=0)
+    Delivery.objects.update(state="calling", claim=claimed.claim, lease=2e9)
+    assert flush.write([AttemptResult(claimed, retry.SUCCESS, 5)]).stored == ["dropped"]
+    assert not Attempt.objects.exists()
+
+
+def test_leases_of_the_old_world_are_not_renewed(delivery: int) -> None:
+    one = engine()
+    claimed = start(one)
+    snapshots.save("calling", patience=0)
+    snapshots.restore("calling", patience=0)
+    claims.renew([claimed])
+    assert Delivery.objects.get().lease == 0
+    # Another worker records the attempt as unknown.
+    engine()
+    assert Attempt.objects.get().outcome == "unknown"
+
+
+def test_lost_attempts_of_the_old_world_are_dropped(delivery: int) -> None:
+    start(engine())
+    claims.expire_leases()
+    lost = claims.lost_attempts(clock.read().generation)
+    snapshots.restore("due", patience=0)
+    assert flush.write(lost).stored == ["dropped"]
+    assert Delivery.objects.get().losses == 0
+
+
+def test_failure_that_cannot_be_stored_starts_no_backoff_in_the_new_world(
+    delivery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("on purpose")
+
+    [claimed] = claims.claim(10)
+    snapshots.restore("due", patience=0)
+    monkeypatch.setattr("webhooks.delivery.recording.record", defect)
+    assert flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["released"]
+    assert Webhook.objects.get().earliest_possible_trigger is None
+    assert Delivery.objects.get().state == "waiting"
+
+
+def test_window_keeps_what_it_has_claimed_of_the_new_world(delivery: int) -> None:
+    one = engine()
+    window = one[1]
+    old = start(one)
+    snapshots.restore("due", patience=0)
+    [new] = claims.claim(10)
+    window.claimed.append(new)
+    window.results[key_of(new)] = AttemptResult(new, retry.SUCCESS, 5)
+    window.results[key_of(old)] = AttemptResult(old, retry.SUCCESS, 5)
+    window.kept.update(window.results)
+    call = window.calls[key_of(old)]
+    window.abandon_others(new.generation)
+    assert list(window.claimed) == [new]
+    assert list(window.results) == [key_of(new)] == list(window.kept)
+    assert (window.calls, call.abandoned) == ({}, True)
+
+
+def test_engine_cancels_requests_of_the_old_world(
+    saved: Any, vendor: Caller, distributor: Caller
+) -> None:
+    with handler(None) as served, running() as [other]:
+        webhook(vendor, served.url)
+        purchase(distributor)
+        other.wake()
+        served.next()
+        snapshots.reset(patience=0)
+        other.wake()
+        until(lambda: not other.in_flight, "the request is cancelled")
+        # Its slot is free.
+        webhook(vendor, served.url)
+        purchase(distributor)
+        other.wake()
+        served.next()
+        served.release.set()
+        until(lambda: Attempt.objects.count() == 1, "only the new one is recorded")
+
+
+def test_poll_reads_time_and_generation_in_one_statement(
+    delivery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poller, _ = engine()
+    readings: list[datetime] = []
+    read = clock.read
+
+    def counted() -> clock.Reading:
+        readings.append((reading := read()).now)
+        return reading
+
+    monkeypatch.setattr(clock, "read", counted)
+    # The poll's and the claim's.
+    assert poller.poll().claimed
+    assert len(readings) == 2
