@@ -152,10 +152,11 @@ def _latest() -> Q:
     """Return the condition for what nothing newer replaces.
 
     An event is replaced by the first attempt of its delivery, the start of an attempt by its end.
+    After a restore, an attempt has the number of one before it, whose end is older.
     """
     same = TimelineEntry.objects.order_by().filter(delivery_id=OuterRef("delivery_id"))
     attempted = Exists(same.filter(kind__in=ATTEMPTS))
-    ended = Exists(same.filter(kind=timeline.ATTEMPT_FINISHED, attempt=OuterRef("attempt")))
+    later = same.filter(kind__in=ATTEMPTS, attempt=OuterRef("attempt"), pk__gt=OuterRef("pk"))
     return (~Q(kind=timeline.EVENT) | ~Q(attempted)) & (
-        ~Q(kind=timeline.ATTEMPT_STARTED) | ~Q(ended)
+        ~Q(kind=timeline.ATTEMPT_STARTED) | ~Q(Exists(later))
     )

@@ -195,6 +195,24 @@ def test_event_and_start_are_replaced_by_what_follows(order: Request, vendor: Cl
     assert row["data-replaces"] == f"started-{delivery}-1"
 
 
+def test_start_after_a_restore_is_shown_though_an_older_attempt_had_its_number(
+    order: Request, vendor: Client
+) -> None:
+    hook, delivery = Webhook.objects.get(), Event.objects.get().delivery_id
+    attempt(hook, delivery, order.pk, outcome="failure", status=500)
+    # The restore has dropped this one, which has no end.
+    attempt(hook, delivery, order.pk)
+    data = {"action": "restored", "snapshot": "a"}
+    timeline.append([Entry(timeline.RESET, clock.now(), data=data)])
+    attempt(hook, delivery, order.pk)
+    texts = [row.text for row in rows(vendor, "?kind=delivery")]
+    assert ["in flight" in text for text in texts] == [True, False]
+    attempt(hook, delivery, order.pk, outcome="success", status=200)
+    texts = [row.text for row in rows(vendor, "?kind=delivery")]
+    assert ["HTTP 200" in text for text in texts] == [True, False]
+    assert "HTTP 500" in texts[1]
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pages of three entries, of at most five that are read."""
