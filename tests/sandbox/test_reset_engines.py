@@ -172,6 +172,22 @@ def test_engine_cancels_requests_of_the_old_world(
         until(lambda: Attempt.objects.count() == 1, "only the new one is recorded")
 
 
+def test_attempts_of_a_restored_delivery_are_numbered_from_those_of_the_snapshot(
+    delivery: int,
+) -> None:
+    attempts: list[tuple[int, int]] = []
+    for _ in range(2):
+        [claimed] = claims.claim(10)
+        flush.write([AttemptResult(claimed, retry.UNKNOWN, 5)])
+        [claimed] = claims.claim(10)
+        flush.write([AttemptResult(claimed, retry.SUCCESS, 5)])
+        attempts += Attempt.objects.order_by("pk").values_list("pk", "number")
+        snapshots.restore("due", patience=0)
+    # The same expectation about them holds after each restore; their ids are not used twice.
+    assert [number for _, number in attempts] == [1, 2, 1, 2]
+    assert len({pk for pk, _ in attempts}) == 4
+
+
 def test_poll_reads_time_and_generation_in_one_statement(
     delivery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
