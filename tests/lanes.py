@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +27,11 @@ LONGEST_FIRST = (
 )
 # Files are distributed as a whole, since their tests share servers; these tests are independent.
 ONE_BY_ONE = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
+# They share a fixture that takes longer than their tests.
+TOGETHER = dict.fromkeys(
+    ("tests/contract/test_openapi.py", "tests/contract/test_own_document.py"),
+    "tests/contract/observed",
+)
 # So few files start sooner without worker processes.
 FEW_FILES = 3
 
@@ -27,6 +39,30 @@ FEW_FILES = 3
 def nightly(*values: Any) -> Any:
     """Return parameters of a test that only `make nightly` runs."""
     return pytest.param(*values, marks=pytest.mark.nightly)
+
+
+def one_of(values: Sequence[Any]) -> list[Any]:
+    """Return parameters of which `make test` runs one, drawn by the commit, and `make nightly` the
+    others: for fixtures, and tests that share one."""
+    chosen = random.Random(f"{values} {commit()}").randrange(len(values))
+    return [value if at == chosen else nightly(value) for at, value in enumerate(values)]
+
+
+def drawn(share: int) -> Any:
+    """Return the mark of a test of whose parameters one in `share` runs in `make test`, and one at
+    least. Which ones depends on the commit, so that all of them run in a few commits; the others
+    are nightly."""
+    return pytest.mark.drawn(share)
+
+
+@cache
+def commit() -> str:
+    """Return the commit, or a constant where there is no Git."""
+    if not shutil.which("git"):
+        return ""
+    command = ["git", "rev-parse", "HEAD"]
+    folder = Path(__file__).parent
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -40,8 +76,7 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
     more than there are cores, since tests also wait."""
     if workers := os.environ.get("SIM_TEST_WORKERS"):
         return int(workers)
-    paths = [Path(argument.partition("::")[0]) for argument in config.args]
-    if len(paths) <= FEW_FILES and all(path.is_file() for path in paths):
+    if _are_few_files(config):
         return 0
     return min((os.cpu_count() or 1) + 2, 12)
 
@@ -53,14 +88,22 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 
     class Scheduler(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if nodeid.startswith(ONE_BY_ONE) else str(super()._split_scope(nodeid))
+            if nodeid.startswith(ONE_BY_ONE):
+                return nodeid
+            file = str(super()._split_scope(nodeid))
+            return TOGETHER.get(file, file)
 
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Select the nightly tests or the others, the longest first."""
+    """Select the nightly tests or the others, the longest first.
+
+    Nothing is drawn from a few files, which somebody has chosen.
+    """
+    if not _are_few_files(config):
+        _draw(items)
     nightly = config.getoption("--nightly")
     other = [item for item in items if ("nightly" in item.keywords) != nightly]
     if other:
@@ -74,3 +117,25 @@ def _rank(item: Any) -> int:
         (rank for rank, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)),
         len(LONGEST_FIRST),
     )
+
+
+def _are_few_files(config: Any) -> bool:
+    paths = [Path(argument.partition("::")[0]) for argument in config.args]
+    return len(paths) <= FEW_FILES and all(path.is_file() for path in paths)
+
+
+def _draw(items: list[Any]) -> None:
+    """Mark the tests as nightly that are not drawn."""
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("drawn") and "nightly" not in item.keywords:
+            groups[item.nodeid.partition("[")[0]].append(item)
+    for group in groups.values():
+        share = group[0].get_closest_marker("drawn").args[0]
+        group.sort(key=_lot)
+        for item in group[-(-len(group) // share) :]:
+            item.add_marker(pytest.mark.nightly)
+
+
+def _lot(item: Any) -> str:
+    return hashlib.sha256(f"{commit()} {item.nodeid}".encode()).hexdigest()

@@ -8,6 +8,9 @@ import pytest
 
 from tests.chaos import case, faults, setups
 from tests.chaos.setups import Distributed
+from tests.lanes import drawn
+
+pytestmark = drawn(2)
 
 
 @pytest.fixture(scope="module")

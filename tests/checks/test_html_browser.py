@@ -8,10 +8,11 @@ import pytest
 
 from sandbox.checks.outputs import html
 from tests.browser import Tab, chromium, tab
+from tests.lanes import drawn
 from tests.portal import accessible
 from tests.unit.checks.reports import mixed, report, with_text
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, drawn(2)]
 
 __all__ = ["chromium", "tab"]
 

@@ -147,12 +147,17 @@ def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform
 
 
 @pytest.fixture(scope="module")
-def reads(django_db_setup: None, django_db_blocker: Any) -> Reads:
-    """Reads of a temporary platform."""
+def reads(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Reads:
+    """Reads of a temporary platform, by the parties of the tests that run."""
     reads = Reads()
+    parties = {
+        item.callspec.params["party"] for item in request.session.items if item.path == request.path
+    }
     with django_db_blocker.unblock(), transaction.atomic():
         callers, originals = _two(), rows()
         for party, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
+            if party not in parties:
+                continue
             key = callers[party].key
             reads.alone[party] = _read(Remembering(key))
             reads.beside[party] = _read_beside(Remembering(key), originals, STRANGERS, other)

@@ -15,8 +15,10 @@ import pytest
 import requests
 
 from connect_sim.api import schema_views
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 from tests.processes import ROOT, Sandbox, sandbox
+
+pytestmark = drawn(2)
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"

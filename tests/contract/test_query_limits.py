@@ -17,9 +17,9 @@ from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, routes
 from tests.hypothesis_profiles import is_deep
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(3)]
 
 SAMPLE = ("eq({},x{})",)
 VALUES = (*SAMPLE, "ilike({},a*{}*b)", "ne({},{})", "like({},a*{}*b)", "ge({},{})", "eq({},null())")

@@ -16,7 +16,10 @@ import pytest
 import requests
 
 from tests import environments, orders
+from tests.lanes import drawn
 from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
+
+pytestmark = drawn(2)
 
 EXAMPLES = ROOT / "examples"
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"

@@ -16,10 +16,11 @@ from tests import environments, orders
 from tests.e2e import validating
 from tests.e2e.test_openapi_client import interpreter, run, running
 from tests.e2e.validating import Validator
+from tests.lanes import drawn, one_of
 from tests.processes import ROOT, Sandbox
 from tests.queue import spreadsheets
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, drawn(3)]
 
 __all__ = ["interpreter", "running"]
 
@@ -52,7 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
         yield served
 
 
-@pytest.fixture(scope="module", params=["sync", "async", "specs"])
+@pytest.fixture(scope="module", params=one_of(["sync", "async", "specs"]))
 def report(
     request: pytest.FixtureRequest,
     interpreter: Path,

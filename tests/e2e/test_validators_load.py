@@ -21,7 +21,10 @@ import pytest
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, Flow, Json, Validator
+from tests.lanes import drawn
 from tests.processes import Sandbox, sandbox
+
+pytestmark = drawn(2)
 
 SLOW = 2.0
 # More than the threads for other requests: 8 and 32.

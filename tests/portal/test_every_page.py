@@ -15,13 +15,13 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser import Tab, chromium, open_tab
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 from tests.portal import accessible
 from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import NOBODY, SHOTS, Shot
 from tests.portal.site import Site, act_as, site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, drawn(3)]
 
 __all__ = ["chromium", "site"]
 

@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Tab, chromium, tab
 from tests.handlers import Handler, ReceivedRequest, Response, handler
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 from tests.portal import accessible, inquiry_form
 from tests.portal.inquiry_form import SUITE, TIER_REQUEST
 from tests.processes import Sandbox, sandbox
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, drawn(2)]
 
 __all__ = ["chromium", "tab"]
 

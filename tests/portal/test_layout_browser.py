@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lanes import drawn
 from tests.portal import accessible
 from tests.portal.site import DISTRIBUTOR, Site, chromium, site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, drawn(2)]
 
 __all__ = ["chromium", "site"]
 

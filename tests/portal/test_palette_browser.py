@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests import orders
+from tests.lanes import drawn
 from tests.portal import accessible
 from tests.portal.site import Site, chromium, site
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, drawn(2)]
 
 __all__ = ["chromium", "site"]
 

@@ -19,6 +19,7 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
+from tests.lanes import drawn
 from tests.portal.queues import (
     DRAFT,
     INQUIRING,
@@ -32,7 +33,7 @@ from tests.portal.queues import (
 from tests.signed_in import signed_in
 from webhooks.models import Event
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 __all__ = ["distributor", "seeded", "vendor"]
 

@@ -16,7 +16,7 @@ from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 from tests.queue import builders, tables
 from tests.queue.platforms import (  # fmt: skip
     NOBODY,
@@ -31,7 +31,7 @@ from tests.queue.platforms import (  # fmt: skip
 )
 from tests.queue.tables import BILLING, FULFILLMENT, LISTING, TIER_CONFIG, USAGE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(3)]
 
 REACHABLE = [queue for queue in tables.TABLES if queue != BILLING]
 # Types without drafts.

@@ -16,10 +16,10 @@ from requests_queue.catalog.models import ApiToken, User
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.contract.accounts import Platform, platform  # noqa: F401  (fixture)
 from tests.copies import ID
-from tests.lanes import nightly
+from tests.lanes import drawn, nightly
 from tests.signed_in import signed_in, staff
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 # One account for each relation to the others.
 PARTIES = pytest.mark.parametrize("party", ["vendor", nightly("new vendor"), "new distributor"])

@@ -27,8 +27,9 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests.api import Caller, refused
 from tests.contract.calls import WEBHOOK, order, pending, tier_request
+from tests.lanes import drawn
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(3)]
 TEXT = "Not a valid string."
 WRONG = [[], {}, False, True, ["x"], {"x": 1}]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.api import Caller, ids
+from tests.lanes import drawn
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 MANY = 3000
 
 

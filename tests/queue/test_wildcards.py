@@ -17,8 +17,9 @@ from requests_queue import wildcards
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller, ids
 from tests.hypothesis_profiles import examples
+from tests.lanes import drawn
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(3)]
 
 NOTES = {
     "Plain": "Plain",

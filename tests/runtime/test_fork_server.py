@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from tests import fork_server
+from tests.lanes import drawn
 from tests.processes import Process, environment, manage
 from tests.runtime.test_settings import SERVER
+
+pytestmark = drawn(2)
 
 _STATE = """
 import json, os, re, signal, sys, threading

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.lanes import drawn
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
+
+pytestmark = drawn(3)
 
 HEAD = b"Host: localhost\r\n"
 

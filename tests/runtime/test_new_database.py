@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.postgres_server import postgres_database
 from tests.processes import environment, manage
@@ -72,6 +73,7 @@ def test_on_sqlite(tmp_path: Path) -> None:
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
+@pytest.mark.nightly
 def test_on_postgres(tmp_path: Path) -> None:
     with postgres_database() as at_once, postgres_database() as step_by_step:
         migrate(tmp_path, DATABASE_URL=at_once)

@@ -29,6 +29,7 @@ from requests_queue.seed.products import picture
 from sandbox.product_files import importing, reading
 from tests import background, make
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
+from tests.lanes import drawn
 from tests.make import CONTACT
 from tests.sandbox import worlds
 from tests.sandbox.product_workbooks import (
@@ -46,7 +47,7 @@ from tests.sandbox.product_workbooks import (
     without_row,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 SUITE = "PRD-362-917-440"
 SEEDED = ("PRD-814-505-018", SUITE, "PRD-590-284-731")

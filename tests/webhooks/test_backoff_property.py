@@ -25,13 +25,14 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.hypothesis_profiles import sequences
+from tests.lanes import drawn
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 LIMIT, BASE = 4, timedelta(seconds=300)
 START = make.AT + timedelta(days=30)

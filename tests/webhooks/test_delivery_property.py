@@ -29,6 +29,7 @@ from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.hypothesis_profiles import sequences
+from tests.lanes import drawn
 from tests.pruned import prune
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
@@ -36,7 +37,7 @@ from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 CAP, LIMIT = 3, 3
 START = make.AT + timedelta(days=30)

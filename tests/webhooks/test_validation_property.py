@@ -24,6 +24,7 @@ from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
 from tests import make
 from tests.hypothesis_profiles import sequences
+from tests.lanes import drawn
 from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
 from webhooks import actions, webhook_health
@@ -33,7 +34,7 @@ from webhooks.delivery.in_flight import AttemptResult
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn(2)]
 
 START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
