@@ -37,7 +37,7 @@ from webhooks.delivery.problems import Problems
 logger = logging.getLogger(__name__)
 
 FLUSH = 0.02  # seconds for which results are collected before a flush, after a small one
-FLUSH_LONGEST = 0.1  # the same after a large one: under load, fewer flushes store more results
+FLUSH_LONGEST = 0.2  # the same after a large one: under load, fewer flushes store more results
 _SMALL = 50  # results; each further so many in a flush lengthen the next by FLUSH
 GRACE = 3.0  # seconds that requests in flight get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
@@ -233,8 +233,8 @@ class Engine:
         # In this order: the SQL thread reads calls first, and must find it in one of the two.
         window.results[key] = self._mark_stopped(result)
         window.calls.pop(key, None)
-        if len(window.results) >= len(window.calls):
-            # Most of what may be in flight isn't any more: the next claim replaces it.
+        if len(window.results) >= 2 * len(window.calls):
+            # Two thirds of what was in flight isn't any more: the next claim replaces it.
             self._wake.set()
         elif not self._flush_is_due:
             self._flush_is_due = True

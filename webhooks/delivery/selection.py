@@ -16,7 +16,7 @@ from django.db import connection
 
 from requests_queue import sql
 
-_CHUNK = 100  # parts of one compound SELECT; SQLite takes 500
+_CHUNK = 250  # parts of one compound SELECT; SQLite takes 500
 
 # Whether the last request of webhook `w` got a response, of any status.
 _RESPONDS = """
