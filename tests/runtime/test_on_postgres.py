@@ -41,6 +41,7 @@ MORE = [
     "tests/sandbox/test_observing_calls.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
+    "tests/sandbox/test_reset_engines.py",
     "tests/sandbox/check_runs/test_runs.py",
     "tests/sandbox/test_holds.py",
     "tests/sandbox/test_lease.py",

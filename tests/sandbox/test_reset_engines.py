@@ -7,23 +7,26 @@ tests, although they are in the same process.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from requests_queue import clock, pausing
-from sandbox import snapshots
+from sandbox import snapshots, world
 from tests.api import Caller
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.sandbox.worlds import purchase, webhook
-from webhooks.delivery import claims, flush, retry
+from webhooks.delivery import claims, flush, recording, retry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.polling import Poller, Window, key_of
 from webhooks.delivery.problems import Problems
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.signals import attempts_recorded, recording_attempts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,6 +93,68 @@ def test_result_of_the_old_world_is_dropped(delivery: int) -> None:
     finish(other, claimed)
     assert list(other[0].poll().stored.values()) == ["settled"]
     assert Attempt.objects.get().number == 1
+
+
+def in_thread(work: Callable[[], Any]) -> Future[Any]:
+    return ThreadPoolExecutor(1).submit(work)
+
+
+def test_flush_that_waits_for_a_restore_drops_its_results(
+    delivery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_replaced, is_flushing = threading.Event(), threading.Event()
+    begin_time, record = snapshots._begin_time, recording.record
+
+    def wait_for_flush(*arguments: Any) -> datetime:
+        is_replaced.set()
+        assert is_flushing.wait(10)
+        return begin_time(*arguments)
+
+    def record_while_it_waits(*arguments: Any, **options: Any) -> Any:
+        is_flushing.set()
+        return record(*arguments, **options)
+
+    [claimed] = claims.claim(10)
+    monkeypatch.setattr(snapshots, "_begin_time", wait_for_flush)
+    monkeypatch.setattr(recording, "record", record_while_it_waits)
+    # The recorder of API calls is not paused in another process.
+    monkeypatch.setattr(recording_attempts, "receivers", [])
+    restoring = in_thread(lambda: snapshots.restore("due", patience=0))
+    assert is_replaced.wait(10)
+    stored = flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+    restoring.result(10)
+    # On PostgreSQL it waits for the lock for a limited time, and is tried again.
+    assert stored in (["dropped"], ["kept"])
+    assert flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["dropped"]
+    assert not Attempt.objects.exists()
+
+
+def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
+    delivery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_locking = threading.Event()
+    restoring: list[Future[Any]] = []
+    locked = world.locked
+
+    def lock() -> Any:
+        is_locking.set()
+        return locked()
+
+    def restore(**kwargs: Any) -> None:
+        restoring.append(in_thread(lambda: snapshots.restore("due", patience=0)))
+        assert is_locking.wait(10)
+
+    [claimed] = claims.claim(10)
+    monkeypatch.setattr(world, "locked", lock)
+    attempts_recorded.connect(restore)
+    try:
+        stored = flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+    finally:
+        attempts_recorded.disconnect(restore)
+    assert stored == ["settled"]
+    restoring[0].result(10)
+    assert not Attempt.objects.exists()
+    assert Webhook.objects.get().triggers == 0
 
 
 def test_result_is_dropped_even_if_its_claim_is_in_the_new_world(delivery: int) -> None:
