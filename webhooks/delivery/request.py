@@ -6,7 +6,9 @@ its webhooks article). No ORM, no Django.
 
 from __future__ import annotations
 
+import base64
 import hmac
+import re
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -14,11 +16,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
-
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import PyJWTError
-from jwt.utils import base64url_encode
-from jwt.warnings import InsecureKeyLengthWarning
 
 from requests_queue import fast_json
 
@@ -30,8 +27,12 @@ TOKEN_HEADERS = {
 # Connect's tokens begin with `typ`, as PyJWT 1 wrote them.
 JOSE = {"typ": "JWT", "alg": "HS256"}
 
-# Connect accepts short secrets; the form shows a hint instead.
-warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+# PyJWT's warning of short secrets, which Connect accepts; the form shows a hint instead.
+warnings.filterwarnings("ignore", message="The HMAC key is ", category=UserWarning)
+
+# Texts that are no key in PEM, SSH, DER or JWK form, since none of these begins so. The secrets of
+# Connect, and ours, are among them.
+_PLAIN = re.compile(r"JWT-[A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +103,32 @@ def encode_claims(payload: Mapping[str, Any], body: bytes, triggered_at: datetim
     return b'%b,"exp":%d}' % (body[:-1], claims["exp"])
 
 
-_HEADER = base64url_encode(fast_json.encode(JOSE))
-_hs256 = HMACAlgorithm(HMACAlgorithm.SHA256)
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-@lru_cache(maxsize=4096)
-def _checked(secret: str) -> bytes:
-    """Return the key of a secret; raises InvalidKeyError for one in PEM or SSH form."""
-    return _hs256.prepare_key(secret)
+_HEADER = _base64url(fast_json.encode(JOSE))
 
 
 class SecretRefused(ValueError):
     """A secret that can't sign; the text says why."""
+
+
+@lru_cache(maxsize=4096)
+def _checked(secret: str) -> bytes:
+    """Return the key of a secret; raises SecretRefused for one in PEM or SSH form."""
+    if _PLAIN.fullmatch(secret):
+        return secret.encode()
+    # With what it imports of cryptography, PyJWT takes 2 MiB, which a worker can do without.
+    from jwt.algorithms import HMACAlgorithm
+    from jwt.exceptions import PyJWTError
+
+    try:
+        return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except (PyJWTError, UnicodeError, TypeError, ValueError):
+        raise SecretRefused(
+            "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
+        ) from None
 
 
 def new_secret() -> str:
@@ -131,14 +146,9 @@ def sign_token(claims: bytes, secret: str) -> str:
             "The JWT secret cannot be decrypted: SIM_ENCRYPTION_KEY is not the key that it was "
             "stored with. Restore that key, or save the webhook with a new secret."
         )
-    try:
-        key = _checked(secret)
-    except (PyJWTError, UnicodeError, TypeError, ValueError):
-        raise SecretRefused(
-            "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
-        ) from None
-    signed = b"%b.%b" % (_HEADER, base64url_encode(claims))
-    return (signed + b"." + base64url_encode(hmac.digest(key, signed, "sha256"))).decode()
+    key = _checked(secret)
+    signed = b"%b.%b" % (_HEADER, _base64url(claims))
+    return (signed + b"." + _base64url(hmac.digest(key, signed, "sha256"))).decode()
 
 
 def check_secret(secret: Any) -> str:

@@ -16,8 +16,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from openpyxl import load_workbook
-
 from requests_queue.queues.usage_file import cells, columns, limits, structure
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.limits import Unreadable
@@ -98,6 +96,9 @@ def read(
 
 
 def _read_workbook(content: bytes, required: Sequence[str], renew: Callable[[], None]) -> Sheet:
+    # Takes 5 MiB, in each worker and web server, of which few read a workbook.
+    from openpyxl import load_workbook
+
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             structure.check(archive)

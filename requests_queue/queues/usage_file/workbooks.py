@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
 from requests_queue.catalog.models import Item, Product
 from requests_queue.queues.usage_file import cells, columns
@@ -68,6 +66,9 @@ def template(product: Product) -> bytes:
 
 def build(sheets: Mapping[str, Iterable[Row]]) -> bytes:
     """Return the workbook of these sheets: their rows by title."""
+    # Not at the start: see spreadsheet.py.
+    from openpyxl import Workbook
+
     book = Workbook(write_only=True)
     for title, rows in sheets.items():
         sheet = book.create_sheet(title)
@@ -84,6 +85,8 @@ def _cell(sheet: Any, value: Any) -> Any:
     value = cells.storable(value) or None
     if value is None or not value.startswith("="):
         return value
+    from openpyxl.cell import WriteOnlyCell
+
     cell: Any = WriteOnlyCell(sheet, value)
     cell.data_type = "s"
     return cell

@@ -10,6 +10,9 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.algorithms import HMACAlgorithm
 
 from webhooks.delivery import request
 from webhooks.delivery.request import SecretRefused, WebhookPayload
@@ -78,6 +81,11 @@ def test_stored_claims_are_put_into_order() -> None:
 def test_secret_that_cannot_sign_is_refused(secret: Any) -> None:
     with pytest.raises(SecretRefused):
         request.check_secret(secret)
+
+
+@given(st.from_regex(request._PLAIN, fullmatch=True))
+def test_plain_secret_is_the_key_that_pyjwt_makes_of_it(secret: str) -> None:
+    assert request._checked(secret) == HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
 
 
 def test_new_secret_can_sign() -> None:
