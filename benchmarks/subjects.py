@@ -15,11 +15,8 @@ from benchmarks.servers import Unavailable, free_port
 from benchmarks.workload import DRAIN
 
 _CELERY = ("worker", "--loglevel", "WARNING")
-# As docker-compose.yml runs a worker, with the application that counts statements.
-_WORKER = (
-    sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", *_CELERY,
-    "--without-gossip", "--without-mingle", "--without-heartbeat",
-)  # fmt: skip
+# As docker-compose.yml runs a worker, with a counter of statements.
+_WORKER = (sys.executable, "-m", "benchmarks.worker")
 _VENV = ROOT / ".test-venvs" / "django-webhook-0.0.15"
 # What both use has our version, so that it makes no difference.
 _REQUIREMENTS = (
