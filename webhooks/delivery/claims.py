@@ -66,6 +66,9 @@ def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
             return []
         may_start = _MAY_START.format(epoch=sql.epoch())
         params = [sql.datetime_param(now)]
+        if connection.vendor == "postgresql":
+            # Attempts that another process has recorded meanwhile end before these start.
+            now, read_at = clock.now(), time.monotonic()
         return take(ids, now, generation, where=may_start, params=params, read_at=read_at)
 
 
