@@ -26,7 +26,7 @@ def running(count: int = 1, **options: Any) -> Iterator[list[Engine]]:
             engine.stop()
 
 
-def until(holds: Callable[[], Any], what: str, timeout: float = 15) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout: float = 60) -> Any:
     """Wait until a fact of the database holds, and return it; fail with `what` otherwise."""
     deadline = time.monotonic() + timeout
     while True:

@@ -45,7 +45,7 @@ class Handler:
     release: threading.Event = field(default_factory=threading.Event)
     received: list[ReceivedRequest] = field(default_factory=list)
 
-    def next(self, timeout: float = 10) -> ReceivedRequest:
+    def next(self, timeout: float = 60) -> ReceivedRequest:
         """Wait for the next request."""
         return self.calls.get(timeout=timeout)
 

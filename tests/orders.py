@@ -54,7 +54,7 @@ def stats(running: Sandbox, webhook_id: str) -> dict[str, Any]:
     return dict(hook["stats"])
 
 
-def until_stats(running: Sandbox, webhook_id: str, timeout: float = 15, **expected: int) -> None:
+def until_stats(running: Sandbox, webhook_id: str, timeout: float = 60, **expected: int) -> None:
     """Wait until the counters of a webhook have these values."""
     import time
 

@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def until_printed(process: Process, text: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while text not in process.printed:
         assert time.monotonic() < deadline, process.printed
         pause(0.02)

@@ -40,7 +40,7 @@ class Example:
         """Start the example, and wait until it reports that it listens."""
         before = self.process.printed.count("Listening") if self.process.log.exists() else 0
         self.process.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.process.printed.count("Listening") == before:
             assert self.process.popen.poll() is None, self.process.printed
             assert time.monotonic() < deadline, self.process.printed

@@ -24,7 +24,7 @@ def listening(site: Site, log: Path, port: int) -> Iterator[Process]:
     """Run `manage.py listen --approve` as a second process."""
     command = manage("listen", "--port", str(port), "--approve")
     process = Process(command, site.running.process.env, log).start()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while "Listening at" not in process.printed:
         assert time.monotonic() < deadline, process.printed
         pause()

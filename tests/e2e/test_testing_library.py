@@ -85,7 +85,7 @@ class Processor:
         )
 
     def until_fixed(self, path: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.wrong(request := self.running.as_vendor("GET", path)):
             assert time.monotonic() < deadline, f"{path} keeps its wrong value"
             pause()

@@ -46,7 +46,7 @@ class Validator:
         """Return the received calls of these objects or webhooks, or all."""
         return list(requests.get(f"{self.url}/received?{'&'.join(about)}", timeout=5).json())
 
-    def until_received(self, count: int, *about: str, timeout: float = 10) -> None:
+    def until_received(self, count: int, *about: str, timeout: float = 60) -> None:
         """Wait for a number of calls."""
         deadline = time.monotonic() + timeout
         while (received := len(self.received(*about))) < count:
@@ -60,7 +60,7 @@ def validator(folder: Path, *options: str) -> Iterator[Validator]:
     command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET, *options]
     process = Process(command, environment(folder), folder / "handler.log", ROOT).start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "\n" not in process.printed:
             assert process.popen.poll() is None and time.monotonic() < deadline, process.printed
             pause(0.02)

@@ -69,7 +69,7 @@ class Site:
 
 def printed_link(running: Sandbox) -> str:
     """Return the sign-in link that the sandbox prints after it starts to respond."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "Press Ctrl-C to stop." not in running.process.printed:
         assert time.monotonic() < deadline, running.process.printed
         pause()

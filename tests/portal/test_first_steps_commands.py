@@ -83,7 +83,7 @@ def run(text: str, folder: Path) -> str:
 
 
 def until_printed(words: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not re.search(words, log.read_text(errors="replace")):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         pause()
@@ -92,7 +92,7 @@ def until_printed(words: str, log: Path, process: subprocess.Popen[bytes]) -> No
 def until_done(running: Sandbox, session: requests.Session, way: str) -> None:
     """Wait until Home marks all steps as done; the handler's port isn't the one that it tries."""
     expected = ["step-handler", "step-webhook", "step-delivery", "step-approved"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while [
         mark["id"] for mark in home(running, session, way).all("[data-done]")
     ] != expected:  # fmt: skip

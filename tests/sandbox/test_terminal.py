@@ -35,7 +35,7 @@ class Output(io.StringIO):
             self._written.notify_all()
             return super().write(text)
 
-    def lines(self, condition: Callable[[list[str]], bool], timeout: float = 10) -> list[str]:
+    def lines(self, condition: Callable[[list[str]], bool], timeout: float = 60) -> list[str]:
         """Wait until the lines fulfil a condition and return them."""
         with self._written:
             assert self._written.wait_for(
