@@ -166,7 +166,9 @@ class Sandbox:
         return replace(self, headers={"X-Sandbox-Actor": "test"})
 
     def advance(self, by: str) -> Any:
-        return _decoded(self.call("POST", "/sandbox/clock/advance", {"by": by}))
+        """Move the clock; the machine may be busy, so that settling takes long."""
+        body = {"by": by, "patience": 60}
+        return _decoded(self.call("POST", "/sandbox/clock/advance", body, timeout=120))
 
 
 def _decoded(response: requests.Response) -> Any:
