@@ -62,9 +62,11 @@ def measure_live(run: Run) -> list[Row]:
         wait_until(file.exists, "the sandbox is up", timeout=120, check=server)
         keys = json.loads(file.read_text())
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
-        link = subprocess.run([*command, "signin"], cwd=ROOT, env=env, check=True,
-                              capture_output=True, text=True).stdout.strip()  # fmt: skip
-        opening = {"port": port, "cookie": _cookie(link), "count": sizes.pages}
+        # Each page is another user's.
+        links = subprocess.run(module("live_users", str(sizes.pages)), cwd=ROOT, env=env,
+                               check=True, capture_output=True, text=True).stdout  # fmt: skip
+        cookies = [_cookie(f"http://127.0.0.1:{port}{link}") for link in json.loads(links)]
+        opening = {"port": port, "cookies": cookies}
         with _deliveries(sandbox, run.handler_url):
             api = {"port": port, "path": _API, "key": keys["vendor_api_key"], "clients": 1,
                    "count": sizes.requests}  # fmt: skip

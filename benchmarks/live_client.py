@@ -69,9 +69,9 @@ class Page:
         self.errors += not (200 <= response.status < 300)
 
 
-def open_pages(port: int, cookie: str, count: int) -> int:
-    """Open pages, and return how many have their stream."""
-    opened = [Page(port, cookie) for _ in range(count)]
+def open_pages(port: int, cookies: list[str]) -> int:
+    """Open a page for each session, and return how many have their stream."""
+    opened = [Page(port, cookie) for cookie in cookies]
     _pages.extend(opened)
     return sum(page.is_ready.wait(60) for page in opened)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.clock import PRODUCT, Sandbox
 from benchmarks.processes import BenchmarkError, Process, wait_until
@@ -25,10 +26,11 @@ def measure_load(
     handler: Process,
     sandbox: Sandbox,
     handler_url: str,
-    opening: dict[str, object],
+    opening: dict[str, Any],
     seconds: float,
 ) -> list[Row]:
     """Open the pages, let the deliveries go on for the seconds, and return the rows."""
+    count_of_pages = len(opening["cookies"])
     with _webhooks(sandbox, handler_url) as hooks:
         handler.ask("reset")
         opened = pages.ask("open", **opening)
@@ -43,8 +45,8 @@ def measure_load(
                    check=server)  # fmt: skip
         failed = sum(_stats(sandbox, pk)["failure_triggers"] for pk in hooks)
         repeated = handler.ask("count") - expected
-    errors = counts["errors"] + failed + repeated + (int(str(opening["count"])) - opened)
-    name = f"beside {opening['count']} pages"
+    errors = counts["errors"] + failed + repeated + (count_of_pages - opened)
+    name = f"beside {count_of_pages} pages"
     return [
         Row("live", f"deliveries per second {name}", rate, None, "", RATE),
         Row("live", f"{name}: errors of pages and deliveries", errors, None, "", ERRORS),
