@@ -1,27 +1,24 @@
-"""RQL filters: tables of names and ORM routes, evaluated by django-rql with Connect's spellings."""
+"""The evaluation of RQL filters: django-rql, with Connect's spellings.
+
+A process that serves no lists doesn't import it: with the parser it takes 3 MiB.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from dj_rql._dataclasses import FilterArgs
-from dj_rql.fields import SelectField
 from dj_rql.filter_cls import RQLFilterClass
-from django.db.models import BooleanField, Case, CharField, Field, Q, TextField, Value, When
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Q
 from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
 from py_rql.exceptions import RQLFilterLookupError, RQLFilterParsingError
 
 from requests_queue import ids, wildcards
-from requests_queue.schema import Json
 
 # SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
 MAX_CONDITIONS = 500
 _EXACT, _IN = "__exact", "__in"
-_SINGLE_VALUES = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT}
 # By the end of an ORM route: what a row of the preview environment has there.
 PLACEHOLDERS = {
     "connection__public_id": ids.placeholder("connection"),
@@ -29,45 +26,6 @@ PLACEHOLDERS = {
     "hub__id": ids.placeholder("hub"),
     "marketplace__id": ids.placeholder("marketplace"),
 }
-
-
-def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Json]:
-    """Return RQL filters from names, or (name, ORM route): each can be ordered by."""
-    found = []
-    for row in rows:
-        name, source = (row, row.replace(".", "__")) if isinstance(row, str) else row
-        item = {"filter": name, "source": source, "ordering": True, "search": name in search}
-        if source.rpartition("__")[2] == "public_id":
-            # django-rql does not know generated columns.
-            item |= {"dynamic": True, "field": CharField(null=True)}
-        found.append(item)
-    return found
-
-
-def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[type-arg]
-    """Return an RQL filter, also to order by, of an annotation or alias of that type."""
-    return {
-        "filter": name, "dynamic": True, "field": field, "source": annotation, "ordering": True,
-    }  # fmt: skip
-
-
-def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -> Json:
-    """Return an RQL filter by single values, from each of which `condition` makes the query.
-
-    `ordering` is the column to order by.
-    """
-    return {
-        "filter": name, "custom": True, "lookups": _SINGLE_VALUES, "ordering": ordering,
-        "condition": lambda data: condition(plain(data.str_value)),
-    }  # fmt: skip
-
-
-def parts(*names: str, hidden: bool = False) -> list[Json]:
-    """Return parts of the representation that `select` knows but that can't be filtered by."""
-    return [
-        {"filter": name, "dynamic": True, "field": SelectField(), "hidden": hidden}
-        for name in names
-    ]
 
 
 class InLookup(Q):
@@ -239,22 +197,3 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except OverflowError:
             raise ValueError(value) from None
-
-
-def text_in(path: str) -> Coalesce:
-    """Return the text at a path of a JSON column, `unit__title`; empty where there is none.
-
-    Cast, because Django takes what it compares with a key for JSON.
-    """
-    return Coalesce(Cast(KT(path), TextField()), Value("", TextField()))
-
-
-def switch_in(path: str) -> Case:
-    """Return whether a path of a JSON column says true."""
-    return Case(When(**{path: True}, then=True), default=False, output_field=BooleanField())
-
-
-def plain(value: str) -> str:
-    """Return the value of a comparison without its quotes."""
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-    return value[1:-1] if quoted else value

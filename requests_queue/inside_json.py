@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from dj_rql._dataclasses import FilterArgs
 from django.db import connection
 from django.db.models import BooleanField, Model, Q
 from django.db.models.expressions import RawSQL
-from py_rql.constants import FilterLookups
 
 from requests_queue import wildcards
-from requests_queue.filtering import plain
+from requests_queue.filter_tables import I_LIKE, LIKE, SINGLE_VALUES, plain
 from requests_queue.schema import Json
+
+if TYPE_CHECKING:
+    from dj_rql._dataclasses import FilterArgs
 
 _EACH = {
     "sqlite": ("json_each({column})", "json_extract(value, '$.{key}')"),
@@ -27,8 +29,7 @@ def inside_json(
 
     `condition` turns the condition on the model into one on the filtered rows.
     """
-    lookups = {FilterLookups.EQ, FilterLookups.NE, FilterLookups.IN, FilterLookups.OUT,
-               FilterLookups.LIKE, FilterLookups.I_LIKE}  # fmt: skip
+    lookups = SINGLE_VALUES | {LIKE, I_LIKE}
 
     def look_in(key: str) -> Callable[[FilterArgs], Q]:
         return lambda data: condition(_any_element(model, column, key, data))
@@ -55,7 +56,7 @@ def _any_element(model: type[Model], column: str, key: str, data: FilterArgs) ->
 def _comparison(data: FilterArgs, value: str) -> tuple[str, str]:
     """Return the SQL that compares a value, and its parameter; raises RQLFilterValueError."""
     text = plain(data.str_value)
-    if data.filter_lookup not in (FilterLookups.LIKE, FilterLookups.I_LIKE):
+    if data.filter_lookup not in (LIKE, I_LIKE):
         return f"{value} = %s", text
-    ignore_case = data.filter_lookup == FilterLookups.I_LIKE
+    ignore_case = data.filter_lookup == I_LIKE
     return wildcards.condition(connection.vendor, value, text, ignore_case=ignore_case)

@@ -26,14 +26,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import BooleanField, DateTimeField, IntegerField, Model, TextField
 from django.db.models import Field as Column
 
-from requests_queue.filtering import ConnectFilters, computed, filters, parts
+from requests_queue.filter_tables import computed, filters, parts
 from requests_queue.schema import Json, Stamp
+
+if TYPE_CHECKING:
+    from requests_queue.filtering import ConnectFilters
 
 # The source of a value that is the row itself.
 SELF = "."
@@ -204,14 +207,14 @@ class Resource(Part):
 
     `search` are the keys that `search=` looks into. `also` are more filters: an ORM route, or a
     Field whose source the view's query annotates. `custom` are filters ready for django-rql, and
-    `filter_base` evaluates all filters.
+    `filter_base` evaluates all filters: ConnectFilters where it is None.
     """
 
     model: type[Model]
     search: Sequence[str] = ()
     also: Mapping[str, str | Field] = field(default_factory=dict)
     custom: Sequence[Json] = ()
-    filter_base: type[ConnectFilters] = ConnectFilters
+    filter_base: type[ConnectFilters] | None = None
 
     @cached_property
     def routes(self) -> dict[str, str]:
@@ -246,8 +249,11 @@ class Resource(Part):
     @cached_property
     def filter_class(self) -> type[ConnectFilters]:
         """The filters as django-rql takes them."""
+        # Not at the start: a worker declares resources, and serves none of them.
+        from requests_queue.filtering import ConnectFilters
+
         filters = {"MODEL": self.model, "FILTERS": self.filters}
-        return type(f"{self.name}Filters", (self.filter_base,), filters)
+        return type(f"{self.name}Filters", (self.filter_base or ConnectFilters,), filters)
 
     @cached_property
     def related(self) -> tuple[str, ...]:

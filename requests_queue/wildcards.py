@@ -8,10 +8,12 @@ from a caller's text could take exponential time, and on SQLite would hold Pytho
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import CharField, Lookup, TextField
-from py_rql.exceptions import RQLFilterValueError
+
+if TYPE_CHECKING:
+    from py_rql.exceptions import RQLFilterValueError
 
 MAX_LENGTH = 500
 # The SQL function that lowers non-ASCII letters on SQLite (registered by the app).
@@ -52,6 +54,9 @@ def _split(text: str) -> list[str]:
 
 
 def _wrong(sentence: str) -> RQLFilterValueError:
+    # Not at the start: see filtering.py.
+    from py_rql.exceptions import RQLFilterValueError
+
     return RQLFilterValueError(details={"error": sentence})
 
 

@@ -13,7 +13,8 @@ from django.db.models import Q
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.conversations.models import Conversation, Message, number_of
-from requests_queue.filtering import ConnectFilters, parts
+from requests_queue.filter_tables import parts
+from requests_queue.filtering import ConnectFilters
 from requests_queue.resources import Field, Many, Part, Resource
 from requests_queue.schema import AnyReference, Json, Stamp
 

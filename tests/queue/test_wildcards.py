@@ -11,9 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import example, given
 from hypothesis import strategies as st
+from py_rql.constants import FilterLookups
 from py_rql.exceptions import RQLFilterValueError
 
-from requests_queue import wildcards
+from requests_queue import filter_tables, wildcards
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller, ids
 from tests.hypothesis_profiles import examples
@@ -209,3 +210,9 @@ def test_a_whole_value_is_compared_with_an_index(vendor: Caller) -> None:
         assert vendor.get("/requests?like(id,PR-1)").json == []
     statements = [row["sql"] for row in captured if "PR-1" in row["sql"]]
     assert statements and not [sql for sql in statements if "LIKE" in sql or "GLOB" in sql]
+
+
+def test_lookups_of_tables_are_those_of_rql() -> None:
+    of_rql = FilterLookups
+    assert (filter_tables.LIKE, filter_tables.I_LIKE) == (of_rql.LIKE, of_rql.I_LIKE)
+    assert {of_rql.EQ, of_rql.NE, of_rql.IN, of_rql.OUT} == filter_tables.SINGLE_VALUES

@@ -10,7 +10,7 @@ from django.db.models import Q
 from requests_queue.catalog.models import Configuration, Parameter
 from requests_queue.catalog.representations import PICTURED
 from requests_queue.catalog.schema import Choice, Dependency, ParameterType
-from requests_queue.filtering import looked_up, parts
+from requests_queue.filter_tables import looked_up, parts
 from requests_queue.resources import MADE, NAMED, Field, Part, Resource
 from requests_queue.schema import Json
 

@@ -16,7 +16,7 @@ from py_rql.constants import RQL_NULL
 from requests_queue.catalog.models import Item, Product, ProductAction, ProductMedia, Template
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE, icon
 from requests_queue.errors import Invalid
-from requests_queue.filtering import looked_up
+from requests_queue.filter_tables import looked_up
 from requests_queue.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
 from requests_queue.schema import Free, Json, Named, Stamp, Uri
 

@@ -11,7 +11,7 @@ from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, REGION
 from requests_queue.catalog.schema import ContactInfo, Environment
 from requests_queue.catalog.tier_versions import SCOPES
-from requests_queue.filtering import looked_up, parts
+from requests_queue.filter_tables import looked_up, parts
 from requests_queue.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
 
 _KEYS: dict[str, Any] = {

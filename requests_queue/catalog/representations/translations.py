@@ -13,7 +13,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import PICTURED, icon
-from requests_queue.filtering import looked_up
+from requests_queue.filter_tables import looked_up
 from requests_queue.resources import MADE, Constant, Field, Part, Resource
 from requests_queue.schema import Free, Named
 

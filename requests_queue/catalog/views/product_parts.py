@@ -27,7 +27,7 @@ from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
 from requests_queue.catalog.writes import templates as template_writes
 from requests_queue.catalog.writes.products import EndOfSaleInput
-from requests_queue.filtering import switch_in, text_in
+from requests_queue.filter_tables import switch_in, text_in
 from requests_queue.rest import routes
 from requests_queue.schema import Answer, Documented
 

@@ -16,7 +16,7 @@ from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, s
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.writes import tier_accounts
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.filtering import text_in
+from requests_queue.filter_tables import text_in
 from requests_queue.rest import Collection, routes
 from requests_queue.rows import get_row
 from requests_queue.schema import Documented

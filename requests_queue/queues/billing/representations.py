@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 from requests_queue.catalog.models import Asset
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.schema import AssetStatus, ContactInfo, Environment
-from requests_queue.filtering import parts
+from requests_queue.filter_tables import parts
 from requests_queue.inside_json import inside_json
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity

@@ -15,7 +15,7 @@ from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT, TIERS
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
-from requests_queue.filtering import parts
+from requests_queue.filter_tables import parts
 from requests_queue.inside_json import inside_json
 from requests_queue.queues.fulfillment.effects import HANDS_OVER
 from requests_queue.queues.fulfillment.models import OPEN, Request

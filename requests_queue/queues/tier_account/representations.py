@@ -8,7 +8,7 @@ from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.tier_versions import as_account
-from requests_queue.filtering import parts
+from requests_queue.filter_tables import parts
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.resources import MADE, Field, Resource
 

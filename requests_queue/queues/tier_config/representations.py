@@ -18,7 +18,7 @@ from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
-from requests_queue.filtering import looked_up, parts
+from requests_queue.filter_tables import looked_up, parts
 from requests_queue.inside_json import inside_json
 from requests_queue.queues.inquiries import form_url
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
