@@ -6,11 +6,16 @@ imports all of its commands, and an editor for the terminal.
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from contextlib import suppress
 from typing import Any
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
+
+# Of glibc's <malloc.h>.
+_M_ARENA_MAX = -8
 
 
 class Command(BaseCommand):
@@ -29,6 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Work until SIGINT or SIGTERM; a second signal ends the process."""
+        _share_memory()
         from connect_sim.celery import app
 
         # Workers coordinate through the table of deliveries and need no messages between them.
@@ -42,3 +48,15 @@ class Command(BaseCommand):
         )
         worker.start()
         sys.exit(worker.exitcode)
+
+
+def _share_memory() -> None:
+    """Let all threads allocate from one heap.
+
+    glibc has one for each thread, so that threads don't wait for each other: those of Python wait
+    for its lock anyway. What is free in one heap isn't used by another, which takes 5 MiB with
+    1,000 requests in flight.
+    """
+    # Other C libraries don't have it.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
