@@ -364,7 +364,7 @@ def test_customers_are_exported(
     assert cells.items() <= customers["TA-0418-2290-3310"].items()
 
 
-@drawn(2)
+@drawn(4)
 @pytest.mark.parametrize("party", [VENDOR, PROVIDER])
 @pytest.mark.parametrize("name", REPORTS)
 def test_report(desk: Desk, printed: dict[str, str], listed: Listed, party: str, name: str) -> None:

@@ -63,6 +63,7 @@ def postgres_schema(url: str) -> list[list[str]]:
         return [sorted(map(str, database.execute(query))) for query in (*POSTGRES, *ROWS)]
 
 
+@pytest.mark.nightly
 def test_on_sqlite(tmp_path: Path) -> None:
     at_once, step_by_step = tmp_path / "a", tmp_path / "b"
     migrate(at_once)

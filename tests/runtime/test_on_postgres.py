@@ -299,7 +299,7 @@ ALWAYS = {
     "usage_races",
     "validation_concurrency",
 }
-SHARE = 2
+SHARE = 3
 # Each part starts Django and migrates a database. The nightly run has more tests.
 PARTS, NIGHTLY_PARTS = 2, 4
 
