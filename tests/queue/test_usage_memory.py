@@ -125,6 +125,7 @@ def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.nightly
 def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
     rows = measured(tmp_path, "read", *READ)
     for kind, one in zip(READ, rows, strict=True):

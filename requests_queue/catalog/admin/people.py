@@ -17,6 +17,7 @@ from django.utils import timezone
 from requests_queue.catalog import audit
 from requests_queue.catalog.admin.base import AuditedAdmin
 from requests_queue.catalog.admin_access import GuardedAdmin, PartOfPage, account_of
+from requests_queue.catalog.admin_show import column, moment
 from requests_queue.catalog.models import Account, ApiToken, AuditEntry, User
 
 
@@ -171,6 +172,8 @@ class AuditEntryAdmin(GuardedAdmin):
     """The audit log, read-only; accounts see nothing of it."""
 
     read_only = True
+    # To the second, for entries of the same minute.
+    at = staticmethod(column("at", "time", moment, ordering="at"))
     list_display = ("at", "actor", "account", "action", "object_type", "object_id", "changed",
                     "address")  # fmt: skip
     list_filter = (ActionFilter,)

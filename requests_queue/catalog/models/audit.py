@@ -29,7 +29,7 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = "audit entry"
-        verbose_name_plural = "audit log"
+        verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["action", "at"], name="audit_action"),
             models.Index(fields=["object_id"], name="audit_object"),
