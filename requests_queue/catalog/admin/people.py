@@ -173,8 +173,8 @@ class AuditEntryAdmin(GuardedAdmin):
 
     read_only = True
     # To the second, for entries of the same minute.
-    at = staticmethod(column("at", "time", moment, ordering="at"))
-    list_display = ("at", "actor", "account", "action", "object_type", "object_id", "changed",
+    time = staticmethod(column("at", "time", moment, ordering="at"))
+    list_display = ("time", "actor", "account", "action", "object_type", "object_id", "changed",
                     "address")  # fmt: skip
     list_filter = (ActionFilter,)
     search_fields = ("=object_id", "=actor", "=account", "=address")
