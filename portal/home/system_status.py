@@ -93,4 +93,7 @@ def _last_heartbeat(summary: Summary) -> str:
 def _remedy(process: str) -> str:
     if settings.SANDBOX and wakeup.is_broker_in_memory():
         return "Restart the sandbox; its output contains the reason."
-    return f"Start it: celery -A connect_sim {process}"
+    command = (
+        "connect-sim manage worker" if process == "worker" else f"celery -A connect_sim {process}"
+    )
+    return f"Start it: {command}"

@@ -107,7 +107,7 @@ def test_scheduler_has_time_to_start() -> None:
 def test_remedy_depends_on_the_installation(settings: Any) -> None:
     assert "Restart the sandbox" in component("Worker").text
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
-    assert "celery -A connect_sim worker" in component("Worker").text
+    assert "connect-sim manage worker" in component("Worker").text
 
 
 def test_unreachable_broker_is_reported(settings: Any) -> None:
