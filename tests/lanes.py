@@ -55,6 +55,12 @@ def drawn(share: int) -> Any:
     return pytest.mark.drawn(share)
 
 
+def drawn_file(share: int) -> Any:
+    """Return the mark of a module that runs in `make test` for one commit in `share`, and at night:
+    for clients and pages that take long to set up, and rarely break alone."""
+    return pytest.mark.drawn_file(share)
+
+
 @cache
 def commit() -> str:
     """Return the commit, or a constant where there is no Git."""
@@ -103,7 +109,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     Nothing is drawn from a few files, which somebody has chosen.
     """
     if not _are_few_files(config):
-        _draw(items)
+        draw(items)
     nightly = config.getoption("--nightly")
     other = [item for item in items if ("nightly" in item.keywords) != nightly]
     if other:
@@ -124,18 +130,21 @@ def _are_few_files(config: Any) -> bool:
     return len(paths) <= FEW_FILES and all(path.is_file() for path in paths)
 
 
-def _draw(items: list[Any]) -> None:
+def draw(items: list[Any]) -> None:
     """Mark the tests as nightly that are not drawn."""
     groups: dict[str, list[Any]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("drawn") and "nightly" not in item.keywords:
             groups[item.nodeid.partition("[")[0]].append(item)
+        mark = item.get_closest_marker("drawn_file")
+        if mark and int(_lot(item.nodeid.partition("::")[0]), 16) % mark.args[0]:
+            item.add_marker(pytest.mark.nightly)
     for group in groups.values():
         share = group[0].get_closest_marker("drawn").args[0]
-        group.sort(key=_lot)
+        group.sort(key=lambda item: _lot(item.nodeid))
         for item in group[-(-len(group) // share) :]:
             item.add_marker(pytest.mark.nightly)
 
 
-def _lot(item: Any) -> str:
-    return hashlib.sha256(f"{commit()} {item.nodeid}".encode()).hexdigest()
+def _lot(nodeid: str) -> str:
+    return hashlib.sha256(f"{commit()} {nodeid}".encode()).hexdigest()

@@ -10,7 +10,7 @@ from tests.chaos import case, faults, setups
 from tests.chaos.setups import Distributed
 from tests.lanes import drawn
 
-pytestmark = drawn(2)
+pytestmark = drawn(3)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Broken handlers fail their checks, and the reference handler passes all.
 
-In CI a quarter of the variants runs: its own checks, their controls and two others. Which ones
+In CI a sixth of the variants runs: its own checks, their controls and two others. Which ones
 depends on the commit, so that all are run in a few commits; the rest runs at night. `make
 checks-matrix` runs all checks of all variants.
 """
@@ -32,7 +32,7 @@ DRAWN = 2
 # Single checks that take as long.
 HEAVY = ("delivery.burst", "delivery.after_own_error", "token.expired_meanwhile")
 # One of so many variants runs in CI.
-SHARE = 4
+SHARE = 6
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
 # These wait for what never comes; a faster variant fails the same checks.

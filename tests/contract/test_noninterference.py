@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.accounts import Read, Reads, reads  # noqa: F401  (fixture)
-from tests.lanes import one_of
+from tests.lanes import drawn_file, one_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn_file(2)]
 PARTIES = pytest.mark.parametrize("party", one_of(["vendor", "distributor"]))
 
 

@@ -16,7 +16,9 @@ from requests_queue.seed.products import SUITE
 from tests import make
 from tests.api import Caller
 from tests.contract import calls, routes
-from tests.lanes import nightly
+from tests.lanes import drawn_file, nightly
+
+pytestmark = drawn_file(2)
 
 # Values and lists of values, which are removed for the comparison.
 _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")

@@ -205,14 +205,13 @@ def _everything(values: list[Any]) -> list[Any]:
 
 
 def _some(chance: random.Random) -> Any:
-    """Return a selection of values: for one field in two a falsy one, which must not be taken for
-    a missing field, and for one in four one of the others."""
+    """Return a selection of values: one falsy, and for one field in four one of the others."""
 
     def pick(values: list[Any]) -> list[Any]:
         falsy, truthy = ([v for v in values if bool(v) is truth] for truth in (False, True))
-        return chance.sample(
-            falsy, min(1, len(falsy)) if chance.random() < 0.5 else 0
-        ) + chance.sample(truthy, min(1, len(truthy)) if chance.random() < 0.25 else 0)
+        return chance.sample(falsy, min(1, len(falsy))) + chance.sample(
+            truthy, min(1, len(truthy)) if chance.random() < 0.25 else 0
+        )
 
     return pick
 

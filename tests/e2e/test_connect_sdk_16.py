@@ -12,9 +12,10 @@ import pytest
 
 from tests import environments
 from tests.e2e.test_openapi_client import run
+from tests.lanes import drawn_file
 from tests.processes import sandbox
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, drawn_file(2)]
 
 REQUIREMENTS = "connect-sdk==16.2\n"
 Report = dict[str, Any]

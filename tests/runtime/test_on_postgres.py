@@ -301,7 +301,7 @@ ALWAYS = {
 }
 SHARE = 3
 # Each part starts Django and migrates a database. The nightly run has more tests.
-PARTS, NIGHTLY_PARTS = 2, 4
+PARTS, NIGHTLY_PARTS = 1, 4
 
 
 def _files(without: set[str]) -> list[str]:

@@ -1,0 +1,64 @@
+"""Which parameters and files `make test` runs, drawn by the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests import lanes
+
+
+@dataclass
+class Item:
+    """What the draw reads and writes of a collected test."""
+
+    nodeid: str
+    marks: list[pytest.Mark] = field(default_factory=list)
+
+    @property
+    def keywords(self) -> set[str]:
+        return {mark.name for mark in self.marks}
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return next((mark for mark in self.marks if mark.name == name), None)
+
+    def add_marker(self, mark: pytest.MarkDecorator) -> None:
+        self.marks.append(mark.mark)
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, commit: str, names: Sequence[str],
+          mark: pytest.MarkDecorator) -> list[str]:  # fmt: skip
+    """Return the names of the tests that run for a commit."""
+    monkeypatch.setattr(lanes, "commit", lambda: commit)
+    items = [Item(name, [mark.mark]) for name in names]
+    lanes.draw(items)
+    return [item.nodeid for item in items if "nightly" not in item.keywords]
+
+
+@pytest.mark.parametrize(("count", "share", "expected"), [(10, 3, 4), (9, 3, 3), (1, 5, 1)])
+def test_share_of_the_parameters_runs_and_one_at_least(
+    monkeypatch: pytest.MonkeyPatch, count: int, share: int, expected: int
+) -> None:
+    names = [f"tests/test_a.py::test_b[{n}]" for n in range(count)]
+    assert len(drawn(monkeypatch, "1f", names, lanes.drawn(share))) == expected
+
+
+def test_commits_draw_all_parameters_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"tests/test_a.py::test_b[{n}]" for n in range(10)]
+    draws = [drawn(monkeypatch, f"{n:x}", names, lanes.drawn(3)) for n in range(50)]
+    assert {name for names in draws for name in names} == set(names)
+    assert drawn(monkeypatch, "0", names, lanes.drawn(3)) == draws[0] != draws[1]
+
+
+def test_each_function_keeps_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"tests/test_a.py::test_{name}[{n}]" for name in "abc" for n in range(2)]
+    kept = drawn(monkeypatch, "2e", names, lanes.drawn(9))
+    assert [name.partition("[")[0][-1] for name in kept] == ["a", "b", "c"]
+
+
+def test_file_runs_as_a_whole_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"tests/test_a.py::test_{n}" for n in range(5)]
+    draws = [drawn(monkeypatch, f"{n:x}", names, lanes.drawn_file(2)) for n in range(50)]
+    assert {len(each) for each in draws} == {0, 5}
