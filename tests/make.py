@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
     Account,
@@ -23,7 +24,7 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.writes.parameters import next_number
-from webhooks.models import Webhook
+from webhooks.models import Delivery, Webhook
 
 AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 CONTACT = {
@@ -137,6 +138,15 @@ def webhook(catalog: Catalog, url: str = "http://127.0.0.1:9/", n: int = 1, **mo
     }  # fmt: skip
     pk = f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}"
     return Webhook.objects.create(id=pk, **fields)
+
+
+def delivery_about(catalog: Catalog, *pks: str) -> Delivery:
+    """Make a delivery of events about several objects, of a new webhook."""
+    hook = webhook(catalog)
+    made = hook.deliveries.create(created_at=clock.now())
+    for pk in pks:
+        hook.event_set.create(delivery=made, object_id=pk, at=clock.now())
+    return made
 
 
 def purchase(catalog: Catalog, **more: Any) -> dict[str, Any]:

@@ -223,12 +223,9 @@ def test_filters_by_webhook_object_and_kind(client: Caller) -> None:
 def test_deliveries_with_several_objects_are_found_by_each(
     client: Caller, catalog: make.Catalog
 ) -> None:
-    hook = make.webhook(catalog, "http://127.0.0.1:9/")
-    delivery = hook.deliveries.create(created_at=clock.now())
-    for pk in ("PR-1", "PR-2"):
-        hook.event_set.create(delivery=delivery, object_id=pk, at=clock.now())
+    delivery = make.delivery_about(catalog, "PR-1", "PR-2")
     start = timeline.now()
-    write("attempt", webhook=hook.pk, delivery=delivery.pk, kind=timeline.ATTEMPT_STARTED)
+    write("attempt", delivery=delivery.pk, kind=timeline.ATTEMPT_STARTED)
     for pk in ("PR-1", "PR-2"):
         assert len(get(client, f"?since={start}&object={pk}")["entries"]) == 1
     assert get(client, f"?since={start}&object=PR-3")["entries"] == []

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connections
 
-from requests_queue import clock
 from sandbox import timeline, timeline_waits
 from sandbox.timeline import Cursor
 from sandbox.timeline_waits import Filters, Waiter, waits
@@ -99,10 +98,7 @@ def test_only_matching_entries_end_the_wait(client: Caller, query: str) -> None:
 def test_entry_about_several_objects_ends_the_wait_for_one(
     client: Caller, catalog: make.Catalog
 ) -> None:
-    hook = make.webhook(catalog, "http://127.0.0.1:9/")
-    delivery = hook.deliveries.create(created_at=clock.now())
-    for pk in ("PR-1", "PR-2"):
-        hook.event_set.create(delivery=delivery, object_id=pk, at=clock.now())
+    delivery = make.delivery_about(catalog, "PR-1", "PR-2")
     waiting = Background(client, f"since={timeline.now()}&object=PR-2")
     write("other", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk + 1)
     write("attempt", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk)

@@ -90,6 +90,35 @@ def take(
     how late requests start, the deliveries get their due time.
     """
     token = uuid.uuid4()
+    taken = _mark_taken(ids, token, now, lease, where, params)
+    webhooks = load_webhooks({row[1] for row in taken})
+    due: dict[int, float] = {}
+    if read_at is not None and request_sent.receivers:
+        due = lateness.due_times(taken, webhooks, now, read_at)
+    claimed = apply_resends(
+        ClaimedDelivery(
+            pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk),
+            generation=generation,
+        )
+        for pk, webhook_id, attempts, forced, _ in taken
+        if webhook_id in webhooks
+    )  # fmt: skip
+    claimed = tracing.with_marks(claimed)
+    if claimed:
+        attempts_started.send(sender=None, claimed=claimed)
+    return interceptors.attach(claimed) if claimed and interceptors.finders else claimed
+
+
+def _mark_taken(
+    ids: Sequence[int],
+    token: uuid.UUID,
+    now: datetime,
+    lease: float,
+    where: str,
+    params: Sequence[Any],
+) -> list[Any]:
+    """Mark the deliveries as in flight; return id, webhook, attempts, forced and creation of each,
+    by id."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -104,29 +133,7 @@ def take(
             """,
             [*ids, sql.uuid_param(token), lease, sql.datetime_param(now), *params],
         )
-        taken = sorted(cursor.fetchall())
-    webhooks = load_webhooks({row[1] for row in taken})
-    due: dict[int, float] = {}
-    if read_at is not None and request_sent.receivers:
-        due = lateness.due_times(taken, webhooks, now, read_at)
-    claimed = apply_resends(
-        ClaimedDelivery(
-            pk,
-            token,
-            attempts + 1,
-            bool(forced),
-            now,
-            webhooks[webhook_id],
-            due=due.get(pk),
-            generation=generation,
-        )
-        for pk, webhook_id, attempts, forced, _ in taken
-        if webhook_id in webhooks
-    )
-    claimed = tracing.with_marks(claimed)
-    if claimed:
-        attempts_started.send(sender=None, claimed=claimed)
-    return interceptors.attach(claimed) if claimed and interceptors.finders else claimed
+        return sorted(cursor.fetchall())
 
 
 def load_webhooks(webhook_ids: Collection[str]) -> dict[str, dict[str, Any]]:

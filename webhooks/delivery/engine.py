@@ -36,9 +36,9 @@ from webhooks.delivery.problems import Problems
 
 logger = logging.getLogger(__name__)
 
-FLUSH = 0.02  # seconds for which results are collected before a flush, after a small one
-FLUSH_LONGEST = 0.2  # the same after a large one: under load, fewer flushes store more results
-_SMALL = 50  # results; each further so many in a flush lengthen the next by FLUSH
+# Seconds for which results are collected before a flush: FLUSH for each _SMALL results that the
+# last one stored, so that under load fewer flushes store more.
+FLUSH, FLUSH_LONGEST, _SMALL = 0.02, 0.2, 50
 GRACE = 3.0  # seconds that requests in flight get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
