@@ -6,6 +6,7 @@ import http.client
 import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -17,52 +18,64 @@ _pages: list[Page] = []
 
 
 class Page:
-    """A page in a thread: it reads events, and requests what has changed."""
+    """A page in two threads: one reads events, the other requests what has changed.
+
+    As in portal/static/portal/live.js, events during a request lead to one more request.
+    """
 
     def __init__(self, port: int, cookie: str) -> None:
         self._headers = {"Cookie": cookie}
         self._port = port
         self._is_closed = False
         self.events = self.requests = self.errors = 0
-        self.is_ready = threading.Event()
+        self.is_ready, self._has_changed = threading.Event(), threading.Event()
         self._stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        threading.Thread(target=self._run, daemon=True).start()
+        for run in (self._read, self._update):
+            threading.Thread(target=self._run, args=[run], daemon=True).start()
 
     def close(self) -> None:
         """Close the page."""
         self._is_closed = True
+        self._has_changed.set()
         # To close it would wait for the thread that reads.
         if self._stream.sock is not None:
             with suppress(OSError):
                 self._stream.sock.shutdown(socket.SHUT_RDWR)
 
-    def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        seen = ""
+    def _run(self, work: Callable[[], None]) -> None:
         try:
-            self._stream.request("GET", f"/live/?topics={quote('deliveries')}", None, self._headers)
-            response = self._stream.getresponse()
-            self._check(response)
-            while line := response.readline():
-                if not line.startswith(b"data: "):
-                    continue
-                if line == b"data: ready\n":
-                    self.is_ready.set()
-                    continue
-                self.events += 1
-                headers = {**self._headers, "HX-Request": "true"}
-                connection.request("GET", f"{_PATH}?seen={seen}", None, headers)
-                answer = connection.getresponse()
-                self._check(answer)
-                if match := _SEEN.search(answer.read()):
-                    seen = match[1].decode()
-                self.requests += 1
-            if not self._is_closed:
-                raise http.client.HTTPException("The stream has ended.")
+            work()
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
             if not self._is_closed:
                 self.errors += 1
                 raise
+
+    def _read(self) -> None:
+        """Read events until the page is closed."""
+        self._stream.request("GET", f"/live/?topics={quote('deliveries')}", None, self._headers)
+        response = self._stream.getresponse()
+        self._check(response)
+        while line := response.readline():
+            if line == b"data: ready\n":
+                self.is_ready.set()
+            elif line.startswith(b"data: "):
+                self.events += 1
+                self._has_changed.set()
+        if not self._is_closed:
+            raise http.client.HTTPException("The stream has ended.")
+
+    def _update(self) -> None:
+        """Request the log whenever it has changed."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        headers, seen = {**self._headers, "HX-Request": "true"}, ""
+        while self._has_changed.wait() and not self._is_closed:
+            self._has_changed.clear()
+            connection.request("GET", f"{_PATH}?seen={seen}", None, headers)
+            answer = connection.getresponse()
+            self._check(answer)
+            if match := _SEEN.search(answer.read()):
+                seen = match[1].decode()
+            self.requests += 1
 
     def _check(self, response: http.client.HTTPResponse) -> None:
         """Count a response that is an error."""
