@@ -72,8 +72,9 @@ def commit() -> str:
 
 
 def pytest_addoption(parser: Any) -> None:
-    """Add `--nightly`."""
+    """Add `--nightly` and `--no-draw`."""
     parser.addoption("--nightly", action="store_true", help="run only the tests marked nightly")
+    parser.addoption("--no-draw", action="store_true", help="run all parameters and files")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -108,7 +109,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
 
     Nothing is drawn from a few files, which somebody has chosen.
     """
-    if not _are_few_files(config):
+    if not _are_few_files(config) and not config.getoption("--no-draw"):
         draw(items)
     nightly = config.getoption("--nightly")
     other = [item for item in items if ("nightly" in item.keywords) != nightly]

@@ -32,7 +32,7 @@ GENERATED = sorted(
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "--nightly", "--deselect", "tests/runtime/test_on_postgres.py"),
     "postgres": (*PYTEST, "--nightly", "tests/runtime/test_on_postgres.py"),
-    "hypothesis": (*PYTEST, "--hypothesis-profile=deep", *GENERATED),
+    "hypothesis": (*PYTEST, "--no-draw", "--hypothesis-profile=deep", *GENERATED),
     "chaos": ("-m", "tests.chaos"),
     "screenshots": ("-m", "tests.screenshots"),
     **{

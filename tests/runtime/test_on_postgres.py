@@ -277,17 +277,21 @@ ALWAYS = {
     "api_calls",
     "attempt_links",
     "billing_races",
+    "clock_moves",
     "concurrency",
     "database_metrics",
     "delivery_property",
     "deletion",
+    "first_administrator",
     "flush",
+    "keys",
     "lock_order",
     "lost_workers",
     "postgres_unavailable",
     "product_writes_races",
     "races",
     "reset",
+    "reset_engines",
     "retention",
     "selection",
     "stopped_process",
@@ -319,7 +323,7 @@ def _size(path: Path) -> int:
 def _is_drawn(test: str) -> bool:
     stem = Path(test.partition("::")[0]).stem.removeprefix("test_")
     draw = random.Random(f"{test} {commit()}").randrange(SHARE)
-    return draw == 0 or (stem in ALWAYS and stem not in PLAIN_SQL)
+    return draw == 0 or stem in ALWAYS
 
 
 def _run(tests: list[str], *options: str) -> None:
@@ -347,7 +351,7 @@ def test_queues_and_delivery_behave_the_same_on_postgres(part: int) -> None:
 @pytest.mark.postgres
 @pytest.mark.parametrize("part", range(NIGHTLY_PARTS))
 def test_all_of_queues_and_delivery_behave_the_same_on_postgres(part: int) -> None:
-    _run(_files(WITHOUT_DATABASE)[part::NIGHTLY_PARTS])
+    _run(_files(WITHOUT_DATABASE)[part::NIGHTLY_PARTS], "--no-draw")
 
 
 def test_files_that_are_left_out_exist() -> None:

@@ -24,7 +24,7 @@ from webhooks.models import Delivery, Resend, Webhook
 from webhooks.signals import attempts_started, claiming_deliveries, request_sent
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
-MAX_BATCH = 1000  # deliveries of one statement, so that locks are held for milliseconds
+MAX_BATCH = 1000  # deliveries of one statement, so that locks are not held for long
 _LOCK = 0x636C61696D  # "claim"
 
 # What a request needs of its webhook; `gate_closed_at` identifies the backoff at the claim.
