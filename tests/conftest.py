@@ -6,9 +6,10 @@ from sandbox import api_calls, settling
 from sandbox.faults import armed
 from tests import flushing, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
+from tests.planner import analyze
 from webhooks.delivery import validator_client
 
-__all__ = ["distributor", "nobody", "other", "seeded", "vendor"]
+__all__ = ["analyze", "distributor", "nobody", "other", "seeded", "vendor"]
 
 flushing.install()
 static_files.install()

@@ -1,6 +1,6 @@
 """Broken handlers fail their checks, and the reference handler passes all.
 
-In CI a sixth of the variants runs: its own checks, their controls and two others. Which ones
+In CI a twelfth of the variants runs: its own checks, their controls and two others. Which ones
 depends on the commit, so that all are run in a few commits; the rest runs at night. `make
 checks-matrix` runs all checks of all variants.
 """
@@ -20,6 +20,7 @@ from sandbox.checks import verdicts
 from sandbox.checks.catalog import BY_ID, CHECKS, speed, validator
 from sandbox.checks.model import Check, Need, Outcome, Report, Result
 from sandbox.checks.outputs.exit_code import exit_code
+from tests import lanes
 from tests.checks import running, sandboxes
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import BY_NAME, VARIANTS, Variant
@@ -32,7 +33,7 @@ DRAWN = 2
 # Single checks that take as long.
 HEAVY = ("delivery.burst", "delivery.after_own_error", "token.expired_meanwhile")
 # One of so many variants runs in CI.
-SHARE = 6
+SHARE = 12
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
 # These wait for what never comes; a faster variant fails the same checks.
@@ -111,6 +112,7 @@ def each_selection() -> list[object]:
     return selections
 
 
+@lanes.drawn(2)
 @pytest.mark.parametrize("selection", each_selection())
 def test_reference_handler_passes(selection: str) -> None:
     is_validator = selection.startswith("validator.")
@@ -187,6 +189,7 @@ def busy_cores() -> Iterator[None]:
             loop.wait()
 
 
+@lanes.drawn(2)
 @pytest.mark.parametrize(
     ("handler", "times", "ids"),
     [

@@ -25,9 +25,10 @@ from sandbox import api_calls
 from tests.api import Caller, Response
 from tests.contract import calls
 from tests.contract.writes import RECORDS, changes_rows
+from tests.lanes import drawn_file
 from tests.make import CONTACT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, drawn_file(2)]
 
 # By JSON type; the first value is falsy, and must not be treated as a missing field.
 VALUES: dict[str, list[Any]] = {

@@ -25,7 +25,7 @@ from tests.lanes import drawn_file
 from tests.processes import ROOT, free_port, pause
 from tests.webhooks.certificates import Authority
 
-pytestmark = drawn_file(2)
+pytestmark = drawn_file(4)
 
 __all__ = ["running"]
 

@@ -24,7 +24,7 @@ from tests.lanes import drawn_file
 from tests.processes import ROOT, Process, Sandbox, free_port, manage, sandbox
 from tests.unit.checks.reports import report, result
 
-pytestmark = drawn_file(2)
+pytestmark = drawn_file(4)
 
 PAGE = "docs/check-your-handler.md"
 SHELL = doc_blocks.read("sh", "docs/check-your-handler.md")

@@ -17,7 +17,7 @@ from tests.engines import until
 from tests.lanes import drawn_file
 from tests.processes import Sandbox, free_port, sandbox
 
-pytestmark = drawn_file(2)
+pytestmark = drawn_file(4)
 
 BLOCKS = doc_blocks.read_all("docs/handler-from-zero.md")
 LEFT_OUT = {

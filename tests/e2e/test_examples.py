@@ -1,4 +1,4 @@
-"""The examples run: orders are approved within a second, also after an outage."""
+"""The examples run: orders are approved at the first attempt, also after an outage."""
 
 from __future__ import annotations
 
@@ -128,13 +128,12 @@ def empty(running: Sandbox) -> None:
             running.as_vendor("POST", f"/requests/{request['id']}/fail", {"reason": "Cleared."})
 
 
-def within(seconds: float, look: Callable[[], Any]) -> float:
-    """Wait until `look` returns something, and return the duration."""
-    began = time.monotonic()
-    while not look():
-        assert time.monotonic() - began < seconds, f"not within {seconds} s"
+def until_approved(running: Sandbox, request: str) -> None:
+    """Wait until a request is approved, without moving the clock."""
+    deadline = time.monotonic() + 60
+    while read(running, f"/requests/{request}")["status"] != "approved":
+        assert time.monotonic() < deadline, "not approved"
         pause(0.01)
-    return time.monotonic() - began
 
 
 def read(running: Sandbox, path: str) -> Any:
@@ -142,29 +141,18 @@ def read(running: Sandbox, path: str) -> Any:
 
 
 @EVERY
-def test_order_is_approved_within_a_second(
+def test_order_is_approved_at_the_first_attempt(
     running: Sandbox, empty: None, command: Command, tmp_path: Path,
 ) -> None:  # fmt: skip
     with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
-        took, tries = 2.0, 0
-        # The machine may be busy for a moment.
-        while took >= 1 and tries < 3:
-            tries += 1
-            request = orders.purchase(running)
-            assert (request["status"], request["asset"]["status"]) == ("pending", "processing")
-            path = f"/requests/{request['id']}"
-            took = within(20, lambda path=path: read(running, path)["status"] == "approved")
-        assert took < 1
-        approved = read(running, path)
+        request = orders.purchase(running)
+        assert (request["status"], request["asset"]["status"]) == ("pending", "processing")
+        until_approved(running, request["id"])
+        approved = read(running, f"/requests/{request['id']}")
         asset = read(running, f"/assets/{request['asset']['id']}")
-        # One event for each order and one for the handler's own approval.
+        # One event for the order and one for the handler's own approval.
         orders.until_stats(
-            running,
-            hook,
-            events=2 * tries,
-            triggers=2 * tries,
-            success_triggers=2 * tries,
-            failure_triggers=0,
+            running, hook, events=2, triggers=2, success_triggers=2, failure_triggers=0
         )
     assert approved["template"]["id"] == "TL-213-870-001"
     assert approved["effective_date"]
@@ -186,8 +174,7 @@ def test_concurrent_orders_are_each_approved_once(
     ):
         requests = [orders.purchase(running, METER) for _ in range(5)]
         for request in requests:
-            path = f"/requests/{request['id']}"
-            within(10, lambda path=path: read(running, path)["status"] == "approved")
+            until_approved(running, request["id"])
         orders.until_stats(running, hook, events=10, triggers=10, success_triggers=10)
         printed = handler.process.printed
     assert sorted(line.split()[1] for line in printed.splitlines() if "approved" in line) == sorted(
@@ -298,7 +285,7 @@ def test_order_is_validated_until_valid_then_approved(
         assert orders.stats(running, hook)["events"] == 0
 
         running.as_distributor("POST", f"/requests/{pk}/purchase", {})
-        within(5, lambda: read(running, f"/requests/{pk}")["status"] == "approved")
+        until_approved(running, pk)
         orders.until_stats(running, hook, triggers=2, success_triggers=2)
         orders.until_stats(running, validator, events=4, triggers=4, success_triggers=4)
 
@@ -333,8 +320,7 @@ def test_pending_order_is_approved_at_the_start(
     request = orders.purchase(running)
     known = {"CONNECT_API_URL": f"{running.url}/public/v1", "PRODUCT_ID": orders.PLAIN}
     with example(running, command, tmp_path, **known) as handler:
-        path = f"/requests/{request['id']}"
-        within(5, lambda: read(running, path)["status"] == "approved")
+        until_approved(running, request["id"])
         claims = {"product_id": METER, "api_url": "unused", "exp": int(time.time()) + 600}
         other = jwt.encode(claims, orders.SECRET, "HS256")
         assert _called(handler.url, other) == 403

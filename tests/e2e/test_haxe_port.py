@@ -13,7 +13,7 @@ from tests.e2e.test_openapi_client import run
 from tests.lanes import drawn_file
 from tests.processes import Sandbox, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(2)]
+pytestmark = [pytest.mark.clients, drawn_file(4)]
 
 Report = dict[str, Any]
 SKIPPED = "Skipping request because an exception was thrown: "

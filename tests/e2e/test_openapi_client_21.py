@@ -13,7 +13,7 @@ from tests.e2e.test_openapi_client import run
 from tests.lanes import drawn_file
 from tests.processes import Sandbox, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(2)]
+pytestmark = [pytest.mark.clients, drawn_file(4)]
 
 # The client imports `pkg_resources`.
 REQUIREMENTS = "connect-openapi-client==21.0.13\nsetuptools<81\n"

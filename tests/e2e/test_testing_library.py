@@ -20,7 +20,7 @@ from tests.handlers import Handler, ReceivedRequest, handler
 from tests.lanes import drawn_file
 from tests.processes import Sandbox, pause, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(2)]
+pytestmark = [pytest.mark.clients, drawn_file(4)]
 
 REQUIREMENTS = "connect-devops-testing-library==25.2\n"
 SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"

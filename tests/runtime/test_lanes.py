@@ -62,3 +62,19 @@ def test_file_runs_as_a_whole_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"tests/test_a.py::test_{n}" for n in range(5)]
     draws = [drawn(monkeypatch, f"{n:x}", names, lanes.drawn_file(2)) for n in range(50)]
     assert {len(each) for each in draws} == {0, 5}
+
+
+@pytest.mark.parametrize(
+    "path", ["tests/e2e/test_a.py", "tests/plugin/test_a.py", "tests/portal/test_a_browser.py"]
+)
+def test_files_that_start_programs_run_for_one_commit_in_two(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    other = pytest.mark.django_db
+    draws = [drawn(monkeypatch, f"{n:x}", [f"{path}::test_a"], other) for n in range(100)]
+    assert 30 < sum(map(len, draws)) < 70
+    draws = [
+        drawn(monkeypatch, f"{n:x}", [f"{path}::test_a"], lanes.drawn_file(9)) for n in range(100)
+    ]
+    assert 0 < sum(map(len, draws)) < 30
+    assert drawn(monkeypatch, "1f", ["tests/portal/test_a.py::test_a"], other)

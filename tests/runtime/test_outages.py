@@ -12,8 +12,11 @@ from celery import Celery
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
+from tests.lanes import drawn_file
 from tests.processes import Redis, pause, redis_server
 from tests.runtime.distributed import Server, seeded_database, server
+
+pytestmark = drawn_file(2)
 
 BACKLOG = 300
 

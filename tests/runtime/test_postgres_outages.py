@@ -8,8 +8,11 @@ import sys
 
 import pytest
 
+from tests.lanes import drawn_file
 from tests.postgres_server import VARIABLE, postgres_server
 from tests.processes import ROOT
+
+pytestmark = drawn_file(2)
 
 TESTS = "tests/webhooks/postgres_outages.py"
 

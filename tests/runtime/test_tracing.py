@@ -248,7 +248,7 @@ def claimed_delivery(*marks: str) -> ClaimedDelivery:
 def test_stop_does_not_wait_for_a_collector_that_is_down(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
     monkeypatch.setattr(providers, "STOP", 0.1)
     providers.start(f"http://127.0.0.1:{free_port()}")
     try:
@@ -259,7 +259,7 @@ def test_stop_does_not_wait_for_a_collector_that_is_down(
     finally:
         began = time.monotonic()
         providers.stop()
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 1.8
     until(lambda: not any("Otel" in each.name for each in threading.enumerate()), "they give up")
     assert hooks.tracer is None and hooks.mark_event() is None
 

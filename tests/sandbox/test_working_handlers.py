@@ -146,7 +146,7 @@ def test_time_never_overtakes_a_handler_that_works_on_several_orders(
 
 
 def test_settle_time_is_learned_from_the_handler(running: Sandbox) -> None:
-    with approving(running, 0.3) as served:
+    with approving(running, 0.6) as served:
         hook = orders.webhook(running, served.url)["id"]
         orders.purchase(running)
         running.advance("1h")
@@ -157,10 +157,10 @@ def test_settle_time_is_learned_from_the_handler(running: Sandbox) -> None:
         ]
         assert learned["source"] == "learned"
         # Twice the delay, and a little more for each call.
-        assert 500 < learned["ms"] < 1500
+        assert 1000 < learned["ms"] < 4000
         began = time.monotonic()
         assert running.advance("1h")["attempts"] == []
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < learned["ms"] / 1000
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -376,14 +376,16 @@ def test_old_cleared_backoffs_are_pruned_with_what_they_explain(
 
 
 def test_statements_use_indexes_at_size(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, settings: Any
+    catalog: make.Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    analyze: Callable[[], None],
 ) -> None:
     small_steps(monkeypatch, 100)
     monkeypatch.setattr(pruning, "READ", 100)
     settings.SIM_KEEP_DAYS, settings.SIM_KEEP_DELIVERIES = 0, 7_850
     fill([make.webhook(catalog, n=n) for n in (1, 2)], 8_000)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyze()
     with CaptureQueriesContext(connection) as queries:
         assert prune() == 300
     plans = {query["sql"] for query in queries if re.match("SELECT|UPDATE|DELETE", query["sql"])}

@@ -1,0 +1,29 @@
+"""Statistics of the query planner, for tests of plans at size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+
+
+@pytest.fixture
+def analyze(db: None) -> Iterator[Callable[[], None]]:
+    """Return a function that lets the planner know how many rows the tables have.
+
+    SQLite keeps this for the connection, even after a rollback: plans of later tests would be those
+    of tables at this size.
+    """
+    yield _analyze
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+            if cursor.fetchone():
+                cursor.execute("DELETE FROM sqlite_stat1")
+                cursor.execute("ANALYZE sqlite_schema")
+
+
+def _analyze() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
