@@ -11,7 +11,7 @@ from django.db.models import Model
 from requests_queue import jobs
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
-from sandbox import settling
+from sandbox import settling, timeline
 from sandbox.conditions import Needs, Present
 from webhooks.models import Webhook
 
@@ -28,7 +28,12 @@ def read(needs: Needs, now: datetime) -> Present:
 
 def is_idle(now: datetime) -> bool:
     """Return whether the sandbox is settled, and no work is left for later."""
-    return not settling.waiting_for(now, first=True) and jobs.next_work(now) is None
+    before = timeline.last_id()
+    if settling.waiting_for(now, first=True) or jobs.next_work(now) is not None:
+        return False
+    # A retry whose backoff ended in between may have been read neither as one for later nor as one
+    # in flight, but its attempt has begun with an entry.
+    return timeline.last_id() == before
 
 
 def unsettled(now: datetime) -> list[dict[str, str]]:

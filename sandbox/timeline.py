@@ -172,6 +172,11 @@ def now() -> Cursor:
     return last if first is None else min(last, Cursor(last.transaction, first - 1))
 
 
+def last_id() -> int:
+    """Return the id of the newest entry that is committed, though older ones may follow."""
+    return TimelineEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
 def _last() -> Cursor:
     last = _readable().order_by("-transaction", "-id").values_list("transaction", "id").first()
     return Cursor(*last) if last is not None else Cursor()

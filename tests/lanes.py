@@ -33,7 +33,7 @@ TOGETHER = dict.fromkeys(
     ("tests/contract/test_openapi.py", "tests/contract/test_own_document.py"),
     "tests/contract/observed",
 )
-# Their modules start sandboxes, clients or browsers, and run for one commit in two.
+# Their modules start sandboxes, clients or browsers, and run for one commit in three.
 DRAWN_FILES = re.compile(r"tests/(chaos|e2e|packaging|plugin)/|_browser\.py::")
 # So few files start sooner without worker processes.
 FEW_FILES = 3
@@ -61,7 +61,7 @@ def drawn(share: int) -> Any:
 def drawn_file(share: int) -> Any:
     """Return the mark of a module that runs in `make test` for one commit in `share`, and at night:
     for clients and pages that take long to set up, and rarely break alone. Without the mark it is
-    one in two for DRAWN_FILES."""
+    one in three for DRAWN_FILES."""
     return pytest.mark.drawn_file(share)
 
 
@@ -142,7 +142,7 @@ def draw(items: list[Any]) -> None:
         if item.get_closest_marker("drawn") and "nightly" not in item.keywords:
             groups[item.nodeid.partition("[")[0]].append(item)
         mark = item.get_closest_marker("drawn_file")
-        share = mark.args[0] if mark else 2 if DRAWN_FILES.search(item.nodeid) else 1
+        share = mark.args[0] if mark else 3 if DRAWN_FILES.search(item.nodeid) else 1
         if int(_lot(item.nodeid.partition("::")[0]), 16) % share:
             item.add_marker(pytest.mark.nightly)
     for group in groups.values():
