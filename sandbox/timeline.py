@@ -23,7 +23,6 @@ Entries are written in the transaction of what they report. Their `data` by kind
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from requests_queue import sql
+from requests_queue import fast_json, sql
 from requests_queue.errors import Invalid
 from sandbox import late_entries, notification
 from sandbox.late_entries import Place
@@ -134,7 +133,7 @@ def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tu
     rows = [
         (
             e.kind, adapted[e.at], adapted[e.real_at or real], e.webhook, e.delivery, e.attempt,
-            e.object, json.dumps(e.data),
+            e.object, fast_json.encode(e.data).decode(),
         )
         for e in entries
     ]  # fmt: skip

@@ -72,6 +72,8 @@ class ClaimedDelivery:
     generation: int = 0
     # What tracing has stored with its events (`webhooks.delivery.tracing`).
     marks: tuple[str, ...] = ()
+    # What deliveries of the webhook in the same claim have in common: their request, once prepared.
+    shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ids(self) -> dict[str, str | int]:

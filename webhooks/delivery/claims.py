@@ -95,10 +95,11 @@ def take(
     due: dict[int, float] = {}
     if read_at is not None and request_sent.receivers:
         due = lateness.due_times(taken, webhooks, now, read_at)
+    shared: dict[str, dict[str, Any]] = {webhook_id: {} for webhook_id in webhooks}
     claimed = apply_resends(
         ClaimedDelivery(
             pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk),
-            generation=generation,
+            generation=generation, shared=shared[webhook_id],
         )
         for pk, webhook_id, attempts, forced, _ in taken
         if webhook_id in webhooks
@@ -124,14 +125,14 @@ def _mark_taken(
             f"""
             WITH free AS (
                 SELECT id FROM webhooks_delivery
-                WHERE state = 'waiting' AND id IN ({sql.placeholders(ids)}) {sql.skip_locked()}
+                WHERE state = 'waiting' AND id IN ({sql.integers(ids)}) {sql.skip_locked()}
             )
             UPDATE webhooks_delivery
             SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
             WHERE state = 'waiting' AND id IN (SELECT id FROM free) {where}
             RETURNING id, webhook_id, attempts, forced, created_at
             """,
-            [*ids, sql.uuid_param(token), lease, sql.datetime_param(now), *params],
+            [sql.uuid_param(token), lease, sql.datetime_param(now), *params],
         )
         return sorted(cursor.fetchall())
 
@@ -192,11 +193,11 @@ def renew(claimed: Sequence[ClaimedDelivery]) -> None:
                 f"""
                 UPDATE webhooks_delivery SET lease = {sql.epoch()} + %s WHERE id IN (
                     SELECT id FROM webhooks_delivery
-                    WHERE state = 'calling' AND id IN ({sql.placeholders(ids)})
+                    WHERE state = 'calling' AND id IN ({sql.integers(ids)})
                     AND claim IN ({sql.placeholders(list(tokens))}) {sql.skip_locked()}
                 )
                 """,
-                [LEASE, *ids, *map(sql.uuid_param, tokens)],
+                [LEASE, *map(sql.uuid_param, tokens)],
             )
 
 

@@ -53,10 +53,9 @@ def lock(delivery_ids: Iterable[int], *, skip_locked: bool = False) -> dict[int,
         cursor.execute(
             f"""
             SELECT id, state, claim, attempts, losses FROM webhooks_delivery
-            WHERE id IN ({sql.placeholders(ids)}) ORDER BY id
+            WHERE id IN ({sql.integers(ids)}) ORDER BY id
             {sql.for_update(skip_locked=skip_locked)}
-            """,
-            ids,
+            """
         )
         return {
             pk: DeliveryUpdate(
@@ -78,7 +77,7 @@ def write(deliveries: Mapping[int, DeliveryUpdate], states: Mapping[int, str]) -
             cursor.execute(
                 f"""
                 UPDATE webhooks_delivery SET attempts = attempts + %s, losses = %s
-                {"" if state is None else settled} WHERE id IN ({sql.placeholders(pks)})
+                {"" if state is None else settled} WHERE id IN ({sql.integers(pks)})
                 """,
-                [added, losses, *([] if state is None else [state]), *pks],
+                [added, losses, *([] if state is None else [state])],
             )

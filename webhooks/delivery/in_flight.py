@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 USER_AGENT = "Connect-Sim"
 _SHOWN_TOKEN = "Bearer (decoded below)"
+# What claimed deliveries share.
+REQUEST = "request"
 _STOPPED = "Sandbox stopped during the request: the outcome is unknown."
 _UNEXPECTED = "Internal error: see the worker's log."
 
@@ -226,7 +228,17 @@ def prepare(claimed: ClaimedDelivery, body: bytes | None = None) -> PreparedRequ
     """Return the signed request; raises SecretRefused where the secret can't sign.
 
     `body` is sent to a validator in place of the payload; the token has the payload either way.
+    Payload and token have nothing of a single delivery, so those of one claim are prepared once.
     """
+    if body is not None or claimed.override is not None or claimed.interceptor is not None:
+        return _prepare(claimed, body)
+    prepared: PreparedRequest | None = claimed.shared.get(REQUEST)
+    if prepared is None:
+        prepared = claimed.shared[REQUEST] = _prepare(claimed, None)
+    return prepared
+
+
+def _prepare(claimed: ClaimedDelivery, body: bytes | None) -> PreparedRequest:
     row, override = claimed.webhook, claimed.override
     payload = _payload(claimed)
     encoded = encode_payload(payload)

@@ -21,10 +21,10 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from requests_queue import clock, encryption, sql
-from webhooks.delivery import delivery_update, fan_out, retry, webhook_update
+from requests_queue import clock, encryption, fast_json, sql
+from webhooks.delivery import delivery_update, fan_out, in_flight, retry, webhook_update
 from webhooks.delivery.delivery_update import DeliveryUpdate
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery.in_flight import AttemptResult, PreparedRequest
 from webhooks.delivery.webhook_update import WebhookUpdate
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.signals import attempts_recorded, recording_attempts
@@ -34,13 +34,16 @@ _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
     "changes neither the delivery nor the backoff."
 )
-# The columns of an attempt, in the order of `attempt_row`.
-_COLUMNS = (
-    "webhook_id", "delivery_id", "number", "outcome", "started_at", "finished_at", "duration",
-    "method", "url", "request_headers", "request_body", "claims", "status_code",
-    "response_headers", "response_body", "truncated", "revision", "error", "why",
-    "is_unmerged", "next_attempt_at", "faults",
-)  # fmt: skip
+# The columns of an attempt and PostgreSQL's types, in the order of `attempt_row`.
+_COLUMNS = {
+    "webhook_id": "varchar", "delivery_id": "bigint", "number": "integer", "outcome": "varchar",
+    "started_at": "timestamptz", "finished_at": "timestamptz", "duration": "integer",
+    "method": "varchar", "url": "varchar", "request_headers": "jsonb", "request_body": "text",
+    "claims": "jsonb", "status_code": "integer", "response_headers": "jsonb",
+    "response_body": "bytea", "truncated": "boolean", "revision": "integer", "error": "text",
+    "why": "text", "is_unmerged": "boolean", "next_attempt_at": "timestamptz", "faults": "jsonb",
+}  # fmt: skip
+_STORED = "stored"
 _CHUNK = 1000  # attempts of one INSERT; SQLite takes 32,766 parameters
 
 
@@ -216,7 +219,7 @@ def _apply(
 def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
     """Return the values of an attempt."""
     result = attempt.result
-    claimed, prepared, response = result.claimed, result.prepared, result.response
+    claimed, response = result.claimed, result.response
     return (
         claimed.webhook["id"],
         claimed.delivery_id,
@@ -227,11 +230,9 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         result.duration,
         claimed.webhook["http_method"],
         claimed.webhook["external_url"],
-        json.dumps(encryption.seal(dict(prepared.headers))) if prepared else "{}",
-        (prepared.request.body or b"").decode() if prepared else "",
-        prepared.claims.decode() if prepared else "{}",
+        *_sent(result),
         response.status if response else None,
-        json.dumps(response.headers) if response else "[]",
+        fast_json.encode(response.headers).decode() if response else "[]",
         response.body if response else b"",
         response.truncated if response else False,
         claimed.webhook["revision"],
@@ -244,6 +245,28 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
     )
 
 
+def _sent(result: AttemptResult) -> tuple[str, str, str]:
+    """Return headers, body and claims as they are stored, once for those that share a request."""
+    prepared, shared = result.prepared, result.claimed.shared
+    if prepared is None:
+        return "{}", "", "{}"
+    is_shared = shared.get(in_flight.REQUEST) is prepared
+    if not is_shared:
+        return _stored(prepared)
+    if _STORED not in shared:
+        shared[_STORED] = _stored(prepared)
+    stored: tuple[str, str, str] = shared[_STORED]
+    return stored
+
+
+def _stored(prepared: PreparedRequest) -> tuple[str, str, str]:
+    return (
+        json.dumps(encryption.seal(dict(prepared.headers))),
+        (prepared.request.body or b"").decode(),
+        prepared.claims.decode(),
+    )
+
+
 def insert_attempts(rows: Sequence[tuple[Any, ...]]) -> list[int]:
     """Insert the attempts and return their ids.
 
@@ -252,13 +275,10 @@ def insert_attempts(rows: Sequence[tuple[Any, ...]]) -> list[int]:
     ids: list[int] = []
     with connection.cursor() as cursor:
         for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
+            inserted, params = sql.rows_of(rows[start : start + _CHUNK], _COLUMNS)
+            columns = ", ".join(_COLUMNS)
             cursor.execute(
-                f"""
-                INSERT INTO webhooks_attempt ({", ".join(_COLUMNS)})
-                VALUES {", ".join([f"({sql.placeholders(_COLUMNS)})"] * len(chunk))} RETURNING id
-                """,
-                [value for row in chunk for value in row],
+                f"INSERT INTO webhooks_attempt ({columns}) {inserted} RETURNING id", params
             )
             ids += [pk for (pk,) in cursor.fetchall()]
     return ids

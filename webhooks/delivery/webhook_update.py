@@ -139,22 +139,22 @@ def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now:
         ClearedBackoff.objects.bulk_create(cleared)
 
 
-# PostgreSQL's types of the columns of `v` below.
-_TYPES = (
-    "varchar", *["bigint"] * 4, "timestamptz", "timestamptz", "bigint", "boolean", *["bigint"] * 2,
-)  # fmt: skip
+# What is written of each webhook, and PostgreSQL's types.
+_COLUMNS = {
+    "id": "varchar", "t": "bigint", "s": "bigint", "f": "bigint", "since": "bigint",
+    "until": "timestamptz", "began": "timestamptz", "failures": "bigint",
+    "out_of_order": "boolean", "success": "bigint", "failure": "bigint",
+}  # fmt: skip
 
 
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
     """Write all webhooks in one statement; a null pointer to an attempt is left unchanged."""
     rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
-    marks, params = sql.values_list(rows, _TYPES)
+    source, params = sql.rows_of(rows, _COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH v(id, t, s, f, since, until, began, failures, out_of_order, success,
-                    failure)
-                AS (VALUES {marks})
+            WITH v({", ".join(_COLUMNS)}) AS ({source})
             UPDATE webhooks_webhook SET
                 triggers = triggers + v.t,
                 success_triggers = success_triggers + v.s,

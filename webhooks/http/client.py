@@ -150,13 +150,10 @@ class Transport:
     async def _check_target(self, url: URL) -> None:
         """Check what aiohttp's resolver is not asked: IP literals, and names behind a proxy."""
         host = url.raw_host or ""
-        try:
-            ip_address(host)
-        except ValueError:
-            if self._proxy:
-                await self._checked.resolve(host)
-        else:
+        if _is_address(host):
             self._policy.check(host, host)
+        elif self._proxy:
+            await self._checked.resolve(host)
 
     async def _send(self, session: aiohttp.ClientSession, pending: _PendingRequest) -> Response:
         pending.received = received = await session.request(
@@ -237,7 +234,18 @@ def _url(url: str) -> URL:
         raise _refused(str(exc), public) from None
 
 
+@lru_cache(maxsize=4096)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
 def _headers(request: Request) -> CIMultiDict[str]:
+    # Cached for the deliveries of a claim, which share their request.
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers.items():
         try:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from webhooks.http.transmission import Transmission
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One HTTP request; the repr has no headers, which contain the token."""
+    """One HTTP request, equal to itself only; the repr has no headers, which contain the token."""
 
     method: str
     url: str

@@ -1,0 +1,71 @@
+"""Rows as parameters of raw SQL."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from requests_queue import sql
+from tests.hypothesis_profiles import examples
+
+pytestmark = pytest.mark.django_db
+
+COLUMNS = {
+    "a": "bigint",
+    "b": "text",
+    "c": "jsonb",
+    "d": "bytea",
+    "e": "boolean",
+    "f": "timestamptz",
+}
+AT = datetime(2026, 11, 27, 10, 0, 0, 123456, UTC)
+# PostgreSQL stores neither NUL nor half of a surrogate pair in a text.
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+ROW = st.tuples(
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | TEXT,
+    VALUE,
+    st.none() | st.binary(max_size=30),
+    st.none() | st.booleans(),
+)
+
+
+def read(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    source, params = sql.rows_of(
+        [(a, b, json.dumps(c), d, e, sql.datetime_param(AT)) for a, b, c, d, e in rows], COLUMNS
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH r({', '.join(COLUMNS)}) AS ({source}) SELECT * FROM r", params)
+        found = cursor.fetchall()
+    return [
+        (
+            a, b, json.loads(c) if isinstance(c, str) else c, d if d is None else bytes(d),
+            e if e is None else bool(e), f if isinstance(f, str) else f.isoformat(),
+        )
+        for a, b, c, d, e, f in found
+    ]  # fmt: skip
+
+
+@examples(20)
+@given(rows=st.lists(ROW, min_size=1, max_size=4))
+def test_rows_are_read_as_they_were_given_and_in_order(rows: list[tuple[Any, ...]]) -> None:
+    at = AT.isoformat() if connection.vendor == "postgresql" else str(AT.replace(tzinfo=None))
+    assert read(rows) == [(*row, at) for row in rows]
+
+
+def test_integers() -> None:
+    assert sql.integers([1, -2, 3]) == "1, -2, 3"
+    assert sql.integers([]) == "NULL"
+    with pytest.raises(TypeError):
+        sql.integers(["1) OR (1=1"])  # type: ignore[list-item]
