@@ -25,6 +25,9 @@ from webhooks.signals import (
     recording_attempts,
 )
 
+# What claimed deliveries keep.
+_OBJECTS = "objects"
+
 
 @receiver(changes_made)
 def record_changes(changes: Sequence[Change], **kwargs: Any) -> None:
@@ -82,6 +85,8 @@ def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
 def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
     """Write the starts of attempts, before their requests are sent."""
     objects = timeline.objects_of(each.delivery_id for each in claimed)
+    for each in claimed:
+        each.shared.setdefault(_OBJECTS, {})[each.delivery_id] = objects.get(each.delivery_id, [])
     timeline.append(
         [
             _attempt(timeline.ATTEMPT_STARTED, each, each.number, objects.get(each.delivery_id, []))
@@ -108,7 +113,16 @@ def store_api_calls(**kwargs: Any) -> None:
 @receiver(attempts_recorded)
 def record_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
     """Write the ends of attempts."""
-    objects = timeline.objects_of(each.result.claimed.delivery_id for each in attempts)
+    objects: dict[int, list[str]] = {}
+    for each in attempts:
+        # A claimed delivery gets no more events.
+        claimed = each.result.claimed
+        known = claimed.shared.get(_OBJECTS, {})
+        if claimed.delivery_id in known:
+            objects[claimed.delivery_id] = known[claimed.delivery_id]
+    # Of lost workers, and of validators.
+    if others := {each.result.claimed.delivery_id for each in attempts} - objects.keys():
+        objects |= timeline.objects_of(others)
     timeline.append([_finished(each, objects) for each in attempts])
 
 

@@ -77,12 +77,12 @@ SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "record": (recording, "record"),
     "attempts": (recording, "insert_attempts"),
     "row of an attempt": (recording, "attempt_row"),
-    "claim": (claims, "claim"),
+    "claim": (claims, "claim_of"),
     "lost attempts": (claims, "lost_attempts"),
     "leases": (claims, "renew"),
     "schedule": (claims, "next_due"),
     "heartbeat": (heartbeats, "record"),
-    "clock": (polling.clock, "read"),
+    "clock": (clock, "read"),
     "SQL thread": (SqlThread, "run"),
 }
 LOOP_SEAMS = [
@@ -115,10 +115,11 @@ def test_error_at_seam_to_the_database_loses_no_result(
             isinstance(error, RuntimeError)
         )
         with monkeypatch.context() as patch:
-            if where is polling.clock:
-                # Only the engine's call: orders read the same clock.
-                where = type("Clock", (), {"read": staticmethod(clock.read)})
-                patch.setattr(polling, "clock", where)
+            if where is clock:
+                # Only a claim's call: orders read the same clock.
+                calls = {"read": staticmethod(clock.read), "now": staticmethod(clock.now)}
+                where = type("Clock", (), calls)
+                patch.setattr(claims, "clock", where)
             failing = break_(patch, where, name, error)
             with running() as [engine]:
                 assert failing.over.wait(10)
@@ -335,7 +336,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
             until(lambda: engine._window.kept, "the result is kept")
-            for where, name in ((claims, "claim"), (claims, "lost_attempts")):
+            for where, name in ((claims, "claim_of"), (claims, "lost_attempts")):
                 real = getattr(where, name)
                 patch.setattr(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
@@ -346,7 +347,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             assert done == []
             failing.remaining = heartbeat.remaining = 0
             until(settled, "all delivered")
-            until(lambda: set(done) == {"claim", "lost_attempts"}, "both are done again")
+            until(lambda: set(done) == {"claim_of", "lost_attempts"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.received) == 2
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import claims, event_loops, fan_out, recording, retry
+from webhooks.delivery import claims, event_loops, fan_out, recording, retry, selection
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.selection import Slots
 from webhooks.models import Attempt, Delivery, Webhook
@@ -93,6 +94,27 @@ def test_claim_has_maximum_size_and_next_one_continues(
         make.webhook(catalog, n=n)
     order(catalog)
     assert [len(claims.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("total", [5, 100])
+def test_more_is_expected_only_if_the_limit_kept_it_out(
+    total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "_CHUNK", 2)
+    catalog = make.catalog()
+    for n in range(1, 6):
+        make.webhook(catalog, n=n)
+    order(catalog, 12)
+    fan_out.trigger(Webhook.objects.all()[0])
+    now, slots = clock.now(), Slots(total)
+    everything = len(selection.select(1000, now, slots))
+    for limit in range(1, everything + 10):
+        found = selection.find(limit, now, slots)
+        assert len(found.ids) == min(limit, everything)
+        assert found.has_more >= (limit < everything)
+    # No statement was limited either.
+    assert not selection.find(60, now, slots).has_more
 
 
 @pytest.mark.django_db

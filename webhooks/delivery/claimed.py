@@ -72,7 +72,8 @@ class ClaimedDelivery:
     generation: int = 0
     # What tracing has stored with its events (`webhooks.delivery.tracing`).
     marks: tuple[str, ...] = ()
-    # What deliveries of the webhook in the same claim have in common: their request, once prepared.
+    # What is kept for the deliveries of the webhook in the same claim: their request, once
+    # prepared, and what receivers of signals have read of them.
     shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

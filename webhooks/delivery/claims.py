@@ -10,6 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -51,25 +52,46 @@ def lock() -> None:
     sql.advisory_lock(_LOCK)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim has read and claimed; `has_more` if only its limit may have kept others out."""
+
+    read: clock.Reading
+    deliveries: list[ClaimedDelivery] = field(default_factory=list)
+    has_more: bool = False
+
+
 def claim(limit: int, slots: Slots | None = None) -> list[ClaimedDelivery]:
     """Claim up to `limit` deliveries that may start now, MAX_BATCH at most, for LEASE seconds.
 
     `slots` are those of the process, shared fairly; without them only the limit counts.
     """
+    return claim_of(None, limit, slots).deliveries
+
+
+def claim_of(generation: int | None, limit: int, slots: Slots | None = None) -> Claim:
+    """Claim like `claim`, but nothing if the data are not of the generation, except None."""
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()
         # With the lock, which a reset or restore takes too: the generation is that of the rows.
-        (now, generation), read_at = clock.read(), time.monotonic()
-        ids = selection.select(min(limit, MAX_BATCH), now, slots)
-        if not ids:
-            return []
+        reading, read_at = clock.read(), time.monotonic()
+        now = reading.now
+        if generation not in (None, reading.generation):
+            return Claim(reading)
+        found = selection.find(min(limit, MAX_BATCH), now, slots)
+        if not found.ids:
+            return Claim(reading)
         may_start = _MAY_START.format(epoch=sql.epoch())
         params = [sql.datetime_param(now)]
         if connection.vendor == "postgresql":
             # Attempts that another process has recorded meanwhile end before these start.
             now, read_at = clock.now(), time.monotonic()
-        return take(ids, now, generation, where=may_start, params=params, read_at=read_at)
+        taken = take(
+            list(found.ids), now, reading.generation, where=may_start, params=params,
+            read_at=read_at,
+        )  # fmt: skip
+    return Claim(reading._replace(now=now), taken, found.has_more)
 
 
 def take(
@@ -155,8 +177,8 @@ def load_webhooks(webhook_ids: Collection[str]) -> dict[str, dict[str, Any]]:
         )
         rows = [dict(zip(_KEYS, values, strict=True)) for values in cursor.fetchall()]
     for row in rows:
-        for name, field in _ENCODED.items():
-            row[name] = field.from_db_value(row[name], None, connection)
+        for name, column in _ENCODED.items():
+            row[name] = column.from_db_value(row[name], None, connection)
         for name in ("gate_closed_at", "last_success_at", "last_failure_at"):
             row[name] = sql.datetime_value(row[name])
     return {row["id"]: row for row in rows}

@@ -27,7 +27,7 @@ from django.conf import settings
 
 from requests_queue import heartbeats
 from webhooks import conf
-from webhooks.delivery import claims, event_loops, in_flight, polling, wakeup, wakeup_listener
+from webhooks.delivery import event_loops, in_flight, polling, wakeup, wakeup_listener
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
@@ -59,7 +59,8 @@ class Engine:
         self._problems, self._window = Problems(), Window()
         self._stopping = threading.Event()
         self._poller: Poller
-        self._flush_is_due, self._flush_delay = False, FLUSH
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flush_delay = FLUSH
         self._errors, self._calm_from = 0, 0.0
         self._first_deadline = _NEVER
 
@@ -172,7 +173,9 @@ class Engine:
     async def _tick(self) -> None:
         """Store results, start claimed deliveries, and sleep until something happens."""
         self._wake.clear()
-        self._flush_is_due = False
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
         poll = await self._sql.run(self._poller.poll)
         if poll.replaced_by is not None:
             self._window.forget_stored(poll)
@@ -191,8 +194,7 @@ class Engine:
         if self._errors and time.monotonic() > self._calm_from:
             self._errors = 0
             self._problems.end(LOOP)
-        if len(poll.claimed) >= claims.MAX_BATCH:
-            # There may be more.
+        if poll.has_more and poll.has_room:
             self._wake.set()
         if poll.unavailable:
             await event_loops.wait(self._stopped, polling.TICK)
@@ -236,9 +238,9 @@ class Engine:
         if len(window.results) >= 2 * len(window.calls):
             # Two thirds of what was in flight isn't any more: the next claim replaces it.
             self._wake.set()
-        elif not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_later(self._flush_delay, self._wake.set)
+        elif self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            self._flush_timer = loop.call_later(self._flush_delay, self._wake.set)
 
     def _time_out(self, now: datetime) -> None:
         """Cancel requests whose deadline platform time has passed, though real time hasn't.

@@ -59,6 +59,7 @@ class PollResult:
     failed_alone: list[Key] = field(default_factory=list)
     next_due: datetime | None = None
     has_room: bool = True  # whether slots are free after the claim
+    has_more: bool = False  # whether more may start at once than were claimed
     unavailable: bool = False
     # All data has been replaced: what the window holds of other generations doesn't exist any more.
     replaced_by: int | None = None
@@ -131,7 +132,7 @@ class Poller:
     def poll(self) -> PollResult:
         """Run all steps; results are stored before anything is claimed or taken over.
 
-        If all data has been replaced, the poll ends when it has read that, beside the clock.
+        If all data has been replaced, which is read with the clock, nothing is claimed.
         """
         with pausing.running():
             return self._poll()
@@ -142,9 +143,8 @@ class Poller:
             self._step(poll, STORING, self._store, poll)
             if poll.unavailable:
                 return poll
-            self._step(poll, "Reading the clock", self._read_clock, poll)
-            if poll.replaced_by is not None:
-                return poll
+            if self._generation is None:
+                self._step(poll, "Reading the clock", self._read_clock, poll)
             if time.monotonic() >= self._next_tick:
                 self._next_tick = time.monotonic() + TICK
                 self._step(poll, "Recording lost attempts", self._record_lost)
@@ -152,9 +152,13 @@ class Poller:
             if time.monotonic() >= self._next_renewal:
                 self._next_renewal = time.monotonic() + RENEW
                 self._step(poll, "Renewing leases", claims.renew, self._window.held())
-            if not self._stopping.is_set() and not pausing.is_draining():
-                self._step(poll, "Claiming deliveries", self._claim, poll)
-            if not poll.claimed and poll.now is not None:
+            slots = self._slots_in_use(poll)
+            is_claiming = not self._stopping.is_set() and not pausing.is_draining()
+            if is_claiming and slots.free:
+                self._step(poll, "Claiming deliveries", self._claim, poll, slots)
+            else:
+                self._step(poll, "Reading the clock", self._read_clock, poll)
+            if not poll.claimed and poll.now is not None and poll.replaced_by is None:
                 poll.next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
             if not poll.unavailable:
                 self._problems.end(DATABASE)
@@ -162,7 +166,10 @@ class Poller:
 
     def _read_clock(self, poll: PollResult) -> None:
         """Read the time, and whether all data has been replaced since it was last read."""
-        poll.now, generation = clock.read()
+        self._note_reading(poll, clock.read())
+
+    def _note_reading(self, poll: PollResult, reading: clock.Reading) -> None:
+        poll.now, generation = reading
         if self._generation not in (None, generation):
             poll.replaced_by = generation
         self._generation = generation
@@ -245,18 +252,24 @@ class Poller:
             return False
         return True
 
-    def _claim(self, poll: PollResult) -> None:
-        """Claim as many deliveries as there are free slots."""
+    def _slots_in_use(self, poll: PollResult) -> Slots:
         window = self._window
         waiting = len(window.results) - sum(how != Stored.KEPT for how in poll.stored.values())
         slots = Slots(self._slots, len(window.claimed) + len(window.calls) + waiting)
-        if slots.free:
-            poll.claimed = claims.claim(slots.free, slots)
-            window.claimed.extend(poll.claimed)
-            self._problems.end(SLOTS)
-        elif waiting >= self._slots:
+        poll.has_room = bool(slots.free)
+        if waiting >= self._slots:
             self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
+        elif slots.free:
+            self._problems.end(SLOTS)
+        return slots
+
+    def _claim(self, poll: PollResult, slots: Slots) -> None:
+        """Claim as many deliveries as there are free slots, and read the clock with that."""
+        claim = claims.claim_of(self._generation, slots.free, slots)
+        self._note_reading(poll, claim.read)
+        poll.claimed, poll.has_more = claim.deliveries, claim.has_more
         poll.has_room = len(poll.claimed) < slots.free
+        self._window.claimed.extend(poll.claimed)
 
     def _record_lost(self) -> None:
         """Record attempts of lost workers as unknown.

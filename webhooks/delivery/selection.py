@@ -83,17 +83,19 @@ class Slots:
 
 
 @dataclass(slots=True)
-class _Selection:
+class Selection:
     """The deliveries selected so far, `limit` at most, each within its webhook's share of `slots`.
 
     Without slots, nothing is shared. With `responds`, only webhooks whose last request got a
-    response are considered; they may use the last slots.
+    response are considered; they may use the last slots. `has_more`: only the limit may have kept
+    others out.
     """
 
     limit: int
     slots: Slots | None = None
     responds: bool = False
     ids: dict[int, None] = field(default_factory=dict)
+    has_more: bool = False
     # Requests in flight and deliveries selected, by webhook and whether they are forced.
     _used: dict[tuple[str, bool], int] = field(default_factory=dict)
 
@@ -111,25 +113,34 @@ class _Selection:
     def offer(self, pk: int, webhook_id: str, forced: bool, in_flight: int, limit: int) -> None:
         """Select the delivery of a webhook with requests in flight, if its share allows it."""
         used = self._used.setdefault((webhook_id, forced), in_flight)
-        if self.left > 0 and pk not in self.ids and used < self.share(limit):
-            self.ids[pk] = None
-            self._used[webhook_id, forced] = used + 1
-            self.slots = self.slots and self.slots.taken(1)
+        if pk in self.ids or used >= self.share(limit):
+            return
+        if self.left <= 0:
+            self.has_more = True
+            return
+        self.ids[pk] = None
+        self._used[webhook_id, forced] = used + 1
+        self.slots = self.slots and self.slots.taken(1)
 
 
 def select(limit: int, now: datetime, slots: Slots | None = None) -> list[int]:
     """Return the ids of up to `limit` deliveries that may start now, in order."""
-    selection = _Selection(limit, slots)
+    return list(find(limit, now, slots).ids)
+
+
+def find(limit: int, now: datetime, slots: Slots | None = None) -> Selection:
+    """Return up to `limit` deliveries that may start now, in order."""
+    selection = Selection(limit, slots)
     _select_forced(selection)
     _select_due(selection, now)
     if selection.slots is not None and not selection.slots.unreserved:
         selection.responds = True
         _select_forced(selection)
         _select_due(selection, now)
-    return list(selection.ids)
+    return selection
 
 
-def _select_forced(selection: _Selection) -> None:
+def _select_forced(selection: Selection) -> None:
     """Select the oldest forced deliveries; only the slots limit those of one webhook."""
     limit = selection.limit if selection.slots is None else selection.slots.total
     share = selection.share(limit)
@@ -149,25 +160,32 @@ def _select_forced(selection: _Selection) -> None:
             """,
             [share, selection.limit],
         )
-        for pk, webhook_id, in_flight in cursor.fetchall():
-            selection.offer(pk, webhook_id, True, in_flight, limit)
+        rows = cursor.fetchall()
+    selection.has_more |= len(rows) == selection.limit
+    for pk, webhook_id, in_flight in rows:
+        selection.offer(pk, webhook_id, True, in_flight, limit)
 
 
-def _select_due(selection: _Selection, now: datetime) -> None:
+def _select_due(selection: Selection, now: datetime) -> None:
     """Select the oldest pending deliveries, of webhooks with few requests in flight first."""
     share = selection.share(settings.SIM_MAX_IN_FLIGHT)
     if selection.left <= 0 or not share:
+        selection.has_more |= selection.left <= 0
         return
     webhooks = _due_webhooks(selection, now, share)
+    selection.has_more |= len(webhooks) == selection.limit
     counts = [(pk, min(cap, share) - in_flight) for pk, (in_flight, cap) in webhooks.items()]
     for start in range(0, len(counts), _CHUNK):
         if selection.left <= 0:
+            selection.has_more = True
             break
-        for pk, webhook_id in _oldest(counts[start : start + _CHUNK], selection.left):
+        chunk = counts[start : start + _CHUNK]
+        selection.has_more |= any(count > selection.left for _, count in chunk)
+        for pk, webhook_id in _oldest(chunk, selection.left):
             selection.offer(pk, webhook_id, False, *webhooks[webhook_id])
 
 
-def _due_webhooks(selection: _Selection, now: datetime, share: int) -> dict[str, tuple[int, int]]:
+def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, tuple[int, int]]:
     """Return the webhooks that may start something, with their requests in flight and limits."""
     # With `responds`, thousands may be in flight and few webhooks remain. Only SQLite evaluates
     # the count after the other conditions; PostgreSQL would count for every webhook.
