@@ -47,9 +47,23 @@ _MAY_START = """
 """
 
 
-def lock() -> None:
-    """Block all other claims until commit."""
-    sql.advisory_lock(_LOCK)
+def lock() -> bool:
+    """Block all other claims until commit, and return whether forced deliveries may be pending.
+
+    On PostgreSQL that is read by the same statement. It misses those that are committed while it
+    waits for the lock, and which wake an engine.
+    """
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT pg_advisory_xact_lock(%s),
+                EXISTS (SELECT 1 FROM webhooks_delivery WHERE state = 'waiting' AND forced)
+            """,
+            [_LOCK],
+        )
+        return bool(cursor.fetchone()[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +87,13 @@ def claim_of(generation: int | None, limit: int, slots: Slots | None = None) -> 
     """Claim like `claim`, but nothing if the data are not of the generation, except None."""
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
-        lock()
+        has_forced = lock()
         # With the lock, which a reset or restore takes too: the generation is that of the rows.
         reading, read_at = clock.read(), time.monotonic()
         now = reading.now
         if generation not in (None, reading.generation):
             return Claim(reading)
-        found = selection.find(min(limit, MAX_BATCH), now, slots)
+        found = selection.find(min(limit, MAX_BATCH), now, slots, has_forced=has_forced)
         if not found.ids:
             return Claim(reading)
         may_start = _MAY_START.format(epoch=sql.epoch())

@@ -128,14 +128,19 @@ def select(limit: int, now: datetime, slots: Slots | None = None) -> list[int]:
     return list(find(limit, now, slots).ids)
 
 
-def find(limit: int, now: datetime, slots: Slots | None = None) -> Selection:
-    """Return up to `limit` deliveries that may start now, in order."""
+def find(
+    limit: int, now: datetime, slots: Slots | None = None, *, has_forced: bool = True
+) -> Selection:
+    """Return up to `limit` deliveries that may start now, in order; without forced ones nothing is
+    read of them."""
     selection = Selection(limit, slots)
-    _select_forced(selection)
+    if has_forced:
+        _select_forced(selection)
     _select_due(selection, now)
     if selection.slots is not None and not selection.slots.unreserved:
         selection.responds = True
-        _select_forced(selection)
+        if has_forced:
+            _select_forced(selection)
         _select_due(selection, now)
     return selection
 
