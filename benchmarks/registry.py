@@ -20,6 +20,7 @@ from benchmarks import (
     memory,
     metrics_cost,
     reset,
+    retention,
     scaling,
     waiting,
 )
@@ -53,6 +54,7 @@ _ALL = (
     Benchmark("B12", "embedded beside PostgreSQL and Redis", scaling.measure_setups),
     Benchmark("B13", "a backlog after an outage", backlog.measure_backlog),
     Benchmark("metrics", "deliveries with metrics", metrics_cost.measure_metrics),
+    Benchmark("retention", "a drain beside pruning", retention.measure_retention),
     Benchmark("log", "pages of the deliveries log", log_pages.measure_log),
     Benchmark("api_calls", "recorded API calls", api_calls.measure_api_calls),
     Benchmark("web", "the web server", web.measure_web),
@@ -64,10 +66,12 @@ _ALL = (
 )
 BENCHMARKS = {each.name: each for each in _ALL}
 GROUPS = {
-    "deliveries": ("B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13", "metrics"),
+    "deliveries": (
+        "B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13", "metrics", "retention",
+    ),
     "database": ("B7", "B8", "B9"),
     "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "reset"),
-}
+}  # fmt: skip
 
 
 def choose(names: Sequence[str]) -> list[Benchmark]:

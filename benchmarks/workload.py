@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from typing import Any
@@ -54,6 +55,54 @@ def fill(each: int, hanging: bool) -> None:
                 (first.account_id,), "draft", "pending", clock.now(),
             )  # fmt: skip
             fan_out.record(change)
+
+
+def old(each: int) -> None:
+    """Insert `each` finished deliveries of each webhook that retention removes."""
+    from tests import old_deliveries
+    from webhooks.models import Webhook
+
+    old_deliveries.fill(list(Webhook.objects.filter(external_url__contains="/drain/")), each)
+
+
+_pruning: list[tuple[threading.Thread, threading.Event, list[int]]] = []
+
+
+def prune() -> None:
+    """Begin to run retention in a thread, as the scheduler does, until `pruned`."""
+    from django.db import connection
+
+    from requests_queue import retention
+
+    stop, removed = threading.Event(), [0]
+
+    def work() -> None:
+        position = None
+        try:
+            while not stop.is_set():
+                run = retention.run(0.5, position)
+                removed[0] += run.removed["deliveries"]
+                position = run.position
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    _pruning.append((thread, stop, removed))
+
+
+def pruned() -> dict[str, int]:
+    """End it; return how many deliveries were removed, and how many are left to remove."""
+    from datetime import timedelta
+
+    from tests import make
+    from webhooks.models import Delivery
+
+    thread, stop, removed = _pruning.pop()
+    stop.set()
+    thread.join()
+    old = Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200))
+    return {"removed": removed[0], "left": old.count()}
 
 
 def move_clock(seconds: float) -> None:
@@ -232,6 +281,9 @@ def main() -> None:
             "pending": pending,
             "hanging": hanging,
             "posts": posts,
+            "old": old,
+            "prune": prune,
+            "pruned": pruned,
             "move_clock": move_clock,
             "backing_off": backing_off,
             "commit": commit,

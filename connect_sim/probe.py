@@ -1,7 +1,8 @@
 """`python -m connect_sim.probe /readyz`: exit with 0 if this machine's server answers with 200.
 
 `python -m connect_sim.probe worker`: exit with 0 if a worker of this machine, or container, has a
-recent heartbeat without a problem in the database, which must be PostgreSQL.
+recent heartbeat without a problem in the database, which must be PostgreSQL. `beat`: if the
+scheduler has one, which the worker that runs its task records; without workers it has none.
 
 For HEALTHCHECK in an image without curl. It imports no Django, because it runs every few seconds.
 """
@@ -27,21 +28,25 @@ _HEARTBEATS = """
 
 def main(arguments: list[str]) -> int:
     """Check a path of the web server, or the worker; return the exit code."""
-    return _check_worker() if arguments[0] == "worker" else _check_web(arguments[0])
+    if arguments[0] == "worker":
+        return _check_heartbeat(f"worker {socket.gethostname()[:64]}:", "No worker has reported")
+    if arguments[0] == "beat":
+        return _check_heartbeat("scheduler", "No task of the scheduler has run")
+    return _check_web(arguments[0])
 
 
-def _check_worker() -> int:
-    """Print the state of the heartbeat, or why it cannot be read."""
+def _check_heartbeat(process: str, missing: str) -> int:
+    """Print the state of a heartbeat, or why it cannot be read."""
     import psycopg
 
     try:
         with psycopg.connect(os.environ.get("DATABASE_URL", ""), connect_timeout=TIMEOUT) as db:
-            row = db.execute(_HEARTBEATS, [f"worker {socket.gethostname()[:64]}:"]).fetchone()
+            row = db.execute(_HEARTBEATS, [process]).fetchone()
     except psycopg.Error as error:
         sys.stdout.write(f"The database cannot be read: {type(error).__name__}\n")
         return 1
     if row is None:
-        sys.stdout.write("No worker has reported within 20 s.\n")
+        sys.stdout.write(f"{missing} within 20 s.\n")
         return 1
     sys.stdout.write(f"{row[0] or 'ok'}\n")
     return 1 if row[0] else 0

@@ -146,7 +146,10 @@ def rows_of(rows: Sequence[Sequence[Any]], columns: Mapping[str, str]) -> tuple[
     values = ", ".join(cast.format(name) for name, (_, cast) in kinds.items())
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items())
     data = fast_json.encode([dict(zip(columns, row, strict=True)) for row in rows])
-    return f"SELECT {values} FROM json_to_recordset(%s) AS r({declared})", [data.decode()]
+    # The limit tells the planner how many there are: for a hundred, its estimate of any function,
+    # it would read the whole table that they are joined with.
+    source = f"SELECT {values} FROM json_to_recordset(%s) AS r({declared}) LIMIT {len(rows)}"
+    return source, [data.decode()]
 
 
 def integers(values: Iterable[int]) -> str:

@@ -25,8 +25,11 @@ from tests.lanes import nightly
 from tests.processes import Redis, manage, redis_server
 from tests.runtime.distributed import COMPOSE, Server, command, seeded_database, server
 
-# The health check of the service, without the program's name.
-COMPOSE_CHECK = COMPOSE["services"]["worker"]["healthcheck"]["test"][2:]
+# The health checks of services, without the program's name, and how they begin without heartbeats.
+COMPOSE_CHECKS = [
+    pytest.param(COMPOSE["services"][name]["healthcheck"]["test"][2:], missing, id=name)
+    for name, missing in (("worker", "No worker"), ("beat", "No task of the scheduler"))
+]
 # Test classes that also run on one process.
 __all__ = ["TestHanging", "TestSlow", "event", "hook", "pool", "validator"]
 
@@ -79,18 +82,21 @@ def test_four_workers_start_together_and_send_each_delivery_once(
         assert all(worker.popen.poll() is None for worker in running.workers)
 
 
-def test_health_check_of_a_worker_reads_its_heartbeat(running: Server) -> None:
+@pytest.mark.parametrize(("arguments", "missing"), COMPOSE_CHECKS)
+def test_health_check_reads_the_heartbeat(
+    running: Server, arguments: list[str], missing: str
+) -> None:
     def check(**variables: str) -> tuple[int, str]:
         env = {**running.process.env, **variables}
-        done = fork_server.run([sys.executable, *COMPOSE_CHECK], env)
+        done = fork_server.run([sys.executable, *arguments], env)
         return done.returncode, done.stdout.strip()
 
-    until(lambda: check() == (0, "ok"), "the workers have reported", timeout=30)
+    until(lambda: check() == (0, "ok"), "it has reported", timeout=60)
     [unreachable, printed] = check(DATABASE_URL="postgres://u:secret-word@127.0.0.1:1/n")
     assert unreachable == 1 and "secret-word" not in printed
     with seeded_database() as other:
         code, printed = check(DATABASE_URL=other)
-        assert code == 1 and printed.startswith("No worker")
+        assert code == 1 and printed.startswith(missing)
 
 
 def test_deliveries_continue_without_redis(running: Server, redis: Redis, served: Handler) -> None:
