@@ -12,6 +12,7 @@ from benchmarks import (
     cli,
     clock,
     cpu,
+    examples,
     fan_out,
     isolation,
     latency,
@@ -62,6 +63,7 @@ _ALL = (
     Benchmark("clock", "moves of the sandbox's clock", clock.measure_clock),
     Benchmark("waiting", "waits of the sandbox", waiting.measure_waiting),
     Benchmark("live", "open pages of the portal", live.measure_live),
+    Benchmark("examples", "orders approved by the examples", examples.measure_examples),
     Benchmark("reset", "resets of the sandbox", reset.measure_reset),
 )
 BENCHMARKS = {each.name: each for each in _ALL}
@@ -70,7 +72,7 @@ GROUPS = {
         "B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13", "metrics", "retention",
     ),
     "database": ("B7", "B8", "B9"),
-    "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "reset"),
+    "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "examples", "reset"),
 }  # fmt: skip
 
 

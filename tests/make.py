@@ -24,28 +24,10 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.writes.parameters import next_number
+from tests.contact import CONTACT
 from webhooks.models import Delivery, Webhook
 
 AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
-CONTACT = {
-    "address_line1": "1 Harbour Road",
-    "address_line2": "",
-    "city": "Portland",
-    "state": "OR",
-    "postal_code": "97201",
-    "country": "US",
-    "contact": {
-        "first_name": "Ada",
-        "last_name": "Ray",
-        "email": "ada@example.com",
-        "phone_number": {
-            "country_code": "+1",
-            "area_code": "555",
-            "phone_number": "0100",
-            "extension": "",
-        },
-    },
-}
 
 
 @dataclass

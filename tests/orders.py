@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.make import CONTACT
+from tests.contact import CONTACT
 from tests.processes import Sandbox, pause
 
 PLAIN = "PRD-814-505-018"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,65 +12,22 @@ import jwt
 import pytest
 import requests
 
-from tests import environments, orders
+from tests import orders
+from tests.engines import until
+from tests.examples import Command, example, node, python, subscribed
 from tests.lanes import drawn
-from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
+from tests.processes import Sandbox, sandbox
 
 pytestmark = drawn(2)
 
-EXAMPLES = ROOT / "examples"
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
-
-
-@dataclass
-class Example:
-    """An example as a process, and its URL."""
-
-    process: Process
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        """Start the example, and wait until it reports that it listens."""
-        before = self.process.printed.count("Listening") if self.process.log.exists() else 0
-        self.process.start()
-        deadline = time.monotonic() + 60
-        while self.process.printed.count("Listening") == before:
-            assert self.process.popen.poll() is None, self.process.printed
-            assert time.monotonic() < deadline, self.process.printed
-            pause()
-
-
-# Returns the command line of an example, to be run in a temporary folder.
-Command = Callable[[Path], list[str]]
-
-
-def _python(folder: Path) -> list[str]:
-    source = EXAMPLES / "python_handler"
-    requirements = (source / "requirements.txt").read_text()
-    return [
-        str(environments.python("python_handler", requirements)),
-        str(source / "handler.py"),
-    ]
-
-
-def _node(folder: Path) -> list[str]:
-    source = EXAMPLES / "node_handler"
-    installed = environments.node("node_handler", source / "package.json")
-    # ES modules look up packages relative to their file; the examples' folder stays clean.
-    shutil.copy(source / "handler.mjs", folder)
-    (folder / "node_modules").symlink_to(installed / "node_modules")
-    return ["node", str(folder / "handler.mjs")]
 
 
 EVERY = pytest.mark.parametrize(
     "command",
     [
-        pytest.param(_python, id="python", marks=pytest.mark.clients),
-        pytest.param(_node, id="node", marks=pytest.mark.node),
+        pytest.param(python, id="python", marks=pytest.mark.clients),
+        pytest.param(node, id="node", marks=pytest.mark.node),
     ],
 )
 
@@ -84,39 +38,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield running
         # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
-
-
-@contextmanager
-def example(
-    running: Sandbox, command: Command, folder: Path, **variables: str
-) -> Iterator[Example]:
-    """Run an example against the sandbox for the block."""
-    port = free_port()
-    env = {
-        **environments.calling_loopback(),
-        "CONNECT_API_KEY": f"ApiKey {running.vendor_key}",
-        "JWT_SECRET": orders.SECRET,
-        "PORT": str(port),
-        **variables,
-    }
-    example = Example(Process(command(folder), env, folder / "example.log"), port)
-    example.start()
-    try:
-        yield example
-    finally:
-        example.process.stop()
-
-
-@contextmanager
-def subscribed(
-    running: Sandbox, url: str, product: str = orders.PLAIN, **more: str
-) -> Iterator[str]:
-    """Create a webhook for the block."""
-    hook = orders.webhook(running, url, product, **more)
-    try:
-        yield hook["id"]
-    finally:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
 @pytest.fixture
@@ -130,10 +51,7 @@ def empty(running: Sandbox) -> None:
 
 def until_approved(running: Sandbox, request: str) -> None:
     """Wait until a request is approved, without moving the clock."""
-    deadline = time.monotonic() + 60
-    while read(running, f"/requests/{request}")["status"] != "approved":
-        assert time.monotonic() < deadline, "not approved"
-        pause(0.01)
+    until(lambda: read(running, f"/requests/{request}")["status"] == "approved", "it is approved")
 
 
 def read(running: Sandbox, path: str) -> Any:
