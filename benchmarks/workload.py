@@ -101,8 +101,8 @@ def pruned() -> dict[str, int]:
     thread, stop, removed = _pruning.pop()
     stop.set()
     thread.join()
-    old = Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200))
-    return {"removed": removed[0], "left": old.count()}
+    left = Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200))
+    return {"removed": removed[0], "left": left.count()}
 
 
 def move_clock(seconds: float) -> None:

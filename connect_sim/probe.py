@@ -27,7 +27,7 @@ _HEARTBEATS = """
 
 
 def main(arguments: list[str]) -> int:
-    """Check a path of the web server, or the worker; return the exit code."""
+    """Check a path of the web server, or a heartbeat; return the exit code."""
     if arguments[0] == "worker":
         return _check_heartbeat(f"worker {socket.gethostname()[:64]}:", "No worker has reported")
     if arguments[0] == "beat":

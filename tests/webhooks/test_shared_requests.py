@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock
-from webhooks.delivery import claims, recording, resend, retry
+from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult, PreparedRequest, prepare
 from webhooks.models import Attempt, Webhook
 
@@ -64,13 +66,18 @@ def test_later_claim_is_signed_anew() -> None:
         assert before.request.headers != after.request.headers
 
 
-def test_resend_with_changes_beside_others_is_sent_with_its_own_content() -> None:
+def test_resends_beside_others_are_sent_with_their_own_content() -> None:
     orders(1)
     record()
     for attempt in Attempt.objects.all():
         resend.create_resend(attempt)
         resend.create_resend(attempt)
+    Webhook.objects.update(data={"tenant": "b"})
+    for hook in Webhook.objects.all():
+        fan_out.trigger(hook)
     requests = record()
-    # Each resend has the content of its attempt.
-    assert [len(each) for each in requests.values()] == [2, 2]
-    assert Attempt.objects.count() == 6
+    # Each resend has the content of its attempt, and Trigger now that of the webhook.
+    assert [len(each) for each in requests.values()] == [3, 3]
+    bodies = Attempt.objects.filter(webhook="WH-000-000-001").values_list("request_body", flat=True)
+    sent = [json.loads(body)["data"]["tenant"] for body in bodies.order_by("delivery_id")]
+    assert sent == ["a", "a", "a", "b"]

@@ -253,6 +253,7 @@ class Poller:
         return True
 
     def _slots_in_use(self, poll: PollResult) -> Slots:
+        """Return the slots, and note whether results that are not stored occupy all of them."""
         window = self._window
         waiting = len(window.results) - sum(how != Stored.KEPT for how in poll.stored.values())
         slots = Slots(self._slots, len(window.claimed) + len(window.calls) + waiting)
