@@ -15,12 +15,9 @@ from webhooks.delivery import fan_out, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Webhook
 
-LIMIT = 0.3  # seconds until a request times out
-
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Engine]:
-    settings.SIM_HTTP_TIMEOUT = LIMIT
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     with running() as [engine]:
         monkeypatch.setattr(wakeup, "send", engine.wake)
         yield engine
