@@ -14,12 +14,14 @@ class Clock(models.Model):
     `moving_lease` is until when a process that moves the clock holds it, in Unix seconds by the
     database's clock. `generation` counts the resets and restores: it is beside the time, so that
     what reads the time sees in the same statement whether all data has been replaced.
+    `replaced_at` is the real time of the last one.
     """
 
     offset = models.DurationField(default=timedelta)
     frozen_at = models.DateTimeField(null=True)
     moving_lease = models.FloatField(default=0)
     generation = models.BigIntegerField(default=0, db_default=0)
+    replaced_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"offset {self.offset}"

@@ -1,9 +1,7 @@
 """Background work of this process, which a replacement of all data pauses.
 
-Jobs, tasks and the delivery engine hold a lock shared while they work; a reset or restore of the
-sandbox holds it exclusively. `generation` counts the replacements by this process: work that began
-in an earlier generation must not write into the new data. The generation that processes share is in
-the database (`requests_queue.clock.read`); the delivery engine compares that one.
+Work and the delivery engine hold a lock shared; a reset or restore of the sandbox holds it
+exclusively. `requests_queue.background_work` adds what keeps out the work of other processes.
 """
 
 from __future__ import annotations
@@ -17,11 +15,6 @@ _condition = threading.Condition()
 _running = 0
 _is_paused = False
 _draining = 0
-_generation = 0
-
-
-class Replaced(Exception):
-    """The data has been replaced since the work began."""
 
 
 class _Held(threading.local):
@@ -33,27 +26,17 @@ class _Held(threading.local):
 _held = _Held()
 
 
-def generation() -> int:
-    """Return how often this process has replaced the data."""
-    return _generation
-
-
 @contextmanager
-def running(since: int | None = None) -> Iterator[int]:
-    """Hold the lock shared, after a pause if there is one; yield the generation. Reentrant.
-
-    Raises Replaced if the generation is no longer `since`.
-    """
+def running() -> Iterator[None]:
+    """Hold the lock shared, after a pause if there is one. Reentrant."""
     global _running
     with _condition:
         if not _held.depth:
             _condition.wait_for(lambda: not _is_paused)
-        if since is not None and since != _generation:
-            raise Replaced
         _running += not _held.depth
         _held.depth += 1
     try:
-        yield _generation
+        yield
     finally:
         with _condition:
             _held.depth -= 1
@@ -83,13 +66,6 @@ def paused(timeout: float) -> Iterator[None]:
         with _condition:
             _is_paused = False
             _condition.notify_all()
-
-
-def mark_replaced() -> None:
-    """Begin a new generation; call while paused, after the commit."""
-    global _generation
-    with _condition:
-        _generation += 1
 
 
 @contextmanager

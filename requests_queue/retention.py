@@ -28,7 +28,7 @@ from django.db import Error as DatabaseError
 from django.db import models, router, transaction
 from django.db.models import Max, Q
 
-from requests_queue import database_errors, pausing
+from requests_queue import background_work, database_errors
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def run(
             if left is not None:
                 result.position = kind.name, left
                 break
-    except pausing.Replaced:
+    except background_work.Replaced:
         # A reset or restore: the next run begins with the new data.
         result.position = None
     finally:
@@ -115,11 +115,11 @@ def _run_kind(
     kind: Kind, position: str, end: float, result: Run, dry_run: bool, pause: Callable[[float], Any]
 ) -> str | None:
     """Run the steps of a kind; return the position of the next one if the time is over."""
-    generation, rows, at = pausing.generation(), max(MIN_ROWS, MAX_ROWS // 2), position
+    generation, rows, at = background_work.generation(), max(MIN_ROWS, MAX_ROWS // 2), position
     failures = 0
     while (began := time.monotonic()) < end:
         try:
-            with pausing.running(generation), transaction.atomic():
+            with background_work.running(generation), transaction.atomic():
                 step = kind.step(at, rows, dry_run=dry_run)
         except DatabaseError as error:
             failures += 1

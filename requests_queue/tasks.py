@@ -6,7 +6,7 @@ import time
 
 from celery import shared_task
 
-from requests_queue import clock, heartbeats, jobs, pausing, retention
+from requests_queue import background_work, clock, heartbeats, jobs, retention
 
 PRUNE_EVERY = 900.0  # seconds between two runs of retention
 
@@ -14,7 +14,7 @@ PRUNE_EVERY = 900.0  # seconds between two runs of retention
 @shared_task
 def run_due() -> None:
     """Run the jobs that are due by platform time."""
-    with pausing.running():
+    with background_work.running():
         heartbeats.record(heartbeats.SCHEDULER)
         jobs.run_due_jobs(clock.now())
 

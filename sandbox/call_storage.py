@@ -15,7 +15,8 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
-from requests_queue import clock, database_errors, sql
+from requests_queue import background_work, clock, database_errors, sql
+from requests_queue.models import Clock
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
@@ -70,6 +71,11 @@ class RecordedCall:
     place: Place = field(default_factory=Place)
 
     @property
+    def ended_at(self) -> datetime:
+        """Return the real time at which the call ended."""
+        return datetime.fromtimestamp(self.started, UTC) + timedelta(milliseconds=self.duration)
+
+    @property
     def size(self) -> int:
         """Return about how many bytes of memory it takes."""
         return 1000 + len(self.request_body) + len(self.response_body)
@@ -99,7 +105,24 @@ def may_have_secrets(path: str) -> bool:
 
 
 def store(calls: Sequence[RecordedCall]) -> None:
-    """Store the calls, in one transaction."""
+    """Store the calls, in one transaction.
+
+    Without those that ended before a reset or restore by another process: they belong to the data
+    that it has replaced.
+    """
+    if wakeup.is_broker_in_memory():
+        _store(calls)
+        return
+    with transaction.atomic():
+        background_work.hold_transaction()
+        replaced_at = Clock.objects.values_list("replaced_at", flat=True).first()
+        if replaced_at is not None:
+            calls = [call for call in calls if call.ended_at >= replaced_at]
+        if calls:
+            _store(calls)
+
+
+def _store(calls: Sequence[RecordedCall]) -> None:
     offset, frozen_at = clock.state()
     rows = [_row(call, offset, frozen_at) for call in calls]
     _link(rows)
@@ -130,7 +153,6 @@ def _release(calls: Sequence[RecordedCall]) -> None:
 
 def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _Row:
     started = datetime.fromtimestamp(call.started, UTC)
-    ended = started + timedelta(milliseconds=call.duration)
     path, query = _text(call.path), _text(call.query)
     sent = call.request_body.decode(errors="replace")
     returned = call.response_body.decode(errors="replace")
@@ -145,7 +167,7 @@ def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _
             is_truncated = max(len(sent), len(returned)) > MAX_BODY
             sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
     return _Row(
-        call, frozen_at or started + offset, frozen_at or ended + offset,
+        call, frozen_at or started + offset, frozen_at or call.ended_at + offset,
         without_signatures(path), without_signatures(query),
         call.request_note or _text(without_signatures(sent)),
         call.response_note or _text(without_signatures(returned)), is_truncated,
@@ -222,7 +244,6 @@ def _values(row: _Row) -> tuple[Any, ...]:
 
 def _entry(pk: int, row: _Row) -> Entry:
     call, link = row.call, row.link
-    ended = datetime.fromtimestamp(call.started, UTC) + timedelta(milliseconds=call.duration)
     return Entry(
         timeline.API_CALL,
         row.ended_at,
@@ -236,5 +257,5 @@ def _entry(pk: int, row: _Row) -> Entry:
             "duration": round(call.duration, 3), "actor": call.actor, "account": call.account,
             "key": call.key, "link": link.certainty if link else "",
         },
-        real_at=ended,
+        real_at=call.ended_at,
     )  # fmt: skip

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from requests_queue import clock, jobs, pausing
+from requests_queue import background_work, clock, jobs
+from requests_queue.clock import Reading
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.sql import DatabaseTime
@@ -76,7 +77,6 @@ class Move:
         self.unsettled: list[Unsettled] = []
         self._action, self._settle = action, settle
         self._patience = PATIENCE if patience is None else patience
-        self._generation = pausing.generation()
         # What was still unsettled when a stop ended its wait.
         self._ignored: set[Hashable] = set()
         self._ended = threading.Event()
@@ -84,7 +84,8 @@ class Move:
         # Attempts of the move are those after the cursor, except the ones that are there already.
         self._cursor = timeline.now()
         self._earlier = set(self._attempt_entries().values_list("pk", flat=True))
-        self.start = self.now = _begin()
+        self.start, self._generation = _begin()
+        self.now = self.start
 
     @classmethod
     def begin(
@@ -118,9 +119,9 @@ class Move:
     def run_due(self) -> None:
         """Run the jobs that are due now, and wake the engine."""
         try:
-            with pausing.running(self._generation):
+            with background_work.running(self._generation):
                 self.failed.update(jobs.run_due_jobs(self.now))
-        except pausing.Replaced:
+        except background_work.Replaced:
             raise _was_reset() from None
         engine.wake()
 
@@ -134,7 +135,7 @@ class Move:
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         looked_at: int | None = None
         while True:
-            if pausing.generation() != self._generation:
+            if background_work.generation() != self._generation:
                 raise _was_reset()
             seen = notification.count()
             left = self.waiting_for(first=True)
@@ -240,7 +241,7 @@ def _attempt(row: TimelineEntry) -> dict[str, Any]:
     }
 
 
-def _begin() -> datetime:
+def _begin() -> Reading:
     """Acquire the clock's lease by a filtered UPDATE, and freeze the clock."""
     Clock.objects.get_or_create(pk=1)
     with transaction.atomic():
@@ -250,9 +251,9 @@ def _begin() -> datetime:
         if not taken:
             raise Conflict("CLK_001", "The clock is already being moved. Try again later.")
         # Read with the row locked: a move that has just ended has changed the time.
-        start = clock.now()
-        _freeze(start)
-    return start
+        reading = clock.read()
+        _freeze(reading.now)
+    return reading
 
 
 def _freeze(moment: datetime, **held: Any) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 
 from django.db import DatabaseError
 
-from requests_queue import clock, pausing, seed
+from requests_queue import clock, seed
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
 from sandbox import announcements, api_calls, gate, snapshot_storage, timeline, world
@@ -143,7 +143,6 @@ def _replace(name: str, action: str, patience: float) -> Replacement:
     with gate.closed(patience) as unsettled:
         began = time.monotonic()
         now = _replace_rows(name, action)
-        pausing.mark_replaced()
         # Of requests that had not ended.
         api_calls.clear()
         world.world_replaced.send_robust(sender=None)
@@ -196,7 +195,7 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: i
     saved = datetime.fromisoformat(snapshot.now) if snapshot and action == RESTORED else real
     offset = max(saved - real, timedelta())
     # Other processes see by the generation that the data was replaced.
-    Clock.objects.create(pk=1, offset=offset, generation=generation)
+    Clock.objects.create(pk=1, offset=offset, generation=generation, replaced_at=real)
     now = real + offset
     timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
     announcements.announce_world()

@@ -21,7 +21,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import connection, models, transaction
 from django.dispatch import Signal
 
-from requests_queue import sql
+from requests_queue import background_work, sql
 from requests_queue.catalog.models import User
 from sandbox.models import UsedId
 from webhooks.delivery import claims
@@ -171,6 +171,7 @@ def locked() -> Iterator[None]:
             with connection.cursor() as cursor:
                 # One limit for all locks together; `lock_timeout` would apply to each.
                 cursor.execute(f"SET LOCAL statement_timeout = {round(LOCK_WAIT * 1000)}")
+                background_work.keep_out()
                 claims.lock()
                 tables = [*world_models(), *_models()["transient"]]
                 locks = ", ".join(table(model) for model in tables)

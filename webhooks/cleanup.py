@@ -16,7 +16,7 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from requests_queue import pausing, sql
+from requests_queue import background_work, sql
 from webhooks.models import Webhook
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ def remove_deleted(seconds: float = SECONDS, *, pause: Callable[[float], Any] = 
         return
     try:
         end = time.monotonic() + seconds
-        generation = pausing.generation()
+        generation = background_work.generation()
         deleted = Webhook.with_deleted.filter(deleted_at__isnull=False)
         for webhook_id in list(deleted.order_by("deleted_at", "pk").values_list("pk", flat=True)):
             _remove_until(webhook_id, generation, end, pause)
-    except pausing.Replaced:
+    except background_work.Replaced:
         # The webhook may exist again.
         return
     finally:
@@ -56,7 +56,7 @@ def _remove_until(
 ) -> None:
     while (began := time.monotonic()) < end:
         try:
-            with pausing.running(generation):
+            with background_work.running(generation):
                 removed = remove_step(webhook_id)
         except DatabaseError as error:
             logger.warning(

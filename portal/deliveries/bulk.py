@@ -23,7 +23,7 @@ from portal.deliveries import queries
 from portal.deliveries.search import Term
 from portal.identity import Viewer
 from portal.models import BulkResend
-from requests_queue import clock, pausing
+from requests_queue import background_work, clock
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
 from webhooks.delivery import resend, wakeup
@@ -102,16 +102,16 @@ def run(seconds: float = SECONDS, *, pause: Callable[[float], Any] = time.sleep)
         return
     try:
         end = time.monotonic() + seconds
-        generation = pausing.generation()
+        generation = background_work.generation()
         rows = BulkResend.objects.filter(state=BulkResend.RUNNING).order_by("pk")
         while jobs := list(rows.values_list("pk", flat=True)):
-            with pausing.running(generation):
+            with background_work.running(generation):
                 progress = [step(pk) for pk in jobs]
             if time.monotonic() >= end:
                 return
             if not any(progress):
                 pause(_PAUSE)
-    except pausing.Replaced:
+    except background_work.Replaced:
         return
     except DatabaseError as error:
         logger.warning(

@@ -192,16 +192,6 @@ class TestPause:
         with pausing.running():
             pass
 
-    def test_work_of_an_earlier_generation_is_refused(self) -> None:
-        generation = pausing.generation()
-        with pausing.running(generation) as current:
-            assert current == generation
-        pausing.mark_replaced()
-        with pytest.raises(pausing.Replaced), pausing.running(generation):
-            pass
-        with pausing.paused(1):
-            pass
-
     def test_only_one_replacement_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gate, "TURN", 0.01)
         with gate._turn, pytest.raises(gate.Busy), gate.closed(0):
