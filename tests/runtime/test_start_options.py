@@ -88,3 +88,10 @@ def test_parent_without_a_pipe_prevents_the_start(tmp_path: Path) -> None:
     with Path(os.devnull).open() as nothing:
         printed = run(tmp_path, "--exit-with-parent", stdin=nothing.fileno())
     assert printed == "CommandError: --exit-with-parent needs a pipe as standard input.\n"
+
+
+def test_options_have_no_short_forms(tmp_path: Path) -> None:
+    """`--port` is an option of `connect-sim` only, and not short for `--port-file`."""
+    done = fork_server.run(manage("sandbox", "--port", "8123"), environment(tmp_path / "data"))
+    assert done.returncode == 2
+    assert done.stderr.endswith("manage.py sandbox: error: unrecognized arguments: --port 8123\n")

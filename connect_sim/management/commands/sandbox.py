@@ -30,6 +30,10 @@ class Command(BaseCommand):
 
     help = "Run the whole sandbox in one process (SQLite and no broker by default)."
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser; `--port` would be short for `--port-file`."""
+        return super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the command's options."""
         parser.add_argument("--no-seed", action="store_true", help="start without demo data")
