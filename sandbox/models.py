@@ -6,26 +6,11 @@ outlives what it is about.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
-from django.db.models import Expression, Q
+from django.db.models import Q
 
 from requests_queue.json_column import JSONField
-
-
-class TransactionId(Expression):
-    """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
-
-    output_field = models.BigIntegerField()
-    # It may be the default of a column.
-    allowed_default = True
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
-        """Return the expression."""
-        if connection.vendor == "postgresql":
-            return "(pg_current_xact_id()::text::bigint)", ()
-        return "0", ()
+from sandbox.transactions import TransactionId
 
 
 class TimelineEntry(models.Model):

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue.catalog.models import Parameter
-from sandbox import api_calls, timeline
+from sandbox import timeline
 from sandbox.body_masks import without_passwords
 from sandbox.handler_notes import CallFacts
 from sandbox.models import ApiCall, ApiCallObject
@@ -43,15 +43,6 @@ class Call(CallFacts):
     link: str
     objects: tuple[str, ...] = ()
     faults: tuple[dict[str, str], ...] = ()
-
-
-def for_object(object_id: str, account: str | None = None, limit: int = 50) -> list[Call]:
-    """Return the latest calls that name an object, of all accounts or of one, newest first."""
-    api_calls.flush()
-    rows = ApiCall.objects.filter(named__object_id=object_id)
-    if account is not None:
-        rows = rows.filter(account_id=account)
-    return load(rows.order_by("-pk")[:limit])
 
 
 def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:

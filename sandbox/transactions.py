@@ -1,8 +1,12 @@
-"""Transactions in progress: what they write may come before what is committed already."""
+"""Ids of transactions, by which entries are ordered: what one in progress writes may come before
+what is committed already."""
 
 from __future__ import annotations
 
-from django.db import connection
+from typing import Any
+
+from django.db import connection, models
+from django.db.models import Expression
 
 # Transactions of other databases of the server are left out: they write no entries, and may last
 # for hours. One that has ended meanwhile, or whose database is unknown, counts.
@@ -20,6 +24,20 @@ _OLDEST = """
         )
     ) FROM present
 """
+
+
+class TransactionId(Expression):
+    """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
+
+    output_field = models.BigIntegerField()
+    # It may be the default of a column.
+    allowed_default = True
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        """Return the expression."""
+        if connection.vendor == "postgresql":
+            return "(pg_current_xact_id()::text::bigint)", ()
+        return "0", ()
 
 
 def oldest_in_progress() -> int | None:

@@ -72,20 +72,10 @@ def catalog(digit: str = "1", capabilities: dict[str, Any] | None = None) -> Cat
         id=f"PRD-{three}-{three}-{three}", name="Product", owner=vendor,
         capabilities=capabilities or {}, created=AT, updated=AT,
     )  # fmt: skip
-    marketplace = Marketplace.objects.create(
-        id=f"MP-{digit * 5}", name="Market", owner=provider, created=AT
-    )
     hub = Hub.objects.create(
         id=f"HB-{digit * 4}-{digit * 4}", name="Hub", company=provider, created=AT, updated=AT
     )
-    contract = Contract.objects.create(
-        id=f"CRD-{digit * 5}-{digit * 5}-{digit * 5}", name="Contract", vendor=vendor,
-        provider=provider, marketplace=marketplace, created=AT,
-    )  # fmt: skip
-    Listing.objects.create(
-        id=f"LST-{three}-{three}-{three}", product=product, contract=contract, created=AT,
-        updated=AT,
-    )  # fmt: skip
+    _list(product, provider, digit)
     connection = Connection.objects.create(
         id=f"CT-{digit * 4}-{digit * 4}-{digit * 4}", product=product, provider=provider,
         vendor=vendor, hub=hub, created=AT,
@@ -99,6 +89,21 @@ def catalog(digit: str = "1", capabilities: dict[str, Any] | None = None) -> Cat
         body="# Active", scope="asset", type="fulfillment", created=AT, updated=AT,
     )  # fmt: skip
     return Catalog(vendor, provider, *users, product, connection, item, template)
+
+
+def _list(product: Product, provider: Account, digit: str) -> None:
+    """Create the marketplace, contract and listing by which the provider sells the product."""
+    marketplace = Marketplace.objects.create(
+        id=f"MP-{digit * 5}", name="Market", owner=provider, created=AT
+    )
+    contract = Contract.objects.create(
+        id=f"CRD-{digit * 5}-{digit * 5}-{digit * 5}", name="Contract", vendor=product.owner,
+        provider=provider, marketplace=marketplace, created=AT,
+    )  # fmt: skip
+    Listing.objects.create(
+        id=f"LST-{digit * 3}-{digit * 3}-{digit * 3}", product=product, contract=contract,
+        created=AT, updated=AT,
+    )  # fmt: skip
 
 
 def parameter(catalog: Catalog, name: str, **more: Any) -> Parameter:

@@ -33,11 +33,6 @@ def moment(text: str | None) -> str:
     return format_moment(datetime.fromisoformat(text)) if text else "-"
 
 
-def time_of_day(text: str) -> str:
-    """Return the time of day, in UTC, of a time of the API."""
-    return moment(text)[11:19]
-
-
 def table(rows: Iterable[Sequence[Any]]) -> None:
     """Print rows in columns; the last column is not padded."""
     cells = [[one_line("-" if cell in (None, "") else cell) for cell in row] for row in rows]

@@ -40,6 +40,14 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 BODY = "connect_sim.body"
 TOO_LARGE, MAY_BE_LARGE = "too large", "may be large"
 
+# The server's own errors: status, code and text.
+UNEXPECTED = (500, "SYS_001", "Unexpected server error. See the server's log.")
+STOPPING = (503, "SYS_503", "The server is stopping. The outcome of the request is unknown.")
+NOT_STORED = (503, "SYS_503", "The server cannot store the request body. Try again later.")
+TOO_MANY = (
+    429, "SYS_429", "Too many sign-in attempts from this address. Try again in a minute."
+)  # fmt: skip
+
 _FILE_BLOCK = 64 * 1024
 _UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
 
@@ -76,8 +84,7 @@ class DjangoApplication:
             pass
         except OSError:
             logger.exception("A request body could not be stored.")
-            text = "The server cannot store the request body. Try again later."
-            await _send_error(scope, send, 503, "SYS_503", text)
+            await _send_error(scope, send, *NOT_STORED)
         finally:
             body.close()
 
@@ -102,36 +109,37 @@ class DjangoApplication:
             is_deferred=lambda: deferral.future is not None or manner.is_slow,
         )
         if not self._submit(scope, partial(response.run, self._wsgi, environ), question):
-            text = "Too many sign-in attempts from this address. Try again in a minute."
-            await _send_error(scope, send, 429, "SYS_429", text)
+            await _send_error(scope, send, *TOO_MANY)
             return False
         try:
             if await response.status() == 204 and question == MAY_BE_LARGE:
                 return True
-            if deferral.future is not None:
-                result = await self._deferred.wait(deferral.future, receive)
-                if result is not None:
-                    response.replace(*result)
-            if deferral.stream is not None:
+            await self._wait(response, deferral, receive)
+            if deferral.stream is None:
+                await self._transmit(response, manner, scope, receive, send)
+            else:
                 async with aclosing(self._deferred.pieces(deferral.stream, receive)) as pieces:
                     await response.send_stream(send, pieces)
-            else:
-                await self._transmit(response, manner, scope, receive, send)
         except Failed:
             if not response.started:
-                text = "Unexpected server error. See the server's log."
-                await _send_error(scope, send, 500, "SYS_001", text)
+                await _send_error(scope, send, *UNEXPECTED)
         except ClientLeft:
             pass
         except (asyncio.CancelledError, Stopping):
             if not response.started:
-                text = "The server is stopping. The outcome of the request is unknown."
-                await _send_error(scope, send, 503, "SYS_503", text)
+                await _send_error(scope, send, *STOPPING)
         finally:
             deferral.cancel()
             manner.cancel()
             response.abandon()
         return False
+
+    async def _wait(self, response: Response, deferral: Deferral, receive: Receive) -> None:
+        """Wait for the result that a view has deferred, if any; raises ClientLeft, Stopping."""
+        if deferral.future is not None:
+            result = await self._deferred.wait(deferral.future, receive)
+            if result is not None:
+                response.replace(*result)
 
     async def _transmit(
         self, response: Response, manner: Transmission, scope: Scope, receive: Receive, send: Send

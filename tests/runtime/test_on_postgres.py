@@ -46,6 +46,8 @@ MORE = [
     "tests/sandbox/test_holds.py",
     "tests/sandbox/test_lease.py",
     "tests/sandbox/test_clock_api.py",
+    "tests/sandbox/test_clock_state.py",
+    "tests/sandbox/test_settling.py",
     # The lock of a key's row, and an advisory lock.
     "tests/contract/test_keys.py",
     "tests/runtime/test_first_administrator.py",
@@ -134,7 +136,9 @@ PLAIN_SQL = {
     "unique_values",
     # Responses of the sandbox that are computed from rows. Waits, locks and copies are samples.
     "clock_api",
+    "clock_state",
     "reset",
+    "settling",
     "waits",
     # SQLite's own errors.
     "sqlite_outages",
@@ -232,11 +236,13 @@ SAMPLES = {
         "TestStructures::test_structured_values_are_compared",
     ],
     "tests/sandbox/test_clock_api.py": [
-        "test_date_is_that_of_a_move_that_another_connection_has_committed",
         "test_move_is_refused_during_another_one",
-        "test_move_is_woken_by_the_timeline",
         "test_run_until_idle_runs_all_retries_until_out_of_order",
     ],
+    "tests/sandbox/test_clock_state.py": [
+        "test_date_is_that_of_a_move_that_another_connection_has_committed",
+    ],
+    "tests/sandbox/test_settling.py": ["test_move_is_woken_by_the_timeline"],
     "tests/sandbox/test_reset.py": [
         "TestFailures::test_killed_process",
         "TestFailures::test_locked_database",

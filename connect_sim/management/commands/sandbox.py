@@ -44,20 +44,14 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Run until SIGINT or SIGTERM; a second signal ends the process at once."""
-        if not settings.SANDBOX:
-            raise CommandError(
-                "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
-                "(docker-compose.yml)."
-            )
         port_path: Path | None = options["port_file"]
         with_parent = options["exit_with_parent"]
-        if with_parent and not _has_pipe():
-            raise CommandError("--exit-with-parent needs a pipe as standard input.")
+        _check(with_parent=with_parent)
         if port_path:
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
         from sandbox import clock_control
-        from sandbox.check_runs import process, restoring
+        from sandbox.check_runs import process
         from sandbox.terminal import Terminal
 
         self._prepare_data(with_seed=not options["no_seed"])
@@ -69,11 +63,7 @@ class Command(BaseCommand):
         wait_for_stop = web.on_signals(or_end_of_input=with_parent)
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
-        if connection.vendor == "sqlite":
-            # No other process uses this file, so claims of a killed process need not wait for
-            # their lease to expire.
-            claims.expire_leases()
-        restoring.recover(is_alone=connection.vendor == "sqlite", patience=0)
+        _recover()
         # Before the first attempt.
         terminal = None if settings.SIM_QUIET or _is_json() else Terminal()
         running.start()
@@ -133,6 +123,29 @@ class Command(BaseCommand):
         return Sandbox(
             settings.SIM_PUBLIC_URL, vendor, provider, settings.LOCAL_URL, socket.gethostname()
         )
+
+
+def _check(*, with_parent: bool) -> None:
+    """Refuse a start that cannot work."""
+    if not settings.SANDBOX:
+        raise CommandError(
+            "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
+            "(docker-compose.yml)."
+        )
+    if with_parent and not _has_pipe():
+        raise CommandError("--exit-with-parent needs a pipe as standard input.")
+
+
+def _recover() -> None:
+    """Make deliveries of a killed process due again, and end its runs of checks."""
+    from sandbox.check_runs import restoring
+
+    is_alone = connection.vendor == "sqlite"
+    if is_alone:
+        # No other process uses this file, so claims of a killed process need not wait for
+        # their lease to expire.
+        claims.expire_leases()
+    restoring.recover(is_alone=is_alone, patience=0)
 
 
 def _is_json() -> bool:
