@@ -140,7 +140,8 @@ def _read(statement: str, ids: Sequence[int]) -> list[Any]:
     with connection.cursor() as cursor:
         # Only the start of the body, which may have 64 KiB.
         cursor.execute(statement.format(ids=sql.integers(ids), start=BODY_START))
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+    return rows
 
 
 def _row(row: Delivery, attempt: LoggedAttempt | None, cause: _Cause | None) -> DeliveryRow:
