@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import FloatField, Func
+from django.db.models import BooleanField, FloatField, Func
+from django.db.models.expressions import RawSQL
 
 from requests_queue import fast_json
 
@@ -62,6 +63,14 @@ def minute_of(column: str) -> str:
     if connection.vendor == "postgresql":
         return f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
     return f"substr({column}, 1, 16)"
+
+
+def minutes_of(column: str) -> str:
+    """Return the expression for the whole minutes of a datetime column since 1970: cheaper than
+    text for thousands of rows."""
+    if connection.vendor == "postgresql":
+        return f"CAST(floor(date_part('epoch', {column}) / 60) AS integer)"
+    return f"CAST(strftime('%%s', {column}) AS integer) / 60"
 
 
 def placeholders(values: Sequence[Any]) -> str:
@@ -156,6 +165,12 @@ def integers(values: Iterable[int]) -> str:
     """Return `1, 2, …` for an IN list of ids: as parameters they take longer than the rest of a
     large statement. `NULL` for none."""
     return ", ".join(map(int.__repr__, values)) or "NULL"
+
+
+def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
+    """Return a filter of the ORM for a column with one of the ids, `table.column`: prepared as
+    parameters of a lookup, fifty ids take as long as the rest of a statement."""
+    return RawSQL(f"{column} IN ({integers(ids)})", [], BooleanField())
 
 
 def uuid_param(value: Any) -> Any:

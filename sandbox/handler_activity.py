@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from requests_queue import clock
+from requests_queue import clock, sql
 from requests_queue.catalog.actors import Actor
 from requests_queue.queues import base
 from sandbox import api_calls, handler_notes, stored_calls
@@ -63,10 +63,13 @@ def for_attempts(
 def summaries(keys: Iterable[Key]) -> dict[Key, str]:
     """Return the summary of each attempt's activity, without reading bodies and objects."""
     wanted = set(keys)
+    if not wanted:
+        return {}
     calls = _calls(wanted, stored_calls.NONE)
     before = clock.now() - timedelta(seconds=PATIENCE)
     # Without rows of the model, which cost more than all else for the fifty rows of a page.
-    attempts = Attempt.objects.filter(delivery__in={delivery for delivery, _ in wanted})
+    ids = sql.ids_in("webhooks_attempt.delivery_id", {delivery for delivery, _ in wanted})
+    attempts = Attempt.objects.filter(ids).order_by()
     silent = {
         (delivery, number): outcome == Attempt.SUCCESS and kind == EVENT and ended < before
         for delivery, number, outcome, ended, kind in attempts.values_list(
@@ -119,8 +122,8 @@ def _read(
 def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
     """Return the calls of attempts, in order."""
     api_calls.flush()
-    deliveries = {delivery for delivery, _ in wanted}
-    rows = ApiCall.objects.filter(delivery_id__in=deliveries).order_by("-pk")[:MAX_CALLS]
+    ids = sql.ids_in("sandbox_apicall.delivery_id", {delivery for delivery, _ in wanted})
+    rows = ApiCall.objects.filter(ids).order_by("-pk")[:MAX_CALLS]
     calls: dict[Key, list[Call]] = {}
     for call in reversed(stored_calls.load(rows, bodies_of)):
         if call.delivery is not None and call.attempt is not None:

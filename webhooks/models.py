@@ -129,7 +129,12 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["object_id"], name="event_object")]
+        # The operators let PostgreSQL use it for the start of an id, too.
+        indexes = [
+            models.Index(
+                fields=["object_id"], name="event_object_start", opclasses=["varchar_pattern_ops"]
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.object_id}: {self.change}" if self.object_id else "Trigger now"
@@ -137,12 +142,17 @@ class Event(models.Model):
     @property
     def change(self) -> str:
         """Return the change of status as text."""
-        if not self.object_id:
-            return "Trigger now"
-        if self.status_from != self.status_to:
-            return f"{self.status_from or 'created'} → {self.status_to}"
-        # The status is unchanged: a validation, or an object without a status.
-        return f"validated in {self.status_to}" if self.status_to else "changed"
+        return describe_change(self.object_id, self.status_from, self.status_to)
+
+
+def describe_change(object_id: str, status_from: str, status_to: str) -> str:
+    """Return an event's change of status as text."""
+    if not object_id:
+        return "Trigger now"
+    if status_from != status_to:
+        return f"{status_from or 'created'} → {status_to}"
+    # The status is unchanged: a validation, or an object without a status.
+    return f"validated in {status_to}" if status_to else "changed"
 
 
 class Delivery(models.Model):
@@ -182,7 +192,8 @@ class Delivery(models.Model):
             models.Index(
                 fields=["webhook", "lease"], condition=Q(state="calling"), name="delivery_calling"
             ),
-            models.Index(fields=["webhook", "-id"], name="delivery_webhook"),
+            # With the time, so that a search for a range of it reads the index alone.
+            models.Index(fields=["webhook", "-id", "created_at"], name="delivery_webhook_time"),
         ]
 
     def __str__(self) -> str:

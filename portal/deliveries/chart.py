@@ -10,7 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from itertools import repeat
+from operator import add
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.db import connection
@@ -21,7 +23,6 @@ from portal.charts import Segment
 from portal.deliveries import filters, queries
 from portal.deliveries.search import Term
 from requests_queue import sql
-from requests_queue.catalog.models import Account
 from webhooks.models import Delivery
 
 LIMIT = 3_000  # the newest deliveries, which are searched and counted
@@ -34,9 +35,9 @@ _LABELS = 5  # of the time axis
 # From the bottom of a bar.
 OUTCOMES = {"success": "succeeded", "failure": "failed", "pending": "pending",
             "cancelled": "cancelled"}  # fmt: skip
-_OUTCOME_OF = {
-    Delivery.DELIVERED: "success", Delivery.FAILED: "failure", Delivery.CANCELLED: "cancelled",
-}  # fmt: skip
+_STATES = {"success": (Delivery.DELIVERED,), "failure": (Delivery.FAILED,),
+           "pending": (Delivery.WAITING, Delivery.CALLING),
+           "cancelled": (Delivery.CANCELLED,)}  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAST = datetime(1, 1, 1, tzinfo=UTC)
 _FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
@@ -150,17 +151,19 @@ class VolumeChart:
 
 
 class _Count(NamedTuple):
+    """The deliveries of a minute: their numbers in the order of OUTCOMES."""
+
     minute: int  # since _EPOCH
-    state: str
     is_inside: bool
-    number: int
+    numbers: Sequence[int]
 
 
-def build_chart(account: Account, terms: Sequence[Term], webhook: str = "") -> VolumeChart | None:
-    """Return the chart of the deliveries that match, with one statement; None without any."""
+def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart | None:
+    """Return the chart of the webhooks' deliveries that match, with two statements; None without
+    any."""
     after, before = _range(terms)
     low, high = _with_context(after, before)
-    counts = _read(account, terms, webhook, (after, before), (low, high))
+    counts = _read(webhooks, terms, (after, before), (low, high)) if webhooks else []
     if not counts:
         return None
     last = min(high, _moment(max(each.minute for each in counts) + 1))
@@ -171,26 +174,25 @@ def build_chart(account: Account, terms: Sequence[Term], webhook: str = "") -> V
     places = math.ceil((last - start) / step)
     search = filters.without_time(terms)
     start_minute, step_minutes = (start - _EPOCH) // _MINUTE, step // _MINUTE
-    by_place: dict[int, dict[str, int]] = {}
-    totals = dict.fromkeys(OUTCOMES, 0)
-    for minute, state, is_inside, number in counts:
+    by_place: dict[int, Sequence[int]] = {}
+    for minute, _, numbers in counts:
         place = (minute - start_minute) // step_minutes
-        bar = by_place.get(place)
-        if bar is None:
-            bar = by_place[place] = dict.fromkeys(OUTCOMES, 0)
-        outcome = _OUTCOME_OF.get(state, "pending")
-        bar[outcome] += number
-        if is_inside:
-            totals[outcome] += number
-    top = charts.axis_top(max(sum(each.values()) for each in by_place.values()))
+        by_place[place] = list(map(add, by_place[place], numbers)) if place in by_place else numbers
+    top = charts.axis_top(max(map(sum, by_place.values())))
     bars = [
-        _bar(start + n * step, n, by_place[n], step, top, (after, before), search)
+        _bar(start + n * step, n, _by_outcome(by_place[n]), step, top, (after, before), search)
         for n in sorted(by_place)
     ]
+    inside = [numbers for _, is_inside, numbers in counts if is_inside]
+    totals = _by_outcome(map(sum, zip(*inside, strict=True))) if inside else _by_outcome(repeat(0))
     return VolumeChart(
         bars, start, step, places, top, totals,
-        sum(each.number for each in counts) >= LIMIT, search, (after, before) != (_PAST, _FUTURE),
+        sum(map(sum, by_place.values())) >= LIMIT, search, (after, before) != (_PAST, _FUTURE),
     )  # fmt: skip
+
+
+def _by_outcome(numbers: Iterable[int]) -> dict[str, int]:
+    return dict(zip(OUTCOMES, numbers, strict=False))
 
 
 def _bar(
@@ -236,35 +238,47 @@ def _step(first: datetime, last: datetime) -> timedelta:
 
 
 def _read(
-    account: Account, terms: Sequence[Term], webhook: str,
+    webhooks: Sequence[str], terms: Sequence[Term],
     selected: tuple[datetime, datetime], shown: tuple[datetime, datetime],
 ) -> list[_Count]:  # fmt: skip
     """Return the newest deliveries by minute, state, and whether they are in the selected range."""
     others = [term for term in terms if term.key not in filters.TIME_KEYS]
-    candidates = queries.deliveries(account, (), webhook)
+    matching, params = _matching(webhooks, others)
+    condition, times = "", []
     if shown[0] > _PAST:
-        candidates = candidates.filter(created_at__gte=shown[0])
+        condition, times = "AND created_at >= %s", [sql.datetime_param(shown[0])]
     if shown[1] < _FUTURE:
-        candidates = candidates.filter(created_at__lt=shown[1])
-    # Ids first: an index has them, so that the other columns of older rows are not read.
-    newest = candidates.order_by("-pk").values("pk")[:LIMIT]
-    rows = queries.matching(Delivery.objects.filter(pk__in=newest), account, others)
-    matching, params = rows.order_by().values("created_at", "state").query.sql_with_params()
-    inside = [sql.datetime_param(moment) for moment in selected]
+        condition += " AND created_at < %s"
+        times.append(sql.datetime_param(shown[1]))
+    first = queries.first_of_newest("webhooks_delivery", webhooks, LIMIT, condition, *times)
+    inside, limits = "1", []
+    if selected != (_PAST, _FUTURE):
+        inside = "CASE WHEN d.created_at >= %s AND d.created_at < %s THEN 1 ELSE 0 END"
+        limits = [sql.datetime_param(moment) for moment in selected]
+    numbers = ", ".join(
+        f"COUNT(*) FILTER (WHERE d.state IN ({', '.join(map(repr, _STATES[outcome]))}))"
+        for outcome in OUTCOMES
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT {sql.minute_of("d.created_at")} AS minute, d.state,
-                CASE WHEN d.created_at >= %s AND d.created_at < %s THEN 1 ELSE 0 END AS inside,
-                COUNT(*)
-            FROM ({matching}) d GROUP BY 1, 2, 3
+            SELECT {sql.minutes_of("d.created_at")} AS minute, {inside} AS inside, {numbers}
+            FROM ({matching}) d WHERE d.id >= {first} {condition} GROUP BY 1, 2
             """,
-            [*inside, *params],
+            [*limits, *params, *times],
         )
         rows = cursor.fetchall()
-    minutes = {text: (datetime.fromisoformat(f"{text}+00:00") - _EPOCH) // _MINUTE
-               for text in {row[0] for row in rows}}  # fmt: skip
-    return [_Count(minutes[minute], state, bool(inside), n) for minute, state, inside, n in rows]
+    return [_Count(minute, bool(inside), numbers) for minute, inside, *numbers in rows]
+
+
+def _matching(webhooks: Sequence[str], terms: Sequence[Term]) -> tuple[str, Sequence[Any]]:
+    """Return the statement for the deliveries that match, of any time, and its parameters."""
+    if not terms:
+        # Raw SQL, because the ORM takes as long to write it as SQLite to run the whole.
+        columns, ids = "id, created_at, state", sql.placeholders(webhooks)
+        return f"SELECT {columns} FROM webhooks_delivery WHERE webhook_id IN ({ids})", webhooks
+    rows = queries.matching(webhooks, terms).order_by().values("id", "created_at", "state")
+    return rows.query.sql_with_params()
 
 
 def _moment(minute: int) -> datetime:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from portal.deliveries.queries import TRIGGER
 from portal.deliveries.search import Term
 from webhooks.delivery.retry import STATE_LABELS
-from webhooks.models import Webhook
 
 MAX_WEBHOOKS = 30  # in the menu
 TIME_KEYS = ("after", "before")
@@ -50,8 +50,8 @@ def chips(terms: Sequence[Term]) -> list[Chip]:
     ]
 
 
-def menus(terms: Sequence[Term], webhooks: Sequence[Webhook]) -> list[Menu]:
-    """Return the menus; that of webhooks only if there are several."""
+def menus(terms: Sequence[Term], webhooks: Mapping[str, str]) -> list[Menu]:
+    """Return the menus; that of webhooks, given as names by id, only if there are several."""
     values: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("State", "state", list(STATE_LABELS.items())),
         ("Response", "status", [
@@ -69,7 +69,7 @@ def menus(terms: Sequence[Term], webhooks: Sequence[Webhook]) -> list[Menu]:
         ]),
     ]  # fmt: skip
     if len(webhooks) > 1:
-        names = [(row.pk, f"{row.label} ({row.pk})") for row in webhooks]
+        names = [(pk, f"{label} ({pk})") for pk, label in islice(webhooks.items(), MAX_WEBHOOKS)]
         values.insert(0, ("Webhook", "webhook", names))
     return [Menu(title, _options(terms, key, pairs)) for title, key, pairs in values]
 

@@ -5,7 +5,7 @@ Pages are delimited by ids instead of counts, because the log grows all the time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -44,6 +44,8 @@ class Log:
     # Why the search is invalid.
     error: str = ""
     terms: Sequence[Term] = ()
+    # The names of the webhooks by id.
+    webhooks: Mapping[str, str] = field(default_factory=dict)
     rows: list[Delivery] = field(default_factory=list)
     has_older: bool = False
     has_newer: bool = False
@@ -83,17 +85,14 @@ class Log:
     @cached_property
     def menus(self) -> list[Menu]:
         """The filters that can be added."""
-        if self.webhook:
-            return filters.menus(self.terms, [])
-        own = Webhook.objects.filter(account=self.account).only("label").order_by("label", "pk")
-        return filters.menus(self.terms, list(own[: filters.MAX_WEBHOOKS]))
+        return filters.menus(self.terms, {} if self.webhook else self.webhooks)
 
     @cached_property
     def chart(self) -> VolumeChart | None:
         """How many deliveries match, by minute; None without any, and for a search in texts."""
         if self.error or self.searches_text:
             return None
-        return build_chart(self.account, self.terms, self.webhook)
+        return build_chart(list(self.webhooks), self.terms)
 
     @cached_property
     def digest(self) -> str:
@@ -154,8 +153,8 @@ class Log:
     @property
     def row_html(self) -> SafeString:
         """The rows as HTML."""
-        now = clock.now()
-        return row_html.write(self.lines, self.columns, now, names_webhook=self.names_webhook)
+        names = self.webhooks if self.names_webhook else None
+        return row_html.write(self.lines, self.columns, clock.now(), names)
 
     @cached_property
     def lines(self) -> list[DeliveryRow]:
@@ -174,7 +173,8 @@ def read(query: QueryDict, account: Account, webhook: str = "") -> Log:
     except SearchError as error:
         log.error = str(error)
         return log
-    found = queries.deliveries(account, log.terms, webhook)
+    log.webhooks = queries.own_webhooks(account, webhook)
+    found = queries.matching(list(log.webhooks), log.terms)
     older, newer = _id(query, "older"), _id(query, "newer")
     if newer is not None:
         page = list(_listed(found.filter(pk__gt=newer)).order_by("pk")[: SIZE + 1])
@@ -197,6 +197,4 @@ def _id(query: QueryDict, name: str) -> int | None:
 
 
 def _listed(found: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    return found.select_related("webhook").only(
-        "state", "forced", "created_at", "started_at", "attempts", "webhook__label"
-    )
+    return found.only("webhook", "state", "created_at", "started_at", "attempts")

@@ -17,11 +17,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from portal import time_html
-from portal.deliveries.rows import DeliveryRow
+from portal.deliveries.rows import DeliveryRow, LoggedAttempt
 from portal.panels import FilledPanel
 from requests_queue.time_format import format_duration
 from webhooks.delivery.retry import STATE_LABELS
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Delivery
 
 _NONE = '<span class="none">–</span>'
 _TONES = {
@@ -35,12 +35,11 @@ def write(
     rows: Sequence[DeliveryRow],
     columns: Sequence[FilledPanel],
     now: datetime,
-    *,
-    names_webhook: bool,
+    names: Mapping[str, str] | None,
 ) -> SafeString:
-    """Return the rows; `names_webhook` adds the column of the webhook."""
+    """Return the rows; `names` of webhooks by id add the column of the webhook."""
     address = _addresses()
-    return SafeString("".join(_row(row, columns, now, address, names_webhook) for row in rows))
+    return SafeString("".join(_row(row, columns, now, address, names) for row in rows))
 
 
 @cache
@@ -56,10 +55,10 @@ def _row(
     columns: Sequence[FilledPanel],
     now: datetime,
     address: Callable[[int], str],
-    names_webhook: bool,
+    names: Mapping[str, str] | None,
 ) -> str:
     row, attempt = line.row, line.attempt
-    pk, number = row.pk, attempt["number"] if attempt else 0
+    pk, number = row.pk, attempt.number if attempt else 0
     is_older = attempt is not None and number != row.attempts
     href = f"{address(pk)}?attempt={number}" if is_older else address(pk)
     keys = f' data-id="{pk}" data-attempt="{number}"' if attempt else ""
@@ -73,13 +72,13 @@ aria-label="Select delivery {pk}"{disabled}></td>
 <th class="full log-event" scope="row" data-label="Event"><a id="l{pk}" data-step \
 href="{href}">{escape(line.about)}</a>{_more(line.more_events)} \
 <span class="id">{escape(line.object_id) or f"delivery {pk}"}</span></th>
-{_webhook(row.webhook) if names_webhook else ""}
+{_webhook(row.webhook_id, names) if names is not None else ""}
 <td data-label="State">{badge(row.state)}</td>
 <td data-label="Response" class="log-response">{_response(attempt, line.detail)}</td>
 <td data-label="Attempts" class="number nowrap">\
 {f"{number} of {row.attempts}" if is_older else row.attempts}</td>
 <td data-label="Duration" class="number nowrap">\
-{format_duration(attempt["duration"]) if attempt else _NONE}</td>
+{format_duration(attempt.duration) if attempt else _NONE}</td>
 {"".join(_column(each, line.key) for each in columns)}</tr>"""
 
 
@@ -95,18 +94,18 @@ def _more(events: int) -> str:
     return f' <span class="quiet nowrap">+{events}<span class="visually-hidden"> more</span></span>'
 
 
-def _webhook(row: Webhook) -> str:
-    label = escape(row.label)
+def _webhook(pk: str, names: Mapping[str, str]) -> str:
+    label = escape(names[pk])
     return (
         '<td class="log-webhook" data-label="Webhook">'
-        f'<span class="truncated" title="{label} {row.pk}">{label}</span></td>'
+        f'<span class="truncated" title="{label} {pk}">{label}</span></td>'
     )
 
 
-def _response(attempt: Mapping[str, Any] | None, detail: str) -> str:
+def _response(attempt: LoggedAttempt | None, detail: str) -> str:
     if attempt is None:
         return _NONE
-    outcome, status, detail = attempt["outcome"], attempt["status_code"], escape(detail)
+    outcome, status, detail = attempt.outcome, attempt.status_code, escape(detail)
     what = f'{status} <span class="visually-hidden">{outcome}</span>' if status else outcome
     return (
         f'<span class="truncated" title="{detail}">'

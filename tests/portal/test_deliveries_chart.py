@@ -141,5 +141,5 @@ def test_chart_of_a_webhook_counts_its_deliveries(
 ) -> None:
     delivery(hook)
     delivery(make.webhook(catalog, n=2))
-    chart = charts.build_chart(hook.account, [], hook.pk)
+    chart = charts.build_chart([hook.pk], [])
     assert chart is not None and chart.total == 1
