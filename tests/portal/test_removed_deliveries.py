@@ -17,7 +17,8 @@ from webhooks.models import Delivery, Webhook
 
 __all__ = ["catalog", "distributor", "root", "stranger", "vendor"]
 
-pytestmark = pytest.mark.django_db
+# On PostgreSQL the timeline has committed entries only.
+pytestmark = pytest.mark.django_db(transaction=True)
 REMOVED = "[data-removed]"
 DAYS = 31 * 24 * 3600
 
