@@ -16,6 +16,8 @@ from django.core.management import CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from requests_queue import prepared
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -102,10 +104,15 @@ def tune_interpreter() -> None:
 
 
 class SqlThread:
-    """A thread with one database connection, which runs functions one after another."""
+    """A thread with one database connection, which runs functions one after another.
+
+    Its claims are prepared statements (`requests_queue.prepared`).
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+        self._pool = ThreadPoolExecutor(
+            1, thread_name_prefix="delivery-sql", initializer=prepared.enable
+        )
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run the function in the thread and return its result."""
@@ -127,6 +134,7 @@ class SqlThread:
 
 def _with_connection(function: Callable[..., T], *args: Any) -> T:
     connection.close_if_unusable_or_obsolete()
+    prepared.skip_health_check()
     try:
         return function(*args)
     except DatabaseError:

@@ -26,7 +26,7 @@ from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.problems import Problems
 from webhooks.delivery.recording import Stored
-from webhooks.delivery.selection import Slots
+from webhooks.delivery.slots import Slots
 
 logger = logging.getLogger(__name__)
 
