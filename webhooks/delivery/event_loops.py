@@ -63,8 +63,10 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:
     """Wait for the event for some seconds, and return whether it is set."""
+    # Not `wait_for`, which Python 3.11 runs in a task of its own.
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     return event.is_set()
 
 
