@@ -150,7 +150,7 @@ def _claim() -> int:
     from django.conf import settings
 
     from webhooks.delivery import claims
-    from webhooks.delivery.selection import Slots
+    from webhooks.delivery.slots import Slots
 
     return len(claims.claim(CLAIM, Slots(settings.SIM_CALLS)))
 

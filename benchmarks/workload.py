@@ -148,14 +148,14 @@ def _unfinished() -> Any:
 def posts() -> list[dict[str, Any]]:
     """Return one signed request for each of the 99 webhooks, for the baseline."""
     from requests_queue import clock
-    from webhooks.delivery import claims, in_flight
+    from webhooks.delivery import in_flight, taking
     from webhooks.delivery.claimed import ClaimedDelivery
     from webhooks.models import Webhook
 
     ids = set(Webhook.objects.filter(external_url__contains="/drain/").values_list("pk", flat=True))
     claimed_rows = [
         ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)
-        for row in claims.load_webhooks(ids).values()
+        for row in taking.load_webhooks(ids).values()
     ]
     sent = [in_flight.prepare(claimed).request for claimed in claimed_rows]
     return [

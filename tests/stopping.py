@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 # In the middle of a claim: holding deliveries and the advisory lock.
-IN_CLAIM = "webhooks.delivery.claims.load_webhooks"
+IN_CLAIM = "webhooks.delivery.claims.apply_resends"
 # In the middle of a flush: holding deliveries and webhooks.
 IN_FLUSH = "webhooks.delivery.recording.insert_attempts"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks.delivery import claims, resend
+from webhooks.delivery import resend, taking
 from webhooks.delivery.claimed import ClaimedDelivery, with_resend
 from webhooks.delivery.in_flight import prepare
 from webhooks.delivery.request import SecretRefused
@@ -35,7 +35,7 @@ def of_attempt(attempt: Attempt, command: Command) -> str:
     Raises Refused if the request was not recorded, the secret cannot sign, or the command cannot
     send it; Missing where the webhook was deleted.
     """
-    row = claims.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
+    row = taking.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
     if row is None:
         raise Missing(attempt.webhook_id)
     claimed = ClaimedDelivery(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)

@@ -21,7 +21,7 @@ from tests.background import Background, concurrently
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
 from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry, selection
+from webhooks.delivery import claims, fan_out, recording, retry, taking
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -85,7 +85,7 @@ def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_failure_committed_during_selection_prevents_claim(
+def test_failure_committed_after_selection_prevents_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     catalog = make.catalog()
@@ -93,18 +93,18 @@ def test_failure_committed_during_selection_prevents_claim(
     order(catalog)
     [failing] = claims.claim(10)
     order(catalog)
-    choose = selection._oldest
+    mark = taking.mark
 
     def fail() -> Any:
         return recording.record([AttemptResult(failing, retry.FAILURE, 1)])
 
-    def choose_after_the_failure(*args: Any) -> Any:
+    def mark_after_the_failure(*args: Any) -> Any:
         # SQLite allows no other writer during a claim.
         if connection.vendor == "postgresql":
             Background(fail).result()
-        return choose(*args)
+        return mark(*args)
 
-    monkeypatch.setattr(selection, "_oldest", choose_after_the_failure)
+    monkeypatch.setattr(taking, "mark", mark_after_the_failure)
     if connection.vendor != "postgresql":
         fail()
     assert claims.claim(10) == []

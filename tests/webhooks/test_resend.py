@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+from django.db import connection
 
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.fulfillment import creation
@@ -288,13 +289,15 @@ def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> Non
     hook = make.webhook(catalog)
     for _ in range(5):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    with django_assert_num_queries(5) as queries:
+    # PostgreSQL marks the deliveries and loads their webhooks in one statement.
+    count = 4 if connection.vendor == "postgresql" else 5
+    with django_assert_num_queries(count) as queries:
         pks = list(Delivery.objects.values_list("pk", flat=True))
         assert len(claims.take(pks, make.AT, 0)) == 5
     assert not any("webhooks_resend" in query["sql"] for query in queries)
     for _ in range(2):
         fan_out.trigger(hook)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(count + 1):
         pks = list(Delivery.objects.filter(state="waiting").values_list("pk", flat=True))
         assert len(claims.take(pks, make.AT, 0)) == 2
 

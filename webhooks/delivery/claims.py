@@ -9,34 +9,25 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 
-from requests_queue import clock, sql
-from webhooks.delivery import interceptors, lateness, retry, selection, tracing
+from requests_queue import clock, prepared, sql
+from webhooks.delivery import interceptors, lateness, retry, selection, taking, tracing
 from webhooks.delivery.claimed import ClaimedDelivery, ResendOverride, with_resend
 from webhooks.delivery.in_flight import AttemptResult
-from webhooks.delivery.selection import Slots
-from webhooks.models import Delivery, Resend, Webhook
+from webhooks.delivery.slots import Slots
+from webhooks.models import Delivery, Resend
 from webhooks.signals import attempts_started, claiming_deliveries, request_sent
 
 LEASE = 30.0  # seconds after which the deliveries of a killed worker may be taken over
 MAX_BATCH = 1000  # deliveries of one statement, so that locks are not held for long
 _LOCK = 0x636C61696D  # "claim"
 
-# What a request needs of its webhook; `gate_closed_at` identifies the backoff at the claim.
-_COLUMNS = (
-    "id", "type", "label", "object_class", "account_id", "product_id", "external_url",
-    "http_method", "jwt_secret", "headers", "data", "revision", "gate_closed_at",
-)  # fmt: skip
-_ENCODED: dict[str, Any] = {
-    name: Webhook._meta.get_field(name) for name in ("jwt_secret", "headers", "data")
-}
-_KEYS = (*_COLUMNS, "last_success_at", "last_failure_at")
 # Repeats the conditions of the selection, since a failure may have been committed meanwhile, and
 # leaves out what is postponed (`postponing`).
 _MAY_START = """
@@ -55,15 +46,16 @@ def lock() -> bool:
     """
     if connection.vendor != "postgresql":
         return True
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT pg_advisory_xact_lock(%s),
-                EXISTS (SELECT 1 FROM webhooks_delivery WHERE state = 'waiting' AND forced)
-            """,
-            [_LOCK],
-        )
-        return bool(cursor.fetchone()[1])
+    [(_, has_forced, *sizes)] = prepared.fetch(
+        """
+        SELECT pg_advisory_xact_lock(%s),
+            EXISTS (SELECT 1 FROM webhooks_delivery WHERE state = 'waiting' AND forced),
+            pg_relation_size('webhooks_delivery'), pg_relation_size('webhooks_webhook')
+        """,
+        [_LOCK],
+    )
+    prepared.note_sizes(*sizes)
+    return bool(has_forced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +118,7 @@ def take(
     how late requests start, the deliveries get their due time.
     """
     token = uuid.uuid4()
-    taken = _mark_taken(ids, token, now, lease, where, params)
-    webhooks = load_webhooks({row[1] for row in taken})
+    taken, webhooks = taking.mark(ids, token, now, lease, where, params)
     due: dict[int, float] = {}
     if read_at is not None and request_sent.receivers:
         due = lateness.due_times(taken, webhooks, now, read_at)
@@ -144,58 +135,6 @@ def take(
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)
     return interceptors.attach(claimed) if claimed and interceptors.finders else claimed
-
-
-def _mark_taken(
-    ids: Sequence[int],
-    token: uuid.UUID,
-    now: datetime,
-    lease: float,
-    where: str,
-    params: Sequence[Any],
-) -> list[Any]:
-    """Mark the deliveries as in flight; return id, webhook, attempts, forced and creation of each,
-    by id."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH free AS (
-                SELECT id FROM webhooks_delivery
-                WHERE state = 'waiting' AND id IN ({sql.integers(ids)}) {sql.skip_locked()}
-            )
-            UPDATE webhooks_delivery
-            SET state = 'calling', claim = %s, lease = {sql.epoch()} + %s, started_at = %s
-            WHERE state = 'waiting' AND id IN (SELECT id FROM free) {where}
-            RETURNING id, webhook_id, attempts, forced, created_at
-            """,
-            [sql.uuid_param(token), lease, sql.datetime_param(now), *params],
-        )
-        return sorted(cursor.fetchall())
-
-
-def load_webhooks(webhook_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return what requests need of the webhooks, by id, without deleted ones."""
-    if not webhook_ids:
-        return {}
-    columns = ", ".join(f"w.{column}" for column in _COLUMNS)
-    with connection.cursor() as cursor:
-        # Raw SQL: the ORM takes half of the time of a claim.
-        cursor.execute(
-            f"""
-            SELECT {columns}, success.finished_at, failure.finished_at FROM webhooks_webhook w
-            LEFT JOIN webhooks_attempt success ON success.id = w.last_success_id
-            LEFT JOIN webhooks_attempt failure ON failure.id = w.last_failure_id
-            WHERE w.deleted_at IS NULL AND w.id IN ({sql.placeholders(list(webhook_ids))})
-            """,
-            list(webhook_ids),
-        )
-        rows = [dict(zip(_KEYS, values, strict=True)) for values in cursor.fetchall()]
-    for row in rows:
-        for name, column in _ENCODED.items():
-            row[name] = column.from_db_value(row[name], None, connection)
-        for name in ("gate_closed_at", "last_success_at", "last_failure_at"):
-            row[name] = sql.datetime_value(row[name])
-    return {row["id"]: row for row in rows}
 
 
 def apply_resends(claimed: Iterable[ClaimedDelivery]) -> list[ClaimedDelivery]:
@@ -261,7 +200,7 @@ def lost_attempts(generation: int = 0) -> list[AttemptResult]:
     if not ids:
         return []
     rows = list(Delivery.objects.filter(pk__in=ids, claim__isnull=False))
-    webhooks = load_webhooks({row.webhook_id for row in rows})
+    webhooks = taking.load_webhooks({row.webhook_id for row in rows})
     lost = apply_resends(
         ClaimedDelivery(
             row.pk, row.claim, row.attempts + 1, row.forced, row.started_at,

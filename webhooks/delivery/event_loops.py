@@ -16,6 +16,8 @@ from django.core.management import CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from requests_queue import prepared
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -61,8 +63,10 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:
     """Wait for the event for some seconds, and return whether it is set."""
+    # Not `wait_for`, which Python 3.11 runs in a task of its own.
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     return event.is_set()
 
 
@@ -102,10 +106,15 @@ def tune_interpreter() -> None:
 
 
 class SqlThread:
-    """A thread with one database connection, which runs functions one after another."""
+    """A thread with one database connection, which runs functions one after another.
+
+    Its claims are prepared statements (`requests_queue.prepared`).
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+        self._pool = ThreadPoolExecutor(
+            1, thread_name_prefix="delivery-sql", initializer=prepared.enable
+        )
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run the function in the thread and return its result."""
@@ -127,6 +136,7 @@ class SqlThread:
 
 def _with_connection(function: Callable[..., T], *args: Any) -> T:
     connection.close_if_unusable_or_obsolete()
+    prepared.skip_health_check()
     try:
         return function(*args)
     except DatabaseError:

@@ -17,7 +17,7 @@ from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 
 from requests_queue import heartbeats
 from requests_queue.time_format import format_moment, format_span
-from webhooks.delivery.selection import Slots
+from webhooks.delivery.slots import Slots
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 from webhooks.types import EVENT
 

@@ -26,7 +26,7 @@ from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.problems import Problems
 from webhooks.delivery.recording import Stored
-from webhooks.delivery.selection import Slots
+from webhooks.delivery.slots import Slots
 
 logger = logging.getLogger(__name__)
 
@@ -145,24 +145,33 @@ class Poller:
                 return poll
             if self._generation is None:
                 self._step(poll, "Reading the clock", self._read_clock, poll)
-            if time.monotonic() >= self._next_tick:
-                self._next_tick = time.monotonic() + TICK
-                self._step(poll, "Recording lost attempts", self._record_lost)
-                self._step(poll, "The heartbeat", self.record_heartbeat)
-            if time.monotonic() >= self._next_renewal:
-                self._next_renewal = time.monotonic() + RENEW
-                self._step(poll, "Renewing leases", claims.renew, self._window.held())
+            if time.monotonic() >= self._next_tick + TICK:
+                self._maintain(poll)
             slots = self._slots_in_use(poll)
             is_claiming = not self._stopping.is_set() and not pausing.is_draining()
             if is_claiming and slots.free:
                 self._step(poll, "Claiming deliveries", self._claim, poll, slots)
             else:
                 self._step(poll, "Reading the clock", self._read_clock, poll)
-            if not poll.claimed and poll.now is not None and poll.replaced_by is None:
-                poll.next_due = self._step(poll, "Reading the schedule", claims.next_due, poll.now)
+            if not poll.claimed and poll.replaced_by is None:
+                # Not after a claim, whose requests start once the poll returns, for a TICK.
+                if time.monotonic() >= self._next_tick:
+                    self._maintain(poll)
+                if poll.now is not None:
+                    poll.next_due = self._step(poll, "The schedule", claims.next_due, poll.now)
             if not poll.unavailable:
                 self._problems.end(DATABASE)
         return poll
+
+    def _maintain(self, poll: PollResult) -> None:
+        """Run the steps that are due each TICK or less often."""
+        self._next_tick = time.monotonic() + TICK
+        if self._step(poll, "Recording lost attempts", self._record_lost):
+            poll.has_more = True
+        self._step(poll, "The heartbeat", self.record_heartbeat)
+        if time.monotonic() >= self._next_renewal:
+            self._next_renewal = time.monotonic() + RENEW
+            self._step(poll, "Renewing leases", claims.renew, self._window.held())
 
     def _read_clock(self, poll: PollResult) -> None:
         """Read the time, and whether all data has been replaced since it was last read."""
@@ -272,15 +281,15 @@ class Poller:
         poll.has_room = len(poll.claimed) < slots.free
         self._window.claimed.extend(poll.claimed)
 
-    def _record_lost(self) -> None:
-        """Record attempts of lost workers as unknown.
+    def _record_lost(self) -> bool:
+        """Record attempts of lost workers as unknown, and return whether there were any.
 
         If this worker's own leases have expired, it was only delayed: it renews them.
         """
         if time.monotonic() < self._reclaim_from or not (
             lost := claims.lost_attempts(self._generation or 0)
         ):
-            return
+            return False
         held = self._window.held()
         own = {key_of(claimed) for claimed in held}
         if any(key_of(result.claimed) in own for result in lost):
@@ -288,3 +297,4 @@ class Poller:
         flushed = flush.write([result for result in lost if key_of(result.claimed) not in own])
         if Stored.KEPT in flushed.stored and flushed.error is not None:
             raise flushed.error
+        return True

@@ -1,0 +1,92 @@
+"""Statements that PostgreSQL parses and plans once per connection, in threads that repeat them.
+
+For a statement that reads a few rows, that takes longer than its execution. Django turns prepared
+statements off, because a connection pooler may change the server's session after each transaction:
+so may PgBouncer before version 1.21. After an error that says so, this process prepares nothing
+more.
+
+A plan is made for tables of one size: for an almost empty one it reads all rows, which would take
+minutes when there are many. So after `note_sizes` a statement is planned again for each doubling.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import Error, connection
+
+logger = logging.getLogger(__name__)
+
+# SQLSTATE: unknown prepared statement, another one of that name, wrong number of its parameters.
+_OF_ANOTHER_SESSION = ("26000", "42P05", "08P01")
+
+_PAGE = 8192  # bytes
+
+_thread = threading.local()
+_is_refused = False
+
+
+def enable() -> None:
+    """Prepare the statements of this thread; call in a thread that keeps its connection."""
+    _thread.is_enabled, _thread.sizes = True, ""
+
+
+def note_sizes(*sizes: int) -> None:
+    """Note the sizes of the tables that the next statements of this thread read, in bytes."""
+    _thread.sizes = " ".join(str((size // _PAGE).bit_length()) for size in sizes)
+
+
+def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+    """Run a statement inside a transaction and return its rows.
+
+    PostgreSQL may have to be told the types of parameters (`%s::int`). Plans are made for any
+    values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
+    """
+    with _preparing() as is_prepared, connection.cursor() as cursor:
+        # A statement is one plan, and other texts are other statements.
+        cursor.execute(f"{statement}/* {_thread.sizes} */" if is_prepared else statement, params)
+        return list(cursor.fetchall())
+
+
+def skip_health_check() -> None:
+    """Let Django use the connection without its SELECT 1, unless the server has sent anything.
+
+    Call where a connection is used every second. A server that has ended it has sent that.
+    """
+    if connection.vendor == "postgresql" and connection.connection is not None:
+        received = select.poll()
+        received.register(connection.connection.fileno(), select.POLLIN)
+        connection.health_check_done = not received.poll(0)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _preparing() -> Iterator[bool]:
+    """Prepare what is executed in the block, if this thread does, and yield whether it does."""
+    global _is_refused
+    is_enabled = getattr(_thread, "is_enabled", False) and not _is_refused
+    if connection.vendor != "postgresql" or not is_enabled:
+        yield False
+        return
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    # Only for this statement: psycopg would keep the texts of all others, to count them.
+    session: Any = connection.connection
+    before = session.cursor_factory, session.prepare_threshold
+    session.cursor_factory, session.prepare_threshold = ServerBindingCursor, 0
+    try:
+        yield True
+    except Error as error:
+        if getattr(error.__cause__, "sqlstate", None) in _OF_ANOTHER_SESSION:
+            _is_refused = True
+            logger.warning(
+                "The connection pooler does not support prepared statements: this process makes "
+                "none any more, and plans each statement again."
+            )
+        raise
+    finally:
+        session.cursor_factory, session.prepare_threshold = before

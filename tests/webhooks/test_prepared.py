@@ -1,0 +1,119 @@
+"""Claims of an engine as prepared statements of its connection, on PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from django.db import DatabaseError, connection
+
+from requests_queue import prepared
+from tests import make
+from tests.engines import until
+from webhooks.delivery import claims
+from webhooks.delivery.event_loops import SqlThread
+from webhooks.models import Delivery, Webhook
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's statements"),
+]
+
+
+@pytest.fixture
+def thread() -> Iterator[SqlThread]:
+    started = SqlThread()
+    yield started
+    started.end(lambda: None)
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Webhook:
+    monkeypatch.setattr(prepared, "_is_refused", False)
+    return make.webhook(make.catalog())
+
+
+def claim(thread: SqlThread, hook: Webhook) -> int:
+    """Create a delivery, and return how many are claimed."""
+    Delivery.objects.create(webhook=hook, created_at=make.AT)
+    return len(thread.submit(claims.claim, 10).result())
+
+
+def statements() -> list[str]:
+    """Return what this thread has prepared."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def session() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def test_only_claims_of_the_engine_are_prepared(thread: SqlThread, hook: Webhook) -> None:
+    assert claim(thread, hook) == claim(thread, hook) == 1
+    found = thread.submit(statements).result()
+    for part in ("pg_advisory_xact_lock", "WITH RECURSIVE pending", "WITH free AS"):
+        assert any(part in statement for statement in found)
+    Delivery.objects.create(webhook=hook, created_at=make.AT)
+    assert len(claims.claim(10)) == 1 and statements() == []
+
+
+def test_statement_is_planned_again_for_a_larger_table(thread: SqlThread, hook: Webhook) -> None:
+    def plans() -> int:
+        return sum("RECURSIVE" in statement for statement in thread.submit(statements).result())
+
+    for _ in range(3):
+        claim(thread, hook)
+    before = plans()
+    Delivery.objects.bulk_create(
+        Delivery(webhook=hook, state=Delivery.DELIVERED, created_at=make.AT) for _ in range(2000)
+    )
+    claim(thread, hook)
+    assert plans() == before + 1
+
+
+def test_pooler_that_loses_prepared_statements_ends_preparing(
+    thread: SqlThread, hook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+
+    assert claim(thread, hook) == claim(thread, hook) == 1
+    thread.submit(lose).result()
+    with caplog.at_level(logging.WARNING), pytest.raises(DatabaseError):
+        claim(thread, hook)
+    assert [record.name for record in caplog.records] == ["requests_queue.prepared"]
+    assert claim(thread, hook) == 2
+    assert thread.submit(statements).result() == []
+
+
+def test_session_that_the_server_has_ended_is_replaced(thread: SqlThread, hook: Webhook) -> None:
+    first = thread.submit(session).result()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [first])
+
+    def has_ended() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [first])
+            return cursor.fetchone() is None
+
+    until(has_ended, "the session has ended")
+    assert claim(thread, hook) == 1
+    assert thread.submit(session).result() != first
+
+
+def test_session_of_the_engine_is_used_without_a_check(thread: SqlThread, hook: Webhook) -> None:
+    checks: list[int] = []
+
+    def count_checks() -> None:
+        connection.ensure_connection()
+        real = connection.is_usable
+        connection.is_usable = lambda: bool(checks.append(1)) or real()  # type: ignore[method-assign]
+
+    thread.submit(count_checks).result()
+    assert claim(thread, hook) == 1 and not checks

@@ -1,0 +1,159 @@
+"""Read the deliveries that a claim may select: the oldest pending ones of due webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from requests_queue import prepared, sql
+from webhooks.delivery.slots import Selection
+
+# Webhooks whose deliveries one statement reads. On SQLite they are parts of one compound SELECT, of
+# which it takes 500.
+_CHUNK = 250
+
+# Whether the last request of webhook `w` got a response, of any status.
+RESPONDS = """
+    AND CASE WHEN w.failure_since_last_success = 0 THEN w.last_success_id IS NOT NULL
+    ELSE EXISTS (SELECT 1 FROM webhooks_attempt a
+        WHERE a.id = w.last_failure_id AND a.status_code IS NOT NULL) END
+"""
+# Two ways to count the requests in flight on SQLite: for each webhook, or for all at once.
+_COUNT_EACH = """
+    (SELECT COUNT(*) FROM webhooks_delivery c
+        WHERE c.webhook_id = w.id AND c.state = 'calling' AND NOT c.forced)
+"""
+_COUNT_ALL = (
+    "COALESCE(c.in_flight, 0)",
+    """
+    LEFT JOIN (
+        SELECT webhook_id, COUNT(*) AS in_flight FROM webhooks_delivery
+        WHERE state = 'calling' AND NOT forced GROUP BY webhook_id
+    ) c ON c.webhook_id = w.id
+    """,
+)
+# PostgreSQL reads webhooks and deliveries in one statement, and of webhooks without pending
+# deliveries nothing: from one entry of the index `delivery_waiting` it goes to the first one of the
+# next webhook, which has its oldest delivery.
+_DUE = """
+    WITH RECURSIVE pending (webhook_id, head) AS (
+        (SELECT webhook_id, id FROM webhooks_delivery WHERE state = 'waiting' AND NOT forced
+            ORDER BY webhook_id, id LIMIT 1)
+        UNION ALL
+        SELECT following.webhook_id, following.id FROM pending CROSS JOIN LATERAL (
+            SELECT webhook_id, id FROM webhooks_delivery
+            WHERE state = 'waiting' AND NOT forced AND webhook_id > pending.webhook_id
+            ORDER BY webhook_id, id LIMIT 1
+        ) following
+    ), due AS (
+        SELECT w.id AS webhook_id, pending.head, c.in_flight,
+            CASE WHEN w.earliest_possible_trigger IS NULL THEN %(most)s::int ELSE 1 END AS cap
+        FROM pending JOIN webhooks_webhook w ON w.id = pending.webhook_id CROSS JOIN LATERAL (
+            SELECT COUNT(*) AS in_flight FROM webhooks_delivery
+            WHERE webhook_id = w.id AND state = 'calling' AND NOT forced
+        ) c
+        WHERE w.active AND NOT w.out_of_order
+        AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %(now)s)
+        {responds}
+    )
+    SELECT d.id, chunk.webhook_id, in_flight, cap FROM (
+        SELECT webhook_id, in_flight, cap FROM due
+        WHERE in_flight < cap AND in_flight < %(share)s::int
+        ORDER BY in_flight, head LIMIT %(webhooks)s::int OFFSET %(offset)s::int
+    ) chunk CROSS JOIN LATERAL (
+        SELECT id FROM webhooks_delivery
+        WHERE webhook_id = chunk.webhook_id AND state = 'waiting' AND NOT forced
+        ORDER BY id LIMIT LEAST(cap - in_flight, %(share)s::int - in_flight, %(left)s::int)
+    ) d ORDER BY d.id
+"""
+_DUE_ALL, _DUE_RESPONDING = _DUE.format(responds=""), _DUE.format(responds=RESPONDS)
+# A delivery's id, its webhook's, and the requests in flight and the limit of the webhook.
+_Row = tuple[int, str, int, int]
+
+
+def read(selection: Selection, now: datetime, share: int) -> Iterator[list[_Row]]:
+    """Yield the oldest pending deliveries of webhooks that may start something, with few requests
+    in flight first, while any more may be selected.
+
+    Set `has_more` of the selection if its limit keeps others out.
+    """
+    by_vendor = _read_postgresql if connection.vendor == "postgresql" else _read_sqlite
+    return by_vendor(selection, now, share)
+
+
+def _read_postgresql(selection: Selection, now: datetime, share: int) -> Iterator[list[_Row]]:
+    statement = _DUE_RESPONDING if selection.responds else _DUE_ALL
+    for offset in range(0, selection.limit, _CHUNK):
+        if selection.left <= 0:
+            break
+        count = min(_CHUNK, selection.limit - offset)
+        values = {
+            "most": settings.SIM_MAX_IN_FLIGHT, "now": sql.datetime_param(now), "share": share,
+            "webhooks": count, "offset": offset, "left": selection.left,
+        }  # fmt: skip
+        rows = prepared.fetch(statement, values)
+        yield rows
+        if len({row[1] for row in rows}) < count:
+            return
+    selection.has_more = True
+
+
+def _read_sqlite(selection: Selection, now: datetime, share: int) -> Iterator[list[_Row]]:
+    webhooks = _due_webhooks(selection, now, share)
+    selection.has_more |= len(webhooks) == selection.limit
+    counts = [(pk, min(cap, share) - in_flight) for pk, (in_flight, cap) in webhooks.items()]
+    for start in range(0, len(counts), _CHUNK):
+        if selection.left <= 0:
+            selection.has_more = True
+            break
+        chunk = _oldest(counts[start : start + _CHUNK], selection.left)
+        yield [(pk, webhook_id, *webhooks[webhook_id]) for pk, webhook_id in chunk]
+
+
+def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, tuple[int, int]]:
+    """Return the webhooks that may start something, with their requests in flight and limits."""
+    # With `responds`, thousands may be in flight and few webhooks remain. The count is evaluated
+    # after the other conditions.
+    count, join = (_COUNT_EACH, "") if selection.responds else _COUNT_ALL
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, in_flight, cap FROM (
+                SELECT w.id, {count} AS in_flight,
+                    CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END AS cap,
+                    (SELECT MIN(d.id) FROM webhooks_delivery d INDEXED BY delivery_waiting
+                        WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced) AS head
+                FROM webhooks_webhook w {join}
+                WHERE w.active AND NOT w.out_of_order
+                AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
+                {RESPONDS if selection.responds else ""}
+            ) candidate
+            WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
+            ORDER BY in_flight, head LIMIT %s
+            """,
+            [settings.SIM_MAX_IN_FLIGHT, sql.datetime_param(now), share, selection.limit],
+        )
+        return {pk: (in_flight, cap) for pk, in_flight, cap in cursor.fetchall()}
+
+
+def _oldest(counts: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, str]]:
+    """Return the oldest pending deliveries and their webhooks: up to `n` of each webhook.
+
+    One index lookup per webhook, so a backlog during a backoff doesn't slow the others down.
+    """
+    parts: list[str] = []
+    params: list[Any] = []
+    for webhook_id, n in counts:
+        parts.append(
+            "SELECT id, webhook_id FROM (SELECT id, webhook_id FROM webhooks_delivery "
+            "INDEXED BY delivery_waiting "
+            "WHERE webhook_id = %s AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
+        )
+        params += [webhook_id, min(n, limit)]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), params)
+        return sorted(cursor.fetchall())
