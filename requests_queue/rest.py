@@ -24,6 +24,7 @@ from requests_queue.fields import Input, List
 from requests_queue.filtering import ConnectFilters
 from requests_queue.json_paths import value_at
 from requests_queue.resources import Resource
+from requests_queue.rows import find_one
 from requests_queue.schema import Documented, Form, Json
 
 
@@ -113,6 +114,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         """Return the values that the database computes of a row, to show and to filter by."""
         return {}
 
+    def filtered_by(self) -> Mapping[str, Any]:
+        """Return the values that the database computes of a row to filter a list by."""
+        return {}
+
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows with all that is shown of them."""
         related = rows.select_related(*self.related)
@@ -125,7 +130,7 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
 
     def list(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with an array and `Content-Range`."""
-        visible = self.visible().alias(**self.annotations())
+        visible = self.visible().alias(**self.annotations(), **self.filtered_by())
         rows = in_full_order(self.filter_queryset(visible))
         keys = self.paginate_queryset(rows.values_list("pk", flat=True))
         select = getattr(request, "rql_select", {"select": {}})["select"]
@@ -160,7 +165,7 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the row by its id in the path."""
-        return rows.filter(pk=pk).first()
+        return find_one(rows.filter(pk=pk))
 
     def answer(self, row: Any, status: int = 200) -> Response:
         """Answer with the detail of a row."""

@@ -44,7 +44,8 @@ def advance(
         end = move.start + duration
         move.run_due()
         move.settle()
-        while (stop := move.next_stop(end)) is not None:
+        # Nothing can become due within no time.
+        while move.now < end and (stop := move.next_stop(end)) is not None:
             move.step(stop)
             move.settle()
         if move.now < end:

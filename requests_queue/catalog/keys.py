@@ -16,6 +16,7 @@ from requests_queue import clock, ids, sql
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account, ApiToken, User
 from requests_queue.errors import Invalid
+from requests_queue.rows import find_one
 
 USE_INTERVAL = timedelta(minutes=1)  # between two writes of a key's last use
 FORM = re.compile(r"(SU-\d{3}-\d{3}-\d{3}):([\x21-\x7e]{8,200})")
@@ -125,10 +126,10 @@ def owner(key: str) -> User | None:
     match = FORM.fullmatch(key)
     if match is None:
         return None
-    token = (
-        ApiToken.objects.select_related("user__account")
-        .filter(user__uid=match[1], user__is_active=True, active=True)
-        .first()
+    token = find_one(
+        ApiToken.objects.select_related("user__account").filter(
+            user__uid=match[1], user__is_active=True, active=True
+        )
     )
     if token is None or not hmac.compare_digest(token.digest, _digest(match[2])):
         return None

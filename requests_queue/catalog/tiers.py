@@ -15,7 +15,7 @@ from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.fields import Id, Input, Values
-from requests_queue.rows import get_named
+from requests_queue.rows import find_one, get_named
 
 _MAY_BE_BLANK = ("address_line2", "state")
 
@@ -113,7 +113,8 @@ def find_or_create(
 
 def _known(mine: QuerySet[TierAccount], names: Mapping[str, str]) -> TierAccount | None:
     uid, external_id = names["external_uid"], names["external_id"]
-    found = mine.filter(external_uid=uid).first() if uid else None
+    # A uid is unique among the accounts of an owner.
+    found = find_one(mine.filter(external_uid=uid)) if uid else None
     if found is None and external_id:
         others = mine.filter(external_uid="") if uid else mine
         found = others.filter(external_id=external_id).first()

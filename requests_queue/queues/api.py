@@ -51,6 +51,11 @@ class QueueCollection(Collection):
         """Return the objects with everything that their representation needs."""
         return self.service.complete(rows)
 
+    def check_visible(self, pk: str) -> None:
+        """Raise Missing if the caller's account may not see the object."""
+        if not self.visible().filter(pk=pk).exists():
+            raise Missing(pk)
+
     def create(self, request: Request) -> Response:
         """Create an object: 201; 400, 403, or 409 if Connect allows only one."""
         row = self.service.create(self.data, self.actor)
@@ -58,7 +63,7 @@ class QueueCollection(Collection):
 
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Take an action: 200 with the object, or 204; 400 or 403 if it is not allowed."""
-        self.get_object()
+        self.check_visible(pk)
         data = {**self.data}
         if code := request.query_params.get("code"):
             data["code"] = code
@@ -77,7 +82,7 @@ class QueueCollection(Collection):
 
         Listing and tier configuration requests are assigned to the caller without a body.
         """
-        self.get_object()
+        self.check_visible(pk)
         names = ASSIGNEE.check(self.data)
         wanted = {name: value for name, value in names.items() if value is not None}
         if not wanted and self.assigns_caller:
@@ -89,7 +94,7 @@ class QueueCollection(Collection):
     @action(detail=True, methods=["post"])
     def unassign(self, request: Request, pk: str) -> Response:
         """Remove the assignee."""
-        self.get_object()
+        self.check_visible(pk)
         return self._assigned(pk, None, "unassign")
 
     def _colleague(self, **wanted: str) -> User:
@@ -111,7 +116,7 @@ class ValidatedCollection(QueueCollection):
 
     def update(self, request: Request, pk: str) -> Response:
         """Change note and parameters, or a draft as a whole: 200; partial bodies are allowed."""
-        self.get_object()
+        self.check_visible(pk)
         self.service.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
@@ -126,7 +131,7 @@ class ValidatedCollection(QueueCollection):
 
         400 `VAL_100` if a handler is down, slow or wrong; then nothing is changed.
         """
-        self.get_object()
+        self.check_visible(pk)
         validation.validate(self.service, pk, self.data, self.actor)
         return self.answer(self.get_object())
 

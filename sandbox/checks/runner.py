@@ -150,11 +150,15 @@ class Schedule:
         try:
             lab = lane.open()
             self.version = self.version or lab.platform.version()
-            if lab.validator is None or self._options.type == ALL:
+            is_fresh = lab.validator is not None and self._options.type != ALL
+            if not is_fresh:
                 lab.measure()
-                lane.back()
             while (check := self._take()) is not None:
-                self._run(check, lab, lane)
+                # Before a check and not after it: nothing needs a restored sandbox at the end.
+                if not is_fresh:
+                    lane.back()
+                self._run(check, lab)
+                is_fresh = False
         except CannotRun as error:
             self._stop(str(error))
         except ApiError as error:
@@ -177,7 +181,7 @@ class Schedule:
         except CannotRun as error:
             self._stop(str(error))
 
-    def _run(self, check: Check, lab: Lab, lane: Lane) -> None:
+    def _run(self, check: Check, lab: Lab) -> None:
         with self._changed:
             self._progress.started(check)
         began = time.monotonic()
@@ -188,7 +192,6 @@ class Schedule:
         if self._is_interrupted:
             return
         self._end(check, verdict, time.monotonic() - began)
-        lane.back()
 
     def _missing(self, check: Check, lab: Lab) -> Verdict | None:
         """Return why a check cannot be run here, or None."""

@@ -59,7 +59,7 @@ class BillingRequests(QueueCollection):
 
         connect-sdk 22 writes them here, in `attributes` or as a body of their own.
         """
-        self.get_object()
+        self.check_visible(pk)
         values = self.body
         effects.set_attributes(pk, values.get("attributes", values), self.actor)
         return self.answer(self.get_object())

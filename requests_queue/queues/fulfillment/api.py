@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -79,15 +80,13 @@ class Requests(ValidatedCollection):
     columns = _COLUMNS
     represent = staticmethod(representations.request)
 
-    def visible(self) -> QuerySet[Any]:
-        """Return the requests of both parties, with the template that each shows."""
-        shown = templates.shown_id({"asset": Q()})
-        rows: QuerySet[Any] = super().visible().alias(template_shown=shown)
-        return rows
+    def filtered_by(self) -> Mapping[str, Any]:
+        """Return the template that a request shows."""
+        return {"template_shown": templates.shown_id({"asset": Q()})}
 
     def assign_to(self, request: HttpRequest, pk: str, user: str) -> Response:
         """Assign the request to the user in the path: the call of the Haxe SDKs."""
-        self.get_object()
+        self.check_visible(pk)
         name = "email" if "@" in user else "id"
         return self._assigned(pk, self._colleague(**{name: user}), "assign")
 

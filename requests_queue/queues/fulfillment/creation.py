@@ -175,8 +175,10 @@ def _add(
     reason: str = "",
 ) -> Request:
     shown = clock.shown(now)
+    # A purchase is the first request of a new asset.
+    earlier = asset.requests.none() if kind == "purchase" else asset.requests.order_by("-pk")
     request = Request(
-        pk=ids.next_in(Request, asset.pk, "PR-", asset.requests.count()),
+        pk=ids.next_in(Request, asset.pk, "PR-", earlier.count()),
         status=status,
         type=kind,
         asset=asset,
@@ -191,7 +193,7 @@ def _add(
         items=items,
         params=params,
         planned_date=data.get("planned_date"),
-        previous_approved_request=asset.requests.filter(status="approved").order_by("-pk").first(),
+        previous_approved_request=earlier.filter(status="approved").first(),
         created=shown,
         updated=shown,
     )

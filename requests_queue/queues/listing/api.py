@@ -48,7 +48,7 @@ class ListingRequests(QueueCollection):
 
     def destroy(self, request: HttpRequest, pk: str) -> Response:
         """Delete a draft: 204; 400 where it is none, 403 for the distributor."""
-        self.get_object()
+        self.check_visible(pk)
         creation.delete_draft(pk, self.actor)
         return Response(status=204)
 

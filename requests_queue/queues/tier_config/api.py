@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import F, Prefetch, Q, QuerySet, TextField, Value
@@ -76,15 +77,14 @@ class TierConfigRequests(ValidatedCollection):
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True
 
-    def visible(self) -> QuerySet[Any]:
-        """Return the requests with the name of who works on them and the template, as shown."""
+    def filtered_by(self) -> Mapping[str, Any]:
+        """Return the name of who works on a request, and the template, as shown."""
         full = Trim(Concat("assignee__first_name", Value(" "), "assignee__last_name"))
         name = Coalesce(NullIf(full, Value("")), F("assignee__username"), output_field=TextField())
         template = templates.shown_id(
             {scope: Q(configuration__tier_level=level) for level, scope in setup.SCOPES.items()}
         )
-        rows: QuerySet[Any] = super().visible().alias(assignee_name=name, template_shown=template)
-        return rows
+        return {"assignee_name": name, "template_shown": template}
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""

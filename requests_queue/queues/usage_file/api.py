@@ -87,14 +87,14 @@ class UsageFiles(QueueCollection):
 
     def update(self, request: HttpRequest, pk: str) -> Response:
         """Change what describes a file: 200; partial bodies are usual."""
-        self.get_object()
+        self.check_visible(pk)
         creation.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
     def act(self, request: HttpRequest, pk: str, name: str) -> Response:
         """Take an action; a submit first waits for the processing of the file."""
         if name == "submit":
-            self.get_object()
+            self.check_visible(pk)
             if _WAITING.acquire(blocking=False):
                 try:
                     _wait_for_workers(pk)
@@ -104,20 +104,20 @@ class UsageFiles(QueueCollection):
 
     def upload(self, request: HttpRequest, pk: str) -> Response:
         """Take a spreadsheet, the field `usage_file` of a form: 201, 400, or 413."""
-        self.get_object()
+        self.check_visible(pk)
         _upload(pk, self.actor, uploads.find(request, "usage_file"))
         return self.answer(self.get_object(), 201)
 
     def reconciliation(self, request: HttpRequest, pk: str) -> Response:
         """Take what is billed, the field `recon_file` or `reconciliation_file`: 200, 400, 413."""
-        self.get_object()
+        self.check_visible(pk)
         _reconcile(pk, self.actor, uploads.find(request, "recon_file", "reconciliation_file"))
         return self.answer(self.get_object())
 
     @action(detail=True, methods=["put", "post"], url_path="approve-all")
     def approve_all(self, request: HttpRequest, pk: str) -> Response:
         """Approve all records of a file."""
-        self.get_object()
+        self.check_visible(pk)
         records.approve_all(pk, self.actor)
         return self.answer(self.get_object())
 

@@ -142,11 +142,27 @@ def test_checks_of_a_group_are_skipped_if_its_control_fails():
     }  # fmt: skip
 
 
-def test_world_is_restored_after_each_check():
+def restores(lane: FakeLane) -> list[int]:
+    """Return how often the sandbox has been restored when each of two checks begins."""
+    begun: list[int] = []
+
+    def begin(lab: Lab) -> Verdict:
+        begun.append(lane.backs)
+        return GOOD
+
+    worked(check("auth.control", begin), check("auth.get", begin), lane=lane)
+    return begun
+
+
+def test_world_is_restored_before_each_check():
+    # The measurement has changed it already.
+    assert restores(FakeLane()) == [1, 2]
+
+
+def test_world_without_a_measurement_is_restored_before_the_second_check():
     lane = FakeLane()
-    worked(check("auth.control"), check("auth.get"), lane=lane)
-    # Once more after the measurement.
-    assert lane.backs == 3
+    lane.lab.validator = Signer("of-the-validator")
+    assert restores(lane) == [0, 1]
 
 
 def test_error_of_a_check_proves_nothing():
