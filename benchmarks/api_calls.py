@@ -196,7 +196,7 @@ def _batch(call: Callable[[], None]) -> int:
     from sandbox import api_calls
 
     seconds = median(_cpu_of(call)[1] for _ in range(_WARM_UP))
-    return 1 + int(api_calls.PERIOD / seconds)
+    return 1 + int(api_calls.period() / seconds)
 
 
 def _store() -> Cpu:

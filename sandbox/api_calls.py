@@ -28,7 +28,8 @@ from sandbox.models import ApiCall
 from webhooks.delivery import postponing, wakeup
 from webhooks.delivery.postponing import Postponement
 
-PERIOD = 0.25  # seconds in which the thread collects calls for one store
+PERIOD = 0.5  # seconds in which the thread collects calls for one store
+LONGEST = 0.25  # the same if there are other processes
 SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 
@@ -212,6 +213,11 @@ def _store_forever(stopping: threading.Event) -> None:
         connection.close()
 
 
+def period() -> float:
+    """Return the seconds after which a call is stored while others follow."""
+    return PERIOD if wakeup.is_broker_in_memory() else LONGEST
+
+
 def _collect(stopping: threading.Event) -> None:
     """Wait for more calls to store, since a call that is stored alone takes several times as much.
 
@@ -219,8 +225,8 @@ def _collect(stopping: threading.Event) -> None:
     may rely on it `settling.REPORTED` seconds after the last call has ended, and not before.
     """
     if wakeup.is_broker_in_memory():
-        stopping.wait(PERIOD)
+        stopping.wait(period())
         return
-    for _ in range(round(PERIOD / SHORTEST)):
+    for _ in range(round(LONGEST / SHORTEST)):
         if stopping.wait(SHORTEST) or not activity.in_flight():
             return

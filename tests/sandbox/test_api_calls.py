@@ -293,7 +293,7 @@ def test_calls_are_collected_for_other_processes_while_one_is_in_flight(
     assert stopping.waits == [api_calls.SHORTEST] * waits
     # They rely on it, and the store takes its time too.
     assert 1.5 * api_calls.SHORTEST < settling.REPORTED
-    assert sum(stopping.waits) <= api_calls.PERIOD
+    assert sum(stopping.waits) <= api_calls.period()
 
 
 def test_calls_of_the_only_process_are_collected_without_looking(
