@@ -296,7 +296,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["connect_sim.api.auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["connect_sim.api.auth.HasAccount"],
     "DEFAULT_PARSER_CLASSES": ["connect_sim.api.parsing.ConnectJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["connect_sim.api.rendering.FastJSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["connect_sim.api.rql.ConnectRQLFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "connect_sim.api.pagination.ContentRangePagination",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "connect_sim.api.parsing.AlwaysJSON",

@@ -24,6 +24,6 @@ class JSONField(models.JSONField):
             # NULL, or what SQLite has extracted.
             return super().from_db_value(value, expression, connection)
         try:
-            return fast_json.decode(value)
+            return fast_json.decode_column(value)
         except json.JSONDecodeError:
             return value

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_SHORT = 200  # characters of a path whose beginnings are looked up one after another
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
@@ -28,17 +29,26 @@ def look_up(node: Any, path: str) -> Any:
     The longest matching name wins, so that ids may contain dots.
     """
     while path:
-        best = ""
-        inner: Any = None
-        for name, value in _named(node):
-            size = len(name)
-            # Compare in place: a path may be long, and most names do not match.
-            if size > len(best) and path.startswith(name) and path[size : size + 1] in ("", "."):
-                best, inner = name, value
+        best, inner = _best(node, path)
         if not best:
             return None
         node, path = inner, path[len(best) + 1 :]
     return node
+
+
+def _best(node: Any, path: str) -> tuple[str, Any]:
+    """Return the longest name that the path begins with, and its value; an empty one for none."""
+    best, inner = "", None
+    if isinstance(node, dict) and len(path) <= _SHORT:
+        while path and path not in node:
+            path = path.rpartition(".")[0]
+        return path, node.get(path)
+    for name, value in _named(node):
+        size = len(name)
+        # Compare in place: a path may be long, and most names do not match.
+        if size > len(best) and path.startswith(name) and path[size : size + 1] in ("", "."):
+            best, inner = name, value
+    return best, inner
 
 
 def _named(node: Any) -> Iterable[tuple[str, Any]]:

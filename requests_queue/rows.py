@@ -32,8 +32,11 @@ class Row(models.Model):
     ) -> Self:
         """Return the instance of a row; deferred columns are fetched on access."""
         row = cls.__new__(cls)
-        row.__dict__ = {"_state": ModelState(), **dict(zip(field_names, values, strict=True))}
-        row._state.adding, row._state.db = False, db
+        state = ModelState()
+        state.adding, state.db = False, db
+        attributes = row.__dict__
+        attributes["_state"] = state
+        attributes.update(zip(field_names, values, strict=True))
         return row
 
 

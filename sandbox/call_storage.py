@@ -177,6 +177,8 @@ def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _
 
 def _text(text: str) -> str:
     """Return the text without what PostgreSQL cannot store: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", _NUL).encode(errors="replace").decode()
 
 
@@ -238,7 +240,7 @@ def _values(row: _Row) -> tuple[Any, ...]:
         row.is_truncated, _text(call.user_agent[:200]),
         *((link.webhook, link.delivery, link.attempt, link.certainty) if link
           else (None, None, None, "")),
-        json.dumps(list(call.faults)),
+        json.dumps(list(call.faults)) if call.faults else "[]",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from requests_queue import fast_json
+from requests_queue import fast_json, json_validation
 
 texts = st.text(st.characters(codec=None, categories=None), max_size=8)
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -76,6 +76,47 @@ def test_text_that_is_not_json_has_the_error_of_json(text: str) -> None:
 def test_deep_nesting_is_read_as_by_json(depth: int) -> None:
     text = "[" * depth + "]" * depth
     assert outcome(fast_json.decode, text)[0] == outcome(json.loads, text)[0]
+
+
+@given(finite)
+@example([1e16, 9999999999999998.0, 1e-4, 0.00009999999999999999, -1e16, -1e-5, 0.0, -0.0])
+@example([5e-324, 1.7976931348623157e308, 123456789012345680.0, 2**64, -(2**70), 1e22])
+@example({"\x7f\u0080\u2028\u2029\x00\x1f": '"\\/\b\f\n\r\t<>&'})
+def test_column_is_encoded_exactly_as_by_json(value: Any) -> None:
+    expected = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    column = fast_json.decode_column(json.dumps(value))
+    body = json_validation.parse_json(json.dumps(value))
+    assert typed(plain(column)) == typed(plain(body)) == typed(value)
+    for read in (column, body):
+        encoded = fast_json.encode_exactly(read)
+        assert encoded is None or encoded == expected.encode()
+
+
+def test_usual_values_are_encoded_by_msgspec() -> None:
+    value = {"a": [1, -2.5, 0.0001, 9e15, "\u00e9", None, True], "b": {}}
+    assert fast_json.encode_exactly(fast_json.decode_column(json.dumps(value))) is not None
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_number_is_equal_to_its_float(value: float) -> None:
+    number = fast_json.number(value)
+    assert isinstance(number, float) and repr(number) == repr(value)
+    assert json.dumps(number) == json.dumps(value)
+
+
+@given(constants | st.lists(constants | finite))
+def test_column_with_constants_is_read_as_by_json(value: Any) -> None:
+    text = json.dumps(value)
+    assert typed(plain(fast_json.decode_column(text))) == typed(json.loads(text))
+
+
+def plain(value: Any) -> Any:
+    """The value with floats of no subclass."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return float(value) if isinstance(value, float) else value
 
 
 def test_other_types_are_refused() -> None:

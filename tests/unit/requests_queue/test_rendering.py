@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from requests_queue.rendering import render
+from requests_queue.rendering import look_up, render
 
 VALUES = {
     "request": {"id": "PR-1", "note": None, "count": 3, "open": True},
@@ -53,6 +56,31 @@ VALUES = {
 )
 def test_template_is_rendered(template: str, text: str) -> None:
     assert render(template, VALUES) == text
+
+
+names = st.text("ab.", max_size=5)
+nodes = st.recursive(
+    st.sampled_from(["x", "y", None]), lambda inner: st.dictionaries(names, inner), max_leaves=8
+)
+
+
+def by_definition(node: Any, path: str) -> Any:
+    """Look up the longest name of an object that is the path, or ends before a dot of it."""
+    if not path:
+        return node
+    if not isinstance(node, dict):
+        return None
+    fitting = [name for name in node if name and f"{path}.".startswith(f"{name}.")]
+    best = max(fitting, key=len, default="")
+    return by_definition(node[best], path[len(best) + 1 :]) if best else None
+
+
+@given(nodes, st.text("ab.", max_size=12), st.booleans())
+@example({"a": {"b": "x"}, "a.b": "y"}, "a.b", False)
+@example({"a.": "x", "": "y"}, "a..", False)
+def test_longest_name_wins(node: Any, path: str, long: bool) -> None:
+    path = f"{path}.{'c' * 300}" if long else path
+    assert look_up(node, path) == by_definition(node, path)
 
 
 def test_hostile_template_is_rendered_fast() -> None:
