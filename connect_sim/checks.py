@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import tracing
@@ -129,20 +130,33 @@ def migration_problem(using: str = "default") -> str | None:
     """
     connection = connections[using]
     ours = {
-        config.label
+        config.label: config
         for config in apps.get_app_configs()
         if config.name.partition(".")[0] in _OUR_PACKAGES
     }
-    existing = MigrationLoader(None).disk_migrations
+    existing = {(label, name) for label, config in ours.items() for name in _migrations(config)}
     recorded = MigrationRecorder(connection).applied_migrations()
     missing = sorted(key for key in recorded if key[0] in ours and key not in existing)
     if not missing:
-        return None if ours & {app for app, _ in recorded} else _others_problem(connection)
+        return None if ours.keys() & {app for app, _ in recorded} else _others_problem(connection)
     return (
         f"The database was created by another version: Connect Sim {settings.VERSION} has no "
         f"migration {'.'.join(missing[0])}. Use that version, or delete the data with "
         f"`{settings.PROGRAM} manage fresh`."
     )
+
+
+def _migrations(config: AppConfig) -> list[str]:
+    """Return the names of an app's migrations.
+
+    Django's loader would import them, and a worker would keep them in its memory.
+    """
+    try:
+        package = import_module(f"{config.name}.migrations")
+    except ModuleNotFoundError:
+        return []
+    modules = pkgutil.iter_modules(package.__path__)
+    return [module.name for module in modules if module.name[0] not in "_~"]
 
 
 def _others_problem(connection: BaseDatabaseWrapper) -> str | None:

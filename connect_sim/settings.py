@@ -9,11 +9,11 @@ from connect_sim import (
     container,
     data_folder,
     databases,
+    hidden_packages,
     installation,
     logs,
     secret_keys,
     setting_values,
-    tracing,
 )
 from connect_sim.environment import Environment
 from requests_queue import queues
@@ -352,7 +352,8 @@ SIM_OTLP_ENDPOINT = env.checked(
 if SIM_OTLP_ENDPOINT:
     MIDDLEWARE.insert(0, "connect_sim.middleware.note_route")
 else:
-    tracing.import_redis_without()
+    # redis-py would import it wherever it is installed.
+    hidden_packages.import_without("redis", "opentelemetry")
 SIM_LOG_FORMAT = env.choice("SIM_LOG_FORMAT", logs.TEXT, (logs.TEXT, logs.JSON))
 LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {

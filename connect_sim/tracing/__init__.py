@@ -6,12 +6,7 @@ and the hooks in `connect_sim.request_operations` and `webhooks.delivery.tracing
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
 
 from django.conf import settings
 
@@ -40,25 +35,3 @@ def stop() -> None:
         from connect_sim.tracing import providers
 
         providers.stop()
-
-
-class _Hidden(MetaPathFinder):
-    """A finder to which OpenTelemetry is not installed."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Raise ModuleNotFoundError for a module of OpenTelemetry."""
-        if fullname.partition(".")[0] == "opentelemetry":
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
-        return None
-
-
-def import_redis_without() -> None:
-    """Import redis-py without OpenTelemetry, which it would import wherever it is installed."""
-    hidden = _Hidden()
-    sys.meta_path.insert(0, hidden)
-    try:
-        import redis  # noqa: F401
-    finally:
-        sys.meta_path.remove(hidden)

@@ -34,7 +34,6 @@ MODULES = {
 }
 # Attributes with a leading underscore, by the class that has them.
 ATTRIBUTES = {
-    "aiohttp.ClientSession": {"_retry_connection"},
     "aiohttp.TCPConnector": {"_factory", "_loop"},
     "aiohttp.client_proto.ResponseHandler": {"_exception"},
     "dj_rql.filter_cls.RQLFilterClass": {
@@ -48,13 +47,26 @@ ATTRIBUTES = {
 }
 # Undocumented methods that a subclass of ours overrides or relies on, with their parameters.
 METHODS = {
+    "aiohttp.ClientRequest": {
+        "__init__": ["method", "url", "headers", "skip_auto_headers", "loop", "proxy"],
+        "is_ssl": [],
+    },
+    "aiohttp.TCPConnector": {"connect": ["req", "traces", "timeout"]},
+    "aiohttp.connector.Connection": {"close": [], "release": []},
     "aiohttp.client_proto.ResponseHandler": {
         "abort": [],
         "close": [],
         "data_received": ["data"],
         "feed_data": ["data", "size"],
         "force_close": [],
+        "read": [],
         "set_exception": ["exc", "exc_cause"],
+        "set_response_params": [
+            "skip_payload",
+            "read_until_eof",
+            "auto_decompress",
+            "read_bufsize",
+        ],
     },
     "celery.beat.EmbeddedService": {},
     "celery.worker.WorkController": {"start": []},
@@ -126,7 +138,7 @@ def private_names() -> frozenset[str]:
     """Return the private attributes of the libraries' classes that are used from outside."""
     return frozenset(
         name
-        for cls in (aiohttp.ClientSession, aiohttp.TCPConnector)
+        for cls in (aiohttp.ClientRequest, aiohttp.TCPConnector)
         for name in (*vars(cls), *getattr(cls, "ATTRS", ()))
         if name.startswith("_") and not name.startswith("__")
     )
@@ -180,21 +192,17 @@ def test_aiohttp_has_the_attributes_that_are_used() -> None:
     async def look() -> None:
         loop = asyncio.get_running_loop()
         assert ResponseHandler(loop)._exception is None
-        connector = aiohttp.TCPConnector()
-        async with aiohttp.ClientSession(connector=connector) as session:
-            assert session._retry_connection is True
+        async with aiohttp.TCPConnector() as connector:
             assert connector._loop is loop
             assert connector._factory.func is ResponseHandler  # type: ignore[attr-defined]
             assert connector._factory.keywords == {"loop": loop}  # type: ignore[attr-defined]
 
     asyncio.run(look())
-    # Set, they are read as well.
-    assert "_retry_connection" in inspect.getsource(aiohttp.ClientSession._request)
+    # Set or overridden, it is read as well.
     assert "self._factory" in inspect.getsource(aiohttp.TCPConnector)
-    # What a connection does first and with each head.
-    assert "set_response_params(" in inspect.getsource(aiohttp.client_reqrep) + inspect.getsource(
-        aiohttp.client
-    )
+    assert "protocol.should_close" in inspect.getsource(aiohttp.TCPConnector._release)
+    # What a tunnel through a proxy does first.
+    assert "set_response_params(" in inspect.getsource(aiohttp.TCPConnector)
 
 
 def test_django_rql_has_the_attributes_that_are_used() -> None:

@@ -13,8 +13,9 @@ from tests.processes import ROOT
 KEY = "of-the-tests-that-is-long-enough-0123456789"
 # What only pages, uploads and the command line of Celery need.
 NOT_IMPORTED = {
-    "celery.bin", "connect_sim.urls", "drf_spectacular.views", "jwt", "lark", "markdown_it",
-    "openpyxl", "prompt_toolkit", "rest_framework.views", "rich", "sandbox", "uvicorn",
+    "celery.bin", "connect_sim.urls", "django.contrib.postgres", "drf_spectacular.views", "jwt",
+    "lark", "markdown_it", "openpyxl", "prompt_toolkit", "pygments", "rest_framework.views", "rich",
+    "sandbox", "uvicorn",
 }  # fmt: skip
 # The worker is complete but for its consumer: the engine has started.
 _MODULES = """

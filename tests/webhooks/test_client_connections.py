@@ -74,6 +74,27 @@ def test_connection_is_reused(run: Run, method: str) -> None:
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
+def test_connection_with_an_unsent_body_is_not_reused(run: Run) -> None:
+    """What is left of the body would be the beginning of the next request."""
+
+    def behavior(peer: Peer) -> None:
+        if peer.number:
+            polite(peer)
+            return
+        peer.sock.recv(1)
+        peer.send(OK)
+        peer.gone()
+
+    async def main(transport: Transport) -> list[int]:
+        large = Request("POST", server.url, {}, b"x" * 20_000_000)
+        small = Request("POST", server.url, {}, b"y")
+        return [(await transport.send(each, timeout=5)).status for each in (large, small)]
+
+    with Server(behavior) as server:
+        assert with_transport(run, main) == [200, 200]
+        assert server.connections == 2
+
+
 def test_connection_with_unread_data_is_not_reused(run: Run) -> None:
     with Server(floods(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)) as server:
         first, second = twice(run, server.url)
@@ -302,7 +323,6 @@ def test_cancelling_propagates_and_cleans_up(run: Run) -> None:
         with_transport(run, main)
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_cancelling_an_upload_closes_the_connection(run: Run) -> None:
     """Unsent data is dropped: a graceful close would wait for a peer that doesn't read."""
     size = 20_000_000

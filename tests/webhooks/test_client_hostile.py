@@ -101,7 +101,6 @@ def test_dripped_chunks(run: Run, chunk: bytes) -> None:
     assert met(run, drips(CHUNKED, chunk), timeout=DEADLINE).sentence == LATE
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_handler_that_accepts_connection_and_reads_nothing(run: Run) -> None:
     def behavior(peer: Peer) -> None:
         peer.wait()

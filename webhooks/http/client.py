@@ -17,24 +17,20 @@ from ipaddress import ip_address
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
-from multidict import CIMultiDict
+from aiohttp.http import RawResponseMessage
 from yarl import URL
 
-from webhooks.http import http_errors
+from webhooks.http import exchange, http_errors
 from webhooks.http.addresses import AddressPolicy, AddressRefused
 from webhooks.http.connection import DNS_THREADS, Connector, Progress, Resolver, current
-from webhooks.http.headers import FRAMING, HeaderRefused, check_written
 from webhooks.http.http_errors import Target, describe_error
 from webhooks.http.messages import Request, RequestFailed, Response
-from webhooks.http.transmission import TransmittedBody
 from webhooks.http.url_validation import check_url
 
 __all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport", "check_url"]
 
 READ_CAP = 65536
-_CHUNK = 65536
-# For readers who may not see the webhook's own headers, or the handler's address.
-_PUBLIC_HEADER_MESSAGE = "The webhook has a header that cannot be sent."
+# For readers who may not see the handler's address.
 _PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator does not call."
 
 
@@ -44,23 +40,17 @@ class _PendingRequest:
 
     request: Request
     url: URL
-    headers: CIMultiDict[str]
     read_cap: int
     progress: Progress = field(default_factory=Progress)
-    received: aiohttp.ClientResponse | None = None
+    received: RawResponseMessage | None = None
     body: bytearray = field(default_factory=bytearray)
-
-    def body_to_send(self) -> bytes | TransmittedBody | None:
-        """Return the body, which sends itself if it isn't sent at once."""
-        body, transmission = self.request.body, self.request.transmission
-        return body if transmission is None else TransmittedBody(body or b"", transmission)
 
     def response(self, *, truncated: bool) -> Response | None:
         """Return what has arrived of the response."""
         if self.received is None:
             return None
         headers = tuple((_text(k), _text(v)) for k, v in self.received.raw_headers)
-        return Response(self.received.status, headers, bytes(self.body), truncated)
+        return Response(self.received.code, headers, bytes(self.body), truncated)
 
 
 class Transport:
@@ -77,9 +67,9 @@ class Transport:
         self._checked = Resolver(policy, self._pool)
         # With a proxy, aiohttp looks up the proxy only, which the operator chose: no check.
         self._resolver = Resolver(None, self._pool) if self._proxy else self._checked
-        self._session = self._open_session(force_close=False)
+        self._connector = self._open_connector(force_close=False)
         # For the second try after a reused connection was closed: the pool may hold more of them.
-        self._fresh_session = self._open_session(force_close=True)
+        self._fresh_connector = self._open_connector(force_close=True)
 
     async def send(
         self,
@@ -96,12 +86,11 @@ class Transport:
         if self._closed:
             message = "The simulator is stopping: the request was not sent."
             raise RequestFailed(message, error_class=http_errors.STOPPED)
-        pending = _PendingRequest(request, _url(request.url), _headers(request), read_cap)
+        pending = _PendingRequest(request, _url(request.url), read_cap)
         pending.progress.on_sent = on_sent
         deadline = asyncio.timeout(timeout)
         token = current.set(pending.progress)
         try:
-            # One deadline for everything: aiohttp's own are per socket operation, and rounded up.
             async with deadline:
                 return await self._send_twice(pending)
         except RequestFailed:
@@ -128,8 +117,8 @@ class Transport:
     async def close(self) -> None:
         """Close all connections; requests in flight fail."""
         self._closed = True
-        await self._session.close()
-        await self._fresh_session.close()
+        await self._connector.close()
+        await self._fresh_connector.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _send_twice(self, pending: _PendingRequest) -> Response:
@@ -137,15 +126,15 @@ class Transport:
         await self._check_target(pending.url)
         if pending.request.transmission is not None:
             # A reset must not look like a reused connection that was closed meanwhile.
-            return await self._send(self._fresh_session, pending)
+            return await self._send(self._fresh_connector, pending)
         try:
-            return await self._send(self._session, pending)
+            return await self._send(self._connector, pending)
         except (aiohttp.ClientConnectionError, OSError):
             # A server may close an idle connection while we write to it. It has not processed the
             # request, so repeating it is allowed (RFC 9112, 9.3.1).
             if not pending.progress.unanswered_reuse:
                 raise
-        return await self._send(self._fresh_session, pending)
+        return await self._send(self._fresh_connector, pending)
 
     async def _check_target(self, url: URL) -> None:
         """Check what aiohttp's resolver is not asked: IP literals, and names behind a proxy."""
@@ -155,26 +144,27 @@ class Transport:
         elif self._proxy:
             await self._checked.resolve(host)
 
-    async def _send(self, session: aiohttp.ClientSession, pending: _PendingRequest) -> Response:
-        pending.received = received = await session.request(
-            pending.request.method,
-            pending.url,
-            data=pending.body_to_send(),
-            headers=pending.headers,
-            allow_redirects=False,
-            proxy=self._proxy,
-        )
+    async def _send(self, connector: Connector, pending: _PendingRequest) -> Response:
+        prepared = exchange.prepare(pending.request, pending.url, self._proxy)
+        connection = await connector.connect(prepared, [], exchange.NO_TIMEOUT)
+        protocol, sending = connection.protocol, None
+        assert protocol is not None
         try:
-            if received.status == 101:
+            sending = exchange.send(protocol, prepared, pending.request, last=connector.force_close)
+            pending.received, content = await protocol.read()
+            if pending.received.code == 101:
                 raise RequestFailed(
                     "Handler returned HTTP 101 (Switching Protocols), which is not supported.",
                     pending.response(truncated=False),
                     error_class=http_errors.PROTOCOL,
                 )
-            truncated = await _read(received, pending.body, pending.read_cap)
+            content.on_eof(connection.release)
+            truncated = await _read(content, pending.body, pending.read_cap)
         finally:
+            if sending is not None:
+                sending.cancel()
             # After a complete body the connection is in the pool already, and stays open.
-            received.close()
+            connection.close()
         response = pending.response(truncated=truncated)
         assert response is not None
         return response
@@ -182,26 +172,13 @@ class Transport:
     def _peer(self, url: URL) -> Target:
         return Target(url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy))
 
-    def _open_session(self, *, force_close: bool) -> aiohttp.ClientSession:
-        connector = Connector(
+    def _open_connector(self, *, force_close: bool) -> Connector:
+        return Connector(
             self._open_socket,
             resolver=self._resolver,
             force_close=force_close,
             ssl=self._tls if self._tls is not None else True,
         )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            # The caller sets it; aiohttp would send its own name.
-            skip_auto_headers=("User-Agent",),
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            read_bufsize=_CHUNK,
-        )
-        # aiohttp would repeat a GET by itself, even after a fresh connection was closed.
-        session._retry_connection = False
-        return session
 
     def _open_socket(self, info: AddrInfoType) -> socket.socket:
         """Open the socket for one address: the final address check, after DNS."""
@@ -211,12 +188,12 @@ class Transport:
         return socket.socket(family, kind, protocol)
 
 
-async def _read(received: aiohttp.ClientResponse, body: bytearray, cap: int) -> bool:
+async def _read(content: aiohttp.StreamReader, body: bytearray, cap: int) -> bool:
     """Read the body up to the cap; return whether it was longer."""
     # `read(n)` returns what has arrived, so a slow body needs the loop; one byte beyond the cap
     # distinguishes a body that is longer from one that just fits.
     while len(body) <= cap:
-        chunk = await received.content.read(min(_CHUNK, cap + 1 - len(body)))
+        chunk = await content.read(min(exchange.READ_SIZE, cap + 1 - len(body)))
         if not chunk:
             return False
         body += chunk
@@ -231,7 +208,9 @@ def _url(url: str) -> URL:
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
         public = "The handler's URL cannot be called."
-        raise _refused(str(exc), public) from None
+        raise RequestFailed(
+            str(exc), error_class=http_errors.REQUEST, public_message=public
+        ) from None
 
 
 @lru_cache(maxsize=4096)
@@ -241,28 +220,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@lru_cache(maxsize=256)
-def _headers(request: Request) -> CIMultiDict[str]:
-    # Cached for the deliveries of a claim, which share their request.
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in request.headers.items():
-        try:
-            check_written(name, value)
-        except HeaderRefused as exc:
-            raise _refused(str(exc), _PUBLIC_HEADER_MESSAGE) from None
-        if name.lower() in FRAMING:
-            message = f"The header {name} is reserved for the connection and cannot be set."
-            raise _refused(message, _PUBLIC_HEADER_MESSAGE)
-        headers[name] = value
-    headers["Accept-Encoding"] = "identity"
-    return headers
-
-
-def _refused(message: str, public_message: str) -> RequestFailed:
-    """Return the error of a request that can't be sent as it is."""
-    return RequestFailed(message, error_class=http_errors.REQUEST, public_message=public_message)
 
 
 def proxy_url(proxy: str | None) -> URL | None:

@@ -140,6 +140,13 @@ class Connection(ResponseHandler):
         self._progress.answered, self._body = True, body
         super().feed_data(data, size)
 
+    @property
+    def should_close(self) -> bool:
+        """Whether it can't be used again: the handler may respond before it has read all."""
+        transport = self.transport
+        is_sent = transport is None or not transport.get_write_buffer_size()
+        return super().should_close or not is_sent
+
     def close(self) -> None:
         """Close the connection, gracefully only after a complete request and response."""
         transport = self.transport

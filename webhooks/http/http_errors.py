@@ -13,7 +13,11 @@ import ssl
 from dataclasses import dataclass, replace
 
 import aiohttp
-from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
+from aiohttp.http_exceptions import (
+    ContentLengthError,
+    HttpProcessingError,
+    TransferEncodingError,
+)
 
 from webhooks.http.connection import (
     MAX_HEAD,
@@ -34,6 +38,9 @@ ERROR_CLASSES = (
     "timeout", "dns", "connect", "tls", "proxy", "disconnected", "protocol", "address", "request",
     "stopped", "internal",
 )  # fmt: skip
+
+# The latter for the response of a proxy to CONNECT.
+MalformedHead = HttpProcessingError | aiohttp.ClientResponseError
 
 # OpenSSL's verification codes (x509_vfy.h).
 _CERTIFICATE = {
@@ -132,7 +139,7 @@ def classify_error(exc: Exception, progress: Progress) -> str:
         return TLS
     if isinstance(exc, aiohttp.ClientConnectorError):
         return CONNECT
-    if isinstance(exc, TooManyInterim | HeadTooLarge | BodyBroken | aiohttp.ClientResponseError):
+    if isinstance(exc, TooManyInterim | HeadTooLarge | BodyBroken | MalformedHead):
         return PROTOCOL
     if not progress.answered and _is_not_http(progress):
         return PROTOCOL
@@ -195,7 +202,7 @@ def _bad_head(exc: Exception, target: Target, progress: Progress) -> str:
         return f"{target.peer} speaks TLS: use https://."
     if _is_not_http(progress):
         return f"{target.peer} returned something that is not HTTP."
-    if isinstance(exc, aiohttp.ClientResponseError):
+    if isinstance(exc, MalformedHead):
         return _malformed(exc)
     if isinstance(exc, OSError | aiohttp.ClientConnectionError):
         if progress.start:
@@ -207,7 +214,7 @@ def _bad_head(exc: Exception, target: Target, progress: Progress) -> str:
     return f"The call to {target.peer} failed for an unknown reason."
 
 
-def _malformed(exc: aiohttp.ClientResponseError) -> str:
+def _malformed(exc: MalformedHead) -> str:
     if "Too many headers" in exc.message:
         return "The response has too many headers (more than 128)."
     if "more than" in exc.message:

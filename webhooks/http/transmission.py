@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 
 _POLL = 0.001  # seconds
 # Close without sending what is left, and with RST in place of FIN.
@@ -35,41 +35,31 @@ class Transmission:
     reset_after: int | None = None
 
 
-class TransmittedBody(aiohttp.Payload):
-    """A body that is sent as a transmission says; a reset raises ConnectionResetError."""
+def write(protocol: ResponseHandler, *parts: bytes | None) -> None:
+    """Send bytes, after those that wait to be sent; raises ClientConnectionResetError."""
+    transport = protocol.transport
+    if transport is None or transport.is_closing():
+        raise aiohttp.ClientConnectionResetError("The connection is closed.")
+    transport.writelines([part for part in parts if part])
 
-    def __init__(self, body: bytes, transmission: Transmission) -> None:
-        super().__init__(body)
-        self._body, self._transmission = body, transmission
 
-    @property
-    def size(self) -> int:
-        """Return the length that the request declares."""
-        return len(self._body)
+async def transmit(protocol: ResponseHandler, head: bytes, body: bytes, how: Transmission) -> None:
+    """Send the head and the body, and reset the connection if the transmission says so.
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text."""
-        return self._body.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send the body."""
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        """Send the head and the body, and reset the connection if the transmission says so."""
-        how = self._transmission
-        writer.send_headers()
-        body = self._body if how.reset_after is None else self._body[: how.reset_after]
+    An error ends the wait for the response, which may have arrived before all is sent.
+    """
+    try:
+        write(protocol, head)
+        body = body if how.reset_after is None else body[: how.reset_after]
         size = how.piece or len(body) or 1
         for start in range(0, len(body), size):
             if start:
                 await asyncio.sleep(how.pause)
-            await writer.write(body[start : start + size])
-            await writer.drain()
+            write(protocol, body[start : start + size])
         if how.reset_after is not None:
-            await _reset(getattr(writer, "transport", None))
+            await _reset(protocol.transport)
+    except OSError as error:
+        protocol.set_exception(aiohttp.ClientOSError(error.errno, "The body was not sent."), error)
 
 
 async def _reset(transport: Any) -> None:
