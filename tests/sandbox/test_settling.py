@@ -29,9 +29,7 @@ __all__ = ["by", "engine", "platform"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_move_does_not_wait_twice_for_the_same(
-    by: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_move_does_not_wait_twice_for_the_same(by: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up: list[Any] = []
     give_up = moves.Move._give_up
 
