@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from portal import identity, pages
+from portal.identity import Viewer
 from portal.live.hub import hub
+from portal.live.open_sessions import open_sessions
 
 # The web server's, see `connect_sim.server.deferred`, which this package does not import.
 _DEFERRED = "connect_sim.deferred"
@@ -39,8 +43,20 @@ def live(request: HttpRequest) -> HttpResponse:
     response["Content-Type"] = "text/event-stream"
     # nginx would otherwise keep events in its buffer.
     response["X-Accel-Buffering"] = "no"
-    deferral.stream = hub.events(viewer.account.pk, shown)
+    deferral.stream = _events(request.session.session_key or "", viewer, shown)
     return response
+
+
+async def _events(key: str, viewer: Viewer, shown: frozenset[str]) -> AsyncGenerator[bytes]:
+    """Yield the events of a page, whose session is known as long as the stream is open."""
+    session = open_sessions.add(key, viewer)
+    try:
+        async with aclosing(hub.events(viewer.account.pk, shown)) as events:
+            async for event in events:
+                yield event
+    finally:
+        if session is not None:
+            open_sessions.remove(session)
 
 
 def _is_same_origin(request: HttpRequest) -> bool:
