@@ -98,5 +98,5 @@ def _offer(request: HttpRequest, account: str, slot: _Slot) -> None:
     offers = request.META.get("asgi.scope", {}).get(OFFERS)
     if offers is not None and slot.version is not None:
         # After the part has been read.
-        sessions = open_sessions.valid(account)
-        offers.append(Offer(slot.digest, slot.version, slot.read_at, sessions))
+        checked_at, sessions = time.monotonic(), open_sessions.valid(account)
+        offers.append(Offer(slot.digest, slot.version, slot.read_at, sessions, checked_at))

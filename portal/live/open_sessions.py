@@ -27,13 +27,15 @@ class OpenSession:
     key: str
     user: int
     account: str
+    # Monotonic time after which Django has last found it valid, for a new page.
+    checked_at: float = 0.0
     pages: int = 0
     # The data of the session and the password, when they were last found to belong together.
-    checked: tuple[str, str] | None = None
+    verified: tuple[str, str] | None = None
 
     def belongs_to(self, user: User, data: str) -> bool:
         """Whether the stored data is that of a session in which the user is signed in."""
-        if self.checked == (data, user.password):
+        if self.verified == (data, user.password):
             return True
         content = SessionStore().decode(data)
         if content.get(SESSION_KEY) != str(self.user):
@@ -42,7 +44,7 @@ class OpenSession:
         known = content.get(HASH_SESSION_KEY, "")
         if not constant_time_compare(known, user.get_session_auth_hash()):
             return False
-        self.checked = (data, user.password)
+        self.verified = (data, user.password)
         return True
 
 
@@ -56,7 +58,7 @@ class OpenSessions:
     def __bool__(self) -> bool:
         return bool(self._by_key)
 
-    def add(self, key: str, viewer: Viewer) -> OpenSession | None:
+    def add(self, key: str, viewer: Viewer, checked_at: float) -> OpenSession | None:
         """Count an open page of a viewer; None for an administrator, whose account is a choice."""
         if not key or viewer.user.is_superuser:
             return None
@@ -65,6 +67,7 @@ class OpenSessions:
             if session is None or session.account != viewer.account.pk:
                 session = self._by_key[key] = OpenSession(key, viewer.user.pk, viewer.account.pk)
             session.pages += 1
+            session.checked_at = max(session.checked_at, checked_at)
         return session
 
     def remove(self, session: OpenSession) -> None:
@@ -74,10 +77,9 @@ class OpenSessions:
             if not session.pages and self._by_key.get(session.key) is session:
                 del self._by_key[session.key]
 
-    def account(self, key: str) -> str | None:
-        """Return the account of a session's open pages; None if it has none."""
-        session = self._by_key.get(key)
-        return None if session is None else session.account
+    def get(self, key: str) -> OpenSession | None:
+        """Return a session; None if it has no open page."""
+        return self._by_key.get(key)
 
     def valid(self, account: str) -> frozenset[str]:
         """Return the keys of an account's sessions that are valid now: two statements.

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from portal.live.hub import Hub, hub
-from portal.live.open_sessions import OpenSessions, open_sessions
+from portal.live.open_sessions import OpenSession, OpenSessions, open_sessions
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -51,21 +51,25 @@ class Offer:
     """What a view says of its response, which all users of its account may get.
 
     The version is that of the hub before the part was read, and the sessions are those that were
-    valid afterwards.
+    valid afterwards, at this time.
     """
 
     digest: str
     version: int
     read_at: float
     sessions: frozenset[str]
+    checked_at: float
+
+    def is_for(self, session: OpenSession) -> bool:
+        """Whether a session was valid after the part had been read; a new one was, for its page."""
+        return session.key in self.sessions or session.checked_at > self.checked_at
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request for a part of a page, of a session that has an open page."""
 
-    session: str
-    account: str
+    session: OpenSession
     seen: str
     # The account, and what else the response depends on.
     key: tuple[Any, ...]
@@ -129,11 +133,11 @@ class SharedResponses:
             return
         response = self._response(request)
         for _ in range(_WAITS + 1):
-            version = self._hub.sent_version(request.account)
+            version = self._hub.sent_version(request.session.account)
             if version is None:
                 break
             if response.is_fresh(request, version):
-                if response.offer is None or request.session not in response.offer.sessions:
+                if response.offer is None or not response.offer.is_for(request.session):
                     break
                 await response.send(request, send)
                 self._hub.note_cost(COST)
@@ -161,9 +165,8 @@ class SharedResponses:
         if b"hx-request" not in headers or b"cookie" not in headers or _UNUSUAL & headers.keys():
             return None
         cookies = parse_cookie(headers[b"cookie"].decode("latin-1"))
-        session = cookies.get(settings.SESSION_COOKIE_NAME, "")
-        account = self._sessions.account(session)
-        if account is None:
+        session = self._sessions.get(cookies.get(settings.SESSION_COOKIE_NAME, ""))
+        if session is None:
             return None
         seen, query = "", []
         for pair in scope["query_string"].split(b"&"):
@@ -173,8 +176,8 @@ class SharedResponses:
                 query.append(pair)
         zips = b"gzip" in headers.get(b"accept-encoding", b"")
         host = scope["scheme"], headers.get(b"host")
-        key = (account, *host, scope["raw_path"], zips, *query)
-        return Request(session, account, seen, key)
+        key = (session.account, *host, scope["raw_path"], zips, *query)
+        return Request(session, seen, key)
 
     def _response(self, request: Request) -> Response:
         response = self._responses.setdefault(request.key, Response())

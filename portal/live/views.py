@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ def live(request: HttpRequest) -> HttpResponse:
     403 without a viewer, whose page then requests its part and is redirected to sign in; 400 for
     topics that no page has; 503 if too many pages are open, or without our web server: pages poll.
     """
+    began = time.monotonic()
     viewer = identity.get_viewer(request)
     if viewer is None or not _is_same_origin(request):
         return pages.empty(403)
@@ -43,13 +45,15 @@ def live(request: HttpRequest) -> HttpResponse:
     response["Content-Type"] = "text/event-stream"
     # nginx would otherwise keep events in its buffer.
     response["X-Accel-Buffering"] = "no"
-    deferral.stream = _events(request.session.session_key or "", viewer, shown)
+    deferral.stream = _events(request.session.session_key or "", viewer, began, shown)
     return response
 
 
-async def _events(key: str, viewer: Viewer, shown: frozenset[str]) -> AsyncGenerator[bytes]:
+async def _events(
+    key: str, viewer: Viewer, checked_at: float, shown: frozenset[str]
+) -> AsyncGenerator[bytes]:
     """Yield the events of a page, whose session is known as long as the stream is open."""
-    session = open_sessions.add(key, viewer)
+    session = open_sessions.add(key, viewer, checked_at)
     try:
         async with aclosing(hub.events(viewer.account.pk, shown)) as events:
             async for event in events:
