@@ -25,8 +25,8 @@ from webhooks import topic_messages
 MAX_PAGES = 300
 INTERVAL = 0.2  # seconds between two events of the pages of an account
 # CPU seconds per second that the requests after events may take, and after a pause.
-RATE, BURST = 0.2, 0.5
-FIRST_COST = 0.015  # CPU seconds of such a request, until there are measured ones
+RATE, BURST = 0.15, 0.5
+FIRST_COST = 0.003  # CPU seconds of such a request, until there are measured ones
 # Weight of the latest measured request: one in a hundred may read what the others share.
 _SMOOTHING = 0.02
 GATHER = 0.02  # seconds for which notices are gathered

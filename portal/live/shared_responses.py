@@ -37,8 +37,8 @@ OFFERS = "portal.offers"
 MAX_RESPONSES = 256
 # Seconds after which a part is read again, since time alone changes pages.
 MAX_AGE = 2.0
-# CPU seconds of such a response and of the event before it.
-COST = 0.0003
+# CPU seconds of such a response, of its request, and of the event before it.
+COST = 0.0008
 # Requests that a request waits for, until it is Django's.
 _WAITS = 2
 # Requests with these are Django's.
