@@ -2,7 +2,8 @@
 
 After a change, all open pages of an account request the same part at about the same time. The first
 request renders it; the others get its bytes, which costs a fraction, until anything of the account
-changes. Without an open page in this process no notices arrive, and nothing is shared.
+changes. Without an open page in this process no notices arrive, and nothing is shared. Most of the
+others don't even reach Django: see `portal.live.shared_responses`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from django.http import HttpRequest, HttpResponse
 
 from portal import pages
 from portal.live.hub import Hub
+from portal.live.open_sessions import open_sessions
+from portal.live.shared_responses import MAX_AGE, OFFERS, Offer
 
 MAX_PARTS = 64
-# Seconds after which a part is rendered again, since time alone changes pages.
-MAX_AGE = 2.0
-
 
 # Returns the digest of a part, which requests send as `seen`, and what renders it.
 Load = Callable[[], tuple[str, Callable[[], HttpResponse]]]
@@ -58,6 +58,7 @@ class SharedParts:
         # Requests that come at the same time wait for the first one.
         with slot.lock:
             self._refresh(slot, seen, account, load)
+            _offer(request, account, slot)
             if seen == slot.digest or slot.content is None:
                 return pages.empty()
             response = HttpResponse(slot.content)
@@ -90,3 +91,12 @@ class SharedParts:
             if len(self._slots) > MAX_PARTS:
                 self._slots.popitem(last=False)
         return slot
+
+
+def _offer(request: HttpRequest, account: str, slot: _Slot) -> None:
+    """Offer the response to the other sessions that are still valid, if the web server asks."""
+    offers = request.META.get("asgi.scope", {}).get(OFFERS)
+    if offers is not None and slot.version is not None:
+        # After the part has been read.
+        checked_at, sessions = time.monotonic(), open_sessions.valid(account)
+        offers.append(Offer(slot.digest, slot.version, slot.read_at, sessions, checked_at))

@@ -5,7 +5,8 @@ costs an entry in a dict. Everything runs in the event loop of the web server, e
 `note_cost`, which other threads call. Notices are gathered, so that a page gets at most five events
 per second. The CPU time of the requests that follow is limited for all pages together, because many
 pages would otherwise slow down the API. Pages that wait get their events at the same time, so that
-they can share what is rendered for them (`portal.live.fragments`).
+they can share what is rendered for them (`portal.live.shared_responses`): those of an account
+always do.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from requests_queue.topics import Notice
 from webhooks import topic_messages
 
 MAX_PAGES = 300
-INTERVAL = 0.2  # seconds between two events of a page
+INTERVAL = 0.2  # seconds between two events of the pages of an account
 # CPU seconds per second that the requests after events may take, and after a pause.
-RATE, BURST = 0.3, 0.5
-FIRST_COST = 0.015  # CPU seconds of such a request, until there are measured ones
-_SMOOTHING = 0.1  # weight of the latest measured request
+RATE, BURST = 0.15, 0.5
+FIRST_COST = 0.003  # CPU seconds of such a request, until there are measured ones
+# Weight of the latest measured request: one in a hundred may read what the others share.
+_SMOOTHING = 0.02
 GATHER = 0.02  # seconds for which notices are gathered
 # Seconds without an event until a comment is sent: proxies close idle connections.
 KEEP_ALIVE = 15.0
@@ -44,7 +46,7 @@ class Page:
     account: str
     topics: frozenset[str]
     changed: set[str] = field(default_factory=set)
-    next_at: float = 0.0
+    sent_at: float = 0.0
     is_ended: bool = False
     # Set when an event may be sent, or the stream ends.
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,6 +60,9 @@ class Hub:
         self._pages: set[Page] = set()
         # Those with changes, in the order of their first one.
         self._changed: dict[Page, None] = {}
+        # By account: when the next event may be sent, and the version of the latest one.
+        self._next_at: dict[str, float] = {}
+        self._sent_versions: dict[str, int | None] = {}
         # CPU seconds that may be spent, and what an event costs.
         self._budget, self._counted_at = BURST, 0.0
         self._cost = FIRST_COST
@@ -78,6 +83,11 @@ class Hub:
             if not self._is_listening:
                 return None
             return self._versions[account] + self._versions[None]
+
+    def sent_version(self, account: str) -> int | None:
+        """Return the version of the latest event of the account's pages; None without one. Called
+        in the event loop."""
+        return self._sent_versions.get(account)
 
     @property
     def is_full(self) -> bool:
@@ -106,7 +116,7 @@ class Hub:
                 page.woken.clear()
                 if not is_woken or not page.changed:
                     yield b":\n\n"
-                    if loop.time() - page.next_at > CHECK:
+                    if loop.time() - page.sent_at > CHECK:
                         self._change(page)
                     continue
                 changed = " ".join(sorted(page.changed))
@@ -165,6 +175,8 @@ class Hub:
             self._timer = None
         self._pages.clear()
         self._changed.clear()
+        self._next_at.clear()
+        self._sent_versions.clear()
         with self._guard:
             self._received.clear()
             self._is_listening = False
@@ -199,20 +211,24 @@ class Hub:
         now = loop.time()
         self._budget = min(BURST, self._budget + (now - self._counted_at) * RATE)
         self._counted_at = now
-        later = now + INTERVAL
+        later, sent = now + INTERVAL, set[str]()
         for page in list(self._changed):
             if self._budget < self._cost:
                 # Until it is enough for all of them, or full.
                 wanted = min(BURST, self._cost * len(self._changed))
                 later = now + (wanted - self._budget) / RATE
                 break
-            if page.next_at > now:
-                later = min(later, page.next_at)
+            if (next_at := self._next_at.get(page.account, 0.0)) > now:
+                later = min(later, next_at)
                 continue
             self._budget -= self._cost
             del self._changed[page]
-            page.next_at = now + INTERVAL
+            page.sent_at = now
             page.woken.set()
+            sent.add(page.account)
+        for account in sent:
+            self._next_at[account] = now + INTERVAL
+            self._sent_versions[account] = self.version(account)
         if self._changed:
             self._timer = loop.call_at(later, self._send)
 

@@ -100,6 +100,30 @@ def test_a_hundred_changes_are_one_event_and_the_next_is_a_fifth_of_a_second_lat
     run(test)
 
 
+def test_pages_of_an_account_get_their_events_together() -> None:
+    async def test(hub: Hub) -> None:
+        loop = asyncio.get_running_loop()
+        first = await opened(hub, "VA-1", "deliveries")
+        second = await opened(hub, "VA-1", "deliveries")
+        other = await opened(hub, "VA-2", "deliveries")
+        assert hub.sent_version("VA-3") is None
+        notify({"VA-1", "VA-2"}, "deliveries")
+        assert hub.sent_version("VA-1") != hub.version("VA-1")
+        times = []
+        for stream in (first, second):
+            assert await changed(stream) == {"deliveries"}
+            times.append(loop.time())
+        assert times[1] - times[0] < hubs.INTERVAL / 2
+        assert hub.sent_version("VA-1") == hub.version("VA-1")
+        # Pages of another account don't wait for them.
+        assert await changed(other) == {"deliveries"}
+        for stream in (first, second, other):
+            await stream.aclose()
+        assert hub.sent_version("VA-1") is None
+
+    run(test)
+
+
 def test_many_pages_share_the_cpu_time_and_get_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
