@@ -33,6 +33,7 @@ from connect_sim.server.response import Failed
 logger = logging.getLogger(__name__)
 
 KEY = "connect_sim.deferred"
+READ_AGAIN = 1.0  # seconds
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Result = tuple[int, str, bytes] | None
@@ -142,5 +143,9 @@ class DeferredResponses:
 
 async def disconnected(receive: Receive) -> None:
     """Return when the client has disconnected."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    while True:
+        # A pipelined request stops reading, by which the end is noticed; each call resumes it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_AGAIN):
+                if (await receive())["type"] == "http.disconnect":
+                    return

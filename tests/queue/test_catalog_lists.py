@@ -108,7 +108,8 @@ class TestLists:
             return len(queries)
 
         for path in LISTS:
-            assert statements(f"{path}?limit=1") == statements(path) <= 7, path
+            # The last page needs no count.
+            assert statements(path) <= statements(f"{path}?limit=1") <= 7, path
 
     def test_more_marketplaces_take_no_more_statements(self, distributor: Caller) -> None:
         with CaptureQueriesContext(database) as before:

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from connect_sim import web
+from connect_sim.server import deferred
 from connect_sim.server.deferred import DeferredResponses
+from connect_sim.server.protocol import Connection
 from connect_sim.server.transmission import KEY, Transmission
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
@@ -314,6 +316,34 @@ def test_client_that_leaves_cancels_the_delay(app: App, settings: Any, pipelined
             if pipelined:
                 send(line, "/behind")
             future = app.next()
+        assert is_cancelled(future)
+
+
+def test_client_that_leaves_after_a_later_request_cancels_the_delay(
+    app: App, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_waiting, is_behind = threading.Event(), threading.Event()
+    disconnected, headers = deferred.disconnected, Connection.on_headers_complete
+
+    async def waiting(receive: deferred.Receive) -> None:
+        is_waiting.set()
+        await disconnected(receive)
+
+    def behind(connection: Connection) -> None:
+        headers(connection)
+        if connection.pipeline:
+            is_behind.set()
+
+    monkeypatch.setattr(deferred, "disconnected", waiting)
+    monkeypatch.setattr(deferred, "READ_AGAIN", 0.05)
+    monkeypatch.setattr(Connection, "on_headers_complete", behind)
+    with serving(app, settings) as url:
+        with connect(url) as line:
+            send(line, "/later")
+            future = app.next()
+            assert is_waiting.wait(10)
+            send(line, "/behind")
+            assert is_behind.wait(10)
         assert is_cancelled(future)
 
 

@@ -14,6 +14,7 @@ import time_machine
 from django.db import connections
 
 from requests_queue import clock, transitions
+from requests_queue.clock import Reading
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
@@ -380,7 +381,7 @@ def test_cleanup_keeps_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = clock.now
+    read = clock.read
     ends: list[datetime] = []
     other: list[threading.Event] = []
 
@@ -390,15 +391,15 @@ def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -
         except Conflict:
             pass
 
-    def now_and_then() -> datetime:
-        moment = now()
+    def read_and_wait() -> Reading:
+        reading = read()
         if not other:
             other.append(in_background(move))
             other[0].wait(0.4)
-        return moment
+        return reading
 
     Clock.objects.create(pk=1)
-    monkeypatch.setattr(clock, "now", now_and_then)
+    monkeypatch.setattr(clock, "read", read_and_wait)
     ends.append(clock_control.advance(S).end)
     assert other[0].wait(10)
     # Time has not moved backwards.
