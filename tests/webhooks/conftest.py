@@ -8,7 +8,5 @@ __all__ = ["own_loop"]
 
 # Row locks and prepared statements are PostgreSQL's; nothing is skipped (`--no-skips`).
 collect_ignore = (
-    []
-    if connection.vendor == "postgresql"
-    else ["test_stopped_process.py", "test_prepared.py"]
+    [] if connection.vendor == "postgresql" else ["test_stopped_process.py", "test_prepared.py"]
 )

@@ -31,14 +31,12 @@ from webhooks.delivery import event_loops, in_flight, polling, wakeup, wakeup_li
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
+from webhooks.delivery.next_poll import NextPoll
 from webhooks.delivery.polling import Poller, PollResult, Window, key_of
 from webhooks.delivery.problems import Problems
 
 logger = logging.getLogger(__name__)
 
-# Seconds for which results are collected before a flush: FLUSH for each _SMALL results that the
-# last one stored, so that under load fewer flushes store more.
-FLUSH, FLUSH_LONGEST, _SMALL = 0.02, 0.2, 50
 GRACE = 3.0  # seconds that requests in flight get at a stop
 STORE = 4.0  # seconds for which a stop tries to store results
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
@@ -59,8 +57,7 @@ class Engine:
         self._problems, self._window = Problems(), Window()
         self._stopping = threading.Event()
         self._poller: Poller
-        self._flush_timer: asyncio.TimerHandle | None = None
-        self._flush_delay = FLUSH
+        self._next: NextPoll
         self._errors, self._calm_from = 0, 0.0
         self._first_deadline = _NEVER
 
@@ -81,7 +78,7 @@ class Engine:
         # RuntimeError: the loop is closed, between two loops or after the last one.
         with suppress(RuntimeError):
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
+                self._loop.call_soon_threadsafe(self._next.ask)
 
     def stop(self, timeout: float = GRACE + STORE + 1) -> None:
         """Stop claiming, give requests in flight GRACE seconds, record the rest as unknown."""
@@ -145,10 +142,11 @@ class Engine:
     # The loop.
 
     async def _main(self) -> None:
+        self._next, self._stopped = NextPoll(), asyncio.Event()
+        # Last: other threads wake an engine that has a loop.
         self._loop = asyncio.get_running_loop()
-        self._wake, self._stopped = asyncio.Event(), asyncio.Event()
         self._transport = conf.open_transport()
-        self._listener = wakeup_listener.start(self._wake.set)
+        self._listener = wakeup_listener.start(self._next.ask)
         try:
             if not self._started.done():
                 self._started.set_result(None)
@@ -172,21 +170,18 @@ class Engine:
 
     async def _tick(self) -> None:
         """Store results, start claimed deliveries, and sleep until something happens."""
-        self._wake.clear()
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
+        self._next.begin()
         poll = await self._sql.run(self._poller.poll)
         if poll.replaced_by is not None:
             self._window.forget_stored(poll)
             self._window.abandon_others(poll.replaced_by)
-            self._wake.set()
+            self._next.ask()
             return
         # Includes deliveries claimed by a poll whose loop ended before it returned.
         while self._window.claimed:
             self._begin(self._window.claimed.popleft())
         self._window.forget_stored(poll)
-        self._flush_delay = min(FLUSH_LONGEST, FLUSH * max(1, len(poll.stored) // _SMALL))
+        self._next.end(len(poll.stored), len(self._window.results))
         if self._listener is not None:
             self._listener.note_poll(has_room=poll.has_room)
         if poll.now is not None:
@@ -195,7 +190,7 @@ class Engine:
             self._errors = 0
             self._problems.end(LOOP)
         if poll.has_more and poll.has_room:
-            self._wake.set()
+            self._next.ask()
         if poll.unavailable:
             await event_loops.wait(self._stopped, polling.TICK)
         else:
@@ -205,7 +200,7 @@ class Engine:
         seconds = polling.TICK
         if poll.now is not None and poll.next_due is not None:
             seconds = min(seconds, max(0.0, (poll.next_due - poll.now).total_seconds()))
-        if not await event_loops.wait(self._wake, seconds):
+        if not await self._next.wait(seconds):
             wakeup.report(wakeup.TIMER)
 
     def _begin(self, claimed: ClaimedDelivery) -> None:
@@ -235,12 +230,7 @@ class Engine:
         # In this order: the SQL thread reads calls first, and must find it in one of the two.
         window.results[key] = self._mark_stopped(result)
         window.calls.pop(key, None)
-        if len(window.results) >= 2 * len(window.calls):
-            # Two thirds of what was in flight isn't any more: the next claim replaces it.
-            self._wake.set()
-        elif self._flush_timer is None:
-            loop = asyncio.get_running_loop()
-            self._flush_timer = loop.call_later(self._flush_delay, self._wake.set)
+        self._next.note_result(len(window.results), len(window.calls))
 
     def _time_out(self, now: datetime) -> None:
         """Cancel requests whose deadline platform time has passed, though real time hasn't.
