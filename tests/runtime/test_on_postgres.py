@@ -42,6 +42,8 @@ MORE = [
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     "tests/sandbox/test_reset_engines.py",
+    "tests/sandbox/test_replacement_locks.py",
+    "tests/sandbox/test_replacements_elsewhere.py",
     "tests/sandbox/check_runs/test_runs.py",
     "tests/sandbox/test_holds.py",
     "tests/sandbox/test_lease.py",
@@ -58,10 +60,12 @@ MORE = [
             "deliveries_bulk",
             "deliveries_chart",
             "deliveries_export",
+            "deliveries_indexes",
             "deliveries_log",
             "deliveries_search",
             "home_page",
             "queues_pages",
+            "removed_deliveries",
             "sign_in_limits",
             "webhooks_list",
         )

@@ -13,8 +13,12 @@ from sandbox import snapshot_storage, snapshots
 from tests.api import Caller
 from tests.sandbox import worlds
 
-# Several transactions that write at the same time (`--no-skips`).
-collect_ignore = [] if connection.vendor == "postgresql" else ["test_timeline_commits.py"]
+# Several transactions that write at the same time, and PostgreSQL's locks (`--no-skips`).
+collect_ignore = (
+    []
+    if connection.vendor == "postgresql"
+    else ["test_timeline_commits.py", "test_replacement_locks.py"]
+)
 
 
 @pytest.fixture

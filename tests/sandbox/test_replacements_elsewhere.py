@@ -1,37 +1,26 @@
-"""Resets and restores by another process, which pauses nothing here: the database keeps work out.
-
-`replaced` is such a replacement: it doesn't close the gate of this process.
-"""
+"""Resets and restores by another process, which pauses nothing here: the database does."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
 from django.db.models import F
 
 from requests_queue import background_work, jobs
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from sandbox import api_calls, call_storage, moves, snapshots, world
+from sandbox import api_calls, moves, snapshots
 from sandbox.models import ApiCall, TimelineEntry
 from tests.api import Caller
-from tests.background import Background
+from tests.sandbox.replacing import replaced
 from tests.sandbox.worlds import purchase, webhook
 from webhooks import cleanup
 from webhooks.delivery import wakeup
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def replaced(name: str = snapshots.SEED) -> None:
-    action = snapshots.RESET if name == snapshots.SEED else snapshots.RESTORED
-    world.in_own_thread(lambda: snapshots._replace_rows(name, action))
 
 
 @pytest.fixture
@@ -51,55 +40,6 @@ def test_work_of_an_earlier_generation_is_refused(saved: Any) -> None:
         pass
     with background_work.running() as current:
         assert current == first + 1
-
-
-@pytest.fixture
-def work(saved: Any) -> Iterator[Callable[[], None]]:
-    """Work of another process that is going on; a function that lets it end."""
-    begun, release = threading.Event(), threading.Event()
-
-    def run() -> None:
-        with background_work._shared_lock(), background_work._shared_lock():
-            begun.set()
-            release.wait(30)
-
-    other = Background(run)
-    assert begun.wait(10)
-
-    def end() -> None:
-        release.set()
-        other.result()
-
-    yield end
-    end()
-
-
-def test_replacement_waits_for_work_elsewhere(
-    work: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if connection.vendor != "postgresql":
-        # All processes with SQLite are one.
-        replaced()
-        return
-    monkeypatch.setattr(world, "LOCK_WAIT", 0.1)
-    with pytest.raises(OperationalError):
-        replaced()
-    assert background_work.generation() == 0
-    monkeypatch.setattr(world, "LOCK_WAIT", 30.0)
-    replacement = Background(replaced)
-    work()
-    replacement.result()
-    assert background_work.generation() == 1
-
-
-def test_lost_connection_ends_the_lock(saved: Any, caplog: pytest.LogCaptureFixture) -> None:
-    if connection.vendor != "postgresql":
-        return
-    with background_work.running():
-        connection.connection.close()
-    assert "has lost its connection" in caplog.text
-    replaced()
-    assert background_work.generation() == 1
 
 
 def test_move_runs_no_job_of_the_new_data(saved: Any, vendor: Caller, no_jobs: list[Any]) -> None:
@@ -142,27 +82,3 @@ def test_calls_that_ended_before_are_not_stored(
     assert list(ApiCall.objects.values_list("path", flat=True)) == ["/public/v1/products"]
     kinds = TimelineEntry.objects.order_by("pk").values_list("kind", flat=True)
     assert list(kinds)[-2:] == ["reset", "api_call"]
-
-
-def test_calls_are_stored_before_or_after_a_replacement_never_during_it(
-    saved: Any, vendor: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if connection.vendor != "postgresql":
-        return
-    monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: False)
-    vendor.get("/requests")
-    stored, insert = threading.Event(), call_storage._insert
-
-    def insert_slowly(rows: Any) -> None:
-        insert(rows)
-        # The replacement waits for the commit, and then deletes what was inserted.
-        replacement.append(Background(replaced))
-        assert not replacement[0].ended.wait(0.1)
-        stored.set()
-
-    replacement: list[Background] = []
-    monkeypatch.setattr(call_storage, "_insert", insert_slowly)
-    api_calls.flush()
-    assert stored.is_set()
-    replacement[0].result()
-    assert not ApiCall.objects.exists()
