@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -44,13 +43,20 @@ class DatabaseTime(Func):
 
 def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
-    return value if value is None else _adapted(connection.vendor, value)
+    return value if value is None else _adapt(connection.vendor, value)
 
 
-@lru_cache(maxsize=256)
-def _adapted(vendor: str, value: datetime) -> Any:
-    # Cached: all attempts of a flush have the same end, those of a claim the same start.
+def _adapt(vendor: str, value: datetime) -> Any:
+    if vendor == "sqlite" and value.tzinfo is UTC:
+        # As Django writes it, in a tenth of its time.
+        return value.isoformat(" ")[:-6]
     return connection.ops.adapt_datetimefield_value(value)
+
+
+def datetime_params(values: Iterable[datetime]) -> dict[datetime, Any]:
+    """Return datetimes as parameters of raw SQL, each adapted once."""
+    vendor = connection.vendor
+    return {value: _adapt(vendor, value) for value in set(values)}
 
 
 def datetime_value(value: datetime | None) -> datetime | None:

@@ -16,7 +16,6 @@ from typing import Any
 from django.db import DatabaseError, connection, transaction
 
 from requests_queue import background_work, clock, database_errors, sql
-from requests_queue.models import Clock
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
@@ -33,11 +32,14 @@ MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
 
 _NUL = "\N{REPLACEMENT CHARACTER}"
-_COLUMNS = (
-    "started_at", "real_started_at", "duration", "actor", "account_id", "key", "method", "path",
-    "query", "status", "error_code", "request_body", "response_body", "is_truncated",
-    "user_agent", "webhook_id", "delivery_id", "attempt", "link", "faults",
-)  # fmt: skip
+_COLUMNS = {
+    "started_at": "timestamptz", "real_started_at": "timestamptz", "duration": "float8",
+    "actor": "text", "account_id": "text", "key": "text", "method": "text", "path": "text",
+    "query": "text", "status": "int", "error_code": "text", "request_body": "text",
+    "response_body": "text", "is_truncated": "bool", "user_agent": "text", "webhook_id": "text",
+    "delivery_id": "bigint", "attempt": "int", "link": "text", "faults": "jsonb",
+}  # fmt: skip
+_OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
 
@@ -87,7 +89,9 @@ class _Row:
 
     call: RecordedCall
     started_at: datetime
+    real_started_at: datetime
     ended_at: datetime
+    real_ended_at: datetime
     path: str
     query: str
     request_body: str
@@ -111,26 +115,31 @@ def store(calls: Sequence[RecordedCall]) -> None:
     that it has replaced.
     """
     if wakeup.is_broker_in_memory():
-        _store(calls)
+        rows = _rows(calls, clock.state())
+        # It blocks other writers of SQLite: everything else is done before.
+        with transaction.atomic():
+            _write(rows)
         return
     with transaction.atomic():
         background_work.hold_transaction()
-        replaced_at = Clock.objects.values_list("replaced_at", flat=True).first()
+        state = clock.state()
+        replaced_at = state.replaced_at
         if replaced_at is not None:
             calls = [call for call in calls if call.ended_at >= replaced_at]
         if calls:
-            _store(calls)
+            _write(_rows(calls, state))
 
 
-def _store(calls: Sequence[RecordedCall]) -> None:
-    offset, frozen_at = clock.state()
-    rows = [_row(call, offset, frozen_at) for call in calls]
+def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
+    rows = [_row(call, state) for call in calls]
     _link(rows)
-    # On SQLite it blocks other writers: everything else is done before.
-    with transaction.atomic():
-        for start in range(0, len(rows), _CHUNK):
-            _insert(rows[start : start + _CHUNK])
-        _release(calls)
+    return rows
+
+
+def _write(rows: Sequence[_Row]) -> None:
+    for start in range(0, len(rows), _CHUNK):
+        _insert(rows[start : start + _CHUNK])
+    _release([row.call for row in rows])
 
 
 def _release(calls: Sequence[RecordedCall]) -> None:
@@ -151,8 +160,9 @@ def _release(calls: Sequence[RecordedCall]) -> None:
         transaction.on_commit(wakeup.send, robust=True)
 
 
-def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _Row:
-    started = datetime.fromtimestamp(call.started, UTC)
+def _row(call: RecordedCall, state: clock.State) -> _Row:
+    offset, frozen_at = state.offset, state.frozen_at
+    started, ended = datetime.fromtimestamp(call.started, UTC), call.ended_at
     path, query = _text(call.path), _text(call.query)
     sent = call.request_body.decode(errors="replace")
     returned = call.response_body.decode(errors="replace")
@@ -167,7 +177,7 @@ def _row(call: RecordedCall, offset: timedelta, frozen_at: datetime | None) -> _
             is_truncated = max(len(sent), len(returned)) > MAX_BODY
             sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
     return _Row(
-        call, frozen_at or started + offset, frozen_at or call.ended_at + offset,
+        call, frozen_at or started + offset, started, frozen_at or ended + offset, ended,
         without_signatures(path), without_signatures(query),
         call.request_note or _text(without_signatures(sent)),
         call.response_note or _text(without_signatures(returned)), is_truncated,
@@ -198,7 +208,7 @@ def _link(rows: Sequence[_Row]) -> None:
             row.call.account or "",
             row.started_at,
             frozenset(row.objects),
-            datetime.fromtimestamp(row.call.started, UTC),
+            row.real_started_at,
         )
         for row in linked
     ]
@@ -207,35 +217,31 @@ def _link(rows: Sequence[_Row]) -> None:
 
 
 def _insert(rows: Sequence[_Row]) -> None:
-    marks = f"({sql.placeholders(_COLUMNS)})"
+    moments = sql.datetime_params(
+        at for row in rows for at in (row.started_at, row.real_started_at)
+    )
     with connection.cursor() as cursor:
+        source, params = sql.rows_of([_values(row, moments) for row in rows], _COLUMNS)
         cursor.execute(
-            f"""
-            INSERT INTO sandbox_apicall ({", ".join(_COLUMNS)})
-            VALUES {", ".join([marks] * len(rows))} RETURNING id
-            """,
-            [value for row in rows for value in _values(row)],
+            f"INSERT INTO sandbox_apicall ({', '.join(_COLUMNS)}) {source} RETURNING id", params
         )
         ids = [pk for (pk,) in cursor.fetchall()]
         named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
         for start in range(0, len(named), _CHUNK):
-            chunk = named[start : start + _CHUNK]
+            source, params = sql.rows_of(named[start : start + _CHUNK], _OBJECT_COLUMNS)
             cursor.execute(
-                "INSERT INTO sandbox_apicallobject (call_id, object_id) "
-                f"VALUES {', '.join(['(%s, %s)'] * len(chunk))}",
-                [value for pair in chunk for value in pair],
+                f"INSERT INTO sandbox_apicallobject (call_id, object_id) {source}", params
             )
     entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
     timeline.append_late(entries, [row.call.place for row in rows])
     announcements.announce_calls(entries)
 
 
-def _values(row: _Row) -> tuple[Any, ...]:
+def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:
     call, link = row.call, row.link
     return (
-        sql.datetime_param(row.started_at),
-        sql.datetime_param(datetime.fromtimestamp(call.started, UTC)),
-        round(call.duration, 3), call.actor, call.account, call.key, call.method, row.path,
+        moments[row.started_at], moments[row.real_started_at], round(call.duration, 3),
+        call.actor, call.account, call.key, call.method, row.path,
         row.query, call.status, row.error_code, row.request_body, row.response_body,
         row.is_truncated, _text(call.user_agent[:200]),
         *((link.webhook, link.delivery, link.attempt, link.certainty) if link
@@ -259,5 +265,5 @@ def _entry(pk: int, row: _Row) -> Entry:
             "duration": round(call.duration, 3), "actor": call.actor, "account": call.account,
             "key": call.key, "link": link.certainty if link else "",
         },
-        real_at=call.ended_at,
+        real_at=row.real_ended_at,
     )  # fmt: skip

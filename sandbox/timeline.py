@@ -48,9 +48,10 @@ KINDS = (
 )  # fmt: skip
 KEEP = 200_000  # entries; older ones are pruned
 
-_COLUMNS = (
-    "kind", "at", "real_at", "webhook_id", "delivery_id", "attempt", "object_id", "data",
-)  # fmt: skip
+_COLUMNS = {
+    "kind": "text", "at": "timestamptz", "real_at": "timestamptz", "webhook_id": "text",
+    "delivery_id": "bigint", "attempt": "int", "object_id": "text", "data": "jsonb",
+}  # fmt: skip
 # Entries of one statement: psycopg parses those with more than 50 parameters anew each time.
 _ROWS = 6
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
@@ -128,8 +129,9 @@ def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tu
     """Return the entries as rows, which begin with the ids if there are any."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
-    moments = {at for entry in entries for at in (entry.at, entry.real_at or real)}
-    adapted = {at: sql.datetime_param(at) for at in moments}
+    adapted = sql.datetime_params(
+        at for entry in entries for at in (entry.at, entry.real_at or real)
+    )
     rows = [
         (
             e.kind, adapted[e.at], adapted[e.real_at or real], e.webhook, e.delivery, e.attempt,
@@ -141,15 +143,18 @@ def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tu
 
 
 def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
-    columns = (*more, *_COLUMNS)
-    start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)}) VALUES "
-    marks = f"({sql.placeholders(columns)})"
+    columns = {**dict.fromkeys(more, "bigint"), **_COLUMNS}
+    start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)})"
+    marks = f"({sql.placeholders(list(columns))})"
     with connection.cursor() as cursor:
         if len(rows) <= _ROWS:
             values = [value for row in rows for value in row]
-            cursor.execute(start + ", ".join([marks] * len(rows)), values)
+            cursor.execute(f"{start} VALUES {', '.join([marks] * len(rows))}", values)
+        elif connection.vendor == "postgresql":
+            source, values = sql.rows_of(rows, columns)
+            cursor.execute(f"{start} {source}", values)
         else:
-            cursor.executemany(start + marks, rows)
+            cursor.executemany(f"{start} VALUES {marks}", rows)
     notification.announce_after_commit()
 
 

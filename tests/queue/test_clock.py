@@ -18,7 +18,7 @@ S = timedelta(seconds=1)
 
 
 def test_time_is_real_without_a_row() -> None:
-    assert clock.state() == (timedelta(), None)
+    assert clock.state() == (timedelta(), None, None)
     before = datetime.now(UTC)
     assert before <= clock.now() <= datetime.now(UTC)
 
@@ -28,7 +28,7 @@ def test_time_is_real_without_a_row() -> None:
 )
 def test_offset_is_added_to_real_time(offset: timedelta) -> None:
     Clock.objects.create(pk=1, offset=offset)
-    assert clock.state() == (offset, None)
+    assert clock.state() == (offset, None, None)
     before = datetime.now(UTC)
     assert before <= clock.now() - offset <= datetime.now(UTC)
 
