@@ -44,6 +44,12 @@ class Several(Condition):
             needs |= part.needs()
         return needs
 
+    def about(self) -> frozenset[str] | None:
+        """Return the objects of all parts."""
+        parts = [part.about() for part in self.parts]
+        known = [objects for objects in parts if objects is not None]
+        return frozenset().union(*known) if len(known) == len(parts) else None
+
     def has_never(self) -> bool:
         """Whether a part contains `never`."""
         return any(part.has_never() for part in self.parts)

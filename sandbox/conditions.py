@@ -82,6 +82,10 @@ class Condition(ABC):
         """Return what of the present it depends on."""
         return Needs()
 
+    def about(self) -> frozenset[str] | None:
+        """Return the objects whose changes it must be fed; None: it must be fed all entries."""
+        return None
+
     def has_never(self) -> bool:
         """Whether it contains `never`."""
         return False

@@ -15,7 +15,8 @@ from django.db import connection
 from requests_queue.errors import Conflict
 from sandbox import moves, notification, timeline, wait_responses, waiting
 from sandbox.moves import Move
-from sandbox.waiting import Wait, Waits
+from sandbox.wait import Wait, deliver
+from sandbox.waiting import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Mover:
         if is_kept:
             notification.announce()
         else:
-            waiting.deliver(wait)
+            deliver(wait)
 
     def _run(self) -> None:
         try:
@@ -131,7 +132,7 @@ class Mover:
         with self._guard:
             kept, self._kept = self._kept, []
         for wait in kept:
-            waiting.deliver(wait)
+            deliver(wait)
 
 
 waits = Waits()

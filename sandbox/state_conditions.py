@@ -51,6 +51,10 @@ class Status(Condition):
         """Return the object."""
         return Needs(objects=frozenset([self.object]))
 
+    def about(self) -> frozenset[str]:
+        """Return the object."""
+        return frozenset([self.object])
+
     def misses(
         self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
     ) -> Iterator[NearMiss]:
@@ -79,6 +83,10 @@ class Idle(Condition):
     def needs(self) -> Needs:
         """Return that it needs the sandbox's state."""
         return Needs(idle=True)
+
+    def about(self) -> frozenset[str]:
+        """Return no objects."""
+        return frozenset()
 
 
 @dataclass(slots=True)

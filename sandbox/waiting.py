@@ -11,9 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -21,10 +19,11 @@ from django.db import connection
 from requests_queue import clock
 from requests_queue.errors import Refused
 from sandbox import conditions, notification, present, timeline, wait_responses
-from sandbox.conditions import Condition, Needs, Present, Verdict
+from sandbox.conditions import Needs, Present
 from sandbox.deferred import Result
 from sandbox.models import TimelineEntry
 from sandbox.timeline import Cursor
+from sandbox.wait import Wait, deliver
 
 logger = logging.getLogger(__name__)
 
@@ -43,54 +42,6 @@ class TooManyWaits(Refused):
     def __init__(self) -> None:
         text = f"At most {MAX_PER_KEY} waits of an API key at the same time. Try again later."
         super().__init__("WAIT_002", text)
-
-
-@dataclass(eq=False, slots=True)
-class Wait:
-    """A wait: its condition, from where, and how long; `timeout` in real seconds.
-
-    `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
-    condition has been fed. The wait is `decided` once its response is known, `has_ended` when
-    everything within its span has happened, and `was_reset` when the world has been replaced.
-    """
-
-    condition: Condition
-    since: Cursor
-    timeout: float
-    key: str
-    skip: bool = False
-    within: timedelta | None = None
-    future: Future[Result] = field(default_factory=Future)
-    began: float = field(default_factory=time.monotonic)
-    position: Cursor = field(init=False)
-    ends_at: datetime | None = None
-    has_ended: bool = False
-    was_reset: bool = False
-    decided: Result | None = None
-
-    def __post_init__(self) -> None:
-        self.position = self.since
-
-    @property
-    def deadline(self) -> float:
-        """The end of the timeout (monotonic)."""
-        return self.began + self.timeout
-
-    def feed(self, rows: Iterable[tuple[TimelineEntry, dict[str, Any]]]) -> None:
-        """Feed entries and their representations to the condition, each once."""
-        for row, entry in rows:
-            cursor = timeline.cursor_of(row)
-            if cursor <= self.position:
-                continue
-            self.position = cursor
-            if self.ends_at is not None and row.at > self.ends_at:
-                self.has_ended = True
-            if not self.has_ended:
-                self.condition.feed(entry)
-
-    def verdict(self, now: Present) -> Verdict:
-        """Return whether the condition is true."""
-        return self.condition.verdict(now, ended=self.has_ended)
 
 
 class Waits:
@@ -158,10 +109,16 @@ class Waits:
             self._decide([wait])
 
     def _catch_up(self, wait: Wait) -> None:
-        """Feed a wait all entries since its cursor."""
+        """Feed a wait the entries since its cursor that its condition is about."""
         until = timeline.now()
+        about = wait.condition.about()
         while wait.position < until:
-            rows = timeline.between(wait.position, until).filter(kind__in=conditions.KINDS)
+            rows = timeline.between(wait.position, until)
+            if about is None:
+                rows = rows.filter(kind__in=conditions.KINDS)
+            else:
+                # Often all entries since the last reset, for each of many orders.
+                rows = rows.filter(kind=conditions.CHANGE, object_id__in=about)
             chunk = list(rows[:_BATCH])
             wait.feed(_represented(chunk))
             if len(chunk) < _BATCH:
@@ -289,14 +246,6 @@ class Waits:
                 if time.monotonic() >= wait.deadline:
                     self._respond(wait, wait_responses.UNAVAILABLE)
             return _FAILURE_PAUSE
-
-
-def deliver(wait: Wait) -> None:
-    """Give a wait its response, unless its client has left."""
-    try:
-        wait.future.set_result(wait.decided or wait_responses.UNAVAILABLE)
-    except InvalidStateError:
-        pass
 
 
 def _represented(rows: Iterable[TimelineEntry]) -> list[tuple[TimelineEntry, dict[str, Any]]]:

@@ -24,7 +24,7 @@ from sandbox.api.types import Seconds
 from sandbox.condition_parsing import BadCondition
 from sandbox.conditions import Condition
 from sandbox.timeline import Cursor
-from sandbox.waiting import Wait
+from sandbox.wait import Wait
 
 TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
 

@@ -24,6 +24,8 @@ from sandbox import (
     wait_responses,
     waiting,
 )
+from sandbox.models import TimelineEntry
+from sandbox.wait import Wait
 from tests import make
 from tests.api import Caller, Response, caller
 from tests.engines import running, until
@@ -192,6 +194,28 @@ def test_status(client: Caller, catalog: make.Catalog) -> None:
     assert response.json["evidence"][0]["data"]["to"] == "approved"
     # True already: nothing has to be written.
     assert satisfied(client, until_, since=now(client), timeout=0)["evidence"] == []
+
+
+def test_status_reads_the_changes_of_its_object_only(
+    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk, start = order(catalog).pk, now(client)
+    body = {"template_id": catalog.template.pk}
+    transitions.move(Request, pk, "approve", catalog.as_vendor, body)
+    read: list[str | None] = []
+    represent = timeline.represent
+
+    def noting(entry: TimelineEntry) -> dict[str, Any]:
+        read.append(entry.object_id)
+        return represent(entry)
+
+    monkeypatch.setattr(timeline, "represent", noting)
+    for other in [order(catalog).pk for _ in range(3)]:
+        transitions.move(Request, other, "fail", catalog.as_vendor, {"reason": "Out of stock."})
+    until_ = {"any": [{"status": {"object": pk, "is": "approved"}}, {"idle": True}]}
+    response = satisfied(client, until_, since=start)
+    assert [entry["object"] for entry in response["evidence"]] == [pk]
+    assert set(read) == {pk}
 
 
 def test_status_of_a_subscription(client: Caller, catalog: make.Catalog) -> None:
@@ -553,7 +577,7 @@ def test_waits_of_a_key_are_limited(
 
 def test_cancelled_wait_is_forgotten(catalog: make.Catalog) -> None:
     condition = condition_parsing.parse({"called": {"webhook": "WH-1"}})
-    one = waiting.Wait(condition, timeline.now(), 60, "key", skip=True, within=timedelta(days=9999))
+    one = Wait(condition, timeline.now(), 60, "key", skip=True, within=timedelta(days=9999))
     skipping.begin(one)
     assert skipping.waits.undecided() or one.decided
     one.future.cancel()

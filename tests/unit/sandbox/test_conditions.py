@@ -106,6 +106,21 @@ def test_status_is_about_the_present() -> None:
     assert condition.needs().objects == {"PR-1"}
 
 
+@pytest.mark.parametrize(
+    ("data", "objects"),
+    [
+        ({"status": {"object": "PR-1", "is": "approved"}}, {"PR-1"}),
+        ({"idle": True}, set()),
+        ({"any": [{"status": {"object": "PR-1", "is": "approved"}}, {"idle": True}]}, {"PR-1"}),
+        ({"never": {"status": {"object": "PR-2", "is": "failed"}}}, {"PR-2"}),
+        ({"out_of_order": "WH-1"}, None),
+        ({"all": [{"status": {"object": "PR-1", "is": "x"}}, {"failed": {"webhook": W}}]}, None),
+    ],
+)
+def test_objects_whose_changes_a_condition_must_be_fed(data: Any, objects: Any) -> None:
+    assert condition_parsing.parse(data).about() == objects
+
+
 def test_idle_and_out_of_order_are_about_the_present() -> None:
     assert fed({"idle": True}).verdict(Present()) is None
     assert fed({"idle": True}).verdict(Present(idle=True)) is True
