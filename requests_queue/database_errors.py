@@ -26,16 +26,19 @@ _SQLITE = {
     sqlite3.SQLITE_PROTOCOL: f"The database is locked by another process. {_LATER}",
     sqlite3.SQLITE_NOTADB: f"The database file is damaged or is not SQLite. {_OPERATOR}",
 }
+_POOLER = f"A connection pooler has changed the session of the database. {_LATER}"
 _NO_TABLES = f"The database has no tables: start the server, or migrate it. {_OPERATOR}"
 # By SQLSTATE, or the beginning of one (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _POSTGRES = {
     "08": f"The connection to the database was lost. {_LATER}",
     "25006": f"The database is read-only. {_OPERATOR}",
     "25P03": f"The database ended the session of a process that had stopped. {_LATER}",
+    "26000": _POOLER,
     "28": f"The database refuses the user or password of DATABASE_URL. {_OPERATOR}",
     "3D000": f"The database that DATABASE_URL names does not exist. {_OPERATOR}",
     "40": f"The database ended the transaction because of another one. {_LATER}",
     "42P01": _NO_TABLES,
+    "42P05": _POOLER,
     "53100": f"The disk of the database is full. {_OPERATOR}",
     "53300": f"The database has no free connection. {_LATER}",
     "53": f"The database is short of resources. {_LATER}",

@@ -145,12 +145,15 @@ def without_waiting() -> Iterator[None]:
             cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
-def rows_of(rows: Sequence[Sequence[Any]], columns: Mapping[str, str]) -> tuple[str, list[Any]]:
+def rows_of(
+    rows: Sequence[Sequence[Any]], columns: Mapping[str, str], *, is_joined: bool = True
+) -> tuple[str, list[Any]]:
     """Return a SELECT or VALUES that returns the rows, and its parameters.
 
     `columns` are names and PostgreSQL's types; values of `jsonb` are JSON texts. PostgreSQL gets
     all rows as one JSON parameter, since psycopg needs more time for thousands of placeholders
-    than for everything else of a flush.
+    than for everything else of a flush. Unless the rows are joined with others, the text is the
+    same for any number of rows there.
     """
     if connection.vendor != "postgresql":
         one = f"({placeholders(list(columns))})"
@@ -161,10 +164,10 @@ def rows_of(rows: Sequence[Sequence[Any]], columns: Mapping[str, str]) -> tuple[
     values = ", ".join(cast.format(name) for name, (_, cast) in kinds.items())
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items())
     data = fast_json.encode([dict(zip(columns, row, strict=True)) for row in rows])
+    source = f"SELECT {values} FROM json_to_recordset(%s::json) AS r({declared})"
     # The limit tells the planner how many there are: for a hundred, its estimate of any function,
     # it would read the whole table that they are joined with.
-    source = f"SELECT {values} FROM json_to_recordset(%s) AS r({declared}) LIMIT {len(rows)}"
-    return source, [data.decode()]
+    return f"{source} LIMIT {len(rows)}" if is_joined else source, [data.decode()]
 
 
 def integers(values: Iterable[int]) -> str:

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
+from requests_queue import prepared
 from sandbox import activity, call_storage, late_entries
 from sandbox.call_recorder import Recorder, is_only_writer
 from sandbox.call_storage import MAX_BODY, RecordedCall
@@ -201,6 +202,7 @@ async def lifespan() -> AsyncIterator[None]:
 
 
 def _store_forever(stopping: threading.Event) -> None:
+    prepared.enable()
     try:
         while not stopping.is_set():
             _recorder.arrived.wait()

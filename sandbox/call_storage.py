@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
-from requests_queue import background_work, clock, database_errors, sql
+from requests_queue import background_work, clock, database_errors, prepared, sql
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
@@ -220,13 +220,12 @@ def _insert(rows: Sequence[_Row]) -> None:
     moments = sql.datetime_params(
         at for row in rows for at in (row.started_at, row.real_started_at)
     )
+    source, params = sql.rows_of([_values(row, moments) for row in rows], _COLUMNS, is_joined=False)
+    insert = f"INSERT INTO sandbox_apicall ({', '.join(_COLUMNS)}) {source} RETURNING id"
+    # Prepared in the thread of the web server: it sends the bodies as they are, without quotes.
+    ids = [pk for (pk,) in prepared.fetch(insert, params)]
+    named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
     with connection.cursor() as cursor:
-        source, params = sql.rows_of([_values(row, moments) for row in rows], _COLUMNS)
-        cursor.execute(
-            f"INSERT INTO sandbox_apicall ({', '.join(_COLUMNS)}) {source} RETURNING id", params
-        )
-        ids = [pk for (pk,) in cursor.fetchall()]
-        named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
         for start in range(0, len(named), _CHUNK):
             source, params = sql.rows_of(named[start : start + _CHUNK], _OBJECT_COLUMNS)
             cursor.execute(

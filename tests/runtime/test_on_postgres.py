@@ -39,6 +39,7 @@ MORE = [
     "tests/sandbox/test_call_order.py",
     "tests/sandbox/test_call_recorder.py",
     "tests/sandbox/test_observing_calls.py",
+    "tests/sandbox/test_prepared_calls.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     "tests/sandbox/test_reset_engines.py",

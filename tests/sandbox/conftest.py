@@ -13,11 +13,12 @@ from sandbox import snapshot_storage, snapshots
 from tests.api import Caller
 from tests.sandbox import worlds
 
-# Several transactions that write at the same time, and PostgreSQL's locks (`--no-skips`).
+# Several transactions that write at the same time, and PostgreSQL's locks and prepared statements
+# (`--no-skips`).
 collect_ignore = (
     []
     if connection.vendor == "postgresql"
-    else ["test_timeline_commits.py", "test_replacement_locks.py"]
+    else ["test_timeline_commits.py", "test_replacement_locks.py", "test_prepared_calls.py"]
 )
 
 
