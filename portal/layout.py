@@ -85,6 +85,8 @@ def signed_in(
             viewer = identity.get_viewer(request)
             if viewer is None:
                 return _without_viewer(request)
+            # Before the view reads what the page shows.
+            _note_page(request, viewer)
             try:
                 return view(request, viewer, *args, **kwargs)
             except Missing:
@@ -96,6 +98,12 @@ def signed_in(
         return guarded
 
     return decorate
+
+
+def _note_page(request: HttpRequest, viewer: Viewer) -> None:
+    """Note the version of what a page is about to show, unless it is noted already."""
+    if request.method == "GET" and not is_htmx(request) and not hasattr(request, "live_version"):
+        request.live_version = hub.note_page(viewer.account.pk)  # type: ignore[attr-defined]
 
 
 def render(
@@ -115,6 +123,7 @@ def render(
         # Called by the template only, so that parts of pages don't query them.
         "bars": partial(_fill_bars, request, viewer),
         "alarms": alarms.current(request, viewer.account),
+        "live_version": getattr(request, "live_version", ""),
     }
     return pages.render(request, template, {**(context or {}), **shared}, status)
 
@@ -144,6 +153,7 @@ def not_found(request: HttpRequest) -> HttpResponse:
     viewer = identity.get_viewer(request) if hasattr(request, "user") else None
     if viewer is None:
         return pages.not_found(request)
+    _note_page(request, viewer)
     return render(request, viewer, "not_found_here.html", status=404)
 
 

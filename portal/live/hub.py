@@ -7,12 +7,17 @@ per second. The CPU time of the requests that follow is limited for all pages to
 pages would otherwise slow down the API. Pages that wait get their events at the same time, so that
 they can share what is rendered for them (`portal.live.shared_responses`): those of an account
 always do.
+
+A stream begins with an event about everything that its page shows, unless nothing has changed since
+the page was read. With one process the changes are counted for that, from the page on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -21,6 +26,7 @@ from dataclasses import dataclass, field
 from requests_queue import topics
 from requests_queue.topics import Notice
 from webhooks import topic_messages
+from webhooks.delivery import wakeup
 
 MAX_PAGES = 300
 INTERVAL = 0.2  # seconds between two events of the pages of an account
@@ -36,6 +42,8 @@ KEEP_ALIVE = 15.0
 CHECK = 60.0
 # Seconds after which a stream ends and the browser opens another one, which checks the session.
 LIFETIME = 600.0
+# Seconds for which changes are counted after a page, whose stream follows.
+COUNT = 30.0
 _RETRY = 2000  # milliseconds after which the browser does
 
 
@@ -75,6 +83,20 @@ class Hub:
         self._versions: Counter[str | None] = Counter()
         # Whether notices of all changes arrive: a page has its stream.
         self._is_listening = False
+        # Whether notices of this process arrive, and until when they do without a stream.
+        self._is_receiving, self._counts_until = False, 0.0
+        # Versions of other processes mean nothing here.
+        self._process = secrets.token_hex(4)
+
+    def note_page(self, account: str) -> str:
+        """Return the version of what a page is about to read, for `events`; empty with several
+        processes, whose changes don't arrive without a stream. Called by any thread."""
+        if not wakeup.is_broker_in_memory():
+            return ""
+        with self._guard:
+            self._counts_until = time.monotonic() + COUNT
+            self._start_receiving()
+            return self._page_version(account)
 
     def version(self, account: str) -> int | None:
         """Return a number that grows with each notice about the account, at once and before its
@@ -82,7 +104,7 @@ class Hub:
         with self._guard:
             if not self._is_listening:
                 return None
-            return self._versions[account] + self._versions[None]
+            return self._count(account)
 
     def sent_version(self, account: str) -> int | None:
         """Return the version of the latest event of the account's pages; None without one. Called
@@ -94,20 +116,24 @@ class Hub:
         """Whether no page can be added."""
         return len(self._pages) >= MAX_PAGES
 
-    async def events(self, account: str, shown: frozenset[str]) -> AsyncGenerator[bytes]:
-        """Yield the events of a page of an account that shows these topics."""
+    async def events(
+        self, account: str, shown: frozenset[str], version: str = ""
+    ) -> AsyncGenerator[bytes]:
+        """Yield the events of a page of an account that shows these topics, in a version."""
         if self.is_full:
             return
         loop = asyncio.get_running_loop()
-        page = Page(account, shown)
+        page = Page(account, shown, sent_at=loop.time())
         self._add(page, loop)
         try:
             if self._messages is not None and not await self._messages.is_open():
                 return
             self._is_listening = True
             yield b"retry: %d\nevent: ready\ndata: ready\n\n" % _RETRY
-            # What the page shows may have changed before.
-            self._change(page)
+            with self._guard:
+                is_current = version == self._page_version(account)
+            if not is_current:
+                self._change(page)
             ends_at = loop.time() + LIFETIME
             while not page.is_ended and loop.time() < ends_at:
                 with suppress(TimeoutError):
@@ -128,11 +154,15 @@ class Hub:
     def receive(self, notice: Notice) -> None:
         """Take a notice; called by any thread."""
         with self._guard:
-            self._received.append(notice)
             self._versions.update([None] if notice.accounts is None else notice.accounts)
+            loop = self._loop
+            if loop is None:
+                if time.monotonic() > self._counts_until:
+                    self._stop_receiving()
+                return
+            self._received.append(notice)
             is_first = len(self._received) == 1
-        loop = self._loop
-        if is_first and loop is not None:
+        if is_first:
             # RuntimeError: the loop has ended.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.call_later, GATHER, self._take)
@@ -152,7 +182,8 @@ class Hub:
         if self._loop is not loop:
             self._close()
             self._loop = loop
-            topics.LISTENERS.append(self.receive)
+            with self._guard:
+                self._start_receiving()
             self._messages = topic_messages.subscribe(self.receive, self._end_all)
         self._pages.add(page)
 
@@ -166,7 +197,6 @@ class Hub:
         if self._loop is None:
             return
         self._loop = None
-        topics.LISTENERS.remove(self.receive)
         if self._messages is not None:
             self._messages.close()
             self._messages = None
@@ -180,8 +210,26 @@ class Hub:
         with self._guard:
             self._received.clear()
             self._is_listening = False
+            if time.monotonic() > self._counts_until:
+                self._stop_receiving()
+
+    def _start_receiving(self) -> None:
+        if not self._is_receiving:
+            self._is_receiving = True
+            topics.LISTENERS.append(self.receive)
+
+    def _stop_receiving(self) -> None:
+        if self._is_receiving:
+            self._is_receiving = False
+            topics.LISTENERS.remove(self.receive)
             # What changes from now on is not counted.
             self._versions[None] += 1
+
+    def _count(self, account: str) -> int:
+        return self._versions[account] + self._versions[None]
+
+    def _page_version(self, account: str) -> str:
+        return f"{self._process}.{self._count(account)}"
 
     def _end_all(self) -> None:
         """End all streams: what other processes change does not arrive, so pages shall poll."""

@@ -26,6 +26,7 @@ _TOPIC = re.compile(r"[a-z]{1,20}(:[A-Za-z0-9_-]{1,40})?")
 def live(request: HttpRequest) -> HttpResponse:
     """Send events while topics of the viewer's account change.
 
+    The first is about all `topics` unless they are still in the `version` of the page.
     403 without a viewer, whose page then requests its part and is redirected to sign in; 400 for
     topics that no page has; 503 if too many pages are open, or without our web server: pages poll.
     """
@@ -45,17 +46,19 @@ def live(request: HttpRequest) -> HttpResponse:
     response["Content-Type"] = "text/event-stream"
     # nginx would otherwise keep events in its buffer.
     response["X-Accel-Buffering"] = "no"
-    deferral.stream = _events(request.session.session_key or "", viewer, began, shown)
+    deferral.stream = _events(
+        request.session.session_key or "", viewer, began, shown, request.GET.get("version", "")
+    )
     return response
 
 
 async def _events(
-    key: str, viewer: Viewer, checked_at: float, shown: frozenset[str]
+    key: str, viewer: Viewer, checked_at: float, shown: frozenset[str], version: str
 ) -> AsyncGenerator[bytes]:
     """Yield the events of a page, whose session is known as long as the stream is open."""
     session = open_sessions.add(key, viewer, checked_at)
     try:
-        async with aclosing(hub.events(viewer.account.pk, shown)) as events:
+        async with aclosing(hub.events(viewer.account.pk, shown, version)) as events:
             async for event in events:
                 yield event
     finally:

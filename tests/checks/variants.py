@@ -83,7 +83,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("accepts_a_text_as_end", ("token.textual_exp",)),
     Variant("repeats_the_work_of_a_token", ("token.replay", "delivery.late_duplicate"),
             ("delivery.*", "effects.approved_once"), "these repeat a call with its token"),
-    Variant("rejects_unknown_claims", ("token.unknown_claims",)),
+    Variant("rejects_unknown_claims", ("token.unknown_claims",), ("payload.unknown_keys",),
+            "the token has the further keys of the body there"),
     Variant("trusts_the_body", ("token.claims_against_body",)),
     Variant("rejects_tokens_for_years", ("token.far_exp",)),
     # The body.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from tests.runtime.serving import connect
 
@@ -40,14 +40,14 @@ class EventStream:
 
 @contextmanager
 def open_stream(
-    url: str, cookies: str, *topics: str, timeout: float = 10, **headers: str
+    url: str, cookies: str, *topics: str, version: str = "", timeout: float = 10, **headers: str
 ) -> Iterator[EventStream]:
-    """Request the topics; `cookies` is the header."""
+    """Request the topics in the version of a page; `cookies` is the header."""
     lines = {"Host": "localhost", "Cookie": cookies, **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     with connect(url, timeout) as line:
-        query = quote(" ".join(topics))
-        line.sendall(f"GET /live/?topics={query} HTTP/1.1\r\n{head}\r\n".encode())
+        query = urlencode({"topics": " ".join(topics), "version": version})
+        line.sendall(f"GET /live/?{query} HTTP/1.1\r\n{head}\r\n".encode())
         response = HTTPResponse(line)
         response.begin()
         names = {name.lower(): value for name, value in response.getheaders()}

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Tab
 from tests.portal.site import Site, chromium, site
+from tests.portal.test_every_page import MOST_REQUESTS
 
 pytestmark = pytest.mark.browser
 
@@ -49,10 +50,11 @@ def test_delivery_appears_by_itself_and_a_hidden_page_closes_its_stream(
     with site.open() as tab:
         page = tab.page
         rows = page.locator("#log tr[data-opens-link]")
-        with page.expect_response(lambda response: "seen=" in response.url):
-            # Once the stream is open, the page asks what has changed before.
+        with page.expect_response(lambda response: STREAM in response.url):
             page.goto(f"/deliveries/?q=webhook:{hook}")
         before = rows.count()
+        # Nothing has changed since the page was read.
+        assert len(tab.requested) <= MOST_REQUESTS, tab.requested
         trigger(site, hook)
         expect(rows).to_have_count(before + 1)
         expect(rows.first).to_contain_text("200")

@@ -11,13 +11,14 @@ from portal.live import hub as hubs
 from portal.live.hub import Hub
 from requests_queue import topics
 from requests_queue.topics import Notice
+from webhooks.delivery import wakeup
 
 
 def run(test: Callable[[Hub], Awaitable[None]]) -> None:
     """Run a test with a hub of its own, and check that nothing is left of it."""
-    before = list(topics.LISTENERS)
-    asyncio.run(test(Hub()))  # type: ignore[arg-type]
-    assert before == topics.LISTENERS
+    hub = Hub()
+    asyncio.run(test(hub))  # type: ignore[arg-type]
+    assert hub.receive not in topics.LISTENERS
 
 
 async def opened(hub: Hub, account: str, *shown: str) -> AsyncGenerator[bytes]:
@@ -58,6 +59,90 @@ def test_page_gets_its_own_topics_only() -> None:
         await stream.aclose()
 
     run(test)
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: True)
+
+
+def test_page_without_a_change_since_gets_no_event(
+    one_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(hub: Hub) -> None:
+        version = hub.note_page("VA-1")
+        notify({"VA-2"}, "webhooks")
+        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
+        assert b"event: ready" in await anext(stream)
+        assert await is_quiet(stream)
+        await stream.aclose()
+        # Another page of the same version, after the stream.
+        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
+        assert b"event: ready" in await anext(stream)
+        notify({"VA-1"}, "webhooks")
+        assert await changed(stream) == {"webhooks"}
+        monkeypatch.setattr(hubs, "COUNT", -1.0)
+        hub.note_page("VA-1")
+        await stream.aclose()
+
+    run(test)
+
+
+@pytest.mark.parametrize("accounts", [{"VA-1"}, {"VA-1", "VA-2"}, None])
+def test_change_between_a_page_and_its_stream_is_an_event(
+    one_process: None, monkeypatch: pytest.MonkeyPatch, accounts: set[str] | None
+) -> None:
+    async def test(hub: Hub) -> None:
+        version = hub.note_page("VA-1")
+        notify(accounts, "deliveries")
+        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
+        assert b"event: ready" in await anext(stream)
+        assert await changed(stream) == {"webhooks"}
+        monkeypatch.setattr(hubs, "COUNT", -1.0)
+        hub.note_page("VA-1")
+        await stream.aclose()
+
+    run(test)
+
+
+def test_changes_are_counted_for_a_while_only(
+    one_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "COUNT", -1.0)
+
+    async def test(hub: Hub) -> None:
+        version = hub.note_page("VA-1")
+        notify({"VA-2"}, "webhooks")
+        assert hub.receive not in topics.LISTENERS
+        # What came after that is not known.
+        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
+        assert b"event: ready" in await anext(stream)
+        assert await changed(stream) == {"webhooks"}
+        await stream.aclose()
+
+    run(test)
+
+
+def test_version_of_another_process_is_not_current(one_process: None) -> None:
+    async def test(hub: Hub) -> None:
+        other = Hub()
+        version = other.note_page("VA-1")
+        other._counts_until = 0.0
+        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
+        assert b"event: ready" in await anext(stream)
+        assert await changed(stream) == {"webhooks"}
+        notify({"VA-1"}, "webhooks")
+        assert other.receive not in topics.LISTENERS
+        await stream.aclose()
+
+    run(test)
+
+
+def test_pages_have_no_version_with_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: False)
+    hub = Hub()
+    assert hub.note_page("VA-1") == ""
+    assert hub.receive not in topics.LISTENERS
 
 
 def test_page_gets_no_event_of_another_account() -> None:

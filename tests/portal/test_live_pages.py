@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from django.core.wsgi import get_wsgi_application
 from django.db import connections, transaction
 from django.test import Client
@@ -19,7 +20,7 @@ from portal.live import hub as hubs
 from requests_queue import topics
 from requests_queue.queues.fulfillment import creation
 from sandbox import moves
-from tests import make
+from tests import html, make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.portal.event_streams import EventStream, open_stream
@@ -127,6 +128,21 @@ def test_commit_is_an_event_within_300_ms_and_a_rollback_is_none(
         assert statistics.median(durations) < 0.3
 
 
+def test_stream_of_a_page_begins_with_what_has_changed_since(
+    url: str, vendor: str, catalog: make.Catalog
+) -> None:
+    headers = {"Host": "localhost", "Cookie": vendor}
+    page = requests.get(f"{url}/webhooks/", headers=headers, timeout=10)
+    noted = html.parse(page.text).one('meta[name="live-version"]')["content"]
+    with open_stream(url, vendor, "webhooks", "objects", version=noted) as stream:
+        assert stream.next() == {"ready"}
+        topics.announce({catalog.vendor.pk}, "webhooks")
+        assert stream.next() == {"webhooks"}
+    with open_stream(url, vendor, "webhooks", "objects", version=noted) as stream:
+        assert stream.next() == {"ready"}
+        assert stream.next() == {"webhooks", "objects"}
+
+
 def test_delivery_is_told_to_its_account_only(
     url: str, vendor: str, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +186,7 @@ def test_hundred_streams_hold_no_thread_and_no_connection(
         actions.edit(hook.pk, catalog.vendor_user, {"label": "Changed"})
         assert streams[0].next() == {"webhooks"}
     until(lambda: not hubs.hub._pages, "the streams of clients that left end")
-    assert hubs.hub.receive not in topics.LISTENERS
+    assert hubs.hub.version(catalog.vendor.pk) is None
     connections.close_all()
 
 

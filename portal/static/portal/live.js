@@ -14,6 +14,7 @@
   let isOpen = false;
   let retryAt = Infinity;
   const loaded = Date.now();
+  const version = document.querySelector('meta[name="live-version"]')?.content ?? "";
   // The topics of the stream.
   let openTopics = "";
   // Ids of elements that have changed and are not requested yet.
@@ -41,8 +42,8 @@
     if (Date.now() < retryAt || !window.EventSource) return;
     close();
     openTopics = topics;
-    const opened = source = new EventSource(`/live/?topics=${encodeURIComponent(topics)}`);
-    // An event about all topics follows, since they may have changed before.
+    const opened = source = new EventSource(`/live/?${new URLSearchParams({ topics, version })}`);
+    // An event about all topics follows, unless they are still in the version of the page.
     opened.addEventListener("ready", () => { isOpen = true; });
     opened.addEventListener("live", (event) => {
       const names = new Set(event.data.split(" "));
