@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ TOGETHER = dict.fromkeys(
     ("tests/contract/test_openapi.py", "tests/contract/test_own_document.py"),
     "tests/contract/observed",
 )
-# Their modules start sandboxes, clients or browsers, and run for one commit in three.
+# Their modules start sandboxes, clients or browsers, and run for one commit in four.
+_SHARE = 4
 DRAWN_FILES = re.compile(r"tests/(chaos|e2e|packaging|plugin)/|_browser\.py::")
 # So few files start sooner without worker processes.
 FEW_FILES = 3
@@ -59,9 +60,10 @@ def drawn(share: int) -> Any:
 
 
 def drawn_file(share: int) -> Any:
-    """Return the mark of a module that runs in `make test` for one commit in `share`, and at night:
+    """Return the mark of a module that runs in `make test` for one commit in `share`, and at night.
+    Of the modules with the same share, each commit runs the same number, and one at least. It is
     for clients and pages that take long to set up, and rarely break alone. Without the mark it is
-    one in three for DRAWN_FILES."""
+    one in four for DRAWN_FILES."""
     return pytest.mark.drawn_file(share)
 
 
@@ -138,18 +140,28 @@ def _are_few_files(config: Any) -> bool:
 def draw(items: list[Any]) -> None:
     """Mark the tests as nightly that are not drawn."""
     groups: dict[str, list[Any]] = defaultdict(list)
+    # Of each share as many files as it says, so that commits take about the same time.
+    files: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
         if item.get_closest_marker("drawn") and "nightly" not in item.keywords:
             groups[item.nodeid.partition("[")[0]].append(item)
         mark = item.get_closest_marker("drawn_file")
-        share = mark.args[0] if mark else 3 if DRAWN_FILES.search(item.nodeid) else 1
-        if int(_lot(item.nodeid.partition("::")[0]), 16) % share:
-            item.add_marker(pytest.mark.nightly)
+        share = mark.args[0] if mark else _SHARE if DRAWN_FILES.search(item.nodeid) else 1
+        files[share][item.nodeid.partition("::")[0]].append(item)
+    for share, by_file in files.items():
+        for file in _beyond(by_file, share):
+            for item in by_file[file]:
+                item.add_marker(pytest.mark.nightly)
     for group in groups.values():
-        share = group[0].get_closest_marker("drawn").args[0]
-        group.sort(key=lambda item: _lot(item.nodeid))
-        for item in group[-(-len(group) // share) :]:
-            item.add_marker(pytest.mark.nightly)
+        by_id = {item.nodeid: item for item in group}
+        for nodeid in _beyond(by_id, group[0].get_closest_marker("drawn").args[0]):
+            by_id[nodeid].add_marker(pytest.mark.nightly)
+
+
+def _beyond(ids: Iterable[str], share: int) -> list[str]:
+    """Return those that are not drawn: all but one in `share`, and one at least."""
+    ordered = sorted(ids, key=_lot)
+    return ordered[-(-len(ordered) // share) :]
 
 
 def _lot(nodeid: str) -> str:

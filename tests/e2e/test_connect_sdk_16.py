@@ -12,10 +12,9 @@ import pytest
 
 from tests import environments
 from tests.e2e.test_openapi_client import run
-from tests.lanes import drawn_file
 from tests.processes import sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(4)]
+pytestmark = pytest.mark.clients
 
 REQUIREMENTS = "connect-sdk==16.2\n"
 Report = dict[str, Any]

@@ -21,11 +21,8 @@ from tests import doc_blocks
 from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
 from tests.handlers import Handler, handler
 from tests.image import Container
-from tests.lanes import drawn_file
 from tests.processes import ROOT, free_port, pause
 from tests.webhooks.certificates import Authority
-
-pytestmark = drawn_file(4)
 
 __all__ = ["running"]
 

@@ -20,11 +20,8 @@ from sandbox.checks.options import Options
 from tests import doc_blocks, program, workflows
 from tests.e2e.test_ci import PIP, UVX
 from tests.engines import until
-from tests.lanes import drawn_file
 from tests.processes import ROOT, Process, Sandbox, free_port, manage, sandbox
 from tests.unit.checks.reports import report, result
-
-pytestmark = drawn_file(4)
 
 PAGE = "docs/check-your-handler.md"
 SHELL = doc_blocks.read("sh", "docs/check-your-handler.md")

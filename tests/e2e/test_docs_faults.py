@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import doc_blocks, orders
-from tests.lanes import drawn_file
 from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause, sandbox
-
-pytestmark = drawn_file(4)
 
 BLOCKS = doc_blocks.read("sh", "docs/faults.md")
 CONNECT_SIM = f"""#!/bin/sh

@@ -14,10 +14,7 @@ import pytest
 from tests import doc_blocks
 from tests.e2e import projects
 from tests.engines import until
-from tests.lanes import drawn_file
 from tests.processes import Sandbox, free_port, sandbox
-
-pytestmark = drawn_file(4)
 
 BLOCKS = doc_blocks.read_all("docs/handler-from-zero.md")
 LEFT_OUT = {

@@ -10,10 +10,9 @@ import pytest
 
 from tests import environments
 from tests.e2e.test_openapi_client import run
-from tests.lanes import drawn_file
 from tests.processes import Sandbox, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(4)]
+pytestmark = pytest.mark.clients
 
 Report = dict[str, Any]
 SKIPPED = "Skipping request because an exception was thrown: "

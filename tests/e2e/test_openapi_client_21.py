@@ -10,10 +10,9 @@ import pytest
 
 from tests import environments
 from tests.e2e.test_openapi_client import run
-from tests.lanes import drawn_file
 from tests.processes import Sandbox, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(4)]
+pytestmark = pytest.mark.clients
 
 # The client imports `pkg_resources`.
 REQUIREMENTS = "connect-openapi-client==21.0.13\nsetuptools<81\n"

@@ -17,10 +17,9 @@ import pytest
 from tests import environments, orders
 from tests.e2e.test_openapi_client import SCRIPTS, run
 from tests.handlers import Handler, ReceivedRequest, handler
-from tests.lanes import drawn_file
 from tests.processes import Sandbox, pause, sandbox
 
-pytestmark = [pytest.mark.clients, drawn_file(4)]
+pytestmark = pytest.mark.clients
 
 REQUIREMENTS = "connect-devops-testing-library==25.2\n"
 SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"

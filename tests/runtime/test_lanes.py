@@ -59,22 +59,27 @@ def test_each_function_keeps_a_parameter(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_file_runs_as_a_whole_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"tests/test_a.py::test_{n}" for n in range(5)]
-    draws = [drawn(monkeypatch, f"{n:x}", names, lanes.drawn_file(2)) for n in range(50)]
-    assert {len(each) for each in draws} == {0, 5}
+    names = [f"tests/test_{file}.py::test_{n}" for file in "abcd" for n in range(5)]
+    drawn_files = set[str]()
+    for n in range(50):
+        kept = drawn(monkeypatch, f"{n:x}", names, lanes.drawn_file(2))
+        files = {name.partition("::")[0] for name in kept}
+        assert len(files) == 2 and len(kept) == 10
+        drawn_files |= files
+    assert len(drawn_files) == 4
 
 
 @pytest.mark.parametrize(
-    "path", ["tests/e2e/test_a.py", "tests/plugin/test_a.py", "tests/portal/test_a_browser.py"]
+    "path", ["tests/e2e/test_{}.py", "tests/plugin/test_{}.py", "tests/portal/test_{}_browser.py"]
 )
-def test_files_that_start_programs_run_for_one_commit_in_three(
+def test_one_in_four_of_the_files_that_start_programs_runs(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     other = pytest.mark.django_db
-    draws = [drawn(monkeypatch, f"{n:x}", [f"{path}::test_a"], other) for n in range(100)]
-    assert 20 < sum(map(len, draws)) < 50
-    draws = [
-        drawn(monkeypatch, f"{n:x}", [f"{path}::test_a"], lanes.drawn_file(9)) for n in range(100)
-    ]
-    assert 0 < sum(map(len, draws)) < 30
-    assert drawn(monkeypatch, "1f", ["tests/portal/test_a.py::test_a"], other)
+    names = [f"{path.format(file)}::test_a" for file in "abcdefghij"]
+    draws = [drawn(monkeypatch, f"{n:x}", names, other) for n in range(50)]
+    assert {len(kept) for kept in draws} == {3}
+    assert {name for kept in draws for name in kept} == set(names)
+    assert len(drawn(monkeypatch, "1f", names, lanes.drawn_file(9))) == 2
+    plain = [f"tests/portal/test_{file}.py::test_a" for file in "abc"]
+    assert drawn(monkeypatch, "1f", plain, other) == plain
