@@ -8,9 +8,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import QueryDict
 
 from portal.products import labels
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.writes import products as writes
 from requests_queue.catalog.writes.capabilities import TREE
@@ -54,12 +56,19 @@ def save(product: Product, account: Account, among: list[Group]) -> Group | None
         if group.form.is_bound and group.form.is_valid():
             try:
                 body = {"capabilities": _body(group.form.cleaned_data)}
-                writes.update(product, writes.ProductUpdate(partial=True).check(body))
+                _write(product, writes.ProductUpdate(partial=True).check(body))
             except Refused as error:
                 group.form.add_error(None, str(error))
                 return None
             return group
     return None
+
+
+@transaction.atomic
+def _write(product: Product, values: Mapping[str, Any]) -> None:
+    writes.update(product, dict(values))
+    action = audit.Action.CATALOG_EDIT
+    audit.record(action, "product", product.pk, account=product.owner_id, fields=values)
 
 
 def _form(product: Product, paths: Mapping[str, str], data: QueryDict | None) -> forms.Form:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from portal import sign_in
 from requests_queue.catalog import audit, keys
-from requests_queue.catalog.models import AuditEntry, User
+from requests_queue.catalog.models import AuditEntry, Template, User
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import Caller, caller
@@ -133,6 +133,17 @@ PAGE, USERS = "/admin/webhooks/webhook/", "/admin/catalog/user/"
 KEYS, GROUPS = "/admin/catalog/apitoken/", "/admin/auth/group/"
 
 
+def template(name: str) -> dict[str, Any]:
+    return {"name": name, "title": "T", "body": "B", "scope": "asset", "type": "fulfillment"}
+
+
+def unused_template(world: World) -> None:
+    Template.objects.create(
+        pk="TL-777-000-001", product=world.catalog.product, name="Unused", created=make.AT,
+        updated=make.AT,
+    )  # fmt: skip
+
+
 def out_of_order(world: World) -> None:
     Webhook.objects.update(out_of_order=True)
 
@@ -158,6 +169,22 @@ PATHS: dict[str, tuple[str, str, list[str], Run, Run]] = {
         f"{HOOKS}/{w.hook.pk}/trigger", {})),
     "api delete": (API, "webhook.delete", [], nothing, lambda w: w.api.delete(
         f"{HOOKS}/{w.hook.pk}")),
+    "api product": (API, "catalog.create", [], nothing, lambda w: w.api.post(
+        "/products", {"name": CANARY})),
+    "api product edit": (API, "catalog.edit", ["name"], nothing, lambda w: w.api.put(
+        f"/products/{w.catalog.product.pk}", {"name": CANARY, "jwt": CANARY})),
+    "api product off sale": (API, "catalog.edit", [], nothing, lambda w: w.api.post(
+        f"/products/{w.catalog.product.pk}/endsale", {})),
+    "api template": (API, "catalog.create", [], nothing, lambda w: w.api.post(
+        f"/products/{w.catalog.product.pk}/templates", template(CANARY))),
+    "api template edit": (API, "catalog.edit", ["name"], nothing, lambda w: w.api.put(
+        f"/products/{w.catalog.product.pk}/templates/{w.catalog.template.pk}",
+        {"name": CANARY})),
+    "api template delete": (API, "catalog.delete", [], unused_template, lambda w: w.api.delete(
+        f"/products/{w.catalog.product.pk}/templates/TL-777-000-001")),
+    "portal capabilities": (VENDOR, "catalog.edit", ["capabilities"], nothing,
+                            lambda w: w.vendor.post(
+        f"/products/{w.catalog.product.pk}/capabilities/", {"group": "usage"})),
     "portal edit": (VENDOR, "webhook.edit", ["label"], nothing, lambda w: w.vendor.post(
         f"/webhooks/{w.hook.pk}/edit/", edit_form(label="Renamed"))),
     "portal trigger": (VENDOR, "webhook.trigger", [], nothing, lambda w: w.vendor.post(
@@ -286,6 +313,9 @@ def test_refused_change_writes_no_entry(world: World) -> None:
     disabled(world)
     assert world.api.post(f"{HOOKS}/{world.hook.pk}/trigger", {}).status == 400
     world.vendor.post(f"/webhooks/{world.hook.pk}/do/recover/")
+    assert world.api.put(f"/products/{world.catalog.product.pk}", {"name": ""}).status == 400
+    assert world.api.delete(f"/products/{world.catalog.product.pk}").status == 400
+    assert world.api.post("/products/PRD-000-000-000/endsale", {}).status == 404
     assert not AuditEntry.objects.exists()
 
 

@@ -14,13 +14,14 @@ from requests_queue.catalog.representations.contracts import (
     CONTRACT_KIND,
     CONTRACT_VERSION,
 )
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import contracts
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, routes
+from requests_queue.rest import routes
 from requests_queue.schema import Answer, Documented
 
 
-class Contracts(Collection):
+class Contracts(AuditedCollection):
     """`/contracts`, for both sides: those that the caller is a party of."""
 
     documented = Documented(

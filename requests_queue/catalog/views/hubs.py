@@ -16,13 +16,14 @@ from requests_queue.catalog.representations.hubs import (
     HUB_MARKETPLACE,
     MARKETPLACE,
 )
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import hubs
 from requests_queue.rest import Collection, routes
 from requests_queue.rows import get_row
 from requests_queue.schema import Documented
 
 
-class Hubs(Collection):
+class Hubs(AuditedCollection):
     """`/hubs`, for both sides: a provider's own, which it writes; a vendor's by connections and
     contracts."""
 

@@ -9,11 +9,11 @@ from rest_framework.response import Response
 
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
-from requests_queue.rest import Collection
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.rows import get_row
 
 
-class OfProduct(Collection):
+class OfProduct(AuditedCollection):
     """What belongs to one product; 404 where the caller doesn't see the product."""
 
     @property

@@ -10,14 +10,15 @@ from rest_framework.response import Response
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations.products import PRODUCT
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.views.forms import BodyParser
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden
-from requests_queue.rest import Collection, routes
+from requests_queue.rest import routes
 from requests_queue.schema import Documented
 
 
-class Products(Collection):
+class Products(AuditedCollection):
     """`/products`: a vendor's own, which it writes; those that are sold to a provider."""
 
     documented = Documented("Products", "product", PRODUCT)

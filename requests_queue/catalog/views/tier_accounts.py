@@ -14,6 +14,7 @@ from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, scopes_of
 from requests_queue.catalog.tier_versions import as_account
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import tier_accounts
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.filter_tables import text_in
@@ -24,7 +25,7 @@ from requests_queue.schema import Documented
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
 
 
-class TierAccounts(Collection):
+class TierAccounts(AuditedCollection):
     """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
 
     documented = Documented("Tiers", "tier account", TIER_ACCOUNT)
