@@ -43,20 +43,20 @@ class DatabaseTime(Func):
 
 def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
-    return value if value is None else _adapt(connection.vendor, value)
-
-
-def _adapt(vendor: str, value: datetime) -> Any:
-    if vendor == "sqlite" and value.tzinfo is UTC:
-        # As Django writes it, in a tenth of its time.
-        return value.isoformat(" ")[:-6]
-    return connection.ops.adapt_datetimefield_value(value)
+    return _text(value) if value is not None and connection.vendor == "sqlite" else value
 
 
 def datetime_params(values: Iterable[datetime]) -> dict[datetime, Any]:
     """Return datetimes as parameters of raw SQL, each adapted once."""
-    vendor = connection.vendor
-    return {value: _adapt(vendor, value) for value in set(values)}
+    adapt = _text if connection.vendor == "sqlite" else None
+    return {value: adapt(value) if adapt else value for value in set(values)}
+
+
+def _text(value: datetime) -> Any:
+    # As Django writes it, in half of its time.
+    if value.tzinfo is UTC:
+        return value.isoformat(" ")[:-6]
+    return connection.ops.adapt_datetimefield_value(value)
 
 
 def datetime_value(value: datetime | None) -> datetime | None:

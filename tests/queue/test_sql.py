@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from requests_queue import sql
@@ -69,3 +69,13 @@ def test_integers() -> None:
     assert sql.integers([]) == "NULL"
     with pytest.raises(TypeError):
         sql.integers(["1) OR (1=1"])  # type: ignore[list-item]
+
+
+@given(value=st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-3.5))])))
+@example(value=datetime(2026, 11, 2, 10, tzinfo=UTC))
+def test_datetimes_are_parameters_as_the_orm_adapts_them(value: datetime) -> None:
+    # Beyond the years that UTC has.
+    assume(1 < value.year < 9999)
+    expected = connection.ops.adapt_datetimefield_value(value)
+    assert sql.datetime_param(value) == expected
+    assert sql.datetime_params([value, value]) == {value: expected}
