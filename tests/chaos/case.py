@@ -21,7 +21,7 @@ PASSED, FAILED, VOID = "passed", "failed", "void"
 TRIES = 3
 _DELAY = (0.1, 0.4)  # seconds that the receiver takes to respond
 _DRAINED = 420.0  # seconds until everything has to be delivered: longer than a backoff
-_RECOVERED = 120.0  # seconds until leases of killed workers, of 30 s, have ended
+_RECOVERED = 120.0  # seconds until the requests of killed workers are repeated: leases are 30 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,10 @@ class Case:
         self.killed |= self.setup.database.calling()
 
     def wait_recovered(self) -> None:
-        """Wait until the leases of what was in flight at the kills have ended: 30 s and more."""
+        """Wait until what was in flight at the kills is delivered: its leases end after 30 s."""
         if not self.size.expires:
-            self.measure(lambda: not self.killed & self.setup.database.calling(), _RECOVERED)
+            ids = {pk for pk, _ in self.killed}
+            self.measure(lambda: not ids & self.setup.database.pending_ids(), _RECOVERED)
 
     def wait_outage(self) -> None:
         """Let the fault last."""

@@ -57,6 +57,11 @@ class Database:
         where = f"webhook_id IN ({_quoted(webhooks)}) AND {_PENDING}"
         return int(self.value(f"SELECT COUNT(*) FROM webhooks_delivery WHERE {where}"))
 
+    def pending_ids(self) -> set[int]:
+        """Return the deliveries that are not finished."""
+        rows = self.execute(f"SELECT id FROM webhooks_delivery WHERE {_PENDING}")
+        return {pk for (pk,) in rows}
+
     def calling(self) -> set[InFlight]:
         """Return the deliveries that a worker has claimed."""
         rows = self.execute("SELECT id, started_at FROM webhooks_delivery WHERE state = 'calling'")
