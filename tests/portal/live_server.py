@@ -67,6 +67,8 @@ def cookies(client: Client) -> str:
 def server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     # The tests end it by a change.
     monkeypatch.setattr(shared_responses, "MAX_AGE", 60.0)
+    # The data of the test before has been removed without a notice.
+    topics.deliver(topics.Notice(None, frozenset({topics.EVERYTHING})))
     server = Server()
     with serving(server, settings, threads=2) as server.url:
         yield server
