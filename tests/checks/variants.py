@@ -106,7 +106,7 @@ VARIANTS: tuple[Variant, ...] = (
             "each approval is a queue change, so it is called twice about each order"),
     Variant("approves_without_lock", ("delivery.twice_at_once", "race.same_request",
             "race.stale_read"),
-            ("delivery.*", "speed.*", "crash.*", "effects.approved_once", "retry.rotated_secret"),
+            ("delivery.*", "speed.*", "crash.*", "effects.approved_once"),
             "calls overlap there too, and the response waits for the work"),
     Variant("reads_again_without_lock", ("race.same_request", "race.stale_read"),
             ("delivery.*", "speed.*"), "calls overlap there too"),
