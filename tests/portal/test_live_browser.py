@@ -53,10 +53,11 @@ def test_delivery_appears_by_itself_and_a_hidden_page_closes_its_stream(
         with page.expect_response(lambda response: STREAM in response.url):
             page.goto(f"/deliveries/?q=webhook:{hook}")
         before = rows.count()
-        # Nothing has changed since the page was read.
         assert len(tab.requested) <= MOST_REQUESTS, tab.requested
         trigger(site, hook)
         expect(rows).to_have_count(before + 1)
+        # Nothing else has changed since the page was read.
+        assert not [url for url in tab.requested if urlsplit(url).path == "/time/"]
         expect(rows.first).to_contain_text("200")
         assert streams(tab) == 1
         with page.expect_event("requestfailed", lambda request: STREAM in request.url):
