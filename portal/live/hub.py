@@ -61,7 +61,8 @@ class Page:
 
 
 class Hub:
-    """The pages of one event loop; it listens while there are any."""
+    """The pages of one event loop; it listens while there are any, and for a while after each page
+    that `note_page` has noted."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
