@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import clock, pausing, sql
+from requests_queue import clock, pausing, prepared, sql
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,15 @@ def running(since: int | None = None) -> Iterator[int]:
         yield current
 
 
-def hold_transaction() -> None:
-    """Keep replacements of other processes out until the transaction ends."""
+def hold_transaction(*read: str) -> None:
+    """Keep replacements of other processes out until the transaction ends.
+
+    Its prepared statements are planned for the sizes of the tables `read`.
+    """
     if settings.SANDBOX and connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
+        sizes = "".join(f", pg_relation_size('{table}')" for table in read)
+        [row] = prepared.fetch(f"SELECT pg_advisory_xact_lock_shared(%s){sizes}", [_LOCK])
+        prepared.note_sizes(*row[1:])
 
 
 def keep_out() -> None:

@@ -42,7 +42,7 @@ def note_sizes(*sizes: int) -> None:
 
 
 def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
-    """Run a statement inside a transaction and return its rows.
+    """Run a statement inside a transaction and return its rows, if it has any.
 
     PostgreSQL may have to be told the types of parameters (`%s::int`). Plans are made for any
     values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
@@ -50,7 +50,7 @@ def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any
     with _preparing() as is_prepared, connection.cursor() as cursor:
         # A statement is one plan, and other texts are other statements.
         cursor.execute(f"{statement}/* {_thread.sizes} */" if is_prepared else statement, params)
-        return list(cursor.fetchall())
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def skip_health_check() -> None:

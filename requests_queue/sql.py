@@ -182,6 +182,16 @@ def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
     return RawSQL(f"{column} IN ({integers(ids)})", [], BooleanField())
 
 
+def text_in(column: str, values: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return a condition for a column with one of the texts, and its parameters.
+
+    On PostgreSQL the text is the same for any number of them, so that it can be prepared.
+    """
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s::text[])", [list(values)]
+    return f"{column} IN ({placeholders(values)})", list(values)
+
+
 def uuid_param(value: Any) -> Any:
     """Return a UUID as a parameter of raw SQL."""
     return value if connection.features.has_native_uuid_field else value.hex

@@ -18,9 +18,11 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import sql
+from requests_queue import prepared, sql
 from sandbox.models import ApiCall
 
+# Those that grow, of what is read.
+TABLES = "webhooks_webhook", "webhooks_delivery", "webhooks_attempt", "webhooks_event"
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
 _RECENT = 10  # of the latest attempts of a webhook, apart from those in flight
 _MAX_WEBHOOKS = 200  # of the accounts of one batch; SQLite unites at most 500 selections
@@ -164,28 +166,26 @@ def choose(
 
 def _recent(accounts: Sequence[str], since: Any) -> list[Candidate]:
     """Return the attempts in flight and the latest ones of the accounts' webhooks."""
-    marks = sql.placeholders(accounts)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT recent.account_id, l.webhook_id, l.delivery_id, l.number,
-                l.started_at, l.finished_at
-            FROM (
-                SELECT w.id, w.account_id FROM webhooks_webhook w
-                LEFT JOIN webhooks_attempt s ON s.id = w.last_success_id
-                LEFT JOIN webhooks_attempt f ON f.id = w.last_failure_id
-                WHERE w.deleted_at IS NULL AND w.account_id IN ({marks})
-                AND (s.finished_at >= %s OR f.finished_at >= %s) LIMIT {_MAX_WEBHOOKS}
-            ) AS recent {_LATEST[connection.vendor]}
-            UNION ALL
-            SELECT w.account_id, d.webhook_id, d.id, d.attempts + 1, d.started_at, NULL
-            FROM webhooks_delivery d {sql.indexed_by("delivery_calling")}
-            JOIN webhooks_webhook w ON w.id = d.webhook_id
-            WHERE d.state = 'calling' AND w.account_id IN ({marks}) AND w.deleted_at IS NULL
-            """,
-            [*accounts, since, since, *accounts],
-        )
-        rows = cursor.fetchall()
+    is_theirs, params = sql.text_in("w.account_id", accounts)
+    rows = prepared.fetch(
+        f"""
+        SELECT recent.account_id, l.webhook_id, l.delivery_id, l.number,
+            l.started_at, l.finished_at
+        FROM (
+            SELECT w.id, w.account_id FROM webhooks_webhook w
+            LEFT JOIN webhooks_attempt s ON s.id = w.last_success_id
+            LEFT JOIN webhooks_attempt f ON f.id = w.last_failure_id
+            WHERE w.deleted_at IS NULL AND {is_theirs}
+            AND (s.finished_at >= %s OR f.finished_at >= %s) LIMIT {_MAX_WEBHOOKS}
+        ) AS recent {_LATEST[connection.vendor]}
+        UNION ALL
+        SELECT w.account_id, d.webhook_id, d.id, d.attempts + 1, d.started_at, NULL
+        FROM webhooks_delivery d {sql.indexed_by("delivery_calling")}
+        JOIN webhooks_webhook w ON w.id = d.webhook_id
+        WHERE d.state = 'calling' AND {is_theirs} AND w.deleted_at IS NULL
+        """,
+        [*params, since, since, *params],
+    )
     return [candidate for row in rows if (candidate := _candidate(*row))]
 
 
@@ -196,21 +196,19 @@ def _about(
     ids = sorted(objects)[:MAX_OBJECTS]
     if not ids:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT e.object_id, w.account_id, e.webhook_id, e.delivery_id,
-                a.number, a.started_at, a.finished_at,
-                CASE d.state WHEN 'calling' THEN d.attempts + 1 END, d.started_at
-            FROM webhooks_event e JOIN webhooks_delivery d ON d.id = e.delivery_id
-            JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
-            LEFT JOIN webhooks_attempt a ON a.delivery_id = d.id AND a.finished_at >= %s
-            WHERE e.object_id IN ({sql.placeholders(ids)})
-            AND (d.state = 'calling' OR a.id IS NOT NULL)
-            """,
-            [since, *ids],
-        )
-        rows = cursor.fetchall()
+    is_named, params = sql.text_in("e.object_id", ids)
+    rows = prepared.fetch(
+        f"""
+        SELECT e.object_id, w.account_id, e.webhook_id, e.delivery_id,
+            a.number, a.started_at, a.finished_at,
+            CASE d.state WHEN 'calling' THEN d.attempts + 1 END, d.started_at
+        FROM webhooks_event e JOIN webhooks_delivery d ON d.id = e.delivery_id
+        JOIN webhooks_webhook w ON w.id = e.webhook_id AND w.deleted_at IS NULL
+        LEFT JOIN webhooks_attempt a ON a.delivery_id = d.id AND a.finished_at >= %s
+        WHERE {is_named} AND (d.state = 'calling' OR a.id IS NOT NULL)
+        """,
+        [since, *params],
+    )
     result: dict[str, list[Candidate]] = {}
     for object_id, account, webhook, delivery, *finished, number, started_at in rows:
         if account in accounts:

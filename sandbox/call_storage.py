@@ -121,7 +121,7 @@ def store(calls: Sequence[RecordedCall]) -> None:
             _write(rows)
         return
     with transaction.atomic():
-        background_work.hold_transaction()
+        background_work.hold_transaction(*attempt_links.TABLES)
         state = clock.state()
         replaced_at = state.replaced_at
         if replaced_at is not None:

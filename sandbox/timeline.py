@@ -31,7 +31,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from requests_queue import fast_json, sql
+from requests_queue import fast_json, prepared, sql
 from requests_queue.errors import Invalid
 from sandbox import late_entries, notification
 from sandbox.late_entries import Place
@@ -146,15 +146,16 @@ def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
     columns = {**dict.fromkeys(more, "bigint"), **_COLUMNS}
     start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)})"
     marks = f"({sql.placeholders(list(columns))})"
-    with connection.cursor() as cursor:
-        if len(rows) <= _ROWS:
-            values = [value for row in rows for value in row]
-            cursor.execute(f"{start} VALUES {', '.join([marks] * len(rows))}", values)
-        elif connection.vendor == "postgresql":
-            source, values = sql.rows_of(rows, columns)
-            cursor.execute(f"{start} {source}", values)
-        else:
-            cursor.executemany(f"{start} VALUES {marks}", rows)
+    if connection.vendor == "postgresql" and len(rows) > _ROWS:
+        source, values = sql.rows_of(rows, columns, is_joined=False)
+        prepared.fetch(f"{start} {source}", values)
+    else:
+        with connection.cursor() as cursor:
+            if len(rows) <= _ROWS:
+                values = [value for row in rows for value in row]
+                cursor.execute(f"{start} VALUES {', '.join([marks] * len(rows))}", values)
+            else:
+                cursor.executemany(f"{start} VALUES {marks}", rows)
     notification.announce_after_commit()
 
 
