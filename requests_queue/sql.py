@@ -182,14 +182,17 @@ def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
     return RawSQL(f"{column} IN ({integers(ids)})", [], BooleanField())
 
 
-def text_in(column: str, values: Sequence[str]) -> tuple[str, list[Any]]:
-    """Return a condition for a column with one of the texts, and its parameters.
+def one_of(column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, list[Any]]:
+    """Return a condition for a column with one of the texts or integers, and its parameters.
 
-    On PostgreSQL the text is the same for any number of them, so that it can be prepared.
+    On PostgreSQL it is the same for any number of them, so that a statement can be prepared.
     """
-    if connection.vendor == "postgresql":
+    if connection.vendor != "postgresql":
+        return f"{column} IN ({placeholders(values)})", list(values)
+    if any(isinstance(value, str) for value in values):
         return f"{column} = ANY(%s::text[])", [list(values)]
-    return f"{column} IN ({placeholders(values)})", list(values)
+    # As text: psycopg has a type for each size of integers, and a prepared statement for each type.
+    return f"{column} = ANY(%s::bigint[])", ["{" + ",".join(map(str, values)) + "}"]
 
 
 def uuid_param(value: Any) -> Any:

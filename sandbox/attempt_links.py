@@ -166,7 +166,7 @@ def choose(
 
 def _recent(accounts: Sequence[str], since: Any) -> list[Candidate]:
     """Return the attempts in flight and the latest ones of the accounts' webhooks."""
-    is_theirs, params = sql.text_in("w.account_id", accounts)
+    is_theirs, params = sql.one_of("w.account_id", accounts)
     rows = prepared.fetch(
         f"""
         SELECT recent.account_id, l.webhook_id, l.delivery_id, l.number,
@@ -196,7 +196,7 @@ def _about(
     ids = sorted(objects)[:MAX_OBJECTS]
     if not ids:
         return {}
-    is_named, params = sql.text_in("e.object_id", ids)
+    is_named, params = sql.one_of("e.object_id", ids)
     rows = prepared.fetch(
         f"""
         SELECT e.object_id, w.account_id, e.webhook_id, e.delivery_id,

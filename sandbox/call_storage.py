@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
 from requests_queue import background_work, clock, database_errors, prepared, sql
 from sandbox import announcements, attempt_links, timeline
@@ -225,12 +225,10 @@ def _insert(rows: Sequence[_Row]) -> None:
     # Prepared in the thread of the web server: it sends the bodies as they are, without quotes.
     ids = [pk for (pk,) in prepared.fetch(insert, params)]
     named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
-    with connection.cursor() as cursor:
-        for start in range(0, len(named), _CHUNK):
-            source, params = sql.rows_of(named[start : start + _CHUNK], _OBJECT_COLUMNS)
-            cursor.execute(
-                f"INSERT INTO sandbox_apicallobject (call_id, object_id) {source}", params
-            )
+    for start in range(0, len(named), _CHUNK):
+        chunk = named[start : start + _CHUNK]
+        source, params = sql.rows_of(chunk, _OBJECT_COLUMNS, is_joined=False)
+        prepared.fetch(f"INSERT INTO sandbox_apicallobject (call_id, object_id) {source}", params)
     entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
     timeline.append_late(entries, [row.call.place for row in rows])
     announcements.announce_calls(entries)

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from webhooks.delivery import wakeup
 
 CHANNEL = "connect_sim_timeline"
+_NOTIFY = f"SELECT pg_notify('{CHANNEL}', '')"  # at the commit
 POLL = 0.1  # seconds
 RECONNECT = 1.0  # seconds until a listener without a database tries again
 
@@ -26,11 +27,27 @@ _waiting = 0  # threads in `wait`
 
 def announce_after_commit() -> None:
     """Notify all waiting threads when the transaction is committed."""
-    if connection.vendor == "postgresql" and not wakeup.is_broker_in_memory():
+    if _reaches_processes():
         with connection.cursor() as cursor:
-            # Sent at the commit.
-            cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+            cursor.execute(_NOTIFY)
+    announce_here_after_commit()
+
+
+def notifying(change: str) -> str:
+    """Return a statement that changes the same and notifies other processes at the commit.
+
+    For this process call `announce_here_after_commit`.
+    """
+    return f"WITH changed AS ({change}) {_NOTIFY}" if _reaches_processes() else change
+
+
+def announce_here_after_commit() -> None:
+    """Notify the waiting threads of this process when the transaction is committed."""
     transaction.on_commit(announce, robust=True)
+
+
+def _reaches_processes() -> bool:
+    return connection.vendor == "postgresql" and not wakeup.is_broker_in_memory()
 
 
 def announce() -> None:

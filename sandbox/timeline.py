@@ -146,17 +146,18 @@ def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
     columns = {**dict.fromkeys(more, "bigint"), **_COLUMNS}
     start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)})"
     marks = f"({sql.placeholders(list(columns))})"
-    if connection.vendor == "postgresql" and len(rows) > _ROWS:
+    if len(rows) <= _ROWS:
+        values = [value for row in rows for value in row]
+        with connection.cursor() as cursor:
+            insert = f"{start} VALUES {', '.join([marks] * len(rows))}"
+            cursor.execute(notification.notifying(insert), values)
+    elif connection.vendor == "postgresql":
         source, values = sql.rows_of(rows, columns, is_joined=False)
-        prepared.fetch(f"{start} {source}", values)
+        prepared.fetch(notification.notifying(f"{start} {source}"), values)
     else:
         with connection.cursor() as cursor:
-            if len(rows) <= _ROWS:
-                values = [value for row in rows for value in row]
-                cursor.execute(f"{start} VALUES {', '.join([marks] * len(rows))}", values)
-            else:
-                cursor.executemany(f"{start} VALUES {marks}", rows)
-    notification.announce_after_commit()
+            cursor.executemany(f"{start} VALUES {marks}", rows)
+    notification.announce_here_after_commit()
 
 
 def _last_id() -> int:

@@ -20,7 +20,7 @@ from weakref import WeakSet
 from django.conf import settings
 from django.db import connection, transaction
 
-from requests_queue import sql
+from requests_queue import prepared, sql
 
 LIMIT = 5.0  # seconds, by the database's clock
 LOCK_WAIT = 0.5  # seconds for which a release waits for rows that another transaction holds
@@ -126,24 +126,21 @@ def release(postponements: Sequence[Postponement]) -> None:
 def _lock(ids: Sequence[int]) -> None:
     """Lock the deliveries, in order; on SQLite a write transaction has locked all rows."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                SELECT id FROM webhooks_delivery
-                WHERE state = 'waiting' AND id IN ({sql.placeholders(ids)})
-                ORDER BY id FOR NO KEY UPDATE
-                """,
-                ids,
-            )
+        is_one, params = sql.one_of("id", ids)
+        prepared.fetch(
+            f"""
+            SELECT id FROM webhooks_delivery WHERE state = 'waiting' AND {is_one}
+            ORDER BY id FOR NO KEY UPDATE
+            """,
+            params,
+        )
 
 
 def _clear(ids: Sequence[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE webhooks_delivery SET lease = NULL "
-            f"WHERE state = 'waiting' AND id IN ({sql.placeholders(ids)})",
-            ids,
-        )
+    is_one, params = sql.one_of("id", ids)
+    prepared.fetch(
+        f"UPDATE webhooks_delivery SET lease = NULL WHERE state = 'waiting' AND {is_one}", params
+    )
 
 
 def _postponed_by_others(postponements: Sequence[Postponement]) -> set[int]:
