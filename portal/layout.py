@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
@@ -87,8 +88,10 @@ def signed_in(
                 return _without_viewer(request)
             # Before the view reads what the page shows.
             _note_page(request, viewer)
+            is_read = request.method in ("GET", "HEAD")
             try:
-                return view(request, viewer, *args, **kwargs)
+                with clock.reading_once() if is_read else nullcontext():
+                    return view(request, viewer, *args, **kwargs)
             except Missing:
                 return not_found(request)
             finally:

@@ -4,6 +4,11 @@ A sandbox can move it forward by an offset in the database, which all processes 
 server profile it is real time.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,6 +17,8 @@ from django.db import connection
 
 from requests_queue import sql
 
+# Of the block that reads it once, if there is one: the reading when it is done.
+_readings: ContextVar[list[Reading] | None] = ContextVar("readings", default=None)
 _SELECT = 'SELECT "offset", frozen_at, {} FROM requests_queue_clock WHERE id = 1'
 
 
@@ -30,6 +37,17 @@ class State(NamedTuple):
     replaced_at: datetime | None = None
 
 
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Read platform time once at most in this block, which changes nothing: a page shows what is
+    true at one moment."""
+    token = _readings.set([])
+    try:
+        yield
+    finally:
+        _readings.reset(token)
+
+
 def now() -> datetime:
     """Return platform time: aware, in UTC, with microseconds."""
     return read().now
@@ -40,6 +58,15 @@ def read() -> Reading:
 
     A reset or restore increases the generation in its transaction. Without a sandbox it is 0.
     """
+    if kept := _readings.get():
+        return kept[0]
+    reading = _read()
+    if kept is not None:
+        kept.append(reading)
+    return reading
+
+
+def _read() -> Reading:
     # Before the offset: if a move starts in between, the result is not later than platform time.
     real = datetime.now(UTC)
     if not settings.SANDBOX:

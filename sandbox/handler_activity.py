@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Max
 
 from requests_queue import clock, sql
@@ -67,19 +68,27 @@ def summaries(keys: Iterable[Key]) -> dict[Key, str]:
         return {}
     calls = _calls(wanted, stored_calls.NONE)
     before = clock.now() - timedelta(seconds=PATIENCE)
-    # Without rows of the model, which cost more than all else for the fifty rows of a page.
-    ids = sql.ids_in("webhooks_attempt.delivery_id", {delivery for delivery, _ in wanted})
-    attempts = Attempt.objects.filter(ids).order_by()
-    silent = {
-        (delivery, number): outcome == Attempt.SUCCESS and kind == EVENT and ended < before
-        for delivery, number, outcome, ended, kind in attempts.values_list(
-            "delivery", "number", "outcome", "finished_at", "webhook__type"
-        )
-    }
+    silent = _silent({delivery for delivery, _ in wanted}, before) & wanted
     return {
-        key: handler_notes.summarize(calls.get(key, ()), is_silent=silent.get(key, False))
-        for key in {*calls, *(wanted & silent.keys())}
+        key: handler_notes.summarize(calls.get(key, ()), is_silent=key in silent)
+        for key in {*calls, *silent}
     }
+
+
+def _silent(deliveries: Collection[int], before: datetime) -> set[Key]:
+    """Return the attempts by which a handler accepted an event before that time."""
+    # Raw SQL: for the fifty rows of a page the ORM takes longer than the database.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT a.delivery_id, a.number FROM webhooks_attempt a
+            JOIN webhooks_webhook w ON w.id = a.webhook_id
+            WHERE a.delivery_id IN ({sql.integers(deliveries)})
+            AND a.outcome = %s AND w.type = %s AND a.finished_at < %s
+            """,
+            [Attempt.SUCCESS, EVENT, sql.datetime_param(before)],
+        )
+        return set(cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True)

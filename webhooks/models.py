@@ -192,8 +192,11 @@ class Delivery(models.Model):
             models.Index(
                 fields=["webhook", "lease"], condition=Q(state="calling"), name="delivery_calling"
             ),
-            # With the time, so that a search for a range of it reads the index alone.
-            models.Index(fields=["webhook", "-id", "created_at"], name="delivery_webhook_time"),
+            # With time and state, so that a range of time or the chart of the log reads the index
+            # alone, and not the rows of other webhooks in between.
+            models.Index(
+                fields=["webhook", "-id", "created_at", "state"], name="delivery_webhook_state"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -50,6 +50,16 @@ def test_each_reading_is_one_statement() -> None:
     assert len(statements) == 3
 
 
+def test_block_reads_it_once() -> None:
+    Clock.objects.create(pk=1)
+    with CaptureQueriesContext(connection) as statements, clock.reading_once():
+        first = clock.now()
+        Clock.objects.update(offset=timedelta(hours=1), generation=1)
+        assert clock.read() == (first, 0)
+    assert len(statements) == 2
+    assert clock.now() - first > timedelta(minutes=59)
+
+
 def test_generation_is_read_with_the_time(settings: Any) -> None:
     assert clock.read().generation == 0
     Clock.objects.create(pk=1, offset=timedelta(days=1), generation=2**40)
