@@ -186,7 +186,7 @@ def test_block_that_is_rolled_back_postpones_nothing(catalog: make.Catalog, hook
     postponing.release([postponement])
 
 
-def test_release_waits_for_an_event_that_is_joining(
+def test_event_that_is_joining_keeps_the_delivery_postponed(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postponing, "LOCK_WAIT", 20)
@@ -204,13 +204,36 @@ def test_release_waits_for_an_event_that_is_joining(
     joining = Background(join)
     assert joined.wait(20)
     releasing = Background(lambda: postponing.release([first]))
-    assert not releasing.ended.wait(0.2)
     commit.set()
     releasing.result()
     second = joining.result()
     assert claims.claim(10) == []
     postponing.release([second])
     assert len(claims.claim(10)) == 1
+
+
+def test_release_waits_for_a_transaction_that_holds_a_delivery(
+    catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postponing, "LOCK_WAIT", 20)
+    postponement = postponed_order(catalog)
+    order(catalog)
+    held, commit = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Delivery.objects.filter(pk__in=postponement.deliveries).update(attempts=0)
+            held.set()
+            assert commit.wait(20)
+
+    holding = Background(hold)
+    assert held.wait(20)
+    releasing = Background(lambda: postponing.release([postponement]))
+    assert not releasing.ended.wait(0.2)
+    commit.set()
+    releasing.result()
+    holding.result()
+    assert len(claims.claim(10)) == 2
 
 
 def test_engine_is_woken_after_the_release_instead_of_the_commit(
