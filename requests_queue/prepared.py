@@ -44,10 +44,10 @@ def note_sizes(*sizes: int) -> None:
 def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
     """Run a statement inside a transaction and return its rows, if it has any.
 
-    PostgreSQL may have to be told the types of parameters (`%s::int`). Plans are made for any
-    values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
+    PostgreSQL gets the parameters apart from it, and may have to be told their types (`%s::int`).
+    Plans are made for any values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
     """
-    with _preparing() as is_prepared, connection.cursor() as cursor:
+    with _bound() as is_prepared, connection.cursor() as cursor:
         # A statement is one plan, and other texts are other statements.
         cursor.execute(f"{statement}/* {_thread.sizes} */" if is_prepared else statement, params)
         return list(cursor.fetchall()) if cursor.description else []
@@ -65,21 +65,24 @@ def skip_health_check() -> None:
 
 
 @contextmanager
-def _preparing() -> Iterator[bool]:
-    """Prepare what is executed in the block, if this thread does, and yield whether it does."""
+def _bound() -> Iterator[bool]:
+    """Send parameters apart from statements in the block, and prepare these if the thread does;
+    yield whether it does."""
     global _is_refused
-    is_enabled = getattr(_thread, "is_enabled", False) and not _is_refused
-    if connection.vendor != "postgresql" or not is_enabled:
+    if connection.vendor != "postgresql":
         yield False
         return
     from django.db.backends.postgresql.base import ServerBindingCursor
 
+    connection.ensure_connection()
     # Only for this statement: psycopg would keep the texts of all others, to count them.
     session: Any = connection.connection
+    is_prepared = getattr(_thread, "is_enabled", False) and not _is_refused
     before = session.cursor_factory, session.prepare_threshold
-    session.cursor_factory, session.prepare_threshold = ServerBindingCursor, 0
+    session.cursor_factory = ServerBindingCursor
+    session.prepare_threshold = 0 if is_prepared else None
     try:
-        yield True
+        yield is_prepared
     except Error as error:
         if getattr(error.__cause__, "sqlstate", None) in _OF_ANOTHER_SESSION:
             _is_refused = True

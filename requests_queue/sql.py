@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -146,7 +146,11 @@ def without_waiting() -> Iterator[None]:
 
 
 def rows_of(
-    rows: Sequence[Sequence[Any]], columns: Mapping[str, str], *, is_joined: bool = True
+    rows: Sequence[Sequence[Any]],
+    columns: Mapping[str, str],
+    *,
+    is_joined: bool = True,
+    long: Collection[str] = (),
 ) -> tuple[str, list[Any]]:
     """Return a SELECT or VALUES that returns the rows, and its parameters.
 
@@ -154,6 +158,9 @@ def rows_of(
     all rows as one JSON parameter, since psycopg needs more time for thousands of placeholders
     than for everything else of a flush. Unless the rows are joined with others, the text is the
     same for any number of rows there.
+
+    `long` are columns of long texts, which are sent as they are, since to read them in JSON takes
+    longer than to store them: run that statement by `prepared.fetch`.
     """
     if connection.vendor != "postgresql":
         one = f"({placeholders(list(columns))})"
@@ -162,12 +169,16 @@ def rows_of(
     encoded = {"jsonb": ("text", "{}::jsonb"), "bytea": ("text", "decode({}, 'base64')")}
     kinds = {name: encoded.get(kind, (kind, "{}")) for name, kind in columns.items()}
     values = ", ".join(cast.format(name) for name, (_, cast) in kinds.items())
-    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items())
-    data = fast_json.encode([dict(zip(columns, row, strict=True)) for row in rows])
-    source = f"SELECT {values} FROM json_to_recordset(%s::json) AS r({declared})"
+    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items() if name not in long)
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    texts = [[row.pop(name) for row in named] for name in long]
+    parts = [f"json_to_recordset(%s::json) AS ({declared})", *["unnest(%b::text[])"] * len(long)]
+    names = ", ".join([*(name for name in columns if name not in long), *long])
+    source = f"SELECT {values} FROM ROWS FROM ({', '.join(parts)}) AS r({names})"
     # The limit tells the planner how many there are: for a hundred, its estimate of any function,
     # it would read the whole table that they are joined with.
-    return f"{source} LIMIT {len(rows)}" if is_joined else source, [data.decode()]
+    limit = f" LIMIT {len(rows)}" if is_joined else ""
+    return source + limit, [fast_json.encode(named).decode(), *texts]
 
 
 def integers(values: Iterable[int]) -> str:

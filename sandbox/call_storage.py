@@ -39,6 +39,7 @@ _COLUMNS = {
     "response_body": "text", "is_truncated": "bool", "user_agent": "text", "webhook_id": "text",
     "delivery_id": "bigint", "attempt": "int", "link": "text", "faults": "jsonb",
 }  # fmt: skip
+_BODIES = "request_body", "response_body"
 _OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
@@ -220,9 +221,9 @@ def _insert(rows: Sequence[_Row]) -> None:
     moments = sql.datetime_params(
         at for row in rows for at in (row.started_at, row.real_started_at)
     )
-    source, params = sql.rows_of([_values(row, moments) for row in rows], _COLUMNS, is_joined=False)
+    values = [_values(row, moments) for row in rows]
+    source, params = sql.rows_of(values, _COLUMNS, is_joined=False, long=_BODIES)
     insert = f"INSERT INTO sandbox_apicall ({', '.join(_COLUMNS)}) {source} RETURNING id"
-    # Prepared in the thread of the web server: it sends the bodies as they are, without quotes.
     ids = [pk for (pk,) in prepared.fetch(insert, params)]
     named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
     for start in range(0, len(named), _CHUNK):
