@@ -197,8 +197,9 @@ def _batch(call: Callable[[], None]) -> int:
     """
     from sandbox import api_calls
 
-    seconds = median(_cpu_of(call)[1] for _ in range(_WARM_UP))
-    return 1 + int(api_calls.PERIOD / seconds)
+    # The first ones fill the process's caches.
+    seconds = [_cpu_of(call)[1] for _ in range(2 * _WARM_UP)]
+    return 1 + int(api_calls.PERIOD / median(seconds[_WARM_UP:]))
 
 
 def _store() -> Cpu:
