@@ -12,18 +12,23 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from sandbox.checks import lanes, verdicts
+from sandbox.checks import lanes, starvation, verdicts
 from sandbox.checks.lab import Lab, secrets_of
 from sandbox.checks.lanes import CannotRun, Lane
 from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
 from sandbox.checks.options import ALL, EVENT, VALIDATOR, Options
 from sandbox.checks.outputs.masking import mask_report, mask_result
+from sandbox.checks.starvation import Starvation
 from sandbox.client import ApiError
 
 # The longest first, so that the lanes end at about the same time.
 _LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
 
 
+_STARVED = (
+    "Not judged, because other programs left this machine too little CPU time: what is missing may "
+    "only be late."
+)
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
 
@@ -50,15 +55,16 @@ def run(options: Options, progress: Progress) -> Report:
 
     checks = select(CHECKS, options)
     started, began = datetime.now(UTC), time.monotonic()
-    schedule = Schedule(checks, options, progress)
-    opened = lanes.create(options)[: _useful_lanes(checks)]
-    try:
-        if opened:
-            _work(schedule, opened)
-    finally:
-        for lane in opened:
-            schedule.close(lane)
-        progress.close()
+    with starvation.watching() as machine:
+        schedule = Schedule(checks, options, progress, machine)
+        opened = lanes.create(options)[: _useful_lanes(checks)]
+        try:
+            if opened:
+                _work(schedule, opened)
+        finally:
+            for lane in opened:
+                schedule.close(lane)
+            progress.close()
     report = Report(
         options.target, schedule.version, started.isoformat(timespec="seconds"),
         time.monotonic() - began, options.seed, options.strict, schedule.results(),
@@ -127,8 +133,10 @@ def _matches(pk: str, globs: Sequence[str]) -> bool:
 class Schedule:
     """Hands out checks to lanes: a group's control first, and the rest when it has passed."""
 
-    def __init__(self, checks: Sequence[Check], options: Options, progress: Progress) -> None:
-        self._options, self._progress = options, progress
+    def __init__(
+        self, checks: Sequence[Check], options: Options, progress: Progress, machine: Starvation
+    ) -> None:
+        self._options, self._progress, self._machine = options, progress, machine
         self._order = {check.id: place for place, check in enumerate(checks)}
         self._left = sorted(checks, key=_priority)
         self._controls: dict[str, Outcome | None] = {
@@ -186,6 +194,8 @@ class Schedule:
             self._progress.started(check)
         began = time.monotonic()
         verdict = self._missing(check, lab) or _judge(check, lab)
+        if verdict.outcome is Outcome.FAIL and self._machine.was_starved(began):
+            verdict = verdicts.inconclusive(f"{_STARVED} {verdict.text}", *verdict.evidence)
         verdict = _about_process(verdict, lab)
         # The check may have given the handler another secret.
         self.secrets |= secrets_of(lab)

@@ -22,7 +22,7 @@ HANDLERS = ROOT / "tests/checks/handlers"
 # How handlers are started, run and reported is tested elsewhere, and changes no outcome.
 NOT_HASHED = (
     "captured_output", "guard", "handler_command", "handler_process", "interruptible", "lanes",
-    "masking", "options", "processes", "runner", "throwaway",
+    "masking", "options", "processes", "runner", "starvation", "throwaway",
 )  # fmt: skip
 _TABLE = ("CHECKS", "CONTROL_TEXTS")
 

@@ -16,6 +16,7 @@ from sandbox.checks.lanes import CannotRun
 from sandbox.checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
 from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.runner import Schedule, select
+from sandbox.checks.starvation import Starvation
 
 GOOD = verdicts.passed("Fine.")
 BAD = verdicts.failed("Broken.")
@@ -93,8 +94,21 @@ class FakeLane:
         self.closed = True
 
 
-def worked(*checks: Check, lane: FakeLane | None = None) -> Schedule:
-    schedule = Schedule(checks, Options(run="handler"), Listener())
+class Machine(Starvation):
+    """A machine that is starved or not, whatever runs beside the tests."""
+
+    def __init__(self, is_starved: bool = False) -> None:
+        super().__init__()
+        self.is_starved = is_starved
+
+    def was_starved(self, since: float) -> bool:
+        return self.is_starved
+
+
+def worked(
+    *checks: Check, lane: FakeLane | None = None, machine: Starvation | None = None
+) -> Schedule:
+    schedule = Schedule(checks, Options(run="handler"), Listener(), machine or Machine())
     schedule.work(lane or FakeLane())
     return schedule
 
@@ -201,8 +215,9 @@ def test_second_lane_waits_for_the_control_of_the_first():
         return BAD
 
     schedule = Schedule(
-        [check("auth.control", slow), check("auth.get")], Options(run="handler"), Listener()
-    )
+        [check("auth.control", slow), check("auth.get")], Options(run="handler"), Listener(),
+        Machine(),
+    )  # fmt: skip
     lanes = [threading.Thread(target=schedule.work, args=[FakeLane()]) for _ in range(2)]
     lanes[0].start()
     assert begun.wait(10)
@@ -211,6 +226,14 @@ def test_second_lane_waits_for_the_control_of_the_first():
     for lane in lanes:
         lane.join(10)
     assert outcomes(schedule) == {"auth.control": "fail", "auth.get": "skipped"}
+
+
+def test_failure_on_a_starved_machine_proves_nothing():
+    failing = check("auth.get", lambda lab: BAD)
+    schedule = worked(check("auth.control"), failing, machine=Machine(is_starved=True))
+    assert outcomes(schedule) == {"auth.control": "pass", "auth.get": "inconclusive"}
+    text = schedule.results()[1].verdict.text
+    assert text.startswith("Not judged, because other programs") and text.endswith(BAD.text)
 
 
 def test_handler_that_ends_during_a_check_fails_it_with_its_output():

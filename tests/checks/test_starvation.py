@@ -1,0 +1,65 @@
+"""Whether a machine is too busy to judge a handler: beside real programs on one of its cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.processes import ROOT
+
+_BUSY = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print("busy", flush=True)
+while True:
+    pass
+"""
+# Samples for as long as it takes to have five of them, at a priority.
+_WATCH = """
+import os, sys, threading, time
+from sandbox.checks.starvation import watching
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.nice(int(sys.argv[1]))
+with watching() as machine:
+    began = time.monotonic()
+    while len(machine._samples) < 5:
+        threading.Event().wait(0.1)
+    print(machine.was_starved(began))
+"""
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """A program that uses the first core as much as it may."""
+    with subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None and program.stdout.readline()
+        try:
+            yield
+        finally:
+            program.kill()
+
+
+def watched(nice: int) -> str:
+    command = [sys.executable, "-c", _WATCH, str(nice)]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=True,
+        capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs one core: Linux only")
+@pytest.mark.parametrize(
+    ("programs", "nice", "starved"), [(2, 19, "True"), (1, 0, "False")]
+)  # fmt: skip
+def test_machine_is_starved_beside_programs_that_leave_it_next_to_nothing(
+    programs: int, nice: int, starved: str
+) -> None:
+    with ExitStack() as others:
+        for _ in range(programs):
+            others.enter_context(busy())
+        assert watched(nice) == starved
