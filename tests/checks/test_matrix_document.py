@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sandbox.checks.catalog import CHECKS
 from tests.checks import matrix, matrix_document
 from tests.checks.handlers.lookups import REFERENCE
@@ -32,6 +30,5 @@ def test_each_part_is_run_once() -> None:
     assert {group for name, group in parts if name == REFERENCE} == {c.group for c in CHECKS}
 
 
-@pytest.mark.nightly
 def test_document_is_current() -> None:
     assert matrix_document.stored_hash() == hash_of_all(), "make checks-matrix has to run again"
