@@ -1,4 +1,5 @@
-"""Platform time: the only clock of the domain, read once per transaction, claim or flush.
+"""Platform time: the only clock of the domain, read once per transaction, claim, flush or
+page.
 
 A sandbox can move it forward by an offset in the database, which all processes share; under the
 server profile it is real time.
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import sql
+from requests_queue import prepared, sql
 
 # Of the block that reads it once, if there is one: the reading when it is done.
 _readings: ContextVar[list[Reading] | None] = ContextVar("readings", default=None)
@@ -86,12 +87,10 @@ def state() -> State:
 
 def _row(column: str) -> tuple[timedelta, datetime | None, Any] | None:
     # Raw SQL, because every response of the API reads it: the ORM takes ten times the CPU time.
-    with connection.cursor() as cursor:
-        cursor.execute(_SELECT.format(column))
-        row = cursor.fetchone()
-    if row is None:
+    rows = prepared.fetch(_SELECT.format(column), [])
+    if not rows:
         return None
-    offset, frozen_at, value = row
+    [(offset, frozen_at, value)] = rows
     if connection.vendor == "sqlite":
         # Django stores microseconds there.
         offset = timedelta(microseconds=offset)

@@ -42,7 +42,7 @@ def note_sizes(*sizes: int) -> None:
 
 
 def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
-    """Run a statement inside a transaction and return its rows, if it has any.
+    """Run a statement and return its rows, if it has any.
 
     PostgreSQL gets the parameters apart from it, and may have to be told their types (`%s::int`).
     Plans are made for any values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
