@@ -1,5 +1,4 @@
-"""Platform time: the only clock of the domain, read once per transaction, claim, flush or
-page.
+"""Platform time: the only clock of the domain, read once per transaction, claim, flush or page.
 
 A sandbox can move it forward by an offset in the database, which all processes share; under the
 server profile it is real time.
