@@ -110,7 +110,7 @@ def postpone_pending(webhook_id: str) -> None:
 def release(postponements: Sequence[Postponement]) -> None:
     """Let the deliveries start, except those that another block of this process postpones."""
     ids = sorted({pk for each in postponements for pk in each.deliveries})
-    if connection.vendor == "postgresql":
+    if ids and connection.vendor == "postgresql":
         with transaction.atomic(savepoint=False):
             ids = _clear_unlocked(ids, postponements)
             transaction.on_commit(partial(_forget, postponements, set(ids)))
