@@ -53,6 +53,7 @@ def test_batches_of_any_size_are_stored_by_one_statement(thread: ThreadPoolExecu
         "INSERT INTO sandbox_apicall",
         "INSERT INTO sandbox_apicallobject",
         "INSERT INTO sandbox_timelineentry",
+        'SELECT "offset", frozen_at,',
         "SELECT e.object_id, w.account_id,",
         "SELECT recent.account_id, l.webhook_id,",
     ]
