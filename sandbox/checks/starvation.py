@@ -1,7 +1,7 @@
 """Notice that other programs leave this machine too little CPU time to judge a handler.
 
-Checks wait several times as long as the handler took for a genuine request. Where a process gets a
-tenth of the time that it could use, these waits end before the handler has done its work.
+Checks wait several times as long as the handler took for a genuine request. Where a process gets an
+eighth of the time that it could use, these waits end before the handler has done its work.
 """
 
 from __future__ import annotations

@@ -19,17 +19,23 @@ print("busy", flush=True)
 while True:
     pass
 """
-# Samples for as long as it takes to have five of them, at a priority.
+# Takes five samples at a priority, one after another.
 _WATCH = """
-import os, sys, threading, time
-from sandbox.checks.starvation import watching
+import os, sys, time
+from sandbox.checks.starvation import Starvation
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 os.nice(int(sys.argv[1]))
-with watching() as machine:
-    began = time.monotonic()
-    while len(machine._samples) < 5:
-        threading.Event().wait(0.1)
-    print(machine.was_starved(began))
+
+class AfterFive:
+    asked = 0
+
+    def wait(self, seconds):
+        self.asked += 1
+        return self.asked > 5
+
+machine, began = Starvation(), time.monotonic()
+machine.sample_until(AfterFive())
+print(machine.was_starved(began))
 """
 
 
