@@ -45,13 +45,13 @@ def running(since: int | None = None) -> Iterator[int]:
         yield current
 
 
-def hold_transaction(*read: str) -> None:
+def hold_transaction(*tables: str) -> None:
     """Keep replacements of other processes out until the transaction ends.
 
-    Its prepared statements are planned for the sizes of the tables `read`.
+    Its prepared statements are planned for the sizes of these tables.
     """
     if settings.SANDBOX and connection.vendor == "postgresql":
-        sizes = "".join(f", pg_relation_size('{table}')" for table in read)
+        sizes = "".join(f", pg_relation_size('{table}')" for table in tables)
         [row] = prepared.fetch(f"SELECT pg_advisory_xact_lock_shared(%s){sizes}", [_LOCK])
         prepared.note_sizes(*row[1:])
 
