@@ -114,7 +114,8 @@ def test_handler_gets_its_environment(handler: Handler, tmp_path: Path) -> None:
         }  # fmt: skip
         assert expected.items() <= env.items()
         assert not any(name.startswith("SIM_") for name in env)
-        assert str(tmp_path) in process.output()
+        # What it prints is read by a thread, so it may come later.
+        until(lambda: str(tmp_path) in process.output(), "its folder")
 
 
 def test_handler_restarts_on_its_port_with_changes(handler: Handler) -> None:
@@ -246,6 +247,7 @@ def test_flood_of_output_is_read_and_forgotten(handler: Handler) -> None:
 
 PROGRAM = """
 import sys
+from tests.processes import pause
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_process import Connection, HandlerCommand, HandlerProcess
 from sandbox.checks.throwaway import Throwaway
@@ -253,6 +255,9 @@ with Guard() as guard, Throwaway(guard) as throwaway:
     with HandlerProcess(HandlerCommand(tuple(sys.argv[1:])), guard) as process:
         process.start(Connection("u", "k", "s", "w", "p"))
         throwaway._launch()
+        while not process.output().endswith("\\n"):
+            process.check()
+            pause(0.01)
         print(process._popen.pid, process.output().split()[1], throwaway._popen.pid, flush=True)
         sys.stdin.read()
 """
@@ -267,7 +272,10 @@ def test_nothing_is_left_of_a_program_that_ends(number: signal.Signals, tmp_path
     )  # fmt: skip
     with program:
         assert program.stdout is not None
-        pids = [int(word) for word in program.stdout.readline().split()]
+        assert program.stderr is not None
+        line = program.stdout.readline()
+        assert line, program.stderr.read().decode()
+        pids = [int(word) for word in line.split()]
         assert len(pids) == 3 and all(map(is_running, pids))
         assert list(tmp_path.iterdir())
         program.send_signal(number)
