@@ -118,6 +118,20 @@ def test_more_is_expected_only_if_the_limit_kept_it_out(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("backlog", [1, 15, 16, 17, 40])
+def test_oldest_of_each_webhook_is_found_behind_any_backlog(backlog: int) -> None:
+    catalog = make.catalog()
+    hooks = [make.webhook(catalog, n=n) for n in range(1, 41)]
+    for n in range(backlog):
+        for hook in hooks[n % 2 :: 7] if n else hooks:
+            fan_out.trigger(hook)
+    Delivery.objects.update(forced=False)
+    oldest = {hook.pk: hook.deliveries.order_by("pk")[0].pk for hook in hooks}
+    selected = selection.select(40, clock.now(), Slots(400, 200))
+    assert selected == sorted(oldest.values())
+
+
+@pytest.mark.django_db
 def test_trigger_now_ignores_limit_and_leaves_slots_for_others() -> None:
     catalog = make.catalog()
     hanging, other = make.webhook(catalog), make.webhook(catalog, n=2)

@@ -36,19 +36,32 @@ _COUNT_ALL = (
     ) c ON c.webhook_id = w.id
     """,
 )
-# PostgreSQL reads webhooks and deliveries in one statement, and of webhooks without pending
-# deliveries nothing: from one entry of the index `delivery_waiting` it goes to the first one of the
-# next webhook, which has its oldest delivery.
-_DUE = """
-    WITH RECURSIVE pending (webhook_id, head) AS (
-        (SELECT webhook_id, id FROM webhooks_delivery WHERE state = 'waiting' AND NOT forced
-            ORDER BY webhook_id, id LIMIT 1)
-        UNION ALL
-        SELECT following.webhook_id, following.id FROM pending CROSS JOIN LATERAL (
+# Entries of an index that PostgreSQL reads at a time: with one, a search of the index for each
+# webhook with pending deliveries takes most of a claim; with many, so do the backlogs of a few.
+_PART = 16
+# The oldest pending deliveries of webhooks {after}, from the next entries of `delivery_waiting`.
+# The limit is a subquery, whose value PostgreSQL doesn't know: with statistics from a time when
+# little was pending, it would read and sort all entries for each part.
+_HEADS = f"""
+    SELECT array_agg(webhook_id) AS webhooks, array_agg(id) AS heads, MAX(webhook_id) AS last FROM (
+        SELECT DISTINCT ON (webhook_id) webhook_id, id FROM (
             SELECT webhook_id, id FROM webhooks_delivery
-            WHERE state = 'waiting' AND NOT forced AND webhook_id > pending.webhook_id
-            ORDER BY webhook_id, id LIMIT 1
-        ) following
+            WHERE state = 'waiting' AND NOT forced {{after}}
+            ORDER BY webhook_id, id LIMIT (SELECT {_PART})
+        ) entry ORDER BY webhook_id, id
+    ) head
+"""
+# PostgreSQL reads webhooks and deliveries in one statement, and of webhooks without pending
+# deliveries nothing: from a part of the index `delivery_waiting` it goes to the first entry of the
+# webhook that follows. A webhook's first entry has its oldest delivery.
+_DUE = """
+    WITH RECURSIVE part AS (
+        {first}
+        UNION ALL
+        SELECT following.* FROM part CROSS JOIN LATERAL ({following}) following
+        WHERE part.last IS NOT NULL
+    ), pending AS (
+        SELECT UNNEST(webhooks) AS webhook_id, UNNEST(heads) AS head FROM part
     ), due AS (
         SELECT w.id AS webhook_id, pending.head, c.in_flight,
             CASE WHEN w.earliest_possible_trigger IS NULL THEN %(most)s::int ELSE 1 END AS cap
@@ -70,7 +83,13 @@ _DUE = """
         ORDER BY id LIMIT LEAST(cap - in_flight, %(share)s::int - in_flight, %(left)s::int)
     ) d ORDER BY d.id
 """
-_DUE_ALL, _DUE_RESPONDING = _DUE.format(responds=""), _DUE.format(responds=RESPONDS)
+_DUE_ALL, _DUE_RESPONDING = (
+    _DUE.format(
+        first=_HEADS.format(after=""), following=_HEADS.format(after="AND webhook_id > part.last"),
+        responds=responds,
+    )
+    for responds in ("", RESPONDS)
+)  # fmt: skip
 # A delivery's id, its webhook's, and the requests in flight and the limit of the webhook.
 _Row = tuple[int, str, int, int]
 

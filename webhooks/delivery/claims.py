@@ -215,17 +215,16 @@ def lost_attempts(generation: int = 0) -> list[AttemptResult]:
 
 def next_due(now: datetime) -> datetime | None:
     """Return when the next backoff of a webhook with pending deliveries ends, or None."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT earliest_possible_trigger FROM webhooks_webhook w
-            WHERE deleted_at IS NULL AND active AND NOT out_of_order
-            AND earliest_possible_trigger > %s AND EXISTS (
-                SELECT 1 FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
-                WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced
-            ) ORDER BY earliest_possible_trigger LIMIT 1
-            """,
-            [sql.datetime_param(now)],
-        )
-        row = cursor.fetchone()
-    return sql.datetime_value(row[0]) if row else None
+    # A subquery with a limit: PostgreSQL would read all pending deliveries first, for an EXISTS.
+    rows = prepared.fetch(
+        f"""
+        SELECT earliest_possible_trigger FROM webhooks_webhook w
+        WHERE deleted_at IS NULL AND active AND NOT out_of_order
+        AND earliest_possible_trigger > %s AND (
+            SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
+            WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced LIMIT 1
+        ) IS NOT NULL ORDER BY earliest_possible_trigger LIMIT 1
+        """,
+        [sql.datetime_param(now)],
+    )
+    return sql.datetime_value(rows[0][0]) if rows else None
