@@ -51,18 +51,32 @@ _HEADS = f"""
         ) entry ORDER BY webhook_id, id
     ) head
 """
-# PostgreSQL reads webhooks and deliveries in one statement, and of webhooks without pending
-# deliveries nothing: from a part of the index `delivery_waiting` it goes to the first entry of the
-# webhook that follows. A webhook's first entry has its oldest delivery.
-_DUE = """
-    WITH RECURSIVE part AS (
+# Of webhooks without pending deliveries nothing is read: from a part of the index it goes on with
+# the first entry of the webhook that follows. A webhook's first entry has its oldest delivery.
+_PENDING = """
+    part AS (
         {first}
         UNION ALL
         SELECT following.* FROM part CROSS JOIN LATERAL ({following}) following
         WHERE part.last IS NOT NULL
     ), pending AS (
         SELECT UNNEST(webhooks) AS webhook_id, UNNEST(heads) AS head FROM part
-    ), due AS (
+    )
+""".format(
+    first=_HEADS.format(after=""), following=_HEADS.format(after="AND webhook_id > part.last")
+)
+# With `responds`, thousands may be pending and few webhooks remain: those are read first.
+_PENDING_RESPONDING = f"""
+    pending AS MATERIALIZED (
+        SELECT w.id AS webhook_id, head.id AS head FROM webhooks_webhook w CROSS JOIN LATERAL (
+            SELECT id FROM webhooks_delivery
+            WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced ORDER BY id LIMIT 1
+        ) head WHERE w.active {RESPONDS}
+    )
+"""
+# PostgreSQL reads webhooks and deliveries in one statement.
+_DUE = """
+    WITH RECURSIVE {pending}, due AS (
         SELECT w.id AS webhook_id, pending.head, c.in_flight,
             CASE WHEN w.earliest_possible_trigger IS NULL THEN %(most)s::int ELSE 1 END AS cap
         FROM pending JOIN webhooks_webhook w ON w.id = pending.webhook_id CROSS JOIN LATERAL (
@@ -71,7 +85,6 @@ _DUE = """
         ) c
         WHERE w.active AND NOT w.out_of_order
         AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %(now)s)
-        {responds}
     )
     SELECT d.id, chunk.webhook_id, in_flight, cap FROM (
         SELECT webhook_id, in_flight, cap FROM due
@@ -84,12 +97,8 @@ _DUE = """
     ) d ORDER BY d.id
 """
 _DUE_ALL, _DUE_RESPONDING = (
-    _DUE.format(
-        first=_HEADS.format(after=""), following=_HEADS.format(after="AND webhook_id > part.last"),
-        responds=responds,
-    )
-    for responds in ("", RESPONDS)
-)  # fmt: skip
+    _DUE.format(pending=pending) for pending in (_PENDING, _PENDING_RESPONDING)
+)
 # A delivery's id, its webhook's, and the requests in flight and the limit of the webhook.
 _Row = tuple[int, str, int, int]
 
