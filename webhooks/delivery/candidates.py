@@ -74,17 +74,21 @@ _PENDING_RESPONDING = f"""
         ) head WHERE w.active {RESPONDS}
     )
 """
-# PostgreSQL reads webhooks and deliveries in one statement.
+# PostgreSQL reads webhooks and deliveries in one statement. OFFSET 0 makes it look up each webhook:
+# it expects many pending ones, and would read all webhooks for the one that is usual.
 _DUE = """
     WITH RECURSIVE {pending}, due AS (
         SELECT w.id AS webhook_id, pending.head, c.in_flight,
             CASE WHEN w.earliest_possible_trigger IS NULL THEN %(most)s::int ELSE 1 END AS cap
-        FROM pending JOIN webhooks_webhook w ON w.id = pending.webhook_id CROSS JOIN LATERAL (
+        FROM pending CROSS JOIN LATERAL (
+            SELECT id, earliest_possible_trigger FROM webhooks_webhook
+            WHERE id = pending.webhook_id AND active AND NOT out_of_order
+            AND (earliest_possible_trigger IS NULL OR earliest_possible_trigger <= %(now)s)
+            OFFSET 0
+        ) w CROSS JOIN LATERAL (
             SELECT COUNT(*) AS in_flight FROM webhooks_delivery
             WHERE webhook_id = w.id AND state = 'calling' AND NOT forced
         ) c
-        WHERE w.active AND NOT w.out_of_order
-        AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %(now)s)
     )
     SELECT d.id, chunk.webhook_id, in_flight, cap FROM (
         SELECT webhook_id, in_flight, cap FROM due
