@@ -1,7 +1,7 @@
 """The SQL of lists, compiled once for an account and a query string.
 
 Handlers repeat the same query, and for a page the ORM takes longer to build and compile its SQL
-than SQLite takes to find the keys. No data is kept.
+than SQLite takes to find the keys. Of the data, only counts are kept (`kept_counts`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 from rest_framework.request import Request
+
+from requests_queue import kept_counts
 
 MAX_QUERIES = 500
 MAX_LENGTH = 2000  # characters of a query string whose SQL is kept
@@ -57,16 +59,13 @@ class ListQuery:
         self.model, self.notes = rows.model, notes
         self._text, self._params = rows.query.get_compiler(connection=connection).as_sql()
         self._rows = rows
-        self._count: tuple[str, Any] | None = None
+        self._count: tuple[str, tuple[Any, ...]] | None = None
 
     def count(self) -> int:
         """Return how many keys there are."""
         if self._count is None:
             return self._first_count()
-        with connection.cursor() as cursor:
-            cursor.execute(*self._count)
-            [count] = cursor.fetchone()
-        return int(count)
+        return kept_counts.count(*self._count)
 
     def __getitem__(self, page: slice) -> list[Any]:
         """Return the keys of a page, in order."""
@@ -87,5 +86,6 @@ class ListQuery:
 
         with connection.execute_wrapper(note):
             count = self._rows.count()
-        [self._count] = statements
+        [(text, params)] = statements
+        self._count = text, tuple(params)
         return count
