@@ -92,14 +92,22 @@ class RepeatsTheWorkOfAToken(Handler):
     def queue_changed(self, call: Call, claims: Json) -> Response:
         token = self.token_in(self.header_of(call))
         api = Api(self.api_url or claims["api_url"], self.key)
-        for id, template in self.tokens.get(token, []):
-            try:
-                self.send_approval(api, id, template)
-            except ApiError as error:
-                self.failed(error)
+        gone = [self.is_gone(api, *each) for each in self.tokens.get(token, [])]
+        if gone and all(gone):
+            # After a restore the platform may sign a token of the past again.
+            del self.tokens[token]
         response = super().queue_changed(call, claims)
         self.tokens.setdefault(token, list(self.approved))
         return response
+
+    def is_gone(self, api: Api, id: str, template: str) -> bool:
+        """Approve an order again, and return whether it doesn't exist any more."""
+        try:
+            self.send_approval(api, id, template)
+        except ApiError as error:
+            self.failed(error)
+            return error.status == 404
+        return False
 
     def send_approval(self, api: Api, id: str, template: str) -> None:
         super().send_approval(api, id, template)
