@@ -39,9 +39,9 @@ _COUNT_ALL = (
 # Entries of an index that PostgreSQL reads at a time: with one, a search of the index for each
 # webhook with pending deliveries takes most of a claim; with many, so do the backlogs of a few.
 _PART = 16
-# The oldest pending deliveries of webhooks {after}, from the next entries of `delivery_waiting`.
-# The limit is a subquery, whose value PostgreSQL doesn't know: with statistics from a time when
-# little was pending, it would read and sort all entries for each part.
+# The oldest pending deliveries of the first webhooks, or of the next ones `after` one, from the
+# entries of `delivery_waiting`. The limit is a subquery, whose value PostgreSQL doesn't know: with
+# statistics from a time when little was pending, it would read and sort all entries for each part.
 _HEADS = f"""
     SELECT array_agg(webhook_id) AS webhooks, array_agg(id) AS heads, MAX(webhook_id) AS last FROM (
         SELECT DISTINCT ON (webhook_id) webhook_id, id FROM (
