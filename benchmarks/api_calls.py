@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks import paired, servers, wsgi
-from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
+from benchmarks.lists.fixtures import LISTED, PRODUCT, analyze, fill
 from benchmarks.paired import Comparison
 from benchmarks.processes import (
     Process,
@@ -123,6 +123,7 @@ def prepare(count: int) -> None:
             finished_at=now, duration=1, method="POST", url=hook.external_url,
         )  # fmt: skip
     hook.save()
+    analyze()
 
 
 def _allow_repeated_values() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import Error, connection
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,11 @@ def enable() -> None:
     _thread.is_enabled, _thread.sizes = True, ""
 
 
+def is_enabled() -> bool:
+    """Return whether statements of this thread are prepared."""
+    return getattr(_thread, "is_enabled", False) and not _is_refused
+
+
 def note_sizes(*sizes: int) -> None:
     """Note the sizes of the tables that the next statements of this thread read, in bytes."""
     _thread.sizes = " ".join(str((size // _PAGE).bit_length()) for size in sizes)
@@ -47,10 +52,17 @@ def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any
     PostgreSQL gets the parameters apart from it, and may have to be told their types (`%s::int`).
     Plans are made for any values of them; a connection keeps them for CONN_MAX_AGE seconds at most.
     """
-    with _bound() as is_prepared, connection.cursor() as cursor:
+    # Looked up once: Django's proxy does so for each attribute.
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        with database.cursor() as cursor:
+            cursor.execute(statement, params)
+            return list(cursor.fetchall()) if cursor.description else []
+    with _bound(database) as is_prepared, database.cursor() as cursor:
         # A statement is one plan, and other texts are other statements.
         cursor.execute(f"{statement}/* {_thread.sizes} */" if is_prepared else statement, params)
-        return list(cursor.fetchall()) if cursor.description else []
+        # Not `description`, which makes an object of each column.
+        return [] if cursor.rownumber is None else list(cursor.fetchall())
 
 
 def skip_health_check() -> None:
@@ -65,19 +77,16 @@ def skip_health_check() -> None:
 
 
 @contextmanager
-def _bound() -> Iterator[bool]:
+def _bound(database: Any) -> Iterator[bool]:
     """Send parameters apart from statements in the block, and prepare these if the thread does;
     yield whether it does."""
     global _is_refused
-    if connection.vendor != "postgresql":
-        yield False
-        return
     from django.db.backends.postgresql.base import ServerBindingCursor
 
-    connection.ensure_connection()
+    database.ensure_connection()
     # Only for this statement: psycopg would keep the texts of all others, to count them.
-    session: Any = connection.connection
-    is_prepared = getattr(_thread, "is_enabled", False) and not _is_refused
+    session = database.connection
+    is_prepared = is_enabled()
     before = session.cursor_factory, session.prepare_threshold
     session.cursor_factory = ServerBindingCursor
     session.prepare_threshold = 0 if is_prepared else None

@@ -64,9 +64,10 @@ class Candidate:
 
 # The last attempts of each of the webhooks `recent`; SQLite has no lateral joins.
 _OF_WEBHOOK = f"FROM webhooks_attempt WHERE webhook_id = recent.id ORDER BY id DESC LIMIT {_RECENT}"
+_READ = "webhook_id, delivery_id, number, started_at, finished_at"
 _LATEST = {
     "sqlite": f"JOIN webhooks_attempt l ON l.id IN (SELECT id {_OF_WEBHOOK})",
-    "postgresql": f"JOIN LATERAL (SELECT * {_OF_WEBHOOK}) AS l ON TRUE",
+    "postgresql": f"JOIN LATERAL (SELECT {_READ} {_OF_WEBHOOK}) AS l ON TRUE",
 }
 
 

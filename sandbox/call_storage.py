@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from requests_queue import background_work, clock, database_errors, prepared, sql
 from sandbox import announcements, attempt_links, timeline
@@ -221,18 +221,43 @@ def _insert(rows: Sequence[_Row]) -> None:
     moments = sql.datetime_params(
         at for row in rows for at in (row.started_at, row.real_started_at)
     )
-    values = [_values(row, moments) for row in rows]
-    source, params = sql.rows_of(values, _COLUMNS, is_joined=False, long=_BODIES)
-    insert = f"INSERT INTO sandbox_apicall ({', '.join(_COLUMNS)}) {source} RETURNING id"
-    ids = [pk for (pk,) in prepared.fetch(insert, params)]
-    named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row.objects]
+    ids = _insert_calls([(*_values(row, moments), row.objects) for row in rows])
+    entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
+    timeline.append_late(entries, [row.call.place for row in rows])
+    announcements.announce_calls(entries)
+
+
+def _insert_calls(rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Insert calls, whose last value is the objects that they name; return their ids."""
+    columns = ", ".join(_COLUMNS)
+    if connection.vendor == "postgresql":
+        # One statement: another one takes as long as a call.
+        source, params = sql.rows_of(
+            rows, {**_COLUMNS, "objects": "text[]"}, is_joined=False, long=_BODIES
+        )
+        return _ids(
+            f"""
+            WITH call AS (SELECT nextval('sandbox_apicall_id_seq') AS id, r.* FROM ({source}) r),
+            stored AS (INSERT INTO sandbox_apicall (id, {columns}) SELECT id, {columns} FROM call),
+            named AS (
+                INSERT INTO sandbox_apicallobject (call_id, object_id)
+                SELECT id, unnest(objects) FROM call
+            ) SELECT id FROM call
+            """,
+            params,
+        )
+    source, params = sql.rows_of([row[:-1] for row in rows], _COLUMNS, is_joined=False)
+    ids = _ids(f"INSERT INTO sandbox_apicall ({columns}) {source} RETURNING id", params)
+    named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row[-1]]
     for start in range(0, len(named), _CHUNK):
         chunk = named[start : start + _CHUNK]
         source, params = sql.rows_of(chunk, _OBJECT_COLUMNS, is_joined=False)
         prepared.fetch(f"INSERT INTO sandbox_apicallobject (call_id, object_id) {source}", params)
-    entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
-    timeline.append_late(entries, [row.call.place for row in rows])
-    announcements.announce_calls(entries)
+    return ids
+
+
+def _ids(statement: str, params: Sequence[Any]) -> list[int]:
+    return [pk for (pk,) in prepared.fetch(statement, params)]
 
 
 def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:

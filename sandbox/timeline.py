@@ -52,7 +52,8 @@ _COLUMNS = {
     "kind": "text", "at": "timestamptz", "real_at": "timestamptz", "webhook_id": "text",
     "delivery_id": "bigint", "attempt": "int", "object_id": "text", "data": "jsonb",
 }  # fmt: skip
-# Entries of one statement: psycopg parses those with more than 50 parameters anew each time.
+# Entries of a statement that isn't prepared: psycopg parses those with more than 50 parameters anew
+# each time.
 _ROWS = 6
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
 
@@ -146,14 +147,13 @@ def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
     columns = {**dict.fromkeys(more, "bigint"), **_COLUMNS}
     start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)})"
     marks = f"({sql.placeholders(list(columns))})"
-    if len(rows) <= _ROWS:
-        values = [value for row in rows for value in row]
-        with connection.cursor() as cursor:
-            insert = f"{start} VALUES {', '.join([marks] * len(rows))}"
-            cursor.execute(notification.notifying(insert), values)
-    elif connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and (len(rows) > _ROWS or prepared.is_enabled()):
         source, values = sql.rows_of(rows, columns, is_joined=False)
         prepared.fetch(notification.notifying(f"{start} {source}"), values)
+    elif len(rows) <= _ROWS:
+        with connection.cursor() as cursor:
+            insert = f"{start} VALUES {', '.join([marks] * len(rows))}"
+            cursor.execute(notification.notifying(insert), [v for row in rows for v in row])
     else:
         with connection.cursor() as cursor:
             cursor.executemany(f"{start} VALUES {marks}", rows)

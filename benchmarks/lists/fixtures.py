@@ -35,7 +35,7 @@ class _ProductData:
 def fill(count: int) -> None:
     """Create `count` requests in an empty database, each with its own asset."""
     from django.core.management import call_command
-    from django.db import connection, transaction
+    from django.db import transaction
 
     from requests_queue import seed
     from requests_queue.catalog.models import Asset
@@ -58,9 +58,15 @@ def fill(count: int) -> None:
         with transaction.atomic():
             Asset.objects.bulk_create(assets, batch_size=500)
             Request.objects.bulk_create(requests, batch_size=500)
+    analyze()
+
+
+def analyze() -> None:
+    """Do what autovacuum does when tables have grown; SQLite has no equivalent."""
+    from django.db import connection
+
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            # As autovacuum does when a table has grown; SQLite has no equivalent.
             cursor.execute("VACUUM ANALYZE")
 
 
