@@ -44,21 +44,37 @@ def install(path: Path) -> None:
     from django.db.backends.signals import connection_created
 
     counter = SqlCounter(path)
+    _count_in_driver(counter)
 
     def wrapper(execute: Callable[..., Any], *arguments: Any) -> Any:
         counter.add()
         return execute(*arguments)
 
     def on_connect(connection: Any, **kwargs: Any) -> None:
-        if wrapper not in connection.execute_wrappers:
-            connection.execute_wrappers.append(wrapper)
-        if connection.vendor == "postgresql" and "is_usable" not in vars(connection):
+        if connection.vendor != "postgresql":
+            if wrapper not in connection.execute_wrappers:
+                connection.execute_wrappers.append(wrapper)
+        elif "is_usable" not in vars(connection):
             connection.is_usable = _counted(connection.is_usable, counter)
 
     connection_created.connect(on_connect, weak=False)
     for name in ("_commit", "_rollback"):
         original = getattr(BaseDatabaseWrapper, name)
         setattr(BaseDatabaseWrapper, name, _counted_end(original, counter))
+
+
+def _count_in_driver(counter: SqlCounter) -> None:
+    """Count PostgreSQL's statements where those arrive that don't use Django's cursor."""
+    import psycopg
+
+    for name in ("execute", "executemany"):
+        original = getattr(psycopg.Cursor, name)
+
+        def counted(*args: Any, _original: Callable[..., Any] = original, **kwargs: Any) -> Any:
+            counter.add()
+            return _original(*args, **kwargs)
+
+        setattr(psycopg.Cursor, name, counted)
 
 
 def _counted(original: Callable[[], Any], counter: SqlCounter) -> Callable[[], Any]:
