@@ -53,7 +53,7 @@ def _measure(
     measure.drain(subject, run.handler, 3)
     for _ in range(sizes.rounds):
         for name, options, variables in ((DEFAULT, DEFAULTS, {}), (BEST, TUNED, TUNED_ENV)):
-            ours[name].append(measure.latency(subject.committer, run.handler, sizes.seconds))
+            ours[name].append(_latency(subject.committer, run, sizes.seconds))
             with ExitStack() as stack:
                 stack.enter_context(other.worker(options, **variables))
                 theirs[name].append(_latency(other.workload, run, sizes.seconds))
@@ -70,6 +70,7 @@ def _measure(
 
 
 def _latency(committer: Process, run: Run, seconds: int) -> Latency:
-    """Measure a worker that has just been started, after it has warmed up."""
+    """Measure a worker after it has warmed up: one has just been started, the other was idle while
+    the first was measured."""
     measure.latency(committer, run.handler, 2)
     return measure.latency(committer, run.handler, seconds)
