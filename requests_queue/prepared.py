@@ -77,6 +77,8 @@ def _fetch_postgresql(
     global _is_refused
     import psycopg
 
+    # As Django does before each of its cursors.
+    database.close_if_health_check_failed()
     database.ensure_connection()
     session, is_prepared = database.connection, is_enabled()
     # A statement is one plan, and other texts are other statements.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 
 from requests_queue import prepared
 from tests import make
@@ -53,6 +54,36 @@ def session() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return int(cursor.fetchone()[0])
+
+
+def fetch_of_a_request() -> list[Any]:
+    """Fetch as the first statement of a request does, which may find an old connection."""
+    connection.close_if_unusable_or_obsolete()
+    return prepared.fetch("SELECT 1", [])
+
+
+def test_connection_that_the_server_has_ended_is_opened_again() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(session).result()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+        assert thread.submit(fetch_of_a_request).result() == [(1,)]
+        thread.submit(connections.close_all).result()
+
+
+def test_statements_are_observed_like_others(thread: SqlThread, hook: Webhook) -> None:
+    seen: list[str] = []
+
+    def record(execute: Any, statement: str, *rest: Any) -> Any:
+        seen.append(statement)
+        return execute(statement, *rest)
+
+    def observed() -> list[Any]:
+        with connection.execute_wrapper(record):
+            return prepared.fetch("SELECT %s::int", [7])
+
+    assert thread.submit(observed).result() == [(7,)]
+    assert [statement.partition("/*")[0] for statement in seen] == ["SELECT %s::int"]
 
 
 def test_only_claims_of_the_engine_are_prepared(thread: SqlThread, hook: Webhook) -> None:
