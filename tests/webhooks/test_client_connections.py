@@ -76,6 +76,7 @@ def test_connection_is_reused(run: Run, method: str) -> None:
 
 def test_connection_with_an_unsent_body_is_not_reused(run: Run) -> None:
     """What is left of the body would be the beginning of the next request."""
+    ended = threading.Event()
 
     def behavior(peer: Peer) -> None:
         if peer.number:
@@ -83,12 +84,16 @@ def test_connection_with_an_unsent_body_is_not_reused(run: Run) -> None:
             return
         peer.sock.recv(1)
         peer.send(OK)
-        peer.gone()
+        # Reading on would let the client send the rest before it has read the response.
+        ended.wait(10)
 
     async def main(transport: Transport) -> list[int]:
         large = Request("POST", server.url, {}, b"x" * 20_000_000)
         small = Request("POST", server.url, {}, b"y")
-        return [(await transport.send(each, timeout=5)).status for each in (large, small)]
+        try:
+            return [(await transport.send(each, timeout=5)).status for each in (large, small)]
+        finally:
+            ended.set()
 
     with Server(behavior) as server:
         assert with_transport(run, main) == [200, 200]
