@@ -1,7 +1,7 @@
 """Count the SQL statements of a process in a memory-mapped file that other processes can read.
 
-Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, the BEGIN that psycopg
-sends, and the health check of a connection.
+Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, and on PostgreSQL the BEGIN
+that psycopg sends, health checks of connections, and statements by the driver.
 """
 
 from __future__ import annotations
@@ -51,11 +51,8 @@ def install(path: Path) -> None:
         return execute(*arguments)
 
     def on_connect(connection: Any, **kwargs: Any) -> None:
-        if connection.vendor != "postgresql":
-            if wrapper not in connection.execute_wrappers:
-                connection.execute_wrappers.append(wrapper)
-        elif "is_usable" not in vars(connection):
-            connection.is_usable = _counted(connection.is_usable, counter)
+        if connection.vendor != "postgresql" and wrapper not in connection.execute_wrappers:
+            connection.execute_wrappers.append(wrapper)
 
     connection_created.connect(on_connect, weak=False)
     for name in ("_commit", "_rollback"):
@@ -64,7 +61,7 @@ def install(path: Path) -> None:
 
 
 def _count_in_driver(counter: SqlCounter) -> None:
-    """Count PostgreSQL's statements where those arrive that don't use Django's cursor."""
+    """Count PostgreSQL's statements in psycopg, which also gets those without Django's cursor."""
     import psycopg
 
     for name in ("execute", "executemany"):
@@ -75,14 +72,6 @@ def _count_in_driver(counter: SqlCounter) -> None:
             return _original(*args, **kwargs)
 
         setattr(psycopg.Cursor, name, counted)
-
-
-def _counted(original: Callable[[], Any], counter: SqlCounter) -> Callable[[], Any]:
-    def counted() -> Any:
-        counter.add()
-        return original()
-
-    return counted
 
 
 def _counted_end(original: Callable[[Any], Any], counter: SqlCounter) -> Callable[[Any], Any]:
