@@ -231,7 +231,7 @@ def _insert_calls(rows: Sequence[tuple[Any, ...]]) -> list[int]:
     """Insert calls, whose last value is the objects that they name; return their ids."""
     columns = ", ".join(_COLUMNS)
     if connection.vendor == "postgresql":
-        # One statement: another one takes as long as a call.
+        # One statement: with two, storing an approve takes 6 % more CPU time.
         source, params = sql.rows_of(
             rows, {**_COLUMNS, "objects": "text[]"}, is_joined=False, long=_BODIES
         )

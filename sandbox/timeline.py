@@ -52,8 +52,7 @@ _COLUMNS = {
     "kind": "text", "at": "timestamptz", "real_at": "timestamptz", "webhook_id": "text",
     "delivery_id": "bigint", "attempt": "int", "object_id": "text", "data": "jsonb",
 }  # fmt: skip
-# Entries of a statement that isn't prepared: psycopg parses those with more than 50 parameters anew
-# each time.
+# Entries of a statement that isn't prepared: psycopg parses more than 50 parameters each time anew.
 _ROWS = 6
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
 
