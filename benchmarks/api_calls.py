@@ -46,7 +46,7 @@ class Calls:
     rounds: int
 
 
-QUICK, FULL = Calls(requests=2_000, rounds=120), Calls(requests=4_000, rounds=400)
+QUICK, FULL = Calls(requests=2_000, rounds=120), Calls(requests=4_000, rounds=600)
 
 
 def measure_api_calls(run: Run) -> list[Row]:

@@ -159,8 +159,8 @@ def rows_of(
     than for everything else of a flush. Unless the rows are joined with others, the text is the
     same for any number of rows there.
 
-    `long` are columns of long texts, which are sent as they are, since to read them in JSON takes
-    longer than to store them: run that statement by `prepared.fetch`.
+    `long` are columns of long texts or bytes, which are sent as they are, since to read them in
+    JSON takes longer than to store them: run that statement by `prepared.fetch`.
     """
     if connection.vendor != "postgresql":
         one = f"({placeholders(list(columns))})"
@@ -168,11 +168,14 @@ def rows_of(
     # Bytes are in Base64 in the JSON text.
     encoded = {"jsonb": ("text", "{}::jsonb"), "bytea": ("text", "decode({}, 'base64')")}
     kinds = {name: encoded.get(kind, (kind, "{}")) for name, kind in columns.items()}
-    values = ", ".join(cast.format(name) for name, (_, cast) in kinds.items())
+    values = ", ".join(
+        name if name in long else cast.format(name) for name, (_, cast) in kinds.items()
+    )
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items() if name not in long)
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     texts = [[row.pop(name) for row in named] for name in long]
-    parts = [f"json_to_recordset(%s::json) AS ({declared})", *["unnest(%b::text[])"] * len(long)]
+    arrays = [f"unnest(%b::{columns[name]}[])" for name in long]
+    parts = [f"json_to_recordset(%s::json) AS ({declared})", *arrays]
     names = ", ".join([*(name for name in columns if name not in long), *long])
     source = f"SELECT {values} FROM ROWS FROM ({', '.join(parts)}) AS r({names})"
     # The limit tells the planner how many there are: for a hundred, its estimate of any function,

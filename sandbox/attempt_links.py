@@ -87,17 +87,23 @@ def find(calls: Sequence[Caller]) -> list[Link | None]:
         return []
     accounts = sorted({call.account for call in calls})
     first = min(call.started_at for call in calls)
-    since = sql.datetime_param(first - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT))
+    limit = timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
+    since = sql.datetime_param(first - limit)
     about = _about({pk for call in calls for pk in call.objects}, accounts, since)
+    named = [each for candidates in about.values() for each in candidates]
     started = _RealStarts(first)
+    started.read(named)
     links = [
-        choose(call, started.before(call, _of(call.objects, about)), by_object=True)
+        _choose(call, started.before(call, _of(call.objects, about)), limit, by_object=True)
+        if call.objects
+        else None
         for call in calls
     ]
     if None in links:
-        recent = [*_recent(accounts, since), *_of(about, about)]
+        recent = _by_account([*_recent(accounts, since), *named])
+        started.read([each for candidates in recent.values() for each in candidates])
         links = [
-            link or choose(call, started.before(call, recent))
+            link or _choose(call, started.before(call, recent.get(call.account, ())), limit)
             for call, link in zip(calls, links, strict=True)
         ]
     return links
@@ -105,6 +111,13 @@ def find(calls: Sequence[Caller]) -> list[Link | None]:
 
 def _of(objects: Iterable[str], about: Mapping[str, list[Candidate]]) -> list[Candidate]:
     return [candidate for pk in objects for candidate in about.get(pk, ())]
+
+
+def _by_account(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    grouped: dict[str, list[Candidate]] = {}
+    for each in candidates:
+        grouped.setdefault(each.account, []).append(each)
+    return grouped
 
 
 class _RealStarts:
@@ -115,8 +128,7 @@ class _RealStarts:
         self._at: dict[tuple[int, int], datetime] = {}
 
     def before(self, call: Caller, candidates: Collection[Candidate]) -> Collection[Candidate]:
-        """Return the attempts without those that started after the call."""
-        self._read(candidates)
+        """Return the attempts, which have been read, without those that started after the call."""
         if not self._at:
             return candidates
         return [
@@ -125,7 +137,8 @@ class _RealStarts:
             if self._at.get(each.key, call.real_started_at) <= call.real_started_at
         ]
 
-    def _read(self, candidates: Iterable[Candidate]) -> None:
+    def read(self, candidates: Iterable[Candidate]) -> None:
+        """Read when the attempts really started, unless it is read already."""
         unclear = {each.key for each in candidates if each.started_at >= self._first}
         deliveries = sorted({delivery for delivery, _ in unclear - self._at.keys()})
         if not deliveries:
@@ -142,25 +155,27 @@ class _RealStarts:
                 self._at[delivery, attempt] = moment(real_at)
 
 
-def choose(
-    call: Caller, candidates: Iterable[Candidate], *, by_object: bool = False
+def _choose(
+    call: Caller, candidates: Iterable[Candidate], limit: timedelta, *, by_object: bool = False
 ) -> Link | None:
-    """Return the link of a call; `by_object`: the candidates are about an object that it names."""
-    earliest = call.started_at - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
+    """Return the link of a call to an attempt that started within `limit` before it.
+
+    `by_object`: the candidates are about an object that it names.
+    """
+    at, account = call.started_at, call.account
+    earliest, latest = at - limit, at + _TOLERANCE
     own = [
         each
         for each in candidates
-        if each.account == call.account
-        and earliest <= each.started_at <= call.started_at + _TOLERANCE
+        if each.account == account and earliest <= each.started_at <= latest
     ]
-    own = [each for each in own if each.started_at <= call.started_at] or own
+    own = [each for each in own if each.started_at <= at] or own
     if not own:
         return None
-    at = call.started_at
     in_flight = [each for each in own if each.finished_at is None or each.finished_at >= at]
     best = max(in_flight or own, key=Candidate.order)
     # An attempt may be among the candidates several times.
-    is_only = len({each.key for each in own}) == 1
+    is_only = all(each.key == best.key for each in own)
     certainty = ApiCall.CERTAIN if by_object or is_only else ApiCall.LIKELY
     return Link(best.webhook, best.delivery, best.attempt, certainty)
 

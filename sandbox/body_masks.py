@@ -22,7 +22,8 @@ _Object = dict[str, Any]
 
 def without_signatures(text: str) -> str:
     """Return a text with the signatures of its tokens masked."""
-    return _TOKEN.sub(rf"\1{MASK}", text) if "eyJ" in text else text
+    # A long text is searched for one character much faster than for three.
+    return _TOKEN.sub(rf"\1{MASK}", text) if "J" in text and "eyJ" in text else text
 
 
 def without_webhook_secrets(body: str) -> str:

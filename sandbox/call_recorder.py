@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from django.db import connection, transaction
 
@@ -52,13 +53,15 @@ class Recorder:
 
     def add(self, call: RecordedCall) -> None:
         """Record a call, unless too many wait to be stored."""
+        size = call.size
         with self._guard:
-            if not self._fits(call):
+            if not self._fits(size):
                 self._warn(_FULL)
                 return
             self._calls.append(call)
-            self._bytes += call.size
-            self.is_postponing |= call.postponement is not None
+            self._bytes += size
+            if call.postponement is not None:
+                self.is_postponing = True
             if is_only_writer():
                 late_entries.expect(call.place)
         if not self.arrived.is_set():
@@ -111,8 +114,8 @@ class Recorder:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def _fits(self, call: RecordedCall) -> bool:
-        return len(self._calls) < MAX_CALLS and self._bytes + call.size <= MAX_BYTES
+    def _fits(self, size: int) -> bool:
+        return len(self._calls) < MAX_CALLS and self._bytes + size <= MAX_BYTES
 
     def _take(self) -> list[RecordedCall]:
         with self._guard:
@@ -134,7 +137,7 @@ class Recorder:
         """Record calls again that could not be stored, before the others."""
         rest = list(batch)
         with self._guard:
-            while rest and self._fits(rest[-1]):
+            while rest and self._fits(rest[-1].size):
                 call = rest.pop()
                 self._calls.appendleft(call)
                 self._bytes += call.size
@@ -181,7 +184,13 @@ class Recorder:
 
 def is_only_writer() -> bool:
     """Return whether this process writes all entries of the timeline, and one after another."""
-    return connection.vendor == "sqlite" and wakeup.is_broker_in_memory()
+    return _is_sqlite() and wakeup.is_broker_in_memory()
+
+
+@cache
+def _is_sqlite() -> bool:
+    # Cached: Django's proxy of the connection takes as long as everything else of `add`.
+    return connection.vendor == "sqlite"
 
 
 def _forget_places(calls: Iterable[RecordedCall]) -> None:

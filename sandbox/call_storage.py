@@ -16,6 +16,7 @@ from typing import Any
 from django.db import DatabaseError, connection, transaction
 
 from requests_queue import background_work, clock, database_errors, prepared, sql
+from requests_queue.compressed_text import pack
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_signatures, without_webhook_secrets
@@ -35,8 +36,8 @@ _NUL = "\N{REPLACEMENT CHARACTER}"
 _COLUMNS = {
     "started_at": "timestamptz", "real_started_at": "timestamptz", "duration": "float8",
     "actor": "text", "account_id": "text", "key": "text", "method": "text", "path": "text",
-    "query": "text", "status": "int", "error_code": "text", "request_body": "text",
-    "response_body": "text", "is_truncated": "bool", "user_agent": "text", "webhook_id": "text",
+    "query": "text", "status": "int", "error_code": "text", "request_body": "bytea",
+    "response_body": "bytea", "is_truncated": "bool", "user_agent": "text", "webhook_id": "text",
     "delivery_id": "bigint", "attempt": "int", "link": "text", "faults": "jsonb",
 }  # fmt: skip
 _BODIES = "request_body", "response_body"
@@ -44,7 +45,7 @@ _OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordedCall:
     """A call as its request's thread recorded it.
 
@@ -265,7 +266,7 @@ def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:
     return (
         moments[row.started_at], moments[row.real_started_at], round(call.duration, 3),
         call.actor, call.account, call.key, call.method, row.path,
-        row.query, call.status, row.error_code, row.request_body, row.response_body,
+        row.query, call.status, row.error_code, pack(row.request_body), pack(row.response_body),
         row.is_truncated, _text(call.user_agent[:200]),
         *((link.webhook, link.delivery, link.attempt, link.certainty) if link
           else (None, None, None, "")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from requests_queue.compressed_text import CompressedTextField
 from requests_queue.json_column import JSONField
 from sandbox.transactions import TransactionId
 
@@ -82,8 +83,8 @@ class ApiCall(models.Model):
     query = models.TextField(blank=True)
     status = models.IntegerField()
     error_code = models.CharField(max_length=16, blank=True)
-    request_body = models.TextField(blank=True)
-    response_body = models.TextField(blank=True)
+    request_body = CompressedTextField(blank=True)
+    response_body = CompressedTextField(blank=True)
     is_truncated = models.BooleanField(default=False)
     user_agent = models.CharField(max_length=200, blank=True)
     webhook_id = models.CharField(max_length=16, null=True)

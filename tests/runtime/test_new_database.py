@@ -29,8 +29,9 @@ POSTGRES = (
     "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
     "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
     " WHERE connamespace = 'public'::regnamespace",
-    "SELECT attrelid::regclass::text, attname, attcompression FROM pg_attribute"
-    " WHERE attcompression <> ''",
+    "SELECT attrelid::regclass::text, attname, attcompression, attstorage FROM pg_attribute"
+    " JOIN pg_class ON pg_class.oid = attrelid WHERE relkind = 'r' AND attnum > 0"
+    " AND relnamespace = 'public'::regnamespace AND NOT attisdropped",
 )
 
 

@@ -72,13 +72,14 @@ MORE = [
         )
     ),
 ]
-# Run without a database: the same on each.
+# Run without a database, or by themselves on both.
 WITHOUT_DATABASE = {
     "admin_validation",
     "client_connections",
     "client_hostile",
     "client_memory",
     "client_wire",
+    "compressed_text",
     "database_errors",
     "types",
     "validation_failures",

@@ -179,20 +179,14 @@ def test_signatures_of_tokens_are_masked() -> None:
     assert "eyJhIjoxfQ." in row.response_body
 
 
-def test_large_bodies_are_compressed_by_lz4_on_postgresql() -> None:
+def test_large_bodies_are_compressed() -> None:
     body = 100 * b'{"id": "PR-1111-2222-3333-001"}'
     call_storage.store([call(request_body=body, response_body=body)])
     row = ApiCall.objects.get()
     assert row.request_body == row.response_body == body.decode()
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_column_compression(request_body), pg_column_compression(response_body), "
-                "(SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression') "
-                "FROM sandbox_apicall"
-            )
-            *used, available = cursor.fetchone()
-            assert used == 2 * ["lz4" if "lz4" in available else "pglz"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT LENGTH(request_body), LENGTH(response_body) FROM sandbox_apicall")
+        assert max(cursor.fetchone()) < len(body) / 10
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/octet-stream"])

@@ -10,8 +10,7 @@ seconds at most. Outside such a block nothing is different.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,15 +43,21 @@ _live: WeakSet[Postponement] = WeakSet()
 _guard = threading.Lock()
 
 
-@contextmanager
-def postponed() -> Iterator[Postponement]:
-    """Postpone the deliveries that the block makes due; pass the result to `release`."""
-    postponement = Postponement()
-    token = _current.set(postponement)
-    try:
-        yield postponement
-    finally:
-        _current.reset(token)
+class postponed:
+    """Postpone the deliveries that the block makes due; pass the result to `release`.
+
+    Not a generator, which takes twice the time: each request of the API enters it.
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Postponement:
+        postponement = Postponement()
+        self._token = _current.set(postponement)
+        return postponement
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)
 
 
 def current() -> Postponement | None:
