@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
-from webhooks.delivery.next_poll import FLUSH_LONGEST, NextPoll
+from webhooks.delivery.next_poll import FLUSH, FLUSH_LONGEST, QUIET, NextPoll
 
 LONG = 30.0
+
+
+class ClockedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time moves to its next timer, instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__(_MovingSelector(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class _MovingSelector(selectors.SelectSelector):
+    def __init__(self, loop: ClockedLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        self._loop.now += timeout or 0.0
+        return super().select(0)
 
 
 def run(check: Callable[[NextPoll], Coroutine[Any, Any, None]]) -> None:
@@ -62,6 +84,38 @@ def test_most_results_are_not_collected_as_long_as_few() -> None:
         assert await following.wait(LONG)
 
     run(check)
+
+
+@pytest.mark.parametrize(
+    ("first", "calls", "pauses", "seconds"),
+    [
+        # The last result of those that are most of what was in flight, and of a window.
+        (98, 10, [], QUIET),
+        (98, 10, [QUIET / 2, QUIET / 2], 2 * QUIET),
+        (98, 10, [QUIET / 2] * 60, FLUSH),
+        # Few results, and few of those in flight.
+        (2, 1, [], FLUSH),
+        (98, 1000, [], FLUSH),
+    ],
+)
+def test_results_are_stored_when_only_slow_requests_are_left(
+    first: int, calls: int, pauses: list[float], seconds: float
+) -> None:
+    async def results(following: NextPoll) -> None:
+        following.note_result(first, calls)
+        for n, pause in enumerate(pauses):
+            await asyncio.sleep(pause)
+            following.note_result(first + n, calls)
+
+    async def main() -> float:
+        following = NextPoll()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(results(following))
+            assert await following.wait(LONG)
+            return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=ClockedLoop) as runner:
+        assert runner.run(main()) == pytest.approx(seconds, rel=0.01)
 
 
 @pytest.mark.parametrize(
