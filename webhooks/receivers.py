@@ -43,9 +43,15 @@ def announce_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
 
     Those of Trigger now are announced where they are made.
     """
+    if not topics.LISTENERS:
+        return
+    by_accounts: dict[tuple[str, ...], list[tuple[str, int]]] = {}
     for event in events:
-        for account in event.change.account_ids if event.change else ():
-            announcements.announce(account, event.webhook_id, event.delivery_id)
+        if event.change:
+            deliveries = by_accounts.setdefault(event.change.account_ids, [])
+            deliveries.append((event.webhook_id, event.delivery_id))
+    for accounts, deliveries in by_accounts.items():
+        announcements.announce_events(accounts, deliveries)
 
 
 @receiver(attempts_started)

@@ -54,7 +54,7 @@ def record(*changes: Change) -> None:
         return
     if settings.SIM_EVENT_MODE == "coalesce":
         # Locked first, so that two concurrent changes don't both find no pending delivery.
-        rows = Webhook.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+        rows = _with_ids(sorted(ids)).order_by("pk").select_for_update()
         list(rows.values_list("pk"))
     events: list[RecordedEvent] = []
     for change, webhooks in matches:
@@ -76,6 +76,10 @@ def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
         active=True, type=type_, object_class=change.object_class,
         product_id=change.product_id, account_id__in=change.account_ids,
     )  # fmt: skip
+
+
+def _with_ids(ids: Sequence[str]) -> QuerySet[Webhook]:
+    return Webhook.objects.filter(sql.texts_in("webhooks_webhook.id", ids))
 
 
 def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[RecordedEvent]:
@@ -115,13 +119,13 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
     """
     if not webhook_ids:
         return []
+    is_theirs, params = sql.one_of("webhook_id", webhook_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH youngest AS (
                 SELECT MAX(id) AS id FROM webhooks_delivery
-                WHERE state = 'waiting' AND NOT forced
-                AND webhook_id IN ({sql.placeholders(webhook_ids)}) GROUP BY webhook_id
+                WHERE state = 'waiting' AND NOT forced AND {is_theirs} GROUP BY webhook_id
             ), free AS (
                 SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
                 AND state = 'waiting' {sql.skip_locked()}
@@ -130,7 +134,7 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
             WHERE state = 'waiting' AND NOT forced AND id IN (SELECT id FROM free)
             RETURNING id, webhook_id
             """,
-            webhook_ids,
+            params,
         )
         joined = list(cursor.fetchall())
     postponing.add(pk for pk, _ in joined)
@@ -141,15 +145,16 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
     """Insert a pending delivery for each webhook, and return delivery and webhook ids."""
     if not webhook_ids:
         return []
+    is_one, params = sql.one_of("id", webhook_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts, lease)
             SELECT id, 'waiting', %s, %s, 0, {postponing.lease()} FROM webhooks_webhook
-            WHERE id IN ({sql.placeholders(webhook_ids)}) AND deleted_at IS NULL ORDER BY id
+            WHERE {is_one} AND deleted_at IS NULL ORDER BY id
             RETURNING id, webhook_id
             """,
-            [forced, sql.datetime_param(at), *webhook_ids],
+            [forced, sql.datetime_param(at), *params],
         )
         inserted = list(cursor.fetchall())
     postponing.add(pk for pk, _ in inserted)
@@ -172,7 +177,7 @@ def _insert_events(
             INSERT INTO webhooks_event
                 (webhook_id, delivery_id, object_id, status_from, status_to, at, trace)
             SELECT webhook_id, id, %s, %s, %s, %s, %s FROM webhooks_delivery
-            WHERE id IN ({sql.placeholders(list(deliveries))}) ORDER BY id
+            WHERE id IN ({sql.integers(deliveries)}) ORDER BY id
             RETURNING id, delivery_id
             """,
             [
@@ -181,7 +186,6 @@ def _insert_events(
                 change.status_to,
                 sql.datetime_param(change.at),
                 tracing.mark_event(),
-                *deliveries,
             ],
         )
         return [
@@ -195,7 +199,7 @@ def _count(events: Sequence[RecordedEvent]) -> None:
 
     Events of webhooks that were disabled or deleted meanwhile are removed instead.
     """
-    rows = Webhook.objects.filter(pk__in={event.webhook_id for event in events})
+    rows = _with_ids(sorted({event.webhook_id for event in events}))
     locked = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
     inactive = [event for event in events if not locked.get(event.webhook_id)]
     if inactive:
@@ -210,9 +214,7 @@ def _count(events: Sequence[RecordedEvent]) -> None:
     for pk, count in counts.items():
         groups.setdefault((count, last[pk]), []).append(pk)
     for (count, at), ids in groups.items():
-        Webhook.objects.filter(pk__in=ids).update(
-            events=F("events") + count, last_event=clock.shown(at)
-        )
+        _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(at))
     recorded = [event for event in events if locked.get(event.webhook_id)]
     if recorded:
         events_recorded.send(sender=None, events=recorded)
