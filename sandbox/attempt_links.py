@@ -100,10 +100,11 @@ def find(calls: Sequence[Caller]) -> list[Link | None]:
         for call in calls
     ]
     if None in links:
-        recent = _by_account([*_recent(accounts, since), *named])
-        started.read([each for candidates in recent.values() for each in candidates])
+        recent = [*_recent(accounts, since), *named]
+        started.read(recent)
+        of_account = _by_account(recent)
         links = [
-            link or _choose(call, started.before(call, recent.get(call.account, ())), limit)
+            link or _choose(call, started.before(call, of_account.get(call.account, ())), limit)
             for call, link in zip(calls, links, strict=True)
         ]
     return links
