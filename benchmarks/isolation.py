@@ -31,10 +31,10 @@ def measure_drain(run: Run) -> list[Row]:
         plain, beside = [0.0] * rounds, [0.0] * rounds
         for n in range(rounds):
             # In this order: a machine that becomes slower or faster changes both alike.
-            for hanging in (False, True, True, False):
+            for hanging in (False, True, True, False) * 2:
                 drain = measure.drain(subject, run.handler, each, hanging=hanging)
                 (beside if hanging else plain)[n] += drain.seconds
-        figure = f"two drains of {DRAIN} webhooks beside one that hangs, s"
+        figure = f"four drains of {DRAIN} webhooks beside one that hangs, s"
         return [in_rounds(part, figure, beside, plain, "without it", _DRAIN, _DRAIN_AIM)]
 
     return in_both(run, drains)
