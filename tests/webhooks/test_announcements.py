@@ -1,4 +1,4 @@
-"""What open pages are told of events: one notice for all deliveries of a change."""
+"""What open pages get of events: one notice for all deliveries of a change."""
 
 from __future__ import annotations
 
