@@ -72,7 +72,7 @@ MORE = [
         )
     ),
 ]
-# Run without a database, or by themselves on both.
+# Run without a database, or with both of them.
 WITHOUT_DATABASE = {
     "admin_validation",
     "client_connections",
