@@ -173,7 +173,7 @@ def rows_of(
     )
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items() if name not in long)
     named = [dict(zip(columns, row, strict=True)) for row in rows]
-    texts = [[row.pop(name) for row in named] for name in long]
+    apart = [[row.pop(name) for row in named] for name in long]
     arrays = [f"unnest(%b::{columns[name]}[])" for name in long]
     parts = [f"json_to_recordset(%s::json) AS ({declared})", *arrays]
     names = ", ".join([*(name for name in columns if name not in long), *long])
@@ -181,7 +181,7 @@ def rows_of(
     # The limit tells the planner how many there are: for a hundred, its estimate of any function,
     # it would read the whole table that they are joined with.
     limit = f" LIMIT {len(rows)}" if is_joined else ""
-    return source + limit, [fast_json.encode(named).decode(), *texts]
+    return source + limit, [fast_json.encode(named).decode(), *apart]
 
 
 def integers(values: Iterable[int]) -> str:
@@ -199,7 +199,9 @@ def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
 def texts_in(column: str, texts: Sequence[str]) -> RawSQL:
     """Return a filter of the ORM for a column with one of the texts, `table.column`: psycopg takes
     milliseconds for the placeholders of a thousand, and PostgreSQL to plan a list of them."""
-    return RawSQL(*one_of(column, texts), BooleanField())
+    if connection.vendor != "postgresql":
+        return RawSQL(f"{column} IN ({placeholders(texts)})", list(texts), BooleanField())
+    return RawSQL(f"{column} = ANY(%s::text[])", [list(texts)], BooleanField())
 
 
 def one_of(column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, list[Any]]:

@@ -12,6 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from requests_queue import sql
+from requests_queue.catalog.models import Account
 from tests.hypothesis_profiles import examples
 
 pytestmark = pytest.mark.django_db
@@ -79,3 +80,11 @@ def test_datetimes_are_parameters_as_the_orm_adapts_them(value: datetime) -> Non
     expected = connection.ops.adapt_datetimefield_value(value)
     assert sql.datetime_param(value) == expected
     assert sql.datetime_params([value, value]) == {value: expected}
+
+
+@pytest.mark.parametrize("texts", [[], ["VA-000-000"], ["VA-000-000", "VA-000-001", "none"]])
+def test_filter_by_texts_finds_those_rows(texts: list[str]) -> None:
+    for pk in ("VA-000-000", "VA-000-001", "VA-000-002"):
+        Account.objects.create(id=pk, name="An account", created=AT)
+    rows = Account.objects.filter(sql.texts_in("catalog_account.id", texts))
+    assert set(rows.values_list("pk", flat=True)) == set(texts) - {"none"}

@@ -184,6 +184,23 @@ def test_locked_rows_are_left_for_the_next_run() -> None:
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
+def test_change_is_made_if_its_webhooks_are_deleted_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    catalog = make.catalog()
+    webhook = make.webhook(catalog)
+    insert = fan_out.insert_deliveries
+
+    def insert_after_deletion(*args: Any, **kwargs: Any) -> Any:
+        Webhook.objects.filter(pk=webhook.pk).update(deleted_at=clock.now())
+        return insert(*args, **kwargs)
+
+    monkeypatch.setattr(fan_out, "insert_deliveries", insert_after_deletion)
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
+    assert Request.objects.filter(pk=row.pk).exists()
+    assert not Delivery.objects.exists() and not Event.objects.exists()
+
+
 def test_request_in_flight_ends_and_is_not_recorded() -> None:
     catalog = make.catalog()
     with handler(None) as served:

@@ -199,6 +199,8 @@ def _count(events: Sequence[RecordedEvent]) -> None:
 
     Events of webhooks that were disabled or deleted meanwhile are removed instead.
     """
+    if not events:
+        return
     rows = _with_ids(sorted({event.webhook_id for event in events}))
     locked = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
     inactive = [event for event in events if not locked.get(event.webhook_id)]
