@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 
 from requests_queue import topics
 
@@ -11,21 +11,17 @@ WEBHOOKS, DELIVERIES = "webhooks", "deliveries"
 
 def announce(account: str, webhook: str, *deliveries: int) -> None:
     """Announce that a webhook of an account has changed, and deliveries of it."""
-    topics.announce(
-        {account},
-        WEBHOOKS,
-        DELIVERIES,
-        topics.one(WEBHOOKS, webhook),
-        *(topics.one(DELIVERIES, pk) for pk in deliveries),
-    )
+    announce_all({account}, {webhook}, deliveries)
 
 
-def announce_events(accounts: Collection[str], deliveries: Sequence[tuple[str, int]]) -> None:
-    """Announce deliveries of webhooks, each with the id of its webhook, in one notice."""
+def announce_all(
+    accounts: Collection[str], webhooks: Iterable[str], deliveries: Iterable[int]
+) -> None:
+    """Announce in one notice that webhooks of accounts have changed, and deliveries of them."""
     topics.announce(
         accounts,
         WEBHOOKS,
         DELIVERIES,
-        *(topics.one(WEBHOOKS, webhook) for webhook, _ in deliveries),
-        *(topics.one(DELIVERIES, pk) for _, pk in deliveries),
+        *(topics.one(WEBHOOKS, pk) for pk in webhooks),
+        *(topics.one(DELIVERIES, pk) for pk in deliveries),
     )

@@ -45,13 +45,14 @@ def announce_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
     """
     if not topics.LISTENERS:
         return
-    by_accounts: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    by_accounts: dict[tuple[str, ...], list[RecordedEvent]] = {}
     for event in events:
         if event.change:
-            deliveries = by_accounts.setdefault(event.change.account_ids, [])
-            deliveries.append((event.webhook_id, event.delivery_id))
-    for accounts, deliveries in by_accounts.items():
-        announcements.announce_events(accounts, deliveries)
+            by_accounts.setdefault(event.change.account_ids, []).append(event)
+    for accounts, theirs in by_accounts.items():
+        announcements.announce_all(
+            accounts, {e.webhook_id for e in theirs}, [e.delivery_id for e in theirs]
+        )
 
 
 @receiver(attempts_started)

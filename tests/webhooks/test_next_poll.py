@@ -89,11 +89,11 @@ def test_most_results_are_not_collected_as_long_as_few() -> None:
 @pytest.mark.parametrize(
     ("first", "calls", "pauses", "seconds"),
     [
-        # The last result of those that are most of what was in flight, and of a window.
+        # Most requests have returned, and they are many.
         (98, 10, [], QUIET),
         (98, 10, [QUIET / 2, QUIET / 2], 2 * QUIET),
         (98, 10, [QUIET / 2] * 60, FLUSH),
-        # Few results, and few of those in flight.
+        # Only few have, or few of those in flight.
         (2, 1, [], FLUSH),
         (98, 1000, [], FLUSH),
     ],
