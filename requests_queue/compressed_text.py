@@ -46,7 +46,7 @@ def pack(text: str) -> bytes:
     # Neither object may be used by two threads at once.
     if (compressor := getattr(_thread, "compressor", None)) is None:
         compressor = _thread.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-    return bytes(compressor.compress(encoded))
+    return compressor.compress(encoded)
 
 
 def unpack(stored: bytes | memoryview | str) -> str:
@@ -58,4 +58,4 @@ def unpack(stored: bytes | memoryview | str) -> str:
         return packed.decode()
     if (decompressor := getattr(_thread, "decompressor", None)) is None:
         decompressor = _thread.decompressor = zstandard.ZstdDecompressor()
-    return bytes(decompressor.decompress(packed)).decode()
+    return decompressor.decompress(packed).decode()

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from requests_queue import compressed_text
 from requests_queue.compressed_text import MIN_SIZE, pack, unpack
 from tests.fork_server import ROOT
 from tests.postgres_server import postgres_database
@@ -87,9 +86,3 @@ def test_texts_of_an_older_version_are_kept(database: str, tmp_path: Path) -> No
         with postgres_database() as url:
             output = printed(DATABASE_URL=url)
     assert json.loads(output) == [["", body] for body in [*BODIES, BODIES[-1]]]
-
-
-def test_column_is_declared_as_bytes() -> None:
-    field = compressed_text.CompressedTextField(blank=True)
-    assert field.get_internal_type() == "BinaryField" and field.get_default() == ""
-    assert field.get_prep_value(None) is None and field.from_db_value(None) is None
