@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     loopback_only,
     run,
 )
+from webhooks.http import transmission
 from webhooks.http.client import Request, RequestFailed, Transport
 from webhooks.http.transmission import Transmission
 
@@ -112,22 +115,33 @@ def test_reset_over_tls(run: Run, tmp_path: Path) -> None:
     assert outcome.sentence.endswith("closed the connection without a response.")
 
 
-def test_body_arrives_in_pieces(run: Run) -> None:
+def test_body_arrives_in_pieces(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces: list[bytes] = []
+    pauses: list[float] = []
+    is_read = threading.Semaphore(0)
+
+    async def until_read(seconds: float) -> None:
+        pauses.append(seconds)
+        assert await asyncio.to_thread(is_read.acquire, timeout=5)
 
     def read(peer: Peer) -> None:
         if not peer.number:
             polite(peer)
             return
-        while b"".join(pieces).partition(b"\r\n\r\n")[2] != b"0123456789":
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += peer.sock.recv(1)
+        while b"".join(pieces) != b"0123456789":
             pieces.append(peer.sock.recv(65536))
+            is_read.release()
         peer.send(OK)
 
+    monkeypatch.setattr(transmission, "sleep", until_read)
     with Server(read) as server:
         how = Transmission(piece=4, pause=0.02)
         [outcome] = run(send(server.url, b"0123456789", how, tls=None))
     assert outcome.success.body == b"ok"
-    assert [piece for piece in pieces if b"\r\n" not in piece][-2:] == [b"4567", b"89"]
+    assert (pieces, pauses) == ([b"0123", b"4567", b"89"], [0.02, 0.02])
 
 
 def test_pieces_are_cut_by_a_reset(run: Run) -> None:

@@ -5,13 +5,13 @@ A proxy, or a handler's own reverse proxy, may collect the pieces, and it answer
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
 import socket
 import struct
 import termios
+from asyncio import sleep
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ async def transmit(protocol: ResponseHandler, head: bytes, body: bytes, how: Tra
         size = how.piece or len(body) or 1
         for start in range(0, len(body), size):
             if start:
-                await asyncio.sleep(how.pause)
+                await sleep(how.pause)
             write(protocol, body[start : start + size])
         if how.reset_after is not None:
             await _reset(protocol.transport)
@@ -70,7 +70,7 @@ async def _reset(transport: Any) -> None:
         while not transport.is_closing() and (
             transport.get_write_buffer_size() or _unacknowledged(connection)
         ):
-            await asyncio.sleep(_POLL)
+            await sleep(_POLL)
         if not transport.is_closing():
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
