@@ -133,6 +133,9 @@ def prepare(due: int, finished: int) -> None:
         if connection.vendor == "postgresql":
             # As autovacuum does when a table has grown; SQLite has no equivalent.
             cursor.execute("VACUUM ANALYZE")
+        # What has been written is on disk before anything is measured.
+        is_postgresql = connection.vendor == "postgresql"
+        cursor.execute("CHECKPOINT" if is_postgresql else "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def claim() -> float:
