@@ -4,9 +4,12 @@ from django.apps import AppConfig
 
 from connect_sim import hidden_packages
 
-# Django REST framework would load them for pages and fields that we don't have: 1.3 MiB in each
-# process. Before any model is loaded, since ours import it.
-hidden_packages.import_without("rest_framework.compat", "pygments", "django.contrib.postgres")
+# Django REST framework would load them for pages, fields and a test client that we don't use, and
+# kombu for a serializer: 5 MiB in each process. Before any model is loaded, since ours import both.
+hidden_packages.import_without(
+    "rest_framework.compat", "pygments", "django.contrib.postgres", "requests", "yaml"
+)
+hidden_packages.import_without("kombu.serialization", "yaml")
 
 
 class ConnectSimConfig(AppConfig):

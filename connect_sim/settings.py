@@ -152,7 +152,7 @@ INSTALLED_APPS = [
     "requests_queue.catalog",
     "requests_queue.conversations",
     "requests_queue",
-    "django.contrib.admin",
+    "connect_sim.admin_app.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

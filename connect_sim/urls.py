@@ -48,6 +48,8 @@ def _api_urls() -> list[Any]:
     return patterns
 
 
+# Before the patterns of the admin, which has those of the models that are registered.
+admin.autodiscover()
 urlpatterns = [
     path("public/v1/", include([*schema_views.api_urlpatterns, *_api_urls()])),
     re_path(r"^public(/.*)?$", UnknownPath.as_view()),

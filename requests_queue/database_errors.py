@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from functools import lru_cache
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
@@ -11,21 +11,7 @@ RETRY_AFTER = 5
 _LATER = "Try again in a few seconds."
 _OPERATOR = "Ask the operator of this server to correct it, and try again."
 
-# By primary result code (https://www.sqlite.org/rescode.html).
-_SQLITE = {
-    sqlite3.SQLITE_PERM: f"The database file cannot be opened. {_OPERATOR}",
-    sqlite3.SQLITE_BUSY: f"The database is locked by another process. {_LATER}",
-    sqlite3.SQLITE_LOCKED: f"The database is locked by another process. {_LATER}",
-    sqlite3.SQLITE_NOMEM: f"The database has no memory left. {_LATER}",
-    sqlite3.SQLITE_READONLY: f"The database file is read-only, or was moved. {_OPERATOR}",
-    sqlite3.SQLITE_INTERRUPT: f"The database query was interrupted. {_LATER}",
-    sqlite3.SQLITE_IOERR: f"The database file cannot be read or written. {_OPERATOR}",
-    sqlite3.SQLITE_CORRUPT: f"The database file is damaged. {_OPERATOR}",
-    sqlite3.SQLITE_FULL: f"The disk of the database is full. {_OPERATOR}",
-    sqlite3.SQLITE_CANTOPEN: f"The database file cannot be opened. {_OPERATOR}",
-    sqlite3.SQLITE_PROTOCOL: f"The database is locked by another process. {_LATER}",
-    sqlite3.SQLITE_NOTADB: f"The database file is damaged or is not SQLite. {_OPERATOR}",
-}
+_SQLITE_ERROR = 1  # its code for errors without one of their own
 _POOLER = f"A connection pooler has changed the session of the database. {_LATER}"
 _NO_TABLES = f"The database has no tables: start the server, or migrate it. {_OPERATOR}"
 # By SQLSTATE, or the beginning of one (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -57,15 +43,37 @@ def unavailable(error: BaseException) -> str:
         return ""
     cause = error.__cause__ or error
     if (code := getattr(cause, "sqlite_errorcode", None)) is not None:
-        if code == sqlite3.SQLITE_ERROR and str(cause).startswith("no such table"):
+        if code == _SQLITE_ERROR and str(cause).startswith("no such table"):
             return _NO_TABLES
-        return _SQLITE.get(code & 0xFF, "")
+        return _of_sqlite().get(code & 0xFF, "")
     state: str | None = getattr(cause, "sqlstate", None)
     if state is None:
         # No response of a server: the connection failed or was lost.
         is_lost = isinstance(error, OperationalError | InterfaceError)
         return f"The database cannot be reached. {_LATER}" if is_lost else ""
     return next((said for start, said in _POSTGRES.items() if state.startswith(start)), "")
+
+
+@lru_cache(maxsize=1)
+def _of_sqlite() -> dict[int, str]:
+    """Return sentences by primary result code (https://www.sqlite.org/rescode.html)."""
+    # Here, since it takes 1 MiB of a process that uses PostgreSQL.
+    import sqlite3
+
+    return {
+        sqlite3.SQLITE_PERM: f"The database file cannot be opened. {_OPERATOR}",
+        sqlite3.SQLITE_BUSY: f"The database is locked by another process. {_LATER}",
+        sqlite3.SQLITE_LOCKED: f"The database is locked by another process. {_LATER}",
+        sqlite3.SQLITE_NOMEM: f"The database has no memory left. {_LATER}",
+        sqlite3.SQLITE_READONLY: f"The database file is read-only, or was moved. {_OPERATOR}",
+        sqlite3.SQLITE_INTERRUPT: f"The database query was interrupted. {_LATER}",
+        sqlite3.SQLITE_IOERR: f"The database file cannot be read or written. {_OPERATOR}",
+        sqlite3.SQLITE_CORRUPT: f"The database file is damaged. {_OPERATOR}",
+        sqlite3.SQLITE_FULL: f"The disk of the database is full. {_OPERATOR}",
+        sqlite3.SQLITE_CANTOPEN: f"The database file cannot be opened. {_OPERATOR}",
+        sqlite3.SQLITE_PROTOCOL: f"The database is locked by another process. {_LATER}",
+        sqlite3.SQLITE_NOTADB: f"The database file is damaged or is not SQLite. {_OPERATOR}",
+    }
 
 
 def summary(error: BaseException) -> str:

@@ -72,6 +72,7 @@ def offered(client: Client, row: Request) -> list[tuple[str, str]]:
 
 def test_every_queue_has_a_page() -> None:
     assert base.registered()
+    admin.autodiscover()
     assert all(admin.site.is_registered(queue.model) for queue in base.registered())
 
 

@@ -27,6 +27,7 @@ PARTIES = pytest.mark.parametrize("party", ["vendor", nightly("new vendor"), "ne
 DJANGOS = {"auth.Group"}
 # For administrators only: tests/contract/test_audit.py.
 ADMINISTRATORS = {"catalog.AuditEntry"}
+admin.autodiscover()
 PAGES = {
     m: p for m, p in admin.site._registry.items() if m._meta.label not in DJANGOS | ADMINISTRATORS
 }
