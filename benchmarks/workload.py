@@ -234,7 +234,7 @@ def hang(group: int, each: int) -> None:
 
     from webhooks.models import Webhook
 
-    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(last_success=None)
+    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(responds=False)
     for n in range(each):
         with transaction.atomic():
             _record(f"PRD-hanging-{group}", n)

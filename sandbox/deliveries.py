@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,8 +46,6 @@ Json = dict[str, Any]
 LISTED_BODY = 4096  # bytes of a body up to which a list shows it
 MAX_LISTED, MAX_ATTEMPTS = 10, 1000  # latest attempts of a delivery in a list, and alone
 MAX_EVENTS = 100  # first events of a delivery
-# Columns of the last failure that are not needed to say why the next attempt has not started.
-_LARGE = ("request_headers", "request_body", "claims", "response_headers", "response_body")
 _TOKEN_NAMES = frozenset(name.lower() for name in TOKEN_HEADERS["both"])
 
 
@@ -63,8 +61,7 @@ def rows(
     With `since`, those with an event or attempt after that cursor.
     """
     found = Delivery.objects.filter(webhook__deleted_at=None).order_by("-pk")
-    found = found.select_related("webhook", "webhook__last_failure")
-    found = found.defer(*(f"webhook__last_failure__{name}" for name in _LARGE))
+    found = found.select_related("webhook")
     if webhook:
         found = found.filter(webhook=webhook)
     if object_id:
@@ -260,12 +257,6 @@ class Forecast:
                 for row in self.rows
             ],
         }
-
-
-def webhooks(ids: Collection[str]) -> QuerySet[Webhook]:
-    """Return webhooks with what their forecast needs."""
-    rows = Webhook.objects.filter(pk__in=ids).select_related("last_failure")
-    return rows.defer(*(f"last_failure__{name}" for name in _LARGE))
 
 
 def forecast_of(row: Webhook) -> Forecast:

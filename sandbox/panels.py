@@ -25,6 +25,7 @@ from sandbox.handler_notes import Note
 from sandbox.pages import check_views, next_attempt, object_stream
 from sandbox.pages.call_view import CallView
 from sandbox.stored_calls import Call
+from webhooks.models import Webhook
 
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
@@ -112,7 +113,7 @@ def _ends(account: str, keys: Sequence[str]) -> dict[str, EndView]:
 
 
 def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
-    rows = deliveries.webhooks(keys).filter(active=True, round__gt=0)
+    rows = Webhook.objects.filter(pk__in=keys, active=True, round__gt=0)
     steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
     return {pk: each for pk, each in steps.items() if each}
 

@@ -70,6 +70,8 @@ class Webhook(models.Model):
     failure_since_last_success = models.BigIntegerField(default=0)
     last_success = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
     last_failure = models.ForeignKey("Attempt", models.SET_NULL, null=True, related_name="+")
+    # Whether its last success or failure had a response, of any status.
+    responds = models.BooleanField(default=False, editable=False)
 
     # Sums of pruned rows, so that the counters can still be checked.
     pruned_events = models.BigIntegerField(default=0)
@@ -105,6 +107,10 @@ class Webhook(models.Model):
                     active=True, out_of_order=False, earliest_possible_trigger__isnull=False
                 ),
                 name="webhook_backing_off",
+            ),
+            # Read by claims when slots are short.
+            models.Index(
+                fields=["id"], condition=Q(active=True, responds=True), name="webhook_responds"
             ),
             models.Index(
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="webhook_deleted"

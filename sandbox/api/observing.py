@@ -23,7 +23,7 @@ from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
 from sandbox.timeline import Cursor
 from sandbox.timeline_waits import MAX_WAIT, Filters, Waiter
-from webhooks.models import Delivery
+from webhooks.models import Delivery, Webhook
 
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
 
@@ -142,7 +142,7 @@ class ForecastView(APIView):
     def get(self, request: Request, id: str) -> Response:
         """Return the times of the next attempts of a webhook if every one fails."""
         NoQuery().check_query(request.query_params)
-        webhook = deliveries.webhooks([id]).first()
+        webhook = Webhook.objects.filter(pk=id).first()
         if webhook is None:
             raise Missing(id)
         return Response(deliveries.forecast_of(webhook).represent())

@@ -35,6 +35,7 @@ from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
+from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = [pytest.mark.django_db, drawn(2)]
@@ -65,6 +66,7 @@ class Emitter(RuleBasedStateMachine):
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
+        self.responding: dict[str, bool] = {}
         self.in_flight: list[ClaimedDelivery] = []
         self.lost: list[ClaimedDelivery] = []
         # Late results of lost workers, with their outcome.
@@ -198,14 +200,20 @@ class Emitter(RuleBasedStateMachine):
         if len(claimed) < slots:
             assert selection.select(1, self.now) == []
 
-    @rule(picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK)
-    def record(self, picks: list[int], outcome: str, late: int) -> None:
+    @rule(
+        picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK,
+        responds=st.booleans(),
+    )  # fmt: skip
+    def record(self, picks: list[int], outcome: str, late: int, responds: bool) -> None:
         """Flush some attempts of a worker, and perhaps one whose claim was lost."""
         self.tick()
         ended = [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
-        finished = [AttemptResult(one, outcome, 5) for one in ended]
+        responds |= outcome == retry.SUCCESS
+        response = Response(200, (), b"", truncated=False) if responds else None
+        finished = [AttemptResult(one, outcome, 5, response=response) for one in ended]
         if self.lost:
-            finished.insert(0, AttemptResult(self.lost[late % len(self.lost)], outcome, 5))
+            lost = self.lost[late % len(self.lost)]
+            finished.insert(0, AttemptResult(lost, outcome, 5, response=response))
             expected = self.late(finished[0])
         result = recording.record(finished)
         assert result.count("settled") == len(ended)
@@ -213,7 +221,7 @@ class Emitter(RuleBasedStateMachine):
             assert result[0] == expected
         for one, kind in zip(finished, result, strict=True):
             if kind in ("settled", "late"):
-                self.book(one.claimed, outcome)
+                self.book(one.claimed, outcome, responds=responds)
 
     def late(self, call: AttemptResult) -> str:
         """Return the expected result of an attempt whose claim was lost."""
@@ -226,8 +234,10 @@ class Emitter(RuleBasedStateMachine):
         self.recorded.add(key)
         return "late"
 
-    def book(self, one: ClaimedDelivery, outcome: str) -> None:
+    def book(self, one: ClaimedDelivery, outcome: str, *, responds: bool = False) -> None:
         pk = one.webhook["id"]
+        if outcome in (retry.SUCCESS, retry.FAILURE):
+            self.responding[pk] = responds
         self.calls[pk, outcome] += 1
         if outcome == retry.SUCCESS:
             self.since[pk] = 0
@@ -276,6 +286,7 @@ class Emitter(RuleBasedStateMachine):
             assert hook.success_triggers == calls.get(retry.SUCCESS, 0)
             assert hook.failure_triggers == calls.get(retry.FAILURE, 0)
             assert hook.failure_since_last_success == self.since[hook.pk]
+            assert hook.responds == self.responding.get(hook.pk, False)
 
     @invariant()
     def standings_are_consistent(self) -> None:
@@ -331,7 +342,7 @@ class Emitter(RuleBasedStateMachine):
     def everything_comes_to_its_end(self) -> None:
         """With working handlers, all pending deliveries are delivered within a few hours."""
         while self.in_flight:
-            self.record([0] * 5, retry.SUCCESS, 0)
+            self.record([0] * 5, retry.SUCCESS, 0, responds=True)
         for hook in Webhook.objects.filter(out_of_order=True):
             actions.recover(hook.pk)
         for _ in range(200):
@@ -341,7 +352,7 @@ class Emitter(RuleBasedStateMachine):
                     break
                 self.wait(60)
             while self.in_flight:
-                self.record([0] * 5, retry.SUCCESS, 0)
+                self.record([0] * 5, retry.SUCCESS, 0, responds=True)
         assert not Delivery.objects.filter(state__in=("waiting", "calling")).exists()
         for check in (
             self.no_event_is_lost, self.counters_are_what_happened, self.standings_are_consistent,

@@ -16,7 +16,8 @@ from tests.handlers import handler
 from webhooks.delivery import candidates, claims, event_loops, fan_out, recording, retry, selection
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.slots import Slots
-from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.http.client import Response
+from webhooks.models import Delivery, Webhook
 
 TOTALS = st.integers(1, 300)
 LIMITS = st.integers(1, 40)
@@ -55,8 +56,13 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     healthy, failing, timed_out = (make.webhook(catalog, n=n) for n in range(1, 4))
     order(catalog)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
-    recording.record([AttemptResult(c, outcomes[c.webhook["id"]], 1) for c in claims.claim(10)])
-    Attempt.objects.filter(webhook=failing).update(status_code=500)
+    responses = {failing.pk: Response(500, (), b"", truncated=False)}
+    recording.record(
+        [
+            AttemptResult(c, outcomes[c.webhook["id"]], 1, response=responses.get(c.webhook["id"]))
+            for c in claims.claim(10)
+        ]
+    )
     Webhook.objects.update(earliest_possible_trigger=None, round=0)
     Delivery.objects.update(state="delivered")
     Webhook.objects.update(active=False)

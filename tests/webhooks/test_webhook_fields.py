@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 FIXED = {"product", "type", "object_class"}
 # Columns that are no fields of the API: how it shows them, or that they are internal.
 INTERNAL = {
-    "gate_closed_at", "round", "revision", "deleted_at", "out_of_order",
+    "gate_closed_at", "round", "revision", "deleted_at", "out_of_order", "responds",
     "pruned_events", "pruned_successes", "pruned_failures", "pruned_unknown", "pruned_until",
 }  # fmt: skip
 COUNTERS = {

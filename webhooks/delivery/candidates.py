@@ -16,12 +16,6 @@ from webhooks.delivery.slots import Selection
 # which it takes 500.
 _CHUNK = 250
 
-# Whether the last request of webhook `w` got a response, of any status.
-RESPONDS = """
-    AND CASE WHEN w.failure_since_last_success = 0 THEN w.last_success_id IS NOT NULL
-    ELSE EXISTS (SELECT 1 FROM webhooks_attempt a
-        WHERE a.id = w.last_failure_id AND a.status_code IS NOT NULL) END
-"""
 # Two ways to count the requests in flight on SQLite: for each webhook, or for all at once.
 _COUNT_EACH = """
     (SELECT COUNT(*) FROM webhooks_delivery c
@@ -66,12 +60,12 @@ _PENDING = """
     first=_HEADS.format(after=""), following=_HEADS.format(after="AND webhook_id > part.last")
 )
 # With `responds`, thousands may be pending and few webhooks remain: those are read first.
-_PENDING_RESPONDING = f"""
+_PENDING_RESPONDING = """
     pending AS MATERIALIZED (
         SELECT w.id AS webhook_id, head.id AS head FROM webhooks_webhook w CROSS JOIN LATERAL (
             SELECT id FROM webhooks_delivery
             WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced ORDER BY id LIMIT 1
-        ) head WHERE w.active {RESPONDS}
+        ) head WHERE w.active AND w.responds
     )
 """
 # PostgreSQL reads webhooks and deliveries in one statement. OFFSET 0 makes it look up each webhook:
@@ -162,7 +156,7 @@ def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, 
                 FROM webhooks_webhook w {join}
                 WHERE w.active AND NOT w.out_of_order
                 AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
-                {RESPONDS if selection.responds else ""}
+                {"AND w.responds" if selection.responds else ""}
             ) candidate
             WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
             ORDER BY in_flight, head LIMIT %s

@@ -124,19 +124,12 @@ class WorkerLoad:
         if not slots.free:
             return f"Due now, but all slots are full: {total} requests are in flight (SIM_CALLS)."
         limit = slots.total if forced else settings.SIM_MAX_IN_FLIGHT
-        if in_flight >= slots.share(limit, responds=_responds(row)):
+        if in_flight >= slots.share(limit, responds=row.responds):
             return (
                 f"Due now, but slots are short: {used} of {total} are in use (SIM_CALLS), "
                 f"and this webhook has its share of {in_flight}."
             )
         return "Due now. A worker sends it within a second."
-
-
-def _responds(row: Webhook) -> bool:
-    """Whether the last request of the webhook got a response, as in `selection`."""
-    if row.failure_since_last_success == 0:
-        return row.last_success_id is not None
-    return row.last_failure is not None and row.last_failure.status_code is not None
 
 
 def of_webhook(

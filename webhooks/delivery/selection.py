@@ -53,7 +53,7 @@ def _select_forced(selection: Selection) -> None:
                     AND c.state = 'calling' AND c.forced) AS in_flight
                 FROM webhooks_delivery d JOIN webhooks_webhook w ON w.id = d.webhook_id
                 WHERE d.state = 'waiting' AND d.forced AND w.active
-                {candidates.RESPONDS if selection.responds else ""}
+                {"AND w.responds" if selection.responds else ""}
             ) candidate WHERE in_flight < %s ORDER BY id LIMIT %s
             """,
             [share, selection.limit],

@@ -38,6 +38,8 @@ class WebhookUpdate:
     successes: int = 0
     failures: int = 0
     since_success: int = 0
+    # None: no success or failure in the flush.
+    responds: bool | None = None
     last: dict[str, int] = field(default_factory=dict)
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
@@ -85,9 +87,11 @@ class WebhookUpdate:
         if result.outcome == retry.SUCCESS:
             self.successes += 1
             self.since_success = 0
+            self.responds = True
         elif result.outcome == retry.FAILURE:
             self.failures += 1
             self.since_success += 1
+            self.responds = result.response is not None
 
 
 def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, WebhookUpdate]:
@@ -143,12 +147,12 @@ def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now:
 _COLUMNS = {
     "id": "varchar", "t": "bigint", "s": "bigint", "f": "bigint", "since": "bigint",
     "until": "timestamptz", "began": "timestamptz", "failures": "bigint",
-    "out_of_order": "boolean", "success": "bigint", "failure": "bigint",
+    "out_of_order": "boolean", "success": "bigint", "failure": "bigint", "responds": "boolean",
 }  # fmt: skip
 
 
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
-    """Write all webhooks in one statement; a null pointer to an attempt is left unchanged."""
+    """Write all webhooks in one statement; of an attempt, null leaves what is written."""
     rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
     source, params = sql.rows_of(rows, _COLUMNS)
     with connection.cursor() as cursor:
@@ -165,7 +169,8 @@ def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[
                 round = v.failures,
                 out_of_order = v.out_of_order,
                 last_success_id = COALESCE(v.success, last_success_id),
-                last_failure_id = COALESCE(v.failure, last_failure_id)
+                last_failure_id = COALESCE(v.failure, last_failure_id),
+                responds = COALESCE(v.responds, webhooks_webhook.responds)
             FROM v WHERE webhooks_webhook.id = v.id
             """,
             params,
@@ -186,4 +191,5 @@ def _row(pk: str, update: WebhookUpdate, attempt_ids: Sequence[int]) -> tuple[An
         backoff.out_of_order,
         attempt_ids[last[retry.SUCCESS]] if retry.SUCCESS in last else None,
         attempt_ids[last[retry.FAILURE]] if retry.FAILURE in last else None,
+        update.responds,
     )
