@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 _OF_ANOTHER_SESSION = ("26000", "42P05", "08P01")
 
 _PAGE = 8192  # bytes
+# Selected at the beginning of a transaction, it makes PostgreSQL plan each prepared statement once,
+# for any values of its parameters. Otherwise it plans those again each time for which a plan that
+# knows the values seems cheaper, which takes longer than their execution.
+KEEP_PLANS = "set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 _thread = threading.local()
 _is_refused = False

@@ -112,6 +112,29 @@ def test_statement_is_planned_again_for_a_larger_table(thread: SqlThread, hook: 
     assert plans() == before + 1
 
 
+@pytest.mark.parametrize("is_analyzed", [False, True])
+def test_statements_of_a_claim_are_planned_a_few_times_only(
+    thread: SqlThread, hook: Webhook, is_analyzed: bool
+) -> None:
+    Delivery.objects.bulk_create(
+        Delivery(webhook=hook, created_at=make.AT, state=Delivery.DELIVERED) for _ in range(5_000)
+    )
+    if is_analyzed:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+    def planned() -> list[tuple[str, int]]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement, custom_plans FROM pg_prepared_statements")
+            return list(cursor.fetchall())
+
+    assert [claim(thread, hook) for _ in range(10)] == [1] * 10
+    rows = thread.submit(planned).result()
+    assert len(rows) >= 3
+    # PostgreSQL does so five times before it compares that with one plan for any values.
+    assert [statement for statement, custom in rows if custom > 5] == []
+
+
 def test_each_pending_webhook_is_read_once_with_old_statistics(hook: Webhook) -> None:
     """Of a time when little was pending: a plan for that reads everything for each part."""
 

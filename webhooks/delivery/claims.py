@@ -48,9 +48,9 @@ def lock() -> bool:
     """
     if connection.vendor != "postgresql":
         return True
-    [(_, has_forced, *sizes)] = prepared.fetch(
-        """
-        SELECT pg_advisory_xact_lock(%s),
+    [(_, _, has_forced, *sizes)] = prepared.fetch(
+        f"""
+        SELECT pg_advisory_xact_lock(%s), {prepared.KEEP_PLANS},
             EXISTS (SELECT 1 FROM webhooks_delivery WHERE state = 'waiting' AND forced),
             pg_relation_size('webhooks_delivery'), pg_relation_size('webhooks_webhook')
         """,
