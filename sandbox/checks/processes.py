@@ -25,18 +25,20 @@ class ProcessTree:
 
     def __init__(self, group: int, mark: str) -> None:
         self.group, self._mark = group, mark.encode()
+        # When the processes were started that have been found (Linux only).
+        self._found: dict[int, str] = {}
 
     def is_running(self) -> bool:
         """Return whether any process is left; one that only waits to be reaped is not."""
         if (_PROC / "self").exists():
-            return any(True for _ in self._pids())
+            return any(True for _ in self._processes())
         return _send(-self.group, 0)
 
     def send(self, number: int) -> None:
         """Send a signal to all processes."""
         _send(-self.group, number)
-        for pid in self._pids():
-            if not _is_in_group(pid, self.group):
+        for pid, group in self._processes():
+            if group != self.group:
                 _send(pid, number)
 
     def wait(self, seconds: float) -> bool:
@@ -59,22 +61,21 @@ class ProcessTree:
             self.send(signal.SIGKILL)
         return True
 
-    def _pids(self) -> Iterator[int]:
-        """Yield the processes (Linux only)."""
+    def _processes(self) -> Iterator[tuple[int, int]]:
+        """Yield ids and groups of the processes (Linux only)."""
         for folder in _PROC.glob("[0-9]*"):
+            try:
+                # The name before it, in parentheses, may contain anything.
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                state, group, start = fields[0], int(fields[2]), fields[19]
+            except (OSError, ValueError, IndexError):
+                continue
             pid = int(folder.name)
-            if _is_in_group(pid, self.group) or _has_variable(folder, self._mark):
-                yield pid
-
-
-def _is_in_group(pid: int, group: int) -> bool:
-    """Return whether a process that is not a zombie belongs to a group."""
-    try:
-        # The name before it, in parentheses, may contain anything.
-        state, _, of = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):
-        return False
-    return state not in "ZX" and int(of) == group
+            # A process that is ending loses its environment before it closes its files.
+            is_ours = group == self.group or self._found.get(pid) == start
+            if state not in "ZX" and (is_ours or _has_variable(folder, self._mark)):
+                self._found[pid] = start
+                yield pid, group
 
 
 def _has_variable(folder: Path, entry: bytes) -> bool:
