@@ -11,6 +11,9 @@ from openpyxl import Workbook
 from tests import make
 from tests.api import Caller, Response
 
+# Long: a workbook is compressed, and may have any few bytes.
+_BOUNDARY = "boundary-of-the-tests"
+
 HEADER = (
     "record_id", "record_note", "item_search_criteria", "item_search_value", "quantity",
     "start_time_utc", "end_time_utc", "asset_search_criteria", "asset_search_value", "amount",
@@ -60,9 +63,12 @@ def send(
     caller: Caller, path: str, content: bytes, field: str = "usage_file", name: str = "usage.xlsx"
 ) -> Response:
     """Post a file as a multipart form."""
-    head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
-    body = head.encode() + content + b"\r\n--B--\r\n"
-    return caller.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
+    head = f'Content-Disposition: form-data; name="{field}"; filename="{name}"'
+    body = (
+        f"--{_BOUNDARY}\r\n{head}\r\n\r\n".encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    )
+    form_type = f"multipart/form-data; boundary={_BOUNDARY}"
+    return caller.post(path, body, **{"Content-Type": form_type})
 
 
 def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:

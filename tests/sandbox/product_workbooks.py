@@ -20,6 +20,8 @@ from tests.api import Caller, Response
 
 PRODUCT, DIGITS = "PRD-276-377-545", "276-377-545"
 IMPORT = "/sandbox/products/import"
+# Long: a workbook is compressed, and may have any few bytes.
+BOUNDARY = "boundary-of-the-tests"
 # Made from the digits of the product, in other groups.
 _TRANSLATION = re.compile(r"TRN-\d{4}-\d{4}-\d{4}")
 _AT = ("2020-10-13T01:09:09+00:00", "2020-11-19T20:25:05+00:00")
@@ -239,8 +241,9 @@ def send(
     form += [Part("pictures", each, name) for name, each in (pictures or {}).items()]
     if vendor:
         form.append(Part("vendor", vendor.encode()))
-    body = b"".join(part.encoded("B") for part in form) + b"--B--\r\n"
-    return caller.post(IMPORT, body, **{"Content-Type": "multipart/form-data; boundary=B"})
+    body = b"".join(part.encoded(BOUNDARY) for part in form) + f"--{BOUNDARY}--\r\n".encode()
+    form_type = f"multipart/form-data; boundary={BOUNDARY}"
+    return caller.post(IMPORT, body, **{"Content-Type": form_type})
 
 
 def sent(caller: Caller, content: bytes, **options: Any) -> dict[str, Any]:
