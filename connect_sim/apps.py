@@ -5,7 +5,8 @@ from django.apps import AppConfig
 from connect_sim import hidden_packages
 
 # Django REST framework would load them for pages, fields and a test client that we don't use, and
-# kombu for a serializer: 5 MiB in each process. Before any model is loaded, since ours import both.
+# kombu for a serializer: up to 5 MiB of each process. Before any model is loaded, since models
+# import the framework.
 hidden_packages.import_without(
     "rest_framework.compat", "pygments", "django.contrib.postgres", "requests", "yaml"
 )

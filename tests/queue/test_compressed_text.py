@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from requests_queue.compressed_text import MIN_SIZE, pack, unpack
-from tests.fork_server import ROOT
-from tests.postgres_server import postgres_database
-from tests.processes import environment
+from tests.older_versions import on_both_databases, printed_by
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -68,21 +62,7 @@ print(json.dumps(list(ApiCall.objects.values_list("request_body", "response_body
 BODIES = ["", r'{"name": "a\\b\u00e9", "path": "C:\\x41"}', "é" * 20_000]
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@on_both_databases
 def test_texts_of_an_older_version_are_kept(database: str, tmp_path: Path) -> None:
-    program = OLDER.replace("BODIES", repr(BODIES))
-    command = [sys.executable, "-c", program]
-    more = {"DJANGO_SETTINGS_MODULE": "connect_sim.settings"}
-
-    def printed(**variables: str) -> str:
-        env = environment(tmp_path, **more, **variables)
-        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    if database == "sqlite":
-        output = printed()
-    else:
-        with postgres_database() as url:
-            output = printed(DATABASE_URL=url)
-    assert json.loads(output) == [["", body] for body in [*BODIES, BODIES[-1]]]
+    output = printed_by(OLDER.replace("BODIES", repr(BODIES)), database, tmp_path)
+    assert output == [["", body] for body in [*BODIES, BODIES[-1]]]

@@ -81,6 +81,7 @@ WITHOUT_DATABASE = {
     "client_wire",
     "compressed_text",
     "database_errors",
+    "responds_migration",
     "types",
     "validation_failures",
     "validator_docs",

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
-from tests.postgres_server import postgres_database
-from tests.processes import ROOT, environment
+from tests.older_versions import on_both_databases, printed_by
 
 # Makes the database one of the older version, changes its webhooks, and migrates it.
 OLDER = """
@@ -55,19 +49,6 @@ print(json.dumps(list(Newer.objects.order_by("pk").values_list("responds", flat=
 """
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@on_both_databases
 def test_last_attempts_tell_which_webhooks_respond(database: str, tmp_path: Path) -> None:
-    def printed(**variables: str) -> str:
-        env = environment(tmp_path, DJANGO_SETTINGS_MODULE="connect_sim.settings", **variables)
-        done = subprocess.run(
-            [sys.executable, "-c", OLDER], env=env, cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    if database == "sqlite":
-        output = printed()
-    else:
-        with postgres_database() as url:
-            output = printed(DATABASE_URL=url)
-    assert json.loads(output) == [False, True, True, False, True]
+    assert printed_by(OLDER, database, tmp_path) == [False, True, True, False, True]

@@ -152,7 +152,8 @@ _COLUMNS = {
 
 
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:
-    """Write all webhooks in one statement; of an attempt, null leaves what is written."""
+    """Write all webhooks in one statement; what a flush says nothing about is null in it, and is
+    left unchanged: the last attempts, and whether the webhook responds."""
     rows = [_row(pk, update, attempt_ids) for pk, update in sorted(updates.items())]
     source, params = sql.rows_of(rows, _COLUMNS)
     with connection.cursor() as cursor:

@@ -9,10 +9,7 @@ from django.db.models import Q
 def read_last_attempts(apps: Any, schema_editor: Any) -> None:
     """Set the column by the last success or, after a failure, by the last failure."""
     has_succeeded = Q(failure_since_last_success=0, last_success__isnull=False)
-    has_failed = Q(
-        failure_since_last_success__gt=0,
-        last_failure__in=apps.get_model("webhooks", "Attempt").objects.exclude(status_code=None),
-    )
+    has_failed = Q(failure_since_last_success__gt=0, last_failure__status_code__isnull=False)
     rows = apps.get_model("webhooks", "Webhook").objects
     rows.filter(has_succeeded | has_failed).update(responds=True)
 
