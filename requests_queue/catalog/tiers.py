@@ -100,7 +100,9 @@ def find_or_create(
     if (known := _known(mine, names)) is not None:
         return known
     uid = names["external_uid"]
-    if uid and TierAccount.objects.filter(owner=owner, external_uid=uid).exists():
+    # Not any account of this uid: a concurrent call may have created one since.
+    gone = TierAccount.objects.filter(owner=owner, external_uid=uid, decommissioned__isnull=False)
+    if uid and gone.exists():
         raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
     if names["external_id"] and not uid:
         # Nothing in the database keeps an external id unique: lock the owner, then read again.

@@ -145,14 +145,15 @@ def test_orders_are_approved_on_the_board(site: Site) -> None:
         for pk in (*ready[1:], lacking):
             page.get_by_label(f"Select {pk}").check()
         expect(page.locator("#picked")).to_have_text("3 selected")
-        board.evaluate("element => element.scrollTo(30, 0)")
+        # In one call: an element that was found before may have been replaced by an update.
+        page.evaluate("document.getElementById('board').scrollTo(30, 0)")
         page.get_by_role("button", name="Approve selected").click()
         expect(result).to_contain_text("Approve: 2 approved, 1 refused")
         expect(result).to_contain_text(f"{lacking} Parameter activation_id is required.")
         expect(approved).to_contain_text(ready[2])
         # Selection and position are kept.
         expect(page.get_by_label(f"Select {lacking}")).to_be_checked()
-        assert board.evaluate("element => element.scrollLeft") == 30
+        assert page.evaluate("document.getElementById('board').scrollLeft") == 30
         assert tab.console_errors == []
 
 

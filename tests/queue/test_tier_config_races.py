@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from requests_queue import clock, transitions
+from requests_queue.catalog import tiers
+from requests_queue.catalog.models import TierAccount
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation as orders
 from requests_queue.queues.fulfillment.models import Request
@@ -152,3 +154,19 @@ def test_only_one_of_many_concurrent_requests_is_created() -> None:
     calls: list[Callable[[], Any]] = [lambda: orders.create(purchase, catalog.as_distributor)] * 2
     assert concurrently(*calls) == []
     check_waiting()
+
+
+def test_reseller_created_since_the_lookup_is_not_a_decommissioned_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    catalog = create_catalog(level=1)
+    account = reseller(catalog, 1)
+    TierAccount.objects.filter(pk=account.pk).update(external_uid="u-1")
+    whole = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
+    body = setup_body(catalog, account)
+    body = {"configuration": {**body["configuration"], "account": whole}}
+    # The first lookup is made before the account is there.
+    lookups, known = iter([None]), tiers._known
+    monkeypatch.setattr(tiers, "_known", lambda *args: next(lookups, known(*args)))
+    request = creation.create(body, catalog.as_distributor)
+    assert request.configuration.account == account
