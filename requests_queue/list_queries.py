@@ -25,11 +25,15 @@ _kept: dict[Hashable, ListQuery] = {}
 
 
 def keys_of(
-    name: Hashable, request: Request, filtered: Callable[[], QuerySet[Any]]
+    name: Hashable,
+    request: Request,
+    filtered: Callable[[], QuerySet[Any]],
+    cheaper_count: Callable[[str], str],
 ) -> ListQuery | QuerySet[Any]:
     """Return the keys of the filtered rows, to be counted and sliced, by SQL that is kept.
 
     `name` and the query string have to decide about the rows that `filtered` selects.
+    `cheaper_count` returns a statement of the same parameters and result as the one that counts.
     """
     query = request._request.META.get("QUERY_STRING", "")
     listed = _kept.get((name, query))
@@ -42,7 +46,7 @@ def keys_of(
         return rows
     notes = {note: getattr(request, note) for note in _NOTES if hasattr(request, note)}
     try:
-        listed = ListQuery(rows, notes)
+        listed = ListQuery(rows, notes, cheaper_count)
     except EmptyResultSet:
         # There is no SQL that selects nothing.
         return rows
@@ -55,10 +59,12 @@ def keys_of(
 class ListQuery:
     """The compiled query of the keys of a list; of all threads."""
 
-    def __init__(self, rows: QuerySet[Any], notes: dict[str, Any]) -> None:
+    def __init__(
+        self, rows: QuerySet[Any], notes: dict[str, Any], cheaper_count: Callable[[str], str]
+    ) -> None:
         self.model, self.notes = rows.model, notes
         self._text, self._params = rows.query.get_compiler(connection=connection).as_sql()
-        self._rows = rows
+        self._rows, self._cheaper_count = rows, cheaper_count
         self._count: tuple[str, tuple[Any, ...]] | None = None
 
     def count(self) -> int:
@@ -77,7 +83,7 @@ class ListQuery:
             return [key for (key,) in cursor.fetchall()]
 
     def _first_count(self) -> int:
-        """Count as the ORM does, and note its SQL."""
+        """Count as the ORM does, and note what counts from then on."""
         statements: list[tuple[str, Any]] = []
 
         def note(execute: Any, text: str, params: Any, many: bool, context: Any) -> Any:
@@ -87,5 +93,5 @@ class ListQuery:
         with connection.execute_wrapper(note):
             count = self._rows.count()
         [(text, params)] = statements
-        self._count = text, tuple(params)
+        self._count = self._cheaper_count(text), tuple(params)
         return count

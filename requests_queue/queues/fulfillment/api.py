@@ -16,7 +16,7 @@ from requests_queue.catalog import configured_values, sales_context, templates, 
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.fulfillment import creation, editing, representations, rules
+from requests_queue.queues.fulfillment import counts, creation, editing, representations, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.validation import Validated
@@ -78,6 +78,7 @@ class Requests(ValidatedCollection):
     service = VALIDATED
     related = _RELATED
     columns = _COLUMNS
+    cheaper_count = staticmethod(counts.cheaper)
     represent = staticmethod(representations.request)
 
     def filtered_by(self) -> Mapping[str, Any]:
