@@ -209,18 +209,23 @@ def test_nothing_is_held_while_the_database_is_unavailable(
 def test_failed_turn_is_tried_again(
     site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fault = arm("hold", side="api")
-    line = site.hold(fault, "/requests")
-    failed = threading.Event()
+    turn, next_fails, failed = threading.Lock(), threading.Event(), threading.Event()
     release = barriers.Barriers._release
 
     def failing(self: Any) -> None:
-        monkeypatch.setattr(barriers.Barriers, "_release", release)
-        failed.set()
-        raise OperationalError("on purpose")
+        with turn:
+            if next_fails.is_set() and not failed.is_set():
+                failed.set()
+                raise OperationalError("on purpose")
+            release(self)
 
     monkeypatch.setattr(barriers, "_FAILURE_PAUSE", 0.0)
     monkeypatch.setattr(barriers.Barriers, "_release", failing)
+    fault = arm("hold", side="api")
+    line = site.hold(fault, "/requests")
+    # No turn that has begun before may find the release.
+    with turn:
+        next_fails.set()
     site.ask(f"/faults/{fault['id']}/release", "POST", {})
     assert read(line)[0] == 200
     assert failed.is_set()
