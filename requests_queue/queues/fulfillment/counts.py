@@ -25,10 +25,10 @@ _COLUMN = re.compile(rf'"{_TABLE}"\.("(?:{"|".join(_COLUMNS)})")')
 
 
 def cheaper(counting: str) -> str:
-    """Return a statement of the same parameters that reads how many requests one counts.
+    """Return a statement that adds the numbers up instead of counting requests.
 
-    It is the same statement on PostgreSQL, or with conditions on anything but the columns of the
-    table of numbers. Values are parameters, so all names of a statement are in double quotes.
+    It has the same parameters and result. Where that can't be, on PostgreSQL or with conditions on
+    other columns, it is the given one. Values are parameters, and all names in double quotes.
     """
     counted, _, conditions = counting.partition(" WHERE ")
     if connection.vendor != "sqlite" or counted != _COUNT or '"' in _COLUMN.sub("", conditions):
