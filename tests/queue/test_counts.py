@@ -29,9 +29,7 @@ Numbers = dict[tuple[str, ...], int]
 def kept() -> Numbers:
     """Return the numbers that the database keeps, by party, product and status."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(COLUMNS)}, number FROM fulfillment_request_numbers WHERE number"
-        )
+        cursor.execute(f"SELECT {', '.join(COLUMNS)}, number FROM fulfillment_request_numbers")
         return {row[:-1]: row[-1] for row in cursor.fetchall()}
 
 

@@ -21,6 +21,16 @@ _TABLE, _NUMBERS = "fulfillment_request", "fulfillment_request_numbers"
 _COLUMNS = ("vendor_id", "provider_id", "product_id", "status")
 _NAMES = ", ".join(_COLUMNS)
 _COUNT = f'SELECT COUNT(*) AS "__count" FROM "{_TABLE}"'
+_ADD = (
+    f"INSERT INTO {_NUMBERS} VALUES ({', '.join(f'NEW.{name}' for name in _COLUMNS)}, 1)"
+    " ON CONFLICT DO UPDATE SET number = number + 1;"
+)
+_IS_OLD = " AND ".join(f"{name} = OLD.{name}" for name in _COLUMNS)
+# Without rows of 0: those of the products of many tests would add up.
+_SUBTRACT = (
+    f"UPDATE {_NUMBERS} SET number = number - 1 WHERE {_IS_OLD};"
+    f" DELETE FROM {_NUMBERS} WHERE {_IS_OLD} AND number = 0;"
+)
 _COLUMN = re.compile(rf'"{_TABLE}"\.("(?:{"|".join(_COLUMNS)})")')
 
 
@@ -28,7 +38,8 @@ def cheaper(counting: str) -> str:
     """Return a statement that adds the numbers up instead of counting requests.
 
     It has the same parameters and result. Where that can't be, on PostgreSQL or with conditions on
-    other columns, it is the given one. Values are parameters, and all names in double quotes.
+    other columns, it is the given one: all names in a statement are in double quotes, and no value
+    is, since values are parameters.
     """
     counted, _, conditions = counting.partition(" WHERE ")
     if connection.vendor != "sqlite" or counted != _COUNT or '"' in _COLUMN.sub("", conditions):
@@ -48,10 +59,10 @@ def create(schema_editor: Any) -> None:
         f"CREATE TABLE {_NUMBERS} ({key}, number INTEGER NOT NULL, PRIMARY KEY ({_NAMES}))"
         " WITHOUT ROWID",
         f"INSERT INTO {_NUMBERS} SELECT {_NAMES}, COUNT(*) FROM {_TABLE} GROUP BY {_NAMES}",
-        f"CREATE TRIGGER request_inserted AFTER INSERT ON {_TABLE} BEGIN {_added('NEW', 1)} END",
-        f"CREATE TRIGGER request_deleted AFTER DELETE ON {_TABLE} BEGIN {_added('OLD', -1)} END",
+        f"CREATE TRIGGER request_inserted AFTER INSERT ON {_TABLE} BEGIN {_ADD} END",
+        f"CREATE TRIGGER request_deleted AFTER DELETE ON {_TABLE} BEGIN {_SUBTRACT} END",
         f"CREATE TRIGGER request_updated AFTER UPDATE OF {_NAMES} ON {_TABLE} WHEN {changed}"
-        f" BEGIN {_added('OLD', -1)} {_added('NEW', 1)} END",
+        f" BEGIN {_SUBTRACT} {_ADD} END",
     ):
         schema_editor.execute(statement)
 
@@ -62,11 +73,3 @@ def drop(schema_editor: Any) -> None:
         for event in ("inserted", "deleted", "updated"):
             schema_editor.execute(f"DROP TRIGGER IF EXISTS request_{event}")
         schema_editor.execute(f"DROP TABLE IF EXISTS {_NUMBERS}")
-
-
-def _added(row: str, number: int) -> str:
-    values = ", ".join(f"{row}.{name}" for name in _COLUMNS)
-    return (
-        f"INSERT INTO {_NUMBERS} VALUES ({values}, {number})"
-        f" ON CONFLICT DO UPDATE SET number = number + excluded.number;"
-    )
