@@ -45,8 +45,12 @@ class Lane(Protocol):
     def open(self) -> Lab:
         """Prepare the sandbox and the handler; raises CannotRun."""
 
-    def back(self) -> None:
-        """Undo what a check did, and see to it that the handler runs; raises CannotRun."""
+    def back(self, *, after_failure: bool = False) -> None:
+        """Undo what a check did, and see to it that the handler runs; raises CannotRun.
+
+        A handler that a check has failed may repeat its work later, as long as a pause after errors
+        grows: the next check would take that for an effect of its own requests.
+        """
 
     def output(self) -> str:
         """Return the end of what the handler printed."""
@@ -108,13 +112,21 @@ class ThrowawayLane:
         lab = replace(lab, process=process, start_over=self.back)
         return _with_options(lab, self._options)
 
-    def back(self) -> None:
-        """Restore the sandbox, and start the handler again if it has ended; raises CannotRun."""
+    def back(self, *, after_failure: bool = False) -> None:
+        """Restore the sandbox, and start the handler again if it has ended or a check has failed.
+
+        Raises CannotRun.
+        """
         assert self._lab is not None and self._process is not None
         try:
-            if not self._process.is_alive:
-                self._process.restart()
+            if after_failure:
+                self._process.stop()
+            is_alive = self._process.is_alive
+            # Before the start, at which a handler may look for pending orders.
             self._lab.platform.restore(self._snapshot)
+            if not is_alive:
+                self._process.restart()
+                self._lab.settle(_AFTER_START)
         except (ApiError, HandlerError) as error:
             raise CannotRun(str(error)) from None
 
@@ -183,12 +195,15 @@ class RunningLane:
         self._platform.save(name)
         self._saved.append(name)
 
-    def back(self) -> None:
+    def back(self, *, after_failure: bool = False) -> None:
         """Restore the sandbox; raises CannotRun if it or the handler is gone."""
         assert self._lab is not None
         try:
             _renew_lease(self._platform, self._lease)
             self._platform.restore(self._base)
+            if after_failure and self._options.type != VALIDATOR:
+                _let_recover(self._lab)
+                self._platform.restore(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
         if not self._lab.handler.accepts():
@@ -219,6 +234,14 @@ class RunningLane:
         finally:
             if self._lease:
                 _release_lease(platform, self._lease)
+
+
+def _let_recover(lab: Lab) -> None:
+    """Let a handler process an order, after which it has nothing left to repeat."""
+    order = lab.order()
+    if lab.send().is_success:
+        lab.wait_finished([order])
+    lab.settle()
 
 
 def _take_lease(platform: Platform, note: str) -> str:

@@ -161,11 +161,12 @@ class Schedule:
             is_fresh = lab.validator is not None and self._options.type != ALL
             if not is_fresh:
                 lab.measure()
+            has_failed = False
             while (check := self._take()) is not None:
                 # Before a check and not after it: nothing needs a restored sandbox at the end.
                 if not is_fresh:
-                    lane.back()
-                self._run(check, lab)
+                    lane.back(after_failure=has_failed)
+                has_failed = self._run(check, lab) in (Outcome.FAIL, Outcome.INCONCLUSIVE)
                 is_fresh = False
         except CannotRun as error:
             self._stop(str(error))
@@ -189,7 +190,8 @@ class Schedule:
         except CannotRun as error:
             self._stop(str(error))
 
-    def _run(self, check: Check, lab: Lab) -> None:
+    def _run(self, check: Check, lab: Lab) -> Outcome:
+        """Run a check, keep its result, and return the outcome."""
         with self._changed:
             self._progress.started(check)
         began = time.monotonic()
@@ -199,9 +201,9 @@ class Schedule:
         verdict = _about_process(verdict, lab)
         # The check may have given the handler another secret.
         self.secrets |= secrets_of(lab)
-        if self._is_interrupted:
-            return
-        self._end(check, verdict, time.monotonic() - began)
+        if not self._is_interrupted:
+            self._end(check, verdict, time.monotonic() - began)
+        return verdict.outcome
 
     def _missing(self, check: Check, lab: Lab) -> Verdict | None:
         """Return why a check cannot be run here, or None."""

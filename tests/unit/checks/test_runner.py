@@ -73,7 +73,9 @@ class FakeLab:
 
 class FakeLane:
     def __init__(self, error: str = "") -> None:
-        self.lab, self.error, self.backs = FakeLab(), error, 0
+        self.lab, self.error = FakeLab(), error
+        # For each time whether the check before had failed.
+        self.backs: list[bool] = []
         self.interrupted, self.closed = threading.Event(), False
 
     def open(self) -> Lab:
@@ -81,8 +83,8 @@ class FakeLane:
             raise CannotRun(self.error)
         return cast(Lab, self.lab)
 
-    def back(self) -> None:
-        self.backs += 1
+    def back(self, *, after_failure: bool = False) -> None:
+        self.backs.append(after_failure)
 
     def output(self) -> str:
         return "printed"
@@ -161,7 +163,7 @@ def restores(lane: FakeLane) -> list[int]:
     begun: list[int] = []
 
     def begin(lab: Lab) -> Verdict:
-        begun.append(lane.backs)
+        begun.append(len(lane.backs))
         return GOOD
 
     worked(check("auth.control", begin), check("auth.get", begin), lane=lane)
@@ -171,6 +173,20 @@ def restores(lane: FakeLane) -> list[int]:
 def test_world_is_restored_before_each_check():
     # The measurement has changed it already.
     assert restores(FakeLane()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "has_failed"),
+    [("passed", False), ("skipped", False), ("failed", True), ("inconclusive", True)],
+)
+def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
+    outcome: str, has_failed: bool
+) -> None:
+    lane = FakeLane()
+    verdict = getattr(verdicts, outcome)("judged")
+    worked(check("auth.control"), check("auth.get", lambda lab: verdict),
+           check("auth.late"), lane=lane)  # fmt: skip
+    assert lane.backs == [False, False, has_failed]
 
 
 def test_world_without_a_measurement_is_restored_before_the_second_check():
