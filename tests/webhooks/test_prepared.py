@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, connections
 from requests_queue import prepared
 from tests import make
 from tests.engines import until
-from webhooks.delivery import candidates, claims
+from webhooks.delivery import claims, selection
 from webhooks.delivery.event_loops import SqlThread
 from webhooks.models import Delivery, Webhook
 
@@ -158,7 +158,7 @@ def test_each_pending_webhook_is_read_once_with_old_statistics(hook: Webhook) ->
     fill(870, Delivery.WAITING)
     values = {"most": 10, "now": make.AT, "share": 1, "webhooks": 1, "offset": 0, "left": 1}
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {candidates._DUE_ALL}", values)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {selection._DUE_ALL}", values)
         [[[plan]]] = cursor.fetchall()
     # Each entry once, and the delivery to select again; numbers are rounded for each loop.
     parts = list(parts_of(plan["Plan"]))

@@ -13,7 +13,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import candidates, claims, event_loops, fan_out, recording, retry, selection
+from webhooks.delivery import claims, event_loops, fan_out, recording, retry, selection
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.slots import Slots
 from webhooks.http.client import Response
@@ -107,7 +107,7 @@ def test_claim_has_maximum_size_and_next_one_continues(
 def test_more_is_expected_only_if_the_limit_kept_it_out(
     total: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "_CHUNK", 2)
+    monkeypatch.setattr(selection, "_CHUNK", 2)
     catalog = make.catalog()
     for n in range(1, 6):
         make.webhook(catalog, n=n)
