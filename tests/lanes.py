@@ -28,6 +28,8 @@ LONGEST_FIRST = (
 )
 # Files are distributed as a whole, since their tests share servers; these tests are independent.
 ONE_BY_ONE = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
+# These mostly wait: with as many of the others beside them, they leave no core idle.
+WAITING = "tests/checks/test_matrix.py"
 # They share a fixture that takes longer than their tests.
 TOGETHER = dict.fromkeys(
     ("tests/contract/test_openapi.py", "tests/contract/test_own_document.py"),
@@ -96,10 +98,21 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
-    """Distribute by file, except the tests that are distributed one by one."""
+    """Distribute by file, except the tests that are distributed one by one.
+
+    Every other worker takes the tests that mostly wait first, and the rest of them last.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduler(LoadFileScheduling):
+        def _assign_work_unit(self, node: Any) -> None:
+            prefers_waiting = self.nodes.index(node) % 2 == 1
+            for scope in self.workqueue:
+                if scope.startswith(WAITING) == prefers_waiting:
+                    self.workqueue.move_to_end(scope, last=False)
+                    break
+            super()._assign_work_unit(node)
+
         def _split_scope(self, nodeid: str) -> str:
             if nodeid.startswith(ONE_BY_ONE):
                 return nodeid
