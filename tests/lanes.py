@@ -87,13 +87,13 @@ def pytest_addoption(parser: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: Any) -> int:
-    """Return the number of workers for `-n auto`: SIM_TEST_WORKERS, 0 for a few files, or two
+    """Return the number of workers for `-n auto`: SIM_TEST_WORKERS, 0 for a few files, or three
     more than there are cores, since tests also wait."""
     if workers := os.environ.get("SIM_TEST_WORKERS"):
         return int(workers)
     if _are_few_files(config):
         return 0
-    return min((os.cpu_count() or 1) + 2, 12)
+    return min((os.cpu_count() or 1) + 3, 12)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -106,7 +106,7 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 
     class Scheduler(LoadFileScheduling):
         def _assign_work_unit(self, node: Any) -> None:
-            prefers_waiting = self.nodes.index(node) % 2 == 1
+            prefers_waiting = self.nodes.index(node) % 2 == 0
             for scope in self.workqueue:
                 if scope.startswith(WAITING) == prefers_waiting:
                     self.workqueue.move_to_end(scope, last=False)
