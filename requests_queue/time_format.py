@@ -21,6 +21,12 @@ def format_span(seconds: float, units: int = 2) -> str:
     return " ".join(parts[:units]) or "0 s"
 
 
+def format_ahead(seconds: float) -> str:
+    """Return by how much platform time is ahead: from an hour on without the seconds of real time
+    that moves of the clock have taken."""
+    return format_span(round(seconds / 60) * 60 if seconds >= 3600 else seconds)
+
+
 def format_duration(milliseconds: int) -> str:
     """Return a duration in milliseconds with its unit: `300 ms`, `1.2 s`."""
     return format_span(milliseconds / 1000) if milliseconds else "0 ms"

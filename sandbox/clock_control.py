@@ -16,7 +16,7 @@ from django.dispatch import receiver
 from requests_queue.models import Clock
 from requests_queue.signals import due_reached
 from requests_queue.sql import DatabaseTime
-from requests_queue.time_format import format_span
+from requests_queue.time_format import format_ahead
 from sandbox import moves
 from sandbox.moves import IDLE_MAX, MAX_STEPS, Move, MoveResult
 
@@ -119,7 +119,7 @@ def ahead(now: datetime) -> str:
     seconds = (now - datetime.now(UTC)).total_seconds()
     if seconds < _AHEAD:
         return ""
-    return f"Platform time is {format_span(seconds)} ahead of real time."
+    return f"Platform time is {format_ahead(seconds)} ahead of real time."
 
 
 @receiver(due_reached)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from connect_sim.cli import options, output, running, world
-from requests_queue.time_format import format_span
+from requests_queue.time_format import format_ahead
 
 # Seconds; a move waits for handlers at each of its stops.
 _TIMEOUT = 3600
@@ -34,7 +34,7 @@ def show(as_json: bool) -> None:
         output.print_json(content)
         return
     ahead = content["offset"]
-    span = f", {format_span(ahead)} ahead of real time" if ahead >= 1 else ""
+    span = f", {format_ahead(ahead)} ahead of real time" if ahead >= 1 else ""
     output.line(f"{output.moment(content['now'])}{span}")
     if content["moving"]:
         output.line("The clock is being moved.")

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from portal import layout
 from portal.identity import Viewer
-from requests_queue.time_format import format_span
+from requests_queue.time_format import format_ahead
 from sandbox import clock_control
 from sandbox.faults import armed, arming
 from sandbox.faults.kinds import SIDES
@@ -57,7 +57,7 @@ def read(viewer: Viewer) -> BarState:
     """Return the bar's state; one statement, and two more while faults are armed."""
     clock = clock_control.read()
     seconds = round(clock.offset.total_seconds())
-    ahead = format_span(seconds) if seconds >= 1 else ""
+    ahead = format_ahead(seconds) if seconds >= 1 else ""
     return BarState(clock.now, ahead, clock.moving, _armed_faults(viewer))
 
 

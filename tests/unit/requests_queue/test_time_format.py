@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from requests_queue.time_format import format_moment, format_span
+from requests_queue.time_format import format_ahead, format_moment, format_span
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,16 @@ def test_span_is_written_in_its_largest_units(seconds: float, text: str) -> None
 
 def test_number_of_units_can_be_limited() -> None:
     assert format_span(90061, units=1) == "1 d"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.5, "2.5 s"), (3599, "59 min 59 s"), (14397.6, "4 h"), (14402, "4 h"), (9660, "2 h 41 min")],
+)
+def test_seconds_that_moves_have_taken_are_not_shown_from_an_hour_on(
+    seconds: float, text: str
+) -> None:
+    assert format_ahead(seconds) == text
 
 
 def test_moment_is_written_in_utc() -> None:
