@@ -116,7 +116,8 @@ def _run(state: State, variant: Variant, group: str) -> None:
         part.outcomes = running.outcomes(report)
         part.wrong = running.surprises(variant, part.outcomes)
         # A handler that ends itself may end the run; then the rest of the group is not judged.
-        part.wrong += [report.error] if report.error and not variant.breaks else []
+        may_end = variant.breaks and part.outcomes
+        part.wrong += [report.error] if report.error and not may_end else []
     part.seconds = round(time.monotonic() - began, 1)
     state.put(variant, group, part)
     print(

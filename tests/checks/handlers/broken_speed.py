@@ -63,7 +63,11 @@ class ServesOneConnectionAtATime(Handler):
 
 
 class DropsConnections(Handler):
-    """It has room for twenty connections, and hangs up on the others."""
+    """It has room for twenty connections, and hangs up on the others.
+
+    A place is free again half a second after its connection: a client without much CPU time opens
+    the connections one after another.
+    """
 
     class server(Server):
         def __init__(self, *args: Any) -> None:
@@ -80,6 +84,7 @@ class DropsConnections(Handler):
             try:
                 super().process_request_thread(request, client_address)
             finally:
+                time.sleep(0.5)
                 self.room.release()
 
 
