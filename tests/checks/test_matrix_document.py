@@ -32,3 +32,18 @@ def test_each_part_is_run_once() -> None:
 
 def test_document_is_current() -> None:
     assert matrix_document.stored_hash() == hash_of_all(), "make checks-matrix has to run again"
+
+
+def test_each_part_has_outcomes_unless_the_run_could_not_begin() -> None:
+    state = matrix.State()
+    empty = {
+        (variant.name, group)
+        for variant, group in matrix.parts()
+        if (part := state.find(variant, group)) and not part.outcomes
+    }
+    assert empty == {
+        (variant.name, group)
+        for variant in VARIANTS
+        if variant.ends_run
+        for group in matrix.groups_of(variant)
+    }
