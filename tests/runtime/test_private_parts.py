@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import functools
+import gc
 import importlib
 import inspect
 import tomllib
@@ -74,6 +75,14 @@ METHODS = {
     "celery.worker.consumer.Consumer": {"start": [], "on_close": []},
     "kombu.Connection": {"collect": ["socket_timeout"]},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection() -> Iterator[None]:
+    """Before Python 3.11.8, `ast.parse` fails if a collection lets another thread parse."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def bounded() -> dict[str, Requirement]:
