@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
 from sandbox.checks import runner
@@ -17,8 +17,8 @@ from tests.processes import ROOT
 INVALID = {"domain": "gmail.com"}
 # Each of these handlers starts within a second, or never.
 START = 5.0
-# In the text of a verdict that there is none.
-SLOW = "The machine is too slow to judge"
+# In the texts of verdicts that there is none because of the machine.
+SLOW = ("The machine is too slow to judge", "other programs left this machine too little CPU time")
 
 
 class Quiet:
@@ -50,15 +50,32 @@ def run(
     return runner.run(options, progress or Quiet())
 
 
-def run_until_judged(handler: str, selected: Iterable[str], *, is_validator: bool) -> Report:
-    """Run checks, at most three times, until none says that the machine is too slow to judge."""
+def run_until_judged(
+    handler: str,
+    selected: Iterable[str],
+    *,
+    is_validator: bool,
+    progress: runner.Progress | None = None,
+) -> Report:
+    """Run checks as `until_judged`."""
     selected = tuple(selected)
-    for _ in range(2):
-        report = run(handler, selected, is_validator=is_validator)
+    return until_judged(
+        lambda: run(handler, selected, is_validator=is_validator, progress=progress)
+    )
+
+
+def until_judged(run: Callable[[], Report]) -> Report:
+    """Run checks, at most three times, until none says that the machine is too slow to judge."""
+    for _ in range(3):
+        report = run()
         verdicts = [result.verdict for result in report.results]
-        if not any(v.outcome is Outcome.INCONCLUSIVE and SLOW in v.text for v in verdicts):
-            return report
-    return run(handler, selected, is_validator=is_validator)
+        if not any(v.outcome is Outcome.INCONCLUSIVE and _is_slow(v.text) for v in verdicts):
+            break
+    return report
+
+
+def _is_slow(text: str) -> bool:
+    return any(slow in text for slow in SLOW)
 
 
 def outcomes(report: Report) -> dict[str, str]:

@@ -54,7 +54,7 @@ def running_handler() -> Iterator[Options]:
 
 
 def outcomes(options: Options) -> dict[str, str]:
-    return running.outcomes(runner.run(options, running.Quiet()))
+    return running.outcomes(running.until_judged(lambda: runner.run(options, running.Quiet())))
 
 
 def test_handler_that_failed_is_started_again() -> None:

@@ -199,6 +199,6 @@ def test_verdicts_are_the_same_each_time(handler: str, times: int, ids: list[str
 
 
 def run_group(handler: str, group: str, progress: running.Quiet | None = None) -> Report:
-    return running.run(
+    return running.run_until_judged(
         handler, [f"{group}.*"], is_validator=group == "validator", progress=progress
     )
