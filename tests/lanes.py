@@ -36,8 +36,8 @@ TOGETHER = dict.fromkeys(
     ("tests/contract/test_openapi.py", "tests/contract/test_own_document.py"),
     "tests/contract/observed",
 )
-# Their modules start sandboxes, clients or browsers, and run for one commit in four.
-_SHARE = 4
+# Their modules start sandboxes, clients or browsers, and run for one commit in six.
+_SHARE = 6
 DRAWN_FILES = re.compile(r"tests/(chaos|e2e|packaging|plugin)/|_browser\.py::")
 # So few files start sooner without worker processes.
 FEW_FILES = 3
@@ -66,7 +66,7 @@ def drawn_file(share: int) -> Any:
     """Return the mark of a module that runs in `make test` for one commit in `share`, and at night.
     Of the modules with the same share, each commit runs the same number, and one at least. It is
     for clients and pages that take long to set up, and rarely break alone. Without the mark it is
-    one in four for DRAWN_FILES."""
+    one in six for DRAWN_FILES."""
     return pytest.mark.drawn_file(share)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from sandbox.checks import runner
@@ -57,25 +58,29 @@ def run_until_judged(
     is_validator: bool,
     progress: runner.Progress | None = None,
 ) -> Report:
-    """Run checks as `until_judged`."""
-    selected = tuple(selected)
-    return until_judged(
-        lambda: run(handler, selected, is_validator=is_validator, progress=progress)
-    )
-
-
-def until_judged(run: Callable[[], Report]) -> Report:
-    """Run checks, at most three times, until none says that the machine is too slow to judge."""
-    for _ in range(3):
-        report = run()
-        verdicts = [result.verdict for result in report.results]
-        if not any(v.outcome is Outcome.INCONCLUSIVE and _is_slow(v.text) for v in verdicts):
+    """Run checks, and at most twice more those for which the machine was too slow to judge."""
+    report = run(handler, selected, is_validator=is_validator, progress=progress)
+    for _ in range(2):
+        if not (again := not_judged(report)):
             break
+        repeated = run(handler, again, is_validator=is_validator, progress=progress).results
+        later = {result.check.id: result for result in repeated if result.check.id in again}
+        results = tuple(later.get(result.check.id, result) for result in report.results)
+        report = replace(report, results=results)
     return report
 
 
-def _is_slow(text: str) -> bool:
-    return any(slow in text for slow in SLOW)
+def not_judged(report: Report) -> list[str]:
+    """Return the ids of checks for which the machine was too slow; with a control, its group."""
+    slow = {result.check for result in report.results if _is_slow(result)}
+    groups = {check.group for check in slow if check.is_control}
+    checks = [result.check for result in report.results]
+    return [check.id for check in checks if check in slow or check.group in groups]
+
+
+def _is_slow(result: Result) -> bool:
+    verdict = result.verdict
+    return verdict.outcome is Outcome.INCONCLUSIVE and any(slow in verdict.text for slow in SLOW)
 
 
 def outcomes(report: Report) -> dict[str, str]:

@@ -54,7 +54,12 @@ def running_handler() -> Iterator[Options]:
 
 
 def outcomes(options: Options) -> dict[str, str]:
-    return running.outcomes(running.until_judged(lambda: runner.run(options, running.Quiet())))
+    """Return the outcomes; if the machine was too slow to judge, run both checks again."""
+    for _ in range(3):
+        report = runner.run(options, running.Quiet())
+        if not running.not_judged(report):
+            break
+    return running.outcomes(report)
 
 
 def test_handler_that_failed_is_started_again() -> None:
