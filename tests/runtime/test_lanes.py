@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,14 +73,49 @@ def test_file_runs_as_a_whole_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "path", ["tests/e2e/test_{}.py", "tests/plugin/test_{}.py", "tests/portal/test_{}_browser.py"]
 )
-def test_one_in_four_of_the_files_that_start_programs_runs(
+def test_one_in_six_of_the_files_that_start_programs_runs(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     other = pytest.mark.django_db
     names = [f"{path.format(file)}::test_a" for file in "abcdefghij"]
     draws = [drawn(monkeypatch, f"{n:x}", names, other) for n in range(50)]
-    assert {len(kept) for kept in draws} == {3}
+    assert {len(kept) for kept in draws} == {2}
     assert {name for kept in draws for name in kept} == set(names)
     assert len(drawn(monkeypatch, "1f", names, lanes.drawn_file(9))) == 2
     plain = [f"tests/portal/test_{file}.py::test_a" for file in "abc"]
     assert drawn(monkeypatch, "1f", plain, other) == plain
+
+
+class Node:
+    """A worker, which notes the tests that it is to run."""
+
+    shutting_down = False
+    gateway = SimpleNamespace(id="gw")
+
+    def __init__(self) -> None:
+        self.tests: list[int] = []
+
+    def send_runtest_some(self, tests: list[int]) -> None:
+        self.tests += tests
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_every_other_worker_begins_with_the_tests_that_wait() -> None:
+    waiting = [f"{lanes.WAITING}::test_variant[{n}]" for n in range(3)]
+    tests = [*waiting, *(f"tests/queue/test_{name}.py::test_a" for name in "abcde")]
+    nodes = [Node() for _ in range(2)]
+    values = {"dist": "loadfile", "tx": ["popen"] * 2}
+    config = SimpleNamespace(getvalue=values.get, option=SimpleNamespace(loadscopereorder=False))
+    scheduler = lanes.pytest_xdist_make_scheduler(config, None)
+    for node in nodes:
+        scheduler.add_node(node)
+        scheduler.add_node_collection(node, tests)
+    scheduler.schedule()
+    for place in range(len(tests) // 2):
+        for node in nodes:
+            scheduler.mark_test_complete(node, node.tests[place])
+    assert nodes[0].tests[:3] == [0, 1, 2]
+    assert not {0, 1, 2} & set(nodes[1].tests)
+    assert sorted(nodes[0].tests + nodes[1].tests) == list(range(len(tests)))
