@@ -90,6 +90,17 @@ async def once(
         await transport.close()
 
 
+def in_time(deadline: float, send: Callable[[], Outcome]) -> Outcome:
+    """Send a request that ends by its deadline, and return the outcome.
+
+    Other programs may delay it once or twice, but not in three tries.
+    """
+    outcomes = (send() for _ in range(3))
+    outcome = next((each for each in outcomes if each.seconds < deadline + GRACE), None)
+    assert outcome is not None, f"three requests ended later than {deadline + GRACE:g} s"
+    return outcome
+
+
 def names(monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]) -> list[str]:
     """Resolve names by a table; return the list of resolved names."""
     resolved: list[str] = []
