@@ -220,6 +220,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
+    DATABASES["default"]["ENGINE"] = "requests_queue.sqlite3"
     DATABASES["default"]["OPTIONS"] = dict(databases.SQLITE)
     # Tests use a file too: a shared in-memory database fails with "table is locked" in a second
     # thread.

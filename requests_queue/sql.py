@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import BooleanField, FloatField, Func
 from django.db.models.expressions import RawSQL
 
@@ -123,26 +122,6 @@ def limit_lock_wait(seconds: float) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
-
-
-@contextmanager
-def without_waiting() -> Iterator[None]:
-    """Open a transaction that fails with OperationalError where SQLite's file is locked.
-
-    PostgreSQL has locks of rows: combine with `select_for_update(skip_locked=True)`.
-    """
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        with transaction.atomic():
-            yield
-        return
-    with connection.cursor() as cursor:
-        [timeout] = cursor.execute("PRAGMA busy_timeout").fetchone()
-        cursor.execute("PRAGMA busy_timeout = 0")
-        try:
-            with transaction.atomic():
-                yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
 def rows_of(

@@ -12,6 +12,7 @@ class CatalogConfig(AppConfig):
     name = "requests_queue.catalog"
     label = "catalog"
     verbose_name = "Catalog"
+    asgi_lifespan = ("requests_queue.catalog.key_uses.lifespan",)
 
     def ready(self) -> None:
         """Record sign-ins, sign-outs and passwords in the audit log, and register its pruning."""

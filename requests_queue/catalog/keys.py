@@ -8,17 +8,15 @@ import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from django.db import OperationalError, transaction
-from django.db.models import Q
+from django.db import transaction
 from django.utils import timezone
 
-from requests_queue import clock, ids, sql
-from requests_queue.catalog import audit
+from requests_queue import clock, ids
+from requests_queue.catalog import audit, key_uses
 from requests_queue.catalog.models import Account, ApiToken, User
 from requests_queue.errors import Invalid
 from requests_queue.rows import find_one
 
-USE_INTERVAL = timedelta(minutes=1)  # between two writes of a key's last use
 FORM = re.compile(r"(SU-\d{3}-\d{3}-\d{3}):([\x21-\x7e]{8,200})")
 
 
@@ -122,7 +120,7 @@ def revoke(uid: str, account: Account | None = None) -> bool:
 
 
 def owner(key: str) -> User | None:
-    """Return the service user of a valid key, or None, and record the use."""
+    """Return the service user of a valid key, or None; note the use."""
     match = FORM.fullmatch(key)
     if match is None:
         return None
@@ -136,19 +134,5 @@ def owner(key: str) -> User | None:
     now = timezone.now()
     if token.is_expired(now):
         return None
-    if token.last_used is None or token.last_used <= now - USE_INTERVAL:
-        _record_use(token, now)
+    key_uses.note(token.pk, now)
     return token.user
-
-
-def _record_use(token: ApiToken, now: datetime) -> None:
-    """Store the time of the request, unless another request has done so or holds the row."""
-    outdated = Q(last_used=None) | Q(last_used__lte=now - USE_INTERVAL)
-    try:
-        with sql.without_waiting():
-            rows = ApiToken.objects.select_for_update(skip_locked=True, no_key=True)
-            locked = rows.filter(outdated, pk=token.pk).values("pk")
-            ApiToken.objects.filter(outdated, pk__in=locked).update(last_used=now)
-    except OperationalError:
-        # A request never waits for this, and succeeds without it: the next one records its use.
-        pass

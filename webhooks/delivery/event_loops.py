@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import resource
 import sys
@@ -18,7 +17,7 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from requests_queue import prepared
+from requests_queue import garbage, prepared
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +102,7 @@ def fitting_slots(slots: int) -> int:
 def tune_interpreter() -> None:
     """Set the switching of threads and the garbage collection of a process with an engine."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # Garbage collections during a thousand requests take a fifth of the CPU time of a delivery:
-    # leave out what is loaded by now, and collect less often, because other modules are loaded
-    # later.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    garbage.tune()
 
 
 class SqlThread:

@@ -74,7 +74,7 @@ class ApiToken(Row):
     """The hashed API key of a service user: `ApiKey SU-ddd-ddd-ddd:secret`.
 
     `expires` and `last_used` are real time, which the sandbox cannot move. `last_used` is written
-    at most once a minute.
+    each minute (`key_uses`).
     """
 
     user = models.OneToOneField(User, models.CASCADE, related_name="token")
