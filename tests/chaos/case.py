@@ -13,7 +13,7 @@ from tests.chaos import invariants
 from tests.chaos.invariants import DELIVERABLE_LIMIT, InFlight, Record
 from tests.chaos.load import Load
 from tests.chaos.receiver import ANSWER, CUT, Received
-from tests.chaos.setups import SetUp
+from tests.chaos.setups import SetUp, new_keys
 from tests.processes import pause
 
 PASSED, FAILED, VOID = "passed", "failed", "void"
@@ -21,6 +21,8 @@ PASSED, FAILED, VOID = "passed", "failed", "void"
 TRIES = 3
 _DELAY = (0.1, 0.4)  # seconds that the receiver takes to respond
 _DRAINED = 420.0  # seconds until everything has to be delivered: longer than a backoff
+# The ordinary load: orders per second, callers, keys of each party, and webhooks.
+_STEADY_RATE, _STEADY_CALLERS, _STEADY_KEYS, _STEADY_WEBHOOKS = 20, 6, 20, 5
 _RECOVERED = 120.0  # seconds until the requests of killed workers are repeated: leases are 30 s
 
 
@@ -30,7 +32,7 @@ class Size:
 
     `many` are the changes of cases with kills. `seconds` is over how long the changes are spread,
     besides the `outage` of what is away for a while. With `expires`, leases of killed workers end
-    at once instead of after 30 s.
+    at once instead of after 30 s. `steady` is how many seconds the ordinary load lasts.
     """
 
     webhooks: int
@@ -41,13 +43,30 @@ class Size:
     kills: int
     workers: int
     expires: bool
+    steady: float
 
 
 SMALL = Size(
-    webhooks=10, changes=24, many=24, seconds=2, outage=1.5, kills=1, workers=2, expires=True
+    webhooks=10,
+    changes=24,
+    many=24,
+    seconds=2,
+    outage=1.5,
+    kills=1,
+    workers=2,
+    expires=True,
+    steady=3,
 )
 FULL = Size(
-    webhooks=50, changes=50, many=200, seconds=30, outage=60, kills=4, workers=3, expires=False
+    webhooks=50,
+    changes=50,
+    many=200,
+    seconds=30,
+    outage=60,
+    kills=4,
+    workers=3,
+    expires=False,
+    steady=600,
 )
 
 
@@ -146,7 +165,8 @@ class Fault:
     """A fault: what happens, and how the handlers behave (by default they respond).
 
     `is_long` says that it lasts as long as the size's outage, `kills` that processes are killed.
-    `known` is why the case is expected to fail.
+    `known` is why the case is expected to fail. `is_steady` says that there is no fault, but
+    ordinary load for long: many keys, and few webhooks.
     """
 
     text: str
@@ -155,6 +175,7 @@ class Fault:
     is_long: bool = False
     kills: bool = False
     known: str = ""
+    is_steady: bool = False
 
 
 def run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
@@ -168,9 +189,14 @@ def run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
 
 def _run(name: str, fault: Fault, setup: SetUp, size: Size, seed: int) -> Result:
     setup.receiver.ask("delay", low=_DELAY[0], high=_DELAY[1], seed=seed)
-    seconds = size.seconds + (size.outage if fault.is_long else 0)
-    with _webhooks(setup, size.webhooks, fault.behaviors) as paths, ExitStack() as restore:
-        load = Load(setup, size.many if fault.kills else size.changes, seconds)
+    webhooks = _STEADY_WEBHOOKS if fault.is_steady else size.webhooks
+    with _webhooks(setup, webhooks, fault.behaviors) as paths, ExitStack() as restore:
+        if fault.is_steady:
+            changes = round(_STEADY_RATE * size.steady)
+            load = Load(setup, changes, size.steady, _STEADY_CALLERS, new_keys(setup, _STEADY_KEYS))
+        else:
+            seconds = size.seconds + (size.outage if fault.is_long else 0)
+            load = Load(setup, size.many if fault.kills else size.changes, seconds)
         case = Case(setup, size, random.Random(seed), load, paths, restore)
         load.start()
         try:

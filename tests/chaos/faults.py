@@ -149,6 +149,14 @@ def fill_disk(case: Case) -> None:
         disk.free()
 
 
+def use(case: Case) -> None:
+    """No fault, and so no call may be refused."""
+    case.hit()
+    case.load.wait()
+    if refused := sum(answer.status >= 400 for answer in case.load.answers):
+        case.violations.append(f"{refused} calls were refused.")
+
+
 def break_handlers(case: Case) -> None:
     """Some handlers fail in ways of their own until all others have received everything."""
     sandbox, healthy = _sandbox(case), []
@@ -223,6 +231,10 @@ DISTRIBUTED = {
     "beat absent": Fault("SIGKILL of beat, which stays away", kill_beat),
 }  # fmt: skip
 EMBEDDED = {
+    "ordinary load": Fault(
+        "none: 20 orders per second for ten minutes, by six clients with 40 keys", use,
+        is_steady=True,
+    ),
     "sandbox killed": Fault(
         "SIGKILL of the whole sandbox, and a restart", kill_sandbox, kills=True
     ),

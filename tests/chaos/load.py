@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from tests import orders
 from tests.chaos.invariants import Answer
 from tests.chaos.setups import SetUp
 
-_CALLERS = 2
 _PATIENCE = 600.0  # seconds by which orders may be late, on a busy machine
 _TIMEOUT = 15.0  # seconds; longer than any response should take
 _AGAIN = 0.1  # seconds after a refused call
@@ -27,16 +27,27 @@ class Load:
     """Orders until the API has confirmed `changes` of them, spread over `seconds`.
 
     An order that is refused is made again. While the set-up is down on purpose, callers that can't
-    connect wait, and nothing is recorded.
+    connect wait, and nothing is recorded. `keys` are those of the vendor and of the distributor,
+    which the calls use in turn; by default one of each.
     """
 
-    def __init__(self, setup: SetUp, changes: int, seconds: float) -> None:
+    def __init__(
+        self,
+        setup: SetUp,
+        changes: int,
+        seconds: float,
+        callers: int = 2,
+        keys: tuple[Sequence[str], Sequence[str]] | None = None,
+    ) -> None:
         self.answers: list[Answer] = []
         self._setup, self._pause, self._changes = setup, seconds / changes, changes
         self._numbers, self._ended = count(), threading.Event()
         self._started, self._seconds = 0.0, seconds
         self._body = _order(setup)
-        self._callers = [threading.Thread(target=self._order) for _ in range(_CALLERS)]
+        platform = setup.platform
+        vendor, distributor = keys or ([platform.vendor_key], [platform.provider_key])
+        self._vendor, self._distributor = cycle(vendor), cycle(distributor)
+        self._callers = [threading.Thread(target=self._order) for _ in range(callers)]
         self._reader = threading.Thread(target=self._read)
 
     def start(self) -> None:
@@ -86,7 +97,7 @@ class Load:
     def _call(self, session: requests.Session, method: str, path: str, body: Any = None) -> str:
         """Call the API, record the answer, and return the id of what was created."""
         platform = self._setup.platform
-        key = platform.provider_key if body else platform.vendor_key
+        key = next(self._distributor if body else self._vendor)
         pid = platform.process.popen.pid
         was_down, began, waits = self._setup.is_down, time.monotonic(), _cpu_waits(pid)
         try:

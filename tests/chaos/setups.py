@@ -25,6 +25,7 @@ from tests.processes import (
     copy_first_data,
     environment,
     free_port,
+    manage,
     redis_server,
 )
 from tests.runtime import distributed
@@ -155,6 +156,22 @@ class Distributed(SetUp):
     platform: distributed.Server
     postgres: PostgresServer
     redis: Redis
+
+
+def new_keys(setup: SetUp, count: int) -> tuple[list[str], list[str]]:
+    """Create keys of the vendor and of the distributor."""
+    program = (
+        "from requests_queue.catalog import keys, models\n"
+        "for kind in ('vendor', 'provider'):\n"
+        "    account = models.Account.objects.filter(type=kind).earliest('created', 'pk')\n"
+        f"    print(*(keys.create(account, 'Load')[0] for _ in range({count})))"
+    )
+    command = manage("shell", "--no-imports", "-c", program)
+    ran = subprocess.run(
+        command, env=setup.platform.process.env, check=True, capture_output=True, text=True
+    )
+    vendor, distributor = ran.stdout.splitlines()[-2:]
+    return vendor.split(), distributor.split()
 
 
 @contextmanager
