@@ -8,6 +8,7 @@ own thread is waiting for.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -28,6 +29,6 @@ class Cursor(base.SQLiteCursorWrapper):
         """Execute a statement."""
         try:
             return super().execute(query, params)
-        except base.Database.Error:
+        except sqlite3.Error:
             self.close()
             raise

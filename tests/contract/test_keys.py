@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -124,6 +126,31 @@ def test_use_that_cannot_be_stored_is_kept(
     assert ApiToken.objects.get().last_used is None
     key_uses.store()
     assert ApiToken.objects.get().last_used < first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_web_server_stores_uses_from_time_to_time_and_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def store() -> None:
+        stores()
+        stored.release()
+
+    stores, stored = key_uses.store, threading.Semaphore(0)
+    monkeypatch.setattr(key_uses, "store", store)
+    keys.store(make.catalog("7").vendor, KEY, "Extension")
+
+    async def serve(period: float) -> None:
+        monkeypatch.setattr(key_uses, "PERIOD", period)
+        async with key_uses.lifespan():
+            if period < 1:
+                assert await asyncio.to_thread(stored.acquire, timeout=30)
+
+    for period in (0.001, 3600):
+        ApiToken.objects.update(last_used=None)
+        keys.owner(KEY)
+        asyncio.run(serve(period))
+        assert ApiToken.objects.get().last_used is not None
 
 
 def unavailable() -> None:

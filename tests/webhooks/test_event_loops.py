@@ -23,6 +23,7 @@ def interpreter() -> Iterator[None]:
     yield
     sys.setswitchinterval(interval)
     gc.set_threshold(*threshold)
+    gc.enable()
 
 
 def test_threads_switch_every_half_millisecond_beside_an_engine(interpreter: None) -> None:
