@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # A folder with one of these is a data folder.
 _OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "connect.sqlite3")
 
@@ -29,8 +30,47 @@ def prepare(folder: Path, database: Path) -> None:
 
 
 def create(folder: Path) -> None:
-    """Create the folder and missing parents."""
+    """Create the folder and missing parents; a folder with our data only becomes private."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if _is_own(folder):
+        folder.chmod(0o700)
+
+
+def read_key(path: Path) -> str:
+    """Return the content of a file that no other user can have written.
+
+    Raises ImproperlyConfigured if one may write it or put another one in its place, OSError if it
+    cannot be read.
+    """
+    if path.is_symlink():
+        raise unusable(path, "it is a symbolic link; put the file itself there")
+    # The flags are for a link or a pipe that another user puts there meanwhile.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor) as file:
+        status, folder = os.fstat(descriptor), path.parent.stat()
+        key = file.read()
+    # Root may write everything anyway.
+    if status.st_uid not in (os.geteuid(), 0):
+        raise unusable(
+            path,
+            f"it belongs to another user (uid {status.st_uid}), who may write it. Run as that "
+            "user, or delete the file",
+        )
+    if status.st_mode & _OTHERS_WRITE:
+        raise unusable(
+            path,
+            f"other users may write it. If nobody has changed it, run `chmod 600 {path}`; "
+            "otherwise delete it",
+        )
+    # In a folder with the sticky bit (`/tmp`), only its owner can replace a file. The permission of
+    # the group is common: many systems give each user a group of their own.
+    if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
+        raise unusable(
+            path,
+            f"other users may replace it. Run `chmod +t {path.parent}`, or `chmod o-w` if only you "
+            "need the folder",
+        )
+    return key
 
 
 def own_files(folder: Path) -> list[Path]:
@@ -62,8 +102,6 @@ def unusable(path: Path, reason: str) -> ImproperlyConfigured:
 def _make_private(folder: Path) -> None:
     """Remove permissions of other users, which older versions or a permissive umask left."""
     is_own = _is_own(folder)
-    if is_own:
-        folder.chmod(0o700)
     with os.scandir(folder) as entries:
         for entry in entries:
             if not is_own and not entry.name.startswith(_OWN_FILES):

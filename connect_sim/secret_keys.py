@@ -41,7 +41,7 @@ def _read_or_create(name: str, data_dir: Path) -> str:
         data_folder.create(data_dir)
         if not path.exists():
             _create(path)
-        key = path.read_text().strip()
+        key = data_folder.read_key(path).strip()
     if not key:
         raise data_folder.unusable(path, "it is empty; restore it from a backup, or delete it")
     return key

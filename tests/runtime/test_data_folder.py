@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,86 @@ def test_unusable_path_is_reported_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(ImproperlyConfigured) as raised:
             data_folder.prepare(path, path / "connect.sqlite3")
         assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+# -- keys that another user may have written
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """The secret key in a data folder, private to its owner."""
+    folder = tmp_path / "var"
+    secret_keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
+    return folder / "secret_key"
+
+
+def read(key: Path) -> str:
+    name = f"SIM_{key.name.upper()}"
+    return secret_keys.read(Environment(), name, key.parent, is_server=False)
+
+
+def refused(key: Path, reason: str) -> None:
+    """Check that a key is refused, in one line without its content."""
+    content = key.read_text()
+    with pytest.raises(ImproperlyConfigured, match=reason) as raised:
+        read(key)
+    assert str(key) in str(raised.value) and "\n" not in str(raised.value)
+    assert content not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o644])
+def test_key_that_only_its_owner_may_write_is_read(key: Path, mode: int) -> None:
+    key.chmod(mode)
+    assert read(key) == key.read_text()
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o777])
+@pytest.mark.parametrize("name", ["secret_key", "encryption_key"])
+def test_key_that_others_may_write_is_refused(key: Path, name: str, mode: int) -> None:
+    key = key.rename(key.with_name(name))
+    key.chmod(mode)
+    refused(key, f"chmod 600 {key}")
+    # It is still there to be looked at.
+    assert stat.S_IMODE(key.stat().st_mode) == mode
+
+
+def test_key_of_another_user_is_refused(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(key, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    refused(key, "belongs to another user")
+
+
+def test_symbolic_link_as_a_key_is_refused(key: Path, tmp_path: Path) -> None:
+    key.rename(tmp_path / "elsewhere")
+    key.symlink_to(tmp_path / "elsewhere")
+    refused(key, "symbolic link")
+
+
+def test_pipe_as_a_key_does_not_block(key: Path) -> None:
+    key.unlink()
+    os.mkfifo(key, 0o600)
+    with pytest.raises(ImproperlyConfigured, match="it is empty"):
+        read(key)
+
+
+def test_key_that_others_may_replace_is_refused(key: Path) -> None:
+    """The folder is shared: its permissions are not ours to change."""
+    folder = key.parent.rename(key.parent.with_name("shared"))
+    folder.chmod(0o777)
+    (folder / "theirs").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        refused(folder / "secret_key", rf"chmod \+t {folder}")
+        folder.chmod(0o1777)
+        assert read(folder / "secret_key") == (folder / "secret_key").read_text()
+
+
+def test_data_folder_of_our_own_becomes_private_before_a_key_is_read(key: Path) -> None:
+    key.parent.chmod(0o777)
+    assert read(key) == key.read_text()
+    assert mode(key.parent) == 0o700
 
 
 def test_partial_key_is_removed_if_the_disk_is_full(
