@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from connect_sim import logs
+from connect_sim.installation import StartError
 
 # A handler may be a Django project too, and have set its own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
@@ -22,7 +23,7 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
     try:
         settings.DEBUG  # noqa: B018  (reads the settings)
     except ImproperlyConfigured as error:
-        sys.exit(f"Settings: {error}")
+        raise StartError(error) from None
 
 # Celery would run all of Django's checks, ignore their errors, and keep in memory what they import
 # (URLs, views, templates): 12 MiB in each worker. `check_settings` runs those that a start needs.
@@ -54,12 +55,14 @@ def keep_logging(loglevel: int, **kwargs: Any) -> None:
 @celeryd_init.connect
 @beat_init.connect
 def check_settings(**kwargs: Any) -> None:
-    """End the process if settings are invalid: Celery runs the checks, but ignores errors."""
+    """End the process if settings are invalid.
+
+    Celery ignores errors of the checks. StartError passes through its signals; an exception that
+    isn't a SystemExit would only be logged.
+    """
     from connect_sim import checks
 
-    if errors := checks.serious_errors():
-        # SystemExit passes through Celery's signals; an exception would only be logged.
-        sys.exit("\n".join(str(error) for error in errors))
+    checks.require_valid_settings()
 
 
 @celeryd_init.connect
@@ -72,7 +75,7 @@ def check_migrations(**kwargs: Any) -> None:
     # The engine waits for a database that is unavailable.
     with suppress(Error):
         if problem := checks.migration_problem():
-            sys.exit(problem)
+            raise StartError(problem)
     connection.close()
 
 
@@ -89,7 +92,7 @@ def start_engine(**kwargs: Any) -> None:
         engine.start()
     except Exception as error:
         # Celery would log any other exception of a signal handler, and run without an engine.
-        raise SystemExit(f"The worker cannot start. {error}") from error
+        raise StartError(f"The worker cannot start. {error}") from error
 
 
 @beat_init.connect
@@ -97,10 +100,7 @@ def export_metrics(**kwargs: Any) -> None:
     """Start the export of the scheduler's metrics."""
     from connect_sim.metrics import exporter
 
-    try:
-        exporter.start()
-    except exporter.PortTaken as error:
-        sys.exit(str(error))
+    exporter.start()
 
 
 @worker_shutdown.connect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,10 +16,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import tracing
+from connect_sim.installation import StartError
 from requests_queue import reencryption
 from requests_queue.catalog import keys
 from requests_queue.errors import Invalid
 
+logger = logging.getLogger(__name__)
 TAG = "settings"
 _OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
@@ -28,6 +31,15 @@ _KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own 
 def serious_errors() -> list[CheckMessage]:
     """Return the errors that prevent a start, for processes that do not run Django's checks."""
     return [message for message in run_checks(tags=[TAG]) if message.is_serious()]
+
+
+def require_valid_settings() -> None:
+    """Log the warnings about settings; raises StartError if one of them cannot work."""
+    if errors := serious_errors():
+        # Django writes a question mark for the object, which a setting doesn't have.
+        raise StartError("\n".join(str(error).removeprefix("?: ") for error in errors))
+    for warning in run_checks(tags=[TAG]):
+        logger.warning("%s %s", warning.msg, warning.hint)
 
 
 @register(TAG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,17 +16,18 @@ _OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "connect.sqlite3")
 
 
 def prepare(folder: Path, database: Path) -> None:
-    """Create the folder and the SQLite file, and remove other users' permissions on them.
+    """Create the folders, and remove other users' permissions on our files.
 
-    Raises ImproperlyConfigured with one sentence if they cannot be created or written.
+    Raises ImproperlyConfigured with one sentence if a folder cannot be created, or the SQLite file
+    written.
     """
     with failures_named(folder):
         create(folder)
         _make_private(folder)
     with failures_named(database):
         database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite copies the permissions of the database to -wal and -shm.
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        if database.exists():
+            os.close(os.open(database, os.O_RDWR))
 
 
 def create(folder: Path) -> None:
@@ -34,6 +35,13 @@ def create(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if _is_own(folder):
         folder.chmod(0o700)
+
+
+def create_database(path: Path) -> None:
+    """Create the SQLite file, unless it exists: SQLite would let others read it."""
+    with failures_named(path), suppress(FileExistsError):
+        # SQLite copies the permissions of the database to -wal and -shm.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def read_key(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""How the program is installed: a checkout, or a wheel."""
+"""How the program is installed, a checkout or a wheel, and how a failed start ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from connect_sim import IS_CHECKOUT
 PROGRAM = "./connect-sim" if IS_CHECKOUT else "connect-sim"
 
 
+class StartError(SystemExit):
+    """A process cannot start: it ends with exit code 1 and prints the reason."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"Error: {reason}")
+
+
 def home() -> Path:
     """Return the folder of `.env` and `var`: the checkout, or else the current folder."""
     return Path(__file__).resolve().parents[1] if IS_CHECKOUT else Path.cwd()
@@ -19,7 +26,7 @@ def home() -> Path:
 def refuse_windows() -> None:
     """End the process on Windows, before an import fails."""
     if sys.platform == "win32":
-        sys.exit(
+        raise StartError(
             "Connect Sim does not run on Windows itself. Run it in the Windows Subsystem for Linux "
             "(WSL 2): see docs/platforms.md."
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from django.core.management import CommandError
+from connect_sim.installation import StartError
 
 
 def remove(path: Path) -> None:
-    """Delete the file of an earlier start; raises CommandError if the folder cannot be used."""
+    """Delete the file of an earlier start; raises StartError if the folder cannot be used."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         # What cannot be written is reported before the start.
@@ -30,5 +30,5 @@ def write(path: Path, port: int) -> None:
         raise _unusable(path, error) from None
 
 
-def _unusable(path: Path, error: OSError) -> CommandError:
-    return CommandError(f"The port file {path} cannot be written: {error.strerror or error}.")
+def _unusable(path: Path, error: OSError) -> StartError:
+    return StartError(f"The port file {path} cannot be written: {error.strerror or error}.")

@@ -16,10 +16,10 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.core.management import CommandError
 
 from connect_sim import asgi
 from connect_sim.health import Health
+from connect_sim.installation import StartError
 from connect_sim.metrics.endpoint import MetricsEndpoint
 from connect_sim.server.connections import Connections, Limits
 from connect_sim.server.django_app import DjangoApplication, Wsgi
@@ -35,11 +35,11 @@ GRACE = 3
 _STDIN = 0
 
 
-class PortTaken(CommandError):
+class PortTaken(StartError):
     """An address of SIM_BIND cannot be bound; the text says which and why."""
 
 
-class NotStarted(CommandError):
+class NotStarted(StartError):
     """The server ended before it was ready; the log says why."""
 
     def __init__(self) -> None:

@@ -37,11 +37,12 @@ def run(arguments: Sequence[str]) -> None:
     try:
         execute_from_command_line(list(arguments))
     except ImproperlyConfigured as error:
-        sys.exit(f"Settings: {error}")
+        raise installation.StartError(error) from None
     except (DatabaseError, InterfaceError) as error:
         from requests_queue import database_errors
 
         if not (sentence := database_errors.unavailable(error)):
             raise
         first = sentence.partition(". ")[0]
-        sys.exit(f"Database: {first} ({database_errors.summary(error)}).")
+        reason = f"{first} ({database_errors.summary(error)})."
+        raise installation.StartError(reason) from None

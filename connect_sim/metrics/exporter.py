@@ -9,7 +9,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.core.management import CommandError
+
+from connect_sim.installation import StartError
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from connect_sim.metrics.process_metrics import ProcessMetrics
 
 
-class PortTaken(CommandError):
+class PortTaken(StartError):
     """The address cannot be bound; the text says which and why."""
 
 

@@ -53,7 +53,7 @@ def error_line(done: subprocess.CompletedProcess[str]) -> str:
 def setting_error(done: subprocess.CompletedProcess[str]) -> str:
     """Return the message of the only failed system check."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("?: ")]
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     return line.partition(") ")[2]
 
 

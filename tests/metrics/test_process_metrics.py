@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.management import CommandError
 from django.test import Client
 
 from connect_sim.metrics import api_requests, exporter
@@ -150,11 +149,11 @@ def exported(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_port_that_is_taken_is_a_clear_error(exported: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(exporter, "_metrics", None)
-    with pytest.raises(CommandError) as raised:
+    with pytest.raises(exporter.PortTaken) as raised:
         exporter.start()
     text = str(raised.value)
     port = exported.rpartition(":")[2].partition("/")[0]
-    assert text.startswith(f"SIM_METRICS_PORT: cannot bind port {port} of 127.0.0.1 (")
+    assert text.startswith(f"Error: SIM_METRICS_PORT: cannot bind port {port} of 127.0.0.1 (")
     assert "\n" not in text and text.endswith("set another one for this process.")
 
 

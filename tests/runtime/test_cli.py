@@ -47,6 +47,7 @@ def test_process_with_an_invalid_setting_does_not_start(tmp_path: Path, command:
     assert "SIM_CALLS must be a whole number from 1 to 100000, not 'abc'." in done.stderr
     assert "SIM_HTTP_PROXY must begin with http:// or https://." in done.stderr
     assert "HINT: " in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: ") or command[-1] in ("check", "signin")
 
 
 def test_other_wsgi_server_with_an_invalid_setting_does_not_start(tmp_path: Path) -> None:
@@ -81,6 +82,7 @@ def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
     (tmp_path / "file").write_text("")
     env = environment(tmp_path / "file" / "var")
     done = fork_server.run(command, env)
+    assert last_line(done).startswith("Error: ")
     assert "cannot be used: Not a directory" in last_line(done)
 
 
@@ -93,7 +95,7 @@ def test_file_that_is_not_a_database_is_reported_in_one_line(tmp_path: Path) -> 
     (tmp_path / "connect.sqlite3").write_bytes(b"not a database " * 1000)
     message = last_line(run(tmp_path, "sandbox"))
     assert message == (
-        "Database: The database file is damaged or is not SQLite "
+        "Error: The database file is damaged or is not SQLite "
         "(DatabaseError: file is not a database)."
     )
 
@@ -106,20 +108,18 @@ def test_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         limited, env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert last_line(done).startswith("Database: ")
+    assert last_line(done).startswith("Error: ")
 
 
 def test_database_without_tables_is_reported_in_one_line(tmp_path: Path) -> None:
     message = last_line(run(tmp_path, "signin"))
-    assert message.startswith(
-        "Database: The database has no tables: start the server, or migrate it "
-    )
+    assert message.startswith("Error: The database has no tables: start the server, or migrate it ")
 
 
 def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     address = f"postgres://user@127.0.0.1:{free_port()}/name"
     message = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
-    assert message.startswith("Database: The database cannot be reached ")
+    assert message.startswith("Error: The database cannot be reached ")
 
 
 def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
     database = folder / "connect.sqlite3"
     secret_keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
     data_folder.prepare(folder, database)
+    data_folder.create_database(database)
     sandbox_file.write(folder, sandbox_file.Sandbox("http://x", "a", "b"))
     line = sqlite3.connect(database)
     line.execute("PRAGMA journal_mode=WAL")
@@ -82,6 +83,7 @@ def test_shared_folder_keeps_its_permissions(
     before = mode(folder)
     data_folder.prepare(folder, folder / "connect.sqlite3")
     assert (mode(folder), mode(folder / "theirs")) == (before, 0o644)
+    data_folder.create_database(folder / "connect.sqlite3")
     # Our own files are private all the same.
     assert mode(folder / "connect.sqlite3") == 0o600
     assert shared == "other files" or mode(folder / "secret_key") == 0o600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -79,15 +80,34 @@ def run(folder: Path, *arguments: str, stdin: int | None = None) -> str:
 
 def test_port_file_that_cannot_be_written_prevents_the_start(tmp_path: Path) -> None:
     path = tmp_path / "none" / "port"
-    expected = f"CommandError: The port file {path} cannot be written: No such file or directory.\n"
+    expected = f"Error: The port file {path} cannot be written: No such file or directory.\n"
     assert run(tmp_path, "--port-file", str(path)) == expected
+
+
+def test_taken_port_prevents_the_start_before_a_database_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        for command in ("sandbox", "web"):
+            env = environment(tmp_path / "data", SIM_BIND=bind)
+            done = fork_server.run(manage(command), env)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr.startswith(f"Error: Cannot bind {bind} (Address already in use). ")
+    names = {path.name for path in (tmp_path / "data").iterdir()}
+    assert names == {"secret_key", "encryption_key"}
+
+
+def test_snapshot_that_cannot_be_saved_prevents_the_start(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "snapshots").touch()
+    printed = run(tmp_path, "--no-seed")
+    assert printed == "Error: The snapshot cannot be written or deleted: File exists.\n"
 
 
 def test_parent_without_a_pipe_prevents_the_start(tmp_path: Path) -> None:
     """The end of another input says nothing about a parent."""
     with Path(os.devnull).open() as nothing:
         printed = run(tmp_path, "--exit-with-parent", stdin=nothing.fileno())
-    assert printed == "CommandError: --exit-with-parent needs a pipe as standard input.\n"
+    assert printed == "Error: --exit-with-parent needs a pipe as standard input.\n"
 
 
 def test_options_have_no_short_forms(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from django.core.management import CommandError
 from django.core.management.commands import migrate
+from django.db import connections
 
-from connect_sim import checks, new_database
+from connect_sim import checks, data_folder, new_database
+from connect_sim.installation import StartError
 from requests_queue import database_limits
 
 
@@ -17,9 +19,12 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate; create all tables of an empty database at once, unless a target is given."""
         using = options["database"]
+        database = connections[using]
+        if database.vendor == "sqlite":
+            data_folder.create_database(Path(database.settings_dict["NAME"]))
         # `--prune` removes the names that no longer exist.
         if not options["prune"] and (problem := checks.migration_problem(using)):
-            raise CommandError(problem)
+            raise StartError(problem)
         with database_limits.lifted(transactions=True, using=using):
             if not _is_partial(options) and new_database.is_empty(using):
                 new_database.create(using)

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from connect_sim import container, data_folder, logs, port_file, runtime, web
+from connect_sim import (
+    checks,
+    container,
+    data_folder,
+    logs,
+    port_file,
+    runtime,
+    web,
+)
+from connect_sim.installation import StartError
 from portal import sign_in
 from requests_queue import clock, first_order, seed
 from requests_queue.catalog import keys
@@ -23,12 +32,15 @@ from sandbox import sandbox_file
 from sandbox.listener import PORT
 from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claims
+from webhooks.delivery.event_loops import StartFailed
 
 
 class Command(BaseCommand):
     """Migrate, seed if empty, and run web server, worker and scheduler until a signal."""
 
     help = "Run the whole sandbox in one process (SQLite and no broker by default)."
+    # It runs those that a start needs.
+    requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return the parser; `--port` would be short for `--port-file`."""
@@ -50,23 +62,26 @@ class Command(BaseCommand):
         if port_path:
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
+        from connect_sim.wsgi import application
         from sandbox import clock_control
         from sandbox.check_runs import process
         from sandbox.terminal import Terminal
 
+        # A port that is taken prevents the start before a database is made.
+        running = runtime.Runtime(application)
         self._prepare_data(with_seed=not options["no_seed"])
         sandbox = self._connection()
         clock_control.recover()
-        from connect_sim.wsgi import application
-
-        running = runtime.Runtime(application)
         wait_for_stop = web.on_signals(or_end_of_input=with_parent)
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
         _recover()
         # Before the first attempt.
         terminal = None if settings.SIM_QUIET or _is_json() else Terminal()
-        running.start()
+        try:
+            running.start()
+        except StartFailed as error:
+            raise StartError(error) from None
         if port_path:
             port_file.write(port_path, int(settings.SIM_BIND.split()[0].rpartition(":")[2]))
         self._say(_banner(sandbox, clock_control.ahead(clock.now())))
@@ -97,7 +112,10 @@ class Command(BaseCommand):
         if seed.is_empty():
             if with_seed:
                 self._say(str(seed.run(lambda line: None)))
-            snapshots.save_seed()
+            try:
+                snapshots.save_seed()
+            except Refused as error:
+                raise StartError(error) from None
 
     def _connection(self) -> Sandbox:
         """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
@@ -119,7 +137,7 @@ class Command(BaseCommand):
             try:
                 keys.store(account, key, f"Sandbox {party} token")
             except Refused as error:
-                raise CommandError(f"SIM_{party.upper()}_API_KEY: {error}") from None
+                raise StartError(f"SIM_{party.upper()}_API_KEY: {error}") from None
         return Sandbox(
             settings.SIM_PUBLIC_URL, vendor, provider, settings.LOCAL_URL, socket.gethostname()
         )
@@ -127,13 +145,14 @@ class Command(BaseCommand):
 
 def _check(*, with_parent: bool) -> None:
     """Refuse a start that cannot work."""
+    checks.require_valid_settings()
     if not settings.SANDBOX:
-        raise CommandError(
+        raise StartError(
             "`sandbox` is for SIM_PROFILE=sandbox; a server runs web, worker and beat "
             "(docker-compose.yml)."
         )
     if with_parent and not _has_pipe():
-        raise CommandError("--exit-with-parent needs a pipe as standard input.")
+        raise StartError("--exit-with-parent needs a pipe as standard input.")
 
 
 def _recover() -> None:

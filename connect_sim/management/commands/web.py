@@ -8,15 +8,19 @@ from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import logs, tracing, web
+from connect_sim import checks, logs, tracing, web
+from connect_sim.installation import StartError
 from connect_sim.metrics import exporter
 from portal import sign_in
+from webhooks.delivery.event_loops import StartFailed
 
 
 class Command(BaseCommand):
     """Serve the API and the pages."""
 
     help = "Run the web server (workers and beat are separate processes)."
+    # It runs those that a start needs.
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the command's options."""
@@ -24,15 +28,19 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process."""
-        # First: it takes no time to find that the port is taken.
+        checks.require_valid_settings()
+        # A port that is taken prevents the start before anything is written.
         exporter.start()
-        call_command("migrate", verbosity=0, interactive=False)
         from connect_sim.wsgi import application
 
         server = web.Web(application, options["threads"])
+        call_command("migrate", verbosity=0, interactive=False)
         wait_for_stop = web.on_signals()
         tracing.start()
-        server.start()
+        try:
+            server.start()
+        except StartFailed as error:
+            raise StartError(error) from None
         if settings.SIM_LOG_FORMAT == logs.TEXT:
             self._print_start()
         wait_for_stop()

@@ -60,8 +60,8 @@ def test_windows_is_refused_in_one_sentence(
     with pytest.raises(SystemExit) as ended:
         run(*command)
     assert ended.value.code == (
-        "Connect Sim does not run on Windows itself. Run it in the Windows Subsystem for Linux "
-        "(WSL 2): see docs/platforms.md."
+        "Error: Connect Sim does not run on Windows itself. Run it in the Windows Subsystem for "
+        "Linux (WSL 2): see docs/platforms.md."
     )
     with pytest.raises(SystemExit, match="does not run on Windows"):
         django_commands.run(["manage.py", "check"])
