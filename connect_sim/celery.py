@@ -26,7 +26,7 @@ if "celery" in Path(sys.argv[0]).parts[-2:]:
         raise StartError(error) from None
 
 # Celery would run all of Django's checks, ignore their errors, and keep in memory what they import
-# (URLs, views, templates): 12 MiB in each worker. `check_settings` runs those that a start needs.
+# (URLs, views, templates): 12 MiB in each worker. `check_start` runs those that a start needs.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 _WITH_TASKS = ("sandbox", "portal", "webhooks", "requests_queue")
@@ -54,29 +54,31 @@ def keep_logging(loglevel: int, **kwargs: Any) -> None:
 
 @celeryd_init.connect
 @beat_init.connect
-def check_settings(**kwargs: Any) -> None:
-    """End the process if settings are invalid.
+def check_start(**kwargs: Any) -> None:
+    """End the process if settings are invalid, or if a sandbox uses the same data.
 
     Celery ignores errors of the checks. StartError passes through its signals; an exception that
     isn't a SystemExit would only be logged.
     """
-    from connect_sim import checks
+    from connect_sim import checks, data_lock
 
     checks.require_valid_settings()
+    data_lock.hold(exclusive=False)
 
 
 @celeryd_init.connect
 def check_migrations(**kwargs: Any) -> None:
-    """End a worker whose database was created by another version."""
+    """End a worker whose database was created by another version, or is deleted later."""
     from django.db import Error, connection
 
-    from connect_sim import checks
+    from connect_sim import checks, data_lock
 
     # The engine waits for a database that is unavailable.
     with suppress(Error):
         if problem := checks.migration_problem():
             raise StartError(problem)
     connection.close()
+    data_lock.watch()
 
 
 @worker_init.connect

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # A folder with one of these is a data folder.
-_OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "connect.sqlite3")
+_OWN_FILES = ("secret_key", "encryption_key", "sandbox.json", "sandbox.lock", "connect.sqlite3")
 
 
 def prepare(folder: Path, database: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -143,10 +143,13 @@ def test_commands_find_the_sandbox_of_the_folder(running: Sandbox, installed: In
 
 
 def test_celery_worker_runs_beside_the_modules_of_a_handler(
-    running: Sandbox, installed: Installed
+    installed: Installed, tmp_path: Path
 ) -> None:
     """Celery puts the current folder at the front of the path."""
-    worker = installed.start("worker", "celery", "-A", "connect_sim", "worker", "-l", "INFO")
+    # A sandbox shares its data with no worker.
+    own = replace(installed, env={**installed.env, "SIM_DATA_DIR": str(tmp_path)})
+    own.run("connect-sim", "manage", "migrate", "-v0")
+    worker = own.start("worker", "celery", "-A", "connect_sim", "worker", "-l", "INFO")
     try:
 
         def ready() -> bool:

@@ -93,7 +93,7 @@ def test_taken_port_prevents_the_start_before_a_database_is_made(tmp_path: Path)
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr.startswith(f"Error: Cannot bind {bind} (Address already in use). ")
     names = {path.name for path in (tmp_path / "data").iterdir()}
-    assert names == {"secret_key", "encryption_key"}
+    assert names == {"secret_key", "encryption_key", "sandbox.lock", "connect.sqlite3.lock"}
 
 
 def test_snapshot_that_cannot_be_saved_prevents_the_start(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from connect_sim import (
     checks,
     container,
     data_folder,
+    data_lock,
     logs,
     port_file,
     runtime,
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         port_path: Path | None = options["port_file"]
         with_parent = options["exit_with_parent"]
         _check(with_parent=with_parent)
+        data_lock.hold(exclusive=True)
         if port_path:
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
@@ -70,6 +72,7 @@ class Command(BaseCommand):
         # A port that is taken prevents the start before a database is made.
         running = runtime.Runtime(application)
         self._prepare_data(with_seed=not options["no_seed"])
+        data_lock.watch()
         sandbox = self._connection()
         clock_control.recover()
         wait_for_stop = web.on_signals(or_end_of_input=with_parent)
@@ -161,8 +164,8 @@ def _recover() -> None:
 
     is_alone = connection.vendor == "sqlite"
     if is_alone:
-        # No other process uses this file, so claims of a killed process need not wait for
-        # their lease to expire.
+        # The lock keeps other processes away from this file, so claims of a killed process need
+        # not wait for their lease to expire.
         claims.expire_leases()
     restoring.recover(is_alone=is_alone, patience=0)
 

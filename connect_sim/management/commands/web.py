@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 
-from connect_sim import checks, logs, tracing, web
+from connect_sim import checks, data_lock, logs, tracing, web
 from connect_sim.installation import StartError
 from connect_sim.metrics import exporter
 from portal import sign_in
@@ -29,12 +29,14 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Migrate, and serve until SIGINT or SIGTERM; a second signal ends the process."""
         checks.require_valid_settings()
+        data_lock.hold(exclusive=False)
         # A port that is taken prevents the start before anything is written.
         exporter.start()
         from connect_sim.wsgi import application
 
         server = web.Web(application, options["threads"])
         call_command("migrate", verbosity=0, interactive=False)
+        data_lock.watch()
         wait_for_stop = web.on_signals()
         tracing.start()
         try:

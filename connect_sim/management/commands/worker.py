@@ -24,7 +24,7 @@ class Command(BaseCommand):
     """Run the delivery engine and Celery's tasks."""
 
     help = "Run a worker, which delivers events and does the scheduled jobs."
-    # The worker runs the checks that a start needs: `check_settings` in connect_sim/celery.py.
+    # The worker runs the checks that a start needs: `check_start` in connect_sim/celery.py.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
