@@ -1,6 +1,7 @@
 """`SIM_DATA_DIR/sandbox.json` (0600): URLs and API keys of the running sandbox.
 
-Commands find the sandbox by it, and each start reuses its keys; the database stores hashes only.
+Commands find the sandbox by it, and each start reuses its keys while they are valid; the database
+stores hashes only.
 """
 
 from __future__ import annotations

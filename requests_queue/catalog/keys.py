@@ -88,6 +88,8 @@ def store(
     )
     if user.account_id != account.pk:
         raise Invalid("", f"{uid} belongs to another account: choose another service user.")
+    # The key of an inactive user would be refused.
+    activated = User.objects.filter(pk=user.pk, is_active=False).update(is_active=True)
     before = ApiToken.objects.filter(user=user).first()
     values = {
         "name": name, "description": description, "digest": _digest(secret), "expires": expires
@@ -100,6 +102,8 @@ def store(
     changed = [] if before is None else [
         name for name in (*values, "active") if getattr(before, name) != getattr(token, name)
     ]  # fmt: skip
+    if activated:
+        changed.append("is_active")
     if before is None or changed:
         action = audit.Action.KEY_CREATE if before is None else audit.Action.KEY_EDIT
         audit.record(action, "key", uid, account=account.pk, fields=changed)
@@ -119,8 +123,8 @@ def revoke(uid: str, account: Account | None = None) -> bool:
     return True
 
 
-def owner(key: str) -> User | None:
-    """Return the service user of a valid key, or None; note the use."""
+def valid_token(key: str, now: datetime) -> ApiToken | None:
+    """Return the row of a key that is valid, or None."""
     match = FORM.fullmatch(key)
     if match is None:
         return None
@@ -131,8 +135,14 @@ def owner(key: str) -> User | None:
     )
     if token is None or not hmac.compare_digest(token.digest, _digest(match[2])):
         return None
+    return None if token.is_expired(now) else token
+
+
+def owner(key: str) -> User | None:
+    """Return the service user of a valid key, or None; note the use."""
     now = timezone.now()
-    if token.is_expired(now):
+    token = valid_token(key, now)
+    if token is None:
         return None
     key_uses.note(token.pk, now)
     return token.user

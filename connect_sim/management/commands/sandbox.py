@@ -21,13 +21,13 @@ from connect_sim import (
     logs,
     port_file,
     runtime,
+    sandbox_keys,
     web,
 )
 from connect_sim.installation import StartError
 from portal import sign_in
 from requests_queue import clock, first_order, seed
-from requests_queue.catalog import keys
-from requests_queue.catalog.models import Account, User
+from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
 from sandbox import sandbox_file
 from sandbox.listener import PORT
@@ -73,7 +73,8 @@ class Command(BaseCommand):
         running = runtime.Runtime(application)
         self._prepare_data(with_seed=not options["no_seed"])
         data_lock.watch()
-        sandbox = self._connection()
+        keys, machine = sandbox_keys.prepare(), socket.gethostname()
+        sandbox = Sandbox(settings.SIM_PUBLIC_URL, *keys, settings.LOCAL_URL, machine)
         clock_control.recover()
         wait_for_stop = web.on_signals(or_end_of_input=with_parent)
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
@@ -119,31 +120,6 @@ class Command(BaseCommand):
                 snapshots.save_seed()
             except Refused as error:
                 raise StartError(error) from None
-
-    def _connection(self) -> Sandbox:
-        """Return URL and keys: configured, from the last start, or new; store the keys' hashes."""
-        try:
-            last = sandbox_file.read(settings.SIM_DATA_DIR)
-        except sandbox_file.NoSandbox:
-            last = Sandbox("", "", "")
-        vendor, provider = (
-            (key or keys.new_key()).removeprefix("ApiKey ").strip()
-            for key in (
-                settings.SIM_VENDOR_API_KEY or last.vendor_api_key,
-                settings.SIM_PROVIDER_API_KEY or last.provider_api_key,
-            )
-        )
-        for party, key in (("vendor", vendor), ("provider", provider)):
-            account = Account.objects.filter(type=party).order_by("created", "pk").first()
-            if account is None:
-                continue
-            try:
-                keys.store(account, key, f"Sandbox {party} token")
-            except Refused as error:
-                raise StartError(f"SIM_{party.upper()}_API_KEY: {error}") from None
-        return Sandbox(
-            settings.SIM_PUBLIC_URL, vendor, provider, settings.LOCAL_URL, socket.gethostname()
-        )
 
 
 def _check(*, with_parent: bool) -> None:
