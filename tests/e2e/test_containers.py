@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shlex
 import socket
@@ -14,8 +15,9 @@ from typing import Any
 import jwt
 import pytest
 import requests
+from django.core.exceptions import ImproperlyConfigured
 
-from connect_sim import web
+from connect_sim import data_folder, data_lock, web
 from sandbox import sandbox_file
 from tests import doc_blocks
 from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
@@ -206,6 +208,29 @@ def test_taken_port_is_quoted(settings: Any) -> None:
         with pytest.raises(web.PortTaken) as raised:
             web.Web(lambda *_: [], 1)
     quoted("port", str(raised.value))
+
+
+def test_data_folder_in_use_is_quoted(running: Running) -> None:
+    ended = run(running.container, *running.container.stage.entry, *running.container.stage.command)
+    assert ended.returncode == 1
+    quoted("in-use", ended.stderr)
+
+
+def test_key_that_others_may_write_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("a key")
+    (tmp_path / "secret_key").chmod(0o666)
+    with pytest.raises(ImproperlyConfigured) as raised:
+        data_folder.read_key(tmp_path / "secret_key")
+    quoted("key", f"Error: {raised.value}")
+
+
+def test_deleted_database_is_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "_exit", lambda code: None)
+    with (tmp_path / "other").open("w") as other:
+        data_lock.exit_without(tmp_path / "connect.sqlite3", other.fileno())
+    quoted("deleted", capsys.readouterr().err)
 
 
 def test_start_with_an_invalid_setting_is_quoted(running: Running) -> None:
