@@ -99,11 +99,14 @@ _WITH_IPV4 = tuple(
         ("::ffff:0:0/96", 0),
         ("::ffff:0:0:0/96", 0),
         ("64:ff9b::/96", 0),
-        ("64:ff9b:1::/48", 0),
         ("2001::/32", 64),
         ("2002::/16", 80),
     )
 )
+# An operator's translators may use any prefix within this network (RFC 8215), of these lengths.
+_TRANSLATORS = IPv6Network("64:ff9b:1::/48")
+_TRANSLATOR_PREFIXES = (48, 56, 64, 96)
+_UNSPECIFIED = IPv4Network("0.0.0.0/8")
 _TEREDO = IPv6Network("2001::/32")
 _WITHOUT_IPV4 = (IPv6Address("::"), IPv6Address("::1"))
 
@@ -211,9 +214,21 @@ def _contained_ipv4(address: Address) -> Iterator[IPv4Address]:
     for network, shift in _WITH_IPV4:
         if address in network:
             yield IPv4Address((number >> shift) & 0xFFFFFFFF)
+    if address in _TRANSLATORS:
+        targets = [translated(address, length) for length in _TRANSLATOR_PREFIXES]
+        # At another length than the prefix has, its zeros are read: no translator's target.
+        yield from [each for each in targets if each not in _UNSPECIFIED] or targets
     if address in _TEREDO:
         # Teredo: the server's address is in the middle, the client's at the end, inverted.
         yield IPv4Address(~number & 0xFFFFFFFF)
+
+
+def translated(address: IPv6Address, length: int) -> IPv4Address:
+    """Return the IPv4 address that follows a translator's prefix of this length (RFC 6052, 2.2)."""
+    number = int(address)
+    # Bits 64 to 71 belong to neither; a prefix of 96 bits includes them.
+    others = number >> 64 << 56 | number & (1 << 56) - 1
+    return IPv4Address(others >> 88 - min(length, 88) & 0xFFFFFFFF)
 
 
 def _with_keyword(network: Network) -> str:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.http.addresses import AddressPolicy, AddressRefused, check_literal, parse_networks
+from webhooks.http.addresses import (
+    AddressPolicy,
+    AddressRefused,
+    check_literal,
+    parse_networks,
+    translated,
+)
 from webhooks.http.url_validation import check_url
 
 CLOSED = AddressPolicy()
@@ -45,7 +51,15 @@ NEVER = [
     "::169.254.169.254",
     "64:ff9b::169.254.169.254",
     "64:ff9b::255.255.255.255",
+    # Behind a translator's prefix of 96, 64, 56 and 48 bits.
     "64:ff9b:1::169.254.169.254",
+    "64:ff9b:1:fffe::169.254.169.254",
+    "64:ff9b:1:2:a9:fea9:fe00:0",
+    "64:ff9b:1:2a9:fe:a9fe::",
+    "64:ff9b:1:a9fe:a9:fe00::",
+    "64:ff9b:1:a9fe:ffa9:feff:ffff:ffff",
+    "64:ff9b:1:6464:64:c800::",
+    "64:ff9b:1::",
     "2002:a9fe:a9fe::",
     "2002:a9fe:a9fe::1",
     "2002:e000:1::",
@@ -76,6 +90,10 @@ UNLESS_ALLOWED = [
     "::1",
     "::8.8.8.8",
     "64:ff9b:1::8.8.8.8",
+    "64:ff9b:1:0:8:808:800:0",
+    "64:ff9b:1:8:8:808::",
+    "64:ff9b:1:808:8:800::",
+    "64:ff9b:1:a00:0:100::",
     "100::1",
     "100:0:0:1::1",
     "2001:2::1",
@@ -243,6 +261,30 @@ def test_contained_ipv4_address_is_checked(number: int) -> None:
     for base, shift in (("::ffff:0:0", 0), ("64:ff9b::", 0), ("2002::", 80)):
         carrier = IPv6Address(int(IPv6Address(base)) | number << shift)
         assert _verdict(str(carrier)) == plain, carrier
+
+
+# RFC 6052, 2.4.
+@pytest.mark.parametrize(
+    ("address", "length"),
+    [
+        ("2001:db8:c000:221::", 32),
+        ("2001:db8:1c0:2:21::", 40),
+        ("2001:db8:122:c000:2:2100::", 48),
+        ("2001:db8:122:3c0:0:221::", 56),
+        ("2001:db8:122:344:c0:2:2100::", 64),
+        ("2001:db8:122:344::192.0.2.33", 96),
+    ],
+)
+def test_translated_address_follows_prefix_of_each_length(address: str, length: int) -> None:
+    assert str(translated(IPv6Address(address), length)) == "192.0.2.33"
+
+
+def test_local_translator_may_be_allowed_for_public_addresses() -> None:
+    policy = AddressPolicy(parse_networks("64:ff9b:1::/48"))
+    policy.check("h", "64:ff9b:1::8.8.8.8")
+    policy.check("h", "64:ff9b:1:808:8:800::")
+    assert "10.0.0.1" in refusal(policy, "64:ff9b:1:a00:0:100::")
+    assert "127.0.0.1" in refusal(policy, "64:ff9b:1::127.0.0.1")
 
 
 @given(st.ip_addresses())
