@@ -179,7 +179,8 @@ class Engine:
             return
         # Includes deliveries claimed by a poll whose loop ended before it returned.
         while self._window.claimed:
-            self._begin(self._window.claimed.popleft())
+            self._begin(self._window.claimed[0])
+            self._window.claimed.popleft()
         self._window.forget_stored(poll)
         self._next.end(len(poll.stored), len(self._window.results))
         if self._listener is not None:

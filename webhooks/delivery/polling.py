@@ -78,7 +78,8 @@ class Window:
 
     def held(self) -> list[ClaimedDelivery]:
         """Return the claimed deliveries of all three."""
-        # In the order in which they move from one to the next, so that none is missed.
+        # In the order in which they move from one to the next, so that none is missed: each is in
+        # the next one before it is removed.
         held = list(self.claimed)
         held += [call.claimed for call in list(self.calls.values())]
         return held + [result.claimed for result in list(self.results.values())]
@@ -91,10 +92,11 @@ class Window:
             else:
                 self.kept.discard(key)
                 self.results.pop(key, None)
-        for key in poll.failed_alone:
-            # Move it behind the others, so that they are stored before it is tried again.
-            if result := self.results.pop(key, None):
-                self.results[key] = result
+        if last := {key: self.results[key] for key in poll.failed_alone if key in self.results}:
+            # Move them behind the others, which are stored before they are tried again. The dict is
+            # replaced, because the SQL thread may read it meanwhile.
+            first = {key: each for key, each in self.results.items() if key not in last}
+            self.results = first | last
 
     def abandon_others(self, generation: int) -> None:
         """Cancel the requests of other generations that are in flight, and drop their results."""
@@ -108,9 +110,7 @@ class Window:
             if result.claimed.generation != generation:
                 del self.results[key]
                 self.kept.discard(key)
-        claimed = [each for each in self.claimed if each.generation == generation]
-        self.claimed.clear()
-        self.claimed.extend(claimed)
+        self.claimed = deque(each for each in self.claimed if each.generation == generation)
 
 
 class _PollAborted(Exception):
@@ -240,11 +240,11 @@ class Poller:
 
     def store_last(self, seconds: float) -> None:
         """Store the remaining results at a stop; those that are left after `seconds` are lost."""
-        deadline, results = time.monotonic() + seconds, self._window.results
-        while results and time.monotonic() < deadline:
+        deadline = time.monotonic() + seconds
+        while (results := self._window.results) and time.monotonic() < deadline:
             keys, stored = list(results), flush.write(list(results.values())).stored
             self._window.forget_stored(PollResult(stored=dict(zip(keys, stored, strict=True))))
-            if results:
+            if self._window.results:
                 time.sleep(0.1)
         if results:
             logger.error(
