@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
+from aiohttp import ClientRequest
 
 from requests_queue.queues.fulfillment import creation
 from tests import make
-from tests.engines import move_clock
+from tests.engines import move_clock, running, until
+from tests.handlers import handler
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult, PreparedRequest, prepare
+from webhooks.http.messages import Request
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,3 +85,22 @@ def test_resends_beside_others_are_sent_with_their_own_content() -> None:
     bodies = Attempt.objects.filter(webhook="WH-000-000-001").values_list("request_body", flat=True)
     sent = [json.loads(body)["data"]["tenant"] for body in bodies.order_by("delivery_id")]
     assert sent == ["a", "a", "a", "b"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_nothing_keeps_a_request_once_its_attempts_are_stored(status: int) -> None:
+    """It has the token and the body."""
+    with handler(status) as served:
+        catalog = make.catalog()
+        make.webhook(catalog, served.url)
+        for _ in range(3):
+            creation.create(make.purchase(catalog), catalog.as_distributor)
+
+        def kept() -> list[object]:
+            gc.collect()
+            live = (each for each in gc.get_objects() if isinstance(each, Request | ClientRequest))
+            return [each for each in live if str(each.url) == served.url]
+
+        with running():
+            until(lambda: Attempt.objects.count() == 3, "sent")
+            until(lambda: not kept(), "the requests are gone")

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from requests_queue import fast_json
@@ -114,7 +113,6 @@ class SecretRefused(ValueError):
     """A secret that can't sign; the text says why."""
 
 
-@lru_cache(maxsize=4096)
 def _checked(secret: str) -> bytes:
     """Return the key of a secret; raises SecretRefused for one in PEM or SSH form."""
     if _PLAIN.fullmatch(secret):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -26,14 +26,20 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # For readers who may not see the webhook's own headers.
 _PUBLIC_MESSAGE = "The webhook has a header that cannot be sent."
+# For the deliveries of a claim, which share their request. Weak: it has the token, and nothing but
+# the claim may keep it.
+_prepared: WeakKeyDictionary[Request, aiohttp.ClientRequest] = WeakKeyDictionary()
 
 
-@lru_cache(maxsize=256)
 def prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientRequest:
-    """Return what a connector needs to open a connection, with all headers; raises RequestFailed.
+    """Return what a connector needs to open a connection, with headers; raises RequestFailed."""
+    prepared = _prepared.get(request)
+    if prepared is None:
+        prepared = _prepared[request] = _prepare(request, url, proxy)
+    return prepared
 
-    Cached for the deliveries of a claim, which share their request.
-    """
+
+def _prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientRequest:
     prepared = aiohttp.ClientRequest(
         request.method,
         url,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from webhooks.http.transmission import Transmission
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Request:
     """One HTTP request, equal to itself only; the repr has no headers, which contain the token."""
 
