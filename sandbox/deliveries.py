@@ -263,13 +263,18 @@ def forecast_of(row: Webhook) -> Forecast:
     """Return the forecast of a webhook; without a pending delivery, for an event now."""
     now = clock.now()
     waiting = row.deliveries.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
-    first = waiting.order_by("-forced", "pk").first()
-    step = next_attempt.of_webhook(row, now, pending=1 if first else 0)
+    # Those that wait alone are sent when they are due.
+    first = (
+        waiting.exclude(due_at__gt=now).order_by("-forced", "pk").first()
+        or waiting.order_by("due_at").first()
+    )
+    step = next_attempt.of_webhook(row, now, pending=waiting.count())
     steps: list[forecast.Row] = []
     if row.active and row.type == EVENT and not row.out_of_order:
         backoff = BackoffState(
             row.earliest_possible_trigger, row.gate_closed_at, row.round, row.out_of_order
         )
         made = first.attempts if first else 0
-        steps = forecast.forecast(backoff, conf.policy(), now, attempts=made, reason=step.why)
+        at = max(now, first.due_at) if first and first.due_at else now
+        steps = forecast.forecast(backoff, conf.policy(), at, attempts=made, reason=step.why)
     return Forecast(row, now, step.why, first, steps)

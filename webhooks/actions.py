@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 
-from requests_queue import clock, ids
+from requests_queue import clock, ids, sql
 from requests_queue.catalog import audit
 from requests_queue.catalog.audit import Action
 from requests_queue.catalog.models import Account, User
@@ -96,7 +97,7 @@ def _apply(row: Webhook, changes: dict[str, Any], user: User, now: datetime) -> 
         cancel_pending(row.pk, locked=True)
     if HEALTHY.keys() <= changes.keys():
         cause = ClearedBackoff.DISABLED if "active" in changes else ClearedBackoff.EDITED
-        _record_cleared(row, cause, user, now, _labels(changes))
+        _clear(row, cause, user, now, _labels(changes))
     for name, value in changes.items():
         setattr(row, name, value)
     row.modified_at, row.modified_by = clock.shown(now), user
@@ -108,11 +109,26 @@ def _apply(row: Webhook, changes: dict[str, Any], user: User, now: datetime) -> 
     audit.record(action, "webhook", row.pk, account=row.account_id, user=user, fields=names)
 
 
-def _record_cleared(
-    row: Webhook, cause: str, user: User | None, now: datetime, detail: str = ""
-) -> None:
-    """Record what ends the backoff of the locked row, if it has one; call before it changes."""
-    if not row.round and not row.out_of_order:
+def _clear(row: Webhook, cause: str, user: User | None, now: datetime, detail: str = "") -> None:
+    """Make the deliveries due that wait alone, and record what ends that and the backoff.
+
+    Call with the row locked, before it changes. Deliveries that another transaction holds are
+    skipped: it claims them, or records their attempts and sees the edit then.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id, due_at FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
+            WHERE webhook_id = %s AND state = 'waiting' AND NOT forced AND losses > 0
+            {sql.skip_locked()}
+            """,
+            [row.pk],
+        )
+        due_dates = dict(cursor.fetchall())
+    Delivery.objects.filter(pk__in=due_dates).update(due_at=None, losses=0)
+    if settings.SIM_EVENT_MODE == "coalesce":
+        fan_out.coalesce(list(due_dates))
+    if not row.round and not row.out_of_order and not any(due_dates.values()):
         return
     ClearedBackoff.objects.create(
         webhook=row, at=now, cause=cause, user=user, detail=detail, began_at=row.gate_closed_at,
@@ -150,7 +166,7 @@ def recover(webhook_id: str, user: User | None = None) -> bool:
     if row is None:
         return False
     now = clock.now()
-    _record_cleared(row, ClearedBackoff.RECOVERED, user, now)
+    _clear(row, ClearedBackoff.RECOVERED, user, now)
     rows.update(**_recovered(webhook_id, now))
     audit.record(Action.WEBHOOK_RECOVER, "webhook", row.pk, account=row.account_id, user=user)
     announcements.announce(row.account_id, row.pk)

@@ -166,7 +166,8 @@ class Delivery(models.Model):
 
     `lease` is Unix time by the database's clock: after it, the claim is lost; a pending delivery
     that has one is postponed until then. `losses` is how many of the latest attempts in a row have
-    lost their worker.
+    lost their worker. From the second on, the delivery waits until `due_at` while others pass it;
+    it is null for all others, which are due by their webhook's backoff.
     """
 
     WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES
@@ -182,15 +183,22 @@ class Delivery(models.Model):
     attempts = models.IntegerField(default=0)
     # Also a database default, because raw SQL inserts deliveries.
     losses = models.IntegerField(default=0, db_default=0)
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
         indexes = [
+            # With `due_at`, so that claims and events read the index alone.
             models.Index(
-                fields=["webhook", "id"],
+                fields=["webhook", "id", "due_at"],
                 condition=Q(state="waiting", forced=False),
                 name="delivery_waiting",
+            ),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state="waiting", due_at__isnull=False),
+                name="delivery_due",
             ),
             models.Index(
                 fields=["id"], condition=Q(state="waiting", forced=True), name="delivery_forced"

@@ -139,8 +139,8 @@ def _counts_statement(now: datetime) -> tuple[str, list[Any]]:
 def _oldest_due(now: datetime) -> datetime | None:
     """Return since when the oldest delivery that may start has been due.
 
-    One that waits for the end of a backoff, for a request in flight of the same webhook, or for a
-    user who recovers the webhook may not start.
+    One that waits for the end of a backoff, for its own due date, for a request in flight of the
+    same webhook, or for a user who recovers the webhook may not start.
     """
     with connection.cursor() as cursor:
         cursor.execute(*_oldest_due_statement(now))
@@ -165,14 +165,16 @@ def _oldest_due_statement(now: datetime) -> tuple[str, list[Any]]:
             FROM pending WHERE pending.id IS NOT NULL
         ), listed AS (SELECT id FROM pending WHERE id IS NOT NULL LIMIT %s)
         SELECT MIN(due) FROM (
-            SELECT {greatest}(d.created_at, COALESCE(w.earliest_possible_trigger, d.created_at),
+            SELECT {greatest}(d.created_at, COALESCE(d.due_at, d.created_at),
+                COALESCE(w.earliest_possible_trigger, d.created_at),
                 COALESCE((SELECT MAX(c.at) FROM webhooks_clearedbackoff c
                     WHERE c.webhook_id = w.id), d.created_at)) AS due
             FROM listed CROSS JOIN webhooks_webhook w CROSS JOIN webhooks_delivery d
             WHERE w.id = listed.id AND w.active AND NOT w.out_of_order
             AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
             AND d.id = (SELECT MIN(h.id) FROM webhooks_delivery h {waiting}
-                WHERE h.webhook_id = w.id AND h.state = 'waiting' AND NOT h.forced)
+                WHERE h.webhook_id = w.id AND h.state = 'waiting' AND NOT h.forced
+                AND (h.due_at IS NULL OR h.due_at <= %s))
             AND (SELECT COUNT(*) FROM webhooks_delivery c {sql.indexed_by("delivery_calling")}
                 WHERE c.webhook_id = w.id AND c.state = 'calling' AND NOT c.forced)
                 < CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END
@@ -182,4 +184,5 @@ def _oldest_due_statement(now: datetime) -> tuple[str, list[Any]]:
                 WHERE f.state = 'waiting' AND f.forced)
         ) candidate
     """
-    return statement, [WEBHOOKS, sql.datetime_param(now), settings.SIM_MAX_IN_FLIGHT]
+    moment = sql.datetime_param(now)
+    return statement, [WEBHOOKS, moment, moment, settings.SIM_MAX_IN_FLIGHT]

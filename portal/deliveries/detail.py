@@ -158,7 +158,7 @@ class DeliveryView:
             return ""
         older = Delivery.objects.filter(
             webhook=self.row.webhook_id, state=Delivery.WAITING, forced=False, pk__lt=self.row.pk
-        )
+        ).exclude(due_at__gt=self.now)
         number = len(older.order_by("pk").values_list("pk", flat=True)[: _MAX_AHEAD + 1])
         if number > _MAX_AHEAD:
             return f"More than {_MAX_AHEAD} older deliveries are pending."

@@ -246,3 +246,18 @@ def test_numbers_are_limited(catalog: make.Catalog, monkeypatch: pytest.MonkeyPa
     fill(catalog, pending=40, finished=0, webhooks=2)
     assert state()[:2] == (5, 5)
     assert Delivery.objects.filter(state="waiting").count() == 40
+
+
+def test_delivery_that_waits_alone_is_due_by_its_own_date(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    at = clock.now() + timedelta(seconds=300)
+    Delivery.objects.update(due_at=at, losses=2)
+    advance(299)
+    assert state() == (1, 0, 0, 0)
+    order(catalog)
+    assert state() == (2, 0, 0, 0)
+    advance(8)
+    assert state() == (2, 0, 0, 7)
+    Webhook.objects.filter(pk=hook.pk).update(earliest_possible_trigger=at + timedelta(seconds=5))
+    assert state() == (2, 0, 0, 2)

@@ -196,6 +196,20 @@ def test_cleared_backoff_is_listed_once_while_platform_time_is_frozen(
     assert page(vendor, row).text.count("Backoff cleared: edited by") == 1
 
 
+def test_delivery_that_waits_alone_shows_when_it_is_due(vendor: Client, hook: Webhook) -> None:
+    at = clock.now() + timedelta(minutes=5)
+    alone = delivery(hook, state="waiting", due_at=at, losses=2)
+    attempt(alone)
+    assert next_step(page(vendor, alone)).startswith(
+        "It has lost its workers, so others pass it. Next attempt in"
+    )
+    # It isn't sent before the others.
+    other = delivery(hook, state="waiting")
+    assert "older" not in next_step(page(vendor, other))
+    Delivery.objects.filter(pk=alone.pk).update(due_at=clock.now())
+    assert "1 older delivery is pending." in next_step(page(vendor, other))
+
+
 @pytest.mark.parametrize(
     ("state", "fields", "text"),
     [

@@ -122,3 +122,19 @@ def test_page_of_a_failing_webhook_shows_the_forecast(
     healthy = make.webhook(catalog, n=2)
     page = html.parse(browser.get(f"/webhooks/{healthy.pk}/statistics/"))
     assert page.all("[data-forecast]") == []
+
+
+def test_forecast_begins_when_a_delivery_that_waits_alone_is_due(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    hook = make.webhook(catalog, active=True)
+    order(catalog)
+    at = clock.now().replace(microsecond=0) + timedelta(minutes=10)
+    Delivery.objects.update(due_at=at, losses=3, attempts=3)
+    alone = forecast(client, hook.pk)
+    assert (alone["rows"][0]["attempt"], alone["rows"][0]["at"]) == (4, format_time(at))
+    assert alone["reason"] == "All pending deliveries have lost their workers."
+    order(catalog)
+    beside = forecast(client, hook.pk)
+    assert beside["delivery"] == Delivery.objects.get(due_at=None).pk
+    assert beside["rows"][0]["at"] < format_time(at)

@@ -27,7 +27,7 @@ from tests import make
 from tests.hypothesis_profiles import sequences
 from tests.lanes import drawn
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry
+from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry, selection
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
@@ -134,9 +134,11 @@ class Backoffs(RuleBasedStateMachine):
     @rule(picks=st.lists(PICK, min_size=1, max_size=9))
     def lose_a_worker(self, picks: list[int]) -> None:
         self.tick()
+        before = self.backoff()
         pks = [one.delivery_id for one in self.take(picks)]
         Delivery.objects.filter(pk__in=pks).update(lease=1.0)
         self.record(claims.lost_attempts())
+        assert self.backoff() == before
 
     def take(self, picks: list[int]) -> list[ClaimedDelivery]:
         return [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
@@ -163,12 +165,12 @@ class Backoffs(RuleBasedStateMachine):
         self.tick(seconds)
 
     @rule()
-    def wait_for_the_end_of_the_backoff(self) -> None:
-        self.hook.refresh_from_db()
-        until = self.hook.earliest_possible_trigger
-        if until is not None and until > self.now:
+    def wait_for_the_next_moment(self) -> None:
+        until = claims.next_due(self.now)
+        if until is not None:
             # To the microsecond, as a move of the clock does.
             self.tick((until - self.now).total_seconds())
+            assert selection.select(1, self.now) or self.in_flight
 
     # Invariants.
 
@@ -223,7 +225,8 @@ class Backoffs(RuleBasedStateMachine):
         for row in Delivery.objects.filter(state="waiting").select_related("webhook"):
             shown = next_attempt.of_delivery(row, self.now)
             if not row.forced:
-                assert shown.at == hook.next_attempt_at
+                at = max(filter(None, (hook.next_attempt_at, row.due_at)), default=None)
+                assert shown.at == next_attempt.future(at, self.now)
                 assert shown.is_due == (shown.at is None and not hook.out_of_order)
             last = row.attempt_set.filter(number=row.attempts).first()
             if last is not None:
@@ -235,7 +238,7 @@ class Backoffs(RuleBasedStateMachine):
                     until is None
                     or cleared
                     or hook.out_of_order
-                    or until <= (hook.earliest_possible_trigger)
+                    or until <= max(filter(None, (hook.earliest_possible_trigger, row.due_at)))
                 )
 
     @invariant()

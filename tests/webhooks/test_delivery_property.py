@@ -188,9 +188,11 @@ class Emitter(RuleBasedStateMachine):
     def claim(self, slots: int) -> None:
         self.tick()
         before = {hook.pk: hook for hook in Webhook.objects.all()}
+        due = dict(Delivery.objects.filter(due_at__isnull=False).values_list("pk", "due_at"))
         claimed = claims.claim(slots)
         assert len(claimed) <= slots
         for one in claimed:
+            assert due.get(one.delivery_id, self.now) <= self.now
             hook = before[one.webhook["id"]]
             gate = hook.earliest_possible_trigger
             assert hook.active
@@ -254,10 +256,12 @@ class Emitter(RuleBasedStateMachine):
         Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
         # Two other workers record it.
         lost = claims.lost_attempts(), claims.lost_attempts()
+        before = list(Webhook.objects.order_by("pk").values_list(*actions.HEALTHY))
         assert [f.claimed.delivery_id for f in lost[0]] == [one.delivery_id]
         assert recording.record(lost[0]) == ["settled"]
         assert recording.record(lost[1]) == ["dropped"]
         self.book(one, retry.UNKNOWN)
+        assert before == list(Webhook.objects.order_by("pk").values_list(*actions.HEALTHY))
 
     @rule()
     def renew(self) -> None:
@@ -322,9 +326,14 @@ class Emitter(RuleBasedStateMachine):
     @invariant()
     def coalesce_means_one_waits(self) -> None:
         if settings.SIM_EVENT_MODE == "coalesce":
-            waiting = Delivery.objects.filter(state="waiting", forced=False)
+            waiting = Delivery.objects.filter(state="waiting", forced=False, due_at=None)
             by_webhook = Counter(waiting.values_list("webhook", flat=True))
             assert max(by_webhook.values(), default=0) <= 1
+
+    @invariant()
+    def only_deliveries_that_lost_their_workers_wait_alone(self) -> None:
+        for row in Delivery.objects.filter(state="waiting", due_at__isnull=False):
+            assert row.losses > 1 and not row.forced
 
     @invariant()
     def no_event_is_lost(self) -> None:

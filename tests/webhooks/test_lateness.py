@@ -161,3 +161,16 @@ def test_transport_reports_a_first_byte_only_with_a_connection(
         url = "http://127.0.0.1:9/" if is_closed else server.url
         outcome = run(once(url, on_sent=lambda: calls.append(None)))
     assert (len(calls), outcome.failure is not None) == (count, is_closed)
+
+
+def test_delivery_that_waits_alone_is_late_since_its_due_date(
+    catalog: make.Catalog, sent: Any
+) -> None:
+    make.webhook(catalog)
+    order(catalog)
+    for _ in range(2):
+        claim()
+        claims.expire_leases()
+        recording.record(claims.lost_attempts())
+    advance(303)
+    assert 2 <= late(claim()) < 5

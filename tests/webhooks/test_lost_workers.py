@@ -1,4 +1,4 @@
-"""Unknown outcomes: the first lost worker is ignored, after another one the webhook backs off."""
+"""Unknown outcomes: a delivery that loses its workers in a row waits alone, not its webhook."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from requests_queue import clock
+from requests_queue import clock, jobs
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, engine, fan_out, recording, retry
+from webhooks.delivery import claims, engine, fan_out, flush, recording, retry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
-from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,50 +73,193 @@ def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_request_that_loses_its_workers_backs_off_until_out_of_order(
-    catalog: make.Catalog, settings: Any
-) -> None:
-    settings.SIM_FAILURE_LIMIT = 4
+def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     order(catalog)
+    poison = Delivery.objects.get()
     lose()
-    for failures, minutes in enumerate((5, 10, 20), 1):
+    for losses, minutes in enumerate((5, 10, 20), 2):
         lose()
-        count, until_, lost = backoff(hook)
-        assert (count, lost) == (failures, False)
-        assert until_ == clock.now() + timedelta(minutes=minutes)
+        poison.refresh_from_db()
+        assert backoff(hook) == (0, None, False)
+        assert (poison.losses, poison.due_at) == (losses, clock.now() + timedelta(minutes=minutes))
         last = Attempt.objects.latest("pk")
-        assert last.why == f"Worker lost {failures + 1} times in a row ({failures} of 4)."
-        assert last.next_attempt_at == until_
+        assert last.why.startswith(f"Worker lost {losses} times in a row")
+        assert last.next_attempt_at == poison.due_at == claims.next_due(clock.now())
+        # Others pass it.
+        order(catalog)
+        [other] = claim(1)
+        assert other.delivery_id > poison.pk
+        recording.record([AttemptResult(other, retry.SUCCESS, 1)])
+        assert jobs.busy(clock.now()) == set()
+        advance((poison.due_at - clock.now()).total_seconds() - 2)
         claim(0)
-        advance((until_ - clock.now()).total_seconds())
-    lose()
-    assert backoff(hook) == (4, None, True)
-    claim(0)
-    # No attempt was a failure.
-    assert (hook.triggers, hook.failure_triggers) == (5, 0)
+    [again] = claim(1)
+    recording.record([AttemptResult(again, retry.SUCCESS, 1)])
+    poison.refresh_from_db()
+    assert (poison.state, poison.losses, poison.due_at) == ("delivered", 0, None)
+    hook.refresh_from_db()
+    assert (hook.triggers, hook.failure_triggers, hook.success_triggers) == (8, 0, 4)
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_thirty_requests_in_flight_of_a_worker_lost_twice_are_one_failure(
-    catalog: make.Catalog, settings: Any
-) -> None:
+def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 30
     hook, other = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
     order(catalog, 30)
     lose(60)
-    assert backoff(hook) == backoff(other) == (0, None, False)
     lose(60)
-    for row in (hook, other):
-        assert backoff(row) == (1, clock.now() + timedelta(minutes=5), False)
-        whys = row.attempt_set.filter(number=2).values_list("why", flat=True)
-        assert sum("(1 of 10)" in why for why in whys) == 1
-        assert sum("not counted again" in why for why in whys) == 29
+    assert backoff(hook) == backoff(other) == (0, None, False)
+    order(catalog, 30)
+    new = claim(60)
+    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in new])
+    assert Delivery.objects.filter(state="delivered").count() == 60
     claim(0)
     advance(300)
-    # One of each webhook is sent first.
-    lose(2)
-    assert backoff(hook)[0] == backoff(other)[0] == 2
+    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim(60)])
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+    assert backoff(hook) == backoff(other) == (0, None, False)
+
+
+def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    order(catalog)
+    [first, second] = claim(2)
+    recording.record([AttemptResult(second, retry.FAILURE, 1)])
+    before = backoff(hook)
+    advance(1)
+    claims.expire_leases()
+    recording.record(claims.lost_attempts())
+    assert backoff(hook) == before and before[0] == 1
+    # It is due a second after the backoff ends, and then the other one is sent first.
+    own = Delivery.objects.get(pk=first.delivery_id).due_at
+    assert own is not None and before[1] < own
+    assert claims.next_due(clock.now()) == before[1]
+    advance((before[1] - clock.now()).total_seconds())
+    assert [one.delivery_id for one in claims.claim(10)] == [second.delivery_id]
+    assert claims.next_due(clock.now()) == own
+
+
+def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
+    catalog: make.Catalog,
+) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    claim(1)
+    Webhook.objects.update(out_of_order=True, round=10)
+    advance(1)
+    claims.expire_leases()
+    recording.record(claims.lost_attempts())
+    last = Attempt.objects.latest("pk")
+    assert last.next_attempt_at is None and "out of order" in last.why
+    assert claims.next_due(clock.now()) is None
+    advance(86400)
+    claim(0)
+    assert actions.recover(hook.pk, catalog.vendor_user)
+    claim(1)
+
+
+@pytest.mark.parametrize("how", ["edit", "recover", "disable"])
+def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, how: str) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    lose()
+    user = catalog.vendor_user
+    if how == "edit":
+        actions.edit(hook.pk, user, {"label": "Other"})
+        claim(0)
+        actions.edit(hook.pk, user, {"data": {"n": 1}})
+        [cleared] = ClearedBackoff.objects.all()
+        assert (cleared.cause, cleared.user, cleared.failures) == ("edited", user, 0)
+    elif how == "recover":
+        Webhook.objects.update(out_of_order=True, round=10)
+        actions.recover(hook.pk, user)
+    else:
+        actions.edit(hook.pk, user, {"active": False})
+        actions.edit(hook.pk, user, {"active": True})
+        assert Delivery.objects.get().state == "cancelled"
+        claim(0)
+        return
+    row = Delivery.objects.get()
+    assert (row.due_at, row.losses) == (None, 0)
+    lose()
+    # The first one since then.
+    claim(1)
+
+
+def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
+    assert not ClearedBackoff.objects.exists()
+    lose()
+    claim(1)
+
+
+def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    lose()
+    triggered = fan_out.trigger(hook)
+    [one] = claim(1)
+    assert one.delivery_id == triggered.pk
+    recording.record([AttemptResult(one, retry.SUCCESS, 1)])
+    assert Delivery.objects.get(state="waiting").due_at is not None
+    assert not ClearedBackoff.objects.exists()
+
+
+@pytest.mark.parametrize("mode", ["each", "coalesce"])
+def test_event_does_not_join_a_delivery_that_waits_alone(
+    catalog: make.Catalog, settings: Any, mode: str
+) -> None:
+    settings.SIM_EVENT_MODE = mode
+    hook = make.webhook(catalog)
+    order(catalog)
+    lose()
+    lose()
+    poison = Delivery.objects.get()
+    # In a backoff, events join a pending delivery.
+    until_ = clock.now() + timedelta(seconds=60)
+    Webhook.objects.update(round=1, earliest_possible_trigger=until_, gate_closed_at=clock.now())
+    order(catalog, 2)
+    [other] = Delivery.objects.exclude(pk=poison.pk)
+    assert (other.events.count(), poison.events.count()) == (2, 1)
+    advance(60)
+    [one] = claim(1)
+    recording.record([AttemptResult(one, retry.FAILURE, 1)])
+    assert (one.delivery_id, Delivery.objects.filter(state="waiting").count()) == (other.pk, 2)
+    actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
+    # Neither waits alone any more.
+    rows = Delivery.objects.filter(state="waiting")
+    assert rows.count() == (1 if mode == "coalesce" else 2)
+    assert Event.objects.filter(delivery__in=rows).count() == 3
+
+
+def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*args: Any, **kwargs: Any) -> Any:
+        raise TypeError("cannot be stored")
+
+    hook = make.webhook(catalog)
+    order(catalog)
+    claim(1)
+    claims.expire_leases()
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "record", defect)
+        assert flush.write(claims.lost_attempts()).stored == ["released"]
+    assert backoff(hook) == (0, None, False)
+    claim(0)
+    order(catalog)
+    claim(1)
+    advance(300)
+    claim(1)
 
 
 def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
@@ -145,7 +288,8 @@ def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
     [one] = claim(1)
     recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
     lose()
-    assert backoff(hook)[0] == 1
+    assert Delivery.objects.get().losses == 2
+    claim(0)
 
 
 def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
@@ -159,6 +303,8 @@ def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     claims.expire_leases()
     recording.record(claims.lost_attempts())
     assert backoff(hook) == (0, None, False)
+    lose()
+    # The first one with the new settings.
     claim(1)
 
 
@@ -168,7 +314,8 @@ def test_lost_trigger_now_is_repeated_like_any_other(catalog: make.Catalog) -> N
     lose()
     assert not Delivery.objects.get().forced
     lose()
-    assert backoff(hook)[0] == 1
+    assert backoff(hook) == (0, None, False)
+    claim(0)
 
 
 def test_lost_worker_of_validator_changes_no_backoff(catalog: make.Catalog) -> None:

@@ -72,6 +72,23 @@ def test_delivery_waits_for_end_of_backoff() -> None:
     assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
 
 
+def test_delivery_waits_for_its_own_due_date(worker: None) -> None:
+    row = delivery(hook(make.catalog()), due_at=NOW + 300 * S, losses=2)
+    result = next_attempt.of_delivery(row, NOW)
+    assert (result.at, result.is_due) == (NOW + 300 * S, False)
+    assert result.why == "It has lost its workers, so others pass it."
+    assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
+
+    def of_webhook(pending: int) -> next_attempt.NextAttempt:
+        return next_attempt.of_webhook(row.webhook, NOW, pending=pending)
+
+    assert (of_webhook(1).at, of_webhook(1).is_due) == (NOW + 300 * S, False)
+    assert of_webhook(2).is_due
+    # A later backoff of the webhook counts.
+    row.webhook.earliest_possible_trigger = NOW + 600 * S
+    assert next_attempt.of_delivery(row, NOW) == next_attempt.NextAttempt(NOW + 600 * S, "")
+
+
 def test_due_without_a_worker() -> None:
     assert why(delivery(hook(make.catalog()))) == "Due now, but no worker is running."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -230,3 +231,28 @@ def test_hanging_webhooks_leave_slots_for_others(
     # Unless one request of each webhook fills the remaining slots.
     if hanging <= total - max(1, total // 2) - reserved:
         assert slots.share(limit, responds=False) >= 1
+
+
+@pytest.mark.django_db
+def test_delivery_with_a_due_date_is_passed_until_then(settings: Any) -> None:
+    settings.SIM_MAX_IN_FLIGHT = 2
+    catalog = make.catalog()
+    hook, other = make.webhook(catalog), make.webhook(catalog, n=2)
+    now, later = clock.now(), clock.now() + timedelta(minutes=5)
+    # More than one part of the index has.
+    Delivery.objects.bulk_create(
+        Delivery(webhook=hook, created_at=now, due_at=later, losses=2) for _ in range(40)
+    )
+    assert selection.select(10, now) == []
+    [plain, last] = [Delivery.objects.create(webhook=w, created_at=now).pk for w in (hook, other)]
+    assert selection.select(10, now) == [plain, last]
+    oldest = list(Delivery.objects.order_by("pk").values_list("pk", flat=True)[:2])
+    assert selection.select(10, later) == [*oldest, last]
+    # One at a time after a backoff.
+    Webhook.objects.filter(pk=hook.pk).update(earliest_possible_trigger=now, round=1)
+    assert selection.select(10, now) == [plain, last]
+    assert selection.select(10, later) == [oldest[0], last]
+    # While slots are short.
+    Webhook.objects.update(responds=True)
+    assert selection.select(10, now, Slots(20, 19)) == [plain]
+    assert selection.select(10, later, Slots(20, 19)) == [oldest[0]]

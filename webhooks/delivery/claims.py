@@ -130,7 +130,7 @@ def take(
             pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk),
             generation=generation, shared=shared[webhook_id],
         )
-        for pk, webhook_id, attempts, forced, _ in taken
+        for pk, webhook_id, attempts, forced, *_ in taken
         if webhook_id in webhooks
     )  # fmt: skip
     claimed = tracing.with_marks(claimed)
@@ -216,17 +216,31 @@ def lost_attempts(generation: int = 0) -> list[AttemptResult]:
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the next backoff of a webhook with pending deliveries ends, or None."""
+    """Return when the next pending delivery is due that isn't yet, or None.
+
+    That is when its webhook's backoff ends, and not before its own due date.
+    """
     # A subquery with a limit: PostgreSQL would read all pending deliveries first, for an EXISTS.
+    moment = sql.datetime_param(now)
     rows = prepared.fetch(
         f"""
-        SELECT earliest_possible_trigger FROM webhooks_webhook w
-        WHERE deleted_at IS NULL AND active AND NOT out_of_order
-        AND earliest_possible_trigger > %s AND (
-            SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
-            WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced LIMIT 1
-        ) IS NOT NULL ORDER BY earliest_possible_trigger LIMIT 1
+        SELECT at FROM (
+            SELECT earliest_possible_trigger AS at FROM webhooks_webhook w
+            WHERE deleted_at IS NULL AND active AND NOT out_of_order
+            AND earliest_possible_trigger > %s AND (
+                SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
+                WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced
+                AND (due_at IS NULL OR due_at <= w.earliest_possible_trigger) LIMIT 1
+            ) IS NOT NULL ORDER BY earliest_possible_trigger LIMIT 1
+        ) backoff UNION ALL SELECT at FROM (
+            SELECT d.due_at AS at FROM webhooks_delivery d {sql.indexed_by("delivery_due")}
+            JOIN webhooks_webhook w ON w.id = d.webhook_id
+            WHERE d.state = 'waiting' AND d.due_at > %s AND w.active AND NOT w.out_of_order
+            AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger < d.due_at)
+            ORDER BY d.due_at LIMIT 1
+        ) own
         """,
-        [sql.datetime_param(now)],
+        [moment, moment],
     )
-    return sql.datetime_value(rows[0][0]) if rows else None
+    moments = (sql.datetime_value(at) for (at,) in rows)
+    return min((at for at in moments if at is not None), default=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -20,28 +21,33 @@ from webhooks.models import Delivery
 
 @dataclass(slots=True)
 class DeliveryUpdate:
-    """A locked row: its claim if an attempt is in flight, attempts, and lost workers in a row."""
+    """A locked row: its claim if an attempt is in flight, attempts, and lost workers in a row.
+
+    `due_at` is the delivery's new due date, if it is settled.
+    """
 
     claim: Any
     attempts: int
     losses: int
     added: int = 0
+    due_at: datetime | None = None
 
     def next_number(self) -> int:
         """Return the number of the next attempt that is recorded."""
         self.added += 1
         return self.attempts + self.added
 
-    def count_loss(self, result: AttemptResult) -> int:
+    def count_loss(self, result: AttemptResult, *, outdated: bool) -> int:
         """Count the lost workers in a row, and return the count that the retry decision uses.
 
-        An orderly stop is neither counted nor does it reset the count.
+        An orderly stop is neither counted nor does it reset the count; an edit of the webhook since
+        the attempt's start does.
         """
-        if result.outcome != retry.UNKNOWN:
+        if outdated or result.outcome != retry.UNKNOWN:
             self.losses = 0
-        elif not result.stopped:
+        elif result.is_lost:
             self.losses += 1
-        return 0 if result.stopped else self.losses
+        return self.losses if result.is_lost else 0
 
 
 def lock(delivery_ids: Iterable[int], *, skip_locked: bool = False) -> dict[int, DeliveryUpdate]:
@@ -67,17 +73,18 @@ def lock(delivery_ids: Iterable[int], *, skip_locked: bool = False) -> dict[int,
 
 def write(deliveries: Mapping[int, DeliveryUpdate], states: Mapping[int, str]) -> None:
     """Write the attempt counts of the deliveries, and end the claims of the settled ones."""
-    groups: dict[tuple[str | None, int, int], list[int]] = {}
+    groups: dict[tuple[str | None, int, int, datetime | None], list[int]] = {}
     for pk, row in deliveries.items():
         if row.added:
-            groups.setdefault((states.get(pk), row.added, row.losses), []).append(pk)
+            key = (states.get(pk), row.added, row.losses, row.due_at)
+            groups.setdefault(key, []).append(pk)
     with connection.cursor() as cursor:
-        for (state, added, losses), pks in groups.items():
-            settled = ", state = %s, claim = NULL, lease = NULL, forced = false"
+        for (state, added, losses, due_at), pks in groups.items():
+            settled = ", state = %s, claim = NULL, lease = NULL, forced = false, due_at = %s"
             cursor.execute(
                 f"""
                 UPDATE webhooks_delivery SET attempts = attempts + %s, losses = %s
                 {"" if state is None else settled} WHERE id IN ({sql.integers(pks)})
                 """,
-                [added, losses, *([] if state is None else [state])],
+                [added, losses, *([] if state is None else [state, sql.datetime_param(due_at)])],
             )

@@ -112,6 +112,7 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
 def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
     """Lock and return the youngest pending delivery of each webhook that has one.
 
+    One with a due date of its own waits alone, and an event would wait with it.
     An UPDATE, so that it is not claimed before commit: a handler called earlier may list the queue
     without the change. A delivery that another transaction holds is skipped, and the event gets a
     delivery of its own: a transaction with several changes must not wait for a delivery while it
@@ -125,7 +126,8 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
             f"""
             WITH youngest AS (
                 SELECT MAX(id) AS id FROM webhooks_delivery
-                WHERE state = 'waiting' AND NOT forced AND {is_theirs} GROUP BY webhook_id
+                WHERE state = 'waiting' AND NOT forced AND due_at IS NULL AND {is_theirs}
+                GROUP BY webhook_id
             ), free AS (
                 SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
                 AND state = 'waiting' {sql.skip_locked()}
@@ -235,12 +237,14 @@ def coalesce(delivery_ids: Sequence[int]) -> None:
 
     Call with the webhooks locked. Events move to the oldest, so none is lost, and so does the lease
     of what is postponed; a merged delivery with attempts stays visible as cancelled, one without is
-    deleted.
+    deleted. One with a due date of its own waits alone.
     """
     webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
     # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
     # claimed or cancelled; to wait for them with the webhooks locked could deadlock.
-    rows = Delivery.objects.filter(webhook__in=webhooks, state=Delivery.WAITING, forced=False)
+    rows = Delivery.objects.filter(
+        webhook__in=webhooks, state=Delivery.WAITING, forced=False, due_at=None
+    )
     pending = rows.select_for_update(skip_locked=True).order_by("pk")
     oldest: dict[str, int] = {}
     columns = ("pk", "webhook_id", "attempts", "lease")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import (
@@ -168,7 +168,8 @@ def _without_content(result: AttemptResult) -> AttemptResult:
 def _release(result: AttemptResult) -> Stored:
     """Release the delivery of an attempt that cannot be recorded in any form.
 
-    The webhook backs off, since the request would otherwise be repeated in a loop.
+    The webhook backs off, since the request would otherwise be repeated in a loop; after an unknown
+    outcome, which says nothing about the handler, the delivery alone waits.
     """
     claimed = result.claimed
     altered = claimed.override is not None and claimed.override.altered
@@ -186,22 +187,22 @@ def _release(result: AttemptResult) -> Stored:
                 pk=claimed.delivery_id, claim=claimed.claim, state=Delivery.CALLING
             ).update(state=state, claim=None, lease=None, forced=False)
             now, generation = clock.read()
-            if generation == claimed.generation:
-                _back_off(claimed.webhook["id"], now)
+            until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
+            if generation == claimed.generation and result.outcome == retry.UNKNOWN:
+                rows = Delivery.objects.filter(pk=claimed.delivery_id, state=Delivery.WAITING)
+                rows.update(due_at=until)
+            elif generation == claimed.generation:
+                # The backoff of a first failure, unless the webhook has a backoff.
+                Webhook.objects.filter(
+                    pk=claimed.webhook["id"], active=True, out_of_order=False,
+                    earliest_possible_trigger=None,
+                ).update(earliest_possible_trigger=until, gate_closed_at=now)  # fmt: skip
     except Exception as error:
         _clean_up()
         if not _cannot_be_stored(error):
             return Stored.KEPT
         logger.exception("Delivery %s cannot be released.", claimed.delivery_id, extra=claimed.ids)
     return Stored.RELEASED
-
-
-def _back_off(webhook_id: str, now: datetime) -> None:
-    """Start the backoff of a first failure, unless the webhook has a backoff."""
-    until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
-    Webhook.objects.filter(
-        pk=webhook_id, active=True, out_of_order=False, earliest_possible_trigger=None
-    ).update(earliest_possible_trigger=until, gate_closed_at=now)
 
 
 def _clean_up() -> None:

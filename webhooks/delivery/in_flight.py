@@ -89,6 +89,11 @@ class AttemptResult:
     faults: Sequence[Mapping[str, str]] = ()
 
     @property
+    def is_lost(self) -> bool:
+        """Whether its worker was lost."""
+        return self.outcome == retry.UNKNOWN and not self.stopped
+
+    @property
     def error_type(self) -> str:
         """Return the class of the error, or the status of a response that is one; else empty."""
         if self.outcome == retry.SUCCESS:

@@ -1,7 +1,7 @@
 """When claimed deliveries were due, to measure how late their requests start.
 
-Not since their creation: a delivery that waits for the end of a backoff is not late. It is due once
-its webhook's backoff is over, which a success or a user may end early.
+Not since their creation: a delivery that waits for the end of a backoff or for its own due date is
+not late. It is due once its webhook's backoff is over, which a success or a user may end early.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from webhooks.signals import request_sent
 from webhooks.types import EVENT
 
 # A claimed row: the delivery's id, its webhook's, attempts made, whether it is forced, created_at
-# as the database returned it.
-Row = tuple[int, str, int, bool, Any]
+# and due_at as the database returned them.
+Row = tuple[int, str, int, bool, Any, Any]
 
 
 def due_times(
@@ -34,10 +34,10 @@ def due_times(
     ends = _backoff_ends(webhooks)
     return {
         pk: read_at - max(0.0, (now - due).total_seconds())
-        for pk, webhook_id, attempts, forced, created in rows
+        for pk, webhook_id, attempts, forced, created, own in rows
         if webhook_id in webhooks
         and webhooks[webhook_id]["type"] == EVENT
-        and (due := _due(_moment(created), attempts, forced, ends.get(webhook_id, ())))
+        and (due := _due(_moment(created), attempts, forced, own, ends.get(webhook_id, ())))
     }
 
 
@@ -57,12 +57,13 @@ def _backoff_ends(webhook_ids: Iterable[str]) -> dict[str, list[datetime]]:
 
 
 def _due(
-    created: datetime, attempts: int, forced: bool, ends: Iterable[datetime]
+    created: datetime, attempts: int, forced: bool, own: Any, ends: Iterable[datetime]
 ) -> datetime | None:
     """Return when a delivery of an event was due, None if that isn't known."""
     if forced:
         return created
-    due = max((end for end in ends if end > created), default=None)
+    own_ends = [_moment(own)] if own else []
+    due = max((end for end in (*ends, *own_ends) if end > created), default=None)
     # A repeated attempt without a backoff follows one whose outcome is unknown.
     return due or (created if not attempts else None)
 

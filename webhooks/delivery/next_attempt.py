@@ -93,6 +93,19 @@ class WorkerLoad:
         )
         return {pk: (n, unforced) for pk, n, unforced in counted}
 
+    @cached_property
+    def _due_dates(self) -> dict[str, list[datetime]]:
+        rows = Delivery.objects.filter(state=Delivery.WAITING, due_at__isnull=False)
+        due_dates: dict[str, list[datetime]] = {}
+        for webhook_id, at in rows.order_by("due_at").values_list("webhook", "due_at"):
+            if at is not None:
+                due_dates.setdefault(webhook_id, []).append(at)
+        return due_dates
+
+    def due_later(self, webhook_id: str, now: datetime) -> list[datetime]:
+        """Return until when deliveries of a webhook wait alone, the first moment first."""
+        return [at for at in self._due_dates.get(webhook_id, ()) if at > now]
+
     def in_flight(self) -> int:
         """Return how many requests are in flight."""
         return sum(n for n, _ in self._in_flight.values())
@@ -151,6 +164,9 @@ def of_webhook(
     if at is not None:
         return NextAttempt(at, _failed(row))
     if pending:
+        due_later = load.due_later(row.pk, now)
+        if len(due_later) >= pending:
+            return NextAttempt(due_later[0], "All pending deliveries have lost their workers.")
         return NextAttempt(None, load.why_due(row), is_due=True)
     if not load.workers:
         return NextAttempt(None, "No worker is running. New events stay pending until one starts.")
@@ -178,11 +194,19 @@ def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) ->
         if hook.out_of_order:
             why = f"{PAUSED} Recover it, save it, or let a Trigger now succeed."
             return NextAttempt(None, why)
-        at = future(hook.earliest_possible_trigger, now)
+        at = _due(row, now)
         if at is not None:
-            return NextAttempt(at, "")
+            why = "It has lost its workers, so others pass it." if at == row.due_at else ""
+            return NextAttempt(at, why)
     why = (load or WorkerLoad()).why_due(hook, forced=row.forced)
     return NextAttempt(None, why, is_due=True)
+
+
+def _due(row: Delivery, now: datetime) -> datetime | None:
+    """Return when a pending delivery is due, if that is in the future: after the backoff of its
+    webhook, and not before its own due date."""
+    moments = (row.webhook.earliest_possible_trigger, row.due_at)
+    return future(max((at for at in moments if at is not None), default=None), now)
 
 
 def times_out_at(row: Delivery) -> datetime | None:
@@ -211,7 +235,7 @@ def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFoll
     """Return what followed from an attempt of the delivery.
 
     Only the last attempt of a pending delivery has a next one. Its time is the current end of the
-    webhook's backoff, which may differ from the recorded one.
+    webhook's backoff, which may differ from the recorded one, or the delivery's own due date.
     """
     why, recorded = attempt.why, attempt.next_attempt_at
     if row.state != Delivery.WAITING or attempt.number != row.attempts:
@@ -222,7 +246,7 @@ def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFoll
         return AttemptFollowUp(why)
     if hook.out_of_order:
         return AttemptFollowUp(why if "out of order" in why else f"{why} {PAUSED}".strip())
-    at = future(hook.earliest_possible_trigger, now)
+    at = _due(row, now)
     if at is None:
         return AttemptFollowUp(f"{why} Due now.".strip())
     return AttemptFollowUp(why, NextAttempt(at, ""), _change(recorded, at))

@@ -203,7 +203,7 @@ def _apply(
         if how == Stored.LATE:
             attempt = RecordedAttempt(result, delivery.next_number(), now, _LATE)
         else:
-            decision = update.settle(result, len(attempts), delivery.count_loss(result), now)
+            decision = update.settle(result, len(attempts), delivery, now)
             attempt = RecordedAttempt(
                 result,
                 delivery.next_number(),

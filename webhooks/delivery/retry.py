@@ -6,6 +6,9 @@ webhook as out of order after a number of failures; the numbers are settings.
 Two rules make the displayed times reliable. Every failure moves the end of the backoff to at
 least the base delay after itself, so a failed delivery is never repeated sooner. And a success of
 a request that was already in flight when the backoff began doesn't end it.
+
+A lost worker says nothing about the handler, so the backoff stays as it is. A delivery that loses
+its workers in a row waits alone.
 """
 
 from __future__ import annotations
@@ -93,13 +96,15 @@ class Decision:
     """The result: the delivery's state, the webhook's backoff, and an explanation for users.
 
     `next_attempt_at` is when the delivery is repeated at the earliest, None if immediately or
-    never. `cleared` is what ended a backoff: TRIGGERED, SUCCEEDED, or empty.
+    never. `due_at` is until when the delivery alone waits, whatever the backoff; None: not at all.
+    `cleared` is what ended a backoff: TRIGGERED, SUCCEEDED, or empty.
     """
 
     state: str
     backoff: BackoffState
     why: str
     next_attempt_at: datetime | None = None
+    due_at: datetime | None = None
     cleared: str = ""
 
 
@@ -121,9 +126,8 @@ def decide(
             "settings."
         )
         return _repeat(backoff, now, why)
-    if attempt.outcome == UNKNOWN and attempt.losses <= LOSSES_TOLERATED:
-        why = "Outcome unknown. Repeated, so the handler may receive the request twice."
-        return _repeat(backoff, now, why)
+    if attempt.outcome == UNKNOWN:
+        return _after_unknown(attempt, backoff, now, policy)
     return _after_failure(attempt, backoff, now, policy)
 
 
@@ -166,22 +170,30 @@ def _ends_backoff(attempt: AttemptSummary, backoff: BackoffState) -> bool:
     return backoff.until is not None and attempt.started_at >= backoff.until
 
 
+def _after_unknown(
+    attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
+) -> Decision:
+    if attempt.losses <= LOSSES_TOLERATED:
+        why = "Outcome unknown. Repeated, so the handler may receive the request twice."
+        return _repeat(backoff, now, why)
+    due_at = _ceil(now + policy.delay(attempt.losses - LOSSES_TOLERATED))
+    why = f"Worker lost {attempt.losses} times in a row, so this delivery waits and others pass it."
+    return _repeat(backoff, now, why, due_at)
+
+
 def _after_failure(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> Decision:
-    what = (
-        "Failed" if attempt.outcome == FAILURE else f"Worker lost {attempt.losses} times in a row"
-    )
     if backoff.out_of_order:
-        return Decision(WAITING, backoff, f"{what}. Paused: the webhook is out of order.")
+        return Decision(WAITING, backoff, "Failed. Paused: the webhook is out of order.")
     if _is_counted(attempt, backoff, policy):
-        return _next_failure(what, backoff, now, policy)
+        return _next_failure(backoff, now, policy)
     # The failure count stays, but this delivery too is delayed by at least the base delay.
     until = max(backoff.until or now, _ceil(now + policy.delay(1)))
     why = (
-        f"{what}. Trigger now during the backoff; not counted."
+        "Failed. Trigger now during the backoff; not counted."
         if attempt.forced and attempt.backoff_began_at == backoff.began_at
-        else f"{what}. Already in flight when backoff began; not counted again."
+        else "Failed. Already in flight when backoff began; not counted again."
     )
     return Decision(WAITING, replace(backoff, until=until), why, until)
 
@@ -201,9 +213,9 @@ def _is_counted(attempt: AttemptSummary, backoff: BackoffState, policy: Policy) 
     return attempt.started_at >= end
 
 
-def _next_failure(what: str, backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
+def _next_failure(backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
     failures = backoff.failures + 1
-    message = f"{what} ({failures} of {policy.limit})."
+    message = f"Failed ({failures} of {policy.limit})."
     if failures >= policy.limit:
         why = (
             f"{message} The webhook is out of order: no requests are sent until it is recovered or "
@@ -215,12 +227,15 @@ def _next_failure(what: str, backoff: BackoffState, now: datetime, policy: Polic
     return Decision(WAITING, BackoffState(until, now, failures), message, until)
 
 
-def _repeat(backoff: BackoffState, now: datetime, why: str) -> Decision:
-    """Return the decision to repeat a delivery as soon as the backoff allows."""
+def _repeat(
+    backoff: BackoffState, now: datetime, why: str, due_at: datetime | None = None
+) -> Decision:
+    """Return the decision to repeat a delivery as soon as the backoff and its due date allow."""
     if backoff.out_of_order:
         why = f"{why} Paused: the webhook is out of order."
-    is_backing_off = backoff.until is not None and backoff.until > now
-    return Decision(WAITING, backoff, why, backoff.until if is_backing_off else None)
+        return Decision(WAITING, backoff, why, due_at=due_at)
+    moments = [at for at in (backoff.until, due_at) if at is not None and at > now]
+    return Decision(WAITING, backoff, why, max(moments, default=None), due_at)
 
 
 def _ceil(moment: datetime) -> datetime:

@@ -34,6 +34,8 @@ _COUNT_ALL = (
     ) c ON c.webhook_id = w.id
     """,
 )
+# A delivery that has lost its workers waits alone, until its own due date.
+_IS_DUE = "(due_at IS NULL OR due_at <= %(now)s)"
 # Entries of an index that PostgreSQL reads at a time: with one, a search of the index for each
 # webhook with pending deliveries takes most of a claim; with many, so do the backlogs of a few.
 _PART = 16
@@ -44,7 +46,7 @@ _HEADS = f"""
     SELECT array_agg(webhook_id) AS webhooks, array_agg(id) AS heads, MAX(webhook_id) AS last FROM (
         SELECT DISTINCT ON (webhook_id) webhook_id, id FROM (
             SELECT webhook_id, id FROM webhooks_delivery
-            WHERE state = 'waiting' AND NOT forced {{after}}
+            WHERE state = 'waiting' AND NOT forced AND {_IS_DUE} {{after}}
             ORDER BY webhook_id, id LIMIT (SELECT {_PART})
         ) entry ORDER BY webhook_id, id
     ) head
@@ -64,11 +66,12 @@ _PENDING = """
     first=_HEADS.format(after=""), following=_HEADS.format(after="AND webhook_id > part.last")
 )
 # With `responds`, thousands may be pending and few webhooks remain: those are read first.
-_PENDING_RESPONDING = """
+_PENDING_RESPONDING = f"""
     pending AS MATERIALIZED (
         SELECT w.id AS webhook_id, head.id AS head FROM webhooks_webhook w CROSS JOIN LATERAL (
             SELECT id FROM webhooks_delivery
-            WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced ORDER BY id LIMIT 1
+            WHERE webhook_id = w.id AND state = 'waiting' AND NOT forced AND {_IS_DUE}
+            ORDER BY id LIMIT 1
         ) head WHERE w.active AND w.responds
     )
 """
@@ -94,12 +97,12 @@ _DUE = """
         ORDER BY in_flight, head LIMIT %(webhooks)s::int OFFSET %(offset)s::int
     ) chunk CROSS JOIN LATERAL (
         SELECT id FROM webhooks_delivery
-        WHERE webhook_id = chunk.webhook_id AND state = 'waiting' AND NOT forced
+        WHERE webhook_id = chunk.webhook_id AND state = 'waiting' AND NOT forced AND {is_due}
         ORDER BY id LIMIT LEAST(cap - in_flight, %(share)s::int - in_flight, %(left)s::int)
     ) d ORDER BY d.id
 """
 _DUE_ALL, _DUE_RESPONDING = (
-    _DUE.format(pending=pending) for pending in (_PENDING, _PENDING_RESPONDING)
+    _DUE.format(pending=pending, is_due=_IS_DUE) for pending in (_PENDING, _PENDING_RESPONDING)
 )
 # A delivery's id, its webhook's, and the requests in flight and the limit of the webhook.
 _Row = tuple[int, str, int, int]
@@ -201,7 +204,7 @@ def _read_sqlite(selection: Selection, now: datetime, share: int) -> Iterator[li
         if selection.left <= 0:
             selection.has_more = True
             break
-        chunk = _oldest(counts[start : start + _CHUNK], selection.left)
+        chunk = _oldest(counts[start : start + _CHUNK], selection.left, now)
         yield [(pk, webhook_id, *webhooks[webhook_id]) for pk, webhook_id in chunk]
 
 
@@ -210,6 +213,7 @@ def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, 
     # With `responds`, thousands may be in flight and few webhooks remain. The count is evaluated
     # after the other conditions.
     count, join = (_COUNT_EACH, "") if selection.responds else _COUNT_ALL
+    moment = sql.datetime_param(now)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -217,7 +221,8 @@ def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, 
                 SELECT w.id, {count} AS in_flight,
                     CASE WHEN w.earliest_possible_trigger IS NULL THEN %s ELSE 1 END AS cap,
                     (SELECT MIN(d.id) FROM webhooks_delivery d INDEXED BY delivery_waiting
-                        WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced) AS head
+                        WHERE d.webhook_id = w.id AND d.state = 'waiting' AND NOT d.forced
+                        AND (d.due_at IS NULL OR d.due_at <= %s)) AS head
                 FROM webhooks_webhook w {join}
                 WHERE w.active AND NOT w.out_of_order
                 AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
@@ -226,12 +231,12 @@ def _due_webhooks(selection: Selection, now: datetime, share: int) -> dict[str, 
             WHERE head IS NOT NULL AND in_flight < cap AND in_flight < %s
             ORDER BY in_flight, head LIMIT %s
             """,
-            [settings.SIM_MAX_IN_FLIGHT, sql.datetime_param(now), share, selection.limit],
+            [settings.SIM_MAX_IN_FLIGHT, moment, moment, share, selection.limit],
         )
         return {pk: (in_flight, cap) for pk, in_flight, cap in cursor.fetchall()}
 
 
-def _oldest(counts: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, str]]:
+def _oldest(counts: Sequence[tuple[str, int]], limit: int, now: datetime) -> list[tuple[int, str]]:
     """Return the oldest pending deliveries and their webhooks: up to `n` of each webhook.
 
     One index lookup per webhook, so a backlog during a backoff doesn't slow the others down.
@@ -242,9 +247,10 @@ def _oldest(counts: Sequence[tuple[str, int]], limit: int) -> list[tuple[int, st
         parts.append(
             "SELECT id, webhook_id FROM (SELECT id, webhook_id FROM webhooks_delivery "
             "INDEXED BY delivery_waiting "
-            "WHERE webhook_id = %s AND state = 'waiting' AND NOT forced ORDER BY id LIMIT %s) part"
+            "WHERE webhook_id = %s AND state = 'waiting' AND NOT forced "
+            "AND (due_at IS NULL OR due_at <= %s) ORDER BY id LIMIT %s) part"
         )
-        params += [webhook_id, min(n, limit)]
+        params += [webhook_id, sql.datetime_param(now), min(n, limit)]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), params)
         return sorted(cursor.fetchall())

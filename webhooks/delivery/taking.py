@@ -34,7 +34,7 @@ _MARK = """
     UPDATE webhooks_delivery
     SET state = 'calling', claim = %s, lease = {epoch} + %s, started_at = %s
     WHERE state = 'waiting' AND id IN ({ids}) {where}
-    RETURNING id, webhook_id, attempts, forced, created_at
+    RETURNING id, webhook_id, attempts, forced, created_at, due_at
 """
 # PostgreSQL does both in one statement, with a row per webhook.
 _MARK_AND_LOAD = """
@@ -43,10 +43,11 @@ _MARK_AND_LOAD = """
         WHERE state = 'waiting' AND id = ANY(%s::bigint[]) {skip_locked}
     ), taken AS ({mark}), of_webhook AS (
         SELECT webhook_id, array_agg(id) AS ids, array_agg(attempts) AS attempts,
-            array_agg(forced) AS forced, array_agg(created_at) AS created
+            array_agg(forced) AS forced, array_agg(created_at) AS created,
+            array_agg(due_at) AS due
         FROM taken GROUP BY webhook_id
     )
-    SELECT t.ids, t.attempts, t.forced, t.created, {values}
+    SELECT t.ids, t.attempts, t.forced, t.created, t.due, {values}
     FROM of_webhook t JOIN webhooks_webhook w ON w.id = t.webhook_id {attempts}
     WHERE w.deleted_at IS NULL
 """
@@ -89,10 +90,10 @@ def _mark_and_load(
     webhooks: dict[str, WebhookRow] = {}
     # As text: psycopg has a type for each size of integers, and a prepared statement for each type.
     array = f"{{{sql.integers(ids)}}}"
-    for pks, attempts, forced, created, *row in prepared.fetch(statement, [array, *values]):
+    for pks, attempts, forced, created, due, *row in prepared.fetch(statement, [array, *values]):
         webhook = _webhook(row)
         webhooks[webhook["id"]] = webhook
-        taken.extend(zip(pks, repeat(webhook["id"]), attempts, forced, created, strict=False))
+        taken.extend(zip(pks, repeat(webhook["id"]), attempts, forced, created, due, strict=False))
     return sorted(taken), webhooks
 
 

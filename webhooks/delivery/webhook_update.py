@@ -16,6 +16,7 @@ from django.db import connection
 from requests_queue import clock, sql
 from webhooks import conf
 from webhooks.delivery import retry
+from webhooks.delivery.delivery_update import DeliveryUpdate
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.retry import BackoffState, Decision
 from webhooks.models import ClearedBackoff
@@ -43,12 +44,14 @@ class WebhookUpdate:
     last: dict[str, int] = field(default_factory=dict)
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
-    def settle(self, result: AttemptResult, index: int, losses: int, now: datetime) -> Decision:
-        """Apply the retry decision for an attempt; `index` is its position in the flush.
+    def settle(
+        self, result: AttemptResult, index: int, delivery: DeliveryUpdate, now: datetime
+    ) -> Decision:
+        """Apply the retry decision for an attempt to the webhook and the attempt's delivery.
 
-        `losses` is how many attempts of the delivery in a row have lost their worker.
+        `index` is its position in the flush.
         """
-        claimed = result.claimed
+        claimed, outdated = result.claimed, self._is_outdated(result)
         decision = retry.decide(
             retry.AttemptSummary(
                 result.outcome,
@@ -56,10 +59,10 @@ class WebhookUpdate:
                 forced=claimed.forced,
                 repeatable=claimed.webhook["type"] == EVENT,
                 active=self.active,
-                outdated=self._is_outdated(result, losses),
+                outdated=outdated,
                 altered=claimed.override is not None and claimed.override.altered,
                 backoff_began_at=claimed.webhook["gate_closed_at"],
-                losses=losses,
+                losses=delivery.count_loss(result, outdated=outdated),
             ),
             self.backoff,
             now,
@@ -67,15 +70,15 @@ class WebhookUpdate:
         )
         if decision.cleared:
             self.cleared.append((index, decision.cleared, self.backoff))
-        self.backoff = decision.backoff
+        self.backoff, delivery.due_at = decision.backoff, decision.due_at
         return decision
 
-    def _is_outdated(self, result: AttemptResult, losses: int) -> bool:
+    def _is_outdated(self, result: AttemptResult) -> bool:
         if self.revision != result.claimed.webhook["revision"]:
             return True
         # The revision that a lost worker used is unknown, but not when the webhook was saved.
         return bool(
-            losses
+            result.is_lost
             and self.modified_at is not None
             and self.modified_at >= clock.shown(result.claimed.started_at)
         )

@@ -55,6 +55,7 @@ class Tried:
 
     ended: list[tuple[datetime, bool, datetime | None]] = field(default_factory=list)
     losses: int = 0
+    due_at: datetime | None = None
 
 
 class Simulation:
@@ -86,8 +87,10 @@ class Simulation:
             return
         limit = 6 if self.backoff.until is None else 1
         unforced = sum(not attempt.forced for _, attempt in self.in_flight)
-        for _ in range(min(n, max(0, limit - unforced), len(self.pending))):
-            self.start(self.pending.pop(0))
+        due = [each for each in self.pending if each.due_at is None or each.due_at <= self.now]
+        for delivery in due[: min(n, max(0, limit - unforced))]:
+            self.pending.remove(delivery)
+            self.start(delivery)
 
     def start(self, delivery: Tried, *, forced: bool = False) -> None:
         if delivery.ended and delivery.ended[-1][0] > self.cleared_at:
@@ -107,7 +110,7 @@ class Simulation:
         attempt = replace(attempt, outcome=outcome, losses=delivery.losses)
         before = self.backoff
         decision = decide(attempt, before, self.now, CONNECT)
-        self.backoff = decision.backoff
+        self.backoff, delivery.due_at = decision.backoff, decision.due_at
         if decision.backoff.failures > before.failures:
             # Requests that fail together count once.
             if self.counted_at:
@@ -127,6 +130,8 @@ class Simulation:
     def recover(self) -> None:
         """Clear the backoff. An edit does the same, and makes the requests in flight outdated."""
         self.cleared_at, self.counted_at = self.now, []
+        for delivery in self.pending:
+            delivery.losses, delivery.due_at = 0, None
         self.backoff = BackoffState(until=self.now, began_at=self.now)
 
 
@@ -205,7 +210,8 @@ def test_every_decision_is_consistent(
         assert after.until is None
     if decision.next_attempt_at is not None:
         assert decision.state == retry.WAITING
-        assert decision.next_attempt_at == after.until > now
+        ends = [at for at in (after.until, decision.due_at) if at is not None]
+        assert decision.next_attempt_at == max(ends) > now
     if decision.cleared:
         assert after == BackoffState() and attempt.outcome == retry.SUCCESS
         assert decision.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
@@ -369,7 +375,7 @@ def test_altered_request_changes_no_backoff_and_is_not_repeated(
 
 @examples(50)
 @given(attempts, backoffs, moments, policies)
-def test_disabled_webhooks_validators_and_first_losses_change_no_backoff(
+def test_disabled_webhooks_validators_and_unknown_outcomes_change_no_backoff(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> None:
     attempt = replace(attempt, altered=False)
@@ -378,22 +384,37 @@ def test_disabled_webhooks_validators_and_first_losses_change_no_backoff(
         assert (decision.state, decision.backoff) == (retry.CANCELLED, backoff)
     elif attempt.outcome != retry.SUCCESS and not attempt.repeatable:
         assert (decision.state, decision.backoff) == (retry.FAILED, backoff)
-    elif attempt.outcome == retry.UNKNOWN and attempt.losses <= 1:
+    elif attempt.outcome == retry.UNKNOWN:
         assert (decision.state, decision.backoff) == (retry.WAITING, backoff)
+        assert (decision.due_at is None) == (attempt.outdated or attempt.losses <= 1)
+    if attempt.outcome != retry.UNKNOWN:
+        assert decision.due_at is None
 
 
 @examples(50)
 @given(backoffs, moments, moments, st.integers(2, 50), st.booleans(), policies)
-def test_second_lost_worker_in_a_row_is_a_failure(
+def test_delivery_waits_alone_from_its_second_lost_worker_in_a_row_on(
     backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,
     policy: Policy,
 ) -> None:  # fmt: skip
     lost = AttemptSummary(retry.UNKNOWN, started, forced=forced, losses=losses)
-    failed = replace(lost, outcome=retry.FAILURE, losses=0)
-    decision, expected = (decide(a, backoff, now, policy) for a in (lost, failed))
-    assert (decision.backoff, decision.state) == (expected.backoff, expected.state)
-    assert decision.next_attempt_at == expected.next_attempt_at
+    decision = decide(lost, backoff, now, policy)
+    assert (decision.backoff, decision.state, decision.cleared) == (backoff, retry.WAITING, "")
+    assert decision.due_at is not None
+    assert timedelta() <= decision.due_at - now - policy.delay(losses - 1) < timedelta(seconds=1)
+    if backoff.out_of_order:
+        assert decision.next_attempt_at is None and "out of order" in decision.why
+    else:
+        ends = [at for at in (decision.due_at, backoff.until) if at and at > now]
+        assert decision.next_attempt_at == max(ends, default=None)
     assert f"Worker lost {losses} times in a row" in decision.why
+
+
+@pytest.mark.parametrize(("losses", "minutes"), [(2, 5), (3, 10), (4, 20), (9, 360), (5000, 360)])
+def test_wait_of_a_delivery_grows_as_a_backoff_does(losses: int, minutes: int) -> None:
+    attempt = AttemptSummary(retry.UNKNOWN, NOW, losses=losses)
+    decision = decide(attempt, BackoffState(), NOW, CONNECT)
+    assert decision.due_at == decision.next_attempt_at == NOW + timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize(
