@@ -165,8 +165,8 @@ class Fault:
     """A fault: what happens, and how the handlers behave (by default they respond).
 
     `is_long` says that it lasts as long as the size's outage, `kills` that processes are killed.
-    `known` is why the case is expected to fail. `is_steady` says that there is no fault, but
-    ordinary load for long: many keys, and few webhooks.
+    `is_steady` says that there is no fault, but ordinary load for long: many keys, and few
+    webhooks.
     """
 
     text: str
@@ -174,7 +174,6 @@ class Fault:
     behaviors: tuple[str, ...] = ()
     is_long: bool = False
     kills: bool = False
-    known: str = ""
     is_steady: bool = False
 
 

@@ -207,11 +207,6 @@ def _run_until_idle(sandbox: Embedded) -> None:
 
 
 _FAILING = (ANSWER, RESET, DRIP, HANG, CLOSE)
-_BACKOFF = (
-    "A delivery that has lost its worker twice in a row counts as a failure, so that a request "
-    "that kills its worker isn't repeated in a loop. So its webhook backs off for 5 min, and isn't "
-    "deliverable within 30 s. Its deliveries are kept."
-)
 DISTRIBUTED = {
     "workers killed": Fault(
         "SIGKILL of random workers, each when the last one has been recovered from",
@@ -219,7 +214,7 @@ DISTRIBUTED = {
     ),
     "workers killed often": Fault(
         "SIGKILL of random workers, eight times, without waiting in between",
-        kill_workers_often, kills=True, known=_BACKOFF,
+        kill_workers_often, kills=True,
     ),
     "Redis flushed": Fault("`FLUSHALL`", flush_redis),
     "Redis away": Fault("Redis is stopped, and started again", stop_redis, is_long=True),

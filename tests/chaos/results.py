@@ -153,8 +153,6 @@ def _generated(run: Run) -> Iterator[str]:
     cases = DISTRIBUTED | EMBEDDED
     if missing := cases.keys() - {result.case for result in run.results}:
         yield from ("", f"No published result yet: {', '.join(sorted(missing))}.")
-    if known := [f"- **{name}**: {fault.known}" for name, fault in cases.items() if fault.known]:
-        yield from ("", "What may not hold in another run, and why:", "", *known)
     yield from ("", "What happens in each case:", "")
     for name, fault in cases.items():
         yield f"- **{name}**: {fault.text}."

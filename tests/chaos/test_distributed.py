@@ -21,9 +21,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
 
 @pytest.mark.postgres
 @pytest.mark.redis
-@pytest.mark.parametrize(
-    "name", [name for name, fault in faults.DISTRIBUTED.items() if not fault.known]
-)
+@pytest.mark.parametrize("name", faults.DISTRIBUTED)
 def test_fault_of_a_server(setup: Distributed, name: str) -> None:
     result = case.run(name, faults.DISTRIBUTED[name], setup, case.SMALL, seed=1)
     print(result)

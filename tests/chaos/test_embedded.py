@@ -19,9 +19,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield running
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, fault in faults.EMBEDDED.items() if not fault.known]
-)
+@pytest.mark.parametrize("name", faults.EMBEDDED)
 def test_fault_of_a_sandbox(setup: Embedded, name: str) -> None:
     result = case.run(name, faults.EMBEDDED[name], setup, case.SMALL, seed=1)
     print(result)
