@@ -259,7 +259,8 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
     order(catalog)
     claim(1)
     advance(300)
-    claim(1)
+    [one] = claim(1)
+    assert Delivery.objects.get(pk=one.delivery_id).losses == 1
 
 
 def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:

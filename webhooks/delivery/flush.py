@@ -23,6 +23,7 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db.models import F
 
 from requests_queue import clock
 from webhooks.delivery import recording, retry
@@ -190,7 +191,7 @@ def _release(result: AttemptResult) -> Stored:
             until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
             if generation == claimed.generation and result.outcome == retry.UNKNOWN:
                 rows = Delivery.objects.filter(pk=claimed.delivery_id, state=Delivery.WAITING)
-                rows.update(due_at=until)
+                rows.update(due_at=until, losses=F("losses") + 1)
             elif generation == claimed.generation:
                 # The backoff of a first failure, unless the webhook has a backoff.
                 Webhook.objects.filter(
