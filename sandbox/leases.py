@@ -75,6 +75,11 @@ def release(token: str) -> None:
     waiting.announce()
 
 
+def renew_noted(note: str, ttl: float) -> bool:
+    """Renew the lease with this note, also if it has expired; False if nobody or another has it."""
+    return bool(Lease.objects.filter(note=note).update(expires=DatabaseTime() + ttl))
+
+
 def release_noted(note: str) -> None:
     """Release the lease if it has this note: its holder is gone."""
     if Lease.objects.filter(note=note).delete()[0]:

@@ -13,11 +13,24 @@ from sandbox.check_runs import runs
 from sandbox.checks.options import lease_note, snapshot_base, snapshot_before
 from sandbox.models import CheckRun
 
+_LEASE = 60.0  # seconds for which a restore may take
 RESTORED = "The sandbox was restored as it was before the run."
 
 
 def restore(name: str, patience: float = gate.PATIENCE) -> str:
-    """Undo what a run has left behind; return a sentence about it, empty if there is nothing."""
+    """Undo what a run has left behind; return a sentence about it, empty if there is nothing.
+
+    A run that has lost its lease has left that to the next run: others have used the sandbox.
+    """
+    if not leases.renew_noted(lease_note(name), _LEASE):
+        return ""
+    try:
+        return _restore(name, patience)
+    finally:
+        leases.release_noted(lease_note(name))
+
+
+def _restore(name: str, patience: float) -> str:
     before, text = snapshot_before(name), ""
     stored = {snapshot.name for snapshot in snapshots.all_snapshots()}
     if before in stored:
@@ -29,7 +42,6 @@ def restore(name: str, patience: float = gate.PATIENCE) -> str:
         text = RESTORED
     for left in stored & {before, snapshot_base(name)}:
         _delete(left)
-    leases.release_noted(lease_note(name))
     return text
 
 

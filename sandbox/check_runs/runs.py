@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from requests_queue.errors import Conflict
 from requests_queue.sql import DatabaseTime
 from sandbox import announcements
 from sandbox.check_runs.progress import Progress
+from sandbox.checks.options import new_name
 from sandbox.models import CheckRun
 from webhooks.models import Webhook
 
@@ -38,7 +38,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
     try:
         with transaction.atomic():
             run = CheckRun.objects.create(
-                name=secrets.token_hex(4),
+                name=new_name(),
                 account_id=webhook.account_id,
                 webhook_id=webhook.pk,
                 webhook_label=webhook.label,

@@ -8,29 +8,27 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
-from sandbox.checks import handler_command, setup
+from sandbox.checks import handler_command, setup, sharing
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import Connection, HandlerCommand
 from sandbox.checks.handler_process import HandlerError, HandlerProcess
 from sandbox.checks.handler_requests import Handler
-from sandbox.checks.interruptible import InterruptibleClient
 from sandbox.checks.lab import Lab
 from sandbox.checks.options import (
     ALL,
     VALIDATOR,
     Options,
-    RunningSandbox,
     lease_note,
+    new_name,
     snapshot_base,
     snapshot_before,
 )
 from sandbox.checks.platform import Platform
 from sandbox.checks.setup import Target
+from sandbox.checks.sharing import Lease, LeaseLost
 from sandbox.checks.throwaway import CannotStart, Throwaway
 from sandbox.client import ApiError, Client
 
-# Seconds for which a check may use a sandbox that it shares, and for which it waits for others.
-_LEASE, _WAIT = 600.0, 30.0
 # Seconds for which a handler makes no call of the API when it has started.
 _AFTER_START = 0.3
 
@@ -40,7 +38,9 @@ class CannotRun(Exception):
 
 
 class Lane(Protocol):
-    """One sandbox with one handler."""
+    """One sandbox with one handler; `note` is a sentence about it for the report."""
+
+    note: str
 
     def open(self) -> Lab:
         """Prepare the sandbox and the handler; raises CannotRun."""
@@ -72,6 +72,8 @@ def create(options: Options) -> list[Lane]:
 class ThrowawayLane:
     """A sandbox in a temporary folder, and the handler as a process of ours."""
 
+    note = ""
+
     def __init__(self, options: Options) -> None:
         self._options = options
         self._resources = ExitStack()
@@ -98,7 +100,7 @@ class ThrowawayLane:
     def _start(self, server: Throwaway, process: HandlerProcess) -> Lab:
         running = server.start()
         keys = running.vendor_api_key, running.provider_api_key
-        platform = _platform(RunningSandbox(running.address, *keys))
+        platform = Platform(running.address, *(Client(running.address, key) for key in keys))
         url = f"{process.url.rstrip('/')}{self._options.path}"
         target = _target(self._options, url, setup.new_secret())
         lab = setup.create(platform, target)
@@ -156,31 +158,42 @@ class RunningLane:
         assert options.sandbox is not None
         self._options, self._sandbox = options, options.sandbox
         self._interrupted = threading.Event()
-        # For what has to be done in any case.
-        self._platform = _platform(options.sandbox)
-        self._name = name = options.name or secrets.token_hex(4)
+        self.note, name = "", options.name or new_name()
         self._before, self._base = snapshot_before(name), snapshot_base(name)
+        self._label = lease_note(name)
+        self._lease = Lease(Client(options.sandbox.url, options.sandbox.vendor_key), self._label)
+        if options.keep:
+            # A later run must not remove what the user keeps.
+            self._before, self._label = f"before-kept-{self._base}", "Check"
+        # For what has to be done also after an interruption.
+        self._platform = sharing.platform(options.sandbox, self._label, self._lease.check)
         self._saved: list[str] = []
-        self._lease = ""
         self._lab: Lab | None = None
 
     def open(self) -> Lab:
         """Save the sandbox, and create what the checks need; raises CannotRun."""
         try:
-            self._lease = _take_lease(self._platform, lease_note(self._name))
+            self._lease.take()
+            self.note = sharing.remove_leftovers(self._platform)
             self._save(self._before)
             target = self._target()
             if not Handler(target.url).accepts():
                 raise CannotRun(
                     f"Nothing accepts connections at {target.url}. Is the handler running?"
                 )
-            platform = _interruptible(self._sandbox, self._interrupted)
+            platform = sharing.platform(self._sandbox, self._label, self._check)
             lab = replace(setup.create(platform, target), start_over=self.back)
             self._lab = _with_options(lab, self._options)
             self._save(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
         return self._lab
+
+    def _check(self) -> None:
+        """Raise ApiError once the checks may not go on."""
+        if self._interrupted.is_set():
+            raise ApiError("The run was interrupted.")
+        self._lease.check()
 
     def _target(self) -> Target:
         options = self._options
@@ -199,7 +212,7 @@ class RunningLane:
         """Restore the sandbox; raises CannotRun if it or the handler is gone."""
         assert self._lab is not None
         try:
-            _renew_lease(self._platform, self._lease)
+            self._lease.renew()
             self._platform.restore(self._base)
             if after_failure and self._options.type != VALIDATOR:
                 _let_recover(self._lab)
@@ -218,22 +231,30 @@ class RunningLane:
         self._interrupted.set()
 
     def close(self) -> None:
-        """Restore the sandbox as it was before, unless it is to be kept; raises CannotRun."""
+        """Restore the sandbox as it was before, unless it is to be kept; raises CannotRun.
+
+        Without a valid lease, nothing is restored or deleted: somebody else may use the sandbox.
+        """
+        if not self._lease.is_taken:
+            return
         platform = self._platform
         try:
+            self._lease.renew()
             if self._before in self._saved and not self._options.keep:
                 platform.restore(self._before)
             for name in self._saved:
                 if name == self._base or not self._options.keep:
                     platform.forget(name)
+            self._lease.release()
+        except LeaseLost as error:
+            raise CannotRun(str(error)) from None
         except ApiError as error:
             raise CannotRun(
                 f"The sandbox is not as it was before ({error}). Restore it: "
                 f"connect-sim snapshot restore {self._before}"
             ) from None
         finally:
-            if self._lease:
-                _release_lease(platform, self._lease)
+            self._lease.stop()
 
 
 def _let_recover(lab: Lab) -> None:
@@ -242,35 +263,6 @@ def _let_recover(lab: Lab) -> None:
     if lab.send().is_success:
         lab.wait_finished([order])
     lab.settle()
-
-
-def _take_lease(platform: Platform, note: str) -> str:
-    body = {"ttl": _LEASE, "note": note, "wait": _WAIT}
-    return str(platform.vendor.call("POST", "/sandbox/lease", body, timeout=_WAIT + 30)["id"])
-
-
-def _renew_lease(platform: Platform, lease: str) -> None:
-    platform.vendor.call("PUT", f"/sandbox/lease/{lease}", {"ttl": _LEASE})
-
-
-def _release_lease(platform: Platform, lease: str) -> None:
-    """Let others use the sandbox; the lease may have expired."""
-    try:
-        platform.vendor.call("DELETE", f"/sandbox/lease/{lease}")
-    except ApiError:
-        return
-
-
-def _platform(sandbox: RunningSandbox) -> Platform:
-    keys = sandbox.vendor_key, sandbox.provider_key
-    return Platform(sandbox.url.rstrip("/"), *(Client(sandbox.url, key) for key in keys))
-
-
-def _interruptible(sandbox: RunningSandbox, interrupted: threading.Event) -> Platform:
-    """Return the sandbox for checks, whose calls fail once the event is set."""
-    keys = sandbox.vendor_key, sandbox.provider_key
-    clients = (InterruptibleClient(sandbox.url, key, interrupted) for key in keys)
-    return Platform(sandbox.url.rstrip("/"), *clients)
 
 
 def _target(options: Options, url: str, secret: str) -> Target:

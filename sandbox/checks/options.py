@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 EVENT, VALIDATOR, ALL = "event", "validator", "all"
+
+
+def new_name() -> str:
+    """Return the name of a new run, so long that nobody else names anything like it."""
+    return secrets.token_hex(8)
 
 
 def snapshot_before(name: str) -> str:
@@ -21,8 +28,14 @@ def snapshot_base(name: str) -> str:
 
 
 def lease_note(name: str) -> str:
-    """Return the note of a run's lease."""
+    """Return the note of a run's lease, and the label of its webhooks."""
     return f"connect-sim check {name}"
+
+
+def run_of(text: str) -> str:
+    """Return the name of the run that a snapshot or a webhook with this label belongs to, or ""."""
+    found = re.fullmatch("(?:before-check-|check-|connect-sim check )([0-9a-f]{16})", text)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class Options:
     command line that starts the handler, which is called at `path`. `selected` and `ignored` are
     globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
     of throwaway sandboxes.
-    `name` is in the names of the snapshots of a running sandbox; a random one if it is empty.
+    `name` is in the names of what a run creates in a running sandbox; a new one if it is empty.
     """
 
     url: str = ""

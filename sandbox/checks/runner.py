@@ -18,6 +18,7 @@ from sandbox.checks.lanes import CannotRun, Lane
 from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
 from sandbox.checks.options import ALL, EVENT, VALIDATOR, Options
 from sandbox.checks.outputs.masking import mask_report, mask_result
+from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
 from sandbox.client import ApiError
 
@@ -69,6 +70,7 @@ def run(options: Options, progress: Progress) -> Report:
         options.target, schedule.version, started.isoformat(timespec="seconds"),
         time.monotonic() - began, options.seed, options.strict, schedule.results(),
         error=schedule.error, output=schedule.output,
+        notes=tuple(lane.note for lane in opened if lane.note),
     )  # fmt: skip
     return mask_report(report, schedule.secrets)
 
@@ -168,7 +170,7 @@ class Schedule:
                     lane.back(after_failure=has_failed)
                 has_failed = self._run(check, lab) in (Outcome.FAIL, Outcome.INCONCLUSIVE)
                 is_fresh = False
-        except CannotRun as error:
+        except (CannotRun, LeaseLost) as error:
             self._stop(str(error))
         except ApiError as error:
             self._stop(f"The sandbox failed: {error}")
@@ -274,6 +276,8 @@ def _judge(check: Check, lab: Lab) -> Verdict:
 def _answers(lab: Lab) -> bool:
     try:
         lab.platform.version()
+    except LeaseLost:
+        raise
     except ApiError:
         return False
     return True

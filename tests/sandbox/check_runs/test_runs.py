@@ -110,11 +110,33 @@ def test_sandbox_that_cannot_be_restored_is_named(
 ) -> None:
     worlds.webhook(vendor, "http://127.0.0.1:9/")
     run = begin(Webhook.objects.get())
+    leases.take(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
     text = restoring.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
+    assert leases.current() is None
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_run_that_has_lost_its_lease_is_not_undone(
+    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller, is_held: bool
+) -> None:
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    run = begin(Webhook.objects.get())
+    snapshots.save(snapshot_before(run.name), patience=0)
+    leases.take(0, note=lease_note(run.name))
+    other = leases.take(note="somebody else")
+    assert other
+    if not is_held:
+        leases.release(other.id)
+    pk = worlds.purchase(distributor)
+    before = worlds.contents()
+    assert restoring.restore(run.name, patience=0) == ""
+    assert worlds.differing(before, worlds.contents()) == {} and pk
+    assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
+    assert (leases.current() is not None) == is_held
 
 
 def test_runs_outlive_a_reset(saved: dict[str, list[Any]], vendor: Caller) -> None:

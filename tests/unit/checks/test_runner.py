@@ -16,7 +16,9 @@ from sandbox.checks.lanes import CannotRun
 from sandbox.checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
 from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.runner import Schedule, select
+from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
+from sandbox.client import ApiError
 
 GOOD = verdicts.passed("Fine.")
 BAD = verdicts.failed("Broken.")
@@ -72,6 +74,8 @@ class FakeLab:
 
 
 class FakeLane:
+    note = "The sandbox was restored."
+
     def __init__(self, error: str = "") -> None:
         self.lab, self.error = FakeLab(), error
         # For each time whether the check before had failed.
@@ -205,6 +209,21 @@ def test_error_of_a_check_proves_nothing():
     assert "KeyError" in result.verdict.text
 
 
+def test_check_that_has_lost_the_lease_ends_the_run_without_a_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost() -> str:
+        raise LeaseLost
+
+    def refused(lab: Lab) -> Verdict:
+        monkeypatch.setattr(lab.platform, "version", lost)
+        raise ApiError("GET /public/v1/requests/PR-1: 404 Not found.", 404)
+
+    schedule = worked(check("auth.control"), check("auth.get", refused), check("auth.late"))
+    assert outcomes(schedule) == {"auth.control": "pass"}
+    assert schedule.error == str(LeaseLost())
+
+
 @pytest.mark.parametrize(("need", "word"), [(Need.PROCESS, "--run"), (Need.DEEP, "--deep")])
 def test_check_whose_need_is_missing_is_skipped_with_the_option(need: Need, word: str):
     schedule = worked(
@@ -309,6 +328,7 @@ def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, u
     monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: created)
     report = runner.run(Options(run="handler"), Listener())
     assert len(report.results) == count
+    assert report.notes == (FakeLane.note,) * used
     assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
 
 
