@@ -26,6 +26,7 @@ from requests_queue.errors import Conflict, Missing
 from requests_queue.sql import DatabaseTime
 from sandbox.deferred import Result
 from sandbox.models import Lease
+from sandbox.waiting import MAX_PER_KEY, TooManyWaits
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ def _valid(token: str) -> QuerySet[Lease]:
 class Waiter:
     """A caller that waits for the lease; `answer` makes its result of the lease, or of None."""
 
+    key: str  # of the caller, who may have MAX_PER_KEY waits
     ttl: float
     note: str
     deadline: float
@@ -134,8 +136,15 @@ class Waiting:
         self._thread: threading.Thread | None = None
 
     def join(self, waiter: Waiter) -> Future[Result]:
-        """Wait for the lease until the deadline (monotonic); the future gets the result."""
+        """Wait for the lease until the deadline (monotonic); the future gets the result.
+
+        Raises TooManyWaits.
+        """
         with self._changed:
+            # A caller that has left is removed at the thread's next turn.
+            same = [w for w in self._waiters if w.key == waiter.key and not w.future.done()]
+            if len(same) >= MAX_PER_KEY:
+                raise TooManyWaits
             self._waiters.append(waiter)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue.catalog.models import User
 from requests_queue.fields import Input, String
 from sandbox import deferred, leases
 from sandbox.api.fields import SecondsField
@@ -60,7 +61,9 @@ class LeaseView(APIView):
 
     operations: Operations = {
         "get": Operation("Lease", "Show the lease", LeaseState),
-        "post": Operation("Lease", "Take the lease", Lease, 201, body=LeaseInput, errors=(409,)),
+        "post": Operation(
+            "Lease", "Take the lease", Lease, 201, body=LeaseInput, errors=(409, 429)
+        ),
     }
 
     def get(self, request: Request) -> Response:
@@ -79,8 +82,9 @@ class LeaseView(APIView):
         ttl, note = values.get("ttl", leases.DEFAULT_TTL), values.get("note", "")
         if seconds := values.get("wait", 0):
             deadline = time.monotonic() + seconds
-            future = leases.waiting.join(Waiter(ttl, note, deadline, _answer))
-            return deferred.respond(request, future)
+            key = str(cast(User, request.user).pk)
+            waiter = Waiter(key, ttl, note, deadline, _answer)
+            return deferred.respond(request, leases.waiting.join(waiter))
         lease = leases.take(ttl, note)
         if lease is None:
             raise leases.taken()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from requests_queue.catalog.models import ApiToken
 from requests_queue.errors import Missing
 from requests_queue.sql import DatabaseTime
 from sandbox import gate, leases
@@ -100,7 +101,7 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
 
     deadline = time.monotonic() + 20
     futures = [
-        waiting.join(Waiter(30, f"worker {number}", deadline, answer)) for number in range(3)
+        waiting.join(Waiter("key", 30, f"worker {number}", deadline, answer)) for number in range(3)
     ]
     assert not any(future.done() for future in futures)
     leases.release(held.id)
@@ -133,14 +134,31 @@ def test_lease_of_a_client_that_left_is_free_again() -> None:
         asked.set()
         return Result(201, "", b"")
 
-    future = waiting.join(Waiter(30, "left", time.monotonic() + 20, answer))
+    future = waiting.join(Waiter("key", 30, "left", time.monotonic() + 20, answer))
     assert future.cancel()
     leases.release(held.id)
     waiting.announce()
-    other = waiting.join(Waiter(30, "stays", time.monotonic() + 20, answer))
+    other = waiting.join(Waiter("key", 30, "stays", time.monotonic() + 20, answer))
     assert other.result(10).status == 201
     assert asked.wait(5)
     assert (found := leases.current()) and found.note == "stays"
+
+
+def test_waits_of_a_key_are_limited(by: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "MAX_PER_KEY", 1)
+    held = leases.take()
+    assert held
+    key = str(ApiToken.objects.get().user_id)
+    deadline = time.monotonic() + 60
+    waiter = Waiter(key, 30, "first", deadline, lambda lease: Result(201, "", b""))
+    leases.waiting.join(waiter)
+    refused = by.post("/sandbox/lease", {"wait": 30})
+    assert (refused.status, refused.json["error_code"]) == (429, "WAIT_002")
+    # Those of another key are counted apart, and so are those of clients that have left.
+    other = caller(make.catalog("3").vendor).post("/sandbox/lease", {"wait": 0.01})
+    assert other.status == 409
+    waiter.future.cancel()
+    assert by.post("/sandbox/lease", {"wait": 0.01}).status == 409
 
 
 def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(
