@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.db import Error, ProgrammingError, connection, transaction
 
-from requests_queue.errors import Conflict, Refused
+from requests_queue.errors import Conflict, Missing, Refused
 
 FOLDER = "snapshots"
 _SUFFIX, _DRAFT = ".sqlite3", ".draft"
 _OLD = 3600.0  # seconds after which the draft of a killed process is deleted
-_LOCK = 0x736E6170  # "snap", for pg_advisory_xact_lock
+_LOCK = 0x736E6170  # "snap", the first key of the advisory lock of a snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ class Storage(Protocol):
         """Create a snapshot, whose schema `fill` fills; raises Exists."""
 
     def opened(self, name: str, alias: str) -> Any:
-        """Return a context manager that yields the schema of a snapshot; raises Damaged."""
+        """Return a context manager that yields the schema of a snapshot; raises Missing, Damaged.
+
+        The snapshot is neither deleted nor replaced meanwhile. Enter it outside a transaction.
+        """
 
     def delete(self, name: str) -> bool:
         """Delete a snapshot; return whether there was one."""
@@ -133,13 +136,13 @@ class Files:
 
     @contextmanager
     def opened(self, name: str, alias: str) -> Iterator[str]:
-        """Attach the file read-only; raises Damaged."""
+        """Attach the file read-only; raises Missing, Damaged."""
         path = self._path(name)
         try:
             attached = _attached(_uri(path), alias)
             cursor = attached.__enter__()
         except Error as error:
-            raise Damaged(name) from error
+            raise (Damaged if path.exists() else Missing)(name) from error
         try:
             _check(cursor, alias, name)
             yield alias
@@ -201,7 +204,12 @@ def _meta(snapshot: Snapshot) -> str:
 
 
 class Schemas:
-    """One schema per snapshot, named by a hash; its comment has the name and the times."""
+    """One schema per snapshot, named by a hash; its comment has the name and the times.
+
+    An advisory lock of the snapshot is held shared by what reads its tables, and exclusively by
+    what creates or drops them, before all other locks: DROP SCHEMA locks tables in an order of its
+    own.
+    """
 
     _PREFIX = "snapshot_"
 
@@ -233,7 +241,7 @@ class Schemas:
             with transaction.atomic(), connection.cursor() as cursor:
                 # All tables are copied as of one moment.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", self._lock(snapshot.name))
                 if replace:
                     cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
                 elif self.get(snapshot.name):
@@ -246,19 +254,33 @@ class Schemas:
 
     @contextmanager
     def opened(self, name: str, alias: str) -> Iterator[str]:
-        """Yield the schema of a snapshot."""
-        yield self._schema(name)
+        """Yield the schema of a snapshot; raises Missing."""
+        with connection.cursor() as cursor:
+            # Of the session: it is taken before the transaction of a restore.
+            cursor.execute("SELECT pg_advisory_lock_shared(%s, %s)", self._lock(name))
+            try:
+                if self.get(name) is None:
+                    raise Missing(name)
+                yield self._schema(name)
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock_shared(%s, %s)", self._lock(name))
 
     def delete(self, name: str) -> bool:
         """Delete a snapshot; return whether there was one."""
-        if self.get(name) is None:
-            return False
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP SCHEMA IF EXISTS {self._schema(name)} CASCADE")
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", self._lock(name))
+            if self.get(name) is None:
+                return False
+            cursor.execute(f"DROP SCHEMA {self._schema(name)} CASCADE")
         return True
 
     def _schema(self, name: str) -> str:
         return self._PREFIX + hashlib.sha256(name.encode()).hexdigest()[:24]
+
+    def _lock(self, name: str) -> tuple[int, int]:
+        """Return the keys of a snapshot's advisory lock."""
+        digest = hashlib.sha256(name.encode()).digest()
+        return _LOCK, int.from_bytes(digest[:4], signed=True)
 
 
 def _without_permission(error: ProgrammingError) -> Exception:

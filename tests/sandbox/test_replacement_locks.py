@@ -13,10 +13,12 @@ import pytest
 from django.db import OperationalError, connection
 
 from requests_queue import background_work
-from sandbox import api_calls, call_storage, world
+from sandbox import api_calls, call_storage, snapshots, world
 from sandbox.models import ApiCall
 from tests.api import Caller
 from tests.background import Background
+from tests.engines import until
+from tests.sandbox import worlds
 from tests.sandbox.replacing import replaced
 from webhooks.delivery import wakeup
 
@@ -56,6 +58,55 @@ def test_replacement_waits_for_work_elsewhere(
     work()
     replacement.result()
     assert background_work.generation() == 1
+
+
+@pytest.fixture
+def during_restores(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], Any]]:
+    """Functions, each called once when a restore has read some tables of its snapshot."""
+    functions: list[Callable[[], Any]] = []
+    remember_ids = world._remember_ids
+
+    def remember_and_call(schema: str | None) -> None:
+        remember_ids(schema)
+        while functions:
+            functions.pop()()
+
+    monkeypatch.setattr(world, "_remember_ids", remember_and_call)
+    return functions
+
+
+def is_waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        [count] = cursor.fetchone()
+    return bool(count)
+
+
+def waiting(work: Callable[[], Any]) -> Background:
+    """Begin work in a thread, and return when it waits for a lock or has ended."""
+    begun = Background(work)
+    until(lambda: begun.ended.is_set() or is_waiting_for_a_lock(), "a lock")
+    return begun
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: snapshots.delete("mine"),
+        lambda: world.in_own_thread(lambda: snapshots._save("mine", True)),
+    ],
+    ids=["delete", "save"],
+)
+def test_change_of_a_snapshot_waits_for_a_restore_of_it(
+    saved: Any, during_restores: list[Any], change: Callable[[], Any]
+) -> None:
+    before = worlds.contents()
+    snapshots.save("mine", patience=0)
+    begun: list[Background] = []
+    during_restores.append(lambda: begun.append(waiting(change)))
+    replaced("mine")
+    begun[0].result()
+    assert worlds.differing(before, worlds.contents()) == {}
 
 
 def test_lost_connection_ends_the_lock(saved: Any, caplog: pytest.LogCaptureFixture) -> None:

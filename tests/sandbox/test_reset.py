@@ -18,6 +18,7 @@ from django.test.utils import isolate_apps
 
 from requests_queue import clock, ids
 from requests_queue.catalog.models import Account, ApiToken, Asset, TierAccount, User
+from requests_queue.errors import Missing
 from requests_queue.models import Clock, FailedJob, SignInTries
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import holds, snapshot_storage, snapshots, timeline, world
@@ -200,6 +201,24 @@ def test_missing_demo_data_are_created_anew(saved: Rows, vendor: Caller) -> None
     webhook(vendor, "http://127.0.0.1:9/")
     reset(vendor)
     assert worlds.contents() == new
+
+
+def test_snapshot_that_is_deleted_before_it_is_read_is_missing(
+    saved: Rows, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots.save("mine", patience=0)
+    usable = snapshots.usable
+
+    def usable_and_deleted(name: str) -> snapshot_storage.Snapshot:
+        found = usable(name)
+        snapshot_storage.current().delete(name)
+        return found
+
+    monkeypatch.setattr(snapshots, "usable", usable_and_deleted)
+    before = worlds.contents()
+    with pytest.raises(Missing):
+        world.in_own_thread(lambda: snapshots._replace_rows("mine", snapshots.RESTORED))
+    assert worlds.differing(before, worlds.contents()) == {}
 
 
 def test_reset_of_empty_sandbox_empties(no_snapshots: None) -> None:
