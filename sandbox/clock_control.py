@@ -102,7 +102,15 @@ def run_until_idle(
 
 
 def read() -> ClockState:
-    """Return the state of the clock."""
+    """Return the state of the clock, which runs again if a moving process was killed."""
+    state = _read()
+    if state.frozen and not state.moving:
+        recover()
+        state = _read()
+    return state
+
+
+def _read() -> ClockState:
     moving = ExpressionWrapper(Q(moving_lease__gt=DatabaseTime()), BooleanField())
     rows = Clock.objects.filter(pk=1).annotate(moving=moving)
     row = rows.values_list("moving", "frozen_at", "offset").first()
@@ -123,14 +131,16 @@ def ahead(now: datetime) -> str:
 
 
 @receiver(due_reached)
-def recover(**kwargs: Any) -> None:
+def recover(*, is_alone: bool = False, **kwargs: Any) -> None:
     """Let the clock run again if a moving process was killed and its lease has expired.
 
-    Runs at the start and by the scheduler: a start soon after the kill finds the lease still valid.
+    `is_alone` says that no other process may move it, so that the lease needn't have expired: at
+    the start. The scheduler runs it, too.
     """
-    row = Clock.objects.filter(
-        pk=1, frozen_at__isnull=False, moving_lease__lt=DatabaseTime()
-    ).first()
+    if moves.alive:
+        return
+    rows = Clock.objects.filter(pk=1, frozen_at__isnull=False)
+    row = (rows if is_alone else rows.filter(moving_lease__lt=DatabaseTime())).first()
     if row is not None and row.frozen_at is not None:
         # Filtered by that lease: another move may have begun.
         moves.release(row.frozen_at, moving_lease=row.moving_lease)

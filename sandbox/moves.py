@@ -28,14 +28,18 @@ from webhooks.delivery import engine
 
 PATIENCE, MAX_PATIENCE = 10.0, 600.0  # real seconds that a move waits at each stop
 # Seconds of the database's wall clock after which a move of a dead process has expired; the
-# clocks of the machines may differ.
-LEASE = 30.0
+# clocks of the machines may differ. It is renewed four times as often.
+LEASE = 5.0
 MAX_STEPS = 1000
 IDLE_MAX = timedelta(days=3)
 MAX_ATTEMPTS = 10_000  # that an answer lists
 
 END, IDLE, MAX, STEPS = "end", "idle", "max", "max_steps"
 ADVANCE, NEXT, RUN_UNTIL_IDLE, WAIT = "advance", "next", "run-until-idle", "wait"
+
+
+# The moves of this process. Their lease may expire while SQLite lets all writes wait.
+alive: set[Move] = set()
 
 
 class NextDue(NamedTuple):
@@ -96,9 +100,11 @@ class Move:
         `patience` is in real seconds; `settle` replaces the settle times of all handlers (seconds).
         """
         move = cls(action, patience=patience, settle=settle)
+        alive.add(move)
         try:
             move._renewal.start()
         except BaseException:
+            alive.discard(move)
             release(move.start, frozen_at=move.start)
             raise
         return move
@@ -113,6 +119,7 @@ class Move:
         """Let the clock run again from the last step."""
         self._ended.set()
         self._renewal.join()
+        alive.discard(self)
         # Filtered: a reset has ended the move, and another one may have begun.
         release(self.now, frozen_at=self.now)
 
@@ -208,7 +215,7 @@ class Move:
 
     def _renew(self) -> None:
         """Renew the lease until the move ends."""
-        while not self._ended.wait(LEASE / 3):
+        while not self._ended.wait(LEASE / 4):
             # Not a released lease: another process may have recovered the clock.
             held = Clock.objects.filter(pk=1, moving_lease__gt=0, frozen_at=self.now)
             try:
@@ -263,7 +270,11 @@ def _freeze(moment: datetime, **held: Any) -> None:
 
 
 def _was_reset() -> Conflict:
-    return Conflict("CLK_002", "The sandbox was reset or restored, which has ended this move.")
+    return Conflict(
+        "CLK_002",
+        "The sandbox was reset or restored, or the lease of the clock was not renewed for "
+        f"{LEASE:g} s, which has ended this move.",
+    )
 
 
 def release(moment: datetime, **held: Any) -> None:

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests import fork_server, orders
+from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.processes import Sandbox, manage, pause, sandbox
 from tests.processes import restart as start_again
@@ -123,6 +124,24 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
             running, hook, events=len(there), success_triggers=len(there), failure_triggers=0
         )
         counters_are_right(running)
+        drop(running, hook)
+
+
+def test_clock_runs_at_once_after_a_kill_in_a_move(running: Sandbox) -> None:
+    with handler(None) as served, ThreadPoolExecutor(1) as pool:
+        hook = hook_of(running, served)
+        orders.purchase(running)
+        served.next()
+        moved = pool.submit(running.advance, "1h")
+        until(lambda: running.call("GET", "/sandbox/clock").json()["frozen"], "a move")
+        stopped = running.call("GET", "/sandbox/clock").json()["now"]
+        running.process.kill()
+        assert moved.exception()
+        served.respond = lambda request: 200
+        served.release.set()
+        restart(running)
+        # Another move is not refused either.
+        assert running.advance("0s")["from"] > stopped
         drop(running, hook)
 
 

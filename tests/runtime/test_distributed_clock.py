@@ -146,6 +146,21 @@ def test_moves_of_two_processes_exclude_each_other(both: tuple[Sandbox, Sandbox]
         moved.result()
 
 
+def test_clock_runs_soon_after_a_kill_in_a_move(
+    both: tuple[Sandbox, Sandbox], tmp_path: Path
+) -> None:
+    first, _ = both
+    hold = first.call("POST", "/sandbox/holds").json()["id"]
+    with _second(replace(first, headers={}), tmp_path) as third, ThreadPoolExecutor(1) as pool:
+        moved = moving(pool, third, "1h")
+        third.process.kill()
+        assert moved.exception()
+        assert clock(first)["frozen"]
+        until(lambda: not clock(first)["frozen"], "time runs", timeout=15)
+        first.call("DELETE", f"/sandbox/holds/{hold}")
+        assert first.advance("1m")["stopped_because"] == "end"
+
+
 def test_retries_run_to_out_of_order(both: tuple[Sandbox, Sandbox]) -> None:
     first, second = both
     with handler(500) as served:

@@ -75,7 +75,6 @@ class Command(BaseCommand):
         data_lock.watch()
         keys, machine = sandbox_keys.prepare(), socket.gethostname()
         sandbox = Sandbox(settings.SIM_PUBLIC_URL, *keys, settings.LOCAL_URL, machine)
-        clock_control.recover()
         wait_for_stop = web.on_signals(or_end_of_input=with_parent)
         with data_folder.failures_named(settings.SIM_DATA_DIR / sandbox_file.NAME):
             sandbox_file.write(settings.SIM_DATA_DIR, sandbox)
@@ -135,13 +134,15 @@ def _check(*, with_parent: bool) -> None:
 
 
 def _recover() -> None:
-    """Make deliveries of a killed process due again, and end its runs of checks."""
+    """Undo what a killed process has left: a frozen clock, claims and runs of checks."""
+    from sandbox import clock_control
     from sandbox.check_runs import restoring
 
+    # The lock keeps other processes away from this file, so nothing needs to wait for a lease to
+    # expire.
     is_alone = connection.vendor == "sqlite"
+    clock_control.recover(is_alone=is_alone)
     if is_alone:
-        # The lock keeps other processes away from this file, so claims of a killed process need
-        # not wait for their lease to expire.
         claims.expire_leases()
     restoring.recover(is_alone=is_alone, patience=0)
 
