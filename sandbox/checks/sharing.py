@@ -162,13 +162,26 @@ def remove_leftovers(shared: Platform) -> str:
 
 
 def _is_as_left(vendor: Client, run: str, before: Json, hooks: Collection[Json]) -> bool:
-    """Return whether nobody has replaced the data since a run, or has created a webhook."""
+    """Return whether nobody else has replaced the data, or changed them since the last check began.
+
+    That is: created a webhook, or changed a request of a product that is not the run's own.
+    """
     created, now = (datetime.fromisoformat(before[name]) for name in ("created", "now"))
-    for entry in _replacements(vendor):
+    since = ""
+    for entry in _entries(vendor, "reset"):
         is_own = entry["data"]["snapshot"] == snapshot_base(run)
-        if not is_own and datetime.fromisoformat(entry["real_at"]) > created:
+        if is_own:
+            since = entry["cursor"]
+        elif datetime.fromisoformat(entry["real_at"]) > created:
             return False
     added = vendor.call("GET", f"/sandbox/snapshots/{before['name']}/diff/now")["added"]
+    own_products = {row["id"] for row in added if row["type"] == "catalog.product"}
+    if any(
+        entry["data"]["product"] not in own_products
+        and datetime.fromisoformat(entry["real_at"]) > created
+        for entry in _entries(vendor, "change", since)
+    ):
+        return False
     ids = {row["id"] for row in added if row["type"] == "webhooks.webhook"}
     # By time as well: the difference has a limited number of objects, and times have no fractions
     # of a second.
@@ -179,12 +192,12 @@ def _is_as_left(vendor: Client, run: str, before: Json, hooks: Collection[Json])
     )
 
 
-def _replacements(vendor: Client) -> Iterator[Json]:
-    """Yield the timeline's entries of resets and restores."""
-    since = ""
+def _entries(vendor: Client, kind: str, since: str = "") -> Iterator[Json]:
+    """Yield the timeline's entries of a kind after a cursor, by default all."""
     while True:
-        page = vendor.call("GET", f"/sandbox/timeline?kind=reset&limit={_PAGE}{since}")
+        more = f"&since={since}" if since else ""
+        page = vendor.call("GET", f"/sandbox/timeline?kind={kind}&limit={_PAGE}{more}")
         yield from page["entries"]
         if len(page["entries"]) < _PAGE:
             return
-        since = f"&since={page['cursor']}"
+        since = page["cursor"]

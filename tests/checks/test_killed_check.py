@@ -154,6 +154,20 @@ def test_next_run_keeps_what_somebody_has_done_since(running: Sandbox, good: str
     assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
 
 
+def test_next_run_keeps_an_order_that_somebody_has_made_since(
+    running: Sandbox, good: str
+) -> None:
+    with handler(None) as hanging:
+        kill_during_a_check(running, hanging)
+    order = orders.purchase(running)["id"]
+    let_the_lease_expire(running)
+    with checking(running, good) as program:
+        code, report = ended(program)
+    assert (code, report["notes"]) == (0, [CHANGED])
+    assert (webhooks(running), snapshots(running)) == ([], ["seed"])
+    assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
+
+
 def test_next_run_does_not_undo_a_reset(running: Sandbox, good: str) -> None:
     with handler(None) as hanging:
         kill_during_a_check(running, hanging)
