@@ -9,13 +9,12 @@ import yaml
 from django.http import HttpResponse
 from django.urls import path
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from portal.swagger import SwaggerPage
 from requests_queue.schema import Json
 
 _JSON, _YAML = "application/json", "application/yaml"
@@ -120,17 +119,8 @@ class ClientCopy(_Public):
         return HttpResponse(_rendered("client"), content_type=_YAML)
 
 
-class Swagger(SpectacularSwaggerView):
-    """`/public/v1/docs`: Swagger UI, served from local files."""
-
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    renderer_classes = [TemplateHTMLRenderer]
-    url_name = "schema"
-
-
 api_urlpatterns = [
     path("schema", Schema.as_view(), name="schema"),
-    path("docs", Swagger.as_view()),
+    path("docs", SwaggerPage.as_view(url_name="schema")),
 ]
 urlpatterns = [path("connect-openapi30.yml", ClientCopy.as_view())]

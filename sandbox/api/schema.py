@@ -21,12 +21,11 @@ from drf_spectacular.plumbing import (
     normalize_result_object,
     sanitize_result_object,
 )
-from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from portal.swagger import SwaggerPage
 from requests_queue.openapi import Components, InputSchema
 from requests_queue.schema import Form, Json
 from sandbox.api.operations import Error, Operation
@@ -197,16 +196,7 @@ class SchemaView(APIView):
         return HttpResponse(_rendered(), content_type="application/json")
 
 
-class DocsView(SpectacularSwaggerView):
-    """`GET /sandbox/docs`: Swagger UI, served from local files."""
-
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    renderer_classes = [TemplateHTMLRenderer]
-    url_name = "sandbox-schema"
-
-
 urlpatterns = [
     path("schema", SchemaView.as_view(), name="sandbox-schema"),
-    path("docs", DocsView.as_view()),
+    path("docs", SwaggerPage.as_view(url_name="sandbox-schema")),
 ]

@@ -45,3 +45,13 @@ def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, tab: Ta
     assert [account["id"] for account in shown] == ["VA-610-138"]
     assert tab.hosts() == {urlsplit(address).netloc}
     assert tab.console_errors == []
+
+
+def test_documents_have_a_policy_without_scripts_in_the_page(running: Sandbox, tab: Tab) -> None:
+    for path in ("/public/v1/docs", "/sandbox/docs"):
+        response = tab.page.goto(f"{running.url}{path}")
+        assert response is not None
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "script-src" not in policy
+        expect(tab.page.locator(".opblock-tag").first).to_be_visible(timeout=20_000)
+    assert tab.console_errors == []
