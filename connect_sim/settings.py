@@ -338,9 +338,15 @@ SILENCED_SYSTEM_CHECKS = [
     "models.W040",
     # The proxy redirects instead: its operator has said so.
     *([] if SANDBOX or SECURE_SSL_REDIRECT else ["security.W008"]),
+    # HSTS is about all of a host, and perhaps its subdomains, for as long as browsers remember it:
+    # only their operator can decide that.
+    "security.W004",
+    "security.W005",
+    "security.W021",
 ]
-SECURE_HSTS_SECONDS = 0 if SANDBOX else 365 * 24 * 3600
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not SANDBOX
+SECURE_HSTS_SECONDS = env.int("SIM_HSTS_SECONDS", default=0, minimum=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SIM_HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("SIM_HSTS_PRELOAD", default=False)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "portal.pages.csrf_failure"
 

@@ -93,6 +93,11 @@ def test_route_is_an_unknown_path(server: dict[str, Any], path: str) -> None:
         assert server["responses"][method, path] == unknown
 
 
+def test_host_is_not_bound_to_https(server: dict[str, Any]) -> None:
+    for _, _, headers in server["responses"].values():
+        assert "Strict-Transport-Security" not in headers
+
+
 @pytest.mark.parametrize(
     "part", ["modules", "tables", "middleware", "tasks", "schedule", "commands", "asgi"]
 )
@@ -110,6 +115,7 @@ LONG_KEY = {"SIM_SECRET_KEY": "0123456789-abcdefgh-" * 3}
         (LONG_KEY, []),
         # The proxy redirects.
         ({**LONG_KEY, "SIM_SSL_REDIRECT": "false", "SIM_TRUSTED_PROXY": ""}, []),
+        ({**LONG_KEY, "SIM_HSTS_SECONDS": "3600"}, []),
         # Shorter keys are accepted, with Django's warning.
         ({"SIM_SECRET_KEY": "0123456789-abcdefgh-0123456789-abc"}, ["security.W009"]),
     ],

@@ -62,7 +62,7 @@ ANY = {"SIM_DATA_DIR"}
 MAY_BE_ZERO = {
     "SIM_LOCK_TIMEOUT", "SIM_STATEMENT_TIMEOUT", "SIM_IDLE_IN_TRANSACTION_TIMEOUT",
     "SIM_SETTLE_TIME", "SIM_KEEP_DAYS", "SIM_KEEP_DELIVERIES",
-    "SIM_KEEP_AUDIT_DAYS",
+    "SIM_KEEP_AUDIT_DAYS", "SIM_HSTS_SECONDS",
 }  # fmt: skip
 SERVER = {
     "SIM_PROFILE": "server",
@@ -246,3 +246,14 @@ def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:
     assert (database["USER"], database["PASSWORD"], database["PORT"]) == ("u", "p@ss", 5433)
     database = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]
     assert database["NAME"] == f"{tmp_path}/other.sqlite3"
+
+
+def test_hsts_is_set_by_variables_only(read: Any) -> None:
+    names = ("SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD")
+    values, _ = read(**SERVER)
+    assert [values[name] for name in names] == [0, False, False]
+    values, problems = read(
+        **SERVER, SIM_HSTS_SECONDS="3600", SIM_HSTS_SUBDOMAINS="true", SIM_HSTS_PRELOAD="true"
+    )
+    assert [values[name] for name in names] == [3600, True, True]
+    assert problems == []
