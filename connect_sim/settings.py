@@ -1,5 +1,6 @@
 """Settings, all from the environment; `.env.example` lists every variable."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -329,6 +330,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+# Browsers send the cookies of a host to all its ports, so sandboxes on one machine need names of
+# their own. Folders in containers have equal paths but different keys, configured keys may be
+# equal, and the processes of a server have nothing but the key in common.
+_folder = SIM_DATA_DIR if SANDBOX else ""
+_cookies = hashlib.sha256(f"{SECRET_KEY} {_folder}".encode()).hexdigest()[:12]
+SESSION_COOKIE_NAME = f"sessionid-{_cookies}"
+CSRF_COOKIE_NAME = f"csrftoken-{_cookies}"
+SIM_MESSAGES_COOKIE_NAME = f"messages-{_cookies}"
+MESSAGE_STORAGE = "portal.pages.MessageStorage"
 # A sandbox on loopback uses plain HTTP; a server is behind TLS.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from django import shortcuts
+from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.messages.storage.session import SessionStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -85,3 +89,13 @@ def _with_headers(response: R) -> R:
     for name, value in _HEADERS.items():
         response[name] = value
     return response
+
+
+class _MessageCookie(CookieStorage):
+    cookie_name = settings.SIM_MESSAGES_COOKIE_NAME
+
+
+class MessageStorage(FallbackStorage):
+    """Django's default storage, with a cookie that no other sandbox uses (MESSAGE_STORAGE)."""
+
+    storage_classes = (_MessageCookie, SessionStorage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -81,3 +83,12 @@ def test_page_has_security_headers(vendor: Client) -> None:
 @pytest.mark.parametrize("path", ["/queues/%00/", "/queues/?q=%00", "/forms/PR-1?code=%00"])
 def test_nul_in_an_address_is_an_error_page(vendor: Client, path: str) -> None:
     assert "NUL" in html.get(vendor, path, 400).by_role("heading")
+
+
+def test_messages_have_a_cookie_of_this_sandbox(catalog: Catalog, settings: Any) -> None:
+    client = signed_in(catalog.vendor_user)
+    client.post(f"/webhooks/{make.webhook(catalog).pk}/do/trigger/")
+    assert client.cookies.keys() >= {
+        settings.SESSION_COOKIE_NAME, settings.SIM_MESSAGES_COOKIE_NAME,
+    }  # fmt: skip
+    assert not client.cookies.keys() & {"sessionid", "csrftoken", "messages"}

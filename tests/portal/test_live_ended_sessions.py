@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -23,6 +24,7 @@ from tests.portal.live_server import (
 )
 from tests.signed_in import signed_in
 
+SESSION = django_settings.SESSION_COOKIE_NAME
 pytestmark = pytest.mark.django_db(transaction=True)
 
 __all__ = ["catalog", "server"]
@@ -92,4 +94,4 @@ def test_ended_session_that_asks_first_does_not_keep_others_from_sharing(
         assert server.by_django(ended).status_code == 403
         server.by_django(first)
         server.by_loop(second)
-        assert open_sessions.get(ended.cookies["sessionid"].value) is None
+        assert open_sessions.get(ended.cookies[SESSION].value) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.hashers import check_password
 from django.test import Client
 
@@ -13,6 +14,7 @@ from requests_queue.catalog.models import User
 from tests import html, make
 from tests.signed_in import catalog, root, signed_in  # noqa: F401  (fixtures)
 
+SESSION = django_settings.SESSION_COOKIE_NAME
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
 
@@ -110,13 +112,13 @@ def test_sign_in_and_sign_out_replace_the_session(user: User) -> None:
     session["kept"] = 1
     session.save()
     before = session.session_key
-    client.cookies["sessionid"] = before
+    client.cookies[SESSION] = before
     enter(client)
     assert client.session.session_key != before
     after = client.session.session_key
     assert client.post("/sign-out/").headers["Location"] == "/sign-in/"
     assert not is_in(client)
-    client.cookies["sessionid"] = after
+    client.cookies[SESSION] = after
     assert not is_in(client)
 
 

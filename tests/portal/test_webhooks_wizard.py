@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -20,6 +21,7 @@ from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa
 from webhooks import types
 from webhooks.models import Webhook
 
+SESSION = django_settings.SESSION_COOKIE_NAME
 pytestmark = pytest.mark.django_db
 
 
@@ -260,9 +262,9 @@ def test_draft_expires(vendor: Client, catalog: Catalog) -> None:
 def test_drafts_and_sessions_are_not_interchangeable(vendor: Client, catalog: Catalog) -> None:
     key = walk(vendor, catalog, "type").split("/")[3]
     thief = Client()
-    thief.cookies["sessionid"] = key
+    thief.cookies[SESSION] = key
     assert thief.get("/webhooks/").status_code == 303
-    own = vendor.cookies["sessionid"].value
+    own = vendor.cookies[SESSION].value
     assert vendor.get(f"/webhooks/new/{own}/general/")["Location"] == NEW
 
 
@@ -281,14 +283,14 @@ def test_create_twice_creates_one_webhook(vendor: Client, catalog: Catalog) -> N
 @pytest.mark.django_db(transaction=True)
 def test_create_twice_at_once_creates_one_webhook(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "data")
-    cookies = vendor.cookies["sessionid"].value
+    cookies = vendor.cookies[SESSION].value
     gate, where = threading.Barrier(2), []
 
     def press() -> None:
         from django.db import connection
 
         client = Client()
-        client.cookies["sessionid"] = cookies
+        client.cookies[SESSION] = cookies
         gate.wait(10)
         where.append(send(client, path, "create", data=""))
         connection.close()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.wsgi import get_wsgi_application
 
 from connect_sim.server import bodies
@@ -150,7 +151,8 @@ def test_large_body_of_a_page_requires_sign_in(url: str, stored: list[int]) -> N
 
 def test_signed_in_user_may_send_a_large_form(url: str, catalog: make.Catalog, client: Any) -> None:
     client.force_login(catalog.vendor_user)
-    cookie = f"Cookie: sessionid={client.cookies['sessionid'].value}"
+    name = django_settings.SESSION_COOKIE_NAME
+    cookie = f"Cookie: {name}={client.cookies[name].value}"
     status, _, content = post(url, b"x" * 100_000, cookie, target=b"/queues/")
     # Not 413: the CSRF check has refused it.
     assert status == 403, content

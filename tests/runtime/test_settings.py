@@ -248,6 +248,28 @@ def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:
     assert database["NAME"] == f"{tmp_path}/other.sqlite3"
 
 
+COOKIES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SIM_MESSAGES_COOKIE_NAME")
+
+
+def test_each_data_folder_has_cookies_of_its_own(read: Any, tmp_path: Path) -> None:
+    def cookies(**variables: str) -> list[str]:
+        values, _ = read(**variables)
+        return [values[name] for name in COOKIES]
+
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    first = cookies(SIM_DATA_DIR=one)
+    assert len(set(first)) == 3
+    assert cookies(SIM_DATA_DIR=one, SIM_BIND="127.0.0.1:9000") == first
+    assert not set(first) & set(cookies(SIM_DATA_DIR=two))
+    # In containers the paths are the same; sandboxes may be given the same key.
+    key = SERVER["SIM_SECRET_KEY"]
+    with_key = cookies(SIM_DATA_DIR=one, SIM_SECRET_KEY=key)
+    assert not set(first) & set(with_key)
+    assert not set(with_key) & set(cookies(SIM_DATA_DIR=two, SIM_SECRET_KEY=key))
+    # The processes of a server may have any folders.
+    assert cookies(**SERVER, SIM_DATA_DIR=one) == cookies(**SERVER, SIM_DATA_DIR=two)
+
+
 def test_hsts_is_set_by_variables_only(read: Any) -> None:
     names = ("SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD")
     values, _ = read(**SERVER)

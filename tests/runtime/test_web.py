@@ -271,6 +271,21 @@ def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> No
     assert f": Cannot bind {bind} (Address already in use)." in line
 
 
+def test_sandboxes_on_one_machine_have_sessions_of_their_own(tmp_path: Path) -> None:
+    """A browser sends the cookies of a host to all its ports."""
+    with (
+        sandbox(tmp_path / "one") as one,
+        sandbox(tmp_path / "two") as two,
+        requests.Session() as browser,
+    ):
+        for box in (one, two):
+            link = fork_server.run(manage("signin"), box.process.env).stdout.strip()
+            assert browser.get(link, timeout=20).status_code == 200
+        for box in (one, two):
+            page = browser.get(f"{box.url}/", allow_redirects=False, timeout=20)
+            assert page.status_code == 200
+
+
 def _validated_draft(box: Sandbox, served: Handler) -> str:
     """Create a validator and a draft, and return the path of its validation."""
     product = "PRD-362-917-440"
