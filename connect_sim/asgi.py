@@ -18,7 +18,6 @@ exited after the last.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -38,8 +37,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
-
-_SLASHES = re.compile("/{2,}")
 
 
 def registered_routes() -> dict[str, Application]:
@@ -103,9 +100,6 @@ class Router:
         await (application or self._django)(scope, receive, _with_date(send))
 
     def _route(self, path: str) -> Application | None:
-        if not self._routes:
-            return None
-        path = _SLASHES.sub("/", path)
         for prefix, application in self._routes:
             if path == prefix or path.startswith(f"{prefix.rstrip('/')}/"):
                 return application

@@ -1,4 +1,4 @@
-"""Middleware: API paths without redirects, refused bodies, policies, and a warning."""
+"""Middleware: refused requests, policies, and a warning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 # Version of the OpenAPI document that the API follows; `ccli --version` reads the header.
 CONNECT_VERSION = "37.0"
-_SLASHES = re.compile("/{2,}")
 _WARNINGS = 3
 # Only these: a Host header could contain anything.
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\]):([0-9]{1,5})")
@@ -35,27 +34,21 @@ _NUL = "The request contains a NUL character."
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def normalize_api_path(get_response: GetResponse) -> GetResponse:
-    """Return a middleware that serves API paths with `//` or a final `/` without a redirect.
+def refuse_nul(get_response: GetResponse) -> GetResponse:
+    """Return a middleware that refuses NUL characters, which no database stores, with 400.
 
-    A redirected POST would become a GET. NUL characters in path or query, which no database
-    stores, are refused with 400.
+    Other responses of an API have the version of Connect's document.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        has_nul = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
-        if is_api(request) or _SLASHES.sub("/", request.path_info).startswith("/public/"):
-            path = _SLASHES.sub("/", request.path_info).rstrip("/")
-            if has_nul:
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            if is_api(request):
                 return envelope(400, "VAL_001", _NUL)
-            request.path_info = path
-            request.path = request.META.get("SCRIPT_NAME", "").rstrip("/") + path
-            response = get_response(request)
-            response["Connect-Version"] = CONNECT_VERSION
-            return response
-        if has_nul:
             return pages.error(request, 400, _NUL)
-        return get_response(request)
+        response = get_response(request)
+        if is_api(request):
+            response["Connect-Version"] = CONNECT_VERSION
+        return response
 
     return middleware
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
 from connect_sim.asgi import Application, Receive, Scope, Send
+from connect_sim.server import paths
 from requests_queue import operations
 from requests_queue.operations import Operation
 
@@ -18,7 +19,6 @@ logger = logging.getLogger("connect_sim.requests")
 # CloudBlue's client for PHP sends the second.
 _ID_HEADERS = (b"x-request-id", b"request-id")
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_API = ("public/", "sandbox/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LONGEST_PATH = 500
 
@@ -53,7 +53,7 @@ def identify_requests(application: Application) -> Application:
             await application(scope, receive, send)
             return
         request_id = _given_id(scope) or uuid.uuid4().hex
-        is_api = scope["path"].lstrip("/").startswith(_API)
+        is_api = paths.is_api(scope["path"])
         with operations.working_on(Operation({"request_id": request_id})) as operation:
             if is_api or (tracer is not None and scope["method"] not in _SAFE):
                 served = _ServedRequest(scope, operation, is_api)

@@ -173,7 +173,7 @@ MIDDLEWARE = [
     *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
     *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
     *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),
-    "connect_sim.middleware.normalize_api_path",
+    "connect_sim.middleware.refuse_nul",
     "connect_sim.middleware.protect_admin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -15,7 +15,6 @@ import asyncio
 import itertools
 import logging
 import os
-import re
 import socket
 import threading
 import time
@@ -44,7 +43,6 @@ PAUSE = 0.05  # seconds between two writes of the row
 IDLE = 10.0  # seconds after which the thread that writes it ends
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 _FORGOTTEN = 3600.0  # seconds after which the row of another process is deleted
-_SLASHES = re.compile("/{2,}")
 
 # Identifies a call in flight: its process, and its number in that process.
 CallKey = tuple[str, int]
@@ -75,9 +73,8 @@ class BegunCall:
 
 
 def is_api(path: str) -> bool:
-    """Return whether a path is one of Connect's API, as the web server receives it."""
-    path = _SLASHES.sub("/", path) if "//" in path else path
-    return path.startswith(API) and path[len(API) : len(API) + 1] in ("", "/")
+    """Return whether a path, normalized by the web server, is one of Connect's API."""
+    return f"{path}/".startswith(f"{API}/")
 
 
 class Activity:

@@ -6,7 +6,6 @@ import json
 import logging
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
@@ -17,6 +16,7 @@ from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from connect_sim.server import paths
 from portal import pages
 from requests_queue import database_errors
 from requests_queue.errors import Refused, field_errors
@@ -113,5 +113,4 @@ def envelope(status: int, code: str, message: str) -> HttpResponse:
 
 def is_api(request: HttpRequest) -> bool:
     """Return whether the path belongs to an API, whose errors are JSON."""
-    path = request.path_info
-    return path.startswith("/public/") or (settings.SANDBOX and path.startswith("/sandbox/"))
+    return paths.is_api(request.path_info)

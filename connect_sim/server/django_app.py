@@ -182,12 +182,10 @@ def build_environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
     out headers with an underscore in their name, which could imitate a proxy's header.
     """
     client = scope.get("client") or ("", 0)
-    path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        # Django would take the first segment of `//name/` for a host.
-        "PATH_INFO": "/" + path.lstrip("/") if path.startswith("/") else path,
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         # Only for requests without a Host header, which Django refuses.

@@ -16,7 +16,7 @@ async def serve(
     path: str, endpoint: Application, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Serve GET and HEAD of this path; the router passes the paths below it too."""
-    if scope["path"].strip("/") != path.strip("/"):
+    if scope["path"] not in (path, f"{path}/"):
         content = {"error_code": "NFND_000", "errors": ["Unknown path."]}
         await respond(scope, send, 404, content)
     elif scope["method"] not in ("GET", "HEAD"):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from connect_sim.server import sockets
+from connect_sim.server import paths, sockets
 from connect_sim.server.connections import Connections, Group
 from connect_sim.server.request_line import RequestLine
 from connect_sim.server.response import error_body
@@ -104,7 +103,7 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
-        """Start the application with path and query as received.
+        """Start the application with the normalized path, and the query as received.
 
         uvicorn's parsing of the target fails for unescaped bytes.
         """
@@ -123,8 +122,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self.url = target
         raw_path, query = self._line.target(target)
-        scope["raw_path"], scope["query_string"] = raw_path, query
-        scope["path"] = unquote_to_bytes(raw_path).decode(errors="replace")
+        scope["raw_path"], scope["path"] = paths.normalize(raw_path)
+        scope["query_string"] = query
         if not self.pipeline:
             self._running = self.cycle
 

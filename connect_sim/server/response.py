@@ -9,6 +9,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
+from connect_sim.server.paths import is_api
+
 logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
@@ -200,6 +202,6 @@ class Response:
 
 def error_body(path: str, code: str, text: str) -> tuple[bytes, bytes]:
     """Return content type and body of an error: Connect's envelope for an API, or plain text."""
-    if path.lstrip("/").startswith(("public/", "sandbox/")):
+    if is_api(path):
         return b"application/json", json.dumps({"error_code": code, "errors": [text]}).encode()
     return b"text/plain; charset=utf-8", text.encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,7 +106,8 @@ def _scope(values: Values) -> dict[str, str]:
     if "path" in scope:
         if not scope["path"].startswith("/"):
             raise Invalid("path", "A path begins with a slash, for example /requests/*/approve.")
-        scope["path"] = paths.below_api(scope["path"])
+        # The web server does the same to the paths of requests.
+        scope["path"] = paths.below_api(re.sub("/+", "/", scope["path"]))
     return scope
 
 

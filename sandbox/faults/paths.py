@@ -12,12 +12,10 @@ from sandbox.object_ids import OBJECT_ID
 
 _PREFIX = "/public/v1"
 _WILDCARD = re.compile(r"\*+")
-_SLASHES = re.compile("/{2,}")
 
 
 def below_api(path: str) -> str:
     """Return a path of the API without its prefix and without a slash at its end."""
-    path = _SLASHES.sub("/", path)
     if path == _PREFIX or path.startswith(f"{_PREFIX}/"):
         path = path[len(_PREFIX) :]
     return path.rstrip("/") or "/"

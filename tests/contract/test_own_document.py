@@ -53,8 +53,8 @@ def test_operations_and_parameters_have_descriptions() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("path", ["/public/v1/schema", "/public/v1/schema/"])
-def test_document_is_public_as_json_and_yaml(client: Client, path: str) -> None:
+def test_document_is_public_as_json_and_yaml(client: Client) -> None:
+    path = "/public/v1/schema"
     as_json = client.get(path)
     as_yaml = client.get(path, {"format": "yaml"})
     by_accept = client.get(path, headers={"accept": "application/yaml"})

@@ -49,9 +49,6 @@ def request(
     ("target", "path", "query"),
     [
         (b"/a?b=c", "/a", "b=c"),
-        (b"/public/v1//requests//PR-1//", "/public/v1//requests//PR-1//", ""),
-        (b"//public/v1/requests", "/public/v1/requests", ""),
-        (b"///a", "/a", ""),
         (b"/valid%61te", "/validate", ""),
         (b"/%C3%A9", "/\xc3\xa9", ""),
         (b"/\xc3\xa9", "/\xc3\xa9", ""),
@@ -68,7 +65,7 @@ def request(
         (b"/a?b#c", "/a", "b"),
         (b"/a#b?c", "/a", ""),
         (b"http://localhost/a?b", "/a", "b"),
-        (b"http://localhost", "", ""),
+        (b"http://localhost", "/", ""),
         (b"/" + b"x" * 100_000 + b"?" + b"y" * 100_000, "/" + "x" * 100_000, "y" * 100_000),
     ],
 )  # fmt: skip
@@ -83,6 +80,33 @@ def test_path_and_query_reach_django_unchanged(
         return
     environ = request(url, target)
     assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"//a", "/a"),
+        (b"///a//b///", "/a/b/"),
+        (b"//", "/"),
+        (b"/%2fa", "/a"),
+        (b"/a%2F", "/a/"),
+        (b"/a/%2f%2F/b", "/a/b"),
+        (b"/a%252f/b", "/a%2f/b"),
+        (b"/\xff//a", "/\xff/a"),
+        (b"http://localhost//a", "/a"),
+        (b"/./a/../b", "/./a/../b"),
+        (b"/%2e/a", "/./a"),
+        (b"//public/v1/requests", "/public/v1/requests"),
+        (b"/public/v1//requests//PR-1//", "/public/v1/requests/PR-1"),
+        (b"/publi%63/v1/requests%2f", "/public/v1/requests"),
+        (b"/public/", "/public"),
+        (b"//sandbox/reset/", "/sandbox/reset"),
+        (b"/publicly/", "/publicly/"),
+    ],
+)  # fmt: skip
+def test_path_is_normalized_once(url: str, target: bytes, path: str) -> None:
+    environ = request(url, target + b"?x=//y")
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, "x=//y")
 
 
 def test_request_line_may_arrive_in_chunks(url: str) -> None:

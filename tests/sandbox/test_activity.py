@@ -35,7 +35,6 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Activity:
     [
         ("/public/v1", True),
         ("/public/v1/requests", True),
-        ("//public//v1//requests", True),
         ("/public/v10/requests", False),
         ("/public", False),
         ("/sandbox/clock", False),
@@ -51,7 +50,7 @@ def test_calls_of_connect_s_api_count(path: str, counts: bool) -> None:
 
 def send(line: Any, path: str, *headers: str) -> None:
     head = "".join(f"{each}\r\n" for each in ("Host: localhost", *headers))
-    line.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+    line.sendall(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode())
 
 
 def test_call_counts_until_its_last_byte_is_sent(own: Activity, settings: Any) -> None:

@@ -53,6 +53,12 @@ def test_hanging_request_is_dropped_and_deliveries_continue(running: Sandbox) ->
     assert requests_of(running) == before
 
 
+@pytest.mark.parametrize("path", ["//sandbox/reset", "/sandbox//reset/", "/%2fsandbox/reset"])
+def test_reset_of_an_unusual_path_does_not_wait_for_itself(running: Sandbox, path: str) -> None:
+    response = running.call("POST", path, {})
+    assert (response.status_code, response.json()["unsettled"]) == (200, [])
+
+
 def test_reset_waits_for_a_handler_that_works_after_its_response(running: Sandbox) -> None:
     approved: list[int] = []
 

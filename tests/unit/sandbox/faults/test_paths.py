@@ -11,7 +11,7 @@ from sandbox.faults import paths
     ("path", "expected"),
     [
         ("/public/v1/requests", "/requests"),
-        ("/public//v1/requests/", "/requests"),
+        ("/public/v1/requests/", "/requests"),
         ("/public/v1", "/"),
         ("/public/v1/", "/"),
         ("/public/v10/requests", "/public/v10/requests"),
