@@ -18,8 +18,9 @@ from rest_framework.request import Request
 from connect_sim.api.auth import SCHEME, ApiKeyAuthentication
 from connect_sim.api.errors import UNAUTHORIZED, envelope, is_api
 from connect_sim.server.bodies import LARGE
-from connect_sim.server.django_app import BODY, TOO_LARGE
-from portal import pages
+from connect_sim.server.django_app import MAY_WAIT, QUESTION, TOO_LARGE
+from portal import layout, pages
+from portal.inquiry import form
 from requests_queue import operations
 
 logger = logging.getLogger(__name__)
@@ -109,16 +110,16 @@ def protect_admin(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def refuse_bodies(get_response: GetResponse) -> GetResponse:
-    """Return a middleware that decides on bodies that the web server has not received.
+def answer_questions(get_response: GetResponse) -> GetResponse:
+    """Return a middleware that decides what the client of a request without its body may do.
 
-    The web server asks by the key BODY of the environment (`connect_sim.server.django_app`).
-    Returns 413, 401 for a large body without a valid API key, or 204 to accept it. Requires the
-    authentication middleware before it.
+    The web server asks by the key QUESTION of the environment (`connect_sim.server.django_app`).
+    Returns 204 for yes, or a refusal: 413 for a body, 401 from an API without a valid API key, 404
+    from a form without its code. Requires the authentication middleware before it.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        question = request.META.get(BODY)
+        question = request.META.get(QUESTION)
         if question is None:
             return get_response(request)
         if question == TOO_LARGE:
@@ -126,10 +127,15 @@ def refuse_bodies(get_response: GetResponse) -> GetResponse:
             return _too_large(request, f"The request body is larger than {limit}.")
         if is_api(request):
             return HttpResponse(status=204) if _has_valid_key(request) else _unauthorized()
-        if isinstance(request.user, AnonymousUser):
-            limit = _format_size(LARGE)
-            return _too_large(request, f"Sign in to send a request body larger than {limit}.")
-        return HttpResponse(status=204)
+        if question == MAY_WAIT and request.path_info.startswith("/forms/"):
+            pk, codes = request.path_info.split("/")[2], request.GET.getlist("code")
+            return HttpResponse(status=204) if form.find(pk, codes) else pages.not_found(request)
+        if not isinstance(request.user, AnonymousUser):
+            return HttpResponse(status=204)
+        if question == MAY_WAIT:
+            return layout.without_viewer(request)
+        limit = _format_size(LARGE)
+        return _too_large(request, f"Sign in to send a request body larger than {limit}.")
 
     return middleware
 

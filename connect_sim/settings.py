@@ -184,7 +184,7 @@ MIDDLEWARE = [
     "requests_queue.catalog.audit.remember_request",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "connect_sim.middleware.refuse_bodies",
+    "connect_sim.middleware.answer_questions",
 ]
 TEMPLATES = [
     {

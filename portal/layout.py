@@ -85,7 +85,7 @@ def signed_in(
             began = time.thread_time()
             viewer = identity.get_viewer(request)
             if viewer is None:
-                return _without_viewer(request)
+                return without_viewer(request)
             # Before the view reads what the page shows.
             _note_page(request, viewer)
             is_read = request.method in ("GET", "HEAD")
@@ -160,7 +160,8 @@ def not_found(request: HttpRequest) -> HttpResponse:
     return render(request, viewer, "not_found_here.html", status=404)
 
 
-def _without_viewer(request: HttpRequest) -> HttpResponse:
+def without_viewer(request: HttpRequest) -> HttpResponse:
+    """Return the response to a request that needs a signed-in user with an account."""
     if request.user.is_authenticated:
         return pages.render(request, "no_account.html", status=403)
     if is_htmx(request):

@@ -33,9 +33,9 @@ PERIOD = 0.25  # seconds in which the thread collects calls for one store
 SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 
-# Key of the environment of a request by which the web server asks whether a client may send a
-# large body; 204 accepts it, and is no response to the client.
-QUESTION = "connect_sim.body"
+# Key of the environment of a request by which the web server asks what a client may do; 204 says
+# yes, and is no response to the client.
+QUESTION = "connect_sim.question"
 # Key of the environment of a request: the faults that fired, as they are stored.
 FAULTS = "sandbox.faults"
 _SAFE = ("GET", "HEAD", "OPTIONS")

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import is_api
 from connect_sim.metrics import exporter
-from connect_sim.server.django_app import BODY
+from connect_sim.server.django_app import QUESTION
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -28,8 +28,8 @@ def count(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         response = get_response(request)
-        # The web server only asks whether it may receive a body: the request comes afterwards.
-        is_question = BODY in request.META and response.status_code == 204
+        # The web server only asks what the client may do: the request comes afterwards.
+        is_question = QUESTION in request.META and response.status_code == 204
         if is_api(request) and not is_question:
             method = request.method if request.method in _METHODS else _OTHER
             status = f"{response.status_code // 100}xx"

@@ -35,10 +35,11 @@ logger = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
-# Key of the environment of a request whose body is not received (see connect_sim.middleware):
-# Django refuses it as too large, or returns 204 if the client may send a large body.
-BODY = "connect_sim.body"
-TOO_LARGE, MAY_BE_LARGE = "too large", "may be large"
+# Key of the environment of a request that has no body yet (see connect_sim.middleware): Django
+# refuses it as too large, or returns 204 if the client may send a large body, or may wait for a
+# validator.
+QUESTION = "connect_sim.question"
+TOO_LARGE, MAY_BE_LARGE, MAY_WAIT = "too large", "may be large", "may wait"
 
 # The server's own errors: status, code and text.
 UNEXPECTED = (500, "SYS_001", "Unexpected server error. See the server's log.")
@@ -49,16 +50,20 @@ TOO_MANY = (
 )  # fmt: skip
 
 _FILE_BLOCK = 64 * 1024
+_ASKING = 2  # threads that ask whether clients may wait
 _UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
 
 
 class DjangoApplication:
-    """Django in `threads` threads, SIM_VALIDATIONS for validations, one for sign-in attempts."""
+    """Django in `threads` threads, and others for validations and for sign-in attempts."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         self._wsgi = wsgi
         self._ordinary = ThreadPool(threads, "web")
         self._validations = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
+        # Whether a client may wait is asked here: neither those that may not, nor slow requests of
+        # the API, delay a validation.
+        self._may_wait = ThreadPool(_ASKING, "asks-for-validation")
         self._sign_ins = FairThreadPool()
         self._deferred = DeferredResponses()
 
@@ -70,6 +75,7 @@ class DjangoApplication:
         """End the threads as they become idle."""
         self._ordinary.stop()
         self._validations.stop()
+        self._may_wait.stop()
         self._sign_ins.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +83,11 @@ class DjangoApplication:
         body = Body(scope)
         try:
             await body.receive(receive, lambda: self._run(scope, body, receive, send, MAY_BE_LARGE))
-            await self._run(scope, body, receive, send)
+            # The threads of validations are for clients that may wait, so others are refused first.
+            if not waits(scope["method"], scope["path"]) or await self._run(
+                scope, body, receive, send, MAY_WAIT
+            ):
+                await self._run(scope, body, receive, send)
         except TooLarge:
             await self._run(scope, body, receive, send, TOO_LARGE)
         except (NotAllowed, Disconnected):
@@ -93,14 +103,13 @@ class DjangoApplication:
     ) -> bool:
         """Run Django and send its response.
 
-        With MAY_BE_LARGE, return whether the client may send a large body; otherwise the refusal
-        has been sent.
+        With a question, return whether the answer is yes; otherwise the refusal has been sent.
         """
         empty = Body({"headers": []}) if question else body
         environ = build_environ(scope, empty.file, empty.size)
         deferral, manner = Deferral(), Transmission()
         if question:
-            environ[BODY] = question
+            environ[QUESTION] = question
         else:
             environ[deferred.KEY], environ[transmission.KEY] = deferral, manner
         response = Response(
@@ -112,7 +121,7 @@ class DjangoApplication:
             await _send_error(scope, send, *TOO_MANY)
             return False
         try:
-            if await response.status() == 204 and question == MAY_BE_LARGE:
+            if await response.status() == 204 and question:
                 return True
             await self._wait(response, deferral, receive)
             if deferral.stream is None:
@@ -163,16 +172,20 @@ class DjangoApplication:
         if not question and is_sign_in(scope["method"], scope["path"]):
             address = (scope.get("client") or ("",))[0]
             return self._sign_ins.submit(address, partial(_then_disconnect, job))
-        if not question and waits(scope["path"]):
+        if question == MAY_WAIT:
+            self._may_wait.submit(partial(_then_disconnect, job))
+        elif not question and waits(scope["method"], scope["path"]):
             self._validations.submit(partial(_then_disconnect, job))
         else:
             self._ordinary.submit(job)
         return True
 
 
-def waits(path: str) -> bool:
-    """Return whether a request of this path may wait for a validator."""
-    return path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+def waits(method: str, path: str) -> bool:
+    """Return whether a request may wait for a validator."""
+    return method == "POST" and (
+        path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+    )
 
 
 def build_environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from http.client import HTTPResponse
 from typing import Any
 
 from connect_sim import web
-from connect_sim.server.django_app import waits
+from connect_sim.server.django_app import QUESTION, waits
 from tests.processes import free_port
 
 
 @dataclass
 class App:
-    """A WSGI application in which validations wait for `release`."""
+    """A WSGI application in which validations wait for `release`; every client may wait."""
 
     arrived: queue.Queue[str] = field(default_factory=queue.Queue)
     release: threading.Event = field(default_factory=threading.Event)
@@ -26,9 +26,12 @@ class App:
 
     def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
         path = environ["PATH_INFO"]
+        if QUESTION in environ:
+            start("204 No Content", [])
+            return []
         self.inside(path)
         self.arrived.put(path)
-        if waits(path):
+        if waits(environ["REQUEST_METHOD"], path):
             assert self.release.wait(30)
         content = f"{path} by {threading.current_thread().name}".encode()
         start("200 OK", [("Content-Length", str(len(content)))])

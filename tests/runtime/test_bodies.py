@@ -172,7 +172,7 @@ def test_limit_of_a_form_allows_for_its_fields(settings: Any) -> None:
                     assert json.loads(read(line)[2])["size"] == size
                 else:
                     # `echo` ignores the key, and gets an empty body.
-                    assert json.loads(read(line)[2])["connect_sim.body"] == "too large"
+                    assert json.loads(read(line)[2])["connect_sim.question"] == "too large"
 
 
 def test_refused_body_gets_no_100_continue(url: str) -> None:

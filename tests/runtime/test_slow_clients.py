@@ -253,7 +253,7 @@ def test_running_request_is_not_evicted(settings: Any) -> None:
     app = App()
     with serving(app, settings, threads=1) as url, ExitStack() as stack:
         busy = stack.enter_context(connect(url))
-        busy.sendall(b"GET /validate HTTP/1.1\r\n" + HEAD + b"\r\n")
+        busy.sendall(b"POST /validate HTTP/1.1\r\n" + HEAD + b"\r\n")
         assert app.arrived.get(timeout=10) == "/validate"
         for _ in range(40):
             stack.enter_context(connect(url))

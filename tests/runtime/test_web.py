@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from tests.processes import (
     sandbox,
 )
 from tests.runtime.distributed import seeded_database, server
-from tests.runtime.serving import App, serving
+from tests.runtime.serving import App, connect, read, serving
 
 VALIDATE = "/public/v1/requests/PR-1/validate"
 
@@ -51,6 +52,10 @@ def get(url: str) -> str:
     return requests.get(url, timeout=20).text
 
 
+def post(url: str) -> str:
+    return requests.post(url, timeout=20).text
+
+
 # -- requests that may wait for a validator
 
 
@@ -58,8 +63,7 @@ def get(url: str) -> str:
     ("path", "expected"),
     [
         (VALIDATE, True),
-        (f"{VALIDATE}/", True),
-        ("/public/v1//requests//PR-1//validate//", True),
+        ("/queues/fulfillment/PR-1/validate/", True),
         ("/public/v1/tier/config-requests/TCR-1/validate", True),
         ("/forms/anything", True),
         ("/public/v1/requests", False),
@@ -72,26 +76,67 @@ def get(url: str) -> str:
     ],
 )
 def test_validations_and_forms_may_wait_for_a_handler(path: str, expected: bool) -> None:
-    assert waits(path) is expected
+    assert waits("POST", path) is expected
+    assert not waits("GET", path) and not waits("HEAD", path)
 
 
 def test_request_runs_in_the_pool_of_its_path(settings: Any) -> None:
     app = App()
     app.release.set()
     with serving(app, settings) as url:
-        assert get(f"{url}{VALIDATE}?x=/requests").startswith(f"{VALIDATE} by waits-for-validator")
-        assert "waits-for-validator" in get(f"{url}/public/v1/requests/PR-1/valid%61te")
-        assert "by web-" in get(f"{url}/public/v1/requests?next=/validate")
+        assert post(f"{url}{VALIDATE}?x=/requests").startswith(f"{VALIDATE} by waits-for-validator")
+        assert "waits-for-validator" in post(f"{url}/public/v1/requests/PR-1/valid%61te")
+        assert "by web-" in post(f"{url}/public/v1/requests?next=/validate")
+        assert "by web-" in get(f"{url}{VALIDATE}")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "pool"),
+    [
+        ("//forms/PR-1", "/forms/PR-1", "waits-for-validator"),
+        ("/%2fforms/PR-1", "/forms/PR-1", "waits-for-validator"),
+        ("/forms%2FPR-1", "/forms/PR-1", "waits-for-validator"),
+        ("//public//v1/requests/PR-1//validate//", VALIDATE, "waits-for-validator"),
+        ("/public/v1/requests/PR-1/validate%2f", VALIDATE, "waits-for-validator"),
+        ("//sign-in/", "/sign-in/", "sign-in"),
+        ("/sign-in//", "/sign-in/", "sign-in"),
+        ("/%2F/sign%2din%2f", "/sign-in/", "sign-in"),
+        ("//admin//login/", "/admin/login/", "sign-in"),
+        # Unknown paths for Django.
+        ("/./forms/PR-1", "/./forms/PR-1", "web"),
+        ("/./sign-in/", "/./sign-in/", "web"),
+    ],
+)
+def test_pool_is_chosen_by_the_path_that_django_serves(
+    settings: Any, target: str, path: str, pool: str
+) -> None:
+    app = App()
+    app.release.set()
+    with serving(app, settings) as url, connect(url) as line:
+        line.sendall(f"POST {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert read(line)[2].decode().startswith(f"{path} by {pool}-")
 
 
 # -- pools do not block each other
+
+
+def test_slow_forms_below_double_slashes_do_not_stop_the_api(settings: Any) -> None:
+    app = App()
+    with serving(app, settings, threads=2, validations=10) as url, ExitStack() as stack:
+        lines = [stack.enter_context(connect(url)) for _ in range(10)]
+        for line in lines:
+            line.sendall(b"POST //forms/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert [app.arrived.get(timeout=10) for _ in lines] == ["/forms/x"] * 10
+        assert get(f"{url}/quick").startswith("/quick by web-")
+        app.release.set()
+        assert [read(line)[0] for line in lines] == [200] * 10
 
 
 def test_waiting_validations_do_not_delay_other_requests(settings: Any) -> None:
     app = App()
     with serving(app, settings, threads=1, validations=3) as url:
         # More validations than threads.
-        waiting = [in_background(lambda n=n: get(f"{url}/{n}/validate")) for n in range(5)]
+        waiting = [in_background(lambda n=n: post(f"{url}/{n}/validate")) for n in range(5)]
         assert sorted(app.arrived.get(timeout=10)[-8:] for _ in range(3)) == ["validate"] * 3
         for _ in range(3):
             started = time.monotonic()
@@ -109,18 +154,18 @@ def test_slow_ordinary_requests_do_not_delay_validations(settings: Any) -> None:
     app.inside = lambda path: held.wait(30) if path == "/slow" else None
     with serving(app, settings, threads=1) as url:
         slow = in_background(lambda: get(f"{url}/slow"))
-        assert get(f"{url}{VALIDATE}").startswith(VALIDATE)
+        assert post(f"{url}{VALIDATE}").startswith(VALIDATE)
         held.set()
         assert slow().startswith("/slow")
 
 
 def test_pipelined_requests_get_responses_in_order(settings: Any) -> None:
     app = App()
-    paths = [VALIDATE, "/a", f"{VALIDATE}/", "/b", "/forms/x", "/c"]
+    paths = [VALIDATE, "/a", "/1/validate/", "/b", "/forms/x", "/c"]
     with serving(app, settings, threads=2) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=20) as line:
-            line.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
+            line.sendall(b"".join(f"POST {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
             assert app.arrived.get(timeout=10) == VALIDATE
             # The next request of the connection has not started.
             assert get(f"{url}/other").startswith("/other")
@@ -146,9 +191,9 @@ def test_exception_does_not_end_its_thread(settings: Any, caplog: pytest.LogCapt
     app.inside = fail
     with serving(app, settings, validations=1) as url:
         for _ in range(3):
-            assert requests.get(f"{url}{VALIDATE}", timeout=20).status_code == 500
+            assert requests.post(f"{url}{VALIDATE}", timeout=20).status_code == 500
         app.inside = lambda path: None
-        assert get(f"{url}{VALIDATE}").startswith(VALIDATE)
+        assert post(f"{url}{VALIDATE}").startswith(VALIDATE)
     assert caplog.text.count("on purpose") >= 3
 
 
@@ -166,7 +211,7 @@ def test_validation_thread_closes_its_database_connection(settings: Any) -> None
     app.inside = connect
     with serving(app, settings, validations=1) as url:
         for _ in range(3):
-            get(f"{url}{VALIDATE}")
+            post(f"{url}{VALIDATE}")
             # The connection belongs to the other thread: only read its attribute.
             until(lambda: opened[-1].connection is None, "the connection is closed")
     assert len(opened) == 3
@@ -185,7 +230,7 @@ def test_stop_waits_for_requests_in_flight(settings: Any, host: str) -> None:
     url = f"http://{settings.SIM_BIND}"
     with requests.Session() as kept_alive:
         assert kept_alive.get(f"{url}/", timeout=20).ok
-        waiting = in_background(lambda: get(f"{url}{VALIDATE}"))
+        waiting = in_background(lambda: post(f"{url}{VALIDATE}"))
         assert [app.arrived.get(timeout=10) for _ in range(2)] == ["/", VALIDATE]
         stopped = in_background(server.stop)
         until(lambda: not connects(settings.SIM_BIND), "no more connections")
@@ -204,7 +249,7 @@ def test_request_that_exceeds_the_grace_period_gets_503(
     server = web.Web(app, 1)
     server.start()
     url = f"http://{settings.SIM_BIND}{VALIDATE}"
-    waiting = in_background(lambda: requests.get(url, timeout=20))
+    waiting = in_background(lambda: requests.post(url, timeout=20))
     assert app.arrived.get(timeout=10) == VALIDATE
     server.stop()
     assert not server.is_running()

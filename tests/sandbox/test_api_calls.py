@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
-from connect_sim.server.django_app import BODY
+from connect_sim.server.django_app import QUESTION
 from requests_queue import clock
 from requests_queue.models import Clock
 from sandbox import activity, api_calls, call_storage, settling
@@ -210,11 +210,11 @@ def test_bodies_with_nul_and_wrong_encoding_are_stored() -> None:
 
 
 def test_question_of_the_web_server_is_no_call(who: Caller) -> None:
-    assert api_calls.QUESTION == BODY
+    assert api_calls.QUESTION == QUESTION
     headers = {"authorization": f"ApiKey {who.key}"}
-    accepted = who.client.post("/public/v1/requests", headers=headers, **{BODY: "may be large"})
+    accepted = who.client.post("/public/v1/requests", headers=headers, **{QUESTION: "may be large"})
     assert accepted.status_code == 204 and stored() == []
-    refused = who.client.post("/public/v1/requests", headers=headers, **{BODY: "too large"})
+    refused = who.client.post("/public/v1/requests", headers=headers, **{QUESTION: "too large"})
     assert refused.status_code == 413 and one().status == 413
 
 
