@@ -14,11 +14,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from connect_sim.server import paths, sockets
 from connect_sim.server.connections import Connections, Group
-from connect_sim.server.request_line import RequestLine
+from connect_sim.server.request_line import MAX_HEAD, Incomplete, RequestLine
 from connect_sim.server.response import error_body
 
-# Bytes of the request line and all headers.
-MAX_HEAD = 256 * 1024
 # Pipelined requests of one connection.
 MAX_PIPELINE = 100
 # A connection is throttled from the ninth read of less than 1 KiB that completes no request.
@@ -46,8 +44,10 @@ class Connection(HttpToolsProtocol):
         self._watch = connections
         self._in_head = self._in_body = self._throttled = False
         # _ended: data is ignored; _lost: the transport is closed.
-        self._ended = self._lost = False
-        self._head_bytes = self._small_reads = 0
+        self._ended = self._lost = self._is_malformed = False
+        # The client has closed its side of the connection: perhaps it waits for a response.
+        self.is_half_closed = False
+        self._small_reads = 0
         self._line = RequestLine()
         # `cycle` is that of the latest request, which may still be in the pipeline.
         self._running = self.cycle
@@ -70,15 +70,17 @@ class Connection(HttpToolsProtocol):
         """Parse the data, and move the connection to its group."""
         if self._ended:
             return
-        self._feed(self._line.escape(data, self._in_head))
+        if self._line.exceeds(data, self._in_head):
+            self._refuse(431, f"The request head is larger than {MAX_HEAD // 1024} KiB.")
+            return
+        escaped = self._line.escape(data, self._in_head)
+        if not self._is_malformed:
+            self._feed(escaped)
+        if self._is_malformed:
+            self._refuse_malformed()
         if self._ended:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD:
-                self._refuse(431, f"The request head is larger than {MAX_HEAD // 1024} KiB.")
-                return
-        elif not self._in_body:
+        if not (self._in_head or self._in_body):
             self._line.reset()
         self._regroup()
         self._throttle(len(data))
@@ -98,8 +100,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start a request."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self.body_bytes = 0
+        self._in_head, self.body_bytes = True, 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
@@ -153,10 +154,6 @@ class Connection(HttpToolsProtocol):
             # Resume when the pipelined requests have responses.
             self.flow.pause_reading()
         self._regroup()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse malformed HTTP."""
-        self._refuse(400, msg)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the transport over to the websocket protocol."""
@@ -238,7 +235,20 @@ class Connection(HttpToolsProtocol):
             else:
                 self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self.send_400_response("The request is not valid HTTP.")
+            self._is_malformed = True
+
+    def _refuse_malformed(self) -> None:
+        """Refuse what the parser has refused, as soon as the reason is known."""
+        try:
+            unknown = self._line.unknown_method()
+        except Incomplete:
+            return
+        if unknown is None:
+            self._refuse(400, "The request is not valid HTTP.")
+        else:
+            method, raw_path = unknown
+            path = paths.normalize(raw_path)[1]
+            self._refuse(405, f'Method "{method}" not allowed.', path)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Serve a request that offers HTTP/2, as Java's clients do, by HTTP/1.1.
@@ -251,7 +261,7 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self._feed(b"".join([*head, b"\r\n", rest]))
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, text: str, path: str = "") -> None:
         """Send an error and close, but never within the response to another request."""
         self._ended = True
         cycle = self.cycle
@@ -260,7 +270,8 @@ class Connection(HttpToolsProtocol):
             cycle.keep_alive = False
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            path = self.scope.get("path", "") if self._in_body else ""
+            if self._in_body:
+                path = self.scope.get("path", "")
             content_type, body = error_body(path, f"REQ_{status}", text)
             head = (
                 b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"

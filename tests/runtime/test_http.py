@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 
+from connect_sim.server.django_app import QUESTION
 from tests.lanes import drawn
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, serving
@@ -27,6 +30,14 @@ def echo(environ: dict[str, Any], start: Any) -> list[bytes]:
     ).encode()
     start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
     return [content]
+
+
+def echo_large(environ: dict[str, Any], start: Any) -> list[bytes]:
+    """Accept large bodies."""
+    if QUESTION in environ:
+        start("204 No Content", [])
+        return []
+    return echo(environ, start)
 
 
 @pytest.fixture
@@ -247,6 +258,83 @@ def test_head_above_256_kib_is_refused(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"GET / HTTP/1.1\r\nX-A: " + b"x" * (257 * 1024))
         assert read(line)[0] == 431
+
+
+@pytest.mark.parametrize("kib", [257, 300, 400])
+@pytest.mark.parametrize("form", ["path", "one header", "many headers", "spaces"])
+def test_complete_head_above_256_kib_is_refused(url: str, kib: int, form: str) -> None:
+    size = kib * 1024
+    line, headers = b"/", b""
+    match form:
+        case "path":
+            line += b"x" * size
+        case "one header":
+            headers = b"X-A: " + b"x" * size + b"\r\n"
+        case "many headers":
+            headers = (b"X-A: " + b"x" * 1017 + b"\r\n") * kib
+        case "spaces":
+            headers = b"X-A: " + b" " * size + b"x\r\n"
+    with connect(url) as one:
+        one.sendall(b"GET " + line + b" HTTP/1.1\r\n" + HEAD + headers + b"\r\n")
+        status, answer, _ = read(one)
+        assert (status, answer["connection"]) == (431, "close")
+        assert is_closed(one)
+
+
+def test_size_of_a_head_has_nothing_of_what_is_before_and_after_it(settings: Any) -> None:
+    """In one connection: heads of 200 KiB, each in two parts, between bodies of 200 KiB."""
+    begin, end = b"POST / HTTP/1.1\r\n" + HEAD, b"X-A: " + b"x" * 200 * 1024 + b"\r\n"
+    body = b"x" * 200 * 1024
+    end += b"Content-Length: %d\r\n\r\n" % len(body)
+    with serving(echo_large, settings) as url, connect(url) as line:
+        line.sendall(begin)
+        for _ in range(3):
+            line.sendall(end[:1000])
+            line.sendall(end[1000:] + body)
+            assert json.loads(read(line)[2])["size"] == len(body)
+            line.sendall(begin)
+
+
+def test_end_of_a_head_may_arrive_in_parts(settings: Any) -> None:
+    head = b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 300000\r\n\r"
+    with serving(echo_large, settings) as url, connect(url) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.sendall(head)
+        line.sendall(b"\n" + b"x" * 300_000)
+        assert json.loads(read(line)[2])["size"] == 300_000
+
+
+# -- methods
+
+
+@pytest.mark.parametrize(
+    "method", ["BREW", "patch", "get", "GETS", "DESCRIBE", "FLUSH", "B", "X-1.~!", "GET\x60"]
+)
+def test_unknown_method_is_not_allowed(url: str, method: str) -> None:
+    sent = f"{method} //public/v1/requests?x=y HTTP/1.1\r\n".encode() + HEAD + b"\r\n"
+    for parts in ([sent], [sent[n : n + 1] for n in range(len(sent))]):
+        with connect(url) as line:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # The response may arrive before the end of the head has been sent.
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    line.sendall(part)
+            status, headers, content = read(line)
+            assert (status, headers["content-type"]) == (405, "application/json")
+            assert (headers["connection"], json.loads(content)) == ("close", {
+                "error_code": "REQ_405", "errors": [f'Method "{method}" not allowed.'],
+            })  # fmt: skip
+            assert is_closed(line)
+
+
+def test_unknown_method_of_a_page_is_refused_in_text(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"GET /a HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert read(line)[0] == 200
+        line.sendall(b"BREW /a HTTP/1.0\r\n\r\n")
+        status, headers, content = read(line)
+    assert (status, content) == (405, b'Method "BREW" not allowed.')
+    assert headers["content-type"] == "text/plain; charset=utf-8"
 
 
 def test_response_has_one_date_and_no_server_header(settings: Any) -> None:
