@@ -21,7 +21,7 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim.server.deferred import disconnected
+from connect_sim.server import deferred
 from connect_sim.server.plain_endpoints import Application, Receive, Scope, Send, respond, serve
 from requests_queue import heartbeats
 
@@ -97,15 +97,14 @@ class Health:
             await respond(scope, send, 400, {"error_code": "VAL_001", "errors": [str(error)]})
             return
         waiting = asyncio.ensure_future(self._wait(wait if self._waits < MAX_WAITS else 0))
-        left = asyncio.ensure_future(disconnected(receive))
+        left = asyncio.ensure_future(deferred.left(scope, receive))
         self._waits += 1
         either: set[asyncio.Future[Any]] = {waiting, left}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                missing = waiting.result()
-                content = {"ready": not missing, "missing": missing}
-                await respond(scope, send, 503 if missing else 200, content)
+            missing = waiting.result() if waiting.done() else await self._wait(0)
+            content = {"ready": not missing, "missing": missing}
+            await respond(scope, send, 503 if missing else 200, content)
         finally:
             self._waits -= 1
             waiting.cancel()

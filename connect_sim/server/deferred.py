@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.response import Failed
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,10 @@ logger = logging.getLogger(__name__)
 KEY = "connect_sim.deferred"
 READ_AGAIN = 1.0  # seconds
 
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+# Returns when the client has left: `left` of a request.
+Left = Callable[[], Coroutine[Any, Any, None]]
 Result = tuple[int, str, bytes] | None
 T = TypeVar("T")
 
@@ -68,16 +72,16 @@ class DeferredResponses:
         self._waiting: set[asyncio.Future[Any]] = set()
         self._stopping = False
 
-    async def wait(self, future: Future[T], receive: Receive) -> T:
+    async def wait(self, future: Future[T], left: Left) -> T:
         """Return the future's result; raises ClientLeft, Stopping, Failed."""
         if self._stopping:
             future.cancel()
             raise Stopping
         result = asyncio.wrap_future(future)
-        left = asyncio.ensure_future(disconnected(receive))
+        leaving = asyncio.ensure_future(left())
         self._waiting.add(result)
         try:
-            either: set[asyncio.Future[Any]] = {result, left}
+            either: set[asyncio.Future[Any]] = {result, leaving}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if result.cancelled():
                 raise Stopping
@@ -91,47 +95,43 @@ class DeferredResponses:
             self._waiting.discard(result)
             # Cancels the view's future too.
             result.cancel()
-            left.cancel()
+            leaving.cancel()
 
-    async def delay(
-        self, future: Future[Any], receive: Receive, timeout: float | None = None
-    ) -> None:
+    async def delay(self, future: Future[Any], left: Left, timeout: float | None = None) -> None:
         """Return when the future is done, after `timeout` seconds, or when the server stops.
 
         Raises ClientLeft, Failed.
         """
         with suppress(Stopping, TimeoutError):
             async with asyncio.timeout(timeout):
-                await self.wait(future, receive)
+                await self.wait(future, left)
 
-    async def pause(self, seconds: float, receive: Receive) -> None:
+    async def pause(self, seconds: float, left: Left) -> None:
         """Return after some seconds or when the server stops; raises ClientLeft."""
-        await self.delay(Future(), receive, seconds)
+        await self.delay(Future(), left, seconds)
 
-    async def pieces(
-        self, stream: AsyncGenerator[bytes], receive: Receive
-    ) -> AsyncGenerator[bytes]:
+    async def pieces(self, stream: AsyncGenerator[bytes], left: Left) -> AsyncGenerator[bytes]:
         """Yield the pieces of a stream until it ends, the client leaves, or the server stops."""
-        left = asyncio.ensure_future(disconnected(receive))
+        leaving = asyncio.ensure_future(left())
         try:
             while not self._stopping:
                 piece = asyncio.ensure_future(anext(stream))
                 self._waiting.add(piece)
                 try:
-                    await asyncio.wait({piece, left}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({piece, leaving}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     self._waiting.discard(piece)
                     if not piece.done():
                         # A running generator cannot be closed.
                         piece.cancel()
                         await asyncio.wait({piece})
-                if left.done() or piece.cancelled():
+                if leaving.done() or piece.cancelled():
                     return
                 yield piece.result()
         except StopAsyncIteration:
             pass
         finally:
-            left.cancel()
+            leaving.cancel()
             await stream.aclose()
 
     def stop(self) -> None:
@@ -141,9 +141,13 @@ class DeferredResponses:
             result.cancel()
 
 
-async def disconnected(receive: Receive) -> None:
-    """Return when the client has disconnected."""
-    while True:
+async def left(scope: Scope, receive: Receive) -> None:
+    """Return when the client has disconnected, or closed its side of the connection.
+
+    A client that ends does that too, so it cannot be told from one that waits for the response.
+    """
+    connection = scope["extensions"][CONNECTION]
+    while not connection.is_half_closed:
         # A pipelined request stops reading, by which the end is noticed; each call resumes it.
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_AGAIN):

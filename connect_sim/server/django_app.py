@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import lru_cache, partial
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -22,7 +22,7 @@ from django.db import connections
 
 from connect_sim.server import deferred, transmission
 from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
-from connect_sim.server.deferred import ClientLeft, Deferral, DeferredResponses, Stopping
+from connect_sim.server.deferred import ClientLeft, Deferral, DeferredResponses, Left, Stopping
 from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.response import Failed, Response, Send, error_body
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
@@ -43,6 +43,9 @@ TOO_LARGE, MAY_BE_LARGE, MAY_WAIT = "too large", "may be large", "may wait"
 
 # The server's own errors: status, code and text.
 UNEXPECTED = (500, "SYS_001", "Unexpected server error. See the server's log.")
+LEFT = (
+    400, "REQ_400", "The connection was closed while the request waited. Keep it open to wait."
+)  # fmt: skip
 STOPPING = (503, "SYS_503", "The server is stopping. The outcome of the request is unknown.")
 NOT_STORED = (503, "SYS_503", "The server cannot store the request body. Try again later.")
 TOO_MANY = (
@@ -123,17 +126,22 @@ class DjangoApplication:
         try:
             if await response.status() == 204 and question:
                 return True
-            await self._wait(response, deferral, receive)
+            left = partial(deferred.left, scope, receive)
+            await self._wait(response, deferral, left)
             if deferral.stream is None:
-                await self._transmit(response, manner, scope, receive, send)
+                await self._transmit(response, manner, scope, left, send)
             else:
-                async with aclosing(self._deferred.pieces(deferral.stream, receive)) as pieces:
+                async with aclosing(self._deferred.pieces(deferral.stream, left)) as pieces:
                     await response.send_stream(send, pieces)
         except Failed:
             if not response.started:
                 await _send_error(scope, send, *UNEXPECTED)
         except ClientLeft:
-            pass
+            # It may have closed only its side of the connection, and still receive.
+            if response.started:
+                scope["extensions"][CONNECTION].reset()
+            else:
+                await _send_error(scope, send, *LEFT)
         except (asyncio.CancelledError, Stopping):
             if not response.started:
                 await _send_error(scope, send, *STOPPING)
@@ -143,23 +151,25 @@ class DjangoApplication:
             response.abandon()
         return False
 
-    async def _wait(self, response: Response, deferral: Deferral, receive: Receive) -> None:
+    async def _wait(self, response: Response, deferral: Deferral, left: Left) -> None:
         """Wait for the result that a view has deferred, if any; raises ClientLeft, Stopping."""
         if deferral.future is not None:
-            result = await self._deferred.wait(deferral.future, receive)
+            result = await self._deferred.wait(deferral.future, left)
             if result is not None:
                 response.replace(*result)
 
     async def _transmit(
-        self, response: Response, manner: Transmission, scope: Scope, receive: Receive, send: Send
+        self, response: Response, manner: Transmission, scope: Scope, left: Left, send: Send
     ) -> None:
         """Send a response in the manner that Django has chosen; raises Failed, ClientLeft."""
-        for future, timeout in manner.waits:
-            await self._deferred.delay(future, receive, timeout)
+        # The work is done, so a client that still receives gets its result.
+        with suppress(ClientLeft):
+            for future, timeout in manner.waits:
+                await self._deferred.delay(future, left, timeout)
         try:
             if manner.is_reset:
                 raise Reset
-            pause = partial(self._deferred.pause, receive=receive)
+            pause = partial(self._deferred.pause, left=left)
             await response.send_to(manner.wrap(send, scope["method"], pause))
         except Reset:
             await transmission.reset(scope["extensions"][CONNECTION])

@@ -85,6 +85,22 @@ class Connection(HttpToolsProtocol):
         self._regroup()
         self._throttle(len(data))
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection for responses, if a client that sends no more waits for some."""
+        self.is_half_closed = True
+        cycle = self.cycle
+        is_complete = cycle is None or cycle.response_complete
+        if self._in_head or (self._in_body and not is_complete):
+            self._refuse(400, "The connection was closed before the request was complete.")
+        elif is_complete:
+            return False
+        else:
+            self._ended, cycle.keep_alive = True, False
+        # A deferred response ends.
+        if self._running is not None:
+            self._running.message_event.set()
+        return True
+
     def pause_writing(self) -> None:
         """Watch a client that does not read its response."""
         super().pause_writing()

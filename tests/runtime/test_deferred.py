@@ -149,6 +149,25 @@ def test_client_that_left_before_the_wait_began_cancels_it(app: App, settings: A
         assert cancelled(app.next())
 
 
+def test_client_that_half_closes_gets_400_in_place_of_its_wait(
+    app: App, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(app, settings) as url:
+        for moment in ("before", "within"):
+            with connect(url) as line:
+                send(line, b"/later")
+                if moment == "within":
+                    future = app.next()
+                line.shutdown(socket.SHUT_WR)
+                if moment == "before":
+                    future = app.next()
+                status, headers, body = read(line)
+                assert (status, headers["connection"]) == (400, "close")
+                assert b"Keep it open to wait." in body
+                assert cancelled(future)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_failing_view_cancels_its_wait(app: App, settings: Any) -> None:
     with serving(app, settings) as url, connect(url) as line:
         send(line, b"/broken")

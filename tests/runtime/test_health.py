@@ -141,6 +141,15 @@ def test_wait_of_a_client_that_left_ends(url: str, checks: Checks) -> None:
             checks.begun.get(timeout=0.5)
 
 
+def test_client_that_half_closes_gets_the_state_of_that_moment(url: str, checks: Checks) -> None:
+    checks.results = [[ENGINE]]
+    with connect(url) as line:
+        send(line, "/readyz?wait=300")
+        checks.begun.get(timeout=10)
+        line.shutdown(socket.SHUT_WR)
+        assert read(line)[0] == 503
+
+
 def test_stop_ends_waits(checks: Checks, settings: Any) -> None:
     settings.SIM_BIND = f"127.0.0.1:{free_port()}"
     checks.results = [[ENGINE]]

@@ -14,7 +14,7 @@ import pytest
 from connect_sim.server.django_app import QUESTION
 from tests.lanes import drawn
 from tests.processes import free_port
-from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.serving import App, connect, is_closed, read, serving
 
 pytestmark = drawn(3)
 
@@ -335,6 +335,45 @@ def test_unknown_method_of_a_page_is_refused_in_text(url: str) -> None:
         status, headers, content = read(line)
     assert (status, content) == (405, b'Method "BREW" not allowed.')
     assert headers["content-type"] == "text/plain; charset=utf-8"
+
+
+# -- clients that close their side of the connection
+
+
+def test_client_that_half_closes_gets_its_responses(settings: Any) -> None:
+    app = App()
+    with serving(app, settings) as url, connect(url) as line:
+        line.sendall(b"POST /validate HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\n{}")
+        line.sendall(b"GET /behind HTTP/1.1\r\n" + HEAD + b"\r\n")
+        line.shutdown(socket.SHUT_WR)
+        assert app.arrived.get(timeout=10) == "/validate"
+        app.release.set()
+        received = b""
+        while chunk := line.recv(65536):
+            received += chunk
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert received.index(b"/validate by") < received.index(b"/behind by")
+
+
+def test_client_that_half_closes_between_requests_is_disconnected(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert read(line)[0] == 200
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(100) == b""
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET", b"GET / HTTP/1.1\r\nHos", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_client_that_half_closes_within_a_request_gets_400(url: str, sent: bytes) -> None:
+    with connect(url) as line:
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        status, headers, content = read(line)
+        assert (status, headers["connection"]) == (400, "close")
+        assert content == b"The connection was closed before the request was complete."
+        assert is_closed(line)
 
 
 def test_response_has_one_date_and_no_server_header(settings: Any) -> None:

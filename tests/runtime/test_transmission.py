@@ -205,10 +205,10 @@ class Pauses:
         self.begun: queue.Queue[Future[None]] = queue.Queue()
         begun = self.begun
 
-        async def pause(responses: DeferredResponses, seconds: float, receive: Any) -> None:
+        async def pause(responses: DeferredResponses, seconds: float, left: Any) -> None:
             future: Future[None] = Future()
             begun.put(future)
-            await responses.delay(future, receive, seconds)
+            await responses.delay(future, left, seconds)
 
         monkeypatch.setattr(DeferredResponses, "pause", pause)
 
@@ -323,22 +323,43 @@ def test_client_that_leaves_cancels_the_delay(app: App, settings: Any, pipelined
         assert is_cancelled(future)
 
 
+def test_client_that_half_closes_gets_a_delayed_response_at_once(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/later")
+        future = app.next()
+        line.shutdown(socket.SHUT_WR)
+        assert read(line)[::2] == (200, BODY)
+        assert is_cancelled(future)
+
+
+def test_client_that_half_closes_between_slices_is_reset(
+    app: App, settings: Any, pauses: Pauses, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.changes["slices"] = sliced(4)
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, "/slices")
+        pauses.next()
+        line.shutdown(socket.SHUT_WR)
+        assert received_until_reset(line).endswith(b"\r\n\r\n0123")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_client_that_leaves_after_a_later_request_cancels_the_delay(
     app: App, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_waiting, is_behind = threading.Event(), threading.Event()
-    disconnected, headers = deferred.disconnected, Connection.on_headers_complete
+    left, headers = deferred.left, Connection.on_headers_complete
 
-    async def waiting(receive: deferred.Receive) -> None:
+    async def waiting(scope: deferred.Scope, receive: deferred.Receive) -> None:
         is_waiting.set()
-        await disconnected(receive)
+        await left(scope, receive)
 
     def behind(connection: Connection) -> None:
         headers(connection)
         if connection.pipeline:
             is_behind.set()
 
-    monkeypatch.setattr(deferred, "disconnected", waiting)
+    monkeypatch.setattr(deferred, "left", waiting)
     monkeypatch.setattr(deferred, "READ_AGAIN", 0.05)
     monkeypatch.setattr(Connection, "on_headers_complete", behind)
     with serving(app, settings) as url:

@@ -27,7 +27,7 @@ from tests.processes import ROOT
         "connection_made", "connection_lost", "pause_writing", "resume_writing", "on_message_begin",
         "on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete",
         "on_response_complete", "handle_websocket_upgrade", "_unset_keepalive_if_required",
-        "_should_upgrade", "shutdown", "data_received", "send_400_response",
+        "_should_upgrade", "shutdown", "data_received", "eof_received",
     ],
 )  # fmt: skip
 def test_protocol_has_method(name: str) -> None:
