@@ -13,6 +13,7 @@ from portal.deliveries import bodies, commands
 from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
+from requests_queue.redaction import MASK
 from webhooks.delivery import resend, response_diff
 from webhooks.delivery.request import (
     JOSE,
@@ -22,7 +23,7 @@ from webhooks.delivery.request import (
     order_claims,
     sign_token,
 )
-from webhooks.http.headers import MASK, masked
+from webhooks.http.headers import masked
 from webhooks.models import Attempt
 
 _TOKEN_HEADERS = {name.lower() for name in TOKEN_HEADERS["both"]}

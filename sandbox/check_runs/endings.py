@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from requests_queue.redaction import Redaction
 from sandbox.check_runs.runs import Ending
-from sandbox.checks.masking import mask
 from sandbox.checks.outputs import json_report
 from sandbox.checks.outputs.json_report import BadReport
 from sandbox.checks.outputs.masking import mask_report
@@ -30,7 +30,8 @@ def ending_of(
         return Ending(CheckRun.CANCELLED, stored, code, left)
     if stored and not was_interrupted:
         return Ending(CheckRun.FINISHED, stored, code, left)
-    text = " ".join(filter(None, [error or _explain(code, mask(printed, secrets)), left]))
+    explained = error or _explain(code, Redaction(secrets).text(printed))
+    text = " ".join(filter(None, [explained, left]))
     return Ending(CheckRun.FAILED, stored, code, text)
 
 

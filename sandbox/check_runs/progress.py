@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sandbox.checks.masking import mask
+from requests_queue.redaction import Redaction
 from sandbox.checks.outputs import events
 
 Progress = Mapping[str, Any]
@@ -25,7 +25,7 @@ def apply(progress: Progress, event: Mapping[str, Any], secrets: Collection[str]
         return {**progress, "running": [*running, event["check"]]}
     if kind == events.ENDED:
         result = {name: event[name] for name in _RESULT}
-        result["text"] = mask(result["text"], secrets)
+        result["text"] = Redaction(secrets).text(result["text"])
         return {
             **progress,
             "running": [each for each in running if each != event["check"]],

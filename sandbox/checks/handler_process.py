@@ -15,10 +15,10 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from requests_queue.redaction import Redaction
 from sandbox.checks.captured_output import CapturedOutput
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import HOST, MARK, Connection, HandlerCommand, environment
-from sandbox.checks.masking import mask
 from sandbox.checks.processes import ProcessTree
 
 # Below the ports that systems give to outgoing connections: one of these could take the port while
@@ -115,7 +115,7 @@ class HandlerProcess:
 
         API key and JWT secret are masked.
         """
-        return mask(self._output.text(), self._secrets) if self._output else ""
+        return Redaction(self._secrets).text(self._output.text()) if self._output else ""
 
     @property
     def secrets(self) -> frozenset[str]:

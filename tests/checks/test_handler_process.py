@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from requests_queue.redaction import MASK
 from sandbox.checks.guard import Guard
 from sandbox.checks.handler_command import Connection, HandlerCommand
 from sandbox.checks.handler_process import HandlerError, HandlerProcess
 from tests.engines import until
 from tests.processes import ROOT
-from webhooks.http.headers import MASK
 
 PYTHON = (sys.executable, "-u", "-S", "-E", "-c")
 CONNECTION = Connection(

@@ -12,10 +12,10 @@ from django.test import Client
 
 from portal.deliveries import changes_form
 from requests_queue import clock
+from requests_queue.redaction import MASK
 from tests import html
 from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
 from tests.signed_in import catalog, vendor
-from webhooks.http.headers import MASK
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
 __all__ = ["catalog", "hook", "vendor"]

@@ -9,12 +9,12 @@ import pytest
 from django.test import Client
 from django.utils.html import escape
 
+from requests_queue.redaction import MASK
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.portal.webhooks import send
 from tests.signed_in import catalog, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.delivery import fan_out
-from webhooks.http.headers import MASK
 from webhooks.models import Resend, Webhook
 
 CANARY = "canary-4d1e-key-of-a-handler"

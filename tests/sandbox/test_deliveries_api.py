@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
+from requests_queue.redaction import MASK
 from sandbox import deliveries
 from tests import make
 from tests.api import Caller, refused
@@ -19,7 +20,6 @@ from tests.engines import running, until
 from tests.handlers import handler
 from tests.sandbox.calling import catalog, client
 from webhooks.delivery.engine import Engine
-from webhooks.http.headers import MASK
 from webhooks.models import Attempt, Delivery, Webhook
 
 __all__ = ["catalog", "client"]

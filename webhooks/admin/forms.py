@@ -13,10 +13,11 @@ from django import forms
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.json_field import JsonField
+from requests_queue.redaction import MASK
 from webhooks import actions as webhook_actions
 from webhooks import types, validation_rules
 from webhooks.delivery.request import new_secret
-from webhooks.http.headers import MASK, HeaderRefused, masked, unmasked
+from webhooks.http.headers import HeaderRefused, masked, unmasked
 from webhooks.models import Webhook
 
 # The fields of the section General.

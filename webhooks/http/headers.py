@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from requests_queue.redaction import MASK
+
 MAX_HEADERS = 20
 MAX_BYTES = 4096
 
@@ -36,7 +38,6 @@ HARMLESS = _TOKEN_HEADERS | {
     "content-type",
     "user-agent",
 }
-MASK = "\N{BULLET}" * 8
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -107,6 +108,11 @@ def _check_owner(name: str) -> None:
         raise HeaderRefused(name, f"{name} is reserved for the connection and cannot be set.")
     if lower == "accept-encoding":
         raise HeaderRefused(name, f"{name} cannot be set: responses are not decompressed.")
+
+
+def secret_values(headers: Mapping[str, str]) -> list[str]:
+    """Return the values that pages mask."""
+    return [value for name, value in headers.items() if value and name.lower() not in HARMLESS]
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
