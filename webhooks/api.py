@@ -20,10 +20,14 @@ from webhooks.models import Attempt, Webhook
 
 
 class Response(TypedDict, total=False):
-    """The handler's response, up to 64 KiB of its body; empty without a response."""
+    """The handler's response, up to 64 KiB of its body; empty without a response.
+
+    `redacted`: secrets were replaced in it, or in the request.
+    """
 
     headers: dict[str, str]
     body: str
+    redacted: bool
 
 
 def _response(row: Attempt) -> Json:
@@ -31,7 +35,8 @@ def _response(row: Attempt) -> Json:
     if row.status_code is None:
         return {}
     body = bytes(row.response_body).decode("utf-8", "replace")
-    return {"headers": dict(row.response_headers), "body": body}
+    redacted = {"redacted": True} if row.redacted else {}
+    return {"headers": dict(row.response_headers), "body": body, **redacted}
 
 
 # `duration` (ms) and the content of `response` are ours.

@@ -268,6 +268,8 @@ class Attempt(models.Model):
     response_headers = JSONField(default=list)
     response_body = models.BinaryField(default=b"")
     truncated = models.BooleanField(default=False)
+    # Whether a secret that somebody repeated was replaced before this was stored.
+    redacted = models.BooleanField(default=False, db_default=False)
     # The webhook's revision at the claim; null for attempts recorded before this column existed.
     revision = models.IntegerField(null=True)
     error = models.TextField(blank=True)

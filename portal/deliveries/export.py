@@ -1,14 +1,13 @@
 """Export of deliveries as JSON lines or HAR 1.2, without secrets, in a stream of bounded memory.
 
 Tokens are not stored; their content is exported. The values of the webhook's own headers are
-masked as pages mask them. Bodies come from other programs and may repeat a secret that they got:
-the webhook's secret and header values are masked in them, and the signatures of tokens.
+masked as pages mask them. What other programs have sent is redacted once more: a secret that an
+attempt has sent, or that was stored since, may be none of the account's any more or not yet.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from http import HTTPStatus
@@ -18,57 +17,15 @@ from urllib.parse import parse_qsl, urlsplit
 from django.conf import settings
 from django.db.models import QuerySet
 
+from requests_queue.redaction import MASK, Redaction
 from webhooks.delivery.request import order_claims
-from webhooks.http.headers import HARMLESS, MASK, masked
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.http.headers import masked, secret_values
+from webhooks.models import Attempt, Delivery, Event
 
 LIMIT = 10_000  # the newest deliveries
 BATCH = 50  # deliveries that are read at once
 MAX_ATTEMPTS = 200  # the latest of a delivery
-_MIN_SECRET = 6  # characters; shorter values would mask ordinary text
-_SIGNATURE = re.compile(r"(eyJ[\w-]+\.eyJ[\w-]+\.)[\w-]+")
 _HIDDEN_RESPONSE_HEADERS = {"set-cookie", "authorization", "authentication", "proxy-authorization"}
-
-
-class Redaction:
-    """Masks secrets in texts, the longest first: one may contain another."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({s for s in secrets if len(s) >= _MIN_SECRET}, key=len, reverse=True)
-
-    @classmethod
-    def of_webhook(cls, webhook: Webhook) -> Redaction:
-        """Return one that masks the secrets of a webhook."""
-        headers = webhook.headers.items()
-        values = (value for name, value in headers if name.lower() not in HARMLESS)
-        return cls([webhook.jwt_secret, *values])
-
-    def text(self, text: str) -> str:
-        """Return the text with masks in place of secrets."""
-        for secret in self._secrets:
-            # In JSON a secret may be escaped.
-            for written in {secret, json.dumps(secret)[1:-1]}:
-                text = text.replace(written, MASK)
-        return _SIGNATURE.sub(lambda match: match[1] + MASK, text)
-
-    def value(self, value: Any) -> Any:
-        """Return a JSON value with masks in its texts."""
-        if isinstance(value, dict):
-            return {self.text(key): self.value(each) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self.value(each) for each in value]
-        return self.text(value) if isinstance(value, str) else value
-
-    def of(self, attempt: Attempt) -> Redaction:
-        """Return one that also masks the header values that an attempt sent."""
-        hidden = {
-            attempt.request_headers[name]
-            for name, value in masked(attempt.request_headers).items()
-            if value == MASK
-        }
-        if hidden <= set(self._secrets):
-            return self
-        return Redaction([*self._secrets, *hidden])
 
 
 def json_lines(rows: QuerySet[Delivery]) -> Iterator[str]:
@@ -85,7 +42,7 @@ def har(rows: QuerySet[Delivery]) -> Iterator[str]:
     comma = "\n"
     for row, events, attempts, redaction in _batches(rows):
         for attempt in attempts:
-            entry = _entry(row, events, attempt, redaction.of(attempt))
+            entry = _entry(row, events, attempt, _redaction_of(attempt, redaction))
             yield comma + json.dumps(entry, ensure_ascii=False)
             comma = ",\n"
     yield "\n]}}\n"
@@ -117,11 +74,17 @@ def _batches(
         for attempt in Attempt.objects.filter(delivery__in=ids).order_by("number"):
             attempts.setdefault(attempt.delivery_id, []).append(attempt)
         for row in batch:
-            redaction = redactions.get(row.webhook_id) or Redaction.of_webhook(row.webhook)
+            redaction = redactions.get(row.webhook_id) or Redaction(
+                [row.webhook.jwt_secret, *secret_values(row.webhook.headers)]
+            )
             redactions[row.webhook_id] = redaction
             latest = attempts.get(row.pk, [])[-MAX_ATTEMPTS:]
             yield row, events.get(row.pk, []), latest, redaction
         before, count = batch[-1].pk, count + len(batch)
+
+
+def _redaction_of(attempt: Attempt, redaction: Redaction) -> Redaction:
+    return redaction.including(secret_values(attempt.request_headers))
 
 
 def _delivery(
@@ -130,7 +93,7 @@ def _delivery(
     return {
         "id": row.pk, "state": row.state, "created_at": _at(row.created_at),
         "webhook": {"id": row.webhook_id, "name": row.webhook.label}, "events": _events(events),
-        "attempts": [_attempt(attempt, redaction.of(attempt)) for attempt in attempts],
+        "attempts": [_attempt(attempt, _redaction_of(attempt, redaction)) for attempt in attempts],
     }  # fmt: skip
 
 
@@ -156,6 +119,7 @@ def _attempt(row: Attempt, redaction: Redaction) -> dict[str, Any]:
             "status": row.status_code, "headers": _response_headers(row, redaction),
             "body": body, "note": note or None, "truncated": row.truncated,
         },
+        "redacted": row.redacted,
     }  # fmt: skip
 
 
@@ -179,7 +143,7 @@ def _entry(
         "cache": {}, "timings": {"send": 0, "wait": attempt.duration, "receive": 0},
         "comment": redaction.text(attempt.error),
         "_delivery": row.pk, "_attempt": attempt.number, "_webhook": row.webhook_id,
-        "_outcome": attempt.outcome, "_events": _events(events),
+        "_outcome": attempt.outcome, "_redacted": attempt.redacted, "_events": _events(events),
         "_claims": redaction.value(order_claims(attempt.claims)),
     }  # fmt: skip
 

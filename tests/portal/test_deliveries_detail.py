@@ -344,6 +344,17 @@ def test_fault_is_named_and_the_signature_left_open(vendor: Client, hook: Webhoo
     assert [each["data-tone"] for each in shown.all("[data-tone]")] == ["quiet"]
 
 
+def test_redacted_attempt_says_so(vendor: Client, hook: Webhook) -> None:
+    row = delivery(hook)
+    attempt(row)
+    assert not page(vendor, row).all("[data-redacted]")
+    last = attempt(row, "failure", redacted=True)
+    assert page(vendor, row).one("[data-redacted]")
+    Webhook.objects.update(last_failure=last)
+    part = vendor.get(f"/webhooks/{hook.pk}/last/failure/", headers={"HX-Request": "true"})
+    assert "data-redacted" in part.content.decode()
+
+
 def test_request_that_was_not_sent_has_no_token(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook, state="waiting")
     entries = page(vendor, row)

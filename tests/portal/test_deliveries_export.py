@@ -10,10 +10,10 @@ import pytest
 from django.test import Client
 
 from portal.deliveries import export
+from requests_queue.redaction import MASK
 from tests import make
 from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
 from tests.signed_in import catalog, distributor, vendor
-from webhooks.http.headers import MASK
 from webhooks.models import Delivery, Webhook
 
 __all__ = ["catalog", "distributor", "hook", "vendor"]
@@ -147,3 +147,19 @@ def test_export_reads_in_batches(
     with django_assert_max_num_queries(3 + 3 * 3 + 2):
         lines = read(vendor, "jsonl").splitlines()
     assert [json.loads(line)["id"] for line in lines] == [row.pk for row in rows[::-1]]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_export_says_what_was_redacted_and_has_no_key(
+    vendor: Client, hook: Webhook, name: str
+) -> None:
+    row = delivery(hook)
+    attempt(row, response_body=b"SU-100-200-300:canary-key", redacted=True)
+    attempt(row)
+    text = read(vendor, name)
+    assert "canary" not in text and f"SU-100-200-300:{MASK}" in text
+    if name == "har":
+        found = [each["_redacted"] for each in json.loads(text)["log"]["entries"]]
+    else:
+        found = [each["redacted"] for each in json.loads(text)["attempts"]]
+    assert found == [True, False]

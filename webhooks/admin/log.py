@@ -226,7 +226,7 @@ class AttemptAdmin(LogAdmin):
     list_display = ("id", "of_webhook", "of_delivery", "outcome", "status_code", "duration",
                     STARTED, led_to)  # fmt: skip
     list_select_related = ("webhook", "delivery")
-    list_filter = ("outcome", "truncated", WebhookFilter)
+    list_filter = ("outcome", "truncated", "redacted", WebhookFilter)
     deferred_in_list = LARGE
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
     readonly_fields: ClassVar[Any] = (
@@ -246,7 +246,19 @@ class AttemptAdmin(LogAdmin):
             (None, {"fields": about}),
             *([("Difference", {"fields": [differences]})] if validated else []),
             ("Request", {"fields": ["method", "url", SENT_HEADERS, SENT_BODY, TOKEN]}),
-            ("Response", {"fields": ["status_code", "error", GOT_HEADERS, GOT_BODY, "truncated"]}),
+            (
+                "Response",
+                {
+                    "fields": [
+                        "status_code",
+                        "error",
+                        GOT_HEADERS,
+                        GOT_BODY,
+                        "truncated",
+                        "redacted",
+                    ]
+                },
+            ),
         ]
 
     @admin.display(description="delivery")

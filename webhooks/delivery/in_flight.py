@@ -72,6 +72,7 @@ class AttemptResult:
     replaces the retry decision's explanation. `unmerged` is a validator's valid response that is
     left out of the object. `stopped` is an unknown outcome of an orderly stop; any other unknown
     outcome may have been caused by the request. `faults` have changed the request on purpose.
+    `redacted`: secrets have been replaced in it.
     """
 
     claimed: ClaimedDelivery
@@ -87,6 +88,7 @@ class AttemptResult:
     # Why it failed, for statistics: one of http_errors.ERROR_CLASSES.
     error_class: str = ""
     faults: Sequence[Mapping[str, str]] = ()
+    redacted: bool = False
 
     @property
     def is_lost(self) -> bool:

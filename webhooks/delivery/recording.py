@@ -12,20 +12,24 @@ exclusively, so it has either been committed by then, or waits for the commit of
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from requests_queue import clock, encryption, fast_json, sql
+from requests_queue.redaction import Redaction
+from webhooks import account_secrets
 from webhooks.delivery import delivery_update, fan_out, in_flight, retry, webhook_update
 from webhooks.delivery.delivery_update import DeliveryUpdate
 from webhooks.delivery.in_flight import AttemptResult, PreparedRequest
 from webhooks.delivery.webhook_update import WebhookUpdate
+from webhooks.http.headers import secret_values
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.signals import attempts_recorded, recording_attempts
 
@@ -40,10 +44,12 @@ _COLUMNS = {
     "started_at": "timestamptz", "finished_at": "timestamptz", "duration": "integer",
     "method": "varchar", "url": "varchar", "request_headers": "jsonb", "request_body": "text",
     "claims": "jsonb", "status_code": "integer", "response_headers": "jsonb",
-    "response_body": "bytea", "truncated": "boolean", "revision": "integer", "error": "text",
+    "response_body": "bytea", "truncated": "boolean", "redacted": "boolean",
+    "revision": "integer", "error": "text",
     "why": "text", "is_unmerged": "boolean", "next_attempt_at": "timestamptz", "faults": "jsonb",
 }  # fmt: skip
-_STORED = "stored"
+# What claimed deliveries share.
+_STORED, _REDACTED = "stored", "redacted"
 # Attempts of one INSERT. SQLite takes 32,766 parameters; on PostgreSQL they are one text, of which
 # psycopg makes copies.
 _CHUNK = {"sqlite": 1000, "postgresql": 250}
@@ -96,6 +102,8 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
     Lock order: deliveries, then webhooks, each by id.
     """
     recording_attempts.send(sender=None)
+    redactions = account_secrets.redactions({r.claimed.webhook["account_id"] for r in results})
+    results = [redact(result, redactions) for result in results]
     with transaction.atomic():
         sql.limit_lock_wait(LOCK_WAIT)
         ids = {r.claimed.delivery_id for r in results}
@@ -237,6 +245,7 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         fast_json.encode(response.headers).decode() if response else "[]",
         response.body if response else b"",
         response.truncated if response else False,
+        result.redacted,
         claimed.webhook["revision"],
         # PostgreSQL stores no NUL in text.
         result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
@@ -245,6 +254,55 @@ def attempt_row(attempt: RecordedAttempt) -> tuple[Any, ...]:
         sql.datetime_param(attempt.next_attempt_at),
         json.dumps(list(result.faults)) if result.faults else "[]",
     )
+
+
+def redact(result: AttemptResult, redactions: Mapping[str, Redaction]) -> AttemptResult:
+    """Return the result without secrets of its account, and those that it was sent with."""
+    webhook, response = result.claimed.webhook, result.response
+    sent = [webhook["jwt_secret"], *secret_values(webhook["headers"])]
+    redaction = redactions[webhook["account_id"]].including(sent)
+    changes: dict[str, Any] = {}
+    headers = response.headers if response else ()
+    texts = [webhook["external_url"], result.error, result.public_message, result.note]
+    # One search: a response has several headers, and almost none has a secret.
+    joined = "\n".join(chain(texts, *headers))
+    if redaction.text(joined) != joined:
+        url, error, public, note = map(redaction.text, texts)
+        headers = tuple((redaction.text(k), redaction.text(v)) for k, v in headers)
+        claimed = replace(result.claimed, webhook={**webhook, "external_url": url})
+        changes = {"claimed": claimed, "error": error, "public_message": public, "note": note}
+    if response is not None:
+        encoding = next((v for k, v in response.headers if k.lower() == "content-encoding"), "")
+        body = redaction.body(response.body, encoding, is_cut=response.truncated)
+        if changes or body is not response.body:
+            changes["response"] = replace(response, headers=headers, body=body)
+    if (prepared := _redacted_request(result, redaction)) is not result.prepared:
+        changes["prepared"] = prepared
+    return replace(result, **changes, redacted=True) if changes else result
+
+
+def _redacted_request(result: AttemptResult, redaction: Redaction) -> PreparedRequest | None:
+    """Return the request without secrets, once for those that share it."""
+    prepared, shared = result.prepared, result.claimed.shared
+    if prepared is None:
+        return None
+    is_shared = shared.get(in_flight.REQUEST) is prepared
+    if not is_shared:
+        return _redact_request(prepared, redaction)
+    if _REDACTED not in shared:
+        shared[_REDACTED] = _redact_request(prepared, redaction)
+    redacted: PreparedRequest = shared[_REDACTED]
+    return redacted
+
+
+def _redact_request(prepared: PreparedRequest, redaction: Redaction) -> PreparedRequest:
+    """Return the request with body and claims redacted; headers are encrypted where stored."""
+    body, claims = (prepared.request.body or b"").decode(), prepared.claims.decode()
+    if redaction.text(joined := f"{body}\n{claims}") == joined:
+        return prepared
+    request = replace(prepared.request, body=redaction.text(body).encode())
+    redacted = fast_json.encode(redaction.value(fast_json.decode(claims)))
+    return PreparedRequest(request, redacted, prepared.headers)
 
 
 def _sent(result: AttemptResult) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog import audit
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
+from requests_queue.redaction import MASK
 from webhooks import announcements, validation_rules
 from webhooks.delivery import wakeup
 from webhooks.delivery.claimed import ResendOverride
@@ -37,7 +38,7 @@ _OWN_HEADERS = {*(name.lower() for name in TOKEN_HEADERS["both"]), TRACE}
 
 def sent_request(attempt: Attempt) -> ResendOverride:
     """Return what the attempt sent, without what each request gets anew; raises Refused where
-    that was not recorded."""
+    that was not recorded, or not completely."""
     payload = order_claims(attempt.claims)
     payload.pop("exp", None)
     if not payload:
@@ -52,6 +53,12 @@ def sent_request(attempt: Attempt) -> ResendOverride:
         if name.lower() not in _OWN_HEADERS and _DEFAULT_HEADERS.get(name.lower()) != value
     }
     body = attempt.request_body
+    if attempt.redacted and MASK in f"{attempt.url}{body}{json.dumps(payload, ensure_ascii=False)}":
+        raise Refused(
+            "WH_002",
+            f"What attempt {attempt.number} sent had a secret in its URL or body, which is not "
+            "stored. Use Trigger now instead.",
+        )
     if body and json.loads(body) == payload:
         payload, body = json.loads(body), ""
     resent = Resend.objects.filter(pk=attempt.delivery_id) if attempt.number == 1 else ()

@@ -11,11 +11,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -27,9 +27,10 @@ from requests_queue.json_diff import shorten
 from requests_queue.json_validation import parse_json, validate_json
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
+from requests_queue.redaction import Redaction
 from requests_queue.transitions import Change
-from webhooks import types
-from webhooks.delivery import claims, fan_out, flush, retry, validator_client
+from webhooks import account_secrets, types
+from webhooks.delivery import claims, fan_out, flush, recording, retry, validator_client
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult, InFlightCall
 from webhooks.delivery.recording import Stored
@@ -140,11 +141,13 @@ def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
 
 def _finish(results: Sequence[AttemptResult], request: ValidationRequest) -> list[ParsedResponse]:
     """Record the attempts of one validation, and return what the responses say."""
-    read = [_read(result, request) for result in results]
-    errors = [error for result, _ in read if (error := _public_error(result))]
-    if errors:
-        read = [(_not_merged(result), reading) for result, reading in read]
+    read: list[tuple[AttemptResult, ParsedResponse | None]] = []
     try:
+        redactions = account_secrets.redactions({request.vendor_id})
+        read = [_read(result, request, redactions) for result in results]
+        errors = [error for result, _ in read if (error := _public_error(result))]
+        if errors:
+            read = [(_not_merged(result), reading) for result, reading in read]
         not_stored = _store([result for result, _ in read])
     except DatabaseError:
         _drop(read, "the result of a validator could not be stored.")
@@ -158,23 +161,39 @@ def _finish(results: Sequence[AttemptResult], request: ValidationRequest) -> lis
 
 
 def _read(
-    result: AttemptResult, request: ValidationRequest
+    result: AttemptResult, request: ValidationRequest, redactions: Mapping[str, Redaction]
 ) -> tuple[AttemptResult, ParsedResponse | None]:
-    """Return the result, a failure if the response is invalid, and what the response says."""
-    response = result.response
-    if response is None or result.outcome != retry.SUCCESS:
-        return _cut(result), None
+    """Return the result as it is stored, a failure if the response is invalid, and what it says."""
+    response, reading = result.response, None
+    if response is not None and result.outcome == retry.SUCCESS:
+        try:
+            # What the handler has sent is merged, secrets or not.
+            reading = request.read(_json(response))
+        except InvalidResponse as wrong:
+            why = _quoting(recording.redact(result, redactions), request) or wrong
+            error = f"Handler returned HTTP {response.status}, but {why}"
+            result = replace(result, outcome=retry.FAILURE, error=error)
+        except Exception:
+            ids = result.claimed.ids
+            logger.exception("The response of a validator could not be read.", extra=ids)
+            result = replace(result, outcome=retry.FAILURE, error=_UNREADABLE)
+        else:
+            reading.drop = partial(_mark_dropped, result.claimed.delivery_id)
+            result = replace(result, note=reading.message)
+    # Before anything is cut, or a part of a secret would be left.
+    return _cut(recording.redact(result, redactions)), reading
+
+
+def _quoting(redacted: AttemptResult, request: ValidationRequest) -> InvalidResponse | None:
+    """Return what is wrong with a response, quoting the redacted one: quotations are cut."""
     try:
-        reading = request.read(_json(response))
+        request.read(_json(cast(Response, redacted.response)))
     except InvalidResponse as wrong:
-        error = _short(f"Handler returned HTTP {response.status}, but {wrong}")
-        return _cut(replace(result, outcome=retry.FAILURE, error=error)), None
+        return wrong
     except Exception:
-        ids = result.claimed.ids
-        logger.exception("The response of a validator could not be read.", extra=ids)
-        return _cut(replace(result, outcome=retry.FAILURE, error=_UNREADABLE)), None
-    reading.drop = partial(_mark_dropped, result.claimed.delivery_id)
-    return _cut(replace(result, note=_short(reading.message))), reading
+        # Only the response as it was sent could be read.
+        return None
+    return None
 
 
 def _json(response: Response) -> Any:
@@ -208,7 +227,8 @@ def _short(text: str) -> str:
 
 
 def _cut(result: AttemptResult) -> AttemptResult:
-    """Return the result with as much of the body as is stored."""
+    """Return the result with as much of the body and of the texts as is stored."""
+    result = replace(result, error=_short(result.error), note=_short(result.note))
     response, limit = result.response, client.READ_CAP
     if response is None or len(response.body) <= limit:
         return result
