@@ -13,6 +13,7 @@ from connect_sim.asgi import Application, Receive, Scope, Send
 from connect_sim.server import paths
 from requests_queue import operations
 from requests_queue.operations import Operation
+from requests_queue.redaction import Redaction
 
 logger = logging.getLogger("connect_sim.requests")
 
@@ -105,7 +106,7 @@ class _ServedRequest:
         """Log the request without its query, which may contain a secret."""
         fields: Mapping[str, Any] = {
             "method": self._scope["method"],
-            "path": self._scope["raw_path"].decode("latin-1")[:_LONGEST_PATH],
+            "path": Redaction().text(self._scope["raw_path"].decode("latin-1"))[:_LONGEST_PATH],
             # None: the client has left.
             "status": self._status or None,
             "duration_ms": round(seconds * 1000),

@@ -38,6 +38,7 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 QUESTION = "connect_sim.question"
 # Key of the environment of a request: the faults that fired, as they are stored.
 FAULTS = "sandbox.faults"
+_MAX_AGENT = 2000  # characters of the client's name that are searched for secrets
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _TEXTUAL = ("text/", "application/x-www-form-urlencoded")
 
@@ -135,7 +136,7 @@ def _recorded(
         path,
         environ.get("QUERY_STRING", ""),
         response.status_code,
-        environ.get("HTTP_USER_AGENT", "")[:200],
+        environ.get("HTTP_USER_AGENT", "")[:_MAX_AGENT],
         sent,
         returned,
         sent_note,
@@ -143,6 +144,7 @@ def _recorded(
         is_truncated,
         postponement if postponement.deliveries else None,
         environ.get(FAULTS, ()),
+        credential=environ["HTTP_AUTHORIZATION"],
     )
 
 

@@ -1,7 +1,7 @@
 """Mask secrets in the bodies of API calls.
 
-JWT secrets, header values of webhooks and signatures of tokens are masked before a body is stored;
-values of password parameters when it is shown, as the portal does.
+JWT secrets and header values of webhooks are masked by their keys before a body is stored, even if
+they are of no webhook; values of password parameters when it is shown, as the portal does.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from webhooks.http.headers import MASK, masked
+from requests_queue.redaction import MASK
+from webhooks.http.headers import masked
 
-# A signed token: header, payload and signature.
-_TOKEN = re.compile(r"(eyJ[\w-]+\.eyJ[\w-]*\.)[\w-]+")
+# What a query compares with a secret: `eq(jwt_secret,…)`, `jwt_secret=…`, also encoded.
+_COMPARED = re.compile(
+    r"((?:(?:eq|ne|[gl][te]|i?like|in|out|range)(?:\(|%28)(?:jwt_secret|headers)[\w.-]*(?:,|%2C)"
+    r"|(?:^|[&|(,;]|%26)(?:jwt_secret|headers)[\w.-]*(?:=|%3D)))[^&]*",
+    re.IGNORECASE,
+)
 _VALUE = re.compile(r'("(?:structured_)?value"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
 
 _Object = dict[str, Any]
 
 
-def without_signatures(text: str) -> str:
-    """Return a text with the signatures of its tokens masked."""
-    # A long text is searched for one character much faster than for three.
-    return _TOKEN.sub(rf"\1{MASK}", text) if "J" in text and "eyJ" in text else text
+def without_compared_secrets(query: str) -> str:
+    """Return a query without what it compares JWT secrets and header values with."""
+    return _COMPARED.sub(rf"\1{MASK}", query)
 
 
 def without_webhook_secrets(body: str) -> str:

@@ -13,6 +13,7 @@ from functools import cache
 from django.db import connection, transaction
 
 from requests_queue import database_errors
+from requests_queue.redaction import Redaction
 from sandbox import call_storage, late_entries
 from sandbox.call_storage import RecordedCall
 from webhooks.delivery import wakeup
@@ -168,7 +169,8 @@ class Recorder:
                 return batch
             if len(batch) == 1:
                 [call] = batch
-                logger.exception("The API call %s %s cannot be stored.", call.method, call.path)
+                path = Redaction().text(call.path)
+                logger.exception("The API call %s %s cannot be stored.", call.method, path)
                 _forget_places(batch)
                 return []
             half = len(batch) // 2

@@ -17,13 +17,15 @@ from django.db import DatabaseError, connection, transaction
 
 from requests_queue import background_work, clock, database_errors, prepared, sql
 from requests_queue.compressed_text import pack
+from requests_queue.redaction import MASK, Redaction
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
-from sandbox.body_masks import without_signatures, without_webhook_secrets
+from sandbox.body_masks import without_compared_secrets, without_webhook_secrets
 from sandbox.late_entries import Place
 from sandbox.models import ApiCall
 from sandbox.object_ids import OBJECT_ID
 from sandbox.timeline import Entry
+from webhooks import account_secrets
 from webhooks.delivery import postponing, wakeup
 from webhooks.delivery.postponing import Postponement
 
@@ -37,8 +39,9 @@ _COLUMNS = {
     "started_at": "timestamptz", "real_started_at": "timestamptz", "duration": "float8",
     "actor": "text", "account_id": "text", "key": "text", "method": "text", "path": "text",
     "query": "text", "status": "int", "error_code": "text", "request_body": "bytea",
-    "response_body": "bytea", "is_truncated": "bool", "user_agent": "text", "webhook_id": "text",
-    "delivery_id": "bigint", "attempt": "int", "link": "text", "faults": "jsonb",
+    "response_body": "bytea", "is_truncated": "bool", "redacted": "bool", "user_agent": "text",
+    "webhook_id": "text", "delivery_id": "bigint", "attempt": "int", "link": "text",
+    "faults": "jsonb",
 }  # fmt: skip
 _BODIES = "request_body", "response_body"
 _OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
@@ -52,7 +55,8 @@ class RecordedCall:
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
     describe bodies that are not text. `postponement` has the deliveries that the call has caused,
-    `faults` those that fired, and `place` is that of its entry in the timeline.
+    `faults` those that fired, and `place` is that of its entry in the timeline. `credential` is its
+    `Authorization` header, which is not stored.
     """
 
     started: float
@@ -65,14 +69,15 @@ class RecordedCall:
     query: str
     status: int
     user_agent: str
-    request_body: bytes = b""
-    response_body: bytes = b""
+    request_body: bytes = field(default=b"", repr=False)
+    response_body: bytes = field(default=b"", repr=False)
     request_note: str = ""
     response_note: str = ""
     is_truncated: bool = False
     postponement: Postponement | None = None
     faults: Sequence[Mapping[str, str]] = ()
     place: Place = field(default_factory=Place)
+    credential: str = field(default="", repr=False)
 
     @property
     def ended_at(self) -> datetime:
@@ -98,7 +103,9 @@ class _Row:
     query: str
     request_body: str
     response_body: str
+    user_agent: str
     is_truncated: bool
+    redacted: bool
     objects: list[str]
     about: str | None
     error_code: str
@@ -133,7 +140,9 @@ def store(calls: Sequence[RecordedCall]) -> None:
 
 
 def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
-    rows = [_row(call, state) for call in calls]
+    accounts = {call.account for call in calls if call.account}
+    redactions = account_secrets.redactions(accounts)
+    rows = [_row(call, state, redactions.get(call.account or "", Redaction())) for call in calls]
     _link(rows)
     return rows
 
@@ -162,27 +171,39 @@ def _release(calls: Sequence[RecordedCall]) -> None:
         transaction.on_commit(wakeup.send, robust=True)
 
 
-def _row(call: RecordedCall, state: clock.State) -> _Row:
+def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     offset, frozen_at = state.offset, state.frozen_at
     started, ended = datetime.fromtimestamp(call.started, UTC), call.ended_at
-    path, query = _text(call.path), _text(call.query)
+    redaction = redaction.including([call.credential])
+    path = _text(call.path)
     sent = call.request_body.decode(errors="replace")
     returned = call.response_body.decode(errors="replace")
     in_path = OBJECT_ID.findall(path)
     objects = list(dict.fromkeys([*in_path, *OBJECT_ID.findall(sent)]))[:MAX_OBJECTS]
     is_error = call.status >= 400
     code = _error_code(returned) if is_error else ""
-    is_truncated = call.is_truncated
+    is_truncated, query, masks = call.is_truncated, call.query, False
     if may_have_secrets(path):
+        query = without_compared_secrets(query)
         sent, returned = without_webhook_secrets(sent), without_webhook_secrets(returned)
-        if not is_error:
-            is_truncated = max(len(sent), len(returned)) > MAX_BODY
-            sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
+        masks = MASK in query + sent + returned
+    texts = [path, query, call.user_agent]
+    bodies = [call.request_note or sent, call.response_note or returned]
+    are_cut = [
+        is_truncated and len(each) >= MAX_BODY for each in (call.request_body, call.response_body)
+    ]
+    stored = [
+        *map(redaction.text, texts),
+        *(redaction.text(each, is_cut=cut) for each, cut in zip(bodies, are_cut, strict=True)),
+    ]
+    redacted = masks or stored != [*texts, *bodies]
+    path, query, agent, sent, returned = map(_text, stored)
+    if may_have_secrets(call.path) and not is_error:
+        is_truncated = max(len(sent), len(returned)) > MAX_BODY
+        sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
     return _Row(
         call, frozen_at or started + offset, started, frozen_at or ended + offset, ended,
-        without_signatures(path), without_signatures(query),
-        call.request_note or _text(without_signatures(sent)),
-        call.response_note or _text(without_signatures(returned)), is_truncated,
+        path, query, sent, returned, agent[:200], is_truncated, redacted,
         objects, in_path[0] if in_path else timeline.only(objects), code,
     )  # fmt: skip
 
@@ -267,7 +288,7 @@ def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:
         moments[row.started_at], moments[row.real_started_at], round(call.duration, 3),
         call.actor, call.account, call.key, call.method, row.path,
         row.query, call.status, row.error_code, pack(row.request_body), pack(row.response_body),
-        row.is_truncated, _text(call.user_agent[:200]),
+        row.is_truncated, row.redacted, row.user_agent,
         *((link.webhook, link.delivery, link.attempt, link.certainty) if link
           else (None, None, None, "")),
         json.dumps(list(call.faults)) if call.faults else "[]",

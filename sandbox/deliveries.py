@@ -174,6 +174,7 @@ def _attempt(row: Attempt, activities: Mapping[Key, HandlerActivity]) -> Json:
         "token": _token(row),
         "response": _response(row),
         "error": row.error,
+        "redacted": row.redacted,
         "reason": row.why,
         "next_attempt_at": format_time(row.next_attempt_at),
         "faults": row.faults,

@@ -86,6 +86,8 @@ class ApiCall(models.Model):
     request_body = CompressedTextField(blank=True)
     response_body = CompressedTextField(blank=True)
     is_truncated = models.BooleanField(default=False)
+    # Whether a secret was replaced before this was stored.
+    redacted = models.BooleanField(default=False, db_default=False)
     user_agent = models.CharField(max_length=200, blank=True)
     webhook_id = models.CharField(max_length=16, null=True)
     delivery_id = models.BigIntegerField(null=True)

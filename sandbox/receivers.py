@@ -10,6 +10,7 @@ from django.dispatch import receiver
 
 from requests_queue import clock
 from requests_queue.conversations.models import STATE_CHANGE, Message
+from requests_queue.redaction import Redaction
 from requests_queue.signals import changes_made
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
@@ -17,6 +18,7 @@ from sandbox.timeline import Entry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.fan_out import RecordedEvent
 from webhooks.delivery.recording import RecordedAttempt
+from webhooks.http.headers import secret_values
 from webhooks.signals import (
     attempts_recorded,
     attempts_started,
@@ -151,10 +153,11 @@ def _attempt(
     **data: Any,
 ) -> Entry:
     row = claimed.webhook
+    redaction = Redaction([row["jwt_secret"], *secret_values(row["headers"])])
     sent = {
         "type": row["type"],
         "method": row["http_method"],
-        "url": row["external_url"],
+        "url": redaction.text(row["external_url"]),
         "forced": claimed.forced,
         "objects": objects,
     }

@@ -30,6 +30,7 @@ class Call(CallFacts):
     query: str
     request_body: str = field(repr=False)
     is_truncated: bool
+    redacted: bool
     duration: float
     started_at: datetime
     real_started_at: datetime
@@ -78,9 +79,9 @@ def _password_names() -> list[str]:
 def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
     return Call(
         row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
-        row.is_truncated, row.duration, row.started_at, row.real_started_at, row.actor,
-        row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id, row.attempt,
-        row.link, objects, tuple(row.faults),
+        row.is_truncated, row.redacted, row.duration, row.started_at, row.real_started_at,
+        row.actor, row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id,
+        row.attempt, row.link, objects, tuple(row.faults),
     )  # fmt: skip
 
 
@@ -96,5 +97,6 @@ def represent(call: Call) -> dict[str, Any]:
         "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
         "link": call.link, "request_body": call.request_body,
         "response_body": call.response_body, "is_truncated": call.is_truncated,
+        "redacted": call.redacted,
         "faults": list(call.faults),
     }  # fmt: skip

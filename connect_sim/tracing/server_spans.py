@@ -9,6 +9,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from connect_sim.asgi import Scope
 from connect_sim.tracing import trace_context
 from requests_queue.operations import Operation
+from requests_queue.redaction import Redaction
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LONGEST_PATH = 500
@@ -35,7 +36,8 @@ class ServerTracer:
             "connect_sim.request_id": operation.ids["request_id"],
         }
         if is_api:
-            attributes["url.path"] = scope["raw_path"].decode("latin-1")[:_LONGEST_PATH]
+            path = Redaction().text(scope["raw_path"].decode("latin-1"))
+            attributes["url.path"] = path[:_LONGEST_PATH]
         name = "HTTP" if method == "_OTHER" else method
         context = trace_context.parse(parent)
         span = self._tracer.start_span(name, context, SpanKind.SERVER, attributes)

@@ -15,6 +15,9 @@ CursorText = Annotated[
     str, Also(description="A place in the timeline: opaque, monotonic, valid after a restart.")
 ]
 Milliseconds = Annotated[int, Also(description="Milliseconds.")]
+Redacted = Annotated[
+    bool, Also(description="Whether secrets that somebody has repeated were replaced by ••••••••.")
+]
 Seconds = Annotated[float, Also(description="Seconds.")]
 
 
@@ -118,6 +121,7 @@ class ApiCall(TypedDict):
     request_body: str
     response_body: str
     is_truncated: bool
+    redacted: Redacted
     faults: list[FiredFault]
 
 
@@ -157,6 +161,7 @@ class Attempt(TypedDict):
     token: Token | None
     response: HandlerResponse | None
     error: str
+    redacted: Redacted
     reason: str
     next_attempt_at: Stamp | None
     faults: list[FiredFault]

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import User
+from requests_queue.redaction import Redaction
 from requests_queue.safe_text import visible
 from sandbox import activity, api_calls
 from sandbox.faults import armed, firing, paths, responses, sending
@@ -94,9 +95,10 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
         return ()
     account = facts["account"] if "account" in facts else _account(request)
     named = OBJECT_ID.search(path)
+    shown = Redaction().text(visible(request.path))
     entry = {
         "object": named.group() if named else None,
-        "data": {"method": request.method, "path": visible(request.path), "account": account},
+        "data": {"method": request.method, "path": shown, "account": account},
     }
     [fired] = firing.decide(faults, [Subject(facts, (paths.pattern(path),), entry)])
     return fired

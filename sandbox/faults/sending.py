@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
+from requests_queue.redaction import Redaction
 from sandbox.faults import delays, paths
 from sandbox.faults.barriers import barriers
 from sandbox.faults.firing import Firing
@@ -104,7 +105,7 @@ def slicer(request: HttpRequest, firing: Firing, response: HttpResponse) -> None
 
 def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
     """Send the response when it is released."""
-    path = paths.below_api(request.path)
+    path = Redaction().text(paths.below_api(request.path))
     try:
         delay = barriers.hold(firing.fault.id, firing.number, request.method or "", path)
     except (DatabaseError, InterfaceError) as error:

@@ -56,7 +56,8 @@ def test_call_is_shown_with_everything_that_is_stored(who: Caller, catalog: Cata
         "account": catalog.vendor.pk, "user_agent": "", "objects": [PK, "TL-111-222-333"],
         "webhook": None, "delivery": None, "attempt": None, "link": "",
         "request_body": '{"template_id": "TL-111-222-333"}',
-        "response_body": call["response_body"], "is_truncated": False, "faults": [],
+        "response_body": call["response_body"], "is_truncated": False, "redacted": False,
+        "faults": [],
     }  # fmt: skip
     assert "NFND_000" in call["response_body"]
 

@@ -296,12 +296,19 @@ def test_api_call_is_opened_and_masked(
     assert address == f"/timeline/calls/{stored.pk}/" == row.one("details div a")["href"]
     part = vendor.get(address, headers=HTMX).content.decode()
     assert "Not yet." in part and "<html" not in part
+    assert "data-redacted" not in part
     page = html.get(vendor, address)
     assert "Not yet." in page and f"POST /requests/{world.pk}/approve" in page
     for text in (part, page.text):
         assert SECRET not in text
     assert distributor.get(address).status_code == 404
     assert vendor.get(f"/timeline/calls/{10**30}/").status_code == 404
+
+
+def test_redacted_api_call_says_so(order: Request, catalog: Catalog, vendor: Client) -> None:
+    row = call(order, catalog, query="SU-100-200-300:canary-key")
+    part = vendor.get(f"/timeline/calls/{row.pk}/", headers=HTMX).content.decode()
+    assert "data-redacted" in part and "canary" not in part
 
 
 @pytest.fixture
