@@ -100,7 +100,8 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
 
 def _rql(error: RQLFilterError) -> str:
     details = getattr(error, "details", None) or {}
-    parts = [f"{key}: {value}" for key, value in details.items() if key != "error"]
+    # Without the value, which may be a secret.
+    parts = [f"{key}: {details[key]}" for key in ("filter", "lookup") if key in details]
     message = str(details.get("error", "Bad filter query."))
     return f"{message} ({', '.join(parts)})" if parts else message
 
