@@ -114,7 +114,7 @@ class _Row:
 
 def may_have_secrets(path: str) -> bool:
     """Return whether bodies of a path may contain JWT secrets or header values."""
-    return "/webhooks" in path
+    return "/webhooks" in path or "/regeneratesecret" in path
 
 
 def store(calls: Sequence[RecordedCall]) -> None:

@@ -19,6 +19,8 @@ _HEADERS: Any = Webhook._meta.get_field("headers")
 
 def redactions(accounts: Collection[str]) -> dict[str, Redaction]:
     """Return what redacts the secrets of each account's webhooks; one statement."""
+    if not accounts:
+        return {}
     # Raw SQL, by columns: it is part of each flush.
     is_theirs, params = sql.one_of("account_id", sorted(accounts))
     rows = prepared.fetch(

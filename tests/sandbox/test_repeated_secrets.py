@@ -115,6 +115,15 @@ def test_body_path_and_user_agent_are_redacted(who: Caller) -> None:
     assert shown["user_agent"] == f"handler {MASK}"
 
 
+def test_new_secret_of_the_actions_of_a_product_is_not_stored(
+    who: Caller, catalog: Catalog
+) -> None:
+    response = who.post(f"/products/{catalog.product.pk}/actions/regeneratesecret", {})
+    assert response.status == 200, response
+    [shown] = shown_calls(who)
+    assert json.loads(shown["response_body"]) == {"jwt_secret": MASK} and shown["redacted"]
+
+
 def test_unknown_key_is_redacted_in_its_own_call(catalog: Catalog) -> None:
     """Its secret has no form by itself, and is of no account."""
     key = 'SU-100-000-009:canary"of&nobody'

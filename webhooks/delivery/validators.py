@@ -61,12 +61,14 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
     claimed = _claim(type_.type, request)
     if not claimed:
         return []
+    redactions = account_secrets.redactions({request.vendor_id})
     with _slots(claimed) as allowed:
         if not connection.in_atomic_block:
             # A hundred callers may wait, and PostgreSQL limits its connections.
             connection.close()
         results = _send(claimed, allowed, body)
-    return _finish(results, request)
+    read = [_read(result, request, redactions) for result in results]
+    return _finish(read)
 
 
 def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
@@ -139,15 +141,14 @@ def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
     return AttemptResult(claimed, retry.FAILURE, 0, error=error)
 
 
-def _finish(results: Sequence[AttemptResult], request: ValidationRequest) -> list[ParsedResponse]:
+def _finish(
+    read: Sequence[tuple[AttemptResult, ParsedResponse | None]],
+) -> list[ParsedResponse]:
     """Record the attempts of one validation, and return what the responses say."""
-    read: list[tuple[AttemptResult, ParsedResponse | None]] = []
+    errors = [error for result, _ in read if (error := _public_error(result))]
+    if errors:
+        read = [(_not_merged(result), reading) for result, reading in read]
     try:
-        redactions = account_secrets.redactions({request.vendor_id})
-        read = [_read(result, request, redactions) for result in results]
-        errors = [error for result, _ in read if (error := _public_error(result))]
-        if errors:
-            read = [(_not_merged(result), reading) for result, reading in read]
         not_stored = _store([result for result, _ in read])
     except DatabaseError:
         _drop(read, "the result of a validator could not be stored.")
@@ -291,4 +292,4 @@ def _mark_dropped(delivery_id: int, why: str) -> None:
     """Mark the recorded attempt of a delivery as not merged."""
     # A late attempt has another one beside it, whose outcome is unknown.
     rows = Attempt.objects.filter(delivery=delivery_id, outcome=Attempt.SUCCESS)
-    rows.update(why=f"{_NOT_MERGED} {why}", is_unmerged=True)
+    rows.update(why=f"{_NOT_MERGED} {Redaction().text(why)}", is_unmerged=True)
