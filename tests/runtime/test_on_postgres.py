@@ -40,6 +40,7 @@ MORE = [
     "tests/sandbox/test_call_recorder.py",
     "tests/sandbox/test_observing_calls.py",
     "tests/sandbox/test_prepared_calls.py",
+    "tests/sandbox/test_repeated_secrets.py",
     # Schemas, locks and copies of tables.
     "tests/sandbox/test_reset.py",
     "tests/sandbox/test_reset_engines.py",
@@ -82,6 +83,7 @@ WITHOUT_DATABASE = {
     "compressed_text",
     "counts",
     "database_errors",
+    "redact_migration",
     "responds_migration",
     "types",
     "validation_failures",
