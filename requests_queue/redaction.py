@@ -120,11 +120,11 @@ class Redaction:
 
     def _without_part(self, text: str) -> str:
         """Return a text that was cut without the beginning of a secret at its end."""
-        text = text.rstrip(_BROKEN)
+        readable = text.rstrip(_BROKEN)
         forms = self._forms(self._different)
-        end = min((_start_of_part(text, form) for form in forms), default=len(text))
-        if end < len(text):
-            return text[:end] + MASK
+        end = min((_start_of_part(readable, form) for form in forms), default=len(readable))
+        if end < len(readable):
+            return readable[:end] + MASK
         tail = max(0, len(text) - _CUT_URL)
         return text[:tail] + _CUT_USER.sub(rf"\1{MASK}", text[tail:])
 

@@ -106,6 +106,11 @@ def test_cut_in_a_character_hides_no_part() -> None:
     assert Redaction(["sécrète-é"]).body(body, is_cut=True) == f"x {MASK}".encode()
 
 
+def test_cut_in_a_character_is_no_secret() -> None:
+    body = "x é".encode()[:-1]
+    assert Redaction([SECRET]).body(body, is_cut=True) is body
+
+
 def test_texts_in_json_are_replaced_and_nothing_else() -> None:
     value = {"a": [SECRET, 123456, None, True], SECRET: {"b": 1.5}}
     redaction = Redaction([SECRET, "123456"])
