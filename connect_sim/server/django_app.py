@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import aclosing, suppress
@@ -52,13 +53,14 @@ TOO_MANY = (
     429, "SYS_429", "Too many sign-in attempts from this address. Try again in a minute."
 )  # fmt: skip
 
+_SUBMIT = re.compile("/usage/files/[^/]+/submit$")
 _FILE_BLOCK = 64 * 1024
 _ASKING = 2  # threads that ask whether clients may wait
 _UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
 
 
 class DjangoApplication:
-    """Django in `threads` threads, and others for validations and for sign-in attempts."""
+    """Django in `threads` threads, and others for requests that wait and for sign-ins."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
         self._wsgi = wsgi
@@ -192,9 +194,10 @@ class DjangoApplication:
 
 
 def waits(method: str, path: str) -> bool:
-    """Return whether a request may wait for a validator."""
-    return method == "POST" and (
-        path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+    """Return whether a request may wait for a validator, or for the processing of a usage file."""
+    is_validation = path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+    return (method == "POST" and is_validation) or (
+        method in ("POST", "PUT") and _SUBMIT.search(path) is not None
     )
 
 

@@ -66,6 +66,9 @@ def post(url: str) -> str:
         ("/queues/fulfillment/PR-1/validate/", True),
         ("/public/v1/tier/config-requests/TCR-1/validate", True),
         ("/forms/anything", True),
+        ("/public/v1/usage/files/UF-1/submit", True),
+        ("/public/v1/usage/files/UF-1/submit/records", False),
+        ("/public/v1/listing-requests/LSTR-1/submit", False),
         ("/public/v1/requests", False),
         ("/public/v1/requests/validate-me", False),
         ("/public/v1/requests/PR-1/approve", False),
@@ -75,7 +78,7 @@ def post(url: str) -> str:
         ("", False),
     ],
 )
-def test_validations_and_forms_may_wait_for_a_handler(path: str, expected: bool) -> None:
+def test_validations_forms_and_submits_of_usage_may_wait(path: str, expected: bool) -> None:
     assert waits("POST", path) is expected
     assert not waits("GET", path) and not waits("HEAD", path)
 

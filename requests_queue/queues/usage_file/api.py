@@ -39,7 +39,8 @@ from requests_queue.schema import Answer, Documented, Form
 
 # Published clients submit right after the upload: so many seconds a submit waits for the workers.
 SUBMIT_WAITS = 10.0
-# How many may wait at once, each in a thread of the web server; the others are answered at once.
+# How many may wait at once; the others are answered at once. The web server runs submits in the
+# threads of requests that wait (`connect_sim.server.django_app.waits`), not in those of the API.
 _WAITING = BoundedSemaphore(4)
 _POLL = 0.05
 
