@@ -16,7 +16,7 @@ from requests_queue.catalog.models import Product
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
 from requests_queue.fields import Id, Input
-from requests_queue.queues.usage_file import limits, uploads
+from requests_queue.queues.usage_file import limits, spreadsheet, uploads
 from requests_queue.rows import get_row
 from requests_queue.schema import Form, Named
 from sandbox.api.operations import Operation, Operations
@@ -77,7 +77,7 @@ class ImportView(APIView):
     operations: Operations = {
         "post": Operation(
             "Products", "Import a product", ImportedProduct,
-            body=Form("file", "pictures", vendor=str), errors=(409, 413),
+            body=Form("file", "pictures", vendor=str), errors=(409, 413, 503),
         )
     }  # fmt: skip
 
@@ -89,12 +89,14 @@ class ImportView(APIView):
         the file says; what the file lacks stays.
         """
         file = uploads.find(request, "file")
-        content = uploads.read(file, "file").content
-        if not limits.is_workbook(content):
-            raise Invalid("file", "The file is not an XLSX workbook.")
         fields = cast("dict[str, Any]", request.data)
         values = ImportInput().check({"vendor": fields.get("vendor")})
-        imported = importing.run(content, values.get("vendor"), _pictures(request))
+        # To the end of the import, which keeps all cells in memory.
+        with spreadsheet.turn():
+            content = uploads.read(file, "file").content
+            if not limits.is_workbook(content):
+                raise Invalid("file", "The file is not an XLSX workbook.")
+            imported = importing.run(content, values.get("vendor"), _pictures(request))
         return Response(_represent(imported))
 
 

@@ -6,9 +6,6 @@ none.
 
 from __future__ import annotations
 
-import io
-import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,15 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-from requests_queue.queues.usage_file import structure
+from requests_queue.queues.usage_file import workbook_reader
 from requests_queue.queues.usage_file.limits import Unreadable
+from requests_queue.queues.usage_file.workbook_reader import FORMULA, ErrorValue
 from sandbox.product_files import sheets
-
-# Extensions that openpyxl doesn't read: what lists a cell offers, and the like.
-warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
 
 MAX_ROWS = 2000
 MAX_SHEETS = 100
@@ -114,63 +108,49 @@ class Workbook:
 
 def read(content: bytes) -> Workbook:
     """Return the content of a workbook; raises Unreadable, CellError."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            structure.check(archive)
-        with closing(load_workbook(io.BytesIO(content), read_only=True, keep_links=False)) as book:
-            return _read(book)
-    except (Unreadable, CellError, MemoryError):
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        # Damaged workbooks make openpyxl raise anything: KeyError, TypeError, ParseError, ...
-        raise Unreadable(f"The workbook cannot be read ({type(error).__name__}).") from error
-
-
-def _read(book: Any) -> Workbook:
-    if len(book.sheetnames) > MAX_SHEETS:
-        raise Unreadable(f"The workbook has more than {MAX_SHEETS} sheets.")
-    if sheets.GENERAL not in book.sheetnames:
-        raise Unreadable(
-            f"The workbook has no sheet {sheets.GENERAL}: it is not a file of "
-            f"`ccli product export`."
-        )
-    found = Workbook(_general(book[sheets.GENERAL]))
-    for title in book.sheetnames:
-        if title in sheets.READ:
-            found.rows[title], unknown = _table(title, book[title])
-            found.unknown_columns += [(title, name) for name in unknown]
-        elif title != sheets.GENERAL:
-            rows = [cells for _, cells in _filled(title, book[title])]
-            if title == sheets.TRANSLATIONS:
-                primary = [cells for cells in rows if _is_primary(cells)]
-                found.primary = "".join(str(cells["A"].value) for cells in primary[:1])
-                rows = [cells for cells in rows if not _is_primary(cells)]
-            found.counts[title] = len(rows)
-    return found
+    with closing(workbook_reader.Workbook(content, keeps_texts=True)) as book:
+        if len(book.titles) > MAX_SHEETS:
+            raise Unreadable(f"The workbook has more than {MAX_SHEETS} sheets.")
+        if sheets.GENERAL not in book.titles:
+            raise Unreadable(
+                f"The workbook has no sheet {sheets.GENERAL}: it is not a file of "
+                f"`ccli product export`."
+            )
+        found = Workbook(_general(book))
+        for title in book.titles:
+            rows = _rows(book, title)
+            if title in sheets.READ:
+                found.rows[title], unknown = _table(title, rows)
+                found.unknown_columns += [(title, name) for name in unknown]
+            elif title != sheets.GENERAL:
+                others = [cells for _, cells in _filled(rows)]
+                if title == sheets.TRANSLATIONS:
+                    primary = [cells for cells in others if _is_primary(cells)]
+                    found.primary = "".join(str(cells["A"]) for cells in primary[:1])
+                    others = [cells for cells in others if not _is_primary(cells)]
+                found.counts[title] = len(others)
+        return found
 
 
 def _is_primary(cells: dict[str, Any]) -> bool:
     column = get_column_letter(sheets.COLUMNS[sheets.TRANSLATIONS].index("Is primary") + 1)
-    return column in cells and cells[column].value == "Yes"
+    return cells.get(column) == "Yes"
 
 
-def _general(sheet: Any) -> Row:
+def _general(book: workbook_reader.Workbook) -> Row:
     """Return column B of the first sheet as a row, by the labels in column A."""
     values: dict[str, Any] = {}
-    last = sheets.FIRST_LABEL + len(sheets.LABELS) - 1
     labels = {cell: label for label, cell in sheets.CELL.items()}
-    for number, cells in enumerate(_cells(sheet, last, 2), 1):
+    for number, cells in book.rows(sheets.GENERAL, 2, formulas=True):
         label = labels.get(f"B{number}")
-        if label is None or not cells:
+        if label is None:
             continue
-        found = _value(cells[0], f"{sheets.GENERAL}!A{number}")
+        name, value, *_ = [*cells, None, None]
+        found = _value(name, f"{sheets.GENERAL}!A{number}")
         if found != label and label != sheets.LABELS[-1]:
             # Files of older versions lack the last label.
             raise CellError(f"{sheets.GENERAL}!A{number}", f'This must be "{label}".')
-        if len(cells) > 1:
-            values[label] = _value(cells[1], f"{sheets.GENERAL}!B{number}")
+        values[label] = _value(value, f"{sheets.GENERAL}!B{number}")
     return _General(sheets.GENERAL, 0, values, {})
 
 
@@ -182,11 +162,12 @@ class _General(Row):
         return f"{self.sheet}!{sheets.CELL[column]}"
 
 
-def _table(title: str, sheet: Any) -> tuple[list[Row], list[str]]:
+def _table(title: str, rows: Iterator[tuple[int, list[Any]]]) -> tuple[list[Row], list[str]]:
     """Return the rows of a sheet, and its unknown columns; raises CellError, Unreadable."""
     letters: dict[str, str] = {}
     unknown = []
-    for place, cell in enumerate(next(_cells(sheet, 1, _MAX_COLUMNS), ()), 1):
+    number, header = next(rows, (1, []))
+    for place, cell in enumerate(header if number == 1 else [], 1):
         letter = get_column_letter(place)
         name = str(_value(cell, f"{title}!{letter}1") or "").strip()
         if not name:
@@ -210,33 +191,33 @@ def _table(title: str, sheet: Any) -> tuple[list[Row], list[str]]:
             },
             letters,
         )
-        for number, cells in _filled(title, sheet)
+        for number, cells in _filled(rows)
     ], unknown  # fmt: skip
 
 
-def _filled(title: str, sheet: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number and the cells, by letter, of each row below the first that has values."""
-    for number, cells in enumerate(_cells(sheet, MAX_ROWS + 2, _MAX_COLUMNS), 1):
+def _rows(book: workbook_reader.Workbook, title: str) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the number and the values of each row of a sheet; raises Unreadable."""
+    for number, values in book.rows(title, _MAX_COLUMNS, formulas=True):
         if number > MAX_ROWS + 1:
             # Empty rows count, too.
             raise Unreadable(f"The sheet {title[:50]} has more than {MAX_ROWS} rows.")
-        if number > 1 and any(cell.value not in (None, "") for cell in cells):
-            yield number, {get_column_letter(at): cell for at, cell in enumerate(cells, 1)}
+        yield number, values
 
 
-def _cells(sheet: Any, last: int, columns: int) -> Iterator[Any]:
-    # Don't trust the size that the sheet declares.
-    sheet.reset_dimensions()
-    return iter(sheet.iter_rows(max_row=last, max_col=columns))
+def _filled(rows: Iterator[tuple[int, list[Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the cells, by letter, of each row below the first that has values."""
+    for number, values in rows:
+        if number > 1 and any(value not in (None, "") for value in values):
+            yield number, {get_column_letter(at): value for at, value in enumerate(values, 1)}
 
 
-def _value(cell: Any, place: str) -> Any:
+def _value(value: Any, place: str) -> Any:
     """Return the value of a cell; raises CellError for a formula or an error."""
-    if cell.data_type == "f":
+    if value is FORMULA:
         raise CellError(place, "This is a formula. Replace it with its value.")
-    if cell.data_type == "e":
-        raise CellError(place, f"This is an error of the spreadsheet, {cell.value}.")
-    return cell.value
+    if isinstance(value, ErrorValue):
+        raise CellError(place, f"This is an error of the spreadsheet, {value[:50]}.")
+    return value
 
 
 def _kind(value: Any) -> str:

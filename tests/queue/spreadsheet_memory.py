@@ -1,7 +1,8 @@
 """Measure the memory for reading or processing spreadsheets, in a process of test_usage_memory.
 
-`python -m tests.queue.spreadsheet_memory read|process FILE…` prints a line of JSON for each, with
-`extra_mib`, the peak of the additional memory so far, and `result`.
+`python -m tests.queue.spreadsheet_memory read|six|import|process FILE…` prints a line of JSON for
+each, with `extra_mib`, the peak of the additional memory so far, `kept_mib`, the additional memory
+afterwards, and `result`. `six` reads each file in six threads at once.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import resource
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 # Before Django's settings are read.
 from tests import environment as environment
+from tests.queue import test_usage_memory
 
 
 def main(how: str, *paths: str) -> None:
@@ -21,30 +24,58 @@ def main(how: str, *paths: str) -> None:
     import django
 
     django.setup()
-    act = _processor() if how == "process" else _read
+    act = _processor() if how == "process" else {"read": _read, "six": _six, "import": _import}[how]
     # Imports and caches that every spreadsheet needs are not part of the measurement.
-    _read(b"record_id\n")
-    before = _peak()
+    _read(test_usage_memory.xlsx())
+    before, idle = _peak(), _now()
     for path in paths:
-        result = act(Path(path).read_bytes())
-        print(json.dumps({"extra_mib": _peak() - before, "result": result}))
+        result = act(Path(path))
+        print(json.dumps(
+            {"extra_mib": _peak() - before, "kept_mib": _now() - idle, "result": result}
+        ))  # fmt: skip
 
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _read(content: bytes) -> str:
+def _now() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024 / 1024
+
+
+def _read(source: Path | bytes) -> str:
+    from requests_queue.errors import Invalid
     from requests_queue.queues.usage_file import limits, spreadsheet
 
     try:
-        limits.check(content, "usage_file")
-        return f"{sum(1 for _ in spreadsheet.read(content).rows)} rows"
-    except (limits.Unreadable, limits.Invalid) as refused:
+        with spreadsheet.turn(lambda: None):
+            content = source if isinstance(source, bytes) else source.read_bytes()
+            spreadsheet.check(content, "usage_file")
+            return f"{sum(1 for _ in spreadsheet.read(content).rows)} rows"
+    except (limits.Unreadable, Invalid) as refused:
         return str(refused)
 
 
-def _processor() -> Callable[[bytes], str]:
+def _six(path: Path) -> str:
+    with ThreadPoolExecutor(6) as pool:
+        return " ".join(pool.map(_read, [path] * 6))
+
+
+def _import(path: Path) -> str:
+    from requests_queue.queues.usage_file.limits import Unreadable
+    from sandbox.product_files import reading
+
+    # The sheet of the files that test_usage_memory makes.
+    reading.sheets.GENERAL = "records"
+    try:
+        reading.read(path.read_bytes())
+    except (Unreadable, reading.CellError) as refused:
+        return str(refused)
+    raise AssertionError("The workbook was not refused.")
+
+
+def _processor() -> Callable[[Path], str]:
     from django.conf import settings
     from django.core.management import call_command
 
@@ -59,9 +90,9 @@ def _processor() -> Callable[[bytes], str]:
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
 
-    def act(content: bytes) -> str:
+    def act(path: Path) -> str:
         pk = create(vendor, catalog)
-        response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+        response = sheets.send(vendor, f"{PATH}/{pk}/upload", path.read_bytes())
         assert response.status == 201, response
         processing.run(pk)
         file = UsageFile.objects.get(pk=pk)

@@ -24,7 +24,8 @@ from requests_queue.catalog.models import (
     ProductMedia,
     Template,
 )
-from requests_queue.queues.usage_file import limits
+from requests_queue.queues.usage_file import spreadsheet
+from requests_queue.queues.usage_file.workbook_reader import MAX_UNPACKED
 from requests_queue.seed.products import picture
 from sandbox.product_files import importing, reading
 from tests import background, make
@@ -458,7 +459,11 @@ def replaced(name: str, old: bytes, new: bytes) -> bytes:
         (b"PK\x03\x04 and no more", "The workbook is damaged."),
         (zipped(a_xml=b"<a/>"), "The file is a ZIP archive, but not an XLSX workbook."),
         (zipped(xl__workbook_xml=b"<a/>"), "The workbook cannot be read (KeyError)."),
-        (zipped(xl__workbook_xml=b"0" * (limits.MAX_PART + 1)), "The uncompressed workbook is too"),
+        (zipped(xl__workbook_xml=b"0" * (MAX_UNPACKED + 1)), "The uncompressed workbook is too"),
+        (replaced("xl/worksheets/sheet6.xml", b"<sheetData>", b"<sheetData>" + b"<row>" * 1000),
+         "The workbook is too complex"),
+        (replaced("xl/worksheets/sheet6.xml", b"<sheetData>", b"<sheetData><row><f>" * 1000),
+         "The workbook is too complex"),
         (replaced("xl/worksheets/sheet6.xml", b"<worksheet", b"<!DOCTYPE x><worksheet"),
          "document type declaration"),
         (captured("Items").replace(b"PK", b"KP", 1), "neither an XLSX workbook nor a CSV"),
@@ -565,6 +570,15 @@ def test_export_of_an_unknown_product_or_query_is_refused(vendor: Caller) -> Non
     refused(vendor.get("/sandbox/products/PRD-000-000-404/export"), 404)
     refused(vendor.get(f"/sandbox/products/{SUITE}/export?pictures=yes"), 400,
             "pictures: Unknown value 'yes'. Available: true, false.")  # fmt: skip
+
+
+def test_import_waits_for_its_turn_and_is_then_refused(
+    vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spreadsheet, "MAX_WAIT", 0.01)
+    with spreadsheet.turn():
+        refused(send(vendor, captured()), 503)
+    assert send(vendor, captured()).status == 200
 
 
 @pytest.mark.django_db(transaction=True)

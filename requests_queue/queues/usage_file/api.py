@@ -27,6 +27,7 @@ from requests_queue.queues.usage_file import (
     records,
     representations,
     rules,
+    spreadsheet,
     uploads,
 )
 from requests_queue.queues.usage_file.links import Download
@@ -51,9 +52,10 @@ def _upload(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
 
 
 def _reconcile(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
-    content = uploads.read(file, "recon_file")
     # Parse before the action, which locks the file: this takes seconds.
-    data = {"recon_file": content, "rows": reconciliations.read(content.content)}
+    with spreadsheet.turn():
+        content = uploads.read(file, "recon_file")
+        data = {"recon_file": content, "rows": reconciliations.read(content.content)}
     transitions.move(UsageFile, pk, "reconciliation", actor, data)
 
 

@@ -23,7 +23,7 @@ MAX_RAW_VALUE = 100
 class Checker:
     """Validates the rows of one file in batches and detects repeated record ids."""
 
-    def __init__(self, file: UsageFile, categories: dict[str, str]) -> None:
+    def __init__(self, file: UsageFile, categories: frozenset[str]) -> None:
         self._file = file
         self._categories = categories
         self._items = Items(file)

@@ -31,6 +31,7 @@ from requests_queue.queues.usage_file import (
     reconciliations,
     records,
     schema,
+    spreadsheet,
     uploads,
     workbooks,
 )
@@ -164,9 +165,11 @@ class Reconciliations(Collection):
         files = UsageFile.objects.filter(provider=self.account)
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
-        content = uploads.read(uploads.find(request, "recon_file"), "recon_file")
+        uploaded = uploads.find(request, "recon_file")
         values = inputs.ReconciliationInput().check(self.data)
-        rows = reconciliations.read(content.content)
+        with spreadsheet.turn():
+            content = uploads.read(uploaded, "recon_file")
+            rows = reconciliations.read(content.content)
         file = reconciliations.file_of(rows, self.actor)
         data: dict[str, Any] = {"recon_file": content, "rows": rows} | values
         transitions.move(UsageFile, file.pk, "reconciliation", self.actor, data)

@@ -8,8 +8,6 @@ soon as the lease has expired.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from django.db import transaction
 
@@ -20,11 +18,9 @@ from requests_queue.queues.usage_file import leases, limits, records, spreadshee
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
-from requests_queue.queues.usage_file.spreadsheet import Cells
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
 ATTEMPTS = 3
 # Statuses of a file whose upload has not been read yet.
 UNREAD = ("uploading", "processing")
@@ -64,20 +60,15 @@ def _read(file: UsageFile, token: str) -> None:
     with transaction.atomic():
         leases.renew(file.pk, token)
         UsageRecord.objects.filter(file=file).delete()
-    upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
     try:
-        if upload is None:
-            raise limits.Unreadable("The uploaded file is missing. Upload it again.")
-        sheet = spreadsheet.read(bytes(upload.content), renew=lambda: leases.renew(file.pk, token))
-        if not sheet.rows:
-            raise limits.Unreadable("The sheet has no records.")
+        sheet = _sheet(file, token)
     except limits.Unreadable as error:
         _invalidate(file, token, str(error))
         return
     leases.renew(file.pk, token, **records.ZEROS | {"uploaded": len(sheet.rows)})
     checker = Checker(file, sheet.categories)
     validated = 0
-    for batch in _batches(sheet.rows):
+    for batch in sheet.rows.batches():
         validated += len(batch)
         checked = checker.check(batch)
         with transaction.atomic():
@@ -86,10 +77,20 @@ def _read(file: UsageFile, token: str) -> None:
     _finish(file, token)
 
 
-def _batches(rows: Iterable[tuple[int, Cells]]) -> Iterator[list[tuple[int, Cells]]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch
+def _sheet(file: UsageFile, token: str) -> spreadsheet.Sheet:
+    """Return the content of the upload; raises Unreadable, LostClaim."""
+
+    def renew() -> None:
+        leases.renew(file.pk, token)
+
+    with spreadsheet.turn(renew):
+        upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
+        if upload is None:
+            raise limits.Unreadable("The uploaded file is missing. Upload it again.")
+        sheet = spreadsheet.read(bytes(upload.content), renew=renew)
+    if not sheet.rows:
+        raise limits.Unreadable("The sheet has no records.")
+    return sheet
 
 
 def _finish(file: UsageFile, token: str) -> None:

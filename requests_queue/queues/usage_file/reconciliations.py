@@ -19,12 +19,11 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.queues.usage_file.spreadsheet import Cells
+from requests_queue.queues.usage_file.spreadsheet import Batch, Cells, Rows
 from requests_queue.schema import Json
 
 # Errors of a spreadsheet that are listed; the others are counted.
 MAX_ERRORS = 20
-BATCH = 500
 
 
 def closer(actor: Actor) -> str:
@@ -39,7 +38,6 @@ def is_done(counts: Mapping[str, int]) -> bool:
 
 
 _COLUMNS = ("record_id", "external_billing_id", "external_billing_note", "status")
-Rows = list[tuple[int, Cells]]
 
 
 def read(content: bytes) -> Rows:
@@ -53,12 +51,10 @@ def read(content: bytes) -> Rows:
     except limits.Unreadable as error:
         raise Invalid("recon_file", str(error)) from None
     marked = {"external_billing_id", "status"} & set(sheet.header)
-    # Drop the other columns of a processed file: rows are held in memory.
-    rows = [
-        (n, {name: row[name] for name in _COLUMNS if name in row})
-        for n, row in sheet.rows
-        if not marked or _is_billed(row)
-    ]
+    rows = Rows(_COLUMNS)
+    for number, row in sheet.rows:
+        if not marked or _is_billed(row):
+            rows.add(number, [row.get(name) for name in _COLUMNS])
     if not rows:
         raise Invalid("recon_file", "No row of the sheet marks a record as billed.")
     return rows
@@ -67,8 +63,8 @@ def read(content: bytes) -> Rows:
 def close_records(file: UsageFile, rows: Rows, context: Context) -> None:
     """Close the records that the rows name, by Connect's id or the vendor's; raises Invalid."""
     errors: list[FieldError] = []
-    for start in range(0, len(rows), BATCH):
-        errors += _close(file, rows[start : start + BATCH], context)
+    for batch in rows.batches():
+        errors += _close(file, batch, context)
     if len(errors) > MAX_ERRORS:
         errors[MAX_ERRORS:] = [_error(f"{len(errors) - MAX_ERRORS} more rows.")]
     if errors:
@@ -84,7 +80,7 @@ def _is_billed(row: Cells) -> bool:
     return billed or str(row.get("status") or "").strip().lower() == "closed"
 
 
-def _close(file: UsageFile, rows: Rows, context: Context) -> Iterator[FieldError]:
+def _close(file: UsageFile, rows: Batch, context: Context) -> Iterator[FieldError]:
     """Close the records of a batch of rows; yield the errors of the other rows."""
     by_row = {n: record_name(row) for n, row in rows}
     of_file = UsageRecord.objects.filter(file=file).only("record_id", "status")
@@ -177,8 +173,9 @@ def _chunk(file: UsageFile, rows: Rows) -> UsageChunk | None:
     if len(chunks) < 2:
         return chunks[0] if chunks else None
     hubs: set[Any] = set()
-    for records in _named_records(file.records.all(), rows):
-        hubs |= set(records.values_list("asset__connection__hub", flat=True))
+    for batch in rows.batches():
+        for records in _named_records(file.records.all(), batch):
+            hubs |= set(records.values_list("asset__connection__hub", flat=True))
     return file.chunks.filter(hub__in=hubs).first() if len(hubs) == 1 else None
 
 
@@ -196,8 +193,9 @@ def file_of(rows: Rows, actor: Actor) -> UsageFile:
     searched = UsageRecord.objects.filter(file__in=files)
     for column in ("pk", "record_id"):
         pks: set[str] = set()
-        for records in _named_records(searched, rows, column):
-            pks |= set(records.values_list("file", flat=True))
+        for batch in rows.batches():
+            for records in _named_records(searched, batch, column):
+                pks |= set(records.values_list("file", flat=True))
         if len(pks) > 1:
             raise Invalid(
                 "recon_file", "The rows belong to several usage files. Upload one for each."
@@ -207,22 +205,32 @@ def file_of(rows: Rows, actor: Actor) -> UsageFile:
     raise Invalid("recon_file", "No row names a record of an accepted usage file.")
 
 
-def _named_records(records: Any, rows: Rows, *columns: str) -> Any:
-    """Yield querysets of the records that the rows name, batch by batch."""
-    for start in range(0, len(rows), BATCH):
-        names = [record_name(row) for _, row in rows[start : start + BATCH]]
-        for column in columns or ("pk", "record_id"):
-            yield records.filter(**{f"{column}__in": names})
+def _named_records(records: Any, rows: Batch, *columns: str) -> Any:
+    """Yield querysets of the records that the rows name."""
+    names = [record_name(row) for _, row in rows]
+    for column in columns or ("pk", "record_id"):
+        yield records.filter(**{f"{column}__in": names})
 
 
 def results(row: Reconciliation) -> bytes:
-    """Return a workbook with the current status of each record that the spreadsheet names."""
-    rows = read(bytes(row.content))
-    by_name: dict[str, tuple[str, str, str]] = {}
-    for records in _named_records(UsageRecord.objects.filter(file=row.file_id), rows):
-        for pk, record_id, *result in records.values_list(
-            "pk", "record_id", "status", "external_billing_id", "external_billing_note"
-        ):
-            by_name[pk] = by_name[record_id] = tuple(result)
-    names = [record_name(cells) for _, cells in rows]
-    return workbooks.results([[name, *by_name.get(name, ("", "", ""))] for name in names])
+    """Return a workbook with the current status of each record that the spreadsheet names.
+
+    Raises Refused (503) while other spreadsheets are being read.
+    """
+    with spreadsheet.turn():
+        rows = read(bytes(row.content))
+    return workbooks.results(_results(row, rows))
+
+
+def _results(reconciliation: Reconciliation, rows: Rows) -> Iterator[list[str]]:
+    of_file = UsageRecord.objects.filter(file=reconciliation.file_id)
+    for batch in rows.batches():
+        by_name: dict[str, tuple[str, ...]] = {}
+        for records in _named_records(of_file, batch):
+            for pk, record_id, *result in records.values_list(
+                "pk", "record_id", "status", "external_billing_id", "external_billing_note"
+            ):
+                by_name[pk] = by_name[record_id] = tuple(result)
+        for _, row in batch:
+            name = record_name(row)
+            yield [name, *by_name.get(name, ("", "", ""))]

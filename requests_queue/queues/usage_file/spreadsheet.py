@@ -10,22 +10,75 @@ import csv
 import io
 import pickle
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
-from requests_queue.queues.usage_file import cells, columns, limits, structure
-from requests_queue.queues.usage_file.leases import LostClaim
+from requests_queue.errors import Invalid, Refused
+from requests_queue.queues.usage_file import cells, columns, limits, workbook_reader
 from requests_queue.queues.usage_file.limits import Unreadable
+from requests_queue.queues.usage_file.workbook_reader import Workbook
 
 Cells = dict[str, Any]
+Batch = list[tuple[int, Cells]]
 # Rows between two calls of `renew`.
 RENEW_ROWS = 2000
-# Rows that are pickled at once.
-_BATCH = 100
+# Categories of a workbook, which are held in memory.
+MAX_CATEGORIES = 10_000
+# Rows that are in memory at once, and the characters after which there are fewer.
+_BATCH, _BATCH_TEXT = 500, 256 * 1024
 _DELIMITERS = ",;\t|"
+_OLE = b"\xd0\xcf\x11\xe0"
+
+# Seconds that a request waits until it may read a file, and how many may read or wait at once: each
+# has a thread of the web server.
+MAX_WAIT = 10.0
+_REQUESTS = threading.BoundedSemaphore(5)
+_TURN = threading.Lock()
+
+
+def _busy() -> Refused:
+    text = "Other spreadsheets are being read. Try again in a minute."
+    return Refused("SYS_503", text, status=503)
+
+
+@contextmanager
+def turn(renew: Callable[[], None] | None = None) -> Iterator[None]:
+    """Read one file at a time in this process, because each takes much memory.
+
+    A worker waits for its turn, and calls `renew` meanwhile. A request waits up to MAX_WAIT;
+    raises Refused (503).
+    """
+    with ExitStack() as stack:
+        if renew is None:
+            if not _REQUESTS.acquire(blocking=False):
+                raise _busy()
+            stack.callback(_REQUESTS.release)
+        while not _TURN.acquire(timeout=MAX_WAIT):
+            if renew is None:
+                raise _busy()
+            renew()
+        stack.callback(_TURN.release)
+        yield
+
+
+def check(content: bytes, field: str) -> None:
+    """Raise Invalid or Refused for a file that is no spreadsheet, or too large uncompressed."""
+    if len(content) > limits.MAX_BYTES:
+        raise limits.too_large(field)
+    if not content:
+        raise Invalid(field, "The submitted file is empty.")
+    if content.startswith(_OLE):
+        raise Invalid(field, "The workbook is encrypted or in an old format. Save it as XLSX.")
+    if limits.is_workbook(content):
+        try:
+            workbook_reader.open_archive(content).close()
+        except Unreadable as error:
+            raise Invalid(field, str(error)) from None
+    elif b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Invalid(field, "The file is neither an XLSX workbook nor a CSV text.")
 
 
 class Rows:
@@ -39,24 +92,30 @@ class Rows:
         self._names = names
         self._file = tempfile.SpooledTemporaryFile(max_size=4 * limits.MIB)  # noqa: SIM115
         self._batch: list[tuple[int, list[Any]]] = []
-        self._count = 0
+        self._count = self._length = 0
 
     def add(self, number: int, values: list[Any]) -> None:
         """Add a row, its values in the order of the names."""
         self._count += 1
         self._batch.append((number, values))
-        if len(self._batch) >= _BATCH:
+        self._length += sum(len(value) for value in values if isinstance(value, str))
+        if len(self._batch) >= _BATCH or self._length > _BATCH_TEXT:
             self._flush()
 
     def _flush(self) -> None:
         self._file.seek(0, 2)
         pickle.dump(self._batch, self._file, pickle.HIGHEST_PROTOCOL)
-        self._batch = []
+        self._batch, self._length = [], 0
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[int, Cells]]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows in lists, only one of which is in memory."""
         if self._batch:
             self._flush()
         at = 0
@@ -67,8 +126,7 @@ class Rows:
             except EOFError:
                 return
             at = self._file.tell()
-            for number, values in batch:
-                yield number, dict(zip(self._names, values, strict=False))
+            yield [(n, dict(zip(self._names, values, strict=False))) for n, values in batch]
 
 
 @dataclass(slots=True)
@@ -77,7 +135,7 @@ class Sheet:
 
     rows: Rows
     header: list[str]
-    categories: dict[str, str] = field(default_factory=dict)
+    categories: frozenset[str] = frozenset()
 
 
 def read(
@@ -92,58 +150,36 @@ def read(
     """
     if limits.is_workbook(content):
         return _read_workbook(content, required, renew)
-    return _table(_csv_rows(content), required, renew)
+    return _table(enumerate(_csv_rows(content), 1), required, renew)
 
 
 def _read_workbook(content: bytes, required: Sequence[str], renew: Callable[[], None]) -> Sheet:
-    # Takes 5 MiB, in each worker and web server, of which few read a workbook.
-    from openpyxl import load_workbook
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            structure.check(archive)
-        with closing(
-            load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        ) as book:
-            titles = {str(name).strip().lower(): name for name in book.sheetnames}
-            title = next((titles[name] for name in columns.SHEETS if name in titles), None)
-            if title is None:
-                raise Unreadable(f"The workbook has no sheet {' or '.join(columns.SHEETS)}.")
-            sheet = _table(_sheet_rows(book[title]), required, renew)
-            if columns.CATEGORIES in titles:
-                rows = _sheet_rows(book[titles[columns.CATEGORIES]])
-                sheet.categories = _categories(rows, renew)
-            return sheet
-    except (Unreadable, LostClaim, MemoryError):
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            # An error of the system, as a full disk: processing may be retried.
-            raise
-        # Damaged workbooks make openpyxl raise anything: KeyError, TypeError, ParseError, ...
-        raise Unreadable(f"The workbook cannot be read ({type(error).__name__}).") from error
-
-
-def _sheet_rows(sheet: Any) -> Iterator[Sequence[Any]]:
-    # Don't trust the size that the sheet declares.
-    sheet.reset_dimensions()
-    widest = limits.MAX_COLUMNS + len(columns.FOUND) + 1
-    return iter(sheet.iter_rows(max_row=limits.MAX_ROWS + 2, max_col=widest, values_only=True))
+    with closing(Workbook(content)) as book:
+        titles = {title.strip().lower(): title for title in book.titles}
+        title = next((titles[name] for name in columns.SHEETS if name in titles), None)
+        if title is None:
+            raise Unreadable(f"The workbook has no sheet {' or '.join(columns.SHEETS)}.")
+        # One more than the header may have.
+        most = limits.MAX_COLUMNS + len(columns.FOUND) + 1
+        sheet = _table(book.rows(title, most), required, renew)
+        if columns.CATEGORIES in titles:
+            rows = book.rows(titles[columns.CATEGORIES], most)
+            sheet.categories = _categories(rows, renew)
+        return sheet
 
 
 def _table(
-    rows: Iterable[Sequence[Any]], required: Sequence[str], renew: Callable[[], None]
+    rows: Iterator[tuple[int, Sequence[Any]]], required: Sequence[str], renew: Callable[[], None]
 ) -> Sheet:
-    numbered = enumerate(rows, 1)
-    _, first = next(numbered, (1, ()))
-    header = _header(first)
+    number, first = next(rows, (1, ()))
+    header = _header(first if number == 1 else ())
     missing = [name for name in required if name not in header]
     if missing:
         raise Unreadable(f"Columns are missing in row 1: {', '.join(missing)}.")
     indexes = [index for index, name in enumerate(header) if name]
     names = [header[index] for index in indexes]
     table = Rows(names)
-    for number, row in numbered:
+    for number, row in rows:
         if number % RENEW_ROWS == 0:
             renew()
         if number > limits.MAX_ROWS + 1:
@@ -172,21 +208,19 @@ def _storable(value: Any) -> Any:
     return cells.storable(value[: limits.MAX_TEXT + 1]) if isinstance(value, str) else value
 
 
-def _categories(rows: Iterable[Sequence[Any]], renew: Callable[[], None]) -> dict[str, str]:
+def _categories(
+    rows: Iterator[tuple[int, Sequence[Any]]], renew: Callable[[], None]
+) -> frozenset[str]:
+    """Return the ids of the categories, parsed as in records."""
     table = _table(rows, ("category_id",), renew)
-    return {
-        _category_id(row["category_id"]): str(row.get("category_name") or "")[:255]
-        for _, row in table.rows
-        if row.get("category_id") not in (None, "")
-    }
-
-
-def _category_id(value: Any) -> str:
-    """Return a category's id, parsed as in records; ids that are too long match none."""
-    try:
-        return cells.text(value)
-    except cells.CellError:
-        return str(value)
+    if len(table.rows) > MAX_CATEGORIES:
+        raise Unreadable(f"The sheet {columns.CATEGORIES} has more than {MAX_CATEGORIES} rows.")
+    found = set()
+    for _, row in table.rows:
+        # Ids that are too long match none.
+        with suppress(cells.CellError):
+            found.add(cells.text(row["category_id"]))
+    return frozenset(found - {""})
 
 
 def _csv_rows(content: bytes) -> Iterator[list[str]]:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from requests_queue import body
 from requests_queue.errors import Invalid
-from requests_queue.queues.usage_file import limits
+from requests_queue.queues.usage_file import limits, spreadsheet
 from requests_queue.queues.usage_file.effects import Content
 
 # Bytes of the form beside the file.
@@ -39,7 +39,7 @@ def read(file: UploadedFile[bytes], field: str) -> Content:
     if (file.size or 0) > limits.MAX_BYTES:
         raise limits.too_large(field)
     content = file.read()
-    limits.check(content, field)
+    spreadsheet.check(content, field)
     name = str(file.name or "usage.xlsx").replace("\0", "")[:255]
     return Content(name, content)
 
