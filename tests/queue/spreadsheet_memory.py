@@ -1,14 +1,13 @@
 """Measure the memory for reading or processing spreadsheets, in a process of test_usage_memory.
 
 `python -m tests.queue.spreadsheet_memory read|six|import|process FILE…` prints a line of JSON for
-each, with `extra_mib`, the peak of the additional memory so far, `kept_mib`, the additional memory
+each, with `extra_mib`, the peak of the additional memory, `kept_mib`, the additional memory
 afterwards, and `result`. `six` reads each file in six threads at once.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,21 +26,25 @@ def main(how: str, *paths: str) -> None:
     act = _processor() if how == "process" else {"read": _read, "six": _six, "import": _import}[how]
     # Imports and caches that every spreadsheet needs are not part of the measurement.
     _read(test_usage_memory.xlsx())
-    before, idle = _peak(), _now()
+    idle = _memory("VmRSS")
     for path in paths:
+        _reset_peak()
         result = act(Path(path))
-        print(json.dumps(
-            {"extra_mib": _peak() - before, "kept_mib": _now() - idle, "result": result}
-        ))  # fmt: skip
+        extra, kept = _memory("VmHWM") - idle, _memory("VmRSS") - idle
+        print(json.dumps({"extra_mib": extra, "kept_mib": kept, "result": result}))
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _reset_peak() -> None:
+    """Begin the peak anew. That of `getrusage` includes the memory of the parent process."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
-def _now() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1024 / 1024
+def _memory(name: str) -> float:
+    """Return a size of this process in MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(name)
 
 
 def _read(source: Path | bytes) -> str:
@@ -94,6 +97,8 @@ def _processor() -> Callable[[Path], str]:
         pk = create(vendor, catalog)
         response = sheets.send(vendor, f"{PATH}/{pk}/upload", path.read_bytes())
         assert response.status == 201, response
+        # The client, which is in this process, has the file several times.
+        _reset_peak()
         processing.run(pk)
         file = UsageFile.objects.get(pk=pk)
         return f"{file.status} {file.validated} {file.error_detail}".strip()

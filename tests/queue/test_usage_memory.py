@@ -78,7 +78,7 @@ def largest() -> bytes:
         for value in ROW.format(n="%d").split(",")
     )
     lines = b"".join(
-        b"<row>" + cells % n + b"<c><v>7</v></c>" * 14 + b"</row>" for n in range(2, 50_000)
+        b"<row>" + cells % n + b"<c><v>7</v></c>" * 8 + b"</row>" for n in range(2, 50_000)
     )
     strings = b"".join(b"<si><t>A text that is used, %d</t></si>" % n for n in range(400_000))
     return xlsx(SHEET, END, lines + END, strings)

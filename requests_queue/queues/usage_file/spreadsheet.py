@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import ctypes
 import io
 import pickle
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +39,12 @@ _OLE = b"\xd0\xcf\x11\xe0"
 MAX_WAIT = 10.0
 _REQUESTS = threading.BoundedSemaphore(5)
 _TURN = threading.Lock()
+
+
+# M_MMAP_THRESHOLD of glibc: blocks of this size are returned to the system when they are freed. By
+# default it rises to the size of the largest block so far, and each thread keeps such blocks.
+if sys.platform == "linux" and hasattr(_libc := ctypes.CDLL(None), "mallopt"):
+    _libc.mallopt(-3, limits.MIB)
 
 
 def _busy() -> Refused:
