@@ -166,20 +166,24 @@ def _ready_url(text: str) -> str:
 
 
 def _runnable(given: dict[str, Any]) -> str:
-    """Return the command line, if its program exists."""
+    """Return the command line, if its program and its script exist."""
     try:
         handler_process.refuse_windows()
-        program = handler_command.split(given["run"])[0]
+        arguments = handler_command.split(given["run"])
     except (BadCommand, HandlerError) as error:
         raise click.BadParameter(str(error), param_hint="--run") from None
+    program, folder = arguments[0], given["cwd"] or Path()
     names = [text.partition("=")[0] for text in given["environment"]]
     path = os.environ.get("PATH", os.defpath)
     if os.sep in program:
-        is_found = ((given["cwd"] or Path()) / program).is_file()
+        is_found = (folder / program).is_file()
     else:
         is_found = "PATH" in names or shutil.which(program, path=path) is not None
     if not is_found:
         raise click.BadParameter(f"there is no program {program!r}.", param_hint="--run")
+    script = handler_command.script(arguments)
+    if script and not (folder / script).is_file():
+        raise click.BadParameter(f"there is no script {script!r}.", param_hint="--run")
     return str(given["run"])
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ MARK = "CONNECT_SIM_HANDLER"
 _OURS = ("SIM_", "CONNECT_SIM_")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEMPLATE = re.compile(r"\{(\w+)\}")
+_INTERPRETER = re.compile(r"(python|pypy|node|php|ruby|perl|deno|bun|bash|sh)[\d.]*")
+_SCRIPT = re.compile(r"[^\s{}-][^\s{}]*\.(py|[cm]?js|[cm]?ts|php|rb|pl|sh)")
 
 
 class BadCommand(ValueError):
@@ -90,6 +92,22 @@ def split(line: str) -> tuple[str, ...]:
     if not arguments or not arguments[0]:
         raise BadCommand("the command is empty.")
     return arguments
+
+
+def script(arguments: Sequence[str]) -> str:
+    """Return the file that an interpreter is given to run, empty if that cannot be told.
+
+    Other programs, such as `docker`, may run a script where we don't see it.
+    """
+    if not _INTERPRETER.fullmatch(Path(arguments[0]).name):
+        return ""
+    for argument in arguments[1:]:
+        if argument in ("-m", "-c", "-e"):
+            # A module or code: what follows belongs to it.
+            return ""
+        if _SCRIPT.fullmatch(argument):
+            return argument
+    return ""
 
 
 def parse_variable(text: str) -> tuple[str, str]:

@@ -57,6 +57,18 @@ def test_command_line_is_split_without_a_shell() -> None:
     assert handler_command.split("python -c 'a b' $PORT") == ("python", "-c", "a b", "$PORT")
 
 
+@pytest.mark.parametrize(
+    "line, script",
+    [("python handler.py", "handler.py"), ("/usr/bin/python3.13 -u -X dev app/main.py a.py",
+     "app/main.py"), ("node server.mjs", "server.mjs"), ("sh run.sh", "run.sh"),
+     ("php -S 127.0.0.1:{port} router.php", "router.php"),
+     ("python -m package x.py", ""), ("sh -c 'node server.mjs'", ""), ("python 'a b.py'", ""),
+     ("node .", ""), ("docker run image python handler.py", ""), ("uvicorn app:app", "")],
+)  # fmt: skip
+def test_script_of_an_interpreter(line: str, script: str) -> None:
+    assert handler_command.script(handler_command.split(line)) == script
+
+
 @pytest.mark.parametrize("line", ["", "  ", "''", "python 'a"])
 def test_command_line_that_cannot_be_used(line: str) -> None:
     with pytest.raises(BadCommand):

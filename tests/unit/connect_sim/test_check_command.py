@@ -42,6 +42,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     sandbox_file.write(tmp_path / "var", sandbox_file.Sandbox("http://sim", "SU-1:v", "SU-2:p"))
+    (tmp_path / "var" / "empty").mkdir()
+    for each in (tmp_path, tmp_path / "var"):
+        (each / "handler.py").touch()
     return tmp_path
 
 
@@ -76,6 +79,8 @@ BAD = [
     (("--run", "python 'a"), "--run: the command cannot be split (No closing quotation)."),
     (("--run", "no-such-program x"), "--run: there is no program 'no-such-program'."),
     (("--run", "./none.sh"), "--run: there is no program './none.sh'."),
+    (("--run", f"{sys.executable} -u none.py"), "--run: there is no script 'none.py'."),
+    ((*RUN[1:], "--cwd", "var/empty"), "--run: there is no script 'handler.py'."),
     ((*RUN[1:], "--secret", "s"), "--secret has no meaning with --run."),
     ((*RUN[1:], "--keep"), "--keep has no meaning with --run."),
     ((*URL[1:], "--env", "A=b"), "--env needs --run."),
@@ -120,7 +125,7 @@ def test_bad_input_is_one_line_before_anything_starts(
     line = str(failed.value)
     assert line.startswith("Error: ") and "\n" not in line and text in line
     assert "pass@h" not in line
-    assert ran == [] and [each.name for each in folder.iterdir()] == ["var"]
+    assert ran == [] and {each.name for each in folder.iterdir()} == {"var", "handler.py"}
 
 
 def test_damaged_baseline_and_protected_file_are_found_before(
