@@ -34,7 +34,8 @@ _OPTIONS = (
                  help="With --run: one more variable, for example KEY={api_key}; templates are "
                  "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}."),
     click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False),
-                 metavar="FOLDER", help="With --run: the folder in which the handler starts."),
+                 metavar="FOLDER", help="With --run: the folder in which all handlers start; "
+                 "default: each in one of its own, with copies of the current folder's files."),
     click.option("--path", default="/", show_default=True, metavar="PATH",
                  help="With --run: the path at which the handler is called."),
     click.option("--ready-url", default="", metavar="URL", help="With --run: the handler is ready "

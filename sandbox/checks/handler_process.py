@@ -6,13 +6,17 @@ import http.client
 import os
 import random
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from requests_queue.redaction import Redaction
@@ -27,6 +31,7 @@ _PORTS = range(20000, 32000)
 _chosen: set[int] = set()
 _POLL = 0.02
 _LONGEST_REQUEST = 5.0  # seconds for a response of --ready-url
+_COPIED = 64 * 1024 * 1024  # bytes of the files that are copied into a handler's folder
 STOP = 5.0  # seconds for which a handler may stop after SIGTERM
 
 
@@ -41,12 +46,13 @@ class HandlerError(Exception):
 class HandlerProcess:
     """A handler's processes; a context manager that ends them. Threads may share it.
 
-    Its port, and so its URL, stays the same over all starts.
+    Its port, and so its URL, and its folder stay the same over all starts.
     """
 
     def __init__(self, command: HandlerCommand, guard: Guard) -> None:
         refuse_windows()
         self._command, self._guard = command, guard
+        self._folder: Path | None = None
         self.port = _free_port()
         self.url = f"http://{HOST}:{self.port}/"
         self._lock = threading.RLock()
@@ -64,6 +70,9 @@ class HandlerProcess:
     def __exit__(self, *error: object) -> None:
         self.stop()
         _chosen.discard(self.port)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._guard.remove_folder(self._folder)
 
     def start(self, connection: Connection) -> None:
         """Start the handler, and return when it is ready.
@@ -136,8 +145,15 @@ class HandlerProcess:
 
     def _launch(self, connection: Connection) -> None:
         mark = secrets.token_hex(8)
-        output = CapturedOutput()
         arguments = self._command.arguments_for(self.port)
+        folder = self._command.folder
+        if folder is None:
+            try:
+                folder = self._folder or self._create_folder()
+            except OSError as error:
+                raise HandlerError(f"The handler's folder cannot be created: {error}.") from None
+            arguments = [_absolute_if_above(each) for each in arguments]
+        output = CapturedOutput()
         with self._lock:
             self._stopped.clear()
             self._death = ""
@@ -145,7 +161,7 @@ class HandlerProcess:
             try:
                 self._popen = subprocess.Popen(
                     arguments,
-                    cwd=self._command.folder,
+                    cwd=folder,
                     env=environment(os.environ, self._command, connection, self.port, mark),
                     stdin=subprocess.DEVNULL,
                     stdout=output.write_end,
@@ -159,6 +175,24 @@ class HandlerProcess:
                 output.started()
             self._tree = ProcessTree(self._popen.pid, f"{MARK}={mark}")
             self._guard.add_group(self._popen.pid)
+
+    def _create_folder(self) -> Path:
+        """Create a folder that has what the current one has, so that handlers share no files.
+
+        Files are copied; folders, which are packages for the most part, are links.
+        """
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="connect-sim-handler-"))
+        self._guard.add_folder(folder)
+        left = _COPIED
+        for entry in Path.cwd().iterdir():
+            with suppress(FileNotFoundError):  # removed meanwhile
+                is_file = entry.is_file() and os.access(entry, os.R_OK)
+                if is_file and (size := entry.stat().st_size) <= left:
+                    shutil.copy2(entry, folder)
+                    left -= size
+                else:
+                    (folder / entry.name).symlink_to(entry)
+        return folder
 
     def _wait_until_ready(self) -> None:
         ready_url = self._command.ready_url_for(self.port)
@@ -223,6 +257,12 @@ def _free_port() -> int:
             _chosen.add(port)
             return port
     raise HandlerError(f"No port from {_PORTS[0]} to {_PORTS[-1]} is free.")
+
+
+def _absolute_if_above(argument: str) -> str:
+    """Return the absolute path of a file above the current folder; other arguments unchanged."""
+    is_above = argument == ".." or argument.startswith("../")
+    return str(Path(argument).resolve()) if is_above and Path(argument).exists() else argument
 
 
 def _accepts(port: int) -> bool:

@@ -132,6 +132,50 @@ def test_handler_restarts_on_its_port_with_changes(handler: Handler) -> None:
     assert (first["JWT_SECRET"], second["JWT_SECRET"]) == ("s3cret", "another")
 
 
+def test_handlers_share_no_files(
+    handler: Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has what the current folder has, in a folder of its own that is deleted."""
+    current = tmp_path / "current"
+    (current / "package").mkdir(parents=True)
+    (current / "package" / "name.txt").write_text("package")
+    (current / "state").write_text("before")
+    (tmp_path / "above.py").write_text(f"{SERVE}\nserve()")
+    monkeypatch.chdir(current)
+    arguments = (*PYTHON[:-1], "../above.py")
+    with handler(arguments=arguments) as one, handler(arguments=arguments) as other:
+        for process in (one, other):
+            process.start(CONNECTION)
+        get(one, "/print(open('state').read());open('state','w').write('changed')")
+        one.restart()
+        for process in (one, other):
+            get(process, "/print(open('state').read(),open('package/name.txt').read(),os.getcwd())")
+            until(lambda process=process: "\n" in process.output(), "its output")
+        folders = [process.output().split()[-1] for process in (one, other)]
+        assert one.output().split()[:2] == ["changed", "package"]
+        assert other.output().split()[:2] == ["before", "package"]
+        assert (current / "state").read_text() == "before"
+    assert len({*folders, str(current)}) == 3
+    assert not any(Path(folder).exists() for folder in folders)
+    assert (current / "package" / "name.txt").exists()
+
+
+def test_shared_folder_is_used_as_it_is(handler: Handler, tmp_path: Path) -> None:
+    with handler(folder=tmp_path) as process:
+        process.start(CONNECTION)
+        get(process, "/open('state','w').close()")
+    assert (tmp_path / "state").exists()
+
+
+def test_folder_that_cannot_be_created_is_one_sentence(
+    handler: Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    text = r"^The handler's folder cannot be created: .*none"
+    with handler() as process, pytest.raises(HandlerError, match=text):
+        process.start(CONNECTION)
+
+
 STARTS = {
     "exit code": (
         {"code": "print('no settings', JWT, flush=True)"},
