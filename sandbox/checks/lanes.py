@@ -133,10 +133,10 @@ class ThrowawayLane:
             raise CannotRun(str(error)) from None
 
     def output(self) -> str:
-        """Return the end of what the handler printed, or the sandbox, if that has ended."""
+        """Return the end of what the handler printed, and the sandbox, if that has ended."""
         printed = self._process.output() if self._process else ""
-        if self._server and not self._server.is_alive:
-            return self._server.log() or printed
+        if self._server and self._server.has_ended:
+            return f"{printed}\nThe sandbox has ended. Its log ends with:\n{self._server.log()}"
         return printed
 
     def interrupt(self) -> None:

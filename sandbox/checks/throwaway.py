@@ -79,6 +79,12 @@ class Throwaway:
         popen = self._popen
         return popen is not None and popen.poll() is None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the sandbox has ended by itself."""
+        popen = self._popen
+        return popen is not None and popen.poll() is not None
+
     def log(self) -> str:
         """Return the end of what the sandbox has printed, without keys and sign-in links."""
         try:

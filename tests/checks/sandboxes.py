@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from queue import Queue
+from typing import Any
 from unittest import mock
 
 from sandbox.checks import lanes
@@ -23,7 +24,17 @@ class Running:
         self.throwaway = throwaway
         self.sandbox = throwaway.start()
         self._client = Client(self.sandbox.address, self.sandbox.vendor_api_key)
-        self._client.call("POST", "/sandbox/snapshots", {"name": _BEFORE}, timeout=60)
+        self._save()
+
+    def create_product(self, body: Mapping[str, Any]) -> str:
+        """Create a product that a restore keeps, and return its id."""
+        product = self._client.call("POST", "/sandbox/products", body)
+        self._save()
+        return str(product["id"])
+
+    def _save(self) -> None:
+        body = {"name": _BEFORE, "replace": True}
+        self._client.call("POST", "/sandbox/snapshots", body, timeout=60)
 
     def restore(self) -> None:
         """Remove what a run of checks has left."""
@@ -50,8 +61,8 @@ class Borrowed:
         return self._running.sandbox
 
     @property
-    def is_alive(self) -> bool:
-        return self._running.throwaway.is_alive
+    def has_ended(self) -> bool:
+        return self._running.throwaway.has_ended
 
     def log(self) -> str:
         return self._running.throwaway.log()
@@ -61,13 +72,14 @@ class Borrowed:
 
 
 @contextmanager
-def shared(count: int = 1) -> Iterator[None]:
+def shared(count: int = 1) -> Iterator[list[Running]]:
     """Let lanes use `count` sandboxes, which are started once; with more lanes, lanes wait."""
     free: Queue[Running] = Queue()
     with ExitStack() as stack:
         guard = stack.enter_context(Guard())
-        for _ in range(count):
-            free.put(Running(stack.enter_context(Throwaway(guard))))
+        started = [Running(stack.enter_context(Throwaway(guard))) for _ in range(count)]
+        for each in started:
+            free.put(each)
         borrow = lambda _guard: Borrowed(free)  # noqa: E731
         stack.enter_context(mock.patch.object(lanes, "Throwaway", borrow))
-        yield
+        yield started
