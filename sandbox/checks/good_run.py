@@ -72,12 +72,10 @@ def record(lab: Lab, *, by_platform: bool) -> GoodRun:
     mark = lab.mark()
     order = lab.order()
     before = lab.values(order) if not by_platform else {}
-    if by_platform:
-        lab.platform.settle(lab.timing.quiet)
-        happened = lab.since(mark)
-    else:
+    if not by_platform:
         lab.send()
-        happened = lab.after(mark)
+    lab.wait_finished([order])
+    happened = lab.after(mark)
     effects = lab.effects(order, happened, before)
     if effects.status != "approved":
         raise NoGoodRun(f"{order} is {effects.status} after a genuine request.")

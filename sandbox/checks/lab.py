@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.checks import history, timing
 from sandbox.checks.handler_process import HandlerProcess
 from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
-from sandbox.checks.history import Effects, History
+from sandbox.checks.history import Call, Effects, History
 from sandbox.checks.platform import Json, Platform
 from sandbox.checks.timing import Timing
 from sandbox.checks.tokens import Signer
@@ -47,6 +47,8 @@ class Lab:
     invalid: Mapping[str, str] = field(default_factory=dict)
     validator: Signer | None = None
     process: HandlerProcess | None = None
+    # The cursor of a moment before the handler was started or called.
+    opened: str = ""
     timing: Timing = timing.UNKNOWN
     # Restores the sandbox as it was when the check began; the lane sets it.
     start_over: Callable[[], None] = field(default=lambda: None, repr=False)
@@ -219,15 +221,50 @@ class Lab:
         before = self.values(order)
         mark, began = self.mark(), time.time()
         reply = self.send()
-        if reply.is_success:
-            self.wait_finished([order], self.timing.deadline)
+        is_over = not reply.is_success or self._wait_for_work(order, mark)
         calls = self.platform.calls(mark)
-        first = timing.measure(began, reply.seconds, calls) if calls else self.timing
-        happened = self.after(mark, max(first.quiet, _QUIET))
+        promised = reply.is_success and calls
+        interval = self._interval(mark, began, reply, calls) if promised else 0.0
+        first = timing.measure(began, reply.seconds, calls, interval) if calls else self.timing
+        happened = self.after(mark, max(first.quiet, _QUIET)) if is_over else self.since(mark)
         effects = self.effects(order, happened, before)
-        if reply.status and happened.calls:
-            self.timing = timing.measure(began, reply.seconds, happened.calls)
+        # Without an approval, nothing shows how long the work takes.
+        if happened.calls and effects.status == "approved":
+            self.timing = timing.measure(began, reply.seconds, happened.calls, interval)
         return reply, effects, happened
+
+    def _wait_for_work(self, order: str, mark: str) -> bool:
+        """Wait until an order is finished; return False if that takes too long.
+
+        A handler that polls may begin late.
+        """
+        deadline = time.monotonic() + timing.LONGEST_INTERVAL
+        while not self.wait_finished([order], _SLICE):
+            begins = [call.began for call in self.platform.calls(mark)]
+            is_late = bool(begins) and time.time() - min(begins) > self.timing.deadline
+            if is_late or time.monotonic() > deadline or self._has_died():
+                return False
+        return True
+
+    def _interval(self, mark: str, began: float, reply: Reply, calls: Sequence[Call]) -> float:
+        """Return the pause of a handler that polls, else 0; `calls` are those since the mark."""
+        delay = min(call.began for call in calls) - began - reply.seconds
+        if delay < 0:
+            return 0.0
+        earlier = [at for at in timing.looks(self.platform.calls(self.opened)) if at < began]
+        looks = timing.looks(calls)
+        if earlier and looks:
+            return looks[0] - earlier[-1]
+        if delay <= timing.BY_ITSELF:
+            # By a queue. A handler that polls is rarely called right before it looks.
+            return 0.0
+
+        def later() -> list[float]:
+            return timing.looks(self.platform.calls(mark))[len(looks) :]
+
+        self.wait_for(lambda: bool(later()), timing.LONGEST_INTERVAL)
+        again = later()
+        return again[0] - looks[-1] if again and looks else 0.0
 
     def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
         """Wait until something is true; return whether it has become so in time.

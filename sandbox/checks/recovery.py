@@ -15,7 +15,7 @@ def recover(lab: Lab, orders: Sequence[str]) -> None:
     """Make the attempts that are due, and wait for a handler that goes on by itself."""
     make_attempts(lab)
     if _is_pending(lab, orders):
-        lab.wait_for(lambda: not _is_pending(lab, orders), _OWN_RETRY)
+        lab.wait_for(lambda: not _is_pending(lab, orders), max(_OWN_RETRY, lab.timing.interval))
         make_attempts(lab)
 
 

@@ -71,6 +71,7 @@ def create(platform: Platform, target: Target) -> Lab:
         signer(other["id"], target.secret),
         signer(product["id"], new_secret()),
         method=target.method,
+        opened=platform.cursor(),
         validator=signer(
             product["id"], target.secret, target.webhook if target.is_validator else "",
             type=VALIDATOR, http_method="POST",

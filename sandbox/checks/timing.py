@@ -10,6 +10,10 @@ from sandbox.checks.history import Call
 # Seconds without an API call after which a handler counts as quiet.
 _SHORTEST, _LONGEST = 0.2, 10.0
 _FACTOR = 4
+# The longest pause of a handler that polls, as far as it is waited for.
+LONGEST_INTERVAL = 60.0
+# A handler that makes no call for so long after a request works by itself, and not because of it.
+BY_ITSELF = 1.0
 # Work that is expected is waited for so long, after a response of success.
 _PATIENCE, _PATIENCE_FACTOR = 5.0, 5
 # The barrier of a race opens after so many seconds without a byte from the second run.
@@ -20,11 +24,15 @@ _RESPONSE, _RESPONSE_FACTOR = 10.0, 10
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of real time: until the response, until the work was done, the longest gap in it."""
+    """Seconds of real time: until the response, until the work was done, the longest gap in it.
+
+    `interval` is the pause between two looks of a handler that polls, else 0.
+    """
 
     response: float
     work: float
     gap: float
+    interval: float = 0.0
 
     @property
     def quiet(self) -> float:
@@ -34,7 +42,7 @@ class Timing:
     @property
     def patience(self) -> float:
         """Seconds within which a handler that responded must have done its work."""
-        return max(_PATIENCE, _PATIENCE_FACTOR * self.work)
+        return self.interval + max(_PATIENCE, _PATIENCE_FACTOR * self.work)
 
     @property
     def barrier(self) -> float:
@@ -48,15 +56,43 @@ class Timing:
 
 
 # Before the first measurement: generous.
-UNKNOWN = Timing(3.0, 3.0, 0.5)
+UNKNOWN = Timing(3.0, 1.0, 0.5)
 
 
-def measure(began: float, response: float, calls: Sequence[Call]) -> Timing:
-    """Return the timing of a request sent at `began` (Unix time), with its API calls in order."""
-    gap, at = 0.0, began
-    for call in sorted(calls, key=lambda call: call.began):
+def measure(began: float, response: float, calls: Sequence[Call], interval: float = 0.0) -> Timing:
+    """Return the timing of a request sent at `began` (Unix time), with its API calls.
+
+    The work of a handler that polls is from its look, unless that followed the request at once, to
+    its last write.
+    """
+    ordered = sorted(calls, key=lambda call: call.began)
+    writes = [call.began for call in ordered if not call.is_read]
+    start = began
+    if interval and writes:
+        ordered = [call for call in ordered if call.began <= writes[-1]]
+        look = max((at for at in looks(ordered) if at <= writes[0]), default=began)
+        if look - began - response > BY_ITSELF:
+            start = look
+            ordered = [call for call in ordered if call.began >= look]
+    gap, at = 0.0, start
+    for call in ordered:
         gap = max(gap, call.began - at)
         at = max(at, call.began + call.seconds)
-    # A handler that responds when its work is done has one more gap.
-    gap = max(gap, began + response - at)
-    return Timing(response, max(at - began, response), gap)
+    if start == began:
+        # A handler that responds when its work is done has one more gap.
+        gap = max(gap, began + response - at)
+        at = max(at, began + response)
+    return Timing(response, at - start, gap, min(interval, LONGEST_INTERVAL))
+
+
+def looks(calls: Sequence[Call]) -> list[float]:
+    """Return when a handler has begun to look for work: calls after a pause that read a list."""
+    found: list[float] = []
+    start = end = float("-inf")
+    for call in sorted(calls, key=lambda call: call.began):
+        if call.began - end > BY_ITSELF:
+            start = call.began
+        if call.is_read and call.pattern == call.path and start not in found:
+            found.append(start)
+        end = max(end, call.began + call.seconds)
+    return found
