@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sandbox.checks import verdicts
@@ -10,8 +11,9 @@ from sandbox.checks.history import UNTOUCHED, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
-# The outcome of an attempt whose response was 2xx.
-_SUCCESS = "success"
+# Seconds of real time for the response to a request of the platform.
+_ANSWER = 60.0
+_PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
 
@@ -109,7 +111,8 @@ def unless_unasked(lab: Lab, verdict: Verdict) -> Verdict:
     # What the forged request has started must be over.
     lab.settle(max(_UNASKED, lab.timing.quiet))
     order = lab.order()
-    if not lab.wait_finished([order], max(_UNASKED, lab.timing.quiet)):
+    patience = lab.timing.patience if lab.timing.interval else max(_UNASKED, lab.timing.quiet)
+    if not lab.wait_finished([order], patience):
         return verdict
     return verdicts.inconclusive(
         f"The handler processed {order} without a request, as by a timer of its own. So nothing "
@@ -128,10 +131,14 @@ def control(lab: Lab) -> Verdict:
     lab.activate()
     mark = lab.mark()
     order = lab.order()
-    lab.platform.settle(lab.timing.quiet)
+    if (status := lab.status(order)) in ("tiers_setup", "inquiring"):
+        return verdicts.inconclusive(
+            f"{order} is {status} before the handler is called: it waits for "
+            f"{_waits_for(lab, order)}."
+        )
+    lab.wait_for(lambda: bool(lab.since(mark).attempts), _ANSWER)
     # A handler may do its work long after its response.
-    if any(entry["data"]["outcome"] == _SUCCESS for entry in lab.since(mark).attempts):
-        lab.wait_finished([order])
+    if lab.wait_finished([order]):
         lab.platform.settle(lab.timing.quiet)
     happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
@@ -142,12 +149,33 @@ def control(lab: Lab) -> Verdict:
         return verdicts.failed(
             "The request of the platform itself has not been answered.", *evidence
         )
-    if effects.status != "approved":
-        return verdicts.failed(
-            f"{order} is {effects.status} after Connect's own request (expected approved).",
-            *evidence,
-        )
-    return verdicts.passed(f"{order} was approved because of Connect's own request.")
+    if effects.status == "approved":
+        return verdicts.passed(f"{order} was approved because of Connect's own request.")
+    text = f"{order} is {effects.status} after Connect's own request (expected approved)."
+    return verdicts.failed(f"{text}{_about_product(lab, happened)}", *evidence)
+
+
+def _waits_for(lab: Lab, order: str) -> str:
+    """Return what must happen before the vendor can process an order."""
+    requests = lab.platform.tier_requests(order)
+    if requests:
+        return verdicts.ids([f"{row['id']} ({row['status']})" for row in requests])
+    params = lab.platform.request(order)["asset"]["params"]
+    empty = [
+        row["id"] for row in params
+        if row["value_error"] or (row["constraints"]["required"] and not row["value"])
+    ]  # fmt: skip
+    return f"the customer's value of {verdicts.ids(empty)}"
+
+
+def _about_product(lab: Lab, happened: History) -> str:
+    """Return a sentence if the handler asks for orders of other products only."""
+    found = set(_PRODUCT.findall(" ".join(call.query for call in happened.calls)))
+    if not found or lab.product in found:
+        return ""
+    other = min(found)
+    cure = "Let it read the variable PRODUCT_ID" if lab.process else f"Use --product {other}"
+    return f" The handler asks for orders of {other}; this one is of {lab.product}. {cure}."
 
 
 def _evidence(sent: SentRequest, reply: Reply, happened: History) -> tuple[Exhibit, ...]:

@@ -92,6 +92,7 @@ class ThrowawayLane:
             lab = self._lab = self._start(server, process)
             # A handler may look for pending orders when it starts; there is none.
             lab.settle(_AFTER_START)
+            _set_up_reseller(lab, self._options)
             lab.platform.save(self._snapshot)
         except (ApiError, CannotStart, HandlerError) as error:
             raise CannotRun(str(error)) from None
@@ -184,6 +185,7 @@ class RunningLane:
             platform = sharing.platform(self._sandbox, self._label, self._check)
             lab = replace(setup.create(platform, target), start_over=self.back)
             self._lab = _with_options(lab, self._options)
+            _set_up_reseller(self._lab, self._options)
             self._save(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
@@ -275,6 +277,10 @@ def _target(options: Options, url: str, secret: str) -> Target:
 
 def _with_options(lab: Lab, options: Options) -> Lab:
     return replace(lab, seed=options.seed, is_deep=options.deep, invalid=dict(options.invalid))
+
+
+def _set_up_reseller(lab: Lab, options: Options) -> None:
+    setup.set_up_reseller(lab, calls_handler=options.type != VALIDATOR)
 
 
 def _command(options: Options) -> HandlerCommand:

@@ -12,6 +12,7 @@ from requests_queue import sample_values
 from sandbox.checks import purchases
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.history import Call, Change, History, call_of, change_of
+from sandbox.checks.purchases import Catalog
 from sandbox.client import PAGE, ApiError, Client
 
 Json = dict[str, Any]
@@ -19,10 +20,12 @@ Json = dict[str, Any]
 QUEUE = "fulfillment_request"
 WEBHOOKS = "/public/v1/notifications/webhooks"
 REQUESTS = "/public/v1/requests"
+# Below `/public/v1`, as the paths of recorded calls are.
+TIERS = "/tier/config-requests"
 _PAGE = 1000
-# The parameters that a product has by default; given ones replace them.
+# The parameters of a product of the checks.
 _PARAMETERS = (
-    {"name": "domain", "title": "Domain", "phase": "ordering"},
+    {"name": "domain", "title": "Domain", "type": "domain", "phase": "ordering"},
     {
         "name": "activation_id", "title": "Activation id", "phase": "fulfillment",
         "constraints": {"required": True},
@@ -44,6 +47,8 @@ class Platform:
     url: str
     vendor: Client = field(repr=False)
     provider: Client = field(repr=False)
+    # What orders of a product are made from, by its id.
+    _catalogs: dict[str, Catalog] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def api_url(self) -> str:
@@ -62,7 +67,7 @@ class Platform:
         It has the default parameters, and further optional ones that orders set.
         """
         added = [{"name": each, "phase": "ordering"} for each in parameters if each not in _NAMES]
-        body = {"name": name, **({"params": [*_PARAMETERS, *added]} if added else {})}
+        body = {"name": name, "params": [*_PARAMETERS, *added]}
         product: Json = self.vendor.call("POST", "/sandbox/products", body)
         return product
 
@@ -92,15 +97,65 @@ class Platform:
         """Trigger an active webhook without a queue change."""
         self.vendor.call("POST", f"{WEBHOOKS}/{webhook}/trigger", {})
 
+    def catalog(self, product: str) -> Catalog:
+        """Return what orders of a product are made from; raises ApiError."""
+        if product not in self._catalogs:
+            sold = self.vendor.call("GET", f"/sandbox/products/{product}")
+            if not (sold["connection"] and sold["marketplace"] and sold["items"]):
+                raise ApiError(
+                    f"{product} cannot be ordered. It needs an item, a connection, and a listing "
+                    "on a marketplace."
+                )
+            path = f"/public/v1/products/{product}"
+            rows = tuple(self.vendor.pages(f"{path}/parameters", ""))
+            tree = self.vendor.call("GET", path)["capabilities"]
+            self._catalogs[product] = Catalog(sold, rows, tree)
+        return self._catalogs[product]
+
     def order(self, product: str, *, draft: bool = False) -> str:
-        """Create a pending purchase, or a draft, with realistic values; return its id."""
-        body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": draft}
-        return str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
+        """Create a purchase, or a draft, with a value for each parameter; return its id."""
+        catalog = self.catalog(product)
+        if not draft:
+            return str(self.provider.call("POST", REQUESTS, catalog.purchase())["id"])
+        # This refuses a draft of a product that has none; an order would not become one.
+        body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": True}
+        pk = str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
+        self.provider.call("PUT", f"{REQUESTS}/{pk}", {"asset": {"params": catalog.values()}})
+        return pk
 
     def order_for(self, product: str, customer: str) -> str:
-        """Create a pending purchase for a customer with a name; return its id."""
-        body = purchases.like(self.request(self.order(product)), customer)
+        """Create a purchase for a customer with a name; return its id."""
+        body = self.catalog(product).purchase(customer)
         return str(self.provider.call("POST", REQUESTS, body)["id"])
+
+    def tier_requests(self, order: str) -> list[Json]:
+        """Return the open tier requests for which an order waits, the higher tier first."""
+        asset = self.request(order)["asset"]
+        accounts = ",".join(row["id"] for row in asset["tiers"].values() if row)
+        rows = self.vendor.pages(
+            f"/public/v1{TIERS}",
+            f"eq(configuration.product.id,{asset['product']['id']})"
+            f"&in(configuration.account.id,({accounts}))"
+            "&in(status,(tiers_setup,inquiring,pending))",
+        )
+        return sorted(rows, key=lambda row: -row["configuration"]["tier_level"])
+
+    def tier_request(self, request: str) -> Json:
+        """Return a tier request as the vendor sees it."""
+        row: Json = self.vendor.call("GET", f"/public/v1{TIERS}/{request}")
+        return row
+
+    def answer_tier_request(self, request: str) -> None:
+        """Answer an inquiry about a reseller as its distributor."""
+        values = purchases.values(self.tier_request(request)["params"])
+        self.provider.call("PUT", f"/public/v1{TIERS}/{request}", {"params": values})
+        self.act(request, "pend")
+
+    def approve_tier_request(self, request: str) -> None:
+        """Approve a pending tier request beside the handler."""
+        if rows := _to_fill(self.tier_request(request)["params"]):
+            self.vendor.call("PUT", f"/public/v1{TIERS}/{request}", {"params": rows})
+        self.act(request, "approve")
 
     def change_order(self, kind: str, subscription: str) -> str:
         """Create an order that changes a subscription: `suspend`, `cancel`, …; return its id."""
@@ -142,12 +197,7 @@ class Platform:
 
         Return what was set, by parameter.
         """
-        rows = [
-            sample_values.fill(row, f"set before for {row['id']}")
-            for row in self.request(request)["asset"]["params"]
-            if row["phase"] == "fulfillment" and row["constraints"]["required"]
-            and not row.get("value") and not row.get("structured_value")
-        ]  # fmt: skip
+        rows = _to_fill(self.request(request)["asset"]["params"])
         if rows:
             self.vendor.call("PUT", f"{REQUESTS}/{request}", {"asset": {"params": rows}})
         return {row["id"]: row for row in rows}
@@ -283,3 +333,13 @@ class Platform:
             yield armed
         finally:
             armed.clear()
+
+
+def _to_fill(params: Iterable[Json]) -> list[Json]:
+    """Return values for the empty parameters that the vendor must fill."""
+    return [
+        sample_values.fill(row, f"set before for {row['id']}")
+        for row in params
+        if row["phase"] == "fulfillment" and row["constraints"]["required"]
+        and not row.get("value") and not row.get("structured_value")
+    ]  # fmt: skip

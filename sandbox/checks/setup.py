@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.checks.handler_requests import Handler
 from sandbox.checks.lab import Lab
-from sandbox.checks.platform import QUEUE, Platform
+from sandbox.checks.platform import QUEUE, TIERS, Json, Platform
+from sandbox.checks.timing import LONGEST_INTERVAL
 from sandbox.checks.tokens import Signer
+from sandbox.client import ApiError
 
 VALIDATOR = "validator"
 # The object class as payloads have it.
 SENT_CLASS = f"{QUEUE}s"
+# How often the tier requests of an order are looked at: two, each of which asks and is approved.
+_ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ def create(platform: Platform, target: Target) -> Lab:
         product = platform.vendor.call("GET", f"/sandbox/products/{target.product}")
     else:
         product = platform.create_product("Checked product", target.parameters)
+    # Whether it can be ordered.
+    platform.catalog(product["id"])
     other = platform.create_product("Another product")
     account = str(product["vendor"])
     deactivate_all(platform)
@@ -86,3 +93,49 @@ def deactivate_all(platform: Platform) -> None:
     for row in platform.webhooks():
         if row["active"]:
             platform.update_webhook(row["id"], active=False)
+
+
+def set_up_reseller(lab: Lab, *, calls_handler: bool) -> None:
+    """Let the tier requests of the reseller of all orders be approved, if the product has any.
+
+    The distributor answers them. The handler approves them if it reads tier requests, because it
+    is called or by itself; otherwise the check does. Raises ApiError.
+    """
+    platform = lab.platform
+    if not platform.catalog(lab.product).has_tiers:
+        return
+    order = lab.order()
+    for _ in range(_ROUNDS):
+        for row in platform.tier_requests(order):
+            pk = row["id"]
+            if row["status"] == "inquiring":
+                platform.answer_tier_request(pk)
+            elif row["status"] == "pending":
+                calls_handler = calls_handler and _approves(lab, pk)
+                _beside(pk, platform.tier_request, platform.approve_tier_request)
+    if calls_handler:
+        lab.send()
+        lab.wait_finished([order])
+        lab.settle()
+    _beside(order, platform.request, platform.approve)
+
+
+def _approves(lab: Lab, request: str) -> bool:
+    """Call the handler, and return whether it finishes a tier request."""
+    lab.send()
+    lab.settle()
+    if not any(call.path == TIERS for call in lab.platform.calls(lab.opened)):
+        return False
+    return lab.wait_for(
+        lambda: lab.platform.tier_request(request)["status"] != "pending", LONGEST_INTERVAL
+    )
+
+
+def _beside(pk: str, read: Callable[[str], Json], approve: Callable[[str], None]) -> None:
+    """Approve what is pending, unless the handler does so at the same time."""
+    try:
+        if read(pk)["status"] == "pending":
+            approve(pk)
+    except ApiError:
+        if read(pk)["status"] == "pending":
+            raise

@@ -1,0 +1,90 @@
+"""The reference handler passes the checks with products of every shape."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from requests_queue.seed.products import BACKUP, SUITE, capabilities
+from sandbox.checks import runner
+from sandbox.checks.options import Options
+from tests import examples
+from tests.checks import running, sandboxes
+from tests.checks.sandboxes import Running
+from tests.processes import ROOT
+
+REQUIRED = {"required": True}
+CHOICES = {"choices": [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "America"}]}
+ACTIVATION = {"name": "activation_id", "phase": "fulfillment", "constraints": REQUIRED}
+# Every type of parameter that a customer fills in, with constraints.
+FILLED_IN = [
+    {"name": kind, "type": kind, "phase": "ordering", "constraints": {**REQUIRED, **more}}
+    for kind, more in {
+        "text": {"min_length": 3, "max_length": 12, "unique": True}, "email": {}, "phone": {},
+        "dropdown": CHOICES, "choice": CHOICES, "checkbox": CHOICES, "password": {}, "object": {},
+        "domain": {}, "subdomain": {"max_length": 30}, "url": {}, "address": {},
+    }.items()
+]  # fmt: skip
+OF_TIERS = [
+    {"name": f"{scope}_{phase}", "scope": scope, "phase": phase, "constraints": REQUIRED}
+    for scope in ("tier1", "tier2")
+    for phase in ("ordering", "fulfillment")
+]
+METERED = [{"mpn": mpn, "type": "PPU", "precision": "Decimal(2)"} for mpn in ("hours", "calls")]
+# Ids of products of the demo data, and bodies of new products.
+SHAPES: dict[str, str | dict[str, Any]] = {
+    "default": "",
+    "tiers of the demo data": SUITE,
+    "tiers": {"params": [ACTIVATION, *OF_TIERS]},
+    "required": {"params": [ACTIVATION, *FILLED_IN]},
+    "several items": {
+        "items": [
+            {"mpn": "seat"}, {"mpn": "seat-yearly", "period": "Yearly"},
+            {"mpn": "onboarding", "period": "OneTime"}, *METERED,
+        ],
+    },
+    "usage only": {"items": METERED},
+    "no capabilities of the demo data": BACKUP,
+    "no capabilities": {"capabilities": capabilities(False)},
+}  # fmt: skip
+# What depends on the reseller and on values of parameters.
+SAMPLE = ("effects.history_clean", "effects.customer_names", "effects.other_types")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Running]:
+    with sandboxes.shared() as [running]:
+        yield running
+
+
+def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) -> dict[str, str]:
+    """Return the outcomes other than pass; if the machine was too slow to judge, run again."""
+    shape = SHAPES[name]
+    product = sandbox.create_product(shape) if isinstance(shape, dict) else shape
+    options = Options(run=shlex.join(command), product=product, selected=selected, jobs=1)
+    for _ in range(3):
+        report = runner.run(options, running.Quiet())
+        if not running.not_judged(report):
+            break
+    assert report.results, f"{report.error}\n{report.output}"
+    return {
+        each.check.id: each.verdict.text for each in report.results
+        if each.verdict.outcome not in ("pass", "skipped")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tiers", "required", "no capabilities"])
+def test_shape_passes_what_depends_on_it(sandbox: Running, name: str) -> None:
+    command = [sys.executable, str(ROOT / "tests/checks/handlers")]
+    assert outcomes(sandbox, name, command, *SAMPLE) == {}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", SHAPES)
+def test_shape_passes_all_checks(sandbox: Running, name: str, tmp_path: Path) -> None:
+    assert outcomes(sandbox, name, examples.python(tmp_path)) == {}
