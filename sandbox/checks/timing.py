@@ -51,8 +51,8 @@ class Timing:
 
     @property
     def deadline(self) -> float:
-        """Seconds after which a response is not expected any more."""
-        return max(_RESPONSE, _RESPONSE_FACTOR * self.response)
+        """Seconds after which a response, or the first call, is not expected any more."""
+        return self.interval + max(_RESPONSE, _RESPONSE_FACTOR * self.response)
 
 
 # Before the first measurement: generous.

@@ -70,6 +70,7 @@ def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: f
     def crash(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
         fault = lab.platform.arm(kind, parameters, nth=[step.occurrence], **step.scope)
         order = lab.order()
+        lab.wait_for(lambda: fault.fired > 0, lab.timing.interval)
         lab.platform.settle(max(lab.timing.quiet, pause))
         return fault, order
 
