@@ -20,6 +20,7 @@ from tests.processes import ROOT
 
 REQUIRED = {"required": True}
 CHOICES = {"choices": [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "America"}]}
+DOMAIN = {"name": "domain", "type": "domain", "phase": "ordering"}
 ACTIVATION = {"name": "activation_id", "phase": "fulfillment", "constraints": REQUIRED}
 # Every type of parameter that a customer fills in, with constraints.
 FILLED_IN = [
@@ -40,7 +41,7 @@ METERED = [{"mpn": mpn, "type": "PPU", "precision": "Decimal(2)"} for mpn in ("h
 SHAPES: dict[str, str | dict[str, Any]] = {
     "default": "",
     "tiers of the demo data": SUITE,
-    "tiers": {"params": [ACTIVATION, *OF_TIERS]},
+    "tiers": {"params": [DOMAIN, ACTIVATION, *OF_TIERS]},
     "required": {"params": [ACTIVATION, *FILLED_IN]},
     "several items": {
         "items": [
