@@ -85,13 +85,18 @@ def _is_slow(result: Result) -> bool:
 
 def outcomes(report: Report) -> dict[str, str]:
     """Return the outcomes by id; a check that was skipped because of its control has failed."""
-    return {result.check.id: _outcome(result) for result in report.results}
+    controls = [result for result in report.results if result.check.is_control]
+    unjudged = {r.check.group for r in controls if r.verdict.outcome is not Outcome.PASS}
+    return {
+        result.check.id: str(_outcome(result, result.check.group in unjudged))
+        for result in report.results
+    }
 
 
-def _outcome(result: Result) -> str:
-    outcome = str(result.verdict.outcome)
+def _outcome(result: Result, is_unjudged: bool) -> Outcome:
+    is_skipped = result.verdict.outcome is Outcome.SKIPPED
     is_available = not result.check.needs & {Need.DEEP}
-    return str(Outcome.FAIL) if outcome == "skipped" and is_available else outcome
+    return Outcome.FAIL if is_skipped and is_unjudged and is_available else result.verdict.outcome
 
 
 def surprises(variant: Variant, found: dict[str, str]) -> list[str]:

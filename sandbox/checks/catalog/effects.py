@@ -26,7 +26,7 @@ _DUPLICATES, _READS = 2, 40
 def forged_none(lab: Lab) -> Verdict:
     """Send forged requests of several kinds, one by one and together."""
     batch = batches.create(lab, _FEW)
-    claims, expired = lab.signer.claims(), lab.signer.claims(exp=seconds_from_now(-60))
+    claims, expired = lab.signer.claims(), lab.signer.claims(exp=seconds_from_now(-3600))
     sent = [
         lab.genuine(token_headers=[]),
         lab.genuine(token_headers=[], method="GET"),

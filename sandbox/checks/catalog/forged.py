@@ -109,20 +109,17 @@ def hs512(lab: Lab) -> Verdict:
 
 
 def rs256_key_confusion(lab: Lab) -> Verdict:
-    """Send tokens whose header names RS256."""
-    claims = lab.signer.claims()
-    labeled = tokens.mislabeled(claims, lab.signer.secret, "RS256")
-    return experiments.refuses(
-        lab,
-        (
-            lab.genuine(token=labeled),
-            "a token with RS256 in its header, signed with the secret as key",
-        ),
-        (
-            lab.genuine(token=tokens.sign_with_own_key(claims)),
-            "a token signed with RS256 and a key that is in the token itself",
-        ),
-    )
+    """Send a token that is signed with a key of its own."""
+    token = tokens.sign_with_own_key(lab.signer.claims())
+    what = "a token signed with RS256 and a key that is in the token itself"
+    return experiments.refuses(lab, (lab.genuine(token=token), what))
+
+
+def rs256_with_secret(lab: Lab) -> Verdict:
+    """Send a token with a right signature, whose header names another algorithm."""
+    token = tokens.mislabeled(lab.signer.claims(), lab.signer.secret, "RS256")
+    what = "a token with RS256 in its header, signed with the secret as key"
+    return experiments.refuses(lab, (lab.genuine(token=token), what))
 
 
 def other_webhook(lab: Lab) -> Verdict:
@@ -219,22 +216,30 @@ CHECKS = (
         _VERIFY, alg_none,
     ),
     Check(
-        "auth.hs512", Level.MUST, "A token signed with HS512 is refused",
+        "auth.hs512", Level.SHOULD, "A token signed with HS512 is refused",
         "A token signed with the webhook's secret and HS512, while an order is pending.",
         _REFUSED,
-        "Connect signs with HS256 only. A handler that accepts HS512 takes the algorithm from "
-        "the token, so the sender chooses how the token is verified.",
+        "Connect signs with HS256 only. Nobody without the secret can make such a token; but a "
+        "handler that accepts it lets the sender choose how the token is verified.",
         _VERIFY, hs512,
     ),
     Check(
-        "auth.rs256_key_confusion", Level.MUST, "A token with RS256 in its header is refused",
-        "A token whose header says RS256, once signed with the webhook's secret as key, and once "
-        "with an RSA key whose public half the token brings along (`jwk`), while an order is "
-        "pending.",
+        "auth.rs256_key_confusion", Level.MUST, "A token with a key of its own is refused",
+        "A token signed with RS256 and an RSA key whose public half the token brings along "
+        "(`jwk`), while an order is pending.",
         _REFUSED,
         "Where the token chooses algorithm and key, an attacker signs with a key of their own.",
         _VERIFY + " Ignore keys and addresses of keys in the token's header (`jwk`, `jku`, `x5u`).",
         rs256_key_confusion,
+    ),
+    Check(
+        "auth.rs256_with_secret", Level.SHOULD, "A token with RS256 in its header is refused",
+        "A token whose header says RS256, signed with HMAC-SHA256 and the webhook's secret, while "
+        "an order is pending.",
+        _REFUSED,
+        "Nobody without the secret can make such a token; but a handler that accepts it doesn't "
+        "look at the algorithm.",
+        _VERIFY, rs256_with_secret,
     ),
     Check(
         "auth.other_webhook", Level.MUST, "A token of another webhook is refused",

@@ -146,6 +146,17 @@ class IgnoresTheAlgorithm(Handler):
         return super().verify(jwt.encode(claims, self.secret, "HS256"))
 
 
+class TrustsTheEmbeddedKey(Handler):
+    """It verifies a token with the key that the token brings along."""
+
+    def verify(self, token: str) -> Json:
+        key = jwt.get_unverified_header(token).get("jwk")
+        if key is None:
+            return super().verify(token)
+        options = {"require": ["exp"], "verify_aud": False}
+        return dict(jwt.decode(token, jwt.PyJWK(key), ["RS256"], options=options))
+
+
 class TakesTheSecretOfTheNamedWebhook(Handler):
     """It verifies a token with the secret of the webhook that the token names."""
 

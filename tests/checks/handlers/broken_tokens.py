@@ -38,6 +38,12 @@ class AllowsAMinuteMore(_Lenient):
 
 
 class IgnoresTheEnd(_Lenient):
+class AllowsTenMinutesMore(AllowsAMinuteMore):
+    """It accepts each token for twice as long as the token says."""
+
+    leeway = 600
+
+
     """It accepts a token long after its end."""
 
     options = {"require": ["exp"], "verify_exp": False}
