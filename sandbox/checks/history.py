@@ -14,6 +14,8 @@ from sandbox.checks.outcomes import Exhibit
 _ID = re.compile(r"^[A-Z]{2,4}(-\d+)+$|^\d+$")
 _SHOWN = 40  # calls of an exhibit
 _BODY = 200  # characters of a body in an exhibit
+# The outcome of an attempt whose response was 2xx.
+SUCCESS = "success"
 # The statuses of an order to which the vendor has done nothing.
 UNTOUCHED = ("pending", "tiers_setup")
 # The actions that end a fulfillment request or hand it to somebody else.
@@ -124,6 +126,14 @@ class History:
         hidden = len(self.calls) - _SHOWN
         first = [f"… {hidden} earlier calls"] if hidden > 0 else []
         return Exhibit(title, tuple(first + lines) or ("(none)",))
+
+    @property
+    def last_failure(self) -> str:
+        """How the last attempt has failed, for a sentence; empty if it succeeded."""
+        if not self.attempts or self.attempts[-1]["data"]["outcome"] == SUCCESS:
+            return ""
+        data = self.attempts[-1]["data"]
+        return str(data["status"] or data["error"])
 
     def attempts_exhibit(self) -> Exhibit:
         """Return the attempts as evidence."""

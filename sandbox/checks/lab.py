@@ -13,7 +13,7 @@ from sandbox.checks import history, timing
 from sandbox.checks.handler_process import HandlerProcess
 from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from sandbox.checks.history import Call, Effects, History
-from sandbox.checks.platform import Json, Platform
+from sandbox.checks.platform import PATIENCE, Json, Platform
 from sandbox.checks.timing import Timing
 from sandbox.checks.tokens import Signer
 from webhooks.delivery import request
@@ -150,12 +150,12 @@ class Lab:
         """Return the present, to ask for what happens after it."""
         return self.platform.cursor()
 
-    def settle(self, quiet: float | None = None) -> None:
+    def settle(self, quiet: float | None = None, patience: float = PATIENCE) -> None:
         """Wait until the handler has made no API call for a while; runs what is due."""
         pause = quiet if quiet is not None else self.timing.quiet
         # The sandbox doesn't know of requests that it has not sent itself.
         time.sleep(pause)
-        self.platform.settle(pause)
+        self.platform.settle(pause, patience)
 
     def wait_finished(self, orders: Sequence[str], timeout: float | None = None) -> bool:
         """Wait until no order is pending; return False at the timeout, by default `patience`.

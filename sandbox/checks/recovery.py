@@ -4,31 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sandbox.checks.history import SUCCESS
 from sandbox.checks.lab import Lab
+from sandbox.checks.platform import PATIENCE
 
-_ATTEMPTS = 4  # attempts of the platform that are made at most, until none is due
-# Seconds of real time for a handler that repeats failed work by itself.
-_OWN_RETRY = 15.0
+# Attempts of the platform that are made in a row, until one fails or none is due.
+_ATTEMPTS = 4
+# Seconds of real time between attempts: a handler that pauses after a failure fails until then,
+# or repeats the work itself.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
 
 
 def recover(lab: Lab, orders: Sequence[str]) -> None:
-    """Make the attempts that are due, and wait for a handler that goes on by itself."""
-    make_attempts(lab)
-    if _is_pending(lab, orders):
-        lab.wait_for(lambda: not _is_pending(lab, orders), max(_OWN_RETRY, lab.timing.interval))
-        make_attempts(lab)
+    """Make attempts until they succeed and no order is pending, with growing pauses."""
+    for pause in _PAUSES:
+        has_succeeded = _make_attempts(lab)
+        if has_succeeded and not _is_pending(lab, orders):
+            break
+        if has_succeeded:
+            lab.wait_for(lambda: not _is_pending(lab, orders), pause)
+        else:
+            lab.wait_for(lambda: False, pause)
 
 
-def make_attempts(lab: Lab, most: int = _ATTEMPTS) -> int:
-    """Move through the attempts that are due, also if all is done already; return how many."""
-    made = 0
-    for _ in range(most):
+def _make_attempts(lab: Lab) -> bool:
+    """Move through the attempts that are due, also if all is done; return whether none failed."""
+    for _ in range(_ATTEMPTS):
         # A move waits for what the handler does before and after.
         attempts = lab.platform.next_attempt(lab.timing.quiet)["attempts"]
-        made += len(attempts)
         if not attempts:
             break
-    return made
+        if attempts[-1]["outcome"] != SUCCESS:
+            return False
+    return True
+
+
+def make_attempts(lab: Lab, most: int, patience: float = PATIENCE) -> None:
+    """Move through attempts that are due, whatever comes of them."""
+    for _ in range(most):
+        if not lab.platform.next_attempt(lab.timing.quiet, patience)["attempts"]:
+            break
 
 
 def _is_pending(lab: Lab, orders: Sequence[str]) -> bool:

@@ -18,6 +18,8 @@ USUAL_CALL = 0.005
 SLOW_CALL = 0.2
 # A response that is later than so many times the limit isn't late because of the machine.
 CLEARLY = 1.3
+# Seconds in which a handler that has responded is waited for to be quiet.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,11 @@ def measure(
     mark, began = lab.mark(), time.time()
     reply = lab.send(sent, timeout)
     # Another response than a success promises no work.
-    if reply.is_success or reply.error:
+    if reply.is_success:
         finish()
-    happened = lab.after(mark, quiet)
+    if reply.status:
+        lab.settle(quiet, _PATIENCE)
+    happened = lab.since(mark)
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]
     return Measured(sent, reply, own, sum(taken) / len(taken) if taken else 0.0, happened)

@@ -9,9 +9,10 @@ from sandbox.checks import good_run, recovery, verdicts
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
+from sandbox.checks.history import Effects
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Need
-from sandbox.checks.outcomes import Verdict
+from sandbox.checks.outcomes import Outcome, Verdict
 
 RETRY_AFTER = 1  # seconds of the header that a 429 has
 
@@ -27,15 +28,27 @@ def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
         return verdicts.inconclusive(f"There is no good run to repeat: {error}")
     if not good.steps:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")
+    void = None
     for step in good.steps:
+        verdict = _judged(lab, good, step, crash, what)
+        if verdict and verdict.outcome is Outcome.FAIL:
+            return verdict
+        void = void or verdict
+    return void or verdicts.passed(
+        f"With {what} at each of its {verdicts.plural(len(good.steps), 'API call')}, the effects "
+        "are those of a good run, and the next order is processed."
+    )
+
+
+def _judged(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
+    """Make a run with a failure at a step; if it is void, again with a handler that is new."""
+    lab.start_over()
+    verdict = _run(lab, good, step, crash, what)
+    if verdict and verdict.outcome is not Outcome.FAIL and lab.process:
+        lab.process.stop()
         lab.start_over()
         verdict = _run(lab, good, step, crash, what)
-        if verdict is not None:
-            return verdict
-    return verdicts.passed(
-        f"With {what} at each of its {verdicts.plural(len(good.steps), 'API call')}, the effects "
-        "are those of a good run."
-    )
+    return verdict
 
 
 def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
@@ -46,24 +59,40 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     fired = fault.fired
     fault.clear()
     recovery.recover(lab, [order])
+    effects = lab.effects(order, lab.since(mark), {})
+    wrong = _wrong(lab, good, order, effects, mark)
     happened = lab.since(mark)
-    effects = lab.effects(order, happened, {})
     evidence = (
         verdicts.effects_exhibit(effects, order), happened.exhibit(), happened.attempts_exhibit(),
         good.exhibit(),
     )  # fmt: skip
+    if wrong:
+        at = f"call {step.place + 1} of {len(good.steps)} ({step.text})"
+        when = f"With {what} at {at}" if fired else f"In a run without {at}"
+        return verdicts.failed(f"{when}, {wrong}.", *evidence)
     if not fired:
+        new = "" if lab.process else " With --run, it is tried again with a handler that is new."
         return verdicts.inconclusive(
-            f"Void: the handler did not call {step.text} again, so nothing failed there.",
-            *evidence,
-        )
-    if wrong := good_run.difference(good.effects, effects):
-        return verdicts.failed(
-            f"With {what} at call {step.place + 1} of {len(good.steps)} ({step.text}), {order} "
-            f"ends differently: {wrong}.",
+            f"Void: the handler did not call {step.text} again, so nothing failed there.{new}",
             *evidence,
         )
     return None
+
+
+def _wrong(lab: Lab, good: GoodRun, order: str, effects: Effects, mark: str) -> str:
+    """Return what is wrong after a failure: with the order, the attempts, or the next order."""
+    if difference := good_run.difference(good.effects, effects):
+        return f"{order} ends differently: {difference}"
+    failure = lab.since(mark).last_failure
+    if not failure:
+        following = lab.order()
+        recovery.recover(lab, [following])
+        if (status := lab.status(following)) != "approved":
+            return f"{order} is {effects.status}, but the order after it, {following}, is {status}"
+        failure = lab.since(mark).last_failure
+    if failure:
+        return f"{order} is {effects.status}, but the platform's last attempt ended with {failure}"
+    return ""
 
 
 def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: float = 0) -> Crash:
@@ -119,13 +148,15 @@ def killed(lab: Lab) -> Verdict:
 
 _EXPECTS = (
     "After the retries of the platform or of the handler, the effects are those of the good run: "
-    "the same status, the same parameters filled, no parameter with a second value, and no second "
-    "approval that succeeded."
+    "the same status, the same parameters filled, no second value sent for a parameter, and no "
+    "second approval that succeeded. The platform's attempts end in 2xx, and one more order is "
+    "processed."
 )
 _FIX = (
     "Respond 500 when the work could not be completed, so that Connect calls again, or repeat the "
     "work yourself. Begin each run by reading what is pending, fill only empty parameters, with "
-    "values that are the same in a second run, and approve only what is still pending."
+    "values that are the same in a second run, and approve only what is still pending. Catch "
+    "errors for each order separately, so that one doesn't keep the others from being processed."
 )
 _EACH = "One order. The run is repeated for each API call of a good run: "
 

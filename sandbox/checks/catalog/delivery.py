@@ -21,6 +21,8 @@ _AFTER_FAILURE = 30.0
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _FAILING = {"status": 500}
 _OLDER = timedelta(seconds=TIMEOUT // 2)
+# Seconds in which a handler that repeats calls at once is waited for to be quiet.
+_PATIENCE = 10.0
 
 
 def twice(lab: Lab) -> Verdict:
@@ -83,7 +85,7 @@ def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
         ]
         first = lab.send()
         lab.wait_for(lambda: any(fault.fired for fault in faults), lab.timing.interval)
-        lab.settle()
+        lab.settle(patience=_PATIENCE)
         fired = sum(fault.fired for fault in faults)
     sent = lab.genuine()
     second = lab.send(sent, max(_AFTER_FAILURE, lab.timing.deadline))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -99,6 +100,51 @@ class KeepsItsWorkInMemory(Handler):
 
     def process_at_start(self) -> None:
         return
+
+
+class RefusesAllAfterALostApproval(Handler):
+    """It keeps a broken connection after an approval, and fails at each call from then on."""
+
+    is_broken = False
+
+    def send_approval(self, api: Api, id: str, template: str) -> None:
+        try:
+            super().send_approval(api, id, template)
+        except ApiError as error:
+            self.is_broken = self.is_broken or error.status == 0
+            raise
+
+    def respond(self, call: Call) -> Response:
+        return Response(500) if self.is_broken else super().respond(call)
+
+
+class StopsAfterALostApproval(RefusesAllAfterALostApproval):
+    """Its worker has ended after a broken connection, and it takes on work for nobody."""
+
+    def respond(self, call: Call) -> Response:
+        return Response(200) if self.is_broken else super().respond(call)
+
+
+class BacksOffSilently(Handler):
+    """It takes on all work, and repeats what has failed after 1, 2, 4, … s; calls end no pause."""
+
+    failures = 0
+
+    def process(self, product: str, claims: Json) -> bool:
+        self.worker(product).process(self.api_url or claims["api_url"], patience=0)
+        return True
+
+    def approve_pending(self, api: Api, product: str) -> None:
+        super().approve_pending(api, product)
+        self.failures = 0
+
+    def failed(self, error: Exception) -> None:
+        super().failed(error)
+        time.sleep(2.0 ** min(self.failures, 5))
+        self.failures += 1
+
+    def pause(self, failures: int) -> float:
+        return 0.0
 
 
 class HammersAFailingApi(Handler):

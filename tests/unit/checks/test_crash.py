@@ -1,0 +1,106 @@
+"""What is judged of a run with a failure at one API call."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from sandbox.checks import recovery
+from sandbox.checks.armed_fault import ArmedFault
+from sandbox.checks.catalog import crash
+from sandbox.checks.good_run import GoodRun, Step
+from sandbox.checks.history import Effects, History
+from sandbox.checks.lab import Lab
+from sandbox.checks.outcomes import Outcome, Verdict
+
+ORDER = "PR-1"
+DONE = Effects("approved", {"a": "1"}, (200,), (), ())
+LEFT = Effects("pending", {}, (), (), ())
+STEPS = tuple(Step(n, "GET", f"/calls/{n}", 1, is_read=True) for n in range(2))
+GOOD = GoodRun(STEPS, DONE, History((), (), ()))
+
+
+class Sandbox:
+    """A lab in which a handler does what a test says; each start is noted."""
+
+    def __init__(self, **values: Any) -> None:
+        self.fired: list[int] = values.get("fired", [1])
+        self.effects_of: list[Effects] = values.get("effects", [DONE])
+        self.following = values.get("following", "approved")
+        self.attempt = values.get("attempt", {"outcome": "success", "status": 200, "error": ""})
+        self.process = SimpleNamespace(stop=self.stop) if values.get("has_process") else None
+        self.stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def start_over(self) -> None:
+        """Nothing."""
+
+    def mark(self) -> str:
+        return ""
+
+    def activate(self) -> None:
+        """Nothing."""
+
+    def order(self) -> str:
+        return "PR-2"
+
+    def status(self, order: str) -> str:
+        return str(self.following)
+
+    def since(self, mark: str) -> History:
+        return History((), (), ({"attempt": 1, "delivery": 1, "data": self.attempt},))
+
+    def effects(self, order: str, happened: History, before: dict[str, str]) -> Effects:
+        return self.effects_of.pop(0) if len(self.effects_of) > 1 else self.effects_of[0]
+
+    def crash(self, lab: Lab, step: Step) -> tuple[ArmedFault, str]:
+        fired = self.fired.pop(0) if len(self.fired) > 1 else self.fired[0]
+        return cast(ArmedFault, SimpleNamespace(fired=fired, clear=lambda: None)), ORDER
+
+
+@pytest.fixture(autouse=True)
+def _no_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "recover", lambda lab, orders: None)
+
+
+def sweep(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Verdict:
+    monkeypatch.setattr(crash.good_run, "record", lambda lab, by_platform: GOOD)
+    return crash._sweep(cast(Lab, sandbox), sandbox.crash, "a lost response")
+
+
+FAILED = {"outcome": "failure", "status": 500, "error": ""}
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "words"),
+    [
+        ({}, Outcome.PASS, "each of its 2 API calls"),
+        ({"effects": [LEFT]}, Outcome.FAIL, "PR-1 ends differently"),
+        ({"attempt": FAILED}, Outcome.FAIL, "last attempt ended with 500"),
+        ({"following": "pending"}, Outcome.FAIL, "PR-2, is pending"),
+        ({"fired": [0]}, Outcome.INCONCLUSIVE, "With --run"),
+        # Effects count before the fault.
+        ({"fired": [0], "effects": [LEFT]}, Outcome.FAIL, "In a run without call 1 of 2"),
+        # A step that proves nothing doesn't end the sweep.
+        ({"fired": [0, 1], "effects": [DONE, LEFT]}, Outcome.FAIL, "at call 2 of 2"),
+        ({"fired": [0, 1]}, Outcome.INCONCLUSIVE, "/calls/0"),
+    ],
+)
+def test_sweep_judges_each_step(
+    values: dict[str, Any], outcome: Outcome, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = sweep(monkeypatch, Sandbox(**values))
+    assert verdict.outcome is outcome
+    assert words in verdict.text
+
+
+def test_step_that_proves_nothing_is_repeated_with_a_new_handler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox = Sandbox(fired=[0, 1], has_process=True)
+    assert sweep(monkeypatch, sandbox).outcome is Outcome.PASS
+    assert sandbox.stops == 1
