@@ -21,7 +21,7 @@ Described = tuple[SentRequest, str]
 
 
 def accepts(lab: Lab, *requests: Described) -> Verdict:
-    """Send genuine requests, each for one new order, which must become approved by one call.
+    """Send genuine requests, each for one new order, which must be approved once.
 
     Each has a description, as in "a genuine request by GET".
     """
@@ -82,15 +82,15 @@ def refuses(lab: Lab, *requests: Described) -> Verdict:
     Each has a description, as in "a token without a signature".
     """
     found = _refusals(lab, lab.order(), requests)
-    failures = [each for each in found if each.outcome is not Outcome.PASS]
-    if failures:
-        return unless_unasked(lab, failures[0])
+    for verdict, reply in found:
+        if verdict.outcome is not Outcome.PASS:
+            return unless_unasked(lab, verdict, reply)
     if len(found) == 1:
-        return found[0]
+        return found[0][0]
     return verdicts.passed(f"Refused all of {len(found)} requests, without an effect.")
 
 
-def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[Verdict]:
+def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[tuple[Verdict, Reply]]:
     """Send all, and look at the effects once; on an effect, send them again one by one."""
     before, mark = lab.values(order), lab.mark()
     replies = [lab.send(sent) for sent, _ in requests]
@@ -99,13 +99,13 @@ def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[Verdi
     if len(requests) > 1 and (happened.writes or not untouched):
         return [each for pair in requests for each in _refusals(lab, lab.order(), [pair])]
     return [
-        verdicts.refused(sent, reply, happened, untouched, what)
+        (verdicts.refused(sent, reply, happened, untouched, what), reply)
         for (sent, what), reply in zip(requests, replies, strict=True)
     ]
 
 
-def unless_unasked(lab: Lab, verdict: Verdict) -> Verdict:
-    """Return a failure, or that it proves nothing if the handler works without being called."""
+def unless_unasked(lab: Lab, verdict: Verdict, reply: Reply | None = None) -> Verdict:
+    """Return a failure, or what can be said about a handler that works without being called."""
     if verdict.outcome is Outcome.PASS:
         return verdict
     # What the forged request has started must be over.
@@ -114,11 +114,14 @@ def unless_unasked(lab: Lab, verdict: Verdict) -> Verdict:
     patience = lab.timing.patience if lab.timing.interval else max(_UNASKED, lab.timing.quiet)
     if not lab.wait_finished([order], patience):
         return verdict
-    return verdicts.inconclusive(
-        f"The handler processed {order} without a request, as by a timer of its own. So nothing "
-        f"shows whether it follows from the forged request: {verdict.text}",
-        *verdict.evidence,
+    text = (
+        f"The handler processed {order} without a request, as by a timer of its own: that can't be "
+        "told from an effect of a forged request."
     )
+    if reply and reply.is_success:
+        accepted = f"Responded {reply.status} to a forged request, as if it was accepted."
+        return verdicts.failed(f"{accepted} {text}", *verdict.evidence)
+    return verdicts.skipped(text)
 
 
 def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
