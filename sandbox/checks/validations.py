@@ -114,7 +114,9 @@ def content(reply: Reply) -> Json:
 
 def invalid(sent: SentRequest, reply: Reply, order: Mapping[str, Any], what: str) -> Verdict | None:
     """Return a failure for a response that the platform would not take, else None."""
-    if not reply.is_success:
+    if reply.error:
+        text = f"Gave no response to {what}: {reply.error}."
+    elif not reply.is_success:
         text = f"Responded {reply.text} to {what} (expected 2xx with the order)."
     elif not (found := content(reply)) and reply.body.strip() != b"{}":
         text = f"Responded {reply.status} to {what} without a JSON object."

@@ -29,6 +29,8 @@ class Variant(NamedTuple):
     ends_run: str = ""
 
     @property
+    # A validator without defects; one that is broken is known by the checks that it fails.
+    is_right_validator: bool = False
     def may_fail(self) -> tuple[str, ...]:
         """Return globs of what may fail because of what must."""
         is_about_tokens = any(id.startswith(("auth.", "token.")) for id in self.breaks)
@@ -36,8 +38,8 @@ class Variant(NamedTuple):
 
     @property
     def is_validator(self) -> bool:
-        """Return whether it is a validator that is broken."""
-        return any(id.startswith("validator.") for id in self.breaks)
+        """Return whether its validator is what is checked."""
+        return self.is_right_validator or any(id.startswith("validator.") for id in self.breaks)
 
 
 VARIANTS: tuple[Variant, ...] = (
@@ -178,9 +180,8 @@ VARIANTS: tuple[Variant, ...] = (
             "an error that was never set cannot be cleared"),
     Variant("returns_nothing", ("validator.echo_errors",), ("validator.errors_cleared",),
             "an error that was never set cannot be cleared"),
-    Variant("refuses_all_after_a_lost_approval", ("crash.api_reset", "crash.lost_response")),
-    Variant("stops_after_a_lost_approval", ("crash.api_reset", "crash.lost_response")),
-    Variant("never_clears_errors", ("validator.errors_cleared",)),
+    Variant("never_clears_errors", (), is_right_validator=True),
+    Variant("remembers_errors", ("validator.errors_cleared",)),
     Variant("empties_unknown_parameters", ("validator.unknown_untouched",)),
     Variant("backs_off_silently", ()),
     Variant("marks_unknown_parameters", ("validator.unknown_untouched",)),
@@ -193,3 +194,5 @@ VARIANTS: tuple[Variant, ...] = (
 )  # fmt: skip
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
+    Variant("expects_texts", ("validator.empty_draft",)),
+    Variant("expects_values", ("validator.empty_draft",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
 import jwt
 
@@ -20,12 +21,44 @@ class FindsNoErrors(Handler):
 
 
 class NeverClearsErrors(Handler):
-    """It sets an error, and leaves it there when the value has become right."""
+    """It sets an error, and leaves it to the platform to clear it when the value is changed."""
 
     def validate_param(self, param: Json) -> None:
         error = param.get("value_error", "")
         super().validate_param(param)
         param["value_error"] = param.get("value_error") or error
+
+
+class RemembersErrors(Handler):
+    """It has refused a parameter of an order once, and doesn't look at it again."""
+
+    def validate(self, order: Json) -> Json:
+        errors = self.errors.setdefault(order.get("id"), {})
+        super().validate(order)
+        for param in order["asset"].get("params") or []:
+            if error := errors.get(param["id"]) or param.get("value_error"):
+                errors[param["id"]] = param["value_error"] = error
+        return order
+
+    @cached_property
+    def errors(self) -> Json:
+        return {}
+
+
+class ExpectsTexts(Handler):
+    """It takes it for granted that each value is a text."""
+
+    def validate_param(self, param: Json) -> None:
+        param.get("value", "").strip()
+        super().validate_param(param)
+
+
+class ExpectsValues(Handler):
+    """It takes it for granted that each parameter has a value, which may be null."""
+
+    def validate_param(self, param: Json) -> None:
+        param["value"]
+        super().validate_param(param)
 
 
 class ReturnsNothing(Handler):
