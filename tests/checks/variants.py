@@ -131,7 +131,7 @@ VARIANTS: tuple[Variant, ...] = (
             "it waits for the work"),
     Variant("breaks_kept_connections", ("speed.keep_alive",), ("speed.keep_alive_refused",),
             "the second request is genuine there, too"),
-    Variant("closes_connections", ("speed.keep_alive",)),
+    Variant("closes_connections", ()),
     Variant("leaves_refused_bodies", ("speed.keep_alive_refused",)),
     Variant("serves_one_connection_at_a_time", ("speed.connections_100",), ("*",),
             "a connection that the platform keeps open makes all others wait"),
