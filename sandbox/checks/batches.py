@@ -41,7 +41,7 @@ class Batch:
     def processed_once(
         self, sent: SentRequest, replies: Sequence[Reply], happened: History, text: str
     ) -> Verdict:
-        """Judge that each order was approved by one call, and each request accepted.
+        """Judge that each order was approved once, and each request accepted.
 
         `text` is the sentence of the pass.
         """

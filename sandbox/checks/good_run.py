@@ -107,7 +107,7 @@ def difference(good: Effects, effects: Effects) -> str:
     if more:
         return f"{', '.join(more)} has a value, which a good run leaves empty"
     if effects.overwritten:
-        return f"{', '.join(effects.overwritten)} got a second value"
+        return f"a second value was sent for {', '.join(effects.overwritten)}"
     if effects.successful_approvals > 1:
         return f"it was approved {effects.successful_approvals} times"
     if effects.other_actions:

@@ -77,8 +77,8 @@ class Effects:
     """What a handler has made of one request.
 
     `params` are the filled ones by name, `approvals` the statuses of the approve calls,
-    `other_actions` names of further actions, `overwritten` parameters that were given a second
-    value.
+    `other_actions` names of further actions, `overwritten` parameters for which a second value was
+    sent.
     """
 
     status: str
@@ -187,15 +187,18 @@ def filled(request: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _overwritten(calls: Iterable[Call], before: Mapping[str, str]) -> set[str]:
-    """Return the parameters that a successful update gave another value than they had."""
+    """Return the parameters for which another value was sent than they had.
+
+    Also if it was refused: a run that was too late has made a value of its own all the same.
+    """
     values, changed = dict(before), set()
     for call in calls:
-        if call.method not in ("PUT", "PATCH") or call.status >= 400:
+        if call.method not in ("PUT", "PATCH"):
             continue
         for name, value in _updated(call.sent):
             if value and values.get(name) not in (None, "", value):
                 changed.add(name)
-            if value:
+            if value and call.status < 400:
                 values[name] = value
     return changed
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sandbox.checks.handler_requests import Reply, SentRequest
@@ -125,7 +125,7 @@ def refused(
 def approved(
     sent: SentRequest, reply: Reply, happened: History, effects: Effects, order: str, what: str
 ) -> Verdict:
-    """Judge a genuine request, whose order must become approved by one approve call."""
+    """Judge a genuine request, whose order must be approved once."""
     evidence = (
         request_exhibit(sent), reply_exhibit(reply), effects_exhibit(effects, order),
         happened.exhibit(),
@@ -139,25 +139,35 @@ def approved(
     if not reply.is_success:
         return failed(f"Approved {order}, but responded {reply.text} to {what}.", *evidence)
     return once(effects, order, *evidence) or passed(
-        f"{order} was approved by one call, in {seconds(reply.seconds)}."
+        f"{order} was approved once, in {seconds(reply.seconds)}."
     )
 
 
+def without_refused_runs(replies: Sequence[Reply], happened: History) -> list[Reply]:
+    """Return responses, without as many of 5xx as the API refused calls that change something.
+
+    Of two runs at once the later one is refused; if it fails then, the platform calls again.
+    """
+    refused = sum(400 <= call.status < 500 for call in happened.writes)
+    failed_runs = [reply for reply in replies if reply.status >= 500]
+    return [*(reply for reply in replies if reply.status < 500), *failed_runs[refused:]]
+
+
 def once(effects: Effects, order: str, *evidence: Exhibit) -> Verdict | None:
-    """Return a failure if a request was not processed exactly once, in a clean way."""
-    if len(effects.approvals) > 1:
-        statuses = ", ".join(_counted(map(str, effects.approvals)))
-        return failed(
-            f"Sent {plural(len(effects.approvals), 'approve call')} for {order} ({statuses}); "
-            "expected 1.",
-            *evidence,
-        )
+    """Return a failure if a request was seen to be processed more than once, or on a detour.
+
+    A second approve call that was refused is none: what the run did before it can't be seen.
+    """
+    if effects.successful_approvals > 1:
+        return failed(f"Approved {order} {effects.successful_approvals} times.", *evidence)
     if effects.overwritten:
         return failed(
-            f"Gave {', '.join(effects.overwritten)} of {order} a second value.", *evidence
+            f"Sent a second value for {', '.join(effects.overwritten)} of {order}.", *evidence
         )
     if effects.other_actions:
-        return failed(f"Ran {', '.join(effects.other_actions)} on {order} on the way.", *evidence)
+        return failed(
+            f"Called {', '.join(effects.other_actions)} on {order} on the way.", *evidence
+        )
     return None
 
 

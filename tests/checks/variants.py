@@ -17,6 +17,8 @@ _ALL_FORGED = "effects.forged_none"
 class Variant(NamedTuple):
     """A broken handler: ids that must fail, and globs of those that may fail, with the reason.
 
+    One without ids that must fail is right, although it looks broken.
+
     A check that is skipped because its control has failed counts as failed, too. One that needs
     `--deep` fails only there.
     `ends_run` is what the error of the run must contain, if the checks cannot be run at all.
@@ -27,10 +29,10 @@ class Variant(NamedTuple):
     follows: tuple[str, ...] = ()
     reason: str = ""
     ends_run: str = ""
-
-    @property
     # A validator without defects; one that is broken is known by the checks that it fails.
     is_right_validator: bool = False
+
+    @property
     def may_fail(self) -> tuple[str, ...]:
         """Return globs of what may fail because of what must."""
         is_about_tokens = any(id.startswith(("auth.", "token.")) for id in self.breaks)
@@ -106,16 +108,24 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("dies_of_broken_json", ("payload.broken_json",)),
     Variant("needs_a_body", ("payload.empty_body",)),
     # How calls come.
-    Variant("repeats_approvals", ("delivery.twice",), ("*",),
+    Variant("repeats_approvals", ("effects.one_run",)),
+    Variant("provisions_with_each_call", ("delivery.twice",), ("*",),
             "each approval is a queue change, so it is called twice about each order"),
-    Variant("approves_without_lock", ("delivery.twice_at_once", "race.same_request",
-            "race.stale_read"),
-            ("delivery.*", "speed.*", "crash.*", "effects.approved_once"),
+    Variant("approves_without_lock", ("effects.one_run",), ("speed.*",),
+            "the response waits for the work"),
+    Variant("reads_again_without_lock", ("effects.one_run",), ("speed.*",),
+            "the response waits for the work"),
+    Variant("provisions_without_lock", ("delivery.twice_at_once", "effects.approved_once",
+            "race.same_request", "race.stale_read"),
+            ("delivery.*", "speed.*", "crash.*", "effects.one_run"),
             "calls overlap there too, and the response waits for the work"),
-    Variant("reads_again_without_lock", ("race.same_request", "race.stale_read"),
-            ("delivery.*", "speed.*"), "calls overlap there too"),
+    Variant("provisions_after_a_second_look", ("race.same_request", "race.stale_read"),
+            ("delivery.*", "speed.*", "effects.approved_once", "effects.one_run"),
+            "calls overlap there too"),
     Variant("fails_in_a_burst", ("delivery.burst",), ("speed.connections_100",),
             "these are many calls at once, too"),
+    Variant("fails_at_four_calls", ("delivery.burst_10", "delivery.burst"),
+            ("speed.connections_100",), "these are many calls at once, too"),
     Variant("forgets_failed_orders", ("delivery.after_own_error",), ("crash.*",),
             "the error comes after it has begun with the order"),
     Variant("ignores_older_calls", ("delivery.out_of_order",), ("crash.*",),
@@ -140,7 +150,7 @@ VARIANTS: tuple[Variant, ...] = (
     # What is done.
     Variant("works_before_checking_the_token", ("effects.forged_none",), ("auth.*", "token.*",
             "retry.rotated_secret"), "these are forged calls, too"),
-    Variant("approves_twice", ("effects.approved_once",), ("*",), "it is so for each order"),
+    Variant("approves_twice", ("effects.one_run",)),
     Variant("reads_first_page_only", ("effects.all_pending",), ("speed.*",),
             "these have more than a page of orders"),
     Variant("processes_one_order_per_call", ("effects.all_pending",), ("*",),
@@ -168,8 +178,11 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("sends_another_value_after_a_lost_response", ("crash.lost_response",)),
     Variant("fills_parameters_in_each_run", ("crash.lost_response",),
             ("crash.*", "race.*", "effects.history_clean"), "these are second runs, too"),
+    Variant("refuses_all_after_a_lost_approval", ("crash.api_reset", "crash.lost_response")),
+    Variant("stops_after_a_lost_approval", ("crash.api_reset", "crash.lost_response")),
     Variant("keeps_its_work_in_memory", ("crash.killed",)),
     Variant("hammers_a_failing_api", ("client.no_hammering",)),
+    Variant("backs_off_silently", ()),
     Variant("gives_up_after_three_failures", ("client.resumes",), ("delivery.after_own_error",),
             "its own error is one of the API"),
     Variant("reads_recent_orders_only", ("retry.after_500", "retry.out_of_order"),
@@ -183,16 +196,15 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("never_clears_errors", (), is_right_validator=True),
     Variant("remembers_errors", ("validator.errors_cleared",)),
     Variant("empties_unknown_parameters", ("validator.unknown_untouched",)),
-    Variant("backs_off_silently", ()),
     Variant("marks_unknown_parameters", ("validator.unknown_untouched",)),
     Variant("validates_for_six_seconds", ("validator.seconds_5",)),
     Variant("validates_for_forty_seconds", ("validator.timeout_30s", "validator.seconds_5"),
             ("validator.*",), "each validation but the first is so slow"),
     Variant("needs_a_domain", ("validator.empty_draft",)),
+    Variant("expects_texts", ("validator.empty_draft",)),
+    Variant("expects_values", ("validator.empty_draft",)),
     Variant("validates_for_any_token", ("validator.wrong_token",)),
     Variant("validates_without_token", ("validator.no_header",)),
 )  # fmt: skip
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
-    Variant("expects_texts", ("validator.empty_draft",)),
-    Variant("expects_values", ("validator.empty_draft",)),

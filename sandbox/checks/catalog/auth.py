@@ -57,7 +57,7 @@ _ACCEPTED = (
     Check(
         "auth.get", Level.MUST, "A genuine request by GET is processed",
         "A genuine token, by GET and without a body, while an order is pending.",
-        "A status of 2xx, and the order becomes approved by one call.",
+        "A status of 2xx, and the order is approved once.",
         "A webhook can be configured to call by GET, and then has no body: the token alone says "
         "what the request is about.",
         "Route GET and POST to the same function, and take what you need from the token's claims, "
@@ -68,7 +68,7 @@ _ACCEPTED = (
         "auth.both_headers", Level.MUST, "A token in both headers is accepted",
         "The same genuine token in the headers `Authentication` and `Authorization`, "
         "while an order is pending.",
-        "A status of 2xx, and the order becomes approved by one call.",
+        "A status of 2xx, and the order is approved once.",
         "Connect's documentation names both headers, so a request may have both.",
         "Read the token from `Authentication`, and from `Authorization` only where that is "
         "missing. Having both is no error.",
@@ -78,7 +78,7 @@ _ACCEPTED = (
         "auth.authentication_only", Level.MUST, "A token in Authentication alone is accepted",
         "A genuine token in the header `Authentication`, and no `Authorization`, while an order "
         "is pending.",
-        "A status of 2xx, and the order becomes approved by one call.",
+        "A status of 2xx, and the order is approved once.",
         "`Authentication` is the header in which Connect sends the token, although the usual one "
         "is `Authorization`. A handler or a framework that reads only the usual one refuses every "
         "request.",
@@ -90,7 +90,7 @@ _ACCEPTED = (
         "auth.authorization_only", Level.SHOULD, "A token in Authorization alone is accepted",
         "A genuine token in the header `Authorization`, and no `Authentication`, while an order "
         "is pending.",
-        "A status of 2xx, and the order becomes approved by one call.",
+        "A status of 2xx, and the order is approved once.",
         "Connect's article on webhooks names `Authorization`, and proxies may pass on only this "
         "one.",
         "Where `Authentication` is missing, read the token from `Authorization`.",

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.checks import batches, experiments, verdicts
 from sandbox.checks.catalog import forged
 from sandbox.checks.experiments import CONTROL_TEXTS, control
+from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import History
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Outcome, Verdict
@@ -45,16 +46,48 @@ def forged_none(lab: Lab) -> Verdict:
 
 
 def approved_once(lab: Lab) -> Verdict:
-    """Send duplicates at once and in a row, about several orders."""
-    batch = batches.create(lab, _FEW)
-    sent = lab.genuine()
+    """Send duplicates, and judge what is seen of the orders."""
+    batch, sent = batches.create(lab, _FEW), lab.genuine()
+    replies, slowed = _send_duplicates(batch, sent)
+    happened = batch.after_work(replies)
+    text = f"{len(replies)} requests, and each of {_FEW} orders was approved once."
+    judged = verdicts.without_refused_runs(replies, happened)
+    return slowed.checked(batch.processed_once(sent, judged, happened, text))
+
+
+def one_run(lab: Lab) -> Verdict:
+    """Send duplicates, and look for calls that come when an order is approved already."""
+    batch, sent = batches.create(lab, _FEW), lab.genuine()
+    replies, slowed = _send_duplicates(batch, sent)
+    happened = batch.after_work(replies)
+    evidence = (
+        verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
+    )  # fmt: skip
+    for order in batch.orders:
+        writes = [call for call in happened.about(order) if not call.is_read]
+        approvals = [each for each in writes if each.action == "approve" and each.status < 300]
+        if not approvals:
+            return verdicts.inconclusive(f"Void: {order} was not approved.", *evidence)
+        if late := writes[writes.index(approvals[0]) + 1 :]:
+            return verdicts.failed(
+                f"Called {late[0].method} {late[0].path} (HTTP {late[0].status}) when {order} was "
+                "approved already. What that run did outside of Connect before, such as creating "
+                "an account, can't be seen from here: it may have been done twice.",
+                *evidence,
+            )
+    text = f"{len(replies)} requests, and each of {_FEW} orders was processed by one run."
+    return slowed.checked(verdicts.passed(text))
+
+
+def _send_duplicates(
+    batch: batches.Batch, sent: SentRequest
+) -> tuple[list[Reply], batches.SlowReads]:
+    """Send a request several times at once, while the API is slow, and then in a row."""
+    lab = batch.lab
     with batches.slow_reads(lab, _READS) as slowed:
         replies = lab.send_together([sent] * _DUPLICATES)
         batch.after_work(replies)
-    replies += [lab.send(sent) for _ in range(_DUPLICATES)]
-    happened = batch.after_work(replies)
-    text = f"{len(replies)} requests, and one approve call for each of {_FEW} orders."
-    return slowed.checked(batch.processed_once(sent, replies, happened, text))
+    return replies + [lab.send(sent) for _ in range(_DUPLICATES)], slowed
 
 
 def all_pending(lab: Lab) -> Verdict:
@@ -163,6 +196,15 @@ def history_clean(lab: Lab) -> Verdict:
     return batch.processed_once(sent, replies, happened, text)
 
 
+_SENDS_DUPLICATES = (
+    f"The same genuine request {_DUPLICATES} times at once and {_DUPLICATES} times more in a row, "
+    f"while {_FEW} orders are pending. The API responds slowly."
+)
+_SERIALIZE = (
+    "Process one request at a time, with a lock that your processes share, and read what is "
+    "pending only once you have the lock."
+)
+
 CHECKS = (
     Check(
         "effects.control", Level.MUST, "A genuine request by Connect is processed",
@@ -182,21 +224,30 @@ CHECKS = (
         forged_none,
     ),
     Check(
-        "effects.approved_once", Level.MUST, "Each order is approved by one call",
-        f"The same genuine request {_DUPLICATES} times at once and {_DUPLICATES} times more in a "
-        f"row, while {_FEW} orders are pending. The API responds slowly.",
-        "One approve call for each order. A second one counts as a failure, even if the API "
-        "refuses it. No parameter gets a second value.",
-        "A second run that comes as far as the approve call has provisioned the order a second "
-        "time before.",
-        "Process one request at a time, with a lock that your processes share, and read what is "
-        "pending only once you have the lock.",
+        "effects.approved_once", Level.MUST, "Each order is approved once",
+        _SENDS_DUPLICATES,
+        "Each order is approved once, and no second value is sent for a parameter, also not one "
+        "that the API refuses.",
+        "A second run that comes with a value of its own has provisioned the order a second time.",
+        f"{_SERIALIZE} Make what you create for an order the same in each run, for example by its "
+        "name.",
         approved_once,
+    ),
+    Check(
+        "effects.one_run", Level.SHOULD, "Each order is processed by one run",
+        _SENDS_DUPLICATES,
+        "No call that changes an order comes when it is approved already. The API refuses such a "
+        "call, and it counts here all the same.",
+        "Connect isn't harmed. But a second run that comes so far has done before what it does "
+        "outside of Connect: where that isn't the same the second time, the order is provisioned "
+        "twice.",
+        f"{_SERIALIZE} If each run finds what an earlier one has created, it is only wasted calls.",
+        one_run,
     ),
     Check(
         "effects.all_pending", Level.MUST, "One request lets all pending orders be processed",
         f"One genuine request while {_MANY} orders are pending: more than one page of the API.",
-        "All of them become approved because of this request, by one call each.",
+        "All of them become approved because of this request, once each.",
         "A request doesn't say which order has changed, and one request can stand for several "
         "changes. What is on the second page stays pending until something else happens.",
         "Read all pages: repeat `GET /requests` with `limit` and `offset` until a page is not "
@@ -232,7 +283,7 @@ CHECKS = (
         "effects.history_clean", Level.MUST, "An order becomes approved without detours",
         f"A genuine request while {_FEW} orders are pending. The fulfillment parameters of one are "
         "filled already, as by a run that was interrupted.",
-        "Each order goes from pending to approved by one call. It isn't failed, inquired or "
+        "Each order goes from pending to approved once. It isn't failed, inquired or "
         "assigned on the way, and no value that a parameter has is replaced by another one.",
         "Customers and other systems see each status, and values such as a license key may be in "
         "use already. The end looks right in both cases.",

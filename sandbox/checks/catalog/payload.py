@@ -115,7 +115,7 @@ def empty_body(lab: Lab) -> Verdict:
     return experiments.accepts_or_refuses(lab, (_post(lab, b""), "a POST with an empty body"))
 
 
-_PROCESSED = "A status of 2xx, and the order becomes approved by one call."
+_PROCESSED = "A status of 2xx, and the order is approved once."
 _PROCESSED_OR_REFUSED = (
     "Either a status of 2xx, and the order becomes approved; or a status of 4xx without an effect, "
     "and the next genuine request is processed. No 5xx, no silence, and no closed connection."

@@ -101,7 +101,7 @@ def _judge(lab: Lab, race: Race, read: Step, how: str) -> Verdict:
     if race.effects.status != "approved":
         return verdicts.failed(f"{how}: {race.order} is {race.effects.status}.", *evidence)
     if race.met:
-        return verdicts.passed(f"{how}: {race.order} was processed once.")
+        return verdicts.passed(f"{how}: {race.order} was approved once.")
     if _is_serialized(race):
         return verdicts.passed("The second run began after the first one had ended.")
     return verdicts.inconclusive(
@@ -182,11 +182,11 @@ def _sweep(lab: Lab, sweep: Callable[[GoodRun], list[Callable[[float], Verdict]]
         if verdict.outcome is not Outcome.PASS:
             return verdict
     return verdicts.passed(
-        f"In {verdicts.plural(len(races), 'race')}, the order was processed once: {verdict.text}"
+        f"In {verdicts.plural(len(races), 'race')}, the order was approved once: {verdict.text}"
     )
 
 
-_EXPECTS = "The order is approved by one call, and no parameter gets a second value."
+_EXPECTS = "The order is approved once, and no parameter gets a second value."
 _FIX = (
     "Process the queue once at a time: a lock around reading and writing, also across processes, "
     "for instance in your database. Or claim each request there before you work on it."

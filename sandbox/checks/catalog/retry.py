@@ -84,7 +84,7 @@ def _all_approved(lab: Lab, orders: list[str], mark: str, when: str) -> Verdict:
     for order, each in effects.items():
         if wrong := verdicts.once(each, order, *evidence):
             return wrong
-    text = "was approved by one call" if len(orders) == 1 else "were approved by one call each"
+    text = "was approved once" if len(orders) == 1 else "were approved once each"
     return verdicts.passed(f"{verdicts.ids(orders)} {text} {when}.")
 
 
@@ -97,7 +97,7 @@ CHECKS = (
         "retry.after_500", Level.MUST, "One retry processes all that came in the meantime",
         f"The first attempt fails with 500 before it reaches the handler; {_ORDERS} orders are "
         "pending when the platform retries.",
-        "All of them become approved, by one call each.",
+        "All of them become approved, once each.",
         "While a webhook is in backoff, Connect combines what happens into the next attempt: one "
         "call may be about many orders.",
         "Process everything that is pending at each call, not one order.",
@@ -107,7 +107,7 @@ CHECKS = (
         "retry.out_of_order", Level.MUST, "A recovered webhook processes what has waited",
         f"Attempts fail until Connect pauses the webhook (out of order), while {_ORDERS} orders "
         "are pending; then the webhook is recovered.",
-        "All of them become approved, by one call each.",
+        "All of them become approved, once each.",
         "After an outage, everything that has waited must be processed without further events.",
         "Process everything that is pending at each call, whatever the call is about.",
         out_of_order,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from tests.checks.handlers.api import Api, ApiError
@@ -19,19 +20,37 @@ class RepeatsApprovals(Handler):
     def approve_pending(self, api: Api, product: str) -> None:
         for id, template in self.approved:
             try:
-                super().send_approval(api, id, template)
+                self.repeat(api, id, template)
             except ApiError as error:
                 self.failed(error)
         self.approved.clear()
         super().approve_pending(api, product)
+
+    def repeat(self, api: Api, id: str, template: str) -> None:
+        super().send_approval(api, id, template)
 
     def send_approval(self, api: Api, id: str, template: str) -> None:
         super().send_approval(api, id, template)
         self.approved.append((id, template))
 
 
+class ProvisionsWithEachCall(RepeatsApprovals):
+    """It creates what it approved last once more with each call, and reports the new one."""
+
+    def repeat(self, api: Api, id: str, template: str) -> None:
+        order = api.get(f"/requests/{id}")
+        filled = [p["id"] for p in order["asset"]["params"] if p["phase"] == "fulfillment"]
+        params = [{"id": name, "value": str(uuid.uuid4())} for name in filled]
+        try:
+            api.put(f"/requests/{id}", {"asset": {"params": params}})
+        finally:
+            super().repeat(api, id, template)
+
+
 class FailsInABurst(Handler):
     """It refuses calls while it has ten others."""
+
+    most = 10
 
     def __init__(self, environ: Any) -> None:
         super().__init__(environ)
@@ -41,10 +60,16 @@ class FailsInABurst(Handler):
         with self.workers_lock:
             self.calls += 1
         try:
-            return Response(503) if self.calls > 10 else super().queue_changed(call, claims)
+            return Response(503) if self.calls > self.most else super().queue_changed(call, claims)
         finally:
             with self.workers_lock:
                 self.calls -= 1
+
+
+class FailsAtFourCalls(FailsInABurst):
+    """It refuses calls while it has three others."""
+
+    most = 3
 
 
 class ForgetsFailedOrders(Handler):

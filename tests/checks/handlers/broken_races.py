@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from tests.checks.handlers.api import Api, ApiError
 from tests.checks.handlers.reference import Handler, Json
 
@@ -26,9 +28,23 @@ class ApprovesWithoutLock(_Parallel):
     """It approves what the list says is pending."""
 
     def approve(self, api: Api, id: str, template: str) -> None:
-        self.fill(api, api.get(f"/requests/{id}"))
         try:
+            self.fill(api, api.get(f"/requests/{id}"))
             self.send_approval(api, id, template)
         except ApiError as error:
             if not error.is_refusal:
                 raise
+
+
+class ProvisionsWithoutLock(ApprovesWithoutLock):
+    """It creates what the list says is pending, and reports what it has created."""
+
+    def value(self, order: Json, name: str) -> str:
+        return str(uuid.uuid4())
+
+
+class ProvisionsAfterASecondLook(ReadsAgainWithoutLock):
+    """It creates an order's tenant if the order is still pending, and trusts that it stays so."""
+
+    def value(self, order: Json, name: str) -> str:
+        return str(uuid.uuid4())

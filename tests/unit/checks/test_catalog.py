@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from sandbox.checks.catalog import BY_ID, CHECKS
-from sandbox.checks.model import Check
+from sandbox.checks.lab import Lab
+from sandbox.checks.model import Check, Level, Outcome
 
 # Words of the code that mean nothing to a reader of one text.
 _INTERNAL = re.compile(
@@ -51,3 +54,27 @@ def test_texts_stand_alone(check: Check) -> None:
 def test_checks_do_not_share_their_titles() -> None:
     titles = Counter(check.title for check in CHECKS if not check.is_control)
     assert [title for title, count in titles.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Only the holder of the secret can make these tokens.
+        "auth.hs512", "auth.rs256_with_secret", "token.missing_exp", "token.textual_exp",
+        # The standard allows it.
+        "token.expired_second",
+        # The platform sends a webhook fewer requests at once.
+        "delivery.burst", "speed.connections_100",
+        # What is harmed can't be seen.
+        "effects.one_run",
+    ],
+)  # fmt: skip
+def test_what_harms_nobody_for_certain_is_no_must(name: str) -> None:
+    assert BY_ID[name].level is Level.SHOULD
+
+
+@pytest.mark.parametrize("name", ["validator.echo_errors", "validator.errors_cleared"])
+def test_checks_of_errors_are_skipped_without_a_refused_value(name: str) -> None:
+    verdict = BY_ID[name].run(cast(Lab, SimpleNamespace(invalid={})))
+    assert verdict.outcome is Outcome.SKIPPED
+    assert "--invalid" in verdict.text

@@ -43,7 +43,7 @@ def test_refused_second_approval_is_no_difference():
         ({"status": "pending"}, "it is pending instead of approved"),
         ({"params": {"domain": "a.example"}}, "activation_id has no value"),
         ({"params": {**GOOD.params, "more": "1"}}, "more has a value"),
-        ({"overwritten": ("activation_id",)}, "activation_id got a second value"),
+        ({"overwritten": ("activation_id",)}, "a second value was sent for activation_id"),
         ({"approvals": (200, 200)}, "it was approved 2 times"),
         ({"other_actions": ("fail",)}, "fail was called on the way"),
     ],

@@ -56,6 +56,9 @@ def test_other_actions_are_kept_in_order() -> None:
         ({}, [update(a="1"), update(a="2", b="3")], ("a",)),
         ({}, [update(a="1"), update(a="1")], ()),
         ({}, [update(400, a="1"), update(a="2")], ()),
+        # A second run was too late, and had a value of its own.
+        ({}, [update(a="1"), update(400, a="2")], ("a",)),
+        ({}, [update(a="1"), update(400, a="1")], ()),
         ({"a": "1"}, [update(a="")], ()),
         ({"a": "1"}, [call("PUT", UPDATE, {"params": [{"id": "a", "value": "2"}]})], ("a",)),
         ({"a": "1"}, [call("PUT", UPDATE, ["a"]), call("PUT", UPDATE)], ()),

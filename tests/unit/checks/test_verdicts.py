@@ -58,9 +58,10 @@ def test_refusal_needs_a_status_and_no_effect(
         (reply(500), effects(), "responded HTTP 500"),
         (reply(0, "the connection was reset"), effects(), "the connection was reset"),
         (reply(), effects(status="pending", approvals=()), "is pending"),
-        (reply(), effects(approvals=(200, 400)), "2 approve calls"),
+        (reply(), effects(approvals=(200, 400)), ""),
+        (reply(), effects(approvals=(200, 200)), f"Approved {ORDER} 2 times"),
         (reply(), effects(overwritten=("a",)), "a second value"),
-        (reply(), effects(other_actions=("inquire",)), "Ran inquire"),
+        (reply(), effects(other_actions=("inquire",)), "Called inquire"),
     ],
 )
 def test_approval_must_be_clean_and_answered(answered: Reply, became: Effects, part: str) -> None:
@@ -89,3 +90,25 @@ def test_responses_are_counted_by_kind() -> None:
     assert verdicts.replies_exhibit(replies).lines == (
         "2 × HTTP 200", "1 × HTTP 503", "1 × connection refused",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statuses", "refused", "judged"),
+    [
+        ((200, 500), 1, [200]),
+        ((503, 200, 503), 2, [200]),
+        ((200, 500, 500), 1, [200, 500]),
+        # A refusal by the handler, and no response, are not due to the API.
+        ((200, 401), 1, [200, 401]),
+        ((200, 0), 1, [200, 0]),
+        ((200, 500), 0, [200, 500]),
+    ],
+)
+def test_failed_run_that_the_api_refused_is_not_judged(
+    statuses: tuple[int, ...], refused: int, judged: list[int]
+) -> None:
+    calls = [call("POST", APPROVE), *(call("POST", APPROVE, status=400) for _ in range(refused))]
+    happened = History(tuple(calls), (), ())
+    replies = [reply(status) for status in statuses]
+    found = verdicts.without_refused_runs(replies, happened)
+    assert [each.status for each in found] == judged
