@@ -17,10 +17,10 @@ Cells = dict[str, dict[str, str]]
 _HEAD = """\
 # What the checks find
 
-The checks of [checks.md](checks.md) are themselves checked: by {handlers} handlers that are each
-broken in one way, and by one without defects, which passes all. This page is written by `make
-checks-matrix`, which runs all checks of all handlers. A test fails if a check or a handler has
-changed since.
+The checks of [checks.md](checks.md) are themselves checked: by {handlers} handlers, each of which
+is broken in one way or only looks so, and by one without defects, which passes all. This page is
+written by `make checks-matrix`, which runs all checks of all handlers. A test fails if a check or a
+handler has changed since.
 
 The handlers are in `tests/checks/handlers`.
 
