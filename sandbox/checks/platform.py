@@ -34,6 +34,8 @@ _PARAMETERS = (
 _NAMES = {each["name"] for each in _PARAMETERS}
 # Seconds of real time that a settling or a move may take.
 PATIENCE = 60.0
+# The same for a handler that may repeat its calls without a pause.
+SHORT_PATIENCE = 10.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")

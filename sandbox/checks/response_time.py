@@ -11,6 +11,7 @@ from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Call, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Verdict
+from sandbox.checks.platform import SHORT_PATIENCE
 
 # Seconds that count for a call of the API, whose real duration depends on the machine.
 USUAL_CALL = 0.005
@@ -18,8 +19,6 @@ USUAL_CALL = 0.005
 SLOW_CALL = 0.2
 # A response that is later than so many times the limit isn't late because of the machine.
 CLEARLY = 1.3
-# Seconds in which a handler that has responded is waited for to be quiet.
-_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def measure(
     if reply.is_success:
         finish()
     if reply.status:
-        lab.settle(quiet, _PATIENCE)
+        lab.settle(quiet, SHORT_PATIENCE)
     happened = lab.since(mark)
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]

@@ -9,12 +9,11 @@ from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level
 from sandbox.checks.outcomes import Verdict
+from sandbox.checks.platform import SHORT_PATIENCE
 
 MOST_CALLS, WINDOW = 50, 5.0  # calls of the API in so many seconds of real time
 _FAILING = {"status": 503}
 _FAILED_ATTEMPTS = 2
-# Seconds of real time in which a handler that repeats calls at once is waited for to be quiet.
-_PATIENCE = 10.0
 _LONGEST_PAUSE = 15.0  # seconds
 
 
@@ -52,7 +51,7 @@ def resumes(lab: Lab) -> Verdict:
     with lab.platform.fault("abort", _FAILING, side="api") as fault:
         lab.activate()
         order = lab.order()
-        recovery.make_attempts(lab, _FAILED_ATTEMPTS, _PATIENCE)
+        recovery.make_attempts(lab, _FAILED_ATTEMPTS, SHORT_PATIENCE)
         # It may work on its own, after its response.
         lab.wait_for(lambda: fault.fired > 0, lab.timing.patience)
         fired = fault.fired

@@ -10,6 +10,7 @@ from sandbox.checks import batches, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Outcome, Verdict
+from sandbox.checks.platform import SHORT_PATIENCE
 from sandbox.checks.tokens import TIMEOUT
 from webhooks.delivery.request import format_timestamp
 
@@ -21,8 +22,6 @@ _BURST_SECONDS = 40.0  # for the responses to a burst, or longer if the handler 
 _READS_OF_TWO, _READS_OF_BURST = 40, 12
 # Seconds for a response to the request after a failure: the handler may still wait after it.
 _AFTER_FAILURE = 30.0
-# Seconds in which a handler that repeats calls at once is waited for to be quiet.
-_PATIENCE = 10.0
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _FAILING = {"status": 500}
 _OLDER = timedelta(seconds=TIMEOUT // 2)
@@ -99,7 +98,7 @@ def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
         ]
         first = lab.send()
         lab.wait_for(lambda: any(fault.fired for fault in faults), lab.timing.interval)
-        lab.settle(patience=_PATIENCE)
+        lab.settle(patience=SHORT_PATIENCE)
         fired = sum(fault.fired for fault in faults)
     sent = lab.genuine()
     second = lab.send(sent, max(_AFTER_FAILURE, lab.timing.deadline))
