@@ -22,7 +22,7 @@ CAUGHT_BY = {
     "open_get": "auth.no_header",
     "purchases_only": "effects.other_types",
     "seen_before_done": "crash.api_500",
-    "shared_list": "race.same_request",
+    "shared_list": "effects.one_run",
     "unread_body": "speed.keep_alive_refused",
     "watermark": "effects.older_order",
 }
