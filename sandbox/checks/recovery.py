@@ -11,13 +11,14 @@ from sandbox.checks.platform import PATIENCE
 # Attempts of the platform that are made in a row, until one fails or none is due.
 _ATTEMPTS = 4
 # Seconds of real time between attempts: a handler that pauses after a failure fails until then,
-# or repeats the work itself.
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 0.0)
+# or repeats the work itself. The last pause is longer for a handler that takes longer anyway.
+_PAUSES = (1.0, 2.0, 4.0)
+_LAST_PAUSE = 8.0
 
 
 def recover(lab: Lab, orders: Sequence[str]) -> None:
     """Make attempts until they succeed and no order is pending, with growing pauses."""
-    for pause in _PAUSES:
+    for pause in (*_PAUSES, max(_LAST_PAUSE, lab.timing.patience), 0.0):
         has_succeeded = _make_attempts(lab)
         if has_succeeded and not _is_pending(lab, orders):
             break

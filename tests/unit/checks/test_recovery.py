@@ -17,10 +17,10 @@ GOOD, BAD = "success", "failure"
 class Handler:
     """A lab whose platform makes attempts with these outcomes, one a move; "" is none."""
 
-    def __init__(self, outcomes: Sequence[str], pending_until: float) -> None:
+    def __init__(self, outcomes: Sequence[str], pending_until: float, patience: float = 5) -> None:
         self._outcomes, self._pending_until = list(outcomes), pending_until
         self.waited = 0.0
-        self.timing = SimpleNamespace(quiet=0.2)
+        self.timing = SimpleNamespace(quiet=0.2, patience=patience)
         self.platform = SimpleNamespace(next_attempt=self._next_attempt)
 
     def _next_attempt(self, quiet: float) -> dict[str, Any]:
@@ -58,3 +58,9 @@ def test_attempts_are_made_with_growing_pauses_until_one_succeeds(
     handler = Handler(outcomes, pending_until)
     recovery.recover(cast(Lab, handler), ["PR-1"])
     assert handler.waited == waited
+
+
+def test_handler_that_takes_long_is_waited_for_longer() -> None:
+    handler = Handler([GOOD], pending_until=40, patience=60)
+    recovery.recover(cast(Lab, handler), ["PR-1"])
+    assert handler.waited == 40
