@@ -11,7 +11,7 @@ from sandbox.checks import batches, experiments, verdicts
 from sandbox.checks.catalog import forged
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.history import History
+from sandbox.checks.history import Call, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Outcome, Verdict
 from sandbox.checks.tokens import seconds_from_now, sign, without_signature
@@ -64,11 +64,11 @@ def one_run(lab: Lab) -> Verdict:
         verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
     )  # fmt: skip
     for order in batch.orders:
-        writes = [call for call in happened.about(order) if not call.is_read]
-        approvals = [each for each in writes if each.action == "approve" and each.status < 300]
+        calls = happened.about(order)
+        approvals = [each for each in calls if each.action == "approve" and each.status < 300]
         if not approvals:
             return verdicts.inconclusive(f"Void: {order} was not approved.", *evidence)
-        if late := writes[writes.index(approvals[0]) + 1 :]:
+        if late := late_calls(calls, approvals[0]):
             return verdicts.failed(
                 f"Called {late[0].method} {late[0].path} (HTTP {late[0].status}) when {order} was "
                 "approved already. What that run did outside of Connect before, such as creating "
@@ -77,6 +77,20 @@ def one_run(lab: Lab) -> Verdict:
             )
     text = f"{len(replies)} requests, and each of {_FEW} orders was processed by one run."
     return slowed.checked(verdicts.passed(text))
+
+
+def late_calls(calls: Sequence[Call], approval: Call) -> list[Call]:
+    """Return the calls that came too late for an order that was approved.
+
+    The API may have answered a call that was refused before it answered the approval.
+    """
+    return [
+        call
+        for call in calls
+        if call is not approval
+        and (call.action == "approve" or (not call.is_read and 400 <= call.status < 500))
+        and call.began + call.seconds > approval.began
+    ]
 
 
 def _send_duplicates(

@@ -1,11 +1,13 @@
-"""Which order others approve while the handler works."""
+"""Which order others approve while the handler works, and which calls come too late for one."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.checks.catalog import effects
+from tests.unit.checks.test_history import APPROVE, UPDATE, call
 
 ROWS = st.lists(
     st.fixed_dictionaries({"id": st.text("0123456789", min_size=4, max_size=4),
@@ -21,3 +23,28 @@ def test_inner_request_is_never_at_an_end(rows: list[dict[str, str]]) -> None:
         ids = [row["id"] for row in sorted(rows, key=key)]
         assert 0 < ids.index(found) < len(ids) - 1
     assert found not in (rows[0]["id"], rows[-1]["id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "began", "is_late"),
+    [
+        # Each call takes 0.1 s; the approval began at 1.0.
+        ("POST", APPROVE, 400, 1.05, True),
+        ("POST", APPROVE, 200, 2.0, True),
+        ("PUT", UPDATE, 400, 2.0, True),
+        # Refused at the same time, and answered first.
+        ("POST", APPROVE, 400, 0.95, True),
+        # What the run itself has done before.
+        ("PUT", UPDATE, 200, 0.89, False),
+        ("PUT", UPDATE, 400, 0.8, False),
+        ("POST", APPROVE, 400, 0.8, False),
+        ("GET", UPDATE, 404, 2.0, False),
+    ],
+)
+def test_calls_that_come_too_late(
+    method: str, path: str, status: int, began: float, is_late: bool
+) -> None:
+    approval = call("POST", APPROVE, began=1.0)
+    other = call(method, path, status=status, began=began)
+    calls = sorted([approval, other], key=lambda each: each.began)
+    assert effects.late_calls(calls, approval) == ([other] if is_late else [])
