@@ -26,8 +26,9 @@ def check(**given: Any) -> int:
 
     The handler runs at URL, beside the running sandbox, which is put back at the end; or --run
     starts it with a sandbox of its own. Each failure has evidence and says how to fix the handler.
-    Exit codes: 0 (all pass), 1 (a failure), 2 (wrong usage, could not run, nothing was run, or a
-    control failed), 128 and the number of a signal (130: Ctrl-C).
+    Exit codes: 0 (all pass), 1 (a failure), 2 (wrong usage, could not run, nothing was run, a
+    control failed, or with --strict a MUST was not judged), 128 and the number of a signal
+    (130: Ctrl-C).
     """
     from connect_sim.cli import check_output, check_requests
 

@@ -52,7 +52,13 @@ _OPTIONS = (
     click.option("--select", multiple=True, metavar="CHECKS", help="Run these only: ids, groups or "
                  "globs (auth.*), separated by commas; may be repeated."),
     click.option("--ignore", multiple=True, metavar="CHECKS", help="Don't run these."),
-    click.option("--strict", is_flag=True, help="Failures of SHOULD count too."),
+    click.option("--last-failed", is_flag=True, help="Run those only that failed last in this "
+                 "folder, by .connect-sim-check.json."),
+    click.option("--fail-fast", is_flag=True, help="End the run after a failure that counts."),
+    click.option("--max-time", metavar="DURATION", help="End the run after this time, such as 10m: "
+                 "what is left is inconclusive."),
+    click.option("--strict", is_flag=True, help="Failures of SHOULD count too, and a MUST that "
+                 "could not be judged ends the run without a verdict."),
     click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
                  help="Which calls the faults hit."),
     click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),

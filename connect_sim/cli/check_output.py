@@ -23,6 +23,7 @@ from sandbox.checks.outputs import (
     html,
     json_report,
     junit,
+    last_failed,
     terminal,
 )
 from sandbox.checks.outputs import progress as bars
@@ -59,6 +60,8 @@ def write(report: Report, request: Request) -> int:
     terminal.write(report, sys.stderr if is_json or request.is_streamed else sys.stdout)
     if request.is_streamed:
         events.write_report(report, sys.stdout)
+    else:
+        _note_failures(report)
     if is_json:
         click.echo(json_report.render(report), nl=False)
     elif request.json_file:
@@ -89,6 +92,14 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise _cannot_write(path, error) from None
+
+
+def _note_failures(report: Report) -> None:
+    try:
+        last_failed.write(report)
+    except OSError as error:
+        # The verdict is worth more.
+        click.echo(f"Warning: {_cannot_write(last_failed.FILE, error).message}", err=True)
 
 
 def _summarize(report: Report, path: Path) -> None:

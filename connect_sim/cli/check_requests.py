@@ -15,15 +15,17 @@ from click.core import ParameterSource
 
 from connect_sim.cli import running
 from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
+from sandbox import durations
 from sandbox.checks import handler_command, handler_process, runner, selection
 from sandbox.checks.catalog import CHECKS
 from sandbox.checks.handler_command import BadCommand
 from sandbox.checks.handler_process import HandlerError
 from sandbox.checks.model import Check
 from sandbox.checks.options import Options, RunningSandbox
-from sandbox.checks.outputs import baseline, catalog_texts
+from sandbox.checks.outputs import baseline, catalog_texts, last_failed
 from sandbox.checks.outputs.baseline import BadBaseline, Known
 from sandbox.checks.outputs.catalog_texts import UnknownCheck
+from sandbox.checks.outputs.last_failed import NoFailures
 from sandbox.sandbox_file import NoSandbox
 
 _WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
@@ -81,9 +83,11 @@ def read(given: dict[str, Any]) -> Request:
         path=_path(given["path"]),
         ready_url=_ready_url(given["ready_url"]),
         start_timeout=given["start_timeout"],
-        selected=_globs("--select", given["select"]),
+        selected=_selected(given),
         ignored=_globs("--ignore", given["ignore"]),
         strict=given["strict"],
+        fail_fast=given["fail_fast"],
+        max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
         deep=given["deep"],
         keep=given["keep"],
         seed=given["seed"],
@@ -210,6 +214,28 @@ def _globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
         return selection.globs(values)
     except UnknownCheck as error:
         raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _selected(given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the globs of --select, or those of what failed last."""
+    if not given["last_failed"]:
+        return _globs("--select", given["select"])
+    if given["select"]:
+        raise click.UsageError("--select and --last-failed exclude each other.")
+    try:
+        return last_failed.read(CHECKS)
+    except NoFailures as error:
+        raise click.BadParameter(str(error), param_hint="--last-failed") from None
+
+
+def _max_time(text: str) -> float:
+    try:
+        seconds = durations.parse(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--max-time") from None
+    if not seconds:
+        raise click.BadParameter("must be longer than 0.", param_hint="--max-time")
+    return seconds
 
 
 def _pairs(

@@ -61,6 +61,7 @@ class Result:
     """A check with its verdict; `seconds` of real time, `reproduce` a command line.
 
     `known_until` is the expiry date of a known failure of the baseline, which doesn't count.
+    A prerequisite is the control of a group of which other checks were selected; it isn't counted.
     """
 
     check: Check
@@ -68,6 +69,7 @@ class Result:
     seconds: float
     reproduce: str
     known_until: date | None = None
+    is_prerequisite: bool = False
 
 
 @dataclass(frozen=True, slots=True)

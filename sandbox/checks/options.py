@@ -54,7 +54,7 @@ class Options:
     Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
     command line that starts the handler, which is called at `path`. `selected` and `ignored` are
     globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
-    of throwaway sandboxes.
+    of throwaway sandboxes. After `max_time` seconds, what is left is inconclusive; 0: no limit.
     `name` is in the names of what a run creates in a running sandbox; a new one if it is empty.
     """
 
@@ -74,6 +74,8 @@ class Options:
     selected: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     strict: bool = False
+    fail_fast: bool = False
+    max_time: float = 0.0
     deep: bool = False
     keep: bool = False
     seed: int = 0

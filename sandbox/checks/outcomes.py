@@ -25,8 +25,13 @@ class Exhibit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found: an outcome and one sentence, with evidence."""
+    """What a check found: an outcome and one sentence, with evidence.
+
+    Failures with the same `cause`, a sentence, are one fact about the handler. Empty: this one's
+    own.
+    """
 
     outcome: Outcome
     text: str
     evidence: tuple[Exhibit, ...] = ()
+    cause: str = ""

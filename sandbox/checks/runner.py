@@ -17,6 +17,7 @@ from sandbox.checks.lab import Lab, secrets_of
 from sandbox.checks.lanes import CannotRun, Lane
 from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
 from sandbox.checks.options import ALL, EVENT, VALIDATOR, Options
+from sandbox.checks.outputs.marks import Mark, mark
 from sandbox.checks.outputs.masking import mask_report, mask_result
 from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
@@ -30,6 +31,8 @@ _STARVED = (
     "Not judged, because other programs left this machine too little CPU time: what is missing may "
     "only be late."
 )
+_LATE = "Not judged: the time of --max-time was over."
+_NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
 
@@ -56,15 +59,17 @@ def run(options: Options, progress: Progress) -> Report:
 
     checks = select(CHECKS, options)
     started, began = datetime.now(UTC), time.monotonic()
+    deadline = began + options.max_time if options.max_time else float("inf")
     with starvation.watching() as machine:
         schedule = Schedule(checks, options, progress, machine)
         opened = lanes.create(options)[: _useful_lanes(checks)]
         try:
             if opened:
-                _work(schedule, opened)
+                _work(schedule, opened, deadline)
         finally:
             for lane in opened:
                 schedule.close(lane)
+            schedule.finish()
             progress.close()
     report = Report(
         options.target, schedule.version, started.isoformat(timespec="seconds"),
@@ -84,14 +89,18 @@ def _useful_lanes(checks: Sequence[Check]) -> int:
     return -(-len(checks) // _FEW)
 
 
-def _work(schedule: Schedule, opened: Sequence[Lane]) -> None:
-    """Run checks in all lanes; an interruption of the program lets them end soon."""
+def _work(schedule: Schedule, opened: Sequence[Lane], deadline: float) -> None:
+    """Run checks in all lanes; an interruption of the program, or the deadline, ends them soon."""
     with ThreadPoolExecutor(len(opened)) as pool:
         try:
             futures = [pool.submit(schedule.work, lane) for lane in opened]
             # Python handles a signal that arrives right before a wait when that has ended.
             while wait(futures, _WAKE, FIRST_EXCEPTION).not_done:
                 _raise_first(futures)
+                if time.monotonic() >= deadline and not schedule.is_late:
+                    schedule.end_late()
+                    for lane in opened:
+                        lane.interrupt()
             _raise_first(futures)
         except BaseException as error:
             schedule.interrupt()
@@ -110,16 +119,18 @@ def _raise_first(futures: Iterable[Future[None]]) -> None:
 def select(checks: Iterable[Check], options: Options) -> list[Check]:
     """Return the selected checks that apply, with the controls of their groups."""
     applicable = [check for check in checks if _applies(check, options)]
-    chosen = [
-        check for check in applicable
-        if (not options.selected or _matches(check.id, options.selected))
-        and not _matches(check.id, options.ignored)
-    ]  # fmt: skip
+    chosen = [check for check in applicable if _is_chosen(check, options)]
     groups = {check.group for check in chosen}
     return [
         check for check in applicable
         if check in chosen or (check.is_control and check.group in groups)
     ]  # fmt: skip
+
+
+def _is_chosen(check: Check, options: Options) -> bool:
+    """Return whether a check is selected itself, and not only needed by others."""
+    is_selected = not options.selected or _matches(check.id, options.selected)
+    return is_selected and not _matches(check.id, options.ignored)
 
 
 def _applies(check: Check, options: Options) -> bool:
@@ -139,6 +150,7 @@ class Schedule:
         self, checks: Sequence[Check], options: Options, progress: Progress, machine: Starvation
     ) -> None:
         self._options, self._progress, self._machine = options, progress, machine
+        self._checks = checks
         self._order = {check.id: place for place, check in enumerate(checks)}
         self._left = sorted(checks, key=_priority)
         self._controls: dict[str, Outcome | None] = {
@@ -146,7 +158,7 @@ class Schedule:
         }
         self._results: dict[str, Result] = {}
         self._changed = threading.Condition()
-        self._is_interrupted = False
+        self._is_interrupted = self.is_late = False
         self.error = self.version = self.output = ""
         # What no result may show.
         self.secrets = set(options.secrets)
@@ -185,12 +197,26 @@ class Schedule:
         self._is_interrupted = True
         self._stop("The run was interrupted.")
 
+    def end_late(self) -> None:
+        """Hand out no more checks, because the time is over: the lanes are ended next."""
+        with self._changed:
+            self.is_late = True
+            self._left.clear()
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Note that what has no result came too late."""
+        if self.is_late:
+            for check in self._checks:
+                if check.id not in self._results:
+                    self._end(check, verdicts.inconclusive(_LATE), 0.0)
+
     def close(self, lane: Lane) -> None:
         """Close a lane; what it leaves behind is an error of the run."""
         try:
             lane.close()
         except CannotRun as error:
-            self._stop(str(error))
+            self.error = self.error or str(error)
 
     def _run(self, check: Check, lab: Lab) -> Outcome:
         """Run a check, keep its result, and return the outcome."""
@@ -203,7 +229,7 @@ class Schedule:
         verdict = _about_process(verdict, lab)
         # The check may have given the handler another secret.
         self.secrets |= secrets_of(lab)
-        if not self._is_interrupted:
+        if not (self._is_interrupted or self.is_late):
             self._end(check, verdict, time.monotonic() - began)
         return verdict.outcome
 
@@ -217,12 +243,43 @@ class Schedule:
 
     def _end(self, check: Check, verdict: Verdict, seconds: float) -> None:
         with self._changed:
-            result = Result(check, verdict, seconds, self._options.reproduce(check.id))
-            self._results[check.id] = result = mask_result(result, self.secrets)
             if check.is_control:
                 self._controls[check.group] = verdict.outcome
-            self._progress.ended(result)
+                # The same for all controls, whatever their orders were.
+                verdict = replace(verdict, cause=_NOT_PROCESSED)
+            result = self._note(check, verdict, seconds)
+            if self._options.fail_fast and mark(result, self._options.strict) is Mark.FAIL:
+                text = f"Not run: {check.id} failed, and --fail-fast ends the run."
+                self._skip(self._left, text)
+            elif check.is_control and verdict.outcome is Outcome.FAIL:
+                self._skip_like(check)
             self._changed.notify_all()
+
+    def _skip_like(self, failed: Check) -> None:
+        """Skip all groups that begin with the same request as a failed control.
+
+        Unless one of them has passed: then the handler processes it, as a rule.
+        """
+        controls = [each for each in self._checks if each.is_control and each.run is failed.run]
+        groups = {each.group for each in controls} - {failed.group}
+        if not any(self._controls[group] is Outcome.PASS for group in groups):
+            text = f"Not judged: {failed.id} failed, and this group begins with the same request."
+            self._skip([each for each in self._left if each.group in groups], text)
+
+    def _note(self, check: Check, verdict: Verdict, seconds: float) -> Result:
+        """Keep a result, tell the progress, and return it."""
+        result = Result(
+            check, verdict, seconds, self._options.reproduce(check.id),
+            is_prerequisite=not _is_chosen(check, self._options),
+        )  # fmt: skip
+        self._results[check.id] = result = mask_result(result, self.secrets)
+        self._progress.ended(result)
+        return result
+
+    def _skip(self, checks: Iterable[Check], text: str) -> None:
+        for check in list(checks):
+            self._left.remove(check)
+            self._note(check, verdicts.skipped(text), 0.0)
 
     def _take(self) -> Check | None:
         """Return the next check that may run, or None at the end; waits for controls."""
@@ -234,22 +291,18 @@ class Schedule:
                         self._left.remove(check)
                         return check
                     if outcome is not None:
-                        self._left.remove(check)
-                        self._skip(check)
+                        control = f"{check.group}.control"
+                        text = f"Not judged: the control of the group, {control}, did not pass."
+                        self._skip([check], text)
                         break
                 else:
                     self._changed.wait()
             return None
 
-    def _skip(self, check: Check) -> None:
-        text = f"Not judged: the control of the group, {check.group}.control, did not pass."
-        result = Result(check, verdicts.skipped(text), 0.0, self._options.reproduce(check.id))
-        self._results[check.id] = result
-        self._progress.ended(result)
-
     def _stop(self, error: str) -> None:
         with self._changed:
-            self.error = self.error or error
+            # What ends late fails in many ways.
+            self.error = self.error or ("" if self.is_late else error)
             self._changed.notify_all()
 
 

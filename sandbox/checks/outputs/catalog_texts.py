@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from sandbox.checks.model import Check, Need
-from sandbox.checks.outputs.marks import check_groups, docs_link
+from sandbox.checks.outputs.marks import check_groups
 
 _WIDTH = 100
 NEEDS = {
@@ -67,8 +67,7 @@ def explain_lines(check: Check) -> Iterator[str]:
     yield from _paragraph("Sent", check.sends)
     yield from _paragraph("Expected", check.expects)
     yield from _paragraph("Why", check.why)
-    yield from _paragraph("Fix", check.fix)
-    yield f"Docs: {docs_link(check.id)}"
+    yield from _paragraph("Fix", check.fix)[:-1]
 
 
 def _level(check: Check) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandbox.checks.model import Report, Result
 from sandbox.checks.outputs.exit_code import ExitCode, conclude
-from sandbox.checks.outputs.marks import Mark, counts_text, marked
+from sandbox.checks.outputs.marks import Finding, counts_text, findings
 from sandbox.checks.outputs.texts import one_line, shortened
 
 # GitHub shows no summary of a step that has more than 1 MiB.
@@ -39,23 +39,25 @@ def render(report: Report) -> str:
         "",
     ]
     lines += [f"- Note: {_text(note)}" for note in report.notes]
-    if failures := marked(report, Mark.FAIL, Mark.WARNING):
+    if failures := findings(report):
         lines += ["", "| Check | Level | Found |", "|---|---|---|"]
         lines += [_row(each) for each in failures]
         lines += ["", *_all_details(failures)]
     return "\n".join(lines).rstrip("\n") + "\n\n"
 
 
-def _row(result: Result) -> str:
-    check = result.check
-    return f"| {_text(check.id)} | {check.level} | {_text(result.verdict.text)} |"
+def _row(finding: Finding) -> str:
+    results = (finding.first, *finding.others)
+    ids = ", ".join(each.check.id for each in results)
+    levels = ", ".join(sorted({each.check.level.value for each in results}))
+    return f"| {_text(ids)} | {levels} | {_text(finding.text)} |"
 
 
-def _all_details(failures: list[Result]) -> Iterator[str]:
+def _all_details(failures: list[Finding]) -> Iterator[str]:
     """Yield the details of failures, as many as there is room for."""
     left = LONGEST
-    for number, result in enumerate(failures):
-        details = "\n".join(_details(result))
+    for number, finding in enumerate(failures):
+        details = "\n".join(_details(finding.first))
         left -= len(details)
         if left < 0:
             yield f"Details of {len(failures) - number} more failures are left out."

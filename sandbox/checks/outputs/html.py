@@ -13,7 +13,7 @@ from requests_queue.safe_text import visible
 from requests_queue.time_format import format_moment, format_span
 from sandbox.checks.model import Exhibit, Report, Result
 from sandbox.checks.outputs.exit_code import ExitCode, conclude
-from sandbox.checks.outputs.marks import Mark, counts, docs_link, groups, mark, marked
+from sandbox.checks.outputs.marks import Finding, Mark, counts, findings, groups, mark
 from sandbox.checks.outputs.texts import evidence_lines
 
 STYLESHEET = Path(__file__).with_name("report.css")
@@ -84,8 +84,8 @@ def _facts(report: Report) -> Iterable[str]:
 
 
 def _problems(report: Report) -> str:
-    """Return links to the failures and warnings."""
-    items = _join(_link(report, each) for each in marked(report, Mark.FAIL, Mark.WARNING))
+    """Return links to the failures and warnings, by cause."""
+    items = _join(_finding(report, each) for each in findings(report))
     if not items:
         return ""
     return f"""<nav aria-labelledby="failures">
@@ -94,10 +94,16 @@ def _problems(report: Report) -> str:
 </nav>"""
 
 
-def _link(report: Report, result: Result) -> str:
-    shown, check_id = mark(result, report.strict), _text(result.check.id)
+def _finding(report: Report, finding: Finding) -> str:
+    shown, check_id = mark(finding.first, report.strict), _text(finding.first.check.id)
+    others = _join(
+        f'<a class="id" href="#{_text(each.check.id)}">{_text(each.check.id)}</a>'
+        for each in finding.others
+    )
+    same = f"<p>{_text(finding.text)} The same cause: {others}</p>" if others else ""
     return f"""<li><span class="{shown}">{escape(shown.symbol)} {shown}</span>
-<a href="#{check_id}">{_text(result.check.title)}</a> <span class="id">{check_id}</span></li>"""
+<a href="#{check_id}">{_text(finding.first.check.title)}</a> <span class="id">{check_id}</span>
+{same}</li>"""
 
 
 def _output(report: Report) -> str:
@@ -111,7 +117,11 @@ def _output(report: Report) -> str:
 
 
 def _group(report: Report, name: str, results: list[Result]) -> str:
-    results_html = _join(_result(each, mark(each, report.strict)) for each in results)
+    firsts = {each.first.check.id for each in findings(report)}
+    results_html = _join(
+        _result(each, mark(each, report.strict), is_open=each.check.id in firsts)
+        for each in results
+    )
     heading = f"group-{_text(name)}"
     return f"""<section aria-labelledby="{heading}">
 <h2 id="{heading}">{_text(name)}</h2>
@@ -119,11 +129,11 @@ def _group(report: Report, name: str, results: list[Result]) -> str:
 </section>"""
 
 
-def _result(result: Result, shown: Mark) -> str:
+def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
     check = result.check
-    is_open = " open" if shown in (Mark.FAIL, Mark.WARNING) else ""
+    attribute = " open" if is_open else ""
     time = f'<span class="time">{format_span(result.seconds)}</span>' if result.seconds else ""
-    return f"""<details id="{_text(check.id)}"{is_open}>
+    return f"""<details id="{_text(check.id)}"{attribute}>
 <summary>
 <span class="mark {shown}">{escape(shown.symbol)} {shown}</span>
 <span class="title">{_text(check.title)} <span class="id">{_text(check.id)}</span></span>
@@ -137,7 +147,6 @@ def _result(result: Result, shown: Mark) -> str:
 <div><dt>Expected</dt><dd>{_text(check.expects)}</dd></div>
 <div><dt>Why</dt><dd>{_text(check.why)}</dd></div>
 <div><dt>Fix</dt><dd>{_text(check.fix)}</dd></div>
-<div><dt>Docs</dt><dd>{_text(docs_link(check.id))}</dd></div>
 <div><dt>Reproduce</dt><dd><code>{_text(result.reproduce)}</code></dd></div>
 </dl>
 </div>

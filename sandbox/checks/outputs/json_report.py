@@ -67,11 +67,13 @@ def _result(result: Result, strict: bool) -> dict[str, Any]:
         "outcome": verdict.outcome.value,
         "mark": mark(result, strict).value,
         "text": verdict.text,
+        "cause": verdict.cause,
         "evidence": [
             {"title": exhibit.title, "lines": list(exhibit.lines)} for exhibit in verdict.evidence
         ],
         "seconds": result.seconds,
         "known_until": result.known_until.isoformat() if result.known_until else None,
+        "is_prerequisite": result.is_prerequisite,
         "reproduce": result.reproduce,
     }
 
@@ -114,6 +116,8 @@ def _read_result(fields: _Fields) -> Result:
                 Exhibit(each.value("title", str), each.texts("lines"))
                 for each in fields.parts("evidence")
             ),
+            # Reports of earlier versions lack it, and the one below.
+            fields.value("cause", str) if fields.has("cause") else "",
         ),
         seconds=fields.number("seconds"),
         reproduce=fields.value("reproduce", str),
@@ -121,6 +125,9 @@ def _read_result(fields: _Fields) -> Result:
             None
             if fields.value("known_until", str | None) is None
             else fields.parsed("known_until", date.fromisoformat)
+        ),
+        is_prerequisite=(
+            fields.value("is_prerequisite", bool) if fields.has("is_prerequisite") else False
         ),
     )
 
@@ -157,6 +164,10 @@ class _Fields:
             raise BadReport(f"{place} is not an object.")
         self._content: Mapping[str, Any] = content
         self._place = place
+
+    def has(self, key: str) -> bool:
+        """Return whether there is a value."""
+        return key in self._content
 
     def value(self, key: str, kind: Any) -> Any:
         """Return a value of a type; `true` is no number."""

@@ -6,13 +6,14 @@ doesn't count, and an inconclusive check, are skipped tests with a message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from requests_queue.safe_text import visible
 from sandbox.checks.model import Report, Result
-from sandbox.checks.outputs.exit_code import missing_verdict
-from sandbox.checks.outputs.marks import Mark, docs_link, groups, mark
+from sandbox.checks.outputs.exit_code import ExitCode, conclude
+from sandbox.checks.outputs.marks import Mark, findings, groups, mark
 from sandbox.checks.outputs.texts import evidence_lines, one_line
 
 _NAME = "connect-sim check"
@@ -20,9 +21,17 @@ _NAME = "connect-sim check"
 
 def render(report: Report) -> str:
     """Return the XML document; characters that XML 1.0 forbids are replaced."""
-    suites = [_suite(report, group, results) for group, results in groups(report.results).items()]
-    if problem := missing_verdict(report):
-        suites.append(_broken_run(report, problem))
+    same = {
+        other.check.id: finding.first.check.id
+        for finding in findings(report)
+        for other in finding.others
+    }
+    suites = [
+        _suite(report, group, results, same) for group, results in groups(report.results).items()
+    ]
+    conclusion = conclude(report)
+    if conclusion.code is ExitCode.NO_VERDICT:
+        suites.append(_broken_run(report, conclusion.text))
     root = ElementTree.Element("testsuites", {"name": _NAME, **_totals(suites)})
     root.extend(suites)
     ElementTree.indent(root)
@@ -39,7 +48,9 @@ def _totals(suites: list[ElementTree.Element]) -> dict[str, str]:
     return {**sums, "time": f"{sum(float(suite.attrib['time']) for suite in suites):.3f}"}
 
 
-def _suite(report: Report, group: str, results: list[Result]) -> ElementTree.Element:
+def _suite(
+    report: Report, group: str, results: list[Result], same: Mapping[str, str]
+) -> ElementTree.Element:
     shown = [mark(result, report.strict) for result in results]
     failures, passed = shown.count(Mark.FAIL), shown.count(Mark.PASS)
     suite = _empty_suite(report, group, sum(result.seconds for result in results))
@@ -48,7 +59,10 @@ def _suite(report: Report, group: str, results: list[Result]) -> ElementTree.Ele
         "failures": str(failures),
         "skipped": str(len(results) - failures - passed),
     }
-    suite.extend(_case(result, each) for result, each in zip(results, shown, strict=True))
+    suite.extend(
+        _case(result, each, same.get(result.check.id, ""))
+        for result, each in zip(results, shown, strict=True)
+    )
     return suite
 
 
@@ -67,7 +81,7 @@ def _empty_suite(report: Report, name: str, seconds: float) -> ElementTree.Eleme
     return ElementTree.Element("testsuite", attributes)
 
 
-def _case(result: Result, shown: Mark) -> ElementTree.Element:
+def _case(result: Result, shown: Mark, same_as: str) -> ElementTree.Element:
     check = result.check
     attributes = {
         "name": one_line(check.id),
@@ -77,11 +91,11 @@ def _case(result: Result, shown: Mark) -> ElementTree.Element:
     case = ElementTree.Element("testcase", attributes)
     if shown is Mark.FAIL:
         failure = {"message": one_line(result.verdict.text), "type": check.level.value}
-        ElementTree.SubElement(case, "failure", failure).text = _details(result)
+        ElementTree.SubElement(case, "failure", failure).text = _details(result, same_as)
     elif shown is not Mark.PASS:
         ElementTree.SubElement(case, "skipped", {"message": _reason(result, shown)})
         if shown in (Mark.WARNING, Mark.KNOWN):
-            ElementTree.SubElement(case, "system-out").text = _details(result)
+            ElementTree.SubElement(case, "system-out").text = _details(result, same_as)
     return case
 
 
@@ -93,16 +107,21 @@ def _reason(result: Result, shown: Mark) -> str:
     return one_line(f"{label}: {result.verdict.text}")
 
 
-def _details(result: Result) -> str:
+def _details(result: Result, same_as: str) -> str:
+    """Return all texts; the evidence of a failure whose cause is that of another is there."""
     check = result.check
-    evidence = [
-        line
-        for exhibit in result.verdict.evidence
-        for line in (
-            f"{one_line(exhibit.title)}:",
-            *(f"  {each}" for each in evidence_lines(exhibit)),
-        )
-    ]
+    evidence = (
+        [f"Same cause as {same_as}: {result.verdict.cause}"]
+        if same_as
+        else [
+            line
+            for exhibit in result.verdict.evidence
+            for line in (
+                f"{one_line(exhibit.title)}:",
+                *(f"  {each}" for each in evidence_lines(exhibit)),
+            )
+        ]
+    )
     lines = [
         f"{check.id} ({check.level.value}): {check.title}",
         result.verdict.text,
@@ -110,7 +129,6 @@ def _details(result: Result) -> str:
         f"Expected: {check.expects}",
         *evidence,
         f"Fix: {check.fix}",
-        f"Docs: {docs_link(check.id)}",
         f"Reproduce: {result.reproduce}",
     ]
     return visible("\n".join(lines))

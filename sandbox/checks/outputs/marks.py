@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from requests_queue.time_format import format_span
@@ -77,9 +78,35 @@ def marked(report: Report, *marks: Mark) -> list[Result]:
     return [result for result in report.results if mark(result, report.strict) in marks]
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Failures with one cause: the first one's evidence stands for the others too."""
+
+    first: Result
+    others: tuple[Result, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What was found, in one sentence."""
+        return self.first.verdict.cause if self.others else self.first.verdict.text
+
+
+def findings(report: Report) -> list[Finding]:
+    """Return the failures and warnings by cause; those that count come first."""
+    by_cause: dict[str, list[Result]] = {}
+    for result in (*marked(report, Mark.FAIL), *marked(report, Mark.WARNING)):
+        by_cause.setdefault(result.verdict.cause or result.check.id, []).append(result)
+    return [Finding(first, tuple(others)) for first, *others in by_cause.values()]
+
+
+def selected(report: Report) -> list[Result]:
+    """Return the results of the selected checks."""
+    return [result for result in report.results if not result.is_prerequisite]
+
+
 def counts(report: Report) -> dict[Mark, int]:
     """Return the number of results of each mark, zeros included."""
-    counter = Counter(mark(result, report.strict) for result in report.results)
+    counter = Counter(mark(result, report.strict) for result in selected(report))
     return {each: counter[each] for each in Mark}
 
 
@@ -108,8 +135,3 @@ def check_groups(checks: Sequence[Check]) -> dict[str, list[Check]]:
 def anchor(check_id: str) -> str:
     """Return the anchor that GitHub gives the heading of a check's id."""
     return check_id.replace(".", "").lower()
-
-
-def docs_link(check_id: str) -> str:
-    """Return the place of a check in the documentation."""
-    return f"{DOCS}#{anchor(check_id)}"

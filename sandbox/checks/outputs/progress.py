@@ -1,10 +1,11 @@
-"""What a run of checks shows while it runs: a bar in a terminal, and nothing anywhere else."""
+"""What a run of checks shows while it runs: a bar in a terminal, elsewhere a line per check."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sandbox.checks.model import Check, Result
@@ -27,14 +28,27 @@ class Progress(Protocol):
         """Remove what is shown; may be called twice."""
 
 
-class Quiet:
-    """Shows nothing."""
+class Lines:
+    """Prints a line for each check as it ends."""
+
+    def __init__(self, total: int, strict: bool, out: TextIO) -> None:
+        self._total, self._strict, self._out = total, strict, out
+        self._done = 0
+        self._lock = threading.Lock()
 
     def started(self, check: Check) -> None:
-        """Ignore the check."""
+        """Do nothing: the line follows."""
 
     def ended(self, result: Result) -> None:
-        """Ignore the result."""
+        """Print the line; a stream that is gone is no error of the run."""
+        shown = mark(result, self._strict)
+        with self._lock, suppress(OSError):
+            self._done += 1
+            self._out.write(
+                f"[{self._done}/{self._total}] {shown.value} {result.check.id} "
+                f"({result.seconds:.1f} s)\n"
+            )
+            self._out.flush()
 
     def close(self) -> None:
         """Do nothing."""
@@ -100,11 +114,11 @@ class Live:
 def create(
     total: int, strict: bool, out: TextIO, environ: Mapping[str, str] = os.environ
 ) -> Progress:
-    """Return a bar for a terminal, for `total` checks; quiet in CI and with NO_COLOR."""
+    """Return a bar for a terminal, for `total` checks; lines in CI and with NO_COLOR."""
     is_terminal = out.isatty() and environ.get("TERM") != "dumb"
     if is_terminal and not environ.get("CI") and not environ.get("NO_COLOR"):
         return Live(total, strict, out)
-    return Quiet()
+    return Lines(total, strict, out)
 
 
 def _bar(out: TextIO) -> Bar:

@@ -9,11 +9,13 @@ from typing import TextIO
 
 from sandbox.checks.model import Report, Result
 from sandbox.checks.outputs.exit_code import ExitCode, conclude
-from sandbox.checks.outputs.marks import Mark, counts_text, docs_link, groups, mark, marked
+from sandbox.checks.outputs.marks import Finding, Mark, counts_text, findings, groups, mark, marked
 from sandbox.checks.outputs.texts import one_line, shortened
 from sandbox.terminal_lines import DIM, GREEN, RED, YELLOW, paint
 
 _WIDTH = 100
+# Characters of a line of the summary.
+_LINE = 160
 _COLORS = {
     Mark.PASS: GREEN,
     Mark.FAIL: RED,
@@ -67,6 +69,7 @@ def lines(report: Report, is_plain: bool = False) -> Iterator[Line]:
             (f"  | {one_line(line)}".rstrip(), DIM)
             for line in report.output.rstrip("\n").split("\n")
         )
+    yield from _summary(report)
     yield "", ""
     yield from ((one_line(note), YELLOW) for note in report.notes)
     conclusion = conclude(report)
@@ -88,9 +91,9 @@ def _row(result: Result, report: Report, is_plain: bool) -> Line:
 
 
 def _details(report: Report, is_plain: bool) -> Iterator[Line]:
-    for result in marked(report, Mark.FAIL, Mark.WARNING):
+    for finding in findings(report):
         yield "", ""
-        yield from _failure(result, mark(result, report.strict), is_plain)
+        yield from _failure(finding, mark(finding.first, report.strict), is_plain)
     for shown, heading in (
         (Mark.KNOWN, "Known failures"),
         (Mark.INCONCLUSIVE, "Inconclusive"),
@@ -102,8 +105,8 @@ def _details(report: Report, is_plain: bool) -> Iterator[Line]:
             yield from _reasons(results)
 
 
-def _failure(result: Result, shown: Mark, is_plain: bool) -> Iterator[Line]:
-    check = result.check
+def _failure(finding: Finding, shown: Mark, is_plain: bool) -> Iterator[Line]:
+    result, check = finding.first, finding.first.check
     symbol = shown.ascii_symbol if is_plain else shown.symbol
     heading = f"{symbol} {shown.value}: {check.id} ({check.level.value}): {check.title}"
     yield one_line(heading), _COLORS[shown]
@@ -116,8 +119,24 @@ def _failure(result: Result, shown: Mark, is_plain: bool) -> Iterator[Line]:
         yield from ((f"    | {one_line(line)}".rstrip(), DIM) for line in shortened(exhibit))
     yield from _prose("Why: ", check.why)
     yield from _prose("Fix: ", check.fix)
-    yield f"  Docs: {docs_link(check.id)}, or connect-sim check --explain {check.id}", ""
+    if finding.others:
+        ids = ", ".join(each.check.id for each in finding.others)
+        yield from _prose("The same cause: ", f"{finding.text} ({ids})")
     yield f"  Reproduce: {one_line(result.reproduce)}", ""
+
+
+def _summary(report: Report) -> Iterator[Line]:
+    """Yield a line for each cause of failures, and the names of what is inconclusive."""
+    if failures := findings(report):
+        yield "", ""
+        yield "In short:", ""
+    for finding in failures:
+        check, shown = finding.first.check, mark(finding.first, report.strict)
+        more = f" and {len(finding.others)} more" if finding.others else ""
+        line = one_line(f"  {shown.value:8} {check.level.value:6} {check.id}{more}: {finding.text}")
+        yield (line if len(line) <= _LINE else f"{line[:_LINE]}…"), _COLORS[shown]
+    if unknown := [each.check.id for each in marked(report, Mark.INCONCLUSIVE)]:
+        yield f"  {Mark.INCONCLUSIVE.counted(len(unknown))}: {', '.join(unknown)}", YELLOW
 
 
 def _reasons(results: list[Result]) -> Iterator[Line]:

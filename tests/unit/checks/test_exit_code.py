@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.checks.model import Result
+from sandbox.checks.model import Result, Verdict
 from sandbox.checks.outputs.exit_code import conclude, exit_code
 from tests.unit.checks.reports import (
     FAIL,
@@ -26,6 +26,10 @@ def should() -> Result:
     return result(FAIL, check(level=SHOULD))
 
 
+def caused(pk: str) -> Result:
+    return result(FAIL, check(pk), verdict=Verdict(FAIL, "It did.", cause="Verifies nothing."))
+
+
 @pytest.mark.parametrize(
     ("results", "strict", "expected"),
     [
@@ -45,7 +49,14 @@ def should() -> Result:
         ([result(FAIL, CONTROL), result(SKIPPED)], False, 2),
         ([result(INCONCLUSIVE, CONTROL), result(SKIPPED)], False, 2),
         ([result(SKIPPED, CONTROL), result(PASS, check("token.x"))], False, 0),
-        ([result(FAIL, CONTROL), result(FAIL, check("token.x"))], False, 2),
+        # What was found counts, whatever else could not be judged.
+        ([result(FAIL, CONTROL), result(FAIL, check("token.x"))], False, 1),
+        ([result(FAIL), result(INCONCLUSIVE, check("token.x"))], True, 1),
+        ([result(PASS), result(INCONCLUSIVE)], True, 2),
+        ([result(PASS), result(INCONCLUSIVE, check(level=SHOULD))], True, 0),
+        ([result(PASS), result(SKIPPED)], True, 0),
+        # Only what was selected counts.
+        ([result(INCONCLUSIVE, CONTROL, is_prerequisite=True), result(SKIPPED)], False, 2),
         # A baseline can't know the failure of a control.
         ([result(FAIL, CONTROL, known_until=KNOWN_UNTIL), result(PASS)], False, 2),
     ],
@@ -72,7 +83,26 @@ def test_run_that_ended_early_has_no_verdict() -> None:
             [result(FAIL, CONTROL), result(INCONCLUSIVE, check("token.control"))],
             "auth.control, token.control did not pass, so nothing else of their groups was judged.",
         ),
+        (
+            [result(FAIL, CONTROL), result(SKIPPED)],
+            "auth.control did not pass, so nothing else was judged.",
+        ),
         ([result(SKIPPED)], "No check was judged: all were skipped or inconclusive."),
+        (
+            [
+                result(PASS),
+                should(),
+                result(INCONCLUSIVE, check("crash.killed")),
+                result(INCONCLUSIVE, check("race.stale")),
+            ],
+            "1 of 4 checks passed; not counted: 1 warning; 2 MUSTs not judged: crash.killed, "
+            "race.stale.",
+        ),
+        ([result(PASS, CONTROL, is_prerequisite=True), result(FAIL)], "1 of 1 check failed."),
+        (
+            [caused("auth.a"), caused("auth.b"), result(FAIL, check("auth.c")), result(PASS)],
+            "3 of 4 checks failed, for 2 causes.",
+        ),
     ],
 )
 def test_conclusion_says_why(results: list[Result], text: str) -> None:

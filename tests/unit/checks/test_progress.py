@@ -22,12 +22,23 @@ from tests.unit.checks.test_terminal import Terminal
         (Terminal(), {"TERM": "dumb"}),
     ],
 )
-def test_nothing_is_shown_outside_of_a_terminal(out: io.StringIO, environ: dict[str, str]) -> None:
+def test_each_result_is_a_line_outside_of_a_terminal(
+    out: io.StringIO, environ: dict[str, str]
+) -> None:
     shown = progress.create(2, False, out, environ)
     shown.started(check())
     shown.ended(result(FAIL))
+    shown.ended(result(PASS, check("auth.get")))
     shown.close()
-    assert out.getvalue() == ""
+    assert out.getvalue() == "[1/2] fail auth.garbage (0.2 s)\n[2/2] pass auth.get (0.2 s)\n"
+
+
+def test_stream_that_is_gone_ends_no_run() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    progress.create(1, False, Closed(), {}).ended(result(PASS))
 
 
 def test_bar_names_running_checks_and_is_removed() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -359,3 +360,78 @@ def test_results_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Response" in repr(report) and "printed" in report.output
     for text in (repr(report), repr(listener.results)):
         assert not [each for each in shown if each in text]
+
+
+def controls(*results: Verdict) -> list[Check]:
+    """Groups whose controls do the same; the results are those of the controls in turn."""
+    left = list(results)
+
+    def control(lab: Lab) -> Verdict:
+        return left.pop(0)
+
+    return [
+        one for name in "abc" for one in (check(f"{name}.control", control), check(f"{name}.x"))
+    ]
+
+
+def test_run_ends_when_the_first_control_fails_for_all_groups():
+    schedule = worked(*controls(BAD))
+    assert outcomes(schedule) == {
+        "a.control": "fail", **dict.fromkeys(
+            ("a.x", "b.control", "b.x", "c.control", "c.x"), "skipped"
+        ),
+    }  # fmt: skip
+    assert {each.verdict.text for each in schedule.results()[2:]} == {
+        "Not judged: a.control failed, and this group begins with the same request."
+    }
+
+
+def test_other_groups_are_judged_when_their_controls_have_passed():
+    schedule = worked(*controls(GOOD, BAD, GOOD))
+    assert outcomes(schedule) == {
+        "a.control": "pass", "a.x": "pass", "b.control": "fail", "b.x": "skipped",
+        "c.control": "pass", "c.x": "pass",
+    }  # fmt: skip
+
+
+def test_control_that_was_not_selected_is_a_prerequisite():
+    options = Options(run="handler", selected=("a.x",))
+    checks = select([check("a.control"), check("a.x")], options)
+    schedule = Schedule(checks, options, Listener(), Machine())
+    schedule.work(FakeLane())
+    assert [each.is_prerequisite for each in schedule.results()] == [True, False]
+
+
+@pytest.mark.parametrize(("level", "strict", "ends"), [
+    (Level.MUST, False, True), (Level.SHOULD, False, False), (Level.SHOULD, True, True),
+])  # fmt: skip
+def test_fail_fast_ends_the_run_after_a_failure_that_counts(level: Level, strict: bool, ends: bool):
+    options = Options(run="handler", fail_fast=True, strict=strict)
+    first = replace(check("auth.a", lambda lab: BAD), level=level)
+    checks = [check("auth.control"), first, check("auth.b")]
+    schedule = Schedule(checks, options, Listener(), Machine())
+    schedule.work(FakeLane())
+    assert outcomes(schedule) == {
+        "auth.control": "pass", "auth.a": "fail", "auth.b": "skipped" if ends else "pass"
+    }  # fmt: skip
+    assert not schedule.error
+
+
+def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyPatch):
+    """The check that runs ends by the interruption of its lane, in whatever way."""
+    lane = FakeLane()
+
+    def last(lab: Lab) -> Verdict:
+        assert lane.interrupted.wait(30)
+        raise CannotRun("The sandbox was stopped.")
+
+    checks = [check("auth.control"), check("auth.b", last), check("auth.c")]
+    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
+    monkeypatch.setattr(runner.lanes, "create", lambda options: [lane])
+    monkeypatch.setattr(runner.starvation, "watching", lambda: nullcontext(Machine()))
+    report = runner.run(Options(run="handler", max_time=0.2), Listener())
+    assert [each.verdict.outcome.value for each in report.results] == [
+        "pass", "inconclusive", "inconclusive"
+    ]  # fmt: skip
+    assert {each.verdict.text for each in report.results[1:]} == {runner._LATE}
+    assert (report.error, lane.closed) == ("", True)

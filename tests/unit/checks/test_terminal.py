@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.checks.model import Exhibit, Report, Verdict
 from sandbox.checks.outputs import terminal
 from sandbox.checks.outputs.texts import LONGEST, MOST
-from tests.unit.checks.reports import FAIL, mixed, report, result, with_text
+from tests.unit.checks.reports import FAIL, check, mixed, report, result, with_text
 
 PRINTED = """\
 Checks of http://127.0.0.1:9000/, seed 7
@@ -42,7 +42,6 @@ retry
     | ok
   Why: Anybody who knows the URL could send it.
   Fix: Verify the token before anything else.
-  Docs: docs/checks.md#authgarbage, or connect-sim check --explain auth.garbage
   Reproduce: connect-sim check http://127.0.0.1:9000/ --select auth.garbage --seed 7
 """  # noqa: E501
 ENDING = """\
@@ -59,6 +58,11 @@ Skipped:
 The handler's output ends with:
   | Traceback
   | ValueError
+
+In short:
+  fail     MUST   auth.garbage: The handler returned 200.
+  warning  SHOULD auth.authorization_only: The handler returned 200.
+  1 inconclusive: token.replay
 
 token.replay is known, and passes.
 Fail: 1 of 8 checks failed.
@@ -86,6 +90,18 @@ def test_each_check_has_a_line_and_each_failure_its_evidence_and_cure() -> None:
     text = printed(one)
     assert text.startswith(PRINTED)
     assert text.endswith(ENDING)
+
+
+def test_failures_with_one_cause_have_one_piece_of_evidence() -> None:
+    verdict = Verdict(
+        FAIL, "Accepted it.", (Exhibit("Response", ("200",)),), cause="Verifies none."
+    )
+    ids = ("auth.a", "auth.b", "token.c")
+    text = printed(report(*(result(FAIL, check(pk), verdict=verdict) for pk in ids)))
+    assert text.count("  Response:\n") == 1
+    assert "  The same cause: Verifies none. (auth.b, token.c)\n" in text
+    assert "\nIn short:\n  fail     MUST   auth.a and 2 more: Verifies none.\n" in text
+    assert "Fail: 3 of 3 checks failed, for 1 cause.\n" in text
 
 
 def test_stream_of_ascii_gets_ascii_symbols() -> None:

@@ -98,6 +98,10 @@ BAD = [
     ((*RUN[1:], "--select", "auth.contrl"), "--select: There is no check 'auth.contrl'. Similar: "),
     ((*RUN[1:], "--select", "auth,x.*"), "--select: no check matches 'x.*'."),
     ((*RUN[1:], "--select", ""), "--select: There is no check ''."),
+    ((*RUN[1:], "--last-failed"), "--last-failed: There is no .connect-sim-check.json: no check"),
+    ((*RUN[1:], "--last-failed", "--select", "auth"), "--select and --last-failed exclude each"),
+    ((*RUN[1:], "--max-time", "soon"), "--max-time: 'soon' is not a duration. Use, for example,"),
+    ((*RUN[1:], "--max-time", "0"), "--max-time: must be longer than 0."),
     ((*RUN[1:], "--ignore", "nonsense"), "--ignore: There is no check 'nonsense'."),
     ((*RUN[1:], "--ignore", "*"), "No selected check is one of --type event."),
     ((*RUN[1:], "--type", "x"), "--type"),
@@ -151,6 +155,7 @@ def test_all_options_are_passed_on(ran: list[Options]) -> None:
     words = (
         "--type all --method get --product PRD-1 --select auth,auth.g* --select auth.control "
         "--ignore auth.get --strict --deep --keep --seed 7 --invalid region=a=b "
+        "--fail-fast --max-time 1m30s "
         "--sandbox-url http://other/public/v1/"
     )
     run(*URL, *words.split())
@@ -158,7 +163,7 @@ def test_all_options_are_passed_on(ran: list[Options]) -> None:
         Options(
             url=URL[1], secret="s3cret", type="all", method="GET", product="PRD-1",
             selected=("auth.*", "auth.g*", "auth.control"), ignored=("auth.get",), strict=True,
-            deep=True, keep=True, seed=7, invalid={"region": "a=b"},
+            deep=True, keep=True, seed=7, fail_fast=True, max_time=90, invalid={"region": "a=b"},
             sandbox=RunningSandbox("http://other", "SU-1:v", "SU-2:p"),
         )
     ]  # fmt: skip
@@ -279,6 +284,25 @@ def test_file_that_cannot_be_written_at_the_end_ends_with_2(
     assert (code, errors) == (2, "Error: out/a.xml cannot be written: No such file or directory.\n")
     code, _, errors = streams(*URL)
     assert code == 0 and errors.startswith("Warning: ") and "summary.md" in errors
+
+
+def test_what_failed_is_run_again(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    ran = runs(monkeypatch, lambda options: FAILED if len(ran) == 1 else PASSED)
+    assert streams(*URL)[0] == 1
+    assert streams(*URL, "--last-failed")[0] == 0
+    assert ran[1].selected == (OTHER.id,)
+    assert not (folder / ".connect-sim-check.json").exists()
+    code, _, errors = streams(*URL, "--last-failed")
+    assert code == 2 and "no check has failed in this folder" in errors
+
+
+def test_folder_that_is_protected_keeps_no_failures(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    runs(monkeypatch, lambda options: FAILED)
+    (folder / ".connect-sim-check.json").mkdir()
+    code, _, errors = streams(*URL)
+    assert code == 1 and errors.startswith("Warning: .connect-sim-check.json cannot be written: ")
 
 
 def test_baseline_makes_failures_known_until_they_expire(
