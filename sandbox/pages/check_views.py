@@ -16,7 +16,7 @@ from sandbox.checks.model import Report, Result
 from sandbox.checks.outputs import json_report, marks
 from sandbox.checks.outputs.exit_code import Conclusion, ExitCode, conclude
 from sandbox.checks.outputs.json_report import BadReport
-from sandbox.checks.outputs.marks import Mark
+from sandbox.checks.outputs.marks import Finding, Mark
 from sandbox.checks.outputs.texts import evidence_lines
 from sandbox.models import CheckRun
 
@@ -44,10 +44,11 @@ class ExhibitView:
 
 @dataclass(frozen=True, slots=True)
 class ResultView:
-    """The result of a check."""
+    """The result of a check; the first one of a finding is open."""
 
     result: Result
     mark: Mark
+    finding: Finding | None = None
 
     @property
     def badge(self) -> Badge:
@@ -57,7 +58,7 @@ class ResultView:
     @property
     def is_open(self) -> bool:
         """Whether the details are shown at once."""
-        return self.mark in (Mark.FAIL, Mark.WARNING)
+        return self.finding is not None
 
     @property
     def duration(self) -> str:
@@ -172,12 +173,18 @@ class RunView:
 
     @property
     def problems(self) -> list[ResultView]:
-        """Return the failures and warnings."""
+        """Return the first failure or warning of each cause."""
         return [view for _, views in self.groups for view in views if view.is_open]
 
     def _views(self, results: Iterable[Result]) -> Iterable[ResultView]:
-        strict = self.report.strict if self.report else False
-        return (ResultView(each, marks.mark(each, strict)) for each in results)
+        if self.report is None:
+            return []
+        strict = self.report.strict
+        firsts = {each.first.check.id: each for each in marks.findings(self.report)}
+        return (
+            ResultView(each, marks.mark(each, strict), firsts.get(each.check.id))
+            for each in results
+        )
 
     @property
     def _results(self) -> Sequence[dict[str, Any]]:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from sandbox.check_runs import process, restoring, runs
+from sandbox.checks.model import Result
 from sandbox.checks.outputs import json_report
 from sandbox.models import CheckRun
 from tests import html, make
@@ -49,10 +50,10 @@ def path_of(run: CheckRun) -> str:
     return reverse("checks-run", args=[run.webhook_id, run.pk])
 
 
-def stored(hook: Webhook, **fields: Any) -> CheckRun:
+def stored(hook: Webhook, *results: Result) -> CheckRun:
     """A run that has ended, without a process."""
     run = runs.begin(hook, {"select": [], "seed": 7}, "alice")
-    report = json_report.render(reports.mixed())
+    report = json_report.render(reports.report(*results) if results else reports.mixed())
     runs.end(run.pk, {}, runs.Ending(CheckRun.FINISHED, report, 1))
     return run
 
@@ -130,6 +131,17 @@ def test_result_has_evidence_cure_and_files(vendor: Client, hook: Webhook) -> No
     assert "<h1>Fail</h1>" in file.content.decode()
     assert json_report.read(vendor.get(f"{path_of(run)}report.json").content.decode())
     assert vendor.get(f"{path_of(run)}report.xml").status_code == 404
+
+
+def test_failures_with_one_cause_are_one_line_with_links_to_all(
+    vendor: Client, hook: Webhook
+) -> None:
+    run = stored(hook, *reports.caused("auth.a", "auth.b", "token.c"))
+    page = html.get(vendor, path_of(run))
+    [line] = page.one('nav[aria-labelledby="failures"]').all("li")
+    assert "Verifies no token." in line
+    assert [link["href"] for link in line.all("a")] == ["#auth.a", "#auth.b", "#token.c"]
+    assert ["open" in each.attributes for each in page.all("details.check")] == [True, False, False]
 
 
 def test_report_of_another_version_is_named(vendor: Client, hook: Webhook) -> None:

@@ -74,6 +74,12 @@ def mixed(**fields: Any) -> Report:
     )
 
 
+def caused(*ids: str, cause: str = "Verifies no token.") -> list[Result]:
+    """Failures with one cause."""
+    verdict = Verdict(FAIL, "Accepted it.", (Exhibit("Response", ("200",)),), cause)
+    return [result(FAIL, check(pk), verdict=verdict) for pk in ids]
+
+
 def with_text(text: str) -> Report:
     """A report with this text wherever a text of another program may be."""
     failed = result(FAIL, reproduce=f"connect-sim check --run {text}")

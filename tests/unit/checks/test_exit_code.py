@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.checks.model import Result, Verdict
+from sandbox.checks.model import Result
 from sandbox.checks.outputs.exit_code import conclude, exit_code
 from tests.unit.checks.reports import (
     FAIL,
@@ -14,6 +14,7 @@ from tests.unit.checks.reports import (
     PASS,
     SHOULD,
     SKIPPED,
+    caused,
     check,
     report,
     result,
@@ -24,10 +25,6 @@ CONTROL = check("auth.control")
 
 def should() -> Result:
     return result(FAIL, check(level=SHOULD))
-
-
-def caused(pk: str) -> Result:
-    return result(FAIL, check(pk), verdict=Verdict(FAIL, "It did.", cause="Verifies nothing."))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_run_that_ended_early_has_no_verdict() -> None:
         ),
         ([result(PASS, CONTROL, is_prerequisite=True), result(FAIL)], "1 of 1 check failed."),
         (
-            [caused("auth.a"), caused("auth.b"), result(FAIL, check("auth.c")), result(PASS)],
+            [*caused("auth.a", "auth.b"), result(FAIL, check("auth.c")), result(PASS)],
             "3 of 4 checks failed, for 2 causes.",
         ),
     ],

@@ -13,7 +13,7 @@ from sandbox.checks.model import Exhibit, Verdict
 from sandbox.checks.outputs import github
 from sandbox.checks.outputs.texts import one_line
 from tests.html import Element, parse
-from tests.unit.checks.reports import FAIL, PASS, check, mixed, report, result, with_text
+from tests.unit.checks.reports import FAIL, PASS, caused, check, mixed, report, result, with_text
 
 
 def shown(text: str) -> Element:
@@ -79,3 +79,9 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
     assert cells == [["auth.garbage"], ["MUST"], words, ["auth.y"], ["SHOULD"], words]
     assert page.one("li").raw_text.split() == ["Note:", *words]
     assert len(page.all("h2")) == 1 and len(page.all("details")) == 2
+
+
+def test_failures_with_one_cause_are_one_row() -> None:
+    text = github.render(report(*caused("auth.a", "auth.b")))
+    assert text.count("| MUST |") == 1 and text.count("<details>") == 1
+    assert "| auth.a, auth.b | MUST | Verifies no token. |" in text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from requests_queue.safe_text import visible
 from sandbox.checks.outputs import html
 from tests.html import parse
-from tests.unit.checks.reports import FAIL, PASS, check, mixed, report, result, with_text
+from tests.unit.checks.reports import FAIL, PASS, caused, check, mixed, report, result, with_text
 
 PORTAL = Path(__file__).resolve().parents[3] / "portal/static/portal/base.css"
 TOKEN = re.compile(r"^  (--[\w-]+): (light-dark\(.+\));$", re.MULTILINE)
@@ -83,3 +83,11 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
 def test_ids_of_checks_are_escaped() -> None:
     one = check('a"><script>.x')
     assert "<script>" not in html.render(report(result(FAIL, one)))
+
+
+def test_failures_with_one_cause_are_one_line_with_links_to_all() -> None:
+    document = html.render(report(*caused("auth.a", "auth.b", "token.c")))
+    assert document.count("<h3>") == 3 and document.count(" open>") == 1
+    head = document.partition("</nav>")[0]
+    assert head.count("<li><span") == 1 and head.count("Verifies no token.") == 1
+    assert [f'href="#{pk}"' in head for pk in ("auth.a", "auth.b", "token.c")] == [True] * 3

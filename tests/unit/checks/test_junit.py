@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from requests_queue.safe_text import visible
 from sandbox.checks.outputs import junit
-from tests.unit.checks.reports import FAIL, SHOULD, check, mixed, report, result, with_text
+from tests.unit.checks.reports import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    SHOULD,
+    caused,
+    check,
+    mixed,
+    report,
+    result,
+    with_text,
+)
 
 # What XML 1.0 allows.
 ALLOWED = re.compile(r"[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
@@ -84,3 +95,15 @@ def test_any_text_is_in_a_valid_document(text: str) -> None:
     [failure] = parsed(rendered).iter("failure")
     assert failure.attrib["message"] == visible(text).replace("\n", "␊").replace("\t", "␉")
     assert visible(text) in (failure.text or "")
+
+
+def test_failure_whose_cause_is_that_of_another_names_it() -> None:
+    root = ElementTree.fromstring(junit.render(report(*caused("auth.a", "auth.b"))))
+    first, second = (failure.text or "" for failure in root.iter("failure"))
+    assert "Response:" in first and "Same cause" not in first
+    assert "Same cause as auth.a: Verifies no token." in second and "Response:" not in second
+
+
+def test_run_without_a_verdict_is_an_error() -> None:
+    text = junit.render(report(result(PASS), result(INCONCLUSIVE, check("race.x")), strict=True))
+    assert ElementTree.fromstring(text).attrib["errors"] == "1"

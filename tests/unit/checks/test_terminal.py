@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.checks.model import Exhibit, Report, Verdict
 from sandbox.checks.outputs import terminal
 from sandbox.checks.outputs.texts import LONGEST, MOST
-from tests.unit.checks.reports import FAIL, check, mixed, report, result, with_text
+from tests.unit.checks.reports import FAIL, caused, mixed, report, result, with_text
 
 PRINTED = """\
 Checks of http://127.0.0.1:9000/, seed 7
@@ -93,14 +93,10 @@ def test_each_check_has_a_line_and_each_failure_its_evidence_and_cure() -> None:
 
 
 def test_failures_with_one_cause_have_one_piece_of_evidence() -> None:
-    verdict = Verdict(
-        FAIL, "Accepted it.", (Exhibit("Response", ("200",)),), cause="Verifies none."
-    )
-    ids = ("auth.a", "auth.b", "token.c")
-    text = printed(report(*(result(FAIL, check(pk), verdict=verdict) for pk in ids)))
+    text = printed(report(*caused("auth.a", "auth.b", "token.c")))
     assert text.count("  Response:\n") == 1
-    assert "  The same cause: Verifies none. (auth.b, token.c)\n" in text
-    assert "\nIn short:\n  fail     MUST   auth.a and 2 more: Verifies none.\n" in text
+    assert "  The same cause: Verifies no token. (auth.b, token.c)\n" in text
+    assert "\nIn short:\n  fail     MUST   auth.a and 2 more: Verifies no token.\n" in text
     assert "Fail: 3 of 3 checks failed, for 1 cause.\n" in text
 
 
