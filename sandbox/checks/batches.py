@@ -62,7 +62,14 @@ class Batch:
         return _accepted(replies, basis) or verdicts.passed(text)
 
     def untouched(
-        self, sent: SentRequest, replies: Sequence[Reply], happened: History, what: str, text: str
+        self,
+        sent: SentRequest,
+        replies: Sequence[Reply],
+        happened: History,
+        what: str,
+        text: str,
+        *,
+        cause: str = "",
     ) -> Verdict:
         """Judge that nothing has become of the orders; `text` is the sentence of the pass."""
         evidence = (
@@ -72,12 +79,12 @@ class Batch:
         for order in self.orders:
             writes = [call for call in happened.about(order) if not call.is_read]
             if writes:
-                return verdicts.failed(
-                    f"Called {writes[0].method} {writes[0].path} because of {what}.", *evidence
-                )
+                text = f"Called {writes[0].method} {writes[0].path} because of {what}."
+                return verdicts.failed(text, *evidence, cause=cause)
             values = history.filled(now[order])
             if now[order]["status"] not in history.UNTOUCHED or values != self.before[order]:
-                return verdicts.failed(f"Changed {order} because of {what}.", *evidence)
+                text = f"Changed {order} because of {what}."
+                return verdicts.failed(text, *evidence, cause=cause)
         return verdicts.passed(text)
 
 

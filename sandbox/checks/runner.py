@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from sandbox.checks import lanes, starvation, verdicts
+from sandbox.checks import causes, lanes, starvation, verdicts
 from sandbox.checks.lab import Lab, secrets_of
 from sandbox.checks.lanes import CannotRun, Lane
 from sandbox.checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
@@ -165,7 +165,8 @@ class Schedule:
 
     def results(self) -> tuple[Result, ...]:
         """Return the results in the order of the catalog."""
-        return tuple(sorted(self._results.values(), key=lambda r: self._order[r.check.id]))
+        results = causes.named(self._results.values())
+        return tuple(sorted(results, key=lambda result: self._order[result.check.id]))
 
     def work(self, lane: Lane) -> None:
         """Run checks in a lane until none is left, or the run cannot go on."""

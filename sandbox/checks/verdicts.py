@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sandbox.checks import causes
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Effects, History
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
@@ -22,9 +23,9 @@ def passed(text: str, *evidence: Exhibit) -> Verdict:
     return Verdict(Outcome.PASS, text, evidence)
 
 
-def failed(text: str, *evidence: Exhibit) -> Verdict:
-    """Return a failure."""
-    return Verdict(Outcome.FAIL, text, evidence)
+def failed(text: str, *evidence: Exhibit, cause: str = "") -> Verdict:
+    """Return a failure; `cause` is one of `causes` that it may share with others."""
+    return Verdict(Outcome.FAIL, text, evidence, cause)
 
 
 def inconclusive(text: str, *evidence: Exhibit) -> Verdict:
@@ -109,15 +110,18 @@ def refused(
     evidence = (request_exhibit(sent), reply_exhibit(reply), happened.exhibit())
     if happened.writes:
         call = happened.writes[0]
-        return failed(f"Processed {what}: it called {call.method} {call.path}.", *evidence)
+        text = f"Processed {what}: it called {call.method} {call.path}."
+        return failed(text, *evidence, cause=causes.ACTED)
     if not untouched:
-        return failed(f"Processed {what}: the order has changed.", *evidence)
+        text = f"Processed {what}: the order has changed."
+        return failed(text, *evidence, cause=causes.ACTED)
     if reply.error:
         return failed(f"Gave no response to {what}: {reply.error}.", *evidence)
     if reply.is_success:
         return failed(
             f"Responded {reply.status} to {what}, as if it was accepted; it had no effect.",
             *evidence,
+            cause=causes.HIDES,
         )
     return passed(f"Refused with {reply.status}, without an effect.")
 
@@ -159,11 +163,11 @@ def once(effects: Effects, order: str, *evidence: Exhibit) -> Verdict | None:
     A second approve call that was refused is none: what the run did before it can't be seen.
     """
     if effects.successful_approvals > 1:
-        return failed(f"Approved {order} {effects.successful_approvals} times.", *evidence)
+        text = f"Approved {order} {effects.successful_approvals} times."
+        return failed(text, *evidence, cause=causes.TWICE)
     if effects.overwritten:
-        return failed(
-            f"Sent a second value for {', '.join(effects.overwritten)} of {order}.", *evidence
-        )
+        text = f"Sent a second value for {', '.join(effects.overwritten)} of {order}."
+        return failed(text, *evidence, cause=causes.TWICE)
     if effects.other_actions:
         return failed(
             f"Called {', '.join(effects.other_actions)} on {order} on the way.", *evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sandbox.checks import recovery, verdicts
+from sandbox.checks import causes, recovery, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level
@@ -69,6 +69,7 @@ def resumes(lab: Lab) -> Verdict:
         return verdicts.failed(
             f"{order} is {effects.status}, although the API works again (expected approved).",
             *evidence,
+            cause="" if happened.last_failure else causes.STOPS,
         )
     return verdicts.once(effects, order, *evidence) or verdicts.passed(
         f"{order} was approved once when the API worked again."

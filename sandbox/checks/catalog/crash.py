@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.checks import good_run, recovery, verdicts
+from sandbox.checks import causes, good_run, recovery, verdicts
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
@@ -69,7 +69,9 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     if wrong:
         at = f"call {step.place + 1} of {len(good.steps)} ({step.text})"
         when = f"With {what} at {at}" if fired else f"In a run without {at}"
-        return verdicts.failed(f"{when}, {wrong}.", *evidence)
+        is_over = effects.status == "pending" and not happened.last_failure
+        cause = causes.STOPS if is_over else ""
+        return verdicts.failed(f"{when}, {wrong}.", *evidence, cause=cause)
     if not fired:
         new = "" if lab.process else " With --run, it is tried again with a handler that is new."
         return verdicts.inconclusive(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sandbox.checks import batches, experiments, verdicts
+from sandbox.checks import batches, causes, experiments, verdicts
 from sandbox.checks.catalog import forged
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.handler_requests import Reply, SentRequest
@@ -41,7 +41,9 @@ def forged_none(lab: Lab) -> Verdict:
     replies = [*map(lab.send, sent), *lab.send_together(sent)]
     happened = lab.after(batch.mark)
     text = f"{len(replies)} forged requests changed none of {_FEW} pending orders."
-    verdict = batch.untouched(sent[0], replies, happened, "a forged request", text)
+    verdict = batch.untouched(
+        sent[0], replies, happened, "a forged request", text, cause=causes.ACTED
+    )
     return experiments.unless_unasked(lab, verdict)
 
 
@@ -74,6 +76,7 @@ def one_run(lab: Lab) -> Verdict:
                 "approved already. What that run did outside of Connect before, such as creating "
                 "an account, can't be seen from here: it may have been done twice.",
                 *evidence,
+                cause=causes.TWICE,
             )
     text = f"{len(replies)} requests, and each of {_FEW} orders was processed by one run."
     return slowed.checked(verdicts.passed(text))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.checks import good_run, verdicts
 from sandbox.checks.armed_fault import ArmedFault
@@ -97,7 +97,7 @@ def _judge(lab: Lab, race: Race, read: Step, how: str) -> Verdict:
     if not race.has_begun:
         return verdicts.inconclusive(f"Void: the handler did not call {read.text}.", *evidence)
     if wrong := verdicts.once(race.effects, race.order, *evidence):
-        return verdicts.failed(f"{how}: {wrong.text}", *evidence)
+        return replace(wrong, text=f"{how}: {wrong.text}")
     if race.effects.status != "approved":
         return verdicts.failed(f"{how}: {race.order} is {race.effects.status}.", *evidence)
     if race.met:

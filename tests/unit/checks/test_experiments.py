@@ -31,7 +31,7 @@ def test_work_by_a_timer_is_no_effect_of_a_forged_request(
     has_timer: bool, answered: Reply | None, outcome: Outcome, part: str
 ) -> None:
     lab = SimpleNamespace(
-        timing=SimpleNamespace(quiet=0.2),
+        timing=SimpleNamespace(quiet=0.2, interval=0.0),
         settle=lambda quiet: None,
         order=lambda: "PR-1",
         wait_finished=lambda orders, timeout: has_timer,
