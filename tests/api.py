@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from connect_sim.server import paths
 from requests_queue import clock, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
@@ -59,10 +60,15 @@ class Caller:
     ) -> Response:
         """Send a request; `str` and `bytes` are sent unchanged, other bodies as JSON."""
         raw = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        path, mark, query = path.partition("?")
+        if not path.startswith("/sandbox/"):
+            path = f"/public/v1{path}"
+        # As the web server does.
+        path = paths.normalize(path.encode())[0].decode()
         sent = {"authorization": f"ApiKey {self.key}"} if self.key else {}
         response = self.client.generic(
             method,
-            path if path.startswith("/sandbox/") else f"/public/v1{path}",
+            f"{path}{mark}{query}",
             b"" if body is None else raw,
             content_type="" if body is None else "application/json",
             headers={**sent, **(headers or {})},

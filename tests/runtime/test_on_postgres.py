@@ -156,7 +156,7 @@ PLAIN_SQL = {
 # Tests of these files with SQL that may differ, and one of each kind of plain SQL.
 SAMPLES = {
     "tests/contract/test_keys.py": [
-        "test_last_use_is_written_once_a_minute",
+        "test_later_use_that_another_process_stored_remains",
         "test_request_succeeds_while_another_transaction_holds_the_key",
     ],
     "tests/queue/test_reencryption.py": [
