@@ -21,7 +21,7 @@ CATALOG_PACKAGE = "sandbox.checks.catalog"
 HANDLERS = ROOT / "tests/checks/handlers"
 # How handlers are started, run and reported is tested elsewhere, and changes no outcome.
 NOT_HASHED = (
-    "captured_output", "guard", "handler_command", "handler_process", "lanes", "masking",
+    "captured_output", "causes", "guard", "handler_command", "handler_process", "lanes", "masking",
     "options", "processes", "runner", "sharing", "starvation", "throwaway",
 )  # fmt: skip
 _TABLE = ("CHECKS", "CONTROL_TEXTS")
