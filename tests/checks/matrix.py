@@ -1,19 +1,18 @@
-"""`make checks-matrix`: run all checks of all broken handlers, and write docs/checks-matrix.md.
+"""`make checks-matrix`: run all checks of all broken handlers, and compare with the variants.
 
-A run takes an hour or more. It writes `matrix.json` beside this module after each group of checks
-of a handler. The file is committed, so that the next run, on any machine, repeats only what has
-changed since: a part depends on the group's module, the modules that all checks share, and those of
-the handler.
+A run takes hours. It writes `var/checks-matrix.json` after each group of checks of a handler, so
+that it goes on where it was interrupted, unless checks or handlers have changed since.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -21,12 +20,11 @@ from sandbox.checks.catalog import CHECKS
 from sandbox.checks.model import Check, Need
 from tests.checks import running, sandboxes
 from tests.checks.handlers.lookups import REFERENCE
-from tests.checks.matrix_document import DOCUMENT, Cells, render
-from tests.checks.matrix_hashes import hash_of_all, hash_of_part
 from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT
 
-STATE = ROOT / "tests" / "checks" / "matrix.json"
+STATE = ROOT / "var" / "checks-matrix.json"
+_SOURCES = (ROOT / "sandbox" / "checks", ROOT / "tests" / "checks")
 ALL = (Variant(REFERENCE, ()), *VARIANTS)
 
 
@@ -34,7 +32,6 @@ ALL = (Variant(REFERENCE, ()), *VARIANTS)
 class Part:
     """One group of checks of one handler: the outcomes by id, and what differs from the table."""
 
-    hash: str
     outcomes: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -43,29 +40,42 @@ class Part:
 class State:
     """The parts that have been run, by handler and group; several threads write it."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
         self._lock = threading.Lock()
         content = json.loads(STATE.read_text()) if STATE.exists() else {}
-        self._parts = {key: Part(**part) for key, part in content.items()}
+        is_current = content.get("version") == version
+        self._version = version
+        self._parts = (
+            {key: Part(**part) for key, part in content["parts"].items()} if is_current else {}
+        )
 
     def find(self, variant: Variant, group: str) -> Part | None:
-        """Return a part unless something it depends on has changed since."""
-        part = self._parts.get(f"{variant.name} {group}")
-        return part if part and part.hash == hash_of_part(variant.name, group) else None
+        """Return a part that was run."""
+        return self._parts.get(f"{variant.name} {group}")
 
     def put(self, variant: Variant, group: str, part: Part) -> None:
+        """Store a part."""
         with self._lock:
             self._parts[f"{variant.name} {group}"] = part
+            parts = {key: asdict(each) for key, each in sorted(self._parts.items())}
+            STATE.parent.mkdir(exist_ok=True)
             draft = STATE.with_suffix(".draft")
-            content = {key: asdict(each) for key, each in sorted(self._parts.items())}
-            draft.write_text(json.dumps(content, indent=1) + "\n")
+            draft.write_text(json.dumps({"version": self._version, "parts": parts}, indent=1))
             draft.replace(STATE)
 
 
+def current_version() -> str:
+    """Return a hash of the checks and the handlers."""
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in _SOURCES for path in folder.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is missing, and write the document if the table is right."""
+    """Run what is missing, and return 0 if everything is as the table says."""
     options = _options(arguments)
-    state = State()
+    state = State(current_version())
     missing = [(variant, group) for variant, group in parts() if state.find(variant, group) is None]
     chosen = [
         (variant, group)
@@ -100,14 +110,14 @@ def _concerns(check: Check, variant: Variant) -> bool:
     return (Need.VALIDATOR in check.needs) == variant.is_validator
 
 
-def parts() -> Iterable[tuple[Variant, str]]:
-    """Yield each handler with each of its groups."""
+def parts() -> list[tuple[Variant, str]]:
+    """Return each handler with each of its groups."""
     return [(variant, group) for variant in ALL for group in groups_of(variant)]
 
 
 def _run(state: State, variant: Variant, group: str) -> None:
     began = time.monotonic()
-    part = Part(hash_of_part(variant.name, group))
+    part = Part()
     report = running.run(variant.name, [f"{group}.*"], is_validator=group == "validator")
     if variant.ends_run:
         is_right = variant.ends_run in report.error
@@ -126,21 +136,12 @@ def _run(state: State, variant: Variant, group: str) -> None:
 
 
 def _finish(state: State) -> int:
-    """Write the document unless a part is missing, or differs from the table."""
+    """Print what differs from the table, and what is missing."""
     found = {(variant.name, group): state.find(variant, group) for variant, group in parts()}
     wrong = [f"{name}: {each}" for (name, _), part in found.items() if part for each in part.wrong]
     missing = sum(part is None for part in found.values())
-    for each in wrong:
-        print(each)
-    if wrong or missing:
-        print(f"{missing} parts are missing, {len(wrong)} outcomes differ from the table.")
-        return 1
-    cells: Cells = {}
-    for (name, _), part in found.items():
-        cells.setdefault(name, {}).update(part.outcomes if part else {})
-    DOCUMENT.write_text(render(cells, hash_of_all()))
-    print(f"{DOCUMENT.relative_to(ROOT)} is written.")
-    return 0
+    print(*wrong, f"{missing} parts are missing, {len(wrong)} outcomes differ.", sep="\n")
+    return int(bool(wrong or missing))
 
 
 if __name__ == "__main__":

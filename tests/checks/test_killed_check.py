@@ -154,9 +154,7 @@ def test_next_run_keeps_what_somebody_has_done_since(running: Sandbox, good: str
     assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
 
 
-def test_next_run_keeps_an_order_that_somebody_has_made_since(
-    running: Sandbox, good: str
-) -> None:
+def test_next_run_keeps_an_order_that_somebody_has_made_since(running: Sandbox, good: str) -> None:
     with handler(None) as hanging:
         kill_during_a_check(running, hanging)
     order = orders.purchase(running)["id"]
