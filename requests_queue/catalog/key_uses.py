@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from requests_queue import database_errors
@@ -34,7 +34,7 @@ def note(pk: int, at: datetime) -> None:
 
 
 def store() -> None:
-    """Store what has been noted; if the database is unavailable, it is kept and this logged."""
+    """Store what has been noted; after an error it is kept for the next time, which is logged."""
     with _guard:
         uses = dict(_uses)
         _uses.clear()
@@ -45,12 +45,13 @@ def store() -> None:
             for pk, at in sorted(uses.items()):
                 outdated = Q(last_used=None) | Q(last_used__lt=at)
                 ApiToken.objects.filter(outdated, pk=pk).update(last_used=at)
-    except (DatabaseError, InterfaceError) as error:
+    except Exception as error:
         with _guard:
             _uses.update(uses | _uses)
         logger.warning(
-            "The last use of API keys is not stored yet. %s", database_errors.summary(error)
-        )
+            "The last use of API keys is not stored yet. %s", database_errors.summary(error),
+            exc_info=not database_errors.unavailable(error),
+        )  # fmt: skip
 
 
 @asynccontextmanager

@@ -112,10 +112,14 @@ def test_request_succeeds_while_another_transaction_holds_the_key() -> None:
         assert ApiToken.objects.get().last_used is not None
 
 
+@pytest.mark.parametrize("error", [OperationalError("database is locked"), ValueError("defect")])
 @pytest.mark.django_db(transaction=True)
 def test_use_that_cannot_be_stored_is_kept(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def unavailable() -> None:
+        raise error
+
     keys.store(make.catalog("7").vendor, KEY, "Extension")
     keys.owner(KEY)
     first = timezone.now()
@@ -151,10 +155,6 @@ def test_web_server_stores_uses_from_time_to_time_and_at_its_end(
         keys.owner(KEY)
         asyncio.run(serve(period))
         assert ApiToken.objects.get().last_used is not None
-
-
-def unavailable() -> None:
-    raise OperationalError("database is locked")
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
