@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # What checks see; `named` says what it shows together with the others.
 ACTED = "Acts on requests that are not Connect's."
 HIDES = "Responds with success to requests that it refuses."
+VALIDATES = "Responds with success to drafts that are not Connect's."
 TWICE = "Processes an order twice."
 STOPS = "Takes its work for done although a call of the API has failed."
 

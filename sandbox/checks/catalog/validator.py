@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
-from sandbox.checks import response_time, tokens, validations, verdicts
+from sandbox.checks import causes, response_time, tokens, validations, verdicts
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Need, Verdict
 from sandbox.checks.platform import Json
@@ -158,7 +159,12 @@ def _refuses(lab: Lab, token: str, what: str) -> Verdict:
     sent = validations.request(lab, validations.shown_draft(lab), token)
     mark = lab.mark()
     reply = lab.send(sent)
-    return verdicts.refused(sent, reply, lab.after(mark, _QUIET), True, what)
+    verdict = verdicts.refused(sent, reply, lab.after(mark, _QUIET), True, what)
+    if verdict.cause != causes.HIDES:
+        return verdict
+    # A validator's response is all of its work: it may have refused nothing.
+    text = f"Responded {reply.status} to {what} (expected a refusal, such as 401)."
+    return replace(verdict, text=text, cause=causes.VALIDATES)
 
 
 def _cannot_judge(lab: Lab) -> Verdict | None:
