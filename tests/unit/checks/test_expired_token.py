@@ -1,0 +1,51 @@
+"""Whether a handler remembers tokens that it has verified."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from sandbox.checks import experiments
+from sandbox.checks.catalog import token
+from sandbox.checks.lab import Lab
+from sandbox.checks.model import Verdict
+from sandbox.checks.outcomes import Outcome
+from sandbox.checks.verdicts import refused
+from tests.unit.checks.test_tokens import SIGNER
+from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
+
+LEEWAY = refused(SENT, reply(), WROTE, True, "it")
+HIDDEN = refused(SENT, reply(), NOTHING, True, "it")
+REFUSAL = refused(SENT, reply(401), NOTHING, True, "it")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "known", "outcome"),
+    [
+        (REFUSAL, REFUSAL, Outcome.PASS),
+        (REFUSAL, LEEWAY, Outcome.FAIL),
+        (LEEWAY, LEEWAY, Outcome.SKIPPED),
+        # Success without an effect is no leeway.
+        (HIDDEN, HIDDEN, Outcome.FAIL),
+        (HIDDEN, LEEWAY, Outcome.FAIL),
+    ],
+)
+def test_leeway_is_known_by_its_effect(
+    monkeypatch: pytest.MonkeyPatch,
+    unknown: Verdict, known: Verdict, outcome: Outcome,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(token, "_SHORTLY", 0)
+    monkeypatch.setattr(token, "_LATER", 0)
+    judged = itertools.chain([unknown, known])
+    monkeypatch.setattr(experiments, "refuses", lambda lab, *requests: next(judged))
+    lab = SimpleNamespace(
+        signer=SIGNER, genuine=lambda token: SENT, order=lambda: "PR-1", mark=lambda: None,
+        send=lambda sent: reply(), after_work=lambda mark, replies, orders: NOTHING,
+        status=lambda order: "approved",
+    )  # fmt: skip
+    verdict = token.expired_meanwhile(cast(Lab, lab))
+    assert verdict.outcome is outcome
+    assert outcome is Outcome.SKIPPED or verdict == known
