@@ -127,7 +127,9 @@ def _failure(finding: Finding, shown: Mark, is_plain: bool) -> Iterator[Line]:
 
 def _summary(report: Report) -> Iterator[Line]:
     """Yield a line for each cause of failures, and the names of what is inconclusive."""
-    if failures := findings(report):
+    failures = findings(report)
+    unknown = [each.check.id for each in marked(report, Mark.INCONCLUSIVE)]
+    if failures or unknown:
         yield "", ""
         yield "In short:", ""
     for finding in failures:
@@ -135,7 +137,7 @@ def _summary(report: Report) -> Iterator[Line]:
         more = f" and {len(finding.others)} more" if finding.others else ""
         line = one_line(f"  {shown.value:8} {check.level.value:6} {check.id}{more}: {finding.text}")
         yield (line if len(line) <= _LINE else f"{line[:_LINE]}…"), _COLORS[shown]
-    if unknown := [each.check.id for each in marked(report, Mark.INCONCLUSIVE)]:
+    if unknown:
         yield f"  {Mark.INCONCLUSIVE.counted(len(unknown))}: {', '.join(unknown)}", YELLOW
 
 
