@@ -14,8 +14,9 @@ _HEAD = """\
 
 The checks of [checks.md](checks.md) are themselves checked: by {handlers} handlers, each of which
 is broken in one way or only looks so, and by one without defects, which passes all. Each row is a
-test: `make test` runs the checks that a handler must fail, `make nightly` runs them for all
-handlers, and `make checks-matrix` all checks of all handlers, which takes hours.
+test: `make test` runs the checks that a handler must fail for half of the handlers, `make test
+ARGS="tests/checks --no-draw"` for all but a few that take long, which `make nightly` runs, and
+`make checks-matrix` all checks of all handlers, which takes hours.
 
 This page is written by `python -m tests.checks.matrix_document`.
 
@@ -24,7 +25,7 @@ The handlers are in `tests/checks/handlers`.
 ## By handler
 
 *Must fail* are the checks that are about the defect; *may fail* those that it can make fail, too.
-All others pass, or are skipped because their control fails.
+All others have to pass, or to be skipped because their control fails.
 
 | Handler | Defect | Must fail | May fail |
 |---|---|---|---|
