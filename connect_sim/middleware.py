@@ -18,10 +18,11 @@ from rest_framework.request import Request
 from connect_sim.api.auth import SCHEME, ApiKeyAuthentication
 from connect_sim.api.errors import UNAUTHORIZED, envelope, is_api
 from connect_sim.server.bodies import LARGE
-from connect_sim.server.django_app import MAY_WAIT, QUESTION, TOO_LARGE
+from connect_sim.server.django_app import MAY_WAIT, NOT_YET, QUESTION, SUBMIT, TOO_LARGE
 from portal import layout, pages
 from portal.inquiry import form
 from requests_queue import operations
+from requests_queue.queues.usage_file import processing
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
 
     The web server asks by the key QUESTION of the environment (`connect_sim.server.django_app`).
     Returns 204 for yes, or a refusal: 413 for a body, 401 from an API without a valid API key, 404
-    from a form without its code. Requires the authentication middleware before it.
+    from a form without its code. The yes to a submit of a usage file has the header NOT_YET as
+    long as the file is being read. Requires the authentication middleware before it.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -126,7 +128,11 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
             limit = _format_size(settings.SIM_MAX_BODY)
             return _too_large(request, f"The request body is larger than {limit}.")
         if is_api(request):
-            return HttpResponse(status=204) if _has_valid_key(request) else _unauthorized()
+            if not _has_valid_key(request):
+                return _unauthorized()
+            submit = SUBMIT.search(request.path_info)
+            is_pending = submit is not None and processing.is_pending(submit[1])
+            return HttpResponse(status=204, headers={NOT_YET: "true"} if is_pending else None)
         if question == MAY_WAIT and request.path_info.startswith("/forms/"):
             pk, codes = request.path_info.split("/")[2], request.GET.getlist("code")
             return HttpResponse(status=204) if form.find(pk, codes) else pages.not_found(request)

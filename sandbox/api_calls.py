@@ -36,6 +36,8 @@ _RETRY = 1.0  # seconds before another try if the database is unavailable
 # Key of the environment of a request by which the web server asks what a client may do; 204 says
 # yes, and is no response to the client.
 QUESTION = "connect_sim.question"
+# The same: for how many seconds the request has waited before it was run.
+WAITED = "connect_sim.waited"
 # Key of the environment of a request: the faults that fired, as they are stored.
 FAULTS = "sandbox.faults"
 _MAX_AGENT = 2000  # characters of the client's name that are searched for secrets
@@ -76,7 +78,8 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
             _flush_before(is_api)
         if "HTTP_AUTHORIZATION" not in environ or not is_api:
             return get_response(request)
-        started, began = time.time(), time.monotonic()
+        waited = environ.get(WAITED, 0.0)
+        started, began = time.time() - waited, time.monotonic() - waited
         sent, sent_note = _request_body(request)
         with postponing.postponed() as postponement:
             response = get_response(request)

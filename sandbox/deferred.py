@@ -21,11 +21,16 @@ class Result(NamedTuple):
     body: bytes
 
 
-def respond(request: HttpRequest, future: Future[Result]) -> HttpResponse:
-    """Return the response, or a placeholder that the web server replaces later."""
+def respond(
+    request: HttpRequest, future: Future[Result], *, needs_client: bool = False
+) -> HttpResponse:
+    """Return the response, or a placeholder that the web server replaces later.
+
+    With `needs_client` the wait ends with 400 if the client closes its side of the connection.
+    """
     deferral = request.META.get(KEY)
     if deferral is not None and not future.done():
-        deferral.future = future
+        deferral.future, deferral.needs_client = future, needs_client
         return HttpResponse(content_type="application/json")
     result = future.result()
     return HttpResponse(result.body, result.content_type, result.status)

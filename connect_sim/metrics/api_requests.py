@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import is_api
 from connect_sim.metrics import exporter
-from connect_sim.server.django_app import QUESTION
+from connect_sim.server.django_app import QUESTION, WAITED
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -26,7 +26,7 @@ def count(get_response: GetResponse) -> GetResponse:
     """Return a middleware that counts the requests of the API; installed with SIM_METRICS_PORT."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        began = time.perf_counter()
+        began = time.perf_counter() - request.META.get(WAITED, 0.0)
         response = get_response(request)
         # The web server only asks what the client may do: the request comes afterwards.
         is_question = QUESTION in request.META and response.status_code == 204

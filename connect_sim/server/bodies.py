@@ -23,7 +23,7 @@ class TooLarge(Exception):
 
 
 class NotAllowed(Exception):
-    """The client may not send a large body; the response has been sent."""
+    """The client may not do what it asks for; the response has been sent."""
 
 
 class Disconnected(Exception):
@@ -49,16 +49,15 @@ class Body:
                 case b"expect":
                     self.expects_continue = value.lower() == b"100-continue"
 
-    async def receive(self, receive: Receive, may_be_large: Callable[[], Awaitable[bool]]) -> None:
-        """Receive the body; raises TooLarge, NotAllowed, Disconnected, OSError (disk full)."""
+    async def receive(self, receive: Receive, may_be_large: Callable[[], Awaitable[Any]]) -> None:
+        """Receive the body; raises TooLarge, Disconnected, OSError, what `may_be_large` raises."""
         if self._declared > self._limit:
             raise TooLarge
         is_checked, more = False, self._declared > 0
         while more:
             if not is_checked and max(self.size, self._declared) > LARGE:
                 is_checked = True
-                if not await may_be_large():
-                    raise NotAllowed
+                await may_be_large()
             message = await receive()
             self.expects_continue = False
             if message["type"] == "http.disconnect":

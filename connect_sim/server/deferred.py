@@ -7,8 +7,11 @@ response:
 
 The server waits until the future is done, without a thread, and then sends the response: as the
 view returned it if the result is None, else with the result `(status, content type, body)` in place
-of the view's. It cancels the future if the client leaves or the server stops. Without this server,
-for instance in Django's test client, the key is missing, and the view waits itself.
+of the view's. It cancels the future if the client disconnects or the server stops. A client that
+has ended cannot be told from one that has closed only its side of the connection and waits for the
+response, so the wait goes on, unless the view has set `needs_client`: for what nobody else may have
+meanwhile. Without this server, for instance in Django's test client, the key is missing, and the
+view waits itself.
 
 A response whose body has no end, such as server-sent events, is an asynchronous generator of bytes
 that the event loop runs: the body follows the status and headers of the view's response.
@@ -57,6 +60,7 @@ class Deferral:
 
     def __init__(self) -> None:
         self.future: Future[Result] | None = None
+        self.needs_client = False
         self.stream: AsyncGenerator[bytes] | None = None
 
     def cancel(self) -> None:
@@ -97,6 +101,12 @@ class DeferredResponses:
             result.cancel()
             leaving.cancel()
 
+    async def sleep(self, seconds: float, left: Left) -> None:
+        """Return after some seconds; raises ClientLeft, Stopping."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait(Future(), left)
+
     async def delay(self, future: Future[Any], left: Left, timeout: float | None = None) -> None:
         """Return when the future is done, after `timeout` seconds, or when the server stops.
 
@@ -107,8 +117,9 @@ class DeferredResponses:
                 await self.wait(future, left)
 
     async def pause(self, seconds: float, left: Left) -> None:
-        """Return after some seconds or when the server stops; raises ClientLeft."""
-        await self.delay(Future(), left, seconds)
+        """Return after some seconds, or when the client leaves or the server stops."""
+        with suppress(ClientLeft):
+            await self.delay(Future(), left, seconds)
 
     async def pieces(self, stream: AsyncGenerator[bytes], left: Left) -> AsyncGenerator[bytes]:
         """Yield the pieces of a stream until it ends, the client leaves, or the server stops."""
@@ -141,13 +152,10 @@ class DeferredResponses:
             result.cancel()
 
 
-async def left(scope: Scope, receive: Receive) -> None:
-    """Return when the client has disconnected, or closed its side of the connection.
-
-    A client that ends does that too, so it cannot be told from one that waits for the response.
-    """
+async def left(scope: Scope, receive: Receive, *, only_fully: bool = False) -> None:
+    """Return when the client has disconnected or, unless `only_fully`, closed its side."""
     connection = scope["extensions"][CONNECTION]
-    while not connection.is_half_closed:
+    while only_fully or not connection.is_half_closed:
         # A pipelined request stops reading, by which the end is noticed; each call resumes it.
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_AGAIN):

@@ -38,9 +38,19 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 # Key of the environment of a request that has no body yet (see connect_sim.middleware): Django
 # refuses it as too large, or returns 204 if the client may send a large body, or may wait for a
-# validator.
+# validator or for the processing of a usage file.
 QUESTION = "connect_sim.question"
 TOO_LARGE, MAY_BE_LARGE, MAY_WAIT = "too large", "may be large", "may wait"
+# Header of a 204 to MAY_WAIT: what the request waits for has not ended, so ask again.
+NOT_YET = "X-Not-Yet"
+# Key of the environment: for how many seconds the request has waited so.
+WAITED = "connect_sim.waited"
+
+# Published clients submit a usage file right after its upload: so many seconds a submit waits until
+# the file has been read, and so many submits wait at once; the others run at once.
+SUBMIT_WAITS = 10.0
+MAX_SUBMITS = 50
+SUBMIT = re.compile("/usage/files/([^/]+)/submit$")
 
 # The server's own errors: status, code and text.
 UNEXPECTED = (500, "SYS_001", "Unexpected server error. See the server's log.")
@@ -53,9 +63,9 @@ TOO_MANY = (
     429, "SYS_429", "Too many sign-in attempts from this address. Try again in a minute."
 )  # fmt: skip
 
-_SUBMIT = re.compile("/usage/files/[^/]+/submit$")
 _FILE_BLOCK = 64 * 1024
 _ASKING = 2  # threads that ask whether clients may wait
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 0.5  # seconds between two questions of a submit
 _UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
 
 
@@ -71,6 +81,7 @@ class DjangoApplication:
         self._may_wait = ThreadPool(_ASKING, "asks-for-validation")
         self._sign_ins = FairThreadPool()
         self._deferred = DeferredResponses()
+        self._submits = 0
 
     def end_waits(self) -> None:
         """Answer requests whose response is deferred by 503; called in the event loop."""
@@ -88,14 +99,17 @@ class DjangoApplication:
         body = Body(scope)
         try:
             await body.receive(receive, lambda: self._run(scope, body, receive, send, MAY_BE_LARGE))
+            waited = 0.0
             # The threads of validations are for clients that may wait, so others are refused first.
-            if not waits(scope["method"], scope["path"]) or await self._run(
-                scope, body, receive, send, MAY_WAIT
-            ):
-                await self._run(scope, body, receive, send)
+            if may_wait(scope["method"], scope["path"]):
+                waited = await self._ask_to_wait(scope, body, receive, send)
+            await self._run(scope, body, receive, send, waited=waited)
+        except Stopping:
+            await _send_error(scope, send, *STOPPING)
         except TooLarge:
-            await self._run(scope, body, receive, send, TOO_LARGE)
-        except (NotAllowed, Disconnected):
+            with suppress(NotAllowed):
+                await self._run(scope, body, receive, send, TOO_LARGE)
+        except (NotAllowed, Disconnected, ClientLeft):
             pass
         except OSError:
             logger.exception("A request body could not be stored.")
@@ -103,12 +117,41 @@ class DjangoApplication:
         finally:
             body.close()
 
+    async def _ask_to_wait(self, scope: Scope, body: Body, receive: Receive, send: Send) -> float:
+        """Return for how many seconds a request that may wait has done so, without a thread.
+
+        It is run afterwards; raises NotAllowed, ClientLeft, Stopping.
+        """
+        ask = partial(self._run, scope, body, receive, send, MAY_WAIT)
+        left = partial(deferred.left, scope, receive, only_fully=True)
+        loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE
+        if await ask() or self._submits >= MAX_SUBMITS:
+            return 0.0
+        began = loop.time()
+        self._submits += 1
+        try:
+            while loop.time() < began + SUBMIT_WAITS:
+                await self._deferred.sleep(pause, left)
+                if await ask():
+                    break
+                pause = min(2 * pause, _LAST_PAUSE)
+        finally:
+            self._submits -= 1
+        return loop.time() - began
+
     async def _run(
-        self, scope: Scope, body: Body, receive: Receive, send: Send, question: str = ""
+        self,
+        scope: Scope,
+        body: Body,
+        receive: Receive,
+        send: Send,
+        question: str = "",
+        waited: float = 0.0,
     ) -> bool:
         """Run Django and send its response.
 
-        With a question, return whether the answer is yes; otherwise the refusal has been sent.
+        With a question nothing is sent if the answer is yes: return whether the request may be run
+        now. Raises NotAllowed after a refusal.
         """
         empty = Body({"headers": []}) if question else body
         environ = build_environ(scope, empty.file, empty.size)
@@ -117,6 +160,7 @@ class DjangoApplication:
             environ[QUESTION] = question
         else:
             environ[deferred.KEY], environ[transmission.KEY] = deferral, manner
+            environ[WAITED] = waited
         response = Response(
             asyncio.get_running_loop(),
             close=body.expects_continue,
@@ -126,10 +170,15 @@ class DjangoApplication:
             await _send_error(scope, send, *TOO_MANY)
             return False
         try:
-            if await response.status() == 204 and question:
-                return True
+            start = await response.start()
+            if start["status"] == 204 and question:
+                return NOT_YET.encode() not in dict(start["headers"])
             left = partial(deferred.left, scope, receive)
-            await self._wait(response, deferral, left)
+            if deferral.future is not None:
+                left_wait = partial(left, only_fully=not deferral.needs_client)
+                result = await self._deferred.wait(deferral.future, left_wait)
+                if result is not None:
+                    response.replace(*result)
             if deferral.stream is None:
                 await self._transmit(response, manner, scope, left, send)
             else:
@@ -140,10 +189,7 @@ class DjangoApplication:
                 await _send_error(scope, send, *UNEXPECTED)
         except ClientLeft:
             # It may have closed only its side of the connection, and still receive.
-            if response.started:
-                scope["extensions"][CONNECTION].reset()
-            else:
-                await _send_error(scope, send, *LEFT)
+            await _send_error(scope, send, *LEFT)
         except (asyncio.CancelledError, Stopping):
             if not response.started:
                 await _send_error(scope, send, *STOPPING)
@@ -151,19 +197,14 @@ class DjangoApplication:
             deferral.cancel()
             manner.cancel()
             response.abandon()
+        if question:
+            raise NotAllowed
         return False
-
-    async def _wait(self, response: Response, deferral: Deferral, left: Left) -> None:
-        """Wait for the result that a view has deferred, if any; raises ClientLeft, Stopping."""
-        if deferral.future is not None:
-            result = await self._deferred.wait(deferral.future, left)
-            if result is not None:
-                response.replace(*result)
 
     async def _transmit(
         self, response: Response, manner: Transmission, scope: Scope, left: Left, send: Send
     ) -> None:
-        """Send a response in the manner that Django has chosen; raises Failed, ClientLeft."""
+        """Send a response in the manner that Django has chosen; raises Failed."""
         # The work is done, so a client that still receives gets its result.
         with suppress(ClientLeft):
             for future, timeout in manner.waits:
@@ -184,20 +225,25 @@ class DjangoApplication:
         if not question and is_sign_in(scope["method"], scope["path"]):
             address = (scope.get("client") or ("",))[0]
             return self._sign_ins.submit(address, partial(_then_disconnect, job))
-        if question == MAY_WAIT:
-            self._may_wait.submit(partial(_then_disconnect, job))
-        elif not question and waits(scope["method"], scope["path"]):
-            self._validations.submit(partial(_then_disconnect, job))
+        if question in ("", MAY_WAIT) and is_validation(scope["method"], scope["path"]):
+            pool = self._may_wait if question else self._validations
+            pool.submit(partial(_then_disconnect, job))
         else:
             self._ordinary.submit(job)
         return True
 
 
-def waits(method: str, path: str) -> bool:
+def is_validation(method: str, path: str) -> bool:
+    """Return whether a request may wait for a validator, in a thread of its own."""
+    return method == "POST" and (
+        path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
+    )
+
+
+def may_wait(method: str, path: str) -> bool:
     """Return whether a request may wait for a validator, or for the processing of a usage file."""
-    is_validation = path.startswith("/forms/") or path.rstrip("/").endswith("/validate")
-    return (method == "POST" and is_validation) or (
-        method in ("POST", "PUT") and _SUBMIT.search(path) is not None
+    return is_validation(method, path) or (
+        method in ("POST", "PUT") and SUBMIT.search(path) is not None
     )
 
 

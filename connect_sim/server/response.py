@@ -139,18 +139,17 @@ class Response:
 
     # -- in the event loop
 
-    async def status(self) -> int:
-        """Wait for the start of the response and return its status; raises Failed."""
+    async def start(self) -> Message:
+        """Wait for the start of the response, and return its message; raises Failed."""
         self._first = await self._queue.get()
         if self._first is None:
             raise Failed
-        status: int = self._first[0]["status"]
-        return status
+        return self._first[0]
 
     def replace(self, status: int, content_type: str, body: bytes) -> None:
         """Send this in place of the application's response, with its other headers.
 
-        Call after `status`, and before `send_to`.
+        Call after `start`, and before `send_to`.
         """
         assert self._first is not None
         start = self._first[0]
@@ -183,7 +182,7 @@ class Response:
     async def send_stream(self, send: Send, pieces: AsyncIterator[bytes]) -> None:
         """Send the status and headers of the application's response, and then the pieces.
 
-        Call after `status`.
+        Call after `start`.
         """
         assert self._first is not None
         self.started = True

@@ -84,7 +84,8 @@ class LeaseView(APIView):
             deadline = time.monotonic() + seconds
             key = str(cast(User, request.user).pk)
             waiter = Waiter(key, ttl, note, deadline, _answer)
-            return deferred.respond(request, leases.waiting.join(waiter))
+            # A client that has ended would keep the lease from the others.
+            return deferred.respond(request, leases.waiting.join(waiter), needs_client=True)
         lease = leases.take(ttl, note)
         if lease is None:
             raise leases.taken()

@@ -12,7 +12,6 @@ from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
 from requests_queue.queues import base
-from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
@@ -49,12 +48,6 @@ def platform() -> Platform:
     builders.set_up(platform)
     platform.assets = {s: builders.subscription(platform, s) for s in ("active", "suspended")}
     return platform
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without a worker, a submit must not wait for the processing.
-    monkeypatch.setattr(usage_api, "SUBMIT_WAITS", 0)
 
 
 def model(queue: str) -> Any:

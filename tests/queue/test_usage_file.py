@@ -252,36 +252,18 @@ def test_the_template_can_be_filled_in_and_uploaded() -> None:
     assert UsageFile.objects.get().status == "ready"
 
 
-def test_a_submit_waits_for_the_processing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from requests_queue.queues.usage_file import api
-
+def test_submit_of_a_file_that_is_being_read_waits_only_in_our_web_server() -> None:
+    """`tests/runtime/test_may_wait.py` has the wait."""
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
+    assert not processing.is_pending(pk)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
-    monkeypatch.setattr(api.time, "sleep", lambda _: processing.run(pk))
+    assert processing.is_pending(pk)
+    refused(vendor.post(f"{PATH}/{pk}/submit"), 400)
+    processing.run(pk)
+    assert not processing.is_pending(pk)
     assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
-
-
-def test_waiting_submits_do_not_block_other_requests(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from requests_queue.queues.usage_file import api
-
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
-    pk = create(vendor, catalog)
-    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
-    taken = 0
-    while api._WAITING.acquire(blocking=False):
-        taken += 1
-    try:
-        assert 0 < taken < 8
-        monkeypatch.setattr(api.time, "sleep", lambda _: pytest.fail("it waited"))
-        refused(vendor.post(f"{PATH}/{pk}/submit"), 400)
-    finally:
-        for _ in range(taken):
-            api._WAITING.release()
 
 
 @pytest.mark.parametrize(

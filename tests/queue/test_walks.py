@@ -32,7 +32,6 @@ from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.tier_config.models import TierConfig
-from requests_queue.queues.usage_file import api as usage_api
 from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.tasks import run_due
@@ -91,8 +90,6 @@ def drawn() -> Iterator[None]:
     with (
         mock.patch.object(secrets, "choice", drawn.choice),
         mock.patch.object(secrets, "randbelow", drawn.randrange),
-        # Without a worker, a submit must not wait for the processing.
-        mock.patch.object(usage_api, "SUBMIT_WAITS", 0),
     ):
         yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from connect_sim import web
-from connect_sim.server.django_app import QUESTION, waits
+from connect_sim.server.django_app import QUESTION, is_validation
 from tests.processes import free_port
 
 
@@ -31,7 +32,7 @@ class App:
             return []
         self.inside(path)
         self.arrived.put(path)
-        if waits(environ["REQUEST_METHOD"], path):
+        if is_validation(environ["REQUEST_METHOD"], path):
             assert self.release.wait(30)
         content = f"{path} by {threading.current_thread().name}".encode()
         start("200 OK", [("Content-Length", str(len(content)))])
@@ -66,6 +67,12 @@ def read(line: socket.socket, method: str = "GET") -> tuple[int, dict[str, str],
     response.begin()
     headers = {name.lower(): value for name, value in response.getheaders()}
     return response.status, headers, response.read()
+
+
+def reset(line: socket.socket) -> None:
+    """Close a connection by a reset; after `close` the server may think that the client waits."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
 
 
 def is_closed(line: socket.socket) -> bool:

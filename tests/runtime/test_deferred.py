@@ -18,7 +18,7 @@ from connect_sim import web
 from connect_sim.server import connections
 from connect_sim.server.deferred import KEY
 from tests.processes import free_port
-from tests.runtime.serving import connect, is_closed, read, serving
+from tests.runtime.serving import connect, is_closed, read, reset, serving
 from tests.runtime.test_http import HEAD
 
 LONG = b"x" * (8 * 1024 * 1024)
@@ -35,9 +35,9 @@ class App:
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         path = environ["PATH_INFO"]
         self.threads.add(threading.current_thread().name)
-        if path in ("/later", "/held", "/broken"):
+        if path in ("/later", "/held", "/broken", "/lease"):
             future: Future[Any] = Future()
-            environ[KEY].future = future
+            environ[KEY].future, environ[KEY].needs_client = future, path == "/lease"
             self.futures.put(future)
         if path == "/broken":
             raise RuntimeError("on purpose")
@@ -126,45 +126,65 @@ def test_two_hundred_waits_hold_no_thread(app: App, settings: Any) -> None:
         assert app.threads <= {"web-0", "web-1"}
 
 
-def test_client_that_leaves_cancels_its_wait(app: App, settings: Any) -> None:
-    with serving(app, settings) as url:
-        with connect(url) as line:
-            send(line, b"/later")
-            future = app.next()
-            assert not future.done()
+def test_client_that_resets_cancels_its_wait(app: App, settings: Any) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/later")
+        future = app.next()
+        assert not future.done()
+        reset(line)
         assert cancelled(future)
 
 
-def test_client_that_left_before_the_wait_began_cancels_it(app: App, settings: Any) -> None:
+def test_client_that_reset_before_the_wait_began_cancels_it(app: App, settings: Any) -> None:
     may_run = threading.Event()
 
     def wsgi(environ: dict[str, Any], start: Any) -> Any:
         may_run.wait(10)
         return app(environ, start)
 
-    with serving(wsgi, settings) as url:
-        with connect(url) as line:
-            send(line, b"/later")
+    with serving(wsgi, settings) as url, connect(url) as line:
+        send(line, b"/later")
+        reset(line)
         may_run.set()
         assert cancelled(app.next())
 
 
-def test_client_that_half_closes_gets_400_in_place_of_its_wait(
-    app: App, settings: Any, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_client_that_half_closes_gets_the_result_of_its_wait(
+    app: App, settings: Any, moment: str
 ) -> None:
-    with serving(app, settings) as url:
-        for moment in ("before", "within"):
-            with connect(url) as line:
-                send(line, b"/later")
-                if moment == "within":
-                    future = app.next()
-                line.shutdown(socket.SHUT_WR)
-                if moment == "before":
-                    future = app.next()
-                status, headers, body = read(line)
-                assert (status, headers["connection"]) == (400, "close")
-                assert b"Keep it open to wait." in body
-                assert cancelled(future)
+    with serving(app, settings) as url, connect(url) as line, connect(url) as other:
+        send(line, b"/later")
+        if moment == "before":
+            line.shutdown(socket.SHUT_WR)
+        future = app.next()
+        if moment == "within":
+            line.shutdown(socket.SHUT_WR)
+        # The server has read the end of the first connection before this response is sent.
+        send(other, b"/now")
+        assert read(other)[2] == b"/now"
+        assert not future.done()
+        future.set_result((200, "text/plain", b"result"))
+        status, headers, body = read(line)
+        assert (status, headers["connection"], body) == (200, "close", b"result")
+        assert is_closed(line)
+
+
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_wait_that_needs_its_client_ends_when_that_half_closes(
+    app: App, settings: Any, moment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(app, settings) as url, connect(url) as line:
+        send(line, b"/lease")
+        if moment == "within":
+            future = app.next()
+        line.shutdown(socket.SHUT_WR)
+        if moment == "before":
+            future = app.next()
+        status, headers, body = read(line)
+        assert (status, headers["connection"]) == (400, "close")
+        assert b"Keep it open to wait." in body
+        assert cancelled(future)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 

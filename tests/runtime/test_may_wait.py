@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import queue
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,11 +15,17 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.wsgi import get_wsgi_application
 
+from connect_sim.server import django_app
 from connect_sim.server.django_app import QUESTION
+from requests_queue.catalog.models import Contract
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.usage_file import processing
+from sandbox import api_calls
+from sandbox.models import ApiCall
 from tests import make
 from tests.api import caller
+from tests.queue import spreadsheets as sheets
 from tests.runtime.serving import connect, read, serving
 from tests.runtime.test_http import HEAD
 from tests.signed_in import signed_in
@@ -30,6 +40,7 @@ class Served:
 
     url: str
     threads: list[str] = field(default_factory=list)
+    asked: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def post(self, target: str, *headers: str) -> tuple[int, dict[str, str], bytes]:
         head = "".join(f"{header}\r\n" for header in headers).encode()
@@ -45,6 +56,8 @@ def served(settings: Any) -> Iterator[Served]:
     def wsgi(environ: dict[str, Any], start: Any) -> Any:
         if QUESTION not in environ:
             served.threads.append(threading.current_thread().name.rpartition("-")[0])
+        else:
+            served.asked.put(environ[QUESTION])
         return django(environ, start)
 
     served = Served("")
@@ -107,3 +120,106 @@ def test_form_is_shown_by_ordinary_threads(served: Served) -> None:
         line.sendall(f"GET {target} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
         assert read(line)[0] == 200
     assert served.threads == ["web"]
+
+
+# -- submits of usage files that are being read
+
+
+@dataclass
+class Submit:
+    """The submit of a file that no worker has read."""
+
+    pk: str
+    head: bytes
+    tail: bytes = b"\r\n"
+
+    def send(self, line: socket.socket) -> None:
+        line.sendall(self.head + HEAD + self.tail)
+
+
+@pytest.fixture
+def submit() -> Submit:
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    body = {
+        "name": "November", "product": {"id": catalog.product.pk},
+        "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk},
+    }  # fmt: skip
+    pk = vendor.post("/usage/files", body).json["id"]
+    content = sheets.xlsx(sheets.table([sheets.row()]))
+    assert sheets.send(vendor, f"/usage/files/{pk}/upload", content).status == 201
+    api_calls.clear()
+    target = f"/public/v1/usage/files/{pk}/submit"
+    head = f"POST {target} HTTP/1.1\r\nAuthorization: ApiKey {vendor.key}\r\n"
+    return Submit(pk, head.encode())
+
+
+def test_submit_waits_without_a_thread_until_the_file_is_read(
+    served: Served, submit: Submit
+) -> None:
+    with connect(served.url) as line:
+        submit.send(line)
+        for _ in range(3):
+            assert served.asked.get(timeout=10) == "may wait"
+        # The only thread is free.
+        assert served.post(VALIDATE)[0] == 401
+        processing.run(submit.pk)
+        status, _, content = read(line)
+    assert (status, json.loads(content)["status"]) == (200, "pending")
+    assert served.threads == ["web"]
+    # It is one call, which began when it arrived.
+    api_calls.flush()
+    [call] = ApiCall.objects.filter(path__endswith="/submit")
+    assert call.status == 200 and call.duration > 100
+
+
+def test_submit_that_half_closes_waits_too(served: Served, submit: Submit) -> None:
+    with connect(served.url) as line:
+        submit.send(line)
+        line.shutdown(socket.SHUT_WR)
+        for _ in range(3):
+            assert served.asked.get(timeout=10) == "may wait"
+        processing.run(submit.pk)
+        assert read(line)[0] == 200
+
+
+def test_submit_is_refused_when_its_wait_is_over(
+    served: Served, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_app, "SUBMIT_WAITS", 0.1)
+    with connect(served.url) as line:
+        submit.send(line)
+        assert read(line)[0] == 400
+    assert served.threads == ["web"]
+
+
+def test_submits_beyond_the_limit_do_not_wait(
+    served: Served, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_app, "MAX_SUBMITS", 1)
+    with connect(served.url) as first, connect(served.url) as second:
+        submit.send(first)
+        for _ in range(2):
+            served.asked.get(timeout=10)
+        submit.send(second)
+        assert read(second)[0] == 400
+        processing.run(submit.pk)
+        assert read(first)[0] == 200
+
+
+def test_stopping_server_ends_waiting_submits(
+    settings: Any, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    django, asked = get_wsgi_application(), threading.Semaphore(0)
+
+    def wsgi(environ: dict[str, Any], start: Any) -> Any:
+        asked.release()
+        return django(environ, start)
+
+    with contextlib.ExitStack() as stack:
+        with serving(wsgi, settings) as url:
+            line = stack.enter_context(connect(url))
+            submit.send(line)
+            assert asked.acquire(timeout=10) and asked.acquire(timeout=10)
+        status, _, content = read(line)
+    assert (status, json.loads(content)["error_code"]) == (503, "SYS_503")

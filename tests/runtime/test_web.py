@@ -19,7 +19,7 @@ import requests
 from django.db import connections
 
 from connect_sim import web
-from connect_sim.server.django_app import waits
+from connect_sim.server.django_app import is_validation, may_wait
 from connect_sim.server.thread_pools import ThreadPool
 from tests import fork_server
 from tests.engines import until
@@ -79,8 +79,10 @@ def post(url: str) -> str:
     ],
 )
 def test_validations_forms_and_submits_of_usage_may_wait(path: str, expected: bool) -> None:
-    assert waits("POST", path) is expected
-    assert not waits("GET", path) and not waits("HEAD", path)
+    assert may_wait("POST", path) is expected
+    assert not may_wait("GET", path) and not may_wait("HEAD", path)
+    # A submit waits without a thread.
+    assert is_validation("POST", path) is (expected and "usage" not in path)
 
 
 def test_request_runs_in_the_pool_of_its_path(settings: Any) -> None:

@@ -19,7 +19,7 @@ from tests.api import Caller
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.processes import restart, sandbox
-from tests.runtime.serving import connect, read, serving
+from tests.runtime.serving import connect, read, reset, serving
 from tests.sandbox.calling import catalog, client
 from tests.sandbox.test_timeline import write
 from webhooks.delivery import wakeup
@@ -81,7 +81,9 @@ def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None
             send_wait(line, client, {"called": {"webhook": "WH-1"}})
             send_wait(other, client, {"called": {"webhook": "WH-2"}})
             waiting(2)
-        waiting(0)
+            reset(line)
+            reset(other)
+            waiting(0)
         until(lambda: "wait-observer" not in names(), "the observer ends")
 
 
@@ -99,6 +101,7 @@ def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_clien
         with connect(url) as leaving:
             send(leaving, client, "GET", f"{path}hold")
             until(lambda: timeline_waits.waits.count() == 21, "all wait")
+            reset(leaving)
         until(lambda: timeline_waits.waits.count() == 20, "one has left")
         write("entry", kind=timeline.CHANGE)
         for line in lines:

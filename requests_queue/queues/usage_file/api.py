@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from threading import BoundedSemaphore
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -33,17 +31,9 @@ from requests_queue.queues.usage_file import (
 from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
-from requests_queue.queues.usage_file.processing import UNREAD
 from requests_queue.queues.usage_file.representations import TEMPLATE_LINK
 from requests_queue.rest import Collection
 from requests_queue.schema import Answer, Documented, Form
-
-# Published clients submit right after the upload: so many seconds a submit waits for the workers.
-SUBMIT_WAITS = 10.0
-# How many may wait at once; the others are answered at once. The web server runs submits in the
-# threads of requests that wait (`connect_sim.server.django_app.waits`), not in those of the API.
-_WAITING = BoundedSemaphore(4)
-_POLL = 0.05
 
 
 def _upload(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:
@@ -94,17 +84,6 @@ class UsageFiles(QueueCollection):
         creation.edit(pk, self.data, self.actor)
         return self.answer(self.get_object())
 
-    def act(self, request: HttpRequest, pk: str, name: str) -> Response:
-        """Take an action; a submit first waits for the processing of the file."""
-        if name == "submit":
-            self.check_visible(pk)
-            if _WAITING.acquire(blocking=False):
-                try:
-                    _wait_for_workers(pk)
-                finally:
-                    _WAITING.release()
-        return super().act(request, pk, name)
-
     def upload(self, request: HttpRequest, pk: str) -> Response:
         """Take a spreadsheet, the field `usage_file` of a form: 201, 400, or 413."""
         self.check_visible(pk)
@@ -131,14 +110,6 @@ class UsageFiles(QueueCollection):
         page = self.paginate_queryset(rows)
         represent = representations.INVALID_ROW.represent
         return self.get_paginated_response([represent(row) for row in page or []])
-
-
-def _wait_for_workers(pk: str) -> None:
-    """Return once the file is processed, or SUBMIT_WAITS have passed."""
-    deadline = time.monotonic() + SUBMIT_WAITS
-    busy = UsageFile.objects.filter(pk=pk, status__in=UNREAD, lease__isnull=False)
-    while busy.exists() and time.monotonic() < deadline:
-        time.sleep(_POLL)
 
 
 class UsageProducts(Collection):

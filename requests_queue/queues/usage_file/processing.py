@@ -26,6 +26,11 @@ ATTEMPTS = 3
 UNREAD = ("uploading", "processing")
 
 
+def is_pending(pk: str) -> bool:
+    """Return whether a worker reads the upload of a file, or shall read it."""
+    return UsageFile.objects.filter(pk=pk, status__in=UNREAD, lease__isnull=False).exists()
+
+
 def run(pk: str) -> None:
     """Process a file, unless another worker has claimed it or it is done."""
     token = leases.claim(pk)

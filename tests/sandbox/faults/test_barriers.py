@@ -19,7 +19,7 @@ from sandbox.faults import barriers
 from sandbox.models import Fault, HeldResponse
 from tests.api import Caller
 from tests.engines import until
-from tests.runtime.serving import connect, read, serving
+from tests.runtime.serving import connect, read, reset, serving
 from tests.sandbox.faults.conftest import Arm
 from tests.sandbox.test_waits_at_the_socket import send
 
@@ -188,7 +188,7 @@ def test_number_of_waits_of_a_key_is_limited(
     until(lambda: len(barriers.barriers._waiters) == 2, "two waits")
     assert read(site.call(f"{shown}?held=1&timeout=600"))[0] == 429
     # A client that has left does not count.
-    lines.pop().close()
+    reset(lines.pop())
     until(lambda: len(barriers.barriers._waiters) == 1, "one wait")
     site.ask("/faults", "DELETE")
     assert read(lines.pop())[0] == 404
