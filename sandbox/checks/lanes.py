@@ -229,8 +229,12 @@ class RunningLane:
         return ""
 
     def interrupt(self) -> None:
-        """Let the next call of a check fail; requests in flight end by their timeouts."""
+        """End the wait for the lease, or let the next call of a check fail.
+
+        Requests in flight end by their timeouts.
+        """
         self._interrupted.set()
+        self._lease.cancel()
 
     def close(self) -> None:
         """Restore the sandbox as it was before, unless it is to be kept; raises CannotRun.

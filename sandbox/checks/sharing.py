@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +48,7 @@ class Lease:
     def __init__(self, client: Client, note: str) -> None:
         self._client, self._note = client, note
         self._path = ""
+        self._taken: Future[str] = Future()
         # When it expires (monotonic), or earlier: counted from before each renewal.
         self._expires = 0.0
         self._ended = threading.Event()
@@ -57,12 +59,22 @@ class Lease:
         return bool(self._path)
 
     def take(self) -> None:
-        """Wait for the lease; raises ApiError, which says who has it, after WAIT seconds."""
-        body = {"ttl": LEASE, "note": self._note, "wait": WAIT}
-        taken = self._client.call("POST", "/sandbox/lease", body, timeout=WAIT + 30)
-        self._path = f"/sandbox/lease/{taken['id']}"
+        """Wait for the lease, once; raises ApiError, which says who has it, after WAIT seconds.
+
+        `cancel` ends the wait, also with an ApiError.
+        """
+        # In a thread, because a call can't be ended by another thread.
+        threading.Thread(target=self._wait, name="check-lease-wait", daemon=True).start()
+        try:
+            self._path = self._taken.result()
+        except CancelledError:
+            raise ApiError("The run was interrupted.") from None
         self.renew()
         threading.Thread(target=self._keep, name="check-lease", daemon=True).start()
+
+    def cancel(self) -> None:
+        """End the wait for the lease at once, if it goes on."""
+        self._taken.cancel()
 
     def renew(self) -> None:
         """Let the lease expire in LEASE seconds; raises LeaseLost, or another ApiError."""
@@ -89,6 +101,20 @@ class Lease:
     def stop(self) -> None:
         """Renew the lease no more."""
         self._ended.set()
+
+    def _wait(self) -> None:
+        body = {"ttl": LEASE, "note": self._note, "wait": WAIT}
+        try:
+            lease = self._client.call("POST", "/sandbox/lease", body, timeout=WAIT + 30)
+            path = f"/sandbox/lease/{lease['id']}"
+            self._taken.set_result(path)
+        except InvalidStateError:
+            # The wait was canceled, so nobody uses the lease.
+            with suppress(ApiError):
+                self._client.call("DELETE", path)
+        except Exception as error:
+            with suppress(InvalidStateError):
+                self._taken.set_exception(error)
 
     def _keep(self) -> None:
         while not self._ended.wait(_RENEW):

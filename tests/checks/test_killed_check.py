@@ -7,14 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from sandbox.checks import sharing
+from sandbox.checks import lanes, sharing
+from sandbox.checks.lanes import CannotRun
+from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.sharing import Lease, LeaseLost
 from sandbox.client import ApiError, Client
 from tests import orders
@@ -216,16 +220,38 @@ def client(running: Sandbox) -> Client:
 
 def test_run_learns_who_has_the_lease(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "WAIT", 0.05)
-    first, second = (Lease(client(running), f"run {number}") for number in (1, 2))
+    first, second, third = (Lease(client(running), f"run {number}") for number in (1, 2, 3))
     first.take()
     with pytest.raises(ApiError, match="leased by run 1, for 30 s unless renewed"):
         second.take()
     assert not second.is_taken
     first.release()
     first.stop()
-    second.take()
-    second.release()
-    second.stop()
+    third.take()
+    third.release()
+    third.stop()
+
+
+def test_interruption_ends_the_wait_for_the_lease(running: Sandbox) -> None:
+    held = Lease(client(running), "somebody else")
+    held.take()
+    keys = (running.vendor_key, running.provider_key)
+    used = RunningSandbox(running.url, *keys)
+    lane = lanes.RunningLane(Options(url="http://127.0.0.1:9/", secret="x", sandbox=used))
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(lane.open)
+        lane.interrupt()
+        with pytest.raises(CannotRun, match="interrupted"):
+            opened.result(timeout=10)
+    lane.close()
+    held.release()
+    held.stop()
+    # The wait goes on in the sandbox, and gives the lease back.
+    until(lambda: not waits_for_lease() and lease(running) is None, "the end of the wait")
+
+
+def waits_for_lease() -> bool:
+    return any(thread.name == "check-lease-wait" for thread in threading.enumerate())
 
 
 def test_lease_is_renewed(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
