@@ -45,6 +45,7 @@ class Lab:
     is_deep: bool = False
     # A value that a validator refuses, by the parameter's name.
     invalid: Mapping[str, str] = field(default_factory=dict)
+    # None also if the product has no drafts to validate.
     validator: Signer | None = None
     process: HandlerProcess | None = None
     # The cursor of a moment before the handler was started or called.

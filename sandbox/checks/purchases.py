@@ -33,6 +33,11 @@ class Catalog:
         return bool(self.capabilities.get("subscription", {}).get("hold"))
 
     @property
+    def has_drafts(self) -> bool:
+        """Whether purchases can be drafts, which a validator is called about."""
+        return bool(self.capabilities.get("cart", {}).get("validation"))
+
+    @property
     def has_tiers(self) -> bool:
         """Whether the product has parameters of its resellers."""
         return bool(self._scopes & {"tier1", "tier2"})

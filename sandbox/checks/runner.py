@@ -32,6 +32,10 @@ _STARVED = (
     "only be late."
 )
 _LATE = "Not judged: the time of --max-time was over."
+_NO_DRAFTS = (
+    "The product has no drafts to validate: its capability cart.validation is off. Turn it on, or "
+    "choose another product by --product."
+)
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
@@ -173,7 +177,7 @@ class Schedule:
         try:
             lab = lane.open()
             self.version = self.version or lab.platform.version()
-            is_fresh = lab.validator is not None and self._options.type != ALL
+            is_fresh = self._options.type == VALIDATOR
             if not is_fresh:
                 lab.measure()
             has_failed = False
@@ -240,6 +244,8 @@ class Schedule:
             return verdicts.skipped("Needs --run: it starts the handler again.")
         if Need.DEEP in check.needs and not lab.is_deep:
             return verdicts.skipped("Needs --deep: it takes minutes.")
+        if Need.VALIDATOR in check.needs and lab.validator is None:
+            return verdicts.skipped(_NO_DRAFTS)
         return None
 
     def _end(self, check: Check, verdict: Verdict, seconds: float) -> None:
@@ -254,6 +260,8 @@ class Schedule:
                 self._skip(self._left, text)
             elif check.is_control and verdict.outcome is Outcome.FAIL:
                 self._skip_like(check)
+            elif check.is_control and verdict.outcome is Outcome.SKIPPED:
+                self._skip([c for c in self._left if c.group == check.group], verdict.text)
             self._changed.notify_all()
 
     def _skip_like(self, failed: Check) -> None:

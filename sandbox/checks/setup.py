@@ -54,8 +54,8 @@ def create(platform: Platform, target: Target) -> Lab:
         product = platform.vendor.call("GET", f"/sandbox/products/{target.product}")
     else:
         product = platform.create_product("Checked product", target.parameters)
-    # Whether it can be ordered.
-    platform.catalog(product["id"])
+    # Raises an error unless it can be ordered.
+    has_drafts = platform.catalog(product["id"]).has_drafts
     other = platform.create_product("Another product")
     account = str(product["vendor"])
     deactivate_all(platform)
@@ -83,7 +83,7 @@ def create(platform: Platform, target: Target) -> Lab:
             product["id"], target.secret, target.webhook if target.is_validator else "",
             type=VALIDATOR, http_method="POST",
         )
-        if target.has_validator
+        if target.has_validator and has_drafts
         else None,
     )  # fmt: skip
 

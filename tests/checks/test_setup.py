@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from sandbox.checks import experiments, lanes, purchases
+from sandbox.checks.catalog import orders
 from sandbox.checks.lab import Lab
-from sandbox.checks.options import Options
+from sandbox.checks.options import ALL, EVENT, Options
 from sandbox.checks.platform import TIERS
 from tests.checks import sandboxes
 from tests.checks.sandboxes import Running
@@ -75,10 +76,10 @@ def opened(sandbox: Running) -> Opened:
     """The lab of a handler and a product."""
 
     @contextmanager
-    def make(code: str = "It = Handler", **product: Any) -> Iterator[Lab]:
+    def make(code: str = "It = Handler", kind: str = EVENT, **product: Any) -> Iterator[Lab]:
         command = shlex.join((sys.executable, "-c", HANDLER.replace("{code}", code)))
         pk = sandbox.create_product(product)
-        [lane] = lanes.create(Options(run=command, cwd=ROOT, product=pk, jobs=1))
+        [lane] = lanes.create(Options(run=command, cwd=ROOT, product=pk, type=kind, jobs=1))
         try:
             yield lane.open()
         finally:
@@ -151,3 +152,18 @@ def test_control_names_the_product_that_the_handler_asks_for(opened: Opened) -> 
         assert verdict.outcome == "fail"
         assert "asks for orders of PRD-000-000-001" in verdict.text
         assert verdict.text.endswith("Use --product PRD-000-000-001.")
+
+
+def test_product_without_drafts_has_no_validator(opened: Opened) -> None:
+    with opened(kind=ALL, capabilities={"cart": {"validation": False}}) as lab:
+        assert lab.validator is None
+    with opened(kind=ALL, capabilities={"cart": {"validation": True}}) as lab:
+        assert lab.validator is not None
+
+
+def test_order_without_a_parameter_to_ask_for_is_not_judged(opened: Opened) -> None:
+    params = [{"name": "activation_id", "phase": "fulfillment", "constraints": {"required": True}}]
+    with opened(params=params) as lab:
+        verdict = orders.older_order(lab)
+    assert verdict.outcome == "skipped"
+    assert verdict.text == "The product has no parameter that the customer fills in."

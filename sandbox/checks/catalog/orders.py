@@ -17,7 +17,7 @@ def older_order(lab: Lab) -> Verdict:
     """Let an order become pending again after a newer one was approved."""
     older = lab.order()
     if not lab.platform.inquire(older):
-        return verdicts.inconclusive("The product has no parameter to ask the customer for.")
+        return verdicts.skipped("The product has no parameter that the customer fills in.")
     # Later by more than the second to which the API shows times.
     lab.platform.advance("1h", lab.timing.quiet)
     newer = lab.order()

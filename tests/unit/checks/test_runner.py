@@ -113,9 +113,13 @@ class Machine(Starvation):
 
 
 def worked(
-    *checks: Check, lane: FakeLane | None = None, machine: Starvation | None = None
+    *checks: Check,
+    lane: FakeLane | None = None,
+    machine: Starvation | None = None,
+    type: str = "event",
 ) -> Schedule:
-    schedule = Schedule(checks, Options(run="handler"), Listener(), machine or Machine())
+    options = Options(run="handler", type=type)
+    schedule = Schedule(checks, options, Listener(), machine or Machine())
     schedule.work(lane or FakeLane())
     return schedule
 
@@ -163,21 +167,22 @@ def test_checks_of_a_group_are_skipped_if_its_control_fails():
     }  # fmt: skip
 
 
-def restores(lane: FakeLane) -> list[int]:
+def restores(type: str) -> list[int]:
     """Return how often the sandbox has been restored when each of two checks begins."""
+    lane = FakeLane()
     begun: list[int] = []
 
     def begin(lab: Lab) -> Verdict:
         begun.append(len(lane.backs))
         return GOOD
 
-    worked(check("auth.control", begin), check("auth.get", begin), lane=lane)
+    worked(check("auth.control", begin), check("auth.get", begin), lane=lane, type=type)
     return begun
 
 
 def test_world_is_restored_before_each_check():
     # The measurement has changed it already.
-    assert restores(FakeLane()) == [1, 2]
+    assert restores("event") == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -195,9 +200,7 @@ def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
 
 
 def test_world_without_a_measurement_is_restored_before_the_second_check():
-    lane = FakeLane()
-    lane.lab.validator = Signer("of-the-validator")
-    assert restores(lane) == [0, 1]
+    assert restores("validator") == [0, 1]
 
 
 def test_error_of_a_check_proves_nothing():
@@ -233,6 +236,18 @@ def test_check_whose_need_is_missing_is_skipped_with_the_option(need: Need, word
     result = schedule.results()[1]
     assert result.verdict.outcome is Outcome.SKIPPED
     assert word in result.verdict.text
+
+
+def test_checks_of_drafts_are_skipped_with_the_reason_if_the_product_has_none():
+    needs = frozenset({Need.VALIDATOR})
+    schedule = worked(
+        check("validator.control", needs=needs), check("validator.echo", needs=needs),
+        check("auth.control"), type="all",
+    )  # fmt: skip
+    results = {each.check.id: each.verdict for each in schedule.results()}
+    assert [each.outcome.value for each in results.values()] == ["skipped", "skipped", "pass"]
+    assert "cart.validation" in results["validator.control"].text
+    assert results["validator.echo"].text == results["validator.control"].text
 
 
 def test_lane_that_cannot_open_ends_the_run_with_its_reason():
