@@ -39,11 +39,18 @@ class Batch:
         }
 
     def processed_once(
-        self, sent: SentRequest, replies: Sequence[Reply], happened: History, text: str
+        self,
+        sent: SentRequest,
+        replies: Sequence[Reply],
+        happened: History,
+        text: str,
+        *,
+        judged: Sequence[Reply] | None = None,
     ) -> Verdict:
         """Judge that each order was approved once, and each request accepted.
 
-        `text` is the sentence of the pass.
+        `text` is the sentence of the pass; `judged` are the replies that must be a success, by
+        default all of them.
         """
         effects = self.effects(happened)
         basis = (
@@ -59,7 +66,7 @@ class Batch:
             exhibits = (verdicts.effects_exhibit(effects[order], order), *basis)
             if verdict := verdicts.once(effects[order], order, *exhibits):
                 return verdict
-        return _accepted(replies, basis) or verdicts.passed(text)
+        return _accepted(replies if judged is None else judged, basis) or verdicts.passed(text)
 
     def untouched(
         self,

@@ -47,7 +47,7 @@ def twice_at_once(lab: Lab) -> Verdict:
         happened = batch.after_work(replies)
     text = "Of two requests at once, one had an effect."
     judged = verdicts.without_refused_runs(replies, happened)
-    return slowed.checked(batch.processed_once(sent, judged, happened, text))
+    return slowed.checked(batch.processed_once(sent, replies, happened, text, judged=judged))
 
 
 def burst_10(lab: Lab) -> Verdict:
@@ -73,7 +73,7 @@ def _burst(lab: Lab, count: int) -> Verdict:
         f"response took {verdicts.seconds(slowest)}."
     )
     judged = verdicts.without_refused_runs(replies, happened)
-    return slowed.checked(batch.processed_once(sent, judged, happened, text))
+    return slowed.checked(batch.processed_once(sent, replies, happened, text, judged=judged))
 
 
 def after_own_error(lab: Lab) -> Verdict:

@@ -54,7 +54,7 @@ def approved_once(lab: Lab) -> Verdict:
     happened = batch.after_work(replies)
     text = f"{len(replies)} requests, and each of {_FEW} orders was approved once."
     judged = verdicts.without_refused_runs(replies, happened)
-    return slowed.checked(batch.processed_once(sent, judged, happened, text))
+    return slowed.checked(batch.processed_once(sent, replies, happened, text, judged=judged))
 
 
 def one_run(lab: Lab) -> Verdict:
@@ -156,12 +156,13 @@ def approved_elsewhere(lab: Lab) -> Verdict:
         )  # fmt: skip
     if lab.status(victim) != "approved" or lab.values(victim) != values:
         return verdicts.failed(f"Changed {victim}, which others have approved.", happened.exhibit())
-    others = batch.processed_once(sent, [], happened, "")
+    others = batch.processed_once(sent, [reply], happened, "", judged=[])
     if others.outcome is not Outcome.PASS:
         return replace(others, text=f"When others approved {victim}: {others.text}")
-    replies = [*([reply] if reply.error else []), lab.send(sent)]
+    replies = [reply, lab.send(sent)]
     text = f"Processed the other orders, although {victim} was approved meanwhile."
-    return batch.processed_once(sent, replies, happened, text)
+    judged = replies if reply.error else replies[1:]
+    return batch.processed_once(sent, replies, happened, text, judged=judged)
 
 
 def inner(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.checks.catalog import effects
+from sandbox.checks.lab import Lab
+from sandbox.checks.outcomes import Exhibit
 from tests.unit.checks.test_history import APPROVE, UPDATE, call
+from tests.unit.checks.test_verdicts import NOTHING, SENT, reply
 
 ROWS = st.lists(
     st.fixed_dictionaries({"id": st.text("0123456789", min_size=4, max_size=4),
@@ -48,3 +55,21 @@ def test_calls_that_come_too_late(
     other = call(method, path, status=status, began=began)
     calls = sorted([approval, other], key=lambda each: each.began)
     assert effects.late_calls(calls, approval) == ([other] if is_late else [])
+
+
+def test_evidence_of_an_order_that_others_approve_has_the_response() -> None:
+    ids = [f"PR-{number}" for number in range(7)]
+    rows = {pk: {"id": pk, "created": "", "status": "pending", "asset": {}} for pk in ids}
+    lab = SimpleNamespace(
+        orders=lambda count: ids, mark=lambda: "", genuine=lambda: SENT, values=lambda order: {},
+        timing=SimpleNamespace(deadline=1), status=lambda order: "approved",
+        begin=lambda sent, timeout: SimpleNamespace(result=lambda: reply(500)),
+        after_work=lambda *_: NOTHING,
+        platform=SimpleNamespace(
+            requests_by_id=lambda orders: rows, approve=lambda order: None,
+            fault=lambda *_, **scope: nullcontext(SimpleNamespace(wait_held=lambda *_: 1)),
+        ),
+    )  # fmt: skip
+    verdict = effects.approved_elsewhere(cast(Lab, lab))
+    assert verdict.text.startswith("When others approved PR-")
+    assert Exhibit("Responses", ("1 × HTTP 500",)) in verdict.evidence
