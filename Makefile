@@ -31,6 +31,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python tools/docs_forms.py
 	$(BIN)/python tools/checks_page.py
 	$(BIN)/python tools/faults_page.py
+	$(BIN)/python tools/inventory.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
