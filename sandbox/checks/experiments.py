@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from sandbox.checks import verdicts
+from sandbox.checks import causes, verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import UNTOUCHED, History
 from sandbox.checks.lab import Lab
@@ -16,6 +17,8 @@ _ANSWER = 60.0
 _PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
+# How often a request whose effect may be one of a timer is sent again.
+_REPEATED = 2
 
 Described = tuple[SentRequest, str]
 
@@ -48,6 +51,8 @@ def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
     """
     for sent, what in requests:
         verdict = _accepts_or_refuses(lab, sent, what)
+        if verdict.cause == causes.ACTED:
+            verdict = without_effect(lab, lambda: _accepts_or_refuses(lab, sent, what))  # noqa: B023
         if verdict.outcome is not Outcome.PASS:
             break
     return verdict
@@ -82,12 +87,31 @@ def refuses(lab: Lab, *requests: Described) -> Verdict:
     Each has a description, as in "a token without a signature".
     """
     found = _refusals(lab, lab.order(), requests)
-    for verdict, reply in found:
+    for described, (verdict, _) in zip(requests, found, strict=True):
+        if verdict.cause == causes.ACTED:
+            verdict = _refuses(lab, described)
         if verdict.outcome is not Outcome.PASS:
-            return unless_unasked(lab, verdict, reply)
+            return verdict
     if len(found) == 1:
-        return found[0][0]
+        return verdict
     return verdicts.passed(f"Refused all of {len(found)} requests, without an effect.")
+
+
+def _refuses(lab: Lab, described: Described) -> Verdict:
+    """Judge a request that seems to have had an effect."""
+    replies: list[Reply] = []
+
+    def attempt() -> Verdict:
+        [(verdict, reply)] = _refusals(lab, lab.order(), [described])
+        replies.append(reply)
+        return verdict
+
+    verdict = without_effect(lab, attempt)
+    if verdict.outcome is Outcome.SKIPPED and replies[-1].is_success:
+        text = f"Responded {replies[-1].status} to {described[1]}, as if it was accepted."
+        exhibits = verdicts.request_exhibit(described[0]), verdicts.reply_exhibit(replies[-1])
+        return verdicts.failed(f"{text} {verdict.text}", *exhibits)
+    return verdict
 
 
 def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[tuple[Verdict, Reply]]:
@@ -104,24 +128,36 @@ def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[tuple
     ]
 
 
-def unless_unasked(lab: Lab, verdict: Verdict, reply: Reply | None = None) -> Verdict:
-    """Return a failure, or what can be said about a handler that works without being called."""
+def without_effect(lab: Lab, attempt: Callable[[], Verdict]) -> Verdict:
+    """Judge what must have no effect, whatever a handler that polls does at the same time.
+
+    If it polls as often as an attempt takes, nothing can be told. Otherwise it doesn't come in two
+    attempts in a row.
+    """
+    began = time.monotonic()
+    verdict = attempt()
     if verdict.outcome is Outcome.PASS:
         return verdict
-    # What the forged request has started must be over.
-    lab.settle(max(_UNASKED, lab.timing.quiet))
+    if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
+        return verdicts.skipped(
+            f"The handler processed {order} without a request, as by a timer of its own: that "
+            "can't be told from an effect of a request."
+        )
+    for _ in range(_REPEATED):
+        again = attempt()
+        if again.outcome is Outcome.PASS:
+            return again
+    return verdict
+
+
+def _processed_unasked(lab: Lab, patience: float) -> str:
+    """Return an order that the handler processes without a request; empty if it doesn't."""
+    pause = max(0.0 if lab.timing.interval else _UNASKED, lab.timing.quiet)
+    # What the attempt has started must be over.
+    lab.settle(pause)
     order = lab.order()
-    patience = lab.timing.patience if lab.timing.interval else max(_UNASKED, lab.timing.quiet)
-    if not lab.wait_finished([order], patience):
-        return verdict
-    text = (
-        f"The handler processed {order} without a request, as by a timer of its own: that can't be "
-        "told from an effect of a forged request."
-    )
-    if reply and reply.is_success:
-        accepted = f"Responded {reply.status} to a forged request, as if it was accepted."
-        return verdicts.failed(f"{accepted} {text}", *verdict.evidence)
-    return verdicts.skipped(text)
+    patience = max(patience, lab.timing.patience if lab.timing.interval else pause)
+    return order if lab.wait_finished([order], patience) else ""
 
 
 def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
@@ -196,5 +232,5 @@ CONTROL_TEXTS = (
 
 __all__ = [
     "CONTROL_TEXTS", "Described", "accepts", "accepts_or_refuses", "control",
-    "is_untouched", "refuses", "unless_unasked",
+    "is_untouched", "refuses", "without_effect",
 ]  # fmt: skip

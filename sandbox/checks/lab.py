@@ -24,6 +24,8 @@ PARALLEL = 120  # requests that a check may send at once
 _SLICE = 2.0  # seconds until the next look whether the handler has died
 # Seconds without a call after an order is approved, before the handler's gaps are known.
 _QUIET = 0.5
+# Seconds in which a handler that has looked for work by itself may look again.
+_AGAIN = 2.0
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Lab:
     # None also if the product has no drafts to validate.
     validator: Signer | None = None
     process: HandlerProcess | None = None
-    # The cursor of a moment before the handler was started or called.
+    # The cursor of a moment after which only `measure` has called the handler.
     opened: str = ""
     timing: Timing = timing.UNKNOWN
     # Restores the sandbox as it was when the check began; the lane sets it.
@@ -205,7 +207,8 @@ class Lab:
     def wait_until_quiet(self, mark: str) -> None:
         """Wait until no API call has been made for a while, also if some wait for a response."""
         made, at = -1, time.monotonic()
-        while time.monotonic() - at < self.timing.quiet:
+        deadline = at + PATIENCE
+        while at <= deadline and time.monotonic() - at < self.timing.quiet:
             if (count := len(self.platform.calls(mark))) != made:
                 made, at = count, time.monotonic()
             time.sleep(0.02)
@@ -218,6 +221,7 @@ class Lab:
         If the response promises the work, this waits until the order is approved, and then for the
         end of the calls by the gaps between those until then.
         """
+        by_itself = self._interval_by_itself()
         order = self.order()
         before = self.values(order)
         mark, began = self.mark(), time.time()
@@ -225,14 +229,25 @@ class Lab:
         is_over = not reply.is_success or self._wait_for_work(order, mark)
         calls = self.platform.calls(mark)
         promised = reply.is_success and calls
-        interval = self._interval(mark, began, reply, calls) if promised else 0.0
+        interval = by_itself or (self._interval(mark, began, reply, calls) if promised else 0.0)
         first = timing.measure(began, reply.seconds, calls, interval) if calls else self.timing
-        happened = self.after(mark, max(first.quiet, _QUIET)) if is_over else self.since(mark)
+        quiet = max(first.quiet, 0.0 if interval else _QUIET)
+        happened = self.after(mark, quiet) if is_over else self.since(mark)
         effects = self.effects(order, happened, before)
         # Without an approval, nothing shows how long the work takes.
         if happened.calls and effects.status == "approved":
             self.timing = timing.measure(began, reply.seconds, happened.calls, interval)
         return reply, effects, happened
+
+    def _interval_by_itself(self) -> float:
+        """Return the pause of a handler that looks for work often, called or not; else 0."""
+
+        def interval() -> float:
+            return timing.interval_of(self.platform.calls(self.opened))
+
+        if self.platform.calls(self.opened):
+            self.wait_for(lambda: interval() > 0, _AGAIN)
+        return interval()
 
     def _wait_for_work(self, order: str, mark: str) -> bool:
         """Wait until an order is finished; return False if that takes too long.

@@ -36,6 +36,7 @@ _NO_DRAFTS = (
     "The product has no drafts to validate: its capability cart.validation is off. Turn it on, or "
     "choose another product by --product."
 )
+_BY_TIMER = "The handler works by a timer of its own, so the check comes too late or too early."
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
@@ -323,10 +324,16 @@ def _priority(check: Check) -> tuple[bool, int]:
 def _judge(check: Check, lab: Lab) -> Verdict:
     """Run a check; an error of the check itself proves nothing about the handler."""
     try:
-        return check.run(lab)
+        verdict = check.run(lab)
+        is_void = verdict.outcome is Outcome.INCONCLUSIVE and verdict.text.startswith(verdicts.VOID)
+        if is_void and lab.timing.interval:
+            return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
+        return verdict
     except ApiError as error:
         if not _answers(lab):
             raise
+        if lab.timing.interval:
+            return verdicts.skipped(f"{_BY_TIMER} The sandbox refused a call of the check: {error}")
         return verdicts.inconclusive(f"The sandbox refused a call of the check: {error}")
     except Exception as error:
         lines = traceback.format_exc(limit=-4).splitlines()

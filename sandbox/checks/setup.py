@@ -118,6 +118,7 @@ def set_up_reseller(lab: Lab, *, calls_handler: bool) -> None:
         lab.wait_finished([order])
         lab.settle()
     _beside(order, platform.request, platform.approve)
+    lab.opened = lab.mark()
 
 
 def _approves(lab: Lab, request: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from sandbox.checks.history import Call
 
@@ -63,7 +64,7 @@ def measure(began: float, response: float, calls: Sequence[Call], interval: floa
     """Return the timing of a request sent at `began` (Unix time), with its API calls.
 
     The work of a handler that polls is from its look, unless that followed the request at once, to
-    its last write.
+    its last write. It must be quiet before it looks again.
     """
     ordered = sorted(calls, key=lambda call: call.began)
     writes = [call.began for call in ordered if not call.is_read]
@@ -82,7 +83,20 @@ def measure(began: float, response: float, calls: Sequence[Call], interval: floa
         # A handler that responds when its work is done has one more gap.
         gap = max(gap, began + response - at)
         at = max(at, began + response)
+    if interval:
+        gap = min(gap, interval / (2 * _FACTOR))
     return Timing(response, at - start, gap, min(interval, LONGEST_INTERVAL))
+
+
+def interval_of(calls: Iterable[Call]) -> float:
+    """Return the pause of a handler that polls, else 0; nobody has asked for these calls."""
+    lists = [call for call in calls if call.is_read and call.pattern == call.path]
+    pauses = [
+        abs(one.began - other.began)
+        for one, other in combinations(lists, 2)
+        if (one.path, one.query) == (other.path, other.query)
+    ]
+    return min((pause for pause in pauses if pause >= _SHORTEST), default=0.0)
 
 
 def looks(calls: Sequence[Call]) -> list[float]:

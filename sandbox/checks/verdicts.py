@@ -14,6 +14,9 @@ from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Effects, History
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
+# The beginning of a text that says what a handler hasn't done, so that nothing could be seen.
+VOID = "Void: "
+
 _SHOWN = 400  # characters of a body
 _TOKEN_HEADERS = ("authentication", "authorization")
 

@@ -26,6 +26,10 @@ _DUPLICATES, _READS = 2, 40
 
 def forged_none(lab: Lab) -> Verdict:
     """Send forged requests of several kinds, one by one and together."""
+    return experiments.without_effect(lab, lambda: _forged_none(lab))
+
+
+def _forged_none(lab: Lab) -> Verdict:
     batch = batches.create(lab, _FEW)
     claims, expired = lab.signer.claims(), lab.signer.claims(exp=seconds_from_now(-3600))
     sent = [
@@ -41,10 +45,7 @@ def forged_none(lab: Lab) -> Verdict:
     replies = [*map(lab.send, sent), *lab.send_together(sent)]
     happened = lab.after(batch.mark)
     text = f"{len(replies)} forged requests changed none of {_FEW} pending orders."
-    verdict = batch.untouched(
-        sent[0], replies, happened, "a forged request", text, cause=causes.ACTED
-    )
-    return experiments.unless_unasked(lab, verdict)
+    return batch.untouched(sent[0], replies, happened, "a forged request", text, cause=causes.ACTED)
 
 
 def approved_once(lab: Lab) -> Verdict:
@@ -195,8 +196,12 @@ def other_product(lab: Lab) -> Verdict:
 
 def history_clean(lab: Lab) -> Verdict:
     """Judge all that is done to orders on the way, one of which an earlier run has begun."""
+    mark = lab.mark()
     orders = lab.orders(_FEW)
     prepared = lab.platform.fill(orders[0])
+    if lab.platform.calls(mark):
+        # It may have read the order without these values.
+        return verdicts.inconclusive("Void: the handler was at work before it was called.")
     batch = batches.of(lab, orders)
     sent = lab.genuine()
     replies = [lab.send(sent)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.checks import recovery, setup, verdicts
+from sandbox.checks import experiments, recovery, setup, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Need
@@ -62,12 +62,7 @@ def rotated_secret(lab: Lab) -> Verdict:
             return verdict
         lab.deactivate()
         stale = lab.genuine(token=old.token())
-        pending, mark = lab.order(), lab.mark()
-        reply = lab.send(stale)
-        happened = lab.after(mark)
-        untouched = lab.status(pending) == "pending"
-        what = "a token signed with the old secret"
-        refusal = verdicts.refused(stale, reply, happened, untouched, what)
+        refusal = experiments.refuses(lab, (stale, "a token signed with the old secret"))
         return refusal if refusal.outcome != "pass" else verdict
     finally:
         lab.process.restart(jwt_secret=old.secret)

@@ -170,8 +170,8 @@ def claims_against_body(lab: Lab) -> Verdict:
     status = lab.status(own)
     if status == "approved" and reply.is_success:
         return verdicts.passed(f"Processed {own} of the token's product, and ignored the body.")
-    if status == "pending" and 400 <= reply.status < 500 and not happened.writes:
-        return verdicts.passed(f"Refused with {reply.status}, without an effect.")
+    if 400 <= reply.status < 500:
+        return verdicts.passed(f"Refused with {reply.status}, without an effect on the others.")
     return verdicts.failed(
         f"Responded {reply.text}, and {own} of the token's product is {status} (expected approved, "
         "or a refusal with 4xx).",

@@ -19,6 +19,7 @@ from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.runner import Schedule, select
 from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
+from sandbox.checks.timing import UNKNOWN, Timing
 from sandbox.client import ApiError
 
 GOOD = verdicts.passed("Fine.")
@@ -64,6 +65,7 @@ class FakeLab:
 
     platform: Platform = field(default_factory=Platform)
     process: Any = None
+    timing: Timing = UNKNOWN
     is_deep: bool = False
     validator: Any = None
     signer: Signer = field(default_factory=lambda: Signer("of-the-handler"))
@@ -211,6 +213,28 @@ def test_error_of_a_check_proves_nothing():
                 if r.check.id == "auth.get"]  # fmt: skip
     assert result.verdict.outcome is Outcome.INCONCLUSIVE
     assert "KeyError" in result.verdict.text
+
+
+def void(lab: Lab) -> Verdict:
+    return verdicts.inconclusive("Void: the handler read nothing.")
+
+
+def refused(lab: Lab) -> Verdict:
+    raise ApiError("PUT /public/v1/requests/PR-1: 400 It is approved.", 400)
+
+
+@pytest.mark.parametrize("run", [void, refused])
+@pytest.mark.parametrize(
+    ("interval", "outcome"), [(0.0, Outcome.INCONCLUSIVE), (1.0, Outcome.SKIPPED)]
+)
+def test_check_that_a_polling_handler_has_come_before_is_skipped(
+    run: Callable[[Lab], Verdict], interval: float, outcome: Outcome
+) -> None:
+    lane = FakeLane()
+    lane.lab.timing = replace(UNKNOWN, interval=interval)
+    result = worked(check("auth.control"), check("auth.get", run), lane=lane).results()[1]
+    assert result.verdict.outcome is outcome
+    assert ("timer of its own" in result.verdict.text) == bool(interval)
 
 
 def test_check_that_has_lost_the_lease_ends_the_run_without_a_verdict(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,37 @@ def test_looks_begin_with_a_list_that_is_read_after_a_pause() -> None:
         call("GET", "/requests", began=20),
     ]  # fmt: skip
     assert timing.looks(calls[::-1]) == [10, 20]
+
+
+def test_handler_that_polls_is_quiet_before_it_looks_again() -> None:
+    calls = [call("GET", "/requests", began=10.9), call("POST", "/requests/PR-1", began=11)]
+    assert timing.measure(10, 0.1, calls).quiet > 1
+    assert timing.measure(10, 0.1, calls, interval=1).quiet == 0.5
+
+
+@pytest.mark.parametrize(
+    ("begins", "path", "interval"),
+    [
+        ([10, 11, 12.5], "/requests", 1),
+        # Once at the start.
+        ([10], "/requests", 0),
+        # Two threads that start at the same time.
+        ([10, 10.01], "/requests", 0),
+        ([10, 10.01, 10.5], "/requests", 0.49),
+        # No list.
+        ([10, 11], "/requests/PR-1-2-3-001", 0),
+    ],
+)
+def test_interval_is_the_time_between_two_reads_of_a_list(
+    begins: list[float], path: str, interval: float
+) -> None:
+    calls = [call("GET", path, began=began) for began in begins]
+    assert timing.interval_of(calls[::-1]) == pytest.approx(interval)
+
+
+def test_pages_of_a_list_are_no_interval() -> None:
+    pages = [replace(call("GET", "/requests", began=n), query=f"offset={n}") for n in range(3)]
+    assert timing.interval_of(pages) == 0
 
 
 def test_failed_control_ends_within_ten_seconds_of_a_response() -> None:
