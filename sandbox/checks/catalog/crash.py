@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -102,7 +103,9 @@ def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: f
         fault = lab.platform.arm(kind, parameters, nth=[step.occurrence], **step.scope)
         order = lab.order()
         lab.wait_for(lambda: fault.fired > 0, lab.timing.interval)
-        lab.platform.settle(max(lab.timing.quiet, pause))
+        # Not as a time without calls: a handler that polls may never be quiet for so long.
+        time.sleep(pause)
+        lab.platform.settle(lab.timing.quiet)
         return fault, order
 
     return crash
