@@ -11,7 +11,7 @@ from unittest import mock
 from sandbox.checks import lanes
 from sandbox.checks.guard import Guard
 from sandbox.checks.throwaway import Throwaway
-from sandbox.client import Client
+from sandbox.client import Client, Part
 from sandbox.sandbox_file import Sandbox
 
 _BEFORE = "before-all-checks"
@@ -31,6 +31,13 @@ class Running:
         product = self._client.call("POST", "/sandbox/products", body)
         self._save()
         return str(product["id"])
+
+    def import_product(self, workbook: bytes) -> str:
+        """Import a product that a restore keeps, and return its id."""
+        form = [Part("file", workbook, "product.xlsx")]
+        imported = self._client.upload("/sandbox/products/import", form)
+        self._save()
+        return str(imported["product"]["id"])
 
     def _save(self) -> None:
         body = {"name": _BEFORE, "replace": True}

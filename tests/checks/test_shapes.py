@@ -17,6 +17,7 @@ from tests import examples
 from tests.checks import running, sandboxes
 from tests.checks.sandboxes import Running
 from tests.processes import ROOT
+from tests.sandbox import product_workbooks
 
 REQUIRED = {"required": True}
 CHOICES = {"choices": [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "America"}]}
@@ -37,8 +38,8 @@ OF_TIERS = [
     for phase in ("ordering", "fulfillment")
 ]
 METERED = [{"mpn": mpn, "type": "PPU", "precision": "Decimal(2)"} for mpn in ("hours", "calls")]
-# Ids of products of the demo data, and bodies of new products.
-SHAPES: dict[str, str | dict[str, Any]] = {
+# Ids of products of the demo data, bodies of new products, and a workbook.
+SHAPES: dict[str, str | dict[str, Any] | bytes] = {
     "default": "",
     "tiers of the demo data": SUITE,
     "tiers": {"params": [DOMAIN, ACTIVATION, *OF_TIERS]},
@@ -52,6 +53,7 @@ SHAPES: dict[str, str | dict[str, Any]] = {
     "usage only": {"items": METERED},
     "no capabilities of the demo data": BACKUP,
     "no capabilities": {"capabilities": capabilities(False)},
+    "imported": product_workbooks.captured(),
 }  # fmt: skip
 # What depends on the reseller and on values of parameters.
 SAMPLE = ("effects.history_clean", "effects.customer_names", "effects.other_types")
@@ -65,8 +67,11 @@ def sandbox() -> Iterator[Running]:
 
 def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) -> dict[str, str]:
     """Return the outcomes other than pass; if the machine was too slow to judge, run again."""
-    shape = SHAPES[name]
-    product = sandbox.create_product(shape) if isinstance(shape, dict) else shape
+    product = SHAPES[name]
+    if isinstance(product, bytes):
+        product = sandbox.import_product(product)
+    elif isinstance(product, dict):
+        product = sandbox.create_product(product)
     options = Options(run=shlex.join(command), product=product, selected=selected, jobs=1)
     for _ in range(3):
         report = runner.run(options, running.Quiet())
@@ -79,7 +84,7 @@ def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) ->
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["tiers", "required", "no capabilities"])
+@pytest.mark.parametrize("name", ["tiers", "required", "no capabilities", "imported"])
 def test_shape_passes_what_depends_on_it(sandbox: Running, name: str) -> None:
     command = [sys.executable, str(ROOT / "tests/checks/handlers")]
     assert outcomes(sandbox, name, command, *SAMPLE) == {}
