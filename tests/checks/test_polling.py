@@ -1,0 +1,55 @@
+"""A handler without defects that polls is accused of nothing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.checks import runner
+from sandbox.checks.options import Options
+from tests.checks import running, sandboxes
+from tests.processes import ROOT
+
+# What can be skipped: what needs another option, and what a timer comes before.
+REASONS = ("Needs --deep", "a timer of its own")
+# What it may do because of a request, or by itself.
+UNASKED = (
+    "auth.no_header", "auth.other_product", "token.claims_against_body", "payload.empty_body",
+    "effects.history_clean",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox() -> Iterator[None]:
+    with sandboxes.shared():
+        yield
+
+
+def accusations(arguments: str, *selected: str) -> dict[str, str]:
+    """Return what is neither passed nor skipped for a reason; on a slow machine, try again."""
+    command = [sys.executable, str(ROOT / "tests/checks/polling.py"), *arguments.split()]
+    options = Options(run=shlex.join(command), selected=selected, jobs=1)
+    for _ in range(3):
+        report = runner.run(options, running.Quiet())
+        if not running.not_judged(report):
+            break
+    assert report.results, f"{report.error}\n{report.output}"
+    verdicts = {each.check.id: each.verdict for each in report.results}
+    return {
+        pk: verdict.text for pk, verdict in verdicts.items()
+        if verdict.outcome not in ("pass", "skipped")
+        or (verdict.outcome == "skipped" and not any(each in verdict.text for each in REASONS))
+    }  # fmt: skip
+
+
+def test_what_it_does_by_itself_is_no_effect_of_a_request() -> None:
+    assert accusations("1", *UNASKED) == {}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("arguments", ["1", "1 only", "2", "2 only", "5", "5 only"])
+def test_it_passes_all_that_can_be_judged(arguments: str) -> None:
+    assert accusations(arguments) == {}
