@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sandbox.checks import causes, verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
@@ -17,8 +18,8 @@ _ANSWER = 60.0
 _PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
-# How often a request whose effect may be one of a timer is sent again.
-_REPEATED = 2
+# How often a request is sent whose effect may be one of a timer.
+_ATTEMPTS = 3
 
 Described = tuple[SentRequest, str]
 
@@ -52,7 +53,7 @@ def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
     for sent, what in requests:
         verdict = _accepts_or_refuses(lab, sent, what)
         if verdict.cause == causes.ACTED:
-            verdict = without_effect(lab, lambda: _accepts_or_refuses(lab, sent, what))  # noqa: B023
+            verdict = without_effect(lab, partial(_accepts_or_refuses, lab, sent, what))
         if verdict.outcome is not Outcome.PASS:
             break
     return verdict
@@ -131,22 +132,18 @@ def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[tuple
 def without_effect(lab: Lab, attempt: Callable[[], Verdict]) -> Verdict:
     """Judge what must have no effect, whatever a handler that polls does at the same time.
 
-    If it polls as often as an attempt takes, nothing can be told. Otherwise it doesn't come in two
-    attempts in a row.
+    One that comes in each attempt polls so often that it processes an order soon without any.
     """
-    began = time.monotonic()
-    verdict = attempt()
-    if verdict.outcome is Outcome.PASS:
-        return verdict
+    for _ in range(_ATTEMPTS):
+        began = time.monotonic()
+        verdict = attempt()
+        if verdict.outcome is Outcome.PASS:
+            return verdict
     if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
         return verdicts.skipped(
             f"The handler processed {order} without a request, as by a timer of its own: that "
             "can't be told from an effect of a request."
         )
-    for _ in range(_REPEATED):
-        again = attempt()
-        if again.outcome is Outcome.PASS:
-            return again
     return verdict
 
 

@@ -36,7 +36,7 @@ _NO_DRAFTS = (
     "The product has no drafts to validate: its capability cart.validation is off. Turn it on, or "
     "choose another product by --product."
 )
-_BY_TIMER = "The handler works by a timer of its own, so the check comes too late or too early."
+_BY_TIMER = "The handler works by a timer of its own, not only when the check expects it."
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
