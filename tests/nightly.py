@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "--nightly", "--deselect", "tests/runtime/test_on_postgres.py"),
     "postgres": (*PYTEST, "--nightly", "tests/runtime/test_on_postgres.py"),
     "hypothesis": (*PYTEST, "--no-draw", "--hypothesis-profile=deep", *GENERATED),
+    "mutations": ("-m", "tests.mutations"),
     "chaos": ("-m", "tests.chaos"),
     "screenshots": ("-m", "tests.screenshots"),
     **{

@@ -1,0 +1,1 @@
+"""Mutations: patches that make the product wrong, each of which a test must catch."""
