@@ -155,6 +155,22 @@ def test_link_works_once_and_not_by_head(catalog: make.Catalog) -> None:
     assert "has been used" in html.get(Client(), link, 403).by_role("heading")
 
 
+def test_link_works_for_one_of_two_concurrent_requests(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, token = sign_in.link(catalog.vendor_user).split("/")[-2:]
+    check = sign_in._tokens.check_token
+
+    def check_before_the_other(user: User, token: str) -> bool:
+        is_valid = check(user, token)
+        monkeypatch.setattr(sign_in._tokens, "check_token", check)
+        assert sign_in.redeem(uid, token)
+        return is_valid
+
+    monkeypatch.setattr(sign_in._tokens, "check_token", check_before_the_other)
+    assert sign_in.redeem(uid, token) is None
+
+
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_service": True}])
 def test_link_does_not_work_for_inactive_or_service_users(
     catalog: make.Catalog, change: dict[str, bool]

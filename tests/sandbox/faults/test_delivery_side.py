@@ -24,7 +24,7 @@ from tests.sandbox.faults.delivering import (
     served,
 )
 from tests.webhooks import validating
-from webhooks.delivery import fan_out
+from webhooks.delivery import claims, fan_out
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
 
@@ -238,6 +238,14 @@ def test_retries_match_too(
     assert [(a.number, a.status_code) for a in attempts] == [(1, 503), (2, 503), (3, 200)]
     shown = client.get(f"/sandbox/faults/{fault['id']}").json
     assert (shown["asked"], shown["fired"]) == (3, 2)
+
+
+def test_times_limits_the_deliveries_of_one_claim(arm: Arm, hook: Webhook) -> None:
+    arm("abort", webhook=hook.pk, times=2)
+    for _ in range(4):
+        fan_out.trigger(hook)
+    claimed = claims.claim(4)
+    assert [each.interceptor is not None for each in claimed] == [True, True, False, False]
 
 
 def test_same_seed_fires_for_the_same_deliveries(
