@@ -1,4 +1,4 @@
-"""Retention: remove rows that their policy no longer keeps, in short transactions.
+"""Delete many rows in short transactions: those that their retention policy no longer keeps.
 
 Each app registers what it has in `AppConfig.ready`:
 
@@ -8,13 +8,13 @@ Each app registers what it has in `AppConfig.ready`:
 
 A run goes from kind to kind in steps. Each step is one transaction of a bounded number of rows,
 and between two steps others have the database to themselves. A run that ends early, because its
-time is over or its process was killed, leaves nothing half-done: the next one continues.
+time is over or its process was killed, leaves nothing half-done: the next one continues. Runs at
+the same time, in one process or several, don't disturb each other.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from operator import or_
 from typing import Any, Protocol
 
 from django.db import Error as DatabaseError
-from django.db import models, router, transaction
+from django.db import models, transaction
 from django.db.models import Max, Q
 
 from requests_queue import background_work, database_errors
@@ -39,7 +39,6 @@ TARGET = 0.1  # seconds of a step: the number of its rows follows from what the 
 MIN_ROWS, MAX_ROWS = 600, 3000
 TRIES = 4  # of a step: another transaction may hold a row that it needs
 _PAUSE = 2.0  # after a step, in durations of the step: SQLite has one writer at a time
-_running = threading.Lock()
 
 # Where a run continues: the name of a kind and its own position, "" for its beginning.
 Position = tuple[str, str]
@@ -75,29 +74,28 @@ class Run:
     removed: Counter[str] = field(default_factory=Counter)
     position: Position | None = None
     failed: list[str] = field(default_factory=list)
-    # Another run of this process was still going on.
-    skipped: bool = False
 
 
 def run(
-    seconds: float = float("inf"), start: Position | None = None, *, dry_run: bool = False,
+    seconds: float = float("inf"),
+    start: Position | None = None,
+    *,
+    kinds: Sequence[Kind] = KINDS,
+    dry_run: bool = False,
     pause: Callable[[float], Any] = time.sleep,
-) -> Run:  # fmt: skip
+) -> Run:
     """Remove the rows that no policy keeps, or with `dry_run` only count them.
 
-    One run at a time in a process. `start` is the position of an earlier one.
+    `start` is the position of an earlier run.
     """
     result = Run()
-    if not _running.acquire(blocking=False):
-        result.skipped = True
-        return result
+    end = time.monotonic() + seconds
+    kind_name, position = start or ("", "")
+    names = [kind.name for kind in kinds]
+    # A kind may be gone, after an update.
+    first = names.index(kind_name) if kind_name in names else 0
     try:
-        end = time.monotonic() + seconds
-        kind_name, position = start or ("", "")
-        names = [kind.name for kind in KINDS]
-        # A kind may be gone, after an update.
-        first = names.index(kind_name) if kind_name in names else 0
-        for index, kind in enumerate(KINDS[first:]):
+        for index, kind in enumerate(kinds[first:]):
             at = position if index == 0 else ""
             left = _run_kind(kind, at, end, result, dry_run, pause)
             if left is not None:
@@ -106,8 +104,6 @@ def run(
     except background_work.Replaced:
         # A reset or restore: the next run begins with the new data.
         result.position = None
-    finally:
-        _running.release()
     return result
 
 
@@ -154,13 +150,24 @@ def before(days: int) -> datetime | None:
     return datetime.now(UTC) - timedelta(days=days) if days else None
 
 
+def delete(rows: models.QuerySet[Any], limit: int) -> int:
+    """Delete up to that many rows that no other transaction holds, and what refers to them.
+
+    Return how many rows there were, without those that referred to them; call in a transaction.
+    """
+    free = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    ids = list(free[:limit])
+    # Large columns are not read.
+    rows.model._base_manager.filter(pk__in=ids).only("pk").delete()
+    return len(ids)
+
+
 @dataclass(frozen=True)
 class ByAge:
     """Rows of a table that are removed `days` after the real time in a column; 0 keeps them.
 
     Its integer primary keys must grow with that time, so that the oldest rows are found without an
-    index of it. `newest` is how many rows are kept at most (None: any number); `children` are the
-    tables that refer to it, with the name of the field, whose rows are removed too.
+    index of it. `newest` is how many rows are kept at most (None: any number).
     """
 
     name: str
@@ -168,22 +175,20 @@ class ByAge:
     time: str
     days: Callable[[], int]
     newest: Callable[[], int | None] = lambda: None
-    children: Sequence[tuple[type[models.Model], str]] = ()
 
     def step(self, position: str, rows: int, *, dry_run: bool) -> Step:
         """Remove the next rows, the oldest first."""
-        manager = self.model._base_manager
-        table = manager.using(router.db_for_write(self.model))
+        table = self.model._base_manager.order_by("pk")
         condition = self._condition(table)
         if condition is None:
             return Step({})
         last = int(position or 0)
         # All of them are read, and not only the old ones: what follows a young row is young.
         is_old = models.Case(models.When(condition, then=True), default=False)
-        page = table.filter(pk__gt=last).annotate(is_old=is_old).order_by("pk")
+        page = table.filter(pk__gt=last).annotate(is_old=is_old)
         read = list(page.values_list("pk", "is_old")[:rows])
         ids = [pk for pk, old in read if old]
-        removed = len(ids) if dry_run else self._remove(table, ids)
+        removed = len(ids) if dry_run else delete(table.filter(pk__in=ids), rows)
         ended = len(ids) < len(read) or len(read) < rows
         return Step({self.name: removed}, None if ended else str(read[-1][0]))
 
@@ -196,14 +201,3 @@ class ByAge:
             last = table.aggregate(last=Max("pk"))["last"] or 0
             conditions.append(Q(pk__lte=last - newest))
         return reduce(or_, conditions) if conditions else None
-
-    def _remove(self, table: models.QuerySet[Any], ids: Sequence[int]) -> int:
-        """Remove those of the rows that no other transaction holds; return how many."""
-        free = table.filter(pk__in=ids).order_by("pk").select_for_update(skip_locked=True)
-        locked = list(free.values_list("pk", flat=True)) if ids else []
-        if not locked:
-            return 0
-        for model, name in self.children:
-            rows = model._base_manager.using(table.db).filter(**{f"{name}__in": locked})
-            rows._raw_delete(table.db)
-        return int(table.filter(pk__in=locked)._raw_delete(table.db))

@@ -10,7 +10,7 @@ from django.db.models import Q
 from requests_queue import retention
 from requests_queue.retention import ByAge
 from sandbox import timeline
-from sandbox.models import ApiCall, ApiCallObject, TimelineEntry
+from sandbox.models import ApiCall, TimelineEntry
 from webhooks import pruning
 
 API_CALLS = "API calls"
@@ -20,16 +20,16 @@ def register() -> None:
     """Register both, and remove the API calls that belong to pruned deliveries."""
     retention.KINDS.extend(
         [
+            ByAge(API_CALLS, ApiCall, "real_started_at", days=lambda: settings.SIM_KEEP_DAYS),
             ByAge(
-                API_CALLS, ApiCall, "real_started_at", days=lambda: settings.SIM_KEEP_DAYS,
-                children=[(ApiCallObject, "call")],
-            ),
-            ByAge(
-                "timeline entries", TimelineEntry, "real_at", days=lambda: settings.SIM_KEEP_DAYS,
+                "timeline entries",
+                TimelineEntry,
+                "real_at",
+                days=lambda: settings.SIM_KEEP_DAYS,
                 newest=lambda: timeline.KEEP,
             ),
         ]
-    )  # fmt: skip
+    )
     pruning.DEPENDENTS.append(remove_calls)
 
 
@@ -40,5 +40,5 @@ def remove_calls(delivery_ids: Sequence[int], dry_run: bool) -> Mapping[str, int
         # Those that are old are counted by their age.
         oldest = retention.before(settings.SIM_KEEP_DAYS)
         return {API_CALLS: calls.filter(Q(real_started_at__gte=oldest) if oldest else Q()).count()}
-    ApiCallObject.objects.filter(call__in=calls.order_by())._raw_delete("default")
-    return {API_CALLS: calls._raw_delete("default")}
+    _, counts = calls.only("pk").delete()
+    return {API_CALLS: counts.get(ApiCall._meta.label, 0)}

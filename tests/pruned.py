@@ -12,7 +12,7 @@ from requests_queue import retention
 def prune_all() -> Counter[str]:
     """Remove what no policy keeps, without pauses; return the numbers of rows."""
     result = retention.run(pause=lambda seconds: None)
-    assert not result.failed and not result.skipped and result.position is None
+    assert not result.failed and result.position is None
     return result.removed
 
 

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Greatest
 
 from requests_queue import clock, sql
 from requests_queue.retention import Step
-from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 LOCK_WAIT = 0.5  # seconds for which a step waits for its webhook
 READ = 1000  # deliveries that one step reads at most, and records of cleared backoffs
@@ -195,19 +195,15 @@ def _remove(webhook_id: str, ids: Sequence[int], dry_run: bool) -> dict[str, int
     """Remove deliveries with all that belongs to them, and add them to the webhook's sums."""
     attempts = Attempt.objects.filter(delivery__in=ids)
     outcomes = dict(attempts.order_by().values_list("outcome").annotate(n=Count("pk")))
-    events = Event.objects.filter(delivery__in=ids)
     removed = {"deliveries": len(ids), "attempts": sum(outcomes.values())}
     for dependent in DEPENDENTS:
         removed |= dependent(ids, dry_run)
     if dry_run:
-        return removed | {"events": events.count()}
-    removed["events"] = events._raw_delete("default")
-    ClearedBackoff.objects.filter(attempt__in=attempts.order_by()).update(attempt=None)
-    attempts._raw_delete("default")
-    Resend.objects.filter(pk__in=ids)._raw_delete("default")
-    Resend.objects.filter(repeats__in=ids).update(repeats=None)
-    until = Delivery.objects.filter(pk__in=ids).aggregate(at=Max("created_at"))["at"]
-    Delivery.objects.filter(pk__in=ids)._raw_delete("default")
+        return removed | {"events": Event.objects.filter(delivery__in=ids).count()}
+    deliveries = Delivery.objects.filter(pk__in=ids)
+    until = deliveries.aggregate(at=Max("created_at"))["at"]
+    _, counts = deliveries.only("pk").delete()
+    removed["events"] = counts.get(Event._meta.label, 0)
     # Last, so that the webhook's row is locked for a moment only. Lock order: after deliveries.
     Webhook.with_deleted.filter(pk=webhook_id).update(
         pruned_events=F("pruned_events") + removed["events"],
@@ -229,5 +225,5 @@ def _cleared(webhook_id: str, policy: _Policy, dry_run: bool) -> dict[str, int]:
     rows = ClearedBackoff.objects.filter(~Exists(explained), webhook=webhook_id, at__lt=before)
     ids = list(rows.order_by("at").values_list("pk", flat=True)[:READ])
     if ids and not dry_run:
-        ClearedBackoff.objects.filter(pk__in=ids)._raw_delete("default")
+        ClearedBackoff.objects.filter(pk__in=ids).delete()
     return {"cleared backoffs": len(ids)} if ids else {}

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -17,7 +17,7 @@ from requests_queue import clock
 from requests_queue.errors import Missing
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from tests import make
+from tests import make, pruned
 from tests.background import Background
 from tests.engines import running, until
 from tests.handlers import handler
@@ -37,6 +37,7 @@ class Crash(BaseException):
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 10)
+    pruned.small_steps(monkeypatch, 10)
 
 
 def order(catalog: make.Catalog) -> Any:
@@ -167,6 +168,29 @@ def test_other_transactions_run_between_steps() -> None:
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
     assert not Webhook.with_deleted.exclude(pk=other.pk).exists()
     assert webhook_health.counter_discrepancies() == []
+
+
+def test_webhook_whose_removal_fails_does_not_keep_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog = make.catalog()
+    failing, other = used(catalog), make.webhook(catalog, n=2)
+    order(catalog)
+    Webhook.objects.update(deleted_at=make.AT)
+    remove = cleanup._remove
+
+    def fail(webhook_id: str, rows: int) -> int:
+        if webhook_id == failing.pk:
+            raise DatabaseError("lock timeout")
+        return remove(webhook_id, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cleanup, "_remove", fail)
+        remove_all()
+    assert [row.pk for row in Webhook.with_deleted.all()] == [failing.pk] != [other.pk]
+    assert failing.pk in caplog.text
+    remove_all()
+    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
 def test_locked_rows_are_left_for_the_next_run() -> None:

@@ -224,11 +224,12 @@ def test_killed_run_leaves_nothing_half_done(
     def crash(*_: Any, **__: Any) -> Any:
         raise Crash
 
-    with monkeypatch.context() as patch:
+    def crash_late(execute: Any, sql: str, *args: Any) -> Any:
         # In the middle of a step, after attempts and events have been deleted.
-        patch.setattr(ClearedBackoff.objects, "filter", crash)
-        with pytest.raises(Crash):
-            prune()
+        return crash() if sql.startswith('DELETE FROM "webhooks_delivery"') else execute(sql, *args)
+
+    with connection.execute_wrapper(crash_late), pytest.raises(Crash):
+        prune()
     assert remaining() == [10, 10, 10]
     with pytest.raises(Crash):
         # Between two steps.
@@ -242,15 +243,6 @@ def test_killed_run_leaves_nothing_half_done(
 def test_concurrent_runs_remove_each_row_once(
     catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class NoLock:
-        # As in another process.
-        def acquire(self, **_: Any) -> bool:
-            return True
-
-        def release(self) -> None:
-            pass
-
-    monkeypatch.setattr(retention, "_running", NoLock())
     small_steps(monkeypatch, 10)
     hooks = [make.webhook(catalog), make.webhook(catalog, n=2)]
     fill(hooks, 60)
@@ -260,14 +252,6 @@ def test_concurrent_runs_remove_each_row_once(
     assert sum(each["attempts"] for each in (*counts, left)) == 120
     assert remaining() == [0, 0, 0]
     assert webhook_health.counter_discrepancies() == []
-
-
-def test_second_run_of_a_process_is_skipped(catalog: make.Catalog) -> None:
-    fill([make.webhook(catalog)], 3)
-    results = []
-    retention.run(pause=lambda seconds: results.append(retention.run()))
-    assert results and all(each.skipped for each in results)
-    assert remaining() == [0, 0, 0]
 
 
 def test_run_continues_where_its_time_ended(
@@ -437,7 +421,7 @@ def test_command_counts_and_then_removes(catalog: make.Catalog, settings: Any) -
 
 
 def test_kind_that_fails_doesnt_keep_others(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing:
         name = "failing rows"
@@ -446,9 +430,12 @@ def test_kind_that_fails_doesnt_keep_others(
             raise DatabaseError("out of order")
 
     fill([make.webhook(catalog)], 2)
-    monkeypatch.setattr(retention, "KINDS", [Failing(), *retention.KINDS])
-    with pytest.raises(CommandError, match=r"Not finished: failing rows\."):
-        call_command("prune", stdout=StringIO())
+    retention.KINDS.insert(0, Failing())
+    try:
+        with pytest.raises(CommandError, match=r"Not finished: failing rows\."):
+            call_command("prune", stdout=StringIO())
+    finally:
+        del retention.KINDS[0]
     assert "Pruning of failing rows failed" in caplog.text
     assert remaining() == [0, 0, 0]
 
@@ -468,23 +455,6 @@ def test_step_that_cannot_get_a_lock_is_repeated(
     monkeypatch.setattr(pruning, "DEPENDENTS", [*pruning.DEPENDENTS, locked])
     assert prune() == 6
     assert remaining() == [0, 0, 0] and webhook_health.counter_discrepancies() == []
-
-
-def test_every_relation_to_a_delivery_is_handled() -> None:
-    # Rows are deleted without Django's collector: `pruning` deletes or clears what refers to them.
-    handled = {
-        "webhooks.Event.delivery", "webhooks.Attempt.delivery", "webhooks.Resend.delivery",
-        "webhooks.Resend.repeats", "webhooks.ClearedBackoff.attempt",
-        # Their deliveries are kept.
-        "webhooks.Webhook.last_success", "webhooks.Webhook.last_failure",
-    }  # fmt: skip
-    relations = {
-        f"{field.related_model._meta.label}.{field.field.name}"
-        for model in (Delivery, Attempt, Event)
-        for field in model._meta.get_fields(include_hidden=True)
-        if field.auto_created and field.is_relation
-    }
-    assert relations == handled
 
 
 def test_pruning_is_scheduled(settings: Any) -> None:
