@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import models
 
 from requests_queue.catalog.models import Account
-from requests_queue.json_column import JSONField
 
 
 class InquiryCheck(models.Model):
@@ -42,13 +41,13 @@ class BulkResend(models.Model):
     created_at = models.DateTimeField()
     # The page to return to.
     page = models.TextField()
-    deliveries = JSONField(default=list)
+    deliveries = models.JSONField(default=list)
     total = models.IntegerField()
     position = models.IntegerField(default=0)
     sent = models.IntegerField(default=0)
     # Why the latest that was refused was refused.
     refused = models.TextField(blank=True)
-    latest = JSONField(default=list)
+    latest = models.JSONField(default=list)
 
     class Meta:
         constraints = [models.UniqueConstraint("account", "key", name="bulk_resend_key")]

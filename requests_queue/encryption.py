@@ -15,9 +15,6 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
-from requests_queue import fast_json
-from requests_queue.json_column import JSONField
-
 
 def split_keys(text: str) -> list[str]:
     """Return the keys of a list that is separated by commas, the newest first."""
@@ -115,10 +112,10 @@ def seal(value: Any) -> str:
 def unseal(stored: str) -> Any:
     """Return the decrypted value, or an empty object if no key decrypts it."""
     text = decrypt(stored)
-    return fast_json.decode(text) if text else {}
+    return json.loads(text) if text else {}
 
 
-class EncryptedJSONField(JSONField):
+class EncryptedJSONField(models.JSONField):
     """JSON that is an encrypted JSON string in the database; can't be used in filters."""
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:

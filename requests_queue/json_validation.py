@@ -7,8 +7,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from requests_queue import fast_json
-
 MAX_DEPTH = 60
 
 
@@ -22,7 +20,7 @@ class NotStorable(ValueError):
 
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text; raises ValueError, also for NaN and Infinity."""
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=fast_json.number)
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> Any:

@@ -32,7 +32,6 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import BooleanField, DateTimeField, IntegerField, Model, TextField
 from django.db.models import Field as Column
 
-from requests_queue import fast_json
 from requests_queue.filter_tables import computed, filters, parts
 from requests_queue.schema import Json, Stamp
 
@@ -51,12 +50,6 @@ _COLUMNS: dict[Any, Column[Any, Any]] = {
 def format_datetime(moment: datetime | None) -> str | None:
     """Return a date in Connect's form, `2026-11-02T10:00:00+00:00`, or None."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
-
-
-_FORMS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    (Stamp, format_datetime), (Stamp | None, format_datetime),
-    (float, fast_json.exact), (float | None, fast_json.exact),
-)  # fmt: skip
 
 
 def event_at(moment: datetime | None) -> Json | None:
@@ -97,8 +90,8 @@ class Field:
     def shown(self, value: str, names: Json) -> str:
         """Return the Python expression of the JSON of a value."""
         if not isinstance(self.type, Part):
-            form = next((form for type, form in _FORMS if type == self.type), None)
-            return f"{_bind(form, names)}({value})" if form else value
+            is_moment = self.type in (Stamp, Stamp | None)
+            return f"{_bind(format_datetime, names)}({value})" if is_moment else value
         if self.type.has_optional:
             return f"{_bind(self.type.represent, names)}({value})"
         return self.type.literal(value, names)

@@ -10,7 +10,6 @@ from django.db import models
 from django.db.models import Q
 
 from requests_queue.compressed_text import CompressedTextField
-from requests_queue.json_column import JSONField
 from sandbox.transactions import TransactionId
 
 
@@ -30,7 +29,7 @@ class TimelineEntry(models.Model):
     delivery_id = models.BigIntegerField(null=True)
     attempt = models.IntegerField(null=True)
     object_id = models.CharField(max_length=40, null=True)
-    data = JSONField(default=dict)
+    data = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["transaction", "id"]
@@ -94,7 +93,7 @@ class ApiCall(models.Model):
     attempt = models.IntegerField(null=True)
     link = models.CharField(max_length=7, choices=LINKS, blank=True)
     # The names and kinds of those that fired.
-    faults = JSONField(default=list)
+    faults = models.JSONField(default=list)
 
     class Meta:
         ordering = ["id"]
@@ -167,11 +166,11 @@ class Fault(models.Model):
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=24)
     side = models.CharField(max_length=8)
-    parameters = JSONField(default=dict)
-    scope = JSONField(default=dict)
+    parameters = models.JSONField(default=dict)
+    scope = models.JSONField(default=dict)
     probability = models.FloatField(null=True)
     times = models.IntegerField(null=True)
-    nth = JSONField(null=True)
+    nth = models.JSONField(null=True)
     after = models.IntegerField(default=0)
     seed = models.BigIntegerField()
     armed_at = models.DateTimeField()
@@ -246,11 +245,11 @@ class CheckRun(models.Model):
     started_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    options = JSONField(default=dict)
+    options = models.JSONField(default=dict)
     state = models.CharField(max_length=9, default=RUNNING)
     is_cancelled = models.BooleanField("somebody wants to end it", default=False)
     expires = models.FloatField()
-    progress = JSONField(default=dict)
+    progress = models.JSONField(default=dict)
     report = models.TextField(blank=True)
     exit_code = models.IntegerField(null=True)
     error = models.TextField(blank=True)
@@ -273,7 +272,7 @@ class ProcessActivity(models.Model):
     """
 
     process = models.CharField(max_length=100, primary_key=True)
-    calls = JSONField(default=list)
+    calls = models.JSONField(default=list)
     last_end = models.FloatField(null=True)
     at = models.FloatField()
 

@@ -8,7 +8,6 @@ from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
 from requests_queue.encryption import EncryptedJSONField, EncryptedTextField
-from requests_queue.json_column import JSONField
 from webhooks import types
 from webhooks.delivery import retry
 
@@ -44,7 +43,7 @@ class Webhook(models.Model):
     )
     jwt_secret = EncryptedTextField("JWT secret")
     headers = EncryptedJSONField(default=dict, blank=True)
-    data = JSONField("additional data", default=dict, blank=True)
+    data = models.JSONField("additional data", default=dict, blank=True)
     product = models.ForeignKey(Product, models.CASCADE, related_name="webhooks")
     account = models.ForeignKey(Account, models.CASCADE, related_name="webhooks")
     created_at = models.DateTimeField()
@@ -263,9 +262,9 @@ class Attempt(models.Model):
     url = models.CharField(max_length=4096)
     request_headers = EncryptedJSONField(default=dict)
     request_body = models.TextField(blank=True)
-    claims = JSONField(default=dict)
+    claims = models.JSONField(default=dict)
     status_code = models.IntegerField(null=True)
-    response_headers = JSONField(default=list)
+    response_headers = models.JSONField(default=list)
     response_body = models.BinaryField(default=b"")
     truncated = models.BooleanField(default=False)
     # Whether a secret that somebody repeated was replaced before this was stored.
@@ -279,7 +278,7 @@ class Attempt(models.Model):
     # The end of the backoff when the attempt was recorded; null without a backoff.
     next_attempt_at = models.DateTimeField(null=True)
     # What changed the request on purpose: a list of names and kinds.
-    faults = JSONField(default=list)
+    faults = models.JSONField(default=list)
 
     class Meta:
         ordering = ["-id"]

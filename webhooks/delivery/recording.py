@@ -301,7 +301,7 @@ def _redact_request(prepared: PreparedRequest, redaction: Redaction) -> Prepared
     if redaction.text(joined := f"{body}\n{claims}") == joined:
         return prepared
     request = replace(prepared.request, body=redaction.text(body).encode())
-    redacted = fast_json.encode(redaction.value(fast_json.decode(claims)))
+    redacted = fast_json.encode(redaction.value(json.loads(claims)))
     return PreparedRequest(request, redacted, prepared.headers)
 
 

@@ -12,7 +12,6 @@ from requests_queue.catalog.models.directory import (
     Marketplace,
 )
 from requests_queue.catalog.models.products import Product, Template
-from requests_queue.json_column import JSONField
 from requests_queue.rows import Row
 
 
@@ -26,7 +25,7 @@ class TierAccountData(Row):
     external_uid = models.CharField(max_length=255, blank=True)
     tax_id = models.CharField(max_length=100, blank=True)
     environment = models.CharField(max_length=16, default="test")
-    contact_info = JSONField(default=dict)
+    contact_info = models.JSONField(default=dict)
     created = models.DateTimeField()
     updated = models.DateTimeField()
     decommissioned = models.DateTimeField(null=True, blank=True)
@@ -101,8 +100,8 @@ class Asset(Row):
     tier2 = models.ForeignKey(
         TierAccount, models.RESTRICT, null=True, blank=True, related_name="tier2_assets"
     )
-    items = JSONField(default=list)
-    params = JSONField(default=list)
+    items = models.JSONField(default=list)
+    params = models.JSONField(default=list)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
     created = models.DateTimeField()
     updated = models.DateTimeField()

@@ -6,8 +6,6 @@ from typing import Any, NoReturn
 
 from django.db import models
 
-from requests_queue.json_column import JSONField
-
 
 class AuditEntry(models.Model):
     """One entry of the audit log, which is never changed; retention alone removes it.
@@ -23,7 +21,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=32)
     object_type = models.CharField(max_length=32, blank=True)
     object_id = models.CharField("object ID", max_length=64, blank=True)
-    fields = JSONField("changed fields", default=list)
+    fields = models.JSONField("changed fields", default=list)
     address = models.CharField("client address", max_length=64, blank=True)
 
     class Meta:

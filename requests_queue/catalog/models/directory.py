@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
-from requests_queue.json_column import JSONField
 from requests_queue.rows import Named, Row
 
 # The id that Connect shows for the connection of every preview order.
@@ -20,7 +19,7 @@ class Marketplace(Named):
     owner = models.ForeignKey(Account, models.CASCADE, related_name="marketplaces")
     zone = models.CharField(max_length=2, default="EU")
     currency = models.CharField(max_length=3, default="USD")
-    countries = JSONField(default=list)
+    countries = models.JSONField(default=list)
 
 
 class Hub(Named):

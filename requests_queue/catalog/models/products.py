@@ -11,7 +11,6 @@ from django.db.models.functions import Coalesce
 from requests_queue import encryption
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
-from requests_queue.json_column import JSONField
 from requests_queue.rows import Named, Row
 
 
@@ -32,11 +31,11 @@ class Product(Named):
     status = models.CharField(max_length=16, default="published")
     external_id = models.CharField(max_length=128, blank=True)
     version = models.IntegerField(default=1)
-    category = JSONField(default=dict)
+    category = models.JSONField(default=dict)
     short_description = models.TextField(blank=True)
     detailed_description = models.TextField(blank=True)
-    capabilities = JSONField(default=dict)
-    customer_ui_settings = JSONField(default=dict)
+    capabilities = models.JSONField(default=dict)
+    customer_ui_settings = models.JSONField(default=dict)
     purchase_model = models.CharField(max_length=64, blank=True)
     replacement = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="replaces"
@@ -70,7 +69,7 @@ class Item(Named):
     type = models.CharField(max_length=16, default="Reservation")
     period = models.CharField(max_length=16, default="Monthly")
     precision = models.CharField(max_length=16, default="Integer")
-    unit = JSONField(default=dict)
+    unit = models.JSONField(default=dict)
     commitment = models.IntegerField(default=1)
     dynamic = models.BooleanField(default=False)
     external_id = models.CharField(max_length=128, blank=True)
@@ -108,8 +107,8 @@ class Parameter(Row):
     phase = models.CharField(max_length=16)
     hint = models.CharField(max_length=255, blank=True)
     placeholder = models.CharField(max_length=255, blank=True)
-    default = JSONField(null=True, blank=True)
-    constraints = JSONField(default=dict)
+    default = models.JSONField(null=True, blank=True)
+    constraints = models.JSONField(default=dict)
     position = models.IntegerField(default=0)
     created = models.DateTimeField()
     updated = models.DateTimeField()
@@ -177,7 +176,7 @@ class Configuration(Row):
         Marketplace, models.CASCADE, null=True, blank=True, related_name="configurations"
     )
     value = models.TextField(null=True, blank=True)
-    structured_value = JSONField(null=True, blank=True)
+    structured_value = models.JSONField(null=True, blank=True)
     created = models.DateTimeField()
     updated = models.DateTimeField()
 

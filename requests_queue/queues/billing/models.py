@@ -7,7 +7,6 @@ from typing import Any
 from django.db import models
 
 from requests_queue.catalog.models import Account, Asset
-from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject
 
 PROVIDER_TYPE, VENDOR_TYPE = "provider", "vendor"
@@ -45,8 +44,8 @@ class BillingRequest(QueueObject):
 
     type = models.CharField(max_length=16)
     asset = models.ForeignKey(Asset, models.CASCADE, related_name="billing_requests")
-    items = JSONField(default=list)
-    attributes = JSONField(default=dict)
+    items = models.JSONField(default=list)
+    attributes = models.JSONField(default=dict)
     period_from = models.DateTimeField()
     period_to = models.DateTimeField()
     period_delta = models.FloatField()

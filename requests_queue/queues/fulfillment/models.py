@@ -7,7 +7,6 @@ import secrets
 from django.db import models
 
 from requests_queue.catalog.models import Asset, Contract, Marketplace, Template
-from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject, list_indexes
 
 OPEN = ("draft", "tiers_setup", "pending", "inquiring", "scheduled", "revoking")
@@ -36,9 +35,9 @@ class Request(QueueObject):
     answered = models.BooleanField(default=False)
     activation_key = models.TextField(blank=True)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
-    external_attributes = JSONField(default=dict)
-    items = JSONField(default=list)
-    params = JSONField(default=list)
+    external_attributes = models.JSONField(default=dict)
+    items = models.JSONField(default=list)
+    params = models.JSONField(default=list)
     planned_date = models.DateTimeField(null=True, blank=True)
     effective_date = models.DateTimeField(null=True, blank=True)
     previous_approved_request = models.ForeignKey(

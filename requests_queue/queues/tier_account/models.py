@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import models
 
 from requests_queue.catalog.models import TierAccountVersion
-from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject, list_indexes
 
 
@@ -15,7 +14,7 @@ class TierAccountRequest(QueueObject):
     type = models.CharField(max_length=16, default="update")
     account = models.ForeignKey(TierAccountVersion, models.CASCADE, related_name="requests")
     # The account's tiers in subscriptions of the product.
-    scopes = JSONField(default=list)
+    scopes = models.JSONField(default=list)
     reason = models.CharField(max_length=255, blank=True)
 
     class Meta(QueueObject.Meta):

@@ -12,7 +12,6 @@ from requests_queue.catalog.models import (
     Template,
     TierAccount,
 )
-from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject, list_indexes
 from requests_queue.queues.fulfillment.models import form_code
 
@@ -38,7 +37,7 @@ class TierConfig(models.Model):
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children"
     )
-    params = JSONField(default=list)
+    params = models.JSONField(default=list)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)
     # Requests ever created. Not a count of rows: drafts are deleted, numbers are not reused.
     requests_made = models.IntegerField(default=0)
@@ -68,7 +67,7 @@ class TierConfigRequest(QueueObject):
 
     type = models.CharField(max_length=16)
     configuration = models.ForeignKey(TierConfig, models.CASCADE, related_name="requests")
-    params = JSONField(default=list)
+    params = models.JSONField(default=list)
     notes = models.TextField(blank=True)
     reason = models.TextField(blank=True)
     template = models.ForeignKey(Template, models.SET_NULL, null=True, blank=True)

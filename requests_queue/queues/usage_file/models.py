@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db import models
 
 from requests_queue.catalog.models import Asset, Contract, Hub, Item, Marketplace
-from requests_queue.json_column import JSONField
 from requests_queue.queues.base import QueueObject, list_indexes
 
 # Values of `sub_status`.
@@ -36,7 +35,7 @@ class UsageFile(QueueObject):
     error_detail = models.CharField(max_length=200, blank=True)
     acceptance_note = models.CharField(max_length=200, blank=True)
     rejection_note = models.CharField(max_length=200, blank=True)
-    events = JSONField(default=dict)
+    events = models.JSONField(default=dict)
     uploaded = models.IntegerField(default=0)
     validated = models.IntegerField(default=0)
     invalid = models.IntegerField(default=0)
@@ -109,8 +108,8 @@ class UsageRecord(models.Model):
     category = models.CharField(max_length=255, blank=True)
     start_date = models.DateTimeField(null=True)
     end_date = models.DateTimeField(null=True)
-    params = JSONField(default=list)
-    errors = JSONField(default=list)
+    params = models.JSONField(default=list)
+    errors = models.JSONField(default=list)
     external_billing_id = models.CharField(max_length=255, blank=True)
     external_billing_note = models.TextField(blank=True)
     closed_at = models.DateTimeField(null=True)
@@ -155,7 +154,7 @@ class Reconciliation(models.Model):
     name = models.CharField(max_length=255)
     content = models.BinaryField()
     upload_note = models.CharField(max_length=200, blank=True)
-    event = JSONField(default=dict)
+    event = models.JSONField(default=dict)
     created = models.DateTimeField()
 
     class Meta:
