@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Mapping
@@ -12,12 +9,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt import PyJWS, PyJWT
+from jwt.algorithms import Algorithm, HMACAlgorithm, NoneAlgorithm, RSAAlgorithm
+
 from webhooks.delivery import request
 from webhooks.delivery.request import WebhookPayload
 
 Claims = dict[str, Any]
 
-_HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+
+class _Hmac(HMACAlgorithm):
+    """HMAC with any key: PyJWT refuses public keys, with which an attacker signs."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return key.encode() if isinstance(key, str) else key
+
+
+_SIGNERS = {"HS256": _Hmac(_Hmac.SHA256), "HS512": _Hmac(_Hmac.SHA512)}
 # Seconds for which Connect's tokens are valid: the default processing timeout.
 TIMEOUT = 600
 
@@ -56,21 +65,13 @@ def sign(
     claims: Mapping[str, Any], secret: str | bytes, algorithm: str = "HS256", **header: Any
 ) -> str:
     """Return a token; an algorithm without a hash of ours has an empty signature."""
-    head = {"typ": "JWT", "alg": algorithm, **header}
-    signed = f"{_encoded(head)}.{_encoded(claims)}"
-    if algorithm not in _HASHES:
-        return f"{signed}."
-    key = secret.encode() if isinstance(secret, str) else secret
-    return _with_hmac(signed, key, algorithm)
+    if algorithm not in _SIGNERS:
+        return _encode(claims, None, NoneAlgorithm(), algorithm, header)
+    return _encode(claims, secret, _SIGNERS[algorithm], algorithm, header)
 
 
 def sign_with_own_key(claims: Mapping[str, Any]) -> str:
     """Return a token with RS256 by a new key, whose public half is in the token (`jwk`)."""
-    # Slow to import and needed once.
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from jwt import PyJWT
-    from jwt.algorithms import RSAAlgorithm
-
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "alg": "RS256", "use": "sig"}
     return PyJWT().encode(dict(claims), key, "RS256", {"jwk": jwk})
@@ -78,8 +79,7 @@ def sign_with_own_key(claims: Mapping[str, Any]) -> str:
 
 def mislabeled(claims: Mapping[str, Any], secret: str, algorithm: str) -> str:
     """Return a token with a right HS256 signature, whose header names another algorithm."""
-    head = {"typ": "JWT", "alg": algorithm}
-    return _with_hmac(f"{_encoded(head)}.{_encoded(claims)}", secret.encode(), "HS256")
+    return _encode(claims, secret, _SIGNERS["HS256"], algorithm, {})
 
 
 def without_signature(token: str) -> str:
@@ -92,14 +92,11 @@ def seconds_from_now(seconds: float) -> int:
     return int(time.time() + seconds)
 
 
-def _with_hmac(signed: str, key: bytes, algorithm: str) -> str:
-    digest = hmac.new(key, signed.encode(), _HASHES[algorithm]).digest()
-    return f"{signed}.{_base64(digest)}"
-
-
-def _encoded(part: Mapping[str, Any]) -> str:
-    return _base64(json.dumps(part, separators=(",", ":")).encode())
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def _encode(
+    claims: Mapping[str, Any], key: Any, signer: Algorithm, name: str, header: Mapping[str, Any]
+) -> str:
+    """Return a token, signed by an algorithm that its header calls `name`."""
+    jws = PyJWS(algorithms=[])
+    jws.register_algorithm(name, signer)
+    encoded = json.dumps(claims, separators=(",", ":")).encode()
+    return jws.encode(encoded, key, name, {**header}, sort_headers=False)

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 
-from requests_queue import operations
+from requests_queue import fast_json, operations
 from requests_queue.operations import Operation
 from webhooks import conf
 from webhooks.delivery import lateness, retry, tracing
@@ -26,8 +26,8 @@ from webhooks.delivery.outcomes import classify_response
 from webhooks.delivery.request import (
     SecretRefused,
     WebhookPayload,
+    build_claims,
     build_payload,
-    encode_claims,
     encode_payload,
     format_timestamp,
     sign_token,
@@ -257,7 +257,7 @@ def _prepare(claimed: ClaimedDelivery, body: bytes | None) -> PreparedRequest:
     row, override = claimed.webhook, claimed.override
     payload = _payload(claimed)
     encoded = encode_payload(payload)
-    claims = encode_claims(payload, encoded, claimed.started_at)
+    claims = fast_json.encode(build_claims(payload, claimed.started_at))
     if override is not None and override.body:
         body = override.body.encode()
     if body is None and row["http_method"] == "POST":

@@ -1,20 +1,19 @@
 """The payload of a request to a handler, and the token that signs it.
 
-The body and the claims of the token are encoded once. Keys and order are Connect's (the example in
-its webhooks article). No ORM, no Django.
+Keys and order are Connect's (the example in its webhooks article). No ORM, no Django.
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
-import re
 import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
+
+from jwt import PyJWS
+from jwt.exceptions import PyJWTError
 
 from requests_queue import fast_json
 
@@ -29,9 +28,7 @@ JOSE = {"typ": "JWT", "alg": "HS256"}
 # PyJWT's warning of short secrets, which Connect accepts; the form shows a hint instead.
 warnings.filterwarnings("ignore", message="The HMAC key is ", category=UserWarning)
 
-# Texts that are no key in PEM, SSH, DER or JWK form, since none of these begins so. The secrets of
-# Connect, and ours, are among them.
-_PLAIN = re.compile(r"JWT-[A-Za-z0-9_.-]*")
+_signer = PyJWS()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +91,8 @@ def encode_payload(payload: Mapping[str, Any]) -> bytes:
     return fast_json.encode(payload)
 
 
-def encode_claims(payload: Mapping[str, Any], body: bytes, triggered_at: datetime) -> bytes:
-    """Return the claims of the token as JSON; `body` is the encoded payload."""
-    claims = build_claims(payload, triggered_at)
-    if "exp" in payload:
-        return fast_json.encode(claims)
-    return b'%b,"exp":%d}' % (body[:-1], claims["exp"])
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-_HEADER = _base64url(fast_json.encode(JOSE))
-
-
 class SecretRefused(ValueError):
     """A secret that can't sign; the text says why."""
-
-
-def _checked(secret: str) -> bytes:
-    """Return the key of a secret; raises SecretRefused for one in PEM or SSH form."""
-    if _PLAIN.fullmatch(secret):
-        return secret.encode()
-    # With what it imports of cryptography, PyJWT takes 2 MiB, which a worker can do without.
-    from jwt.algorithms import HMACAlgorithm
-    from jwt.exceptions import PyJWTError
-
-    try:
-        return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
-    except (PyJWTError, UnicodeError, TypeError, ValueError):
-        raise SecretRefused(
-            "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
-        ) from None
 
 
 def new_secret() -> str:
@@ -135,18 +101,18 @@ def new_secret() -> str:
 
 
 def sign_token(claims: bytes, secret: str) -> str:
-    """Return the signed token of encoded claims; raises SecretRefused where the secret can't sign.
-
-    The parts are PyJWT's, but its `encode` would check and encode the same header each time.
-    """
+    """Return the token of encoded claims; raises SecretRefused where the secret can't sign."""
     if not secret:
         raise SecretRefused(
             "The JWT secret cannot be decrypted: SIM_ENCRYPTION_KEY is not the key that it was "
             "stored with. Restore that key, or save the webhook with a new secret."
         )
-    key = _checked(secret)
-    signed = b"%b.%b" % (_HEADER, _base64url(claims))
-    return (signed + b"." + _base64url(hmac.digest(key, signed, "sha256"))).decode()
+    try:
+        return _signer.encode(claims, secret, "HS256", sort_headers=False)
+    except (PyJWTError, UnicodeError):
+        raise SecretRefused(
+            "The JWT secret cannot sign a token: use plain text, not a key in PEM or SSH form."
+        ) from None
 
 
 def check_secret(secret: Any) -> str:
