@@ -5,7 +5,7 @@ Pages are delimited by ids instead of counts, because the log grows all the time
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -13,10 +13,9 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 from django.http import QueryDict
-from django.utils.safestring import SafeString
 
 from portal import layout, panels
-from portal.deliveries import filters, queries, row_html, rows, search
+from portal.deliveries import filters, queries, rows, search
 from portal.deliveries.chart import VolumeChart, build_chart
 from portal.deliveries.filters import Chip, Menu
 from portal.deliveries.rows import DeliveryRow
@@ -88,6 +87,11 @@ class Log:
         return filters.menus(self.terms, {} if self.webhook else self.webhooks)
 
     @cached_property
+    def now(self) -> datetime:
+        """Platform time, with which the rows are compared."""
+        return clock.now()
+
+    @cached_property
     def chart(self) -> VolumeChart | None:
         """How many deliveries match, by minute; None without any, and for a search in texts."""
         if self.error or self.searches_text:
@@ -146,15 +150,15 @@ class Log:
     @cached_property
     def columns(self) -> list[FilledPanel]:
         """The columns that other apps add."""
-        return panels.fill(
-            panels.DELIVERY_COLUMN, self.account.pk, (line.key for line in self.lines)
-        )  # fmt: skip
+        keys = (line.key for line in self.lines)
+        return panels.fill(panels.DELIVERY_COLUMN, self.account.pk, keys)
 
     @property
-    def row_html(self) -> SafeString:
-        """The rows as HTML."""
-        names = self.webhooks if self.names_webhook else None
-        return row_html.write(self.lines, self.columns, clock.now(), names)
+    def shown(self) -> Iterator[tuple[DeliveryRow, str, list[tuple[str, Any]]]]:
+        """The rows with the names of their webhooks, and titles and texts of further columns."""
+        for line in self.lines:
+            cells = [(each.panel.title, each.data.get(line.key, "")) for each in self.columns]
+            yield line, self.webhooks[line.row.webhook_id], cells
 
     @cached_property
     def lines(self) -> list[DeliveryRow]:

@@ -51,6 +51,11 @@ class DeliveryRow:
         return self.row.pk, self.attempt.number if self.attempt else 0
 
     @property
+    def is_older(self) -> bool:
+        """Whether the attempt is not the latest."""
+        return self.attempt is not None and self.attempt.number != self.row.attempts
+
+    @property
     def detail(self) -> str:
         """The first line of the response, or the error without one."""
         if self.attempt is None:

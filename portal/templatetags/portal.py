@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from portal import markdown as markdown_renderer
 from portal import media, time_html
-from portal.deliveries import json_html, row_html
+from portal.deliveries import json_html
 from portal.deliveries.bodies import escape_controls
 from portal.paging import with_values
 from portal.panels import FilledPanel
@@ -23,6 +23,8 @@ from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.queues.base import Queue
 from requests_queue.time_format import format_duration
 from webhooks.delivery import next_attempt as next_attempts
+from webhooks.delivery.retry import STATE_LABELS
+from webhooks.models import Delivery
 
 register = template.Library()
 register.filter("words", labels.spaced)
@@ -33,12 +35,23 @@ register.filter("constraints", product_labels.constraints)
 register.filter("webhook_state", health.state_of)
 register.filter("milliseconds", format_duration)
 register.filter("cleared", next_attempts.describe_cleared)
-for tag in (
-    time_html.moment, time_html.precise, time_html.since, time_html.countdown,
-    time_html.clock_time, time_html.next_attempt, time_html.clock,
-):  # fmt: skip
-    register.simple_tag(tag)
-register.simple_tag(row_html.badge, name="delivery_state")
+for tag in ("moment", "precise", "since", "countdown", "clock_time", "next_attempt", "clock"):
+    register.simple_tag(getattr(time_html, tag))
+_TONES = {
+    Delivery.WAITING: "wait",
+    Delivery.CALLING: "busy",
+    Delivery.DELIVERED: "good",
+    Delivery.FAILED: "bad",
+}
+
+
+@register.simple_tag
+def delivery_state(state: str) -> SafeString:
+    """Show the state of a delivery in the color of its meaning, with the term that finds it."""
+    tone = f" badge-{_TONES[state]}" if state in _TONES else ""
+    return format_html(
+        '<span class="badge{}" title="state:{}">{}</span>', tone, state, STATE_LABELS[state]
+    )
 
 
 @register.simple_tag
