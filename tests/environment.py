@@ -21,12 +21,7 @@ RUN = "SIM_TEST_RUN"
 if RUN not in os.environ:
     os.environ[RUN] = tempfile.mkdtemp(prefix="connect-sim-tests-")
 
-    def _delete(folder: str = os.environ[RUN], creator: int = os.getpid()) -> None:
-        # A child that was forked has inherited this function.
-        if os.getpid() == creator:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(_delete)
+    atexit.register(shutil.rmtree, os.environ[RUN], ignore_errors=True)
 
 for _name in list(os.environ):
     if _name.startswith("SIM_") and not _name.startswith("SIM_TEST_"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.fork_server import NEW_PROCESSES, ROOT
+from tests.processes import ROOT
 
 FOLDER = ROOT / "var" / "nightly"
 PASSED, FAILED = "passed", "failed"
@@ -134,9 +133,8 @@ def _run(report: Report, name: str) -> None:
     report.save()
     start = time.monotonic()
     with output.open("w") as file:
-        done = subprocess.run([sys.executable, *PARTS[name]], cwd=ROOT, stdout=file,
-                              stderr=subprocess.STDOUT,
-                              env={**os.environ, NEW_PROCESSES: "1"})  # fmt: skip
+        command = [sys.executable, *PARTS[name]]
+        done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
     part.seconds = round(time.monotonic() - start)
     part.result, part.ended = (FAILED if done.returncode else PASSED), _now()
     report.save()

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.fork_server import ROOT
 from tests.postgres_server import postgres_database
-from tests.processes import environment
+from tests.processes import ROOT, environment
 
 on_both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 

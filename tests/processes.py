@@ -22,8 +22,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests import fork_server
-from tests.fork_server import ROOT
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
@@ -73,6 +72,20 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
     }
 
 
+def run(
+    command: Sequence[str],
+    env: dict[str, str],
+    cwd: Path = ROOT,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, and capture what it prints as text."""
+    return subprocess.run(
+        command, env=env, cwd=cwd, stdin=stdin, capture_output=True, text=True, timeout=timeout
+    )
+
+
 @dataclass
 class Process:
     """A child process and its output."""
@@ -81,11 +94,18 @@ class Process:
     env: dict[str, str]
     log: Path
     root: Path = ROOT
-    popen: subprocess.Popen[bytes] | fork_server.Forked = field(init=False)
+    popen: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> Process:
         with self.log.open("ab") as out:
-            self.popen = fork_server.start(self.command, self.env, self.root, out.fileno())
+            self.popen = subprocess.Popen(
+                self.command,
+                cwd=self.root,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
         return self
 
     def kill(self) -> None:

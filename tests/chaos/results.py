@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.chaos.case import PASSED, VOID, Result
 from tests.chaos.faults import DISTRIBUTED, EMBEDDED
 from tests.chaos.invariants import API_LIMIT
-from tests.fork_server import ROOT
+from tests.processes import ROOT
 
 FOLDER = ROOT / "var" / "chaos"
 # The run that the page shows.

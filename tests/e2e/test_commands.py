@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import fork_server, orders
+from tests import orders, processes
 from tests.handlers import handler
 from tests.lanes import nightly
 from tests.processes import Process, Sandbox, environment, free_port, manage, pause, sandbox
@@ -39,7 +39,7 @@ def until_printed(process: Process, text: str) -> None:
 
 
 def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return fork_server.run(manage(*arguments), env)
+    return processes.run(manage(*arguments), env)
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:

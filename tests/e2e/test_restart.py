@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests import fork_server, orders
+from tests import orders, processes
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.processes import Sandbox, manage, pause, sandbox
@@ -64,7 +64,7 @@ def let_leases_pass(running: Sandbox) -> None:
 
 def counters_are_right(running: Sandbox) -> None:
     """Check the counters by the command that compares them with the records."""
-    done = fork_server.run(manage("check_counters"), running.process.env)
+    done = processes.run(manage("check_counters"), running.process.env)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

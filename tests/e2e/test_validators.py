@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import fork_server, orders
+from tests import orders, processes
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, VALIDATORS, Flow, Json, Validator, timeless
 from tests.lanes import drawn
@@ -432,6 +432,6 @@ def second_vendor(running: Sandbox) -> str:
         "keys.store(catalog.vendor, key, 'Second vendor')\n"
         "print(key)"
     )
-    done = fork_server.run(manage("shell", "-c", script), running.process.env)
+    done = processes.run(manage("shell", "-c", script), running.process.env)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import fork_server
+from tests import processes
 from tests.browser import Tab
 from tests.portal.site import SECRET, Site, chromium, site
 from tests.processes import manage
@@ -30,7 +30,7 @@ def sample(site: Site, product: str) -> None:
 @contextmanager
 def entered(site: Site, name: str) -> Iterator[Tab]:
     """Open Home as another user than the administrator of the other tests."""
-    done = fork_server.run(manage("signin", name), site.running.process.env)
+    done = processes.run(manage("signin", name), site.running.process.env)
     with replace(site, state=None).open(done.stdout.strip()) as tab:
         yield tab
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from tests import fork_server, orders
+from tests import orders, processes
 from tests.handlers import handler
 from tests.portal.event_streams import open_stream
 from tests.processes import manage, redis_server
@@ -40,7 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def _sign_in(running: Server) -> str:
-    printed = fork_server.run(manage("signin", "vendor"), running.process.env)
+    printed = processes.run(manage("signin", "vendor"), running.process.env)
     printed.check_returncode()
     link = re.search(r"/sign-in/\S+", printed.stdout)
     assert link

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from tests import fork_server
+from tests import processes
 from tests.postgres_server import postgres_database, template_database
 from tests.processes import ROOT, Process, Sandbox, environment, free_port, manage
 
@@ -46,7 +46,7 @@ def fill(url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         env = environment(Path(folder), DATABASE_URL=url, **SECRETS)
         command = manage("shell", "-v0", "-c", _FILL)
-        fork_server.run(command, env, timeout=_FILL_TIMEOUT).check_returncode()
+        processes.run(command, env, timeout=_FILL_TIMEOUT).check_returncode()
 
 
 @dataclass

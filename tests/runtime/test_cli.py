@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import fork_server
+from tests import processes
 from tests.lanes import drawn
 from tests.processes import ROOT, environment, free_port, manage
 from tests.runtime.test_settings import SERVER
@@ -17,7 +17,7 @@ pytestmark = drawn(3)
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return fork_server.run(manage(*arguments), environment(folder, **variables))
+    return processes.run(manage(*arguments), environment(folder, **variables))
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -81,7 +81,7 @@ def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     env = environment(tmp_path / "file" / "var")
-    done = fork_server.run(command, env)
+    done = processes.run(command, env)
     assert last_line(done).startswith("Error: ")
     assert "cannot be used: Not a directory" in last_line(done)
 

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from connect_sim import data_lock
 from connect_sim.installation import StartError
-from tests import fork_server
+from tests import processes
 from tests.engines import until
 from tests.processes import (
     Process,
@@ -42,7 +42,7 @@ def refused(running: Sandbox, command: str, data: Path, **variables: str) -> Non
     """Check that a second process names the first one, and changes nothing."""
     before = (running.data_dir / "sandbox.json").read_text()
     bind = f"127.0.0.1:{free_port()}"
-    done = fork_server.run(manage(command), environment(data, SIM_BIND=bind, **variables))
+    done = processes.run(manage(command), environment(data, SIM_BIND=bind, **variables))
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("Error: ") and running.url in line
@@ -67,14 +67,14 @@ def test_second_sandbox_on_the_database_alone_is_refused(shared: Sandbox, tmp_pa
 
 
 def test_other_commands_run_beside_a_sandbox(shared: Sandbox) -> None:
-    done = fork_server.run(manage("check_counters"), shared.process.env)
+    done = processes.run(manage("check_counters"), shared.process.env)
     assert done.returncode == 0, done.stderr
 
 
 def test_second_start_keeps_the_port_file_of_the_first(shared: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "port").write_text("1\n")
     command = manage("sandbox", "--port-file", str(tmp_path / "port"))
-    assert fork_server.run(command, shared.process.env).returncode == 1
+    assert processes.run(command, shared.process.env).returncode == 1
     assert (tmp_path / "port").read_text() == "1\n"
 
 

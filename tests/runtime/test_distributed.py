@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import requests
 
-from tests import fork_server, orders
+from tests import orders, processes
 from tests.e2e import validating
 from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
 from tests.e2e.validating import Json, Validator
@@ -72,7 +72,7 @@ def test_four_workers_start_together_and_send_each_delivery_once(
 ) -> None:
     """As `docker compose up --scale worker=4`: the database is migrated once, before all start."""
     with seeded_database() as database, server(tmp_path, database, redis.url, workers=4) as running:
-        migrated = fork_server.run(command("migrate"), running.process.env)
+        migrated = processes.run(command("migrate"), running.process.env)
         assert migrated.returncode == 0, migrated.stderr
         hook = orders.webhook(running, served.url)
         with ThreadPoolExecutor(8) as pool:
@@ -88,7 +88,7 @@ def test_health_check_reads_the_heartbeat(
 ) -> None:
     def check(**variables: str) -> tuple[int, str]:
         env = {**running.process.env, **variables}
-        done = fork_server.run([sys.executable, *arguments], env)
+        done = processes.run([sys.executable, *arguments], env)
         return done.returncode, done.stdout.strip()
 
     until(lambda: check() == (0, "ok"), "it has reported", timeout=60)
@@ -121,7 +121,7 @@ def test_deliveries_continue_without_redis(running: Server, redis: Redis, served
 
 def session_headers(running: Server) -> dict[str, str]:
     """Sign in the administrator and return the headers of the session."""
-    done = fork_server.run(manage("signin"), running.process.env)
+    done = processes.run(manage("signin"), running.process.env)
     response = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
     # The cookie is restricted to TLS, so it is set here.
     [cookie] = [each for each in response.cookies if each.name.startswith("sessionid-")]

@@ -20,10 +20,9 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import __version__, checks
-from tests.fork_server import run
 from tests.lanes import drawn_file
 from tests.postgres_server import postgres_database
-from tests.processes import environment, manage
+from tests.processes import environment, manage, run
 
 pytestmark = drawn_file(2)
 

@@ -130,7 +130,7 @@ def test_second_process_on_the_same_port_says_so(
 ) -> None:
     import socket
 
-    from tests import fork_server
+    from tests import processes
     from tests.processes import environment, manage
 
     with socket.socket() as taken:
@@ -138,7 +138,7 @@ def test_second_process_on_the_same_port_says_so(
         taken.listen()
         port = taken.getsockname()[1]
         env = environment(tmp_path, SIM_METRICS_PORT=str(port), SIM_BIND=f"127.0.0.1:{free_port()}")
-        result = fork_server.run(manage("web"), env)
+        result = processes.run(manage("web"), env)
     assert result.returncode == 1
     [line] = [each for each in result.stderr.splitlines() if each.strip()]
     assert f"SIM_METRICS_PORT: cannot bind port {port} of 127.0.0.1" in line

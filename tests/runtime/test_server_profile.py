@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from sandbox import urls
 from sandbox.pages import urls as pages
-from tests import fork_server
+from tests import processes
 from tests.lanes import drawn
 from tests.processes import ROOT, environment, manage
 from tests.runtime.test_settings import SERVER
@@ -124,7 +124,7 @@ def test_check_of_a_deployment_is_clean(
     tmp_path: Path, variables: dict[str, str], expected: list[str]
 ) -> None:
     env = environment(tmp_path, **{**SERVER, **variables})
-    done = fork_server.run(manage("check", "--deploy", "--fail-level", "WARNING"), env)
+    done = processes.run(manage("check", "--deploy", "--fail-level", "WARNING"), env)
     assert re.findall(r"\((\w+\.\w+)\)", done.stderr) == expected, done.stderr
     assert done.returncode == (1 if expected else 0)
 

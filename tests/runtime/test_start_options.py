@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import fork_server
+from tests import processes
 from tests.engines import until
 from tests.processes import copy_first_data, environment, manage
 
@@ -73,7 +73,7 @@ def _port(process: subprocess.Popen[bytes], folder: Path) -> int:
 
 
 def run(folder: Path, *arguments: str, stdin: int | None = None) -> str:
-    done = fork_server.run(manage("sandbox", *arguments), environment(folder / "data"), stdin=stdin)
+    done = processes.run(manage("sandbox", *arguments), environment(folder / "data"), stdin=stdin)
     assert done.returncode == 1 and done.stdout == ""
     return done.stderr
 
@@ -89,7 +89,7 @@ def test_taken_port_prevents_the_start_before_a_database_is_made(tmp_path: Path)
         bind = f"127.0.0.1:{other.getsockname()[1]}"
         for command in ("sandbox", "web"):
             env = environment(tmp_path / "data", SIM_BIND=bind)
-            done = fork_server.run(manage(command), env)
+            done = processes.run(manage(command), env)
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr.startswith(f"Error: Cannot bind {bind} (Address already in use). ")
     names = {path.name for path in (tmp_path / "data").iterdir()}
@@ -112,6 +112,6 @@ def test_parent_without_a_pipe_prevents_the_start(tmp_path: Path) -> None:
 
 def test_options_have_no_short_forms(tmp_path: Path) -> None:
     """`--port` is an option of `connect-sim` only, and not short for `--port-file`."""
-    done = fork_server.run(manage("sandbox", "--port", "8123"), environment(tmp_path / "data"))
+    done = processes.run(manage("sandbox", "--port", "8123"), environment(tmp_path / "data"))
     assert done.returncode == 2
     assert done.stderr.endswith("manage.py sandbox: error: unrecognized arguments: --port 8123\n")

@@ -21,7 +21,7 @@ from django.db import connections
 from connect_sim import web
 from connect_sim.server.django_app import is_validation, may_wait
 from connect_sim.server.thread_pools import ThreadPool
-from tests import fork_server
+from tests import processes
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
@@ -315,7 +315,7 @@ def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> No
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         options = ["--no-seed"] if command == "sandbox" else []
-        ended = fork_server.run(manage(command, *options), environment(tmp_path, SIM_BIND=bind))
+        ended = processes.run(manage(command, *options), environment(tmp_path, SIM_BIND=bind))
     assert ended.returncode == 1
     [line] = ended.stderr.strip().splitlines()
     assert f": Cannot bind {bind} (Address already in use)." in line
@@ -329,7 +329,7 @@ def test_sandboxes_on_one_machine_have_sessions_of_their_own(tmp_path: Path) -> 
         requests.Session() as browser,
     ):
         for box in (one, two):
-            link = fork_server.run(manage("signin"), box.process.env).stdout.strip()
+            link = processes.run(manage("signin"), box.process.env).stdout.strip()
             assert browser.get(link, timeout=20).status_code == 200
         for box in (one, two):
             page = browser.get(f"{box.url}/", allow_redirects=False, timeout=20)
