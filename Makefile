@@ -14,7 +14,7 @@ fresh: .venv/run.stamp
 	$(BIN)/python manage.py fresh $(if $(filter yes,$(FRESH)),--yes)
 
 unit: .venv/dev.stamp
-	$(BIN)/python -m pytest -c tests/unit/pytest.ini --processes=4 --hypothesis-profile=unit tests/unit $(ARGS)
+	$(BIN)/python -m pytest -c tests/unit/pytest.ini --rootdir=. -n 2 --dist worksteal --hypothesis-profile=unit $(ARGS)
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
