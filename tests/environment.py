@@ -33,5 +33,3 @@ os.environ["SIM_ENV_FILE"] = os.devnull
 os.environ["SIM_IDLE_IN_TRANSACTION_TIMEOUT"] = "600"
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL"):
     os.environ.pop(_name, None)
-if "SIM_TEST_DATABASE_URL" in os.environ:
-    os.environ["DATABASE_URL"] = os.environ["SIM_TEST_DATABASE_URL"]

@@ -1,5 +1,5 @@
-"""PostgreSQL for tests: one server per run (`-p tests.postgres_server`), a database per test
-that needs one, and servers that a test may stop and restart."""
+"""PostgreSQL for tests (`-p tests.postgres_server`): one server per run, a database per test that
+needs one, and the option `--postgres`, with which Django's database is on that server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,6 @@ from tests.processes import free_port
 GIVEN = "SIM_TEST_POSTGRES"
 # The folder of the run's own server, which the first test that needs it starts.
 FOLDER = "SIM_TEST_POSTGRES_FOLDER"
-# The folder and the port of a test's own server, for child processes of that test.
-VARIABLE = "SIM_TEST_POSTGRES_SERVER"
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,6 @@ class PostgresServer:
     @property
     def url(self) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
-
-    @property
-    def described(self) -> str:
-        """Return the server as text; `from_environment` reads it."""
-        return f"{self.port}:{self.folder}"
 
     def create(self) -> None:
         """Create the files of the server, and start it."""
@@ -68,11 +62,24 @@ class PostgresServer:
         _run(self.binaries, "pg_ctl", "-D", data, "-w", "-t", "30", *arguments)
 
 
-def pytest_configure() -> None:
-    """Reserve a folder for the run's own server, unless a parent run has done so."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--postgres`."""
+    parser.addoption("--postgres", action="store_true", help="run the tests on PostgreSQL")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: Any) -> Generator[None, Any, Any]:
+    """Reserve a folder for the run's own server, unless a parent run has done so; with
+    `--postgres`, start the server before pytest-django reads the settings."""
     if FOLDER not in os.environ:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="connect-sim-postgres-")
         _created.append(Path(os.environ[FOLDER]))
+    if early_config.known_args_namespace.postgres:
+        try:
+            os.environ["DATABASE_URL"] = _url("sim")
+        except pytest.skip.Exception as missing:
+            raise pytest.UsageError(f"--postgres: {missing}") from None
+    return (yield)
 
 
 def pytest_unconfigure() -> None:
@@ -80,7 +87,7 @@ def pytest_unconfigure() -> None:
     while _created:
         folder = _created.pop()
         if (folder / "port").exists():
-            _own_server(folder).stop()
+            own_server().stop()
         else:
             for done in folder.glob(f"*{_FILLED}"):
                 _execute(f"DROP DATABASE IF EXISTS {done.name.removesuffix(_FILLED)}")
@@ -119,17 +126,18 @@ def template_database(name: str, fill: Callable[[str], None]) -> str:
 
 
 def _url(database: str) -> str:
-    return f"{_server_url().rpartition('/')[0]}/{database}"
+    return f"{server_url().rpartition('/')[0]}/{database}"
 
 
 def _execute(statement: str) -> None:
     import psycopg
 
-    with psycopg.connect(_server_url(), autocommit=True) as admin:
+    with psycopg.connect(server_url(), autocommit=True) as admin:
         admin.execute(statement)
 
 
-def _server_url() -> str:
+def server_url() -> str:
+    """Return the URL of the run's server; skip loudly without one."""
     return os.environ.get(GIVEN) or _own_server_url()
 
 
@@ -139,29 +147,24 @@ def _own_server_url() -> str:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "port").exists():
-            server = PostgresServer(_binaries(), folder, free_port())
+            server = PostgresServer(binaries(), folder, free_port())
             server.create()
             (folder / "port").write_text(str(server.port))
-    return _own_server(folder).url
+    return own_server().url
 
 
-def _own_server(folder: Path) -> PostgresServer:
-    return PostgresServer(_binaries(), folder, int((folder / "port").read_text()))
-
-
-def from_environment() -> PostgresServer:
-    """Return the server that the parent process has started."""
-    port, _, folder = os.environ[VARIABLE].partition(":")
-    return PostgresServer(_binaries(), Path(folder), int(port))
+def own_server() -> PostgresServer:
+    """Return the run's own server, which has been started."""
+    folder = Path(os.environ[FOLDER])
+    return PostgresServer(binaries(), folder, int((folder / "port").read_text()))
 
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server that the test may stop and restart; skip loudly where none is installed."""
-    binaries = _binaries()
     # Not in pytest's folder, which PostgreSQL's user can't enter.
     folder = Path(tempfile.mkdtemp(prefix="connect-sim-postgres-"))
-    server = PostgresServer(binaries, folder, free_port())
+    server = PostgresServer(binaries(), folder, free_port())
     try:
         server.create()
         yield server
@@ -170,7 +173,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of PostgreSQL's programs; skip loudly where there are none."""
     on_path = shutil.which("initdb")
     if on_path:
         return Path(on_path).parent

@@ -1,4 +1,4 @@
-"""503 for an unreachable PostgreSQL or a lost connection; run by test_on_postgres."""
+"""503 for an unreachable PostgreSQL or a lost connection; run with `--postgres`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_lost_connection_fails_at_most_one_request(callers: Callers) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             [pid] = cursor.fetchone()
-        server = os.environ["SIM_TEST_DATABASE_URL"].rpartition("/")[0]
+        server = os.environ["DATABASE_URL"].rpartition("/")[0]
         with psycopg.connect(f"{server}/postgres", autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
         assert callers.get(path).status_code in (200, 404, 503)

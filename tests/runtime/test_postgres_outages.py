@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
 
-from tests.lanes import drawn_file
-from tests.postgres_server import VARIABLE, postgres_server
-from tests.processes import ROOT
-
-pytestmark = drawn_file(2)
+from tests import postgres_server
+from tests.processes import run
 
 TESTS = "tests/webhooks/postgres_outages.py"
 
 
 @pytest.mark.postgres
 def test_results_survive_outages_of_postgres() -> None:
-    run_outages()
+    run_outages("not nightly")
 
 
 @pytest.mark.postgres
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="waits 70 s")
 def test_results_survive_an_outage_of_postgres_at_production_settings() -> None:
-    run_outages("--nightly")
+    run_outages("nightly")
 
 
-def run_outages(*options: str) -> None:
-    """Run the tests in a separate process, because Django has one database per process."""
-    with postgres_server() as server:
-        database = f"{server.url.rpartition('/')[0]}/outages"
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options, TESTS],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "SIM_TEST_DATABASE_URL": database,
-                VARIABLE: server.described,
-            },
-            capture_output=True,
-            text=True,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-20000:]
+def run_outages(marks: str) -> None:
+    """Run the tests in a process of their own, which starts a server of its own."""
+    postgres_server.binaries()  # skips where there are none
+    env = dict(os.environ)
+    for name in (postgres_server.GIVEN, postgres_server.FOLDER):
+        env.pop(name, None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--postgres", "-m", marks]
+    done = run([*command, TESTS], env, timeout=600)
+    assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

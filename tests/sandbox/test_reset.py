@@ -339,7 +339,7 @@ class TestFailures:
         name = settings.DATABASES["default"]["NAME"]
         url = f"sqlite:///{connection.settings_dict['NAME']}"
         if connection.vendor == "postgresql":
-            url = os.environ["SIM_TEST_DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+            url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
         env = {
             **os.environ, "DATABASE_URL": url, "SIM_DATA_DIR": str(settings.SIM_DATA_DIR),
             "DJANGO_SETTINGS_MODULE": "connect_sim.settings",

@@ -1,6 +1,6 @@
 """PostgreSQL restarted during a flush, and rows that a transaction holds.
 
-Run by `tests/runtime/test_postgres_outages.py` on a separate server.
+Run by `tests/runtime/test_postgres_outages.py`, on a server of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
-from tests.postgres_server import PostgresServer, from_environment
+from tests.postgres_server import PostgresServer, own_server
 from webhooks import webhook_health
 from webhooks.delivery import claims, delivery_update, fan_out, polling, recording
 from webhooks.models import Attempt, Webhook
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def server() -> PostgresServer:
-    return from_environment()
+    return own_server()
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_server_that_is_away_for_three_leases_loses_no_result(
     outlast(0.4, server, monkeypatch)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="waits 70 s")
 def test_server_that_is_away_for_70_s_loses_no_result(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
