@@ -17,7 +17,7 @@ unit: .venv/dev.stamp
 	$(BIN)/python -m pytest -c tests/unit/pytest.ini --rootdir=. -n 2 --dist worksteal --hypothesis-profile=unit $(ARGS)
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 nightly: .venv/dev.stamp
 	$(BIN)/python -m tests.nightly $(ARGS)
@@ -32,6 +32,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python tools/checks_page.py
 	$(BIN)/python tools/faults_page.py
 	$(BIN)/python tools/inventory.py
+	$(BIN)/python tools/nightly_tests.py --check
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,5 +1,9 @@
 """Fixtures for all tests."""
 
+import gc
+import os
+from typing import Any
+
 import pytest
 
 from sandbox import api_calls, settling
@@ -13,6 +17,21 @@ __all__ = ["analyze", "distributor", "nobody", "other", "seeded", "vendor"]
 
 flushing.install()
 static_files.install()
+
+
+def pytest_xdist_auto_num_workers(config: Any) -> int:
+    """Return the number of workers for `-n auto`: three more than there are cores, since tests also
+    wait; none for single files, which start sooner without."""
+    paths = [argument.partition("::")[0] for argument in config.args]
+    return 0 if all(map(os.path.isfile, paths)) else min((os.cpu_count() or 1) + 3, 12)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip the collected tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.processes import ROOT
 
 FOLDER = ROOT / "var" / "nightly"
 PASSED, FAILED = "passed", "failed"
-PYTEST = ("-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+PYTEST = ("-m", "pytest", "-n", "auto", "--dist", "worksteal")
 # The files with tests that Hypothesis generates.
 GENERATED = sorted(
     str(path.relative_to(ROOT))
@@ -29,10 +29,11 @@ GENERATED = sorted(
 )
 # Each part and the arguments of Python that run it.
 PARTS: dict[str, tuple[str, ...]] = {
-    "tests": (*PYTEST, "--nightly", "--deselect", "tests/runtime/test_on_postgres.py"),
-    "postgres": (*PYTEST, "--nightly", "tests/runtime/test_on_postgres.py"),
-    "hypothesis": (*PYTEST, "--no-draw", "--hypothesis-profile=deep", *GENERATED),
+    "tests": (*PYTEST, "-m", "nightly"),
+    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", "@tests/on_postgres.txt"),
+    "hypothesis": (*PYTEST, "--hypothesis-profile=deep", *GENERATED),
     "mutations": ("-m", "tests.mutations"),
+    "checks-matrix": ("-m", "tests.checks.matrix"),
     "chaos": ("-m", "tests.chaos"),
     "screenshots": ("-m", "tests.screenshots"),
     **{

@@ -8,9 +8,6 @@ import pytest
 
 from tests.chaos import case, faults, setups
 from tests.chaos.setups import Distributed
-from tests.lanes import drawn
-
-pytestmark = drawn(3)
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,8 @@ _HEAD = """\
 
 The checks of [checks.md](checks.md) are themselves checked: by {handlers} handlers, each of which
 is broken in one way or only looks so, and by one without defects, which passes all. Each row is a
-test: `make test` runs the checks that a handler must fail for half of the handlers, `make test
-ARGS="tests/checks --no-draw"` for all but a few that take long, which `make nightly` runs, and
-`make checks-matrix` all checks of all handlers, which takes hours.
+test: `make test` runs checks that a handler must fail for all but a few handlers that mostly wait,
+which `make nightly` runs, and `make checks-matrix` all checks of all handlers, which takes hours.
 
 This page is written by `python -m tests.checks.matrix_document`.
 

@@ -48,12 +48,12 @@ def failures(handler: str, check: str, folder: Path) -> set[str]:
     }
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="minutes: handlers that were written without the checks")
 @pytest.mark.parametrize(("handler", "check"), CAUGHT_BY.items())
 def test_fault_fails_the_check_that_names_it(handler: str, check: str, tmp_path: Path) -> None:
     assert check in failures(handler, check, tmp_path)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="minutes: all checks that the faults fail")
 def test_handler_without_the_faults_passes_the_same_checks(tmp_path: Path) -> None:
     assert failures("sound", ",".join(sorted(set(CAUGHT_BY.values()))), tmp_path) == set()

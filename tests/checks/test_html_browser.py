@@ -8,11 +8,10 @@ import pytest
 
 from sandbox.checks.outputs import html
 from tests.browser import Tab, chromium, tab
-from tests.lanes import drawn
 from tests.portal import accessible
 from tests.unit.checks.reports import mixed, report, with_text
 
-pytestmark = [pytest.mark.browser, drawn(2)]
+pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "tab"]
 

@@ -1,14 +1,13 @@
 """Broken handlers fail their checks, and the reference handler passes all.
 
-In CI every other variant runs its own checks, their controls and two others, which depend on the
-commit; the handler without defects runs all checks, and one group of them with pass and fail
-exchanged. `make checks-matrix` runs all checks of all variants.
+In CI each variant runs its own checks and another one, with their controls; the handler without
+defects runs all checks, and one group of them with pass and fail exchanged. `make checks-matrix`
+runs all checks of all variants.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ from sandbox.checks import verdicts
 from sandbox.checks.catalog import BY_ID, CHECKS, speed, validator
 from sandbox.checks.model import Check, Need, Outcome, Report, Result
 from sandbox.checks.outputs.exit_code import exit_code
-from tests import lanes
 from tests.checks import running, sandboxes
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import BY_NAME, VARIANTS, Variant
-from tests.lanes import commit, nightly
+from tests.marks import nightly
 
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
-# These take long: no others are drawn from them.
+# These take long: a variant that fails several runs the first one, and none beside its own.
 LONG = ("effects", "speed", "race", "crash", "client", "retry")
 # Single checks that take as long.
 HEAVY = (
@@ -35,15 +33,11 @@ HEAVY = (
 )  # fmt: skip
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
-# These wait for what never comes; a faster variant fails the same checks.
-NIGHTLY = ("never_answers", "does_nothing", "fills_nothing", "gives_up_after_any_error")
-# Variants that fail a check in common, for which they take 10 to 30 s of CPU time or minutes of
-# waiting: in CI one of each is drawn.
-ALTERNATIVES = (
-    ("answers_after_forty_seconds", "answers_after_six_seconds"),
-    ("reads_first_page_only", "processes_one_order_per_call"),
-    ("provisions_without_lock", "provisions_after_a_second_look"),
-)
+# These wait for what never comes, or for long; a faster variant fails the same checks.
+NIGHTLY = (
+    "never_answers", "does_nothing", "fills_nothing", "gives_up_after_any_error",
+    "answers_after_forty_seconds",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,11 +46,8 @@ def sandbox() -> Iterator[None]:
         yield
 
 
-def drawn(variant: Variant) -> list[str]:
-    """Return ids of two checks beside the variant's own, which depend on the commit.
-
-    The second one is of a group whose control runs for the others already.
-    """
+def other(variant: Variant) -> str:
+    """Return the id of a check beside the variant's own: each variant has another one."""
     kind = Need.VALIDATOR if variant.is_validator else Need.EVENT
     others = [
         check
@@ -66,22 +57,22 @@ def drawn(variant: Variant) -> list[str]:
         and check.group not in LONG
         and check.id not in (*variant.breaks, *HEAVY)
     ]
-    draw = random.Random(f"{variant.name}:{commit()}")
-    first = draw.choice(others)
-    groups = {first.group, *(BY_ID[id].group for id in variant.breaks)}
-    second = draw.choice([c for c in others if c.group in groups and c is not first])
-    return sorted((first.id, second.id))
+    return others[VARIANTS.index(variant) % len(others)].id
+
+
+def own(variant: Variant) -> list[str]:
+    """Return ids of checks that the variant fails: of those that take long one, if there are only
+    such."""
+    short = [id for id in variant.breaks if BY_ID[id].group not in LONG]
+    return short or [*variant.breaks[:1]]
 
 
 def each_variant() -> list[object]:
-    """Return all variants; in CI all but NIGHTLY, and one of each pair of ALTERNATIVES."""
-    left_out = set(NIGHTLY)
-    for names in ALTERNATIVES:
-        left_out.update(set(names) - {random.Random(f"{names}:{commit()}").choice(names)})
-    return [nightly(v.name) if v.name in left_out else v.name for v in VARIANTS]
+    """Return all variants; in CI all but NIGHTLY."""
+    reason = "waits for minutes; a faster variant fails the same checks"
+    return [nightly(v.name, reason=reason) if v.name in NIGHTLY else v.name for v in VARIANTS]
 
 
-@lanes.drawn(2)
 @pytest.mark.parametrize("name", each_variant())
 def test_variant_fails_its_checks_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name in SLOW:
@@ -89,10 +80,8 @@ def test_variant_fails_its_checks_only(name: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(speed, "_WORK", 1.0)
         monkeypatch.setattr(validator, "GIVES_UP", 5.5)
     variant = BY_NAME[name]
-    others = [] if name in SLOW else drawn(variant)
-    report = running.run_until_judged(
-        name, [*variant.breaks, *others], is_validator=variant.is_validator
-    )
+    checks = own(variant) if name in SLOW else [*own(variant), other(variant)]
+    report = running.run_until_judged(name, checks, is_validator=variant.is_validator)
     if variant.ends_run:
         assert variant.ends_run in report.error
         assert exit_code(report) == 2
@@ -100,7 +89,7 @@ def test_variant_fails_its_checks_only(name: str, monkeypatch: pytest.MonkeyPatc
     found = running.outcomes(report)
     wrong = [] if found else ["no check was run"]
     wrong += running.surprises(variant, found)
-    wrong += [f"{id} was not run" for id in variant.breaks if id not in found]
+    wrong += [f"{id} was not run" for id in own(variant) if id not in found]
     assert not wrong, running.describe(report, wrong)
     assert not report.error
     if variant.breaks:
@@ -141,9 +130,9 @@ class Inverter(running.Quiet):
 
 
 def inverted_groups() -> list[object]:
-    """Return all groups; in CI one of them is drawn, which depends on the commit."""
-    drawn = random.Random(commit()).choice([group for group in GROUPS if group not in LONG])
-    return [group if group == drawn else nightly(group) for group in GROUPS]
+    """Return all groups; in CI the one whose checks judge most kinds of requests."""
+    reason = "minutes: pass and fail are exchanged in the same way in each group"
+    return [group if group == "auth" else nightly(group, reason=reason) for group in GROUPS]
 
 
 @pytest.mark.parametrize("group", inverted_groups())
@@ -182,14 +171,13 @@ def busy_cores() -> Iterator[None]:
             loop.wait()
 
 
-@lanes.drawn(2)
 @pytest.mark.parametrize(
     ("handler", "times", "ids"),
     [
-        (REFERENCE, 2, ["race.same_request"]),
+        nightly(REFERENCE, 2, ["race.same_request"], reason="the broken one has both verdicts"),
         ("provisions_without_lock", 2, ["race.same_request"]),
-        nightly(REFERENCE, 20, ["race.*", "crash.*"]),
-        nightly("provisions_without_lock", 20, ["race.*", "crash.*"]),
+        nightly(REFERENCE, 20, ["race.*", "crash.*"], reason="minutes"),
+        nightly("provisions_without_lock", 20, ["race.*", "crash.*"], reason="minutes"),
     ],
 )
 def test_verdicts_are_the_same_each_time(handler: str, times: int, ids: list[str]) -> None:

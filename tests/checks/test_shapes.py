@@ -90,7 +90,7 @@ def test_shape_passes_what_depends_on_it(sandbox: Running, name: str) -> None:
     assert outcomes(sandbox, name, command, *SAMPLE) == {}
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="minutes: all checks of a handler for each shape of product")
 @pytest.mark.parametrize("name", SHAPES)
 def test_shape_passes_all_checks(sandbox: Running, name: str, tmp_path: Path) -> None:
     assert outcomes(sandbox, name, examples.python(tmp_path)) == {}

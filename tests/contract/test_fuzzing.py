@@ -15,10 +15,8 @@ import pytest
 import requests
 
 from connect_sim.api import schema_views
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 from tests.processes import ROOT, Sandbox, sandbox
-
-pytestmark = drawn(2)
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -27,11 +25,11 @@ CHECKS = (
 # The actor and the number of examples for each operation.
 EXAMPLES = [
     ("vendor", 1),
-    ("provider", 1),
-    nightly("vendor", 20),
-    nightly("provider", 20),
+    nightly("provider", 1, reason="the same operations as the vendor's"),
+    nightly("vendor", 20, reason="minutes: more examples"),
+    nightly("provider", 20, reason="minutes: more examples"),
     # Without a key every operation is refused.
-    nightly("nobody", 1),
+    nightly("nobody", 1, reason="every operation is refused"),
 ]
 
 

@@ -22,10 +22,9 @@ from tests.contract import calls, pages, routes
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
 from tests.contract.writes import changes_rows
 from tests.copies import ID, nowhere
-from tests.lanes import drawn
 from webhooks.models import Event
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 EVERYBODY = ("vendor", "distributor", "stranger vendor", "stranger distributor", "new vendor",
              "new distributor")  # fmt: skip

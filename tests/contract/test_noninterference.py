@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.accounts import Read, Reads, reads  # noqa: F401  (fixture)
-from tests.lanes import drawn_file, one_of
+from tests.marks import nightly
 
-pytestmark = [pytest.mark.django_db, drawn_file(2)]
-PARTIES = pytest.mark.parametrize("party", one_of(["vendor", "distributor"]))
+pytestmark = pytest.mark.django_db
+PARTIES = pytest.mark.parametrize(
+    "party", ["vendor", nightly("distributor", reason="the same reads")]
+)
 
 
 def different(one: Read, other: Read) -> set[str]:

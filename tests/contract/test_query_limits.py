@@ -17,9 +17,9 @@ from requests_queue.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, routes
 from tests.hypothesis_profiles import is_deep
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 SAMPLE = ("eq({},x{})",)
 VALUES = (*SAMPLE, "ilike({},a*{}*b)", "ne({},{})", "like({},a*{}*b)", "ge({},{})", "eq({},null())")
@@ -67,7 +67,7 @@ def joined(conditions: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "condition",
-    [pytest.param(v, marks=[] if v in SAMPLE else pytest.mark.nightly) for v in VALUES],
+    [v if v in SAMPLE else nightly(v, reason="one of each kind runs each time") for v in VALUES],
 )
 @pytest.mark.parametrize("name", ["asset.tiers.customer.name", "asset.params.value"])
 def test_three_hundred_conditions_are_accepted(vendor: Caller, name: str, condition: str) -> None:
@@ -77,7 +77,7 @@ def test_three_hundred_conditions_are_accepted(vendor: Caller, name: str, condit
     assert set(statuses.values()) == {one}, statuses
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="minutes: every filter of every list")
 def test_three_hundred_conditions_by_every_filter_of_every_list(vendor: Caller) -> None:
     checked = 0
     for path, names in lists(vendor):
@@ -155,7 +155,10 @@ NESTED = {
 }
 
 
-@pytest.mark.parametrize("depth", [5, nightly(10), MAX_DEPTH, nightly(1000), 10_000])
+@pytest.mark.parametrize(
+    "depth",
+    [5, MAX_DEPTH, 10_000, *(nightly(n, reason="less than the limits") for n in (10, 1000))],
+)
 @pytest.mark.parametrize("how", NESTED)
 def test_nesting_never_fails(vendor: Caller, how: str, depth: int) -> None:
     before, inside, after = NESTED[how]
@@ -181,7 +184,7 @@ def test_too_long_query_is_refused(vendor: Caller) -> None:
     assert response.json["errors"] == ["A query may have at most 65,536 characters."]
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="a bound in seconds, on an idle machine")
 def test_longest_queries_take_seconds_at_most(vendor: Caller) -> None:
     """The bound allows for a slow machine."""
     for query in (
@@ -202,7 +205,7 @@ NUMBERS = ("99999999999999999999999", "-1", "1e400", "nan", "1.5", "00")
 TEXTS = ("null()", "empty()", "''", '"*"', "*", r"\*", r"\\", "É", "\U0001f600", "true", "x" * 600)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="minutes: every filter of every list")
 def test_extreme_values_never_fail_for_any_filter(vendor: Caller) -> None:
     for path, names in lists(vendor):
         for name in names:

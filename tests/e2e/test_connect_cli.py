@@ -17,7 +17,6 @@ import openpyxl
 import pytest
 
 from tests import environments, orders, program
-from tests.lanes import drawn
 from tests.processes import Sandbox, sandbox
 from tests.sandbox import product_workbooks
 from tests.sandbox.product_workbooks import renamed
@@ -364,7 +363,6 @@ def test_customers_are_exported(
     assert cells.items() <= customers["TA-0418-2290-3310"].items()
 
 
-@drawn(4)
 @pytest.mark.parametrize("party", [VENDOR, PROVIDER])
 @pytest.mark.parametrize("name", REPORTS)
 def test_report(desk: Desk, printed: dict[str, str], listed: Listed, party: str, name: str) -> None:

@@ -11,10 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import doc_blocks
-from tests.lanes import drawn
 from tests.processes import Process, Sandbox, free_port, manage, pause, sandbox
-
-pytestmark = drawn(2)
 
 PAGE = "docs/test-without-sleeping.md"
 # By language of the block: the file it is stored in, and the command that runs it.

@@ -83,7 +83,7 @@ def test_each_test_passes_and_fails_with_a_readable_report_if_its_handler_is_bro
         assert "pytest_connect_sim/" not in reports[name]
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="a bound in seconds, on an idle machine")
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("version", sorted({OLDEST, (3, 11), NEWEST}))
 def test_ten_tests_pass_in_time(project: Path, version: tuple[int, int], workers: int) -> None:

@@ -15,10 +15,7 @@ import requests
 from tests import orders
 from tests.engines import until
 from tests.examples import Command, example, node, python, subscribed
-from tests.lanes import drawn
 from tests.processes import Sandbox, sandbox
-
-pytestmark = drawn(2)
 
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
 

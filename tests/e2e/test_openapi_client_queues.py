@@ -16,11 +16,11 @@ from tests import environments, orders
 from tests.e2e import validating
 from tests.e2e.test_openapi_client import interpreter, run, running
 from tests.e2e.validating import Validator
-from tests.lanes import drawn, one_of
+from tests.marks import nightly
 from tests.processes import ROOT, Sandbox
 from tests.queue import spreadsheets
 
-pytestmark = [pytest.mark.clients, drawn(3)]
+pytestmark = pytest.mark.clients
 
 __all__ = ["interpreter", "running"]
 
@@ -53,7 +53,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
         yield served
 
 
-@pytest.fixture(scope="module", params=one_of(["sync", "async", "specs"]))
+_KINDS = [
+    "async",
+    nightly("sync", reason="test_openapi_client has the synchronous client"),
+    nightly("specs", reason="test_client_specs has the client with a document"),
+]
+
+
+@pytest.fixture(scope="module", params=_KINDS)
 def report(
     request: pytest.FixtureRequest,
     interpreter: Path,

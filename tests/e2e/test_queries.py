@@ -9,10 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.e2e import wire
-from tests.lanes import drawn
 from tests.processes import Sandbox, sandbox
-
-pytestmark = drawn(3)
 
 BACKUP, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
 HUB = "HB-7710-3391"

@@ -21,7 +21,7 @@ def test_class_has_at_most_forty_lines() -> None:
     assert len((EXAMPLE / "connect_sim_container.py").read_text().splitlines()) <= 40
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="installs testcontainers")
 @pytest.mark.clients
 def test_class_waits_until_the_sandbox_is_ready(tmp_path: Path) -> None:
     python = environments.python("testcontainers", (EXAMPLE / "requirements.txt").read_text())

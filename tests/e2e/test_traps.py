@@ -13,11 +13,8 @@ import pytest
 from tests import orders
 from tests.e2e import wire
 from tests.handlers import Handler, handler
-from tests.lanes import drawn
 from tests.make import CONTACT
 from tests.processes import Sandbox, sandbox
-
-pytestmark = drawn(3)
 
 PLAIN, METER = orders.PLAIN, "PRD-590-284-731"
 CONNECTION = "CT-2044-1187-9002"

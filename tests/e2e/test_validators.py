@@ -16,10 +16,7 @@ import pytest
 from tests import orders, processes
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, VALIDATORS, Flow, Json, Validator, timeless
-from tests.lanes import drawn
 from tests.processes import Sandbox, manage, sandbox
-
-pytestmark = drawn(3)
 
 BACKUP, METER = "PRD-814-505-018", "PRD-590-284-731"
 

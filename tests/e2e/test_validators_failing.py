@@ -16,10 +16,7 @@ import requests
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.validating import VALIDATORS, Flow, Json, Validator, timeless
-from tests.lanes import drawn
 from tests.processes import Sandbox, free_port, restart, sandbox
-
-pytestmark = drawn(3)
 
 LIMIT = 1.0
 FAILED = {"events": 1, "triggers": 1, "success_triggers": 0, "failure_triggers": 1,

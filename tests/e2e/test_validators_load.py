@@ -21,10 +21,7 @@ import pytest
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, Flow, Json, Validator
-from tests.lanes import drawn
 from tests.processes import Sandbox, sandbox
-
-pytestmark = drawn(2)
 
 # More than the threads for other requests: 8 and 32.
 HANGING = 40

@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="installs the example with its dependencies")
 def test_commands_of_the_pytest_project_install_and_pass(tree: Path) -> None:
     project = projects.copy("pytest_project", tree / "examples")
     path = {"PATH": projects.path_with(Path(sys.executable))}

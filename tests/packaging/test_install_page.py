@@ -43,7 +43,7 @@ def test_make_build_writes_the_archives_of_server_and_plugin(tmp_path: Path) -> 
     assert written == {path.name for path in wheels.built()} | plugin
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="installs the program in each way of the page")
 def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
     bin_of_tests = Path(sys.executable).parent
     wheels.run([str(bin_of_tests / "uv"), "venv", "--quiet", "--seed", "venv"], cwd=tmp_path)

@@ -18,7 +18,7 @@ from connect_sim import __version__
 from tests import environments, orders
 from tests.engines import until
 from tests.handlers import handler
-from tests.lanes import nightly
+from tests.marks import nightly
 from tests.packaging import wheels
 from tests.processes import Process, Sandbox
 from tests.queue import spreadsheets as sheets
@@ -56,7 +56,9 @@ class Installed:
         return done.stdout
 
 
-@pytest.fixture(scope="module", params=[-1, nightly(0)], ids=["newest", "oldest"])
+@pytest.fixture(
+    scope="module", params=[-1, nightly(0, reason="installs once more")], ids=["newest", "oldest"]
+)
 def installed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:
@@ -179,7 +181,7 @@ def test_nothing_is_written_outside_the_data_folder(running: Sandbox, installed:
     assert (installed.project / "var" / "connect.sqlite3").exists()
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="uvx installs the wheel and its dependencies")
 def test_uvx_runs_the_wheel_in_an_empty_folder(tmp_path: Path) -> None:
     """The sandbox ends with the pipe that a parent holds, although uvx is in between."""
     folder, port = tmp_path / "empty", tmp_path / "port"

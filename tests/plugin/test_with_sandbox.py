@@ -13,7 +13,7 @@ import pytest
 
 import connect_sim
 from tests import environments
-from tests.lanes import nightly
+from tests.marks import nightly
 from tests.plugin import docs_project
 from tests.processes import ROOT, Sandbox, environment, sandbox
 
@@ -75,7 +75,10 @@ def test_plugin_and_server_have_one_version() -> None:
 
 
 # The newest runs the installed plugin in tests/packaging.
-@pytest.mark.parametrize("version", [OLDEST, *(nightly(each) for each in {NEWEST} - {OLDEST})])
+@pytest.mark.parametrize(
+    "version",
+    [OLDEST, *(nightly(each, reason="runs in packaging") for each in {NEWEST} - {OLDEST})],
+)
 def test_plugins_own_tests_pass(version: tuple[int, int]) -> None:
     ended = run(version, PLUGIN, "-p", "no:cacheprovider")
     assert ended.returncode == 0, ended.stdout

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import Tab, chromium
-from tests.lanes import nightly
+from tests.marks import nightly
 from tests.portal.site import SECRET, Site, site
 
 pytestmark = pytest.mark.browser
@@ -32,7 +32,7 @@ def violations(tab: Tab) -> list[str]:
 
 
 # `make test` opens the forms of every eighth model only.
-@pytest.mark.parametrize("step", [8, nightly(1)])
+@pytest.mark.parametrize("step", [8, nightly(1, reason="the forms of every model")])
 def test_admin_pages_have_no_policy_violation(site: Site, tab: Tab, step: int) -> None:
     page = tab.page
     response = page.goto("/admin/")

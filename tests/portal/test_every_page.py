@@ -15,13 +15,13 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser import Tab, chromium, open_tab
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 from tests.portal import accessible
 from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import NOBODY, SHOTS, Shot
 from tests.portal.site import Site, act_as, site
 
-pytestmark = [pytest.mark.browser, drawn(3)]
+pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "site"]
 
@@ -38,7 +38,10 @@ SAMPLE = {
     "queue-board-picked", "queue-list", "queue-object", "queue-move", "sample", "product",
     "product-capabilities", "checks-webhook", "faults", "inquiring-form", "sign-in", "not-found",
 }  # fmt: skip
-SAMPLED = [shot if shot.name in SAMPLE else nightly(shot) for shot in PAGES]
+SAMPLED = [
+    shot if shot.name in SAMPLE else nightly(shot, reason="one page of each kind runs each time")
+    for shot in PAGES
+]
 
 
 @dataclass
@@ -156,7 +159,7 @@ def test_page_is_accessible_and_fits(windows: Windows, shot: Shot) -> None:
     _look(windows, shot)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="the colors of both schemes are one stylesheet's; each page once more")
 @pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
 def test_dark_page_has_no_violations(windows: Windows, shot: Shot) -> None:
     _look(windows, shot, dark_rules=())

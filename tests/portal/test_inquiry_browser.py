@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Tab, chromium, tab
 from tests.handlers import Handler, ReceivedRequest, Response, handler
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 from tests.portal import accessible, inquiry_form
 from tests.portal.inquiry_form import SUITE, TIER_REQUEST
 from tests.processes import Sandbox, sandbox
 
-pytestmark = [pytest.mark.browser, drawn(2)]
+pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "tab"]
 
@@ -457,7 +457,12 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
 
 @pytest.mark.parametrize(
     ("width", "scheme"),
-    [(380, "dark"), (1600, "light"), nightly(380, "light"), nightly(1600, "dark")],
+    [
+        (380, "dark"),
+        (1600, "light"),
+        nightly(380, "light", reason="each width and each scheme run once"),
+        nightly(1600, "dark", reason="each width and each scheme run once"),
+    ],
 )
 @pytest.mark.node
 def test_pages_are_accessible_and_fit(

@@ -12,11 +12,10 @@ from django.test import Client
 from requests_queue.catalog.models import Parameter
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller
-from tests.lanes import drawn
 from tests.portal import inquiry_form
 from tests.portal.inquiry_form import ADDRESS, PHONE, SUITE, Page, api_of, visit
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 
 class Opened(NamedTuple):

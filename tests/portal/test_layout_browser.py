@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lanes import drawn
 from tests.portal import accessible
 from tests.portal.site import DISTRIBUTOR, Site, act_as, chromium, site
 
-pytestmark = [pytest.mark.browser, drawn(2)]
+pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "site"]
 

@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests import orders
-from tests.lanes import drawn
 from tests.portal import accessible
 from tests.portal.site import Site, chromium, site
 
-pytestmark = [pytest.mark.browser, drawn(2)]
+pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "site"]
 

@@ -19,7 +19,6 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
-from tests.lanes import drawn
 from tests.portal.queues import (
     DRAFT,
     INQUIRING,
@@ -33,7 +32,7 @@ from tests.portal.queues import (
 from tests.signed_in import signed_in
 from webhooks.models import Event
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 __all__ = ["distributor", "seeded", "vendor"]
 

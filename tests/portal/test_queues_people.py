@@ -12,11 +12,10 @@ from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import PROVIDER, VENDOR, caller
-from tests.lanes import drawn
 from tests.portal.queues import DRAFT, INQUIRING, PENDING, distributor, read, seeded, text, vendor
 from tests.signed_in import signed_in
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 __all__ = ["distributor", "seeded", "vendor"]
 

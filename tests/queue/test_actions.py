@@ -15,7 +15,7 @@ from requests_queue.queues import base
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 from tests.queue import builders, tables
 from tests.queue.platforms import (  # fmt: skip
     NOBODY,
@@ -30,7 +30,7 @@ from tests.queue.platforms import (  # fmt: skip
 )
 from tests.queue.tables import BILLING, FULFILLMENT, LISTING, TIER_CONFIG, USAGE
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 REACHABLE = [queue for queue in tables.TABLES if queue != BILLING]
 # Types without drafts.
@@ -94,7 +94,9 @@ def a_kind(queue: str) -> str:
 
 
 # The effects of each type are tested with cascades.
-@pytest.mark.parametrize("types", [2, nightly(None)])
+@pytest.mark.parametrize(
+    "types", [2, nightly(None, reason="every type: they differ in drafts only")]
+)
 @pytest.mark.parametrize("queue", REACHABLE)
 def test_every_action_in_every_status_by_every_actor(
     queue: str, types: int | None, platform: Platform
@@ -167,7 +169,9 @@ def check_assignment(platform: Platform, queue: str, pk: str, status: str) -> No
 
 
 # Objects of others are not found, whatever their status.
-@pytest.mark.parametrize("statuses", [1, nightly(None)])
+@pytest.mark.parametrize(
+    "statuses", [1, nightly(None, reason="every status: none is found in any")]
+)
 @pytest.mark.parametrize("queue", REACHABLE)
 def test_others_can_take_no_action(queue: str, statuses: int | None, platform: Platform) -> None:
     for kind, status in [*reachable(queue)][:statuses]:

@@ -34,11 +34,10 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
-from tests.lanes import drawn
 from tests.make import AT, Catalog
 from tests.signed_in import catalog, distributor, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 LIST = "/admin/fulfillment/request/"
 CATALOG_PAGES = (

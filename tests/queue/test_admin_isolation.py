@@ -16,13 +16,14 @@ from requests_queue.catalog.models import ApiToken, User
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.contract.accounts import Platform, platform  # noqa: F401  (fixture)
 from tests.copies import ID
-from tests.lanes import drawn, nightly
+from tests.marks import nightly
 from tests.signed_in import signed_in, staff
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 # One account for each relation to the others.
-PARTIES = pytest.mark.parametrize("party", ["vendor", nightly("new vendor"), "new distributor"])
+_NEW_VENDOR = nightly("new vendor", reason="as the new distributor")
+PARTIES = pytest.mark.parametrize("party", ["vendor", _NEW_VENDOR, "new distributor"])
 # Django's own pages, which require model permissions that no account has.
 DJANGOS = {"auth.Group"}
 # For administrators only: tests/contract/test_audit.py.

@@ -27,9 +27,8 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests.api import Caller, refused
 from tests.contract.calls import WEBHOOK, order, pending, tier_request
-from tests.lanes import drawn
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 TEXT = "Not a valid string."
 WRONG = [[], {}, False, True, ["x"], {"x": 1}]
 

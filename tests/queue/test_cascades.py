@@ -14,7 +14,6 @@ from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file import processing
 from requests_queue.tasks import run_due
 from tests.engines import move_clock
-from tests.lanes import drawn
 from tests.queue import builders, tables
 from tests.queue.platforms import Change, Platform, check_notified, latest, undone
 from tests.queue.tables import (
@@ -27,7 +26,7 @@ from tests.queue.tables import (
     USAGE,
 )  # fmt: skip
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 BECAUSE = {"reason": "Because."}
 

@@ -8,7 +8,6 @@ import pytest
 
 from requests_queue.catalog.models import Parameter
 from tests.api import refused
-from tests.lanes import drawn
 from tests.queue import builders, tables
 from tests.queue.platforms import (
     NOBODY,
@@ -29,7 +28,7 @@ from tests.queue.tables import (
     USAGE,
 )  # fmt: skip
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 STRANGE_V, STRANGE_D = "stranger vendor", "stranger distributor"
 # Types that can be drafts, with the required capability.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.api import Caller, ids
-from tests.lanes import drawn
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 MANY = 3000
 
 

@@ -17,9 +17,6 @@ from requests_queue.seed.accounts import CONTRACT, HUB
 from requests_queue.seed.products import BACKUP, METER, SUITE
 from tests import make
 from tests.api import Caller, caller, ids, refused
-from tests.lanes import drawn
-
-pytestmark = drawn(2)
 
 SEAT = f"{BACKUP}-0001"
 ITEM = {"name": "Archive", "mpn": "NB-A", "type": "reservation", "unit": {"id": "gb"}}

@@ -183,7 +183,7 @@ def test_small_files_take_little_memory(tmp_path: Path, how: str) -> None:
         assert one["extra_mib"] < BOUND / 4 and one["kept_mib"] < KEPT, one
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="measures memory with files of the largest size")
 def test_reading_takes_bounded_memory_and_returns_it(tmp_path: Path) -> None:
     rows = measured(tmp_path, "read", *READ)
     for kind, one in zip(READ, rows, strict=True):
@@ -192,7 +192,7 @@ def test_reading_takes_bounded_memory_and_returns_it(tmp_path: Path) -> None:
         assert one["extra_mib"] < BOUND and one["kept_mib"] < KEPT, (kind, one)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="measures memory with files of the largest size")
 @pytest.mark.parametrize("kind", ["largest", "many strings", "random bytes", "astral cells"])
 def test_six_files_at_once_take_the_memory_of_one(tmp_path: Path, kind: str) -> None:
     [result] = measured(tmp_path, "six", kind)
@@ -205,7 +205,7 @@ def test_a_refused_upload_takes_bounded_memory(tmp_path: Path) -> None:
     assert result["extra_mib"] < BOUND, result
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="measures memory with files of the largest size")
 @pytest.mark.parametrize("kind", ["50 columns", "long cells", "largest"])
 def test_processing_takes_bounded_memory(tmp_path: Path, kind: str) -> None:
     [result] = measured(tmp_path, "process", kind)

@@ -29,12 +29,11 @@ from requests_queue.queues.usage_file import (
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
 from tests.api import caller, refused
-from tests.lanes import drawn
 from tests.queue import spreadsheets as sheets
 from tests.queue.spreadsheets import row, table
 from tests.queue.test_usage_file import PATH, create, download
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 
 def processed(catalog: make.Catalog, content: bytes, name: str = "usage.xlsx") -> UsageFile:

@@ -18,9 +18,8 @@ from requests_queue import filter_tables, wildcards
 from requests_queue.queues.fulfillment.models import Request
 from tests.api import Caller, ids
 from tests.hypothesis_profiles import examples
-from tests.lanes import drawn
 
-pytestmark = [pytest.mark.django_db, drawn(3)]
+pytestmark = pytest.mark.django_db
 
 NOTES = {
     "Plain": "Plain",

@@ -9,11 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import processes
-from tests.lanes import drawn
 from tests.processes import ROOT, environment, free_port, manage
 from tests.runtime.test_settings import SERVER
-
-pytestmark = drawn(3)
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

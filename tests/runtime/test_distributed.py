@@ -21,7 +21,7 @@ from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, p
 from tests.e2e.validating import Json, Validator
 from tests.engines import until
 from tests.handlers import Handler, handler
-from tests.lanes import nightly
+from tests.marks import nightly
 from tests.processes import Redis, manage, redis_server
 from tests.runtime.distributed import COMPOSE, Server, command, seeded_database, server
 
@@ -66,7 +66,7 @@ def test_each_delivery_is_sent_once(running: Server, served: Handler) -> None:
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="four workers: two run each time")
 def test_four_workers_start_together_and_send_each_delivery_once(
     redis: Redis, served: Handler, tmp_path: Path
 ) -> None:
@@ -195,7 +195,7 @@ def expire_leases(running: Server) -> None:
         database.execute("UPDATE webhooks_delivery SET lease = 0 WHERE state = 'calling'")
 
 
-@pytest.mark.parametrize("end", [expire_leases, nightly(lambda running: None)])
+@pytest.mark.parametrize("end", [expire_leases, nightly(lambda running: None, reason="waits 30 s")])
 def test_delivery_of_killed_worker_is_repeated(
     running: Server, end: Callable[[Server], None]
 ) -> None:

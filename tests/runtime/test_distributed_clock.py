@@ -18,13 +18,10 @@ import pytest
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
-from tests.lanes import drawn_file
 from tests.processes import Process, Redis, Sandbox, free_port, redis_server
 from tests.runtime.distributed import Server, command, seeded_database, server
 from tests.sandbox import timelines
 from tests.sandbox.approving import approving
-
-pytestmark = drawn_file(2)
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,8 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import __version__, checks
-from tests.lanes import drawn_file
 from tests.postgres_server import postgres_database
 from tests.processes import environment, manage, run
-
-pytestmark = drawn_file(2)
 
 REFUSAL = (
     f"Connect Sim {__version__} has no migration webhooks.0000_removed. Use that version, or "

@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 
 from connect_sim.server.django_app import QUESTION
-from tests.lanes import drawn
 from tests.processes import free_port
 from tests.runtime.serving import App, connect, is_closed, read, serving
-
-pytestmark = drawn(3)
 
 HEAD = b"Host: localhost\r\n"
 

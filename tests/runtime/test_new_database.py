@@ -64,7 +64,7 @@ def postgres_schema(url: str) -> list[list[str]]:
         return [sorted(map(str, database.execute(query))) for query in (*POSTGRES, *ROWS)]
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="runs all migrations one by one")
 def test_on_sqlite(tmp_path: Path) -> None:
     at_once, step_by_step = tmp_path / "a", tmp_path / "b"
     migrate(at_once)
@@ -75,7 +75,7 @@ def test_on_sqlite(tmp_path: Path) -> None:
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="runs all migrations one by one")
 def test_on_postgres(tmp_path: Path) -> None:
     with postgres_database() as at_once, postgres_database() as step_by_step:
         migrate(tmp_path, DATABASE_URL=at_once)

@@ -12,11 +12,8 @@ from celery import Celery
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
-from tests.lanes import drawn_file
 from tests.processes import Redis, pause, redis_server
 from tests.runtime.distributed import Server, seeded_database, server
-
-pytestmark = drawn_file(2)
 
 BACKLOG = 300
 
@@ -92,6 +89,6 @@ def test_no_worker_ends_when_redis_is_killed(running: Server, redis: Redis) -> N
         orders.until_stats(running, hook["id"], events=1, triggers=1, success_triggers=1)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="forty outages: four run each time")
 def test_no_worker_ends_in_forty_outages(running: Server, redis: Redis) -> None:
     run_outages(running, redis, 40)

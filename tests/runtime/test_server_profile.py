@@ -15,11 +15,8 @@ from django.urls import URLPattern
 from sandbox import urls
 from sandbox.pages import urls as pages
 from tests import processes
-from tests.lanes import drawn
 from tests.processes import ROOT, environment, manage
 from tests.runtime.test_settings import SERVER
-
-pytestmark = drawn(3)
 
 SCRIPT = """
 import json, sys

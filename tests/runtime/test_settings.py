@@ -12,10 +12,7 @@ import pytest
 
 from connect_sim import checks
 from connect_sim.environment import Problem
-from tests.lanes import drawn
 from tests.processes import ROOT
-
-pytestmark = drawn(3)
 
 # Name and example value of each variable.
 VARIABLES = dict(

@@ -19,7 +19,7 @@ from tests.runtime.distributed import Server, command, seeded_database, server
 MAX_SECONDS = 5.0
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="waits for leases of production")
 @pytest.mark.parametrize("where", [stopping.IN_CLAIM, stopping.IN_FLUSH])
 def test_api_and_deliveries_continue_within_five_seconds(where: str, tmp_path: Path) -> None:
     flag = tmp_path / "stop"

@@ -30,8 +30,8 @@ from requests_queue.seed.products import picture
 from sandbox.product_files import importing, reading
 from tests import background, make
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
-from tests.lanes import drawn
 from tests.make import CONTACT
+from tests.marks import nightly
 from tests.sandbox import worlds
 from tests.sandbox.product_workbooks import (
     DIGITS,
@@ -48,7 +48,7 @@ from tests.sandbox.product_workbooks import (
     without_row,
 )
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 SUITE = "PRD-362-917-440"
 SEEDED = ("PRD-814-505-018", SUITE, "PRD-590-284-731")
@@ -395,7 +395,7 @@ INVALID: tuple[tuple[str, Any, str], ...] = (
 @pytest.mark.parametrize(
     ("place", "value", "error"),
     [
-        pytest.param(*each, marks=[] if number % 3 == 0 else pytest.mark.nightly)
+        nightly(*each, reason="one in three cells runs each time") if number % 3 else each
         for number, each in enumerate(INVALID)
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from tests import orders
 from tests.handlers import handler
-from tests.lanes import nightly
+from tests.marks import nightly
 from tests.processes import Sandbox, pause, sandbox
 from tests.sandbox import timelines
 from tests.sandbox.approving import approving
@@ -119,7 +119,7 @@ def never_overtaken(moved: Moved) -> None:
     assert set(map(tuple, statuses.values())) == {("pending", "approved")}
 
 
-@pytest.mark.parametrize("runs", [RUNS, nightly(20)])
+@pytest.mark.parametrize("runs", [RUNS, nightly(20, reason="more runs of the same")])
 def test_sequences_of_objects_and_webhooks_are_the_same_in_each_run(
     running: Sandbox, runs: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_sequences_of_objects_and_webhooks_are_the_same_in_each_run(
             assert each[about] == lines
 
 
-@pytest.mark.parametrize("runs", [1, nightly(10)])
+@pytest.mark.parametrize("runs", [1, nightly(10, reason="more runs of the same")])
 def test_time_never_overtakes_a_handler_that_works_on_several_orders(
     running: Sandbox, runs: int
 ) -> None:

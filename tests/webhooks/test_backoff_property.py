@@ -25,14 +25,13 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.hypothesis_profiles import sequences
-from tests.lanes import drawn
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry, selection
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 LIMIT, BASE = 4, timedelta(seconds=300)
 START = make.AT + timedelta(days=30)
@@ -265,7 +264,7 @@ def test_any_sequence_keeps_the_announced_backoff(mode: str, settings: Any) -> N
     run(mode, settings, 3)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="400 sequences; fewer run each time")
 @pytest.mark.parametrize("mode", ["each", "coalesce"])
 def test_many_sequences_keep_the_announced_backoff(mode: str, settings: Any) -> None:
     run(mode, settings, 400)

@@ -255,7 +255,7 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="stores 100,000 deliveries")
 def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
     catalog = make.catalog()

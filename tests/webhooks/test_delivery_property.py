@@ -29,7 +29,6 @@ from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.hypothesis_profiles import sequences
-from tests.lanes import drawn
 from tests.pruned import prune
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
@@ -38,7 +37,7 @@ from webhooks.delivery.in_flight import AttemptResult
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 CAP, LIMIT = 3, 3
 START = make.AT + timedelta(days=30)

@@ -18,7 +18,6 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
-from tests.lanes import drawn
 from webhooks import conf, receivers, webhook_health
 from webhooks.delivery import claims, event_loops, in_flight, polling, recording
 from webhooks.delivery import engine as engine_module
@@ -27,7 +26,7 @@ from webhooks.delivery.event_loops import SqlThread
 from webhooks.delivery.polling import Window
 from webhooks.models import Attempt, Delivery
 
-pytestmark = [pytest.mark.django_db(transaction=True), drawn(3)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)

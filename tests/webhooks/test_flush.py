@@ -20,14 +20,13 @@ from django.db import (
 from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
-from tests.lanes import drawn
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, flush, recording, retry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Webhook
 
-pytestmark = [pytest.mark.django_db(transaction=True), drawn(3)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def of_postgres(sqlstate: str) -> OperationalError:

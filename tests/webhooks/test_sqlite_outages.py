@@ -57,7 +57,7 @@ def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
         assert 1 <= caplog.text.count(f"{what}: failing") <= 2
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="waits 70 s")
 def test_results_survive_a_lock_of_70_s_at_production_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

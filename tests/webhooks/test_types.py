@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from requests_queue.catalog.models import Product
-from tests.lanes import drawn
 from webhooks import types
-
-pytestmark = drawn(3)
 
 ORDER, CONFIG = "fulfillment_request", "tier_config_request"
 

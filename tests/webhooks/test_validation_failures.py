@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 
 from tests.handlers import handler
-from tests.lanes import drawn
 from tests.webhooks.hostile import Peer, Server
 from tests.webhooks.loopback import loopback_only, names, once  # noqa: F401  (one is a fixture)
 from tests.webhooks.test_secrets import everything_stored
@@ -33,7 +32,6 @@ from webhooks.http.http_errors import Target
 from webhooks.models import Attempt
 
 pytestmark = [
-    drawn(3),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("own_loop", "loopback_only"),
 ]

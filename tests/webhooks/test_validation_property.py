@@ -24,7 +24,6 @@ from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
 from tests import make
 from tests.hypothesis_profiles import sequences
-from tests.lanes import drawn
 from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
 from webhooks import account_secrets, actions, webhook_health
@@ -34,7 +33,7 @@ from webhooks.delivery.in_flight import AttemptResult
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)

@@ -14,14 +14,13 @@ from sandbox.models import Fault, HeldResponse
 from tests import html, make
 from tests.api import caller
 from tests.html import Element
-from tests.lanes import drawn
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.signed_in import catalog, distributor, root, vendor
 
 __all__ = ["catalog", "distributor", "root", "vendor"]
 
-pytestmark = [pytest.mark.django_db, drawn(2)]
+pytestmark = pytest.mark.django_db
 
 FORMS = [(side, kind.name) for kind in KINDS.values() for side in kind.sides]
 
