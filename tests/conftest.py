@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ static_files.install()
 
 def pytest_xdist_auto_num_workers(config: Any) -> int:
     """Return the number of workers for `-n auto`: three more than there are cores, since tests also
-    wait; none for single files, which start sooner without."""
+    wait; none for up to three files, which start sooner without."""
     paths = [argument.partition("::")[0] for argument in config.args]
-    return 0 if all(map(os.path.isfile, paths)) else min((os.cpu_count() or 1) + 3, 12)
+    are_few = len(paths) <= 3 and all(Path(path).is_file() for path in paths)
+    return 0 if are_few else min((os.cpu_count() or 1) + 3, 12)
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos import case, faults, setups
 from tests.chaos.setups import Distributed
+from tests.marks import nightly
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,13 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
 
 @pytest.mark.postgres
 @pytest.mark.redis
-@pytest.mark.parametrize("name", faults.DISTRIBUTED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "workers killed" else nightly(name, reason="as in make chaos")
+        for name in faults.DISTRIBUTED
+    ],
+)
 def test_fault_of_a_server(setup: Distributed, name: str) -> None:
     result = case.run(name, faults.DISTRIBUTED[name], setup, case.SMALL, seed=1)
     print(result)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos import case, faults, setups
 from tests.chaos.setups import Embedded
+from tests.marks import nightly
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,13 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield running
 
 
-@pytest.mark.parametrize("name", faults.EMBEDDED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "sandbox killed" else nightly(name, reason="as in make chaos")
+        for name in faults.EMBEDDED
+    ],
+)
 def test_fault_of_a_sandbox(setup: Embedded, name: str) -> None:
     result = case.run(name, faults.EMBEDDED[name], setup, case.SMALL, seed=1)
     print(result)

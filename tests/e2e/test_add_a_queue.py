@@ -170,6 +170,7 @@ def test_new_queue_has_portal_pages(running: Sandbox, tree: Path, cases: list[st
     assert '<option value="business" selected>Business</option>' in new.text
 
 
+@pytest.mark.nightly(reason="a further start; portal pages run each time")
 def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
     running: Sandbox, tree: Path, cases: list[str]
 ) -> None:

@@ -110,6 +110,7 @@ def test_job_of_github_checks_the_handler(folder: Path) -> None:
     assert job.used[-1] == ("actions/upload-artifact@v4", {"name": "check", "path": "check.html"})
 
 
+@pytest.mark.nightly(reason="the command of the GitHub job")
 def test_job_of_gitlab_runs_the_same_command(folder: Path) -> None:
     """With JUnit XML beside it, which GitLab shows."""
     [job] = workflows.load(JOBS["gitlab-check"]).values()

@@ -61,6 +61,7 @@ def test_steps_of_the_workflow_pass(running: Sandbox, project: Path) -> None:
     assert not (project / "connect-sim-traces").exists()
 
 
+@pytest.mark.nightly(reason="minutes: ten test runs")
 def test_each_test_passes_and_fails_with_a_readable_report_if_its_handler_is_broken(
     running: Sandbox, project: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_tests_of_the_node_project_pass(running: Sandbox, tmp_path: Path) -> Non
     doc_blocks.check_all_run(commands, {"test"}, {})
 
 
+@pytest.mark.nightly(reason="as in the Python project")
 @pytest.mark.node
 def test_failed_test_of_the_node_project_says_why(running: Sandbox, tmp_path: Path) -> None:
     folder = projects.copy("node_project", tmp_path)

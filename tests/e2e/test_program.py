@@ -80,6 +80,7 @@ def test_terminal_prints_attempts_and_calls_of_the_handler(running: Sandbox, hoo
     until_printed(running.process, rf"{clock}   handler: POST /requests/{request}/fail 200 \d+ ms")
 
 
+@pytest.mark.nightly(reason="a sandbox of its own")
 def test_quiet_sandbox_prints_no_attempts(tmp_path: Path, served: Handler) -> None:
     with sandbox(tmp_path / "data", SIM_QUIET="true") as quiet:
         orders.webhook(quiet, served.url)

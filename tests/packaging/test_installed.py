@@ -144,6 +144,7 @@ def test_commands_find_the_sandbox_of_the_folder(running: Sandbox, installed: In
     assert not state["moving"]
 
 
+@pytest.mark.nightly(reason="the sandbox of the same wheel runs beside them each time")
 def test_celery_worker_runs_beside_the_modules_of_a_handler(
     installed: Installed, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_installed_server_is_started_by_each_of_two_workers(both: Path, project:
     assert new == set()
 
 
+@pytest.mark.nightly(reason="installs once more")
 def test_server_runs_from_another_environment_than_the_oldest_python(
     plugin: Path, both: Path, project: Path, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_all_methods_on_a_shared_sandbox_by_two_workers(running: Sandbox, projec
     assert all(statuses == drawn[0][1] for _, statuses in drawn)
 
 
+@pytest.mark.nightly(reason="a further run of pytest")
 def test_first_tests_of_home_pass(running: Sandbox, tmp_path: Path) -> None:
     for name in ("handler.py", "test_handler.py"):
         shutil.copy(ROOT / "portal" / "static" / "portal" / "handlers" / name, tmp_path)
@@ -150,6 +151,7 @@ def test_wrong_keys_are_refused_before_a_test(running: Sandbox, project: Path) -
     assert "Traceback" not in ended.stdout
 
 
+@pytest.mark.nightly(reason="a sandbox of its own")
 def test_environment_of_the_plugin_is_not_that_of_the_server(tmp_path: Path) -> None:
     env = environment(tmp_path)
     code = "import pytest_connect_sim, sys; assert 'django' not in sys.modules"

@@ -103,6 +103,7 @@ def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="the chart's test sends rows again each time")
 def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
         page = tab.page
@@ -140,6 +141,7 @@ def test_form_sends_changes(site: Site, hook: str) -> None:
         settled(site, hook)
 
 
+@pytest.mark.nightly(reason="the other shortcuts run each time")
 def test_shortcuts_select_attempts_and_the_next_one_counts_down(site: Site) -> None:
     responses = iter([500, 503, 200])
     usual, site.served.respond = site.served.respond, lambda request: next(responses)
@@ -234,6 +236,7 @@ def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
         site.served.respond = usual
 
 
+@pytest.mark.nightly(reason="each page is opened without scripts in test_every_page")
 def test_pages_work_without_scripts(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as tab:
         page = tab.page

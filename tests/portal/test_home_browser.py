@@ -98,6 +98,7 @@ def test_commands_are_copied_with_the_secrets_that_they_mask(site: Site) -> None
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_alarms has the pages")
 def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
     site.served.respond = lambda request: 503 if request.path == "/down" else 200
     hook = site.webhook(label="Down", external_url=f"{site.served.url}down", product_id=SUITE)
@@ -118,6 +119,7 @@ def test_out_of_order_webhook_is_shown_on_every_page(site: Site) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="waits for polls")
 def test_page_says_that_polling_fails(site: Site) -> None:
     with site.open("/") as tab:
         page = tab.page

@@ -90,6 +90,7 @@ def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="in test_queues_pages without a browser")
 def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
     def respond(request: ReceivedRequest) -> int:
         return 503
@@ -108,6 +109,7 @@ def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
         site.running.advance("6m")
 
 
+@pytest.mark.nightly(reason="in test_layout_browser, too")
 def test_administrator_acts_as_the_other_party(site: Site) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
@@ -181,6 +183,7 @@ def test_json_is_copied(site: Site) -> None:
         assert f'"id": "{order["id"]}"' in page.evaluate("navigator.clipboard.readText()")
 
 
+@pytest.mark.nightly(reason="in test_queues_samples without a browser")
 def test_sample_is_created_without_scripts(site: Site) -> None:
     with site.open("/queues/tier_config/new/?type=setup", script=False) as tab:
         page = tab.page

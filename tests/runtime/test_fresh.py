@@ -20,6 +20,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import __version__, checks
+from tests.marks import nightly
 from tests.postgres_server import postgres_database
 from tests.processes import environment, manage, run
 
@@ -35,6 +36,8 @@ PROCESSES = {
     "web": manage("web"),
     "worker": [CELERY, "-A", "connect_sim", "worker", "--pool", "threads"],
 }
+# Of the processes.
+_SAME = "refused by the same line"
 
 
 def migrated(env: dict[str, str]) -> None:
@@ -85,12 +88,14 @@ def old_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
         yield env
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize(
+    "process", [*PROCESSES][:1] + [nightly(n, reason=_SAME) for n in [*PROCESSES][1:]]
+)
 def test_process_refuses_sqlite_of_older_version(old_sqlite: dict[str, str], process: str) -> None:
     assert_refused(run(PROCESSES[process], old_sqlite))
 
 
-@pytest.mark.parametrize("process", ["web", "worker"])
+@pytest.mark.parametrize("process", ["worker", nightly("web", reason=_SAME)])
 def test_process_refuses_postgres_of_older_version(
     old_postgres: dict[str, str], process: str
 ) -> None:
@@ -102,7 +107,7 @@ def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stderr.strip().splitlines()[-1].endswith(REFUSAL), done.stderr
 
 
-@pytest.mark.parametrize("process", ["sandbox", "worker"])
+@pytest.mark.parametrize("process", ["sandbox", nightly("worker", reason=_SAME)])
 def test_process_refuses_the_database_of_a_handler(tmp_path: Path, process: str) -> None:
     """Its DATABASE_URL may be in the environment, or in the file .env of the current folder."""
     path = tmp_path / "shop.sqlite3"

@@ -106,6 +106,7 @@ def test_running_move_is_shown_and_not_started_again(site: Site) -> None:
     site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
+@pytest.mark.nightly(reason="in test_clock_bar without a browser")
 def test_moves_and_reset_work_without_scripts(site: Site) -> None:
     with site.open("/queues/fulfillment/", script=False) as tab:
         page = tab.page
