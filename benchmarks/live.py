@@ -36,15 +36,16 @@ _RATE = 5.0  # deliveries per second
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Sizes of a run: pages, seconds of each measurement, rounds, and requests to the API."""
+    """Sizes: pages, many pages, seconds of each measurement, rounds, and requests to the API."""
 
     pages: int
+    many: int
     seconds: float
     rounds: int
     requests: int
 
 
-QUICK, FULL = Live(100, 5, 1, 200), Live(100, 20, 3, 1_000)
+QUICK, FULL = Live(20, 100, 5, 1, 200), Live(20, 100, 20, 3, 1_000)
 
 
 def measure_live(run: Run) -> list[Row]:
@@ -63,18 +64,20 @@ def measure_live(run: Run) -> list[Row]:
         keys = json.loads(file.read_text())
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
         # Each page is another user's.
-        links = subprocess.run(module("live_users", str(sizes.pages)), cwd=ROOT, env=env,
+        links = subprocess.run(module("live_users", str(sizes.many)), cwd=ROOT, env=env,
                                check=True, capture_output=True, text=True).stdout  # fmt: skip
         cookies = [_cookie(f"http://127.0.0.1:{port}{link}") for link in json.loads(links)]
-        opening = {"port": port, "cookies": cookies}
+        opening = {"port": port, "cookies": cookies[: sizes.pages]}
         with _deliveries(sandbox, run.handler_url):
             api = {"port": port, "path": _API, "key": keys["vendor_api_key"], "clients": 1,
                    "count": sizes.requests}  # fmt: skip
             client.ask("requests", **api)
             rows = _measure(server, pages, client, api, opening, sizes)
-        return rows + measure_load(
-            server, pages, run.handler, sandbox, run.handler_url, opening, sizes.seconds
-        )
+        for each in (opening, {"port": port, "cookies": cookies}):
+            rows += measure_load(
+                server, pages, run.handler, sandbox, run.handler_url, each, sizes.seconds
+            )
+        return rows
 
 
 def _measure(

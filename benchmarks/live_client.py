@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import random
 import re
 import socket
 import threading
@@ -22,13 +24,13 @@ _pages: list[Page] = []
 class Page:
     """A page in two threads: one reads events, the other requests what has changed.
 
-    As in portal/static/portal/live.js, events during a request lead to one more request.
+    As in portal/static/portal/live.js, it pauses between two requests for as long as events say.
     """
 
     def __init__(self, port: int, cookie: str) -> None:
         self._headers = {"Cookie": cookie}
         self._port = port
-        self._is_closed = False
+        self._closing, self._pause = threading.Event(), 0.0
         self.events = self.requests = self.errors = 0
         self.is_ready, self._has_changed = threading.Event(), threading.Event()
         self._stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -37,7 +39,7 @@ class Page:
 
     def close(self) -> None:
         """Close the page."""
-        self._is_closed = True
+        self._closing.set()
         self._has_changed.set()
         # To close it would wait for the thread that reads.
         if self._stream.sock is not None:
@@ -48,7 +50,7 @@ class Page:
         try:
             work()
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
-            if not self._is_closed:
+            if not self._closing.is_set():
                 self.errors += 1
                 raise
 
@@ -58,19 +60,19 @@ class Page:
         response = self._stream.getresponse()
         self._check(response)
         while line := response.readline():
-            if line == b"data: ready\n":
-                self.is_ready.set()
-            elif line.startswith(b"data: "):
+            if line.startswith(b"data: "):
+                self._pause = json.loads(line[6:])["pause"]
                 self.events += 1
+                self.is_ready.set()
                 self._has_changed.set()
-        if not self._is_closed:
+        if not self._closing.is_set():
             raise http.client.HTTPException("The stream has ended.")
 
     def _update(self) -> None:
         """Request the log whenever it has changed."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers, seen = {**self._headers, "HX-Request": "true", "Accept-Encoding": "gzip"}, ""
-        while self._has_changed.wait() and not self._is_closed:
+        while self._has_changed.wait() and not self._closing.is_set():
             self._has_changed.clear()
             connection.request("GET", f"{_PATH}?seen={seen}", None, headers)
             answer = connection.getresponse()
@@ -78,6 +80,7 @@ class Page:
             if match := _SEEN.search(_beginning(answer)):
                 seen = match[1].decode()
             self.requests += 1
+            self._closing.wait(self._pause * random.uniform(1, 1.25))
 
     def _check(self, response: http.client.HTTPResponse) -> None:
         """Count a response that is an error."""

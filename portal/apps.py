@@ -7,7 +7,6 @@ class PortalConfig(AppConfig):
     """The pages for vendors and distributors."""
 
     name = "portal"
-    django_asgi_middleware = ("portal.live.shared_responses.share_responses",)
 
     def ready(self) -> None:
         """Add the portal's own lookups to the command palette, and keep what bulk jobs need."""

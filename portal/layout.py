@@ -6,7 +6,6 @@ A page is a view behind `signed_in` that takes the request and its viewer and re
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from django.views.decorators.http import require_http_methods
 
 from portal import alarms, identity, pages
 from portal.identity import Viewer
-from portal.live.hub import hub
 from requests_queue import clock
 from requests_queue.errors import Missing
 
@@ -82,31 +80,19 @@ def signed_in(
         @require_http_methods([*methods, *(["HEAD"] if "GET" in methods else [])])
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            began = time.thread_time()
             viewer = identity.get_viewer(request)
             if viewer is None:
                 return without_viewer(request)
-            # Before the view reads what the page shows.
-            _note_page(request, viewer)
             is_read = request.method in ("GET", "HEAD")
             try:
                 with clock.reading_once() if is_read else nullcontext():
                     return view(request, viewer, *args, **kwargs)
             except Missing:
                 return not_found(request)
-            finally:
-                if request.method == "GET" and is_htmx(request):
-                    hub.note_cost(time.thread_time() - began)
 
         return guarded
 
     return decorate
-
-
-def _note_page(request: HttpRequest, viewer: Viewer) -> None:
-    """Note the version of what a page is about to show, unless it is noted already."""
-    if request.method == "GET" and not is_htmx(request) and not hasattr(request, "live_version"):
-        request.live_version = hub.note_page(viewer.account.pk)  # type: ignore[attr-defined]
 
 
 def render(
@@ -126,7 +112,6 @@ def render(
         # Called by the template only, so that parts of pages don't query them.
         "bars": partial(_fill_bars, request, viewer),
         "alarms": alarms.current(request, viewer.account),
-        "live_version": getattr(request, "live_version", ""),
     }
     return pages.render(request, template, {**(context or {}), **shared}, status)
 
@@ -156,7 +141,6 @@ def not_found(request: HttpRequest) -> HttpResponse:
     viewer = identity.get_viewer(request) if hasattr(request, "user") else None
     if viewer is None:
         return pages.not_found(request)
-    _note_page(request, viewer)
     return render(request, viewer, "not_found_here.html", status=404)
 
 

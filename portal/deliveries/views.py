@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -22,15 +21,11 @@ from portal.deliveries.detail import DeliveryView
 from portal.deliveries.search import SearchError
 from portal.header_rows import with_empty_row
 from portal.identity import Viewer
-from portal.live.fragments import SharedParts
-from portal.live.hub import hub
 from requests_queue import clock
 from requests_queue.catalog import audit
 from requests_queue.errors import Missing, Refused
 from webhooks.delivery import resend
 from webhooks.models import Attempt
-
-parts = SharedParts(hub)
 
 
 @layout.signed_in("GET")
@@ -56,22 +51,14 @@ def render_log(
     and the script `portal/deliveries.js`. All links of the log are queries (`?q=…`) of the page's
     own URL. `webhook` is the id of a webhook that the viewer may see: the caller checks that.
     """
-    if layout.is_htmx(request):
-        load = partial(_load_part, request, viewer, webhook)
-        return parts.respond(request, viewer.account.pk, load)
     log = logs.read(request.GET, viewer.account, webhook)
+    if layout.is_unchanged(request, log.digest):
+        return pages.empty()
+    if layout.is_htmx(request):
+        return layout.render(request, viewer, "deliveries/rows.html", {"log": log})
     job = bulk.latest(viewer.account, request.GET.get("sent", ""))
     more = {"log": log, "job": job, "bulk_key": uuid.uuid4()}
     return layout.render(request, viewer, template, {**(context or {}), **more})
-
-
-def _load_part(
-    request: HttpRequest, viewer: Viewer, webhook: str
-) -> tuple[str, Callable[[], HttpResponse]]:
-    """Return the digest of what htmx polls of a page with the log, and what renders it."""
-    log = logs.read(request.GET, viewer.account, webhook)
-    template, context = "deliveries/rows.html", {"log": log}
-    return log.digest, partial(layout.render, request, viewer, template, context)
 
 
 @layout.signed_in("GET")

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from portal import identity, pages
-from portal.identity import Viewer
 from portal.live.hub import hub
-from portal.live.open_sessions import open_sessions
 
 # The web server's, see `connect_sim.server.deferred`, which this package does not import.
 _DEFERRED = "connect_sim.deferred"
@@ -26,11 +21,9 @@ _TOPIC = re.compile(r"[a-z]{1,20}(:[A-Za-z0-9_-]{1,40})?")
 def live(request: HttpRequest) -> HttpResponse:
     """Send events while topics of the viewer's account change.
 
-    The first is about all `topics` unless they are still in the `version` of the page.
     403 without a viewer, whose page then requests its part and is redirected to sign in; 400 for
     topics that no page has; 503 if too many pages are open, or without our web server: pages poll.
     """
-    began = time.monotonic()
     viewer = identity.get_viewer(request)
     if viewer is None or not _is_same_origin(request):
         return pages.empty(403)
@@ -46,24 +39,8 @@ def live(request: HttpRequest) -> HttpResponse:
     response["Content-Type"] = "text/event-stream"
     # nginx would otherwise keep events in its buffer.
     response["X-Accel-Buffering"] = "no"
-    deferral.stream = _events(
-        request.session.session_key or "", viewer, began, shown, request.GET.get("version", "")
-    )
+    deferral.stream = hub.events(viewer.account.pk, shown)
     return response
-
-
-async def _events(
-    key: str, viewer: Viewer, checked_at: float, shown: frozenset[str], version: str
-) -> AsyncGenerator[bytes]:
-    """Yield the events of a page, whose session is known as long as the stream is open."""
-    session = open_sessions.add(key, viewer, checked_at)
-    try:
-        async with aclosing(hub.events(viewer.account.pk, shown, version)) as events:
-            async for event in events:
-                yield event
-    finally:
-        if session is not None:
-            open_sessions.remove(session)
 
 
 def _is_same_origin(request: HttpRequest) -> bool:

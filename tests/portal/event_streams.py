@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ class EventStream:
     headers: dict[str, str]
 
     def next(self) -> set[str]:
-        """Wait for an event, and return its topics; `{"ready"}` for the first one."""
+        """Wait for an event, and return its topics."""
         while True:
             line = self.response.readline()
             assert line, "the stream has ended"
             if line.startswith(b"data: "):
-                return set(line[6:].decode().split())
+                return set(json.loads(line[6:])["topics"])
 
     def until(self, topic: str) -> None:
         """Wait for an event about the topic."""
@@ -40,13 +41,13 @@ class EventStream:
 
 @contextmanager
 def open_stream(
-    url: str, cookies: str, *topics: str, version: str = "", timeout: float = 10, **headers: str
+    url: str, cookies: str, *topics: str, timeout: float = 10, **headers: str
 ) -> Iterator[EventStream]:
-    """Request the topics in the version of a page; `cookies` is the header."""
+    """Request the topics; `cookies` is the header."""
     lines = {"Host": "localhost", "Cookie": cookies, **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     with connect(url, timeout) as line:
-        query = urlencode({"topics": " ".join(topics), "version": version})
+        query = urlencode({"topics": " ".join(topics)})
         line.sendall(f"GET /live/?{query} HTTP/1.1\r\n{head}\r\n".encode())
         response = HTTPResponse(line)
         response.begin()

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import orders
 from tests.browser import Tab
+from tests.handlers import handler
 from tests.portal.site import Site, chromium, site
 from tests.portal.test_every_page import MOST_REQUESTS
 
@@ -56,8 +58,6 @@ def test_delivery_appears_by_itself_and_a_hidden_page_closes_its_stream(
         assert len(tab.requested) <= MOST_REQUESTS, tab.requested
         trigger(site, hook)
         expect(rows).to_have_count(before + 1)
-        # Nothing else has changed since the page was read.
-        assert not [url for url in tab.requested if urlsplit(url).path == "/time/"]
         expect(rows.first).to_contain_text("200")
         assert streams(tab) == 1
         with page.expect_event("requestfailed", lambda request: STREAM in request.url):
@@ -66,6 +66,52 @@ def test_delivery_appears_by_itself_and_a_hidden_page_closes_its_stream(
         hide(page, False)
         expect(rows).to_have_count(before + 2)
         assert streams(tab) == 2
+
+
+def parts(tab: Tab) -> int:
+    """Return how often the page has requested its log again."""
+    return sum("seen=" in url and "/deliveries/" in url for url in tab.requested)
+
+
+def test_changes_are_requested_once_in_two_seconds(site: Site, hook: str) -> None:
+    with site.open() as tab:
+        page = tab.page
+        rows = page.locator("#log tr[data-opens-link]")
+        page.clock.install()
+        page.goto(f"/deliveries/?q=webhook:{hook}")
+        before = rows.count()
+        with page.expect_response(lambda response: "seen=" in response.url):
+            page.clock.fast_forward(3_000)
+        page.clock.pause_at(page.evaluate("Date.now()") + 100)
+        known = parts(tab)
+        for _ in range(3):
+            trigger(site, hook)
+        page.clock.run_for(1_500)
+        assert parts(tab) == known
+        with page.expect_response(lambda response: "seen=" in response.url):
+            page.clock.run_for(1_000)
+        page.clock.resume()
+        expect(rows).to_have_count(before + 3)
+
+
+def test_page_requests_the_results_of_its_own_action_at_once(site: Site, hook: str) -> None:
+    with site.open() as tab, handler(None) as held:
+        own = site.webhook(label="Own action", external_url=held.url)
+        page = tab.page
+        page.clock.install()
+        page.goto(f"/webhooks/{own}/deliveries/")
+        page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Trigger now").first.click()
+        held.next()
+        page.clock.run_for(300)
+        held.release.set()
+        row = page.locator("#log tr[data-opens-link]")
+        with page.expect_response(lambda response: "seen=" in response.url):
+            # No time passes for the page.
+            orders.until_stats(site.running, own, success_triggers=1)
+        page.clock.resume()
+        expect(row).to_contain_text("200")
 
 
 def test_page_polls_if_the_stream_is_refused(site: Site, hook: str) -> None:

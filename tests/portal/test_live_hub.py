@@ -1,9 +1,11 @@
-"""The pace of events: gathered, at most five per second for a page, and each page in turn."""
+"""The pace of events: gathered, and at most five per second."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,6 @@ from portal.live import hub as hubs
 from portal.live.hub import Hub
 from requests_queue import topics
 from requests_queue.topics import Notice
-from webhooks.delivery import wakeup
 
 
 def run(test: Callable[[Hub], Awaitable[None]]) -> None:
@@ -24,8 +25,8 @@ def run(test: Callable[[Hub], Awaitable[None]]) -> None:
 async def opened(hub: Hub, account: str, *shown: str) -> AsyncGenerator[bytes]:
     """Return the stream of a page after its first events."""
     stream = hub.events(account, frozenset(shown))
-    assert b"event: ready" in await anext(stream)
-    # What has changed before the stream was opened.
+    assert await anext(stream) == b"retry: 2000\n\n"
+    # What may have changed before the stream was opened.
     assert await changed(stream) == set(shown)
     return stream
 
@@ -35,12 +36,20 @@ def notify(accounts: set[str] | None, *changed: str) -> None:
     topics.deliver(Notice(known, frozenset(changed)))
 
 
+async def event(stream: AsyncGenerator[bytes]) -> dict[str, Any]:
+    """Return the data of the next event."""
+    async with asyncio.timeout(5):
+        piece = await anext(stream)
+    name, data, *_ = piece.decode().splitlines()
+    assert name == "event: live"
+    data = json.loads(data.removeprefix("data: "))
+    assert isinstance(data, dict)
+    return data
+
+
 async def changed(stream: AsyncGenerator[bytes]) -> set[str]:
     """Return the topics of the next event."""
-    async with asyncio.timeout(5):
-        event = await anext(stream)
-    assert event.startswith(b"event: live\ndata: ")
-    return set(event.decode().splitlines()[1].removeprefix("data: ").split())
+    return set((await event(stream))["topics"])
 
 
 async def is_quiet(stream: AsyncGenerator[bytes], seconds: float = 0.1) -> bool:
@@ -59,86 +68,6 @@ def test_page_gets_its_own_topics_only() -> None:
         await stream.aclose()
 
     run(test)
-
-
-@pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: True)
-
-
-def test_page_without_a_change_since_gets_no_event(one_process: None) -> None:
-    async def test(hub: Hub) -> None:
-        version = hub.note_page("VA-1")
-        notify({"VA-2"}, "webhooks")
-        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
-        assert b"event: ready" in await anext(stream)
-        assert await is_quiet(stream)
-        await stream.aclose()
-        # Another page of the same version, after the stream.
-        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
-        assert b"event: ready" in await anext(stream)
-        notify({"VA-1"}, "webhooks")
-        assert await changed(stream) == {"webhooks"}
-        hub._counts_until = 0.0
-        await stream.aclose()
-
-    run(test)
-
-
-@pytest.mark.parametrize("accounts", [{"VA-1"}, {"VA-1", "VA-2"}, None])
-def test_change_between_a_page_and_its_stream_is_an_event(
-    one_process: None, accounts: set[str] | None
-) -> None:
-    async def test(hub: Hub) -> None:
-        version = hub.note_page("VA-1")
-        notify(accounts, "deliveries")
-        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
-        assert b"event: ready" in await anext(stream)
-        assert await changed(stream) == {"webhooks"}
-        hub._counts_until = 0.0
-        await stream.aclose()
-
-    run(test)
-
-
-def test_changes_are_counted_for_a_while_only(
-    one_process: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hubs, "COUNT", -1.0)
-
-    async def test(hub: Hub) -> None:
-        version = hub.note_page("VA-1")
-        notify({"VA-2"}, "webhooks")
-        assert hub.receive not in topics.LISTENERS
-        # What came after that is not known.
-        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
-        assert b"event: ready" in await anext(stream)
-        assert await changed(stream) == {"webhooks"}
-        await stream.aclose()
-
-    run(test)
-
-
-def test_version_of_another_process_is_not_current(one_process: None) -> None:
-    async def test(hub: Hub) -> None:
-        other = Hub()
-        version = other.note_page("VA-1")
-        other._counts_until = 0.0
-        stream = hub.events("VA-1", frozenset({"webhooks"}), version)
-        assert b"event: ready" in await anext(stream)
-        assert await changed(stream) == {"webhooks"}
-        notify({"VA-1"}, "webhooks")
-        assert other.receive not in topics.LISTENERS
-        await stream.aclose()
-
-    run(test)
-
-
-def test_pages_have_no_version_with_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: False)
-    hub = Hub()
-    assert hub.note_page("VA-1") == ""
-    assert hub.receive not in topics.LISTENERS
 
 
 def test_page_gets_no_event_of_another_account() -> None:
@@ -181,47 +110,12 @@ def test_a_hundred_changes_are_one_event_and_the_next_is_a_fifth_of_a_second_lat
     run(test)
 
 
-def test_pages_of_an_account_get_their_events_together() -> None:
+@pytest.mark.parametrize(("pages", "pause"), [(1, 2.0), (20, 2.0), (50, 5.0)])
+def test_pages_wait_longer_the_more_are_open(pages: int, pause: float) -> None:
     async def test(hub: Hub) -> None:
-        loop = asyncio.get_running_loop()
-        first = await opened(hub, "VA-1", "deliveries")
-        second = await opened(hub, "VA-1", "deliveries")
-        other = await opened(hub, "VA-2", "deliveries")
-        assert hub.sent_version("VA-3") is None
-        notify({"VA-1", "VA-2"}, "deliveries")
-        assert hub.sent_version("VA-1") != hub.version("VA-1")
-        times = []
-        for stream in (first, second):
-            assert await changed(stream) == {"deliveries"}
-            times.append(loop.time())
-        assert times[1] - times[0] < hubs.INTERVAL / 2
-        assert hub.sent_version("VA-1") == hub.version("VA-1")
-        # Pages of another account don't wait for them.
-        assert await changed(other) == {"deliveries"}
-        for stream in (first, second, other):
-            await stream.aclose()
-        assert hub.sent_version("VA-1") is None
-
-    run(test)
-
-
-def test_many_pages_share_the_cpu_time_and_get_their_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(hubs, "INTERVAL", 0.0)
-    monkeypatch.setattr(hubs, "RATE", 1.0)
-
-    async def test(hub: Hub) -> None:
-        streams = [await opened(hub, "VA-1", "deliveries") for _ in range(10)]
-        for _ in range(200):
-            hub.note_cost(0.01)
-        hub._budget, hub._counted_at = 0.035, asyncio.get_running_loop().time()
-        began = asyncio.get_running_loop().time()
+        streams = [await opened(hub, "VA-1", "deliveries") for _ in range(pages)]
         notify({"VA-1"}, "deliveries")
-        events = await asyncio.gather(*(changed(stream) for stream in streams))
-        assert events == [{"deliveries"}] * 10
-        # Three at once, and seven together when the budget is enough for them.
-        assert asyncio.get_running_loop().time() - began >= 0.06
+        assert (await event(streams[0]))["pause"] == pause
         for stream in streams:
             await stream.aclose()
 
