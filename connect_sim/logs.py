@@ -28,6 +28,15 @@ _LONGEST_TRACEBACK = 8000
 logger = logging.getLogger(__name__)
 
 
+class NotLogged(logging.Filter):
+    """Drop Django's own record about a response that is logged already, or wanted."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is kept."""
+        request = getattr(record, "request", None)
+        return operations.IS_LOGGED not in getattr(request, "META", ())
+
+
 class JsonFormatter(logging.Formatter):
     """Format a record as a JSON object in ASCII, in one line without control characters."""
 

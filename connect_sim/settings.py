@@ -384,11 +384,12 @@ LOGGING = {
         "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "json": {"()": "connect_sim.logs.JsonFormatter"},
     },
+    "filters": {"not_logged": {"()": "connect_sim.logs.NotLogged"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": SIM_LOG_FORMAT}},
     # Django and uvicorn log 4xx responses and malformed HTTP as warnings. They are the client's
     # errors, and the response explains them.
     "loggers": {
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["not_logged"]},
         "uvicorn.error": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -8,11 +8,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dj_rql._dataclasses import FilterArgs
-from dj_rql.filter_cls import RQLFilterClass
+from dj_rql.constants import FilterTypes
+from dj_rql.fields import SelectField
+from dj_rql.filter_cls import FilterArgs, RQLFilterClass
 from django.db.models import Q
-from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups
-from py_rql.exceptions import RQLFilterLookupError, RQLFilterParsingError
+from django.utils.dateparse import parse_date, parse_datetime
+from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups, SearchOperators
+from py_rql.exceptions import (
+    RQLFilterLookupError,
+    RQLFilterParsingError,
+    RQLFilterValueError,
+)
 
 from requests_queue import ids, wildcards
 
@@ -114,8 +120,38 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         self._count(data, is_own=shown is not None)
         if shown is not None:
             return ~shown if data.operator == ComparisonOperators.NE else shown
-        condition: Q = super().build_q_for_filter(data)
+        condition: Q = self._spelled(data) or super().build_q_for_filter(data)
         return condition
+
+    def _spelled(self, data: FilterArgs) -> Q | None:
+        """Return the condition of a comparison that Connect means otherwise than django-rql.
+
+        Raises RQLFilterError.
+        """
+        item = self.get_filter_base_item(data.filter_name)
+        field = item.get("field") if item else None
+        if field is None or isinstance(field, SelectField):
+            return None
+        route, is_ne = item["orm_route"], data.operator == ComparisonOperators.NE
+        if data.str_value == RQL_NULL and (is_ne or data.operator == ComparisonOperators.EQ):
+            # A relation can be missing though the column behind it can't be null: `assignee.id`.
+            missing = self.Q_CLS(**{f"{route}__isnull": True})
+            return ~missing if is_ne else missing
+        if data.operator in (SearchOperators.LIKE, SearchOperators.I_LIKE):
+            text = self.remove_quotes(data.str_value)
+            wildcards.pieces(text)
+            # Refuses the lookup of a field that has no text.
+            super().build_q_for_filter(data)
+            whole = wildcards.literal(text)
+            if data.operator == SearchOperators.I_LIKE:
+                return self.Q_CLS(**{f"{route}__{wildcards.ILike.lookup_name}": text})
+            # An index finds what is compared as a whole.
+            if whole is not None:
+                return self.Q_CLS(**{f"{route}__exact": whole})
+            return self.Q_CLS(**{f"{route}__{wildcards.Like.lookup_name}": text})
+        if FilterTypes.field_filter_type(field) == FilterTypes.DATETIME:
+            data.str_value = _in_utc(data)
+        return None
 
     def build_q_for_custom_filter(self, data: FilterArgs) -> Q:
         """Return the condition of a filter that declares its own."""
@@ -156,22 +192,6 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
                 }
             )
 
-    @classmethod
-    def _get_searching_django_lookup(cls, filter_lookup: str, str_value: str) -> str:
-        if filter_lookup == FilterLookups.I_LIKE:
-            return wildcards.ILike.lookup_name
-        # An index finds what is compared as a whole.
-        is_whole = wildcards.literal(cls.remove_quotes(str_value)) is not None
-        return "exact" if is_whole else wildcards.Like.lookup_name
-
-    @classmethod
-    def _get_searching_typed_value(cls, django_lookup: str, str_value: str) -> str:
-        text: str = cls.remove_quotes(str_value)
-        if django_lookup == "exact":
-            return wildcards.literal(text) or ""
-        wildcards.pieces(text)
-        return text
-
     def _known(self, name: str) -> str:
         if name == "search" or name in self.filters:
             return name
@@ -180,20 +200,18 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
             return dotted
         raise RQLFilterLookupError(details={"error": f"Unknown property: {name}."})
 
-    def _get_filter_name_with_sign_for_ordering(self, prop: str) -> tuple[str, str]:
-        sign = "-" if prop.startswith("-") else ""
-        name = prop.lstrip("+- ").replace("__", ".")
-        return {"pk": "id"}.get(name, name), sign
 
-    @classmethod
-    def _is_field_nullable(cls, field: Any) -> bool:
-        # A relation can be missing though the column behind it can't be null: `assignee.id`.
-        return True
-
-    @staticmethod
-    def _convert_datetime_value(value: str) -> datetime:
-        moment: datetime = RQLFilterClass._convert_datetime_value(value)
-        try:
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except OverflowError:
-            raise ValueError(value) from None
+def _in_utc(data: FilterArgs) -> str:
+    """Return the moment of a comparison in UTC; raises RQLFilterValueError."""
+    text = RQLFilterClass.remove_quotes(data.str_value)
+    try:
+        moment = parse_datetime(text)
+        if moment is None and (day := parse_date(text)):
+            moment = datetime(day.year, day.month, day.day)
+        if moment is None:
+            raise ValueError(text)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        details = {"filter": data.filter_name, "lookup": data.operator, "value": text}
+        raise RQLFilterValueError(details=details) from None
+    return moment.isoformat()

@@ -14,7 +14,7 @@ from requests_queue.filter_tables import I_LIKE, LIKE, SINGLE_VALUES, plain
 from requests_queue.schema import Json
 
 if TYPE_CHECKING:
-    from dj_rql._dataclasses import FilterArgs
+    from dj_rql.filter_cls import FilterArgs
 
 _EACH = {
     "sqlite": ("json_each({column})", "json_extract(value, '$.{key}')"),

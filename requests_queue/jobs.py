@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from django.apps import apps
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F
-from django.dispatch import Signal
 
 from requests_queue import clock, database_errors
 from requests_queue.models import FailedJob
 from requests_queue.signals import (
+    JobSignal,
     collect_busy,
     collect_next_due,
     collect_next_work,
@@ -51,7 +51,7 @@ def next_work(now: datetime) -> datetime | None:
     return _first(collect_next_work, now)
 
 
-def _first(signal: Signal, now: datetime) -> datetime | None:
+def _first(signal: JobSignal, now: datetime) -> datetime | None:
     responses, _ = _ask(signal, now)
     # A moment that has passed is due already.
     return min((at for at in responses if at is not None and at > now), default=None)
@@ -87,17 +87,15 @@ def failures() -> list[FailedJob]:
     return list(FailedJob.objects.order_by("since", "job"))
 
 
-def _ask(signal: Signal, now: datetime) -> tuple[list[Any], list[str]]:
+def _ask(signal: JobSignal, now: datetime) -> tuple[list[Any], list[str]]:
     """Call the receivers of a signal in isolation; return responses and names of failed jobs."""
     responses: list[Any] = []
     failed: list[str] = []
     known = _known()
-    # `send_robust` would log a traceback at every turn and keep a lost connection.
-    receivers, _ = signal._live_receivers(None)
-    for receiver in receivers:
+    for receiver in list(signal.receivers):
         job, name = _job(receiver), _name(receiver)
         try:
-            responses.append(receiver(signal=signal, sender=None, now=now))
+            responses.append(receiver(signal=signal, now=now))
         except Exception as error:
             failed.append(name)
             _reset_connection()

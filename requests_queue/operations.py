@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+# Key of the environment of a request whose error response is logged already, or was asked for.
+IS_LOGGED = "connect_sim.is_logged"
+
 
 @dataclass(slots=True, eq=False)
 class Operation:

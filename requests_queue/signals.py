@@ -1,6 +1,28 @@
 """The signals of the platform. Receivers are in other apps; nothing here imports them."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from django.dispatch import Signal
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+class JobSignal:
+    """A signal whose receivers `requests_queue.jobs` calls one by one, each in isolation."""
+
+    def __init__(self) -> None:
+        self.receivers: list[Callable[..., Any]] = []
+
+    def connect(self, receiver: T) -> T:
+        """Call the receiver from now on; also a decorator."""
+        self.receivers.append(receiver)
+        return receiver
+
+    def disconnect(self, receiver: Callable[..., Any]) -> None:
+        """Call the receiver no more."""
+        self.receivers.remove(receiver)
+
 
 # Sent once per change, in its transaction.
 # change: requests_queue.transitions.Change
@@ -20,22 +42,20 @@ object_deleted = Signal()
 # if a handler is down, slow or wrong.
 validation_requested = Signal()
 
-# `requests_queue.jobs` sends the following four, and isolates failing receivers.
-
 # Receivers return their next due moment after `now`, or None. The sandbox moves platform time
 # from one to the next.  kwargs: now
-collect_next_due = Signal()
+collect_next_due = JobSignal()
 
 # The same, for work that something has set off and that ends, such as pending deliveries. The
 # moments of `collect_next_due` recur or are planned, such as billing periods.  kwargs: now
-collect_next_work = Signal()
+collect_next_work = JobSignal()
 
 # Sent when platform time has reached a due moment: receivers run what is due.  kwargs: now
-due_reached = Signal()
+due_reached = JobSignal()
 
 # Receivers return labels of work that is due or running, an empty set if there is none, and make
 # sure that the work continues.  kwargs: now
-collect_busy = Signal()
+collect_busy = JobSignal()
 
 # Sent in the transaction in which an order starts, before its status is written.  A receiver that
 # has something to set up first returns True: the order is then created in tiers_setup, until the

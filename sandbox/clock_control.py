@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
-from django.dispatch import receiver
 
 from requests_queue.models import Clock
 from requests_queue.signals import due_reached
@@ -130,7 +129,7 @@ def ahead(now: datetime) -> str:
     return f"Platform time is {format_ahead(seconds)} ahead of real time."
 
 
-@receiver(due_reached)
+@due_reached.connect
 def recover(*, is_alone: bool = False, **kwargs: Any) -> None:
     """Let the clock run again if a moving process was killed and its lease has expired.
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F, FloatField
 from django.db.models.functions import Cast
-from django.dispatch import receiver
 
 from requests_queue import clock
 from requests_queue.errors import Missing
@@ -68,7 +67,7 @@ def active() -> list[ActiveHold]:
     return [ActiveHold(pk, note, left) for pk, note, left in rows if left > 0]
 
 
-@receiver(due_reached)
+@due_reached.connect
 def expire(**kwargs: object) -> None:
     """Remove the expired holds."""
     expired = Hold.objects.filter(expires__lte=DatabaseTime())

@@ -85,14 +85,14 @@ def validate(request: ValidationRequest, **kwargs: Any) -> list[Any]:
     return validators.validate(request)
 
 
-@receiver(collect_next_work)
+@collect_next_work.connect
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next backoff with pending deliveries ends, or a request times out."""
     moments = [claims.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-@receiver(collect_busy)
+@collect_busy.connect
 def unsettled(now: datetime, **kwargs: Any) -> set[str]:
     """Return labels of what is due or in flight at `now`, and wake the engine for what is due.
 

@@ -14,11 +14,12 @@ from django.core.exceptions import (
 from django.http import Http404, HttpRequest, HttpResponse
 from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connect_sim.server import paths
 from portal import pages
-from requests_queue import database_errors
+from requests_queue import database_errors, operations
 from requests_queue.errors import Refused, field_errors
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     headers = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
     response = Response(body, status=status, headers=headers)
     if database_errors.unavailable(error):
-        request = context.get("request")
-        _log_unavailable(getattr(request, "_request", None), response, error)
+        _log_unavailable(context.get("request"), response, error)
     return response
 
 
@@ -58,12 +58,14 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
 
 
 def _log_unavailable(
-    request: HttpRequest | None, response: HttpResponse, error: BaseException
+    request: HttpRequest | Request | None, response: HttpResponse, error: BaseException
 ) -> None:
     """Log one line, and suppress Django's own entry with a traceback."""
     response["Retry-After"] = str(database_errors.RETRY_AFTER)
-    response._has_been_logged = True  # type: ignore[attr-defined]
-    name = f"{request.method} {request.path}" if request is not None else "A request"
+    name = "A request"
+    if request is not None:
+        request.META[operations.IS_LOGGED] = True
+        name = f"{request.method} {request.path}"
     logger.error("%s: 503, database unavailable: %s", name, database_errors.summary(error))
 
 

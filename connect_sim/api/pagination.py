@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dj_rql.drf.paginations import RQLContentRangeLimitOffsetPagination
 from dj_rql.transformer import RQLLimitOffsetTransformer
 from lark import Tree
 from lark.exceptions import LarkError
 from py_rql.exceptions import RQLFilterParsingError
 from py_rql.parser import RQLParser
+from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,7 +32,12 @@ def _limits(ast: Tree | None) -> tuple[Any, Any]:
     return limit, offset
 
 
-class ContentRangePagination(RQLContentRangeLimitOffsetPagination):  # type: ignore[misc]
+def _number(value: Any, default: int) -> int:
+    """Return a limit or offset of a query; the default if it isn't one."""
+    return int(value) if str(value).isdecimal() else default
+
+
+class ContentRangePagination(LimitOffsetPagination):
     """CloudBlue's pagination with 100 rows by default and at most 1,000 (clamped).
 
     An empty list has `items 0-0/0`, and `limit=0` has `items 0-0/<total>`, which published clients
@@ -48,18 +53,17 @@ class ContentRangePagination(RQLContentRangeLimitOffsetPagination):  # type: ign
             # Views without a filter have not parsed and checked the query yet.
             query = read_query(request)
             request.rql_ast = RQLParser.parse_query(flatten_and(query)) if query else None  # type: ignore[attr-defined]
-        self._rql_limit, self._rql_offset = _limits(request.rql_ast)  # type: ignore[attr-defined]
-        self.limit, self.offset = self.get_limit(request), self.get_offset(request)
-        if not self.limit:
-            self.count, self.offset = self.get_count(queryset), 0
-            return []
-        is_beyond = self.offset > _MAX_OFFSET
-        page = [] if is_beyond else list(queryset[self.offset : self.offset + self.limit])
-        if 0 < len(page) < self.limit or (not page and not self.offset):
+        asked = _limits(request.rql_ast)  # type: ignore[attr-defined]
+        limit = min(_number(asked[0], self.default_limit), self.max_limit)
+        offset = _number(asked[1], 0) if limit else 0
+        is_beyond = offset > _MAX_OFFSET
+        page = [] if is_beyond else list(queryset[offset : offset + limit])
+        if 0 < len(page) < limit or (limit and not page and not offset):
             # The last page: counting would read all entries of the index.
-            self.count = self.offset + len(page)
+            self.count = offset + len(page)
         else:
             self.count = self.get_count(queryset)
+        self.limit, self.offset = limit, offset
         return page
 
     def get_paginated_response(self, data: list[Any]) -> Response:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
 from dj_rql.drf.compat import DjangoFiltersRQLFilterBackend
+from django.http import QueryDict
 from lark import Tree
 from py_rql.exceptions import RQLFilterParsingError
 from py_rql.parser import RQLParser
@@ -23,6 +25,8 @@ _PLAIN = re.compile(r"([\w.]+)=((?!(?:eq|ne|gt|ge|lt|le|like|ilike|in|out)=)[^=(
 # A list that the JavaScript SDK quotes as one value: `state__in="reviewing,deploying"`.
 _QUOTED_LIST = re.compile(r"([\w.]+__in)=([\"'])([^\"'()|;]*)\2")
 _RANGE = re.compile(r"range\(([\w.]+),([^,()]+),([^,()]+)\)")
+# The names that a list is ordered by; a quoted text is skipped.
+_ORDERING = re.compile(r"\"[^\"]*\"|'[^']*'|\bordering\(([^()\"']*)\)")
 # Lookups of Django without an equivalent in RQL.
 _REGEX = re.compile(r"[\w.]+__i?regex")
 # Values that need no quotes.
@@ -64,7 +68,8 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[mi
     def get_query(cls, filter_instance: Any, request: Request, view: Any) -> str:
         """Return the query as RQL; raises RQLFilterParsingError."""
         query = _RANGE.sub(r"(ge(\1,\2)&le(\1,\3))", read_query(request))
-        return flatten_and("&".join(cls._rewrite(filter_instance, query)))
+        query = "&".join(cls._rewrite(filter_instance, query))
+        return flatten_and(_ORDERING.sub(_spell_ordering, query))
 
     @classmethod
     def _rewrite(cls, filter_instance: Any, query: str) -> Iterator[str]:
@@ -83,13 +88,27 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[mi
                 yield terms[0] if len(terms) == 1 else f"({'|'.join(terms)})"
 
     @classmethod
-    def _pair(cls, filter_instance: Any, name: str, value: str) -> str | None:
+    def _pair(cls, filter_instance: Any, name: str, value: str) -> str:
         if _REGEX.fullmatch(name):
             raise _error(f"{name}: Regular expressions are not supported. Use like or ilike.")
         if "__" not in name and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
             # Unchanged: django-rql would quote it, and numbers and booleans must not be quoted.
             return f"{name}={value}"
-        return cls._get_one_filter_value_pair(filter_instance, name, value)  # type: ignore[no-any-return]
+        parameters = QueryDict(mutable=True)
+        parameters[name] = value
+        given = SimpleNamespace(query_params=parameters)
+        return str(cls.get_rql_query(filter_instance, given, ""))
+
+
+def _spell_ordering(match: re.Match[str]) -> str:
+    """Return `ordering(-asset__id,+pk)` as `ordering(-asset.id,id)`."""
+    if match[1] is None:
+        return match[0]
+    names = []
+    for each in match[1].split(","):
+        name = each.lstrip("+- ").replace("__", ".")
+        names.append(f"{'-' * each.startswith('-')}{'id' if name == 'pk' else name}")
+    return f"ordering({','.join(names)})"
 
 
 def read_query(request: Request) -> str:
@@ -98,7 +117,7 @@ def read_query(request: Request) -> str:
     Refuses queries that are not UTF-8, too long, or nested too deeply for the parser.
     """
     try:
-        query = unquote(request._request.META.get("QUERY_STRING", ""), errors="strict")
+        query = unquote(request.META.get("QUERY_STRING", ""), errors="strict")
     except UnicodeDecodeError:
         raise _error("The query is not valid UTF-8.") from None
     if len(query) > MAX_LENGTH:

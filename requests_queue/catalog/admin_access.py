@@ -159,4 +159,4 @@ class PartOfPage(admin.TabularInline):  # type: ignore[type-arg]
     has_add_permission = has_delete_permission = has_change_permission
 
     def _page(self) -> Any:
-        return self.admin_site._registry[self.parent_model]
+        return self.admin_site.get_model_admin(self.parent_model)

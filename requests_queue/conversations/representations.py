@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from dj_rql._dataclasses import FilterArgs
+from dj_rql.filter_cls import FilterArgs
 from django.db.models import Q
 
 from requests_queue.catalog.models import Account, User

@@ -10,6 +10,7 @@ import json
 import re
 from functools import cache
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from drf_spectacular.plumbing import (
 )
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.schemas.generators import EndpointEnumerator as BaseEndpointEnumerator
 from rest_framework.views import APIView
 
 from portal.swagger import SwaggerPage
@@ -144,14 +146,24 @@ def _content(components: Components, answer: Any) -> Json:
 class _Endpoints(EndpointEnumerator):
     """The endpoints with a declaration, without the hooks of the other document."""
 
+    def __init__(self, patterns: Any) -> None:
+        super().__init__(patterns)
+        self.expressions: dict[str, str] = {}
+
+    def get_path_from_regex(self, path_regex: str) -> str:
+        """Return the path of the document, and keep its expression, which has the converters."""
+        found: str = super().get_path_from_regex(path_regex)  # type: ignore[no-untyped-call]
+        self.expressions[found] = path_regex
+        return found
+
+    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+        """Return whether the view declares its operations."""
+        return hasattr(callback.cls, "operations")
+
     def get_api_endpoints(self, patterns: Any = None, prefix: str = "") -> list[Any]:
-        """Return the endpoints, by path."""
-        rows: list[Any] = self._get_api_endpoints(patterns, prefix)  # type: ignore[no-untyped-call]
-        return sorted((row for row in rows if hasattr(row[3].cls, "operations")), key=_by_path)
-
-
-def _by_path(row: Any) -> tuple[str, str]:
-    return row[0], row[2]
+        """Return path, method and view of the endpoints, by path."""
+        rows: list[Any] = BaseEndpointEnumerator.get_api_endpoints(self, patterns, prefix)
+        return sorted(rows, key=itemgetter(0, 1))
 
 
 @cache
@@ -160,11 +172,14 @@ def document() -> Json:
     patterns = [path("sandbox/", include("sandbox.urls"))]
     generator = SchemaGenerator(patterns=patterns)  # type: ignore[no-untyped-call]
     paths: Json = {}
-    for path_, regex, method, callback in _Endpoints(patterns).get_api_endpoints():
+    endpoints = _Endpoints(patterns)
+    for path_, method, callback in endpoints.get_api_endpoints():
         view = generator.create_view(callback, method)  # type: ignore[no-untyped-call]
         inspector: Any = SandboxSchema()
         inspector.view = view
-        operation = inspector.get_operation(path_, regex, PREFIX, method, generator.registry)
+        operation = inspector.get_operation(
+            path_, endpoints.expressions[path_], PREFIX, method, generator.registry
+        )
         paths.setdefault(path_, {})[method.lower()] = operation
     root = build_root_object(
         paths=paths, components=generator.registry.build({}), webhooks={}, version=settings.VERSION

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
+from requests_queue import operations
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import User
 from requests_queue.redaction import Redaction
@@ -124,7 +125,7 @@ def _respond(request: HttpRequest, fired: Firings, get_response: GetResponse) ->
         if (user := _user(request)) is not None:
             request.user = user
         # Django would log a 5xx as an error of ours.
-        response._has_been_logged = True  # type: ignore[attr-defined]
+        request.META[operations.IS_LOGGED] = True
     for each in fired:
         if each.kind in AFTER:
             AFTER[each.kind](request, each, response)

@@ -31,21 +31,11 @@ LIBRARIES = ("aiohttp", "celery", "kombu", "dj_rql", "py_rql")
 MODULES = {
     "aiohttp.client_proto": {"ResponseHandler"},
     "celery.worker": {"WorkController", "consumer", "state"},
-    "dj_rql._dataclasses": {"FilterArgs"},
 }
 # Attributes with a leading underscore, by the class that has them.
 ATTRIBUTES = {
     "aiohttp.TCPConnector": {"_factory", "_loop"},
     "aiohttp.client_proto.ResponseHandler": {"_exception"},
-    "dj_rql.filter_cls.RQLFilterClass": {
-        "_convert_datetime_value",
-        "_get_filter_name_with_sign_for_ordering",
-        "_get_searching_django_lookup",
-        "_get_searching_typed_value",
-        "_is_field_nullable",
-    },
-    "dj_rql.drf.compat.DjangoFiltersRQLFilterBackend": {"_get_one_filter_value_pair"},
-    "dj_rql.drf.paginations.RQLLimitOffsetPagination": {"_rql_limit", "_rql_offset"},
 }
 # Undocumented methods that a subclass of ours overrides or relies on, with their parameters.
 METHODS = {
@@ -213,18 +203,6 @@ def test_aiohttp_has_the_attributes_that_are_used() -> None:
     assert "protocol.should_close" in inspect.getsource(aiohttp.TCPConnector._release)
     # What a tunnel through a proxy does first.
     assert "set_response_params(" in inspect.getsource(aiohttp.TCPConnector)
-
-
-def test_django_rql_has_the_attributes_that_are_used() -> None:
-    for path, names in ATTRIBUTES.items():
-        if path.startswith("dj_rql"):
-            owner = resolve(path)
-            source = inspect.getsource(owner)
-            assert all(hasattr(owner, n) or f"self.{n}" in source for n in names), path
-    args = resolve("dj_rql._dataclasses.FilterArgs")
-    parameters = list(inspect.signature(args).parameters)
-    assert parameters[:3] == ["filter_name", "operator", "str_value"]
-    assert "list_operator" in parameters
 
 
 def test_celery_has_the_used_parts() -> None:

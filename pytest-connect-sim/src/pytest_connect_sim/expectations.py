@@ -7,7 +7,7 @@ ExpectationError with what happened instead.
 
 from __future__ import annotations
 
-import sys
+import inspect
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Union
@@ -228,7 +228,8 @@ class Expectation:
 
 def _place() -> str:
     """Return file and line of the caller outside of this package."""
-    frame = sys._getframe(1)
+    frame = inspect.currentframe()
+    assert frame is not None
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("pytest_connect_sim."):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from django.db.models import Min
-from django.dispatch import receiver
 
 from requests_queue import jobs, transitions
 from requests_queue.catalog.models import Asset
@@ -17,7 +16,7 @@ from requests_queue.queues.billing.parsing import Items, Period
 from requests_queue.signals import collect_next_due, due_reached
 
 
-@receiver(due_reached)
+@due_reached.connect
 def run(now: datetime, **kwargs: Any) -> None:
     """Create a billing request for each period that has ended."""
     ended = SubscriptionBilling.objects.filter(next_date__lte=now).order_by("next_date", "pk")
@@ -33,7 +32,7 @@ def _bill_all(pk: str, now: datetime) -> None:
         pass
 
 
-@receiver(collect_next_due)
+@collect_next_due.connect
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next period of an active subscription ends."""
     # Include subscriptions that were activated since the last run.

@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Min
-from django.dispatch import receiver
 
 from requests_queue import jobs, transitions
 from requests_queue.catalog.actors import Actor
@@ -21,7 +20,7 @@ from requests_queue.signals import collect_next_due, due_reached
 logger = logging.getLogger(__name__)
 
 
-@receiver(due_reached)
+@due_reached.connect
 def run(now: datetime, **kwargs: Any) -> None:
     """Make scheduled requests pending at their planned date, and delete stale drafts."""
     planned = Request.objects.filter(status="scheduled", planned_date__lte=now)
@@ -42,7 +41,7 @@ def _release(pk: str) -> None:
         logger.info("%s was not released at its planned date: %s", pk, refused)
 
 
-@receiver(collect_next_due)
+@collect_next_due.connect
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return the next planned date."""
     rows = Request.objects.filter(status="scheduled", planned_date__gt=now)

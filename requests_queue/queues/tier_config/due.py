@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.dispatch import receiver
 
 from requests_queue import jobs, transitions
 from requests_queue.queues.tier_config import setup
@@ -15,7 +14,7 @@ from requests_queue.queues.tier_config.models import TierConfig, TierConfigReque
 from requests_queue.signals import due_reached
 
 
-@receiver(due_reached)
+@due_reached.connect
 def run(now: datetime, **kwargs: Any) -> None:
     """Delete drafts that have not changed for SIM_DRAFT_DAYS."""
     until = now - timedelta(days=settings.SIM_DRAFT_DAYS)
