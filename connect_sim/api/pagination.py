@@ -68,6 +68,6 @@ class ContentRangePagination(LimitOffsetPagination):
 
     def get_paginated_response(self, data: list[Any]) -> Response:
         """Return the page with its header; an offset beyond the end gives an empty page."""
-        last = self.offset + len(data) - 1 if data else 0
-        first = self.offset if data else 0
+        first = (self.offset or 0) if data else 0
+        last = first + len(data) - 1 if data else 0
         return Response(data, headers={"Content-Range": f"items {first}-{last}/{self.count}"})

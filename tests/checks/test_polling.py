@@ -49,7 +49,7 @@ def test_what_it_does_by_itself_is_no_effect_of_a_request() -> None:
     assert accusations("1", *UNASKED) == {}
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(reason="each runs all checks, for minutes")
 @pytest.mark.parametrize("arguments", ["1", "1 only", "2", "2 only", "5", "5 only"])
 def test_it_passes_all_that_can_be_judged(arguments: str) -> None:
     assert accusations(arguments) == {}
