@@ -45,10 +45,7 @@ def require_valid_settings() -> None:
 @register(TAG)
 def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Report each invalid environment variable."""
-    messages: list[CheckMessage] = [
-        Error(problem.message, hint=problem.hint, id="connect_sim.E001")
-        for problem in settings.SETTING_PROBLEMS
-    ]
+    messages: list[CheckMessage] = [*settings.SETTING_PROBLEMS]
     for name in ("SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY"):
         try:
             if value := getattr(settings, name):

@@ -7,36 +7,28 @@ default is used, and the system checks report one error for each and prevent the
 from __future__ import annotations
 
 import builtins
-import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import environ
+from django.core.checks import Error
 
 T = TypeVar("T")
 
-_TRUE = ("true", "1", "yes", "on")
-_FALSE = ("false", "0", "no", "off")
+_FLAGS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 _MAX_SHOWN = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An invalid variable: a sentence, and a hint what to do."""
-
-    name: str
-    message: str
-    hint: str
 
 
 class Environment:
     """Reader of environment variables; an empty variable means the default."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Error] = []
 
     def read_file(self, name: str, default: Path) -> None:
         """Read variables from the file that `name` names; existing variables win."""
@@ -55,7 +47,7 @@ class Environment:
 
     def report(self, name: str, sentence: str, hint: str) -> None:
         """Record an invalid variable; `sentence` follows its name."""
-        self.problems.append(Problem(name, f"{name} {sentence}", hint))
+        self.problems.append(Error(f"{name} {sentence}", hint=hint, id="connect_sim.E001"))
 
     def __call__(self, name: str, default: str = "", *, blank: bool = False) -> str:
         """Return a string; with `blank`, an empty variable is a value too."""
@@ -65,61 +57,56 @@ class Environment:
         return value.strip()
 
     def int(
-        self, name: str, default: builtins.int, *, minimum: builtins.int = 1,
+        self,
+        name: str,
+        default: builtins.int,
+        *,
+        minimum: builtins.int = 1,
         maximum: builtins.int = 10**9,
-    ) -> builtins.int:  # fmt: skip
+    ) -> builtins.int:
         """Return an integer within the limits."""
-
-        def convert(text: str) -> builtins.int:
-            number = int(text)
-            if not minimum <= number <= maximum:
-                raise ValueError
-            return number
-
         requirement = f"must be a whole number from {minimum} to {maximum}"
-        return self._read(name, default, convert, requirement)
+        return self._read(name, default, int, requirement, lambda n: minimum <= n <= maximum)
 
     def float(
-        self, name: str, default: builtins.float, *, minimum: builtins.float | None = None,
+        self,
+        name: str,
+        default: builtins.float,
+        *,
+        minimum: builtins.float | None = None,
         maximum: builtins.float = 366 * 24 * 3600,
-    ) -> builtins.float:  # fmt: skip
+    ) -> builtins.float:
         """Return a number greater than 0, or at least `minimum`, and at most `maximum`."""
-
-        def convert(text: str) -> builtins.float:
-            number = float(text)
-            low = number > 0 if minimum is None else number >= minimum
-            if not math.isfinite(number) or not low or number > maximum:
-                raise ValueError
-            return number
-
         least = "greater than 0" if minimum is None else f"of {minimum:g} or more"
         requirement = f"must be a number {least}, and at most {maximum:.12g}"
-        return self._read(name, builtins.float(default), convert, requirement)
+        # NaN is refused too: it is neither more nor less.
+        return self._read(
+            name,
+            float(default),
+            float,
+            requirement,
+            lambda n: (n > 0 if minimum is None else n >= minimum) and n <= maximum,
+        )
 
     def bool(self, name: str, default: builtins.bool) -> builtins.bool:
         """Return a boolean."""
-
-        def convert(text: str) -> builtins.bool:
-            if text.lower() not in _TRUE + _FALSE:
-                raise ValueError
-            return text.lower() in _TRUE
-
-        return self._read(name, default, convert, "must be true or false")
+        return self._read(name, default, lambda text: _FLAGS[text.lower()], "must be true or false")
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         """Return one of the allowed values."""
-
-        def convert(text: str) -> str:
-            if text not in allowed:
-                raise ValueError
-            return text
-
-        return self._read(name, default, convert, f"must be one of {', '.join(allowed)}")
+        requirement = f"must be one of {', '.join(allowed)}"
+        return self._read(name, default, str, requirement, allowed.__contains__)
 
     def checked(
-        self, name: str, default: T, check: Callable[[str], T], *, example: str,
-        secret: builtins.bool = False, blank: builtins.bool = False,
-    ) -> T:  # fmt: skip
+        self,
+        name: str,
+        default: T,
+        check: Callable[[str], T],
+        *,
+        example: str,
+        secret: builtins.bool = False,
+        blank: builtins.bool = False,
+    ) -> T:
         """Return the result of `check`; its ValueError is the rest of the sentence.
 
         The value of a `secret` is not shown.
@@ -134,16 +121,25 @@ class Environment:
             self.report(name, f"{error}{shown}", f"Set, for example, {example}.")
             return default
 
-    def _read(self, name: str, default: T, convert: Callable[[str], T], requirement: str) -> T:
+    def _read(
+        self,
+        name: str,
+        default: T,
+        convert: Callable[[str], T],
+        requirement: str,
+        is_valid: Callable[[T], builtins.bool] = lambda value: True,
+    ) -> T:
         text = self(name)
         if not text:
             return default
         try:
-            return convert(text)
-        except ValueError:
-            hint = f"Correct the variable or remove it; the default is {_format(default)}."
-            self.report(name, f"{requirement}, not {_quote(text)}.", hint)
-            return default
+            if is_valid(value := convert(text)):
+                return value
+        except (ValueError, KeyError):
+            pass
+        hint = f"Correct the variable or remove it; the default is {_format(default)}."
+        self.report(name, f"{requirement}, not {_quote(text)}.", hint)
+        return default
 
 
 def _quote(text: str) -> str:

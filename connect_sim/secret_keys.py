@@ -12,9 +12,13 @@ _HOW = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(
 
 
 def read(
-    env: Environment, name: str, data_dir: Path, *, is_server: bool,
+    env: Environment,
+    name: str,
+    data_dir: Path,
+    *,
+    is_server: bool,
     check: Callable[[str], str] = setting_values.key,
-) -> str:  # fmt: skip
+) -> str:
     """Return a configured key, or the one of the data folder, which is created on first use.
 
     On a server a missing or weak key is recorded in `env`, and a random one is returned. Raises

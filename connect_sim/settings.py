@@ -50,9 +50,11 @@ SIM_PUBLIC_URL = env.checked(
     "SIM_PUBLIC_URL", "", setting_values.root_url, example="SIM_PUBLIC_URL=http://localhost:9000"
 )
 SIM_API_URL = env.checked(
-    "SIM_API_URL", SIM_PUBLIC_URL or LOCAL_URL, setting_values.root_url,
+    "SIM_API_URL",
+    SIM_PUBLIC_URL or LOCAL_URL,
+    setting_values.root_url,
     example="SIM_API_URL=https://sim.example.com",
-)  # fmt: skip
+)
 SIM_PUBLIC_URL = SIM_PUBLIC_URL or SIM_API_URL
 SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
@@ -79,13 +81,19 @@ SIM_VALIDATION_TIMEOUT = env.float("SIM_VALIDATION_TIMEOUT", default=30)
 SIM_VALIDATIONS = env.int("SIM_VALIDATIONS", default=100, maximum=10_000)
 # An empty value allows the public internet only.
 SIM_ALLOW_NETWORKS = env.checked(
-    "SIM_ALLOW_NETWORKS", "loopback,private" if SANDBOX else "", setting_values.networks,
-    example="SIM_ALLOW_NETWORKS=loopback,10.1.0.0/16", blank=True,
-)  # fmt: skip
+    "SIM_ALLOW_NETWORKS",
+    "loopback,private" if SANDBOX else "",
+    setting_values.networks,
+    example="SIM_ALLOW_NETWORKS=loopback,10.1.0.0/16",
+    blank=True,
+)
 SIM_HTTP_PROXY = env.checked(
-    "SIM_HTTP_PROXY", "", setting_values.proxy,
-    example="SIM_HTTP_PROXY=http://proxy.example.com:3128", secret=True,
-)  # fmt: skip
+    "SIM_HTTP_PROXY",
+    "",
+    setting_values.proxy,
+    example="SIM_HTTP_PROXY=http://proxy.example.com:3128",
+    secret=True,
+)
 SIM_CA_FILE = env.checked(
     "SIM_CA_FILE", "", setting_values.ca_file, example="SIM_CA_FILE=/etc/ssl/my-ca.pem"
 )
@@ -118,9 +126,12 @@ SIM_METRICS_HOST = env.checked(
     "SIM_METRICS_HOST", "127.0.0.1", setting_values.host, example="SIM_METRICS_HOST=0.0.0.0"
 )
 SIM_METRICS_KEY = env.checked(
-    "SIM_METRICS_KEY", "", setting_values.key,
-    example="SIM_METRICS_KEY=the-output-of-openssl-rand-hex-32", secret=True,
-)  # fmt: skip
+    "SIM_METRICS_KEY",
+    "",
+    setting_values.key,
+    example="SIM_METRICS_KEY=the-output-of-openssl-rand-hex-32",
+    secret=True,
+)
 
 DEBUG = False
 _NO_HOSTS: list[str] = []
@@ -244,9 +255,12 @@ LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 
 CELERY_BROKER_URL = env.checked(
-    "CELERY_BROKER_URL", "memory://localhost/", setting_values.broker,
-    example="CELERY_BROKER_URL=redis://localhost:6379/0", secret=True,
-)  # fmt: skip
+    "CELERY_BROKER_URL",
+    "memory://localhost/",
+    setting_values.broker,
+    example="CELERY_BROKER_URL=redis://localhost:6379/0",
+    secret=True,
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Polling memory:// is a dictionary lookup; Redis blocks for messages instead.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
@@ -367,9 +381,12 @@ SIM_LOG_LEVEL = env.choice(
 SIM_QUIET = env.bool("SIM_QUIET", default=False)
 # Traces and metrics are sent there, and made, only if it is set.
 SIM_OTLP_ENDPOINT = env.checked(
-    "SIM_OTLP_ENDPOINT", "", setting_values.otlp_endpoint,
-    example="SIM_OTLP_ENDPOINT=http://localhost:4318", secret=True,
-)  # fmt: skip
+    "SIM_OTLP_ENDPOINT",
+    "",
+    setting_values.otlp_endpoint,
+    example="SIM_OTLP_ENDPOINT=http://localhost:4318",
+    secret=True,
+)
 if SIM_OTLP_ENDPOINT:
     MIDDLEWARE.insert(0, "connect_sim.middleware.note_route")
 else:

@@ -46,9 +46,18 @@ class Signer:
     def payload(self, data: Mapping[str, Any] | None = None) -> Claims:
         """Return a payload as Connect sends it now."""
         content = WebhookPayload(
-            self.webhook_id, self.name, self.object_class, self.account_id, self.product_id,
-            self.api_url, datetime.now(UTC), None, None, TIMEOUT, data or {},
-        )  # fmt: skip
+            self.webhook_id,
+            self.name,
+            self.object_class,
+            self.account_id,
+            self.product_id,
+            self.api_url,
+            datetime.now(UTC),
+            None,
+            None,
+            TIMEOUT,
+            data or {},
+        )
         return request.build_payload(content)
 
     def claims(self, **changes: Any) -> Claims:

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.checks import CheckMessage
 
 from connect_sim import checks
-from connect_sim.environment import Problem
 from tests.processes import ROOT
 
 # Name and example value of each variable.
@@ -91,7 +91,7 @@ def bad_values() -> list[tuple[str, str]]:
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
     """Return what reads the settings of an environment, and the problems that the checks report."""
 
-    def run(**variables: str) -> tuple[dict[str, Any], list[Problem]]:
+    def run(**variables: str) -> tuple[dict[str, Any], list[CheckMessage]]:
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("SIM_ENV_FILE", "/dev/null")
