@@ -29,6 +29,13 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the tests first that take longest and mostly wait."""
+    first = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
+    items.sort(key=lambda item: not item.nodeid.startswith(first))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Let the garbage collector skip the collected tests."""
     gc.collect()

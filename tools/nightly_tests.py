@@ -7,8 +7,10 @@ chance or the commit decide which tests there are: the files alone do.
 from __future__ import annotations
 
 import ast
+import io
 import sys
 from collections import Counter
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,9 @@ def main() -> int:
         print(*found, sep="\n", end="\n" if found else "")
         return bool(found)
     reasons = Reasons()
-    pytest.main(["-m", "nightly", "--collect-only", "-qq", "-p", "no:terminal"], plugins=[reasons])
+    sys.path.insert(0, str(TESTS.parent))
+    with redirect_stdout(io.StringIO()):
+        pytest.main(["-m", "nightly", "--collect-only", "-q", str(TESTS)], plugins=[reasons])
     for (test, reason), count in sorted(reasons.tests.items()):
         print(f"{count:4}  {test}: {reason}")
     return not reasons.tests

@@ -174,7 +174,7 @@ def busy_cores() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("handler", "times", "ids"),
     [
-        nightly(REFERENCE, 2, ["race.same_request"], reason="the broken one has both verdicts"),
+        nightly(REFERENCE, 2, ["race.same_request"], reason="it runs all checks once"),
         ("provisions_without_lock", 2, ["race.same_request"]),
         nightly(REFERENCE, 20, ["race.*", "crash.*"], reason="minutes"),
         nightly("provisions_without_lock", 20, ["race.*", "crash.*"], reason="minutes"),

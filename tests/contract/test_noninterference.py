@@ -9,7 +9,7 @@ from tests.marks import nightly
 
 pytestmark = pytest.mark.django_db
 PARTIES = pytest.mark.parametrize(
-    "party", ["vendor", nightly("distributor", reason="the same reads")]
+    "party", ["vendor", nightly("distributor", reason="it reads the same paths")]
 )
 
 

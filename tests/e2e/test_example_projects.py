@@ -121,7 +121,7 @@ def test_tests_of_the_node_project_pass(running: Sandbox, tmp_path: Path) -> Non
     doc_blocks.check_all_run(commands, {"test"}, {})
 
 
-@pytest.mark.nightly(reason="as in the Python project")
+@pytest.mark.nightly(reason="a further run of its tests")
 @pytest.mark.node
 def test_failed_test_of_the_node_project_says_why(running: Sandbox, tmp_path: Path) -> None:
     folder = projects.copy("node_project", tmp_path)

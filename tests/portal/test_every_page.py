@@ -157,7 +157,7 @@ def test_page_is_accessible_and_fits(windows: Windows, shot: Shot) -> None:
     _look(windows, shot)
 
 
-@pytest.mark.nightly(reason="the colors of both schemes are one stylesheet's; each page once more")
+@pytest.mark.nightly(reason="each page once more, in dark colors")
 @pytest.mark.parametrize("shot", PAGES, ids=lambda shot: shot.name)
 def test_dark_page_has_no_violations(windows: Windows, shot: Shot) -> None:
     _look(windows, shot, dark_rules=())

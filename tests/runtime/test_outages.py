@@ -89,6 +89,6 @@ def test_no_worker_ends_when_redis_is_killed(running: Server, redis: Redis) -> N
         orders.until_stats(running, hook["id"], events=1, triggers=1, success_triggers=1)
 
 
-@pytest.mark.nightly(reason="forty outages: four run each time")
+@pytest.mark.nightly(reason="forty outages: two run each time")
 def test_no_worker_ends_in_forty_outages(running: Server, redis: Redis) -> None:
     run_outages(running, redis, 40)
