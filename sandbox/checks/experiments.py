@@ -18,8 +18,10 @@ _ANSWER = 60.0
 _PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
-# How often a request is sent whose effect may be one of a timer.
-_ATTEMPTS = 3
+_NEVER_UNASKED = "the handler does nothing without a request"
+# How often a request is sent whose effect may be one of a timer; of a handler without a timer, as
+# far as is known, so often.
+_ATTEMPTS, _ATTEMPTS_WITHOUT_TIMER = 4, 2
 
 Described = tuple[SentRequest, str]
 
@@ -53,7 +55,7 @@ def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
     for sent, what in requests:
         verdict = _accepts_or_refuses(lab, sent, what)
         if verdict.cause == causes.ACTED:
-            verdict = without_effect(lab, partial(_accepts_or_refuses, lab, sent, what))
+            verdict = without_effect(lab, partial(_accepts_or_refuses, lab, sent, what), verdict)
         if verdict.outcome is not Outcome.PASS:
             break
     return verdict
@@ -83,68 +85,82 @@ def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
 
 
 def refuses(lab: Lab, *requests: Described) -> Verdict:
-    """Send requests that must be refused while an order is pending, one after another.
+    """Send requests that must be refused while an order is pending, until one isn't.
 
-    Each has a description, as in "a token without a signature".
+    Each has a description, as in "a token without a signature". The effects are looked at once; if
+    there are any after several requests, each of them is sent again alone.
     """
-    found = _refusals(lab, lab.order(), requests)
-    for described, (verdict, _) in zip(requests, found, strict=True):
-        if verdict.cause == causes.ACTED:
-            verdict = _refuses(lab, described)
-        if verdict.outcome is not Outcome.PASS:
+    verdict, reply, tried = _send_until_accepted(lab, requests)
+    if verdict.cause == causes.ACTED and len(tried) > 1:
+        for request in tried:
+            verdict = refuses(lab, request)
+            if verdict.outcome is not Outcome.PASS:
+                break
+        return verdict
+    if verdict.cause == causes.ACTED:
+
+        def again() -> Verdict:
+            nonlocal reply
+            verdict, reply, _ = _send_until_accepted(lab, tried)
             return verdict
-    if len(found) == 1:
+
+        verdict = without_effect(lab, again, verdict)
+        if verdict.outcome is Outcome.SKIPPED and reply.is_success:
+            [(sent, what)] = tried
+            text = f"Responded {reply.status} to {what}, as if it was accepted. {verdict.text}"
+            exhibits = verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply)
+            return verdicts.failed(text, *exhibits)
+    if verdict.outcome is not Outcome.PASS or len(requests) == 1:
         return verdict
-    return verdicts.passed(f"Refused all of {len(found)} requests, without an effect.")
+    return verdicts.passed(f"Refused all of {len(requests)} requests, without an effect.")
 
 
-def _refuses(lab: Lab, described: Described) -> Verdict:
-    """Judge a request that seems to have had an effect."""
-    replies: list[Reply] = []
-
-    def attempt() -> Verdict:
-        [(verdict, reply)] = _refusals(lab, lab.order(), [described])
-        replies.append(reply)
-        return verdict
-
-    verdict = without_effect(lab, attempt)
-    if verdict.outcome is Outcome.SKIPPED and replies[-1].is_success:
-        text = f"Responded {replies[-1].status} to {described[1]}, as if it was accepted."
-        exhibits = verdicts.request_exhibit(described[0]), verdicts.reply_exhibit(replies[-1])
-        return verdicts.failed(f"{text} {verdict.text}", *exhibits)
-    return verdict
-
-
-def _refusals(lab: Lab, order: str, requests: Sequence[Described]) -> list[tuple[Verdict, Reply]]:
-    """Send all, and look at the effects once; on an effect, send them again one by one."""
+def _send_until_accepted(
+    lab: Lab, requests: Sequence[Described]
+) -> tuple[Verdict, Reply, list[Described]]:
+    """Send requests until one isn't refused; return the verdict on it, its reply, and all sent."""
+    order = lab.order()
     before, mark = lab.values(order), lab.mark()
-    replies = [lab.send(sent) for sent, _ in requests]
+    tried = []
+    for request in requests:
+        tried.append(request)
+        reply = lab.send(request[0])
+        if reply.is_success or reply.error:
+            break
+    sent, what = tried[-1]
     happened = lab.after(mark)
-    untouched = is_untouched(lab, order, before)
-    if len(requests) > 1 and (happened.writes or not untouched):
-        return [each for pair in requests for each in _refusals(lab, lab.order(), [pair])]
-    return [
-        (verdicts.refused(sent, reply, happened, untouched, what), reply)
-        for (sent, what), reply in zip(requests, replies, strict=True)
-    ]
+    verdict = verdicts.refused(sent, reply, happened, is_untouched(lab, order, before), what)
+    return verdict, reply, tried
 
 
-def without_effect(lab: Lab, attempt: Callable[[], Verdict]) -> Verdict:
+def without_effect(
+    lab: Lab, attempt: Callable[[], Verdict], first: Verdict | None = None
+) -> Verdict:
     """Judge what must have no effect, whatever a handler that polls does at the same time.
 
     One that comes in each attempt polls so often that it processes an order soon without any.
+    `first` is the verdict on the first attempt, if it was made already.
     """
-    for _ in range(_ATTEMPTS):
-        began = time.monotonic()
-        verdict = attempt()
+    is_known = _NEVER_UNASKED in lab.shared
+    verdict, began = first, time.monotonic()
+    for _ in range(_ATTEMPTS_WITHOUT_TIMER if is_known else _ATTEMPTS):
+        if verdict is None:
+            began = time.monotonic()
+            verdict = attempt()
         if verdict.outcome is Outcome.PASS:
             return verdict
+        judged, verdict = verdict, None
+    if is_known:
+        return judged
     if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
         return verdicts.skipped(
             f"The handler processed {order} without a request, as by a timer of its own: that "
             "can't be told from an effect of a request."
         )
-    return verdict
+    # One that polls may have a pause that varies.
+    if not lab.timing.interval:
+        lab.shared[_NEVER_UNASKED] = True
+    return judged
 
 
 def _processed_unasked(lab: Lab, patience: float) -> str:

@@ -1,16 +1,17 @@
-"""What is said about effects that may be those of a handler's own timer."""
+"""Experiments that many checks make, with a handler that a test describes."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from sandbox.checks import experiments, verdicts
-from sandbox.checks.handler_requests import Reply
+from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Outcome
@@ -29,7 +30,7 @@ def lab(*happened: History, polls: bool = False, answered: Reply | None = None) 
         mark=lambda: "", send=lambda sent: answered or reply(401),
         after=lambda mark: next(histories), genuine=lambda: SENT,
         after_work=lambda mark, replies, orders: next(histories),
-        effects=lambda order, happened, before: SimpleNamespace(status="pending"),
+        effects=lambda order, happened, before: SimpleNamespace(status="pending"), shared={},
     )  # fmt: skip
     return cast(Lab, made)
 
@@ -81,3 +82,71 @@ def test_handler_that_polls_often_is_looked_at_as_long_as_an_attempt_takes(
     monkeypatch.setattr(experiments.time, "monotonic", lambda: next(clock))
     experiments.without_effect(made, lambda: verdicts.failed("Processed it."))
     assert waits == [14]
+
+
+def test_handler_without_a_timer_is_looked_at_once() -> None:
+    made = lab(WROTE)
+    assert experiments.refuses(made, (SENT, "it")).outcome is Outcome.FAIL
+    made.wait_finished = lambda orders, timeout=None: pytest.fail("looked again")  # type: ignore[method-assign]
+    assert experiments.refuses(made, (SENT, "it")).outcome is Outcome.FAIL
+
+
+def test_handler_that_polls_is_looked_at_each_time() -> None:
+    made = lab(WROTE)
+    made.timing.interval, made.timing.patience = 5.0, 5.0  # type: ignore[misc]
+    assert experiments.refuses(made, (SENT, "it")).outcome is Outcome.FAIL
+    made.wait_finished = lambda orders, timeout=None: True  # type: ignore[method-assign]
+    assert experiments.refuses(made, (SENT, "it")).outcome is Outcome.SKIPPED
+
+
+@dataclass
+class Refusing:
+    """A lab whose handler responds to "good", "bad", … as a test says, and acts on some of them."""
+
+    replies: dict[str, Reply]
+    acts_on: set[str] = field(default_factory=set)
+    sent: list[str] = field(default_factory=list)
+    shared: dict[str, object] = field(default_factory=lambda: {experiments._NEVER_UNASKED: True})
+    has_acted: bool = False
+
+    def order(self) -> str:
+        self.has_acted = False
+        return "PR-1"
+
+    def values(self, order: str) -> dict[str, str]:
+        return {}
+
+    def status(self, order: str) -> str:
+        return "pending"
+
+    def mark(self) -> str:
+        return ""
+
+    def send(self, sent: SentRequest) -> Reply:
+        self.sent.append(sent.method)
+        self.has_acted = self.has_acted or sent.method in self.acts_on
+        return self.replies.get(sent.method, reply(401))
+
+    def after(self, mark: str) -> History:
+        return WROTE if self.has_acted else NOTHING
+
+
+@pytest.mark.parametrize(
+    ("replies", "acts_on", "text", "sent"),
+    [
+        ({}, "", "Refused all of 3 requests", "abc"),
+        ({"a": reply()}, "a", "Processed a:", "aa"),
+        ({"b": reply()}, "", "Responded 200 to b", "ab"),
+        ({"a": reply(0, error="no response within 10.0 s")}, "", "Gave no response to a", "a"),
+        # It refuses each of them, and acts on one, which is known when each was sent alone, and again.
+        ({}, "b", "Processed b:", "abcabb"),
+        ({"c": reply()}, "c", "Processed c:", "abcabcc"),
+    ],
+)
+def test_refused_requests_are_sent_until_one_is_not(
+    replies: dict[str, Reply], acts_on: str, text: str, sent: str
+) -> None:
+    lab = Refusing(replies, set(acts_on))
+    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abc"))
+    assert text in verdict.text
+    assert "".join(lab.sent) == sent
