@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sandbox.checks import causes, good_run, recovery, verdicts
@@ -16,6 +17,10 @@ from sandbox.checks.model import Check, Level, Need
 from sandbox.checks.outcomes import Outcome, Verdict
 
 RETRY_AFTER = 1  # seconds of the header that a 429 has
+_ENDED = (
+    "No other API call was tried after that: the handler may be damaged, and only one that --run "
+    "has started can be started again."
+)
 
 # Arms a fault for a step, makes one run with it, and returns the fault and the order.
 Crash = Callable[[Lab, Step], tuple[ArmedFault, str]]
@@ -23,6 +28,7 @@ Crash = Callable[[Lab, Step], tuple[ArmedFault, str]]
 
 def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
     """Repeat a good run once for each of its API calls; `what` happens at that call."""
+    _renew(lab)
     try:
         good = good_run.record(lab, by_platform=True)
     except NoGoodRun as error:
@@ -31,9 +37,10 @@ def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")
     void = None
     for step in good.steps:
-        verdict = _judged(lab, good, step, crash, what)
+        _renew(lab)
+        verdict = _run(lab, good, step, crash, what)
         if verdict and verdict.outcome is Outcome.FAIL:
-            return verdict
+            return verdict if lab.process else replace(verdict, text=f"{verdict.text} {_ENDED}")
         void = void or verdict
     return void or verdicts.passed(
         f"With {what} at each of its {verdicts.plural(len(good.steps), 'API call')}, the effects "
@@ -41,15 +48,11 @@ def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
     )
 
 
-def _judged(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
-    """Make a run with a failure at a step; if it is void, again with a handler that is new."""
-    lab.start_over()
-    verdict = _run(lab, good, step, crash, what)
-    if verdict and verdict.outcome is not Outcome.FAIL and lab.process:
+def _renew(lab: Lab) -> None:
+    """Restore the sandbox, and start the handler again: an earlier step may have damaged it."""
+    if lab.process:
         lab.process.stop()
-        lab.start_over()
-        verdict = _run(lab, good, step, crash, what)
-    return verdict
+    lab.start_over()
 
 
 def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
@@ -74,7 +77,7 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
         cause = causes.STOPS if is_over else ""
         return verdicts.failed(f"{when}, {wrong}.", *evidence, cause=cause)
     if not fired:
-        new = "" if lab.process else " With --run, it is tried again with a handler that is new."
+        new = "" if lab.process else " With --run, each run has a handler that is new."
         return verdicts.inconclusive(
             f"Void: the handler did not call {step.text} again, so nothing failed there.{new}",
             *evidence,

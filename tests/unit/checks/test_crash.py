@@ -31,7 +31,7 @@ class Sandbox:
         self.following = values.get("following", "approved")
         self.attempt = values.get("attempt", {"outcome": "success", "status": 200, "error": ""})
         self.process = SimpleNamespace(stop=self.stop) if values.get("has_process") else None
-        self.stops = 0
+        self.stops = self.crashes = 0
 
     def stop(self) -> None:
         self.stops += 1
@@ -58,6 +58,7 @@ class Sandbox:
         return self.effects_of.pop(0) if len(self.effects_of) > 1 else self.effects_of[0]
 
     def crash(self, lab: Lab, step: Step) -> tuple[ArmedFault, str]:
+        self.crashes += 1
         fired = self.fired.pop(0) if len(self.fired) > 1 else self.fired[0]
         return cast(ArmedFault, SimpleNamespace(fired=fired, clear=lambda: None)), ORDER
 
@@ -98,9 +99,19 @@ def test_sweep_judges_each_step(
     assert words in verdict.text
 
 
-def test_step_that_proves_nothing_is_repeated_with_a_new_handler(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sandbox = Sandbox(fired=[0, 1], has_process=True)
+def test_each_step_has_a_handler_that_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = Sandbox(has_process=True)
     assert sweep(monkeypatch, sandbox).outcome is Outcome.PASS
-    assert sandbox.stops == 1
+    # Also for the good run, so that the steps are those of a new handler.
+    assert sandbox.stops == 1 + len(STEPS)
+
+
+@pytest.mark.parametrize("has_process", [True, False])
+def test_failure_ends_the_sweep_and_only_a_started_handler_can_be_renewed(
+    has_process: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(has_process=has_process, effects=[LEFT])
+    verdict = sweep(monkeypatch, sandbox)
+    assert verdict.outcome is Outcome.FAIL
+    assert sandbox.crashes == 1
+    assert ("No other API call was tried" in verdict.text) is not has_process
