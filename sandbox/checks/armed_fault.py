@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.checks.timing import Budget
 from sandbox.client import ApiError, Client
 
 Json = dict[str, Any]
@@ -13,8 +14,8 @@ Json = dict[str, Any]
 class ArmedFault:
     """A fault that is armed: how often it fired, and the responses that it holds."""
 
-    def __init__(self, client: Client, row: Mapping[str, Any]) -> None:
-        self._client = client
+    def __init__(self, client: Client, row: Mapping[str, Any], budget: Budget) -> None:
+        self._client, self._budget = client, budget
         self.id: str = row["id"]
 
     @property
@@ -28,8 +29,9 @@ class ArmedFault:
 
     def wait_held(self, count: int, timeout: float) -> int:
         """Wait until it holds so many responses, or until the timeout; return how many it holds."""
-        path = f"/sandbox/faults/{self.id}?held={count}&timeout={timeout:.3f}"
-        return len(self._client.call("GET", path, timeout=timeout + 30)["held"])
+        with self._budget.wait(timeout) as seconds:
+            path = f"/sandbox/faults/{self.id}?held={count}&timeout={seconds:.3f}"
+            return len(self._client.call("GET", path, timeout=seconds + 30)["held"])
 
     def release(self, count: int | None = None) -> None:
         """Let the oldest held responses go, by default all."""

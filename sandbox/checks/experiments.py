@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from sandbox.checks import causes, verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import UNTOUCHED, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
+from sandbox.checks.timing import OutOfTime
 
 # Seconds of real time for the response to a request of the platform.
-_ANSWER = 60.0
+_ANSWER = 40.0
 _PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
@@ -24,6 +28,49 @@ _NEVER_UNASKED = "the handler does nothing without a request"
 _ATTEMPTS, _ATTEMPTS_WITHOUT_TIMER = 4, 2
 
 Described = tuple[SentRequest, str]
+Case = TypeVar("Case")
+
+
+def sweep(lab: Lab, cases: Sequence[Case], judge: Callable[[Case], Verdict], noun: str) -> Verdict:
+    """Judge cases until one fails, or the time of the check doesn't suffice for one more.
+
+    Return a failure, else what is inconclusive, else the last pass; it says how many were tried.
+    Raises OutOfTime without time for one.
+    """
+    began, tried = time.monotonic(), 0
+    found: Verdict | None = None
+    for place in spread(len(cases)):
+        try:
+            # As long as one took so far: most of it may be the start of a handler, which isn't cut.
+            lab.budget.check((time.monotonic() - began) / max(tried, 1))
+            verdict = judge(cases[place])
+        except OutOfTime:
+            if found is None:
+                raise
+            break
+        tried += 1
+        if found is None or found.outcome is Outcome.PASS:
+            found = verdict
+        if verdict.outcome in (Outcome.FAIL, Outcome.SKIPPED):
+            return verdict
+    assert found is not None, "nothing to try"
+    if len(cases) == 1:
+        return found
+    took = f"{time.monotonic() - began:.0f} s"
+    return replace(found, text=f"{found.text} {tried} of {len(cases)} {noun} tried in {took}.")
+
+
+def spread(count: int) -> list[int]:
+    """Return places so that few are spread over all: the first, the last, the one in between, …"""
+    places = list(dict.fromkeys((0, count - 1)))
+    gaps = deque([(0, count - 1)])
+    while gaps:
+        first, last = gaps.popleft()
+        middle = (first + last) // 2
+        if middle > first:
+            places.append(middle)
+            gaps += ((first, middle), (middle, last))
+    return places
 
 
 def accepts(lab: Lab, *requests: Described) -> Verdict:
@@ -31,11 +78,7 @@ def accepts(lab: Lab, *requests: Described) -> Verdict:
 
     Each has a description, as in "a genuine request by GET".
     """
-    for sent, what in requests:
-        verdict = _accepts(lab, sent, what)
-        if verdict.outcome is not Outcome.PASS:
-            break
-    return verdict
+    return sweep(lab, requests, lambda each: _accepts(lab, *each), "requests")
 
 
 def _accepts(lab: Lab, sent: SentRequest, what: str) -> Verdict:
@@ -52,13 +95,14 @@ def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
 
     After a refusal, the handler must process the next genuine request.
     """
-    for sent, what in requests:
-        verdict = _accepts_or_refuses(lab, sent, what)
+
+    def judge(described: Described) -> Verdict:
+        verdict = _accepts_or_refuses(lab, *described)
         if verdict.cause == causes.ACTED:
-            verdict = without_effect(lab, partial(_accepts_or_refuses, lab, sent, what), verdict)
-        if verdict.outcome is not Outcome.PASS:
-            break
-    return verdict
+            return without_effect(lab, partial(_accepts_or_refuses, lab, *described), verdict)
+        return verdict
+
+    return sweep(lab, requests, judge, "requests")
 
 
 def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
@@ -142,14 +186,22 @@ def without_effect(
     `first` is the verdict on the first attempt, if it was made already.
     """
     is_known = _NEVER_UNASKED in lab.shared
+    judged: Verdict | None = None
     verdict, began = first, time.monotonic()
     for _ in range(_ATTEMPTS_WITHOUT_TIMER if is_known else _ATTEMPTS):
         if verdict is None:
             began = time.monotonic()
-            verdict = attempt()
+            try:
+                verdict = attempt()
+            except OutOfTime:
+                if judged is None or lab.timing.interval:
+                    raise
+                # It has no timer that is known of.
+                return judged
         if verdict.outcome is Outcome.PASS:
             return verdict
         judged, verdict = verdict, None
+    assert judged is not None
     if is_known:
         return judged
     if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
@@ -245,5 +297,5 @@ CONTROL_TEXTS = (
 
 __all__ = [
     "CONTROL_TEXTS", "Described", "accepts", "accepts_or_refuses", "control",
-    "is_untouched", "refuses", "without_effect",
+    "is_untouched", "refuses", "spread", "sweep", "without_effect",
 ]  # fmt: skip

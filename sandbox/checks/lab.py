@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection
 from typing import Any
 
 from sandbox.checks import history, timing
@@ -14,7 +15,7 @@ from sandbox.checks.handler_process import HandlerProcess
 from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from sandbox.checks.history import Call, Effects, History
 from sandbox.checks.platform import PATIENCE, Json, Platform
-from sandbox.checks.timing import Timing
+from sandbox.checks.timing import Budget, Timing
 from sandbox.checks.tokens import Signer
 from webhooks.delivery import request
 
@@ -53,6 +54,7 @@ class Lab:
     # The cursor of a moment after which only `measure` has called the handler.
     opened: str = ""
     timing: Timing = timing.UNKNOWN
+    budget: Budget = field(default_factory=Budget)
     # Restores the sandbox as it was when the check began; the lane sets it.
     start_over: Callable[[], None] = field(default=lambda: None, repr=False)
     # Measurements that several checks use, by a name.
@@ -118,10 +120,16 @@ class Lab:
         kept = [pair for pair in fields if pair[0].lower() not in replaced]
         return SentRequest(method, (*kept, *headers), body)
 
-    def send(self, sent: SentRequest | None = None, timeout: float | None = None) -> Reply:
+    def send(
+        self,
+        sent: SentRequest | None = None,
+        timeout: float | None = None,
+        connection: HTTPConnection | None = None,
+    ) -> Reply:
         """Send a request, by default a genuine one, and return what came back."""
         used = sent if sent is not None else self.genuine()
-        return self.handler.send(used, timeout or self.timing.deadline)
+        with self.budget.wait(timeout or self.timing.deadline) as seconds:
+            return self.handler.send(used, seconds, connection)
 
     def send_together(
         self, requests: Sequence[SentRequest], timeout: float | None = None
@@ -157,7 +165,8 @@ class Lab:
         """Wait until the handler has made no API call for a while; runs what is due."""
         pause = quiet if quiet is not None else self.timing.quiet
         # The sandbox doesn't know of requests that it has not sent itself.
-        time.sleep(pause)
+        with self.budget.wait(pause) as seconds:
+            time.sleep(seconds)
         self.platform.settle(pause, patience)
 
     def wait_finished(self, orders: Sequence[str], timeout: float | None = None) -> bool:
@@ -209,6 +218,7 @@ class Lab:
         made, at = -1, time.monotonic()
         deadline = at + PATIENCE
         while at <= deadline and time.monotonic() - at < self.timing.quiet:
+            self.budget.check()
             if (count := len(self.platform.calls(mark))) != made:
                 made, at = count, time.monotonic()
             time.sleep(0.02)
@@ -291,6 +301,7 @@ class Lab:
         while not is_true():
             if time.monotonic() > deadline or self._has_died():
                 return False
+            self.budget.check()
             time.sleep(0.05)
         return True
 

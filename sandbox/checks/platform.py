@@ -13,6 +13,7 @@ from sandbox.checks import purchases
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.history import Call, Change, History, call_of, change_of
 from sandbox.checks.purchases import Catalog
+from sandbox.checks.timing import Budget
 from sandbox.client import PAGE, ApiError, Client
 
 Json = dict[str, Any]
@@ -36,6 +37,8 @@ _NAMES = {each["name"] for each in _PARAMETERS}
 PATIENCE = 60.0
 # The same for a handler that may repeat its calls without a pause.
 SHORT_PATIENCE = 10.0
+# The same for a validation.
+_VALIDATION = 120.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")
@@ -51,6 +54,7 @@ class Platform:
     provider: Client = field(repr=False)
     # What orders of a product are made from, by its id.
     _catalogs: dict[str, Catalog] = field(default_factory=dict, init=False, repr=False)
+    budget: Budget = field(default_factory=Budget, init=False, repr=False)
 
     @property
     def api_url(self) -> str:
@@ -167,14 +171,15 @@ class Platform:
     def wait_finished(self, request: str, timeout: float) -> bool:
         """Wait until a pending request is approved, failed or inquired; False at the timeout."""
         conditions = [{"status": {"object": request, "is": status}} for status in FINISHED]
-        body = {"until": {"any": conditions}, "timeout": timeout}
-        try:
-            self.vendor.call("POST", "/sandbox/wait", body, timeout=timeout + 30)
-        except ApiError as error:
-            if error.status != _NOT_YET:
-                raise
-            return False
-        return True
+        with self.budget.wait(timeout) as seconds:
+            body = {"until": {"any": conditions}, "timeout": seconds}
+            try:
+                self.vendor.call("POST", "/sandbox/wait", body, timeout=seconds + 30)
+            except ApiError as error:
+                if error.status != _NOT_YET:
+                    raise
+                return False
+            return True
 
     def request(self, request: str) -> Json:
         """Return a fulfillment request as the vendor sees it."""
@@ -229,8 +234,10 @@ class Platform:
         body: Json = {"id": request}
         if data is not None:
             body["data"] = dict(data)
-        result: Json = self.provider.call("POST", "/sandbox/queue/validate", body, timeout=120)
-        return result
+        with self.budget.wait(_VALIDATION) as seconds:
+            path = "/sandbox/queue/validate"
+            result: Json = self.provider.call("POST", path, body, timeout=seconds)
+            return result
 
     # History.
 
@@ -275,26 +282,25 @@ class Platform:
 
     def settle(self, quiet: float, patience: float = PATIENCE) -> Json:
         """Run what is due, and wait until no API call has been made for `quiet` seconds."""
-        body = {"by": "0s", "patience": patience, "settle": quiet * 1000}
-        return self._move("advance", body, patience)
+        return self.advance("0s", quiet, patience)
 
     def next_attempt(self, quiet: float, patience: float = PATIENCE) -> Json:
         """Move to the next due attempt and through it."""
-        return self._move("next", {"patience": patience, "settle": quiet * 1000}, patience)
+        return self._move("next", {"settle": quiet * 1000}, patience)
 
     def advance(self, by: str, quiet: float, patience: float = PATIENCE) -> Json:
         """Move simulated time, and run what becomes due."""
-        body = {"by": by, "patience": patience, "settle": quiet * 1000}
-        return self._move("advance", body, patience)
+        return self._move("advance", {"by": by, "settle": quiet * 1000}, patience)
 
     def _move(self, how: str, body: Json, patience: float) -> Json:
-        deadline = time.monotonic() + patience
+        path, deadline = f"/sandbox/clock/{how}", time.monotonic() + patience
         while True:
             try:
-                result: Json = self.vendor.call(
-                    "POST", f"/sandbox/clock/{how}", body, timeout=10 * patience
-                )
-                return result
+                # Its patience is that of each stop. A restore ends a move that nobody waits for.
+                with self.budget.wait(10 * patience) as seconds:
+                    body = {**body, "patience": min(patience, seconds)}
+                    result: Json = self.vendor.call("POST", path, body, timeout=seconds)
+                    return result
             except ApiError as error:
                 if error.status != _CLOCK_IS_MOVING or time.monotonic() > deadline:
                     raise
@@ -323,7 +329,8 @@ class Platform:
     ) -> ArmedFault:
         """Arm a fault; `scope` are `path`, `method`, `webhook`, `nth`, `times`, …"""
         body = {"kind": kind, "parameters": dict(parameters or {}), **scope}
-        return ArmedFault(self.vendor, self.vendor.call("POST", "/sandbox/faults", body))
+        row = self.vendor.call("POST", "/sandbox/faults", body)
+        return ArmedFault(self.vendor, row, self.budget)
 
     @contextmanager
     def fault(

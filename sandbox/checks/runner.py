@@ -21,6 +21,7 @@ from sandbox.checks.outputs.marks import Mark, mark
 from sandbox.checks.outputs.masking import mask_report, mask_result
 from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
+from sandbox.checks.timing import OutOfTime
 from sandbox.client import ApiError
 
 # The longest first, so that the lanes end at about the same time.
@@ -323,12 +324,19 @@ def _priority(check: Check) -> tuple[bool, int]:
 
 def _judge(check: Check, lab: Lab) -> Verdict:
     """Run a check; an error of the check itself proves nothing about the handler."""
+    seconds = lab.timing.check
+    if Need.DEEP not in check.needs:
+        lab.budget.begin(seconds)
     try:
         verdict = check.run(lab)
         is_void = verdict.outcome is Outcome.INCONCLUSIVE and verdict.text.startswith(verdicts.VOID)
         if is_void and lab.timing.interval:
             return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
         return verdict
+    except OutOfTime:
+        return verdicts.inconclusive(
+            f"Not judged: the handler takes too long for it. A check lasts at most {seconds:g} s."
+        )
     except ApiError as error:
         if not _answers(lab):
             raise
@@ -340,6 +348,8 @@ def _judge(check: Check, lab: Lab) -> Verdict:
         return verdicts.inconclusive(
             f"The check itself failed: {type(error).__name__}.", Exhibit("Traceback", tuple(lines))
         )
+    finally:
+        lab.budget.end()
 
 
 def _answers(lab: Lab) -> bool:

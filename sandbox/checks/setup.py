@@ -79,6 +79,7 @@ def create(platform: Platform, target: Target) -> Lab:
         signer(product["id"], new_secret()),
         method=target.method,
         opened=platform.cursor(),
+        budget=platform.budget,
         validator=signer(
             product["id"], target.secret, target.webhook if target.is_validator else "",
             type=VALIDATOR, http_method="POST",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +23,47 @@ _PATIENCE, _PATIENCE_FACTOR = 5.0, 5
 _BARRIER, _BARRIER_FACTOR = 2.0, 10
 # A request whose response takes longer is abandoned.
 _RESPONSE, _RESPONSE_FACTOR = 10.0, 10
+# The time of a check, which ends within a minute: some seconds more are for what can't be cut. With
+# a handler that polls, so many of its pauses are added.
+_CHECK, _CHECK_FACTOR = 50.0, 20
+
+
+class OutOfTime(Exception):
+    """The time of a check is over."""
+
+
+class Budget:
+    """The time that a check may take, which no wait exceeds; without limit between checks."""
+
+    def __init__(self) -> None:
+        self._ends = float("inf")
+
+    def begin(self, seconds: float) -> None:
+        """Let the time of a check begin."""
+        self._ends = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """End the check, whatever time is left."""
+        self._ends = float("inf")
+
+    def check(self, needed: float = 0.0) -> None:
+        """Raise OutOfTime unless more than the needed seconds are left."""
+        if self._ends - time.monotonic() <= needed:
+            raise OutOfTime
+
+    @contextmanager
+    def wait(self, seconds: float) -> Iterator[float]:
+        """Yield for how long a wait of at most `seconds` may last.
+
+        Raises OutOfTime if it ended for want of time, since nothing follows from that.
+        """
+        self.check()
+        left = self._ends - time.monotonic()
+        try:
+            yield min(seconds, left)
+        finally:
+            if seconds > left:
+                self.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +97,11 @@ class Timing:
     def deadline(self) -> float:
         """Seconds after which a response, or the first call, is not expected any more."""
         return self.interval + max(_RESPONSE, _RESPONSE_FACTOR * self.response)
+
+    @property
+    def check(self) -> float:
+        """Seconds that a check may take."""
+        return _CHECK + _CHECK_FACTOR * self.interval
 
 
 # Before the first measurement: generous.

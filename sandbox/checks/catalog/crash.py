@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox.checks import causes, good_run, recovery, verdicts
-from sandbox.checks.armed_fault import ArmedFault
+from sandbox.checks import causes, experiments, good_run, recovery, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
 from sandbox.checks.history import Effects
@@ -22,8 +21,8 @@ _ENDED = (
     "has started can be started again."
 )
 
-# Arms a fault for a step, makes one run with it, and returns the fault and the order.
-Crash = Callable[[Lab, Step], tuple[ArmedFault, str]]
+# Makes one run with a fault at a step, and returns how often the fault fired, and the order.
+Crash = Callable[[Lab, Step], tuple[int, str]]
 
 
 def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
@@ -35,17 +34,15 @@ def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
         return verdicts.inconclusive(f"There is no good run to repeat: {error}")
     if not good.steps:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")
-    void = None
-    for step in good.steps:
+
+    def judge(step: Step) -> Verdict:
         _renew(lab)
-        verdict = _run(lab, good, step, crash, what)
-        if verdict and verdict.outcome is Outcome.FAIL:
-            return verdict if lab.process else replace(verdict, text=f"{verdict.text} {_ENDED}")
-        void = void or verdict
-    return void or verdicts.passed(
-        f"With {what} at each of its {verdicts.plural(len(good.steps), 'API call')}, the effects "
-        "are those of a good run, and the next order is processed."
-    )
+        return _run(lab, good, step, crash, what)
+
+    verdict = experiments.sweep(lab, good.steps, judge, "API calls")
+    if verdict.outcome is Outcome.FAIL and not lab.process:
+        return replace(verdict, text=f"{verdict.text} {_ENDED}")
+    return verdict
 
 
 def _renew(lab: Lab) -> None:
@@ -55,13 +52,11 @@ def _renew(lab: Lab) -> None:
     lab.start_over()
 
 
-def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict | None:
-    """Make one run with a failure at a step; return a verdict only if it isn't a pass."""
+def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict:
+    """Make one run with a failure at a step."""
     mark = lab.mark()
     lab.activate()
-    fault, order = crash(lab, step)
-    fired = fault.fired
-    fault.clear()
+    fired, order = crash(lab, step)
     recovery.recover(lab, [order])
     effects = lab.effects(order, lab.since(mark), {})
     wrong = _wrong(lab, good, order, effects, mark)
@@ -82,7 +77,10 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
             f"Void: the handler did not call {step.text} again, so nothing failed there.{new}",
             *evidence,
         )
-    return None
+    return verdicts.passed(
+        f"With {what} at one API call after another, the effects are those of a good run, and the "
+        "next order is processed."
+    )
 
 
 def _wrong(lab: Lab, good: GoodRun, order: str, effects: Effects, mark: str) -> str:
@@ -102,29 +100,30 @@ def _wrong(lab: Lab, good: GoodRun, order: str, effects: Effects, mark: str) -> 
 
 
 def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: float = 0) -> Crash:
-    def crash(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
-        fault = lab.platform.arm(kind, parameters, nth=[step.occurrence], **step.scope)
-        order = lab.order()
-        lab.wait_for(lambda: fault.fired > 0, lab.timing.interval)
-        # Not as a time without calls: a handler that polls may never be quiet for so long.
-        time.sleep(pause)
-        lab.platform.settle(lab.timing.quiet)
-        return fault, order
+    def crash(lab: Lab, step: Step) -> tuple[int, str]:
+        scope = {"nth": [step.occurrence], **step.scope}
+        with lab.platform.fault(kind, parameters, **scope) as fault:
+            order = lab.order()
+            lab.wait_for(lambda: fault.fired > 0, lab.timing.interval)
+            # Not as a time without calls: a handler that polls may never be quiet for so long.
+            time.sleep(pause)
+            lab.platform.settle(lab.timing.quiet)
+            return fault.fired, order
 
     return crash
 
 
-def _killed(lab: Lab, step: Step) -> tuple[ArmedFault, str]:
+def _killed(lab: Lab, step: Step) -> tuple[int, str]:
     """Kill the handler when the step's work is done, before it has the response."""
     assert lab.process is not None
-    fault = lab.platform.arm("hold", nth=[step.occurrence], **step.scope)
-    order = lab.order()
-    if fault.wait_held(1, lab.timing.deadline):
-        lab.process.kill()
-        fault.release()
-        lab.process.restart()
-    lab.platform.settle(lab.timing.quiet)
-    return fault, order
+    with lab.platform.fault("hold", nth=[step.occurrence], **step.scope) as fault:
+        order = lab.order()
+        if fault.wait_held(1, lab.timing.deadline):
+            lab.process.kill()
+            fault.release()
+            lab.process.restart()
+        lab.platform.settle(lab.timing.quiet)
+        return fault.fired, order
 
 
 def api_500(lab: Lab) -> Verdict:

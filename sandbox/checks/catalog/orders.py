@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandbox.checks import batches, verdicts
+from sandbox.checks import batches, experiments, verdicts
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Outcome, Verdict
 
@@ -66,17 +66,19 @@ def other_types(lab: Lab) -> Verdict:
 
 def customer_names(lab: Lab) -> Verdict:
     """Order for customers whose names have letters of several alphabets, one after another."""
-    for name in NAMES:
+
+    def judge(name: str) -> Verdict:
         batch = batches.of(lab, [lab.platform.order_for(lab.product, name)])
         sent = lab.genuine()
         replies = [lab.send(sent)]
         happened = batch.after_work(replies)
-        verdict = batch.processed_once(sent, replies, happened, "")
+        text = "Processed orders of customers with names of several alphabets."
+        verdict = batch.processed_once(sent, replies, happened, text)
         if verdict.outcome is not Outcome.PASS:
             return replace(verdict, text=f"The order of {name}: {verdict.text}")
-    return verdicts.passed(
-        f"Processed the orders of {len(NAMES)} customers with names of several alphabets."
-    )
+        return verdict
+
+    return experiments.sweep(lab, NAMES, judge, "orders")
 
 
 CHECKS = (

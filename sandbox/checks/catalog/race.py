@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from sandbox.checks import good_run, verdicts
+from sandbox.checks import experiments, good_run, verdicts
 from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
@@ -177,17 +177,16 @@ def _sweep(lab: Lab, sweep: Callable[[GoodRun], list[Callable[[float], Verdict]]
     races = sweep(good)
     if not races:
         return verdicts.inconclusive("The handler reads nothing before it writes.", good.exhibit())
-    for race in races:
+
+    def judge(race: Callable[[float], Verdict]) -> Verdict:
         for attempt in range(_TRIES):
             lab.start_over()
             verdict = race(lab.timing.barrier * 2**attempt)
             if verdict.outcome is not Outcome.INCONCLUSIVE:
                 break
-        if verdict.outcome is not Outcome.PASS:
-            return verdict
-    return verdicts.passed(
-        f"In {verdicts.plural(len(races), 'race')}, the order was approved once: {verdict.text}"
-    )
+        return verdict
+
+    return experiments.sweep(lab, races, judge, "races")
 
 
 _EXPECTS = "The order is approved once, and no parameter gets a second value."

@@ -102,9 +102,9 @@ def keep_alive_refused(lab: Lab) -> Verdict:
     forged = lab.genuine(token_headers=[], method="POST", body=b"{" + b" " * _REFUSED_BODY + b"}")
     connection = lab.handler.connect(lab.timing.deadline)
     try:
-        replies = [lab.handler.send(forged, lab.timing.deadline, connection)]
+        replies = [lab.send(forged, connection=connection)]
         is_kept = connection.sock is not None
-        replies.append(lab.handler.send(lab.genuine(), lab.timing.deadline, connection))
+        replies.append(lab.send(connection=connection))
     finally:
         connection.close()
     happened = lab.after_work(mark, replies[1:], [order])
@@ -133,7 +133,7 @@ def keep_alive(lab: Lab) -> Verdict:
     try:
         for _ in range(2):
             orders.append(lab.order())
-            replies.append(lab.handler.send(lab.genuine(), lab.timing.deadline, connection))
+            replies.append(lab.send(connection=connection))
             if connection.sock is None:
                 break
     finally:

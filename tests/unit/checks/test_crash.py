@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 
 from sandbox.checks import recovery
-from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.catalog import crash
 from sandbox.checks.good_run import GoodRun, Step
 from sandbox.checks.history import Effects, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Outcome, Verdict
+from sandbox.checks.timing import Budget
 
 ORDER = "PR-1"
 DONE = Effects("approved", {"a": "1"}, (200,), (), ())
@@ -31,7 +31,8 @@ class Sandbox:
         self.following = values.get("following", "approved")
         self.attempt = values.get("attempt", {"outcome": "success", "status": 200, "error": ""})
         self.process = SimpleNamespace(stop=self.stop) if values.get("has_process") else None
-        self.stops = self.crashes = 0
+        self.stops, self.crashed = 0, list[int]()
+        self.budget = Budget()
 
     def stop(self) -> None:
         self.stops += 1
@@ -57,10 +58,9 @@ class Sandbox:
     def effects(self, order: str, happened: History, before: dict[str, str]) -> Effects:
         return self.effects_of.pop(0) if len(self.effects_of) > 1 else self.effects_of[0]
 
-    def crash(self, lab: Lab, step: Step) -> tuple[ArmedFault, str]:
-        self.crashes += 1
-        fired = self.fired.pop(0) if len(self.fired) > 1 else self.fired[0]
-        return cast(ArmedFault, SimpleNamespace(fired=fired, clear=lambda: None)), ORDER
+    def crash(self, lab: Lab, step: Step) -> tuple[int, str]:
+        self.crashed.append(step.place)
+        return self.fired.pop(0) if len(self.fired) > 1 else self.fired[0], ORDER
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ FAILED = {"outcome": "failure", "status": 500, "error": ""}
 @pytest.mark.parametrize(
     ("values", "outcome", "words"),
     [
-        ({}, Outcome.PASS, "each of its 2 API calls"),
+        ({}, Outcome.PASS, "2 of 2 API calls tried"),
         ({"effects": [LEFT]}, Outcome.FAIL, "PR-1 ends differently"),
         ({"attempt": FAILED}, Outcome.FAIL, "last attempt ended with 500"),
         ({"following": "pending"}, Outcome.FAIL, "PR-2, is pending"),
@@ -113,5 +113,5 @@ def test_failure_ends_the_sweep_and_only_a_started_handler_can_be_renewed(
     sandbox = Sandbox(has_process=has_process, effects=[LEFT])
     verdict = sweep(monkeypatch, sandbox)
     assert verdict.outcome is Outcome.FAIL
-    assert sandbox.crashes == 1
+    assert sandbox.crashed == [0]
     assert ("No other API call was tried" in verdict.text) is not has_process

@@ -1,4 +1,4 @@
-"""Which order others approve while the handler works, and which calls come too late for one."""
+"""Which order others approve, which calls are too late, and who is too slow to be judged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.checks.catalog import effects
+from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Exhibit
+from sandbox.checks.outcomes import Exhibit, Outcome
+from sandbox.checks.timing import UNKNOWN, OutOfTime
 from tests.unit.checks.test_history import APPROVE, UPDATE, call
 from tests.unit.checks.test_verdicts import NOTHING, SENT, reply
 
@@ -73,3 +75,22 @@ def test_evidence_of_an_order_that_others_approve_has_the_response() -> None:
     verdict = effects.approved_elsewhere(cast(Lab, lab))
     assert verdict.text.startswith("When others approved PR-")
     assert Exhibit("Responses", ("1 × HTTP 500",)) in verdict.evidence
+
+
+def test_handler_that_takes_long_for_many_orders_is_not_judged() -> None:
+    def send(sent: SentRequest, timeout: float) -> Reply:
+        raise OutOfTime
+
+    rows = {"PR-1": "approved", "PR-2": "pending"}
+    platform = SimpleNamespace(
+        requests_by_id=lambda ids: {
+            pk: {"id": pk, "status": status, "asset": {"params": []}} for pk, status in rows.items()
+        }
+    )
+    lab = SimpleNamespace(
+        platform=platform, timing=UNKNOWN, orders=lambda count, product: list(rows),
+        mark=lambda: "", genuine=lambda: SENT, send=send, since=lambda mark: NOTHING,
+    )  # fmt: skip
+    verdict = effects.all_pending(cast(Lab, lab))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.text.startswith("1 of 105 pending orders were approved in the 50 s")

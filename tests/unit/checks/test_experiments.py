@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ from typing import cast
 import pytest
 
 from sandbox.checks import experiments, verdicts
+from sandbox.checks.experiments import spread, sweep
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import History
 from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Outcome
+from sandbox.checks.outcomes import Outcome, Verdict
+from sandbox.checks.timing import Budget, OutOfTime
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
 
 TIMER = "a timer of its own"
@@ -31,6 +34,7 @@ def lab(*happened: History, polls: bool = False, answered: Reply | None = None) 
         after=lambda mark: next(histories), genuine=lambda: SENT,
         after_work=lambda mark, replies, orders: next(histories),
         effects=lambda order, happened, before: SimpleNamespace(status="pending"), shared={},
+        budget=Budget(),
     )  # fmt: skip
     return cast(Lab, made)
 
@@ -138,7 +142,7 @@ class Refusing:
         ({"a": reply()}, "a", "Processed a:", "aa"),
         ({"b": reply()}, "", "Responded 200 to b", "ab"),
         ({"a": reply(0, error="no response within 10.0 s")}, "", "Gave no response to a", "a"),
-        # It refuses each of them, and acts on one, which is known when each was sent alone, and again.
+        # It refuses each of them and acts on one, which shows when each was sent alone, and again.
         ({}, "b", "Processed b:", "abcabb"),
         ({"c": reply()}, "c", "Processed c:", "abcabcc"),
     ],
@@ -150,3 +154,69 @@ def test_refused_requests_are_sent_until_one_is_not(
     verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abc"))
     assert text in verdict.text
     assert "".join(lab.sent) == sent
+
+
+@pytest.mark.parametrize(
+    ("count", "first"), [(1, [0]), (2, [0, 1]), (3, [0, 2, 1]), (9, [0, 8, 4, 2, 6])]
+)
+def test_places_are_spread(count: int, first: list[int]) -> None:
+    places = spread(count)
+    assert places[: len(first)] == first
+    assert sorted(places) == list(range(count))
+
+
+def swept(verdicts_by_case: list[Verdict | None], budget: Budget) -> Verdict:
+    """Sweep cases in order of their trial; None is one that exceeds the time of the check."""
+    order = iter(verdicts_by_case)
+
+    def judge(case: int) -> Verdict:
+        verdict = next(order)
+        if verdict is None:
+            raise OutOfTime
+        return verdict
+
+    lab = SimpleNamespace(budget=budget)
+    return sweep(cast(Lab, lab), range(len(verdicts_by_case)), judge, "steps")
+
+
+GOOD, BAD = verdicts.passed("Fine."), verdicts.failed("Broken.")
+VOID, SKIPPED = verdicts.inconclusive("Void."), verdicts.skipped("By a timer.")
+
+
+@pytest.mark.parametrize(
+    ("cases", "outcome", "text"),
+    [
+        ([GOOD], Outcome.PASS, "Fine."),
+        ([GOOD, GOOD, GOOD], Outcome.PASS, "Fine. 3 of 3 steps tried in 0 s."),
+        ([GOOD, GOOD, None, BAD], Outcome.PASS, "Fine. 2 of 4 steps tried in 0 s."),
+        ([VOID, GOOD, None, BAD], Outcome.INCONCLUSIVE, "Void. 2 of 4 steps tried in 0 s."),
+        ([VOID, GOOD, BAD, GOOD], Outcome.FAIL, "Broken."),
+        ([GOOD, SKIPPED, BAD], Outcome.SKIPPED, "By a timer."),
+    ],
+)
+def test_sweep_judges_what_there_was_time_for(
+    cases: list[Verdict | None], outcome: Outcome, text: str
+) -> None:
+    verdict = swept(cases, Budget())
+    assert (verdict.outcome, verdict.text) == (outcome, text)
+
+
+def test_sweep_without_time_for_one_case_is_not_judged() -> None:
+    with pytest.raises(OutOfTime):
+        swept([None, BAD], Budget())
+
+
+def test_sweep_begins_no_case_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    budget = Budget()
+    budget.begin(50)
+
+    def judge(case: int) -> Verdict:
+        nonlocal now
+        now += 20
+        return GOOD
+
+    lab = SimpleNamespace(budget=budget)
+    verdict = sweep(cast(Lab, lab), range(40), judge, "steps")
+    assert verdict.text == "Fine. 2 of 40 steps tried in 40 s."

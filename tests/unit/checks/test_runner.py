@@ -19,7 +19,7 @@ from sandbox.checks.options import Options, RunningSandbox
 from sandbox.checks.runner import Schedule, select
 from sandbox.checks.sharing import LeaseLost
 from sandbox.checks.starvation import Starvation
-from sandbox.checks.timing import UNKNOWN, Timing
+from sandbox.checks.timing import UNKNOWN, Budget, Timing
 from sandbox.client import ApiError
 
 GOOD = verdicts.passed("Fine.")
@@ -71,6 +71,8 @@ class FakeLab:
     signer: Signer = field(default_factory=lambda: Signer("of-the-handler"))
     other: Signer = field(default_factory=lambda: Signer("of-the-handler"))
     stranger: Signer = field(default_factory=lambda: Signer("of-a-stranger"))
+    timing: Timing = UNKNOWN
+    budget: Budget = field(default_factory=Budget)
 
     def measure(self) -> None:
         pass
@@ -474,3 +476,22 @@ def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyP
     ]  # fmt: skip
     assert {each.verdict.text for each in report.results[1:]} == {runner._LATE}
     assert (report.error, lane.closed) == ("", True)
+
+
+def test_check_that_takes_too_long_is_not_judged(monkeypatch: pytest.MonkeyPatch):
+    def last(lab: Lab) -> Verdict:
+        lab.budget.check(needed=60)
+        return GOOD
+
+    deep = replace(check("auth.deep", last), needs=frozenset({Need.EVENT, Need.DEEP}))
+    checks = [check("auth.control"), check("auth.b", last), deep]
+    schedule = Schedule(checks, Options(run="handler"), Listener(), Machine())
+    lane = FakeLane()
+    lane.lab.is_deep = True
+    schedule.work(lane)
+    assert outcomes(schedule) == {
+        "auth.control": "pass", "auth.b": "inconclusive", "auth.deep": "pass"
+    }  # fmt: skip
+    assert "lasts at most 50 s" in schedule.results()[1].verdict.text
+    # What follows a check has no limit.
+    lane.lab.budget.check(needed=3600)

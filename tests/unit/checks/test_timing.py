@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.checks import timing
+from sandbox.checks.timing import Budget, OutOfTime
 from tests.unit.checks.test_history import call
 
 SECONDS = st.floats(0, 100, allow_nan=False)
@@ -97,3 +99,59 @@ def test_pages_of_a_list_are_no_interval() -> None:
 
 def test_failed_control_ends_within_ten_seconds_of_a_response() -> None:
     assert timing.UNKNOWN.patience <= 10
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def test_wait_that_the_time_of_a_check_ends_proves_nothing(clock: Clock) -> None:
+    budget = Budget()
+    budget.begin(50)
+    clock.now += 45
+    with pytest.raises(OutOfTime), budget.wait(10) as seconds:
+        assert seconds == 5
+        clock.now += seconds
+    with pytest.raises(OutOfTime), budget.wait(1):
+        pytest.fail("A wait began without time for it.")
+
+
+def test_error_of_a_wait_that_was_cut_is_no_error_of_its_own(clock: Clock) -> None:
+    budget = Budget()
+    budget.begin(50)
+    with pytest.raises(OutOfTime), budget.wait(120) as seconds:
+        clock.now += seconds
+        raise TimeoutError
+
+
+@pytest.mark.parametrize(("wanted", "took"), [(10, 10), (60, 20), (50, 49.9)])
+def test_wait_that_ends_in_time_counts(wanted: float, took: float, clock: Clock) -> None:
+    budget = Budget()
+    budget.begin(50)
+    with budget.wait(wanted):
+        clock.now += took
+    assert clock.now == 1000 + took
+
+
+def test_between_checks_no_wait_is_cut(clock: Clock) -> None:
+    budget = Budget()
+    budget.begin(50)
+    clock.now += 60
+    budget.end()
+    with budget.wait(3600) as seconds:
+        assert seconds == 3600
+
+
+def test_check_of_a_handler_that_polls_may_last_longer() -> None:
+    assert timing.Timing(1, 1, 1).check == 50
+    assert timing.Timing(1, 1, 1, interval=5).check == 150
