@@ -182,12 +182,12 @@ class Schedule:
             is_fresh = self._options.type == VALIDATOR
             if not is_fresh:
                 lab.measure()
-            has_failed = False
+            after_failure = False
             while (check := self._take()) is not None:
                 # Before a check and not after it: nothing needs a restored sandbox at the end.
                 if not is_fresh:
-                    lane.back(after_failure=has_failed)
-                has_failed = self._run(check, lab) in (Outcome.FAIL, Outcome.INCONCLUSIVE)
+                    lane.back(after_failure=after_failure)
+                after_failure = _may_go_on(self._run(check, lab))
                 is_fresh = False
         except (CannotRun, LeaseLost) as error:
             self._stop(str(error))
@@ -225,8 +225,8 @@ class Schedule:
         except CannotRun as error:
             self.error = self.error or str(error)
 
-    def _run(self, check: Check, lab: Lab) -> Outcome:
-        """Run a check, keep its result, and return the outcome."""
+    def _run(self, check: Check, lab: Lab) -> Verdict:
+        """Run a check, keep its result, and return the verdict."""
         with self._changed:
             self._progress.started(check)
         began = time.monotonic()
@@ -238,7 +238,7 @@ class Schedule:
         self.secrets |= secrets_of(lab)
         if not (self._is_interrupted or self.is_late):
             self._end(check, verdict, time.monotonic() - began)
-        return verdict.outcome
+        return verdict
 
     def _missing(self, check: Check, lab: Lab) -> Verdict | None:
         """Return why a check cannot be run here, or None."""
@@ -350,6 +350,15 @@ def _judge(check: Check, lab: Lab) -> Verdict:
         )
     finally:
         lab.budget.end()
+
+
+def _may_go_on(verdict: Verdict) -> bool:
+    """Return whether a handler may repeat later what it could not do in a check.
+
+    One that was seen to process a forged request has ended its work, as after a pass.
+    """
+    has_failed = verdict.outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE)
+    return has_failed and verdict.cause != causes.ACTED
 
 
 def _answers(lab: Lab) -> bool:

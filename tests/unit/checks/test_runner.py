@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks import runner, verdicts
+from sandbox.checks import causes, runner, verdicts
 from sandbox.checks.lab import Lab
 from sandbox.checks.lanes import CannotRun
 from sandbox.checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
@@ -190,14 +190,19 @@ def test_world_is_restored_before_each_check():
 
 
 @pytest.mark.parametrize(
-    ("outcome", "has_failed"),
-    [("passed", False), ("skipped", False), ("failed", True), ("inconclusive", True)],
-)
+    ("verdict", "has_failed"),
+    [
+        (GOOD, False), (verdicts.skipped("By a timer."), False), (BAD, True),
+        (verdicts.inconclusive("Void."), True),
+        # Its work for a forged request was waited for.
+        (verdicts.failed("Acted.", cause=causes.ACTED), False),
+        (verdicts.failed("Hid it.", cause=causes.HIDES), True),
+    ],
+)  # fmt: skip
 def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
-    outcome: str, has_failed: bool
+    verdict: Verdict, has_failed: bool
 ) -> None:
     lane = FakeLane()
-    verdict = getattr(verdicts, outcome)("judged")
     worked(check("auth.control"), check("auth.get", lambda lab: verdict),
            check("auth.late"), lane=lane)  # fmt: skip
     assert lane.backs == [False, False, has_failed]
