@@ -72,6 +72,9 @@ class Handler:
         """Send a request and return the response, or why there is none."""
         own = connection is None
         used = connection or self.connect(timeout)
+        used.timeout = timeout
+        if used.sock:
+            used.sock.settimeout(timeout)
         began = time.monotonic()
         try:
             _write(used, sent, self._target())

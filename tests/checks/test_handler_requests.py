@@ -80,6 +80,15 @@ def test_slow_response_is_a_timeout(server: ScriptedServer) -> None:
     assert reply.text.startswith("no response within 0.") and not reply.is_refused_connection
 
 
+def test_timeout_is_that_of_the_request_on_a_given_connection(server: ScriptedServer) -> None:
+    server.response = OK
+    handler = Handler(server.url)
+    with closing(handler.connect(3600)) as connection:
+        assert handler.send(SENT, 3600, connection).status == 200
+        server.hangs = True
+        assert handler.send(SENT, 0.05, connection).text.startswith("no response within 0.")
+
+
 def test_closed_port_is_a_refused_connection() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
