@@ -230,8 +230,9 @@ class Schedule:
         with self._changed:
             self._progress.started(check)
         began = time.monotonic()
-        verdict = self._missing(check, lab) or _judge(check, lab)
-        if verdict.outcome is Outcome.FAIL and self._machine.was_starved(began):
+        verdict = self._missing(check, lab) or self._judge(check, lab)
+        is_judged = verdict.outcome in (Outcome.PASS, Outcome.SKIPPED)
+        if not is_judged and self._machine.was_starved(began):
             verdict = verdicts.inconclusive(f"{_STARVED} {verdict.text}", *verdict.evidence)
         verdict = _about_process(verdict, lab)
         # The check may have given the handler another secret.
@@ -239,6 +240,39 @@ class Schedule:
         if not (self._is_interrupted or self.is_late):
             self._end(check, verdict, time.monotonic() - began)
         return verdict
+
+    def _judge(self, check: Check, lab: Lab) -> Verdict:
+        """Run a check; an error of the check itself proves nothing about the handler."""
+        if Need.DEEP not in check.needs:
+            lab.budget.begin(lab.timing.check * self._machine.slowdown())
+        try:
+            verdict = check.run(lab)
+            is_void = verdict.outcome is Outcome.INCONCLUSIVE and verdict.text.startswith(
+                verdicts.VOID
+            )
+            if is_void and lab.timing.interval:
+                return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
+            return verdict
+        except OutOfTime:
+            return verdicts.inconclusive(
+                "Not judged: the handler takes too long for it. A check lasts at most "
+                f"{lab.budget.seconds:.0f} s."
+            )
+        except ApiError as error:
+            if not _answers(lab):
+                raise
+            text = f"The sandbox refused a call of the check: {error}"
+            if lab.timing.interval:
+                return verdicts.skipped(f"{_BY_TIMER} {text}")
+            return verdicts.inconclusive(text)
+        except Exception as error:
+            lines = traceback.format_exc(limit=-4).splitlines()
+            return verdicts.inconclusive(
+                f"The check itself failed: {type(error).__name__}.",
+                Exhibit("Traceback", tuple(lines)),
+            )
+        finally:
+            lab.budget.end()
 
     def _missing(self, check: Check, lab: Lab) -> Verdict | None:
         """Return why a check cannot be run here, or None."""
@@ -320,36 +354,6 @@ class Schedule:
 def _priority(check: Check) -> tuple[bool, int]:
     group = _LONGEST.index(check.group) if check.group in _LONGEST else len(_LONGEST)
     return not check.is_control, group
-
-
-def _judge(check: Check, lab: Lab) -> Verdict:
-    """Run a check; an error of the check itself proves nothing about the handler."""
-    seconds = lab.timing.check
-    if Need.DEEP not in check.needs:
-        lab.budget.begin(seconds)
-    try:
-        verdict = check.run(lab)
-        is_void = verdict.outcome is Outcome.INCONCLUSIVE and verdict.text.startswith(verdicts.VOID)
-        if is_void and lab.timing.interval:
-            return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
-        return verdict
-    except OutOfTime:
-        return verdicts.inconclusive(
-            f"Not judged: the handler takes too long for it. A check lasts at most {seconds:g} s."
-        )
-    except ApiError as error:
-        if not _answers(lab):
-            raise
-        if lab.timing.interval:
-            return verdicts.skipped(f"{_BY_TIMER} The sandbox refused a call of the check: {error}")
-        return verdicts.inconclusive(f"The sandbox refused a call of the check: {error}")
-    except Exception as error:
-        lines = traceback.format_exc(limit=-4).splitlines()
-        return verdicts.inconclusive(
-            f"The check itself failed: {type(error).__name__}.", Exhibit("Traceback", tuple(lines))
-        )
-    finally:
-        lab.budget.end()
 
 
 def _may_go_on(verdict: Verdict) -> bool:

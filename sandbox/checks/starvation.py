@@ -19,11 +19,17 @@ _WORK = bytes(1 << 22)  # takes a few milliseconds to hash, without the lock of 
 # threads of this process may delay it by a few milliseconds.
 _SLOWDOWN, _DELAY = 8, 0.05
 _SHARE = 1 / 3  # of starved samples, from which on failures prove nothing
+_RECENT = 20  # samples of the last ten seconds
 
 
 class _Sample(NamedTuple):
     at: float
-    is_starved: bool
+    took: float
+    used: float
+
+    @property
+    def is_starved(self) -> bool:
+        return self.took >= _SLOWDOWN * self.used and self.took - self.used >= _DELAY
 
 
 class Starvation:
@@ -36,6 +42,11 @@ class Starvation:
         """Return whether the machine was too busy since that time (`time.monotonic`)."""
         samples = [each for each in self._samples if each.at >= since] or [_sample()]
         return sum(each.is_starved for each in samples) >= _SHARE * len(samples)
+
+    def slowdown(self) -> float:
+        """Return how many times as long as on an idle machine work takes now, at least 1."""
+        samples = self._samples[-_RECENT:] or [_sample()]
+        return max(1.0, sum(s.took for s in samples) / sum(s.used for s in samples))
 
     def sample_until(self, ended: threading.Event) -> None:
         """Take samples until the event."""
@@ -61,5 +72,4 @@ def watching() -> Iterator[Starvation]:
 def _sample() -> _Sample:
     at, cpu = time.monotonic(), time.thread_time()
     hashlib.sha256(_WORK).digest()
-    used, took = time.thread_time() - cpu, time.monotonic() - at
-    return _Sample(at, took >= _SLOWDOWN * used and took - used >= _DELAY)
+    return _Sample(at, time.monotonic() - at, time.thread_time() - cpu)

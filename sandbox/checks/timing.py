@@ -36,11 +36,11 @@ class Budget:
     """The time that a check may take, which no wait exceeds; without limit between checks."""
 
     def __init__(self) -> None:
-        self._ends = float("inf")
+        self.seconds = self._ends = float("inf")
 
     def begin(self, seconds: float) -> None:
         """Let the time of a check begin."""
-        self._ends = time.monotonic() + seconds
+        self.seconds, self._ends = seconds, time.monotonic() + seconds
 
     def end(self) -> None:
         """End the check, whatever time is left."""

@@ -123,8 +123,8 @@ def all_pending(lab: Lab) -> Verdict:
         rows = lab.platform.requests_by_id(batch.orders).values()
         done = sum(row["status"] == "approved" for row in rows)
         return verdicts.inconclusive(
-            f"{done} of {_MANY} pending orders were approved in the {lab.timing.check:g} s that "
-            "this check lasts: the handler takes longer for them.",
+            f"{done} of {_MANY} pending orders were approved in the {lab.budget.seconds:.0f} s "
+            "that this check lasts: the handler takes longer for them.",
             lab.since(batch.mark).exhibit("Last API calls of the handler"),
         )
     rows = lab.platform.requests_by_id(batch.orders).values()

@@ -14,7 +14,7 @@ from sandbox.checks.catalog import effects
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Outcome
-from sandbox.checks.timing import UNKNOWN, OutOfTime
+from sandbox.checks.timing import Budget, OutOfTime
 from tests.unit.checks.test_history import APPROVE, UPDATE, call
 from tests.unit.checks.test_verdicts import NOTHING, SENT, reply
 
@@ -81,6 +81,8 @@ def test_handler_that_takes_long_for_many_orders_is_not_judged() -> None:
     def send(sent: SentRequest, timeout: float) -> Reply:
         raise OutOfTime
 
+    budget = Budget()
+    budget.begin(50)
     rows = {"PR-1": "approved", "PR-2": "pending"}
     platform = SimpleNamespace(
         requests_by_id=lambda ids: {
@@ -88,7 +90,7 @@ def test_handler_that_takes_long_for_many_orders_is_not_judged() -> None:
         }
     )
     lab = SimpleNamespace(
-        platform=platform, timing=UNKNOWN, orders=lambda count, product: list(rows),
+        platform=platform, budget=budget, orders=lambda count, product: list(rows),
         mark=lambda: "", genuine=lambda: SENT, send=send, since=lambda mark: NOTHING,
     )  # fmt: skip
     verdict = effects.all_pending(cast(Lab, lab))

@@ -106,14 +106,17 @@ class FakeLane:
 
 
 class Machine(Starvation):
-    """A machine that is starved or not, whatever runs beside the tests."""
+    """A machine that is starved or slow, or not, whatever runs beside the tests."""
 
-    def __init__(self, is_starved: bool = False) -> None:
+    def __init__(self, is_starved: bool = False, slowdown: float = 1.0) -> None:
         super().__init__()
-        self.is_starved = is_starved
+        self.is_starved, self._slowdown = is_starved, slowdown
 
     def was_starved(self, since: float) -> bool:
         return self.is_starved
+
+    def slowdown(self) -> float:
+        return self._slowdown
 
 
 def worked(
@@ -483,20 +486,22 @@ def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyP
     assert (report.error, lane.closed) == ("", True)
 
 
-def test_check_that_takes_too_long_is_not_judged(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("slowdown", "seconds"), [(1.0, 50), (3.0, 150)])
+def test_check_that_takes_too_long_is_not_judged(slowdown: float, seconds: int):
     def last(lab: Lab) -> Verdict:
-        lab.budget.check(needed=60)
+        lab.budget.check(needed=160)
         return GOOD
 
     deep = replace(check("auth.deep", last), needs=frozenset({Need.EVENT, Need.DEEP}))
-    checks = [check("auth.control"), check("auth.b", last), deep]
-    schedule = Schedule(checks, Options(run="handler"), Listener(), Machine())
     lane = FakeLane()
     lane.lab.is_deep = True
-    schedule.work(lane)
+    machine = Machine(slowdown=slowdown)
+    schedule = worked(
+        check("auth.control"), check("auth.b", last), deep, lane=lane, machine=machine
+    )
     assert outcomes(schedule) == {
         "auth.control": "pass", "auth.b": "inconclusive", "auth.deep": "pass"
     }  # fmt: skip
-    assert "lasts at most 50 s" in schedule.results()[1].verdict.text
+    assert f"lasts at most {seconds} s" in schedule.results()[1].verdict.text
     # What follows a check has no limit.
     lane.lab.budget.check(needed=3600)
