@@ -14,7 +14,7 @@ import pytest
 from openpyxl import load_workbook
 
 from requests_queue import clock
-from requests_queue.catalog.models import Asset, Item
+from requests_queue.catalog.models import Asset, Contract, Item
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import (
     due,
@@ -184,6 +184,19 @@ def test_value_of_two_subscriptions_is_refused() -> None:
     assert (
         "2 subscriptions have" in processed(catalog, sheets.xlsx(table([row(**more)]))).error_detail
     )
+
+
+def test_subscription_of_another_contract_is_not_found() -> None:
+    catalog = sheets.catalog()
+    vendor, asset, other = caller(catalog.vendor), make.asset(catalog, 2), Contract.objects.get()
+    pk = create(vendor, catalog)
+    other.pk = "CRD-22222-22222-22222"
+    other.save(force_insert=True)
+    Asset.objects.filter(pk=asset.pk).update(contract=other)
+    content = sheets.xlsx(table([row(asset_search_value=asset.pk)]))
+    sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+    processing.run(pk)
+    assert [error["code"] for error in UsageRecord.objects.get().errors] == ["USG_021"]
 
 
 def test_schemas_require_their_columns() -> None:
