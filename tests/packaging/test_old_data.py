@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any
 
 import jwt
 import pytest
+import requests
 
 from tests import orders
+from tests.engines import until
 from tests.handlers import handler
 from tests.packaging import old_data
 from tests.processes import Sandbox, sandbox
 
 
-def test_data_of_the_first_wheel_are_kept() -> None:
-    assert "var-0.1.0.tar.xz" in [path.name for path in old_data.archives()]
+def test_data_of_older_versions_are_kept() -> None:
+    names = {path.name for path in old_data.archives()}
+    assert {"var-0.1.0.tar.xz", "var-0.1.0-kept-counts.tar.xz"} <= names
 
 
 @pytest.mark.parametrize("archive", old_data.archives(), ids=lambda path: path.name)
@@ -30,6 +34,9 @@ def test_data_of_an_older_version_can_be_used(archive: Path, tmp_path: Path) -> 
         with sandbox(var, first=True) as running:
             assert running.vendor_key == before["vendor_api_key"]
             assert running.provider_key == before["provider_api_key"]
+            if (var / old_data.SHOWN).exists():
+                assert old_data.shown(running) == json.loads((var / old_data.SHOWN).read_text())
+            _see_deliveries(running)
             [hook] = _webhooks(running)
             assert hook["stats"]["events"] == 1
             # The pending delivery, now or after the end of its backoff.
@@ -47,9 +54,30 @@ def test_data_of_an_older_version_can_be_used(archive: Path, tmp_path: Path) -> 
 
 
 def _call(var: Path, url: str) -> None:
-    """Replace the endpoint of the webhook, whose handler is that of another program by now."""
+    """Replace the endpoint of the webhooks, whose handler is that of another program by now.
+
+    The backoff ends later than this test, so that nothing changes before it has been compared.
+    """
     with closing(sqlite3.connect(var / "connect.sqlite3")) as database, database:
         database.execute("UPDATE webhooks_webhook SET external_url = ?", [url])
+        database.execute(
+            "UPDATE webhooks_webhook SET earliest_possible_trigger = '2099-01-01 00:00:00' "
+            "WHERE earliest_possible_trigger IS NOT NULL"
+        )
+
+
+def _see_deliveries(running: Sandbox) -> None:
+    """Sign in by the link of the start, and find each delivery in the log and on its page."""
+    pattern = re.compile(rf"{re.escape(running.url)}/sign-in/\S+")
+    until(lambda: pattern.search(running.process.printed), "the sign-in link", timeout=60)
+    browser = requests.Session()
+    [link] = pattern.findall(running.process.printed)
+    assert browser.get(link, timeout=30).status_code == 200
+    ids = [row["id"] for row in running.call("GET", "/sandbox/deliveries").json()["deliveries"]]
+    log = browser.get(f"{running.url}/deliveries/", timeout=30).text
+    assert ids and all(f"/deliveries/{pk}/" in log for pk in ids)
+    for pk in ids:
+        assert browser.get(f"{running.url}/deliveries/{pk}/", timeout=30).status_code == 200
 
 
 def _webhooks(running: Sandbox) -> list[dict[str, Any]]:
