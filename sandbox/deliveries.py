@@ -222,7 +222,9 @@ def _masked_text(text: str) -> str:
         return text
     if not has_password(parsed):
         return text
-    return json.dumps(without_passwords(parsed), ensure_ascii=False)
+    masked = json.dumps(without_passwords(parsed), ensure_ascii=False)
+    # Half of a surrogate pair, which JSON can escape, has no form in UTF-8.
+    return masked.encode(errors="backslashreplace").decode()
 
 
 # The forecast

@@ -6,7 +6,6 @@ new entries once, and then the pages of the callers that one of them may be for.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from django.db import connection
 
+from requests_queue import fast_json
 from sandbox import notification, timeline, wait_responses
 from sandbox.deferred import Result
 from sandbox.models import TimelineEntry
@@ -155,7 +155,7 @@ def _turn(waiters: Sequence[Waiter]) -> float:
         if is_over or may_match(waiter):
             page = waiter.filters.page(waiter.position, until)
             if page["entries"] or is_over:
-                _respond(waiter, Result(200, "application/json", json.dumps(page).encode()))
+                _respond(waiter, Result(200, "application/json", fast_json.encode(page)))
         waiter.position = max(waiter.position, until)
     left = [each.deadline - time.monotonic() for each in waiters if not each.future.done()]
     return max(0.0, min([*left, WITHHELD_POLL] if is_withheld else left, default=0.0))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from requests_queue import fast_json
 from requests_queue.time_format import format_span
 from sandbox import api_calls, conditions, present, timeline
 from sandbox.conditions import Condition, Present
@@ -90,7 +90,7 @@ def _waited(wait: Wait) -> float:
 
 
 def _json(status: int, body: dict[str, Any]) -> Result:
-    return Result(status, "application/json", json.dumps(body, ensure_ascii=False).encode())
+    return Result(status, "application/json", fast_json.encode(body))
 
 
 UNAVAILABLE = _json(

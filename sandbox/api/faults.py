@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypedDict, cast
@@ -13,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue import fast_json
 from requests_queue.catalog.models import User
 from requests_queue.errors import Missing
 from requests_queue.fields import Input, Integer
@@ -181,7 +181,7 @@ def _answer(fault_id: str) -> Result:
         status, body = 200, represent([arming.get(fault_id)])[0]
     except Missing as missing:
         status, body = missing.status, {"error_code": missing.code, "errors": missing.messages}
-    return Result(status, "application/json", json.dumps(body).encode())
+    return Result(status, "application/json", fast_json.encode(body))
 
 
 def _represent(row: FaultRow) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, TypedDict, cast
 
@@ -12,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue import fast_json
 from requests_queue.catalog.models import User
 from requests_queue.fields import Input, String
 from sandbox import deferred, leases
@@ -123,7 +123,7 @@ def _answer(lease: ActiveLease | None) -> Result:
 
 
 def _json(status: int, body: dict[str, Any]) -> Result:
-    return Result(status, "application/json", json.dumps(body).encode())
+    return Result(status, "application/json", fast_json.encode(body))
 
 
 urlpatterns = [

@@ -170,12 +170,7 @@ def test_passwords_in_bodies_are_masked(client: Caller, catalog: make.Catalog) -
     hook = make.webhook(catalog)
     param = {"id": "pin", "type": "password", "value": "p4ssw0rd"}
     body = json.dumps({"asset": {"params": [param]}})
-    delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=1)
-    Attempt.objects.create(
-        webhook=hook, delivery=delivery, number=1, outcome="success", started_at=clock.now(),
-        finished_at=clock.now(), duration=1, method="POST", url=hook.external_url,
-        request_body=body, status_code=200, response_body=body.encode(),
-    )  # fmt: skip
+    delivery = recorded(hook, body)
     for row in (*listed(client), whole(client, delivery.pk)):
         [attempt] = row["attempts"]
         for part in ("request", "response"):
@@ -183,6 +178,25 @@ def test_passwords_in_bodies_are_masked(client: Caller, catalog: make.Catalog) -
             assert shown["value"] == MASK
         assert "p4ssw0rd" not in json.dumps(row)
         assert attempt["token"] is None
+
+
+def test_masked_body_keeps_half_of_a_surrogate_pair(client: Caller, catalog: make.Catalog) -> None:
+    recorded(make.webhook(catalog), '[{"type": "password", "value": "p4ssw0rd"}, "é", "\\ud800"]')
+    [attempt] = listed(client)[0]["attempts"]
+    for part in ("request", "response"):
+        body = attempt[part]["body"]
+        assert body == f'[{{"type": "password", "value": "{MASK}"}}, "é", "\\ud800"]'
+
+
+def recorded(hook: Webhook, body: str) -> Delivery:
+    """Store an attempt whose request and response have the body."""
+    delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=1)
+    Attempt.objects.create(
+        webhook=hook, delivery=delivery, number=1, outcome="success", started_at=clock.now(),
+        finished_at=clock.now(), duration=1, method="POST", url=hook.external_url,
+        request_body=body, status_code=200, response_body=body.encode(),
+    )  # fmt: skip
+    return delivery
 
 
 def test_response_that_is_not_text_is_escaped(
