@@ -24,8 +24,8 @@ _PAGES = {
     "search by object": "?q=object:PR-0000-0042", "search by state, range of time":
     "?q=state:failed+after:1d", "search of text": '?q=body:"code+17"',
 }  # fmt: skip
-# Beside the first page of an account with 100 deliveries; a page at most 60 ms.
-_RATIO, _MILLISECONDS, _SAME = Bound(4), Bound(60), Bound(1)
+# Beside the first page of an account with 100 deliveries; a page at most 100 ms.
+_RATIO, _MILLISECONDS, _SAME = Bound(4), Bound(100), Bound(1)
 _CHUNK = 5_000
 
 
