@@ -15,17 +15,18 @@
         model=Listing, search=("id",),
     )
 
-From the table come the function that turns a row into JSON (compiled, because lists spend their
-time there), the component of the OpenAPI document, the RQL filters, the names that `select` takes,
-and the relations that a query must join.
+From the table come the function that turns a row into JSON, the component of the OpenAPI document,
+the RQL filters, the names that `select` takes, and the relations that a query must join.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
 SELF = "."
 _REQUIRED: Any = object()
 _COLUMNS: dict[Any, Column[Any, Any]] = {
-    int: IntegerField(), str: TextField(), bool: BooleanField(),
+    int: IntegerField(),
+    str: TextField(),
+    bool: BooleanField(),
     Stamp | None: DateTimeField(null=True),
-}  # fmt: skip
+}
 
 
 def format_datetime(moment: datetime | None) -> str | None:
@@ -67,34 +70,40 @@ class Field:
     """
 
     def __init__(
-        self, type: Any, source: str | Callable[[Any], Any] = "", *, empty: Any = _REQUIRED,
-        optional: bool = False, unfiltered: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        type: Any,
+        source: str | Callable[[Any], Any] = "",
+        *,
+        empty: Any = _REQUIRED,
+        optional: bool = False,
+        unfiltered: bool = False,
+    ) -> None:
         self.type, self.source = type, source
         self.empty, self.optional, self.unfiltered = empty, optional, unfiltered
 
-    def expression(self, key: str, row: str, names: Json) -> str:
-        """Return the Python expression of the JSON; `names` are the objects that it refers to."""
-        value = self.value(key, row, names)
-        if self.empty is _REQUIRED:
-            return self.shown(value, names)
-        held = _bind(None, names)
-        return f"{self.empty!r} if ({held} := {value}) is None else {self.shown(held, names)}"
+    def reader(self, key: str) -> Callable[[Any], Any]:
+        """Return the function from a row to the JSON of this key; None for an optional one."""
+        read = self.source
+        if not callable(read):
+            read = _itself if read == SELF else attrgetter(read or key)
+        form = self.form()
+        if self.empty is _REQUIRED and not self.optional:
+            return (lambda row: form(read(row))) if form else read
+        empty = None if self.empty is _REQUIRED else self.empty
 
-    def value(self, key: str, row: str, names: Json) -> str:
-        """Return the Python expression of the value."""
-        if callable(self.source):
-            return f"{_bind(self.source, names)}({row})"
-        return row if self.source == SELF else f"{row}.{self.source or key}"
+        def shown(row: Any) -> Any:
+            value = read(row)
+            if value is None:
+                return copy(empty)
+            return form(value) if form else value
 
-    def shown(self, value: str, names: Json) -> str:
-        """Return the Python expression of the JSON of a value."""
-        if not isinstance(self.type, Part):
-            is_moment = self.type in (Stamp, Stamp | None)
-            return f"{_bind(format_datetime, names)}({value})" if is_moment else value
-        if self.type.has_optional:
-            return f"{_bind(self.type.represent, names)}({value})"
-        return self.type.literal(value, names)
+        return shown
+
+    def form(self) -> Callable[[Any], Any] | None:
+        """Return the function from a value to its JSON; None for one that is JSON."""
+        if isinstance(self.type, Part):
+            return self.type.represent
+        return format_datetime if self.type in (Stamp, Stamp | None) else None
 
 
 class Constant(Field):
@@ -104,9 +113,9 @@ class Constant(Field):
         super().__init__(type, unfiltered=True)
         self.constant = value
 
-    def expression(self, key: str, row: str, names: Json) -> str:
-        """Return the Python literal, which makes a new list or dict for each object."""
-        return repr(self.constant)
+    def reader(self, key: str) -> Callable[[Any], Any]:
+        """Return a function that makes a copy for each object."""
+        return lambda row: deepcopy(self.constant)
 
 
 class Many(Field):
@@ -115,9 +124,10 @@ class Many(Field):
     def __init__(self, part: Part, source: Callable[[Any], Any]) -> None:
         super().__init__(part, source)
 
-    def shown(self, value: str, names: Json) -> str:
-        """Return the Python expression of the list."""
-        return f"[{_bind(self.type.represent, names)}(each) for each in {value}]"
+    def form(self) -> Callable[[Any], Any]:
+        """Return the function from rows to a list."""
+        represent = self.type.represent
+        return lambda rows: [represent(row) for row in rows]
 
 
 class Leaf(NamedTuple):
@@ -150,36 +160,20 @@ class Part:
         return {key: _as_field(value) for key, value in self.keys.items()}
 
     @cached_property
-    def has_optional(self) -> bool:
-        """Whether a key may be left out, so that an expression can't build the object."""
-        return any(each.optional for each in self.fields.values())
-
-    @cached_property
     def represent(self) -> Callable[[Any], Json]:
-        """The function from a row to JSON."""
-        names: Json = {}
-        lines = ["def represent(row):", f"    data = {self.literal('row', names)}"]
-        for key, each in self.fields.items():
-            if each.optional:
-                held = _bind(None, names)
-                lines.append(f"    if ({held} := {each.value(key, 'row', names)}) is not None:")
-                lines.append(f"        data[{key!r}] = {each.shown(held, names)}")
-        # Every name in the code comes from a table, never from a request.
-        exec("\n".join([*lines, "    return data"]), names)
-        represent: Callable[[Any], Json] = names["represent"]
-        return represent
+        """The function from a row to JSON; optional keys come last."""
+        fields = self.fields.items()
+        always = [(key, each.reader(key)) for key, each in fields if not each.optional]
+        optional = [(key, each.reader(key)) for key, each in fields if each.optional]
 
-    def literal(self, row: str, names: Json) -> str:
-        """Return the Python expression of the object, without its optional keys."""
-        held = row if row.isidentifier() else _bind(None, names)
-        # The first key that reads the row keeps it in a variable for the others.
-        use = row if row == held else f"({held} := {row})"
-        pairs = []
-        for key, each in self.fields.items():
-            if not each.optional:
-                pairs.append(f"{key!r}: {each.expression(key, use, names)}")
-                use = held if use in pairs[-1] else use
-        return f"{{{', '.join(pairs)}}}"
+        def represent(row: Any) -> Json:
+            data = {key: read(row) for key, read in always}
+            for key, read in optional:
+                if (value := read(row)) is not None:
+                    data[key] = value
+            return data
+
+        return represent
 
     def leaves(self, name: str = "", route: str = "", related: bool = False) -> Iterator[Leaf]:
         """Yield the keys at all depths; `related` is whether a relation leads to the part."""
@@ -225,9 +219,10 @@ class Resource(Part):
         }
         own = {leaf.name: leaf.route for leaf in self.leaves() if leaf.filtered}
         return {
-            name: route for name, route in (own | more).items()
+            name: route
+            for name, route in (own | more).items()
             if name not in {each["filter"] for each in self.custom}
-        }  # fmt: skip
+        }
 
     @cached_property
     def filters(self) -> list[Json]:
@@ -237,14 +232,23 @@ class Resource(Part):
         is_column = {name: self._is_column(route) for name, route in self.routes.items()}
         taken = {*self.routes, *(each["filter"] for each in self.custom)}
         return [
-            *filters(*(row for row in self.routes.items() if is_column[row[0]]),
-                     search=self.search),
-            *(computed(name, route, _COLUMNS[fields[name].type])
-              for name, route in self.routes.items() if not is_column[name]),
+            *filters(
+                *(row for row in self.routes.items() if is_column[row[0]]), search=self.search
+            ),
+            *(
+                computed(name, route, _COLUMNS[fields[name].type])
+                for name, route in self.routes.items()
+                if not is_column[name]
+            ),
             *self.custom,
-            *parts(*(name for name, each in fields.items() if name not in taken
-                     and ("." not in name or isinstance(each.type, Part)))),
-        ]  # fmt: skip
+            *parts(
+                *(
+                    name
+                    for name, each in fields.items()
+                    if name not in taken and ("." not in name or isinstance(each.type, Part))
+                )
+            ),
+        ]
 
     @cached_property
     def filter_class(self) -> type[ConnectFilters]:
@@ -290,17 +294,15 @@ def _as_field(value: Any) -> Field:
     return Field(value, SELF if isinstance(value, Part) else "")
 
 
-def _bind(value: Any, names: Json) -> str:
-    """Add an object, or a variable, to the names of compiled code, and return its name."""
-    name = f"_{len(names)}"
-    names[name] = value
-    return name
+def _itself(row: Any) -> Any:
+    return row
 
 
 HAPPENED = Part("Happened", "A moment.", {"at": Field(Stamp, SELF)})
 CREATED = Part("Created", "The moment of an object's creation.", {"created": Field(HAPPENED)})
 MADE = Part(
-    "Made", "The moments of an object that is created and changed.",
+    "Made",
+    "The moments of an object that is created and changed.",
     {"created": Field(HAPPENED), "updated": Field(HAPPENED)},
-)  # fmt: skip
+)
 NAMED = Part("Named", "A reference to an object.", {"id": str, "name": str})
