@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import django
 
@@ -15,7 +15,6 @@ from benchmarks import wsgi
 from benchmarks.lists.fixtures import LISTED, PRODUCT, fill
 from benchmarks.processes import serve, server_cpu
 
-T = TypeVar("T")
 PAGE, DEEP = 50, 1000
 _KEYS = {
     "vendor": "SU-100-000-001:a-vendor-s-secret-of-the-benchmark",
@@ -53,9 +52,9 @@ def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[lis
     including the database server's."""
     offset = (deep - 1) * PAGE
     kinds: dict[str, Callable[[], bytes]] = {
-        "plain": lambda: _plain(side),
+        "plain": lambda: _peer(side, "plain"),
+        "drf": lambda: _peer(side, "drf"),
         "first": lambda: _page(side, PAGE, 0),
-        "changed": lambda: _counting(lambda: _page(side, PAGE, 0)),
         "deep": lambda: _page(side, PAGE, offset),
     }
     _same_rows(side)
@@ -72,7 +71,7 @@ def measure(side: str, deep: int, rounds: int, calls: int) -> dict[str, list[lis
 
 
 def statements(side: str) -> list[int]:
-    """Return the SQL statements of pages of 10, 50 and 1,000 rows, when their SQL is compiled."""
+    """Return the numbers of SQL statements of pages of 10, 50 and 1,000 rows."""
     pages = [partial(_page, side, n, 0) for n in (10, PAGE, 1000)]
     for page in pages:
         page()
@@ -104,8 +103,8 @@ def _page(side: str, limit: int, offset: int) -> bytes:
     return _get(side, "/requests", f"{LISTED}&limit={limit}&offset={offset}")
 
 
-def _plain(side: str) -> bytes:
-    return _get(side, "/plain", f"status=pending&product={PRODUCT}&limit={PAGE}&offset=0")
+def _peer(side: str, name: str) -> bytes:
+    return _get(side, f"/{name}", f"status=pending&product={PRODUCT}&limit={PAGE}&offset=0")
 
 
 def _get(side: str, path: str, query: str) -> bytes:
@@ -121,9 +120,13 @@ def _application() -> Any:
 def _same_rows(side: str) -> None:
     import json
 
-    rows, plain_rows = json.loads(_page(side, PAGE, 0)), json.loads(_plain(side))
-    if [row["id"] for row in rows] != [row["id"] for row in plain_rows] or len(rows) != PAGE:
-        raise RuntimeError("The plain view returns other rows than the API.")
+    rows, plain = json.loads(_page(side, PAGE, 0)), json.loads(_peer(side, "plain"))
+    shown = [
+        [row["id"] for row in each]
+        for each in (rows, plain, json.loads(_peer(side, "drf"))["results"])
+    ]
+    if shown[0] != shown[1] or shown[0] != shown[2] or len(rows) != PAGE:
+        raise RuntimeError("The plain view or the peer returns other rows than the API.")
 
 
 def _cpu() -> tuple[float, float]:
@@ -147,16 +150,8 @@ def _sql(call: Callable[[], Any]) -> list[tuple[str, Any]]:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(record):
-        _counting(call)
+        call()
     return statements
-
-
-def _counting(call: Callable[[], T]) -> T:
-    """Call as after a change, when the rows of lists are counted again."""
-    from requests_queue import kept_counts
-
-    kept_counts._kept()._counts.clear()
-    return call()
 
 
 def _selects_page(sql: str, table: str) -> bool:

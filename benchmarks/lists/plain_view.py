@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseForbidden, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import include, path
 
+from benchmarks.lists import drf_view
 from requests_queue.catalog import keys
 from requests_queue.queues.fulfillment.models import Request
 
@@ -52,4 +53,8 @@ def requests(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse(list(page), safe=False)
 
 
-urlpatterns = [path("public/v1/plain", requests), path("", include("connect_sim.urls"))]
+urlpatterns = [
+    path("public/v1/plain", requests),
+    path("public/v1/drf", drf_view.Requests.as_view()),
+    path("", include("connect_sim.urls")),
+]
