@@ -7,7 +7,7 @@ from DRF's settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 from django.db.models import Model, QuerySet
@@ -17,14 +17,12 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
-from requests_queue import list_queries, rows_by_key
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing
 from requests_queue.fields import Input, List
 from requests_queue.filtering import ConnectFilters
 from requests_queue.json_paths import value_at
-from requests_queue.list_queries import ListQuery
 from requests_queue.resources import Resource
 from requests_queue.rows import find_one
 from requests_queue.schema import Documented, Form, Json
@@ -56,11 +54,6 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
     rql_filter_class: ClassVar[type[ConnectFilters] | None] = None
     # What one SELECT brings along.
     related: ClassVar[tuple[str, ...]] = ()
-    # The columns that a list's entries show; without any, whole rows are read.
-    columns: ClassVar[tuple[str, ...]] = ()
-    # Whether the account and the query string alone decide about the SQL of a list, which is then
-    # compiled only once: that of `visible`, and that of `complete`, the same for all accounts.
-    is_compiled: ClassVar[bool] = False
     # Row -> JSON, of a list's entry and of a detail.
     represent: Callable[[Any], Json]
     represent_detail: Callable[[Any], Json] | None = None
@@ -134,55 +127,21 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         return self.complete(self.visible())
 
     def list(self, request: Request, **kwargs: Any) -> Response:
-        """Answer 200 with an array and `Content-Range`."""
-        rows = self._keys()
-        keys = self.paginate_queryset(rows)  # type: ignore[arg-type]
-        select = getattr(request, "rql_select", {"select": {}})["select"]
-        represent = type(self).represent
-        page = self._read(rows.model, keys or ())
-        return self.get_paginated_response([prune(represent(row), select) for row in page])
+        """Answer 200 with an array and `Content-Range`.
 
-    @staticmethod
-    def cheaper_count(counting: str) -> str:
-        """Return SQL of the same parameters and result as that which counts the rows of a list."""
-        return counting
-
-    def _keys(self) -> ListQuery | QuerySet[Any]:
-        """Return the keys of the list's rows, in order."""
-
-        def filtered() -> QuerySet[Any]:
-            visible = self.visible().alias(**self.annotations(), **self.filtered_by())
-            return in_full_order(self.filter_queryset(visible))
-
-        if not self.is_compiled:
-            return filtered().values_list("pk", flat=True)
-        caller = self.account.pk, self.account.is_vendor
-        return list_queries.keys_of(
-            (type(self), caller), self.request, filtered, self.cheaper_count
-        )
-
-    def _read(self, model: type[Model], keys: Sequence[Any]) -> Iterator[Any]:
-        """Yield the complete rows of a page, in its order.
-
-        Pages are found by keys alone, so that an index can tell them without the rows, however
+        A page is found by keys alone, so that an index can tell them without the rows, however
         far behind they are; what is shown is then joined to a page and not to all that fits.
         """
-        if not keys:
-            return
-        found = {row.pk: row for row in self._complete_rows(model, keys)}
-        # One that was deleted meanwhile is missing.
-        yield from (found[key] for key in keys if key in found)
-
-    def _complete_rows(self, model: type[Model], keys: Sequence[Any]) -> Iterable[Any]:
-        """Return the complete rows with these keys, in any order."""
-
-        def complete() -> QuerySet[Any]:
-            rows = self.complete(model._default_manager.all()).order_by()
-            return rows.only(*self.columns) if self.columns else rows
-
-        if self.is_compiled:
-            return rows_by_key.compiled(type(self), complete).read(keys)
-        return complete().filter(pk__in=keys)
+        visible = self.visible().alias(**self.annotations(), **self.filtered_by())
+        filtered = in_full_order(self.filter_queryset(visible))
+        keys = self.paginate_queryset(filtered.values_list("pk", flat=True)) or ()
+        complete = self.complete(filtered.model._default_manager.all()).order_by()
+        rows = {row.pk: row for row in complete.filter(pk__in=keys)} if keys else {}
+        select = getattr(request, "rql_select", {"select": {}})["select"]
+        represent = type(self).represent
+        # A row that was deleted meanwhile is missing.
+        page = [prune(represent(rows[key]), select) for key in keys if key in rows]
+        return self.get_paginated_response(page)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with the object, 404 where there is none for this account."""

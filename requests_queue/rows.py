@@ -1,46 +1,17 @@
-"""Base classes of models, and lookups of one row that raise the API's errors."""
+"""A base class of models, and lookups of one row that raise the API's errors."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 from django.db import models
-from django.db.models.base import ModelState
 
 from requests_queue.errors import Invalid, Missing
 
 M = TypeVar("M", bound=models.Model)
 
 
-class Row(models.Model):
-    """A model whose rows are read by the hundred.
-
-    A list of 50 requests has about 800 instances, and `Model.__init__` (a setattr per column, two
-    signals) takes most of the time to create them.
-    """
-
-    class Meta:
-        abstract = True
-
-    @classmethod
-    def from_db(  # type: ignore[override]  # the stubs are of a later Django
-        cls,
-        db: str | None,
-        field_names: Collection[str],
-        values: Collection[Any],
-    ) -> Self:
-        """Return the instance of a row; deferred columns are fetched on access."""
-        row = cls.__new__(cls)
-        state = ModelState()
-        state.adding, state.db = False, db
-        attributes = row.__dict__
-        attributes["_state"] = state
-        attributes.update(zip(field_names, values, strict=True))
-        return row
-
-
-class Named(Row):
+class Named(models.Model):
     """An object with an identifier of Connect and a name."""
 
     id = models.CharField(max_length=32, primary_key=True)

@@ -40,7 +40,6 @@ class QueueCollection(Collection):
     service: ClassVar[Service]
     # Actions with a response of 204; others respond 200 with the object.
     without_answer: ClassVar[frozenset[str]] = frozenset()
-    is_compiled = True
     # Whether `assign` without a user means the caller.
     assigns_caller: ClassVar[bool] = False
 

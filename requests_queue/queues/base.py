@@ -14,7 +14,6 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.fields import Input
 from requests_queue.queues.sampling import PreviewBuilder
-from requests_queue.rows import Row
 
 # How pages show a status, and the button of an action.
 GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
@@ -39,7 +38,7 @@ def list_indexes(name: str) -> list[models.Index]:
     ]
 
 
-class QueueObject(Row):
+class QueueObject(models.Model):
     """What the objects of all queues have: a status, a product, and two parties."""
 
     id = models.CharField(max_length=40, primary_key=True)

@@ -11,7 +11,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from requests_queue import ids
-from requests_queue.rows import Named, Row
+from requests_queue.rows import Named
 
 
 class Account(Named):
@@ -30,7 +30,7 @@ class Account(Named):
         return self.type == "vendor"
 
 
-class User(AbstractUser, Row):
+class User(AbstractUser):
     """A person (`UR-`), who signs in, or a service user (`SU-`), who has an API token."""
 
     uid = models.CharField(max_length=32, unique=True, verbose_name="ID")
@@ -70,7 +70,7 @@ def name_by(route: str = "") -> Coalesce:
     return Coalesce(NullIf(full, Value("")), username, output_field=models.TextField())
 
 
-class ApiToken(Row):
+class ApiToken(models.Model):
     """The hashed API key of a service user: `ApiKey SU-ddd-ddd-ddd:secret`.
 
     `expires` and `last_used` are real time, which the sandbox cannot move. `last_used` is written

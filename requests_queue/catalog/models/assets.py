@@ -12,10 +12,9 @@ from requests_queue.catalog.models.directory import (
     Marketplace,
 )
 from requests_queue.catalog.models.products import Product, Template
-from requests_queue.rows import Row
 
 
-class TierAccountData(Row):
+class TierAccountData(models.Model):
     """The fields that a tier account and its versions share."""
 
     version = models.IntegerField(default=1)
@@ -84,7 +83,7 @@ class TierAccountVersion(TierAccountData):
         return f"{self.account_id} version {self.version}"
 
 
-class Asset(Row):
+class Asset(models.Model):
     """A subscription (`AS-`). `items` and `params` are lists as the API shows them."""
 
     id = models.CharField(max_length=32, primary_key=True)

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
-from requests_queue.rows import Named, Row
+from requests_queue.rows import Named
 
 # The id that Connect shows for the connection of every preview order.
 PREVIEW_CONNECTION = "CT-0000-0000-0000"
@@ -34,7 +34,7 @@ class Hub(Named):
     updated = models.DateTimeField()
 
 
-class Connection(Row):
+class Connection(models.Model):
     """A connection (`CT-`) of a product to a hub, through which the hub orders."""
 
     id = models.CharField(max_length=32, primary_key=True)
@@ -76,7 +76,7 @@ class Contract(Named):
     terminated = models.DateTimeField(null=True, blank=True)
 
 
-class Listing(Row):
+class Listing(models.Model):
     """A product on a marketplace (`LST-`), under a contract."""
 
     id = models.CharField(max_length=32, primary_key=True)

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from requests_queue import encryption
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
-from requests_queue.rows import Named, Row
+from requests_queue.rows import Named
 
 
 def new_secret() -> str:
@@ -90,7 +90,7 @@ class Item(Named):
         ]
 
 
-class Parameter(Row):
+class Parameter(models.Model):
     """A parameter of a product.
 
     Assets and requests use its `name`, unique in the product, as id; the product's list has a
@@ -139,7 +139,7 @@ class Template(Named):
         ordering = ["position", "id"]
 
 
-class ProductMedia(Row):
+class ProductMedia(models.Model):
     """A picture or a video (`PRDM-`) of a product; the content of a video is its thumbnail.
 
     `revision` counts the changes of the content.
@@ -164,7 +164,7 @@ class ProductMedia(Row):
         return f"{self.type} {self.id}"
 
 
-class Configuration(Row):
+class Configuration(models.Model):
     """The value of a configuration parameter, for a product, an item or a marketplace."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="configurations")

@@ -16,32 +16,13 @@ from requests_queue.catalog import configured_values, sales_context, templates, 
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.fulfillment import counts, creation, editing, representations, rules
+from requests_queue.queues.fulfillment import creation, editing, representations, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.validation import Validated
 from requests_queue.rest import Collection, markdown, routes
 from requests_queue.rows import get_row
 from requests_queue.schema import MARKDOWN, Answer, Documented
-
-_TIER = (
-    "id", "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
-    "contact_info",
-)  # fmt: skip
-
-
-_COLUMNS = (
-    "id", "type", "status", "note", "reason", "created", "updated", "answered", "activation_key",
-    "external_attributes", "items", "params", "planned_date", "effective_date", "form_code",
-    "previous_approved_request",
-    "assignee__uid", "assignee__username", "assignee__first_name", "assignee__last_name",
-    "assignee__email", "template__name", "template__body",
-    "asset__status", "asset__external_id", "asset__external_uid", "asset__created",
-    "asset__updated", "asset__product", "asset__connection", "asset__marketplace",
-    "asset__contract",
-    *(f"asset__{tier}__{name}" for tier in ("customer", "tier1", "tier2") for name in _TIER),
-)  # fmt: skip
-
 
 _RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 
@@ -59,10 +40,16 @@ def _customers(row: Request) -> list[tuple[str, str]]:
 
 
 VALIDATED = Validated(
-    queue=rules.QUEUE, complete=_complete, represent=representations.request,
-    create=creation.create, edit=editing.edit, text=representations.text_of_request,
-    write=editing.write_params, paths=(("asset", "params"),), customers=_customers,
-)  # fmt: skip
+    queue=rules.QUEUE,
+    complete=_complete,
+    represent=representations.request,
+    create=creation.create,
+    edit=editing.edit,
+    text=representations.text_of_request,
+    write=editing.write_params,
+    paths=(("asset", "params"),),
+    customers=_customers,
+)
 
 
 class Requests(ValidatedCollection):
@@ -72,13 +59,13 @@ class Requests(ValidatedCollection):
         "Fulfillment requests", "request", REQUEST, answers={"render": MARKDOWN}
     )
     bodies = {
-        "create": creation.CREATE, "update": editing.UPDATE, "validate": editing.UPDATE,
-    }  # fmt: skip
+        "create": creation.CREATE,
+        "update": editing.UPDATE,
+        "validate": editing.UPDATE,
+    }
     queue = rules.QUEUE
     service = VALIDATED
     related = _RELATED
-    columns = _COLUMNS
-    cheaper_count = staticmethod(counts.cheaper)
     represent = staticmethod(representations.request)
 
     def filtered_by(self) -> Mapping[str, Any]:
@@ -96,9 +83,11 @@ class RenderedTemplates(Requests):
     """`/templates/{id}/render?request_id=`: the call of connect-sdk 22 and the Haxe SDKs."""
 
     documented = Documented(
-        "Fulfillment requests", "template", answers={"with_request": MARKDOWN},
+        "Fulfillment requests",
+        "template",
+        answers={"with_request": MARKDOWN},
         queries={"with_request": {"request_id": "The request that fills the template."}},
-    )  # fmt: skip
+    )
 
     def with_request(self, request: HttpRequest, template_id: str) -> HttpResponse:
         """Answer 200 with what the template makes of the request, as Markdown."""
@@ -114,9 +103,11 @@ class Assets(Collection):
     """`/assets`: subscriptions of both parties, read-only."""
 
     documented = Documented(
-        "Subscriptions", "subscription", ASSET,
+        "Subscriptions",
+        "subscription",
+        ASSET,
         answers={"requests": Answer(200, [REQUEST_OF_ASSET]), "render": MARKDOWN},
-    )  # fmt: skip
+    )
     lists = frozenset({"requests"})
     related = ("template", "customer", "tier1", "tier2")
 

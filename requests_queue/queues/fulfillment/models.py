@@ -22,8 +22,6 @@ class Request(QueueObject):
 
     `items` and `params` are the request's own copies of the asset's, in the API's form; approval
     copies them to the asset.
-
-    On SQLite its table has triggers: see `counts` before a migration that alters a column.
     """
 
     type = models.CharField(max_length=16)

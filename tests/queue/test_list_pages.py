@@ -1,0 +1,139 @@
+"""Pages of lists: each account's own rows, as they are now, with their range."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from requests_queue.queues.fulfillment.models import Request
+from tests import make
+from tests.api import Caller, caller, ids
+
+pytestmark = pytest.mark.django_db
+ALL = "/requests?ordering(id)&limit=1000"
+
+
+def page(who: Caller, query: str) -> tuple[list[str], str]:
+    """Return the ids of a page and its range."""
+    response = who.get(f"/requests?ordering(id){query}")
+    assert response.status == 200
+    return [row["id"] for row in response.json], response.headers["Content-Range"]
+
+
+def test_accounts_with_the_same_query_see_and_count_their_own_rows(
+    vendor: Caller, distributor: Caller, other: make.Catalog
+) -> None:
+    callers = [vendor, distributor, caller(other.vendor), caller(other.provider)]
+    first = [ids(each, ALL) for each in callers]
+    assert first[0] and first[2:] == [[], []]
+    asset = make.asset(other)
+    Request.objects.create(
+        id="PR-1",
+        type="purchase",
+        status="pending",
+        asset=asset,
+        product=asset.product,
+        vendor=other.vendor,
+        provider=other.provider,
+        marketplace=asset.marketplace,
+        contract=asset.contract,
+        created=make.AT,
+        updated=make.AT,
+    )
+    assert [len(ids(each, ALL)) for each in callers] == [len(first[0]), len(first[1]), 1, 1]
+    total = len(first[0])
+    assert page(vendor, "&limit=1")[1] == f"items 0-0/{total}"
+
+
+def test_list_and_its_total_have_what_has_changed(vendor: Caller) -> None:
+    query = "&eq(status,pending)&limit=1"
+    before, counted = page(vendor, query)
+    total = int(counted.rpartition("/")[2])
+    assert total > 1
+    Request.objects.filter(pk=before[0]).update(status="approved")
+    after, counted = page(vendor, query)
+    assert (after[0], counted) == (before[1], f"items 0-0/{total - 1}")
+
+
+def test_select_leaves_out_a_part_of_each_entry(vendor: Caller) -> None:
+    [row] = vendor.get("/requests?limit=1&select(-asset.items)").json
+    assert "items" not in row["asset"] and "params" in row["asset"]
+
+
+def test_select_cuts_the_marketplace_of_a_request_by_itself(vendor: Caller) -> None:
+    [row] = vendor.get("/requests?select(-marketplace.name)&limit=1").json
+    assert "name" not in row["marketplace"]
+    assert row["asset"]["marketplace"]["name"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ne(status,pending)",
+        "in(status,(pending,approved))&asset.product.id=PRD-814-505-018",
+        "(eq(status,failed)|eq(asset.product.id,PRD-814-505-018))",
+        "like(status,*pp*)",
+        "status=pending&type=purchase",
+        "ge(created,2020-01-01)",
+        "(eq(status,approved)|eq(asset.connection.type,production))",
+        "ne(template.id,TL-0)",
+    ],
+)
+def test_total_is_the_number_of_rows_that_match(vendor: Caller, query: str) -> None:
+    every = ids(vendor, f"/requests?{query}&limit=1000")
+    assert every
+    response = vendor.get(f"/requests?{query}&limit=1")
+    assert response.headers["Content-Range"] == f"items 0-0/{len(every)}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/requests",
+        "/tier/account-requests",
+        "/tier/config-requests",
+        "/listing-requests",
+        "/subscriptions/requests",
+    ],
+)
+def test_page_has_the_details_of_its_rows_without_statements_for_each(
+    vendor: Caller, path: str
+) -> None:
+    statements = []
+    for limit in (1, 1000):
+        with CaptureQueriesContext(connection) as queries:
+            rows = vendor.get(f"{path}?limit={limit}").json
+        statements.append(len(queries))
+    # More rows may refer to something that the first does not, which is one statement for all.
+    assert statements[1] - statements[0] < len(rows) - 1
+    for row in rows:
+        assert vendor.get(f"{path}/{row['id']}").json == row
+
+
+def test_every_page_has_its_range(vendor: Caller) -> None:
+    every = ids(vendor, ALL)
+    total = len(every)
+    assert total > 5
+    pages = {
+        "&limit=2": (every[:2], f"items 0-1/{total}"),
+        "&limit=2&offset=3": (every[3:5], f"items 3-4/{total}"),
+        f"&limit={total}": (every, f"items 0-{total - 1}/{total}"),
+        f"&limit={total + 1}": (every, f"items 0-{total - 1}/{total}"),
+        f"&limit=5&offset={total - 2}": (every[-2:], f"items {total - 2}-{total - 1}/{total}"),
+        f"&limit=5&offset={total}": ([], f"items 0-0/{total}"),
+        f"&limit=5&offset={total + 7}": ([], f"items 0-0/{total}"),
+        f"&limit=5&offset={2**63}": ([], f"items 0-0/{total}"),
+        f"&limit=5&offset={10**40}": ([], f"items 0-0/{total}"),
+        "&limit=0": ([], f"items 0-0/{total}"),
+        "&limit=0&offset=3": ([], f"items 0-0/{total}"),
+        "&status=none": ([], "items 0-0/0"),
+        "&status=none&offset=4": ([], "items 0-0/0"),
+    }
+    assert {query: page(vendor, query) for query in pages} == pages
+
+
+def test_a_page_that_is_the_last_is_not_counted(vendor: Caller) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        ids(vendor, ALL)
+    assert not [each["sql"] for each in queries if "COUNT(" in each["sql"]]
