@@ -48,21 +48,15 @@ def registered_routes() -> dict[str, Application]:
     }
 
 
-def registered_lifespans() -> list[Lifespan]:
-    """Return the lifespans of all apps, in the order of INSTALLED_APPS."""
-    return _registered("asgi_lifespan")
-
-
 def with_middleware(application: Application, attribute: str = "asgi_middleware") -> Application:
     """Return the application inside the middleware of all apps, that of the first app outermost."""
-    middleware: list[Callable[[Application], Application]] = _registered(attribute)
-    for wrap in reversed(middleware):
+    for wrap in reversed(registered(attribute)):
         application = wrap(application)
     return application
 
 
-def _registered(attribute: str) -> list[Any]:
-    """Return what the apps list in an attribute of their AppConfigs, as dotted paths."""
+def registered(attribute: str) -> list[Any]:
+    """Return what the apps list in an attribute of their AppConfigs, in their order."""
     return [
         import_string(path)
         for config in apps.get_app_configs()
@@ -85,25 +79,19 @@ class Router:
         self._lifespans = list(lifespans)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request or a websocket, or run the lifespan."""
+        """Serve a request, or run the lifespan."""
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
         self._proxies.apply(scope)
         application = self._route(scope["path"])
-        if scope["type"] == "websocket":
-            if application is None:
-                await send({"type": "websocket.close", "code": 1000})
-            else:
-                await application(scope, receive, send)
-            return
-        await (application or self._django)(scope, receive, _with_date(send))
+        await application(scope, receive, _with_date(send))
 
-    def _route(self, path: str) -> Application | None:
+    def _route(self, path: str) -> Application:
         for prefix, application in self._routes:
-            if path == prefix or path.startswith(f"{prefix.rstrip('/')}/"):
+            if f"{path}/".startswith(f"{prefix.rstrip('/')}/"):
                 return application
-        return None
+        return self._django
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 TAG = "settings"
 _OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
+# A proxy in front limits slow clients.
+_REMOVED = ("SIM_CONNECTIONS", "SIM_BODY_RATE", "SIM_BODY_WINDOW")
 _KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own keys."
 
 
@@ -54,6 +57,14 @@ def values(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(f"{name} cannot be used. {error}", hint=_KEY_HINT, id="connect_sim.E002")
             )
+    if removed := ", ".join(name for name in _REMOVED if os.environ.get(name)):
+        messages.append(
+            Warning(
+                f"Settings that no longer exist have no effect: {removed}.",
+                hint="Remove them, also from the file .env; a proxy can limit slow clients.",
+                id="connect_sim.W014",
+            )
+        )
     return messages
 
 

@@ -14,14 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qsl
 
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim.server import deferred
+from connect_sim.server.deferred import Client, ClientLeft, Stopping
 from connect_sim.server.plain_endpoints import Application, Receive, Scope, Send, respond, serve
 from requests_queue import heartbeats
 
@@ -96,44 +95,38 @@ class Health:
         except ValueError as error:
             await respond(scope, send, 400, {"error_code": "VAL_001", "errors": [str(error)]})
             return
-        waiting = asyncio.ensure_future(self._wait(wait if self._waits < MAX_WAITS else 0))
-        left = asyncio.ensure_future(deferred.left(scope, receive))
+        client = Client(scope, receive, self._stopping)
         self._waits += 1
-        either: set[asyncio.Future[Any]] = {waiting, left}
         try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            missing = waiting.result() if waiting.done() else await self._wait(0)
-            content = {"ready": not missing, "missing": missing}
-            await respond(scope, send, 503 if missing else 200, content)
+            missing = await client.wait(self._wait(wait if self._waits <= MAX_WAITS else 0))
+        except ClientLeft:
+            # It may have closed only its side of the connection, and still receive.
+            missing = await self._wait(0)
+        except Stopping:
+            missing = [SERVER]
         finally:
             self._waits -= 1
-            waiting.cancel()
-            left.cancel()
+        content = {"ready": not missing, "missing": missing}
+        await respond(scope, send, 503 if missing else 200, content)
 
     async def _wait(self, seconds: float) -> list[str]:
         """Return what is missing, when nothing is or after some seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while not self._stopping.is_set():
+        while True:
             missing = await self._missing(max(_CHECK_LIMIT, deadline - loop.time()))
             remaining = deadline - loop.time()
             if not missing or remaining <= 0:
                 return missing
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(PAUSE, remaining))
-        return [SERVER]
+            await asyncio.sleep(min(PAUSE, remaining))
 
     async def _missing(self, timeout: float) -> list[str]:
         loop = asyncio.get_running_loop()
         if self._check is None or (self._check.done() and loop.time() > self._fresh_until):
             self._check = loop.run_in_executor(self._pool, self._find_missing)
             self._check.add_done_callback(self._keep)
-        check, stopping = self._check, asyncio.ensure_future(self._stopping.wait())
-        either: set[asyncio.Future[Any]] = {check, stopping}
-        try:
-            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
+        check = self._check
+        await asyncio.wait({check}, timeout=timeout)
         # A check that takes longer waits for the database.
         return check.result() if check.done() else [DATABASE]
 

@@ -108,12 +108,9 @@ SIM_KEEP_AUDIT_DAYS = env.int("SIM_KEEP_AUDIT_DAYS", default=365, minimum=0, max
 SIM_KEEP_DELIVERIES = env.int("SIM_KEEP_DELIVERIES", default=0, minimum=0)
 SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
 
-# Limits of the web server for slow and hostile clients (units: .env.example).
-SIM_CONNECTIONS = env.int("SIM_CONNECTIONS", default=8000, maximum=1_000_000)
+# Limits of the web server (units: .env.example).
 SIM_MAX_BODY = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024, maximum=2**31 - 1)
 SIM_HEAD_TIMEOUT = env.float("SIM_HEAD_TIMEOUT", default=30)
-SIM_BODY_RATE = env.float("SIM_BODY_RATE", default=1024)
-SIM_BODY_WINDOW = env.float("SIM_BODY_WINDOW", default=10)
 SIM_IDLE_TIMEOUT = env.float("SIM_IDLE_TIMEOUT", default=75)
 # Proxies whose X-Forwarded-For, -Proto and -Host are used (connect_sim.server.proxies).
 SIM_TRUSTED_PROXY = env.checked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import selectors
 import signal
@@ -21,11 +22,11 @@ from connect_sim import asgi
 from connect_sim.health import Health
 from connect_sim.installation import StartError
 from connect_sim.metrics.endpoint import MetricsEndpoint
-from connect_sim.server.connections import Connections, Limits
-from connect_sim.server.django_app import DjangoApplication, Wsgi
+from connect_sim.server.django_app import DjangoApplication
 from connect_sim.server.listening import listen
 from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
+from connect_sim.server.response import Wsgi
 from webhooks.delivery import event_loops, validator_client
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,6 @@ class _Server(uvicorn.Server):
     """uvicorn with an event that is set when it is ready."""
 
     def __init__(self, wsgi: Wsgi, threads: int) -> None:
-        connections = Connections(Limits.from_settings(threads))
         django = DjangoApplication(wsgi, threads)
         health, metrics = Health(), MetricsEndpoint(settings.SIM_METRICS_KEY)
         application = asgi.with_middleware(
@@ -98,15 +98,15 @@ class _Server(uvicorn.Server):
                 TrustedProxies(settings.SIM_TRUSTED_PROXY),
                 {**asgi.registered_routes(), **health.routes(), **metrics.routes()},
                 [
-                    connections.running,
-                    *asgi.registered_lifespans(),
+                    *asgi.registered("asgi_lifespan"),
                     partial(_closing, django.stop, health.close, metrics.close),
                 ],
             )
         )
         config = uvicorn.Config(
             application,
-            http=partial(Connection, connections=connections),  # type: ignore[arg-type]
+            http=Connection,
+            ws="none",
             interface="asgi3",
             lifespan="on",
             log_config=None,
@@ -115,6 +115,7 @@ class _Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             date_header=False,
+            timeout_keep_alive=math.ceil(settings.SIM_IDLE_TIMEOUT),
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)
@@ -146,7 +147,9 @@ def _bind() -> list[socket.socket]:
     try:
         return listen(settings.SIM_BIND)
     except (OSError, ValueError) as error:
-        reason: Any = error.args[-1] if error.args else error
+        code = getattr(error, "errno", None)
+        # The error of a name has a code that only its text explains.
+        reason = error.args[-1] if code is None or code < 0 else os.strerror(code)
         raise PortTaken(
             f"Cannot bind {settings.SIM_BIND} ({reason}). "
             f"Stop the program that uses it, or set another address: SIM_BIND=127.0.0.1:8001."

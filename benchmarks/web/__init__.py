@@ -1,1 +1,1 @@
-"""The web server: cost of a small request, and effect of slow clients on others."""
+"""The web server: cost of a small request."""

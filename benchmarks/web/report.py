@@ -1,4 +1,4 @@
-"""Measure the web server against direct calls, and with slow clients, and build the rows."""
+"""Measure the web server against direct calls, and build the rows."""
 
 from __future__ import annotations
 
@@ -15,22 +15,19 @@ from benchmarks.table import Bound, Row
 
 SMALL = Bound(2.2)
 EIGHT = Bound(1.3)
-SLOW = Bound(2)
 _PATH = "/sandbox/holds"
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Sizes of a run: requests per round, rounds, slow connections, their bytes per second."""
+    """Sizes of a run: requests per round, rounds."""
 
     requests: int
     rounds: int
-    slow: int
-    rate: int
 
 
-QUICK = Web(requests=400, rounds=1, slow=400, rate=2_000)
-FULL = Web(requests=4_000, rounds=5, slow=4_000, rate=10_000)
+QUICK = Web(requests=400, rounds=1)
+FULL = Web(requests=4_000, rounds=5)
 
 
 def measure_web(run: Run) -> list[Row]:
@@ -42,13 +39,11 @@ def measure_web(run: Run) -> list[Row]:
     with (
         running(command, env, folder / "web.log") as server,
         running(module("web.client"), env, folder / "web-client.log") as client,
-        running(module("web.slow_clients"), env, folder / "web-slow.log") as slow,
     ):
         wait_until(lambda: _is_up(data), "the sandbox is up", timeout=120, check=server)
         key = json.loads((data / "sandbox.json").read_text())["vendor_api_key"]
         with running(module("web.direct"), env, folder / "web-direct.log") as direct:
-            rows = _costs(server, client, direct, port, key, sizes)
-        return [*rows, *_beside_slow(client, slow, port, key, sizes)]
+            return _costs(server, client, direct, port, key, sizes)
 
 
 def _is_up(data: Path) -> bool:
@@ -73,24 +68,3 @@ def _costs(
         Row("web", "CPU of a small request, ms", one, plain, "called directly", SMALL),
         Row("web", "the same with eight clients, ms", eight, one, "one client", EIGHT),
     ]
-
-
-def _beside_slow(client: Process, slow: Process, port: int, key: str, sizes: Web) -> list[Row]:
-    """Measure the duration of a request without and beside byte-by-byte connections."""
-    common = {"port": port, "path": _PATH, "key": key, "clients": 1, "count": sizes.requests}
-    without = client.ask("requests", **common)
-    slow.ask("begin", port=port, connections=sizes.slow, rate=sizes.rate)
-    beside = client.ask("requests", **common)
-    totals = slow.ask("end")
-    print(f"Slow connections: {totals['sent']:,} bytes sent one by one, "
-          f"{totals['reopened']:,} connections reopened.")  # fmt: skip
-    return [
-        Row(
-            "web", f"p50 beside {sizes.slow:,} byte-by-byte heads, ms", beside["p50"] * 1e3,
-            without["p50"] * 1e3, "without them", SLOW,
-        ),
-        Row(
-            "web", f"p99 beside {sizes.slow:,} byte-by-byte heads, ms", beside["p99"] * 1e3,
-            without["p99"] * 1e3, "without them",
-        ),
-    ]  # fmt: skip

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import IO, Any
 
 from django.conf import settings
 
+from connect_sim.server.deferred import ClientLeft, Receive
+
 # Allowance for the form fields around a file of the maximum size.
 FORM = 64 * 1024
 # Larger bodies are received only from clients that are allowed to send them.
 LARGE = 64 * 1024
+# Seconds without any progress, and bytes per second on average, from then on.
+PAUSE, RATE = 10.0, 1024
 _IN_MEMORY = 512 * 1024
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class TooLarge(Exception):
     """The body is larger than SIM_MAX_BODY."""
-
-
-class NotAllowed(Exception):
-    """The client may not do what it asks for; the response has been sent."""
-
-
-class Disconnected(Exception):
-    """The client has disconnected."""
 
 
 class Body:
@@ -35,7 +29,7 @@ class Body:
 
     def __init__(self, scope: MutableMapping[str, Any]) -> None:
         self.size = 0
-        self.file: IO[bytes] = io.BytesIO()
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._declared, self._limit = 0, settings.SIM_MAX_BODY
         self.expects_continue = False
         for name, value in scope["headers"]:
@@ -49,33 +43,28 @@ class Body:
                 case b"expect":
                     self.expects_continue = value.lower() == b"100-continue"
 
-    async def receive(self, receive: Receive, may_be_large: Callable[[], Awaitable[Any]]) -> None:
-        """Receive the body; raises TooLarge, Disconnected, OSError, what `may_be_large` raises."""
+    async def receive(self, receive: Receive, ask: Callable[[], Awaitable[Any]]) -> None:
+        """Receive the body; raises TooLarge, TimeoutError, ClientLeft, OSError (disk full).
+
+        `ask` is awaited before more than LARGE bytes are received, and may raise an error.
+        """
         if self._declared > self._limit:
             raise TooLarge
-        is_checked, more = False, self._declared > 0
+        loop = asyncio.get_running_loop()
+        began, is_checked, more = loop.time(), False, self._declared > 0
         while more:
             if not is_checked and max(self.size, self._declared) > LARGE:
                 is_checked = True
-                await may_be_large()
-            message = await receive()
+                await ask()
+            average = began + self.size / RATE
+            async with asyncio.timeout_at(min(loop.time(), average) + PAUSE):
+                message = await receive()
             self.expects_continue = False
             if message["type"] == "http.disconnect":
-                raise Disconnected
+                raise ClientLeft
             more = message.get("more_body", False)
-            self._write(message.get("body", b""))
+            self.size += len(message.get("body", b""))
+            if self.size > self._limit:
+                raise TooLarge
+            self.file.write(message.get("body", b""))
         self.file.seek(0)
-
-    def close(self) -> None:
-        """Release the memory or the file."""
-        self.file.close()
-
-    def _write(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > self._limit:
-            raise TooLarge
-        if self.size > _IN_MEMORY and isinstance(self.file, io.BytesIO):
-            spooled = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
-            spooled.write(self.file.getbuffer())
-            self.file = spooled
-        self.file.write(chunk)

@@ -18,31 +18,24 @@ that the event loop runs: the body follows the status and headers of the view's 
 
     request.META["connect_sim.deferred"].stream = pieces()
 
-It is closed if the client leaves or the server stops, and a client that does not read is
-disconnected (`connect_sim.server.connections`).
+It is closed if the client leaves or does not read, or if the server stops.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from connect_sim.server.protocol import CONNECTION
-from connect_sim.server.response import Failed
-
-logger = logging.getLogger(__name__)
+from connect_sim.server.protocol import CONNECTION, Connection
 
 KEY = "connect_sim.deferred"
 READ_AGAIN = 1.0  # seconds
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-# Returns when the client has left: `left` of a request.
-Left = Callable[[], Coroutine[Any, Any, None]]
 Result = tuple[int, str, bytes] | None
 T = TypeVar("T")
 
@@ -63,101 +56,47 @@ class Deferral:
         self.needs_client = False
         self.stream: AsyncGenerator[bytes] | None = None
 
-    def cancel(self) -> None:
-        """Cancel the future, unless it is done."""
-        if self.future is not None:
-            self.future.cancel()
 
+class Client:
+    """The client of a request that waits, without a thread; `stopping` ends all waits."""
 
-class DeferredResponses:
-    """The waits of a server, in its event loop."""
+    def __init__(self, scope: Scope, receive: Receive, stopping: asyncio.Event) -> None:
+        self.connection: Connection = scope["extensions"][CONNECTION]
+        self._receive, self._stopping = receive, stopping
 
-    def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[Any]] = set()
-        self._stopping = False
+    async def wait(
+        self, work: Awaitable[T], *, timeout: float | None = None, needs_client: bool = True
+    ) -> T:
+        """Return the result; raises ClientLeft, Stopping, TimeoutError, and cancels the work then.
 
-    async def wait(self, future: Future[T], left: Left) -> T:
-        """Return the future's result; raises ClientLeft, Stopping, Failed."""
-        if self._stopping:
-            future.cancel()
-            raise Stopping
-        result = asyncio.wrap_future(future)
-        leaving = asyncio.ensure_future(left())
-        self._waiting.add(result)
-        try:
-            either: set[asyncio.Future[Any]] = {result, leaving}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if result.cancelled():
-                raise Stopping
-            if not result.done():
-                raise ClientLeft
-            if error := result.exception():
-                logger.error("A deferred response failed.", exc_info=error)
-                raise Failed
-            return result.result()
-        finally:
-            self._waiting.discard(result)
-            # Cancels the view's future too.
-            result.cancel()
-            leaving.cancel()
-
-    async def sleep(self, seconds: float, left: Left) -> None:
-        """Return after some seconds; raises ClientLeft, Stopping."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.wait(Future(), left)
-
-    async def delay(self, future: Future[Any], left: Left, timeout: float | None = None) -> None:
-        """Return when the future is done, after `timeout` seconds, or when the server stops.
-
-        Raises ClientLeft, Failed.
+        Unless it `needs_client`, a client that has closed its side of the connection may wait.
         """
-        with suppress(Stopping, TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self.wait(future, left)
-
-    async def pause(self, seconds: float, left: Left) -> None:
-        """Return after some seconds, or when the client leaves or the server stops."""
-        with suppress(ClientLeft):
-            await self.delay(Future(), left, seconds)
-
-    async def pieces(self, stream: AsyncGenerator[bytes], left: Left) -> AsyncGenerator[bytes]:
-        """Yield the pieces of a stream until it ends, the client leaves, or the server stops."""
-        leaving = asyncio.ensure_future(left())
+        result = asyncio.ensure_future(work)
+        left = asyncio.ensure_future(self._left(needs_client))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        every: set[asyncio.Future[Any]] = {result, left, stopping}
         try:
-            while not self._stopping:
-                piece = asyncio.ensure_future(anext(stream))
-                self._waiting.add(piece)
-                try:
-                    await asyncio.wait({piece, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    self._waiting.discard(piece)
-                    if not piece.done():
-                        # A running generator cannot be closed.
-                        piece.cancel()
-                        await asyncio.wait({piece})
-                if leaving.done() or piece.cancelled():
-                    return
-                yield piece.result()
-        except StopAsyncIteration:
-            pass
+            first = asyncio.FIRST_COMPLETED
+            done, _ = await asyncio.wait(every, timeout=timeout, return_when=first)
+            if result in done and not result.cancelled():
+                return result.result()
+            if left in done:
+                raise ClientLeft
+            raise Stopping if done else TimeoutError
         finally:
-            leaving.cancel()
-            await stream.aclose()
+            for each in every:
+                each.cancel()
+            await asyncio.wait(every)
 
-    def stop(self) -> None:
-        """End all waits, and begin no more."""
-        self._stopping = True
-        for result in self._waiting:
-            result.cancel()
+    async def pause(self, seconds: float | None, future: Future[Any] | None = None) -> None:
+        """Return after some seconds, when the future is done, or when all waits end."""
+        with suppress(ClientLeft, Stopping, TimeoutError):
+            await self.wait(asyncio.wrap_future(future or Future()), timeout=seconds)
 
-
-async def left(scope: Scope, receive: Receive, *, only_fully: bool = False) -> None:
-    """Return when the client has disconnected or, unless `only_fully`, closed its side."""
-    connection = scope["extensions"][CONNECTION]
-    while only_fully or not connection.is_half_closed:
-        # A pipelined request stops reading, by which the end is noticed; each call resumes it.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(READ_AGAIN):
-                if (await receive())["type"] == "http.disconnect":
-                    return
+    async def _left(self, on_half_close: bool) -> None:
+        while not (on_half_close and self.connection.is_half_closed):
+            # A pipelined request stops reading, by which the end is noticed; each call resumes it.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READ_AGAIN):
+                    if (await self._receive())["type"] == "http.disconnect":
+                        return

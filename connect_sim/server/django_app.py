@@ -8,33 +8,30 @@ needs three thread switches per response instead of one.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import io
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
-from wsgiref.util import FileWrapper
 
 from django.conf import settings
 from django.db import connections
 
 from connect_sim.server import deferred, transmission
-from connect_sim.server.bodies import Body, Disconnected, NotAllowed, Receive, TooLarge
-from connect_sim.server.deferred import ClientLeft, Deferral, DeferredResponses, Left, Stopping
-from connect_sim.server.protocol import CONNECTION
-from connect_sim.server.response import Failed, Response, Send, error_body
+from connect_sim.server.bodies import Body, TooLarge
+from connect_sim.server.deferred import Client, ClientLeft, Deferral, Receive, Scope, Stopping
+from connect_sim.server.response import Failed, Message, Response, Send, Wsgi, error
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
-from connect_sim.server.transmission import Reset, Transmission
-from requests_queue import operations
-from requests_queue.operations import Operation
+from connect_sim.server.transmission import Transmission
 
 logger = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 # Key of the environment of a request that has no body yet (see connect_sim.middleware): Django
 # refuses it as too large, or returns 204 if the client may send a large body, or may wait for a
@@ -52,21 +49,41 @@ SUBMIT_WAITS = 10.0
 MAX_SUBMITS = 50
 SUBMIT = re.compile("/usage/files/([^/]+)/submit$")
 
-# The server's own errors: status, code and text.
-UNEXPECTED = (500, "SYS_001", "Unexpected server error. See the server's log.")
-LEFT = (
-    400, "REQ_400", "The connection was closed while the request waited. Keep it open to wait."
-)  # fmt: skip
-STOPPING = (503, "SYS_503", "The server is stopping. The outcome of the request is unknown.")
-NOT_STORED = (503, "SYS_503", "The server cannot store the request body. Try again later.")
-TOO_MANY = (
-    429, "SYS_429", "Too many sign-in attempts from this address. Try again in a minute."
-)  # fmt: skip
 
-_FILE_BLOCK = 64 * 1024
-_ASKING = 2  # threads that ask whether clients may wait
+# Seconds for a client to receive 64 KiB of a response, before the connection is closed.
+STALLED = 60.0
+_ASKING = 2  # threads that ask whether clients may wait for a validator
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 0.5  # seconds between two questions of a submit
 _UNPREFIXED = ("CONTENT_LENGTH", "CONTENT_TYPE")
+
+
+class Refused(Exception):
+    """Django has refused a question; the argument is its response."""
+
+
+class TooManySignIns(Exception):
+    """The address has too many sign-in attempts."""
+
+
+# The response to a request that one of these exceptions ends: status, code and text.
+_STOPPING = (503, "SYS_503", "The server is stopping. The outcome of the request is unknown.")
+_ERRORS: dict[type[BaseException], tuple[int, str, str]] = {
+    TooManySignIns: (
+        429,
+        "SYS_429",
+        "Too many sign-in attempts from this address. Try again in a minute.",
+    ),
+    ClientLeft: (
+        400,
+        "REQ_400",
+        "The connection was closed while the request waited. Keep it open to wait.",
+    ),
+    Stopping: _STOPPING,
+    asyncio.CancelledError: _STOPPING,
+    TimeoutError: (408, "REQ_408", "The request was not complete in time."),
+    OSError: (503, "SYS_503", "The server cannot store the request body. Try again later."),
+    Exception: (500, "SYS_001", "Unexpected server error. See the server's log."),
+}
 
 
 class DjangoApplication:
@@ -76,63 +93,95 @@ class DjangoApplication:
         self._wsgi = wsgi
         self._ordinary = ThreadPool(threads, "web")
         self._validations = ThreadPool(settings.SIM_VALIDATIONS, "waits-for-validator")
-        # Whether a client may wait is asked here: neither those that may not, nor slow requests of
-        # the API, delay a validation.
+        # Neither clients that may not wait, nor slow requests of the API, delay a validation.
         self._may_wait = ThreadPool(_ASKING, "asks-for-validation")
         self._sign_ins = FairThreadPool()
-        self._deferred = DeferredResponses()
+        self._stopping = asyncio.Event()
         self._submits = 0
 
     def end_waits(self) -> None:
         """Answer requests whose response is deferred by 503; called in the event loop."""
-        self._deferred.stop()
+        self._stopping.set()
 
     def stop(self) -> None:
         """End the threads as they become idle."""
-        self._ordinary.stop()
-        self._validations.stop()
-        self._may_wait.stop()
-        self._sign_ins.stop()
+        for pool in (self._ordinary, self._validations, self._may_wait, self._sign_ins):
+            pool.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive the body, run Django, and send the response."""
-        body = Body(scope)
+        client = Client(scope, receive, self._stopping)
+        send = partial(_send_in_time, send, client)
+        body, deferral, manner = Body(scope), Deferral(), Transmission()
+        environ = {deferred.KEY: deferral, transmission.KEY: manner}
         try:
-            await body.receive(receive, lambda: self._run(scope, body, receive, send, MAY_BE_LARGE))
-            waited = 0.0
-            # The threads of validations are for clients that may wait, so others are refused first.
-            if may_wait(scope["method"], scope["path"]):
-                waited = await self._ask_to_wait(scope, body, receive, send)
-            await self._run(scope, body, receive, send, waited=waited)
-        except Stopping:
-            await _send_error(scope, send, *STOPPING)
-        except TooLarge:
-            with suppress(NotAllowed):
-                await self._run(scope, body, receive, send, TOO_LARGE)
-        except (NotAllowed, Disconnected, ClientLeft):
-            pass
-        except OSError:
-            logger.exception("A request body could not be stored.")
-            await _send_error(scope, send, *NOT_STORED)
+            response = await self._respond(scope, receive, client, body, environ)
+        except Refused as refused:
+            response = refused.args[0]
+        except (Exception, asyncio.CancelledError) as ended:
+            kind = next(kind for kind in _ERRORS if isinstance(ended, kind))
+            if kind in (OSError, Exception) and not isinstance(ended, Failed):
+                logger.exception("A request could not be served.")
+            response = error(scope["path"], *_ERRORS[kind])
         finally:
-            body.close()
+            body.file.close()
+            if deferral.future is not None:
+                deferral.future.cancel()
+        if body.expects_continue:
+            response.set_header(b"connection", b"close")
+        try:
+            with suppress(ClientLeft, asyncio.CancelledError):
+                if deferral.stream is None:
+                    await manner.send(response, send, client, scope["method"])
+                else:
+                    await _send_stream(response, deferral.stream, send, client)
+        finally:
+            manner.cancel()
+            response.body.close()
 
-    async def _ask_to_wait(self, scope: Scope, body: Body, receive: Receive, send: Send) -> float:
-        """Return for how many seconds a request that may wait has done so, without a thread.
+    async def _respond(
+        self,
+        scope: Scope,
+        receive: Receive,
+        client: Client,
+        body: Body,
+        environ: dict[str, Any],
+    ) -> Response:
+        """Run the request with what the environment has besides it; raises what ends it."""
+        try:
+            await body.receive(receive, partial(self._ask, scope, MAY_BE_LARGE))
+        except TooLarge:
+            await self._ask(scope, TOO_LARGE)
+        # The threads of validations are for clients that may wait, so others are refused first.
+        if may_wait(scope["method"], scope["path"]):
+            environ[WAITED] = await self._ask_to_wait(scope, client)
+        deferral: Deferral = environ[deferred.KEY]
+        response = await self._run(scope, body.file, body.size, environ)
+        if deferral.future is not None:
+            future = asyncio.wrap_future(deferral.future)
+            result = await client.wait(future, needs_client=deferral.needs_client)
+            if result is not None:
+                response.replace(*result)
+        return response
 
-        It is run afterwards; raises NotAllowed, ClientLeft, Stopping.
-        """
-        ask = partial(self._run, scope, body, receive, send, MAY_WAIT)
-        left = partial(deferred.left, scope, receive, only_fully=True)
-        loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE
-        if await ask() or self._submits >= MAX_SUBMITS:
+    async def _ask(self, scope: Scope, question: str) -> bool:
+        """Ask Django before the request is run; return whether it may be now, or raise Refused."""
+        response = await self._run(scope, io.BytesIO(), 0, {QUESTION: question})
+        if response.status != 204:
+            raise Refused(response)
+        return not any(name == NOT_YET.encode() for name, _ in response.headers)
+
+    async def _ask_to_wait(self, scope: Scope, client: Client) -> float:
+        """Return for how many seconds a request that may wait has done so, without a thread."""
+        loop = asyncio.get_running_loop()
+        began, pause = loop.time(), _FIRST_PAUSE
+        if await self._ask(scope, MAY_WAIT) or self._submits >= MAX_SUBMITS:
             return 0.0
-        began = loop.time()
         self._submits += 1
         try:
             while loop.time() < began + SUBMIT_WAITS:
-                await self._deferred.sleep(pause, left)
-                if await ask():
+                await client.wait(asyncio.sleep(pause), needs_client=False)
+                if await self._ask(scope, MAY_WAIT):
                     break
                 pause = min(2 * pause, _LAST_PAUSE)
         finally:
@@ -140,97 +189,33 @@ class DjangoApplication:
         return loop.time() - began
 
     async def _run(
-        self,
-        scope: Scope,
-        body: Body,
-        receive: Receive,
-        send: Send,
-        question: str = "",
-        waited: float = 0.0,
-    ) -> bool:
-        """Run Django and send its response.
+        self, scope: Scope, body: IO[bytes], size: int, more: dict[str, Any]
+    ) -> Response:
+        """Run Django in a thread of the pool that the path chooses."""
+        response, done = Response(), Future[None]()
+        environ = build_environ(scope, body, size) | more
+        # The operation of the request, for log lines.
+        context = contextvars.copy_context()
 
-        With a question nothing is sent if the answer is yes: return whether the request may be run
-        now. Raises NotAllowed after a refusal.
-        """
-        empty = Body({"headers": []}) if question else body
-        environ = build_environ(scope, empty.file, empty.size)
-        deferral, manner = Deferral(), Transmission()
-        if question:
-            environ[QUESTION] = question
-        else:
-            environ[deferred.KEY], environ[transmission.KEY] = deferral, manner
-            environ[WAITED] = waited
-        response = Response(
-            asyncio.get_running_loop(),
-            close=body.expects_continue,
-            is_deferred=lambda: deferral.future is not None or manner.is_slow,
-        )
-        if not self._submit(scope, partial(response.run, self._wsgi, environ), question):
-            await _send_error(scope, send, *TOO_MANY)
-            return False
-        try:
-            start = await response.start()
-            if start["status"] == 204 and question:
-                return NOT_YET.encode() not in dict(start["headers"])
-            left = partial(deferred.left, scope, receive)
-            if deferral.future is not None:
-                left_wait = partial(left, only_fully=not deferral.needs_client)
-                result = await self._deferred.wait(deferral.future, left_wait)
-                if result is not None:
-                    response.replace(*result)
-            if deferral.stream is None:
-                await self._transmit(response, manner, scope, left, send)
-            else:
-                async with aclosing(self._deferred.pieces(deferral.stream, left)) as pieces:
-                    await response.send_stream(send, pieces)
-        except Failed:
-            if not response.started:
-                await _send_error(scope, send, *UNEXPECTED)
-        except ClientLeft:
-            # It may have closed only its side of the connection, and still receive.
-            await _send_error(scope, send, *LEFT)
-        except (asyncio.CancelledError, Stopping):
-            if not response.started:
-                await _send_error(scope, send, *STOPPING)
-        finally:
-            deferral.cancel()
-            manner.cancel()
-            response.abandon()
-        if question:
-            raise NotAllowed
-        return False
+        def job() -> None:
+            if done.set_running_or_notify_cancel():
+                context.run(response.run, self._wsgi, environ)
+                done.set_result(None)
 
-    async def _transmit(
-        self, response: Response, manner: Transmission, scope: Scope, left: Left, send: Send
-    ) -> None:
-        """Send a response in the manner that Django has chosen; raises Failed."""
-        # The work is done, so a client that still receives gets its result.
-        with suppress(ClientLeft):
-            for future, timeout in manner.waits:
-                await self._deferred.delay(future, left, timeout)
-        try:
-            if manner.is_reset:
-                raise Reset
-            pause = partial(self._deferred.pause, left=left)
-            await response.send_to(manner.wrap(send, scope["method"], pause))
-        except Reset:
-            await transmission.reset(scope["extensions"][CONNECTION])
-
-    def _submit(self, scope: Scope, job: Callable[[], None], question: str) -> bool:
-        """Submit a request to its thread pool; return False if the address has too many."""
-        operation = operations.current()
-        if operation is not None:
-            job = partial(_run_job, operation, job)
-        if not question and is_sign_in(scope["method"], scope["path"]):
+        method, path, question = scope["method"], scope["path"], more.get(QUESTION)
+        if question is None and is_sign_in(method, path):
             address = (scope.get("client") or ("",))[0]
-            return self._sign_ins.submit(address, partial(_then_disconnect, job))
-        if question in ("", MAY_WAIT) and is_validation(scope["method"], scope["path"]):
+            if not self._sign_ins.submit(address, partial(_then_disconnect, job)):
+                raise TooManySignIns
+        elif question in (None, MAY_WAIT) and is_validation(method, path):
             pool = self._may_wait if question else self._validations
             pool.submit(partial(_then_disconnect, job))
         else:
             self._ordinary.submit(job)
-        return True
+        await asyncio.wrap_future(done)
+        if not response.status:
+            raise Failed
+        return response
 
 
 def is_validation(method: str, path: str) -> bool:
@@ -272,7 +257,6 @@ def build_environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "wsgi.file_wrapper": _file_wrapper,
         "asgi.scope": scope,
     }
     for name, value in scope["headers"]:
@@ -295,17 +279,6 @@ def _environ_key(name: bytes) -> str | None:
     return key if key in _UNPREFIXED else f"HTTP_{key}"
 
 
-def _file_wrapper(file: Any, block: int) -> FileWrapper:
-    """Read a file in blocks larger than Django's 4 KiB: each block is a thread switch."""
-    return FileWrapper(file, max(block, _FILE_BLOCK))
-
-
-def _run_job(operation: Operation, job: Callable[[], None]) -> None:
-    """Run a job in a thread as part of the operation."""
-    with operations.working_on(operation):
-        job()
-
-
 def _then_disconnect(job: Callable[[], None]) -> None:
     try:
         job()
@@ -314,12 +287,32 @@ def _then_disconnect(job: Callable[[], None]) -> None:
         connections.close_all()
 
 
-async def _send_error(scope: Scope, send: Send, status: int, code: str, text: str) -> None:
-    content_type, content = error_body(scope["path"], code, text)
-    headers = [
-        (b"content-type", content_type),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+async def _send_in_time(send: Send, client: Client, message: Message) -> None:
+    """Send a message; raises ClientLeft."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await send(message)
+    except TimeoutError:
+        client.connection.abort()
+    if client.connection.transport.is_closing():
+        raise ClientLeft
+
+
+async def _send_stream(
+    response: Response, stream: AsyncGenerator[bytes], send: Send, client: Client
+) -> None:
+    """Send the status and headers of a response, and then the pieces of a stream."""
+
+    async def send_pieces() -> None:
+        async for piece in stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    response.set_header(b"content-length", None)
+    start = {"status": response.status, "headers": response.headers}
+    try:
+        await send({"type": "http.response.start", **start})
+        with suppress(ClientLeft, Stopping):
+            await client.wait(send_pieces())
+    finally:
+        await stream.aclose()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -67,7 +67,8 @@ def _listen(entry: str) -> list[socket.socket]:
     missing: OSError | None = None
     for family, address in addresses:
         try:
-            sockets.append(_bound(family, address))
+            # It listens: two processes can bind the same address before one of them listens.
+            sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
         except OSError as error:
             # A name may have an address of a family that this machine does not support.
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(addresses) > 1:
@@ -95,19 +96,3 @@ def _addresses(entry: str) -> list[tuple[int, Any]]:
         raise ValueError(f"{entry!r} is not host:port") from None
     # The system may return an address twice.
     return list(dict.fromkeys((family, address) for family, _, _, _, address in results))
-
-
-def _bound(family: int, address: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
-        # Listen now: two processes can bind the same address before one of them listens.
-        bound.listen(BACKLOG)
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from webhooks.http.addresses import KEYWORDS, Network
 
 Scope = MutableMapping[str, Any]
-
-_FORWARDED = frozenset(
-    (
-        b"forwarded",
-        b"x-forwarded-by",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-    )
-)
 
 
 class TrustedProxies:
@@ -44,22 +33,26 @@ class TrustedProxies:
 
         Headers of untrusted peers are only removed.
         """
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if not any(name in _FORWARDED for name, _ in headers):
-            return
         forwarded: dict[bytes, list[str]] = {}
-        kept = []
-        for name, value in headers:
-            if name in _FORWARDED:
-                forwarded.setdefault(name, []).extend(value.decode("latin-1").split(","))
+        headers = []
+        for name, value in scope["headers"]:
+            if name == b"forwarded" or name.startswith(b"x-forwarded-"):
+                values = value.decode("latin-1").split(",")
+                forwarded.setdefault(name, []).extend(map(str.strip, values))
             else:
-                kept.append((name, value))
+                headers.append((name, value))
+        scope["headers"] = headers
         client = scope.get("client")
-        if client and self._is_peer(client[0]):
-            _set_scheme(scope, forwarded.get(b"x-forwarded-proto", []))
-            kept = _with_host(kept, forwarded.get(b"x-forwarded-host", []))
-            scope["client"] = self._client(client, forwarded.get(b"x-forwarded-for", []))
-        scope["headers"] = kept
+        if not forwarded or not client or not self._is_peer(client[0]):
+            return
+        # The last value is from the nearest proxy.
+        scheme = forwarded.get(b"x-forwarded-proto", [""])[-1].lower()
+        if scheme in ("http", "https"):
+            scope["scheme"] = scheme
+        if host := forwarded.get(b"x-forwarded-host", [""])[-1]:
+            others = [(name, value) for name, value in headers if name != b"host"]
+            scope["headers"] = [(b"host", host.encode("latin-1")), *others]
+        scope["client"] = self._client(client, forwarded.get(b"x-forwarded-for", []))
 
     def _client(self, proxy: tuple[str, int], hops: list[str]) -> tuple[str, int]:
         """Return the nearest address that is not a trusted proxy's.
@@ -78,27 +71,9 @@ class TrustedProxies:
         return client
 
 
-def _set_scheme(scope: Scope, values: list[str]) -> None:
-    # The last value is from the nearest proxy.
-    scheme = values[-1].strip().lower() if values else ""
-    if scheme in ("http", "https"):
-        scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
-
-
-def _with_host(headers: list[tuple[bytes, bytes]], values: list[str]) -> list[tuple[bytes, bytes]]:
-    host = values[-1].strip() if values else ""
-    if not host:
-        return headers
-    others = [(name, value) for name, value in headers if name != b"host"]
-    return [(b"host", host.encode("latin-1")), *others]
-
-
-_IPV4_MAPPED = IPv6Network("::ffff:0:0/96")
-
-
 def _parse(hop: str) -> IPv4Address | IPv6Address | None:
     """Return the address of `1.2.3.4`, `1.2.3.4:567`, `2001:db8::1` or `[2001:db8::1]:567`."""
-    text = hop.strip().strip('"')
+    text = hop.strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -107,9 +82,7 @@ def _parse(hop: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address in _IPV4_MAPPED:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_in(text: str, networks: Iterable[Network]) -> bool:

@@ -29,6 +29,7 @@ class ThreadPool:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._is_stopped = False
 
     def submit(self, job: Job) -> None:
         """Run a job in a thread; called in the event loop's thread only."""
@@ -41,11 +42,7 @@ class ThreadPool:
 
     def stop(self) -> None:
         """End each thread after its current job, and drop queued jobs."""
-        while True:
-            try:
-                self._jobs.get_nowait()
-            except Empty:
-                break
+        self._is_stopped = True
         for _ in self._threads:
             self._jobs.put(None)
 
@@ -56,7 +53,7 @@ class ThreadPool:
             except Empty:
                 self._idle.release()
                 job = self._jobs.get()
-            if job is None:
+            if job is None or self._is_stopped:
                 return
             _run(job)
             del job

@@ -11,44 +11,33 @@ Django's test client, the key is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import fcntl
+import socket
+import struct
+import termios
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any
 
-from connect_sim.server.response import Message, Send
+from connect_sim.server.deferred import Client
+from connect_sim.server.protocol import Connection
+from connect_sim.server.response import Response, Send
 
 KEY = "connect_sim.transmission"
 
+_BLOCK = 64 * 1024
 # Seconds for which the client may receive the bytes before a reset, and between two checks.
 _FLUSH, _CHECK = 1.0, 0.005
-
-Scope = MutableMapping[str, Any]
-Pause = Callable[[float], Awaitable[None]]
-
-
-class Reset(Exception):
-    """The connection is to be reset now."""
-
-
-class Connection(Protocol):
-    """The connection of a request: `scope["extensions"][protocol.CONNECTION]`."""
-
-    def reset(self) -> None:
-        """Close immediately with a TCP reset."""
-
-    def unreceived_bytes(self) -> int:
-        """Return the bytes of responses that have not reached the client's system."""
 
 
 class Transmission:
     """The value of KEY; each method says how the response is sent, and several can be combined."""
 
     def __init__(self) -> None:
-        self.is_reset = False
+        self._is_reset = False
         # Futures, and after how many seconds each is not waited for any more.
-        self.waits: list[tuple[Future[Any], float | None]] = []
+        self._waits: list[tuple[Future[Any], float | None]] = []
         self._limit: int | None = None
-        self._slices: tuple[int, float] | None = None
+        self._size, self._pause = _BLOCK, 0.0
 
     def wait(self, future: Future[Any], timeout: float | None = None) -> None:
         """Send nothing until the future is done, or `timeout` seconds have passed.
@@ -56,11 +45,11 @@ class Transmission:
         It is cancelled when it is not waited for any more: after the timeout, and if the client
         leaves or the server stops.
         """
-        self.waits.append((future, timeout))
+        self._waits.append((future, timeout))
 
     def reset(self) -> None:
         """Reset the TCP connection instead of a response."""
-        self.is_reset = True
+        self._is_reset = True
 
     def limit(self, size: int) -> None:
         """Reset the TCP connection after `size` bytes of the body, if it is longer."""
@@ -68,68 +57,52 @@ class Transmission:
 
     def slice(self, size: int, pause: float) -> None:
         """Send the body in slices of `size` bytes, with a pause (seconds) between two."""
-        self._slices = size, pause
-
-    @property
-    def is_slow(self) -> bool:
-        """Return whether the response is sent later than the view's thread returns it."""
-        return bool(self.waits) or self._slices is not None
+        self._size, self._pause = size, pause
 
     def cancel(self) -> None:
         """Cancel the futures that are not done."""
-        for future, _ in self.waits:
+        for future, _ in self._waits:
             future.cancel()
 
-    def wrap(self, send: Send, method: str, pause: Pause) -> Send:
-        """Return the function that sends the messages of the response; it may raise Reset."""
-        if method == "HEAD":
-            return send
-        if self._slices is not None:
-            send = _sliced(send, *self._slices, pause)
-        return send if self._limit is None else _limited(send, self._limit)
+    async def send(self, response: Response, send: Send, client: Client, method: str) -> None:
+        """Send a response."""
+        for future, timeout in self._waits:
+            await client.pause(timeout, future)
+        size = response.rewind()
+        end = size if self._limit is None or method == "HEAD" else min(size, self._limit)
+        if not self._is_reset:
+            start = {"status": response.status, "headers": response.headers}
+            await send({"type": "http.response.start", **start})
+            sent, step = 0, size if method == "HEAD" else self._size
+            while sent < end or not sent:
+                if sent and self._pause:
+                    await client.pause(self._pause)
+                piece = response.body.read(min(step, end - sent))
+                sent += len(piece)
+                body = {"body": piece, "more_body": sent < size}
+                await send({"type": "http.response.body", **body})
+                if not piece:
+                    break
+        if self._is_reset or end < size:
+            await _reset(client.connection)
 
 
-def _limited(send: Send, limit: int) -> Send:
-    """Raise Reset in place of the first byte of the body after `limit` bytes."""
-    left = limit
+async def _reset(connection: Connection) -> None:
+    """Close with a TCP reset, after the client's system has received what has been sent.
 
-    async def limited(message: Message) -> None:
-        nonlocal left
-        body = message.get("body", b"")
-        if len(body) > left:
-            await send({**message, "body": body[:left], "more_body": True})
-            raise Reset
-        left -= len(body)
-        await send(message)
-
-    return limited
-
-
-def _sliced(send: Send, size: int, seconds: float, pause: Pause) -> Send:
-    """Send the body in slices, with a pause before each but the first."""
-    is_first = True
-
-    async def sliced(message: Message) -> None:
-        nonlocal is_first
-        body = message.get("body", b"")
-        for start in range(0, len(body), size):
-            if not is_first:
-                await pause(seconds)
-            is_first = False
-            piece = body[start : start + size]
-            is_last = start + size >= len(body)
-            more = not is_last or message["more_body"]
-            await send({**message, "body": piece, "more_body": more})
-        if not body:
-            await send(message)
-
-    return sliced
-
-
-async def reset(connection: Connection) -> None:
-    """Reset a connection, after the client's system has received what has been sent."""
+    A client cannot take it for the end of a response.
+    """
+    transport = connection.transport
+    line: socket.socket = transport.get_extra_info("socket")
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _FLUSH
-    while connection.unreceived_bytes() and loop.time() < deadline:
+    while not transport.is_closing() and loop.time() < deadline:
+        # Bytes that have been written and not acknowledged.
+        pending = fcntl.ioctl(line.fileno(), termios.TIOCOUTQ, bytes(4))
+        if not any(pending) and not transport.get_write_buffer_size():
+            break
         await asyncio.sleep(_CHECK)
-    connection.reset()
+    if not transport.is_closing():
+        # Linger for 0 seconds: the system sends a reset, and discards unsent data.
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.abort()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from connect_sim import web
-from connect_sim.server import connections
+from connect_sim.server import django_app
 from connect_sim.server.deferred import KEY
 from tests.processes import free_port
 from tests.runtime.serving import connect, is_closed, read, reset, serving
@@ -292,8 +292,7 @@ def test_stream_ends_when_its_client_leaves(settings: Any) -> None:
 def test_stream_of_a_client_that_does_not_read_ends(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "STALLED", 0.3)
-    settings.SIM_HEAD_TIMEOUT = 0.4
+    monkeypatch.setattr(django_app, "STALLED", 0.3)
     app = Streams()
     with serving(app, settings) as url, connect(url) as line:
         send(line, b"/much")

@@ -215,6 +215,9 @@ def test_connection_is_kept_alive_and_head_has_no_body(url: str) -> None:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        # TLS: its client waits for an answer.
+        b"\x16\x03\x01\x02",
     ],
 )
 def test_malformed_http_is_refused_without_an_error_log(
@@ -228,12 +231,36 @@ def test_malformed_http_is_refused_without_an_error_log(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize("sent", [b"/" + b"?#" * 1000, b"GET /", b"GET /?", b"GET /a?b#", b"A" * 9])
+def test_long_line_that_is_malformed_is_refused_at_once(url: str, sent: bytes) -> None:
+    """No regular expression takes a time that grows by more than the length."""
+    with connect(url, 5) as line:
+        line.sendall(sent + b"x?#" * 60_000 + b"\r\n\r\n")
+        assert read(line)[0] == 400
+
+
 def test_garbage_after_a_request_does_not_corrupt_its_response(url: str) -> None:
     with connect(url) as line:
         line.sendall(b"GET /a HTTP/1.1\r\n" + HEAD + b"\r\nGARBAGE\r\n\r\n")
         status, _, content = read(line)
         assert (status, json.loads(content)["PATH_INFO"]) == (200, "/a")
         assert is_closed(line)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 1000])
+def test_request_may_follow_a_chunked_body_in_the_same_packet(url: str, size: int) -> None:
+    body = b"4\r\n\r\n\r\n\r\n3;x=y\r\n\na\n\r\n0\r\nX-T: railer\r\n\r\n"
+    head = b"POST /\xff HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    sent = (head + body) * 2
+    with connect(url) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size):
+            line.sendall(sent[start : start + size])
+        received = b""
+        while received.count(b"}") < 2:
+            received += line.recv(65536)
+    assert received.count(rb'"body": "\r\n\r\n\na\n"') == 2
+    assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
 @pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
@@ -471,25 +498,29 @@ def test_exception_is_logged_without_query_and_gets_connects_envelope(
     assert "S3CRET" not in caplog.text
 
 
-def test_incomplete_response_closes_the_connection(settings: Any) -> None:
+def test_response_that_fails_within_its_body_is_a_500(settings: Any) -> None:
     def wsgi(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         start("200 OK", [("Content-Length", "10")])
+        yield b"12345"
+        raise RuntimeError("on purpose")
 
-        def chunks() -> Iterator[bytes]:
-            yield b"12345"
-            if environ["PATH_INFO"] == "/fails":
-                raise RuntimeError("on purpose")
+    with serving(wsgi, settings) as url, connect(url) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+        status, _, content = read(line)
+        assert status == 500 and b"12345" not in content
 
-        return chunks()
 
-    with serving(wsgi, settings) as url:
-        for path in (b"/fails", b"/short"):
-            with connect(url) as line:
-                line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
-                received = b""
-                while chunk := line.recv(65536):
-                    received += chunk
-                assert received.endswith(b"\r\n\r\n12345")
+def test_incomplete_response_closes_the_connection(settings: Any) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Length", "10")])
+        return [b"12345"]
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+        received = b""
+        while chunk := line.recv(65536):
+            received += chunk
+        assert received.endswith(b"\r\n\r\n12345")
 
 
 @pytest.mark.parametrize(

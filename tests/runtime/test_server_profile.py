@@ -43,7 +43,7 @@ print(json.dumps({
     "tasks": [n for n in celery.app.tasks if "sandbox" in n],
     "schedule": [n["task"] for n in settings.CELERY_BEAT_SCHEDULE.values() if "sandbox" in n["task"]],
     "commands": [n for n, app in get_commands().items() if app == "sandbox"],
-    "asgi": [n for n in [*asgi.registered_routes(), *map(str, asgi.registered_lifespans())]
+    "asgi": [n for n in [*asgi.registered_routes(), *map(str, asgi.registered("asgi_lifespan"))]
              if "sandbox" in n],
 }))
 """  # fmt: skip  # noqa: E501

@@ -125,6 +125,18 @@ def test_invalid_value_is_one_sentence_with_a_hint(read: Any, name: str, value: 
     assert error.hint and "\n" not in error.msg + error.hint and len(error.msg) < 300
 
 
+def test_settings_that_no_longer_exist_are_a_warning(
+    read: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file .env of an older version has them."""
+    monkeypatch.setenv("SIM_CONNECTIONS", "8000")
+    monkeypatch.setenv("SIM_BODY_RATE", "not a number")
+    monkeypatch.setenv("SIM_BODY_WINDOW", "")
+    assert read()[1] == []
+    checks.require_valid_settings()
+    assert "no effect: SIM_CONNECTIONS, SIM_BODY_RATE." in caplog.text
+
+
 @pytest.mark.parametrize("name", [n for n in VARIABLES if is_number(n) and n not in MAY_BE_ZERO])
 def test_zero_is_refused(read: Any, name: str) -> None:
     _, [error] = read(**{name: "0"})

@@ -16,7 +16,7 @@ import pytest
 
 from connect_sim import web
 from connect_sim.server import deferred
-from connect_sim.server.deferred import DeferredResponses
+from connect_sim.server.deferred import Client
 from connect_sim.server.protocol import Connection
 from connect_sim.server.transmission import KEY, Transmission
 from tests.processes import free_port
@@ -31,7 +31,7 @@ BODY = b"0123456789"
 class App:
     """A WSGI application whose paths choose how the response is sent.
 
-    `/later…` is delayed by a future, `/chunked` has no declared length.
+    `/later…` is delayed by a future, `/undeclared` has no declared length.
     """
 
     changes: dict[str, Change] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class App:
         return self._chunks(name)
 
     def _length(self, name: str) -> list[tuple[str, str]]:
-        return [] if name == "chunked" else [("Content-Length", str(len(self.content)))]
+        return [] if name == "undeclared" else [("Content-Length", str(len(self.content)))]
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         size = max(4, len(self.content) // 16)
@@ -151,7 +151,7 @@ def test_reset_of_a_body_that_the_client_still_sends(app: App, settings: Any) ->
         assert received_until_reset(line) == b""
 
 
-@pytest.mark.parametrize("name", ["limit", "chunked"])
+@pytest.mark.parametrize("name", ["limit", "undeclared"])
 @pytest.mark.parametrize("limit", [0, 1, 4, 9])
 def test_body_is_cut_after_exactly_so_many_bytes(
     app: App, settings: Any, name: str, limit: int
@@ -161,12 +161,7 @@ def test_body_is_cut_after_exactly_so_many_bytes(
         send(line, f"/{name}")
         head, _, body = received_until_reset(line).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK")
-        if name == "chunked":
-            assert b"transfer-encoding: chunked" in head
-            # Each chunk is a line with its length, and one with its bytes.
-            body = b"".join(body.split(b"\r\n")[1::2])
-        else:
-            assert b"content-length: 10" in head
+        assert b"content-length: 10" in head
         assert body == BODY[:limit]
 
 
@@ -205,13 +200,15 @@ class Pauses:
         self.begun: queue.Queue[Future[None]] = queue.Queue()
         begun = self.begun
 
-        async def pause(responses: DeferredResponses, seconds: float, left: Any) -> None:
-            future: Future[None] = Future()
-            begun.put(future)
-            with contextlib.suppress(deferred.ClientLeft):
-                await responses.delay(future, left, seconds)
+        original = Client.pause
 
-        monkeypatch.setattr(DeferredResponses, "pause", pause)
+        async def pause(client: Client, seconds: Any, future: Any = None) -> None:
+            if future is None:
+                future = Future[None]()
+                begun.put(future)
+            await original(client, seconds, future)
+
+        monkeypatch.setattr(Client, "pause", pause)
 
     def next(self) -> Future[None]:
         return self.begun.get(timeout=10)
@@ -339,18 +336,18 @@ def test_client_that_leaves_after_a_later_request_cancels_the_delay(
     app: App, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_waiting, is_behind = threading.Event(), threading.Event()
-    left, headers = deferred.left, Connection.on_headers_complete
+    left, headers = Client._left, Connection.on_headers_complete
 
-    async def waiting(scope: deferred.Scope, receive: deferred.Receive) -> None:
+    async def waiting(client: Client, on_half_close: bool) -> None:
         is_waiting.set()
-        await left(scope, receive)
+        await left(client, on_half_close)
 
     def behind(connection: Connection) -> None:
         headers(connection)
         if connection.pipeline:
             is_behind.set()
 
-    monkeypatch.setattr(deferred, "left", waiting)
+    monkeypatch.setattr(Client, "_left", waiting)
     monkeypatch.setattr(deferred, "READ_AGAIN", 0.05)
     monkeypatch.setattr(Connection, "on_headers_complete", behind)
     with serving(app, settings) as url:

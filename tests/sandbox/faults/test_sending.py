@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.wsgi import get_wsgi_application
 
-from connect_sim.server.deferred import DeferredResponses
+from connect_sim.server.deferred import Client
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import api_calls
@@ -79,11 +79,10 @@ def test_latency_and_slices_are_those_of_the_parameters(
 ) -> None:
     waited: list[float | None] = []
 
-    async def delay(responses: Any, future: Any, receive: Any, timeout: float | None) -> None:
-        waited.append(timeout)
-        future.cancel()
+    async def pause(client: Client, seconds: float | None, future: Any = None) -> None:
+        waited.append(seconds)
 
-    monkeypatch.setattr(DeferredResponses, "delay", delay)
+    monkeypatch.setattr(Client, "pause", pause)
     arm("latency", {"ms": 400, "jitter": 100}, side="api", seed=7, name="slow")
     arm("slicer", {"size": 50, "delay": 30}, side="api", nth=[2])
     with serving(get_wsgi_application(), settings) as url, connect(url) as line:
