@@ -5,14 +5,12 @@ An app registers its endpoints by path prefix in its AppConfig:
     class SandboxConfig(AppConfig):
         asgi_routes = {"/sandbox/wait": "sandbox.waiting.endpoint"}
         asgi_middleware = ["sandbox.activity.count_api_calls"]
-        django_asgi_middleware = ["portal.live.shared_responses.share_responses"]
         asgi_lifespan = ["sandbox.waiting.lifespan"]
 
 The dotted paths are imported when all apps are ready. Endpoints are ASGI applications, which check
 authentication and host themselves. A middleware is a function that returns an application around
-the whole application, or around Django only, where headers of proxies have been applied. A lifespan
-is a function that returns an asynchronous context manager, entered before the first request and
-exited after the last.
+the whole application. A lifespan is a function that returns an asynchronous context manager,
+entered before the first request and exited after the last.
 """
 
 from __future__ import annotations
@@ -48,9 +46,9 @@ def registered_routes() -> dict[str, Application]:
     }
 
 
-def with_middleware(application: Application, attribute: str = "asgi_middleware") -> Application:
+def with_middleware(application: Application) -> Application:
     """Return the application inside the middleware of all apps, that of the first app outermost."""
-    for wrap in reversed(registered(attribute)):
+    for wrap in reversed(registered("asgi_middleware")):
         application = wrap(application)
     return application
 

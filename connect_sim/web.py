@@ -94,7 +94,7 @@ class _Server(uvicorn.Server):
         health, metrics = Health(), MetricsEndpoint(settings.SIM_METRICS_KEY)
         application = asgi.with_middleware(
             asgi.Router(
-                asgi.with_middleware(django, "django_asgi_middleware"),
+                django,
                 TrustedProxies(settings.SIM_TRUSTED_PROXY),
                 {**asgi.registered_routes(), **health.routes(), **metrics.routes()},
                 [

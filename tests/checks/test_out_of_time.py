@@ -14,7 +14,7 @@ from sandbox.checks.options import Options
 from tests.checks import running, sandboxes
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.nightly
+pytestmark = pytest.mark.nightly(reason="waits until the time of checks is over")
 
 HANDLER = """
 import os, time
