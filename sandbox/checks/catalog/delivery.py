@@ -160,11 +160,12 @@ def finished_object(lab: Lab) -> Verdict:
         verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
     )  # fmt: skip
     # A refused call changes nothing.
-    writes = [call for call in happened.writes if call.status < 400]
+    about = (*happened.about(approved), *happened.about(failed))
+    writes = [call for call in about if not call.is_read and call.status < 400]
     if writes:
         call = writes[0]
         return verdicts.failed(
-            f"Called {call.method} {call.path}, although nothing is pending.", *evidence
+            f"Called {call.method} {call.path}, although it is not pending.", *evidence
         )
     if not reply.is_success:
         return verdicts.failed(
@@ -270,7 +271,7 @@ CHECKS = (
         "delivery.finished_object", Level.MUST, "A request about finished orders is accepted",
         "A genuine request, when another party has approved one order and failed the other one, "
         "and nothing is pending.",
-        "A status of 2xx, and no call that changes something.",
+        "A status of 2xx, and no call that changes one of them.",
         "Between the event and the request, other runs or people may have done the work. An error "
         "makes Connect repeat the request for hours.",
         "Filter by `status=pending` when you read requests, and respond 200 if there are none.",
