@@ -1,7 +1,8 @@
 """Apply each mutation to a copy of the tree, and expect that one of its test files fails.
 
-A mutation is a patch, `<name>.patch`. Above the diff, its first line says what is wrong with it;
-the others are the test files that must catch it, three at most. They must pass without it.
+A mutation is a patch, `<name>.patch`. Its first line says what is wrong with it; the next ones are
+the test files that must catch it, three at most, and must pass without it. After an empty line
+follows the diff.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Mutation:
 
 def read(patch: Path) -> Mutation:
     """Return the mutation of a patch."""
-    sentence, *tests = patch.read_text().partition("\n--- ")[0].split("\n")
-    return Mutation(patch, sentence, tuple(filter(None, tests)))
+    sentence, *tests = patch.read_text().partition("\n\n")[0].split("\n")
+    return Mutation(patch, sentence, tuple(tests))
 
 
 def apply(mutation: Mutation, folder: Path, *options: str) -> bool:
