@@ -27,10 +27,14 @@ GENERATED = sorted(
     for path in (ROOT / "tests").rglob("test_*.py")
     if "hypothesis" in path.read_text()
 )
+# The files of which some tests run on PostgreSQL each time.
+ON_POSTGRES = sorted(
+    {line.partition("::")[0] for line in (ROOT / "tests/on_postgres.txt").read_text().split()}
+)
 # Each part and the arguments of Python that run it.
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "nightly"),
-    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", "@tests/on_postgres.txt"),
+    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", *ON_POSTGRES),
     "hypothesis": (*PYTEST, "--hypothesis-profile=deep", *GENERATED),
     "mutations": ("-m", "tests.mutations"),
     "checks-matrix": ("-m", "tests.checks.matrix"),
