@@ -15,10 +15,8 @@ entered before the first request and exited after the last.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -28,13 +26,10 @@ from django.utils.module_loading import import_string
 
 from connect_sim.server.proxies import TrustedProxies
 
-logger = logging.getLogger(__name__)
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 def registered_routes() -> dict[str, Application]:
@@ -70,17 +65,12 @@ class Router:
         django: Application,
         proxies: TrustedProxies,
         routes: Mapping[str, Application],
-        lifespans: Iterable[Lifespan],
     ) -> None:
         self._django, self._proxies = django, proxies
         self._routes = sorted(routes.items(), key=lambda route: -len(route[0]))
-        self._lifespans = list(lifespans)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or run the lifespan."""
-        if scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
-            return
+        """Serve a request."""
         self._proxies.apply(scope)
         application = self._route(scope["path"])
         await application(scope, receive, _with_date(send))
@@ -90,20 +80,6 @@ class Router:
             if f"{path}/".startswith(f"{prefix.rstrip('/')}/"):
                 return application
         return self._django
-
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        async with AsyncExitStack() as stack:
-            try:
-                for lifespan in self._lifespans:
-                    await stack.enter_async_context(lifespan())
-            except Exception:
-                logger.exception("The web server could not start.")
-                await send({"type": "lifespan.startup.failed"})
-                return
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _with_date(send: Send) -> Send:

@@ -92,8 +92,11 @@ def warn_of_published_port(get_response: GetResponse) -> GetResponse:
             url = f"http://{match[0]}"
             logger.warning(
                 "Requests arrive at %s, but links and api_url have %s. If that is the published "
-                "port, set SIM_PUBLIC_URL=%s.", url, settings.SIM_PUBLIC_URL, url,
-            )  # fmt: skip
+                "port, set SIM_PUBLIC_URL=%s.",
+                url,
+                settings.SIM_PUBLIC_URL,
+                url,
+            )
         return get_response(request)
 
     return middleware

@@ -10,8 +10,8 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -79,9 +79,8 @@ class Web:
         try:
             with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
                 runner.run(self._server.serve(self._sockets))
-        except SystemExit:
-            # uvicorn raises it if the start fails, and logs the reason.
-            pass
+        except Exception:
+            logger.exception("The web server failed.")
         finally:
             self._server.ready.set()
 
@@ -97,10 +96,6 @@ class _Server(uvicorn.Server):
                 django,
                 TrustedProxies(settings.SIM_TRUSTED_PROXY),
                 {**asgi.registered_routes(), **health.routes(), **metrics.routes()},
-                [
-                    *asgi.registered("asgi_lifespan"),
-                    partial(_closing, django.stop, health.close, metrics.close),
-                ],
             )
         )
         config = uvicorn.Config(
@@ -108,7 +103,7 @@ class _Server(uvicorn.Server):
             http=Connection,
             ws="none",
             interface="asgi3",
-            lifespan="on",
+            lifespan="off",
             log_config=None,
             # A query may contain a secret.
             access_log=False,
@@ -121,6 +116,16 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.ready = threading.Event()
         self._end_waits = (django.end_waits, health.end_waits)
+        self._closers = (django.stop, health.close, metrics.close)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve inside the lifespans of all apps."""
+        async with AsyncExitStack() as stack:
+            for lifespan in asgi.registered("asgi_lifespan"):
+                await stack.enter_async_context(lifespan())
+            for close in self._closers:
+                stack.callback(close)
+            await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and set the event."""
@@ -132,15 +137,6 @@ class _Server(uvicorn.Server):
         for end_waits in self._end_waits:
             end_waits()
         await super().shutdown(sockets)
-
-
-@asynccontextmanager
-async def _closing(*closers: Callable[[], None]) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        for close in closers:
-            close()
 
 
 def _bind() -> list[socket.socket]:

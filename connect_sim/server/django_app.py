@@ -49,7 +49,6 @@ SUBMIT_WAITS = 10.0
 MAX_SUBMITS = 50
 SUBMIT = re.compile("/usage/files/([^/]+)/submit$")
 
-
 # Seconds for a client to receive 64 KiB of a response, before the connection is closed.
 STALLED = 60.0
 _ASKING = 2  # threads that ask whether clients may wait for a validator
@@ -161,7 +160,7 @@ class DjangoApplication:
             future = asyncio.wrap_future(deferral.future)
             result = await client.wait(future, needs_client=deferral.needs_client)
             if result is not None:
-                response.replace(*result)
+                response = response.replaced(*result)
         return response
 
     async def _ask(self, scope: Scope, question: str) -> bool:

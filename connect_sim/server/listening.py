@@ -89,9 +89,11 @@ def _addresses(entry: str) -> list[tuple[int, Any]]:
         raise ValueError(f"{entry!r} is not host:port")
     try:
         results = socket.getaddrinfo(
-            None if host == "*" else host, int(port), type=socket.SOCK_STREAM,
+            None if host == "*" else host,
+            int(port),
+            type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
-        )  # fmt: skip
+        )
     except UnicodeError:
         raise ValueError(f"{entry!r} is not host:port") from None
     # The system may return an address twice.

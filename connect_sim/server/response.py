@@ -28,10 +28,11 @@ class Failed(Exception):
 class Response:
     """A complete response, so that no thread waits for its client."""
 
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+    def __init__(self, status: int = 0, content_type: bytes = b"", body: bytes = b"") -> None:
+        self.status = status
+        self.headers = [(b"content-type", content_type)]
         self.body: IO[bytes] = tempfile.SpooledTemporaryFile(MAX_IN_MEMORY)  # noqa: SIM115
+        self.body.write(body)
 
     def run(self, application: Wsgi, environ: dict[str, Any]) -> None:
         """Run a WSGI application; after an exception, which is logged, the status is 0."""
@@ -49,14 +50,16 @@ class Response:
             path = environ["PATH_INFO"].encode("unicode_escape").decode()
             logger.exception("%s %s failed.", environ["REQUEST_METHOD"], path)
 
-    def replace(self, status: int, content_type: str, body: bytes) -> None:
-        """Replace everything but the other headers."""
-        self.status = status
-        self.body.seek(0)
-        self.body.truncate()
-        self.body.write(body)
-        self.set_header(b"content-length", None)
-        self.set_header(b"content-type", content_type.encode("latin-1"))
+    def replaced(self, status: int, content_type: str, body: bytes) -> Response:
+        """Return a response with the other headers of this one."""
+        self.body.close()
+        response = Response(status, content_type.encode("latin-1"), body)
+        response.headers += [
+            pair
+            for pair in self.headers
+            if pair[0].lower() not in (b"content-type", b"content-length")
+        ]
+        return response
 
     def set_header(self, name: bytes, value: bytes | None) -> None:
         """Replace a header, or remove it."""
@@ -84,11 +87,8 @@ class Response:
 
 def error(path: str, status: int, code: str, text: str) -> Response:
     """Return an error after which the connection is closed."""
-    response = Response()
-    content_type, body = error_body(path, code, text)
-    response.status = status
-    response.headers = [(b"content-type", content_type), (b"connection", b"close")]
-    response.body.write(body)
+    response = Response(status, *error_body(path, code, text))
+    response.set_header(b"connection", b"close")
     return response
 
 

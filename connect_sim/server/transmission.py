@@ -69,20 +69,22 @@ class Transmission:
         for future, timeout in self._waits:
             await client.pause(timeout, future)
         size = response.rewind()
-        end = size if self._limit is None or method == "HEAD" else min(size, self._limit)
+        if method == "HEAD":
+            size = 0
+        end = size if self._limit is None else min(size, self._limit)
         if not self._is_reset:
             start = {"status": response.status, "headers": response.headers}
             await send({"type": "http.response.start", **start})
-            sent, step = 0, size if method == "HEAD" else self._size
-            while sent < end or not sent:
-                if sent and self._pause:
-                    await client.pause(self._pause)
-                piece = response.body.read(min(step, end - sent))
+            sent = 0
+            while True:
+                piece = response.body.read(min(self._size, end - sent))
                 sent += len(piece)
                 body = {"body": piece, "more_body": sent < size}
                 await send({"type": "http.response.body", **body})
-                if not piece:
+                if sent >= end:
                     break
+                if self._pause:
+                    await client.pause(self._pause)
         if self._is_reset or end < size:
             await _reset(client.connection)
 

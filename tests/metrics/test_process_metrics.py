@@ -10,6 +10,7 @@ from django.test import Client
 
 from connect_sim.metrics import api_requests, exporter
 from connect_sim.metrics.process_metrics import ProcessMetrics, buckets, error_class
+from connect_sim.server.django_app import WAITED
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
@@ -163,7 +164,8 @@ def test_api_requests_are_counted_by_route(exported: str, settings: Any) -> None
     client = Client()
     for n in range(3):
         client.get(f"/public/v1/requests/PR-{CANARY}-{n}?token={CANARY}")
-    client.get(f"/public/v1/{CANARY}/x")
+    # The web server has let it wait.
+    client.get(f"/public/v1/{CANARY}/x", **{WAITED: 100.0})  # type: ignore[arg-type]
     client.generic(CANARY.upper(), "/public/v1/requests")
     client.get("/sign-in/")
     text = fetch(exported)[1]
@@ -176,6 +178,7 @@ def test_api_requests_are_counted_by_route(exported: str, settings: Any) -> None
         'status="4xx"}': 1,
     }
     assert samples(text)["connect_sim_api_request_duration_seconds_count"] == 5
+    assert 100 <= samples(text)["connect_sim_api_request_duration_seconds_sum"] < 110
     assert CANARY not in text.lower()
 
 

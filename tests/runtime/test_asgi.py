@@ -109,7 +109,7 @@ def test_longest_prefix_wins() -> None:
         return application
 
     router = asgi.Router(
-        named("django"), TrustedProxies(""), {"/a": named("a"), "/a/b": named("a/b")}, []
+        named("django"), TrustedProxies(""), {"/a": named("a"), "/a/b": named("a/b")}
     )
     for path in ("/a", "/a/", "/a/bc", "/a/b", "/a/b/c", "/ab"):
         scope = {"type": "http", "path": path, "headers": [], "client": None}

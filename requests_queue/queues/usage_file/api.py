@@ -53,26 +53,33 @@ class UsageFiles(QueueCollection):
     """`/usage/files`: the usage queue, for both parties."""
 
     bodies = {
-        "create": creation.CREATE, "update": creation.UPDATE, "upload": Form("usage_file"),
+        "create": creation.CREATE,
+        "update": creation.UPDATE,
+        "upload": Form("usage_file"),
         "reconciliation": Form("recon_file"),
-    }  # fmt: skip
+    }
     documented = Documented(
-        "Usage", "usage file", representations.FILE_DETAIL, listed=representations.FILE,
+        "Usage",
+        "usage file",
+        representations.FILE_DETAIL,
+        listed=representations.FILE,
         answers={
             "upload": Answer(201, representations.FILE_DETAIL),
             "errors": Answer(200, [representations.INVALID_ROW]),
         },
-    )  # fmt: skip
+    )
     lists = frozenset({"errors"})
     queue = rules.QUEUE
     service = Service(
         complete=lambda rows: rows.select_related(*representations.FILE.related),
-        represent=representations.detail, create=creation.create, edit=creation.edit,
+        represent=representations.detail,
+        create=creation.create,
+        edit=creation.edit,
         uploads={
             "upload": Upload("usage_file", _upload),
             "reconciliation": Upload("recon_file", _reconcile),
         },
-    )  # fmt: skip
+    )
     represent_detail = staticmethod(representations.detail)
     # Connect's usage files have no assignee.
     assign = None  # type: ignore[assignment]
