@@ -56,10 +56,17 @@ def _measure(benchmark: Benchmark, shared: Run) -> Result:
     started, load, began = _now(), machine.load(), time.monotonic()
     rows = benchmark.measure(shared)
     result = Result(
-        benchmark.name, benchmark.title, started, machine.commit(), machine.describe(),
-        shared.quick, (load, machine.load()), round(time.monotonic() - began, 1), rows,
+        benchmark.name,
+        benchmark.title,
+        started,
+        machine.commit(),
+        machine.describe(),
+        shared.quick,
+        (load, machine.load()),
+        round(time.monotonic() - began, 1),
+        rows,
         list(shared.not_measured),
-    )  # fmt: skip
+    )
     start, end = result.load
     print(f"{benchmark.name}: {result.seconds:.0f} s, load {start:g} to {end:g}\n")
     print(table.render(rows), flush=True)
@@ -73,15 +80,18 @@ def _now() -> str:
 def _options() -> argparse.Namespace:
     names = [*registry.BENCHMARKS, *registry.GROUPS]
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__,
+        prog="python -m benchmarks",
+        description=__doc__,
         epilog="python -m benchmarks report FILE… prints the report of results; --write stores it.",
-    )  # fmt: skip
+    )
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}, or all")
     parser.add_argument("--quick", action="store_true", help="small numbers, as a smoke test")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE",
+        "--output",
+        type=Path,
+        metavar="FILE",
         help="where the raw results are written; a new file in benchmarks/results/ without it",
-    )  # fmt: skip
+    )
     options = parser.parse_args()
     try:
         options.benchmarks = registry.choose(options.names)

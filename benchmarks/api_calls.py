@@ -87,10 +87,16 @@ def _rows(part: str, process: Process, sizes: Calls) -> list[Row]:
             )
             recorded = calls.base + calls.difference + store
             rows += [
-                Row(part, f"{name}, {way}, ms", recorded * 1e3, calls.base * 1e3, "unrecorded",
-                    RECORDED),
+                Row(
+                    part,
+                    f"{name}, {way}, ms",
+                    recorded * 1e3,
+                    calls.base * 1e3,
+                    "unrecorded",
+                    RECORDED,
+                ),
                 Row(part, f"{name}, {way}, noise, %", abs(calls.noise) * 100, bound=NOISE),
-            ]  # fmt: skip
+            ]
     return rows
 
 
@@ -111,17 +117,29 @@ def prepare(count: int) -> None:
     vendor, now = Account.objects.get(pk=VENDOR), clock.now()
     keys.store(vendor, _KEY, "Benchmark")
     hook = Webhook.objects.create(
-        id="WH-100-000-001", object_class="fulfillment_request", label="Benchmark", account=vendor,
-        external_url="http://127.0.0.1:9/", jwt_secret="-", created_at=now,
+        id="WH-100-000-001",
+        object_class="fulfillment_request",
+        label="Benchmark",
+        account=vendor,
+        external_url="http://127.0.0.1:9/",
+        jwt_secret="-",
+        created_at=now,
         product=Product.objects.get(pk=PRODUCT),
-    )  # fmt: skip
+    )
     for pk in Request.objects.filter(product=PRODUCT).values_list("pk", flat=True)[:_ATTEMPTS]:
         row = Delivery.objects.create(webhook=hook, state="delivered", created_at=now, attempts=1)
         Event.objects.create(webhook=hook, delivery=row, object_id=pk, status_to="pending", at=now)
         hook.last_success = Attempt.objects.create(
-            webhook=hook, delivery=row, number=1, outcome="success", started_at=now,
-            finished_at=now, duration=1, method="POST", url=hook.external_url,
-        )  # fmt: skip
+            webhook=hook,
+            delivery=row,
+            number=1,
+            outcome="success",
+            started_at=now,
+            finished_at=now,
+            duration=1,
+            method="POST",
+            url=hook.external_url,
+        )
     hook.save()
     analyze()
 

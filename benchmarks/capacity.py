@@ -38,9 +38,12 @@ def of(measured: Sequence[Result]) -> Capacity | None:
         if row.part == claims.POSTGRESQL and row.baseline is not None
     ]
     names = (
-        "CPU per delivery, ms", "CPU of PostgreSQL per delivery, ms",
-        "CPU of Redis per delivery, ms", "deliveries per second", "disk space per delivery, KiB",
-    )  # fmt: skip
+        "CPU per delivery, ms",
+        "CPU of PostgreSQL per delivery, ms",
+        "CPU of Redis per delivery, ms",
+        "deliveries per second",
+        "disk space per delivery, KiB",
+    )
     if not figures.keys() >= set(names) or not claim:
         return None
     return Capacity(*(figures[name] for name in names), claim[0])

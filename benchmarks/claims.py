@@ -84,11 +84,17 @@ def _measure(part: str, folder: Path, urls: list[str], sizes: Sizes) -> list[Row
     figure = f"claim of {CLAIM} of {sizes.due:,} due, {sizes.finished:,} finished, ms"
     return [
         in_rounds(
-            part, figure, full_seconds, empty_seconds, f"of {sizes.few:,} due", _FLOOR, _AIM,
+            part,
+            figure,
+            full_seconds,
+            empty_seconds,
+            f"of {sizes.few:,} due",
+            _FLOOR,
+            _AIM,
             scale=1e3,
         ),
         Row(part, "sequential scans of deliveries in a claim", len(scans), bound=_NONE),
-    ]  # fmt: skip
+    ]
 
 
 def is_scan(line: str) -> bool:

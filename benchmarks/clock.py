@@ -74,20 +74,30 @@ def measure_clock(run: Run) -> list[Row]:
     hours = median(simulated for _, simulated in runs) / 3600
     return [
         Row(
-            "clock", f"{_FAILURES} failures to out of order ({hours:.0f} h), s",
-            median(seconds for seconds, _ in runs), None, "", OUT_OF_ORDER,
+            "clock",
+            f"{_FAILURES} failures to out of order ({hours:.0f} h), s",
+            median(seconds for seconds, _ in runs),
+            None,
+            "",
+            OUT_OF_ORDER,
         ),
         Row("clock", "a move on whose way nothing is due, ms", median(idle) * 1e3),
-    ]  # fmt: skip
+    ]
 
 
 def _fail_until_out_of_order(sandbox: Sandbox, url: str) -> tuple[float, float]:
     """Let a handler fail until it is out of order; return real and simulated seconds."""
     hook = sandbox.call(
-        "POST", "/public/v1/notifications/webhooks",
-        {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
-         "external_url": url, "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"},
-    )  # fmt: skip
+        "POST",
+        "/public/v1/notifications/webhooks",
+        {
+            "label": "Benchmark",
+            "product_id": PRODUCT,
+            "object_class": "fulfillment_request",
+            "external_url": url,
+            "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
+        },
+    )
     sample = {"queue": "fulfillment", "type": "purchase", "product": PRODUCT}
     sandbox.call("POST", "/sandbox/queue/samples", sample)
     seconds, moved = _timed(sandbox, "run-until-idle", {})

@@ -54,15 +54,24 @@ def _beside_posts(part: str, subject: Subject, run: Run, sizes: Sizes) -> list[R
     deliveries = sizes.rounds * sizes.each * subject.webhooks
     return [
         in_rounds(
-            part, "CPU per delivery, ms", [each.cpu for each in drains],
-            [each["cpu"] for each in loops], name, _POST_FLOORS[part], _POST_AIM, scale=1e3,
+            part,
+            "CPU per delivery, ms",
+            [each.cpu for each in drains],
+            [each["cpu"] for each in loops],
+            name,
+            _POST_FLOORS[part],
+            _POST_AIM,
+            scale=1e3,
         ),
         in_rounds(
-            part, "deliveries per second", [each.rate for each in drains],
-            [each["rate"] for each in loops], name,
+            part,
+            "deliveries per second",
+            [each.rate for each in drains],
+            [each["rate"] for each in loops],
+            name,
         ),
         *(used.rows(deliveries) if used else []),
-    ]  # fmt: skip
+    ]
 
 
 class _Servers:
@@ -128,14 +137,23 @@ def _beside(kind: str, drains: list[Drain], others: list[Drain]) -> list[Row]:
     name = f"django-webhook, {kind}"
     return [
         in_rounds(
-            DISTRIBUTED, "CPU per delivery, ms", [each.cpu for each in drains],
-            [each.cpu for each in others], name, floor, aim, scale=1e3,
+            DISTRIBUTED,
+            "CPU per delivery, ms",
+            [each.cpu for each in drains],
+            [each.cpu for each in others],
+            name,
+            floor,
+            aim,
+            scale=1e3,
         ),
         in_rounds(
-            DISTRIBUTED, "deliveries per second", [each.rate for each in drains],
-            [each.rate for each in others], name,
+            DISTRIBUTED,
+            "deliveries per second",
+            [each.rate for each in drains],
+            [each.rate for each in others],
+            name,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def measure_statements(run: Run) -> list[Row]:
@@ -144,9 +162,7 @@ def measure_statements(run: Run) -> list[Row]:
 
     def statements(part: str, subject: Subject) -> list[Row]:
         measure.drain(subject, run.handler, 3)
-        values = [
-            measure.drain(subject, run.handler, each).statements for _ in range(rounds)
-        ]  # fmt: skip
+        values = [measure.drain(subject, run.handler, each).statements for _ in range(rounds)]
         figure = f"SQL statements per delivery, {each * _STATEMENTS_WEBHOOKS:,} deliveries"
         floor, aim = _STATEMENTS, _FEWER_STATEMENTS
         return [in_rounds(part, figure, values, bound=floor, aim=aim)]

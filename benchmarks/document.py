@@ -125,9 +125,12 @@ def _circumstances(result: Result) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks report", description=__doc__)
     parser.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE",
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
         help="raw results; of several, the last one of each benchmark counts",
-    )  # fmt: skip
+    )
     parser.add_argument("--write", action="store_true", help="store them in the documentation")
     options = parser.parse_args(arguments)
     if options.write and not options.files:

@@ -65,21 +65,43 @@ def _measure(part: str, folder: Path, used: tuple[str, str] | None, sizes: Sizes
         with _processes(f"{part}_{n}", folder, used, none=(0, 0), other=(0, _MANY)) as processes:
             registered.append(_round(*processes, sizes.registered))
     return [
-        _row(part, f"request that matches {_MANY:,} webhooks, CPU, ms", matching,
-             "that matches 1", _MATCHING, _MATCHING_AIM),
-        _row(part, f"request beside {_MANY:,} webhooks that do not match, CPU, ms",
-             registered, "without webhooks", _REGISTERED, _REGISTERED_AIM),
-    ]  # fmt: skip
+        _row(
+            part,
+            f"request that matches {_MANY:,} webhooks, CPU, ms",
+            matching,
+            "that matches 1",
+            _MATCHING,
+            _MATCHING_AIM,
+        ),
+        _row(
+            part,
+            f"request beside {_MANY:,} webhooks that do not match, CPU, ms",
+            registered,
+            "without webhooks",
+            _REGISTERED,
+            _REGISTERED_AIM,
+        ),
+    ]
 
 
 def _row(
-    part: str, figure: str, rounds: Sequence[paired.Comparison], beside: str, floor: Bound,
+    part: str,
+    figure: str,
+    rounds: Sequence[paired.Comparison],
+    beside: str,
+    floor: Bound,
     aim: Bound,
-) -> Row:  # fmt: skip
+) -> Row:
     return in_rounds(
-        part, figure, [each.base + each.difference for each in rounds],
-        [each.base for each in rounds], beside, floor, aim, scale=1e3,
-    )  # fmt: skip
+        part,
+        figure,
+        [each.base + each.difference for each in rounds],
+        [each.base for each in rounds],
+        beside,
+        floor,
+        aim,
+        scale=1e3,
+    )
 
 
 @contextmanager
@@ -131,10 +153,15 @@ def prepare(matching: int, other: int) -> None:
 
     def hook(n: int, of: make.Catalog, object_class: str) -> Webhook:
         return Webhook(
-            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}", label=f"Hook {n}", product=of.product,
-            account=of.vendor, object_class=object_class, external_url="http://127.0.0.1:9/",
-            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}", created_at=make.AT,
-        )  # fmt: skip
+            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}",
+            label=f"Hook {n}",
+            product=of.product,
+            account=of.vendor,
+            object_class=object_class,
+            external_url="http://127.0.0.1:9/",
+            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}",
+            created_at=make.AT,
+        )
 
     requests = "fulfillment_request"
     hooks = [hook(n, catalog, requests) for n in range(matching)]

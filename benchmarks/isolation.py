@@ -108,9 +108,11 @@ def hang(subject: Subject, handler: Process, group: int, slots: int) -> None:
     total = min(handler.ask("hanging") + count, slots - slots // 10)
     subject.workload.ask("hang", group=group, each=EACH[group])
     wait_until(
-        lambda: handler.ask("hanging") >= total, f"{total} requests hang", timeout=_TIMEOUT,
+        lambda: handler.ask("hanging") >= total,
+        f"{total} requests hang",
+        timeout=_TIMEOUT,
         check=subject.worker,
-    )  # fmt: skip
+    )
 
 
 def _measure(samples: _Samples, subject: Subject, handler: Process, seconds: int) -> None:

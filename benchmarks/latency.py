@@ -59,14 +59,18 @@ def _measure(
                 theirs[name].append(_latency(other.workload, run, sizes.seconds))
     return [
         in_rounds(
-            part, f"commit to receipt, {percentile}, ms",
+            part,
+            f"commit to receipt, {percentile}, ms",
             [getattr(each, percentile) for each in ours[name]],
-            [getattr(each, percentile) for each in theirs[name]], name, _FLOORS[percentile],
-            _AIMS[percentile], scale=1e3,
+            [getattr(each, percentile) for each in theirs[name]],
+            name,
+            _FLOORS[percentile],
+            _AIMS[percentile],
+            scale=1e3,
         )
         for name in ours
         for percentile in ("p50", "p99")
-    ]  # fmt: skip
+    ]
 
 
 def _latency(committer: Process, run: Run, seconds: int) -> Latency:

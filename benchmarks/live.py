@@ -64,13 +64,24 @@ def measure_live(run: Run) -> list[Row]:
         keys = json.loads(file.read_text())
         sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
         # Each page is another user's.
-        links = subprocess.run(module("live_users", str(sizes.many)), cwd=ROOT, env=env,
-                               check=True, capture_output=True, text=True).stdout  # fmt: skip
+        links = subprocess.run(
+            module("live_users", str(sizes.many)),
+            cwd=ROOT,
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         cookies = [_cookie(f"http://127.0.0.1:{port}{link}") for link in json.loads(links)]
         opening = {"port": port, "cookies": cookies[: sizes.pages]}
         with _deliveries(sandbox, run.handler_url):
-            api = {"port": port, "path": _API, "key": keys["vendor_api_key"], "clients": 1,
-                   "count": sizes.requests}  # fmt: skip
+            api = {
+                "port": port,
+                "path": _API,
+                "key": keys["vendor_api_key"],
+                "clients": 1,
+                "count": sizes.requests,
+            }
             client.ask("requests", **api)
             rows = _measure(server, pages, client, api, opening, sizes)
         for each in (opening, {"port": port, "cookies": cookies}):
@@ -108,9 +119,15 @@ def _measure(
         Row("live", f"CPU of {sizes.pages} open pages, cores", cost, None, "", CORES),
         Row("live", f"events per second of {sizes.pages} pages", median(events), None, ""),
         Row("live", "requests of parts of pages per second", median(sent), None, ""),
-        Row("live", f"p50 of a list beside {sizes.pages} pages, ms", median(within) * 1e3,
-            median(without) * 1e3, "without them", BESIDE),
-    ]  # fmt: skip
+        Row(
+            "live",
+            f"p50 of a list beside {sizes.pages} pages, ms",
+            median(within) * 1e3,
+            median(without) * 1e3,
+            "without them",
+            BESIDE,
+        ),
+    ]
 
 
 def _cores(server: Process, seconds: float) -> float:
@@ -131,10 +148,16 @@ def _cookie(link: str) -> str:
 def _deliveries(sandbox: Sandbox, handler_url: str) -> Iterator[None]:
     """Trigger a webhook of the vendor _RATE times per second, and delete it at the end."""
     hook = sandbox.call(
-        "POST", "/public/v1/notifications/webhooks",
-        {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
-         "external_url": handler_url, "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"},
-    )["id"]  # fmt: skip
+        "POST",
+        "/public/v1/notifications/webhooks",
+        {
+            "label": "Benchmark",
+            "product_id": PRODUCT,
+            "object_class": "fulfillment_request",
+            "external_url": handler_url,
+            "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
+        },
+    )["id"]
     ended = threading.Event()
 
     def trigger() -> None:

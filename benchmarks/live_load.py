@@ -39,12 +39,20 @@ def measure_load(
         began = time.monotonic()
         count = _order(sandbox, began, seconds)
         expected = count * WEBHOOKS
-        wait_until(lambda: handler.ask("count") >= expected, "all deliveries arrive", timeout=60,
-                   check=server)  # fmt: skip
+        wait_until(
+            lambda: handler.ask("count") >= expected,
+            "all deliveries arrive",
+            timeout=60,
+            check=server,
+        )
         rate = expected / (handler.ask("span")["last"] - began)
         counts = pages.ask("close")
-        wait_until(lambda: _recorded(sandbox, hooks) >= expected, "they are recorded", timeout=60,
-                   check=server)  # fmt: skip
+        wait_until(
+            lambda: _recorded(sandbox, hooks) >= expected,
+            "they are recorded",
+            timeout=60,
+            check=server,
+        )
         failed = sum(_stats(sandbox, pk)["failure_triggers"] for pk in hooks)
         repeated = handler.ask("count") - expected
     errors = counts["errors"] + failed + repeated + (count_of_pages - opened)
@@ -75,14 +83,18 @@ def _order(sandbox: Sandbox, began: float, seconds: float) -> int:
 @contextmanager
 def _webhooks(sandbox: Sandbox, handler_url: str) -> Iterator[list[str]]:
     body = {
-        "product_id": PRODUCT, "object_class": "fulfillment_request",
+        "product_id": PRODUCT,
+        "object_class": "fulfillment_request",
         "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
-    }  # fmt: skip
+    }
     hooks = [
-        sandbox.call("POST", _HOOKS, {**body, "label": f"Load {n}",
-                                      "external_url": f"{handler_url}/load/{n}"})["id"]
+        sandbox.call(
+            "POST",
+            _HOOKS,
+            {**body, "label": f"Load {n}", "external_url": f"{handler_url}/load/{n}"},
+        )["id"]
         for n in range(WEBHOOKS)
-    ]  # fmt: skip
+    ]
     try:
         yield hooks
     finally:

@@ -20,10 +20,13 @@ from benchmarks.table import Bound, Row
 
 _OWN, _FOREIGN, _FEW = "VA-610-138", "PA-318-442", "VA-111-111"
 _PAGES = {
-    "the log": "", "page 200": "?older=*", "search by status": "?q=status:>=500",
-    "search by object": "?q=object:PR-0000-0042", "search by state, range of time":
-    "?q=state:failed+after:1d", "search of text": '?q=body:"code+17"',
-}  # fmt: skip
+    "the log": "",
+    "page 200": "?older=*",
+    "search by status": "?q=status:>=500",
+    "search by object": "?q=object:PR-0000-0042",
+    "search by state, range of time": "?q=state:failed+after:1d",
+    "search of text": '?q=body:"code+17"',
+}
 # Beside the first page of an account with 100 deliveries; a page at most 100 ms.
 _RATIO, _MILLISECONDS, _SAME = Bound(4), Bound(100), Bound(1)
 _CHUNK = 5_000
@@ -84,18 +87,38 @@ def _insert(first: int, owners: list[str], hooks: dict[str, Any], start: Any) ->
         made = Delivery.objects.bulk_create([row for row, _ in rows], batch_size=500)
         numbered = list(zip(made, [code for _, code in rows], strict=True))
         Event.objects.bulk_create(
-            [Event(webhook_id=row.webhook_id, delivery=row, status_to="pending", at=row.created_at,
-                   object_id=f"PR-{row.pk // 10000:04d}-{row.pk % 10000:04d}-0000-001")
-             for row, _ in numbered], batch_size=500,
-        )  # fmt: skip
+            [
+                Event(
+                    webhook_id=row.webhook_id,
+                    delivery=row,
+                    status_to="pending",
+                    at=row.created_at,
+                    object_id=f"PR-{row.pk // 10000:04d}-{row.pk % 10000:04d}-0000-001",
+                )
+                for row, _ in numbered
+            ],
+            batch_size=500,
+        )
         Attempt.objects.bulk_create(
-            [Attempt(webhook_id=row.webhook_id, delivery=row, number=1, method="POST",
-                     outcome="success" if code < 300 else "failure", started_at=row.created_at,
-                     finished_at=row.created_at, duration=12, url="http://127.0.0.1:9/",
-                     status_code=code, request_body='{"data": {}}' * 40,
-                     response_body=b'{"result": "code %d"}' % (row.pk % 100))
-             for row, code in numbered], batch_size=500,
-        )  # fmt: skip
+            [
+                Attempt(
+                    webhook_id=row.webhook_id,
+                    delivery=row,
+                    number=1,
+                    method="POST",
+                    outcome="success" if code < 300 else "failure",
+                    started_at=row.created_at,
+                    finished_at=row.created_at,
+                    duration=12,
+                    url="http://127.0.0.1:9/",
+                    status_code=code,
+                    request_body='{"data": {}}' * 40,
+                    response_body=b'{"result": "code %d"}' % (row.pk % 100),
+                )
+                for row, code in numbered
+            ],
+            batch_size=500,
+        )
 
 
 def _rows(

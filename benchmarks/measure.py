@@ -55,13 +55,17 @@ def drain(subject: Subject, handler: Process, each: int, *, hanging: bool = Fals
 def finish_drain(subject: Subject, handler: Process, count: int) -> None:
     """Wait until `count` requests have arrived and all attempts are recorded."""
     wait_until(
-        lambda: handler.ask("count") >= count, f"{count} deliveries arrived", timeout=_TIMEOUT,
+        lambda: handler.ask("count") >= count,
+        f"{count} deliveries arrived",
+        timeout=_TIMEOUT,
         check=subject.worker,
-    )  # fmt: skip
+    )
     wait_until(
-        lambda: not subject.workload.ask("pending"), "all are recorded", timeout=_TIMEOUT,
+        lambda: not subject.workload.ask("pending"),
+        "all are recorded",
+        timeout=_TIMEOUT,
         check=subject.worker,
-    )  # fmt: skip
+    )
 
 
 def span(handler: Process, skip: int = 0) -> tuple[float, float]:
@@ -103,7 +107,7 @@ def compare(
     count = sum(map(len, committed.values()))
     wait_until(
         lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=60, check=check
-    )  # fmt: skip
+    )
     arrived = handler.ask("arrivals")
     if (total := sum(map(len, arrived.values()))) != count:
         raise BenchmarkError(f"{total} requests arrived, not {count}")
@@ -133,18 +137,24 @@ def django_webhook_drain(
     setup.workload.ask("fill", each=each)
     with setup.worker(options, **variables) as worker:
         wait_until(
-            lambda: handler.ask("count") >= skip, "django-webhook is warm", timeout=_TIMEOUT,
+            lambda: handler.ask("count") >= skip,
+            "django-webhook is warm",
+            timeout=_TIMEOUT,
             check=worker,
-        )  # fmt: skip
+        )
         cpu, warm = worker.cpu(), handler.ask("count")
         wait_until(
-            lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout=_TIMEOUT,
+            lambda: handler.ask("count") >= count,
+            f"{count} requests arrived",
+            timeout=_TIMEOUT,
             check=worker,
-        )  # fmt: skip
+        )
         wait_until(
-            lambda: not setup.workload.ask("pending"), "all deliveries are recorded", timeout=60,
+            lambda: not setup.workload.ask("pending"),
+            "all deliveries are recorded",
+            timeout=60,
             check=worker,
-        )  # fmt: skip
+        )
         cpu = (worker.cpu() - cpu) / max(1, count - warm)
         seconds, rate = span(handler, skip)
     return Drain(rate, seconds, cpu)

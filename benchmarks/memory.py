@@ -52,14 +52,24 @@ def measure_memory(run: Run) -> list[Row]:
 def _bare(folder: Path, broker: str) -> float:
     """Return the memory of a Celery worker with its defaults and without tasks, in MiB."""
     command = [
-        sys.executable, "-m", "celery", "--broker", broker, "-A", "benchmarks.bare_celery",
-        "worker", "--loglevel", "INFO",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "celery",
+        "--broker",
+        broker,
+        "-A",
+        "benchmarks.bare_celery",
+        "worker",
+        "--loglevel",
+        "INFO",
+    ]
     log = folder / "bare.log"
     log.unlink(missing_ok=True)
     with running(command, environment(), log) as worker:
         wait_until(
-            lambda: log.exists() and " ready." in log.read_text(), "the bare worker is ready",
-            timeout=60, check=worker,
-        )  # fmt: skip
+            lambda: log.exists() and " ready." in log.read_text(),
+            "the bare worker is ready",
+            timeout=60,
+            check=worker,
+        )
         return worker.memory()

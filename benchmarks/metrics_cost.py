@@ -34,7 +34,11 @@ def measure_metrics(run: Run) -> list[Row]:
                 spent[at].append(measure.drain(pair[at], run.handler, each).cpu)
     return [
         in_rounds(
-            EMBEDDED, "CPU per delivery with metrics, ms", *spent, "without metrics", _LIMIT,
+            EMBEDDED,
+            "CPU per delivery with metrics, ms",
+            *spent,
+            "without metrics",
+            _LIMIT,
             scale=1e3,
         )
-    ]  # fmt: skip
+    ]

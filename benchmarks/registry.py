@@ -69,11 +69,22 @@ _ALL = (
 BENCHMARKS = {each.name: each for each in _ALL}
 GROUPS = {
     "deliveries": (
-        "B1", "B2", "B3", "B4", "B5", "B6", "B10", "B11", "B12", "B13", "metrics", "retention",
+        "B1",
+        "B2",
+        "B3",
+        "B4",
+        "B5",
+        "B6",
+        "B10",
+        "B11",
+        "B12",
+        "B13",
+        "metrics",
+        "retention",
     ),
     "database": ("B7", "B8", "B9"),
     "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "examples", "reset"),
-}  # fmt: skip
+}
 
 
 def choose(names: Sequence[str]) -> list[Benchmark]:

@@ -56,18 +56,25 @@ def measure_reset(run: Run) -> list[Row]:
 def _deliver(sandbox: Sandbox, server: Process, handler_url: str, count: int) -> None:
     """Create a webhook, trigger it and wait until all deliveries have ended."""
     hook = sandbox.call(
-        "POST", "/public/v1/notifications/webhooks",
-        {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
-         "external_url": f"{handler_url}/",
-         "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"},
-    )  # fmt: skip
+        "POST",
+        "/public/v1/notifications/webhooks",
+        {
+            "label": "Benchmark",
+            "product_id": PRODUCT,
+            "object_class": "fulfillment_request",
+            "external_url": f"{handler_url}/",
+            "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
+        },
+    )
     path = f"/public/v1/notifications/webhooks/{hook['id']}"
     for _ in range(count):
         sandbox.call("POST", f"{path}/trigger")
     wait_until(
         lambda: sandbox.call("GET", path)["stats"]["success_triggers"] >= count,
-        "all deliveries have ended", timeout=120, check=server,
-    )  # fmt: skip
+        "all deliveries have ended",
+        timeout=120,
+        check=server,
+    )
 
 
 def _timed(sandbox: Sandbox, name: str, body: dict[str, str]) -> float:

@@ -49,14 +49,25 @@ def measure_workers(run: Run) -> list[Row]:
     name = "one worker"
     return [
         in_rounds(
-            DISTRIBUTED, "deliveries per second of two workers", [each.rate for each in two],
-            [each.rate for each in one], name, _TWICE, _TWICE_AIM,
+            DISTRIBUTED,
+            "deliveries per second of two workers",
+            [each.rate for each in two],
+            [each.rate for each in one],
+            name,
+            _TWICE,
+            _TWICE_AIM,
         ),
         in_rounds(
-            DISTRIBUTED, "CPU per delivery of two workers, ms", [each.cpu for each in two],
-            [each.cpu for each in one], name, _CPU, _CPU_AIM, scale=1e3,
+            DISTRIBUTED,
+            "CPU per delivery of two workers, ms",
+            [each.cpu for each in two],
+            [each.cpu for each in one],
+            name,
+            _CPU,
+            _CPU_AIM,
+            scale=1e3,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def measure_setups(run: Run) -> list[Row]:
@@ -83,6 +94,13 @@ def measure_setups(run: Run) -> list[Row]:
     if not many:
         return []
     return [
-        in_rounds(EMBEDDED, "deliveries per second", one, many, "PostgreSQL and Redis",
-                  _EMBEDDED, _EMBEDDED_AIM)
-    ]  # fmt: skip
+        in_rounds(
+            EMBEDDED,
+            "deliveries per second",
+            one,
+            many,
+            "PostgreSQL and Redis",
+            _EMBEDDED,
+            _EMBEDDED_AIM,
+        )
+    ]

@@ -46,9 +46,18 @@ def redis_server(folder: Path) -> Iterator[str]:
         raise Unavailable("redis-server is not installed")
     port = free_port()
     command = [
-        binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-        "--dir", str(folder),
-    ]  # fmt: skip
+        binary,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(folder),
+    ]
     with running(command, environment(), folder / "redis.log"):
         _wait_for(port)
         yield f"redis://127.0.0.1:{port}"
@@ -147,9 +156,13 @@ def _binary(name: str) -> Path:
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, cwd=tempfile.gettempdir(),
-    )  # fmt: skip
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tempfile.gettempdir(),
+    )
     if done.returncode:
         raise BenchmarkError(f"{' '.join(command)} failed:\n{done.stderr}")
 

@@ -142,10 +142,17 @@ def django_webhook_python() -> Path:
         try:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(_VENV)], check=True)
             subprocess.run(
-                [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check",
-                 *_REQUIREMENTS],
+                [
+                    str(python),
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    "--disable-pip-version-check",
+                    *_REQUIREMENTS,
+                ],
                 check=True,
-            )  # fmt: skip
+            )
         except subprocess.CalledProcessError:
             raise Unavailable("django-webhook could not be installed") from None
         complete.write_text(wanted)
@@ -164,9 +171,14 @@ class DjangoWebhook:
     def worker(self, options: tuple[str, ...] = DEFAULTS, **variables: str) -> Iterator[Process]:
         """Run a worker: Celery's prefork pool with one child per core."""
         command = [
-            str(django_webhook_python()), "-m", "celery", "-A",
-            "benchmarks.django_webhook.celery_app", *_CELERY, *options,
-        ]  # fmt: skip
+            str(django_webhook_python()),
+            "-m",
+            "celery",
+            "-A",
+            "benchmarks.django_webhook.celery_app",
+            *_CELERY,
+            *options,
+        ]
         log = self.folder / "django-webhook-worker.log"
         with running(command, {**self.env, **variables}, log) as process:
             yield process

@@ -69,10 +69,16 @@ def measure_waiting(run: Run) -> list[Row]:
 def _third_retry(sandbox: Sandbox, url: str) -> float:
     """Return the seconds of a wait that moves the clock to the third retry."""
     hook = sandbox.call(
-        "POST", "/public/v1/notifications/webhooks",
-        {"label": "Benchmark", "product_id": PRODUCT, "object_class": "fulfillment_request",
-         "external_url": url, "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"},
-    )["id"]  # fmt: skip
+        "POST",
+        "/public/v1/notifications/webhooks",
+        {
+            "label": "Benchmark",
+            "product_id": PRODUCT,
+            "object_class": "fulfillment_request",
+            "external_url": url,
+            "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
+        },
+    )["id"]
     sample = {"queue": "fulfillment", "type": "purchase", "product": PRODUCT}
     sandbox.call("POST", "/sandbox/queue/samples", sample)
     began = time.monotonic()
@@ -87,8 +93,13 @@ def _third_retry(sandbox: Sandbox, url: str) -> float:
 
 def _beside_waits(client: Process, port: int, keys: dict[str, str], sizes: Waiting) -> list[Row]:
     """Measure the duration of a request without and beside waits."""
-    common = {"port": port, "path": _PATH, "key": keys["vendor_api_key"], "clients": 1,
-              "count": sizes.requests}  # fmt: skip
+    common = {
+        "port": port,
+        "path": _PATH,
+        "key": keys["vendor_api_key"],
+        "clients": 1,
+        "count": sizes.requests,
+    }
     client.ask("requests", **common)
     without, beside = [], []
     for _ in range(sizes.rounds):
@@ -100,12 +111,15 @@ def _beside_waits(client: Process, port: int, keys: dict[str, str], sizes: Waiti
             beside.append(client.ask("requests", **common))
     return [
         Row(
-            "waiting", f"{name} of a list beside {sizes.waits + sizes.more} waits, ms",
-            median(row[name] for row in beside) * 1e3, median(row[name] for row in without) * 1e3,
-            "without them", bound,
+            "waiting",
+            f"{name} of a list beside {sizes.waits + sizes.more} waits, ms",
+            median(row[name] for row in beside) * 1e3,
+            median(row[name] for row in without) * 1e3,
+            "without them",
+            bound,
         )
         for name, bound in (("p50", BESIDE), ("p99", None))
-    ]  # fmt: skip
+    ]
 
 
 def _wait(port: int, key: str) -> socket.socket:

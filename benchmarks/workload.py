@@ -51,9 +51,14 @@ def fill(each: int, hanging: bool) -> None:
     with transaction.atomic():
         for n in range(each):
             change = Change(
-                "fulfillment_request", f"PR-0000-0000-{n:04d}-001", first.product_id,
-                (first.account_id,), "draft", "pending", clock.now(),
-            )  # fmt: skip
+                "fulfillment_request",
+                f"PR-0000-0000-{n:04d}-001",
+                first.product_id,
+                (first.account_id,),
+                "draft",
+                "pending",
+                clock.now(),
+            )
             fan_out.record(change)
 
 
@@ -216,10 +221,15 @@ def hanging_fixtures(handler: str, groups: list[int]) -> int:
     def hook(of: Product, url: str) -> Webhook:
         n = next(numbers)
         return Webhook(
-            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}", label=f"Hook {n}", product=of,
-            account=catalog.vendor, object_class="fulfillment_request", external_url=url,
-            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}", created_at=make.AT,
-        )  # fmt: skip
+            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}",
+            label=f"Hook {n}",
+            product=of,
+            account=catalog.vendor,
+            object_class="fulfillment_request",
+            external_url=url,
+            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}",
+            created_at=make.AT,
+        )
 
     for n in range(HEALTHY):
         hook(product(f"healthy-{n}"), f"{handler}/healthy/{n}").save()

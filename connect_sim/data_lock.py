@@ -110,8 +110,10 @@ def _lock(data: Path, path: Path, *, exclusive: bool) -> None:
     except OSError as error:
         logger.warning(
             "%s cannot be locked (%s): make sure that no other sandbox uses %s at the same time.",
-            path, error.strerror, data,
-        )  # fmt: skip
+            path,
+            error.strerror,
+            data,
+        )
         return
     process = f"process {os.getpid()} on {socket.gethostname()}"
     file.truncate(0)

@@ -17,9 +17,18 @@ JSON, TEXT = "json", "text"
 # What a line has besides time, level, logger and message: ids, and what happened. Nothing else of
 # `extra` is written, since libraries may put anything there.
 FIELDS = (
-    "webhook", "delivery", "attempt", "account", "request_id", "outcome", "method", "path",
-    "status", "error_type", "duration_ms",
-)  # fmt: skip
+    "webhook",
+    "delivery",
+    "attempt",
+    "account",
+    "request_id",
+    "outcome",
+    "method",
+    "path",
+    "status",
+    "error_type",
+    "duration_ms",
+)
 # Characters of one value: Docker and journald cut lines that are longer than 16 or 48 KiB, and what
 # is not ASCII takes up to 6 bytes a character.
 _LONGEST = 2000

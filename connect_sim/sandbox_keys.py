@@ -45,15 +45,18 @@ def _key(party: str, configured: str, last: str) -> str:
         if last:
             logger.warning(
                 "The API key %s in sandbox.json is not valid any more (revoked, expired or "
-                "deleted). sandbox.json now has a new one.", uid,
-            )  # fmt: skip
+                "deleted). sandbox.json now has a new one.",
+                uid,
+            )
         return keys.create(account, name)[0]
     setting = f"SIM_{party.upper()}_API_KEY"
     if stored.filter(user__uid=uid).exists():
         logger.warning(
             "The API key %s was revoked or had expired, or had another secret. It is valid again, "
-            "because %s sets it.", uid, setting,
-        )  # fmt: skip
+            "because %s sets it.",
+            uid,
+            setting,
+        )
     try:
         keys.store(account, key, name)
     except Refused as error:

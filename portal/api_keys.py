@@ -27,9 +27,11 @@ class KeyForm(forms.Form):
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=512, required=False)
     expires = forms.CharField(
-        label="Last day", required=False, help_text="The key expires at the end of that day, UTC.",
+        label="Last day",
+        required=False,
+        help_text="The key expires at the end of that day, UTC.",
         widget=forms.DateInput({"type": "date"}),
-    )  # fmt: skip
+    )
 
     def clean_expires(self) -> datetime | None:
         """Return when the key expires, None for never."""

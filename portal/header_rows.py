@@ -60,9 +60,8 @@ def check(rows: Sequence[HeaderRow], known: Mapping[str, str]) -> dict[str, str]
         seen.setdefault(row.name.lower(), row.name)
     if invalid := sum(bool(row.error) for row in rows):
         raise forms.ValidationError(
-            "Correct the header below." if invalid == 1
-            else f"Correct the {invalid} headers below."
-        )  # fmt: skip
+            "Correct the header below." if invalid == 1 else f"Correct the {invalid} headers below."
+        )
     try:
         return check_headers(headers)
     except HeaderRefused as refused:

@@ -98,8 +98,9 @@ class _ChangePassword(_SetPassword, PasswordChangeForm):
     """A new password, confirmed by the old one."""
 
     error_messages = {
-        **_SetPassword.error_messages, "password_incorrect": "The old password is incorrect."
-    }  # fmt: skip
+        **_SetPassword.error_messages,
+        "password_incorrect": "The old password is incorrect.",
+    }
 
 
 def password_form(user: User, data: QueryDict | None) -> SetPasswordForm[User]:

@@ -39,9 +39,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         login(request, form.get_user())
         return pages.see_other(target)
     context = {
-        "form": form, "next": target, "is_sandbox": settings.SANDBOX,
+        "form": form,
+        "next": target,
+        "is_sandbox": settings.SANDBOX,
         "has_administrator": settings.SANDBOX or forms.has_administrator(),
-    }  # fmt: skip
+    }
     status = 429 if form.refused else 400 if form.is_bound else 200
     response = pages.render(request, "sign_in.html", context, status)
     if form.refused:

@@ -85,16 +85,24 @@ class QueueAdmin(GuardedAdmin):
         asset = ("asset",) if "asset" in columns else ()
         # The first fields of the page and columns of the list.
         self.first = ("id", *kind, *(("status",) if self.queue.statuses else ()))
-        self.list_display = (*self.first, "product", *asset, "vendor", "provider", "created_at",
-                             "updated_at")  # fmt: skip
+        self.list_display = (
+            *self.first,
+            "product",
+            *asset,
+            "vendor",
+            "provider",
+            "created_at",
+            "updated_at",
+        )
         self.deferred_in_list = tuple(f.name for f in fields if isinstance(f, models.JSONField))
         # The stubs have these in classes only, but one class serves all queues.
         self.list_select_related = ("product", "vendor", "provider", *asset)  # type: ignore[misc]
         self.search_fields = ("id", *(f"{name}__id" for name in asset))  # type: ignore[misc]
         self.list_filter = (  # type: ignore[misc]
-            StatusFilter, *([TypeFilter] if kind else []),
+            StatusFilter,
+            *([TypeFilter] if kind else []),
             ("product", admin.RelatedOnlyFieldListFilter),
-        )  # fmt: skip
+        )
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
         """Return the rows that the account may see, by the queue's rule."""
@@ -134,12 +142,14 @@ class QueueAdmin(GuardedAdmin):
             {
                 "offer": offer,
                 "url": self._url("move", row.pk, offer.name),
-                "form": ActionForm(self.queue, offer.name, [row.product_id],
-                                 auto_id=f"id_{offer.name}_%s")
-                if fields_of(self.queue, offer.name) else None,
+                "form": ActionForm(
+                    self.queue, offer.name, [row.product_id], auto_id=f"id_{offer.name}_%s"
+                )
+                if fields_of(self.queue, offer.name)
+                else None,
             }
             for offer in admin_actions.available(self.queue, row, roles)
-        ]  # fmt: skip
+        ]
 
     def _url(self, view: str, *args: str) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}", args=args)
@@ -170,9 +180,7 @@ class QueueAdmin(GuardedAdmin):
     def _log(
         self, request: HttpRequest, row: QueueObject, done: admin_actions.AvailableAction
     ) -> None:
-        self.log_change(
-            request, row, f"{done.name} as {done.role}: {row.status} → {done.target}"
-        )  # fmt: skip
+        self.log_change(request, row, f"{done.name} as {done.role}: {row.status} → {done.target}")
 
     def _ask(
         self, request: HttpRequest, name: str, form: ActionForm, **context: Any
@@ -203,15 +211,17 @@ class QueueAdmin(GuardedAdmin):
             )
         return actions
 
-    def move_all(
-        self, request: HttpRequest, rows: QuerySet[Any], name: str
-    ) -> HttpResponse | None:  # fmt: skip
+    def move_all(self, request: HttpRequest, rows: QuerySet[Any], name: str) -> HttpResponse | None:
         """Take an action with the selected objects, after a page with its form."""
         products = set(rows.order_by().values_list("product", flat=True).distinct()[:2])
         asks = fields_of(self.queue, name)
         confirmed = "confirmed" in request.POST
-        form = ActionForm(self.queue, name, products if len(products) == 1 else (),
-                        request.POST if confirmed or not asks else None)  # fmt: skip
+        form = ActionForm(
+            self.queue,
+            name,
+            products if len(products) == 1 else (),
+            request.POST if confirmed or not asks else None,
+        )
         if not form.is_valid():
             title = f"{name.capitalize()}: {rows.count()} selected"
             keys = list(rows.values_list("pk", flat=True))

@@ -70,9 +70,12 @@ class Text(Strict, serializers.CharField):
         self, max_length: int | None = None, *, required: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(
-            max_length=max_length, required=required, allow_null=not required,
-            trim_whitespace=False, **{"allow_blank": not required} | kwargs,
-        )  # fmt: skip
+            max_length=max_length,
+            required=required,
+            allow_null=not required,
+            trim_whitespace=False,
+            **{"allow_blank": not required} | kwargs,
+        )
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text; raises ValidationError."""
@@ -177,9 +180,10 @@ class Date(Strict, serializers.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            allow_null=not kwargs.get("required"), help_text="In any offset, or a day alone.",
+            allow_null=not kwargs.get("required"),
+            help_text="In any offset, or a day alone.",
             **kwargs,
-        )  # fmt: skip
+        )
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the moment in UTC; raises ValidationError."""

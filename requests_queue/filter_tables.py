@@ -36,8 +36,12 @@ def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Js
 def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[type-arg]
     """Return an RQL filter, also to order by, of an annotation or alias of that type."""
     return {
-        "filter": name, "dynamic": True, "field": field, "source": annotation, "ordering": True,
-    }  # fmt: skip
+        "filter": name,
+        "dynamic": True,
+        "field": field,
+        "source": annotation,
+        "ordering": True,
+    }
 
 
 def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -> Json:
@@ -46,9 +50,12 @@ def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -
     `ordering` is the column to order by.
     """
     return {
-        "filter": name, "custom": True, "lookups": SINGLE_VALUES, "ordering": ordering,
+        "filter": name,
+        "custom": True,
+        "lookups": SINGLE_VALUES,
+        "ordering": ordering,
         "condition": lambda data: condition(plain(data.str_value)),
-    }  # fmt: skip
+    }
 
 
 def parts(*names: str, hidden: bool = False) -> list[Json]:

@@ -94,8 +94,11 @@ def by_kind() -> dict[str, Summary]:
     )
     return {
         row["kind"]: Summary(
-            row["alive"], max(row["age"], 0.0), row["there_for"] or 0.0,
-            row["failing"], row["named"],
+            row["alive"],
+            max(row["age"], 0.0),
+            row["there_for"] or 0.0,
+            row["failing"],
+            row["named"],
         )
         for row in rows.order_by()
-    }  # fmt: skip
+    }

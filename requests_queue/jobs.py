@@ -139,9 +139,11 @@ def _report(job: str, name: str, error: Exception) -> None:
     _logged[key] = time.monotonic()
     is_new = last is None and not database_errors.unavailable(error)
     logger.error(
-        "The job %s failed and runs again at the next turn: %s", job,
-        database_errors.summary(error), exc_info=error if is_new else None,
-    )  # fmt: skip
+        "The job %s failed and runs again at the next turn: %s",
+        job,
+        database_errors.summary(error),
+        exc_info=error if is_new else None,
+    )
     _record(job, name, error)
 
 

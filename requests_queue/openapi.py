@@ -112,9 +112,14 @@ def _nullable(schema: Json) -> Json:
     if "enum" in schema:
         schema = {**schema, "enum": [*schema["enum"], None]}
     # In OpenAPI 3.0 nothing may stand beside a reference.
-    return {"allOf": [schema], "nullable": True} if "$ref" in schema else {
-        **schema, "nullable": True,
-    }  # fmt: skip
+    return (
+        {"allOf": [schema], "nullable": True}
+        if "$ref" in schema
+        else {
+            **schema,
+            "nullable": True,
+        }
+    )
 
 
 class InputSchema(AutoSchema):

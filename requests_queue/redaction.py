@@ -58,9 +58,11 @@ class Redaction:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # A text is searched for the starts of secrets, of which those of an account have few.
         self._starts = {
-            part: _start(part) for each in secrets for part in _parts(each)
+            part: _start(part)
+            for each in secrets
+            for part in _parts(each)
             if len(part) >= MIN_LENGTH
-        }  # fmt: skip
+        }
         self._different = set(self._starts.values())
 
     def including(self, secrets: Iterable[str]) -> Redaction:

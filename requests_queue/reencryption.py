@@ -15,9 +15,7 @@ from requests_queue import encryption
 
 STEP = 200  # rows of one transaction, so that deliveries never wait long for a lock
 EXAMPLES = 20  # rows that are named for a column
-_FIELDS = (
-    encryption.CiphertextField, encryption.EncryptedTextField, encryption.EncryptedJSONField
-)  # fmt: skip
+_FIELDS = (encryption.CiphertextField, encryption.EncryptedTextField, encryption.EncryptedJSONField)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,9 @@ def _run_kind(
                 continue
             logger.warning(
                 "Pruning of %s failed and continues with the next run: %s",
-                kind.name, database_errors.summary(error),
-            )  # fmt: skip
+                kind.name,
+                database_errors.summary(error),
+            )
             result.failed.append(kind.name)
             return None
         failures = 0

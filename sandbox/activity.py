@@ -257,8 +257,9 @@ def _counts(scope: Scope) -> bool:
     if scope["type"] != "http" or not is_api(scope["path"]):
         return False
     name = ACTOR_HEADER.lower().encode()
-    return not any(key == name and is_test(value.decode("latin-1"))
-                   for key, value in scope["headers"])  # fmt: skip
+    return not any(
+        key == name and is_test(value.decode("latin-1")) for key, value in scope["headers"]
+    )
 
 
 def is_test(actor: str) -> bool:

@@ -245,9 +245,13 @@ def _candidate(
     if number is None or started_at is None:
         return None
     return Candidate(
-        account, webhook, delivery, number,
-        moment(started_at), moment(finished_at) if finished_at else None,
-    )  # fmt: skip
+        account,
+        webhook,
+        delivery,
+        number,
+        moment(started_at),
+        moment(finished_at) if finished_at else None,
+    )
 
 
 def moment(value: Any) -> datetime:

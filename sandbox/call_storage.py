@@ -36,13 +36,28 @@ MAX_OBJECTS = 100  # objects named by a call that are stored
 
 _NUL = "\N{REPLACEMENT CHARACTER}"
 _COLUMNS = {
-    "started_at": "timestamptz", "real_started_at": "timestamptz", "duration": "float8",
-    "actor": "text", "account_id": "text", "key": "text", "method": "text", "path": "text",
-    "query": "text", "status": "int", "error_code": "text", "request_body": "bytea",
-    "response_body": "bytea", "is_truncated": "bool", "redacted": "bool", "user_agent": "text",
-    "webhook_id": "text", "delivery_id": "bigint", "attempt": "int", "link": "text",
+    "started_at": "timestamptz",
+    "real_started_at": "timestamptz",
+    "duration": "float8",
+    "actor": "text",
+    "account_id": "text",
+    "key": "text",
+    "method": "text",
+    "path": "text",
+    "query": "text",
+    "status": "int",
+    "error_code": "text",
+    "request_body": "bytea",
+    "response_body": "bytea",
+    "is_truncated": "bool",
+    "redacted": "bool",
+    "user_agent": "text",
+    "webhook_id": "text",
+    "delivery_id": "bigint",
+    "attempt": "int",
+    "link": "text",
     "faults": "jsonb",
-}  # fmt: skip
+}
 _BODIES = "request_body", "response_body"
 _OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
@@ -163,8 +178,9 @@ def _release(calls: Sequence[RecordedCall]) -> None:
     except DatabaseError as error:
         logger.warning(
             "Deliveries start up to %g s later, since the database could not be changed: %s",
-            postponing.LIMIT, database_errors.summary(error),
-        )  # fmt: skip
+            postponing.LIMIT,
+            database_errors.summary(error),
+        )
         return
     if not wakeup.is_broker_in_memory():
         # In one process the middleware does, when the call is recorded.
@@ -202,10 +218,22 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
         is_truncated = max(len(sent), len(returned)) > MAX_BODY
         sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
     return _Row(
-        call, frozen_at or started + offset, started, frozen_at or ended + offset, ended,
-        path, query, sent, returned, agent[:200], is_truncated, redacted,
-        objects, in_path[0] if in_path else timeline.only(objects), code,
-    )  # fmt: skip
+        call,
+        frozen_at or started + offset,
+        started,
+        frozen_at or ended + offset,
+        ended,
+        path,
+        query,
+        sent,
+        returned,
+        agent[:200],
+        is_truncated,
+        redacted,
+        objects,
+        in_path[0] if in_path else timeline.only(objects),
+        code,
+    )
 
 
 def _text(text: str) -> str:
@@ -285,14 +313,29 @@ def _ids(statement: str, params: Sequence[Any]) -> list[int]:
 def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:
     call, link = row.call, row.link
     return (
-        moments[row.started_at], moments[row.real_started_at], round(call.duration, 3),
-        call.actor, call.account, call.key, call.method, row.path,
-        row.query, call.status, row.error_code, pack(row.request_body), pack(row.response_body),
-        row.is_truncated, row.redacted, row.user_agent,
-        *((link.webhook, link.delivery, link.attempt, link.certainty) if link
-          else (None, None, None, "")),
+        moments[row.started_at],
+        moments[row.real_started_at],
+        round(call.duration, 3),
+        call.actor,
+        call.account,
+        call.key,
+        call.method,
+        row.path,
+        row.query,
+        call.status,
+        row.error_code,
+        pack(row.request_body),
+        pack(row.response_body),
+        row.is_truncated,
+        row.redacted,
+        row.user_agent,
+        *(
+            (link.webhook, link.delivery, link.attempt, link.certainty)
+            if link
+            else (None, None, None, "")
+        ),
         json.dumps(list(call.faults)) if call.faults else "[]",
-    )  # fmt: skip
+    )
 
 
 def _entry(pk: int, row: _Row) -> Entry:
@@ -305,10 +348,17 @@ def _entry(pk: int, row: _Row) -> Entry:
         link.attempt if link else None,
         row.about,
         {
-            "id": pk, "method": call.method, "path": row.path, "query": row.query,
-            "status": call.status, "error_code": row.error_code,
-            "duration": round(call.duration, 3), "actor": call.actor, "account": call.account,
-            "key": call.key, "link": link.certainty if link else "",
+            "id": pk,
+            "method": call.method,
+            "path": row.path,
+            "query": row.query,
+            "status": call.status,
+            "error_code": row.error_code,
+            "duration": round(call.duration, 3),
+            "actor": call.actor,
+            "account": call.account,
+            "key": call.key,
+            "link": link.certainty if link else "",
         },
         real_at=row.real_ended_at,
-    )  # fmt: skip
+    )

@@ -74,9 +74,12 @@ def run_next(*, patience: float | None = None, settle: float | None = None) -> M
 
 
 def run_until_idle(
-    longest: timedelta = IDLE_MAX, max_steps: int = MAX_STEPS, *, patience: float | None = None,
+    longest: timedelta = IDLE_MAX,
+    max_steps: int = MAX_STEPS,
+    *,
+    patience: float | None = None,
     settle: float | None = None,
-) -> MoveResult:  # fmt: skip
+) -> MoveResult:
     """Move from one due time to the next until no work is left, at most by `longest`.
 
     Recurring and planned jobs of the platform run on the way, but are no work that is left.

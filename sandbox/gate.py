@@ -38,9 +38,18 @@ _AGAIN = 0.1  # seconds after which to check again, if nothing is written to the
 # Paths that are served while the gate is closed: the replacements themselves, probes, and what
 # waits for a long time and changes nothing by itself.
 _PASSING = (
-    "/sandbox/reset", "/sandbox/snapshots", "/sandbox/wait", "/sandbox/clock", "/sandbox/lease",
-    "/time/", "/snapshots/", "/static/", "/healthz", "/readyz", "/live/",
-)  # fmt: skip
+    "/sandbox/reset",
+    "/sandbox/snapshots",
+    "/sandbox/wait",
+    "/sandbox/clock",
+    "/sandbox/lease",
+    "/time/",
+    "/snapshots/",
+    "/static/",
+    "/healthz",
+    "/readyz",
+    "/live/",
+)
 
 
 class Busy(Refused):

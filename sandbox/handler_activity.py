@@ -117,9 +117,17 @@ def _read(
     attempts = (
         Attempt.objects.filter(delivery__in=deliveries)
         .select_related("webhook__account")
-        .only("delivery", "number", "outcome", "status_code", "finished_at", "webhook__type",
-              "webhook__product", "webhook__account__type")
-    )  # fmt: skip
+        .only(
+            "delivery",
+            "number",
+            "outcome",
+            "status_code",
+            "finished_at",
+            "webhook__type",
+            "webhook__product",
+            "webhook__account__type",
+        )
+    )
     before = clock.now() - timedelta(seconds=PATIENCE)
     by_key = {
         (row.delivery_id, row.number): _Attempt(row, settled or row.finished_at < before)
@@ -152,11 +160,15 @@ def _with_objects(attempts: dict[Key, _Attempt]) -> dict[Key, AttemptFacts]:
     objects = _waiting_objects(silent)
     return {
         key: AttemptFacts(
-            each.row.status_code, each.row.outcome == Attempt.SUCCESS, each.expects_calls,
-            each.is_settled, each.row.webhook.product_id, objects.get(key, ()),
+            each.row.status_code,
+            each.row.outcome == Attempt.SUCCESS,
+            each.expects_calls,
+            each.is_settled,
+            each.row.webhook.product_id,
+            objects.get(key, ()),
         )
         for key, each in attempts.items()
-    }  # fmt: skip
+    }
 
 
 def _waiting_objects(attempts: dict[Key, _Attempt]) -> dict[Key, list[ObjectFacts]]:
@@ -210,9 +222,11 @@ def _objects(ids: Collection[str]) -> dict[str, tuple[base.Queue, base.QueueObje
 def _products_of(calls: dict[Key, list[Call]]) -> dict[str, str]:
     """Return the products of the objects that calls are made to change."""
     targets = {
-        call.target for each in calls.values() for call in each
+        call.target
+        for each in calls.values()
+        for call in each
         if call.method != "GET" and call.target
-    }  # fmt: skip
+    }
     return {pk: row.product_id for pk, (_, row) in _objects(targets).items()}
 
 

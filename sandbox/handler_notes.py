@@ -112,9 +112,10 @@ def derive(
     notes = [
         _other_product(call, products[call.target], attempt.product)
         for call in calls
-        if call.method != "GET" and call.target in products
+        if call.method != "GET"
+        and call.target in products
         and products[call.target] != attempt.product
-    ]  # fmt: skip
+    ]
     notes += [_rejected(call) for call in calls if call.is_failed][:MAX_REJECTED]
     if attempt.is_success and attempt.expects_calls and attempt.is_settled:
         status = attempt.status_code
@@ -122,12 +123,13 @@ def derive(
             notes.append(Note(NO_API_CALLS, f"Returned {status} but made no API calls."))
         notes += [
             Note(
-                STILL_PENDING, f"Returned {status}, but {each.id} is still {each.status}.",
+                STILL_PENDING,
+                f"Returned {status}, but {each.id} is still {each.status}.",
                 object=each.id,
             )
             for each in attempt.objects
             if each.is_waiting
-        ]  # fmt: skip
+        ]
     return notes
 
 

@@ -206,9 +206,14 @@ class Move:
         """Return what the move did."""
         rows = self._attempt_entries().exclude(pk__in=self._earlier)[:MAX_ATTEMPTS]
         return MoveResult(
-            self.start, self.now, self.stops, stopped_because, [_attempt(row) for row in rows],
-            self.unsettled, sorted(self.failed),
-        )  # fmt: skip
+            self.start,
+            self.now,
+            self.stops,
+            stopped_because,
+            [_attempt(row) for row in rows],
+            self.unsettled,
+            sorted(self.failed),
+        )
 
     def _attempt_entries(self) -> Any:
         return settling.after(self._cursor).filter(kind=timeline.ATTEMPT_FINISHED)

@@ -43,10 +43,12 @@ ITEMS: tuple[Values, ...] = (
 PARAMS: tuple[Values, ...] = (
     {"name": "domain", "title": "Domain", "phase": "ordering"},
     {
-        "name": "activation_id", "title": "Activation id", "phase": "fulfillment",
+        "name": "activation_id",
+        "title": "Activation id",
+        "phase": "fulfillment",
         "constraints": {"required": True},
     },
-)  # fmt: skip
+)
 TEMPLATES: tuple[Values, ...] = tuple(
     {"scope": scope, "type": kind} for scope in templates.SCOPES for kind in templates.TYPES
 )
@@ -157,9 +159,14 @@ def _create(values: Values, account: Account) -> Sold:
     now = clock.shown(clock.now())
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))
     row = create_row(
-        Product, "product", owner=account, status="published", published=now,
-        name=values.get("name") or "Test product", capabilities=tree,
-    )  # fmt: skip
+        Product,
+        "product",
+        owner=account,
+        status="published",
+        published=now,
+        name=values.get("name") or "Test product",
+        capabilities=tree,
+    )
     product = lock(row)
     for place, part in _given(values, "items", ItemInput(), ITEMS):
         with _errors_at(f"items.{place}"):

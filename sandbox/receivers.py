@@ -132,7 +132,11 @@ def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
     result = attempt.result
     about = objects.get(result.claimed.delivery_id, [])
     return _attempt(
-        timeline.ATTEMPT_FINISHED, result.claimed, attempt.number, about, attempt,
+        timeline.ATTEMPT_FINISHED,
+        result.claimed,
+        attempt.number,
+        about,
+        attempt,
         outcome=result.outcome,
         status=result.response.status if result.response else None,
         error=result.error,
@@ -141,7 +145,7 @@ def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
         state=attempt.state,
         next_attempt_at=timeline.format_time(attempt.next_attempt_at),
         out_of_order=attempt.out_of_order,
-    )  # fmt: skip
+    )
 
 
 def _attempt(

@@ -67,9 +67,12 @@ class SettleTime:
 
 
 def waiting_for(
-    now: datetime, *, settle: float | None = None, ignored: frozenset[Hashable] = frozenset(),
+    now: datetime,
+    *,
+    settle: float | None = None,
+    ignored: frozenset[Hashable] = frozenset(),
     first: bool = False,
-) -> list[Unsettled]:  # fmt: skip
+) -> list[Unsettled]:
     """Return what has to happen before the sandbox is settled at the platform time `now`.
 
     `settle` replaces all settle times (seconds). What is `ignored`, by its keys, is left out. With

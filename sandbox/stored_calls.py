@@ -56,9 +56,8 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
     for call_id, object_id in named.values_list("call_id", "object_id"):
         objects.setdefault(call_id, []).append(object_id)
     shown = [
-        row.pk for row in read
-        if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
-    ]  # fmt: skip
+        row.pk for row in read if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
+    ]
     texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
     names = _password_names() if shown else ()
     bodies = {
@@ -78,25 +77,56 @@ def _password_names() -> list[str]:
 
 def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
     return Call(
-        row.pk, row.method, row.path, row.status, row.error_code, returned, row.query, sent,
-        row.is_truncated, row.redacted, row.duration, row.started_at, row.real_started_at,
-        row.actor, row.account_id, row.key, row.user_agent, row.webhook_id, row.delivery_id,
-        row.attempt, row.link, objects, tuple(row.faults),
-    )  # fmt: skip
+        row.pk,
+        row.method,
+        row.path,
+        row.status,
+        row.error_code,
+        returned,
+        row.query,
+        sent,
+        row.is_truncated,
+        row.redacted,
+        row.duration,
+        row.started_at,
+        row.real_started_at,
+        row.actor,
+        row.account_id,
+        row.key,
+        row.user_agent,
+        row.webhook_id,
+        row.delivery_id,
+        row.attempt,
+        row.link,
+        objects,
+        tuple(row.faults),
+    )
 
 
 def represent(call: Call) -> dict[str, Any]:
     """Return a call as the API shows it."""
     return {
-        "id": call.id, "method": call.method, "path": call.path, "query": call.query,
-        "status": call.status, "error_code": call.error_code, "duration": call.duration,
+        "id": call.id,
+        "method": call.method,
+        "path": call.path,
+        "query": call.query,
+        "status": call.status,
+        "error_code": call.error_code,
+        "duration": call.duration,
         "started_at": timeline.format_time(call.started_at),
         "real_started_at": timeline.format_time(call.real_started_at),
-        "actor": call.actor, "account": call.account, "key": call.key,
-        "user_agent": call.user_agent, "objects": list(call.objects),
-        "webhook": call.webhook, "delivery": call.delivery, "attempt": call.attempt,
-        "link": call.link, "request_body": call.request_body,
-        "response_body": call.response_body, "is_truncated": call.is_truncated,
+        "actor": call.actor,
+        "account": call.account,
+        "key": call.key,
+        "user_agent": call.user_agent,
+        "objects": list(call.objects),
+        "webhook": call.webhook,
+        "delivery": call.delivery,
+        "attempt": call.attempt,
+        "link": call.link,
+        "request_body": call.request_body,
+        "response_body": call.response_body,
+        "is_truncated": call.is_truncated,
         "redacted": call.redacted,
         "faults": list(call.faults),
-    }  # fmt: skip
+    }

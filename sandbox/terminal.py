@@ -104,10 +104,11 @@ class Terminal:
 
     def _leave_out(self, rows: QuerySet[TimelineEntry], printed: list[TimelineEntry]) -> None:
         counts = dict(
-            rows.order_by().values_list("kind").annotate(count=Count("pk")).values_list(
-                "kind", "count"
-            )
-        )  # fmt: skip
+            rows.order_by()
+            .values_list("kind")
+            .annotate(count=Count("pk"))
+            .values_list("kind", "count")
+        )
         for entry in printed:
             counts[entry.kind] -= 1
         self._limiter.leave_out(

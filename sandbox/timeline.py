@@ -44,14 +44,29 @@ ATTEMPT_STARTED, ATTEMPT_FINISHED = "attempt_started", "attempt_finished"
 API_CALL, MESSAGE, CLOCK, FAULT = "api_call", "message", "clock", "fault"
 HOLD, RESET = "hold", "reset"
 KINDS = (
-    CHANGE, EVENT, ATTEMPT_STARTED, ATTEMPT_FINISHED, API_CALL, MESSAGE, CLOCK, FAULT, HOLD, RESET,
-)  # fmt: skip
+    CHANGE,
+    EVENT,
+    ATTEMPT_STARTED,
+    ATTEMPT_FINISHED,
+    API_CALL,
+    MESSAGE,
+    CLOCK,
+    FAULT,
+    HOLD,
+    RESET,
+)
 KEEP = 200_000  # entries; older ones are pruned
 
 _COLUMNS = {
-    "kind": "text", "at": "timestamptz", "real_at": "timestamptz", "webhook_id": "text",
-    "delivery_id": "bigint", "attempt": "int", "object_id": "text", "data": "jsonb",
-}  # fmt: skip
+    "kind": "text",
+    "at": "timestamptz",
+    "real_at": "timestamptz",
+    "webhook_id": "text",
+    "delivery_id": "bigint",
+    "attempt": "int",
+    "object_id": "text",
+    "data": "jsonb",
+}
 # Entries of a statement that isn't prepared: psycopg parses more than 50 parameters each time anew.
 _ROWS = 6
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
@@ -134,11 +149,17 @@ def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tu
     )
     rows = [
         (
-            e.kind, adapted[e.at], adapted[e.real_at or real], e.webhook, e.delivery, e.attempt,
-            e.object, fast_json.encode(e.data).decode(),
+            e.kind,
+            adapted[e.at],
+            adapted[e.real_at or real],
+            e.webhook,
+            e.delivery,
+            e.attempt,
+            e.object,
+            fast_json.encode(e.data).decode(),
         )
         for e in entries
-    ]  # fmt: skip
+    ]
     return [(pk, *row) for pk, row in zip(ids, rows, strict=True)] if ids else rows
 
 

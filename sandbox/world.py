@@ -37,16 +37,27 @@ _APPS = ("requests_queue", "webhooks", "portal")
 _MORE = ("sandbox.ApiCall", "sandbox.ApiCallObject", "admin.LogEntry", "auth.Group")
 # Emptied by a reset or restore, and not part of a snapshot: state of processes and of callers.
 TRANSIENT = (
-    "sandbox.HeldResponse", "sandbox.FaultOrdinal", "sandbox.Fault", "sandbox.Hold",
-    "requests_queue.FailedJob", "requests_queue.Clock",
-)  # fmt: skip
+    "sandbox.HeldResponse",
+    "sandbox.FaultOrdinal",
+    "sandbox.Fault",
+    "sandbox.Hold",
+    "requests_queue.FailedJob",
+    "requests_queue.Clock",
+)
 KEPT = (
-    "sandbox.TimelineEntry", "sandbox.UsedId", "sandbox.ProcessActivity", "sandbox.Lease",
+    "sandbox.TimelineEntry",
+    "sandbox.UsedId",
+    "sandbox.ProcessActivity",
+    "sandbox.Lease",
     "sandbox.CheckRun",
-    "requests_queue.Heartbeat", "requests_queue.SignInTries", "catalog.ApiToken",
+    "requests_queue.Heartbeat",
+    "requests_queue.SignInTries",
+    "catalog.ApiToken",
     "catalog.AuditEntry",
-    "sessions.Session", "auth.Permission", "contenttypes.ContentType",
-)  # fmt: skip
+    "sessions.Session",
+    "auth.Permission",
+    "contenttypes.ContentType",
+)
 # Written row by row: some users and columns are kept.
 USERS = "catalog.User"
 _KEPT_COLUMNS = ("password", "last_login")

@@ -131,9 +131,16 @@ def _clear(row: Webhook, cause: str, user: User | None, now: datetime, detail: s
     if not row.round and not row.out_of_order and not any(due_dates.values()):
         return
     ClearedBackoff.objects.create(
-        webhook=row, at=now, cause=cause, user=user, detail=detail, began_at=row.gate_closed_at,
-        until=row.earliest_possible_trigger, failures=row.round, was_out_of_order=row.out_of_order,
-    )  # fmt: skip
+        webhook=row,
+        at=now,
+        cause=cause,
+        user=user,
+        detail=detail,
+        began_at=row.gate_closed_at,
+        until=row.earliest_possible_trigger,
+        failures=row.round,
+        was_out_of_order=row.out_of_order,
+    )
 
 
 def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:
@@ -220,9 +227,13 @@ def trigger(row: Webhook, user: User) -> Delivery:
 def reveal(row: Webhook, user: User) -> None:
     """Record that a user is shown the secret and the header values."""
     audit.record(
-        Action.WEBHOOK_REVEAL, "webhook", row.pk, account=row.account_id, user=user,
+        Action.WEBHOOK_REVEAL,
+        "webhook",
+        row.pk,
+        account=row.account_id,
+        user=user,
         fields=["jwt_secret", *(["headers"] if row.headers else [])],
-    )  # fmt: skip
+    )
 
 
 def _trigger(row: Webhook, user: User) -> ActionResult:

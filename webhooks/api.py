@@ -51,7 +51,7 @@ _LAST_CALL = Part(
         "response": Field(Response, _response),
         "errors": Field(str, "error"),
     },
-)  # fmt: skip
+)
 WEBHOOK = Resource(
     "Webhook",
     "A webhook; its type, object class and product never change. `earliest_possible_trigger` is "
@@ -80,7 +80,8 @@ WEBHOOK = Resource(
         "last_event": Field(Stamp | None, unfiltered=True),
         "stats": Field(
             Part(
-                "Stats", "The counters of a webhook; `out_of_order` is the simulator's own.",
+                "Stats",
+                "The counters of a webhook; `out_of_order` is the simulator's own.",
                 {
                     "events": int,
                     "triggers": int,
@@ -91,14 +92,16 @@ WEBHOOK = Resource(
                     "out_of_order": bool,
                 },
             ),
-            SELF, unfiltered=True,
+            SELF,
+            unfiltered=True,
         ),
         "last_success": Field(_LAST_CALL, empty=None),
         "last_failure": Field(_LAST_CALL, empty=None),
     },
-    model=Webhook, search=("id", "label", "description", "product.id", "product.name"),
+    model=Webhook,
+    search=("id", "label", "description", "product.id", "product.name"),
     also={"product_id": "product__id"},
-)  # fmt: skip
+)
 
 
 class Webhooks(Collection):

@@ -139,10 +139,14 @@ def _read(place: Place, policy: _Policy, limit: int) -> list[tuple[int, bool, bo
             FROM webhooks_delivery WHERE webhook_id = %s AND id > %s ORDER BY id LIMIT %s
             """,
             [
-                *FINISHED, sql.datetime_param(policy.old), place.beyond, place.webhook, place.last,
+                *FINISHED,
+                sql.datetime_param(policy.old),
+                place.beyond,
+                place.webhook,
+                place.last,
                 limit,
             ],
-        )  # fmt: skip
+        )
         return [(pk, bool(finished), bool(due)) for pk, finished, due in cursor.fetchall()]
 
 
@@ -166,9 +170,8 @@ def _removable(
     return [
         (pk, 1 + counts.get(pk, 0) + calls.get(pk, (0, None))[0])
         for pk, created_at in found.items()
-        if pk not in kept
-        and policy.removes(pk, calls.get(pk, (0, created_at))[1], place.beyond)
-    ]  # fmt: skip
+        if pk not in kept and policy.removes(pk, calls.get(pk, (0, created_at))[1], place.beyond)
+    ]
 
 
 def _kept(webhook_id: str, ids: Sequence[int]) -> set[int]:

@@ -136,16 +136,25 @@ def _of_queue(object_class: str, name: str, queue: str) -> WebhookType:
 
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"
 for _object_class, _label, _queue in (
-    (_FULFILLMENT, "Subscription — Fulfillment Requests — Queue Changes",
-     "queue of subscription requests"),
-    ("billing_request", "Subscription — Billing Request — Queue Changes",
-     "queue of billing requests"),
+    (
+        _FULFILLMENT,
+        "Subscription — Fulfillment Requests — Queue Changes",
+        "queue of subscription requests",
+    ),
+    (
+        "billing_request",
+        "Subscription — Billing Request — Queue Changes",
+        "queue of billing requests",
+    ),
     ("listing_request", "Listing Request", "queue of listing requests"),
-    ("tier_account_request", "Tier Account Request — Queue Changes",
-     "queue of tier account requests"),
+    (
+        "tier_account_request",
+        "Tier Account Request — Queue Changes",
+        "queue of tier account requests",
+    ),
     (_TIER_CONFIG, "Tier Configuration Request — Queue Changes", "queue of tier config requests"),
     ("usage_file", "Usage File — Queue Changes", "queue of usage files"),
-):  # fmt: skip
+):
     register(_of_queue(_object_class, _label, _queue))
 
 # Webhook type, request type, status, capability.
@@ -153,14 +162,22 @@ _ORDERS = (
     ("validator", "purchase", "draft", "cart.validation"),
     ("inquiring_validator", "purchase", "inquiring", "inquiring.validation"),
     ("change_validator", "change", "draft", "subscription.change.validation"),
-    ("change_inquiring_validator", "change", "inquiring",
-     "subscription.change.inquiring_validation"),
+    (
+        "change_inquiring_validator",
+        "change",
+        "inquiring",
+        "subscription.change.inquiring_validation",
+    ),
     ("renew_validator", "renew", "draft", "subscription.renew.validation"),
     ("renew_inquiring_validator", "renew", "inquiring", "subscription.renew.inquiring_validation"),
     ("transfer_validator", "transfer", "draft", "subscription.transfer.validation"),
-    ("transfer_inquiring_validator", "transfer", "inquiring",
-     "subscription.transfer.inquiring_validation"),
-)  # fmt: skip
+    (
+        "transfer_inquiring_validator",
+        "transfer",
+        "inquiring",
+        "subscription.transfer.inquiring_validation",
+    ),
+)
 # The same for each tier level.
 _CONFIGS = (
     ("draft_tcr_t{}_val", "setup", "draft", "tiers.validation"),

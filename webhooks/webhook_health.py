@@ -19,11 +19,24 @@ from webhooks.types import EVENT
 
 MINUTES = 60
 _SHOWN = (
-    "id", "label", "type", "object_class", "active", "out_of_order",
-    "earliest_possible_trigger", "round", "failure_since_last_success", "triggers", "responds",
-    "product__id", "product__name", "last_failure__error", "last_failure__status_code",
-    "last_failure__finished_at", "last_failure__delivery_id",
-)  # fmt: skip
+    "id",
+    "label",
+    "type",
+    "object_class",
+    "active",
+    "out_of_order",
+    "earliest_possible_trigger",
+    "round",
+    "failure_since_last_success",
+    "triggers",
+    "responds",
+    "product__id",
+    "product__name",
+    "last_failure__error",
+    "last_failure__status_code",
+    "last_failure__finished_at",
+    "last_failure__delivery_id",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ _CUSTOMERS, _RESELLERS = 20_000, 200
 # Product and status of each ten requests; the measured lists show the first kind.
 _BACKUP, _SUITE, _FOREIGN = "PRD-814-505-018", "PRD-362-917-440", "PRD-777-777-777"
 _MIX = (
-    *[(_BACKUP, "pending")] * 6, *[(_BACKUP, "approved")] * 2, (_SUITE, "pending"),
+    *[(_BACKUP, "pending")] * 6,
+    *[(_BACKUP, "approved")] * 2,
+    (_SUITE, "pending"),
     (_FOREIGN, "pending"),
-)  # fmt: skip
+)
 PRODUCT = _BACKUP
 LISTED = f"and(eq(status,pending),eq(asset.product.id,{PRODUCT}))&ordering(-created)"
 
@@ -95,12 +97,18 @@ def _tier_accounts(data: _ProductData, at: datetime) -> None:
     def rows(kind: str, count: int) -> Iterator[Any]:
         for n in range(count):
             yield TierAccount(
-                id=_tier(kind, n), name=f"{kind.title()} {n} Ltd", type=kind,
-                external_id=f"{n}", external_uid=_uid(kind, n), tax_id=f"DE{n:09d}",
-                owner_id=data.connection.provider_id, hub_id=data.connection.hub_id,
+                id=_tier(kind, n),
+                name=f"{kind.title()} {n} Ltd",
+                type=kind,
+                external_id=f"{n}",
+                external_uid=_uid(kind, n),
+                tax_id=f"DE{n:09d}",
+                owner_id=data.connection.provider_id,
+                hub_id=data.connection.hub_id,
                 contact_info={**make.CONTACT, "address_line1": f"{n} Harbour Road"},
-                created=at, updated=at,
-            )  # fmt: skip
+                created=at,
+                updated=at,
+            )
 
     TierAccount.objects.bulk_create(rows("reseller", _RESELLERS), batch_size=500)
     TierAccount.objects.bulk_create(rows("customer", _CUSTOMERS), batch_size=500)
@@ -115,17 +123,21 @@ def _asset(n: int, data: _ProductData, start: datetime) -> Any:
     return Asset(
         id=f"AS-{n // 10000 + 1000:04d}-{n % 10000:04d}-{n % 9973:04d}",
         status="active" if approved else "processing",
-        external_id=f"{500000 + n}", external_uid=_uid("asset", n),
-        product_id=data.connection.product_id, connection=data.connection,
-        marketplace_id=data.contract.marketplace_id, contract=data.contract,
+        external_id=f"{500000 + n}",
+        external_uid=_uid("asset", n),
+        product_id=data.connection.product_id,
+        connection=data.connection,
+        marketplace_id=data.contract.marketplace_id,
+        contract=data.contract,
         customer_id=_tier("customer", n * 7919 % _CUSTOMERS),
         tier1_id=_tier("reseller", n * 31 % _RESELLERS),
         tier2_id=_tier("reseller", n * 17 % _RESELLERS) if n % 3 == 0 else None,
         items=[{**row, "quantity": str(n % 90 + 1)} for row in data.items],
         params=[{**row, "value": f"{row['id']}-{n}.example.com"} for row in data.params],
-        template=data.template if approved else None, created=created,
+        template=data.template if approved else None,
+        created=created,
         updated=created + timedelta(hours=2) if approved else created,
-    )  # fmt: skip
+    )
 
 
 def _request(n: int, data: _ProductData, asset: Any) -> Any:
@@ -133,16 +145,25 @@ def _request(n: int, data: _ProductData, asset: Any) -> Any:
 
     approved = _MIX[n % 10][1] == "approved"
     return Request(
-        id=f"PR-{asset.id[3:]}-001", type="purchase", status=_MIX[n % 10][1], asset=asset,
-        product_id=asset.product_id, vendor_id=data.connection.vendor_id,
-        provider_id=data.connection.provider_id, marketplace_id=asset.marketplace_id,
-        contract_id=asset.contract_id, items=asset.items, params=asset.params,
+        id=f"PR-{asset.id[3:]}-001",
+        type="purchase",
+        status=_MIX[n % 10][1],
+        asset=asset,
+        product_id=asset.product_id,
+        vendor_id=data.connection.vendor_id,
+        provider_id=data.connection.provider_id,
+        marketplace_id=asset.marketplace_id,
+        contract_id=asset.contract_id,
+        items=asset.items,
+        params=asset.params,
         note="" if n % 4 else "Please set up before the inventory on Monday.",
         assignee=data.assignee if approved or n % 5 == 0 else None,
-        template=asset.template, effective_date=asset.updated if approved else None,
+        template=asset.template,
+        effective_date=asset.updated if approved else None,
         activation_key="# Ready" if approved else "",
-        created=asset.created, updated=asset.updated,
-    )  # fmt: skip
+        created=asset.created,
+        updated=asset.updated,
+    )
 
 
 def _tier(kind: str, n: int) -> str:

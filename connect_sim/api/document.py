@@ -21,8 +21,13 @@ from requests_queue.rest import Collection
 from requests_queue.schema import Answer, Documented, Error, Form, Json
 
 PREFIX = "/public/v1"
-_VERBS = {"list": "List", "retrieve": "Show", "create": "Create", "update": "Change",
-          "destroy": "Delete"}  # fmt: skip
+_VERBS = {
+    "list": "List",
+    "retrieve": "Show",
+    "create": "Create",
+    "update": "Change",
+    "destroy": "Delete",
+}
 _ERRORS = {
     400: "Invalid body, query or action; see `errors`.",
     401: "The API key is missing or invalid.",

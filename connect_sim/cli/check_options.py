@@ -17,71 +17,176 @@ URL, VENDOR_KEY, PROVIDER_KEY = (
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 _OPTIONS = (
-    click.option("--run", metavar="COMMAND", help="Start a sandbox of its own, and the handler by "
-                 "this command; {port} and {host} are replaced, and PORT, JWT_SECRET, WEBHOOK_ID, "
-                 "PRODUCT_ID, CONNECT_API_URL and CONNECT_API_KEY are in its environment."),
-    click.option("--webhook", metavar="ID", help="Check the handler of this webhook of the running "
-                 "sandbox, with its secret."),
-    click.option("--secret", envvar=SECRET, show_envvar=True, metavar="SECRET",
-                 help="The webhook's JWT secret; needed for a URL."),
-    click.option("--type", type=click.Choice([EVENT, VALIDATOR, ALL]), default=EVENT,
-                 show_default=True, help="What the handler serves."),
-    click.option("--method", type=click.Choice(["POST", "GET"], case_sensitive=False),
-                 default="POST", show_default=True, help="The webhook's HTTP method."),
-    click.option("--product", default="", metavar="ID",
-                 help="A product of the sandbox; default: one that is made for the checks."),
-    click.option("--env", "environment", multiple=True, metavar="NAME=VALUE",
-                 help="With --run: one more variable, for example KEY={api_key}; templates are "
-                 "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}."),
-    click.option("--cwd", type=click.Path(path_type=Path, exists=True, file_okay=False),
-                 metavar="FOLDER", help="With --run: the folder in which all handlers start; "
-                 "default: each in one of its own, with copies of the current folder's files."),
-    click.option("--path", default="/", show_default=True, metavar="PATH",
-                 help="With --run: the path at which the handler is called."),
-    click.option("--ready-url", default="", metavar="URL", help="With --run: the handler is ready "
-                 "when this URL or path responds with a status below 500; default: when its port "
-                 "accepts connections."),
-    click.option("--start-timeout", type=click.FloatRange(0, 600, min_open=True), default=30,
-                 show_default=True, metavar="SECONDS",
-                 help="With --run: how long the handler may take to be ready."),
-    click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True,
-                 help="With --run: how many sandboxes and handlers run beside each other."),
+    click.option(
+        "--run",
+        metavar="COMMAND",
+        help="Start a sandbox of its own, and the handler by "
+        "this command; {port} and {host} are replaced, and PORT, JWT_SECRET, WEBHOOK_ID, "
+        "PRODUCT_ID, CONNECT_API_URL and CONNECT_API_KEY are in its environment.",
+    ),
+    click.option(
+        "--webhook",
+        metavar="ID",
+        help="Check the handler of this webhook of the running sandbox, with its secret.",
+    ),
+    click.option(
+        "--secret",
+        envvar=SECRET,
+        show_envvar=True,
+        metavar="SECRET",
+        help="The webhook's JWT secret; needed for a URL.",
+    ),
+    click.option(
+        "--type",
+        type=click.Choice([EVENT, VALIDATOR, ALL]),
+        default=EVENT,
+        show_default=True,
+        help="What the handler serves.",
+    ),
+    click.option(
+        "--method",
+        type=click.Choice(["POST", "GET"], case_sensitive=False),
+        default="POST",
+        show_default=True,
+        help="The webhook's HTTP method.",
+    ),
+    click.option(
+        "--product",
+        default="",
+        metavar="ID",
+        help="A product of the sandbox; default: one that is made for the checks.",
+    ),
+    click.option(
+        "--env",
+        "environment",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="With --run: one more variable, for example KEY={api_key}; templates are "
+        "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}.",
+    ),
+    click.option(
+        "--cwd",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="FOLDER",
+        help="With --run: the folder in which all handlers start; "
+        "default: each in one of its own, with copies of the current folder's files.",
+    ),
+    click.option(
+        "--path",
+        default="/",
+        show_default=True,
+        metavar="PATH",
+        help="With --run: the path at which the handler is called.",
+    ),
+    click.option(
+        "--ready-url",
+        default="",
+        metavar="URL",
+        help="With --run: the handler is ready "
+        "when this URL or path responds with a status below 500; default: when its port "
+        "accepts connections.",
+    ),
+    click.option(
+        "--start-timeout",
+        type=click.FloatRange(0, 600, min_open=True),
+        default=30,
+        show_default=True,
+        metavar="SECONDS",
+        help="With --run: how long the handler may take to be ready.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, 16),
+        default=2,
+        show_default=True,
+        help="With --run: how many sandboxes and handlers run beside each other.",
+    ),
     click.option("--list", "is_list", is_flag=True, help="List the checks, and run none."),
-    click.option("--explain", metavar="CHECK",
-                 help="Print what a check sends and expects, why, and how to fix a handler."),
-    click.option("--select", multiple=True, metavar="CHECKS", help="Run these only: ids, groups or "
-                 "globs (auth.*), separated by commas; may be repeated."),
+    click.option(
+        "--explain",
+        metavar="CHECK",
+        help="Print what a check sends and expects, why, and how to fix a handler.",
+    ),
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="CHECKS",
+        help="Run these only: ids, groups or globs (auth.*), separated by commas; may be repeated.",
+    ),
     click.option("--ignore", multiple=True, metavar="CHECKS", help="Don't run these."),
-    click.option("--last-failed", is_flag=True, help="Run those only that failed last in this "
-                 "folder, by .connect-sim-check.json."),
+    click.option(
+        "--last-failed",
+        is_flag=True,
+        help="Run those only that failed last in this folder, by .connect-sim-check.json.",
+    ),
     click.option("--fail-fast", is_flag=True, help="End the run after a failure that counts."),
-    click.option("--max-time", metavar="DURATION", help="End the run after this time, such as 10m: "
-                 "what is left is inconclusive."),
-    click.option("--strict", is_flag=True, help="Failures of SHOULD count too, and a MUST that "
-                 "could not be judged ends the run without a verdict."),
-    click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
-                 help="Which calls the faults hit."),
+    click.option(
+        "--max-time",
+        metavar="DURATION",
+        help="End the run after this time, such as 10m: what is left is inconclusive.",
+    ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Failures of SHOULD count too, and a MUST that "
+        "could not be judged ends the run without a verdict.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**31 - 1),
+        default=0,
+        show_default=True,
+        help="Which calls the faults hit.",
+    ),
     click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
-    click.option("--invalid", multiple=True, metavar="NAME=VALUE",
-                 help="A value of a parameter that the validator refuses; may be repeated."),
-    click.option("--keep", is_flag=True,
-                 help="Leave in the running sandbox what the checks have done."),
-    click.option("--baseline", type=_FILE, metavar="FILE", help="Known failures with dates, which "
-                 "don't count until then (TOML)."),
+    click.option(
+        "--invalid",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A value of a parameter that the validator refuses; may be repeated.",
+    ),
+    click.option(
+        "--keep", is_flag=True, help="Leave in the running sandbox what the checks have done."
+    ),
+    click.option(
+        "--baseline",
+        type=_FILE,
+        metavar="FILE",
+        help="Known failures with dates, which don't count until then (TOML).",
+    ),
     click.option("--update-baseline", is_flag=True, help="Write the failures into that file."),
     click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML."),
     click.option("--html", type=_FILE, metavar="FILE", help="Write one HTML file."),
-    click.option("--json", "json_file", metavar="FILE", help="Write JSON; - is standard output, "
-                 "and the report is then printed to standard error."),
-    click.option("--sandbox-url", envvar=URL, show_envvar=True, metavar="URL",
-                 help=f"The running sandbox, with the keys in {VENDOR_KEY} and {PROVIDER_KEY}; "
-                 "default: that of sandbox.json."),
+    click.option(
+        "--json",
+        "json_file",
+        metavar="FILE",
+        help="Write JSON; - is standard output, and the report is then printed to standard error.",
+    ),
+    click.option(
+        "--sandbox-url",
+        envvar=URL,
+        show_envvar=True,
+        metavar="URL",
+        help=f"The running sandbox, with the keys in {VENDOR_KEY} and {PROVIDER_KEY}; "
+        "default: that of sandbox.json.",
+    ),
     # For the portal, which runs this program.
-    click.option("--events", is_flag=True, hidden=True, help="Write the run's events to standard "
-                 "output, as JSON lines; the report is the last one."),
-    click.option("--name", default="", hidden=True, metavar="NAME",
-                 help="The run's name in those of its snapshots."),
-)  # fmt: skip
+    click.option(
+        "--events",
+        is_flag=True,
+        hidden=True,
+        help="Write the run's events to standard "
+        "output, as JSON lines; the report is the last one.",
+    ),
+    click.option(
+        "--name",
+        default="",
+        hidden=True,
+        metavar="NAME",
+        help="The run's name in those of its snapshots.",
+    ),
+)
 
 
 def with_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -48,13 +48,17 @@ def show(as_json: bool) -> None:
 
 def _settle_options(function: Any) -> Any:
     patience = click.option(
-        "--patience", type=click.FloatRange(0, 600), metavar="SECONDS",
+        "--patience",
+        type=click.FloatRange(0, 600),
+        metavar="SECONDS",
         help="Real seconds that each stop waits for handlers; default: 10.",
-    )  # fmt: skip
+    )
     settle = click.option(
-        "--settle", type=click.IntRange(0), metavar="MS",
+        "--settle",
+        type=click.IntRange(0),
+        metavar="MS",
         help="Settle time in milliseconds; default: learned for each handler.",
-    )  # fmt: skip
+    )
     return patience(settle(options.as_json(options.data_dir(function))))
 
 
@@ -116,8 +120,10 @@ def summary(move: dict[str, Any]) -> list[str]:
     plural = "" if len(attempts) == 1 else "s"
     counts = (
         f"{len(attempts)} attempt{plural}: {succeeded} succeeded, "
-        f"{len(attempts) - succeeded} failed" if attempts else "no attempts"
-    )  # fmt: skip
+        f"{len(attempts) - succeeded} failed"
+        if attempts
+        else "no attempts"
+    )
     return [
         f"{output.moment(move['from'])} → {output.moment(move['now'])}, {counts}",
         *(f"  {_attempt(each)}" for each in attempts),

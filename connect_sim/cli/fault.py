@@ -29,17 +29,29 @@ def fault() -> None:
 @fault.command(example="connect-sim fault add latency --webhook WH-338-310-411 ms=500 jitter=100")
 @click.argument("kind", type=click.Choice(list(KINDS)), metavar="KIND")
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
-@click.option("--side", type=click.Choice(SIDES), help="Our requests to handlers, or their calls "
-              "of the API. Needed without a scope if the kind has both.")  # fmt: skip
+@click.option(
+    "--side",
+    type=click.Choice(SIDES),
+    help="Our requests to handlers, or their calls "
+    "of the API. Needed without a scope if the kind has both.",
+)
 @click.option("--webhook", metavar="WH-…", help="Only requests of this webhook.")
 @click.option("--account", metavar="VA-…", help="Only calls of this account.")
 @click.option("--method", help="Only calls of this method.")
-@click.option("--path", help="Only calls of this path below /public/v1: * is any text within a "
-              "segment, ** also across segments.")  # fmt: skip
+@click.option(
+    "--path",
+    help="Only calls of this path below /public/v1: * is any text within a "
+    "segment, ** also across segments.",
+)
 @click.option("--name", help="Its name. Default: the kind and a number.")
 @click.option("--probability", type=float, help="How likely it fires for a request, from 0 to 1.")
-@click.option("--nth", type=int, multiple=True, metavar="NUMBER",
-              help="Fire for this matching request, from 1; may be repeated.")  # fmt: skip
+@click.option(
+    "--nth",
+    type=int,
+    multiple=True,
+    metavar="NUMBER",
+    help="Fire for this matching request, from 1; may be repeated.",
+)
 @click.option("--times", type=int, help="How often it fires at most.")
 @click.option("--after", type=int, help="How many matching requests it skips first.")
 @click.option("--ttl", type=options.Duration(), help="Real time after which it expires.")
@@ -135,12 +147,15 @@ def kinds(as_json: bool) -> None:
 def _described(kind: Kind) -> dict[str, Any]:
     parameters = [
         {
-            "name": each.name, "type": each.type, "required": each.is_required,
-            "default": None if each.is_required else each.default, "text": each.description,
+            "name": each.name,
+            "type": each.type,
+            "required": each.is_required,
+            "default": None if each.is_required else each.default,
+            "text": each.description,
             "sides": [side for side in kind.sides if side in each.sides],
         }
         for each in kind.parameters
-    ]  # fmt: skip
+    ]
     return {"name": kind.name, "texts": dict(kind.texts), "parameters": parameters}
 
 
@@ -169,6 +184,11 @@ def _row(row: dict[str, Any]) -> tuple[Any, ...]:
         state = f"{state}, holds {len(row['held'])}"
     name = row["name"] if row["name"].startswith(row["kind"]) else f"{row['name']} ({row['kind']})"
     return (
-        row["id"], name, f"{row['side']} {scope}".strip(), parameters, state, row["asked"],
+        row["id"],
+        name,
+        f"{row['side']} {scope}".strip(),
+        parameters,
+        state,
+        row["asked"],
         row["fired"],
-    )  # fmt: skip
+    )

@@ -16,8 +16,14 @@ def hold() -> None:
 
 
 @hold.command(example='connect-sim hold take --ttl 30 --note "queue of my handler"')
-@click.option("--ttl", type=click.FloatRange(0, min_open=True), default=30, metavar="SECONDS",
-              show_default=True, help="Real seconds after which it expires.")  # fmt: skip
+@click.option(
+    "--ttl",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    metavar="SECONDS",
+    show_default=True,
+    help="Real seconds after which it expires.",
+)
 @click.option("--note", default="", help="Shown by `clock show`.")
 @options.as_json
 @options.data_dir

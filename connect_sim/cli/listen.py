@@ -85,9 +85,14 @@ def _parse_rules(
 )
 @options.data_dir
 def listen(
-    port: int, status: int, delay: float, hang: bool, approve: bool,
-    rules: list[validator.Rule], secret: str,
-) -> None:  # fmt: skip
+    port: int,
+    status: int,
+    delay: float,
+    hang: bool,
+    approve: bool,
+    rules: list[validator.Rule],
+    secret: str,
+) -> None:
     """Run a webhook handler that verifies tokens, prints requests, and responds by script."""
     from sandbox.listener import Listener, Script
 

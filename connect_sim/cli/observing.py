@@ -55,12 +55,18 @@ def list_(as_json: bool, **filters: Any) -> None:
         [
             ("ID", "WEBHOOK", "OBJECTS", "STATE", "ATTEMPTS", "NEXT ATTEMPT"),
             *(
-                (row["id"], row["webhook"], ", ".join(row["objects"]), row["state"],
-                 row["attempts_made"], output.moment(row["next_attempt_at"]))
+                (
+                    row["id"],
+                    row["webhook"],
+                    ", ".join(row["objects"]),
+                    row["state"],
+                    row["attempts_made"],
+                    output.moment(row["next_attempt_at"]),
+                )
                 for row in rows
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 @deliveries.command(example="connect-sim deliveries show 183")
@@ -233,9 +239,13 @@ def forecast(webhook: str, as_json: bool) -> None:
         [
             ("ATTEMPT", "AT", "OUT OF ORDER", "REASON"),
             *(
-                (row["attempt"], output.moment(row["at"]), "yes" if row["out_of_order"] else "",
-                 row["reason"])
+                (
+                    row["attempt"],
+                    output.moment(row["at"]),
+                    "yes" if row["out_of_order"] else "",
+                    row["reason"],
+                )
                 for row in rows
             ),
         ]
-    )  # fmt: skip
+    )

@@ -95,8 +95,11 @@ class Duration(click.ParamType[str]):
 
 
 data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), expose_value=False,
-    callback=_remember_data_dir, metavar="FOLDER",
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_remember_data_dir,
+    metavar="FOLDER",
     help="The folder with sandbox.json. Default: SIM_DATA_DIR, also from .env, or ./var.",
-)  # fmt: skip
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")

@@ -30,7 +30,7 @@ _BIND = "127.0.0.1:8000"
 @click.option(
     "--exit-with-parent", is_flag=True, help="Stop when standard input ends, which must be a pipe."
 )
-@options.data_dir  # fmt: skip
+@options.data_dir
 def sandbox(
     no_seed: bool, port: int | None, port_file: Path | None, exit_with_parent: bool
 ) -> None:
@@ -51,9 +51,11 @@ def sandbox(
 
 
 @click.command(
-    cls=options.Command, example="connect-sim manage signin vendor", add_help_option=False,
+    cls=options.Command,
+    example="connect-sim manage signin vendor",
+    add_help_option=False,
     context_settings={"ignore_unknown_options": True},
-)  # fmt: skip
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def manage(arguments: tuple[str, ...]) -> None:
     """Run one of Django's management commands, as `python manage.py` does."""

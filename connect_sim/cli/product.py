@@ -55,8 +55,14 @@ def import_(file: Path, vendor: str | None, as_json: bool) -> None:
 
 @product.command(example="connect-sim product export PRD-814-505-018 -o backup.xlsx")
 @click.argument("id", metavar="PRODUCT")
-@click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path),
-              metavar="FILE", help="The workbook to write. Default: PRODUCT.xlsx.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The workbook to write. Default: PRODUCT.xlsx.",
+)
 @options.as_json
 @options.data_dir
 def export(id: str, file: Path | None, as_json: bool) -> None:

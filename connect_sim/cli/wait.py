@@ -27,22 +27,39 @@ def wait() -> None:
 def _waiting(function: Any) -> Any:
     """Add the options that all conditions have."""
     for option in (
-        click.option("--timeout", type=click.FloatRange(0, 600), default=5, show_default=True,
-                     metavar="SECONDS", help="Real seconds to wait."),
-        click.option("--since", metavar="CURSOR",
-                     help="Count what has happened since; default: since the last reset."),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, 600),
+            default=5,
+            show_default=True,
+            metavar="SECONDS",
+            help="Real seconds to wait.",
+        ),
+        click.option(
+            "--since",
+            metavar="CURSOR",
+            help="Count what has happened since; default: since the last reset.",
+        ),
         click.option("--skip", is_flag=True, help="Move time to what is due while waiting."),
-        click.option("--within", type=options.Duration(), metavar="DURATION",
-                     help="How far time may move; `never` needs it."),
+        click.option(
+            "--within",
+            type=options.Duration(),
+            metavar="DURATION",
+            help="How far time may move; `never` needs it.",
+        ),
         options.as_json,
         options.data_dir,
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
 
-_AT_MOST = click.option("--attempts-at-most", type=click.IntRange(1), metavar="N",
-                        help="Only with this many attempts or fewer.")  # fmt: skip
+_AT_MOST = click.option(
+    "--attempts-at-most",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only with this many attempts or fewer.",
+)
 
 
 @wait.command(example="connect-sim wait delivered WH-338-310-411 --attempts-at-most 1")
@@ -131,9 +148,14 @@ def _without_none(condition: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _wait(
-    condition: Any, *, timeout: float, since: str | None, skip: bool, within: str | None,
+    condition: Any,
+    *,
+    timeout: float,
+    since: str | None,
+    skip: bool,
+    within: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     body = _without_none({"until": condition, "timeout": timeout}, since=since, within=within)
     if skip:
         body["skip"] = True

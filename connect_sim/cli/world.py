@@ -15,9 +15,11 @@ _TIMEOUT = 660
 
 
 with_patience = click.option(
-    "--patience", type=click.FloatRange(0, 600), metavar="SECONDS",
+    "--patience",
+    type=click.FloatRange(0, 600),
+    metavar="SECONDS",
     help="Real seconds that requests and handlers may take to finish first.",
-)  # fmt: skip
+)
 
 
 @click.command(cls=options.Command, example="connect-sim reset")
@@ -79,11 +81,14 @@ def list_(as_json: bool) -> None:
     elif content:
         output.table(
             [
-                (each["name"], output.moment(each["created"]),
-                 "" if each["usable"] else "not usable: of another version")
+                (
+                    each["name"],
+                    output.moment(each["created"]),
+                    "" if each["usable"] else "not usable: of another version",
+                )
                 for each in content
             ]
-        )  # fmt: skip
+        )
     else:
         output.line("No snapshots.")
 

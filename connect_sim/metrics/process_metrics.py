@@ -47,9 +47,28 @@ EVENTS, VALIDATORS = "event", "validator"
 # Seconds. Lateness is measured beyond an hour, since an outage may last longer than a request.
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _LAGS = (
-    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30, 60, 120, 300, 600, 1200,
-    1800, 3600, 7200,
-)  # fmt: skip
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+)
 _API_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # Classes of error that are not those of a request without a complete response.
 _NONE, _RESPONSE, _LOST = "none", "response", "worker_lost"
@@ -114,13 +133,15 @@ class ProcessMetrics:
         self._failed = counter("flushes_failed", "Flushes that could not store every attempt.")
         self._wakeups = counter("wakeups", "Times that the engine was woken, by cause.", ["kind"])
         self._requests = counter(
-            "api_requests", "API requests, by method, route and class of status.",
+            "api_requests",
+            "API requests, by method, route and class of status.",
             ["method", "route", "status"],
-        )  # fmt: skip
+        )
         self._request_durations = histogram(
-            "api_request_duration_seconds", "Duration of API requests in Django.",
+            "api_request_duration_seconds",
+            "Duration of API requests in Django.",
             buckets=_API_DURATIONS,
-        )  # fmt: skip
+        )
         self._initialize()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

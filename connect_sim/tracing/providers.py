@@ -31,11 +31,13 @@ _providers: list[TracerProvider | MeterProvider] = []
 
 def start(endpoint: str) -> None:
     """Record spans and metrics of this process, and send them to a collector."""
-    resource = Resource.create({
-        "service.name": os.environ.get("OTEL_SERVICE_NAME") or NAME,
-        "service.version": __version__,
-        "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
-    })  # fmt: skip
+    resource = Resource.create(
+        {
+            "service.name": os.environ.get("OTEL_SERVICE_NAME") or NAME,
+            "service.version": __version__,
+            "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+        }
+    )
     # Not at exit: the SDK would wait half a minute for a collector that is down.
     traces = TracerProvider(resource=resource, shutdown_on_exit=False)
     traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces")))

@@ -15,8 +15,19 @@ from webhooks.delivery import next_attempt
 from webhooks.models import Attempt, ClearedBackoff, Delivery
 
 SIZE = 40
-_LISTED = ("pk", "delivery", "number", "outcome", "status_code", "duration", "why",
-           "started_at", "finished_at", "next_attempt_at", "faults")  # fmt: skip
+_LISTED = (
+    "pk",
+    "delivery",
+    "number",
+    "outcome",
+    "status_code",
+    "duration",
+    "why",
+    "started_at",
+    "finished_at",
+    "next_attempt_at",
+    "faults",
+)
 _MAX_CLEARED = 200  # cleared backoffs that are read
 _MAX_CLEARED_SHOWN = 5  # and shown between two attempts
 _PENDING = (Delivery.WAITING, Delivery.CALLING)

@@ -234,9 +234,10 @@ def _changes(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
 def request_changes(before: Attempt, now: Attempt) -> list[tuple[str, str, str]]:
     """Return how a request differs from another one, apart from the times of sending."""
     return [
-        change for change in _changes(before, now)
+        change
+        for change in _changes(before, now)
         if change[0].startswith("request.") and change[0].rpartition(".")[2] not in _TIMES
-    ]  # fmt: skip
+    ]
 
 
 def _masked_pair(before: Attempt, now: Attempt) -> tuple[dict[str, str], dict[str, str]]:
@@ -252,16 +253,18 @@ def _masked_pair(before: Attempt, now: Attempt) -> tuple[dict[str, str], dict[st
 def _parts(row: Attempt) -> dict[str, Any]:
     return {
         "request": {
-            "method": row.method, "url": row.url,
+            "method": row.method,
+            "url": row.url,
             "body": _value(row.request_body.encode()),
             # A GET has the token only.
             **({} if row.request_body else {"token": row.claims}),
         },
         "response": {
-            "status": row.status_code, "headers": {str(k): v for k, v in row.response_headers},
+            "status": row.status_code,
+            "headers": {str(k): v for k, v in row.response_headers},
             "body": _value(bytes(row.response_body)),
         },
-    }  # fmt: skip
+    }
 
 
 def _value(raw: bytes) -> Any:

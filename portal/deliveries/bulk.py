@@ -56,12 +56,16 @@ def create(viewer: Viewer, key: uuid.UUID, ids: Sequence[int], page: str) -> Bul
     asked = BulkResend.objects.filter(account=viewer.account, state=BulkResend.ASKED)
     asked.exclude(key=key).delete()
     job, _ = BulkResend.objects.get_or_create(
-        account=viewer.account, key=key,
+        account=viewer.account,
+        key=key,
         defaults={
-            "user": viewer.user, "created_at": clock.now(), "page": page,
-            "deliveries": list(ids), "total": len(ids),
+            "user": viewer.user,
+            "created_at": clock.now(),
+            "page": page,
+            "deliveries": list(ids),
+            "total": len(ids),
         },
-    )  # fmt: skip
+    )
     return job
 
 
@@ -130,10 +134,16 @@ def step(pk: int) -> bool:
     if job is None or _is_in_flight(job.latest):
         return False
     ids = job.deliveries[job.position : job.position + STEP]
-    attempts = Attempt.objects.filter(
-        delivery__in=ids, number=F("delivery__attempts"),
-        webhook__account=job.account_id, webhook__deleted_at=None,
-    ).select_related("webhook").defer("response_body", "response_headers")  # fmt: skip
+    attempts = (
+        Attempt.objects.filter(
+            delivery__in=ids,
+            number=F("delivery__attempts"),
+            webhook__account=job.account_id,
+            webhook__deleted_at=None,
+        )
+        .select_related("webhook")
+        .defer("response_body", "response_headers")
+    )
     created, refused = resend.create_resends(list(attempts.order_by("delivery_id")))
     job.position += len(ids)
     job.sent += len(created)

@@ -43,9 +43,11 @@ class ChangesForm(forms.Form):
         self, attempt: Attempt, sent: ResendOverride, data: QueryDict | None = None
     ) -> None:
         initial = {
-            "external_url": sent.url, "http_method": sent.method, "preset": sent.preset,
+            "external_url": sent.url,
+            "http_method": sent.method,
+            "preset": sent.preset,
             "content": resend.content_of(sent),
-        }  # fmt: skip
+        }
         super().__init__(data, initial=initial)
         self.stored = sent.headers
         self.rows = header_rows.stored(sent.headers) if data is None else header_rows.typed(data)

@@ -33,11 +33,18 @@ _DAY = 24 * 60
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, _DAY)  # minutes
 _LABELS = 5  # of the time axis
 # From the bottom of a bar.
-OUTCOMES = {"success": "succeeded", "failure": "failed", "pending": "pending",
-            "cancelled": "cancelled"}  # fmt: skip
-_STATES = {"success": (Delivery.DELIVERED,), "failure": (Delivery.FAILED,),
-           "pending": (Delivery.WAITING, Delivery.CALLING),
-           "cancelled": (Delivery.CANCELLED,)}  # fmt: skip
+OUTCOMES = {
+    "success": "succeeded",
+    "failure": "failed",
+    "pending": "pending",
+    "cancelled": "cancelled",
+}
+_STATES = {
+    "success": (Delivery.DELIVERED,),
+    "failure": (Delivery.FAILED,),
+    "pending": (Delivery.WAITING, Delivery.CALLING),
+    "cancelled": (Delivery.CANCELLED,),
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAST = datetime(1, 1, 1, tzinfo=UTC)
 _FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
@@ -57,8 +64,9 @@ class VolumeBar:
     @property
     def text(self) -> str:
         """The counts as text: `3 succeeded, 1 failed`."""
-        return ", ".join(f"{self.counts[key]} {OUTCOMES[key]}" for key in OUTCOMES
-                         if self.counts[key])  # fmt: skip
+        return ", ".join(
+            f"{self.counts[key]} {OUTCOMES[key]}" for key in OUTCOMES if self.counts[key]
+        )
 
     @property
     def cells(self) -> list[int]:
@@ -108,8 +116,9 @@ class VolumeChart:
     @property
     def legend(self) -> list[tuple[str, str, int]]:
         """The outcomes that occur, with their labels and counts."""
-        return [(key, label, self.totals[key]) for key, label in OUTCOMES.items()
-                if self.totals[key]]  # fmt: skip
+        return [
+            (key, label, self.totals[key]) for key, label in OUTCOMES.items() if self.totals[key]
+        ]
 
     @property
     def bar_html(self) -> SafeString:
@@ -146,8 +155,7 @@ class VolumeChart:
     @property
     def digest(self) -> list[object]:
         """What changes when the chart does."""
-        return [self.start, self.step, self.is_limited,
-                [(bar.at, *bar.cells) for bar in self.bars]]  # fmt: skip
+        return [self.start, self.step, self.is_limited, [(bar.at, *bar.cells) for bar in self.bars]]
 
 
 class _Count(NamedTuple):
@@ -169,8 +177,9 @@ def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart |
     last = min(high, _moment(max(each.minute for each in counts) + 1))
     first = max(low, min(_moment(min(each.minute for each in counts)), last - _SHORTEST))
     step = _step(first, last)
-    start = datetime.fromtimestamp(first.timestamp() // step.total_seconds()
-                                   * step.total_seconds(), UTC)  # fmt: skip
+    start = datetime.fromtimestamp(
+        first.timestamp() // step.total_seconds() * step.total_seconds(), UTC
+    )
     places = math.ceil((last - start) / step)
     search = filters.without_time(terms)
     start_minute, step_minutes = (start - _EPOCH) // _MINUTE, step // _MINUTE
@@ -186,9 +195,16 @@ def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart |
     inside = [numbers for _, is_inside, numbers in counts if is_inside]
     totals = _by_outcome(map(sum, zip(*inside, strict=True))) if inside else _by_outcome(repeat(0))
     return VolumeChart(
-        bars, start, step, places, top, totals,
-        sum(map(sum, by_place.values())) >= LIMIT, search, (after, before) != (_PAST, _FUTURE),
-    )  # fmt: skip
+        bars,
+        start,
+        step,
+        places,
+        top,
+        totals,
+        sum(map(sum, by_place.values())) >= LIMIT,
+        search,
+        (after, before) != (_PAST, _FUTURE),
+    )
 
 
 def _by_outcome(numbers: Iterable[int]) -> dict[str, int]:
@@ -196,9 +212,14 @@ def _by_outcome(numbers: Iterable[int]) -> dict[str, int]:
 
 
 def _bar(
-    at: datetime, n: int, counts: dict[str, int], step: timedelta, top: int,
-    selected: tuple[datetime, datetime], search: str,
-) -> VolumeBar:  # fmt: skip
+    at: datetime,
+    n: int,
+    counts: dict[str, int],
+    step: timedelta,
+    top: int,
+    selected: tuple[datetime, datetime],
+    search: str,
+) -> VolumeBar:
     text = f"{search} after:{at:%Y-%m-%dT%H:%M} before:{at + step:%Y-%m-%dT%H:%M}".strip()
     is_inside = at < selected[1] and at + step > selected[0]
     return VolumeBar(at, counts, charts.stack(n, counts, top), text, is_inside, n)
@@ -238,9 +259,11 @@ def _step(first: datetime, last: datetime) -> timedelta:
 
 
 def _read(
-    webhooks: Sequence[str], terms: Sequence[Term],
-    selected: tuple[datetime, datetime], shown: tuple[datetime, datetime],
-) -> list[_Count]:  # fmt: skip
+    webhooks: Sequence[str],
+    terms: Sequence[Term],
+    selected: tuple[datetime, datetime],
+    shown: tuple[datetime, datetime],
+) -> list[_Count]:
     """Return the newest deliveries by minute, state, and whether they are in the selected range."""
     others = [term for term in terms if term.key not in filters.TIME_KEYS]
     matching, params = _matching(webhooks, others)

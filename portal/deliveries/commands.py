@@ -78,16 +78,20 @@ def _httpie(request: Request) -> str:
 def _python(request: Request) -> str:
     headers = [f"        {name!r}: {value!r}," for name, value in request.headers.items()]
     lines = [
-        "import requests", "",
+        "import requests",
+        "",
         "response = requests.request(",
         f"    {request.method!r},",
         f"    {request.url!r},",
-        "    headers={", *headers, "    },",
+        "    headers={",
+        *headers,
+        "    },",
         *([] if request.body is None else [f"    data={request.body.decode()!r}.encode(),"]),
-        "    allow_redirects=False,", ")",
+        "    allow_redirects=False,",
+        ")",
         "print(response.status_code, response.reason)",
         "print(response.text)",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)
 
 

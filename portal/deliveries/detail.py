@@ -175,12 +175,21 @@ class DeliveryView:
         """A value that changes with what the page shows of a pending delivery."""
         hook = self.row.webhook
         return layout.digest(
-            self.row.state, self.row.attempts, self.row.started_at, hook.active, hook.out_of_order,
-            hook.earliest_possible_trigger, hook.revision, self.ahead, self.resends,
-            [event.pk for event in self.events], self.more_events, self.next,
+            self.row.state,
+            self.row.attempts,
+            self.row.started_at,
+            hook.active,
+            hook.out_of_order,
+            hook.earliest_possible_trigger,
+            hook.revision,
+            self.ahead,
+            self.resends,
+            [event.pk for event in self.events],
+            self.more_events,
+            self.next,
             [(row.key, row.why, [each.pk for each in row.cleared]) for row in self.attempts],
             [filled.data for filled in self.filled],
-        )  # fmt: skip
+        )
 
     @property
     def poll(self) -> str:

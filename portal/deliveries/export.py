@@ -91,36 +91,53 @@ def _delivery(
     row: Delivery, events: list[Event], attempts: list[Attempt], redaction: Redaction
 ) -> dict[str, Any]:
     return {
-        "id": row.pk, "state": row.state, "created_at": _at(row.created_at),
-        "webhook": {"id": row.webhook_id, "name": row.webhook.label}, "events": _events(events),
+        "id": row.pk,
+        "state": row.state,
+        "created_at": _at(row.created_at),
+        "webhook": {"id": row.webhook_id, "name": row.webhook.label},
+        "events": _events(events),
         "attempts": [_attempt(attempt, _redaction_of(attempt, redaction)) for attempt in attempts],
-    }  # fmt: skip
+    }
 
 
 def _events(events: list[Event]) -> list[dict[str, Any]]:
     return [
-        {"object": e.object_id or None, "from": e.status_from or None, "to": e.status_to or None,
-         "at": _at(e.at)}
+        {
+            "object": e.object_id or None,
+            "from": e.status_from or None,
+            "to": e.status_to or None,
+            "at": _at(e.at),
+        }
         for e in events
-    ]  # fmt: skip
+    ]
 
 
 def _attempt(row: Attempt, redaction: Redaction) -> dict[str, Any]:
     body, note = _response_body(row, redaction)
     return {
-        "number": row.number, "outcome": row.outcome, "started_at": _at(row.started_at),
-        "duration_ms": row.duration, "error": redaction.text(row.error) or None,
+        "number": row.number,
+        "outcome": row.outcome,
+        "started_at": _at(row.started_at),
+        "duration_ms": row.duration,
+        "error": redaction.text(row.error) or None,
         "request": {
-            "method": row.method, "url": redaction.text(row.url),
-            "headers": masked(row.request_headers), "body": redaction.text(row.request_body),
+            "method": row.method,
+            "url": redaction.text(row.url),
+            "headers": masked(row.request_headers),
+            "body": redaction.text(row.request_body),
             "claims": redaction.value(order_claims(row.claims)),
         },
-        "response": None if row.status_code is None else {
-            "status": row.status_code, "headers": _response_headers(row, redaction),
-            "body": body, "note": note or None, "truncated": row.truncated,
+        "response": None
+        if row.status_code is None
+        else {
+            "status": row.status_code,
+            "headers": _response_headers(row, redaction),
+            "body": body,
+            "note": note or None,
+            "truncated": row.truncated,
         },
         "redacted": row.redacted,
-    }  # fmt: skip
+    }
 
 
 def _entry(
@@ -133,30 +150,46 @@ def _entry(
     content = {"size": len(bytes(attempt.response_body)), "mimeType": mime, "text": body}
     status = attempt.status_code or 0
     return {
-        "startedDateTime": _at(attempt.started_at), "time": attempt.duration,
+        "startedDateTime": _at(attempt.started_at),
+        "time": attempt.duration,
         "request": _har_request(attempt, redaction),
         "response": {
-            "status": status, "statusText": _reason(status), "httpVersion": "HTTP/1.1",
-            "cookies": [], "headers": headers, "redirectURL": "", "headersSize": -1,
-            "bodySize": -1, "content": content | ({"comment": note} if note else {}),
+            "status": status,
+            "statusText": _reason(status),
+            "httpVersion": "HTTP/1.1",
+            "cookies": [],
+            "headers": headers,
+            "redirectURL": "",
+            "headersSize": -1,
+            "bodySize": -1,
+            "content": content | ({"comment": note} if note else {}),
         },
-        "cache": {}, "timings": {"send": 0, "wait": attempt.duration, "receive": 0},
+        "cache": {},
+        "timings": {"send": 0, "wait": attempt.duration, "receive": 0},
         "comment": redaction.text(attempt.error),
-        "_delivery": row.pk, "_attempt": attempt.number, "_webhook": row.webhook_id,
-        "_outcome": attempt.outcome, "_redacted": attempt.redacted, "_events": _events(events),
+        "_delivery": row.pk,
+        "_attempt": attempt.number,
+        "_webhook": row.webhook_id,
+        "_outcome": attempt.outcome,
+        "_redacted": attempt.redacted,
+        "_events": _events(events),
         "_claims": redaction.value(order_claims(attempt.claims)),
-    }  # fmt: skip
+    }
 
 
 def _har_request(attempt: Attempt, redaction: Redaction) -> dict[str, Any]:
     headers = masked(attempt.request_headers)
     url = redaction.text(attempt.url)
     request = {
-        "method": attempt.method, "url": url, "httpVersion": "HTTP/1.1", "cookies": [],
+        "method": attempt.method,
+        "url": url,
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
         "headers": _pairs(headers.items()),
         "queryString": _pairs(parse_qsl(urlsplit(url).query, keep_blank_values=True)),
-        "headersSize": -1, "bodySize": len(attempt.request_body.encode()),
-    }  # fmt: skip
+        "headersSize": -1,
+        "bodySize": len(attempt.request_body.encode()),
+    }
     if attempt.request_body:
         mime = next((v for n, v in headers.items() if n.lower() == "content-type"), "")
         text = redaction.text(attempt.request_body)

@@ -54,20 +54,49 @@ def menus(terms: Sequence[Term], webhooks: Mapping[str, str]) -> list[Menu]:
     """Return the menus; that of webhooks, given as names by id, only if there are several."""
     values: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("State", "state", list(STATE_LABELS.items())),
-        ("Response", "status", [
-            ("2xx", "2xx"), ("3xx", "3xx"), ("4xx", "4xx"), ("5xx", "5xx"), ("none", "no response"),
-        ]),
-        ("Attempts", "attempts", [
-            ("0", "not sent yet"), ("1", "one"), (">1", "more than one"), (">=5", "5 or more"),
-        ]),
-        ("Event", "event", [
-            ("pending", "to pending"), ("approved", "to approved"), ("failed", "to failed"),
-            ("inquiring", "to inquiring"), (TRIGGER, "Trigger now"),
-        ]),
-        ("Time", "after", [
-            ("15min", "last 15 min"), ("1h", "last hour"), ("1d", "last day"), ("1w", "last week"),
-        ]),
-    ]  # fmt: skip
+        (
+            "Response",
+            "status",
+            [
+                ("2xx", "2xx"),
+                ("3xx", "3xx"),
+                ("4xx", "4xx"),
+                ("5xx", "5xx"),
+                ("none", "no response"),
+            ],
+        ),
+        (
+            "Attempts",
+            "attempts",
+            [
+                ("0", "not sent yet"),
+                ("1", "one"),
+                (">1", "more than one"),
+                (">=5", "5 or more"),
+            ],
+        ),
+        (
+            "Event",
+            "event",
+            [
+                ("pending", "to pending"),
+                ("approved", "to approved"),
+                ("failed", "to failed"),
+                ("inquiring", "to inquiring"),
+                (TRIGGER, "Trigger now"),
+            ],
+        ),
+        (
+            "Time",
+            "after",
+            [
+                ("15min", "last 15 min"),
+                ("1h", "last hour"),
+                ("1d", "last day"),
+                ("1w", "last week"),
+            ],
+        ),
+    ]
     if len(webhooks) > 1:
         names = [(pk, f"{label} ({pk})") for pk, label in islice(webhooks.items(), MAX_WEBHOOKS)]
         values.insert(0, ("Webhook", "webhook", names))

@@ -147,9 +147,11 @@ def _attempts(key: str, value: str, now: datetime) -> Between:
 
 def _range(operator: str, number: int, highest: int) -> Between:
     return {
-        ">=": Between(number, highest), ">": Between(number + 1, highest),
-        "<=": Between(0, number), "<": Between(0, number - 1),
-    }.get(operator, Between(number, number))  # fmt: skip
+        ">=": Between(number, highest),
+        ">": Between(number + 1, highest),
+        "<=": Between(0, number),
+        "<": Between(0, number - 1),
+    }.get(operator, Between(number, number))
 
 
 def _datetime(key: str, value: str, now: datetime) -> datetime:

@@ -137,9 +137,7 @@ def headers(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
     viewer.record(attempt.webhook, f"Revealed the header values of delivery {pk}.")
     _record_reveal(viewer, attempt, "headers")
-    context = {
-        "attempt": attempt, "one": AttemptView(attempt, clock.now(), reveals_headers=True)
-    }  # fmt: skip
+    context = {"attempt": attempt, "one": AttemptView(attempt, clock.now(), reveals_headers=True)}
     template = "request_headers" if layout.is_htmx(request) else "revealed"
     return layout.render(request, viewer, f"deliveries/{template}.html", context)
 
@@ -165,9 +163,12 @@ def as_command(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
 
 def _record_reveal(viewer: Viewer, attempt: Attempt, *fields: str) -> None:
     audit.record(
-        audit.Action.DELIVERY_REVEAL, "delivery", attempt.delivery_id,
-        account=viewer.account.pk, fields=fields,
-    )  # fmt: skip
+        audit.Action.DELIVERY_REVEAL,
+        "delivery",
+        attempt.delivery_id,
+        account=viewer.account.pk,
+        fields=fields,
+    )
 
 
 def _refused(request: HttpRequest, attempt: Attempt, refused: Refused) -> HttpResponse:

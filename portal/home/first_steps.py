@@ -64,9 +64,11 @@ def progress(account: Account) -> Progress:
     rows = Webhook.objects.filter(account=account)
     responded = Q(last_success__isnull=False) | Q(last_failure__status_code__isnull=False)
     totals = rows.aggregate(
-        webhooks=Count("pk"), events=Sum("events"), delivered=Sum("success_triggers"),
+        webhooks=Count("pk"),
+        events=Sum("events"),
+        delivered=Sum("success_triggers"),
         responded=Count("pk", filter=responded),
-    )  # fmt: skip
+    )
     webhook, delivery = bool(totals["webhooks"]), bool(totals["delivered"])
     is_new = (totals["events"] or 0) <= _MAX_EVENTS
     approved: bool | None = None

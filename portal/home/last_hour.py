@@ -66,9 +66,10 @@ def build_chart(minutes: Sequence[MinuteCounts]) -> HourChart:
 def _as_text(minute: MinuteCounts) -> str:
     """Return the counts of a minute: `3 succeeded, 1 failed`."""
     counts = (
-        (minute.success, "succeeded"), (minute.failure, "failed"),
+        (minute.success, "succeeded"),
+        (minute.failure, "failed"),
         (minute.unknown, "with an unknown outcome"),
-    )  # fmt: skip
+    )
     return ", ".join(f"{count} {label}" for count, label in counts if count)
 
 

@@ -40,10 +40,8 @@ class Language:
 LANGUAGES = {
     "python": Language("Python", "handler.py", "python3 handler.py", "Python 3.9 or newer"),
     "node": Language("Node.js", "handler.mjs", "node handler.mjs", "Node.js 18 or newer"),
-    "php": Language(
-        "PHP", "handler.php", "php -S {host}:9000 handler.php", "PHP 8.1 or newer"
-    ),
-}  # fmt: skip
+    "php": Language("PHP", "handler.php", "php -S {host}:9000 handler.php", "PHP 8.1 or newer"),
+}
 
 
 @dataclass

@@ -54,11 +54,18 @@ def create_webhook(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     if start.tools is None or start.product is None:
         return pages.see_other(reverse("webhook-new"))
     if start.webhook is None:
-        actions.create(viewer.account, viewer.user, {
-            "label": starts.LABEL, "product": start.product, "type": EVENT,
-            "object_class": "fulfillment_request", "external_url": start.url,
-            "jwt_secret": start.secret,
-        })  # fmt: skip
+        actions.create(
+            viewer.account,
+            viewer.user,
+            {
+                "label": starts.LABEL,
+                "product": start.product,
+                "type": EVENT,
+                "object_class": "fulfillment_request",
+                "external_url": start.url,
+                "jwt_secret": start.secret,
+            },
+        )
         messages.success(request, "Webhook created.")
     return pages.see_other(f"{reverse('home')}?{urlencode({'start': start.key})}")
 

@@ -37,9 +37,17 @@ _REQUIRED = {
     "phone": ("country_code", "phone_number"),
 }
 _MAX_LENGTHS = {
-    "address_line1": 255, "address_line2": 255, "city": 100, "state": 100, "postal_code": 50,
-    "country": 100, "country_code": 5, "area_code": 10, "phone_number": 25, "extension": 10,
-}  # fmt: skip
+    "address_line1": 255,
+    "address_line2": 255,
+    "city": 100,
+    "state": 100,
+    "postal_code": 50,
+    "country": 100,
+    "country_code": 5,
+    "area_code": 10,
+    "phone_number": 25,
+    "extension": 10,
+}
 _DIGITS = "Enter digits only."
 _PATTERNS = {
     "country_code": (re.compile(r"\+?[0-9]{1,4}"), "Enter + and digits, such as +1."),

@@ -16,22 +16,41 @@ Attributes = dict[str, str | bool]
 _TYPED: dict[str, Attributes] = {
     "email": {"type": "email", "inputmode": "email", "autocomplete": "email"},
     "url": {"type": "url", "inputmode": "url", "autocomplete": "url"},
-    "domain": {"type": "text", "inputmode": "url", "autocomplete": "off", "autocapitalize": "none",
-               "spellcheck": "false"},
-    "subdomain": {"type": "text", "autocomplete": "off", "autocapitalize": "none",
-                  "spellcheck": "false"},
+    "domain": {
+        "type": "text",
+        "inputmode": "url",
+        "autocomplete": "off",
+        "autocapitalize": "none",
+        "spellcheck": "false",
+    },
+    "subdomain": {
+        "type": "text",
+        "autocomplete": "off",
+        "autocapitalize": "none",
+        "spellcheck": "false",
+    },
     "password": {"type": "password", "autocomplete": "new-password"},
-}  # fmt: skip
+}
 _COMPLETED = {
-    "address_line1": "address-line1", "address_line2": "address-line2", "city": "address-level2",
-    "state": "address-level1", "postal_code": "postal-code", "country": "country",
-    "country_code": "tel-country-code", "area_code": "tel-area-code",
-    "phone_number": "tel-local", "extension": "tel-extension",
-}  # fmt: skip
+    "address_line1": "address-line1",
+    "address_line2": "address-line2",
+    "city": "address-level2",
+    "state": "address-level1",
+    "postal_code": "postal-code",
+    "country": "country",
+    "country_code": "tel-country-code",
+    "area_code": "tel-area-code",
+    "phone_number": "tel-local",
+    "extension": "tel-extension",
+}
 _TEMPLATES = {
-    "dropdown": "select", "choice": "radios", "checkbox": "boxes", "object": "area",
-    "address": "parts", "phone": "parts",
-}  # fmt: skip
+    "dropdown": "select",
+    "choice": "radios",
+    "checkbox": "boxes",
+    "object": "area",
+    "address": "parts",
+    "phone": "parts",
+}
 _GROUPS = ("radios", "boxes", "parts")
 # A longer text gets a text area.
 _LONG_TEXT = 300
@@ -156,17 +175,26 @@ def _controls(
         if shown.template == "radios" and shown.required:
             attributes["required"] = True
         return tuple(
-            Control(f"{shown.dom}-{n}", values.name(param), choice, label, choice in ticked,
-                    attributes=attributes)
+            Control(
+                f"{shown.dom}-{n}",
+                values.name(param),
+                choice,
+                label,
+                choice in ticked,
+                attributes=attributes,
+            )
             for n, (choice, label) in enumerate(values.choices(param))
-        )  # fmt: skip
+        )
     assert isinstance(value, str)
     if shown.template == "select":
         options = values.choices(param)
         if not (value and shown.required):
             options = [("", "Select…" if shown.required else "—"), *options]
-        return (Control(shown.dom, values.name(param), value, options=tuple(options),
-                        attributes=common),)  # fmt: skip
+        return (
+            Control(
+                shown.dom, values.name(param), value, options=tuple(options), attributes=common
+            ),
+        )
     attributes = {**common, **_lengths(param)}
     if shown.template == "input":
         attributes = {"type": "text", **_TYPED.get(param["type"], {}), **attributes}
@@ -212,5 +240,11 @@ def _part(shown: Field, param: Param, part: str, text: str, errors: FieldErrors)
             ({text: text} | countries).items() if text not in countries else countries.items()
         )
     label = PARTS[shown.kind][part]
-    return Control(f"{shown.dom}-{part}", values.name(param, part), text, label, options=options,
-                   attributes=attributes)  # fmt: skip
+    return Control(
+        f"{shown.dom}-{part}",
+        values.name(param, part),
+        text,
+        label,
+        options=options,
+        attributes=attributes,
+    )

@@ -51,10 +51,12 @@ class Subject:
         """Return facts about the request as (label, text)."""
         row = self.row
         return [
-            ("Request", row.pk), ("Type", str(row.type).capitalize()),
-            ("Product", row.product.name), ("Vendor", row.vendor.name),
+            ("Request", row.pk),
+            ("Type", str(row.type).capitalize()),
+            ("Product", row.product.name),
+            ("Vendor", row.vendor.name),
             *self.about.customers(row),
-        ]  # fmt: skip
+        ]
 
     def closed(self) -> dict[str, str]:
         """Return what to show for a request that does not wait for answers."""

@@ -171,9 +171,12 @@ def _validate(form: InquiryForm, check: InquiryCheck | None = None) -> None:
     before = forms.rules(subject.row.params)
     try:
         form.validated = validation.validate(
-            subject.about, subject.row.pk, subject.about.body(form.entries()), subject.actor,
+            subject.about,
+            subject.row.pk,
+            subject.about.body(form.entries()),
+            subject.actor,
             partial(_is_latest, check) if check else lambda: True,
-        )  # fmt: skip
+        )
     except (ActionNotAllowed, Missing):
         raise Closed from None
     except Superseded:

@@ -37,9 +37,13 @@ def actions(viewer: Viewer) -> Iterator[Command]:
     for account in viewer.accounts:
         if account.pk != viewer.account.pk:
             yield Command(
-                f"Act as {account.name}", reverse("act-as"), account.pk, "switch account",
-                method="post", field=("account", account.pk),
-            )  # fmt: skip
+                f"Act as {account.name}",
+                reverse("act-as"),
+                account.pk,
+                "switch account",
+                method="post",
+                field=("account", account.pk),
+            )
     has_password = viewer.user.has_usable_password()
     yield Command("Change password" if has_password else "Set a password", reverse("password"))
     yield Command("Sign out", reverse("sign-out"), keywords="log out", method="post")

@@ -39,10 +39,13 @@ _ID = re.compile(r"[A-Z]{2,5}(-[0-9]+)*-?")
 # The letters of the ids of queues' objects, so that digits alone find them, in the order of the
 # results. Objects of a queue that is not listed are found by their whole beginning.
 _LETTERS = {
-    "fulfillment_request": ("PR",), "tier_config_request": ("TCR",),
-    "tier_account_request": ("TAR",), "billing_request": ("BRP", "BRV"),
-    "listing_request": ("LSTR",), "usage_file": ("UF",),
-}  # fmt: skip
+    "fulfillment_request": ("PR",),
+    "tier_config_request": ("TCR",),
+    "tier_account_request": ("TAR",),
+    "billing_request": ("BRP", "BRV"),
+    "listing_request": ("LSTR",),
+    "usage_file": ("UF",),
+}
 
 
 def find(viewer: Viewer, text: str) -> Iterator[Command]:

@@ -84,9 +84,7 @@ def _field(path: str, label: str, value: Any) -> forms.Field:
         choices = list(labels.CHOICES[path].items())
         # An unset capability stays unset until it is chosen.
         unset = [] if value else [("", "Not set")]
-        return forms.ChoiceField(
-            choices=[*unset, *choices], initial=str(value or ""), **common
-        )  # fmt: skip
+        return forms.ChoiceField(choices=[*unset, *choices], initial=str(value or ""), **common)
     if _kind(path) is list:
         common["help_text"] = "Comma-separated names."
         return forms.CharField(initial=", ".join(value or ()), **common)

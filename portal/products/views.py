@@ -42,9 +42,13 @@ _TABS = (
 _ROWS = 50
 _MAX_WEBHOOKS = 20
 _DEFERRED = (
-    "short_description", "detailed_description", "capabilities", "customer_ui_settings",
-    "end_of_sale_notes", "category",
-)  # fmt: skip
+    "short_description",
+    "detailed_description",
+    "capabilities",
+    "customer_ui_settings",
+    "end_of_sale_notes",
+    "category",
+)
 
 
 @layout.signed_in("GET")

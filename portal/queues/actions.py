@@ -45,13 +45,16 @@ def buttons(queue: Queue, row: QueueObject, viewer: Viewer) -> list[Button]:
     actions = queue.available_actions(row, *viewer.actor.roles_for(row))
     return [
         Button(
-            action.name, action.title, queue.status(action.target).title, css_class,
+            action.name,
+            action.title,
+            queue.status(action.target).title,
+            css_class,
             _has_form(queue, row, action.name),
         )
         for emphasis, css_class in _CLASSES.items()
         for action in actions
         if queue.emphasis(action) == emphasis
-    ]  # fmt: skip
+    ]
 
 
 def usual(queue: Queue, row: QueueObject, viewer: Viewer) -> Button | None:
@@ -65,9 +68,7 @@ def usual(queue: Queue, row: QueueObject, viewer: Viewer) -> Button | None:
         takes_file or isinstance(action.body, ReasonInput) or (about and _missing(row, action.name))
     )
     target = queue.status(action.target).title
-    return Button(
-        action.name, action.title, target, _CLASSES[PRIMARY], needs_form, not takes_file
-    )  # fmt: skip
+    return Button(action.name, action.title, target, _CLASSES[PRIMARY], needs_form, not takes_file)
 
 
 def of_several(queue: Queue, role: str) -> list[Action]:

@@ -22,9 +22,11 @@ from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 _TONES = {
-    Delivery.WAITING: BUSY, Delivery.CALLING: BUSY,
-    Delivery.DELIVERED: GOOD, Delivery.FAILED: BAD,
-}  # fmt: skip
+    Delivery.WAITING: BUSY,
+    Delivery.CALLING: BUSY,
+    Delivery.DELIVERED: GOOD,
+    Delivery.FAILED: BAD,
+}
 MAX_ENTRIES = 100  # messages, and as many events
 
 
@@ -101,17 +103,24 @@ def _deliveries(pk: str, account: Account) -> dict[tuple[str, datetime], list[Hi
     """Return the deliveries by the text and time of their change's message."""
     last = Attempt.objects.filter(delivery=OuterRef("delivery")).order_by("-number")
     events = (
-        Event.objects.filter(
-            object_id=pk, webhook__account=account, webhook__deleted_at=None
-        )
+        Event.objects.filter(object_id=pk, webhook__account=account, webhook__deleted_at=None)
         .annotate(
             status_code=Subquery(last.values("status_code")[:1]),
             outcome=Subquery(last.values("outcome")[:1]),
         )
         .select_related("webhook", "delivery")
-        .only("status_from", "status_to", "object_id", "at", "delivery__state",
-              "delivery__attempts", "webhook__label", "webhook__type", "webhook__object_class")
-    )  # fmt: skip
+        .only(
+            "status_from",
+            "status_to",
+            "object_id",
+            "at",
+            "delivery__state",
+            "delivery__attempts",
+            "webhook__label",
+            "webhook__type",
+            "webhook__object_class",
+        )
+    )
     result: dict[tuple[str, datetime], list[HistoryDelivery]] = {}
     for event in events.order_by("-pk")[:MAX_ENTRIES]:
         key = (_text(event), clock.shown(event.at))

@@ -22,11 +22,28 @@ from requests_queue.queues.base import Queue, QueueObject
 MAX_CARDS = 8  # in a column of the board
 MAX_PRODUCTS = 200  # in a filter
 # The name of what an object is about: the first of these paths that the model has.
-_ABOUT = ("asset__customer__name", "configuration__account__name", "account__name", "name",
-          "subject", "listing__contract__marketplace__name")  # fmt: skip
-_SEARCHED = ("id", "asset__id", "asset__external_id", "configuration__id", "listing__id",
-             "external_id", "account__external_id", "asset__customer__id", "asset__tier1__id",
-             "asset__tier2__id", "configuration__account__id", "account__id")  # fmt: skip
+_ABOUT = (
+    "asset__customer__name",
+    "configuration__account__name",
+    "account__name",
+    "name",
+    "subject",
+    "listing__contract__marketplace__name",
+)
+_SEARCHED = (
+    "id",
+    "asset__id",
+    "asset__external_id",
+    "configuration__id",
+    "listing__id",
+    "external_id",
+    "account__external_id",
+    "asset__customer__id",
+    "asset__tier1__id",
+    "asset__tier2__id",
+    "configuration__account__id",
+    "account__id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +104,15 @@ def columns(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[BoardColu
     by_status = counts(rows)
     return [
         BoardColumn(
-            status, by_status.get(status, 0),
+            status,
+            by_status.get(status, 0),
             tuple(cards(queue, viewer, rows.filter(status=status)[:MAX_CARDS]))
-            if by_status.get(status) else (),
+            if by_status.get(status)
+            else (),
             next_step.of_status(queue, status, viewer.role),
         )
         for status in queue.status_names
-    ]  # fmt: skip
+    ]
 
 
 def cards(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[Any]:
@@ -104,9 +123,11 @@ def cards(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[Any]:
     about = next((F(path) for path in _ABOUT if _has_path(queue.model, path)), Value(""))
     other = F("provider__name" if viewer.account.is_vendor else "vendor__name")
     optional = [name for name in ("type", "params") if _has_path(queue.model, name)]
-    shown = rows.annotate(about=about, other=other).select_related("product").only(
-        "status", "product__name", "vendor", "provider", "created", "updated", *optional
-    )  # fmt: skip
+    shown = (
+        rows.annotate(about=about, other=other)
+        .select_related("product")
+        .only("status", "product__name", "vendor", "provider", "created", "updated", *optional)
+    )
     for row in (found := list(shown)):
         row.button = actions.usual(queue, row, viewer)
     return found

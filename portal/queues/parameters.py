@@ -58,10 +58,15 @@ def _row(param: Param) -> ParameterRow:
     names = ("required", "hidden", "readonly", "unique")
     text, is_code = _text(param)
     return ParameterRow(
-        str(param["id"]), str(param.get("title") or param.get("name") or param["id"]),
-        str(param.get("type") or ""), str(param.get("phase") or ""), text, is_code,
-        str(param.get("value_error") or ""), tuple(n for n in names if rules.get(n)),
-    )  # fmt: skip
+        str(param["id"]),
+        str(param.get("title") or param.get("name") or param["id"]),
+        str(param.get("type") or ""),
+        str(param.get("phase") or ""),
+        text,
+        is_code,
+        str(param.get("value_error") or ""),
+        tuple(n for n in names if rules.get(n)),
+    )
 
 
 def _text(param: Param) -> tuple[str, bool]:

@@ -17,12 +17,39 @@ Json = Mapping[str, Any]
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 # Shown elsewhere on the page, or not at all.
-_ELSEWHERE = {"id", "type", "status", "state", "product", "vendor", "provider", "items", "params",
-              "tiers", "events", "created", "updated", "contact_info", "activation_key", "creator",
-              "assignee", "params_form_url", "activation", "message", "icon", "version", "owner",
-              "scopes", "db"}  # fmt: skip
-_TITLES = {"asset": "Subscription", "configuration": "Configuration", "account": "Account",
-           "parent_configuration": "Configuration above"}  # fmt: skip
+_ELSEWHERE = {
+    "id",
+    "type",
+    "status",
+    "state",
+    "product",
+    "vendor",
+    "provider",
+    "items",
+    "params",
+    "tiers",
+    "events",
+    "created",
+    "updated",
+    "contact_info",
+    "activation_key",
+    "creator",
+    "assignee",
+    "params_form_url",
+    "activation",
+    "message",
+    "icon",
+    "version",
+    "owner",
+    "scopes",
+    "db",
+}
+_TITLES = {
+    "asset": "Subscription",
+    "configuration": "Configuration",
+    "account": "Account",
+    "parent_configuration": "Configuration above",
+}
 _TIERS = {"customer": "Customer", "tier1": "Reseller, tier 1", "tier2": "Reseller, tier 2"}
 
 
@@ -68,8 +95,14 @@ def sections(shown: Json, title: str, parties: Iterable[Fact]) -> list[Section]:
 
 def _is_name(value: Json) -> bool:
     """Whether an object of the JSON is only a reference."""
-    return bool(value.get("id")) and value.keys() <= {"id", "name", "icon", "email", "type",
-                                                      "message"}  # fmt: skip
+    return bool(value.get("id")) and value.keys() <= {
+        "id",
+        "name",
+        "icon",
+        "email",
+        "type",
+        "message",
+    }
 
 
 def _facts(node: Json, prefix: str = "") -> Iterator[Fact]:

@@ -49,10 +49,13 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     if layout.is_htmx(request) and seen == context["digest"]:
         return pages.empty()
     context |= {
-        "queue": queue, "name": labels.name_of(queue), "query": query, "is_list": is_list,
+        "queue": queue,
+        "name": labels.name_of(queue),
+        "query": query,
+        "is_list": is_list,
         "has_sample": queue.sample is not None,
         "poll": with_values(query, seen=context["digest"]),
-    }  # fmt: skip
+    }
     if layout.is_htmx(request):
         return layout.render(request, viewer, "queues/content.html", context)
     context["products"] = lists.products(viewer.account)
@@ -81,10 +84,13 @@ def _list(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
     cards = lists.cards(queue, viewer, page.rows)
     return {
         "offers": bulk.offers(queue, viewer.role, counts, status),
-        "paged": page, "cards": cards, "status": status, "total": sum(counts.values()),
+        "paged": page,
+        "cards": cards,
+        "status": status,
+        "total": sum(counts.values()),
         "statuses": [(each, counts.get(each, 0)) for each in queue.status_names],
         "digest": layout.digest(counts, [(card.pk, card.updated) for card in cards]),
-    }  # fmt: skip
+    }
 
 
 @layout.signed_in("GET")
@@ -117,11 +123,13 @@ def object_page(
     # The refusal of a message has another address than the page.
     address = reverse("queue-object", args=[labels.name_of(queue), row.pk]) if message else ""
     context = _object(queue, row, viewer) | {
-        "entries": entries, "panels": filled, "is_replaced": is_replaced,
+        "entries": entries,
+        "panels": filled,
+        "is_replaced": is_replaced,
         "poll": f"{address}?seen={digest}",
         "message": message or MessageForm(viewer.account),
         "is_closed": conversation.is_closed(row, viewer.account),
-    }  # fmt: skip
+    }
     template = "object_content" if layout.is_htmx(request) else "object"
     status = 400 if message else 200
     return layout.render(request, viewer, f"queues/{template}.html", context, status)
@@ -135,8 +143,9 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
     ]
     activation = shown.get("activation") or {}
     step, others = (
-        next_step.of_object(queue, row, viewer), actions.of_other_party(queue, row, viewer),
-    )  # fmt: skip
+        next_step.of_object(queue, row, viewer),
+        actions.of_other_party(queue, row, viewer),
+    )
     return (
         head(queue, row)
         | history.webhook_facts(queue, row, viewer.account)
@@ -167,9 +176,11 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
 def head(queue: Queue, row: QueueObject) -> dict[str, Any]:
     """Return what all pages of an object show."""
     return {
-        "queue": queue, "name": labels.name_of(queue), "row": row,
+        "queue": queue,
+        "name": labels.name_of(queue),
+        "row": row,
         "kind": labels.capital(f"{getattr(row, 'type', '')} {labels.one_of(queue)}".strip()),
-    }  # fmt: skip
+    }
 
 
 @layout.signed_in("GET", "POST")

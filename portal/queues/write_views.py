@@ -197,12 +197,16 @@ def new(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
         messages.success(request, f"{created} created")
         return _to_object(queue, created)
     context = {
-        "queue": queue, "name": labels.name_of(queue), "kind": labels.one_of(queue),
-        "sample": sample, "page": page, "why_unavailable": why_unavailable,
+        "queue": queue,
+        "name": labels.name_of(queue),
+        "kind": labels.one_of(queue),
+        "sample": sample,
+        "page": page,
+        "why_unavailable": why_unavailable,
         "products": lists.products(viewer.account),
         "has_drafts": queue.draft_sample is not None,
         "may_create": _may_act_as(viewer, page.creator if page else None),
-    }  # fmt: skip
+    }
     status = 400 if request.method == "POST" else 200
     return layout.render(request, viewer, "queues/new.html", context, status)
 
@@ -238,9 +242,12 @@ def _sample_request(queue: Queue, viewer: Viewer, query: Mapping[str, str]) -> S
     kinds = queue.types or ("",)
     kind = query.get("type", "")
     return SampleRequest(
-        kind if kind in kinds else kinds[0], viewer.account, product, query.get("about", ""),
+        kind if kind in kinds else kinds[0],
+        viewer.account,
+        product,
+        query.get("about", ""),
         bool(query.get("draft")) and queue.draft_sample is not None,
-    )  # fmt: skip
+    )
 
 
 def _may_act_as(viewer: Viewer, account: Account | None) -> bool:
@@ -279,9 +286,11 @@ def _field(entry: PreviewField, value: Any) -> forms.Field:
         attrs |= {"inputmode": "email", "type": "email"}
     widget = forms.Textarea({"rows": 2}) if entry.label in ("Note", "Notes") else None
     return forms.CharField(
-        label=entry.label, required=entry.required, initial="" if value is None else str(value),
+        label=entry.label,
+        required=entry.required,
+        initial="" if value is None else str(value),
         widget=widget or forms.TextInput(attrs),
-    )  # fmt: skip
+    )
 
 
 def _field_of(entries: tuple[PreviewField, ...], error: FieldError) -> int | None:

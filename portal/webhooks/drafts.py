@@ -70,9 +70,7 @@ def start(viewer: Viewer) -> Draft:
 def save(draft: Draft) -> None:
     """Store a draft for a day."""
     text = json.dumps({**asdict(draft), "key": None})
-    values = {
-        "session_data": encryption.encrypt(text), "expire_date": timezone.now() + LIFETIME
-    }  # fmt: skip
+    values = {"session_data": encryption.encrypt(text), "expire_date": timezone.now() + LIFETIME}
     Session.objects.update_or_create(session_key=draft.key, defaults=values)
 
 

@@ -86,10 +86,18 @@ class Health:
         """A value that changes with what the line shows."""
         row = self.row
         return layout.digest(
-            self.state, self.next, self.since, self.pending, self.succeeded, self.failed,
-            row.round, row.failure_since_last_success, row.last_failure_id, row.last_success_id,
+            self.state,
+            self.next,
+            self.since,
+            self.pending,
+            self.succeeded,
+            self.failed,
+            row.round,
+            row.failure_since_last_success,
+            row.last_failure_id,
+            row.last_success_id,
             [filled.data for filled in self.panels],
-        )  # fmt: skip
+        )
 
 
 def read(row: Webhook, account: Account, now: datetime) -> Health:

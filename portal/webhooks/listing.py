@@ -25,12 +25,24 @@ STATUSES = {
     "out-of-order": ("Out of order", Q(active=True, out_of_order=True)),
 }
 _LISTED = (
-    "label", "description", "type", "object_class", "active", "out_of_order",
-    "round", "failure_since_last_success", "account", "product__name", "triggers",
+    "label",
+    "description",
+    "type",
+    "object_class",
+    "active",
+    "out_of_order",
+    "round",
+    "failure_since_last_success",
+    "account",
+    "product__name",
+    "triggers",
     "earliest_possible_trigger",
-    *(f"last_{end}__{name}" for end in ("success", "failure")
-      for name in ("finished_at", "outcome", "status_code", "delivery_id")),
-)  # fmt: skip
+    *(
+        f"last_{end}__{name}"
+        for end in ("success", "failure")
+        for name in ("finished_at", "outcome", "status_code", "delivery_id")
+    ),
+)
 _ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "name": ("Name", ("label",)),
     "product": ("Product", ("product__name",)),
@@ -87,9 +99,11 @@ def rows(own: QuerySet[Webhook], query: ListQuery, now: datetime) -> QuerySet[We
     result = next_attempt.annotate(result, now).annotate(last_response_at=_LAST_RESPONSE_AT)
     if query.q:
         result = result.filter(
-            Q(label__icontains=query.q) | Q(pk__icontains=query.q)
-            | Q(external_url__icontains=query.q) | Q(description__icontains=query.q)
-        )  # fmt: skip
+            Q(label__icontains=query.q)
+            | Q(pk__icontains=query.q)
+            | Q(external_url__icontains=query.q)
+            | Q(description__icontains=query.q)
+        )
     if query.status:
         result = result.filter(STATUSES[query.status][1])
     if query.product:

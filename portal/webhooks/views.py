@@ -134,10 +134,14 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def _shown(row: Webhook, now: datetime) -> tuple[object, ...]:
     """Return what changes in a row of the list."""
     return (
-        row.pk, row.label, row.description, health.state_of(row),
-        next_attempt.future(row.earliest_possible_trigger, now), row.last_success_id,
+        row.pk,
+        row.label,
+        row.description,
+        health.state_of(row),
+        next_attempt.future(row.earliest_possible_trigger, now),
+        row.last_success_id,
         row.last_failure_id,
-    )  # fmt: skip
+    )
 
 
 @layout.signed_in("GET")

@@ -13,8 +13,7 @@ from webhooks.models import Attempt, Delivery, Webhook
 
 LATEST = 50
 _MAX_CLEARED = 5  # cleared backoffs that are shown
-_COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration",
-            "started_at")  # fmt: skip
+_COLUMNS = ("delivery_id", "number", "outcome", "status_code", "duration", "started_at")
 # In units of the SVG: a bar and the gap after it are 12 wide, the highest bar is 100 high.
 _STEP, _HIGHEST, _LOWEST = 12, 100, 4
 _TOTAL = _HIGHEST + 12  # with the marks of failures

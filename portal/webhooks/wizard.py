@@ -144,10 +144,11 @@ def _page(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Http
         "steps": [(n, label, n == number) for n, label in enumerate(STEPS.values(), 1)],
         "number": number,
         "title": STEPS[name],
-        "action": reverse("webhook-new-step", args=[draft.key, name]) if draft.key
+        "action": reverse("webhook-new-step", args=[draft.key, name])
+        if draft.key
         else reverse("webhook-new"),
         **_choices(request, viewer, draft, name),
-    }  # fmt: skip
+    }
     return layout.render(request, viewer, f"webhooks/wizard_{name}.html", context)
 
 
@@ -157,13 +158,21 @@ def _choices(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> d
         products, count = _products(viewer, search, selected)
         if name not in draft.typed and count == 1:
             selected = products[0].pk if products else ""
-        return {"products": products, "count": count, "q": search, "selected": selected,
-                "max_products": _MAX_PRODUCTS}  # fmt: skip
+        return {
+            "products": products,
+            "count": count,
+            "q": search,
+            "selected": selected,
+            "max_products": _MAX_PRODUCTS,
+        }
     if name == TYPE:
         groups, unavailable = _type_choices(draft, viewer)
-        return {"groups": groups, "unavailable": unavailable,
-                "product": _product(draft, viewer),
-                "selected": draft.value(name, "kind")}  # fmt: skip
+        return {
+            "groups": groups,
+            "unavailable": unavailable,
+            "product": _product(draft, viewer),
+            "selected": draft.value(name, "kind"),
+        }
     return {"is_get": name == DATA and _is_get(draft)}
 
 

@@ -13,9 +13,12 @@ from pytest_connect_sim.expectations import Expectation, ExpectationError
 from pytest_connect_sim.observer import Observer
 
 NOT_MET = {
-    "error_code": "WAIT_001", "errors": ["Not true."], "near_misses": [], "unsettled": [],
+    "error_code": "WAIT_001",
+    "errors": ["Not true."],
+    "near_misses": [],
+    "unsettled": [],
     "stopped_because": "impossible",
-}  # fmt: skip
+}
 IDLE = {**NOT_MET, "errors": ["No work is left."], "stopped_because": "idle"}
 TIMEOUT = {**NOT_MET, "errors": ["Not true after 0.5 s."], "stopped_because": "timeout"}
 
@@ -57,17 +60,26 @@ WEBHOOK, ORDER = "WH-1", "PR-1"
     ("subject", "call", "condition"),
     [
         (ORDER, lambda e: e.status("failed"), {"status": {"object": "PR-1", "is": "failed"}}),
-        (WEBHOOK, lambda e: e.delivered(attempts_at_most=2),
-         {"delivered": {"webhook": "WH-1", "attempts_at_most": 2}}),
-        (ORDER, lambda e: e.delivered(webhook=WEBHOOK),
-         {"delivered": {"object": "PR-1", "webhook": "WH-1", "attempts_at_most": None}}),
+        (
+            WEBHOOK,
+            lambda e: e.delivered(attempts_at_most=2),
+            {"delivered": {"webhook": "WH-1", "attempts_at_most": 2}},
+        ),
+        (
+            ORDER,
+            lambda e: e.delivered(webhook=WEBHOOK),
+            {"delivered": {"object": "PR-1", "webhook": "WH-1", "attempts_at_most": None}},
+        ),
         (ORDER, lambda e: e.failed(), {"failed": {"object": "PR-1"}}),
-        (WEBHOOK, lambda e: e.called(at_least=2),
-         {"called": {"webhook": "WH-1", "times": None, "at_least": 2, "at_most": None}}),
+        (
+            WEBHOOK,
+            lambda e: e.called(at_least=2),
+            {"called": {"webhook": "WH-1", "times": None, "at_least": 2, "at_most": None}},
+        ),
         (WEBHOOK, lambda e: e.out_of_order(), {"out_of_order": "WH-1"}),
         ("", lambda e: e.idle(), {"idle": True}),
     ],
-)  # fmt: skip
+)
 def test_expectation_waits_and_skips_time(
     subject: str, call: Callable[[Expectation], Any], condition: Any
 ) -> None:
@@ -82,8 +94,10 @@ def test_number_of_calls_is_judged_again_once_settled() -> None:
     sandbox = Sandbox()
     expect(sandbox, WEBHOOK).called(2)
     assert [path for path, _ in sandbox.calls] == [
-        "/sandbox/wait", "/sandbox/clock/advance", "/sandbox/wait",
-    ]  # fmt: skip
+        "/sandbox/wait",
+        "/sandbox/clock/advance",
+        "/sandbox/wait",
+    ]
     assert (sandbox.waits[1]["timeout"], sandbox.waits[1]["skip"]) == (0, False)
 
 
@@ -102,8 +116,11 @@ def test_expectation_waits_on_for_a_handler_that_works_after_the_sandbox_was_idl
     sandbox = Sandbox(IDLE, TIMEOUT, IDLE)
     expect(sandbox, ORDER).status("approved")
     assert [(wait["timeout"], wait["skip"]) for wait in sandbox.waits] == [
-        (5, True), (0.5, False), (5, True), (0.5, False),
-    ]  # fmt: skip
+        (5, True),
+        (0.5, False),
+        (5, True),
+        (0.5, False),
+    ]
 
 
 def test_expectation_ends_after_its_seconds_and_says_that_no_work_is_left() -> None:
@@ -111,9 +128,11 @@ def test_expectation_ends_after_its_seconds_and_says_that_no_work_is_left() -> N
     with pytest.raises(ExpectationError, match=r"No work is left\."):
         expect(sandbox, ORDER).status("approved", timeout=0.01)
     assert sandbox.waits[0] == {
-        "until": {"status": {"object": "PR-1", "is": "approved"}}, "timeout": 0, "skip": True,
+        "until": {"status": {"object": "PR-1", "is": "approved"}},
+        "timeout": 0,
+        "skip": True,
         "since": "0.5",
-    }  # fmt: skip
+    }
 
 
 def test_expectation_that_cannot_come_true_ends_at_once() -> None:
@@ -128,9 +147,16 @@ def test_negative_expectation_begins_when_the_sandbox_is_settled() -> None:
     expect(sandbox, WEBHOOK).never_called(within=timedelta(hours=1))
     assert sandbox.calls == [
         ("/sandbox/clock/advance", {"by": "0s", "patience": 5}),
-        ("/sandbox/wait", {"until": {"never": {"called": {"webhook": "WH-1"}}}, "timeout": 5,
-                           "skip": True, "within": "3600s"}),
-    ]  # fmt: skip
+        (
+            "/sandbox/wait",
+            {
+                "until": {"never": {"called": {"webhook": "WH-1"}}},
+                "timeout": 5,
+                "skip": True,
+                "within": "3600s",
+            },
+        ),
+    ]
 
 
 def test_expectations_are_chained_and_have_timeouts_of_their_own() -> None:

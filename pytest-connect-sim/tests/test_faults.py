@@ -13,10 +13,19 @@ Requests = Callable[[], list[dict[str, Any]]]
 
 def fault(fired: int = 0, asked: int = 0, **more: Any) -> dict[str, Any]:
     return {
-        "id": "FLT-1", "name": "abort-1", "kind": "abort", "side": "api", "webhook": None,
-        "account": None, "method": None, "path": "/requests", "asked": asked, "fired": fired,
-        "held": [], **more,
-    }  # fmt: skip
+        "id": "FLT-1",
+        "name": "abort-1",
+        "kind": "abort",
+        "side": "api",
+        "webhook": None,
+        "account": None,
+        "method": None,
+        "path": "/requests",
+        "asked": asked,
+        "fired": fired,
+        "held": [],
+        **more,
+    }
 
 
 def answers(then: dict[str, Any]) -> dict[str, Any]:
@@ -104,14 +113,26 @@ def test_what_is_sent(pytester: pytest.Pytester, run_with: Run, requests_made: R
     )
     run_with(answers(fault(fired=1))).assert_outcomes(passed=2)
     assert [each["body"] for each in requests_made() if each["call"] == "POST /sandbox/faults"] == [
-        {"kind": "abort", "webhook": "WH-1", "nth": [2], "seed": 7,
-         "parameters": {"status": 500, "retry_after": 1}},
+        {
+            "kind": "abort",
+            "webhook": "WH-1",
+            "nth": [2],
+            "seed": 7,
+            "parameters": {"status": 500, "retry_after": 1},
+        },
         {"kind": "outage", "side": "api", "seed": 8, "parameters": {"after": "1h", "for": "5m"}},
-        {"kind": "latency", "path": "/requests", "method": "GET", "seed": 7, "after": 1,
-         "times": 3, "ttl": 60, "parameters": {"ms": 5}},
-        {"kind": "drop", "account": "VA-1", "probability": 0.5, "name": "lossy",
-         "parameters": {}},
-    ]  # fmt: skip
+        {
+            "kind": "latency",
+            "path": "/requests",
+            "method": "GET",
+            "seed": 7,
+            "after": 1,
+            "times": 3,
+            "ttl": 60,
+            "parameters": {"ms": 5},
+        },
+        {"kind": "drop", "account": "VA-1", "probability": 0.5, "name": "lossy", "parameters": {}},
+    ]
 
 
 def test_counts_held_calls_and_errors(pytester: pytest.Pytester, run_with: Run) -> None:

@@ -47,8 +47,12 @@ def test_uvx_runs_the_version_of_the_plugin(
     monkeypatch.setenv("PATH", str(tmp_path))
     way = finding.find("", "", uvx=True)
     assert way.command == [
-        str(program), "--from", f"connect-sim=={__version__}", "connect-sim", "sandbox",
-    ]  # fmt: skip
+        str(program),
+        "--from",
+        f"connect-sim=={__version__}",
+        "connect-sim",
+        "sandbox",
+    ]
     program.unlink()
     with pytest.raises(SandboxError, match="no uvx on the path"):
         finding.find("", "", uvx=True)
@@ -77,8 +81,10 @@ def test_keys_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CONNECT_SIM_PROVIDER_KEY", "SU-2:p")
     found = server.configured("http://127.0.0.1:8000/public/v1/")
     assert (found.url, found.vendor_key, found.provider_key) == (
-        "http://127.0.0.1:8000", "SU-1:v", "SU-2:p",
-    )  # fmt: skip
+        "http://127.0.0.1:8000",
+        "SU-1:v",
+        "SU-2:p",
+    )
     assert found.api_url == "http://127.0.0.1:8000/public/v1"
     assert found.is_shared
     assert "SU-" not in repr(found) and "SU-" not in repr(found.client())

@@ -21,8 +21,10 @@ MONTHLY = {"delta": 1.0, "uom": "monthly"}
 def test_first_period_ends_on_the_next_billing_date() -> None:
     billed = asset(next_date="2027-01-31T10:00:00+00:00", period=MONTHLY)
     assert periods.next_period(billed, "vendor") == {
-        "from": "2026-12-31T10:00:00+00:00", "to": "2027-01-31T10:00:00+00:00", **MONTHLY,
-    }  # fmt: skip
+        "from": "2026-12-31T10:00:00+00:00",
+        "to": "2027-01-31T10:00:00+00:00",
+        **MONTHLY,
+    }
 
 
 def test_later_period_begins_where_the_last_request_of_the_type_ended() -> None:
@@ -53,8 +55,9 @@ def test_months_are_calendar_months(moment: str, months: int, expected: str) -> 
 
 def test_last_month_may_be_in_the_last_year() -> None:
     assert usage_rows.month_before("2027-01-31T10:00:00.000+00:00") == {
-        "from": "2026-12-01", "to": "2026-12-31",
-    }  # fmt: skip
+        "from": "2026-12-01",
+        "to": "2026-12-31",
+    }
 
 
 def test_row_has_defaults_and_its_own_columns() -> None:
@@ -64,10 +67,15 @@ def test_row_has_defaults_and_its_own_columns() -> None:
     content = usage_rows.to_csv([cells, {**cells, "record_id": "other", "amount": 7}])
     first, second = csv.DictReader(io.StringIO(content.decode(), newline=""))
     assert first == {
-        "record_id": "record-3", "item_search_criteria": "item.mpn",
-        "item_search_value": "traffic", "quantity": "2.5",
-        "start_time_utc": "2026-10-01 00:00:00", "end_time_utc": "2026-10-31 23:59:59",
-        "asset_search_criteria": "asset.id", "asset_search_value": "AS-1", "v.region": "a,b",
+        "record_id": "record-3",
+        "item_search_criteria": "item.mpn",
+        "item_search_value": "traffic",
+        "quantity": "2.5",
+        "start_time_utc": "2026-10-01 00:00:00",
+        "end_time_utc": "2026-10-31 23:59:59",
+        "asset_search_criteria": "asset.id",
+        "asset_search_value": "AS-1",
+        "v.region": "a,b",
         "amount": "",
-    }  # fmt: skip
+    }
     assert (second["record_id"], second["amount"]) == ("other", "7")

@@ -17,23 +17,43 @@ NOT_MET = {
     "errors": ["Not true after 5 s of real time: PR-1 with status approved."],
     "stopped_because": "timeout",
     "near_misses": [
-        {"object": "PR-1", "webhook": None, "delivery": 7, "attempt": 2, "entry": None,
-         "differs": [{"field": "status", "expected": "approved", "actual": "pending"}]},
-        {"object": "PR-0", "webhook": None, "delivery": 1, "attempt": 1, "entry": None,
-         "differs": [{"field": "since", "expected": "after the cursor", "actual": "before it"}]},
+        {
+            "object": "PR-1",
+            "webhook": None,
+            "delivery": 7,
+            "attempt": 2,
+            "entry": None,
+            "differs": [{"field": "status", "expected": "approved", "actual": "pending"}],
+        },
+        {
+            "object": "PR-0",
+            "webhook": None,
+            "delivery": 1,
+            "attempt": 1,
+            "entry": None,
+            "differs": [{"field": "since", "expected": "after the cursor", "actual": "before it"}],
+        },
     ],
     "unsettled": [{"kind": "in_flight", "text": "Attempt 2 of delivery 7 is in flight."}],
-}  # fmt: skip
+}
 ENTRY = {
-    "kind": "change", "at": "2026-11-26T13:50:35.120+00:00", "webhook": None, "delivery": None,
-    "attempt": None, "object": "PR-1",
+    "kind": "change",
+    "at": "2026-11-26T13:50:35.120+00:00",
+    "webhook": None,
+    "delivery": None,
+    "attempt": None,
+    "object": "PR-1",
     "data": {"from": None, "to": "pending", "actor": "distributor"},
-}  # fmt: skip
+}
 CALL = {
-    "actor": "handler", "method": "POST", "path": "/public/v1/requests/PR-1/approve", "query": "",
-    "status": 400, "request_body": "{}",
+    "actor": "handler",
+    "method": "POST",
+    "path": "/public/v1/requests/PR-1/approve",
+    "query": "",
+    "status": 400,
+    "request_body": "{}",
     "response_body": '{"error_code": "VAL_001", "errors": ["Parameter tenant is required."]}',
-}  # fmt: skip
+}
 FAILING = {
     "POST /sandbox/wait": [408, NOT_MET],
     "GET /sandbox/timeline": [200, {"entries": [ENTRY], "cursor": "0.2"}],
@@ -104,9 +124,12 @@ def test_failed_expectation_shows_what_happened_and_not_our_stack(
     assert "SU-111" not in text and "secret-link" not in text
     [wait] = [each["body"] for each in requests_made() if each["call"] == "POST /sandbox/wait"]
     assert wait == {
-        "until": {"status": {"object": "PR-1", "is": "approved"}}, "skip": True,
-        "timeout": pytest.approx(5, abs=1), "since": "0.1", "within": "1h",
-    }  # fmt: skip
+        "until": {"status": {"object": "PR-1", "is": "approved"}},
+        "skip": True,
+        "timeout": pytest.approx(5, abs=1),
+        "since": "0.1",
+        "within": "1h",
+    }
 
 
 def attempt(*notes: str, calls: int = 0) -> dict[str, Any]:
@@ -118,12 +141,22 @@ def attempt(*notes: str, calls: int = 0) -> dict[str, Any]:
     ("deliveries", "expected"),
     [
         ([], "  PR-1 has no deliveries: no active webhook is for its product and queue."),
-        ([{"id": 7, "events": [{}], "attempts": [attempt()]}],
-         "  delivery 7: returned 200, and has made no API calls yet."),
-        ([{"id": 7, "events": [{}], "attempts": [attempt("approve was rejected: 400", calls=1)]}],
-         "  delivery 7: approve was rejected: 400"),
+        (
+            [{"id": 7, "events": [{}], "attempts": [attempt()]}],
+            "  delivery 7: returned 200, and has made no API calls yet.",
+        ),
+        (
+            [
+                {
+                    "id": 7,
+                    "events": [{}],
+                    "attempts": [attempt("approve was rejected: 400", calls=1)],
+                }
+            ],
+            "  delivery 7: approve was rejected: 400",
+        ),
     ],
-)  # fmt: skip
+)
 def test_failed_expectation_says_what_the_handler_did_not_do(
     pytester: pytest.Pytester, run_with: Run, deliveries: list[Any], expected: str
 ) -> None:
@@ -136,9 +169,13 @@ def test_timeline_is_attached_to_other_failures(pytester: pytest.Pytester, run_w
     pytester.makepyfile("def test_it(connect_sim): assert 1 == 2")
     result = run_with(FAILING)
     result.stdout.fnmatch_lines(
-        ["*- Connect Sim: timeline since the test began -*", TIMELINE,
-         "*last API error -*", "*Parameter tenant is required."]
-    )  # fmt: skip
+        [
+            "*- Connect Sim: timeline since the test began -*",
+            TIMELINE,
+            "*last API error -*",
+            "*Parameter tenant is required.",
+        ]
+    )
 
 
 def test_soft_expectations_fail_at_the_end_together(
@@ -157,9 +194,13 @@ def test_soft_expectations_fail_at_the_end_together(
     result = run_with(FAILING)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["2 soft expectations are not met.", "1. test_soft*.py:2: Expected PR-1 to have status*",
-         "2. test_soft*.py:3: Expected WH-1 to have a failed attempt.", "went on"]
-    )  # fmt: skip
+        [
+            "2 soft expectations are not met.",
+            "1. test_soft*.py:2: Expected PR-1 to have status*",
+            "2. test_soft*.py:3: Expected WH-1 to have a failed attempt.",
+            "went on",
+        ]
+    )
     assert result.stdout.str().count("created → pending") == 1
 
 
@@ -176,13 +217,18 @@ def test_hard_failure_after_a_soft_one_is_reported(
     result = run_with(FAILING)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*assert 1 == 2", "*- Connect Sim: soft expectations -*",
-         "1 soft expectation is not met.", "1. test_*.py:2: Expected PR-1 *"]
-    )  # fmt: skip
+        [
+            "*assert 1 == 2",
+            "*- Connect Sim: soft expectations -*",
+            "1 soft expectation is not met.",
+            "1. test_*.py:2: Expected PR-1 *",
+        ]
+    )
 
 
-@pytest.mark.parametrize(("when", "tests"), [("off", []), ("on-failure", ["bad"]),
-                                             ("on", ["bad", "good"])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("when", "tests"), [("off", []), ("on-failure", ["bad"]), ("on", ["bad", "good"])]
+)
 def test_traces_are_written(
     pytester: pytest.Pytester, run_with: Run, when: str, tests: list[str]
 ) -> None:
@@ -252,9 +298,14 @@ def test_wrong_marker_is_a_usage_error(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("timeout", "soon"), ("timeout", "0"), ("start_timeout", "nan"), ("lease_timeout", "-1"),
-     ("trace", "always")],
-)  # fmt: skip
+    [
+        ("timeout", "soon"),
+        ("timeout", "0"),
+        ("start_timeout", "nan"),
+        ("lease_timeout", "-1"),
+        ("trace", "always"),
+    ],
+)
 def test_wrong_option_is_a_usage_error(
     pytester: pytest.Pytester, run: Run, option: str, value: str
 ) -> None:
@@ -272,9 +323,15 @@ def test_run_without_a_sandbox_names_the_four_ways(
     result = run()
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["connect-sim: *, no sandbox found", "No sandbox is found. There are four ways*", "*1. *",
-         "*2. *", "*3. *", "*4. *"]
-    )  # fmt: skip
+        [
+            "connect-sim: *, no sandbox found",
+            "No sandbox is found. There are four ways*",
+            "*1. *",
+            "*2. *",
+            "*3. *",
+            "*4. *",
+        ]
+    )
     for text in ("During handling", "Traceback", "hidden"):
         assert text not in result.stdout.str()
 
@@ -289,9 +346,12 @@ def test_sandbox_that_ends_at_its_start_shows_its_output(
     result = run("--connect-sim-command", f"python {script}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["The sandbox ended at its start:", "python *failing.py --port 0 *",
-         "No space left, ApiKey (hidden)"]
-    )  # fmt: skip
+        [
+            "The sandbox ended at its start:",
+            "python *failing.py --port 0 *",
+            "No space left, ApiKey (hidden)",
+        ]
+    )
 
 
 def test_command_that_does_not_exist_is_named(pytester: pytest.Pytester, run: Run) -> None:

@@ -17,29 +17,73 @@ def entry(kind: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (entry("change", {"from": None, "to": "pending", "actor": "distributor"}, object="PR-1"),
-         "change    PR-1  created → pending by distributor"),
+        (
+            entry("change", {"from": None, "to": "pending", "actor": "distributor"}, object="PR-1"),
+            "change    PR-1  created → pending by distributor",
+        ),
         (entry("change", {"from": None, "to": None}, object="BRV-1"), "change    BRV-1  created"),
         (entry("event", {"from": None, "to": None}, webhook="WH-1"), "event     WH-1  Trigger now"),
-        (entry("attempt_finished",
-               {"outcome": "failure", "status": 500, "error": "Bad.", "duration": 3,
-                "next_attempt_at": "2026-11-26T13:55:35.000+00:00", "objects": ["PR-1", "PR-2"]},
-               webhook="WH-1", delivery=7, attempt=2),
-         "attempt   WH-1 PR-1, PR-2  delivery 7, attempt 2: 500, 3 ms, "
-         "next attempt at 2026-11-26 13:55:35.000, Bad."),
-        (entry("api_call", {"actor": "handler", "method": "GET", "path": "/public/v1/requests",
-                            "status": 400, "error_code": "VAL_001"}),
-         "API call    handler: GET /public/v1/requests 400 VAL_001"),
-        (entry("fault", {"name": "abort-1", "kind": "abort", "side": "api", "method": "GET",
-                         "path": "/public/v1/requests"}, object="PR-1"),
-         "fault     PR-1  abort-1 (abort): GET /public/v1/requests"),
-        (entry("fault", {"name": "slow", "kind": "latency", "side": "delivery"},
-               webhook="WH-1", delivery=7, attempt=2),
-         "fault     WH-1  slow (latency): delivery 7, attempt 2"),
-        (entry("clock", {"action": "wait", "from": "a", "to": ""}),
-         "clock       action=wait from=a"),
+        (
+            entry(
+                "attempt_finished",
+                {
+                    "outcome": "failure",
+                    "status": 500,
+                    "error": "Bad.",
+                    "duration": 3,
+                    "next_attempt_at": "2026-11-26T13:55:35.000+00:00",
+                    "objects": ["PR-1", "PR-2"],
+                },
+                webhook="WH-1",
+                delivery=7,
+                attempt=2,
+            ),
+            "attempt   WH-1 PR-1, PR-2  delivery 7, attempt 2: 500, 3 ms, "
+            "next attempt at 2026-11-26 13:55:35.000, Bad.",
+        ),
+        (
+            entry(
+                "api_call",
+                {
+                    "actor": "handler",
+                    "method": "GET",
+                    "path": "/public/v1/requests",
+                    "status": 400,
+                    "error_code": "VAL_001",
+                },
+            ),
+            "API call    handler: GET /public/v1/requests 400 VAL_001",
+        ),
+        (
+            entry(
+                "fault",
+                {
+                    "name": "abort-1",
+                    "kind": "abort",
+                    "side": "api",
+                    "method": "GET",
+                    "path": "/public/v1/requests",
+                },
+                object="PR-1",
+            ),
+            "fault     PR-1  abort-1 (abort): GET /public/v1/requests",
+        ),
+        (
+            entry(
+                "fault",
+                {"name": "slow", "kind": "latency", "side": "delivery"},
+                webhook="WH-1",
+                delivery=7,
+                attempt=2,
+            ),
+            "fault     WH-1  slow (latency): delivery 7, attempt 2",
+        ),
+        (
+            entry("clock", {"action": "wait", "from": "a", "to": ""}),
+            "clock       action=wait from=a",
+        ),
     ],
-)  # fmt: skip
+)
 def test_line_says_when_what_and_about_what(shown: dict[str, Any], expected: str) -> None:
     assert timeline_text.line(shown) == f"2026-11-26 13:50:35.120  {expected}"
 

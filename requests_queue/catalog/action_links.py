@@ -68,9 +68,11 @@ def read(action: ProductAction, token: str) -> tuple[dict[str, Any], dict[str, A
         raise wrong
     try:
         claims = jwt.decode(
-            token, secret, algorithms=[_ALGORITHM],
+            token,
+            secret,
+            algorithms=[_ALGORITHM],
             options={"verify_exp": False, "require": ["exp", "action_id"]},
-        )  # fmt: skip
+        )
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError):
         raise wrong from None

@@ -15,7 +15,16 @@ from requests_queue.catalog.views import (
 )
 
 _VIEWS = (
-    accounts, agreements, contracts, hubs, product_actions, product_media, product_parts, products,
-    reference_lists, tier_accounts, translations,
-)  # fmt: skip
+    accounts,
+    agreements,
+    contracts,
+    hubs,
+    product_actions,
+    product_media,
+    product_parts,
+    products,
+    reference_lists,
+    tier_accounts,
+    translations,
+)
 urlpatterns = [pattern for views in _VIEWS for pattern in views.urlpatterns]

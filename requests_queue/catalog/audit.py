@@ -79,10 +79,15 @@ def record(
     """Add an entry; `user` is the caller of the request unless it is given."""
     caller = user or getattr(_request.get(), "user", None)
     AuditEntry.objects.create(
-        at=timezone.now(), action=action, object_type=object_type, object_id=str(object_id),
-        actor=caller.uid if isinstance(caller, User) else "", account=account or "",
-        fields=sorted(fields), address=_address(),
-    )  # fmt: skip
+        at=timezone.now(),
+        action=action,
+        object_type=object_type,
+        object_id=str(object_id),
+        actor=caller.uid if isinstance(caller, User) else "",
+        account=account or "",
+        fields=sorted(fields),
+        address=_address(),
+    )
 
 
 def _address() -> str:
@@ -127,6 +132,9 @@ def password_saved(sender: Any, instance: User, created: bool, **kwargs: Any) ->
     """Record a new password, however it was set (signal `post_save`, in its transaction)."""
     if not created and instance._password is not None:
         record(
-            Action.USER_PASSWORD, "user", instance.uid, account=instance.account_id,
+            Action.USER_PASSWORD,
+            "user",
+            instance.uid,
+            account=instance.account_id,
             fields=["password"],
-        )  # fmt: skip
+        )

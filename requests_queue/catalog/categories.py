@@ -9,13 +9,21 @@ Category = dict[str, str]
 
 # Connect's categories, as connect-cli captured them, and those of the demo data.
 _KNOWN = {
-    "Analytics": "CAT-00119", "Backup & Recovery": "CAT-00104",
-    "Backup and Disaster Recovery": "CAT-67642", "Communication and Collaboration": "CAT-95793",
-    "Customer Management": "CAT-07415", "Digital Marketing": "CAT-71994", "Finance": "CAT-55878",
-    "Human Resources": "CAT-37312", "IT Management": "CAT-06160", "Infrastructure": "CAT-40123",
-    "Marketing": "CAT-59128", "Office Productivity": "CAT-57124", "Sales": "CAT-58673",
+    "Analytics": "CAT-00119",
+    "Backup & Recovery": "CAT-00104",
+    "Backup and Disaster Recovery": "CAT-67642",
+    "Communication and Collaboration": "CAT-95793",
+    "Customer Management": "CAT-07415",
+    "Digital Marketing": "CAT-71994",
+    "Finance": "CAT-55878",
+    "Human Resources": "CAT-37312",
+    "IT Management": "CAT-06160",
+    "Infrastructure": "CAT-40123",
+    "Marketing": "CAT-59128",
+    "Office Productivity": "CAT-57124",
+    "Sales": "CAT-58673",
     "Security": "CAT-00131",
-}  # fmt: skip
+}
 
 
 def known(account: Account) -> list[Category]:

@@ -49,9 +49,10 @@ def store() -> None:
         with _guard:
             _uses.update(uses | _uses)
         logger.warning(
-            "The last use of API keys is not stored yet. %s", database_errors.summary(error),
+            "The last use of API keys is not stored yet. %s",
+            database_errors.summary(error),
             exc_info=not database_errors.unavailable(error),
-        )  # fmt: skip
+        )
 
 
 @asynccontextmanager

@@ -92,16 +92,21 @@ def store(
     activated = User.objects.filter(pk=user.pk, is_active=False).update(is_active=True)
     before = ApiToken.objects.filter(user=user).first()
     values = {
-        "name": name, "description": description, "digest": _digest(secret), "expires": expires
-    }  # fmt: skip
+        "name": name,
+        "description": description,
+        "digest": _digest(secret),
+        "expires": expires,
+    }
     token, _ = ApiToken.objects.update_or_create(
         user=user,
         defaults={**values, "active": True},
         create_defaults={**values, "created": clock.shown(clock.now())},
     )
-    changed = [] if before is None else [
-        name for name in (*values, "active") if getattr(before, name) != getattr(token, name)
-    ]  # fmt: skip
+    changed = (
+        []
+        if before is None
+        else [name for name in (*values, "active") if getattr(before, name) != getattr(token, name)]
+    )
     if activated:
         changed.append("is_active")
     if before is None or changed:

@@ -38,9 +38,14 @@ def connection_of(product: Product) -> Connection:
     pk = f"{CONNECTION}/{product.pk.removeprefix('PRD-')}"[:32]
     owner = product.owner_id
     return _ensure(
-        Connection.objects.all(), pk,
-        type=TYPE, product=product, provider_id=owner, vendor_id=owner, hub=_hub,
-    )  # fmt: skip
+        Connection.objects.all(),
+        pk,
+        type=TYPE,
+        product=product,
+        provider_id=owner,
+        vendor_id=owner,
+        hub=_hub,
+    )
 
 
 def is_preview(connection: Connection) -> bool:
@@ -51,10 +56,15 @@ def is_preview(connection: Connection) -> bool:
 def contract() -> Contract:
     """Return the contract of preview orders, with its marketplace; created on first use."""
     return _ensure(
-        Contract.objects.select_related("marketplace"), CONTRACT,
-        name="Preview", vendor=_account, provider=_account, marketplace=_marketplace,
-        enrolled=_now, signed=_now,
-    )  # fmt: skip
+        Contract.objects.select_related("marketplace"),
+        CONTRACT,
+        name="Preview",
+        vendor=_account,
+        provider=_account,
+        marketplace=_marketplace,
+        enrolled=_now,
+        signed=_now,
+    )
 
 
 def _ensure(rows: models.QuerySet[M], pk: str, **columns: Any) -> M:

@@ -13,9 +13,20 @@ tier_account_changed = Signal()
 
 SCOPES = ("customer", "tier1", "tier2")
 _COPIED = (
-    "version", "name", "type", "external_id", "external_uid", "tax_id", "environment",
-    "contact_info", "created", "updated", "decommissioned", "parent", "hub",
-)  # fmt: skip
+    "version",
+    "name",
+    "type",
+    "external_id",
+    "external_uid",
+    "tax_id",
+    "environment",
+    "contact_info",
+    "created",
+    "updated",
+    "decommissioned",
+    "parent",
+    "hub",
+)
 
 
 def keep(row: TierAccount) -> TierAccountVersion:

@@ -37,9 +37,13 @@ class ContactInfoInput(Input):
     """Where a customer or a reseller is, and a person there."""
 
     texts = {
-        "address_line1": 255, "address_line2": 255, "city": 100, "state": 100, "postal_code": 50,
+        "address_line1": 255,
+        "address_line2": 255,
+        "city": 100,
+        "state": 100,
+        "postal_code": 50,
         "country": 100,
-    }  # fmt: skip
+    }
     contact = ContactInput(allow_null=True)
 
 

@@ -45,8 +45,15 @@ class ConversationAdmin(GuardedAdmin):
     list_display = ("shown_id", "instance_id", "topic", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("instance_id__exact", "topic")
-    fields = readonly_fields = ("shown_id", "instance_id", "topic", "status", "parties",
-                                "created_at", "closed_at")  # fmt: skip
+    fields = readonly_fields = (
+        "shown_id",
+        "instance_id",
+        "topic",
+        "status",
+        "parties",
+        "created_at",
+        "closed_at",
+    )
     inlines = [MessageInline]
     # The identifier in the API.
     shown_id = staticmethod(column("shown_id", "ID", str, ordering="pk"))

@@ -31,9 +31,10 @@ def _actor(user: User | None, account: Account | None = None) -> Json:
 
 def _moment(at: str, by: Field) -> Part:
     return Part(
-        "Said", "A moment and the account that acted; none for the platform.",
+        "Said",
+        "A moment and the account that acted; none for the platform.",
         {"at": Field(Stamp, at), "by": by},
-    )  # fmt: skip
+    )
 
 
 def _events(created: Part, updated: Field) -> Part:
@@ -54,7 +55,8 @@ class NumberedFilters(ConnectFilters):
 
 _CREATOR = Field(AnyReference, lambda row: _actor(row.creator))
 CONVERSATION = Resource(
-    "Conversation", "What is said about an object of a queue.",
+    "Conversation",
+    "What is said about an object of a queue.",
     {
         "id": Field(str, "shown_id"),
         "instance_id": str,
@@ -68,11 +70,13 @@ CONVERSATION = Resource(
             _moment("created", _CREATOR),
             Field(
                 _moment("closed", Field(AnyReference, lambda row: _actor(row.closed_by))),
-                lambda row: row if row.closed else None, optional=True,
+                lambda row: row if row.closed else None,
+                optional=True,
             ),
         ),
     },
-    model=Conversation, search=("instance_id", "topic"),
+    model=Conversation,
+    search=("instance_id", "topic"),
     also={
         "id": "id",
         "creator.id": "creator__uid",
@@ -80,8 +84,9 @@ CONVERSATION = Resource(
         "events.updated.at": "closed",
         "events.updated.by.id": "closed_by__uid",
     },
-    custom=parts("messages"), filter_base=NumberedFilters,
-)  # fmt: skip
+    custom=parts("messages"),
+    filter_base=NumberedFilters,
+)
 
 
 def _id_of_conversation(row: Message) -> str:
@@ -91,7 +96,8 @@ def _id_of_conversation(row: Message) -> str:
 # The platform's messages have no account.
 _AUTHOR = Field(AnyReference, lambda row: _actor(row.creator, row.account))
 MESSAGE = Resource(
-    "Message", "Something said.",
+    "Message",
+    "Something said.",
     {
         "id": Field(str, "shown_id"),
         "conversation": Field(str, _id_of_conversation),
@@ -105,12 +111,15 @@ MESSAGE = Resource(
                 _moment(
                     "updated", Field(AnyReference, lambda row: _actor(row.updated_by, row.account))
                 ),
-                lambda row: row if row.updated else None, optional=True,
+                lambda row: row if row.updated else None,
+                optional=True,
             ),
         ),
         "account": Field(PICTURED, optional=True),
     },
-    model=Message, search=("text",), filter_base=NumberedFilters,
+    model=Message,
+    search=("text",),
+    filter_base=NumberedFilters,
     also={
         "id": "id",
         "creator.id": "creator__uid",
@@ -118,11 +127,12 @@ MESSAGE = Resource(
         "events.updated.at": "updated",
         "events.updated.by.id": "updated_by__uid",
     },
-)  # fmt: skip
+)
 CONVERSATION_DETAIL = Part(
-    "ConversationDetail", "A conversation with its last 1,000 messages.",
+    "ConversationDetail",
+    "A conversation with its last 1,000 messages.",
     {**CONVERSATION.keys, "messages": Many(MESSAGE, lambda row: row.shown_messages)},
-)  # fmt: skip
+)
 
 
 def with_messages(row: Any, messages: list[Message]) -> Json:

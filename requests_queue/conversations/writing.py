@@ -103,11 +103,13 @@ class ConversationInput(Input):
     instance_id = Id(required=True)
     topic = String(100)
     type = Choice(
-        ("conversation",), allow_null=True, allow_blank=True,
+        ("conversation",),
+        allow_null=True,
+        allow_blank=True,
         error_messages={
             "invalid_choice": "An object has one conversation, of type conversation, and no notes."
         },
-    )  # fmt: skip
+    )
 
 
 class MessageInput(Input):

@@ -143,9 +143,17 @@ def _prepared(
         transaction.set_rollback(True)
 
     return ValidationRequest(
-        about.queue.object_class, pk, row.product, row.vendor_id, shown["type"], shown["status"],
-        about.level(row), shown, lambda response: read(about, shown, response), edited,
-    )  # fmt: skip
+        about.queue.object_class,
+        pk,
+        row.product,
+        row.vendor_id,
+        shown["type"],
+        shown["status"],
+        about.level(row),
+        shown,
+        lambda response: read(about, shown, response),
+        edited,
+    )
 
 
 def _check_status(pk: str, status: str) -> None:
@@ -190,14 +198,21 @@ def _other_ids(sent: Json, response: Mapping[str, Any]) -> list[tuple[str, Any]]
 
 def _differences(sent: Json, response: Mapping[str, Any], prefix: str, but: set[str]) -> list[str]:
     """Return the keys in which a response differs, except `but`."""
-    return [f"{prefix}{key}" for key, value in response.items()
-            if key not in but and value != sent.get(key)]  # fmt: skip
+    return [
+        f"{prefix}{key}"
+        for key, value in response.items()
+        if key not in but and value != sent.get(key)
+    ]
 
 
 def _write(
-    about: Validated, request: ValidationRequest, data: Mapping[str, Any], actor: Actor,
-    responses: list[ParsedResponse], is_latest: Callable[[], bool],
-) -> None:  # fmt: skip
+    about: Validated,
+    request: ValidationRequest,
+    data: Mapping[str, Any],
+    actor: Actor,
+    responses: list[ParsedResponse],
+    is_latest: Callable[[], bool],
+) -> None:
     """Write the changes of body and responses; raises ActionNotAllowed if the status changed."""
     if not data and not responses:
         return

@@ -107,9 +107,10 @@ def _unchangeable(sent: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str
     found = [f"{key} of {sent['id']}" for key in own if entry[key] != sent.get(key)]
     rules, before = entry.get("constraints") or {}, sent["constraints"]
     return found + [
-        f"constraints.{name} of {sent['id']}" for name, value in rules.items()
+        f"constraints.{name} of {sent['id']}"
+        for name, value in rules.items()
         if name not in _SET and value != before.get(name)
-    ]  # fmt: skip
+    ]
 
 
 def _set_choices(param: dict[str, Any], entry: Mapping[str, Any], parsed: ParsedResponse) -> str:

@@ -27,37 +27,64 @@ _AGE = timedelta(days=400)
 
 _ACCOUNTS: tuple[dict[str, Any], ...] = (
     {
-        "id": VENDOR, "name": "Nimbus Inc", "type": "vendor", "role": "vendor",
-        "brand": "Nimbus", "external_id": "nimbus-inc",
+        "id": VENDOR,
+        "name": "Nimbus Inc",
+        "type": "vendor",
+        "role": "vendor",
+        "brand": "Nimbus",
+        "external_id": "nimbus-inc",
         "description": "Backup, security and metering for small and mid-sized companies.",
     },
     {
-        "id": PROVIDER, "name": "Northland Distribution", "type": "provider",
-        "role": "distributor", "brand": "Northland", "external_id": "northland",
+        "id": PROVIDER,
+        "name": "Northland Distribution",
+        "type": "provider",
+        "role": "distributor",
+        "brand": "Northland",
+        "external_id": "northland",
         "description": "Cloud distributor for resellers in North America and Europe.",
     },
-)  # fmt: skip
+)
 
 _USERS: tuple[dict[str, Any], ...] = (
     {
-        "uid": "UR-426-913-070", "username": "vendor", "first_name": "Maya",
-        "last_name": "Ortiz", "email": "maya.ortiz@nimbus.example.com", "account_id": VENDOR,
+        "uid": "UR-426-913-070",
+        "username": "vendor",
+        "first_name": "Maya",
+        "last_name": "Ortiz",
+        "email": "maya.ortiz@nimbus.example.com",
+        "account_id": VENDOR,
     },
     {
-        "uid": "UR-580-227-641", "username": "distributor", "first_name": "Jonas",
-        "last_name": "Berg", "email": "jonas.berg@northland.example.com", "account_id": PROVIDER,
+        "uid": "UR-580-227-641",
+        "username": "distributor",
+        "first_name": "Jonas",
+        "last_name": "Berg",
+        "email": "jonas.berg@northland.example.com",
+        "account_id": PROVIDER,
     },
     {
-        "uid": "UR-000-100-001", "username": "admin", "first_name": "Platform",
-        "last_name": "Admin", "email": "admin@connect-sim.example.com", "is_superuser": True,
+        "uid": "UR-000-100-001",
+        "username": "admin",
+        "first_name": "Platform",
+        "last_name": "Admin",
+        "email": "admin@connect-sim.example.com",
+        "is_superuser": True,
     },
-)  # fmt: skip
+)
 VENDOR_USER, DISTRIBUTOR_USER = "UR-426-913-070", "UR-580-227-641"
 
 COUNTRIES = {
-    "US": "United States", "CA": "Canada", "GB": "United Kingdom", "IE": "Ireland",
-    "DE": "Germany", "ES": "Spain", "NO": "Norway", "SE": "Sweden", "CZ": "Czechia",
-}  # fmt: skip
+    "US": "United States",
+    "CA": "Canada",
+    "GB": "United Kingdom",
+    "IE": "Ireland",
+    "DE": "Germany",
+    "ES": "Spain",
+    "NO": "Norway",
+    "SE": "Sweden",
+    "CZ": "Czechia",
+}
 
 # Product, its connection to the hub, its listing on the marketplace.
 _LINES = (
@@ -96,20 +123,34 @@ def add_marketplaces(at: datetime) -> dict[str, int]:
     """Add the marketplace, the hub and the contract."""
     then = at - timedelta(days=380)
     marketplace = Marketplace(
-        id=MARKETPLACE, name="Northland", owner_id=PROVIDER, zone="NA", currency="USD",
+        id=MARKETPLACE,
+        name="Northland",
+        owner_id=PROVIDER,
+        zone="NA",
+        currency="USD",
         description="Northland's marketplace for resellers in North America and Europe.",
         countries=[{"id": code, "name": name} for code, name in COUNTRIES.items()],
         created=then,
-    )  # fmt: skip
+    )
     hub = Hub(
-        id=HUB, name="Northland Hub", company_id=PROVIDER, instance_id="northland-commerce-1",
-        description="Northland's commerce system.", created=then, updated=then,
-    )  # fmt: skip
+        id=HUB,
+        name="Northland Hub",
+        company_id=PROVIDER,
+        instance_id="northland-commerce-1",
+        description="Northland's commerce system.",
+        created=then,
+        updated=then,
+    )
     contract = Contract(
-        id=CONTRACT, name="Contract of Northland Distribution", vendor_id=VENDOR,
-        provider_id=PROVIDER, marketplace_id=MARKETPLACE, created=at - timedelta(days=370),
-        enrolled=at - timedelta(days=369), signed=at - timedelta(days=368),
-    )  # fmt: skip
+        id=CONTRACT,
+        name="Contract of Northland Distribution",
+        vendor_id=VENDOR,
+        provider_id=PROVIDER,
+        marketplace_id=MARKETPLACE,
+        created=at - timedelta(days=370),
+        enrolled=at - timedelta(days=369),
+        signed=at - timedelta(days=368),
+    )
     added = {"marketplaces": add_missing([marketplace]), "hubs": add_missing([hub])}
     if added["hubs"]:
         # Only with a new hub: the user may have removed the marketplace from an existing one.
@@ -123,11 +164,15 @@ def add_connections(at: datetime) -> dict[str, int]:
     then = at - timedelta(days=340)
     connections = [
         Connection(
-            id=connection, product_id=product, provider_id=PROVIDER, vendor_id=VENDOR,
-            hub_id=HUB, created=then,
+            id=connection,
+            product_id=product,
+            provider_id=PROVIDER,
+            vendor_id=VENDOR,
+            hub_id=HUB,
+            created=then,
         )
         for product, connection, _ in _LINES
-    ]  # fmt: skip
+    ]
     listings = [
         Listing(id=listing, product_id=product, contract_id=CONTRACT, created=then, updated=then)
         for product, _, listing in _LINES

@@ -35,11 +35,18 @@ def add_listing_requests(at: datetime) -> dict[str, int]:
         touched = status in ("deploying", "completed", "canceled")
         rows.append(
             ListingRequest(
-                id=f"LSTR-{listing_id[4:]}-{number:03d}", type=kind, status=status,
-                listing=listing, product_id=listing.product_id, vendor_id=VENDOR,
-                provider_id=PROVIDER, creator=people.get(VENDOR_USER), note=note,
+                id=f"LSTR-{listing_id[4:]}-{number:03d}",
+                type=kind,
+                status=status,
+                listing=listing,
+                product_id=listing.product_id,
+                vendor_id=VENDOR,
+                provider_id=PROVIDER,
+                creator=people.get(VENDOR_USER),
+                note=note,
                 assignee=people.get(DISTRIBUTOR_USER) if touched else None,
-                created=created, updated=clock.shown(created + timedelta(hours=hours)),
+                created=created,
+                updated=clock.shown(created + timedelta(hours=hours)),
             )
-        )  # fmt: skip
+        )
     return {"listing requests": add_missing(rows)}

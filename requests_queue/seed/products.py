@@ -32,12 +32,15 @@ def _subscription(on: bool) -> dict[str, Any]:
         "suspend": {"scheduling": on, "offline": offline},
         "renew": {"enable_renew": on, **edits, **checks},
         "transfer": {
-            "enable_transfer": on, "transfer_autoapprove": on, **edits,
-            "validation": on, "inquiring_validation": on,
+            "enable_transfer": on,
+            "transfer_autoapprove": on,
+            **edits,
+            "validation": on,
+            "inquiring_validation": on,
         },
         "hold": on,
         "schema": "explicit",
-    }  # fmt: skip
+    }
 
 
 def capabilities(on: bool) -> dict[str, Any]:
@@ -47,8 +50,13 @@ def capabilities(on: bool) -> dict[str, Any]:
     """
     return {
         "ppu": {
-            "ppu": on, "schema": "QT", "dynamic": on, "predictive": on, "future": on,
-            "late": on, "required_custom_fields": [],
+            "ppu": on,
+            "schema": "QT",
+            "dynamic": on,
+            "predictive": on,
+            "future": on,
+            "late": on,
+            "required_custom_fields": [],
         },
         "reservation": {"consumption": on},
         "cart": {"validation": on},
@@ -56,14 +64,15 @@ def capabilities(on: bool) -> dict[str, Any]:
         "tiers": {
             "updates": on,
             "configs": {
-                "configs": on, "level": 2 if on else 1,
+                "configs": on,
+                "level": 2 if on else 1,
                 "setup": {"inquiring_validation": on},
                 "update": {"validation": on, "inquiring_validation": on},
             },
             "validation": on,
         },
         "subscription": _subscription(on),
-    }  # fmt: skip
+    }
 
 
 def _some() -> dict[str, Any]:
@@ -98,7 +107,10 @@ def _ui(name: str, slug: str) -> dict[str, Any]:
 
 _PRODUCTS: tuple[dict[str, Any], ...] = (
     {
-        "id": BACKUP, "name": "Nimbus Backup", "external_id": "nimbus-backup", "version": 4,
+        "id": BACKUP,
+        "name": "Nimbus Backup",
+        "external_id": "nimbus-backup",
+        "version": 4,
         "category": {"id": "CAT-00104", "name": "Backup & Recovery"},
         "short_description": "Backup of servers and workstations, kept in your region.",
         "detailed_description": (
@@ -109,8 +121,11 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "customer_ui_settings": _ui("Nimbus Backup", "backup"),
     },
     {
-        "id": SUITE, "name": "Nimbus Secure Suite", "external_id": "nimbus-secure-suite",
-        "version": 7, "category": {"id": "CAT-00131", "name": "Security"},
+        "id": SUITE,
+        "name": "Nimbus Secure Suite",
+        "external_id": "nimbus-secure-suite",
+        "version": 7,
+        "category": {"id": "CAT-00131", "name": "Security"},
         "short_description": "Endpoint protection, mail filtering and a security desk in one.",
         "detailed_description": (
             "Nimbus Secure Suite protects endpoints and mailboxes, collects what it sees in one "
@@ -120,7 +135,10 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "customer_ui_settings": _ui("Nimbus Secure Suite", "secure-suite"),
     },
     {
-        "id": METER, "name": "Nimbus Meter", "external_id": "nimbus-meter", "version": 2,
+        "id": METER,
+        "name": "Nimbus Meter",
+        "external_id": "nimbus-meter",
+        "version": 2,
         "category": {"id": "CAT-00119", "name": "Analytics"},
         "short_description": "Metering of API traffic, paid by the million of calls.",
         "detailed_description": (
@@ -130,7 +148,7 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "capabilities": _some(),
         "customer_ui_settings": _ui("Nimbus Meter", "meter"),
     },
-)  # fmt: skip
+)
 
 _USERS = {"id": "user", "title": "Users"}
 _GB = {"id": "gb", "title": "GB"}
@@ -141,22 +159,71 @@ _CALLS = {"id": "million-calls", "title": "Million calls"}
 # Product, local id, MPN, name, description, unit, and differences from a monthly reservation.
 _ITEMS: tuple[tuple[str, str, str, str, str, dict[str, str], dict[str, Any]], ...] = (
     (BACKUP, "SKU_SEAT", "NB-SEAT", "Seat", "One protected user with all devices.", _USERS, {}),
-    (BACKUP, "SKU_STORAGE", "NB-STORAGE-100", "Storage", "Storage for copies, in the region "
-     "of the subscription.", _GB, {}),
-    (SUITE, "SKU_ENDPOINT", "NSS-ENDPOINT-M", "Endpoint protection", "One protected device, "
-     "paid by the month.", _DEVICES, {}),
-    (SUITE, "SKU_ENDPOINT_Y", "NSS-ENDPOINT-Y", "Endpoint protection, yearly", "One protected "
-     "device, paid by the year.", _DEVICES, {"period": "Yearly", "commitment": 12}),
+    (
+        BACKUP,
+        "SKU_STORAGE",
+        "NB-STORAGE-100",
+        "Storage",
+        "Storage for copies, in the region of the subscription.",
+        _GB,
+        {},
+    ),
+    (
+        SUITE,
+        "SKU_ENDPOINT",
+        "NSS-ENDPOINT-M",
+        "Endpoint protection",
+        "One protected device, paid by the month.",
+        _DEVICES,
+        {},
+    ),
+    (
+        SUITE,
+        "SKU_ENDPOINT_Y",
+        "NSS-ENDPOINT-Y",
+        "Endpoint protection, yearly",
+        "One protected device, paid by the year.",
+        _DEVICES,
+        {"period": "Yearly", "commitment": 12},
+    ),
     (SUITE, "SKU_MAILBOX", "NSS-MAILBOX-M", "Mail filtering", "One filtered mailbox.", _USERS, {}),
-    (SUITE, "SKU_ONBOARDING", "NSS-ONBOARDING", "Onboarding day", "A day with an engineer.",
-     _HOURS, {"period": "OneTime"}),
-    (SUITE, "SKU_DESK", "NSS-DESK-PPU", "Security desk", "Hours of the security desk, as used.",
-     _HOURS, {"type": "PPU", "precision": "Decimal(2)", "dynamic": True}),
-    (METER, "SKU_PLATFORM", "NM-PLATFORM", "Platform fee", "One metered environment.",
-     {"id": "environment", "title": "Environments"}, {}),
-    (METER, "SKU_CALLS", "NM-CALLS-PPU", "Metered calls", "Calls, as counted.", _CALLS,
-     {"type": "PPU", "precision": "Decimal(2)"}),
-)  # fmt: skip
+    (
+        SUITE,
+        "SKU_ONBOARDING",
+        "NSS-ONBOARDING",
+        "Onboarding day",
+        "A day with an engineer.",
+        _HOURS,
+        {"period": "OneTime"},
+    ),
+    (
+        SUITE,
+        "SKU_DESK",
+        "NSS-DESK-PPU",
+        "Security desk",
+        "Hours of the security desk, as used.",
+        _HOURS,
+        {"type": "PPU", "precision": "Decimal(2)", "dynamic": True},
+    ),
+    (
+        METER,
+        "SKU_PLATFORM",
+        "NM-PLATFORM",
+        "Platform fee",
+        "One metered environment.",
+        {"id": "environment", "title": "Environments"},
+        {},
+    ),
+    (
+        METER,
+        "SKU_CALLS",
+        "NM-CALLS-PPU",
+        "Metered calls",
+        "Calls, as counted.",
+        _CALLS,
+        {"type": "PPU", "precision": "Decimal(2)"},
+    ),
+)
 
 
 def add_products(at: datetime) -> dict[str, int]:
@@ -173,11 +240,18 @@ def add_products(at: datetime) -> dict[str, int]:
         number = sum(i.product_id == product for i in items) + 1
         items.append(
             Item(
-                id=f"{product}-{number:04d}", product_id=product, local_id=local_id, mpn=mpn,
-                name=name, description=description, unit=unit, position=number * 100,
-                **more, **stamps,
+                id=f"{product}-{number:04d}",
+                product_id=product,
+                local_id=local_id,
+                mpn=mpn,
+                name=name,
+                description=description,
+                unit=unit,
+                position=number * 100,
+                **more,
+                **stamps,
             )
-        )  # fmt: skip
+        )
     return added | {"items": add_missing(items)}
 
 
@@ -185,9 +259,15 @@ _WIDTH, _HEIGHT = 320, 180
 # Position, identifier, type, URL, colors at the top and at the bottom.
 _ROWS = (
     (1, "PRDM-362-917-440-10001", "image", "", (24, 58, 110), (96, 148, 214)),
-    (2, "PRDM-362-917-440-10002", "video", "https://www.youtube.com/watch?v=nimbus-suite",
-     (38, 92, 72), (142, 204, 170)),
-)  # fmt: skip
+    (
+        2,
+        "PRDM-362-917-440-10002",
+        "video",
+        "https://www.youtube.com/watch?v=nimbus-suite",
+        (38, 92, 72),
+        (142, 204, 170),
+    ),
+)
 
 Color = tuple[int, int, int]
 
@@ -197,12 +277,19 @@ def add_media(at: datetime) -> dict[str, int]:
     then = at - timedelta(days=350)
     rows = [
         ProductMedia(
-            id=pk, product_id=SUITE, position=position, type=kind, url=url,
-            content=picture(top, bottom), content_type="image/png", created=then, updated=then,
+            id=pk,
+            product_id=SUITE,
+            position=position,
+            type=kind,
+            url=url,
+            content=picture(top, bottom),
+            content_type="image/png",
+            created=then,
+            updated=then,
         )
         for position, pk, kind, url, top, bottom in _ROWS
         if Product.objects.filter(pk=SUITE).exists()
-    ]  # fmt: skip
+    ]
     return {"media": add_missing(rows)}
 
 

@@ -66,25 +66,60 @@ _SIGN_IN = "Sign in at {{ asset.params.%s.value }}."
 
 # Product, scope, prefix of the ids, and values for the bodies.
 _SETS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    (BACKUP, "asset", "TL-213-870", {
-        "name": "Nimbus Backup", "label": "Activation id", "key": "activation_id",
-        "more": _SIGN_IN % "console_url",
-    }),
-    (SUITE, "asset", "TL-561-034", {
-        "name": "Nimbus Secure Suite", "label": "Tenant id", "key": "tenant_id",
-        "more": _SIGN_IN % "console_address" + " Your first password is shown there once.",
-    }),
-    (SUITE, "tier1", "TL-561-035", {
-        "name": "Nimbus Secure Suite", "level": "a reseller", "key": "partner_tenant",
-    }),
-    (SUITE, "tier2", "TL-561-036", {
-        "name": "Nimbus Secure Suite", "level": "a master reseller", "key": "master_tenant",
-    }),
-    (METER, "asset", "TL-794-452", {
-        "name": "Nimbus Meter", "label": "Workspace id", "key": "workspace_id",
-        "more": "What is counted shows up in your workspace within a minute.",
-    }),
-)  # fmt: skip
+    (
+        BACKUP,
+        "asset",
+        "TL-213-870",
+        {
+            "name": "Nimbus Backup",
+            "label": "Activation id",
+            "key": "activation_id",
+            "more": _SIGN_IN % "console_url",
+        },
+    ),
+    (
+        SUITE,
+        "asset",
+        "TL-561-034",
+        {
+            "name": "Nimbus Secure Suite",
+            "label": "Tenant id",
+            "key": "tenant_id",
+            "more": _SIGN_IN % "console_address" + " Your first password is shown there once.",
+        },
+    ),
+    (
+        SUITE,
+        "tier1",
+        "TL-561-035",
+        {
+            "name": "Nimbus Secure Suite",
+            "level": "a reseller",
+            "key": "partner_tenant",
+        },
+    ),
+    (
+        SUITE,
+        "tier2",
+        "TL-561-036",
+        {
+            "name": "Nimbus Secure Suite",
+            "level": "a master reseller",
+            "key": "master_tenant",
+        },
+    ),
+    (
+        METER,
+        "asset",
+        "TL-794-452",
+        {
+            "name": "Nimbus Meter",
+            "label": "Workspace id",
+            "key": "workspace_id",
+            "more": "What is counted shows up in your workspace within a minute.",
+        },
+    ),
+)
 
 
 def add_templates(at: datetime) -> dict[str, int]:
@@ -97,9 +132,15 @@ def add_templates(at: datetime) -> dict[str, int]:
             title = f"{words['name']}: {_TITLES[kind]}"
             rows.append(
                 Template(
-                    id=f"{prefix}-{number:03d}", product_id=product, scope=scope, type=kind,
-                    name=f"{title} - {scope}", title=title, body=body.format(**words),
-                    position=len(rows) * 100, **stamps,
+                    id=f"{prefix}-{number:03d}",
+                    product_id=product,
+                    scope=scope,
+                    type=kind,
+                    name=f"{title} - {scope}",
+                    title=title,
+                    body=body.format(**words),
+                    position=len(rows) * 100,
+                    **stamps,
                 )
-            )  # fmt: skip
+            )
     return {"templates": add_missing(rows)}

@@ -40,38 +40,105 @@ class Config:
 
 
 _CONFIGS = (
-    Config("TC-733-508-112", MASTER, 2, (
-        Step("setup", "approved", 58.4, 5.5,
-             params={"master_reference": "KEYSTONE", "master_tenant": "mt-0031"}),
-    )),
-    Config("TC-733-508-129", BRIGHTWATER, 1, (
-        Step("setup", "approved", 58.1, 9.2,
-             params={"partner_agreement": "NSS-2-0120", "partner_tenant": "pt-0120"}),
-        Step("adjustment", "approved", 27.3, 0.2, params={"partner_tenant": "pt-0120-eu"},
-             note="The tenant has moved to another region."),
-        Step("update", "inquiring", 2.6, 3.4, params={"partner_agreement": "NSS-2"},
-             errors={"partner_agreement": "This number is incomplete."},
-             note="The agreement has been renewed."),
-    ), parent="TC-733-508-112"),
-    Config("TC-733-508-136", CASCADE, 1, (
-        Step("setup", "approved", 57.7, 2.1,
-             params={"partner_agreement": "NSS-1-0112", "partner_tenant": "pt-0112"}),
-        Step("update", "failed", 19.9, 6.8, params={"partner_agreement": "NSS-1-0113"},
-             reason="The agreement NSS-1-0113 belongs to another reseller."),
-        Step("update", "draft", 1.4, 0.1, params={"partner_agreement": "NSS-1-0212"}),
-    )),
+    Config(
+        "TC-733-508-112",
+        MASTER,
+        2,
+        (
+            Step(
+                "setup",
+                "approved",
+                58.4,
+                5.5,
+                params={"master_reference": "KEYSTONE", "master_tenant": "mt-0031"},
+            ),
+        ),
+    ),
+    Config(
+        "TC-733-508-129",
+        BRIGHTWATER,
+        1,
+        (
+            Step(
+                "setup",
+                "approved",
+                58.1,
+                9.2,
+                params={"partner_agreement": "NSS-2-0120", "partner_tenant": "pt-0120"},
+            ),
+            Step(
+                "adjustment",
+                "approved",
+                27.3,
+                0.2,
+                params={"partner_tenant": "pt-0120-eu"},
+                note="The tenant has moved to another region.",
+            ),
+            Step(
+                "update",
+                "inquiring",
+                2.6,
+                3.4,
+                params={"partner_agreement": "NSS-2"},
+                errors={"partner_agreement": "This number is incomplete."},
+                note="The agreement has been renewed.",
+            ),
+        ),
+        parent="TC-733-508-112",
+    ),
+    Config(
+        "TC-733-508-136",
+        CASCADE,
+        1,
+        (
+            Step(
+                "setup",
+                "approved",
+                57.7,
+                2.1,
+                params={"partner_agreement": "NSS-1-0112", "partner_tenant": "pt-0112"},
+            ),
+            Step(
+                "update",
+                "failed",
+                19.9,
+                6.8,
+                params={"partner_agreement": "NSS-1-0113"},
+                reason="The agreement NSS-1-0113 belongs to another reseller.",
+            ),
+            Step("update", "draft", 1.4, 0.1, params={"partner_agreement": "NSS-1-0212"}),
+        ),
+    ),
     # An order waits for this one: AS-2934-6610-1192.
-    Config("TC-733-508-143", FJORDLINE, 1, (
-        Step("setup", "pending", 0.74, 0, params={"partner_agreement": "NSS-1-0107"}),
-    )),
-    Config("TC-733-508-150", ALPENGLOW, 2, (
-        Step("setup", "inquiring", 1.9, 4.3, params={"master_reference": "ALPENGLOW"},
-             errors={"master_reference": "This name is taken: please choose another one."}),
-    )),
-    Config("TC-733-508-167", TALWEG, 1, (
-        Step("setup", "tiers_setup", 1.9, 0, params={"partner_agreement": "NSS-1-0138"}),
-    ), parent="TC-733-508-150"),
-)  # fmt: skip
+    Config(
+        "TC-733-508-143",
+        FJORDLINE,
+        1,
+        (Step("setup", "pending", 0.74, 0, params={"partner_agreement": "NSS-1-0107"}),),
+    ),
+    Config(
+        "TC-733-508-150",
+        ALPENGLOW,
+        2,
+        (
+            Step(
+                "setup",
+                "inquiring",
+                1.9,
+                4.3,
+                params={"master_reference": "ALPENGLOW"},
+                errors={"master_reference": "This name is taken: please choose another one."},
+            ),
+        ),
+    ),
+    Config(
+        "TC-733-508-167",
+        TALWEG,
+        1,
+        (Step("setup", "tiers_setup", 1.9, 0, params={"partner_agreement": "NSS-1-0138"}),),
+        parent="TC-733-508-150",
+    ),
+)
 
 
 def add_configs(at: datetime) -> dict[str, int]:

@@ -127,25 +127,39 @@ def _file(
     created = clock.shown(month + timedelta(hours=9))
     events = {}
     for number, name in enumerate(history):
-        uid = VENDOR_USER if name in ("created", "uploaded", "submitted", "deleted") else (
-            DISTRIBUTOR_USER
-        )  # fmt: skip
+        uid = (
+            VENDOR_USER
+            if name in ("created", "uploaded", "submitted", "deleted")
+            else (DISTRIBUTOR_USER)
+        )
         actor = Actor(people.get(uid), None)
         events[name] = effects.event(actor, created + timedelta(hours=number))
     busy = status in ("uploading", "processing")
     return UsageFile(
-        id=f"UF-2026-01-{digits}", status=status, product_id=SUITE, vendor_id=VENDOR,
-        provider_id=PROVIDER, marketplace_id=MARKETPLACE, contract_id=CONTRACT, currency="USD",
-        name=f"Security desk, {month:%B %Y}", description="Hours of the security desk, as used.",
-        external_id=f"desk-{month:%Y-%m}-{digits[-2:]}", environment="test",
-        period_from=month.date(), period_to=last.date(), events=events,
+        id=f"UF-2026-01-{digits}",
+        status=status,
+        product_id=SUITE,
+        vendor_id=VENDOR,
+        provider_id=PROVIDER,
+        marketplace_id=MARKETPLACE,
+        contract_id=CONTRACT,
+        currency="USD",
+        name=f"Security desk, {month:%B %Y}",
+        description="Hours of the security desk, as used.",
+        external_id=f"desk-{month:%Y-%m}-{digits[-2:]}",
+        environment="test",
+        period_from=month.date(),
+        period_to=last.date(),
+        events=events,
         acceptance_note="Billed with the next invoice." if "accepted" in history else "",
         rejection_note="Two customers are counted twice." if status == "rejected" else "",
         error_detail=f"1 row is invalid. Row 2, {_UNKNOWN['column']}: {_UNKNOWN['message']}"
-        if status == "invalid" else "",
+        if status == "invalid"
+        else "",
         sub_status="" if status in ("draft", "deleted") else "processing" if busy else "processed",
-        created=created, updated=clock.shown(created + timedelta(hours=len(history) - 1)),
-    )  # fmt: skip
+        created=created,
+        updated=clock.shown(created + timedelta(hours=len(history) - 1)),
+    )
 
 
 def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageRecord]:
@@ -158,22 +172,34 @@ def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageReco
         more: dict[str, Any] = {}
         if status == "closed":
             more = {
-                "external_billing_id": f"INV-{file.pk[-4:]}-{number}", "closed_at": file.updated,
+                "external_billing_id": f"INV-{file.pk[-4:]}-{number}",
+                "closed_at": file.updated,
                 "closed_by": "jonas.berg@northland.example.com",
-            }  # fmt: skip
+            }
         rows.append(
             UsageRecord(
-                id=record_pk(file.pk, number + 1), file=file, row=number + 1,
-                status="invalid" if wrong else status, record_id=f"{start:%Y-%m}-{asset.pk}",
-                record_note="Hours as used", item_search_criteria="item.mpn",
+                id=record_pk(file.pk, number + 1),
+                file=file,
+                row=number + 1,
+                status="invalid" if wrong else status,
+                record_id=f"{start:%Y-%m}-{asset.pk}",
+                record_note="Hours as used",
+                item_search_criteria="item.mpn",
                 item_search_value=_UNKNOWN["raw_value"] if wrong else item.mpn,
-                asset_search_criteria="asset.id", asset_search_value=asset.pk,
-                item=None if wrong else item, asset=asset,
-                quantity=Decimal(f"{12.5 * number:.2f}"), amount=Decimal(25 * number), tier=0,
-                category="general", start_date=start, end_date=end,
-                errors=[_UNKNOWN] if wrong else [], **more,
+                asset_search_criteria="asset.id",
+                asset_search_value=asset.pk,
+                item=None if wrong else item,
+                asset=asset,
+                quantity=Decimal(f"{12.5 * number:.2f}"),
+                amount=Decimal(25 * number),
+                tier=0,
+                category="general",
+                start_date=start,
+                end_date=end,
+                errors=[_UNKNOWN] if wrong else [],
+                **more,
             )
-        )  # fmt: skip
+        )
     return rows
 
 

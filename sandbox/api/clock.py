@@ -104,9 +104,13 @@ class SettleInput(Input):
 
     url = String(2000, required=True)
     ms = NumberField(
-        0, settle_times.MAX_FIXED * 1000, "milliseconds", required=True, allow_null=True,
+        0,
+        settle_times.MAX_FIXED * 1000,
+        "milliseconds",
+        required=True,
+        allow_null=True,
         null_value=None,
-    )  # fmt: skip
+    )
 
 
 class ClockView(APIView):

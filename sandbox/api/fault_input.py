@@ -37,18 +37,20 @@ class FaultInput(Input):
     account = Id(help_text="Only calls of this account.")
     method = Word(METHODS, help_text="Only calls of this method.")
     path = String(
-        300, allow_blank=False,
+        300,
+        allow_blank=False,
         help_text="Only calls of this path below /public/v1: `*` is any text within a segment, "
         "`**` also across segments.",
-    )  # fmt: skip
+    )
     probability = NumberField(0, 1, "probability")
     times = Integer(1, _MOST, help_text="How often it fires at most.")
     nth = List(
         Integer(1, _MOST),
-        allow_empty=False, max_length=1000,
+        allow_empty=False,
+        max_length=1000,
         help_text="The ordinals of the matching requests that it fires for, from 1; instead of a "
         "probability.",
-    )  # fmt: skip
+    )
     after = Integer(0, _MOST, help_text="How many matching requests it skips first.")
     ttl = SecondsField(0.001, MAX_TTL)
     seed = Integer(0, 2**63 - 1, help_text="Another seed draws other requests.")
@@ -61,11 +63,18 @@ class FaultInput(Input):
         side = _side(kind, values)
         _check_counts(values)
         return FaultSpec(
-            kind.name, side, values.get("name", ""),
-            _parameters(kind, side, values.get("parameters", {})), _scope(values),
-            values.get("probability"), values.get("times"), values.get("nth"),
-            values.get("after", 0), values.get("ttl"), values.get("seed", DEFAULT_SEED),
-        )  # fmt: skip
+            kind.name,
+            side,
+            values.get("name", ""),
+            _parameters(kind, side, values.get("parameters", {})),
+            _scope(values),
+            values.get("probability"),
+            values.get("times"),
+            values.get("nth"),
+            values.get("after", 0),
+            values.get("ttl"),
+            values.get("seed", DEFAULT_SEED),
+        )
 
 
 def refuse_unknown(data: Mapping[str, Any], known: Any, path: str) -> None:
@@ -73,8 +82,9 @@ def refuse_unknown(data: Mapping[str, Any], known: Any, path: str) -> None:
     available = ", ".join(known) or "none"
     errors = [
         FieldError(f"{path}{str(name)[:40]}", f"Unknown key. Available: {available}.")
-        for name in data if name not in known
-    ]  # fmt: skip
+        for name in data
+        if name not in known
+    ]
     if errors:
         raise Invalid.of(errors)
 

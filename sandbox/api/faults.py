@@ -187,14 +187,23 @@ def _answer(fault_id: str) -> Result:
 def _represent(row: FaultRow) -> dict[str, Any]:
     left: float | None = getattr(row, "expires_in", None)
     return {
-        "id": row.pk, "name": row.name, "kind": row.kind, "side": row.side,
+        "id": row.pk,
+        "name": row.name,
+        "kind": row.kind,
+        "side": row.side,
         "parameters": row.parameters,
         **{name: row.scope.get(name) for name in ("webhook", "account", "method", "path")},
-        "probability": row.probability, "times": row.times, "nth": row.nth, "after": row.after,
-        "seed": row.seed, "armed_at": timeline.format_time(row.armed_at),
+        "probability": row.probability,
+        "times": row.times,
+        "nth": row.nth,
+        "after": row.after,
+        "seed": row.seed,
+        "armed_at": timeline.format_time(row.armed_at),
         "expires_in": None if left is None else max(0.0, round(left, 3)),
-        "is_armed": arming.is_armed(row), "asked": row.asked, "fired": row.fired,
-    }  # fmt: skip
+        "is_armed": arming.is_armed(row),
+        "asked": row.asked,
+        "fired": row.fired,
+    }
 
 
 urlpatterns = [

@@ -57,9 +57,11 @@ class TimelineView(APIView):
         values = TimelineQuery().check_query(request.query_params)
         api_calls.flush()
         filters = Filters(
-            values.get("limit", ENTRIES), values.get("webhook", ""), values.get("object", ""),
+            values.get("limit", ENTRIES),
+            values.get("webhook", ""),
+            values.get("object", ""),
             values.get("kind", ()),
-        )  # fmt: skip
+        )
         since, until = values.get("since", Cursor()), timeline.now()
         page, wait = filters.page(since, until), values.get("wait", 0.0)
         if page["entries"] or not wait:
@@ -109,9 +111,11 @@ class DeliveriesView(APIView):
         """
         values = DeliveriesQuery().check_query(request.query_params)
         rows = deliveries.rows(
-            webhook=values.get("webhook"), object_id=values.get("object"),
-            state=values.get("state"), since=values.get("since"),
-        )[: values.get("limit", DELIVERIES)]  # fmt: skip
+            webhook=values.get("webhook"),
+            object_id=values.get("object"),
+            state=values.get("state"),
+            since=values.get("since"),
+        )[: values.get("limit", DELIVERIES)]
         return Response({"deliveries": deliveries.represent(rows, clock.now())})
 
 

@@ -76,10 +76,13 @@ class ImportView(APIView):
     parser_classes = (MultiPartParser,)
     operations: Operations = {
         "post": Operation(
-            "Products", "Import a product", ImportedProduct,
-            body=Form("file", "pictures", vendor=str), errors=(409, 413, 503),
+            "Products",
+            "Import a product",
+            ImportedProduct,
+            body=Form("file", "pictures", vendor=str),
+            errors=(409, 413, 503),
         )
-    }  # fmt: skip
+    }
 
     def post(self, request: Request) -> Response:
         """Import a workbook of `ccli product export`, with its ids, in one transaction.
@@ -105,10 +108,14 @@ class ExportView(APIView):
 
     operations: Operations = {
         "get": Operation(
-            "Products", "Export a product", bytes, query=ExportQuery, errors=(404, 409),
+            "Products",
+            "Export a product",
+            bytes,
+            query=ExportQuery,
+            errors=(404, 409),
             media_types=(XLSX, ZIP),
         )
-    }  # fmt: skip
+    }
 
     def get(self, request: Request, product: str) -> HttpResponse:
         """Return the product as a workbook that `ccli product sync` and the import read."""

@@ -70,9 +70,12 @@ class SamplesView(APIView):
         values = SampleInput().check(request.data)
         account = cast(Account, cast(User, request.user).account)
         row = samples.make(
-            values.get("queue") or "", values.get("type"), values.get("product"), account,
+            values.get("queue") or "",
+            values.get("type"),
+            values.get("product"),
+            account,
             draft=values.get("draft", False),
-        )  # fmt: skip
+        )
         return Response(_summary(row), status=201)
 
 

@@ -80,10 +80,14 @@ class SnapshotsView(APIView):
     operations: Operations = {
         "get": Operation("Snapshots", "List snapshots", [Snapshot]),
         "post": Operation(
-            "Snapshots", "Save a snapshot", Snapshot, 201, body=SnapshotInput,
+            "Snapshots",
+            "Save a snapshot",
+            Snapshot,
+            201,
+            body=SnapshotInput,
             errors=(409, 503),
         ),
-    }  # fmt: skip
+    }
 
     def get(self, request: Request) -> Response:
         """Return the snapshots by name: `[{"name", "created", "now", "usable"}]`."""
@@ -93,9 +97,10 @@ class SnapshotsView(APIView):
         """Save the present: 201, 409 if the name exists, unless `replace` is true."""
         values = SnapshotInput().check(request.data)
         saved = snapshots.save(
-            values["name"], replace=values.get("replace", False),
+            values["name"],
+            replace=values.get("replace", False),
             patience=values.get("patience", gate.PATIENCE),
-        )  # fmt: skip
+        )
         return Response(_represent(saved), status=201)
 
 
@@ -117,10 +122,13 @@ class RestoreView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Snapshots", "Go back to a snapshot", Replaced, body=PatienceInput,
+            "Snapshots",
+            "Go back to a snapshot",
+            Replaced,
+            body=PatienceInput,
             errors=(404, 409, 503),
         )
-    }  # fmt: skip
+    }
 
     def post(self, request: Request, name: str) -> Response:
         """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
@@ -139,10 +147,12 @@ class DiffView(APIView):
         diff = snapshot_diff.compare(a, b)
         return Response(
             {
-                "added": diff.added, "removed": diff.removed, "changed": diff.changed,
+                "added": diff.added,
+                "removed": diff.removed,
+                "changed": diff.changed,
                 "truncated": diff.truncated,
             }
-        )  # fmt: skip
+        )
 
 
 def _patience(request: Request) -> float:

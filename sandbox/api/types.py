@@ -32,9 +32,17 @@ class Entry(TypedDict):
 
     cursor: CursorText
     kind: Literal[
-        "change", "event", "attempt_started", "attempt_finished", "api_call", "message", "clock",
-        "fault", "hold", "reset",
-    ]  # fmt: skip
+        "change",
+        "event",
+        "attempt_started",
+        "attempt_finished",
+        "api_call",
+        "message",
+        "clock",
+        "fault",
+        "hold",
+        "reset",
+    ]
     at: Stamp
     real_at: Stamp
     webhook: str | None

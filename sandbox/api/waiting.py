@@ -115,10 +115,14 @@ class WaitView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Waiting", "Wait for a condition", WaitSatisfied, body=WaitInput,
-            errors=(429, 503), others={408: WaitFailed},
+            "Waiting",
+            "Wait for a condition",
+            WaitSatisfied,
+            body=WaitInput,
+            errors=(429, 503),
+            others={408: WaitFailed},
         )
-    }  # fmt: skip
+    }
 
     def post(self, request: Request) -> HttpResponse:
         """Return 200 with the evidence when the condition is true, 408 if it is not in time."""

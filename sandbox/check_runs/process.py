@@ -215,10 +215,25 @@ def arguments(run: CheckRun) -> list[str]:
     """Return the command line of a run; there is no secret in it."""
     options = run.options
     words = [
-        sys.executable, "-P", "-m", "connect_sim", "check", "--events",
-        "--data-dir", str(settings.SIM_DATA_DIR), "--name", run.name, "--webhook", run.webhook_id,
-        "--type", options["type"], "--method", options["method"], "--seed", str(options["seed"]),
-    ]  # fmt: skip
+        sys.executable,
+        "-P",
+        "-m",
+        "connect_sim",
+        "check",
+        "--events",
+        "--data-dir",
+        str(settings.SIM_DATA_DIR),
+        "--name",
+        run.name,
+        "--webhook",
+        run.webhook_id,
+        "--type",
+        options["type"],
+        "--method",
+        options["method"],
+        "--seed",
+        str(options["seed"]),
+    ]
     words += [word for glob in options["select"] for word in ("--select", glob)]
     words += [f"--{name}" for name in ("strict", "deep") if options[name]]
     words += [f"--invalid={name}={value}" for name, value in options["invalid"].items()]

@@ -81,9 +81,13 @@ def cancel(pk: int) -> bool:
 def end(pk: int, progress: Progress, ending: Ending) -> bool:
     """Store how a run has ended; return False if it had ended already."""
     ended = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(
-        state=ending.state, progress={**progress, "running": []}, report=ending.report,
-        exit_code=ending.exit_code, error=ending.error, ended_at=datetime.now(UTC),
-    )  # fmt: skip
+        state=ending.state,
+        progress={**progress, "running": []},
+        report=ending.report,
+        exit_code=ending.exit_code,
+        error=ending.error,
+        ended_at=datetime.now(UTC),
+    )
     announcements.announce(announcements.CHECKS)
     return bool(ended)
 

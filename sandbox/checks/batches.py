@@ -54,14 +54,17 @@ class Batch:
         """
         effects = self.effects(happened)
         basis = (
-            verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
-        )  # fmt: skip
+            verdicts.request_exhibit(sent),
+            verdicts.replies_exhibit(replies),
+            happened.exhibit(),
+        )
         pending = [order for order in self.orders if effects[order].status != "approved"]
         if pending:
             return verdicts.failed(
                 f"{verdicts.ids(pending)}: {effects[pending[0]].status} (expected approved).",
-                verdicts.effects_exhibit(effects[pending[0]], pending[0]), *basis,
-            )  # fmt: skip
+                verdicts.effects_exhibit(effects[pending[0]], pending[0]),
+                *basis,
+            )
         for order in self.orders:
             exhibits = (verdicts.effects_exhibit(effects[order], order), *basis)
             if verdict := verdicts.once(effects[order], order, *exhibits):
@@ -80,8 +83,10 @@ class Batch:
     ) -> Verdict:
         """Judge that nothing has become of the orders; `text` is the sentence of the pass."""
         evidence = (
-            verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
-        )  # fmt: skip
+            verdicts.request_exhibit(sent),
+            verdicts.replies_exhibit(replies),
+            happened.exhibit(),
+        )
         now = self.lab.platform.requests_by_id(self.orders)
         for order in self.orders:
             writes = [call for call in happened.about(order) if not call.is_read]

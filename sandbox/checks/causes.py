@@ -28,18 +28,25 @@ _UNSIGNED = {"auth.garbage", "auth.other_secret", "auth.no_signature", "auth.oth
 # It sends forged requests of all kinds.
 _ALL_KINDS = "effects.forged_none"
 _TOGETHER = {
-    "delivery.twice_at_once", "delivery.burst_10", "delivery.burst", "effects.approved_once",
-    "effects.one_run", "race.same_request", "race.stale_read", "speed.connections_100",
-}  # fmt: skip
+    "delivery.twice_at_once",
+    "delivery.burst_10",
+    "delivery.burst",
+    "effects.approved_once",
+    "effects.one_run",
+    "race.same_request",
+    "race.stale_read",
+    "speed.connections_100",
+}
 
 
 def named(results: Iterable[Result]) -> list[Result]:
     """Return the results of a run with the causes that several of them share, others with none."""
     found = list(results)
     acted = {
-        each.check.id for each in found
+        each.check.id
+        for each in found
         if each.verdict.outcome is Outcome.FAIL and each.verdict.cause == ACTED
-    }  # fmt: skip
+    }
     causes = [_cause(each, acted) for each in found]
     return [
         replace(each, verdict=replace(each.verdict, cause=cause if causes.count(cause) > 1 else ""))

@@ -247,8 +247,10 @@ def control(lab: Lab) -> Verdict:
     happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
     evidence = (
-        happened.attempts_exhibit(), verdicts.effects_exhibit(effects, order), happened.exhibit()
-    )  # fmt: skip
+        happened.attempts_exhibit(),
+        verdicts.effects_exhibit(effects, order),
+        happened.exhibit(),
+    )
     if not happened.attempts:
         return verdicts.failed(
             "The request of the platform itself has not been answered.", *evidence
@@ -266,9 +268,10 @@ def _waits_for(lab: Lab, order: str) -> str:
         return verdicts.ids([f"{row['id']} ({row['status']})" for row in requests])
     params = lab.platform.request(order)["asset"]["params"]
     empty = [
-        row["id"] for row in params
+        row["id"]
+        for row in params
         if row["value_error"] or (row["constraints"]["required"] and not row["value"])
-    ]  # fmt: skip
+    ]
     return f"the customer's value of {verdicts.ids(empty)}"
 
 
@@ -296,6 +299,14 @@ CONTROL_TEXTS = (
 )
 
 __all__ = [
-    "CONTROL_TEXTS", "Described", "accepts", "accepts_or_refuses", "control",
-    "is_untouched", "refuses", "spread", "sweep", "without_effect",
-]  # fmt: skip
+    "CONTROL_TEXTS",
+    "Described",
+    "accepts",
+    "accepts_or_refuses",
+    "control",
+    "is_untouched",
+    "refuses",
+    "spread",
+    "sweep",
+    "without_effect",
+]

@@ -124,9 +124,12 @@ def parse_variable(text: str) -> tuple[str, str]:
 
 
 def environment(
-    inherited: Mapping[str, str], command: HandlerCommand, connection: Connection, port: int,
+    inherited: Mapping[str, str],
+    command: HandlerCommand,
+    connection: Connection,
+    port: int,
     mark: str,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Return the environment of a handler: the inherited one without what is ours, and its own."""
     values = {**asdict(connection), "port": str(port), "host": HOST}
     result = {name: text for name, text in inherited.items() if not name.startswith(_OURS)}

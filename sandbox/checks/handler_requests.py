@@ -85,9 +85,11 @@ class Handler:
             if not own:
                 response.read()
             return Reply(
-                response.status, body, {k.lower(): v for k, v in response.getheaders()},
+                response.status,
+                body,
+                {k.lower(): v for k, v in response.getheaders()},
                 time.monotonic() - began,
-            )  # fmt: skip
+            )
         except (OSError, http.client.HTTPException) as error:
             seconds = time.monotonic() - began
             refused = isinstance(error, ConnectionRefusedError)

@@ -153,10 +153,18 @@ def call_of(row: Mapping[str, Any]) -> Call:
         for fault in row.get("faults", ())
     )
     return Call(
-        row["id"], row["method"], row["path"].partition("/public/v1")[2], row["query"],
-        row["status"], began, row["duration"] / 1000, row["request_body"], row["response_body"],
-        tuple(row["objects"]), faults,
-    )  # fmt: skip
+        row["id"],
+        row["method"],
+        row["path"].partition("/public/v1")[2],
+        row["query"],
+        row["status"],
+        began,
+        row["duration"] / 1000,
+        row["request_body"],
+        row["response_body"],
+        tuple(row["objects"]),
+        faults,
+    )
 
 
 def change_of(entry: Mapping[str, Any]) -> Change:

@@ -108,9 +108,12 @@ class ThrowawayLane:
         # The webhook whose requests the handler serves.
         signer = lab.validator if target.is_validator and lab.validator else lab.signer
         connection = Connection(
-            platform.api_url, f"ApiKey {running.vendor_api_key}", target.secret,
-            signer.webhook_id, lab.product,
-        )  # fmt: skip
+            platform.api_url,
+            f"ApiKey {running.vendor_api_key}",
+            target.secret,
+            signer.webhook_id,
+            lab.product,
+        )
         process.start(connection)
         lab = replace(lab, process=process, start_over=self.back)
         return _with_options(lab, self._options)
@@ -273,10 +276,15 @@ def _let_recover(lab: Lab) -> None:
 
 def _target(options: Options, url: str, secret: str) -> Target:
     return Target(
-        url, secret, options.method, options.product, options.webhook,
-        has_validator=options.type in (VALIDATOR, ALL), is_validator=options.type == VALIDATOR,
+        url,
+        secret,
+        options.method,
+        options.product,
+        options.webhook,
+        has_validator=options.type in (VALIDATOR, ALL),
+        is_validator=options.type == VALIDATOR,
         parameters=tuple(options.invalid),
-    )  # fmt: skip
+    )
 
 
 def _with_options(lab: Lab, options: Options) -> Lab:
@@ -289,6 +297,9 @@ def _set_up_reseller(lab: Lab, options: Options) -> None:
 
 def _command(options: Options) -> HandlerCommand:
     return HandlerCommand(
-        handler_command.split(options.run), options.cwd, tuple(options.environment.items()),
-        options.ready_url, options.start_timeout,
-    )  # fmt: skip
+        handler_command.split(options.run),
+        options.cwd,
+        tuple(options.environment.items()),
+        options.ready_url,
+        options.start_timeout,
+    )

@@ -11,8 +11,15 @@ from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
 __all__ = [
-    "Check", "Exhibit", "Level", "Need", "Outcome", "Report", "Result", "Verdict",
-]  # fmt: skip
+    "Check",
+    "Exhibit",
+    "Level",
+    "Need",
+    "Outcome",
+    "Report",
+    "Result",
+    "Verdict",
+]
 
 
 class Level(StrEnum):

@@ -28,10 +28,12 @@ _PAGE = 1000
 _PARAMETERS = (
     {"name": "domain", "title": "Domain", "type": "domain", "phase": "ordering"},
     {
-        "name": "activation_id", "title": "Activation id", "phase": "fulfillment",
+        "name": "activation_id",
+        "title": "Activation id",
+        "phase": "fulfillment",
         "constraints": {"required": True},
     },
-)  # fmt: skip
+)
 _NAMES = {each["name"] for each in _PARAMETERS}
 # Seconds of real time that a settling or a move may take.
 PATIENCE = 60.0
@@ -80,9 +82,14 @@ class Platform:
     def create_webhook(self, product: str, url: str, secret: str, **values: Any) -> Json:
         """Create an inactive webhook: queue changes don't call the handler until it is active."""
         body = {
-            "label": "Check", "product_id": product, "object_class": QUEUE,
-            "external_url": url, "jwt_secret": secret, "active": False, **values,
-        }  # fmt: skip
+            "label": "Check",
+            "product_id": product,
+            "object_class": QUEUE,
+            "external_url": url,
+            "jwt_secret": secret,
+            "active": False,
+            **values,
+        }
         webhook: Json = self.vendor.call("POST", WEBHOOKS, body)
         return webhook
 
@@ -349,6 +356,8 @@ def _to_fill(params: Iterable[Json]) -> list[Json]:
     return [
         sample_values.fill(row, f"set before for {row['id']}")
         for row in params
-        if row["phase"] == "fulfillment" and row["constraints"]["required"]
-        and not row.get("value") and not row.get("structured_value")
-    ]  # fmt: skip
+        if row["phase"] == "fulfillment"
+        and row["constraints"]["required"]
+        and not row.get("value")
+        and not row.get("structured_value")
+    ]

@@ -91,10 +91,16 @@ def tier(name: str, uid: str = "") -> Json:
     """Return a customer or a reseller; one with a uid is created once."""
     phone = {"country_code": "+1", "area_code": "555", "phone_number": "0100"}
     contact = {
-        "first_name": "Zoë", "last_name": name, "email": "zoe@example.com", "phone_number": phone,
-    }  # fmt: skip
+        "first_name": "Zoë",
+        "last_name": name,
+        "email": "zoe@example.com",
+        "phone_number": phone,
+    }
     address = {
-        "address_line1": "1 Harbour Road", "city": name, "state": "OR", "postal_code": "97201",
+        "address_line1": "1 Harbour Road",
+        "city": name,
+        "state": "OR",
+        "postal_code": "97201",
         "country": "US",
-    }  # fmt: skip
+    }
     return {"name": name, "external_uid": uid, "contact_info": {**address, "contact": contact}}

@@ -42,9 +42,11 @@ class Measured:
             f"API calls: {len(self.happened.calls)}, {self.call * 1000:.0f} ms on average",
         )
         return (
-            Exhibit("Measured", lines), verdicts.request_exhibit(self.sent),
-            verdicts.reply_exhibit(self.reply), self.happened.exhibit(),
-        )  # fmt: skip
+            Exhibit("Measured", lines),
+            verdicts.request_exhibit(self.sent),
+            verdicts.reply_exhibit(self.reply),
+            self.happened.exhibit(),
+        )
 
 
 def measure(

@@ -78,11 +78,17 @@ def run(options: Options, progress: Progress) -> Report:
             schedule.finish()
             progress.close()
     report = Report(
-        options.target, schedule.version, started.isoformat(timespec="seconds"),
-        time.monotonic() - began, options.seed, options.strict, schedule.results(),
-        error=schedule.error, output=schedule.output,
+        options.target,
+        schedule.version,
+        started.isoformat(timespec="seconds"),
+        time.monotonic() - began,
+        options.seed,
+        options.strict,
+        schedule.results(),
+        error=schedule.error,
+        output=schedule.output,
         notes=tuple(lane.note for lane in opened if lane.note),
-    )  # fmt: skip
+    )
     return mask_report(report, schedule.secrets)
 
 
@@ -128,9 +134,10 @@ def select(checks: Iterable[Check], options: Options) -> list[Check]:
     chosen = [check for check in applicable if _is_chosen(check, options)]
     groups = {check.group for check in chosen}
     return [
-        check for check in applicable
+        check
+        for check in applicable
         if check in chosen or (check.is_control and check.group in groups)
-    ]  # fmt: skip
+    ]
 
 
 def _is_chosen(check: Check, options: Options) -> bool:
@@ -314,9 +321,12 @@ class Schedule:
     def _note(self, check: Check, verdict: Verdict, seconds: float) -> Result:
         """Keep a result, tell the progress, and return it."""
         result = Result(
-            check, verdict, seconds, self._options.reproduce(check.id),
+            check,
+            verdict,
+            seconds,
+            self._options.reproduce(check.id),
             is_prerequisite=not _is_chosen(check, self._options),
-        )  # fmt: skip
+        )
         self._results[check.id] = result = mask_result(result, self.secrets)
         self._progress.ended(result)
         return result

@@ -81,12 +81,15 @@ def create(platform: Platform, target: Target) -> Lab:
         opened=platform.cursor(),
         budget=platform.budget,
         validator=signer(
-            product["id"], target.secret, target.webhook if target.is_validator else "",
-            type=VALIDATOR, http_method="POST",
+            product["id"],
+            target.secret,
+            target.webhook if target.is_validator else "",
+            type=VALIDATOR,
+            http_method="POST",
         )
         if target.has_validator and has_drafts
         else None,
-    )  # fmt: skip
+    )
 
 
 def deactivate_all(platform: Platform) -> None:

@@ -113,10 +113,19 @@ class Throwaway:
         mark = secrets.token_hex(8)
         (self._folder / "data").mkdir(mode=0o700)
         command = [
-            sys.executable, "-P", "-m", "connect_sim", "sandbox", "--port", "0", "--port-file",
-            str(self._folder / "port"), "--data-dir", str(self._folder / "data"),
+            sys.executable,
+            "-P",
+            "-m",
+            "connect_sim",
+            "sandbox",
+            "--port",
+            "0",
+            "--port-file",
+            str(self._folder / "port"),
+            "--data-dir",
+            str(self._folder / "data"),
             "--exit-with-parent",
-        ]  # fmt: skip
+        ]
         with (self._folder / "log").open("wb") as log:
             self._popen = subprocess.Popen(
                 command,

@@ -134,9 +134,11 @@ def approved(
 ) -> Verdict:
     """Judge a genuine request, whose order must be approved once."""
     evidence = (
-        request_exhibit(sent), reply_exhibit(reply), effects_exhibit(effects, order),
+        request_exhibit(sent),
+        reply_exhibit(reply),
+        effects_exhibit(effects, order),
         happened.exhibit(),
-    )  # fmt: skip
+    )
     if effects.status != "approved":
         return failed(
             f"Responded {reply.text} to {what}, and {order} is {effects.status} afterwards "

@@ -54,13 +54,21 @@ def arm(spec: FaultSpec) -> Fault:
                 "FLT_001", f"A fault of the name {name} is armed already. Use another name."
             )
         row = Fault.objects.create(
-            id=f"FLT-{uuid.uuid4()}", ordinal=ordinal, name=name, kind=spec.kind, side=spec.side,
-            parameters=dict(spec.parameters), scope=dict(spec.scope),
-            probability=spec.probability, times=spec.times,
-            nth=sorted(set(spec.nth)) if spec.nth else None, after=spec.after, seed=spec.seed,
+            id=f"FLT-{uuid.uuid4()}",
+            ordinal=ordinal,
+            name=name,
+            kind=spec.kind,
+            side=spec.side,
+            parameters=dict(spec.parameters),
+            scope=dict(spec.scope),
+            probability=spec.probability,
+            times=spec.times,
+            nth=sorted(set(spec.nth)) if spec.nth else None,
+            after=spec.after,
+            seed=spec.seed,
             armed_at=clock.now(),
             expires=None if spec.ttl is None else DatabaseTime() + spec.ttl,
-        )  # fmt: skip
+        )
         announcements.announce(announcements.FAULTS)
     armed.spread()
     return get(row.pk)

@@ -108,6 +108,8 @@ def _without_token(claimed: ClaimedDelivery, firing: Firing) -> ClaimedDelivery:
 
 
 _SIGNED_AS = {
-    "stale_token": _stale, "clock_skew": _skewed, "rotate_secret": _with_other_secret,
+    "stale_token": _stale,
+    "clock_skew": _skewed,
+    "rotate_secret": _with_other_secret,
     "no_token": _without_token,
-}  # fmt: skip
+}

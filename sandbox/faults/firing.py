@@ -80,9 +80,10 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
     now: datetime | None = None
     for fault in faults:
         matching = [
-            at for at, subject in enumerate(subjects)
+            at
+            for at, subject in enumerate(subjects)
             if fault.matches(**subject.facts) and not (fault.kind.is_final and _is_over(fired[at]))
-        ]  # fmt: skip
+        ]
         if not matching:
             continue
         row = armed.rows().filter(pk=fault.id).select_for_update(no_key=True).first()
@@ -150,7 +151,10 @@ def _ask(
 def _entry(firing: Firing, row: Fault, subject: Subject, now: datetime) -> Entry:
     more = dict(subject.entry)
     data = {
-        "id": row.pk, **firing.fault.mark, "side": row.side, "fired": firing.count,
+        "id": row.pk,
+        **firing.fault.mark,
+        "side": row.side,
+        "fired": firing.count,
         **more.pop("data", {}),
-    }  # fmt: skip
+    }
     return Entry(timeline.FAULT, now, data=data, **more)

@@ -87,9 +87,15 @@ class Kind:
 
 _STATUS = Parameter("status", INTEGER, "HTTP status of the response.", 503, 400, 599)
 _ENDS_AFTER = Parameter(
-    "seconds", SECONDS, "After how many seconds the connection is reset.", 300, 0, _DAY,
-    "seconds", (API,),
-)  # fmt: skip
+    "seconds",
+    SECONDS,
+    "After how many seconds the connection is reset.",
+    300,
+    0,
+    _DAY,
+    "seconds",
+    (API,),
+)
 
 _ALL = (
     Kind(
@@ -101,8 +107,13 @@ _ALL = (
         (
             Parameter("ms", NUMBER, "Delay.", REQUIRED, 0, _MAX_MS, "milliseconds"),
             Parameter(
-                "jitter", NUMBER, "By how much the delay is shorter or longer at most.",
-                0, 0, _MAX_MS, "milliseconds",
+                "jitter",
+                NUMBER,
+                "By how much the delay is shorter or longer at most.",
+                0,
+                0,
+                _MAX_MS,
+                "milliseconds",
             ),
         ),
         is_final=False,
@@ -140,9 +151,7 @@ _ALL = (
         },
         (
             Parameter("size", INTEGER, "Bytes of a piece.", 64, 1, 2**31 - 1),
-            Parameter(
-                "delay", NUMBER, "Pause between two pieces.", 10, 0, _MAX_MS, "milliseconds"
-            ),
+            Parameter("delay", NUMBER, "Pause between two pieces.", 10, 0, _MAX_MS, "milliseconds"),
         ),
         is_final=False,
     ),
@@ -155,7 +164,12 @@ _ALL = (
         (
             _STATUS,
             Parameter(
-                "retry_after", INTEGER, "Value of the header Retry-After.", None, 0, _DAY,
+                "retry_after",
+                INTEGER,
+                "Value of the header Retry-After.",
+                None,
+                0,
+                _DAY,
                 "seconds",
             ),
             Parameter("body", JSON, "Body of the response: text, or JSON.", None),
@@ -185,12 +199,22 @@ _ALL = (
         },
         (
             Parameter(
-                "after", SECONDS, "Platform time from arming to the outage.", 0, 0, 366 * _DAY,
+                "after",
+                SECONDS,
+                "Platform time from arming to the outage.",
+                0,
+                0,
+                366 * _DAY,
                 "seconds",
             ),
             Parameter(
-                "for", SECONDS, "Platform time that the outage lasts.", REQUIRED, 0.001,
-                366 * _DAY, "seconds",
+                "for",
+                SECONDS,
+                "Platform time that the outage lasts.",
+                REQUIRED,
+                0.001,
+                366 * _DAY,
+                "seconds",
             ),
             _STATUS,
         ),
@@ -200,7 +224,12 @@ _ALL = (
         {DELIVERY: "The request is sent twice; the first response counts."},
         (
             Parameter(
-                "delay", NUMBER, "By how much the second request is sent later.", 0, 0, _MAX_MS,
+                "delay",
+                NUMBER,
+                "By how much the second request is sent later.",
+                0,
+                0,
+                _MAX_MS,
                 "milliseconds",
             ),
         ),
@@ -212,7 +241,12 @@ _ALL = (
         (
             Parameter("window", INTEGER, "How many later requests are sent first.", 1, 1, 1000),
             Parameter(
-                "ms", NUMBER, "How long it waits for them at most.", 1000, 0, _MAX_MS,
+                "ms",
+                NUMBER,
+                "How long it waits for them at most.",
+                1000,
+                0,
+                _MAX_MS,
                 "milliseconds",
             ),
         ),
@@ -230,11 +264,7 @@ _ALL = (
     Kind(
         "stale_token",
         {DELIVERY: "The token has expired."},
-        (
-            Parameter(
-                "seconds", SECONDS, "How long ago it expired.", 60, 1, 366 * _DAY, "seconds"
-            ),
-        ),
+        (Parameter("seconds", SECONDS, "How long ago it expired.", 60, 1, 366 * _DAY, "seconds"),),
         is_final=False,
     ),
     Kind(
@@ -242,8 +272,13 @@ _ALL = (
         {DELIVERY: "The times in payload and token are those of a clock that is wrong."},
         (
             Parameter(
-                "seconds", NUMBER, "By how much it is ahead, or behind if negative.", REQUIRED,
-                -366 * _DAY, 366 * _DAY, "seconds",
+                "seconds",
+                NUMBER,
+                "By how much it is ahead, or behind if negative.",
+                REQUIRED,
+                -366 * _DAY,
+                366 * _DAY,
+                "seconds",
             ),
         ),
         is_final=False,
@@ -263,6 +298,6 @@ _ALL = (
         {API: "The work is done; the response waits until it is released."},
         is_final=False,
     ),
-)  # fmt: skip
+)
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

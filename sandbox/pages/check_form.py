@@ -23,23 +23,32 @@ class CheckForm(forms.Form):
     required_css_class = "required"
 
     groups = forms.MultipleChoiceField(
-        required=False, label="Groups", widget=forms.CheckboxSelectMultiple,
+        required=False,
+        label="Groups",
+        widget=forms.CheckboxSelectMultiple,
         help_text="None selected: all.",
-    )  # fmt: skip
+    )
     checks = forms.CharField(
-        required=False, label="Only these checks", max_length=1000,
+        required=False,
+        label="Only these checks",
+        max_length=1000,
         help_text="IDs or patterns, separated by commas, for example auth.no_header, token.*",
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
-    )  # fmt: skip
+    )
     invalid = forms.CharField(
-        required=False, label="Values that your validator refuses", max_length=4000,
+        required=False,
+        label="Values that your validator refuses",
+        max_length=4000,
         help_text="One per line, as parameter=value. Without any, some checks are inconclusive.",
         widget=forms.Textarea({"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
-    )  # fmt: skip
+    )
     seed = forms.IntegerField(
-        min_value=0, max_value=MAX_SEED, initial=0, label="Seed",
+        min_value=0,
+        max_value=MAX_SEED,
+        initial=0,
+        label="Seed",
         help_text="Which calls the faults hit.",
-    )  # fmt: skip
+    )
     strict = forms.BooleanField(required=False, label="Failures of SHOULD count, too")
     deep = forms.BooleanField(required=False, label="Also run the checks that take minutes")
 

@@ -209,6 +209,10 @@ def _badge(mark: Mark) -> Badge:
 def _progress_row(result: dict[str, Any]) -> ProgressRow:
     duration = format_span(result["seconds"]) if result["seconds"] else ""
     return ProgressRow(
-        result["check"], result["title"], result["level"], _badge(Mark(result["mark"])),
-        result["text"], duration,
-    )  # fmt: skip
+        result["check"],
+        result["title"],
+        result["level"],
+        _badge(Mark(result["mark"])),
+        result["text"],
+        duration,
+    )

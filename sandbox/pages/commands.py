@@ -27,7 +27,10 @@ def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
     if not any(armed.on(side) for side in SIDES):
         return
     part = text.strip().casefold()
-    rows = [row for row, _ in fault_access.visible(viewer)
-            if part in row.name.casefold() or part == row.pk.casefold()]  # fmt: skip
+    rows = [
+        row
+        for row, _ in fault_access.visible(viewer)
+        if part in row.name.casefold() or part == row.pk.casefold()
+    ]
     for row in rows[:MAX_FOUND]:
         yield Command(f"Fault {row.name}", reverse("faults"), row.kind)

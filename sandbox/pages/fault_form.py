@@ -20,21 +20,29 @@ from sandbox.pages import fault_access
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 _SCOPES = {
-    "webhook": "Webhook", "account": "Calls of", "method": "Method", "path": "Path",
-}  # fmt: skip
+    "webhook": "Webhook",
+    "account": "Calls of",
+    "method": "Method",
+    "path": "Path",
+}
 _ANY = ("", "Any")
 # What the names of the API's keys become, in the order of the form.
 _COUNTS = {
-    "nth": ("Only for these requests", "Numbers of matching requests, from 1, separated by commas, "
-            "for example 1, 3. Empty: for all."),
-    "probability": ("Probability", "From 0 to 1. Which requests it fires for is fixed by the "
-                    "seed."),
+    "nth": (
+        "Only for these requests",
+        "Numbers of matching requests, from 1, separated by commas, "
+        "for example 1, 3. Empty: for all.",
+    ),
+    "probability": (
+        "Probability",
+        "From 0 to 1. Which requests it fires for is fixed by the seed.",
+    ),
     "times": ("At most", "How often it fires at most."),
     "after": ("Skip the first", "How many matching requests it skips."),
     "ttl": ("Expires after", "Seconds of real time, or a duration, for example 5m."),
     "name": ("Name", "By default the kind and a number."),
     "seed": ("Seed", "Another seed draws other requests; 1 by default."),
-}  # fmt: skip
+}
 
 
 class FaultForm(forms.Form):
@@ -54,9 +62,12 @@ class FaultForm(forms.Form):
         self.fields.update(scopes)
         for name, (label, text) in _COUNTS.items():
             self.fields[name] = forms.CharField(
-                required=False, label=label, help_text=text, max_length=1000,
+                required=False,
+                label=label,
+                help_text=text,
+                max_length=1000,
                 widget=forms.TextInput(_PLAIN),
-            )  # fmt: skip
+            )
 
     @property
     def parameters(self) -> list[forms.BoundField]:
@@ -132,12 +143,14 @@ def _api_scope(viewer: Viewer) -> dict[str, forms.Field]:
         "account": _choice("account", choices, may_be_any=viewer.user.is_superuser),
         "method": _choice("method", [(name, name) for name in METHODS]),
         "path": forms.CharField(
-            required=False, label=_SCOPES["path"], max_length=300,
+            required=False,
+            label=_SCOPES["path"],
+            max_length=300,
             help_text="Below /public/v1, for example /requests/*/approve; * is any text within a "
             "segment, ** also across segments.",
             widget=forms.TextInput(_PLAIN),
         ),
-    }  # fmt: skip
+    }
 
 
 def _choice(

@@ -21,8 +21,10 @@ from webhooks.models import Attempt, Webhook
 GOOD, BAD = "good", "bad"
 
 _OUTCOMES = {
-    Attempt.SUCCESS: "succeeded", Attempt.FAILURE: "failed", Attempt.UNKNOWN: "with unknown outcome"
-}  # fmt: skip
+    Attempt.SUCCESS: "succeeded",
+    Attempt.FAILURE: "failed",
+    Attempt.UNKNOWN: "with unknown outcome",
+}
 # Singular and plural. No details: other accounts' deliveries are none of the viewer's.
 _UNSETTLED = {
     settling.DUE: ("due delivery", "due deliveries"),
@@ -67,8 +69,9 @@ def of_move(result: MoveResult, since: Cursor, viewer: Viewer) -> Summary:
 
 
 def _attempts(outcomes: Counter[str]) -> str:
-    counts = ", ".join(f"{outcomes[each]} {word}" for each, word in _OUTCOMES.items()
-                       if outcomes[each])  # fmt: skip
+    counts = ", ".join(
+        f"{outcomes[each]} {word}" for each, word in _OUTCOMES.items() if outcomes[each]
+    )
     return f"{_counted(outcomes.total(), 'attempt')}: {counts}."
 
 

@@ -79,14 +79,23 @@ def _entry(entry: HistoryEntry) -> Row:
     by = ", ".join(filter(None, (entry.author, entry.account)))
     parts += [f"by {by}"] if by else []
     return Row(
-        f"message-{entry.message}", entry.at, "message" if is_message else "change", entry.text,
+        f"message-{entry.message}",
+        entry.at,
+        "message" if is_message else "change",
+        entry.text,
         more=", ".join(parts),
-    )  # fmt: skip
+    )
 
 
 def _delivery(delivery: HistoryDelivery, at: datetime) -> Row:
     row, response = delivery.row, f" · {delivery.response}" if delivery.response else ""
     return Row(
-        f"delivery-{row.pk}", at, "delivery", f"{row.state}{response}", delivery.tone,
-        webhook=delivery.webhook.pk, webhook_label=delivery.webhook.label, delivery=row.pk,
-    )  # fmt: skip
+        f"delivery-{row.pk}",
+        at,
+        "delivery",
+        f"{row.state}{response}",
+        delivery.tone,
+        webhook=delivery.webhook.pk,
+        webhook_label=delivery.webhook.label,
+        delivery=row.pk,
+    )

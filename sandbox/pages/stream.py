@@ -54,9 +54,11 @@ class Filter:
     def query(self, **values: str | Cursor | None) -> str:
         """Return the query string of the filter with some values changed."""
         own = {
-            "kind": self.group, "webhook": self.webhook, "object": self.object,
+            "kind": self.group,
+            "webhook": self.webhook,
+            "object": self.object,
             "after": self.after,
-        }  # fmt: skip
+        }
         return with_values(QueryDict(), **{**own, **values})
 
 
@@ -92,9 +94,13 @@ def _cursor(query: QueryDict, name: str) -> Cursor | None:
 
 
 def read(
-    account: Account, chosen: Filter, before: Cursor | None = None, *, since: Cursor | None = None,
+    account: Account,
+    chosen: Filter,
+    before: Cursor | None = None,
+    *,
+    since: Cursor | None = None,
     size: int | None = None,
-) -> Page:  # fmt: skip
+) -> Page:
     """Return the newest entries after `since`, or up to `before`; at most five statements."""
     api_calls.flush()
     size = size or SIZE
@@ -131,10 +137,13 @@ def _visible(
     """Return the entries that an account may see, of a group or of all."""
     own = Q(webhook_id__in=Webhook.objects.filter(account=account).values("pk"))
     called = Q(data__account=account.pk)
-    party = reduce(or_, (
-        Q(Exists(queue.model.visible_to(account).filter(pk=OuterRef("object_id"))))
-        for queue in base.registered()
-    ))  # fmt: skip
+    party = reduce(
+        or_,
+        (
+            Q(Exists(queue.model.visible_to(account).filter(pk=OuterRef("object_id"))))
+            for queue in base.registered()
+        ),
+    )
     conditions = {
         "change": Q(kind=timeline.CHANGE) & party,
         "delivery": Q(kind__in=GROUPS["delivery"][1]) & own & _latest(),

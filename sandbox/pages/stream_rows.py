@@ -23,15 +23,21 @@ from webhooks.models import Attempt, Delivery, Webhook
 
 GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 LABELS = {
-    "change": "Status", "delivery": "Delivery", "api": "API call", "message": "Message",
-    "clock": "Clock", "fault": "Fault",
-}  # fmt: skip
+    "change": "Status",
+    "delivery": "Delivery",
+    "api": "API call",
+    "message": "Message",
+    "clock": "Clock",
+    "fault": "Fault",
+}
 DELIVERY_KINDS = GROUPS["delivery"][1]
 # As the buttons of the bar.
 _MOVES = {
-    moves.ADVANCE: "advance", moves.NEXT: "next attempt", moves.RUN_UNTIL_IDLE: "until idle",
+    moves.ADVANCE: "advance",
+    moves.NEXT: "next attempt",
+    moves.RUN_UNTIL_IDLE: "until idle",
     moves.WAIT: "for a test that waits",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +171,22 @@ def _row(entry: TimelineEntry, related: _Related) -> Row:
     about, hook = entry.object_id or "", entry.webhook_id or ""
     is_end = entry.kind in (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
     return Row(
-        id=_id(entry), at=entry.at, group=GROUP_OF[entry.kind], text=text, tone=tone, more=more,
-        object=about, object_url=related.urls.get(about, ""),
+        id=_id(entry),
+        at=entry.at,
+        group=GROUP_OF[entry.kind],
+        text=text,
+        tone=tone,
+        more=more,
+        object=about,
+        object_url=related.urls.get(about, ""),
         webhook=hook if hook in related.labels else "",
         webhook_label=related.labels.get(hook, ""),
-        delivery=entry.delivery_id, attempt=entry.attempt,
+        delivery=entry.delivery_id,
+        attempt=entry.attempt,
         call=related.calls.get(entry.data["id"]) if entry.kind == timeline.API_CALL else None,
         replaces=_replaced(entry) if is_end else "",
         is_removed=entry.kind in DELIVERY_KINDS and entry.delivery_id not in related.deliveries,
-    )  # fmt: skip
+    )
 
 
 def _id(entry: TimelineEntry) -> str:

@@ -31,9 +31,12 @@ def page(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         return _newer(request, viewer, chosen, since)
     read = stream.read(viewer.account, chosen, before)
     context = {
-        "chosen": chosen, "page": read, "rows": stream_rows.of(read.entries, viewer.account),
-        "is_newest": before is None, **_queries(chosen, read),
-    }  # fmt: skip
+        "chosen": chosen,
+        "page": read,
+        "rows": stream_rows.of(read.entries, viewer.account),
+        "is_newest": before is None,
+        **_queries(chosen, read),
+    }
     if layout.is_htmx(request):
         return layout.render(request, viewer, "sandbox/stream.html", context)
     context |= _choices(viewer, chosen)
@@ -45,9 +48,10 @@ def _newer(request: HttpRequest, viewer: Viewer, chosen: Filter, since: Cursor) 
     if not read.entries:
         return pages.empty()
     context = {
-        "rows": stream_rows.of(read.entries, viewer.account), "is_newest": True,
+        "rows": stream_rows.of(read.entries, viewer.account),
+        "is_newest": True,
         **_queries(chosen, read),
-    }  # fmt: skip
+    }
     if read.older is None:
         return layout.render(request, viewer, "sandbox/stream_newer.html", context)
     # There is a gap above the page's rows: these replace them.

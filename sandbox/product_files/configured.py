@@ -18,9 +18,13 @@ from sandbox.product_files.session import Session
 from sandbox.product_files.sheets import Cells
 
 _COLUMNS = {
-    "": "ID", "parameter": "Parameter", "item": "Item ID", "marketplace": "Marketplace ID",
-    "value": "Value", "structured_value": "Value",
-}  # fmt: skip
+    "": "ID",
+    "parameter": "Parameter",
+    "item": "Item ID",
+    "marketplace": "Marketplace ID",
+    "value": "Value",
+    "structured_value": "Value",
+}
 
 
 def shown(row: Configuration) -> Cells:
@@ -33,11 +37,15 @@ def shown(row: Configuration) -> Cells:
         value = json.dumps(data["structured_value"], indent=4, sort_keys=True)
     return {
         "ID": f"{parameter['id']}#{item.get('id', '')}#{marketplace.get('id', '')}",
-        "Parameter": parameter["id"], "Scope": parameter["scope"], "Action": sheets.NONE,
-        "Item ID": item.get("id", sheets.NONE), "Item Name": item.get("name", sheets.NONE),
+        "Parameter": parameter["id"],
+        "Scope": parameter["scope"],
+        "Action": sheets.NONE,
+        "Item ID": item.get("id", sheets.NONE),
+        "Item Name": item.get("name", sheets.NONE),
         "Marketplace ID": marketplace.get("id", sheets.NONE),
-        "Marketplace Name": marketplace.get("name", sheets.NONE), "Value": value,
-    }  # fmt: skip
+        "Marketplace Name": marketplace.get("name", sheets.NONE),
+        "Value": value,
+    }
 
 
 def load_all(session: Session, rows: Sequence[Row]) -> None:
@@ -73,9 +81,11 @@ def _load(session: Session, row: Row, marketplace: str | None, text: str) -> Any
     if before is not None or text:
         value = _value(row, parameter, text)
         body = {
-            "parameter": {"id": parameter.name}, "item": item and {"id": item},
-            "marketplace": marketplace and {"id": marketplace}, **value,
-        }  # fmt: skip
+            "parameter": {"id": parameter.name},
+            "item": item and {"id": item},
+            "marketplace": marketplace and {"id": marketplace},
+            **value,
+        }
         if before is None or value != _stored(before):
             after = writes.put(session.product, writes.ConfigurationInput().check(body))
             name = str(shown(after)["ID"])

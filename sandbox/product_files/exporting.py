@@ -75,12 +75,21 @@ def _translation(product: Product) -> Cells:
     """Return the row of the primary translation, without which connect-cli fails."""
     data = TRANSLATION.represent(product)
     return {
-        "Translation ID": data["id"], "Action": sheets.NONE, "Context ID": product.pk,
-        "Context": product.name, "Owner ID": product.owner_id, "Owner": product.owner.name,
-        "Locale": general.LOCALE, "Description": sheets.NONE, "Autotranslation": general.DISABLED,
-        "Completion": 1, "Status": data["status"], "Is primary": "Yes",
-        "Created": data["events"]["created"]["at"], "Updated": data["events"]["updated"]["at"],
-    }  # fmt: skip
+        "Translation ID": data["id"],
+        "Action": sheets.NONE,
+        "Context ID": product.pk,
+        "Context": product.name,
+        "Owner ID": product.owner_id,
+        "Owner": product.owner.name,
+        "Locale": general.LOCALE,
+        "Description": sheets.NONE,
+        "Autotranslation": general.DISABLED,
+        "Completion": 1,
+        "Status": data["status"],
+        "Is primary": "Yes",
+        "Created": data["events"]["created"]["at"],
+        "Updated": data["events"]["updated"]["at"],
+    }
 
 
 def _general(product: Product) -> Iterator[list[Any]]:

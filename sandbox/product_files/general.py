@@ -19,11 +19,12 @@ from sandbox.product_files.sheets import Cells
 
 # By label, the path in a body of the API.
 _PATHS = {
-    "Product Name": "name", "Product Short Description": "short_description",
+    "Product Name": "name",
+    "Product Short Description": "short_description",
     "Product Detailed Description": "detailed_description",
     "Embedding description": "customer_ui_settings.description",
     "Embedding getting started": "customer_ui_settings.getting_started",
-}  # fmt: skip
+}
 _COLUMNS = {path: label for label, path in _PATHS.items()} | {"": "Product ID"}
 _LINK = {"": "Type", "title": "Title", "url": "Url"}
 _LINKS = {"Download": "download_links", "Documentation": "documents"}
@@ -46,12 +47,12 @@ _CAPABILITIES = {
     "Tier Accounts Sync": "tiers.updates",
     "Administrative Hold": "subscription.hold",
     "Dynamic Validation of Tier Requests": "tiers.validation",
-    "Editable Ordering Parameters in Change Request":
-        "subscription.change.editable_ordering_parameters",
+    "Editable Ordering Parameters in Change Request": (
+        "subscription.change.editable_ordering_parameters"
+    ),
     "Validation of Draft Change Request": "subscription.change.validation",
-    "Validation of inquiring form for Change Requests":
-        "subscription.change.inquiring_validation",
-}  # fmt: skip
+    "Validation of inquiring form for Change Requests": "subscription.change.inquiring_validation",
+}
 _SCHEMAS = ("QT", "TR", "PR", "CR")
 
 
@@ -59,8 +60,11 @@ def shown(product: Product, at: str) -> Cells:
     """Return the labeled values of a product; `at` is the time of the export."""
     settings = product.customer_ui_settings
     return {
-        "Account ID": product.owner_id, "Account Name": product.owner.name,
-        "Product ID": product.pk, "Product Name": product.name, "Export datetime": at,
+        "Account ID": product.owner_id,
+        "Account Name": product.owner.name,
+        "Product ID": product.pk,
+        "Product Name": product.name,
+        "Export datetime": at,
         "Product Category": product.category.get("name", ""),
         "Product Icon file name": icon_name(product),
         "Product Short Description": product.short_description,
@@ -68,7 +72,7 @@ def shown(product: Product, at: str) -> Cells:
         "Embedding description": settings.get("description", ""),
         "Embedding getting started": settings.get("getting_started", ""),
         "Primary Translation Locale": LOCALE,
-    }  # fmt: skip
+    }
 
 
 def icon_name(product: Product) -> str:
@@ -135,8 +139,9 @@ def _category(product: Product, row: Row, name: str) -> dict[str, str]:
 
 def load_capabilities(session: Session, rows: Sequence[Row]) -> None:
     """Switch the capabilities whose rows differ from the product's."""
-    before = {str(cells["Capability"]): cells["Value"]
-              for cells in shown_capabilities(session.product)}  # fmt: skip
+    before = {
+        str(cells["Capability"]): cells["Value"] for cells in shown_capabilities(session.product)
+    }
     values = {}
     for row in rows:
         columns = {"": "Value"}
@@ -153,8 +158,9 @@ def load_capabilities(session: Session, rows: Sequence[Row]) -> None:
         checked = capability_writes.Capabilities().to_internal_value(part)
         product = session.product
         product.capabilities = capability_writes.merge(product.capabilities, checked)
-    after = {str(cells["Capability"]): cells["Value"]
-             for cells in shown_capabilities(session.product)}  # fmt: skip
+    after = {
+        str(cells["Capability"]): cells["Value"] for cells in shown_capabilities(session.product)
+    }
     for label in (label for label in changed if after[label] != before[label]):
         session.updated(sheets.CAPABILITIES, label, ["Value"])
     for row in rows:
@@ -202,9 +208,11 @@ def load_links(session: Session, rows: Sequence[Row]) -> None:
             if key is None:
                 raise row.error("Type", f"One of {', '.join(_LINKS)} is required.")
             body = {"title": row.text("Title"), "url": row.text("Url").strip()}
-            serializer = products.DownloadLinkInput() if key == "download_links" else (
-                products.DocumentLinkInput()
-            )  # fmt: skip
+            serializer = (
+                products.DownloadLinkInput()
+                if key == "download_links"
+                else (products.DocumentLinkInput())
+            )
             link = serializer.check(body)
             if key == "download_links":
                 link = audience.get((link["title"], link["url"]), link)

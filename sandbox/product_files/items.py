@@ -19,10 +19,16 @@ from sandbox.product_files.sheets import Cells
 
 _STATUSES = ("draft", "published", "endofsale")
 _COLUMNS = {
-    "": "ID", "name": "Name", "mpn": "MPN", "description": "Description", "type": "Type",
-    "unit": "Unit", "period": "Billing Period", "precision": "Precision",
+    "": "ID",
+    "name": "Name",
+    "mpn": "MPN",
+    "description": "Description",
+    "type": "Type",
+    "unit": "Unit",
+    "period": "Billing Period",
+    "precision": "Precision",
     "commitment": "Commitment",
-}  # fmt: skip
+}
 _UNIQUE = ("name", "mpn")
 
 
@@ -30,12 +36,19 @@ def shown(item: Item) -> Cells:
     """Return an item's row."""
     data = ITEM.represent(item)
     return {
-        "ID": data["id"], "MPN": data["mpn"], "Action": sheets.NONE, "Name": data["display_name"],
-        "Description": data["description"], "Type": data["type"], "Precision": data["precision"],
-        "Unit": data["unit"]["name"], "Billing Period": _period_text(data["period"]),
+        "ID": data["id"],
+        "MPN": data["mpn"],
+        "Action": sheets.NONE,
+        "Name": data["display_name"],
+        "Description": data["description"],
+        "Type": data["type"],
+        "Precision": data["precision"],
+        "Unit": data["unit"]["name"],
+        "Billing Period": _period_text(data["period"]),
         "Commitment": _commitment_text(data["period"], data["commitment"]["count"]),
-        "Status": data["status"], **sheets.dated(item.created, item.updated),
-    }  # fmt: skip
+        "Status": data["status"],
+        **sheets.dated(item.created, item.updated),
+    }
 
 
 def _period_text(period: str) -> str:
@@ -179,6 +192,10 @@ def table(product: Product) -> Table[Item]:
     """Return how an import reads the sheet of a product."""
     items = _Items(product)
     return Table(
-        shown=shown, find=items.find, create=items.create, assign=items.assign, name="ID",
+        shown=shown,
+        find=items.find,
+        create=items.create,
+        assign=items.assign,
+        name="ID",
         columns=_COLUMNS,
-    )  # fmt: skip
+    )

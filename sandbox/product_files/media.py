@@ -17,18 +17,26 @@ from sandbox.product_files.reading import Row
 from sandbox.product_files.session import Session, keep
 from sandbox.product_files.sheets import Cells
 
-_COLUMNS = {"": "ID", "position": "Position", "type": "Type", "url": "Video URL Location",
-            "thumbnail": "Image File"}  # fmt: skip
+_COLUMNS = {
+    "": "ID",
+    "position": "Position",
+    "type": "Type",
+    "url": "Video URL Location",
+    "thumbnail": "Image File",
+}
 
 
 def shown(row: ProductMedia) -> Cells:
     """Return the row of a picture or a video."""
     data = MEDIA.represent(row)
     return {
-        "Position": data["position"], "ID": data["id"], "Action": sheets.NONE,
-        "Type": data["type"], "Image File": file_name(row),
+        "Position": data["position"],
+        "ID": data["id"],
+        "Action": sheets.NONE,
+        "Type": data["type"],
+        "Image File": file_name(row),
         "Video URL Location": sheets.NONE if data["type"] == "image" else data["url"],
-    }  # fmt: skip
+    }
 
 
 def file_name(row: ProductMedia) -> str:
@@ -72,8 +80,11 @@ def _load(session: Session, row: Row, held: dict[str, ProductMedia]) -> ProductM
     if each is None and picture is None:
         session.skip("media without a picture")
         return None
-    body = {"position": row.text("Position"), "type": row.text("Type"),
-            "url": row.key("Video URL Location")}  # fmt: skip
+    body = {
+        "position": row.text("Position"),
+        "type": row.text("Type"),
+        "url": row.key("Video URL Location"),
+    }
     values = writes.MediaInput().check(body)
     values["url"] = writes.video_url(values, values["type"])
     if picture is not None and (each is None or bytes(each.content) != picture):
@@ -96,9 +107,11 @@ def _free(position: int, taken: dict[int, str]) -> int:
 
 
 def _save(
-    session: Session, named: Sequence[ProductMedia], held: dict[str, ProductMedia],
+    session: Session,
+    named: Sequence[ProductMedia],
+    held: dict[str, ProductMedia],
     before: dict[str, tuple[Cells, int]],
-) -> None:  # fmt: skip
+) -> None:
     for each in (*held.values(), *(each for each in named if each.pk not in held)):
         if each.pk not in held:
             each.save(force_insert=True)

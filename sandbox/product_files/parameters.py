@@ -18,10 +18,17 @@ from sandbox.product_files.session import Session, Table, load
 from sandbox.product_files.sheets import Cells
 
 _COLUMNS = {
-    "": "JSON Properties", "name": "ID", "title": "Title", "description": "Description",
-    "type": "Type", "scope": "Scope", "phase": "Phase", "constraints.required": "Required",
-    "constraints.unique": "Unique", "constraints.hidden": "Hidden",
-}  # fmt: skip
+    "": "JSON Properties",
+    "name": "ID",
+    "title": "Title",
+    "description": "Description",
+    "type": "Type",
+    "scope": "Scope",
+    "phase": "Phase",
+    "constraints.required": "Required",
+    "constraints.unique": "Unique",
+    "constraints.hidden": "Hidden",
+}
 _TEXTS = ("name", "title", "description", "type", "scope", "phase")
 _SWITCHES = ("required", "unique", "hidden")
 # What JSON Properties has beside the constraints, and what it may repeat of other columns.
@@ -37,17 +44,25 @@ def shown(parameter: Parameter) -> Cells:
     if dependency := constraints.get("dependency"):
         # connect-cli finds the other parameter by its name.
         constraints["dependency"] = {
-            **dependency, "parameter": {"name": dependency["parameter"]["id"]},
-        }  # fmt: skip
+            **dependency,
+            "parameter": {"name": dependency["parameter"]["id"]},
+        }
     rest = {name: data[name] for name in _PROPERTIES if name in data}
     return {
-        "Verbose ID": data["id"], "ID": data["name"], "Action": sheets.NONE,
-        "Title": data["title"], "Description": data["description"], "Phase": data["phase"],
-        "Scope": data["scope"], "Type": data["type"], "Required": switches["required"],
-        "Unique": switches["unique"], "Hidden": switches["hidden"],
+        "Verbose ID": data["id"],
+        "ID": data["name"],
+        "Action": sheets.NONE,
+        "Title": data["title"],
+        "Description": data["description"],
+        "Phase": data["phase"],
+        "Scope": data["scope"],
+        "Type": data["type"],
+        "Required": switches["required"],
+        "Unique": switches["unique"],
+        "Hidden": switches["hidden"],
         "JSON Properties": _dump({**rest, "constraints": constraints}),
         **sheets.dated(parameter.created, parameter.updated),
-    }  # fmt: skip
+    }
 
 
 def _dump(value: Any) -> str:

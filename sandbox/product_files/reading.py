@@ -184,15 +184,17 @@ def _table(title: str, rows: Iterator[tuple[int, list[Any]]]) -> tuple[list[Row]
             )
     return [
         Row(
-            title, number,
+            title,
+            number,
             {
                 name: _value(cells[letter], f"{title}!{letter}{number}")
-                for name, letter in letters.items() if letter in cells
+                for name, letter in letters.items()
+                if letter in cells
             },
             letters,
         )
         for number, cells in _filled(rows)
-    ], unknown  # fmt: skip
+    ], unknown
 
 
 def _rows(book: workbook_reader.Workbook, title: str) -> Iterator[tuple[int, list[Any]]]:

@@ -37,12 +37,18 @@ def _contracts(vendor: Account) -> list[Contract]:
     return [
         ids.create(
             lambda pk: Contract(
-                pk=pk, name=f"Contract of {place.owner.name}"[:255], vendor=vendor,
-                provider=place.owner, marketplace=place, created=now, enrolled=now, signed=now,
+                pk=pk,
+                name=f"Contract of {place.owner.name}"[:255],
+                vendor=vendor,
+                provider=place.owner,
+                marketplace=place,
+                created=now,
+                enrolled=now,
+                signed=now,
             ),
             "contract",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _list(product: Product, contract: Contract) -> None:

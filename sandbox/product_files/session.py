@@ -128,9 +128,10 @@ def _update(session: Session, table: Table[M], row: Row, each: Any) -> None:
     """Save an object if its row says something else than its export would."""
     before = table.shown(each)
     differing = {
-        column for column, value in before.items()
+        column
+        for column, value in before.items()
         if column not in _ABOUT and as_text(row.values.get(column)) != as_text(value)
-    }  # fmt: skip
+    }
     if not differing:
         return
     table.assign(session, row, each, differing)
@@ -151,8 +152,9 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def keep(session: Session, sheet: str, rows: models.QuerySet[Any], named: Sequence[Any],
-         name: str = "pk") -> None:  # fmt: skip
+def keep(
+    session: Session, sheet: str, rows: models.QuerySet[Any], named: Sequence[Any], name: str = "pk"
+) -> None:
     """Record the objects that the file doesn't name; they stay as they are."""
     seen = {each.pk for each in named}
     session.kept += [

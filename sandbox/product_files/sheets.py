@@ -23,9 +23,21 @@ TRANSLATIONS = "Translations"
 MESSAGES = "Messages"
 
 _PARAMETER = (
-    "Verbose ID", "ID", "Action", "Title", "Description", "Phase", "Scope", "Type", "Required",
-    "Unique", "Hidden", "JSON Properties", "Created", "Modified",
-)  # fmt: skip
+    "Verbose ID",
+    "ID",
+    "Action",
+    "Title",
+    "Description",
+    "Phase",
+    "Scope",
+    "Type",
+    "Required",
+    "Unique",
+    "Hidden",
+    "JSON Properties",
+    "Created",
+    "Modified",
+)
 # Row 1 of each sheet but the first, in the order of the sheets.
 COLUMNS: dict[str, tuple[str, ...]] = {
     CAPABILITIES: ("Capability", "Action", "Value"),
@@ -33,36 +45,80 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     MEDIA: ("Position", "ID", "Action", "Type", "Image File", "Video URL Location"),
     TEMPLATES: ("ID", "Title", "Action", "Scope", "Type", "Content", "Created", "Modified"),
     ITEMS: (
-        "ID", "MPN", "Action", "Name", "Description", "Type", "Precision", "Unit",
-        "Billing Period", "Commitment", "Status", "Created", "Modified",
+        "ID",
+        "MPN",
+        "Action",
+        "Name",
+        "Description",
+        "Type",
+        "Precision",
+        "Unit",
+        "Billing Period",
+        "Commitment",
+        "Status",
+        "Created",
+        "Modified",
     ),
     **dict.fromkeys(PARAMETERS.values(), _PARAMETER),
     ACTIONS: (
-        "Verbose ID", "ID", "Action", "Name", "Title", "Description", "Scope", "Created",
+        "Verbose ID",
+        "ID",
+        "Action",
+        "Name",
+        "Title",
+        "Description",
+        "Scope",
+        "Created",
         "Modified",
     ),
     CONFIGURATION: (
-        "ID", "Parameter", "Scope", "Action", "Item ID", "Item Name", "Marketplace ID",
-        "Marketplace Name", "Value",
+        "ID",
+        "Parameter",
+        "Scope",
+        "Action",
+        "Item ID",
+        "Item Name",
+        "Marketplace ID",
+        "Marketplace Name",
+        "Value",
     ),
     TRANSLATIONS: (
-        "Translation ID", "Action", "Context ID", "Context", "Owner ID", "Owner", "Locale",
-        "Description", "Autotranslation", "Completion", "Status", "Is primary", "Created",
+        "Translation ID",
+        "Action",
+        "Context ID",
+        "Context",
+        "Owner ID",
+        "Owner",
+        "Locale",
+        "Description",
+        "Autotranslation",
+        "Completion",
+        "Status",
+        "Is primary",
+        "Created",
         "Updated",
     ),
     MESSAGES: ("ID", "Action", "External ID", "Value", "Auto"),
-}  # fmt: skip
+}
 # Sheets that an import reads; of the others it names the rows.
 READ = tuple(name for name in COLUMNS if name not in (TRANSLATIONS, MESSAGES))
 
 # The first sheet has a label in column A and its value in column B, from this row on.
 FIRST_LABEL = 3
 LABELS = (
-    "Account ID", "Account Name", "Product ID", "Product Name", "Export datetime",
-    "Product Category", "Product Icon file name", "Product Short Description",
-    "Product Detailed Description", "Embedding description", "Embedding getting started",
+    "Account ID",
+    "Account Name",
+    "Product ID",
+    "Product Name",
+    "Export datetime",
+    "Product Category",
+    "Product Icon file name",
+    "Product Short Description",
+    "Product Detailed Description",
+    "Embedding description",
+    "Embedding getting started",
     "Primary Translation Locale",
-)  # fmt: skip
+)
 # connect-cli reads the values by their place.
 CELL = {label: f"B{FIRST_LABEL + place}" for place, label in enumerate(LABELS)}
 

@@ -21,33 +21,50 @@ from sandbox.product_files.sheets import Cells
 M = TypeVar("M", Template, ProductAction)
 
 _TEMPLATE = {
-    "": "ID", "name": "Title", "title": "Title", "scope": "Scope", "type": "Type",
+    "": "ID",
+    "name": "Title",
+    "title": "Title",
+    "scope": "Scope",
+    "type": "Type",
     "body": "Content",
-}  # fmt: skip
+}
 _ACTION = {
-    "": "Verbose ID", "action": "ID", "name": "Name", "title": "Title",
-    "description": "Description", "scope": "Scope",
-}  # fmt: skip
+    "": "Verbose ID",
+    "action": "ID",
+    "name": "Name",
+    "title": "Title",
+    "description": "Description",
+    "scope": "Scope",
+}
 
 
 def shown_template(template: Template) -> Cells:
     """Return a template's row."""
     data = TEMPLATE.represent(template)
     return {
-        "ID": data["id"], "Title": data["title"], "Action": sheets.NONE, "Scope": data["scope"],
-        "Type": data["type"], "Content": data["body"],
+        "ID": data["id"],
+        "Title": data["title"],
+        "Action": sheets.NONE,
+        "Scope": data["scope"],
+        "Type": data["type"],
+        "Content": data["body"],
         **sheets.dated(template.created, template.updated),
-    }  # fmt: skip
+    }
 
 
 def shown_action(action: ProductAction) -> Cells:
     """Return an action's row."""
     data = ACTION.represent(action)
     return {
-        "Verbose ID": data["id"], "ID": data["action"], "Action": sheets.NONE,
-        "Name": data["name"], "Title": data["title"], "Description": data["description"],
-        "Scope": data["scope"], **sheets.dated(action.created, action.updated),
-    }  # fmt: skip
+        "Verbose ID": data["id"],
+        "ID": data["action"],
+        "Action": sheets.NONE,
+        "Name": data["name"],
+        "Title": data["title"],
+        "Description": data["description"],
+        "Scope": data["scope"],
+        **sheets.dated(action.created, action.updated),
+    }
 
 
 def _by_id(session: Session, row: Row, model: type[M], column: str, form: str) -> M | None:
@@ -87,13 +104,12 @@ def _template_values(row: Row, columns: set[str]) -> dict[str, Any]:
     """Return what the cells of these columns say, by the API's rules; raises Invalid."""
     title = row.text("Title")
     body = {"title": title, "name": title, "scope": row.text("Scope"), "body": row.text("Content")}
-    values = template_writes.TemplateInput().check(
-        {**body, "type": _type(row.text("Type"))}
-    )  # fmt: skip
+    values = template_writes.TemplateInput().check({**body, "type": _type(row.text("Type"))})
     return {
-        name: value for name, value in ({"type": None} | values).items()
+        name: value
+        for name, value in ({"type": None} | values).items()
         if _TEMPLATE[name] in columns
-    }  # fmt: skip
+    }
 
 
 def _type(text: str) -> str | None:
@@ -134,10 +150,18 @@ def _free_id(model: type[models.Model], kind: str) -> str:
 
 
 TEMPLATES = Table(
-    shown=shown_template, find=_find_template, create=_create_template, assign=_assign_template,
-    name="ID", columns=_TEMPLATE,
-)  # fmt: skip
+    shown=shown_template,
+    find=_find_template,
+    create=_create_template,
+    assign=_assign_template,
+    name="ID",
+    columns=_TEMPLATE,
+)
 ACTIONS = Table(
-    shown=shown_action, find=_find_action, create=_create_action, assign=_assign_action,
-    name="Verbose ID", columns=_ACTION,
-)  # fmt: skip
+    shown=shown_action,
+    find=_find_action,
+    create=_create_action,
+    assign=_assign_action,
+    name="Verbose ID",
+    columns=_ACTION,
+)

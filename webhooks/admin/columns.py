@@ -47,8 +47,10 @@ def full_type(row: Webhook) -> SafeString:
     """Return the label of the type, with the API's names below it."""
     return format_html(
         '{}<br><span class="sim-id">type {}, object class {}</span>',
-        type_label(row), row.type, row.object_class,
-    )  # fmt: skip
+        type_label(row),
+        row.type,
+        row.object_class,
+    )
 
 
 # With the labels of Connect's page.
@@ -162,8 +164,12 @@ FACTS: list[tuple[str, Any]] = [
         "Statistics",
         {
             "fields": [
-                health, COUNTERS, (last_event, last_success, last_failure), next_trigger,
-                cleared_backoffs, log,
+                health,
+                COUNTERS,
+                (last_event, last_success, last_failure),
+                next_trigger,
+                cleared_backoffs,
+                log,
             ]
         },
     ),
@@ -171,7 +177,22 @@ FACTS: list[tuple[str, Any]] = [
         "Fixed at creation",
         {"fields": [identifier, "account", "product", full_type, created, modified]},
     ),
-]  # fmt: skip
-SHOWN = (identifier, "account", "product", full_type, masked_secret, masked_headers, health,
-         *COUNTERS, last_event, next_trigger, last_success, last_failure, cleared_backoffs, log,
-         created, modified)  # fmt: skip
+]
+SHOWN = (
+    identifier,
+    "account",
+    "product",
+    full_type,
+    masked_secret,
+    masked_headers,
+    health,
+    *COUNTERS,
+    last_event,
+    next_trigger,
+    last_success,
+    last_failure,
+    cleared_backoffs,
+    log,
+    created,
+    modified,
+)

@@ -49,8 +49,9 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     # The name of the form field for `jwt_secret`.
     secret: ClassVar[str] = "new_secret"
 
-    label = forms.CharField(label="Name", max_length=100,
-                            widget=forms.TextInput({"class": "vTextField"}))  # fmt: skip
+    label = forms.CharField(
+        label="Name", max_length=100, widget=forms.TextInput({"class": "vTextField"})
+    )
     description = forms.CharField(required=False, widget=forms.Textarea({**WIDE, "rows": 3}))
     active = forms.BooleanField(label="Enabled", required=False)
     external_url = forms.CharField(
@@ -131,9 +132,11 @@ class NewWebhookForm(WebhookForm):
     account = forms.ModelChoiceField(Account.objects.all(), help_text="The owner of the webhook.")
     product = forms.ModelChoiceField(Product.objects.all(), help_text="Cannot be changed later.")
     kind = forms.ChoiceField(
-        label="Type", choices=kinds, initial="event:fulfillment_request",
+        label="Type",
+        choices=kinds,
+        initial="event:fulfillment_request",
         help_text="Cannot be changed later. Validators are for vendors only.",
-    )  # fmt: skip
+    )
     jwt_secret = forms.CharField(
         label="JWT secret",
         max_length=100,

@@ -195,9 +195,14 @@ class DeliveryAdmin(LogAdmin):
     list_display = ("id", "of_webhook", STATE, "attempts", CREATED)
     list_filter = (("state", StateFilter), WebhookFilter)
     search_fields = ("id__exact", "webhook__id__exact", "events__object_id__exact")
-    readonly_fields = ("of_webhook", STATE, CREATED,
-                       moment_column("started_at", "last attempt started"), "next_attempt",
-                       "cleared_backoffs")  # fmt: skip
+    readonly_fields = (
+        "of_webhook",
+        STATE,
+        CREATED,
+        moment_column("started_at", "last attempt started"),
+        "next_attempt",
+        "cleared_backoffs",
+    )
     fields = ("id", "of_webhook", STATE, "attempts", *readonly_fields[2:])
     inlines = [EventInline, AttemptInline]
 
@@ -223,16 +228,32 @@ class DeliveryAdmin(LogAdmin):
 class AttemptAdmin(LogAdmin):
     """Attempts, with request and response."""
 
-    list_display = ("id", "of_webhook", "of_delivery", "outcome", "status_code", "duration",
-                    STARTED, led_to)  # fmt: skip
+    list_display = (
+        "id",
+        "of_webhook",
+        "of_delivery",
+        "outcome",
+        "status_code",
+        "duration",
+        STARTED,
+        led_to,
+    )
     list_select_related = ("webhook", "delivery")
     list_filter = ("outcome", "truncated", "redacted", WebhookFilter)
     deferred_in_list = LARGE
     search_fields = ("id__exact", "webhook__id__exact", "delivery__id__exact", "url", "error")
     readonly_fields: ClassVar[Any] = (
-        "of_webhook", "of_delivery", STARTED, led_to, SENT_HEADERS, SENT_BODY, TOKEN, GOT_HEADERS,
-        GOT_BODY, differences,
-    )  # fmt: skip
+        "of_webhook",
+        "of_delivery",
+        STARTED,
+        led_to,
+        SENT_HEADERS,
+        SENT_BODY,
+        TOKEN,
+        GOT_HEADERS,
+        GOT_BODY,
+        differences,
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Return the attempts, annotated with the current platform time."""

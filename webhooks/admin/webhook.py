@@ -55,21 +55,32 @@ class WebhookAdmin(GuardedAdmin):
     actions_selection_counter = True
     list_per_page = 50
     list_display = (
-        columns.name_and_id, columns.product, columns.type_label, "active", columns.health,
-        *columns.COUNTERS, columns.last_event, columns.last_success, columns.last_failure,
-    )  # fmt: skip
+        columns.name_and_id,
+        columns.product,
+        columns.type_label,
+        "active",
+        columns.health,
+        *columns.COUNTERS,
+        columns.last_event,
+        columns.last_success,
+        columns.last_failure,
+    )
     list_filter = (
-        "active", "out_of_order", ("type", admin.AllValuesFieldListFilter),
+        "active",
+        "out_of_order",
+        ("type", admin.AllValuesFieldListFilter),
         ("object_class", admin.AllValuesFieldListFilter),
         ("product", admin.RelatedOnlyFieldListFilter),
-    )  # fmt: skip
+    )
     list_select_related = ("product", "last_success", "last_failure")
     search_fields = ("id", "label", "external_url", "description")
     readonly_fields: ClassVar[Any] = columns.SHOWN
     deferred_in_list = (
-        "headers", "data", "jwt_secret",
+        "headers",
+        "data",
+        "jwt_secret",
         *(f"last_{end}__{name}" for end in ("success", "failure") for name in LARGE),
-    )  # fmt: skip
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Return the webhooks, annotated with the end of their backoff."""

@@ -96,9 +96,13 @@ def claim_of(generation: int | None, limit: int, slots: Slots | None = None) -> 
             # Attempts that another process has recorded meanwhile end before these start.
             now, read_at = clock.now(), time.monotonic()
         taken = take(
-            list(found.ids), now, reading.generation, where=may_start, params=params,
+            list(found.ids),
+            now,
+            reading.generation,
+            where=may_start,
+            params=params,
             read_at=read_at,
-        )  # fmt: skip
+        )
     return Claim(reading._replace(now=now), taken, found.has_more)
 
 
@@ -127,12 +131,19 @@ def take(
     shared: dict[str, dict[str, Any]] = {webhook_id: {} for webhook_id in webhooks}
     claimed = apply_resends(
         ClaimedDelivery(
-            pk, token, attempts + 1, bool(forced), now, webhooks[webhook_id], due=due.get(pk),
-            generation=generation, shared=shared[webhook_id],
+            pk,
+            token,
+            attempts + 1,
+            bool(forced),
+            now,
+            webhooks[webhook_id],
+            due=due.get(pk),
+            generation=generation,
+            shared=shared[webhook_id],
         )
         for pk, webhook_id, attempts, forced, *_ in taken
         if webhook_id in webhooks
-    )  # fmt: skip
+    )
     claimed = tracing.with_marks(claimed)
     if claimed:
         attempts_started.send(sender=None, claimed=claimed)
@@ -205,12 +216,17 @@ def lost_attempts(generation: int = 0) -> list[AttemptResult]:
     webhooks = taking.load_webhooks({row.webhook_id for row in rows})
     lost = apply_resends(
         ClaimedDelivery(
-            row.pk, row.claim, row.attempts + 1, row.forced, row.started_at,
-            webhooks[row.webhook_id], generation=generation,
+            row.pk,
+            row.claim,
+            row.attempts + 1,
+            row.forced,
+            row.started_at,
+            webhooks[row.webhook_id],
+            generation=generation,
         )
         for row in rows
         if row.claim and row.started_at and row.webhook_id in webhooks
-    )  # fmt: skip
+    )
     error = "Worker lost during the request: the outcome is unknown."
     return [AttemptResult(claimed, retry.UNKNOWN, 0, error=error) for claimed in lost]
 

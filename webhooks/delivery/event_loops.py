@@ -94,8 +94,10 @@ def fitting_slots(slots: int) -> int:
         logger.warning(
             "SIM_CALLS is %d, but %d open files allow only %d requests in flight. "
             "Raise the limit of open files (ulimit -n).",
-            slots, soft, available,
-        )  # fmt: skip
+            slots,
+            soft,
+            available,
+        )
     return min(slots, available)
 
 

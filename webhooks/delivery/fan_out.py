@@ -73,9 +73,12 @@ def _matching_webhooks(change: Change) -> list[tuple[str, bool]]:
 
 def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
     return Webhook.objects.filter(
-        active=True, type=type_, object_class=change.object_class,
-        product_id=change.product_id, account_id__in=change.account_ids,
-    )  # fmt: skip
+        active=True,
+        type=type_,
+        object_class=change.object_class,
+        product_id=change.product_id,
+        account_id__in=change.account_ids,
+    )
 
 
 def _with_ids(ids: Sequence[str]) -> QuerySet[Webhook]:

@@ -179,8 +179,11 @@ def _release(result: AttemptResult) -> Stored:
     logger.error(
         "The attempt of delivery %s of %s cannot be recorded in any form (outcome: %s); the "
         "delivery is released.",
-        claimed.delivery_id, claimed.webhook["id"], result.outcome, extra=claimed.ids,
-    )  # fmt: skip
+        claimed.delivery_id,
+        claimed.webhook["id"],
+        result.outcome,
+        extra=claimed.ids,
+    )
     try:
         with transaction.atomic():
             # Locked before the generation is read, as in a flush.
@@ -195,9 +198,11 @@ def _release(result: AttemptResult) -> Stored:
             elif generation == claimed.generation:
                 # The backoff of a first failure, unless the webhook has a backoff.
                 Webhook.objects.filter(
-                    pk=claimed.webhook["id"], active=True, out_of_order=False,
+                    pk=claimed.webhook["id"],
+                    active=True,
+                    out_of_order=False,
                     earliest_possible_trigger=None,
-                ).update(earliest_possible_trigger=until, gate_closed_at=now)  # fmt: skip
+                ).update(earliest_possible_trigger=until, gate_closed_at=now)
     except Exception as error:
         _clean_up()
         if not _cannot_be_stored(error):

@@ -169,11 +169,17 @@ class InFlightCall:
         duration = self.limit if self.timed_out else time.monotonic() - began
         interceptor = self.claimed.interceptor
         return AttemptResult(
-            self.claimed, outcome, round(duration * 1000), prepared, response, error, public,
+            self.claimed,
+            outcome,
+            round(duration * 1000),
+            prepared,
+            response,
+            error,
+            public,
             stopped=outcome == retry.UNKNOWN,
             error_class=http_errors.TIMEOUT if self.timed_out else error_class,
             faults=interceptor.marks if interceptor is not None else (),
-        )  # fmt: skip
+        )
 
     def _signed_as(self) -> ClaimedDelivery:
         interceptor = self.claimed.interceptor
@@ -224,14 +230,18 @@ def _log(result: AttemptResult) -> None:
     claimed, response = result.claimed, result.response
     logger.info(
         "Attempt %s of delivery %s of %s: %s after %s ms.",
-        claimed.number, claimed.delivery_id, claimed.webhook["id"], result.outcome, result.duration,
+        claimed.number,
+        claimed.delivery_id,
+        claimed.webhook["id"],
+        result.outcome,
+        result.duration,
         extra={
             "outcome": result.outcome,
             "status": response.status if response is not None else None,
             "error_type": result.error_type or None,
             "duration_ms": result.duration,
         },
-    )  # fmt: skip
+    )
 
 
 def unexpected_failure(claimed: ClaimedDelivery) -> AttemptResult:

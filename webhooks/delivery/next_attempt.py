@@ -273,9 +273,19 @@ def cleared_backoffs(
     rows = ClearedBackoff.objects.filter(webhook=webhook).select_related("user", "attempt")
     if since is not None:
         rows = rows.filter(at__gte=since)
-    shown = ("webhook", "at", "cause", "detail", "failures", "was_out_of_order",
-             "user__username", "user__first_name", "user__last_name",
-             "attempt__number", "attempt__delivery")  # fmt: skip
+    shown = (
+        "webhook",
+        "at",
+        "cause",
+        "detail",
+        "failures",
+        "was_out_of_order",
+        "user__username",
+        "user__first_name",
+        "user__last_name",
+        "attempt__number",
+        "attempt__delivery",
+    )
     return rows.only(*shown).order_by("-at", "-pk")
 
 

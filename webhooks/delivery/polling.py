@@ -249,8 +249,9 @@ class Poller:
         if results:
             logger.error(
                 "%s results could not be stored before the stop: another worker records these "
-                "attempts as unknown and repeats them.", len(results),
-            )  # fmt: skip
+                "attempts as unknown and repeats them.",
+                len(results),
+            )
 
     def _database_responds(self) -> bool:
         """Whether the database stores anything else: a heartbeat."""

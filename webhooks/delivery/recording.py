@@ -40,14 +40,30 @@ _LATE = (
 )
 # The columns of an attempt and PostgreSQL's types, in the order of `attempt_row`.
 _COLUMNS = {
-    "webhook_id": "varchar", "delivery_id": "bigint", "number": "integer", "outcome": "varchar",
-    "started_at": "timestamptz", "finished_at": "timestamptz", "duration": "integer",
-    "method": "varchar", "url": "varchar", "request_headers": "jsonb", "request_body": "text",
-    "claims": "jsonb", "status_code": "integer", "response_headers": "jsonb",
-    "response_body": "bytea", "truncated": "boolean", "redacted": "boolean",
-    "revision": "integer", "error": "text",
-    "why": "text", "is_unmerged": "boolean", "next_attempt_at": "timestamptz", "faults": "jsonb",
-}  # fmt: skip
+    "webhook_id": "varchar",
+    "delivery_id": "bigint",
+    "number": "integer",
+    "outcome": "varchar",
+    "started_at": "timestamptz",
+    "finished_at": "timestamptz",
+    "duration": "integer",
+    "method": "varchar",
+    "url": "varchar",
+    "request_headers": "jsonb",
+    "request_body": "text",
+    "claims": "jsonb",
+    "status_code": "integer",
+    "response_headers": "jsonb",
+    "response_body": "bytea",
+    "truncated": "boolean",
+    "redacted": "boolean",
+    "revision": "integer",
+    "error": "text",
+    "why": "text",
+    "is_unmerged": "boolean",
+    "next_attempt_at": "timestamptz",
+    "faults": "jsonb",
+}
 # What claimed deliveries share.
 _STORED, _REDACTED = "stored", "redacted"
 # Attempts of one INSERT. SQLite takes 32,766 parameters; on PostgreSQL they are one text, of which

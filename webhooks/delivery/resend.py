@@ -129,9 +129,12 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
     if not active:
         raise Refused("WH_001", f"{attempt.webhook_id} is disabled: enable it to send again.")
     audit.record(
-        audit.Action.DELIVERY_RESEND, "delivery", attempt.delivery_id,
-        account=attempt.webhook.account_id, fields=changes or (),
-    )  # fmt: skip
+        audit.Action.DELIVERY_RESEND,
+        "delivery",
+        attempt.delivery_id,
+        account=attempt.webhook.account_id,
+        fields=changes or (),
+    )
     announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
     wakeup.after_commit()
     return Delivery.objects.get(pk=delivery_id)
@@ -175,15 +178,26 @@ def create_resends(attempts: Sequence[Attempt]) -> tuple[list[int], list[str]]:
 
 
 def _row(
-    attempt: Attempt, delivery_id: int, sent: ResendOverride, *, unchanged: bool,
+    attempt: Attempt,
+    delivery_id: int,
+    sent: ResendOverride,
+    *,
+    unchanged: bool,
     changed: bool = False,
-) -> Resend:  # fmt: skip
+) -> Resend:
     return Resend(
-        delivery_id=delivery_id, repeats_id=attempt.delivery_id, number=attempt.number,
-        changed=changed, revision=attempt.revision if unchanged else None,
-        url=sent.url, method=sent.method, headers=sent.headers,
-        payload=json.dumps(sent.payload, ensure_ascii=False), body=sent.body, preset=sent.preset,
-    )  # fmt: skip
+        delivery_id=delivery_id,
+        repeats_id=attempt.delivery_id,
+        number=attempt.number,
+        changed=changed,
+        revision=attempt.revision if unchanged else None,
+        url=sent.url,
+        method=sent.method,
+        headers=sent.headers,
+        payload=json.dumps(sent.payload, ensure_ascii=False),
+        body=sent.body,
+        preset=sent.preset,
+    )
 
 
 def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:

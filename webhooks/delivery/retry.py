@@ -19,13 +19,20 @@ from datetime import datetime, timedelta
 # Outcomes of an attempt, and states of a delivery; `calling` is set by a claim.
 OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
-    "waiting", "calling", "delivered", "failed", "cancelled",
-)  # fmt: skip
+    "waiting",
+    "calling",
+    "delivered",
+    "failed",
+    "cancelled",
+)
 # How pages name the states; the API and searches have the states themselves.
 STATE_LABELS = {
-    WAITING: "Pending", CALLING: "In flight", DELIVERED: "Delivered", FAILED: "Failed",
+    WAITING: "Pending",
+    CALLING: "In flight",
+    DELIVERED: "Delivered",
+    FAILED: "Failed",
     CANCELLED: "Cancelled",
-}  # fmt: skip
+}
 # What ends a backoff, in addition to the users' actions in `webhooks.actions`.
 TRIGGERED, SUCCEEDED = "triggered", "succeeded"
 # One lost worker may be a restart; more in a row may be caused by the request.

@@ -186,9 +186,13 @@ def _read_postgresql(selection: Selection, now: datetime, share: int) -> Iterato
             break
         count = min(_CHUNK, selection.limit - offset)
         values = {
-            "most": settings.SIM_MAX_IN_FLIGHT, "now": sql.datetime_param(now), "share": share,
-            "webhooks": count, "offset": offset, "left": selection.left,
-        }  # fmt: skip
+            "most": settings.SIM_MAX_IN_FLIGHT,
+            "now": sql.datetime_param(now),
+            "share": share,
+            "webhooks": count,
+            "offset": offset,
+            "left": selection.left,
+        }
         rows = prepared.fetch(statement, values)
         yield rows
         if len({row[1] for row in rows}) < count:

@@ -16,9 +16,20 @@ from webhooks.models import Webhook
 
 # What a request needs of its webhook; `gate_closed_at` identifies the backoff at the claim.
 _COLUMNS = (
-    "id", "type", "label", "object_class", "account_id", "product_id", "external_url",
-    "http_method", "jwt_secret", "headers", "data", "revision", "gate_closed_at",
-)  # fmt: skip
+    "id",
+    "type",
+    "label",
+    "object_class",
+    "account_id",
+    "product_id",
+    "external_url",
+    "http_method",
+    "jwt_secret",
+    "headers",
+    "data",
+    "revision",
+    "gate_closed_at",
+)
 _ENCODED: dict[str, Any] = {
     name: Webhook._meta.get_field(name) for name in ("jwt_secret", "headers", "data")
 }

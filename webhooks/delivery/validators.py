@@ -75,9 +75,14 @@ def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
     """Record the validation, and claim its deliveries in the order in which they are merged."""
     now, generation = clock.read()
     change = Change(
-        request.object_class, request.object_id, request.product.pk, (request.vendor_id,),
-        request.status, request.status, now,
-    )  # fmt: skip
+        request.object_class,
+        request.object_id,
+        request.product.pk,
+        (request.vendor_id,),
+        request.status,
+        request.status,
+        now,
+    )
     webhook_ids = fan_out.matching_validators(change, type_)
     if not webhook_ids:
         return []

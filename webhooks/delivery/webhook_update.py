@@ -124,10 +124,17 @@ def lock(webhook_ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, 
             since_success=since_success,
         )
         for (
-            pk, until, began_at, failures, out_of_order, active, revision, modified_at,
+            pk,
+            until,
+            began_at,
+            failures,
+            out_of_order,
+            active,
+            revision,
+            modified_at,
             since_success,
         ) in rows
-    }  # fmt: skip
+    }
 
 
 def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now: datetime) -> None:
@@ -135,23 +142,37 @@ def write(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int], now:
     _write_webhooks(updates, attempt_ids)
     cleared = [
         ClearedBackoff(
-            webhook_id=pk, at=now, cause=cause, attempt_id=attempt_ids[index],
-            began_at=backoff.began_at, until=backoff.until, failures=backoff.failures,
+            webhook_id=pk,
+            at=now,
+            cause=cause,
+            attempt_id=attempt_ids[index],
+            began_at=backoff.began_at,
+            until=backoff.until,
+            failures=backoff.failures,
             was_out_of_order=backoff.out_of_order,
         )
         for pk, update in sorted(updates.items())
         for index, cause, backoff in update.cleared
-    ]  # fmt: skip
+    ]
     if cleared:
         ClearedBackoff.objects.bulk_create(cleared)
 
 
 # What is written of each webhook, and PostgreSQL's types.
 _COLUMNS = {
-    "id": "varchar", "t": "bigint", "s": "bigint", "f": "bigint", "since": "bigint",
-    "until": "timestamptz", "began": "timestamptz", "failures": "bigint",
-    "out_of_order": "boolean", "success": "bigint", "failure": "bigint", "responds": "boolean",
-}  # fmt: skip
+    "id": "varchar",
+    "t": "bigint",
+    "s": "bigint",
+    "f": "bigint",
+    "since": "bigint",
+    "until": "timestamptz",
+    "began": "timestamptz",
+    "failures": "bigint",
+    "out_of_order": "boolean",
+    "success": "bigint",
+    "failure": "bigint",
+    "responds": "boolean",
+}
 
 
 def _write_webhooks(updates: Mapping[str, WebhookUpdate], attempt_ids: Sequence[int]) -> None:

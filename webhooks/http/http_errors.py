@@ -33,11 +33,30 @@ logger = logging.getLogger(__name__)
 # Why a request failed, for statistics: `address` was refused here, `request` can't be sent as it
 # is, `protocol` is a response that is not valid HTTP, `internal` an error of the simulator.
 ERROR_CLASSES = (
-    TIMEOUT, DNS, CONNECT, TLS, PROXY, DISCONNECTED, PROTOCOL, ADDRESS, REQUEST, STOPPED, INTERNAL,
+    TIMEOUT,
+    DNS,
+    CONNECT,
+    TLS,
+    PROXY,
+    DISCONNECTED,
+    PROTOCOL,
+    ADDRESS,
+    REQUEST,
+    STOPPED,
+    INTERNAL,
 ) = (
-    "timeout", "dns", "connect", "tls", "proxy", "disconnected", "protocol", "address", "request",
-    "stopped", "internal",
-)  # fmt: skip
+    "timeout",
+    "dns",
+    "connect",
+    "tls",
+    "proxy",
+    "disconnected",
+    "protocol",
+    "address",
+    "request",
+    "stopped",
+    "internal",
+)
 
 # The latter for the response of a proxy to CONNECT.
 MalformedHead = HttpProcessingError | aiohttp.ClientResponseError

@@ -141,13 +141,21 @@ class Faults:
         values = {key.rstrip("_"): value for key, value in parameters.items()}
         after = None if kind == "outage" else values.pop("after", None)
         body = {
-            "kind": kind, "side": side, "name": name, "account": account, "method": method,
-            "webhook": None if webhook is None else str(webhook), "path": path,
-            "probability": probability, "times": times, "ttl": ttl, "after": after,
+            "kind": kind,
+            "side": side,
+            "name": name,
+            "account": account,
+            "method": method,
+            "webhook": None if webhook is None else str(webhook),
+            "path": path,
+            "probability": probability,
+            "times": times,
+            "ttl": ttl,
+            "after": after,
             "nth": [nth] if isinstance(nth, int) else nth,
             "seed": self._seed if seed is None else seed,
             "parameters": values,
-        }  # fmt: skip
+        }
         given = {key: value for key, value in body.items() if value is not None}
         fault = Fault(self._client, self._client.post(_PATH, given), may_not_fire)
         self._added.append(fault)
@@ -182,10 +190,11 @@ def void(faults: Sequence[Fault]) -> str:
     lines = [f"  {fault.describe()}" for fault in faults]
     return "\n".join(
         [
-            f"{count} never fired, so this test has not tested what it is for:", *lines,
+            f"{count} never fired, so this test has not tested what it is for:",
+            *lines,
             "Make the requests that it is for, or add it with may_not_fire=True.",
         ]
-    )  # fmt: skip
+    )
 
 
 def _times(count: int) -> str:

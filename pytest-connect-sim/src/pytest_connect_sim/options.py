@@ -19,21 +19,30 @@ def add(parser: pytest.Parser) -> None:
     """Define the options."""
     group = parser.getgroup("connect-sim", "Connect Sim, a sandbox of CloudBlue Connect")
     group.addoption(
-        "--connect-sim-url", metavar="URL", default="",
+        "--connect-sim-url",
+        metavar="URL",
+        default="",
         help="a sandbox that runs already (also CONNECT_SIM_URL)",
-    )  # fmt: skip
+    )
     group.addoption(
-        "--connect-sim-command", metavar="COMMAND", default="",
+        "--connect-sim-command",
+        metavar="COMMAND",
+        default="",
         help="the command that starts a sandbox, such as '.server/bin/connect-sim sandbox'",
-    )  # fmt: skip
+    )
     group.addoption(
-        "--connect-sim-trace", metavar="WHEN", choices=TRACES, default=None,
+        "--connect-sim-trace",
+        metavar="WHEN",
+        choices=TRACES,
+        default=None,
         help="write timeline, deliveries and log of tests into a folder: on-failure, on, off",
-    )  # fmt: skip
+    )
     group.addoption(
-        "--connect-sim-trace-dir", metavar="FOLDER", default="connect-sim-traces",
+        "--connect-sim-trace-dir",
+        metavar="FOLDER",
+        default="connect-sim-traces",
         help="the folder of traces (connect-sim-traces)",
-    )  # fmt: skip
+    )
     parser.addini("connect_sim_command", "the command that starts a sandbox", default="")
     parser.addini("connect_sim_uvx", "start the sandbox by uvx", type="bool", default=False)
     parser.addini("connect_sim_trace", "as --connect-sim-trace", default="off")

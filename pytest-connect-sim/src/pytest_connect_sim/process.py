@@ -15,9 +15,14 @@ _POLL = 0.02
 _SHOWN = 2000  # characters of its output in an error
 # Of the project under test: its database and broker are not the sandbox's.
 _NOT_INHERITED = (
-    "DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "SIM_BIND", "SIM_API_URL",
-    "SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY",
-)  # fmt: skip
+    "DATABASE_URL",
+    "CELERY_BROKER_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "SIM_BIND",
+    "SIM_API_URL",
+    "SIM_VENDOR_API_KEY",
+    "SIM_PROVIDER_API_KEY",
+)
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -43,9 +48,15 @@ class Child:
         self._port_file.unlink(missing_ok=True)
         self.log = folder / "sandbox.log"
         self._command = [
-            *command, "--port", "0", "--port-file", str(self._port_file),
-            "--data-dir", str(self._data), "--exit-with-parent",
-        ]  # fmt: skip
+            *command,
+            "--port",
+            "0",
+            "--port-file",
+            str(self._port_file),
+            "--data-dir",
+            str(self._data),
+            "--exit-with-parent",
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:

@@ -105,9 +105,11 @@ class Selling(Actions):
         lines = [self._usage_row(row, n, product, days) for n, row in enumerate(rows, 1)]
         sold = self._sold(product or self._product_of(rows[0]))
         body = {
-            "name": name, "product": {"id": sold.id}, "period": days,
+            "name": name,
+            "product": {"id": sold.id},
+            "period": days,
             "contract": {"id": sold["contract"] or self._contract()},
-        }  # fmt: skip
+        }
         file = self._object(self._api().post("/usage/files", body))
         content = usage_rows.to_csv(lines)
         self._api().upload(f"/usage/files/{file.id}/upload", "usage_file", "usage.csv", content)

@@ -126,9 +126,12 @@ class ConnectSim(Orders, Tiers, Selling):
         marker `connect_sim(product="PRD-…")`, if the test has one.
         """
         given = {
-            "name": name or None, "items": items, "params": params, "templates": templates,
+            "name": name or None,
+            "items": items,
+            "params": params,
+            "templates": templates,
             "capabilities": capabilities,
-        }  # fmt: skip
+        }
         body = {key: value for key, value in given.items() if value is not None}
         if not body:
             id = id or self._default_product
@@ -160,9 +163,11 @@ class ConnectSim(Orders, Tiers, Selling):
         validator: `validator`, `change_validator`, … Without `secret` a random one signs.
         """
         given = {
-            "type": type, "http_method": method,
-            "headers": dict(headers or {}), "data": dict(data or {}),
-        }  # fmt: skip
+            "type": type,
+            "http_method": method,
+            "headers": dict(headers or {}),
+            "data": dict(data or {}),
+        }
         body = {
             "label": label,
             "product_id": str(product),

@@ -46,9 +46,13 @@ class People:
         phone = {"country_code": "+1", "area_code": "503", "phone_number": "5550100"}
         contact = {"first_name": first, "last_name": last, "email": email, "phone_number": phone}
         address = {
-            "address_line1": "1 Harbour Road", "city": "Portland", "state": "OR",
-            "postal_code": "97201", "country": "US", "contact": contact,
-        }  # fmt: skip
+            "address_line1": "1 Harbour Road",
+            "city": "Portland",
+            "state": "OR",
+            "postal_code": "97201",
+            "country": "US",
+            "contact": contact,
+        }
         return {"name": name, "external_id": uid, "external_uid": uid, "contact_info": address}
 
 

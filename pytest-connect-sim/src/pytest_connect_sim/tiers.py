@@ -35,9 +35,11 @@ class Tiers(Actions):
             sold = self._sold(subject if isinstance(subject, Product) else str(subject))
             named = tier(self._people.reseller() if account is None else account)
             configuration: Json = {
-                "product": {"id": sold.id}, "connection": {"id": sold["connection"]},
-                "account": named, "tier_level": level,
-            }  # fmt: skip
+                "product": {"id": sold.id},
+                "connection": {"id": sold["connection"]},
+                "account": named,
+                "tier_level": level,
+            }
             body: Json = {"type": "setup", "configuration": configuration}
         else:
             held = self._configuration(str(subject))

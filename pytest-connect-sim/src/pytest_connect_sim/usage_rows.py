@@ -15,9 +15,15 @@ Json = dict[str, Any]
 
 # Columns that every row has, in the order of Connect's template.
 _COLUMNS = (
-    "record_id", "item_search_criteria", "item_search_value", "quantity", "start_time_utc",
-    "end_time_utc", "asset_search_criteria", "asset_search_value",
-)  # fmt: skip
+    "record_id",
+    "item_search_criteria",
+    "item_search_value",
+    "quantity",
+    "start_time_utc",
+    "end_time_utc",
+    "asset_search_criteria",
+    "asset_search_value",
+)
 
 
 def cells(

@@ -165,4 +165,4 @@ class AssetAdmin(CatalogAdmin):
         ("Tiers", {"fields": ("customer", "tier1", "tier2")}),
         ("Contents", {"fields": (*CONTENTS, "template")}),
         ("Dates", {"fields": ("created", "updated")}),
-    )  # fmt: skip
+    )

@@ -36,9 +36,7 @@ class ApiTokenInline(PartOfPage):
 
 def _record_key(token: ApiToken, fields: Iterable[str]) -> None:
     user = token.user
-    audit.record(
-        audit.Action.KEY_EDIT, "key", user.uid, account=user.account_id, fields=fields
-    )  # fmt: skip
+    audit.record(audit.Action.KEY_EDIT, "key", user.uid, account=user.account_id, fields=fields)
 
 
 def _record_user(action: audit.Action, user: User, fields: Iterable[str] = ()) -> None:
@@ -49,8 +47,16 @@ def _record_user(action: audit.Action, user: User, fields: Iterable[str] = ()) -
 class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """People and service users; accounts see their own, without passwords and permissions."""
 
-    list_display = ("username", "uid", "name", "email", "account", "is_service", "is_staff",
-                    "is_active")  # fmt: skip
+    list_display = (
+        "username",
+        "uid",
+        "name",
+        "email",
+        "account",
+        "is_service",
+        "is_staff",
+        "is_active",
+    )
     list_filter = ("is_service", "is_staff", "is_active", "account")
     list_select_related = ("account",)
     search_fields = ("username", "uid", "email", "first_name", "last_name")
@@ -61,9 +67,20 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     connect = (None, {"fields": ("uid", "account", "is_service")})
     personal = ("Personal info", {"fields": ("username", "first_name", "last_name", "email")})
     add_fieldsets = (
-        (None, {"fields": ("username", "email", "account", "usable_password", "password1",
-                           "password2")}),
-    )  # fmt: skip
+        (
+            None,
+            {
+                "fields": (
+                    "username",
+                    "email",
+                    "account",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                )
+            },
+        ),
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fieldsets that the user may see."""
@@ -123,8 +140,16 @@ class ApiTokenAdmin(GuardedAdmin):
     list_filter = ("active",)
     list_select_related = ("user__account",)
     search_fields = ("user__uid", "name")
-    fields = ("prefix", "account", "name", "description", "active", "created", "expires",
-              "last_used")  # fmt: skip
+    fields = (
+        "prefix",
+        "account",
+        "name",
+        "description",
+        "active",
+        "created",
+        "expires",
+        "last_used",
+    )
     readonly_fields = ("prefix", "account", "created", "last_used")
     vendor_sees = provider_sees = ("user__account",)
 
@@ -174,8 +199,16 @@ class AuditEntryAdmin(GuardedAdmin):
     read_only = True
     # To the second, for entries of the same minute.
     time = staticmethod(column("at", "time", moment, ordering="at"))
-    list_display = ("time", "actor", "account", "action", "object_type", "object_id", "changed",
-                    "address")  # fmt: skip
+    list_display = (
+        "time",
+        "actor",
+        "account",
+        "action",
+        "object_type",
+        "object_id",
+        "changed",
+        "address",
+    )
     list_filter = (ActionFilter,)
     search_fields = ("=object_id", "=actor", "=account", "=address")
     show_full_result_count = False

@@ -184,11 +184,12 @@ class Configuration(models.Model):
         ordering = ["product", "pk"]
         constraints = [
             models.UniqueConstraint(
-                "parameter", Coalesce("item", models.Value("")),
+                "parameter",
+                Coalesce("item", models.Value("")),
                 Coalesce("marketplace", models.Value("")),
                 name="configuration_once",
             ),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return f"{self.parameter.name} of {self.product_id}"

@@ -30,14 +30,18 @@ def icon_key(model: str, pk: str) -> str:
 
 
 PICTURED = Part(
-    "Pictured", "A reference to an object that has a picture; its path is relative to the host.",
+    "Pictured",
+    "A reference to an object that has a picture; its path is relative to the host.",
     {"id": str, "name": str, "icon": Field(str, icon)},
-)  # fmt: skip
+)
 PRODUCT_REFERENCE = Part(
-    "ProductReference", "A product, as orders name it.",
+    "ProductReference",
+    "A product, as orders name it.",
     {"id": str, "name": str, "icon": Field(str, icon), "status": str},
-)  # fmt: skip
+)
 PERSON = Part(
-    "Person", "A user.",
-    {"id": Field(str, "uid"), "name": Field(str, unfiltered=True), "email": str}, named=("id",),
-)  # fmt: skip
+    "Person",
+    "A user.",
+    {"id": Field(str, "uid"), "name": Field(str, unfiltered=True), "email": str},
+    named=("id",),
+)

@@ -12,7 +12,8 @@ from requests_queue.resources import CREATED, HAPPENED, Field, Part, Resource
 ACTIVE, DISABLED = "active", "disabled"
 
 ACCOUNT = Resource(
-    "Account", "A vendor or a provider.",
+    "Account",
+    "A vendor or a provider.",
     {
         "id": str,
         "name": str,
@@ -24,8 +25,9 @@ ACCOUNT = Resource(
         "external_id": str,
         "events": CREATED,
     },
-    model=Account, search=("id", "name"),
-)  # fmt: skip
+    model=Account,
+    search=("id", "name"),
+)
 
 
 def _status(row: User) -> str:
@@ -34,14 +36,16 @@ def _status(row: User) -> str:
 
 # Nobody is invited or signs terms here: a user is active from the moment of its creation.
 ACCOUNT_USER = Resource(
-    "AccountUser", "A person of an account.",
+    "AccountUser",
+    "A person of an account.",
     {
         "id": Field(str, "uid"),
         "name": str,
         "active": Field(bool, "is_active"),
         "status": Field(Literal["active", "disabled"], _status),
         "events": Part(
-            "AccountUserEvents", "The moments of a user.",
+            "AccountUserEvents",
+            "The moments of a user.",
             {
                 "created": Field(HAPPENED, "date_joined"),
                 "activated": Field(HAPPENED, "date_joined", unfiltered=True),
@@ -50,6 +54,7 @@ ACCOUNT_USER = Resource(
         # The document has an address in it, or no such key.
         "email": Field(str, lambda row: row.email or None, optional=True),
     },
-    model=User, search=("id", "email"),
+    model=User,
+    search=("id", "email"),
     also={"email": "email", "name": Field(str, "shown_name"), "status": Field(str, "shown_status")},
-)  # fmt: skip
+)

@@ -31,7 +31,8 @@ _CONTRACT: dict[str, Any] = {
     "agreement": Field(_AGREEMENT, "marketplace"),
     "enrolled": Stamp | None,
     "events": Part(
-        "ContractEvents", "The moments of a contract.",
+        "ContractEvents",
+        "The moments of a contract.",
         {
             "created": Field(HAPPENED),
             "signed": Field(HAPPENED, "enrolled", optional=True),
@@ -39,33 +40,38 @@ _CONTRACT: dict[str, Any] = {
             "terminated": Field(HAPPENED, optional=True),
         },
     ),
-}  # fmt: skip
+}
 CONTRACT = Resource(
-    "Contract", "A distribution contract, and the marketplace that it is for.",
+    "Contract",
+    "A distribution contract, and the marketplace that it is for.",
     {**_CONTRACT, "marketplace": Field(PICTURED)},
-    model=Contract, search=("id", "name"),
+    model=Contract,
+    search=("id", "name"),
     also={
         "agreement.id": Field(str, "agreement_id"),
         "agreement.name": Field(str, "agreement_name"),
         "agreement.owner.id": "provider__id",
         "kind": Field(str, "kind_of_all"),
     },
-)  # fmt: skip
+)
 CONTRACT_VERSION = Part(
-    "ContractVersion", "A version of a contract: there is one.",
+    "ContractVersion",
+    "A version of a contract: there is one.",
     {
         "contract": Part(
-            "ContractOfVersion", "A distribution contract: the vendor's, issued by the provider.",
+            "ContractOfVersion",
+            "A distribution contract: the vendor's, issued by the provider.",
             _CONTRACT,
         ),
         "version": Constant("1", str),
         "version_created": Field(Stamp, "created"),
     },
-)  # fmt: skip
+)
 
 # The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
 AGREEMENT = Resource(
-    "Agreement", "What the contracts of a marketplace are made from.",
+    "Agreement",
+    "What the contracts of a marketplace are made from.",
     {
         "id": Field(str, agreements.id_of),
         "name": Field(str, agreements.name_of),
@@ -81,7 +87,8 @@ AGREEMENT = Resource(
         "version_created": Field(Stamp, "created", unfiltered=True),
         "version_contracts": Field(int, "contract_count", unfiltered=True),
         "stats": Part(
-            "AgreementStats", "How many of what an agreement has.",
+            "AgreementStats",
+            "How many of what an agreement has.",
             {
                 "contracts": Field(int, "contract_count", unfiltered=True),
                 "versions": Constant(1, int),
@@ -95,4 +102,4 @@ AGREEMENT = Resource(
         "type": Field(str, "agreement_type"),
         "title": Field(str, "agreement_name"),
     },
-)  # fmt: skip
+)

@@ -11,12 +11,14 @@ from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Many
 from requests_queue.schema import AnyReference, Stamp
 
 _INSTANCE = Part(
-    "HubInstance", "The commerce system behind a hub.",
+    "HubInstance",
+    "The commerce system behind a hub.",
     {"id": Field(str, "instance_id"), "type": Field(str, "instance_type")},
     named=("id", "type"),
-)  # fmt: skip
+)
 HUB = Resource(
-    "Hub", "A distributor's system that orders come from.",
+    "Hub",
+    "A distributor's system that orders come from.",
     {
         "id": str,
         "name": str,
@@ -24,7 +26,8 @@ HUB = Resource(
         "company": Field(PICTURED),
         "events": MADE,
         "stats": Part(
-            "HubStats", "How many of what the caller sees of a hub.",
+            "HubStats",
+            "How many of what the caller sees of a hub.",
             {
                 "connections": Field(int, "connection_count"),
                 "marketplaces": Field(int, "marketplace_count"),
@@ -32,8 +35,9 @@ HUB = Resource(
         ),
         "instance": _INSTANCE,
     },
-    model=Hub, search=("id", "name"),
-)  # fmt: skip
+    model=Hub,
+    search=("id", "name"),
+)
 _CONNECTION = {
     "id": Field(str, "public_id"),
     "type": Environment,
@@ -43,7 +47,8 @@ _CONNECTION = {
     "created_at": Field(Stamp, "created"),
 }
 CONNECTION = Resource(
-    "Connection", "A product's connection to a hub.",
+    "Connection",
+    "A product's connection to a hub.",
     {
         **_CONNECTION,
         "hub": Field(
@@ -51,15 +56,18 @@ CONNECTION = Resource(
         ),
         "events": CREATED,
     },
-    model=Connection, search=("id", "hub.name"),
-)  # fmt: skip
+    model=Connection,
+    search=("id", "hub.name"),
+)
 HUB_CONNECTION = Resource(
-    "HubConnection", "A product's connection, as its hub lists it.",
+    "HubConnection",
+    "A product's connection, as its hub lists it.",
     {
         **_CONNECTION,
         "product": Field(
             Part(
-                "ProductOfConnection", "A product, as a hub's connections name it.",
+                "ProductOfConnection",
+                "A product, as a hub's connections name it.",
                 {
                     "id": str,
                     "name": str,
@@ -71,9 +79,10 @@ HUB_CONNECTION = Resource(
         ),
     },
     model=Connection,
-)  # fmt: skip
+)
 HUB_MARKETPLACE = Resource(
-    "HubMarketplace", "A marketplace, as a hub lists it.",
+    "HubMarketplace",
+    "A marketplace, as a hub lists it.",
     {
         "id": str,
         "name": str,
@@ -82,7 +91,7 @@ HUB_MARKETPLACE = Resource(
         "external_id": Constant("", str),
     },
     model=Marketplace,
-)  # fmt: skip
+)
 
 
 class _DistinctFilters(ConnectFilters):
@@ -92,7 +101,8 @@ class _DistinctFilters(ConnectFilters):
 
 
 MARKETPLACE = Resource(
-    "Marketplace", "Where a distributor sells.",
+    "Marketplace",
+    "Where a distributor sells.",
     {
         "id": str,
         "name": str,
@@ -102,7 +112,8 @@ MARKETPLACE = Resource(
         "zone": str,
         "hubs": Many(
             Part(
-                "HubOfMarketplace", "A hub of a marketplace, and what it calls it.",
+                "HubOfMarketplace",
+                "A hub of a marketplace, and what it calls it.",
                 {"hub": NAMED, "external_id": Constant("", str)},
             ),
             lambda row: row.hubs.all(),
@@ -111,14 +122,15 @@ MARKETPLACE = Resource(
         "countries": Field(list[AnyReference], unfiltered=True),
         "currency": str,
         "stats": Part(
-            "MarketplaceStats", "How many of what a marketplace has.",
+            "MarketplaceStats",
+            "How many of what a marketplace has.",
             {"hubs": Field(int, "hub_count"), "contracts": Field(int, "contract_count")},
         ),
         "events": CREATED,
     },
-    model=Marketplace, search=("id", "name"), filter_base=_DistinctFilters,
+    model=Marketplace,
+    search=("id", "name"),
+    filter_base=_DistinctFilters,
     also={"owner_id": "owner__id", "hubs.id": "hubs__id", "hubs.name": "hubs__name"},
-    custom=inside_json(
-        Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}
-    ),
-)  # fmt: skip
+    custom=inside_json(Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}),
+)

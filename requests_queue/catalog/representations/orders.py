@@ -9,7 +9,8 @@ from requests_queue.resources import NAMED, Field, Part
 from requests_queue.schema import Stamp
 
 CONNECTION = Part(
-    "ConnectionReference", "A product's connection to a hub, as orders have it.",
+    "ConnectionReference",
+    "A product's connection to a hub, as orders have it.",
     {
         "id": Field(str, "public_id"),
         "type": Environment,
@@ -20,20 +21,24 @@ CONNECTION = Part(
         "created_at": Field(Stamp, "created"),
     },
     named=("id", "type"),
-)  # fmt: skip
+)
 CONTRACT = Part(
-    "ContractReference", "A contract, as orders name it.", {"id": str, "type": str, "name": str},
+    "ContractReference",
+    "A contract, as orders name it.",
+    {"id": str, "type": str, "name": str},
     named=("id",),
-)  # fmt: skip
+)
 TIERS = Part(
-    "Tiers", "Who buys, and through whom.",
+    "Tiers",
+    "Who buys, and through whom.",
     {name: Field(TIER, empty={}) for name in ("customer", "tier1", "tier2")},
-)  # fmt: skip
+)
 CONFIGURATION = Part(
-    "ConfiguredValues", "What the vendor configured.",
+    "ConfiguredValues",
+    "What the vendor configured.",
     {
         "params": Field(
             list[ConfiguredValue], lambda row: of_product(row.product, row.marketplace_id)[0]
         )
     },
-)  # fmt: skip
+)

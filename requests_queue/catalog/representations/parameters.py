@@ -88,9 +88,11 @@ _PARAMETER: dict[str, Any] = {
     "default": Field(Any, _default, optional=True),
 }
 PARAMETER = Resource(
-    "Parameter", "A parameter of a product; orders know it by its name.",
+    "Parameter",
+    "A parameter of a product; orders know it by its name.",
     {**_PARAMETER, "position": int, "events": MADE},
-    model=Parameter, search=("name", "title"),
+    model=Parameter,
+    search=("name", "title"),
     also={
         "constraints.required": Field(bool, "is_required"),
         "constraints.hidden": Field(bool, "is_hidden"),
@@ -99,18 +101,21 @@ PARAMETER = Resource(
         "constraints.shared": Field(str, "shared"),
     },
     custom=[looked_up("id", parameter_by_id, ordering="number"), *parts("constraints.choices")],
-)  # fmt: skip
+)
 
 
 CONFIGURATION = Resource(
-    "Configuration", "A configured value.",
+    "Configuration",
+    "A configured value.",
     {
         "value": str | None,
         # Absent without one: connect-cli exports it instead of `value` where both are there.
         "structured_value": Field(Any, optional=True, unfiltered=True),
         "parameter": Field(
             Part(
-                "ConfiguredParameter", "The parameter that a value is configured of.", _PARAMETER,
+                "ConfiguredParameter",
+                "The parameter that a value is configured of.",
+                _PARAMETER,
                 named=("name", "title", "scope", "type"),
             )
         ),
@@ -130,4 +135,4 @@ CONFIGURATION = Resource(
         ),
         *parts("parameter.constraints"),
     ],
-)  # fmt: skip
+)

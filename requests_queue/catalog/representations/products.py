@@ -109,10 +109,12 @@ class CustomerUISettings(TypedDict, total=False):
 
 
 # The view annotates why the caller sees a product.
-_SEEN_BY = {name: Field(bool, f"seen_by_{name}")
-            for name in ("owner", "listing", "syndication", "catalog")}  # fmt: skip
+_SEEN_BY = {
+    name: Field(bool, f"seen_by_{name}") for name in ("owner", "listing", "syndication", "catalog")
+}
 PRODUCT = Resource(
-    "Product", "A product; `capabilities` are the switches that queues and validators ask for.",
+    "Product",
+    "A product; `capabilities` are the switches that queues and validators ask for.",
     {
         "id": str,
         "name": str,
@@ -122,7 +124,8 @@ PRODUCT = Resource(
         "short_description": str,
         "detailed_description": Field(str, unfiltered=True),
         "configurations": Part(
-            "LegacyConfigurations", "Two switches from before capabilities.",
+            "LegacyConfigurations",
+            "Two switches from before capabilities.",
             {
                 "suspend_resume_supported": Field(bool, _can_suspend),
                 "requires_reseller_information": Constant(True, bool),
@@ -134,7 +137,8 @@ PRODUCT = Resource(
         "owner": Field(PICTURED),
         "latest": Constant(True, bool),
         "stats": Part(
-            "Versions", "How many versions a product has.",
+            "Versions",
+            "How many versions a product has.",
             {"versions": Field(int, "version", unfiltered=True)},
         ),
         "capabilities": Field(Free, lambda row: capabilities(row.capabilities)),
@@ -143,7 +147,8 @@ PRODUCT = Resource(
         "public": Field(bool, lambda row: row.published is not None),
         "staging": Constant(False, bool),
         "events": Part(
-            "ProductEvents", "The moments of a product.",
+            "ProductEvents",
+            "The moments of a product.",
             {
                 "created": Field(HAPPENED),
                 "published": Field(HAPPENED, optional=True),
@@ -156,7 +161,8 @@ PRODUCT = Resource(
         "replacement": Field(PRODUCT_REFERENCE, _replacement, optional=True),
         "end_of_sale_notes": Field(str, _end_of_sale_notes, optional=True),
     },
-    model=Product, search=("id", "name"),
+    model=Product,
+    search=("id", "name"),
     also={
         "replacement.id": "replacement__id",
         # CloudBlue's Zapier app asks for `product.visibility.owner`.
@@ -167,7 +173,7 @@ PRODUCT = Resource(
         looked_up("category.id", lambda pk: Q(category__id=pk)),
         looked_up("category.name", lambda name: Q(category__name=name)),
     ],
-)  # fmt: skip
+)
 
 
 class Unit(TypedDict):
@@ -185,7 +191,8 @@ def _unit(row: Item) -> Json:
 
 
 ITEM = Resource(
-    "Item", "An item of a product; words are small here, orders capitalise them.",
+    "Item",
+    "An item of a product; words are small here, orders capitalise them.",
     {
         "id": str,
         "name": str,
@@ -200,7 +207,8 @@ ITEM = Resource(
         "period": Field(str, lambda row: row.period.lower()),
         "precision": Field(str, lambda row: row.precision.lower()),
         "commitment": Part(
-            "Commitment", "How many billing periods are bought at once.",
+            "Commitment",
+            "How many billing periods are bought at once.",
             {"multiplier": Constant("billing_period", str), "count": Field(int, "commitment")},
         ),
         "dynamic": bool,
@@ -213,11 +221,14 @@ ITEM = Resource(
         "end_of_sale_notes": Field(str, unfiltered=True),
         "group": Part("Group", "What items are grouped by.", {"name": str, "mpn": str}),
         "ui": Part(
-            "Visible", "Whether customers see an item.",
-            {"visibility": Field(bool, "visible", unfiltered=True)}, required=False,
+            "Visible",
+            "Whether customers see an item.",
+            {"visibility": Field(bool, "visible", unfiltered=True)},
+            required=False,
         ),
         "events": Part(
-            "ItemEvents", "The moments of an item.",
+            "ItemEvents",
+            "The moments of an item.",
             {
                 "created": Field(HAPPENED),
                 "updated": Field(HAPPENED),
@@ -225,7 +236,8 @@ ITEM = Resource(
             },
         ),
     },
-    model=Item, search=("id", "local_id", "mpn", "name"),
+    model=Item,
+    search=("id", "local_id", "mpn", "name"),
     also={
         "verbose_id": "id",
         "global_id": "id",
@@ -237,7 +249,7 @@ ITEM = Resource(
         "unit.id": Field(str, "unit_id"),
         "unit.title": Field(str, "unit_title"),
     },
-)  # fmt: skip
+)
 
 
 class ActionLink(TypedDict):
@@ -253,7 +265,8 @@ class ActionSecret(TypedDict):
 
 
 ACTION = Resource(
-    "ProductAction", "A button on the pages of a subscription.",
+    "ProductAction",
+    "A button on the pages of a subscription.",
     {
         "id": str,
         "action": str,
@@ -265,8 +278,9 @@ ACTION = Resource(
         "url": Field(str, unfiltered=True),
         "events": MADE,
     },
-    model=ProductAction, search=("id", "action", "name"),
-)  # fmt: skip
+    model=ProductAction,
+    search=("id", "action", "name"),
+)
 
 
 def thumbnail(row: ProductMedia) -> str:
@@ -285,7 +299,8 @@ def thumbnail_key(row: ProductMedia) -> str:
 
 
 MEDIA = Resource(
-    "Media", "A picture or a video of a product; `thumbnail` is a path relative to the host.",
+    "Media",
+    "A picture or a video of a product; `thumbnail` is a path relative to the host.",
     {
         "id": str,
         "position": int,
@@ -294,12 +309,14 @@ MEDIA = Resource(
         # Of a picture, where the picture is.
         "url": Field(str, lambda row: row.url or thumbnail(row)),
     },
-    model=ProductMedia, also={"url": "url"},
-)  # fmt: skip
+    model=ProductMedia,
+    also={"url": "url"},
+)
 
 
 TEMPLATE = Resource(
-    "Template", "A text that the customer sees: Markdown with placeholders.",
+    "Template",
+    "A text that the customer sees: Markdown with placeholders.",
     {
         "id": str,
         "title": Field(str, lambda row: row.title or row.name),
@@ -310,5 +327,7 @@ TEMPLATE = Resource(
         "position": int,
         "events": MADE,
     },
-    model=Template, search=("id", "name", "title"), also={"title": "title"},
-)  # fmt: skip
+    model=Template,
+    search=("id", "name", "title"),
+    also={"title": "title"},
+)

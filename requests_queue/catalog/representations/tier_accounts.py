@@ -26,9 +26,12 @@ _KEYS: dict[str, Any] = {
     "contact_info": Field(ContactInfo, unfiltered=True),
 }
 TIER = Part(
-    "Tier", "A customer or a reseller of an order; empty where there is none.", _KEYS,
-    named=("id", "name", "external_id", "external_uid"), required=False,
-)  # fmt: skip
+    "Tier",
+    "A customer or a reseller of an order; empty where there is none.",
+    _KEYS,
+    named=("id", "name", "external_id", "external_uid"),
+    required=False,
+)
 
 
 def scopes_of(row: Any) -> list[str]:
@@ -41,7 +44,8 @@ def _has_scope(scope: str) -> Q:
 
 
 TIER_ACCOUNT = Resource(
-    "TierAccount", "A customer or a reseller; `scopes` are its tiers in subscriptions.",
+    "TierAccount",
+    "A customer or a reseller; `scopes` are its tiers in subscriptions.",
     {
         **_KEYS,
         "db": Constant(REGION, str),
@@ -49,7 +53,8 @@ TIER_ACCOUNT = Resource(
         "owner": Field(PICTURED),
         "scopes": Field(list[Literal["customer", "tier1", "tier2"]], scopes_of),
         "events": Part(
-            "TierAccountEvents", "The moments of a tier account.",
+            "TierAccountEvents",
+            "The moments of a tier account.",
             {
                 "created": Field(HAPPENED),
                 "updated": Field(HAPPENED),
@@ -59,11 +64,12 @@ TIER_ACCOUNT = Resource(
         # Left out where there is none: the document's reference can't be null.
         "hub": Field(NAMED, optional=True),
     },
-    model=TierAccount, search=("id", "name", "external_id", "external_uid"),
+    model=TierAccount,
+    search=("id", "name", "external_id", "external_uid"),
     also={
         "parent.parent.id": "parent__parent__id",
         "contact_info.contact.email": Field(str, "contact_email"),
         "db": Field(str, "region"),
     },
     custom=[looked_up("scopes", _has_scope), *parts("contact_info.contact")],
-)  # fmt: skip
+)

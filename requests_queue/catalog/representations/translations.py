@@ -35,13 +35,17 @@ def translation_by_id(given: str) -> Q:
 
 
 TRANSLATION = Resource(
-    "Translation", "The texts of a product in a language: in the one that they are written in.",
+    "Translation",
+    "The texts of a product in a language: in the one that they are written in.",
     {
         "id": Field(str, translation_id),
         "context": Part(
-            "TranslationContext", "What is translated.",
+            "TranslationContext",
+            "What is translated.",
             {
-                "instance_id": Field(str, "id"), "name": str, "icon": Field(str, icon),
+                "instance_id": Field(str, "id"),
+                "name": str,
+                "icon": Field(str, icon),
                 "type": Constant("product", str),
             },
         ),
@@ -58,7 +62,7 @@ TRANSLATION = Resource(
     # The view annotates it.
     also={"primary": Field(bool, "is_primary")},
     custom=[looked_up("id", translation_by_id, ordering="pk")],
-)  # fmt: skip
+)
 
 
 def attributes(row: Product) -> bytes:

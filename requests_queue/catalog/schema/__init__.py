@@ -5,9 +5,21 @@ from typing import Any, Literal, NotRequired, TypedDict
 from requests_queue.schema import Free, Id
 
 ParameterType = Literal[
-    "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address",
-    "phone", "object", "url", "choice", "heading", "content",
-]  # fmt: skip
+    "text",
+    "dropdown",
+    "password",
+    "email",
+    "checkbox",
+    "subdomain",
+    "domain",
+    "address",
+    "phone",
+    "object",
+    "url",
+    "choice",
+    "heading",
+    "content",
+]
 Environment = Literal["test", "preview", "production"]
 
 

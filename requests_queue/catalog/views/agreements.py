@@ -85,6 +85,7 @@ urlpatterns = routes(
     "agreements",
     Agreements,
     path(_PRODUCTS, AgreementProducts.as_view({"get": "list"})),
-    path(f"{_PRODUCTS}/<str:product_id>/marketplaces",
-         AgreementMarketplaces.as_view({"get": "list"})),
-)  # fmt: skip
+    path(
+        f"{_PRODUCTS}/<str:product_id>/marketplaces", AgreementMarketplaces.as_view({"get": "list"})
+    ),
+)

@@ -25,9 +25,11 @@ class Contracts(AuditedCollection):
     """`/contracts`, for both sides: those that the caller is a party of."""
 
     documented = Documented(
-        "Contracts", "contract", CONTRACT,
+        "Contracts",
+        "contract",
+        CONTRACT,
         answers={name: Answer(200) for name in contracts.STEPS},
-    )  # fmt: skip
+    )
 
     def visible(self) -> QuerySet[Contract]:
         """Return the contracts."""

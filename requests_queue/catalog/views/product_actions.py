@@ -26,7 +26,9 @@ class Actions(PartOfProduct):
     """`/products/{id}/actions`, for both sides; the vendor writes them."""
 
     documented = Documented(
-        "Products", "action", ACTION,
+        "Products",
+        "action",
+        ACTION,
         answers={
             "action_link": Answer(200, ActionLink),
             "regenerate_secret": Answer(200, ActionSecret),
@@ -37,7 +39,7 @@ class Actions(PartOfProduct):
                 "tier_config_id": "The tier configuration that an action of a tier scope is for.",
             }
         },
-    )  # fmt: skip
+    )
     bodies = {
         "create": actions.ProductActionInput(),
         "update": actions.ProductActionInput(partial=True),

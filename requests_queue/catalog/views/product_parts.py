@@ -38,13 +38,16 @@ class Items(PartOfProduct):
     """`/products/{id}/items`, for both sides; in the path an item's global or local id."""
 
     documented = Documented(
-        "Products", "item", ITEM,
+        "Products",
+        "item",
+        ITEM,
         answers={"endsale": Answer(200), "resumesale": Answer(200)},
-    )  # fmt: skip
+    )
     bodies = {
-        "create": item_writes.ItemInput(), "update": item_writes.ItemInput(partial=True),
+        "create": item_writes.ItemInput(),
+        "update": item_writes.ItemInput(partial=True),
         "endsale": EndOfSaleInput(),
-    }  # fmt: skip
+    }
     writes = item_writes
 
     def visible(self) -> QuerySet[Item]:

@@ -23,9 +23,10 @@ class Products(AuditedCollection):
 
     documented = Documented("Products", "product", PRODUCT)
     bodies = {
-        "create": writes.ProductInput(), "update": writes.ProductUpdate(partial=True),
+        "create": writes.ProductInput(),
+        "update": writes.ProductUpdate(partial=True),
         "endsale": writes.EndOfSaleInput(),
-    }  # fmt: skip
+    }
     related = (*PRODUCT.related, "replacement")
     # connect-cli sends an icon beside the product.
     parser_classes = (BodyParser,)

@@ -21,10 +21,19 @@ from requests_queue.rows import get_row
 from requests_queue.schema import Json
 
 _LOCALES = {
-    "CS": "Czech", "DA": "Danish", "DE": "German", "EN": "English", "ES": "Spanish",
-    "FR": "French", "IT": "Italian", "JA": "Japanese", "NL": "Dutch", "NO": "Norwegian",
-    "PL": "Polish", "PT": "Portuguese",
-}  # fmt: skip
+    "CS": "Czech",
+    "DA": "Danish",
+    "DE": "German",
+    "EN": "English",
+    "ES": "Spanish",
+    "FR": "French",
+    "IT": "Italian",
+    "JA": "Japanese",
+    "NL": "Dutch",
+    "NO": "Norwegian",
+    "PL": "Polish",
+    "PT": "Portuguese",
+}
 
 
 class ReferenceList(APIView):
@@ -82,11 +91,13 @@ class Units(ReferenceList):
     def rows(self, account: Account, **names: str) -> list[Json]:
         """Return the units, each once per type of item."""
         items = Item.objects.filter(product__in=visibility.products(account))
-        found = sorted({
-            (unit["id"], kind.lower(), unit.get("title", ""))
-            for unit, kind in items.values_list("unit", "type")
-            if unit.get("id")
-        })  # fmt: skip
+        found = sorted(
+            {
+                (unit["id"], kind.lower(), unit.get("title", ""))
+                for unit, kind in items.values_list("unit", "type")
+                if unit.get("id")
+            }
+        )
         return [
             {"id": pk, "unit": "unit", "description": title, "type": kind}
             for pk, kind, title in found

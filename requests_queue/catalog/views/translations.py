@@ -23,9 +23,11 @@ class Translations(Collection):
     """`/localization/translations`, for both sides, read-only: of the products that they see."""
 
     documented = Documented(
-        "Localization", "translation", TRANSLATION,
+        "Localization",
+        "translation",
+        TRANSLATION,
         answers={"attributes": Answer(200, str, (_XLSX,))},
-    )  # fmt: skip
+    )
 
     def visible(self) -> QuerySet[Product]:
         """Return the products."""

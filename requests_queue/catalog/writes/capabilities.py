@@ -16,8 +16,13 @@ _CHECKS = {"validation": bool, "inquiring_validation": bool}
 # As `dp.ProductCapabilities` of the document has them: a switch, words, a list of texts, a branch.
 TREE: Mapping[str, Any] = {
     "ppu": {
-        "ppu": bool, "schema": ("TR", "CR", "PR", "QT"), "dynamic": bool, "predictive": bool,
-        "future": bool, "late": bool, "required_custom_fields": list,
+        "ppu": bool,
+        "schema": ("TR", "CR", "PR", "QT"),
+        "dynamic": bool,
+        "predictive": bool,
+        "future": bool,
+        "late": bool,
+        "required_custom_fields": list,
     },
     "reservation": {"consumption": bool},
     "cart": {"validation": bool},
@@ -25,7 +30,9 @@ TREE: Mapping[str, Any] = {
     "tiers": {
         "updates": bool,
         "configs": {
-            "configs": bool, "level": int, "setup": {"inquiring_validation": bool},
+            "configs": bool,
+            "level": int,
+            "setup": {"inquiring_validation": bool},
             "update": _CHECKS,
         },
         "validation": bool,
@@ -39,12 +46,15 @@ TREE: Mapping[str, Any] = {
         "suspend": {"scheduling": bool, "offline": _OFFLINE},
         "renew": {"enable_renew": bool, **_EDITS, **_CHECKS, "scheduling": bool},
         "transfer": {
-            "enable_transfer": bool, "transfer_autoapprove": bool, **_EDITS, **_CHECKS,
+            "enable_transfer": bool,
+            "transfer_autoapprove": bool,
+            **_EDITS,
+            **_CHECKS,
         },
         "hold": bool,
         "schema": ("explicit", "evergreen"),
     },
-}  # fmt: skip
+}
 # Branches that null switches off, and that are on where they are given without their switch.
 _SWITCHED = ("ppu", "configs")
 

@@ -25,9 +25,11 @@ from requests_queue.rows import get_named
 
 # What a value of each scope is about besides the product.
 _ABOUT = {
-    "product": (), "item": ("item",), "marketplace": ("marketplace",),
+    "product": (),
+    "item": ("item",),
+    "marketplace": ("marketplace",),
     "item_marketplace": ("item", "marketplace"),
-}  # fmt: skip
+}
 
 
 class ConfigurationInput(Input):

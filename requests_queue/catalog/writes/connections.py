@@ -48,11 +48,16 @@ def create(product: Product, values: Values) -> Connection:
     _check_free(row, pk, kind)
     return ids.create(
         lambda pk: Connection(
-            pk=pk, type=kind, product=row, provider=hub.company, vendor=row.owner, hub=hub,
+            pk=pk,
+            type=kind,
+            product=row,
+            provider=hub.company,
+            vendor=row.owner,
+            hub=hub,
             created=now,
         ),
         "connection",
-    )  # fmt: skip
+    )
 
 
 @transaction.atomic

@@ -16,9 +16,19 @@ from requests_queue.fields import AnyCaseChoice, Boolean, Input, Integer, String
 
 TYPES = ("Reservation", "PPU")
 PERIODS = (
-    "Monthly", "Yearly", "years_2", "years_3", "years_4", "years_5", "years_6", "OneTime",
-    "days_7_trial", "days_14_trial", "days_30_trial", "monthly_trial",
-)  # fmt: skip
+    "Monthly",
+    "Yearly",
+    "years_2",
+    "years_3",
+    "years_4",
+    "years_5",
+    "years_6",
+    "OneTime",
+    "days_7_trial",
+    "days_14_trial",
+    "days_30_trial",
+    "monthly_trial",
+)
 PRECISIONS = ("Integer", "Decimal(1)", "Decimal(2)", "Decimal(4)", "Decimal(8)")
 
 

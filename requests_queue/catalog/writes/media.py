@@ -19,8 +19,14 @@ MAX_BYTES = 2 * 1024 * 1024
 TYPES = ("image", "video")
 LAST_POSITION = 8
 # Where videos are, as connect-cli demands before it sends one.
-VIDEO_HOSTS = ("vimeo.com", "www.vimeo.com", "youtube.com", "www.youtube.com", "youtu.be",
-               "www.youtu.be")  # fmt: skip
+VIDEO_HOSTS = (
+    "vimeo.com",
+    "www.vimeo.com",
+    "youtube.com",
+    "www.youtube.com",
+    "youtu.be",
+    "www.youtu.be",
+)
 TAKEN = "The product has media at this position already."
 # Formats that a browser draws and that hold no script, by how their files begin.
 _FORMATS = (

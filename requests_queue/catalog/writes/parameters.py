@@ -33,9 +33,15 @@ from requests_queue.fields import (
 )
 
 TYPES = get_args(ParameterType)
-ORDERED, CONFIGURED = ("asset", "tier1", "tier2"), (
-    "product", "item", "marketplace", "item_marketplace",
-)  # fmt: skip
+ORDERED, CONFIGURED = (
+    ("asset", "tier1", "tier2"),
+    (
+        "product",
+        "item",
+        "marketplace",
+        "item_marketplace",
+    ),
+)
 # Which scopes each phase has: published tools refuse other pairs.
 PHASES = {"ordering": ORDERED, "fulfillment": ORDERED, "configuration": CONFIGURED}
 # Not in the form of an id, which is another way to name a parameter.

@@ -45,10 +45,15 @@ def create(values: Values, account: Account) -> TierAccount:
     columns = {"environment": values["environment"]} if "environment" in values else {}
     with _unique_uid():
         return tiers.make(
-            names, info, kind=values.get("type", "customer"), owner=account,
-            hub=_hub(values.get("hub"), account), now=clock.now(),
-            parent=_parent(values.get("parent"), account, None), **columns,
-        )  # fmt: skip
+            names,
+            info,
+            kind=values.get("type", "customer"),
+            owner=account,
+            hub=_hub(values.get("hub"), account),
+            now=clock.now(),
+            parent=_parent(values.get("parent"), account, None),
+            **columns,
+        )
 
 
 def update(pk: str, values: Values, account: Account) -> TierAccountVersion | None:

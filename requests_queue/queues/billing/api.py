@@ -39,13 +39,16 @@ class BillingRequests(QueueCollection):
     """`/subscriptions/requests`: the provider's own are hidden from vendors."""
 
     documented = Documented(
-        "Billing", "billing request", BILLING_REQUEST,
+        "Billing",
+        "billing request",
+        BILLING_REQUEST,
         answers={"attributes": Answer(200, Attributes)},
-    )  # fmt: skip
+    )
     bodies = {
-        "create": creation.CREATE, "update": parsing.BillingRequestUpdate(),
+        "create": creation.CREATE,
+        "update": parsing.BillingRequestUpdate(),
         "attributes": parsing.AttributesInput(),
-    }  # fmt: skip
+    }
     queue = rules.QUEUE
     service = Service(
         complete=_complete, represent=BILLING_REQUEST.represent, create=creation.create

@@ -37,32 +37,39 @@ class Attributes(TypedDict, total=False):
 
 
 _LENGTH = Part(
-    "PeriodLength", "How long a billing period is.",
+    "PeriodLength",
+    "How long a billing period is.",
     {"delta": Field(float, "period_delta"), "uom": Field(str, "period_uom")},
-)  # fmt: skip
+)
 _PERIOD = Part(
-    "Period", "From when to when, and how long a period is: `delta` times `uom`.",
+    "Period",
+    "From when to when, and how long a period is: `delta` times `uom`.",
     {"from": Field(Stamp, "period_from"), "to": Field(Stamp, "period_to"), **_LENGTH.keys},
-)  # fmt: skip
+)
 _LAST_REQUEST = Part(
-    "LastRequest", "The latest billing request of a type; empty where there is none.",
-    {"id": str, "type": Type, "period": _PERIOD}, required=False,
-)  # fmt: skip
+    "LastRequest",
+    "The latest billing request of a type; empty where there is none.",
+    {"id": str, "type": Type, "period": _PERIOD},
+    required=False,
+)
 # Of a list of requests, the oldest first.
 _COUNT = Part(
-    "BillingCount", "How many billing requests of a type, and the latest.",
+    "BillingCount",
+    "How many billing requests of a type, and the latest.",
     {
         "last_request": Field(_LAST_REQUEST, lambda rows: rows[-1] if rows else None, empty={}),
         "count": Field(int, len),
     },
-)  # fmt: skip
+)
 # Of such lists by type.
 _STATS = Part(
-    "BillingStats", "Billing requests by type.",
+    "BillingStats",
+    "Billing requests by type.",
     {name: Field(_COUNT, methodcaller("get", name), optional=True) for name in get_args(Type)},
-)  # fmt: skip
+)
 _ANNIVERSARY = Part(
-    "Anniversary", "The day that periods begin on; of years the month, too.",
+    "Anniversary",
+    "The day that periods begin on; of years the month, too.",
     {
         "day": Field(int, "anniversary_day"),
         "month": Field(
@@ -72,9 +79,10 @@ _ANNIVERSARY = Part(
         ),
     },
     required=False,
-)  # fmt: skip
+)
 _BILLING = Part(
-    "AssetBilling", "When a subscription is billed.",
+    "AssetBilling",
+    "When a subscription is billed.",
     {
         "period": _LENGTH,
         "anniversary": _ANNIVERSARY,
@@ -83,7 +91,7 @@ _BILLING = Part(
         "stats": Field(_STATS, lambda row: None, optional=True),
     },
     required=False,
-)  # fmt: skip
+)
 
 
 def _texts(*names: str) -> dict[str, Field]:
@@ -97,7 +105,8 @@ def _billing(row: Asset) -> SubscriptionBilling | None:
 
 
 _CONNECTION = Part(
-    "BilledConnection", "A connection, as billing has it.",
+    "BilledConnection",
+    "A connection, as billing has it.",
     {
         "id": Field(str, "public_id"),
         "type": Environment,
@@ -106,10 +115,11 @@ _CONNECTION = Part(
         "hub": Field(NAMED),
     },
     named=("id", "type"),
-)  # fmt: skip
+)
 # Parameters and items are rows of JSON.
 _PARAMETER = Part(
-    "BilledParameter", "A parameter's value, as billing has it.",
+    "BilledParameter",
+    "A parameter's value, as billing has it.",
     {
         "id": Field(str, itemgetter("id")),
         # The title, unlike in requests: captured so.
@@ -117,20 +127,25 @@ _PARAMETER = Part(
         **_texts("description", "type", "value", "value_error"),
         "structured_value": Field(Any, methodcaller("get", "structured_value"), optional=True),
     },
-)  # fmt: skip
+)
 _TIER = Part(
-    "BilledTier", "A customer or a reseller, as billing has it.",
-    {**dict.fromkeys(("id", "external_id", "external_uid", "name", "tax_id"), str),
-     "contact_info": ContactInfo},
+    "BilledTier",
+    "A customer or a reseller, as billing has it.",
+    {
+        **dict.fromkeys(("id", "external_id", "external_uid", "name", "tax_id"), str),
+        "contact_info": ContactInfo,
+    },
     named=("id", "name", "external_id", "external_uid"),
-)  # fmt: skip
+)
 # An empty tier is left out here: captured so.
 _TIERS = Part(
-    "BilledTiers", "Who buys, and through whom.",
+    "BilledTiers",
+    "Who buys, and through whom.",
     dict.fromkeys(("customer", "tier1", "tier2"), Field(_TIER, optional=True)),
-)  # fmt: skip
+)
 ITEM = Part(
-    "BilledItem", "An item of a subscription; quantities are numbers here.",
+    "BilledItem",
+    "An item of a subscription; quantities are numbers here.",
     {
         **_texts("id", "global_id", "display_name", "mpn", "type"),
         # Lowercase here, capitalized in requests: captured so.
@@ -138,16 +153,18 @@ ITEM = Part(
         "period": Field(str, lambda item: str(item["period"]).lower()),
         "quantity": Field(float, quantity),
     },
-)  # fmt: skip
+)
 _ITEM_OF_REQUEST = Part(
-    "BillingRequestItem", "An item of a billing request.",
+    "BillingRequestItem",
+    "An item of a billing request.",
     {**ITEM.keys, "billing": Part("Cycle", "Which time this is.", {"cycle_number": int})},
-)  # fmt: skip
+)
 _ITEM_BILLING = Part("ItemBilling", "How often an item has been billed.", {"stats": Field(_STATS)})
 _ITEM_DETAIL = Part(
-    "BilledItemDetail", "An item of a subscription, with how often it has been billed.",
+    "BilledItemDetail",
+    "An item of a subscription, with how often it has been billed.",
     {**ITEM.keys, "billing": _ITEM_BILLING},
-)  # fmt: skip
+)
 _ASSET: dict[str, Any] = {
     "id": str,
     "status": AssetStatus,
@@ -165,9 +182,11 @@ _ASSET: dict[str, Any] = {
 }
 _ROUTES = {"billing.next_date": "billing__next_date", "billing.period.uom": "billing__period_uom"}
 _BILLED_ASSET = Part(
-    "BilledAsset", "The subscription of a billing request.", _ASSET,
+    "BilledAsset",
+    "The subscription of a billing request.",
+    _ASSET,
     named=("id", "status", "external_id", "external_uid"),
-)  # fmt: skip
+)
 # A parameter's name is its title here.
 _PARAMS = {"id": "id", "name": "title", "value": "value"}
 
@@ -184,7 +203,8 @@ def _of_subscription(condition: Q) -> Q:
 
 
 BILLING_REQUEST = Resource(
-    "BillingRequest", "A billing request: what a subscription is billed for a period.",
+    "BillingRequest",
+    "A billing request: what a subscription is billed for a period.",
     {
         "id": str,
         "type": Type,
@@ -194,19 +214,24 @@ BILLING_REQUEST = Resource(
         "attributes": Field(Attributes, unfiltered=True),
         "period": _PERIOD,
     },
-    model=BillingRequest, search=("id",),
+    model=BillingRequest,
+    search=("id",),
     also={f"asset.{name}": f"asset__{route}" for name, route in _ROUTES.items()},
     custom=inside_json(
-        Asset, "params", {f"asset.params.{name}": key for name, key in _PARAMS.items()},
+        Asset,
+        "params",
+        {f"asset.params.{name}": key for name, key in _PARAMS.items()},
         _of_subscription,
     ),
-)  # fmt: skip
+)
 _PENDING_REQUEST = Part(
-    "PendingRequest", "The open fulfillment request of a subscription.",
+    "PendingRequest",
+    "The open fulfillment request of a subscription.",
     {"id": str, "type": str, "status": str, "template": Field(NAMED, template_of, optional=True)},
-)  # fmt: skip
+)
 SUBSCRIPTION = Resource(
-    "RecurringAsset", "A subscription, as billing sees it.",
+    "RecurringAsset",
+    "A subscription, as billing sees it.",
     {
         **_ASSET,
         # Usage files bill what is paid by use.
@@ -217,16 +242,18 @@ SUBSCRIPTION = Resource(
             _PENDING_REQUEST, lambda row: next(iter(row.open_requests), None), optional=True
         ),
     },
-    model=Asset, also=_ROUTES,
+    model=Asset,
+    also=_ROUTES,
     custom=[
         *inside_json(Asset, "params", {f"params.{name}": key for name, key in _PARAMS.items()}),
         *parts("pending_request.template"),
     ],
-)  # fmt: skip
+)
 SUBSCRIPTION_DETAIL = Part(
-    "RecurringAssetDetail", "A subscription, as billing sees it, with what has been billed.",
+    "RecurringAssetDetail",
+    "A subscription, as billing sees it, with what has been billed.",
     {**SUBSCRIPTION.keys, "items": Field([_ITEM_DETAIL])},
-)  # fmt: skip
+)
 
 
 def with_stats(row: Asset, requests: Iterable[BillingRequest], types: Sequence[str]) -> Json:

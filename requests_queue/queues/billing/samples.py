@@ -87,8 +87,11 @@ def build_preview(request: SampleRequest) -> Preview:
         PreviewField(f"attributes.{account.type}.reference", "Reference", "Attributes"),
     )
     return Preview(
-        request_body(request.kind, asset), Actor(None, account), asset.product, entries,
+        request_body(request.kind, asset),
+        Actor(None, account),
+        asset.product,
+        entries,
         about_label="Subscription",
         about=tuple((row.pk, f"{row.customer.name} · {row.product.name}") for row in assets),
         chosen=asset.pk,
-    )  # fmt: skip
+    )

@@ -85,8 +85,10 @@ def _dates(
 ) -> dict[str, datetime | str | None]:
     """Return the unit, the next date, and the start of the period that ends on it."""
     columns: dict[str, datetime | str | None] = {
-        "period_uom": uom, "next_date": None, "billed_to": billed_to,
-    }  # fmt: skip
+        "period_uom": uom,
+        "next_date": None,
+        "billed_to": billed_to,
+    }
     boundary = periods.next_boundary(started, uom, after) if uom else None
     if boundary is None:
         return columns

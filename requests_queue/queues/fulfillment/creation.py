@@ -210,11 +210,15 @@ def named_tiers(
         raise Invalid("asset.tiers", "This field is required.", "required")
     return {
         name: tiers.find_or_create(
-            named.get(name), kind=kind, owner=connection.provider, hub=connection.hub,
-            path=f"asset.tiers.{name}", now=now,
+            named.get(name),
+            kind=kind,
+            owner=connection.provider,
+            hub=connection.hub,
+            path=f"asset.tiers.{name}",
+            now=now,
         )
         for name, kind in (("customer", "customer"), ("tier1", "reseller"), ("tier2", "reseller"))
-    }  # fmt: skip
+    }
 
 
 def tiers_of_draft(request: Request, data: Values, now: datetime) -> dict[str, TierAccount]:

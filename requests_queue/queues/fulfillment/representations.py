@@ -28,9 +28,16 @@ Type = Literal[
     "purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"
 ]
 Status = Literal[
-    "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled", "revoking",
+    "draft",
+    "tiers_setup",
+    "pending",
+    "inquiring",
+    "approved",
+    "failed",
+    "scheduled",
+    "revoking",
     "revoked",
-]  # fmt: skip
+]
 
 
 class TemplateMessage(TypedDict):
@@ -69,7 +76,8 @@ def _current(item: Json) -> Json:
 
 
 ASSET = Resource(
-    "Asset", "A subscription.",
+    "Asset",
+    "A subscription.",
     {**_ASSET, "template": Field(replace(NAMED, named=("id",)), optional=True)},
     model=Asset,
     also={
@@ -80,7 +88,7 @@ ASSET = Resource(
         "product.title": "product__name",
     },
     custom=inside_json(Asset, "params", {"params.id": "id", "params.value": "value"}),
-)  # fmt: skip
+)
 
 
 def _ordered(row: Request) -> Asset:
@@ -95,7 +103,8 @@ def _previous(row: Request) -> Json | None:
 
 
 REQUEST = Resource(
-    "Request", "A fulfillment request: what the distributor wants of a subscription.",
+    "Request",
+    "A fulfillment request: what the distributor wants of a subscription.",
     {
         "id": str,
         "type": Type,
@@ -116,7 +125,8 @@ REQUEST = Resource(
         "contract": Field(CONTRACT, "asset.contract"),
         "asset": Field(
             Part(
-                "AssetInRequest", "A subscription as its request would have it.",
+                "AssetInRequest",
+                "A subscription as its request would have it.",
                 {
                     **_ASSET,
                     "items": Field(
@@ -134,7 +144,8 @@ REQUEST = Resource(
         # Added by `request`.
         "template": Field(TemplateMessage, lambda row: None, optional=True),
     },
-    model=Request, search=("id",),
+    model=Request,
+    search=("id",),
     also={
         "product_id": "product__id",
         "asset_id": "asset__id",
@@ -162,15 +173,18 @@ REQUEST = Resource(
         "template.id": Field(str, "template_shown"),
     },
     custom=[
-        *inside_json(
-            Request, "params", {"asset.params.id": "id", "asset.params.value": "value"}
+        *inside_json(Request, "params", {"asset.params.id": "id", "asset.params.value": "value"}),
+        *parts(
+            *(
+                f"asset.{name}"
+                for name in ("items", "params", "configuration", "events", *_INSIDE_ASSET)
+            )
         ),
-        *parts(*(f"asset.{name}" for name in ("items", "params", "configuration", "events",
-                                              *_INSIDE_ASSET))),
     ],
-)  # fmt: skip
+)
 REQUEST_OF_ASSET = Part(
-    "RequestOfAsset", "A request, as its subscription lists it.",
+    "RequestOfAsset",
+    "A request, as its subscription lists it.",
     {
         "id": str,
         "type": Type,
@@ -178,7 +192,7 @@ REQUEST_OF_ASSET = Part(
         "events": MADE,
         "assignee": Field(replace(NAMED, keys={"id": Field(str, "uid"), "name": str}), empty={}),
     },
-)  # fmt: skip
+)
 
 
 def request(row: Request) -> Json:
@@ -194,9 +208,10 @@ def request(row: Request) -> Json:
     kept = row.status == "approved" or (row.status == "inquiring" and row.template is None)
     message = shown["activation_key"] if kept else ""
     shown["template"] = {
-        "id": template.id, "name": template.name,
+        "id": template.id,
+        "name": template.name,
         "message": message or render(template.body, _values(shown)),
-    }  # fmt: skip
+    }
     return shown
 
 

@@ -123,11 +123,13 @@ def _tier(name: str, first: str, last: str, uid: str) -> dict[str, Any]:
                 "last_name": last,
                 "email": f"{first}.{last}@example.com".lower(),
                 "phone_number": {
-                    "country_code": "+1", "area_code": "503", "phone_number": "5550100",
+                    "country_code": "+1",
+                    "area_code": "503",
+                    "phone_number": "5550100",
                 },
             },
         },
-    }  # fmt: skip
+    }
 
 
 def body_about(kind: str, asset: Asset) -> dict[str, Any]:
@@ -193,9 +195,13 @@ def _purchase(request: SampleRequest) -> Preview:
     entries.append(PreviewField("asset.external_id", "External ID", "Order"))
     entries += sampling.company_fields("asset.tiers.customer", "Customer")
     return Preview(
-        body, Actor(None, connection.provider), connection.product, (*entries, _NOTE),
-        sampling.filled(parameter_values.blank(connection.product)), "asset.params",
-    )  # fmt: skip
+        body,
+        Actor(None, connection.provider),
+        connection.product,
+        (*entries, _NOTE),
+        sampling.filled(parameter_values.blank(connection.product)),
+        "asset.params",
+    )
 
 
 def _quantity(index: int, name: str, local_id: str, current: str = "") -> PreviewField:
@@ -227,11 +233,16 @@ def _about_asset(request: SampleRequest) -> Preview:
     fixed = request.kind in ("suspend", "resume", "cancel")
     phases = () if fixed else inquiries.writable(actor)
     return Preview(
-        body, actor, asset.product, (*entries, _NOTE),
-        tuple(p for p in asset.params if p["phase"] in phases), "asset.params",
-        "Subscription", tuple((row.pk, f"{row.customer.name} · {row.pk}") for row in assets),
+        body,
+        actor,
+        asset.product,
+        (*entries, _NOTE),
+        tuple(p for p in asset.params if p["phase"] in phases),
+        "asset.params",
+        "Subscription",
+        tuple((row.pk, f"{row.customer.name} · {row.pk}") for row in assets),
         asset.pk,
-    )  # fmt: skip
+    )
 
 
 def _free(request: SampleRequest) -> QuerySet[Asset]:

@@ -46,9 +46,10 @@ class ListingRequestInput(Input):
         """Return the values with the ids of nested objects, unless they are given."""
         listing = attrs.pop("listing", {})
         nested = {
-            "product_id": attrs.pop("product", None), "contract_id": listing.get("contract"),
+            "product_id": attrs.pop("product", None),
+            "contract_id": listing.get("contract"),
             "listing_id": listing.get("id"),
-        }  # fmt: skip
+        }
         return {name: pk for name, pk in nested.items() if pk is not None} | attrs
 
 
@@ -98,11 +99,15 @@ def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
     if found is None:
         return ids.create(
             lambda pk: Listing(
-                pk=pk, status="unlisted", product=product, contract=contract, created=now,
+                pk=pk,
+                status="unlisted",
+                product=product,
+                contract=contract,
+                created=now,
                 updated=now,
             ),
             "listing",
-        )  # fmt: skip
+        )
     return found
 
 

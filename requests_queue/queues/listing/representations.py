@@ -40,7 +40,8 @@ _USER = replace(
     },
 )
 _PRODUCT = Part(
-    "ListedProduct", "A product, as listings have it.",
+    "ListedProduct",
+    "A product, as listings have it.",
     {
         "id": str,
         "name": str,
@@ -49,20 +50,23 @@ _PRODUCT = Part(
         "description": Field(str, "short_description"),
         "category": Field(AnyReference, _category, optional=True),
     },
-)  # fmt: skip
+)
 _PRICELIST = Part(
-    "PriceList", "Not simulated: always empty.",
+    "PriceList",
+    "Not simulated: always empty.",
     {"id": Constant(None, str | None), "name": Constant("", str), "status": Constant("draft", str)},
-)  # fmt: skip
+)
 
 LISTING = Resource(
-    "Listing", "A product on a marketplace.",
+    "Listing",
+    "A product on a marketplace.",
     {
         "id": str,
         "status": Literal["listed", "unlisted"],
         "contract": Field(
             Part(
-                "ListedContract", "A contract with its marketplace.",
+                "ListedContract",
+                "A contract with its marketplace.",
                 {"id": str, "type": str, "name": str, "marketplace": Field(PICTURED)},
             )
         ),
@@ -72,7 +76,8 @@ LISTING = Resource(
         "created": Stamp,
         "updated": Stamp,
         "offer": Part(
-            "Offer", "Not simulated: always empty.",
+            "Offer",
+            "Not simulated: always empty.",
             {
                 "id": Constant(None, str | None),
                 "name": Constant("", str),
@@ -85,13 +90,16 @@ LISTING = Resource(
         "alt_pricelist_2": _PRICELIST,
         "pending_request": Field(
             Part(
-                "PendingListingRequest", "The open request about a listing.",
+                "PendingListingRequest",
+                "The open request about a listing.",
                 {"id": str, "type": Kind, "status": State},
             ),
-            _pending, optional=True,
+            _pending,
+            optional=True,
         ),
     },
-    model=Listing, search=("id",),
+    model=Listing,
+    search=("id",),
     also={
         "state": "status",
         "product_id": "product__id",
@@ -103,7 +111,7 @@ LISTING = Resource(
         "pending_request.status": Field(str, "pending_status"),
         "pending_request.is_null": Field(bool, "pending_is_null"),
     },
-)  # fmt: skip
+)
 # A request is filtered by the parties and places of its listing, with and without the prefix.
 _OF_LISTING = {
     name: route if name.startswith("product.") else f"listing__{route}"
@@ -111,7 +119,8 @@ _OF_LISTING = {
     if name.startswith(("contract.", "marketplace.", "product.", "provider.", "vendor."))
 }
 LISTING_REQUEST = Resource(
-    "ListingRequest", "A vendor's request to list a product, or to take it off.",
+    "ListingRequest",
+    "A vendor's request to list a product, or to take it off.",
     {
         "id": str,
         "type": Kind,
@@ -124,17 +133,20 @@ LISTING_REQUEST = Resource(
         "updated": Stamp,
         "note": str,
         "events": Part(
-            "ListingRequestEvents", "The moments of a request.",
+            "ListingRequestEvents",
+            "The moments of a request.",
             {
                 "created": Part(
-                    "MadeBy", "A moment, and whose.",
+                    "MadeBy",
+                    "A moment, and whose.",
                     {"at": Field(Stamp, "created"), "by": Field(_USER, "creator", optional=True)},
                 ),
                 "updated": Field(HAPPENED),
             },
         ),
     },
-    model=ListingRequest, search=("id",),
+    model=ListingRequest,
+    search=("id",),
     also={
         "status": "status",
         "product_id": "product__id",
@@ -142,4 +154,4 @@ LISTING_REQUEST = Resource(
         **_OF_LISTING,
         **{f"listing.{name}": route for name, route in _OF_LISTING.items()},
     },
-)  # fmt: skip
+)

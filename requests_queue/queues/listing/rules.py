@@ -25,19 +25,34 @@ QUEUE = Queue(
     # The first is the default of samples: it is about a product that is listed.
     types=("update", "new", "remove"),
     actions=(
-        action("submit", "draft", "reviewing", VENDOR, prepare=effects.submit, emphasis=PRIMARY,
+        action(
+            "submit",
+            "draft",
+            "reviewing",
+            VENDOR,
+            prepare=effects.submit,
+            emphasis=PRIMARY,
         ),
         action("refine", "reviewing deploying", "draft", DISTRIBUTOR, prepare=effects.take),
         action(
-            "deploy", "reviewing", "deploying", DISTRIBUTOR,
-            prepare=effects.take, emphasis=PRIMARY,
+            "deploy",
+            "reviewing",
+            "deploying",
+            DISTRIBUTOR,
+            prepare=effects.take,
+            emphasis=PRIMARY,
         ),
         action(
-            "complete", "deploying", "completed", DISTRIBUTOR,
-            prepare=effects.take, effect=effects.complete, emphasis=PRIMARY,
+            "complete",
+            "deploying",
+            "completed",
+            DISTRIBUTOR,
+            prepare=effects.take,
+            effect=effects.complete,
+            emphasis=PRIMARY,
         ),
         action("cancel", "reviewing deploying", "canceled", DISTRIBUTOR, prepare=effects.take),
     ),
     sample=samples.create_sample,
     preview=samples.build_preview,
-)  # fmt: skip
+)

@@ -58,8 +58,11 @@ def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
 
 def _new_body(product: Product, contract: Contract) -> dict[str, str]:
     return {
-        "type": "new", "product_id": product.pk, "contract_id": contract.pk, "note": NOTES["new"],
-    }  # fmt: skip
+        "type": "new",
+        "product_id": product.pk,
+        "contract_id": contract.pk,
+        "note": NOTES["new"],
+    }
 
 
 def free_contracts(product: Product, contracts: QuerySet[Contract]) -> QuerySet[Contract]:
@@ -92,12 +95,16 @@ def _create_product(contracts: QuerySet[Contract]) -> Product:
     now = clock.shown(clock.now())
     return ids.create(
         lambda pk: Product(
-            pk=pk, name=f"{vendor.brand or vendor.name} Archive", owner=vendor,
-            short_description="A product that is not sold yet.", created=now, updated=now,
+            pk=pk,
+            name=f"{vendor.brand or vendor.name} Archive",
+            owner=vendor,
+            short_description="A product that is not sold yet.",
+            created=now,
+            updated=now,
             published=now,
         ),
         "product",
-    )  # fmt: skip
+    )
 
 
 # Listings that a preview offers at most; products that it examines.
@@ -134,11 +141,14 @@ def _unsold_first(request: SampleRequest) -> QuerySet[Product]:
 def _under(product: Product, contracts: list[Contract], request: SampleRequest) -> Preview:
     chosen = sampling.chosen(contracts, request.about)
     return Preview(
-        _new_body(product, chosen), sampling.with_user(chosen.vendor), product, (_NOTE,),
+        _new_body(product, chosen),
+        sampling.with_user(chosen.vendor),
+        product,
+        (_NOTE,),
         about_label="Contract",
         about=tuple((row.pk, f"{row.name} · {row.marketplace.name}") for row in contracts),
         chosen=chosen.pk,
-    )  # fmt: skip
+    )
 
 
 def _preview_listed(request: SampleRequest) -> Preview:
@@ -154,10 +164,14 @@ def _preview_listed(request: SampleRequest) -> Preview:
     chosen = sampling.chosen(listings, request.about)
     body = {"type": request.kind, "listing_id": chosen.pk, "note": NOTES[request.kind]}
     return Preview(
-        body, sampling.with_user(chosen.contract.vendor), chosen.product, (_NOTE,),
-        about_label="Listing", about=tuple((row.pk, _label(row)) for row in listings),
+        body,
+        sampling.with_user(chosen.contract.vendor),
+        chosen.product,
+        (_NOTE,),
+        about_label="Listing",
+        about=tuple((row.pk, _label(row)) for row in listings),
         chosen=chosen.pk,
-    )  # fmt: skip
+    )
 
 
 def _label(row: Listing) -> str:

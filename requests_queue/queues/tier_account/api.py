@@ -14,8 +14,11 @@ from requests_queue.queues.tier_account.representations import TIER_ACCOUNT_REQU
 from requests_queue.schema import Documented
 
 _RELATED = (
-    *TIER_ACCOUNT_REQUEST.related, "account__account__owner", "account__hub", "account__parent",
-)  # fmt: skip
+    *TIER_ACCOUNT_REQUEST.related,
+    "account__account__owner",
+    "account__hub",
+    "account__parent",
+)
 
 
 def _create(data: Mapping[str, Any], actor: Actor) -> TierAccountRequest:
@@ -32,8 +35,9 @@ class TierAccountRequests(QueueCollection):
     queue = rules.QUEUE
     service = Service(
         complete=lambda rows: rows.select_related(*_RELATED),
-        represent=TIER_ACCOUNT_REQUEST.represent, create=_create,
-    )  # fmt: skip
+        represent=TIER_ACCOUNT_REQUEST.represent,
+        create=_create,
+    )
     # Connect has no such calls here.
     assign = None  # type: ignore[assignment]
     unassign = None  # type: ignore[assignment]

@@ -32,7 +32,8 @@ TIER_ACCOUNT_REQUEST = Resource(
         "reason": str,
         "events": MADE,
     },
-    model=TierAccountRequest, search=("id",),
+    model=TierAccountRequest,
+    search=("id",),
     also={
         "account.id": "account__account__id",
         "account.external_id": "account__external_id",
@@ -45,4 +46,4 @@ TIER_ACCOUNT_REQUEST = Resource(
         "account.hub.name": "account__hub__name",
     },
     custom=parts("account.contact_info"),
-)  # fmt: skip
+)

@@ -36,9 +36,8 @@ QUEUE = Queue(
     types=("update",),
     actions=(
         action("accept", "pending", "accepted", VENDOR, emphasis=PRIMARY),
-        action("ignore", "pending", "ignored", VENDOR, prepare=ignore,
-               body=IgnoreInput()),
+        action("ignore", "pending", "ignored", VENDOR, prepare=ignore, body=IgnoreInput()),
     ),
     sample=samples.create_sample,
     preview=samples.build_preview,
-)  # fmt: skip
+)

@@ -57,11 +57,15 @@ def _update_body(customer: TierAccount) -> dict[str, Any]:
 # Subscriptions that are examined at most.
 EXAMINED = 100
 _CONTACT = (
-    ("address_line1", "Address"), ("address_line2", "Address, second line"), ("city", "City"),
-    ("postal_code", "Postal code"), ("country", "Country"),
-    ("contact.first_name", "First name"), ("contact.last_name", "Last name"),
+    ("address_line1", "Address"),
+    ("address_line2", "Address, second line"),
+    ("city", "City"),
+    ("postal_code", "Postal code"),
+    ("country", "Country"),
+    ("contact.first_name", "First name"),
+    ("contact.last_name", "Last name"),
     ("contact.email", "Email"),
-)  # fmt: skip
+)
 
 
 def build_preview(request: SampleRequest) -> Preview:
@@ -86,9 +90,14 @@ def _update(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
         for path, label in _CONTACT
     ]
     return Preview(
-        body, Actor(None, customer.owner), asset.product, tuple(entries),
-        about_label="Customer", about=about, chosen=customer.pk,
-    )  # fmt: skip
+        body,
+        Actor(None, customer.owner),
+        asset.product,
+        tuple(entries),
+        about_label="Customer",
+        about=about,
+        chosen=customer.pk,
+    )
 
 
 def _choice(row: Asset) -> tuple[str, str]:

@@ -58,20 +58,30 @@ class TierConfigRequests(ValidatedCollection):
     """`/tier/config-requests`: the tier configuration queue, for both parties."""
 
     documented = Documented(
-        "Tiers", "tier config request", representations.REQUEST,
+        "Tiers",
+        "tier config request",
+        representations.REQUEST,
         answers={"approve": Answer(200, representations.APPROVAL), "render": MARKDOWN},
-    )  # fmt: skip
+    )
     bodies = {
-        "create": creation.CREATE, "update": creation.UPDATE, "validate": creation.UPDATE,
-    }  # fmt: skip
+        "create": creation.CREATE,
+        "update": creation.UPDATE,
+        "validate": creation.UPDATE,
+    }
     queue = rules.QUEUE
     # MuleSoft's handlers return the parameters in the second path.
     service = Validated(
-        queue=rules.QUEUE, complete=_complete, represent=representations.REQUEST.represent,
-        create=creation.create, edit=creation.edit, text=representations.text_of_request,
-        write=creation.write_params, paths=(("params",), ("configuration", "params")),
-        customers=_customers, level=lambda row: int(row.configuration.tier_level),
-    )  # fmt: skip
+        queue=rules.QUEUE,
+        complete=_complete,
+        represent=representations.REQUEST.represent,
+        create=creation.create,
+        edit=creation.edit,
+        text=representations.text_of_request,
+        write=creation.write_params,
+        paths=(("params",), ("configuration", "params")),
+        customers=_customers,
+        level=lambda row: int(row.configuration.tier_level),
+    )
     related = _RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.

@@ -108,11 +108,14 @@ def _current(config: TierConfig) -> parameters.Params:
     return [
         {
             **blank,
-            **{k: held[blank["id"]][k] for k in ("value", "structured_value")
-               if k in blank and k in held.get(blank["id"], {})},
+            **{
+                k: held[blank["id"]][k]
+                for k in ("value", "structured_value")
+                if k in blank and k in held.get(blank["id"], {})
+            },
         }
         for blank in parameters.blank(config.product, setup.SCOPES[config.tier_level])
-    ]  # fmt: skip
+    ]
 
 
 def visible_configs(account: Account) -> QuerySet[TierConfig]:
@@ -181,9 +184,13 @@ def _connection(given: Values, product: Product, actor: Actor) -> Connection:
 
 def _account(given: Values, name: str, connection: Connection, now: datetime) -> TierAccount | None:
     return tiers.find_or_create(
-        given.get(name), kind="reseller", owner=connection.provider, hub=connection.hub,
-        path=f"configuration.{name}", now=now,
-    )  # fmt: skip
+        given.get(name),
+        kind="reseller",
+        owner=connection.provider,
+        hub=connection.hub,
+        path=f"configuration.{name}",
+        now=now,
+    )
 
 
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:

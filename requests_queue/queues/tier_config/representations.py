@@ -41,7 +41,8 @@ def _open(row: TierConfig) -> Json | None:
 
 _PARAMS = {"params.id": "id", "params.value": "value"}
 CONFIG = Resource(
-    "TierConfig", "What a vendor has set up for a reseller of a product.",
+    "TierConfig",
+    "What a vendor has set up for a reseller of a product.",
     {
         "id": str,
         "name": Field(str, lambda row: f"Configuration of {row.account.name}"),
@@ -58,7 +59,8 @@ CONFIG = Resource(
         "template": Field(replace(NAMED, named=("id",)), optional=True),
         "open_request": Field(Id, _open, optional=True),
     },
-    model=TierConfig, named=("id", "status", "tier_level"),
+    model=TierConfig,
+    named=("id", "status", "tier_level"),
     also={
         "created": "created",
         "updated": "updated",
@@ -68,7 +70,7 @@ CONFIG = Resource(
         "parent.id": "parent__id",
     },
     custom=inside_json(TierConfig, "params", _PARAMS),
-)  # fmt: skip
+)
 
 
 class _Tiers(NamedTuple):
@@ -120,13 +122,12 @@ def _template(row: TierConfigRequest) -> Template | None:
 
 
 REQUEST = Resource(
-    "TierConfigRequest", "A request to set up or change a reseller's configuration.",
+    "TierConfigRequest",
+    "A request to set up or change a reseller's configuration.",
     {
         "id": str,
         "type": Literal["setup", "update", "adjustment"],
-        "status": Literal[
-            "draft", "tiers_setup", "pending", "inquiring", "approved", "failed"
-        ],
+        "status": Literal["draft", "tiers_setup", "pending", "inquiring", "approved", "failed"],
         "configuration": Field(CONFIG),
         "params": Field(list[ParameterValue], _params),
         "assignee": Field(replace(NAMED, keys={"id": Field(str, "uid"), "name": str}), empty={}),
@@ -135,13 +136,15 @@ REQUEST = Resource(
         "environment": Field(Environment, "configuration.connection.type"),
         "tiers": Field(
             Part(
-                "ResellerTiers", "The reseller, and the one above it.",
+                "ResellerTiers",
+                "The reseller, and the one above it.",
                 {"tier1": Field(TIER, empty={}), "tier2": Field(TIER, empty={})},
             ),
             _tiers,
         ),
         "events": Part(
-            "TierConfigRequestEvents", "The moments of a request.",
+            "TierConfigRequestEvents",
+            "The moments of a request.",
             {
                 "created": Field(HAPPENED),
                 "updated": Field(HAPPENED),
@@ -155,7 +158,8 @@ REQUEST = Resource(
         "effective_date": Field(Stamp, optional=True),
         "previous_approved_request": Field(Id, _previous, optional=True),
     },
-    model=TierConfigRequest, search=("id",),
+    model=TierConfigRequest,
+    search=("id",),
     also={
         "created": "created",
         "updated": "updated",
@@ -170,7 +174,7 @@ REQUEST = Resource(
         *inside_json(TierConfigRequest, "params", _PARAMS),
         *parts("configuration.params", "configuration.product.capabilities"),
     ],
-)  # fmt: skip
+)
 
 
 def text_of_request(row: TierConfigRequest) -> str:
@@ -203,10 +207,12 @@ def _body(row: TierConfigRequest) -> str:
 
 
 APPROVAL = Part(
-    "Approval", "What an approval answers.",
+    "Approval",
+    "What an approval answers.",
     {
         "template": Part(
-            "ApprovalTemplate", "The text that the reseller gets: Markdown.",
+            "ApprovalTemplate",
+            "The text that the reseller gets: Markdown.",
             {
                 "representation": Field(str, text_of_request),
                 "id": Field(str, "template_id", optional=True),
@@ -214,4 +220,4 @@ APPROVAL = Part(
         ),
         "effective_date": Stamp,
     },
-)  # fmt: skip
+)

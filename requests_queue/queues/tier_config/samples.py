@@ -16,9 +16,13 @@ from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 _ADDRESS = {
-    "address_line1": "18 Quay Street", "address_line2": "", "city": "Galway", "state": "",
-    "postal_code": "H91 X2C4", "country": "IE",
-}  # fmt: skip
+    "address_line1": "18 Quay Street",
+    "address_line2": "",
+    "city": "Galway",
+    "state": "",
+    "postal_code": "H91 X2C4",
+    "country": "IE",
+}
 _PHONE = {"country_code": "+353", "area_code": "91", "phone_number": "5550164", "extension": ""}
 
 
@@ -81,9 +85,11 @@ def setup_body(connection: Connection) -> dict[str, Any]:
     """Return the body of a setup request of a new reseller."""
     number = ids.draw("tier_account").rpartition("-")[2]
     contact = {
-        "first_name": "Nora", "last_name": "Keane", "phone_number": _PHONE,
+        "first_name": "Nora",
+        "last_name": "Keane",
+        "phone_number": _PHONE,
         "email": f"nora.keane@reseller{number}.example.com",
-    }  # fmt: skip
+    }
     account = {
         "name": f"Atlantic Cloud Resellers {number}",
         "external_id": number,
@@ -137,9 +143,12 @@ def _setup(request: SampleRequest) -> Preview:
     body = setup_body(connection) | _status(request.draft)
     entries = sampling.company_fields("configuration.account", "Reseller")
     return Preview(
-        body, Actor(None, connection.provider), connection.product, (*entries, _NOTES),
+        body,
+        Actor(None, connection.provider),
+        connection.product,
+        (*entries, _NOTES),
         sampling.filled(parameters.blank(connection.product, setup.SCOPES[1])),
-    )  # fmt: skip
+    )
 
 
 def _about_config(request: SampleRequest) -> Preview:
@@ -160,7 +169,13 @@ def _about_config(request: SampleRequest) -> Preview:
         sampling.draft_status(request.kind, capability, config.product)
     body = _body_about(request.kind, config, request.draft) | {"params": []}
     return Preview(
-        body, Actor(None, config.connection.provider), config.product, (_NOTES,),
-        tuple(p for p in config.params if p["phase"] == "ordering"), "params", "Configuration",
-        tuple((row.pk, f"{row.account.name} · {row.product.name}") for row in configs), config.pk,
-    )  # fmt: skip
+        body,
+        Actor(None, config.connection.provider),
+        config.product,
+        (_NOTES,),
+        tuple(p for p in config.params if p["phase"] == "ordering"),
+        "params",
+        "Configuration",
+        tuple((row.pk, f"{row.account.name} · {row.product.name}") for row in configs),
+        config.pk,
+    )

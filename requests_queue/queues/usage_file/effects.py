@@ -131,9 +131,12 @@ def close(file: UsageFile, context: Context) -> Json:
 def close_records(file: UsageFile, context: Context) -> None:
     """Close the records that are not closed."""
     _all_records(
-        file, "approved", "closed",
-        closed_at=clock.shown(context.now), closed_by=reconciliations.closer(context.actor),
-    )  # fmt: skip
+        file,
+        "approved",
+        "closed",
+        closed_at=clock.shown(context.now),
+        closed_by=reconciliations.closer(context.actor),
+    )
 
 
 def delete(file: UsageFile, context: Context) -> Json:
@@ -179,9 +182,14 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
     content = _content(context, "recon_file")
     StoredFile.store(file, StoredFile.RECONCILIATION, content.name, content.content, context.now)
     reconciliations.create(
-        file, content.name, content.content, context.data["rows"],
-        event(context.actor, context.now), context.data.get("upload_note", ""), context.now,
-    )  # fmt: skip
+        file,
+        content.name,
+        content.content,
+        context.data["rows"],
+        event(context.actor, context.now),
+        context.data.get("upload_note", ""),
+        context.now,
+    )
     records.recount(file.pk)
 
 

@@ -97,11 +97,10 @@ class RecordDecisionInput(Input):
     """Whether a record is billed."""
 
     status = Choice(
-        ("approved", "rejected"), required=True,
-        error_messages={
-            "invalid_choice": '"{input}" is not a valid choice: approved or rejected.'
-        },
-    )  # fmt: skip
+        ("approved", "rejected"),
+        required=True,
+        error_messages={"invalid_choice": '"{input}" is not a valid choice: approved or rejected.'},
+    )
 
 
 class ReconciliationInput(Input):

@@ -62,10 +62,10 @@ def take_expired() -> list[str]:
     return [
         pk
         for pk in stale.order_by("lease").values_list("pk", flat=True)[:100]
-        if UsageFile.objects.filter(
-            pk=pk, sub_status=PROCESSING, lease__lt=DatabaseTime()
-        ).update(claim="", lease=DatabaseTime() + GRACE)
-    ]  # fmt: skip
+        if UsageFile.objects.filter(pk=pk, sub_status=PROCESSING, lease__lt=DatabaseTime()).update(
+            claim="", lease=DatabaseTime() + GRACE
+        )
+    ]
 
 
 def in_progress() -> list[str]:

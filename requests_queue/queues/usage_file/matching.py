@@ -52,9 +52,13 @@ class Items:
         if existing is not None:
             return existing
         data = {
-            "name": name, "mpn": mpn, "type": "PPU", "unit": {"id": unit, "title": unit},
-            "precision": precision or "Decimal(8)", "dynamic": True,
-        }  # fmt: skip
+            "name": name,
+            "mpn": mpn,
+            "type": "PPU",
+            "unit": {"id": unit, "title": unit},
+            "precision": precision or "Decimal(8)",
+            "dynamic": True,
+        }
         try:
             with transaction.atomic():
                 # Race: another file may define the same item at the same time.

@@ -50,13 +50,16 @@ class UsageRecords(Collection):
     """`/usage/records`, for both parties of their files."""
 
     bodies = {
-        "update": inputs.RecordDecisionInput(), "close": inputs.RecordCloseInput(),
+        "update": inputs.RecordDecisionInput(),
+        "close": inputs.RecordCloseInput(),
         "close_many": List(inputs.RecordToCloseInput()),
-    }  # fmt: skip
+    }
     documented = Documented(
-        "Usage", "usage record", RECORD,
+        "Usage",
+        "usage record",
+        RECORD,
         answers={"close_many": Answer(206, list[schema.ClosedRecord])},
-    )  # fmt: skip
+    )
     related = (*RECORD.related, "item", "asset")
 
     def visible(self) -> QuerySet[UsageRecord]:
@@ -96,9 +99,11 @@ class Chunks(Collection):
 
     bodies = {"update": inputs.ChunkUpdate(), "close": inputs.ChunkCloseInput()}
     documented = Documented(
-        "Usage", "usage chunk", parts_representations.CHUNK,
+        "Usage",
+        "usage chunk",
+        parts_representations.CHUNK,
         answers={"download": _WORKBOOK},
-    )  # fmt: skip
+    )
 
     def visible(self) -> QuerySet[UsageChunk]:
         """Return the chunks of the caller's files."""
@@ -143,11 +148,14 @@ class Reconciliations(Collection):
 
     bodies = {"create": Form("recon_file", upload_note=str)}
     documented = Documented(
-        "Usage", "usage reconciliation", parts_representations.RECONCILIATION,
+        "Usage",
+        "usage reconciliation",
+        parts_representations.RECONCILIATION,
         answers={
-            "uploadedfile": Answer(200, str, (_SHEET, "text/csv")), "processedfile": _WORKBOOK,
+            "uploadedfile": Answer(200, str, (_SHEET, "text/csv")),
+            "processedfile": _WORKBOOK,
         },
-    )  # fmt: skip
+    )
     parser_classes = (MultiPartParser,)
 
     def visible(self) -> QuerySet[Reconciliation]:
@@ -197,9 +205,11 @@ class Aggregates(Collection):
     def visible(self) -> QuerySet[UsageRecord]:
         """Return the records that are counted: of the caller's submitted files, none rejected."""
         return UsageRecord.objects.filter(
-            file__status__in=_REPORTED, asset__isnull=False, item__isnull=False,
+            file__status__in=_REPORTED,
+            asset__isnull=False,
+            item__isnull=False,
             **visibility.party(self.account, "file__"),
-        ).exclude(status__in=("invalid", "rejected"))  # fmt: skip
+        ).exclude(status__in=("invalid", "rejected"))
 
     def list(self, request: HttpRequest, **kwargs: Any) -> Response:
         """Answer 200 with a row for each item, subscription and currency."""
@@ -210,12 +220,13 @@ class Aggregates(Collection):
             found.order_by()
             .values("item", "file__currency", "asset", "asset__external_id", "asset__external_uid")
             .annotate(
-                amount=Sum("amount"), consumed=Sum("quantity"),
+                amount=Sum("amount"),
+                consumed=Sum("quantity"),
                 accepted=Sum("quantity", filter=billed),
                 reported=Max(_SUBMITTED),
             )
             .order_by(*order, "asset", "item", "file__currency")
-        )  # fmt: skip
+        )
         page = self.paginate_queryset(rows) or []
         items = Item.objects.in_bulk([row["item"] for row in page])
         represent = parts_representations.AGGREGATE.represent

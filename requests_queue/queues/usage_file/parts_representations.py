@@ -28,9 +28,10 @@ from requests_queue.schema import Json
 _EVENTS = ("uploaded", "submitted", "accepted")
 
 _BINDING = Part(
-    "Binding", "The hub that a part of a file goes to, with what its provider calls it.",
+    "Binding",
+    "The hub that a part of a file goes to, with what its provider calls it.",
     {"hub": Field(NAMED), "external_id": Field(str, "hub.instance_id", unfiltered=True)},
-)  # fmt: skip
+)
 
 
 def _events(row: Any) -> Json:
@@ -47,7 +48,8 @@ def _status(row: Any) -> str:
 
 
 CHUNK = Resource(
-    "UsageChunk", "The part of an accepted usage file that goes to one hub.",
+    "UsageChunk",
+    "The part of an accepted usage file that goes to one hub.",
     {
         "id": str,
         "status": Field(Literal["draft", "ready", "closed", "failed"], _status),
@@ -67,26 +69,30 @@ CHUNK = Resource(
                     "pending": Constant(0, int),
                 },
             ),
-            SELF, unfiltered=True,
+            SELF,
+            unfiltered=True,
         ),
         "provider": Field(PICTURED, "file.provider"),
         "external_id": str,
     },
-    model=UsageChunk, search=("id",),
+    model=UsageChunk,
+    search=("id",),
     also={"status": Field(str, "part_status"), "events.created.at": "created"},
-)  # fmt: skip
+)
 
 
 # Chunk and hub are left out where its rows are of several.
 RECONCILIATION = Resource(
-    "Reconciliation", "A spreadsheet that closed records of a usage file.",
+    "Reconciliation",
+    "A spreadsheet that closed records of a usage file.",
     {
         "id": str,
         "status": Literal["uploaded", "processing", "processed", "failed"],
         "usagefile": Field(replace(FILE_REFERENCE, named=("id",)), "file"),
         "error": Constant({}, ErrorDetail),
         "notes": Part(
-            "Notes", "What was said of a reconciliation.",
+            "Notes",
+            "What was said of a reconciliation.",
             {
                 "uploaded": Field(str, "upload_note", unfiltered=True),
                 "processing": Constant("", str),
@@ -95,15 +101,19 @@ RECONCILIATION = Resource(
         "events": Field(FileEvents, lambda row: {"created": row.event, "uploaded": row.event}),
         "partusagefile": Field(
             Part(
-                "ChunkReference", "A chunk, and who bills it.",
+                "ChunkReference",
+                "A chunk, and who bills it.",
                 {"id": str, "provider": Field(PICTURED, "file.provider")},
             ),
-            "chunk", optional=True,
+            "chunk",
+            optional=True,
         ),
         "binding": Field(_BINDING, "chunk", optional=True),
     },
-    model=Reconciliation, search=("id",), also={"events.created.at": "created"},
-)  # fmt: skip
+    model=Reconciliation,
+    search=("id",),
+    also={"events.created.at": "created"},
+)
 
 
 def _whole(value: Decimal | None) -> int:
@@ -113,7 +123,8 @@ def _whole(value: Decimal | None) -> int:
 # A row of sums, with the item itself. The document's counts are whole numbers: hours in halves
 # are rounded.
 AGGREGATE = Resource(
-    "UsageAggregate", "What was used of an item by a subscription.",
+    "UsageAggregate",
+    "What was used of an item by a subscription.",
     {
         "item": Field(RecordItem, lambda row: item(row["item"])),
         "asset": replace(
@@ -144,4 +155,4 @@ AGGREGATE = Resource(
         "item.mpn": "item__mpn",
         "currency": "file__currency",
     },
-)  # fmt: skip
+)

@@ -22,9 +22,10 @@ from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resourc
 from requests_queue.schema import Json, Stamp
 
 STATS = Part(
-    "FileStats", "How many records are how far.",
+    "FileStats",
+    "How many records are how far.",
     dict.fromkeys(("uploaded", "validated", "pending", "accepted", "closed", "billed"), int),
-)  # fmt: skip
+)
 
 
 def _period(row: UsageFile) -> Json:
@@ -33,7 +34,8 @@ def _period(row: UsageFile) -> Json:
 
 
 FILE = Resource(
-    "UsageFile", "A file of usage records.",
+    "UsageFile",
+    "A file of usage records.",
     {
         "id": str,
         "name": str,
@@ -41,8 +43,17 @@ FILE = Resource(
         "note": Field(str, unfiltered=True),
         "external_id": str,
         "status": Literal[
-            "draft", "uploading", "uploaded", "invalid", "processing", "ready", "rejected",
-            "pending", "accepted", "closed", "deleted",
+            "draft",
+            "uploading",
+            "uploaded",
+            "invalid",
+            "processing",
+            "ready",
+            "rejected",
+            "pending",
+            "accepted",
+            "closed",
+            "deleted",
         ],
         "vendor": Field(PICTURED),
         "provider": Field(PICTURED),
@@ -59,7 +70,8 @@ FILE = Resource(
         "stats": Field(STATS, SELF, unfiltered=True),
         "events": Field(FileEvents, unfiltered=True),
     },
-    model=UsageFile, search=("id", "name"),
+    model=UsageFile,
+    search=("id", "name"),
     also={
         "created": "created",
         "updated": "updated",
@@ -74,7 +86,7 @@ FILE = Resource(
         "provider_id": "provider__id",
         "vendor_id": "vendor__id",
     },
-)  # fmt: skip
+)
 
 
 def _valid(row: UsageFile) -> int:
@@ -93,14 +105,15 @@ FILE_DETAIL = Part(
         **FILE.keys,
         "sub_status": Field(str | None, lambda row: row.sub_status or None),
         "records": Part(
-            "FileRecords", "How many records there are of each kind.",
+            "FileRecords",
+            "How many records there are of each kind.",
             {"valid": Field(int, _valid), "invalid": int, "closed": int},
         ),
         "usage_file_uri": Field(str, partial(_link, StoredFile.UPLOAD)),
         "processed_file_uri": Field(str, partial(_link, StoredFile.PROCESSED)),
         "reconciliation_file_uri": Field(str, partial(_link, StoredFile.RECONCILIATION)),
     },
-)  # fmt: skip
+)
 
 
 def detail(row: UsageFile) -> Json:
@@ -111,9 +124,11 @@ def detail(row: UsageFile) -> Json:
 
 
 FILE_REFERENCE = Part(
-    "FileReference", "A usage file, as its parts refer to it.",
-    {"id": str, "name": str, "schema": Schema, "currency": str}, named=("id", "schema"),
-)  # fmt: skip
+    "FileReference",
+    "A usage file, as its parts refer to it.",
+    {"id": str, "name": str, "schema": Schema, "currency": str},
+    named=("id", "schema"),
+)
 
 
 def _item(row: UsageRecord) -> Json:
@@ -130,15 +145,17 @@ def _external_uid(row: UsageRecord) -> str:
 
 
 RECORD_ASSET = Part(
-    "RecordAsset", "The subscription of a record.",
+    "RecordAsset",
+    "The subscription of a record.",
     {
         "id": Field(str, "asset_id", empty=""),
         "external_id": Field(str, _external_id),
         "external_uid": Field(str, _external_uid),
     },
-)  # fmt: skip
+)
 RECORD = Resource(
-    "UsageRecord", "A row of a usage file.",
+    "UsageRecord",
+    "A row of a usage file.",
     {
         "id": str,
         "status": Literal["valid", "invalid", "approved", "rejected", "closed"],
@@ -164,7 +181,8 @@ RECORD = Resource(
         "closed_at": Stamp | None,
         "closed_by": Field(str | None, lambda row: row.closed_by or None),
     },
-    model=UsageRecord, search=("id",),
+    model=UsageRecord,
+    search=("id",),
     also={
         "usage_start_time": "start_date",
         "created_time": "file__created",
@@ -184,7 +202,7 @@ RECORD = Resource(
         "hub.id": "asset__connection__hub__id",
         "part_usage_file.hub.id": "asset__connection__hub__id",
     },
-)  # fmt: skip
+)
 
 
 def item(row: Item) -> Json:
@@ -209,10 +227,12 @@ def number(value: Decimal | None) -> int | float | None:
 
 # What is wrong with a row, column by column: ours.
 INVALID_ROW = Part(
-    "InvalidRow", "A row that couldn't be read.",
+    "InvalidRow",
+    "A row that couldn't be read.",
     {"row": int, "record_id": str, "id": str, "errors": list[CellError]},
-)  # fmt: skip
+)
 TEMPLATE_LINK = Part(
-    "TemplateLink", "A link to the workbook that a vendor fills in; it holds for ten minutes.",
+    "TemplateLink",
+    "A link to the workbook that a vendor fills in; it holds for ten minutes.",
     {"template_link": Field(str, SELF)},
-)  # fmt: skip
+)

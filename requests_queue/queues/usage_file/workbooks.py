@@ -28,12 +28,14 @@ def processed_file(file: UsageFile, renew: Callable[[], None]) -> bytes:
     rows = UsageRecord.objects.filter(file=file)
     named = rows.exclude(category="").order_by("category")
     categories = named.values_list("category", flat=True).distinct()
-    return build({
-        "general": _general(file),
-        columns.CATEGORIES: [list(columns.CATEGORY), *([c, c, ""] for c in categories)],
-        columns.SHEETS[0]: _records(file, renew, rows),
-        "errors": _errors(rows),
-    })  # fmt: skip
+    return build(
+        {
+            "general": _general(file),
+            columns.CATEGORIES: [list(columns.CATEGORY), *([c, c, ""] for c in categories)],
+            columns.SHEETS[0]: _records(file, renew, rows),
+            "errors": _errors(rows),
+        }
+    )
 
 
 def chunk_file(file: UsageFile, rows: QuerySet[UsageRecord]) -> bytes:
@@ -56,12 +58,14 @@ def template(product: Product) -> bytes:
         [i.mpn, i.local_id, i.name, i.unit.get("title", ""), i.precision.lower(), i.type]
         for i in items
     ]
-    return build({
-        "instructions": _instructions(product),
-        columns.CATEGORIES: [list(columns.CATEGORY)],
-        columns.SHEETS[0]: [list(columns.RECORD)],
-        "items": rows,
-    })  # fmt: skip
+    return build(
+        {
+            "instructions": _instructions(product),
+            columns.CATEGORIES: [list(columns.CATEGORY)],
+            columns.SHEETS[0]: [list(columns.RECORD)],
+            "items": rows,
+        }
+    )
 
 
 def build(sheets: Mapping[str, Iterable[Row]]) -> bytes:

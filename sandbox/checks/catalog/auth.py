@@ -51,11 +51,17 @@ def trailing_whitespace(lab: Lab) -> Verdict:
 
 _ACCEPTED = (
     Check(
-        "auth.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "auth.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "auth.get", Level.MUST, "A genuine request by GET is processed",
+        "auth.get",
+        Level.MUST,
+        "A genuine request by GET is processed",
         "A genuine token, by GET and without a body, while an order is pending.",
         "A status of 2xx, and the order is approved once.",
         "A webhook can be configured to call by GET, and then has no body: the token alone says "
@@ -65,7 +71,9 @@ _ACCEPTED = (
         get,
     ),
     Check(
-        "auth.both_headers", Level.MUST, "A token in both headers is accepted",
+        "auth.both_headers",
+        Level.MUST,
+        "A token in both headers is accepted",
         "The same genuine token in the headers `Authentication` and `Authorization`, "
         "while an order is pending.",
         "A status of 2xx, and the order is approved once.",
@@ -75,7 +83,9 @@ _ACCEPTED = (
         both_headers,
     ),
     Check(
-        "auth.authentication_only", Level.MUST, "A token in Authentication alone is accepted",
+        "auth.authentication_only",
+        Level.MUST,
+        "A token in Authentication alone is accepted",
         "A genuine token in the header `Authentication`, and no `Authorization`, while an order "
         "is pending.",
         "A status of 2xx, and the order is approved once.",
@@ -87,7 +97,9 @@ _ACCEPTED = (
         authentication_only,
     ),
     Check(
-        "auth.authorization_only", Level.SHOULD, "A token in Authorization alone is accepted",
+        "auth.authorization_only",
+        Level.SHOULD,
+        "A token in Authorization alone is accepted",
         "A genuine token in the header `Authorization`, and no `Authentication`, while an order "
         "is pending.",
         "A status of 2xx, and the order is approved once.",
@@ -96,10 +108,12 @@ _ACCEPTED = (
         "Where `Authentication` is missing, read the token from `Authorization`.",
         authorization_only,
     ),
-)  # fmt: skip
+)
 
 _WHITE_SPACE = Check(
-    "auth.trailing_whitespace", Level.MAY, "White space around a token does no harm",
+    "auth.trailing_whitespace",
+    Level.MAY,
+    "White space around a token does no harm",
     "A genuine token with spaces after it, with a tab after it, and with two spaces before it, "
     "each while an order is pending.",
     "Either a status of 2xx, and the order becomes approved; or a status of 4xx without an "
@@ -109,6 +123,6 @@ _WHITE_SPACE = Check(
     "Strip white space from the header's value before splitting it into `Bearer` and the token, "
     "and respond 401 to a value that is malformed.",
     trailing_whitespace,
-)  # fmt: skip
+)
 
 CHECKS = (*_ACCEPTED, _WHITE_SPACE, *forged.CHECKS)

@@ -59,8 +59,10 @@ def resumes(lab: Lab) -> Verdict:
     happened = lab.since(mark)
     effects = lab.effects(order, happened, {})
     evidence = (
-        verdicts.effects_exhibit(effects, order), happened.attempts_exhibit(), happened.exhibit()
-    )  # fmt: skip
+        verdicts.effects_exhibit(effects, order),
+        happened.attempts_exhibit(),
+        happened.exhibit(),
+    )
     if not fired:
         return verdicts.inconclusive(
             f"Void: the handler called nothing because of {order}.", *evidence
@@ -92,11 +94,17 @@ def _end_pause(lab: Lab) -> None:
 
 CHECKS = (
     Check(
-        "client.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "client.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "client.no_hammering", Level.MUST, "A failing API is not called over and over",
+        "client.no_hammering",
+        Level.MUST,
+        "A failing API is not called over and over",
         f"A genuine request, while the API answers every call with {_FAILING['status']}.",
         f"At most {MOST_CALLS} calls of the API within {WINDOW:g} s.",
         "A loop that repeats at once keeps a service down that is about to recover, and Connect "
@@ -106,7 +114,9 @@ CHECKS = (
         no_hammering,
     ),
     Check(
-        "client.resumes", Level.MUST, "The work goes on when the API works again",
+        "client.resumes",
+        Level.MUST,
+        "The work goes on when the API works again",
         "A new order, while the API answers every call with "
         f"{_FAILING['status']} for two attempts; then it works again.",
         "The order is approved once.",
@@ -117,4 +127,4 @@ CHECKS = (
         "not keep the others from being processed.",
         resumes,
     ),
-)  # fmt: skip
+)

@@ -62,9 +62,11 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     wrong = _wrong(lab, good, order, effects, mark)
     happened = lab.since(mark)
     evidence = (
-        verdicts.effects_exhibit(effects, order), happened.exhibit(), happened.attempts_exhibit(),
+        verdicts.effects_exhibit(effects, order),
+        happened.exhibit(),
+        happened.attempts_exhibit(),
         good.exhibit(),
-    )  # fmt: skip
+    )
     if wrong:
         at = f"call {step.place + 1} of {len(good.steps)} ({step.text})"
         when = f"With {what} at {at}" if fired else f"In a run without {at}"
@@ -169,48 +171,67 @@ _EACH = "One order. The run is repeated for each API call of a good run: "
 
 CHECKS = (
     Check(
-        "crash.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "crash.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "crash.api_500", Level.MUST, "An API call that fails with 500 is made up for",
+        "crash.api_500",
+        Level.MUST,
+        "An API call that fails with 500 is made up for",
         f"{_EACH}that call is answered with 500.",
         _EXPECTS,
         "APIs fail now and then; an order whose processing stops half-way stays pending, or is "
         "processed twice.",
-        _FIX, api_500,
+        _FIX,
+        api_500,
     ),
     Check(
-        "crash.api_429", Level.MUST, "An API call that is refused with 429 is made up for",
+        "crash.api_429",
+        Level.MUST,
+        "An API call that is refused with 429 is made up for",
         f"{_EACH}that call is answered with 429 and `Retry-After: {RETRY_AFTER}`.",
         _EXPECTS,
         "Connect limits the rate of calls.",
-        f"Wait as long as Retry-After says and call again, or respond 500. {_FIX}", api_429,
+        f"Wait as long as Retry-After says and call again, or respond 500. {_FIX}",
+        api_429,
     ),
     Check(
-        "crash.api_reset", Level.MUST, "A reset connection to the API is made up for",
+        "crash.api_reset",
+        Level.MUST,
+        "A reset connection to the API is made up for",
         f"{_EACH}the connection of that call is reset, and its work isn't done.",
         _EXPECTS,
         "Networks and load balancers reset connections.",
-        f"Catch connection errors as well as error responses. {_FIX}", api_reset,
+        f"Catch connection errors as well as error responses. {_FIX}",
+        api_reset,
     ),
     Check(
-        "crash.lost_response", Level.MUST, "A lost response of the API is survived",
+        "crash.lost_response",
+        Level.MUST,
+        "A lost response of the API is survived",
         f"{_EACH}the work of that call is done, and its response is lost.",
         _EXPECTS,
         "The handler cannot know whether its approval arrived. If it takes the error for a "
         "refusal, it fails or repeats what was done.",
         "After an error, read the request again before you repeat what may have been done. A "
-        f"refused second approval of an approved request is no error. {_FIX}", lost_response,
+        f"refused second approval of an approved request is no error. {_FIX}",
+        lost_response,
     ),
     Check(
-        "crash.killed", Level.MUST, "The handler may be killed at any moment",
+        "crash.killed",
+        Level.MUST,
+        "The handler may be killed at any moment",
         f"{_EACH}the handler is killed (SIGKILL) when that call was done, and started again.",
         _EXPECTS,
         "Deployments, crashes and machines that run out of memory end processes in the middle of "
         "their work.",
         "Keep no state that only the memory has. Respond only when the work is done, or read what "
         f"is pending at the start. {_FIX}",
-        killed, needs=frozenset({Need.EVENT, Need.PROCESS}),
+        killed,
+        needs=frozenset({Need.EVENT, Need.PROCESS}),
     ),
-)  # fmt: skip
+)

@@ -106,8 +106,9 @@ def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
     if not fired:
         return verdicts.inconclusive(
             f"Void: the handler made no API call that could fail ({what}).",
-            verdicts.reply_exhibit(first), happened.exhibit(),
-        )  # fmt: skip
+            verdicts.reply_exhibit(first),
+            happened.exhibit(),
+        )
     text = f"Responded {first.text} while {what} of the API failed, and processed the next request."
     return batch.processed_once(sent, [second], happened.without_faults(), text)
 
@@ -156,9 +157,7 @@ def finished_object(lab: Lab) -> Verdict:
     sent = lab.genuine()
     reply = lab.send(sent)
     happened = lab.after(mark)
-    evidence = (
-        verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
-    )  # fmt: skip
+    evidence = (verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit())
     # A refused call changes nothing.
     about = (*happened.about(approved), *happened.about(failed))
     writes = [call for call in about if not call.is_read and call.status < 400]
@@ -196,11 +195,17 @@ _SHARE_RUNS = (
 
 CHECKS = (
     Check(
-        "delivery.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "delivery.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "delivery.twice", Level.MUST, "The same request twice in a row has one effect",
+        "delivery.twice",
+        Level.MUST,
+        "The same request twice in a row has one effect",
         "The same genuine request twice, the second one right after the first response, while an "
         "order is pending. The API responds slowly.",
         f"{_ONCE} No second value is sent for a parameter, also not one that the API refuses.",
@@ -210,33 +215,44 @@ CHECKS = (
         twice,
     ),
     Check(
-        "delivery.twice_at_once", Level.MUST, "The same request twice at once has one effect",
+        "delivery.twice_at_once",
+        Level.MUST,
+        "The same request twice at once has one effect",
         "The same genuine request twice at the same time, while an order is pending. The API "
         "responds slowly, so that both would read before one writes.",
         f"{_ONCE} No second value is sent for a parameter, also not one that the API refuses. "
         f"{_OR_REFUSED}",
         "Queue changes come in groups, and servers work in parallel: two runs that read the same "
         "pending order provision it twice.",
-        _SERIALIZE, twice_at_once,
+        _SERIALIZE,
+        twice_at_once,
     ),
     Check(
-        "delivery.burst_10", Level.MUST, "Ten requests at once are survived",
+        "delivery.burst_10",
+        Level.MUST,
+        "Ten requests at once are survived",
         f"Genuine requests, {_IN_FLIGHT} at the same time, while {_BURST_ORDERS} orders are "
         "pending.",
         f"{_ONCE_EACH} {_OR_REFUSED}",
         f"So many requests are in flight at most to one webhook. {_WHY_BURST}",
-        _SHARE_RUNS, burst_10,
+        _SHARE_RUNS,
+        burst_10,
     ),
     Check(
-        "delivery.burst", Level.SHOULD, "A burst of requests is survived",
+        "delivery.burst",
+        Level.SHOULD,
+        "A burst of requests is survived",
         f"Genuine requests, {_BURST} at the same time, while {_BURST_ORDERS} orders are pending.",
         f"{_ONCE_EACH} {_OR_REFUSED}",
         f"The sandbox sends at most {_IN_FLIGHT} to one webhook; a product has several, and a "
         f"platform may send more. {_WHY_BURST}",
-        _SHARE_RUNS, burst,
+        _SHARE_RUNS,
+        burst,
     ),
     Check(
-        "delivery.after_own_error", Level.MUST, "A failed run doesn't block the next one",
+        "delivery.after_own_error",
+        Level.MUST,
+        "A failed run doesn't block the next one",
         "A genuine request while the API answers each call with 500; then the API works again, and "
         "another genuine request follows. The same once more, with a new order, while only calls "
         "that change something are answered with 500.",
@@ -248,7 +264,9 @@ CHECKS = (
         after_own_error,
     ),
     Check(
-        "delivery.late_duplicate", Level.MUST, "A late duplicate has no effect",
+        "delivery.late_duplicate",
+        Level.MUST,
+        "A late duplicate has no effect",
         "A request about one order, one about a second order, and then the first one again, whose "
         "token is still valid.",
         _ONCE_EACH,
@@ -258,7 +276,9 @@ CHECKS = (
         late_duplicate,
     ),
     Check(
-        "delivery.out_of_order", Level.MUST, "An older request after a newer one is processed",
+        "delivery.out_of_order",
+        Level.MUST,
+        "An older request after a newer one is processed",
         "A request about one order, and then one about a second order whose `triggered_at` is five "
         "minutes earlier and whose token is still valid.",
         _ONCE_EACH,
@@ -268,7 +288,9 @@ CHECKS = (
         out_of_order,
     ),
     Check(
-        "delivery.finished_object", Level.MUST, "A request about finished orders is accepted",
+        "delivery.finished_object",
+        Level.MUST,
+        "A request about finished orders is accepted",
         "A genuine request, when another party has approved one order and failed the other one, "
         "and nothing is pending.",
         "A status of 2xx, and no call that changes one of them.",
@@ -277,4 +299,4 @@ CHECKS = (
         "Filter by `status=pending` when you read requests, and respond 200 if there are none.",
         finished_object,
     ),
-)  # fmt: skip
+)

@@ -68,8 +68,10 @@ def one_run(lab: Lab) -> Verdict:
     replies, slowed = _send_duplicates(batch, sent)
     happened = batch.after_work(replies)
     evidence = (
-        verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies), happened.exhibit()
-    )  # fmt: skip
+        verdicts.request_exhibit(sent),
+        verdicts.replies_exhibit(replies),
+        happened.exhibit(),
+    )
     for order in batch.orders:
         calls = happened.about(order)
         approvals = [each for each in calls if each.action == "approve" and each.status < 300]
@@ -132,9 +134,10 @@ def all_pending(lab: Lab) -> Verdict:
     if pending:
         return verdicts.failed(
             f"{pending} of {_MANY} pending orders were not approved because of one request.",
-            verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply),
+            verdicts.request_exhibit(sent),
+            verdicts.reply_exhibit(reply),
             happened.exhibit("Last API calls of the handler"),
-        )  # fmt: skip
+        )
     text = f"{_MANY} pending orders were approved because of one request."
     return batch.processed_once(sent, [reply], happened, text)
 
@@ -166,8 +169,9 @@ def approved_elsewhere(lab: Lab) -> Verdict:
     if not has_read:
         return verdicts.inconclusive(
             "Void: the handler did not read the list of requests (GET /requests).",
-            verdicts.reply_exhibit(reply), happened.exhibit(),
-        )  # fmt: skip
+            verdicts.reply_exhibit(reply),
+            happened.exhibit(),
+        )
     if lab.status(victim) != "approved" or lab.values(victim) != values:
         return verdicts.failed(f"Changed {victim}, which others have approved.", happened.exhibit())
     others = batch.processed_once(sent, [reply], happened, "", judged=[])
@@ -225,8 +229,9 @@ def history_clean(lab: Lab) -> Verdict:
             text = ", ".join(f"{status_from} to {status_to}" for status_from, status_to in made)
             return verdicts.failed(
                 f"{order} went from {text} (expected from pending to approved only).",
-                verdicts.request_exhibit(sent), happened.exhibit(),
-            )  # fmt: skip
+                verdicts.request_exhibit(sent),
+                happened.exhibit(),
+            )
     kept = json.dumps(sorted(prepared))
     text = f"{_FEW} orders went from pending to approved directly; values such as {kept} were kept."
     return batch.processed_once(sent, replies, happened, text)
@@ -243,11 +248,17 @@ _SERIALIZE = (
 
 CHECKS = (
     Check(
-        "effects.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "effects.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "effects.forged_none", Level.MUST, "Forged requests have no effect",
+        "effects.forged_none",
+        Level.MUST,
+        "Forged requests have no effect",
         "Requests without a token, with garbage, without a signature, with a wrong secret, with "
         '`"alg": "none"`, with an expired token and with another webhook\'s token, first one by '
         f"one and then all at once, while {_FEW} orders are pending.",
@@ -260,7 +271,9 @@ CHECKS = (
         forged_none,
     ),
     Check(
-        "effects.approved_once", Level.MUST, "Each order is approved once",
+        "effects.approved_once",
+        Level.MUST,
+        "Each order is approved once",
         _SENDS_DUPLICATES,
         "Each order is approved once, and no second value is sent for a parameter, also not one "
         "that the API refuses.",
@@ -270,7 +283,9 @@ CHECKS = (
         approved_once,
     ),
     Check(
-        "effects.one_run", Level.SHOULD, "Each order is processed by one run",
+        "effects.one_run",
+        Level.SHOULD,
+        "Each order is processed by one run",
         _SENDS_DUPLICATES,
         "No call that changes an order comes when it is approved already. The API refuses such a "
         "call, and it counts here all the same.",
@@ -281,7 +296,9 @@ CHECKS = (
         one_run,
     ),
     Check(
-        "effects.all_pending", Level.MUST, "One request lets all pending orders be processed",
+        "effects.all_pending",
+        Level.MUST,
+        "One request lets all pending orders be processed",
         f"One genuine request while {_MANY} orders are pending: more than one page of the API.",
         "All of them become approved because of this request, once each.",
         "A request doesn't say which order has changed, and one request can stand for several "
@@ -292,7 +309,9 @@ CHECKS = (
         all_pending,
     ),
     Check(
-        "effects.approved_elsewhere", Level.MUST, "An order that others approve does no harm",
+        "effects.approved_elsewhere",
+        Level.MUST,
+        "An order that others approve does no harm",
         f"A genuine request while {_SEVERAL} orders are pending. When the handler has read them as "
         "pending, somebody else approves one of them.",
         "The handler approves the other orders because of the same request, leaves that order as "
@@ -304,7 +323,9 @@ CHECKS = (
         approved_elsewhere,
     ),
     Check(
-        "effects.other_product", Level.MUST, "Another product's order is left alone",
+        "effects.other_product",
+        Level.MUST,
+        "Another product's order is left alone",
         "A genuine request while an order of the token's product and one of another product of "
         "the same vendor are pending.",
         "The order of the token's product becomes approved. The other one stays as it is.",
@@ -316,7 +337,9 @@ CHECKS = (
         other_product,
     ),
     Check(
-        "effects.history_clean", Level.MUST, "An order becomes approved without detours",
+        "effects.history_clean",
+        Level.MUST,
+        "An order becomes approved without detours",
         f"A genuine request while {_FEW} orders are pending. The fulfillment parameters of one are "
         "filled already, as by a run that was interrupted.",
         "Each order goes from pending to approved once. It isn't failed, inquired or "
@@ -327,4 +350,4 @@ CHECKS = (
         "cannot be fulfilled.",
         history_clean,
     ),
-)  # fmt: skip
+)

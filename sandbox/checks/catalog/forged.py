@@ -141,9 +141,7 @@ def _other_product(lab: Lab) -> Verdict:
     sent = lab.genuine(signer=lab.other)
     reply = lab.send(sent)
     happened = lab.after(mark)
-    evidence = (
-        verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
-    )  # fmt: skip
+    evidence = (verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit())
     writes = [call for call in happened.about(order) if not call.is_read]
     if writes or not experiments.is_untouched(lab, order, before):
         return verdicts.failed(
@@ -170,15 +168,20 @@ def headers_disagree(lab: Lab) -> Verdict:
 
 CHECKS = (
     Check(
-        "auth.no_header", Level.MUST, "A request without a token is refused",
+        "auth.no_header",
+        Level.MUST,
+        "A request without a token is refused",
         "A genuine body without a token, while an order is pending.",
-        _REFUSED, _WHY_FORGED,
+        _REFUSED,
+        _WHY_FORGED,
         "Respond 401 where the headers `Authentication` and `Authorization` are both missing, "
         "before reading the body.",
         no_header,
     ),
     Check(
-        "auth.empty_header", Level.MUST, "A request with an empty token header is refused",
+        "auth.empty_header",
+        Level.MUST,
+        "A request with an empty token header is refused",
         'The headers `Authentication` and `Authorization` with nothing in them, with "Bearer" '
         "alone, and with white space, while an order is pending.",
         _REFUSED,
@@ -187,7 +190,9 @@ CHECKS = (
         empty_header,
     ),
     Check(
-        "auth.garbage", Level.MUST, "A request whose token is garbage is refused",
+        "auth.garbage",
+        Level.MUST,
+        "A request whose token is garbage is refused",
         "Words, dots, parts of a token, characters that are not ASCII and another scheme than "
         "Bearer in place of the token, while an order is pending.",
         _REFUSED,
@@ -198,13 +203,20 @@ CHECKS = (
         garbage,
     ),
     Check(
-        "auth.other_secret", Level.MUST, "A token signed with another secret is refused",
+        "auth.other_secret",
+        Level.MUST,
+        "A token signed with another secret is refused",
         "Right claims, signed with another secret and with an empty one, while an order is "
         "pending.",
-        _REFUSED, _WHY_FORGED, _VERIFY, other_secret,
+        _REFUSED,
+        _WHY_FORGED,
+        _VERIFY,
+        other_secret,
     ),
     Check(
-        "auth.no_signature", Level.MUST, "A token without a signature is refused",
+        "auth.no_signature",
+        Level.MUST,
+        "A token without a signature is refused",
         "A genuine token whose signature is removed, while an order is pending.",
         _REFUSED,
         "Claims without a signature can be written by anybody: they are plain text in base64.",
@@ -212,23 +224,31 @@ CHECKS = (
         no_signature,
     ),
     Check(
-        "auth.alg_none", Level.MUST, 'A token with "alg": "none" is refused',
+        "auth.alg_none",
+        Level.MUST,
+        'A token with "alg": "none" is refused',
         'Tokens without a signature whose header says `"alg": "none"`, in several spellings, '
         "while an order is pending.",
         _REFUSED,
         "A library that takes the algorithm from the token itself accepts them.",
-        _VERIFY, alg_none,
+        _VERIFY,
+        alg_none,
     ),
     Check(
-        "auth.hs512", Level.SHOULD, "A token signed with HS512 is refused",
+        "auth.hs512",
+        Level.SHOULD,
+        "A token signed with HS512 is refused",
         "A token signed with the webhook's secret and HS512, while an order is pending.",
         _REFUSED,
         "Connect signs with HS256 only. Nobody without the secret can make such a token; but a "
         "handler that accepts it lets the sender choose how the token is verified.",
-        _VERIFY, hs512,
+        _VERIFY,
+        hs512,
     ),
     Check(
-        "auth.rs256_key_confusion", Level.MUST, "A token with a key of its own is refused",
+        "auth.rs256_key_confusion",
+        Level.MUST,
+        "A token with a key of its own is refused",
         "A token signed with RS256 and an RSA key whose public half the token brings along "
         "(`jwk`), while an order is pending.",
         _REFUSED,
@@ -237,16 +257,21 @@ CHECKS = (
         rs256_key_confusion,
     ),
     Check(
-        "auth.rs256_with_secret", Level.SHOULD, "A token with RS256 in its header is refused",
+        "auth.rs256_with_secret",
+        Level.SHOULD,
+        "A token with RS256 in its header is refused",
         "A token whose header says RS256, signed with HMAC-SHA256 and the webhook's secret, while "
         "an order is pending.",
         _REFUSED,
         "Nobody without the secret can make such a token; but a handler that accepts it doesn't "
         "look at the algorithm.",
-        _VERIFY, rs256_with_secret,
+        _VERIFY,
+        rs256_with_secret,
     ),
     Check(
-        "auth.other_webhook", Level.MUST, "A token of another webhook is refused",
+        "auth.other_webhook",
+        Level.MUST,
+        "A token of another webhook is refused",
         "A token that Connect could send for another webhook of the same product, signed with "
         "that webhook's secret, while an order is pending.",
         _REFUSED,
@@ -257,7 +282,9 @@ CHECKS = (
         other_webhook,
     ),
     Check(
-        "auth.other_product", Level.SHOULD, "A token for another product has no effect on this one",
+        "auth.other_product",
+        Level.SHOULD,
+        "A token for another product has no effect on this one",
         "A token for another product, signed with the same secret, while an order of each product "
         "is pending.",
         "The order of the handler's own product stays as it is, with any status of the response.",
@@ -268,7 +295,9 @@ CHECKS = (
         other_product,
     ),
     Check(
-        "auth.headers_disagree", Level.MAY, "A forged Authentication is refused",
+        "auth.headers_disagree",
+        Level.MAY,
+        "A forged Authentication is refused",
         "A token signed with another secret in `Authentication`, and a genuine one in "
         "`Authorization`, while an order is pending.",
         _REFUSED,
@@ -278,4 +307,4 @@ CHECKS = (
         "not where it is wrong.",
         headers_disagree,
     ),
-)  # fmt: skip
+)

@@ -58,9 +58,10 @@ def other_types(lab: Lab) -> Verdict:
             return verdicts.failed(
                 f"{order}, an order to {kind} the subscription, is {effects.status} (expected "
                 "approved, or failed with a reason).",
-                verdicts.effects_exhibit(effects, order), verdicts.replies_exhibit(replies),
+                verdicts.effects_exhibit(effects, order),
+                verdicts.replies_exhibit(replies),
                 happened.exhibit(),
-            )  # fmt: skip
+            )
     return verdicts.passed(f"Processed orders to {', '.join(kinds)}.")
 
 
@@ -83,7 +84,9 @@ def customer_names(lab: Lab) -> Verdict:
 
 CHECKS = (
     Check(
-        "effects.older_order", Level.MUST, "An order that becomes pending late is processed",
+        "effects.older_order",
+        Level.MUST,
+        "An order that becomes pending late is processed",
         "An order is inquiring while a newer one is approved; then it becomes pending again, and a "
         "genuine request comes.",
         "The older order is approved once.",
@@ -93,7 +96,9 @@ CHECKS = (
         older_order,
     ),
     Check(
-        "effects.other_types", Level.SHOULD, "Orders of all types are processed",
+        "effects.other_types",
+        Level.SHOULD,
+        "Orders of all types are processed",
         "After a purchase: orders to suspend, to resume and to cancel the subscription, each with "
         "a genuine request; only to cancel it, if the product cannot be suspended.",
         "Each becomes approved, or failed with a reason.",
@@ -104,7 +109,9 @@ CHECKS = (
         other_types,
     ),
     Check(
-        "effects.customer_names", Level.MUST, "Names in all alphabets are processed",
+        "effects.customer_names",
+        Level.MUST,
+        "Names in all alphabets are processed",
         f"Orders of customers with the names {', '.join(NAMES)}, one after another.",
         "Each becomes approved because of its own request.",
         "Customers are called like that. An encoding that has no such letters ends the whole run.",
@@ -112,4 +119,4 @@ CHECKS = (
         "pieces of text.",
         customer_names,
     ),
-)  # fmt: skip
+)

@@ -124,11 +124,17 @@ _FROM_THE_TOKEN = "Take what you need from the verified token, which has the sam
 
 CHECKS = (
     Check(
-        "payload.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "payload.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "payload.unicode", Level.MUST, "Texts in any script are accepted",
+        "payload.unicode",
+        Level.MUST,
+        "Texts in any script are accepted",
         "A genuine request whose `webhook_name` and `data` have letters of several scripts, an "
         "emoji, a combining accent, quotes and HTML, in the body as UTF-8, while an order is "
         "pending.",
@@ -139,7 +145,9 @@ CHECKS = (
         unicode,
     ),
     Check(
-        "payload.nested_data", Level.MUST, "Nested data is accepted",
+        "payload.nested_data",
+        Level.MUST,
+        "Nested data is accepted",
         f"A genuine request whose `data` has {_DEPTH} levels and values of each type of JSON, "
         "while an order is pending.",
         _PROCESSED,
@@ -148,7 +156,9 @@ CHECKS = (
         nested_data,
     ),
     Check(
-        "payload.empty_data", Level.MUST, "Empty data is accepted",
+        "payload.empty_data",
+        Level.MUST,
+        "Empty data is accepted",
         "A genuine request whose `data` is `{}`, while an order is pending.",
         _PROCESSED,
         "A webhook without additional data sends an empty object. That is the default.",
@@ -156,7 +166,9 @@ CHECKS = (
         empty_data,
     ),
     Check(
-        "payload.unknown_keys", Level.MUST, "A payload with further keys is accepted",
+        "payload.unknown_keys",
+        Level.MUST,
+        "A payload with further keys is accepted",
         "A genuine request whose body and token have three keys more than Connect sends today, "
         "while an order is pending.",
         _PROCESSED,
@@ -165,7 +177,9 @@ CHECKS = (
         unknown_keys,
     ),
     Check(
-        "payload.null_dates", Level.MUST, "Dates may be null",
+        "payload.null_dates",
+        Level.MUST,
+        "Dates may be null",
         "A genuine request whose `last_success_at` and `last_failure_at` are null, and one where "
         "both are dates, each while an order is pending.",
         _PROCESSED,
@@ -175,7 +189,9 @@ CHECKS = (
         null_dates,
     ),
     Check(
-        "payload.chunked", Level.MUST, "A chunked body is accepted",
+        "payload.chunked",
+        Level.MUST,
+        "A chunked body is accepted",
         "A genuine request with `Transfer-Encoding: chunked` and no `Content-Length`, while an "
         "order is pending.",
         _PROCESSED,
@@ -186,7 +202,9 @@ CHECKS = (
         chunked,
     ),
     Check(
-        "payload.large_body", Level.MUST, "A body of 1 MiB is accepted",
+        "payload.large_body",
+        Level.MUST,
+        "A body of 1 MiB is accepted",
         "A genuine request with 1 MiB of text in the body's `data`, while an order is pending.",
         _PROCESSED,
         "`data` has no documented limit. Frameworks and proxies refuse large bodies by default, "
@@ -196,7 +214,9 @@ CHECKS = (
         large_body,
     ),
     Check(
-        "payload.wrong_content_type", Level.SHOULD, "The content type doesn't matter",
+        "payload.wrong_content_type",
+        Level.SHOULD,
+        "The content type doesn't matter",
         "Genuine requests with the content types text/plain and "
         "application/x-www-form-urlencoded, and with an empty one, each while an order is pending.",
         _PROCESSED,
@@ -206,7 +226,9 @@ CHECKS = (
         wrong_content_type,
     ),
     Check(
-        "payload.broken_json", Level.SHOULD, "A broken body does no harm",
+        "payload.broken_json",
+        Level.SHOULD,
+        "A broken body does no harm",
         "Genuine tokens with half a body, with a list in place of an object, and with bytes that "
         "are not UTF-8, each while an order is pending.",
         _PROCESSED_OR_REFUSED,
@@ -216,7 +238,9 @@ CHECKS = (
         broken_json,
     ),
     Check(
-        "payload.empty_body", Level.MUST, "A POST with an empty body does no harm",
+        "payload.empty_body",
+        Level.MUST,
+        "A POST with an empty body does no harm",
         "A genuine token by POST with `Content-Length: 0`, while an order is pending.",
         _PROCESSED_OR_REFUSED,
         "Some proxies lose bodies. A handler that waits for one, or parses the empty text as JSON, "
@@ -224,4 +248,4 @@ CHECKS = (
         _FROM_THE_TOKEN + " If you need the body, respond 400 where it is empty.",
         empty_body,
     ),
-)  # fmt: skip
+)

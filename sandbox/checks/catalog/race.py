@@ -91,9 +91,10 @@ def _both_at_once(lab: Lab, hold: ArmedFault, mark: str) -> None:
 def _judge(lab: Lab, race: Race, read: Step, how: str) -> Verdict:
     """Judge one race; inconclusive without positive evidence."""
     evidence = (
-        verdicts.replies_exhibit(race.replies), verdicts.effects_exhibit(race.effects, race.order),
+        verdicts.replies_exhibit(race.replies),
+        verdicts.effects_exhibit(race.effects, race.order),
         race.happened.exhibit("API calls of both runs"),
-    )  # fmt: skip
+    )
     if not race.has_begun:
         return verdicts.inconclusive(f"Void: the handler did not call {read.text}.", *evidence)
     if wrong := verdicts.once(race.effects, race.order, *evidence):
@@ -197,20 +198,29 @@ _FIX = (
 
 CHECKS = (
     Check(
-        "race.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "race.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "race.same_request", Level.MUST, "Two runs at the same time process an order once",
+        "race.same_request",
+        Level.MUST,
+        "Two runs at the same time process an order once",
         "Two genuine requests about one order. The API's responses are held until both runs have "
         "read it as pending, and then released together; once for each read of a good run.",
         _EXPECTS,
         "Connect calls again while the handler still works: each approval is a queue change, too. "
         "Two runs that read the same pending order provision it twice.",
-        _FIX, same_request,
+        _FIX,
+        same_request,
     ),
     Check(
-        "race.stale_read", Level.MUST, "A run that has read too early does no harm",
+        "race.stale_read",
+        Level.MUST,
+        "A run that has read too early does no harm",
         "Two genuine requests about one order. Both runs have read it as pending; the second one "
         "goes on when the first one has written, once for each pair of a read and a write of a "
         "good run.",
@@ -220,4 +230,4 @@ CHECKS = (
         "it.",
         stale_read,
     ),
-)  # fmt: skip
+)

@@ -87,11 +87,17 @@ def _all_approved(lab: Lab, orders: list[str], mark: str, when: str) -> Verdict:
 
 CHECKS = (
     Check(
-        "retry.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "retry.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "retry.after_500", Level.MUST, "One retry processes all that came in the meantime",
+        "retry.after_500",
+        Level.MUST,
+        "One retry processes all that came in the meantime",
         f"The first attempt fails with 500 before it reaches the handler; {_ORDERS} orders are "
         "pending when the platform retries.",
         "All of them become approved, once each.",
@@ -101,7 +107,9 @@ CHECKS = (
         after_500,
     ),
     Check(
-        "retry.out_of_order", Level.MUST, "A recovered webhook processes what has waited",
+        "retry.out_of_order",
+        Level.MUST,
+        "A recovered webhook processes what has waited",
         f"Attempts fail until Connect pauses the webhook (out of order), while {_ORDERS} orders "
         "are pending; then the webhook is recovered.",
         "All of them become approved, once each.",
@@ -110,11 +118,14 @@ CHECKS = (
         out_of_order,
     ),
     Check(
-        "retry.rotated_secret", Level.MAY, "A new secret works after a restart",
+        "retry.rotated_secret",
+        Level.MAY,
+        "A new secret works after a restart",
         "The webhook gets a new secret; the handler is started again with it in its environment.",
         "A new order becomes approved, and a token signed with the old secret is refused.",
         "Secrets are changed when they have leaked: the old one must not be accepted any more.",
         "Read the secret from the environment at the start, and keep no copy of it elsewhere.",
-        rotated_secret, needs=frozenset({Need.EVENT, Need.PROCESS}),
+        rotated_secret,
+        needs=frozenset({Need.EVENT, Need.PROCESS}),
     ),
-)  # fmt: skip
+)

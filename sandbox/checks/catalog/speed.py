@@ -219,42 +219,62 @@ _ANSWER_FIRST = (
 
 CHECKS = (
     Check(
-        "speed.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "speed.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "speed.timeout_30s", Level.MUST, "Responds within 30 s with 100 pending orders",
+        "speed.timeout_30s",
+        Level.MUST,
+        "Responds within 30 s with 100 pending orders",
         "A genuine request while 100 orders are pending.",
         "A response with status 2xx within 30 s.",
-        _LIMITS, _ANSWER_FIRST, timeout_30s,
+        _LIMITS,
+        _ANSWER_FIRST,
+        timeout_30s,
     ),
     Check(
-        "speed.seconds_5", Level.SHOULD, "Responds within 5 s with 100 pending orders",
+        "speed.seconds_5",
+        Level.SHOULD,
+        "Responds within 5 s with 100 pending orders",
         "A genuine request while 100 orders are pending.",
         "A response with status 2xx within 5 s.",
         "The calls of Connect's API take longer in production than here, and there may be more "
         "orders. A handler that needs 5 s here has little left of the 30 s after which many "
         "proxies cut a connection.",
-        _ANSWER_FIRST, seconds_5,
+        _ANSWER_FIRST,
+        seconds_5,
     ),
     Check(
-        "speed.pending_5000", Level.SHOULD, "Responds within 30 s with 5,000 pending orders",
+        "speed.pending_5000",
+        Level.SHOULD,
+        "Responds within 30 s with 5,000 pending orders",
         "A genuine request while 5,000 orders are pending.",
         "A response with status 2xx within 30 s, and no pending order 10 minutes later.",
         "After an outage, everything that has accumulated is pending when the first request "
         "comes. " + _LIMITS,
-        _ANSWER_FIRST, pending_5000, needs=frozenset({Need.EVENT, Need.DEEP}),
+        _ANSWER_FIRST,
+        pending_5000,
+        needs=frozenset({Need.EVENT, Need.DEEP}),
     ),
     Check(
-        "speed.early_response", Level.SHOULD, "Responds in time while the API is slow",
+        "speed.early_response",
+        Level.SHOULD,
+        "Responds in time while the API is slow",
         "A genuine request about a new order, while each response of the API takes 3.5 s.",
         "A response with status 2xx within 5 s, and the order becomes approved.",
         "A handler that holds the connection until all work is done is as slow as the API. "
         + _LIMITS,
-        _ANSWER_FIRST, early_response,
+        _ANSWER_FIRST,
+        early_response,
     ),
     Check(
-        "speed.keep_alive", Level.SHOULD, "Serves two requests on one connection",
+        "speed.keep_alive",
+        Level.SHOULD,
+        "Serves two requests on one connection",
         "Two genuine requests on one connection, each about a new order.",
         "A response with status 2xx to both, and both orders become approved.",
         "HTTP/1.1 keeps connections open: a new one, above all with TLS, takes longer than a "
@@ -265,7 +285,9 @@ CHECKS = (
         keep_alive,
     ),
     Check(
-        "speed.keep_alive_refused", Level.SHOULD, "Serves a connection on after a refusal",
+        "speed.keep_alive_refused",
+        Level.SHOULD,
+        "Serves a connection on after a refusal",
         "A request without a token and with a body of 20 KB, and then a genuine one on the same "
         "connection.",
         "The first one is refused; the second one is served, or the first response announces "
@@ -277,7 +299,9 @@ CHECKS = (
         keep_alive_refused,
     ),
     Check(
-        "speed.connections_100", Level.SHOULD, "Responds on 100 connections at once",
+        "speed.connections_100",
+        Level.SHOULD,
+        "Responds on 100 connections at once",
         "100 genuine requests at the same time, each on a connection of its own.",
         "A response on each connection, and the pending order becomes approved.",
         "Each queue change causes a request. If a distributor submits many orders, the requests "
@@ -287,4 +311,4 @@ CHECKS = (
         "workers (backlog).",
         connections_100,
     ),
-)  # fmt: skip
+)

@@ -31,9 +31,11 @@ def _refuses_exp(lab: Lab, *values: tuple[Any, str]) -> Verdict:
     """Send genuine tokens with another `exp`, which must be refused."""
     return experiments.refuses(
         lab,
-        *((lab.genuine(token=lab.signer.token(lab.signer.claims(exp=exp))), what)
-          for exp, what in values),
-    )  # fmt: skip
+        *(
+            (lab.genuine(token=lab.signer.token(lab.signer.claims(exp=exp))), what)
+            for exp, what in values
+        ),
+    )
 
 
 def expired_second(lab: Lab) -> Verdict:
@@ -63,8 +65,9 @@ def expired_meanwhile(lab: Lab) -> Verdict:
     if (status := lab.status(order)) != "approved":
         return verdicts.inconclusive(
             f"{order} is {status} after the token came that was valid for {_SHORTLY} s.",
-            verdicts.reply_exhibit(reply), happened.exhibit(),
-        )  # fmt: skip
+            verdicts.reply_exhibit(reply),
+            happened.exhibit(),
+        )
     time.sleep(max(0.0, expires + _LATER - time.time()))
     # Younger than the known token, so that a leeway for that one is one for this one, too.
     unknown = _refuses_exp(lab, (seconds_from_now(1 - _LATER), "a token that has just expired"))
@@ -124,9 +127,11 @@ def replay(lab: Lab) -> Verdict:
     happened = lab.after(mark)
     effects = lab.effects(first, happened, before)
     evidence = (
-        verdicts.request_exhibit(sent), verdicts.replies_exhibit(replies),
-        verdicts.effects_exhibit(effects, first), happened.exhibit(),
-    )  # fmt: skip
+        verdicts.request_exhibit(sent),
+        verdicts.replies_exhibit(replies),
+        verdicts.effects_exhibit(effects, first),
+        happened.exhibit(),
+    )
     if effects.status != "approved":
         return verdicts.failed(
             f"{first} is {effects.status} after its own request and two replays "
@@ -153,9 +158,7 @@ def claims_against_body(lab: Lab) -> Verdict:
         sent = lab.genuine(method="POST", body=json.dumps(content).encode())
         reply = lab.send(sent)
         happened = lab.after_work(mark, [reply], [own])
-    evidence = (
-        verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
-    )  # fmt: skip
+    evidence = (verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit())
     if listener.requests:
         return verdicts.failed(
             f"Called the api_url of the body: {listener.requests[0]}. Only the token is signed.",
@@ -181,11 +184,17 @@ def claims_against_body(lab: Lab) -> Verdict:
 
 CHECKS = (
     Check(
-        "token.control", Level.MUST, "A genuine request by Connect is processed",
-        *CONTROL_TEXTS, control, is_control=True,
+        "token.control",
+        Level.MUST,
+        "A genuine request by Connect is processed",
+        *CONTROL_TEXTS,
+        control,
+        is_control=True,
     ),
     Check(
-        "token.expired_second", Level.SHOULD, "A token that expired a second ago is refused",
+        "token.expired_second",
+        Level.SHOULD,
+        "A token that expired a second ago is refused",
         "A genuine token whose `exp` was one second ago by real time, while an order is pending.",
         _REFUSED,
         "Connect's tokens are valid for ten minutes, so that a token that was read in a log is "
@@ -196,7 +205,9 @@ CHECKS = (
         expired_second,
     ),
     Check(
-        "token.expired_six_minutes", Level.MUST, "A token that expired six minutes ago is refused",
+        "token.expired_six_minutes",
+        Level.MUST,
+        "A token that expired six minutes ago is refused",
         "A genuine token whose `exp` was six minutes ago by real time, while an order is pending.",
         _REFUSED,
         "A tolerance of up to five minutes makes up for clocks that differ. A longer one makes "
@@ -205,15 +216,20 @@ CHECKS = (
         expired_six_minutes,
     ),
     Check(
-        "token.expired_hour", Level.MUST, "A token that expired an hour ago is refused",
+        "token.expired_hour",
+        Level.MUST,
+        "A token that expired an hour ago is refused",
         "A genuine token whose `exp` was an hour ago by real time, while an order is pending.",
         _REFUSED,
         "A handler that accepts expired tokens can be called with any token that was ever in a "
         "log.",
-        _REQUIRE_EXP, expired_hour,
+        _REQUIRE_EXP,
+        expired_hour,
     ),
     Check(
-        "token.expired_meanwhile", Level.MUST, "A known token is refused when it has expired",
+        "token.expired_meanwhile",
+        Level.MUST,
+        "A known token is refused when it has expired",
         f"A genuine token that is valid for {_SHORTLY} s, twice: at once, and when it has expired "
         "while another order is pending. In between a new token that has expired: a handler that "
         "accepts it has a leeway, and is not judged.",
@@ -223,16 +239,21 @@ CHECKS = (
         expired_meanwhile,
     ),
     Check(
-        "token.missing_exp", Level.SHOULD, "A token without exp is refused",
+        "token.missing_exp",
+        Level.SHOULD,
+        "A token without exp is refused",
         "A token with the right signature and without the claim `exp`, and one whose `exp` is "
         "null, while an order is pending.",
         _REFUSED,
         "Many libraries verify `exp` only where it is present. Nobody without the secret can make "
         "such a token; but one that you make yourself, in a test for example, is valid forever.",
-        _REQUIRE_EXP, missing_exp,
+        _REQUIRE_EXP,
+        missing_exp,
     ),
     Check(
-        "token.textual_exp", Level.SHOULD, "A token whose exp is text is refused",
+        "token.textual_exp",
+        Level.SHOULD,
+        "A token whose exp is text is refused",
         "Tokens with the right signature whose `exp` is a date as text, and a word, while an order "
         "is pending.",
         _REFUSED,
@@ -242,7 +263,9 @@ CHECKS = (
         textual_exp,
     ),
     Check(
-        "token.replay", Level.MUST, "A token that is sent again has no second effect",
+        "token.replay",
+        Level.MUST,
+        "A token that is sent again has no second effect",
         "The same request three times: for a new order, again when that is approved, and once "
         "more when another order is pending.",
         "The first order is approved once and never changed again, whatever the status of "
@@ -254,7 +277,9 @@ CHECKS = (
         replay,
     ),
     Check(
-        "token.unknown_claims", Level.MUST, "A token with further claims is accepted",
+        "token.unknown_claims",
+        Level.MUST,
+        "A token with further claims is accepted",
         "A genuine token with three claims more than Connect has today, while an order is pending.",
         "A status of 2xx, and the order is approved once.",
         "Connect adds claims without notice. A handler that refuses what it doesn't know stops "
@@ -263,7 +288,9 @@ CHECKS = (
         unknown_claims,
     ),
     Check(
-        "token.claims_against_body", Level.MUST, "What the token says counts, not the body",
+        "token.claims_against_body",
+        Level.MUST,
+        "What the token says counts, not the body",
         "A genuine token with a body that names another product, another webhook and the address "
         "of a foreign server as `api_url`, while an order of each product is pending.",
         "The order of the token's product becomes approved, or the request is refused with 4xx. "
@@ -275,7 +302,9 @@ CHECKS = (
         claims_against_body,
     ),
     Check(
-        "token.far_exp", Level.MAY, "A token that expires in years is accepted",
+        "token.far_exp",
+        Level.MAY,
+        "A token that expires in years is accepted",
         "A genuine token whose `exp` is ten years ahead, while an order is pending.",
         "A status of 2xx, and the order is approved once.",
         "Tokens follow the platform's clock. In tests that move it by days or months, each "
@@ -283,4 +312,4 @@ CHECKS = (
         "Refuse tokens that have expired, and don't limit how far ahead `exp` may be.",
         far_exp,
     ),
-)  # fmt: skip
+)

@@ -39,10 +39,14 @@ class Stream:
         """Write a check's result."""
         check = result.check
         self._write(
-            ENDED, check=check.id, title=check.title, level=check.level.value,
-            mark=mark(result, self._strict).value, text=result.verdict.text,
+            ENDED,
+            check=check.id,
+            title=check.title,
+            level=check.level.value,
+            mark=mark(result, self._strict).value,
+            text=result.verdict.text,
             seconds=round(result.seconds, 2),
-        )  # fmt: skip
+        )
 
     def close(self) -> None:
         """Do nothing: the report follows."""

@@ -45,9 +45,10 @@ def write(report: Report, path: Path = FILE) -> None:
     controls = {each.check.id for each in report.results if each.check.is_control}
     failed = before - {pk for pk, outcome in outcomes.items() if outcome is Outcome.PASS}
     failed |= {
-        pk for pk, outcome in outcomes.items()
+        pk
+        for pk, outcome in outcomes.items()
         if outcome is Outcome.FAIL or (pk in controls and outcome is not Outcome.PASS)
-    }  # fmt: skip
+    }
     if failed:
         path.write_text(json.dumps({"format": _FORMAT, "failed": sorted(failed)}, indent=2) + "\n")
     elif before:
