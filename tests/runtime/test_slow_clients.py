@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from connect_sim.server import bodies, django_app
+from connect_sim.server.protocol import Connection
 from tests.runtime.serving import connect, is_closed, read, serving
 from tests.runtime.test_http import HEAD, echo
 
@@ -160,6 +161,8 @@ def test_discard_of_a_refused_body_has_a_timeout(limits: Any) -> None:
 def test_client_that_reads_no_response_is_disconnected(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    aborted, original = threading.Event(), Connection.abort
+    monkeypatch.setattr(Connection, "abort", lambda line: (original(line), aborted.set()))
     monkeypatch.setattr(django_app, "STALLED", 0.3)
     received = []
 
@@ -167,13 +170,12 @@ def test_client_that_reads_no_response_is_disconnected(
         start("200 OK", [])
         return iter([b"x" * 1_000_000] * (30 if environ["PATH_INFO"] == "/" else 0))
 
-    with serving(wsgi, settings) as url, connect(url) as line:
+    with serving(wsgi, settings) as url, connect(url) as line, connect(url) as other:
         line.sendall(REQUEST)
-        with connect(url) as other:
-            other.sendall(b"GET /other HTTP/1.1\r\n" + HEAD + b"\r\n")
-            # The only thread is free.
-            assert read(other)[0] == 200
-        line.settimeout(10)
+        other.sendall(b"GET /other HTTP/1.1\r\n" + HEAD + b"\r\n")
+        # The only thread is free.
+        assert read(other)[0] == 200
+        assert aborted.wait(10)
         with suppress(ConnectionError):
             while data := line.recv(1_000_000):
                 received.append(len(data))
