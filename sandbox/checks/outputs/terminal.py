@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TextIO
@@ -26,6 +27,9 @@ _COLORS = {
 }
 _VERDICT_COLORS = {ExitCode.PASS: GREEN, ExitCode.FAIL: RED, ExitCode.NO_VERDICT: YELLOW}
 _PLAIN = str.maketrans({"…": "...", "•": "*", "→": "->", "×": "x", "–": "-"})
+# What begins a command of a CI service in a line of a log: `::error::` after any spaces, and
+# `##[error]` or `##vso[…]` anywhere.
+_COMMAND = re.compile(r"^\s*:(?=:)|##\w*(?=\[)")
 # A line, and its color.
 Line = tuple[str, str]
 
@@ -33,7 +37,8 @@ Line = tuple[str, str]
 def write(report: Report, out: TextIO, environ: Mapping[str, str] = os.environ) -> None:
     """Print the results, in color on a terminal (not with NO_COLOR).
 
-    Characters that the stream can't encode are escaped.
+    Characters that the stream can't encode are escaped, and what a CI service would take for a
+    command.
     """
     encoding = out.encoding or "utf-8"
     is_colored = out.isatty() and not environ.get("NO_COLOR")
@@ -41,7 +46,8 @@ def write(report: Report, out: TextIO, environ: Mapping[str, str] = os.environ) 
     for text, color in lines(report, is_plain):
         plain = text.translate(_PLAIN) if is_plain else text
         # Also where the stream's encoding has most characters, but not this one.
-        safe = plain.encode(encoding, "backslashreplace").decode(encoding)
+        encodable = plain.encode(encoding, "backslashreplace").decode(encoding)
+        safe = _COMMAND.sub(r"\g<0>\\", encodable)
         out.write(f"{paint(safe, color) if is_colored and color else safe}\n")
     out.flush()
 
@@ -115,7 +121,6 @@ def _failure(finding: Finding, shown: Mark, is_plain: bool) -> Iterator[Line]:
     yield from _prose("Expected: ", check.expects)
     for exhibit in result.verdict.evidence:
         yield f"  {one_line(exhibit.title)}:", ""
-        # With a prefix, no line can be taken for a command of the CI service (`::error::`).
         yield from ((f"    | {one_line(line)}".rstrip(), DIM) for line in shortened(exhibit))
     yield from _prose("Why: ", check.why)
     yield from _prose("Fix: ", check.fix)

@@ -6,7 +6,8 @@ import io
 import re
 from dataclasses import replace
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.checks.model import Exhibit, Report, Verdict
@@ -123,8 +124,20 @@ def test_long_evidence_is_cut() -> None:
     assert f"    | {MOST - 2}\n    | … 2 more lines\n" in text
 
 
+# GitHub ignores spaces before `::`, and also knows the commands of Azure Pipelines.
+COMMANDS = ("::error::x", " ::add-mask::x", f"{'x' * 99} ::error::x", "x##[error]x", "##vso[x]y")
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_no_text_is_a_command_of_a_ci_service(text: str) -> None:
+    lines = printed(with_text(text)).split("\n")
+    assert any(":\\:" in line or re.search(r"##\w*\\\[", line) for line in lines)
+    assert not [line for line in lines if re.search(r"^\s*::|##\w*\[", line)]
+
+
 @given(st.text())
+@example("::")
 def test_no_text_can_begin_a_line_or_control_the_terminal(text: str) -> None:
     lines = printed(with_text(text), "ascii").split("\n")
     assert all(line.isprintable() for line in lines)
-    assert not [line for line in lines if line.startswith("::")]
+    assert not [line for line in lines if line.lstrip().startswith("::")]
