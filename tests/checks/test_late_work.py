@@ -2,6 +2,8 @@
 
 The handler fails at names in one check, and goes on trying. The next check sends it a request that
 it must refuse, while an order is pending.
+
+Work that takes longer than before is waited for.
 """
 
 from __future__ import annotations
@@ -28,6 +30,18 @@ from tests.checks.handlers.lookups import find
 class Repeats(find("writes_names_in_latin1")):
     def pause(self, failures): return 0.1
 Repeats(os.environ).serve()
+"""
+# It responds at once. After the measurement and the control, it takes longer to approve.
+PAUSES = """
+import os, time
+from tests.checks.handlers.reference import Handler
+class Pauses(Handler):
+    patience = approvals = 0
+    def send_approval(self, *args):
+        self.approvals += 1
+        time.sleep(2 if self.approvals > 2 else 0)
+        super().send_approval(*args)
+Pauses(os.environ).serve()
 """
 COMMAND = (sys.executable, "-c", REPEATS)
 CHECKS = ("effects.customer_names", "auth.no_signature")
@@ -69,3 +83,9 @@ def test_handler_that_failed_is_started_again() -> None:
 
 def test_running_handler_that_failed_may_finish_its_work(running_handler: Options) -> None:
     assert outcomes(running_handler) == EXPECTED
+
+
+def test_two_runs_are_judged_when_they_have_ended() -> None:
+    command = shlex.join((sys.executable, "-c", PAUSES))
+    options = Options(run=command, cwd=ROOT, selected=("race.same_request",), jobs=1)
+    assert outcomes(options) == {"race.control": "pass", "race.same_request": "pass"}

@@ -64,7 +64,7 @@ def _race(lab: Lab, read: Step, barrier: float, prepare: Callable[[ExitStack], G
         if met:
             go_on(lab, hold, mark)
     replies = first.result(), second.result()
-    happened = lab.after(mark)
+    happened = lab.after_work(mark, replies, [order])
     return Race(
         order, replies, has_begun, met, split, happened, lab.effects(order, happened, before)
     )
