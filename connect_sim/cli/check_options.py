@@ -136,7 +136,7 @@ _OPTIONS = (
         type=click.IntRange(0, 2**31 - 1),
         default=0,
         show_default=True,
-        help="Which calls the faults hit.",
+        help="Only named in the report: checks make no random choices.",
     ),
     click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
     click.option(

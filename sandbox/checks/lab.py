@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +43,6 @@ class Lab:
     other: Signer
     stranger: Signer
     method: str = "POST"
-    seed: int = 0
     is_deep: bool = False
     # A value that a validator refuses, by the parameter's name.
     invalid: Mapping[str, str] = field(default_factory=dict)
@@ -69,10 +67,6 @@ class Lab:
     def webhook(self) -> str:
         """The id of the handler's webhook."""
         return self.signer.webhook_id
-
-    def random(self, purpose: str) -> random.Random:
-        """Return a generator that depends on the seed and a purpose only."""
-        return random.Random(f"{self.seed}:{purpose}")
 
     # Orders.
 

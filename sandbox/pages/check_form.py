@@ -47,7 +47,7 @@ class CheckForm(forms.Form):
         max_value=MAX_SEED,
         initial=0,
         label="Seed",
-        help_text="Which calls the faults hit.",
+        help_text="Only named in the report: checks make no random choices.",
     )
     strict = forms.BooleanField(required=False, label="Failures of SHOULD count, too")
     deep = forms.BooleanField(required=False, label="Also run the checks that take minutes")
