@@ -273,16 +273,19 @@ class Lab:
             return 0.0
         earlier = [at for at in timing.looks(self.platform.calls(self.opened)) if at < began]
         looks = timing.looks(calls)
-        if earlier and looks:
-            return looks[0] - earlier[-1]
-        if delay <= timing.BY_ITSELF:
+        pause = looks[0] - earlier[-1] if earlier and looks else 0.0
+        if delay > timing.BY_ITSELF and pause:
+            return pause
+        if delay <= timing.BY_ITSELF and not pause:
             # By a queue. A handler that polls is rarely called right before it looks.
             return 0.0
 
         def later() -> list[float]:
             return timing.looks(self.platform.calls(mark))[len(looks) :]
 
-        self.wait_for(lambda: bool(later()), timing.LONGEST_INTERVAL)
+        # One with a queue, which looks once when it starts, doesn't look again.
+        longest = pause + _AGAIN if pause else timing.LONGEST_INTERVAL
+        self.wait_for(lambda: bool(later()), longest)
         again = later()
         return again[0] - looks[-1] if again and looks else 0.0
 

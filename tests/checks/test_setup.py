@@ -57,6 +57,14 @@ class It(Handler):
             time.sleep(2)
             self.approve_pending(Api(self.api_url, self.key), self.product_id)
 """
+# Looks for orders at its start, and soon after each response.
+QUEUES = """
+class It(Handler):
+    patience = 0
+    def approve_pending(self, api, product):
+        time.sleep(0.3)
+        super().approve_pending(api, product)
+"""
 ASKS_FOR_ANOTHER = """
 class It(Handler):
     def query(self, product):
@@ -139,8 +147,9 @@ def test_interval_of_a_handler_that_polls_is_learned(opened: Opened) -> None:
         assert experiments.control(lab).outcome == "pass"
 
 
-def test_handler_that_works_when_it_is_called_has_no_interval(opened: Opened) -> None:
-    with opened() as lab:
+@pytest.mark.parametrize("code", ["It = Handler", QUEUES], ids=["at once", "by a queue"])
+def test_handler_that_works_when_it_is_called_has_no_interval(opened: Opened, code: str) -> None:
+    with opened(code) as lab:
         lab.measure()
         assert lab.timing.interval == 0
 
