@@ -24,7 +24,8 @@ from sandbox.checks.starvation import Starvation
 from sandbox.checks.timing import OutOfTime
 from sandbox.client import ApiError
 
-# The longest first, so that the lanes end at about the same time.
+# The longest first, so that the lanes end at about the same time; but last for a handler that can't
+# be started again, which the first of them may damage.
 _LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
 
 
@@ -165,7 +166,7 @@ class Schedule:
         self._options, self._progress, self._machine = options, progress, machine
         self._checks = checks
         self._order = {check.id: place for place, check in enumerate(checks)}
-        self._left = sorted(checks, key=_priority)
+        self._left = sorted(checks, key=lambda check: _priority(check, options))
         self._controls: dict[str, Outcome | None] = {
             check.group: None for check in checks if check.is_control
         }
@@ -361,9 +362,9 @@ class Schedule:
             self._changed.notify_all()
 
 
-def _priority(check: Check) -> tuple[bool, int]:
+def _priority(check: Check, options: Options) -> tuple[bool, int]:
     group = _LONGEST.index(check.group) if check.group in _LONGEST else len(_LONGEST)
-    return not check.is_control, group
+    return not check.is_control, group if options.run else -group
 
 
 def _may_go_on(verdict: Verdict) -> bool:

@@ -174,6 +174,24 @@ def test_checks_of_a_group_are_skipped_if_its_control_fails():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (Options(run="handler"), ["crash.control", "auth.control", "crash.api_500", "auth.get"]),
+        # It can't be started again when a crash has damaged it.
+        (Options(url="http://127.0.0.1/"),
+         ["auth.control", "crash.control", "auth.get", "crash.api_500"]),
+    ],
+)  # fmt: skip
+def test_crashes_are_last_for_a_handler_that_is_not_started_again(
+    options: Options, ids: list[str]
+) -> None:
+    listener = Listener()
+    checks = [check(pk) for pk in ("crash.api_500", "auth.get", "crash.control", "auth.control")]
+    Schedule(checks, options, listener, Machine()).work(FakeLane())
+    assert listener.ended_ids == ids
+
+
 def restores(type: str) -> list[int]:
     """Return how often the sandbox has been restored when each of two checks begins."""
     lane = FakeLane()
