@@ -1,6 +1,7 @@
-"""Check that the end of docs/checks.md, which describes each check, is as the catalog has it.
+"""Check that docs/checks.md and docs/checks/ describe each check as the catalog has it.
 
-Exits with 1 if it isn't; with `--write`, writes it. A part of `make lint`.
+docs/checks.md ends with a table of all checks; docs/checks/ has a page for each group. Exits with
+1 if they differ; with `--write`, writes them. A part of `make lint`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from sandbox.checks.catalog import CHECKS  # noqa: E402
 from sandbox.checks.model import Check, Need  # noqa: E402
 from sandbox.checks.outputs.catalog_texts import NEEDS  # noqa: E402
-from sandbox.checks.outputs.marks import DOCS, anchor, check_groups  # noqa: E402
+from sandbox.checks.outputs.marks import check_groups  # noqa: E402
 
 _WIDTH = 105
 _CODE = re.compile(r"(`[^`]*`)")
@@ -27,35 +28,51 @@ _CODE = re.compile(r"(`[^`]*`)")
 _SPECIAL = re.compile(r"[\\*<>\[\]|&~]|(?<![^\W_])_|_(?![^\W_])")
 # At the beginning of a line: a list, a heading, a rule.
 _BLOCK = re.compile(r"^( *\d*)([-+#=.)])")
+INDEX = Path("docs/checks.md")
+FOLDER = Path("docs/checks")
 MARKER = "<!-- From here on, this page is written by tools/checks_page.py. -->\n"
 
 
-def updated(page: str, checks: Sequence[Check]) -> str:
-    """Return the page with its end, below the marker, written anew."""
-    before, marker, _ = page.partition(MARKER)
+def pages(index: str, checks: Sequence[Check]) -> dict[Path, str]:
+    """Return all pages by path: the index, whose end is written anew, and one for each group."""
+    before, marker, _ = index.partition(MARKER)
     if not marker:
-        sys.exit(f"{DOCS} has no line {MARKER.strip()}")
-    return before + marker + render(checks)
-
-
-def render(checks: Sequence[Check]) -> str:
-    """Return a table of all checks, and a section for each."""
-    lines = ["", "## All checks", "", "| Group | Checks |", "|---|---|"]
+        sys.exit(f"{INDEX} has no line {MARKER.strip()}")
     groups = check_groups(checks)
+    lines = ["", "## All checks", "", "| Group | Checks |", "|---|---|"]
     for group, members in groups.items():
-        links = ", ".join(
-            f"[{check.id.partition('.')[2]}](#{anchor(check.id)})" for check in members
-        )
-        lines.append(f"| {group} | {links} |")
-    for group, members in groups.items():
-        lines += ["", f"## {group}"]
-        for check in members:
-            lines += ["", *_section(check)]
+        page = f"{FOLDER.name}/{group}.md"
+        links = ", ".join(_link(page, check) for check in members)
+        lines.append(f"| [{group}]({page}) | {links} |")
+    return {
+        INDEX: before + marker + "\n".join(lines) + "\n",
+        **{FOLDER / f"{group}.md": render(group, members) for group, members in groups.items()},
+    }
+
+
+def render(group: str, checks: Sequence[Check]) -> str:
+    """Return the page of a group, with a section for each check."""
+    lines = [
+        f"# {group}",
+        "",
+        "<!-- Written by tools/checks_page.py. -->",
+        "",
+        "What these checks send to a handler, what they expect, and why. Levels, the verdict and",
+        "all groups are in [checks.md](../checks.md).",
+    ]
+    for check in checks:
+        lines += ["", *_section(check)]
     return "\n".join(lines) + "\n"
 
 
+def _link(page: str, check: Check) -> str:
+    # The anchor that GitHub gives the heading of a check's id.
+    anchor = check.id.replace(".", "").lower()
+    return f"[{check.id.partition('.')[2]}]({page}#{anchor})"
+
+
 def _section(check: Check) -> Iterator[str]:
-    yield f"### {check.id}"
+    yield f"## {check.id}"
     yield ""
     yield from _wrapped(f"{_level(check)}. {_text(check.title)}.")
     yield ""
@@ -94,16 +111,26 @@ def _wrapped(text: str, first: str = "", following: str = "") -> list[str]:
 
 
 def main() -> None:
-    """Check the page, or write it."""
+    """Check the pages, or write them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--write", action="store_true", help="write the page")
-    is_writing, page = parser.parse_args().write, ROOT / DOCS
-    text = page.read_text(encoding="utf-8")
-    current = updated(text, CHECKS)
+    parser.add_argument("--write", action="store_true", help="write the pages")
+    is_writing = parser.parse_args().write
+    current = pages((ROOT / INDEX).read_text(encoding="utf-8"), CHECKS)
+    found = {INDEX, *(path.relative_to(ROOT) for path in (ROOT / FOLDER).glob("*.md"))}
+    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in found}
     if is_writing:
-        page.write_text(current, encoding="utf-8")
-    elif current != text:
-        sys.exit(f"{DOCS} is not as the catalog has it; run tools/checks_page.py --write")
+        (ROOT / FOLDER).mkdir(exist_ok=True)
+        for path in found - current.keys():
+            (ROOT / path).unlink()
+        for path, text in current.items():
+            (ROOT / path).write_text(text, encoding="utf-8")
+    elif texts != current:
+        names = sorted(
+            str(path)
+            for path in texts.keys() | current.keys()
+            if texts.get(path) != current.get(path)
+        )
+        sys.exit(f"{', '.join(names)}: not as the catalog has it; run tools/checks_page.py --write")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@ from enum import StrEnum
 from requests_queue.time_format import format_span
 from sandbox.checks.model import Check, Level, Outcome, Report, Result
 
-# The page that tools/checks_page.py writes.
-DOCS = "docs/checks.md"
-
 
 class Mark(StrEnum):
     """A result as it is shown; of the failures, only `fail` counts."""
@@ -130,8 +127,3 @@ def check_groups(checks: Sequence[Check]) -> dict[str, list[Check]]:
     for check in checks:
         grouped.setdefault(check.group, []).append(check)
     return grouped
-
-
-def anchor(check_id: str) -> str:
-    """Return the anchor that GitHub gives the heading of a check's id."""
-    return check_id.replace(".", "").lower()

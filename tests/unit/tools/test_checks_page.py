@@ -1,4 +1,4 @@
-"""The page of the checks is written from their catalog."""
+"""The pages of the checks are written from their catalog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from markdown_it import MarkdownIt
 
 from sandbox.checks.catalog import CHECKS
 from sandbox.checks.model import Need
-from sandbox.checks.outputs.marks import DOCS, anchor
 from tests.html import parse
 from tests.unit.checks.reports import check
 from tools import checks_page
@@ -19,17 +18,24 @@ from tools import checks_page
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_page_is_current() -> None:
-    page = (ROOT / DOCS).read_text()
-    assert checks_page.updated(page, CHECKS) == page
+def test_pages_are_current() -> None:
+    pages = checks_page.pages((ROOT / checks_page.INDEX).read_text(), CHECKS)
+    assert {path: (ROOT / path).read_text() for path in pages} == pages
 
 
 def test_section_has_all_texts_of_a_check() -> None:
     one = check("crash.killed", needs=frozenset({Need.EVENT, Need.PROCESS}), fix="Use `a_b <c>`.")
-    text = checks_page.render([check("auth.control"), one])
-    assert "| crash | [killed](#crashkilled) |" in text
-    assert text.endswith(
-        "### crash.killed\n\n"
+    control = check("auth.control")
+    pages = checks_page.pages(f"# Checks\n{checks_page.MARKER}", [control, one])
+    assert list(map(str, pages)) == [
+        "docs/checks.md",
+        "docs/checks/auth.md",
+        "docs/checks/crash.md",
+    ]
+    index, auth, crash = pages.values()
+    assert "| [crash](checks/crash.md) | [killed](checks/crash.md#crashkilled) |\n" in index
+    assert crash.endswith(
+        "## crash.killed\n\n"
         "MUST. A token of garbage is refused.\n\n"
         "- **Needs:** a handler of events, a handler that the check starts (--run)\n"
         "- **Sent:** A request whose token is no JWT.\n"
@@ -37,12 +43,7 @@ def test_section_has_all_texts_of_a_check() -> None:
         "- **Why:** Anybody who knows the URL could send it.\n"
         "- **Fix:** Use `a_b <c>`.\n"
     )
-    assert "\nMUST, control. A token of garbage is refused.\n" in text
-
-
-def test_anchors_of_the_catalog_are_different() -> None:
-    anchors = [anchor(each.id) for each in CHECKS]
-    assert len(set(anchors)) == len(anchors)
+    assert "\nMUST, control. A token of garbage is refused.\n" in auth
 
 
 @given(st.text(st.characters(exclude_characters="`", categories=("L", "N", "P", "S", "Zs"))))
@@ -50,29 +51,43 @@ def test_anchors_of_the_catalog_are_different() -> None:
 def test_text_is_shown_as_it_is(text: str) -> None:
     # Of several lines, which begin with different parts of it.
     why = f"x {text} {'y ' * 50}{text} {'y ' * 49}{text}"
-    page = parse(MarkdownIt("commonmark").render(checks_page.render([check(why=why)])))
+    page = parse(MarkdownIt("commonmark").render(checks_page.render("auth", [check(why=why)])))
     items = ["".join(item.raw_text.split()) for item in page.all("li")]
     assert len(items) == 5 and f"Why:{''.join(why.split())}" in items
 
 
-def test_other_page_is_refused_until_it_is_written(
+def test_other_pages_are_refused_until_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = tmp_path / DOCS
-    page.parent.mkdir()
-    page.write_text(f"# Checks\n\n{checks_page.MARKER}## Old\n")
+    index, auth, removed = (
+        tmp_path / "docs" / name for name in ("checks.md", "checks/auth.md", "checks/removed.md")
+    )
+    index.parent.mkdir()
+    index.write_text(f"# Checks\n\n{checks_page.MARKER}## Old\n")
     monkeypatch.setattr(checks_page, "ROOT", tmp_path)
+    assert_refused(monkeypatch, r"docs/checks\.md, docs/checks/auth\.md, ")
+    write_pages(monkeypatch)
+    text = index.read_text()
+    assert text.startswith("# Checks\n\n") and "## Old" not in text
+    assert "## auth.get" in auth.read_text()
+    removed.write_text("# removed\n")
+    assert_refused(monkeypatch, r"^docs/checks/removed\.md: ")
+    write_pages(monkeypatch)
+    assert not removed.exists()
+
+
+def assert_refused(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
     monkeypatch.setattr("sys.argv", ["checks_page.py"])
-    with pytest.raises(SystemExit, match=r"run tools/checks_page\.py --write"):
+    with pytest.raises(SystemExit, match=rf"{names}.*run tools/checks_page\.py --write"):
         checks_page.main()
-    monkeypatch.setattr("sys.argv", ["checks_page.py", "--write"])
-    checks_page.main()
-    monkeypatch.setattr("sys.argv", ["checks_page.py"])
-    checks_page.main()
-    text = page.read_text()
-    assert text.startswith("# Checks\n\n") and "## Old" not in text and "### auth.get" in text
+
+
+def write_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments in (["--write"], []):
+        monkeypatch.setattr("sys.argv", ["checks_page.py", *arguments])
+        checks_page.main()
 
 
 def test_page_without_the_marker_is_refused() -> None:
     with pytest.raises(SystemExit, match="has no line <!--"):
-        checks_page.updated("# Checks\n", CHECKS)
+        checks_page.pages("# Checks\n", CHECKS)
