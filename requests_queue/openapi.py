@@ -1,7 +1,11 @@
-"""Types and serializers as OpenAPI 3.0 schemas: each TypedDict becomes a component."""
+"""Types and request bodies as OpenAPI 3.0 schemas: each TypedDict and Input becomes a component.
+
+drf-spectacular lists the endpoints and builds the document; what an operation has is ours.
+"""
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable
 from functools import partial
@@ -18,14 +22,26 @@ from typing import (
     is_typeddict,
 )
 
+from django.core.validators import RegexValidator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
+from rest_framework import serializers
 
 from requests_queue.fields import Choice, Input, List
 from requests_queue.resources import Field, Many, Part
 from requests_queue.schema import AnyReference, Form, Json
 
 _BASIC = {str: "string", int: "integer", float: "number", bool: "boolean"}
+# The fields of bodies by the class of Django REST Framework that they derive from.
+_FIELDS: dict[type, Json] = {
+    serializers.CharField: {"type": "string"},
+    serializers.BooleanField: {"type": "boolean"},
+    serializers.IntegerField: {"type": "integer"},
+    serializers.FloatField: {"type": "number", "format": "double"},
+    serializers.DateTimeField: {"type": "string", "format": "date-time"},
+    serializers.DictField: {"type": "object", "additionalProperties": {}},
+    serializers.JSONField: {},
+}
 
 
 class Components:
@@ -107,36 +123,115 @@ class Components:
             found["required"] = [name for name in hints if name in kind.__required_keys__]
         return found
 
+    def body(self, body: Input) -> Json:
+        """Return a reference to the component of a body; a partial one is an `…Update`."""
+        name = type(body).__name__
+        name = name.replace("Input", "Update") if body.partial else name
+        return self._component(name, partial(self._body, body))
+
+    def _body(self, body: Input) -> Json:
+        found: Json = {
+            "type": "object",
+            "properties": {name: self.body_field(field) for name, field in body.fields.items()},
+        }
+        if body.__doc__:
+            found["description"] = inspect.cleandoc(body.__doc__)
+        required = [name for name, field in body.fields.items() if field.required]
+        return {**found, "required": required} if required and not body.partial else found
+
+    def body_field(self, field: Any) -> Json:
+        """Return the schema of a field of a body, or of a query."""
+        if isinstance(field, Input):
+            found = self.body(field)
+            if field.also_text:
+                return {"anyOf": [found, {"type": "string"}]}
+            return _nullable(found) if field.allow_null else found
+        if hasattr(field, "openapi"):
+            found = dict(field.openapi)
+        elif isinstance(field, List):
+            found = {"type": "array", "items": self.body_field(field.child)}
+        elif isinstance(field, Choice):
+            found = {"type": "string", "enum": [*field.choices, *[None] * field.allow_null]}
+        else:
+            found = next(dict(_FIELDS[kind]) for kind in type(field).__mro__ if kind in _FIELDS)
+            for validator in field.validators:
+                if isinstance(validator, RegexValidator):
+                    expression: Any = validator.regex
+                    found["pattern"] = expression.pattern.replace(r"\Z", "$")
+        if field.help_text:
+            found["description"] = field.help_text
+        limits = {
+            "maxItems" if isinstance(field, List) else "maxLength": "max_length",
+            "minimum": "min_value",
+            "maximum": "max_value",
+        }
+        for key, name in limits.items():
+            if key not in found and getattr(field, name, None) is not None:
+                found[key] = getattr(field, name)
+        if found.get("type") == "integer" and found["maximum"] >= 2**31:
+            found["format"] = "int64"
+        return found | {"nullable": True} if field.allow_null else found
+
 
 def _nullable(schema: Json) -> Json:
-    if "enum" in schema:
+    if "$ref" in schema:
+        # In OpenAPI 3.0 nothing may stand beside a reference.
+        schema = {"allOf": [schema]}
+    elif "enum" in schema:
         schema = {**schema, "enum": [*schema["enum"], None]}
-    # In OpenAPI 3.0 nothing may stand beside a reference.
-    return (
-        {"allOf": [schema], "nullable": True}
-        if "$ref" in schema
-        else {
-            **schema,
-            "nullable": True,
+    return schema | {"nullable": True}
+
+
+class OperationSchema(AutoSchema):
+    """One operation of a document; subclasses say what it has."""
+
+    def get_operation(
+        self,
+        path: str,
+        path_regex: str,
+        path_prefix: str,
+        method: str,
+        registry: ComponentRegistry,
+    ) -> Json:
+        """Return the operation; its components are added to the registry."""
+        self.path, self.method, self.registry = path, method.upper(), registry
+        operation: Json = {
+            "operationId": self.get_operation_id(),
+            "description": self.get_description(),
+            "summary": self.get_summary(),
+            "parameters": self.parameters(),
+            "tags": self.get_tags(),
+            "requestBody": self.request_body(),
+            "security": self.get_auth(),
+            "responses": self.responses(),
         }
-    )
-
-
-class InputSchema(AutoSchema):
-    """How drf-spectacular reads our serializers."""
+        return {key: value for key, value in operation.items() if value}
 
     @property
     def call(self) -> str:
         """The name of the view's method, or of the queue's action."""
         raise NotImplementedError
 
+    def parameters(self) -> list[Json]:
+        """Return the parameters in the path and in the query."""
+        raise NotImplementedError
+
+    def request_body(self) -> Json | None:
+        """Return the request body; None if there is none."""
+        raise NotImplementedError
+
+    def responses(self) -> Json:
+        """Return the responses by status."""
+        raise NotImplementedError
+
     def json_body(self, body: Input | List) -> Json:
         """Return the OpenAPI request body of a serializer, or of a list of them."""
+        components = Components(self.registry)
         required = self.call == "create"
         if isinstance(body, List):
-            schema = self._map_serializer_field(body, "request") | {"nullable": False}
+            schema = components.body_field(body) | {"nullable": False}
         else:
-            schema = self.resolve_serializer(body, "request").ref
+            schema = components.body(body)
             required |= not body.partial and any(f.required for f in body.fields.values())
         return {"content": {"application/json": {"schema": schema}}, "required": required}
 
@@ -151,30 +246,3 @@ class InputSchema(AutoSchema):
         if self.call != "update":
             schema["required"] = [form.field]
         return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
-
-    def _get_serializer_name(self, serializer: Any, *args: Any) -> str:
-        name: str = serializer.__class__.__name__
-        return name.replace("Input", "Update") if serializer.partial else name
-
-    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Json:
-        parent: Any = super()
-        schema: Json = parent._map_basic_serializer(serializer, direction)
-        if serializer.partial:
-            schema.pop("required", None)
-        return schema
-
-    def _map_serializer_field(self, field: Any, *args: Any) -> Json:
-        parent: Any = super()
-        if hasattr(field, "openapi"):
-            schema: Json = dict(field.openapi)
-        elif isinstance(field, Choice):
-            null = [None] if field.allow_null else []
-            schema = {"type": "string", "enum": [*field.choices, *null]}
-        elif isinstance(field, List):
-            schema = {"type": "array", "items": self._map_serializer_field(field.child, *args)}
-        elif isinstance(field, Input) and field.also_text:
-            return {"anyOf": [self.resolve_serializer(field, "request").ref, {"type": "string"}]}
-        else:
-            schema = parent._map_serializer_field(field, *args)
-            return schema
-        return schema | {"nullable": True} if field.allow_null else schema

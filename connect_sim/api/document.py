@@ -14,7 +14,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.fields import Input, List
-from requests_queue.openapi import Components, InputSchema
+from requests_queue.openapi import Components, OperationSchema
 from requests_queue.queues.api import ASSIGNEE, QueueCollection
 from requests_queue.queues.base import Queue
 from requests_queue.rest import Collection
@@ -76,7 +76,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         }
 
 
-class ConnectSchema(InputSchema):
+class ConnectSchema(OperationSchema):
     """One operation of the document."""
 
     # `only_documented` leaves no other views.
@@ -147,7 +147,8 @@ class ConnectSchema(InputSchema):
             words.insert(0, self.method.lower())
         return words[0] + "".join(word.capitalize() for word in words[1:])
 
-    def _get_parameters(self) -> list[Json]:
+    def parameters(self) -> list[Json]:
+        """Return the parameters in the path and in the query."""
         parameters = [
             {
                 "in": "path",
@@ -181,7 +182,8 @@ class ConnectSchema(InputSchema):
             filters.append(_query("ordering", "Field names; `-` before one reverses its order."))
         return filters
 
-    def _get_request_body(self, direction: str = "request") -> Json | None:
+    def request_body(self) -> Json | None:
+        """Return the request body; None if there is none."""
         body = self._body()
         if body is None or self.method not in ("POST", "PUT"):
             return None
@@ -194,7 +196,8 @@ class ConnectSchema(InputSchema):
             return self.view.queue.by_name[self.call][0].body
         return self.view.bodies.get(self.call)
 
-    def _get_response_bodies(self, direction: str = "response") -> Json:
+    def responses(self) -> Json:
+        """Return the responses by status."""
         components = Components(self.registry)
         answer = self._answer()
         responses: Json = {str(answer.status): self._success(answer, components)}

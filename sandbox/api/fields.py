@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
 from requests_queue.fields import Number, String
@@ -14,7 +13,6 @@ from sandbox import durations
 _EXAMPLE = "A duration is required, for example 5m or PT5M."
 
 
-@extend_schema_field(str)
 class DurationField(String):
     """A duration as text, for example `5m` or `PT5M`."""
 
@@ -50,10 +48,10 @@ class NumberField(Number):
         super().fail(key, **{**self.limits, **kwargs})
 
 
-@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string"}]})
 class SecondsField(NumberField):
     """Seconds of real time, as a number or as a duration, within limits."""
 
+    openapi: ClassVar = {"oneOf": [{"type": "number"}, {"type": "string"}]}
     default_error_messages = {
         "invalid": "A number of seconds is required, or a duration, for example 30 or 5m.",
     }

@@ -28,7 +28,7 @@ from rest_framework.schemas.generators import EndpointEnumerator as BaseEndpoint
 from rest_framework.views import APIView
 
 from portal.swagger import SwaggerPage
-from requests_queue.openapi import Components, InputSchema
+from requests_queue.openapi import Components, OperationSchema
 from requests_queue.schema import Form, Json
 from sandbox.api.operations import Error, Operation
 
@@ -50,7 +50,7 @@ _ERRORS = {
 }
 
 
-class SandboxSchema(InputSchema):
+class SandboxSchema(OperationSchema):
     """One operation of the document."""
 
     @property
@@ -83,7 +83,8 @@ class SandboxSchema(InputSchema):
         words = re.findall(r"\w+", self.path.removeprefix(PREFIX).replace("-", "_"))
         return "_".join([self.method.lower(), *words])
 
-    def _get_parameters(self) -> list[Json]:
+    def parameters(self) -> list[Json]:
+        """Return the parameters in the path and in the query."""
         parameters: list[Json] = [
             {
                 "in": "path",
@@ -96,8 +97,10 @@ class SandboxSchema(InputSchema):
         ]
         query = self.operation.query
         for name, field in query().fields.items() if query else ():
-            schema = self._map_serializer_field(field, "request")
-            schema.pop("nullable", None)
+            schema = Components(self.registry).body_field(field)
+            # The parameter says both itself.
+            for key in ("nullable", "description"):
+                schema.pop(key, None)
             parameters.append(
                 {
                     "in": "query",
@@ -109,13 +112,15 @@ class SandboxSchema(InputSchema):
             )
         return parameters
 
-    def _get_request_body(self, direction: str = "request") -> Json | None:
+    def request_body(self) -> Json | None:
+        """Return the request body; None if there is none."""
         body = self.operation.body
         if isinstance(body, Form):
             return self.form_body(body)
         return self.json_body(body()) if body else None
 
-    def _get_response_bodies(self, direction: str = "response") -> Json:
+    def responses(self) -> Json:
+        """Return the responses by status."""
         components = Components(self.registry)
         operation = self.operation
         description = "No content." if operation.answer is None else "Success."
