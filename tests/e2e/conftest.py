@@ -1,15 +1,35 @@
-"""Skip the tests of clients that this machine cannot run."""
+"""The sandbox and the handler that the tests of a module share."""
 
 from __future__ import annotations
 
-from tests import environments
+from collections.abc import Iterator
 
-# connect-sdk 16.2 is built by Python 3.8 only: elsewhere there is nothing to collect, and the head
-# of the run says so.
-_SDK_16 = environments.older("3.8") is not None
-collect_ignore = [] if _SDK_16 else ["test_connect_sdk_16.py"]
+import pytest
+
+from tests import environments
+from tests.handlers import Handler, handler
+from tests.processes import Sandbox, sandbox
+
+# connect-sdk 16.2 is built by Python 3.8 only.
+SDK_16 = environments.older("3.8") is not None
 
 
 def pytest_report_header() -> str | None:
     """Return the line that names the skipped client."""
-    return None if _SDK_16 else "connect-sdk 16.2 is not tested: Python 3.8 is not installed"
+    return None if SDK_16 else "connect-sdk 16.2 is not tested: Python 3.8 is not installed"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox as a process, with the demo data."""
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+        # test_restart tests the clean stop, which takes seconds.
+        running.process.kill()
+
+
+@pytest.fixture
+def served() -> Iterator[Handler]:
+    """A handler."""
+    with handler() as served:
+        yield served

@@ -20,7 +20,7 @@ from sandbox.checks.options import Options
 from tests import doc_blocks, program, workflows
 from tests.e2e.test_ci import PIP, UVX
 from tests.engines import until
-from tests.processes import ROOT, Process, Sandbox, free_port, manage, sandbox
+from tests.processes import ROOT, Process, Sandbox, free_port, manage
 from tests.unit.checks.reports import report, result
 
 PAGE = "docs/check-your-handler.md"
@@ -118,12 +118,6 @@ def test_job_of_gitlab_runs_the_same_command(folder: Path) -> None:
     [github] = re.findall(r"run: (uvx .*)", JOBS["github-check"])
     assert command.replace(" --junit check.xml", "") == github
     assert job["artifacts"]["reports"] == {"junit": "check.xml"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
-        yield started
 
 
 def test_running_handler_is_checked(running: Sandbox, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import doc_blocks
-from tests.processes import Process, Sandbox, free_port, manage, pause, sandbox
+from tests.processes import Process, Sandbox, free_port, manage, pause
 
 PAGE = "docs/test-without-sleeping.md"
 # By language of the block: the file it is stored in, and the command that runs it.
@@ -21,12 +21,6 @@ LANGUAGES = {
     "js": ("test.mjs", ["node", "--test"]),
     "php": ("test.php", ["php"]),
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

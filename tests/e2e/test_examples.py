@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import requests
 from tests import orders
 from tests.engines import until
 from tests.examples import Command, example, node, python, subscribed
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
 
@@ -27,14 +26,6 @@ EVERY = pytest.mark.parametrize(
         pytest.param(node, id="node", marks=pytest.mark.node),
     ],
 )
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
 
 from tests import environments
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 pytestmark = pytest.mark.clients
 
@@ -23,14 +23,6 @@ NEW = [
     ("Storage", "NM-STORAGE-2", "monthly", True, "The same name", False, "gb"),
 ]
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
 
 
 @pytest.fixture

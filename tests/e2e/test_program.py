@@ -15,23 +15,10 @@ from typing import Any
 import pytest
 
 from tests import orders
-from tests.handlers import Handler, handler
+from tests.handlers import Handler
 from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
 
 PROGRAM = [sys.executable, "-P", "-m", "connect_sim"]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        running.process.kill()
-
-
-@pytest.fixture
-def served() -> Iterator[Handler]:
-    with handler() as served:
-        yield served
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.e2e import wire
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 BACKUP, SUITE, METER = "PRD-814-505-018", "PRD-362-917-440", "PRD-590-284-731"
 HUB = "HB-7710-3391"
@@ -17,14 +17,6 @@ ORCHARD = "TA-0418-2290-3327"
 
 Row = dict[str, Any]
 Wanted = Callable[[Row], bool]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
 
 
 @pytest.fixture(scope="module")

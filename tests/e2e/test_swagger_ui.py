@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import Tab, chromium, tab
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "tab"]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        running.process.kill()
 
 
 def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, tab: Tab) -> None:

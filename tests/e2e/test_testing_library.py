@@ -3,25 +3,25 @@ processes, awaited and asserted by the library, unmodified."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import environments, orders
-from tests.e2e.test_openapi_client import SCRIPTS, run
+from tests.e2e import clients
 from tests.handlers import Handler, ReceivedRequest, handler
-from tests.processes import Sandbox, pause, sandbox
+from tests.processes import Sandbox, pause
 
 pytestmark = pytest.mark.clients
 
-REQUIREMENTS = "connect-devops-testing-library==25.2\n"
+FLOWS = clients.table("testing_library")
 SUITE, METER = "PRD-362-917-440", "PRD-590-284-731"
 WRONG, ERROR, REASON = "wrong", "Nobody reads this.", "We don't sell to you."
 
@@ -100,19 +100,6 @@ class Processor:
 
 
 @pytest.fixture(scope="module")
-def interpreter() -> Path:
-    return environments.python("testing_library", REQUIREMENTS)
-
-
-@pytest.fixture(scope="module")
-def running(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
-
-
-@pytest.fixture(scope="module")
 def processor(running: Sandbox) -> Iterator[Processor]:
     """The vendor's handler for webhooks of three queues."""
     processor = Processor(running)
@@ -128,95 +115,24 @@ def wake(running: Sandbox, served: Handler) -> None:
 
 
 @pytest.fixture(scope="module")
-def report(interpreter: Path, running: Sandbox, processor: Processor) -> dict[str, Any]:
+def report(running: Sandbox, processor: Processor) -> dict[str, Any]:
     specs = f"{running.url}/connect-openapi30.yml"
-    return run(interpreter, running, "testing_library", SPECS=specs)
+    sent = json.dumps(FLOWS)
+    return clients.run(
+        "testing_library", running, "runner", "testing_library", sent=sent, SPECS=specs
+    )
 
 
-def values(params: list[dict[str, Any]]) -> dict[str, Any]:
-    return {param["id"]: param["value"] for param in params}
+@pytest.mark.parametrize("flow", FLOWS)
+def test_library(report: dict[str, Any], flow: str) -> None:
+    assert [*clients.findings(FLOWS[flow], report[flow])] == []
 
 
-def test_order_is_approved(report: dict[str, Any]) -> None:
-    request = report["approved"]
-    assert (request["status"], request["asset"]["status"]) == ("approved", "active")
-    assert values(request["asset"]["params"])["activation_id"] == f"ID:{request['id']}"
-    assert request["note"] == "Ordered by the library."
-    # Read-only fields, and fields that the product does not have, are ignored.
-    assert request["asset"]["product"]["name"] == "Nimbus Backup"
-    item = request["asset"]["items"][0]
-    assert (item["mpn"], item["quantity"], item["params"]) == ("NB-SEAT", "4", [])
-    assert request["asset"]["tiers"]["tier2"]["id"] == "TA-6120-4478-0045"
-    assert request["asset"]["tiers"]["tier1"]["type"] == "reseller"
-
-
-def test_order_fails(report: dict[str, Any]) -> None:
-    request = report["failed"]
-    assert (request["status"], request["reason"]) == ("failed", REASON)
-    assert request["asset"]["status"] == "terminated"
-
-
-def test_inquiry_is_answered(report: dict[str, Any]) -> None:
-    inquired, answered = report["inquired"], report["answered"]
-    errors = {p["id"]: p["value_error"] for p in inquired["asset"]["params"]}
-    assert inquired["status"] == "inquiring" and errors["contact_email"] == ERROR
-    assert answered["id"] == inquired["id"] and answered["status"] == "approved"
-    assert values(answered["asset"]["params"])["contact_email"] == "it@example.com"
-    assert not any(p["value_error"] for p in answered["asset"]["params"])
-
-
-def test_unchanged_object_is_not_sent(report: dict[str, Any]) -> None:
-    assert report["unchanged"] == report["approved"]
-
-
-def test_subscription_lifecycle(report: dict[str, Any]) -> None:
-    steps = [(r["type"], r["status"], r["asset"]["status"]) for r in report["life"]]
-    assert steps == [
-        ("purchase", "approved", "active"), ("change", "approved", "active"),
-        ("adjustment", "approved", "active"), ("suspend", "approved", "suspended"),
-        ("resume", "approved", "active"), ("cancel", "approved", "terminated"),
-    ]  # fmt: skip
-    changed, adjusted = report["life"][1:3]
-    quantities = {
-        i["global_id"]: (i["old_quantity"], i["quantity"]) for i in changed["asset"]["items"]
-    }
-    assert quantities[f"{METER}-0001"] == ("4", "9")
-    assert values(adjusted["asset"]["params"])["workspace_id"] == "ws-adjusted"
-
-
-def test_reseller_is_set_up(report: dict[str, Any]) -> None:
-    request = report["tier"]
-    assert (request["type"], request["status"]) == ("setup", "approved")
-    assert request["configuration"]["status"] == "active"
-    assert values(request["params"])["partner_tenant"] == f"ID:{request['id']}"
-    assert report["tier_again"]["status"] == 400
-    assert report["kinds"] == [True, True]
-
-
-def test_inquiry_about_a_reseller_is_answered(report: dict[str, Any]) -> None:
-    inquired, answered = report["tier_inquired"], report["tier_answered"]
-    assert inquired["status"] == "inquiring"
-    assert answered["id"] == inquired["id"] and answered["status"] == "approved"
-    assert values(answered["params"])["partner_agreement"] == "NS-2"
-
-
-def test_assertions(report: dict[str, Any]) -> None:
-    assert len(report["checked"]["true"]) == 27
-    denied = report["checked"]["denied"]
-    assert len(denied) == 21 and all(denied.values())
-    assert denied["asset_status"] == "Asset status 'active' is not 'something else'."
-
-
-def test_request_is_read_from_a_file(report: dict[str, Any]) -> None:
-    approved = {k: v for k, v in report["approved"].items() if k != "asset"}
-    assert report["from_file"] == {**approved, "id": "X"}
-
-
-def test_behave(interpreter: Path, running: Sandbox, processor: Processor) -> None:
+def test_behave(running: Sandbox, processor: Processor) -> None:
     """A behave feature with the library's steps."""
     done = subprocess.run(
-        [str(interpreter), "-m", "behave", "--no-color", "--no-timings", "--format", "plain",
-         str(SCRIPTS / "features")],
+        [str(clients.interpreter("testing_library")), "-m", "behave", "--no-color",
+         "--no-timings", "--format", "plain", str(clients.SCRIPTS / "features")],
         env={
             **environments.calling_loopback(),
             "CONNECT_API_URL": f"{running.url}/public/v1",

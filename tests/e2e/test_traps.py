@@ -12,27 +12,13 @@ import pytest
 
 from tests import orders
 from tests.e2e import wire
-from tests.handlers import Handler, handler
+from tests.handlers import Handler
 from tests.make import CONTACT
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 PLAIN, METER = orders.PLAIN, "PRD-590-284-731"
 CONNECTION = "CT-2044-1187-9002"
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
-
-
-@pytest.fixture
-def served() -> Iterator[Handler]:
-    with handler() as served:
-        yield served
 
 
 @pytest.fixture

@@ -21,18 +21,10 @@ import pytest
 from tests import orders
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, Flow, Json, Validator
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 # More than the threads for other requests: 8 and 32.
 HANGING = 40
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ CONTACT = {
 }  # fmt: skip
 
 
-def purchase(product=PLAIN, params=(), **more):
+def purchase(product=PLAIN, params=(), tiers=(), asset=(), **more):
     """Return the body of an order with only what a distributor sends."""
     return {
         "type": "purchase",
@@ -40,7 +40,9 @@ def purchase(product=PLAIN, params=(), **more):
             "tiers": {
                 "customer": {"name": "Harbour Cafe", "contact_info": CONTACT},
                 "tier1": {"name": "Portland Resellers", "contact_info": CONTACT},
+                **dict(tiers),
             },
+            **dict(asset),
         },
         **more,
     }

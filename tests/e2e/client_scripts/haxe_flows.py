@@ -1,9 +1,18 @@
 """The Haxe SDK's Processor: a Flow for each kind of request."""
 
-from bodies import CONTACT, PLAIN, SUITE, hand_over, purchase
+from bodies import CONTACT, PLAIN, SUITE, purchase
 from connect import Flow, Processor
 from connect.models import AssetRequest, Listing, TierConfigRequest, UsageFile
-from haxe import as_distributor, as_vendor, by_rql, collection, parsed, where
+from haxe import (
+    Refused,
+    as_distributor,
+    as_vendor,
+    by_rql,
+    collection,
+    described,
+    parsed,
+    where,
+)
 
 READY, ASK = "TL-213-870-001", "TL-213-870-002"
 TIER_READY = "TL-561-035-001"
@@ -111,7 +120,7 @@ class Answers(Flow):
         self.pend()
 
 
-noted, after, listings, files, way_of = [], [], [], [], {}
+noted, after, listings, files, way_of, for_resellers, setups = [], [], [], [], {}, {}, {}
 
 
 def order(name):
@@ -133,19 +142,30 @@ def setup_of(bought_request):
     return TierConfigRequest.list(by_rql(configuration__account__id=account)).get(0)
 
 
-def orders_now():
+def order_now(name):
+    request = AssetRequest.get(bought[name].id)
     return {
-        name: {
-            "status": request.status,
-            "asset_status": request.asset.status,
-            "activation_id": request.asset.getParamById("activation_id").value,
-            "email_error": request.asset.getParamById("contact_email").valueError,
-            "key": (request.activationKey or "")[:9],
-            "reason": request.reason,
-            "note": request.note,
-            "messages": [m.text for m in request.getConversation().messages.toArray()],
-        }
-        for name, request in ((name, AssetRequest.get(order.id)) for name, order in bought.items())
+        "status": request.status,
+        "asset_status": request.asset.status,
+        "activation_id": request.asset.getParamById("activation_id").value,
+        "email_error": request.asset.getParamById("contact_email").valueError,
+        "key": request.activationKey,
+        "reason": request.reason,
+        "note": request.note,
+        "messages": [m.text for m in request.getConversation().messages.toArray()],
+    }
+
+
+def setup_now(name):
+    request = TierConfigRequest.get(setups[name])
+    return {
+        "status": request.status,
+        "configuration": request.configuration.status,
+        "tenant": request.getParamById("partner_tenant").value,
+        "error": request.getParamById("partner_agreement").valueError,
+        "reason": request.reason,
+        "notes": request.notes,
+        "order": AssetRequest.get(for_resellers[name].id).status,
     }
 
 
@@ -157,53 +177,29 @@ way_of = {order.id: name for name, order in bought.items()}
 Processor().flow(Orders()).processAssetRequests(
     where(status="pending", asset__product__id=PLAIN).limit(1000)
 )
-orders = orders_now()
 
-as_distributor()
-Processor().flow(Answers()).processAssetRequests(where(id=bought["ask"].id))
-answered = AssetRequest.get(bought["ask"].id)
 
-setup_ways = ("template", "refuse", "ask", "note", "later")
-for_resellers = {name: order_for(f"haxe {name}") for name in setup_ways}
-setups = {name: setup_of(order).id for name, order in for_resellers.items()}
-Processor().flow(Answers()).processTierConfigRequests(
-    by_rql(status="inquiring").in_("id", collection(*setups.values()))
-)
-released = {name: TierConfigRequest.get(pk).status for name, pk in setups.items()}
-as_vendor()
-way_of = {pk: name for name, pk in setups.items()}
-Processor().flow(Setups()).processTierConfigRequests(
-    where(status="pending", configuration__product__id=SUITE)
-)
-tiers = {
-    name: {
-        "status": request.status,
-        "configuration": request.configuration.status,
-        "tenant": request.getParamById("partner_tenant").value,
-        "error": request.getParamById("partner_agreement").valueError,
-        "reason": request.reason,
-        "notes": request.notes,
-        "order": AssetRequest.get(for_resellers[name].id).status,
-    }
-    for name, request in ((name, TierConfigRequest.get(pk)) for name, pk in setups.items())
-}
+def answer():
+    """Answer the inquiry as the distributor, by a flow, and return the order."""
+    as_distributor()
+    Processor().flow(Answers()).processAssetRequests(where(id=bought["ask"].id))
+    return AssetRequest.get(bought["ask"].id)
 
-Processor().flow(Listings()).processListings(where(status="listed"))
-Processor().flow(Files()).processUsageFiles(where(status="ready"))
-ready = UsageFile.list(where(status="ready")).length()
 
-# A processor logs errors and continues.
-Processor().flow(Files()).processUsageFiles(where(color="red"))
-
-hand_over(
-    orders=orders,
-    answered=[answered.status, answered.asset.getParamById("contact_email").value],
-    noted=len(noted),
-    after=sorted(after),
-    setups=setups,
-    released=released,
-    tiers=tiers,
-    listings=listings,
-    files=[sorted(set(files)), len(files), ready],
-    listed=Listing.list(where(status="listed")).length(),
-)
+def set_up():
+    """Order for resellers, answer what their set-ups ask, and let flows process these."""
+    global way_of
+    as_distributor()
+    for name in ("template", "refuse", "ask", "note", "later"):
+        for_resellers[name] = order_for(f"haxe {name}")
+        setups[name] = setup_of(for_resellers[name]).id
+    Processor().flow(Answers()).processTierConfigRequests(
+        by_rql(status="inquiring").in_("id", collection(*setups.values()))
+    )
+    released = {TierConfigRequest.get(pk).status for pk in setups.values()}
+    as_vendor()
+    way_of = {pk: name for name, pk in setups.items()}
+    Processor().flow(Setups()).processTierConfigRequests(
+        where(status="pending", configuration__product__id=SUITE)
+    )
+    return released

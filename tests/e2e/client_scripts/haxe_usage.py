@@ -4,11 +4,11 @@ import io
 import json
 import zipfile
 
-from bodies import METER, hand_over, until
+from bodies import METER
 from connect import Env, Flow, Processor
 from connect.models import Asset, Listing, UsageCategory, UsageFile, UsageRecord
 from connect.util import Blob, DateTime
-from haxe import as_distributor, as_vendor, collection, parsed, refused, where
+from haxe import Refused, as_distributor, as_vendor, collection, described, parsed, where
 
 ITEM = "NM-CALLS-PPU"
 NAMES = ("accept", "reject", "delete", "late")
@@ -82,53 +82,3 @@ as_vendor()
 subscription = Asset.list(where(product__id=METER, status="suspended").limit(1)).get(0).id
 files, uploaded, submitted = {}, [], []
 Processor().flow(Reporter()).processListings(where(status="listed"))
-until(lambda: {status(name) for name in NAMES} == {"ready"})
-
-late = UsageFile.get(files["late"].id)
-late.description = "Calls of another day"
-updated = late.update()
-unchanged = updated.update() is updated
-Processor().flow(Submitter("accept", "reject")).processUsageFiles(where(status="ready"))
-deleted = [UsageFile.get(files["delete"].id).delete(), status("delete")]
-too_late = UsageFile.get(files["delete"].id).delete()
-
-as_distributor()
-accepted = UsageFile.get(files["accept"].id).accept("Looks right.")
-rejected = UsageFile.get(files["reject"].id).reject("Counted twice.")
-billed = records_of("accept")
-sheet = UsageFile.createSpreadsheet(files["accept"].id, [], None)
-usage = Env.getUsageApi()
-pk = billed[0]["id"]
-closed_record = json.loads(usage.closeUsageRecord(pk, '{"external_billing_id": "I-1"}'))
-refused_record = json.loads(usage.updateUsageRecord(billed[1]["id"], '{"status": "rejected"}'))
-reprocessed = accepted.reprocess()
-reconciled = refused(lambda: accepted.uploadReconciliation(Blob._fromBytes(sheet)))
-closed = accepted.close()
-as_vendor()
-again = UsageFile.get(files["reject"].id).uploadRecords(collection(record(7)))
-until(lambda: status("reject") == "ready")
-
-template = parsed(UsageFile, {"id": METER})
-book = zipfile.ZipFile(io.BytesIO(bytes(template.getTemplate()._toArray())))
-
-hand_over(
-    registered=[[file.status, file.currency, file.period.toString()] for file in files.values()],
-    uploaded=[file.id for file in uploaded] == [file.id for file in files.values()],
-    updated=[updated.description, unchanged],
-    submitted=submitted,
-    deleted=deleted,
-    too_late=too_late,
-    accepted=[accepted.status, accepted.acceptanceNote],
-    rejected=[rejected.status, rejected.rejectionNote],
-    records=[[row["item"]["mpn"], row["category"], row["usage"]] for row in billed],
-    record=[closed_record["status"], closed_record["external_billing_id"]],
-    record_status=refused_record["status"],
-    reprocessed=reprocessed.status,
-    reconciled=reconciled,
-    closed=closed.status,
-    again=[again.id == files["reject"].id, status("reject")],
-    template="xl/workbook.xml" in book.namelist(),
-    link=template.getTemplateLink().partition("?")[0].startswith("http"),
-    of_file=refused(files["late"].getTemplateLink),
-    listing=Listing.list(where(product__id=METER)).get(0).product.id,
-)

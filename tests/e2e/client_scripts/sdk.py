@@ -1,4 +1,4 @@
-"""Shared by the scripts of connect-sdk 22: a Config of each party, and refusals."""
+"""Shared by the modules of connect-sdk 22: a Config of each party, and the error of a refusal."""
 
 import logging
 import warnings
@@ -14,6 +14,7 @@ from connect.exceptions import ServerError  # noqa: E402
 # The package logs to stdout, which has the result.
 logging.disable(logging.CRITICAL)
 
+Refused = ServerError
 # The first Config made is the one that `Conversation.add_message` uses: the vendor's.
 VENDOR = Config(api_url=URL, api_key=VENDOR_KEY)
 # The key as the portal shows it: the client puts `ApiKey ` before it.
@@ -25,10 +26,5 @@ def only(*products, key=VENDOR_KEY):
     return Config(api_url=URL, api_key=key, products=list(products))
 
 
-def refused(call):
-    """Return code and texts of a call that must be refused."""
-    try:
-        call()
-    except ServerError as error:
-        return {"error_code": error.error.error_code, "errors": error.error.errors}
-    raise AssertionError("the call was not refused")
+def described(error):
+    return {"error_code": error.error.error_code, "errors": error.error.errors}

@@ -8,13 +8,13 @@ import logging
 import warnings
 
 import requests
-from bodies import CONTACT, METER, PLAIN, PROVIDER_KEY, SUITE, URL, VENDOR_KEY, hand_over, purchase
+from bodies import CONTACT, METER, PLAIN, PROVIDER_KEY, SUITE, URL, VENDOR_KEY, purchase
 
 # marshmallow 2 warns on import that version 3 will be different.
 warnings.simplefilter("ignore")
 
 from connect.config import Config  # noqa: E402
-from connect.exceptions import FailRequest, InquireRequest, SkipRequest  # noqa: E402
+from connect.exceptions import FailRequest, InquireRequest, ServerError, SkipRequest  # noqa: E402
 from connect.models import (  # noqa: E402
     ActivationTemplateResponse,
     ActivationTileResponse,
@@ -27,6 +27,7 @@ logging.disable(logging.CRITICAL)
 
 CONFIG = Config(api_url=URL, api_key=VENDOR_KEY, products=[PLAIN, SUITE, METER])
 READY = "TL-213-870-001"
+Refused = ServerError
 
 
 def call(method, path, body=None, key=PROVIDER_KEY):
@@ -48,6 +49,8 @@ class Orders(FulfillmentAutomation):
     def template(self, request):
         self.fill(request)
         return ActivationTemplateResponse(READY)
+
+    preview = template
 
     def tile(self, request):
         self.fill(request)
@@ -90,22 +93,20 @@ for name in ("template", "tile", "inquire_by", "refuse", "later"):
 body = purchase()
 body["asset"]["connection"] = {"id": "CT-0000-0000-0000"}
 preview = call("POST", "/requests", body, VENDOR_KEY)
-ways[preview["id"]] = "template"
+ways[preview["id"]] = "preview"
 engine = Orders(CONFIG)
 engine.process()
-report = {}
-for pk, name in ways.items():
+
+
+def as_found(name):
+    """Return an order after its processing."""
+    pk = next(pk for pk, way in ways.items() if way == name)
     row = call("GET", "/requests/" + pk, key=VENDOR_KEY)
     [talk] = call("GET", "/conversations?instance_id=" + pk, key=VENDOR_KEY)
     messages = call("GET", f"/conversations/{talk['id']}/messages", key=VENDOR_KEY)
-    key = "preview" if pk == preview["id"] else name
-    report[key] = {
-        "status": row["status"],
-        "reason": row["reason"],
-        "tile": row["activation_key"],
-        "result": results[pk][:6],
-        "messages": [m["text"] for m in messages if m["type"] == "message"],
-    }
+    texts = [m["text"] for m in messages if m["type"] == "message"]
+    return {**row, "result": results[pk][:6], "messages": texts}
+
 
 account = {"name": "Atlantic Resellers", "external_uid": "sdk16", "contact_info": CONTACT}
 config = call("POST", "/tier/config-requests", {
@@ -116,10 +117,3 @@ config = call("POST", "/tier/config-requests", {
 Configurations(CONFIG).process()
 configured = call("GET", "/tier/config-requests/" + config["id"], key=VENDOR_KEY)
 held = engine.get_tier_config(configured["configuration"]["account"]["id"], SUITE)
-hand_over(
-    orders=report,
-    config=[configured["status"], configured["configuration"]["status"]],
-    held=held.id if held else None,
-    listed=[row.id for row in engine.list(dict(engine.filters(), status="inquiring"))],
-    inquired=[pk for pk, name in ways.items() if name == "inquire_by"],
-)

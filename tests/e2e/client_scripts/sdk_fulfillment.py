@@ -1,6 +1,6 @@
 """FulfillmentAutomation of connect-sdk 22: every way in which a request can end."""
 
-from bodies import METER, PLAIN, hand_over, purchase
+from bodies import METER, PLAIN, purchase
 from connect.exceptions import FailRequest, InquireRequest, SkipRequest
 from connect.models import (
     ActivationTemplateResponse,
@@ -15,7 +15,7 @@ from connect.resources import FulfillmentAutomation, TemplateResource
 from connect.resources.asset_request import AssetRequestResource
 from connect.resources.fulfillment import FulfillmentResource
 from connect.rql import Query
-from sdk import DISTRIBUTOR, VENDOR, only, refused
+from sdk import DISTRIBUTOR, VENDOR, Refused, described, only
 
 distributor = FulfillmentResource(DISTRIBUTOR)
 READY = "TL-213-870-001"
@@ -104,20 +104,26 @@ processed, results = [], {}
 engine = Processor(only(PLAIN))
 requests = engine.filters(id=list(way_of))
 engine.process(requests)
-first = {name: as_found(name) for name in WAYS}
 
-# Skipped requests are still pending; the distributor submits inquired ones again.
-distributor.update_param_asset_request(
-    orders["inquire_by"],
-    {"params": [{"id": "contact_email", "value": "people@example.com"}]},
-    "The address is corrected.",
-)
-answered = AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
-way_of = dict.fromkeys(way_of, "template")
-processed.clear()
-engine.process(requests)
 
-# A model in place of a dict, a change of the quantity, and the model's methods for items.
+def answer():
+    """Send a new value for the inquired order, as the distributor, and return the order."""
+    params = [{"id": "contact_email", "value": "people@example.com"}]
+    note = "The address is corrected."
+    distributor.update_param_asset_request(orders["inquire_by"], {"params": params}, note)
+    return AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
+
+
+def process_again():
+    """Process the orders that are still pending, and return their names."""
+    global way_of
+    names, way_of = way_of, dict.fromkeys(way_of, "template")
+    processed.clear()
+    engine.process(requests)
+    return sorted(names[pk] for pk in processed)
+
+
+# A model in place of a dict.
 model = Fulfillment(
     type="purchase",
     asset=Asset(
@@ -127,7 +133,6 @@ model = Fulfillment(
         tiers=purchase()["asset"]["tiers"],
     ),
 )
-created = FulfillmentAutomation(DISTRIBUTOR).create_request(model)
 
 
 def approve(pk):
@@ -139,54 +144,6 @@ def approve(pk):
     return AssetRequestResource(VENDOR).get(pk)
 
 
-bought = approve(created.id)
-items = [{"id": f"{METER}-0001", "quantity": 8}]
-change = distributor.create_purchase_request(
-    {"type": "change", "asset": {"id": bought.asset.id, "items": items}}
-)
-changed = approve(change.id)
-suspension = distributor.create_purchase_request(
-    {"type": "suspend", "asset": {"id": bought.asset.id}}
-)
-suspended = approve(suspension.id)
-asset_requests = bought.asset.get_requests(VENDOR)
-
-one = next(iter(orders.values()))
-hand_over(
-    first=first,
-    orders=orders,
-    answered={
-        "note": answered.note,
-        "status": answered.status,
-        "email": answered.asset.get_param_by_id("contact_email").value,
-    },
-    again=sorted(way_of and processed),
-    now={name: AssetRequestResource(VENDOR).get(pk).status for name, pk in orders.items()},
-    model={
-        "created": created.status,
-        "bought": bought.asset.status,
-        "uid": created.asset.external_uid,
-    },
-    new=[item.id for item in created.new_items],
-    changed=[[item.quantity, item.old_quantity] for item in changed.changed_items],
-    untouched=[len(changed.new_items), len(changed.removed_items)],
-    suspended=suspended.asset.status,
-    asset_requests=[request.type for request in asset_requests],
-    migration=[created.needs_migration(), AssetRequest.needs_migration(created, "cost_center")],
-    by_mpn=created.asset.get_item_by_mpn("NM-PLATFORM").id,
-    by_global_id=created.asset.get_item_by_global_id(f"{METER}-0001").id,
-    date=bought.created.isoformat(),
-    searched=[
-        len(distributor.search_asset_request({"id": one})),
-        len(distributor.search_asset_request(Query().equal("id", one))),
-        len(distributor.search_asset_request({"id": one, "status": ["approved", "failed"]})),
-        len(distributor.search_asset_request({"id": one, "asset.hub.id": "HB-7710-3391"})),
-    ],
-    refusals={
-        "again": refused(lambda: engine.approve(orders["refuse"], {"template_id": READY})),
-        "reason": refused(lambda: engine.fail(change.id, "")),
-        "nobody": refused(lambda: order(connection={"id": "CT-0000-0000-0000"})),
-        "twice": refused(lambda: order(external_uid="sdk-later")),
-        "missing": refused(lambda: engine.get("PR-0000-0000-0000-000")),
-    },
-)
+def ask(kind, asset, **more):
+    body = {"type": kind, "asset": {"id": asset.id, **more}}
+    return distributor.create_purchase_request(body)

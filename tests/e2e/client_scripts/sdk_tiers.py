@@ -1,6 +1,6 @@
 """The tiers in connect-sdk 22: TierConfigAutomation, TierAccountRequestAutomation, their calls."""
 
-from bodies import CONTACT, SUITE, hand_over, purchase
+from bodies import CONTACT, SUITE, purchase
 from connect.exceptions import FailRequest, InquireRequest, SkipRequest
 from connect.models import (
     ActivationTemplateResponse,
@@ -17,7 +17,7 @@ from connect.resources.fulfillment import FulfillmentResource
 from connect.resources.tier_account import TierAccountRequestResource, TierAccountResource
 from connect.resources.tier_account_request_automation import TierAccountRequestAction
 from connect.resources.tier_config_request import TierConfigRequestResource, TierConfigResource
-from sdk import DISTRIBUTOR, VENDOR, only, refused
+from sdk import DISTRIBUTOR, VENDOR, Refused, described, only
 
 READY = "TL-561-035-001"
 setups, theirs = TierConfigRequestResource(VENDOR), TierConfigRequestResource(DISTRIBUTOR)
@@ -105,35 +105,7 @@ def as_found(name):
     }
 
 
-processed = {name: as_found(name) for name in WAYS}
-
-# Each call of the resource: all except the approval return 204.
-one = waiting["later"].id
-answers = {"assign": setups.assign(one)}
-assignee = setups.get(one).assignee.name
-answers["unassign"] = setups.unassign(one)
-unassigned = setups.get(one).assignee
-nothing_marked = refused(lambda: setups.inquire(one))
-setups.update(one, {"params": [{"id": "partner_agreement", "value_error": "Which?"}]})
-answers["inquire"] = setups.inquire(one)
-inquired = setups.get(one)
-answers["pend"] = setups.pend(one)
-setups.update(one, {"params": [{"id": "partner_tenant", "value": "manual"}]})
-approved = setups.approve(one)
-setups.update(waiting["forgotten"].id, {"params": [{"id": "partner_tenant", "value": "too"}]})
-answers["approve_by_template"] = [
-    part[:21] if isinstance(part, str) else part
-    for part in setups.approve(waiting["forgotten"].id, READY)
-]
-config_id = waiting["later"].configuration.id
-update = theirs.create({"type": "update", "configuration": {"id": config_id}, "params": []})
-answers["fail"] = setups.fail(update.id, "Not now.")
-failed = setups.get(update.id)
 account = bought["later"].asset.tiers.tier1.id
-of_account = [
-    TierConfig.get(account, SUITE, VENDOR),
-    FulfillmentAutomation(VENDOR).get_tier_config(account, SUITE),
-]
 
 
 class Accounts(TierAccountRequestAutomation):
@@ -154,53 +126,17 @@ resellers = {
     "tile": bought["tile"].asset.tiers.tier1.id,
     "later": account,
 }
-changes = {
-    name: orders.create_tier_account_request(
-        {"type": "update", "account": {"id": pk, "external_id": f"new-{name}"}}
-    )
-    for name, pk in resellers.items()
-}
 seen_accounts = []
-Accounts(VENDOR).process({"status": "pending", "account.id": list(resellers.values())})
 tars = TierAccountRequestResource(VENDOR)
-account_requests = {name: tars.get(request.id) for name, request in changes.items()}
-by_call = FulfillmentResource(VENDOR).accept_tier_account_request(changes["later"].id)
-pending = FulfillmentResource(VENDOR).get_pending_tier_account_requests()
 
-hand_over(
-    processed=processed,
-    handled=len(handled),
-    answers=answers,
-    assignee=assignee,
-    unassigned=unassigned.id,
-    inquired=inquired.status,
-    approved=[approved[1], approved[0][:12]],
-    update=[update.type, update.status, failed.status, failed.reason, failed.configuration.status],
-    of_account=[[found.id, found.tier_level, found.account.name] for found in of_account],
-    config=TierConfigResource(VENDOR).get(config_id).name,
-    config_id=config_id,
-    tenant=of_account[0].get_param_by_id("partner_tenant").value,
-    accounts={
-        name: [request.status, request.reason, request.account.version]
-        for name, request in account_requests.items()
-    },
-    seen_accounts=len(seen_accounts),
-    by_call=[by_call.status, by_call.account.external_id, by_call.product.id],
-    none_pending=[request.id for request in pending if request.id in
-                  {row.id for row in changes.values()}],
-    account=TierAccountResource(DISTRIBUTOR).get(account).external_id,
-    refusals={
-        "accept": refused(lambda: tars.accept(changes["later"].id)),
-        "vendor_setup": refused(
-            lambda: setups.create(
-                {
-                    "configuration": {
-                        "product": {"id": SUITE}, "account": {"id": account}, "tier_level": 1,
-                    }
-                }
-            )
-        ),
-        "approve": refused(lambda: setups.approve(one)),
-        "inquire": nothing_marked,
-    },
-)  # fmt: skip
+
+def change_accounts():
+    """Change the external id of each reseller, let the vendor process that, and return requests."""
+    requests = {
+        name: orders.create_tier_account_request(
+            {"type": "update", "account": {"id": pk, "external_id": f"new-{name}"}}
+        )
+        for name, pk in resellers.items()
+    }
+    Accounts(VENDOR).process({"status": "pending", "account.id": list(resellers.values())})
+    return {name: tars.get(request.id) for name, request in requests.items()}

@@ -4,7 +4,7 @@ import io
 from datetime import datetime, timedelta
 
 import openpyxl
-from bodies import METER, hand_over, until
+from bodies import METER
 from connect.exceptions import (
     AcceptUsageFile,
     CloseUsageFile,
@@ -17,7 +17,7 @@ from connect.exceptions import (
 from connect.models import Contract, Product, UsageFile, UsageRecord
 from connect.resources import Directory, UsageAutomation, UsageFileAutomation
 from connect.rql import Query
-from sdk import DISTRIBUTOR, VENDOR, only, refused
+from sdk import DISTRIBUTOR, VENDOR, Refused, described, only
 
 ITEM = "NM-CALLS-PPU"
 NAMES = ("accept", "reject", "close", "delete", "skip", "forget")
@@ -95,58 +95,13 @@ subscription = meter.id
 listings, files, created, outcomes, processed, outcome_of = [], {}, {}, [], [], {}
 reporter = Reporter(only(METER))
 reporter.process()
-# The sandbox reads the files in the background.
-until(lambda: {get(name).status for name in NAMES} == {"ready"})
-
-states = {"submit": work(VENDOR, "ready", **{name: SubmitUsageFile() for name in NAMES[:3]})}
-states["delete"] = work(VENDOR, "ready", delete=DeleteUsageFile("Not wanted."))
-states["skip"] = work(VENDOR, "ready", skip=SkipRequest())
-try:
-    work(VENDOR, "ready", forget=None)
-    warned = ""
-except UserWarning as warning:
-    warned = str(warning)
-not_the_vendors = refused(lambda: work(VENDOR, "pending", accept=AcceptUsageFile("By myself.")))
-states["accept"] = work(
-    DISTRIBUTOR, "pending", accept=AcceptUsageFile("Looks right."), close=AcceptUsageFile("Fine.")
-)
-states["reject"] = work(DISTRIBUTOR, "pending", reject=RejectUsageFile("Too much."))
-states["close"] = work(DISTRIBUTOR, "accepted", close=CloseUsageFile())
-own = Automation(only(METER)).list()
-
-template = reporter.get_usage_template(Product(id=METER))
-book = openpyxl.load_workbook(io.BytesIO(template))
+unnamed = UsageFile(name="", product=Product(id=METER), contract=Contract(id=listings[0][2]))
 
 
 def raised(kind, call):
+    """Return the text of the error that a call must raise."""
     try:
         call()
     except kind as error:
         return str(error)
     raise AssertionError("nothing was raised")
-
-
-unnamed = UsageFile(name="", product=Product(id=METER), contract=Contract(id=listings[0][2]))
-final = {name: get(name) for name in NAMES}
-hand_over(
-    listings=listings,
-    created=created,
-    outcomes=outcomes,
-    states=states,
-    warned=warned[:40],
-    notes=[final["accept"].acceptance_note, final["reject"].rejection_note],
-    stats={name: [final[name].stats.uploaded, final[name].records.valid] for name in NAMES},
-    described=[final["accept"].description, final["reject"].description],
-    own=sorted(file.name for file in own if file.id in files.values()),
-    processed=len(processed),
-    sheets=book.sheetnames,
-    columns=[cell.value for cell in book["records"][1]],
-    events=[final["close"].events.closed.at is not None, final["accept"].events.accepted.by.name],
-    all_listings=len(UsageAutomation(DISTRIBUTOR).list(Query())),
-    unnamed=raised(FileCreationError, lambda: reporter.submit_usage(unnamed, [])),
-    refusals={
-        "accept_by_vendor": not_the_vendors,
-        "delete_of_closed": refused(lambda: work(VENDOR, "closed", close=DeleteUsageFile())),
-        "template": refused(lambda: reporter.get_usage_template(Product(id="PRD-0"))),
-    },
-)  # fmt: skip

@@ -5,21 +5,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from common import (
-    CONNECTIONS,
-    METER,
-    PLAIN,
-    PROVIDER_KEY,
-    SUITE,
-    URL,
-    VENDOR_KEY,
-    client,
-    hand_over,
-    refused,
-)
+from bodies import CONNECTIONS, METER, PLAIN, PROVIDER_KEY, SUITE, URL, VENDOR_KEY
+from connect.client import ClientError, ConnectClient
 from connect.devops_testing import asserts, fixtures
 from connect.devops_testing.request import Builder, Dispatcher
 
+Refused = ClientError
 MARKETPLACE = "MP-40117"
 CONTACTS = {PLAIN: "contact_email", METER: "report_email"}
 SOON = {"timeout": 0.2, "max_attempts": 100}
@@ -29,7 +20,9 @@ os.environ |= {"CONNECT_API_URL": URL, "CONNECT_API_KEY": PROVIDER_KEY}
 by_environment = fixtures.make_request_dispatcher(use_specs=False, **SOON)
 by_arguments = fixtures.make_request_dispatcher(VENDOR_KEY, URL, False, **SOON)
 with_specs = Dispatcher(
-    client(PROVIDER_KEY, use_specs=True, specs_location=os.environ["SPECS"]), 0.2, 100
+    ConnectClient(PROVIDER_KEY, endpoint=URL, use_specs=True, specs_location=os.environ["SPECS"]),
+    0.2,
+    100,
 )
 
 
@@ -81,16 +74,8 @@ def life():
     ]  # fmt: skip
 
 
-def answered(inquired):
-    """Answer an inquiry: the library pends the request, then sends what differs."""
-    return by_environment.provision_request(
-        Builder(inquired).with_asset_param("contact_email", "it@example.com", "").build()
-    )
-
-
-def unchanged(request):
-    """Unchanged objects are not sent."""
-    return by_environment.provision_request(Builder(request).build())
+def described(error):
+    return {"status": error.status_code, "error_code": error.error_code, "errors": error.errors}
 
 
 def set_up(agreement):
@@ -108,11 +93,6 @@ def set_up(agreement):
         .with_tier_configuration_tier_level(1)
         .with_tier_configuration_params([{"param_id": "partner_agreement", "value": agreement}])
     )  # fmt: skip
-
-
-def set_up_again(request):
-    again = set_up("NS-3").with_tier_configuration_id(request["configuration"]["id"])
-    return refused(lambda: by_environment.provision_request(again.build()))
 
 
 def from_file(request):
@@ -180,27 +160,3 @@ def checked(request, inquired, tier):
             for name, arguments in facts.items()
         },
     }
-
-
-approved = by_environment.provision_request(order().build())
-failed = by_environment.provision_request(order(contact="fail@example.com").build())
-inquired = by_environment.provision_request(order(contact="wrong@example.com").build())
-tier = by_environment.provision_request(set_up("NS-1").build())
-
-hand_over(
-    approved=approved,
-    failed=failed,
-    inquired=inquired,
-    answered=answered(inquired),
-    unchanged=unchanged(approved),
-    life=life(),
-    tier=tier,
-    tier_inquired=(wrong := by_environment.provision_request(set_up("wrong").build())),
-    tier_answered=by_environment.provision_request(
-        Builder(wrong).with_param("partner_agreement", "NS-2", "").build()
-    ),
-    tier_again=set_up_again(tier),
-    kinds=[order().is_asset_request(), set_up("NS-4").is_tier_config_request()],
-    from_file=from_file(approved),
-    checked=checked(approved, inquired, tier),
-)

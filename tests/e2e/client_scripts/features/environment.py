@@ -1,7 +1,7 @@
 """The library's own steps and fixtures, pointed at the sandbox by the environment."""
 
 from behave import use_fixture
-from connect.devops_testing.bdd import steps  # noqa: F401
+from connect.devops_testing.bdd import steps
 from connect.devops_testing.bdd.fixtures import (
     use_connect_request_builder,
     use_connect_request_dispatcher,

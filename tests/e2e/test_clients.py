@@ -1,0 +1,177 @@
+"""CloudBlue's Python clients, unmodified: the calls of `client_scripts/*.yml` and their results."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connect_sim.api import schema_views
+from tests import environments, orders
+from tests.e2e import clients, validating
+from tests.e2e.conftest import SDK_16
+from tests.marks import nightly
+from tests.processes import ROOT, Sandbox, sandbox
+from tests.queue import spreadsheets
+
+pytestmark = pytest.mark.clients
+
+DESK = {
+    "item_search_value": "NSS-DESK-PPU", "quantity": 12.5, "amount": 25,
+    "start_time_utc": "2026-10-01 00:00:00", "end_time_utc": "2026-10-31 23:59:59",
+    "asset_search_value": "AS-2934-6610-1216", "category_id": "general",
+}  # fmt: skip
+CATEGORIES = [
+    ["category_id", "category_name", "category_description"],
+    ["general", "General usage", "All that is counted"],
+]
+PAGE = ROOT / "docs" / "clients" / "openapi-client.md"
+SHOWN = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+# The calls of the page's table.
+NOT_SERVED = {
+    ("post", "/contracts"), ("post", "/accounts"), ("post", "/marketplaces"),
+    ("delete", "/conversations/{}"), ("get", "/products/{}/templates/{}/render"),
+    ("get", "/products/{}/templates/{}/preview"),
+}  # fmt: skip
+# Rules of the validators' handler, by path.
+RULES = {
+    "/cart": {"wrong": {"admin_email": ["no@example.com", "Nobody reads this mailbox."]}},
+    "/tiers": {"wrong": {"partner_agreement": ["NSS-0", "There is no such agreement."]}},
+    "/down": {"status": 500},
+}
+# The tables besides the one of connect-openapi-client, by client.
+TABLES = {
+    "openapi_client": ["specs"],
+    "openapi_client_21": ["openapi_client_21"],
+    "connect_sdk": ["sdk_fulfillment", "sdk_tiers", "sdk_usage", "sdk_directory"],
+    "haxe_port": ["haxe_models", "haxe_flows", "haxe_usage"],
+    **({"connect_sdk_16": ["sdk_16"]} if SDK_16 else {}),
+}
+OPENAPI = clients.table("openapi_client")
+KINDS = [
+    *(("sync", flow) for flow in OPENAPI["sync"]),
+    *(("async", flow) for flow in OPENAPI["both"]),
+    *(nightly("sync", flow, reason="the client on asyncio runs it") for flow in OPENAPI["both"]),
+    *(nightly("specs", flow, reason="the client on asyncio runs it") for flow in OPENAPI["both"]),
+]
+FLOWS = [
+    (client, table, flow)
+    for client, tables in TABLES.items()
+    for table in tables
+    for flow in clients.table(table)
+]
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return a function that runs the calls of a table, once, and returns their results.
+
+    Each client has a sandbox of its own.
+    """
+    folder = tmp_path_factory.mktemp("handler")
+    workbook = folder / "usage.xlsx"
+    rows = spreadsheets.table([spreadsheets.row(**DESK)])
+    workbook.write_bytes(spreadsheets.xlsx(rows, categories=CATEGORIES))
+    paths = schema_views.document()["paths"]
+    operations = [
+        f"{method} {path}"
+        for path, methods in paths.items()
+        for method in methods
+        # The paths that `help()` of the client fails on.
+        if not schema_views.is_left_out(path, paths)
+    ]
+    with ExitStack() as stack:
+        served = stack.enter_context(validating.validator(folder, "--rules", json.dumps(RULES)))
+
+        @cache
+        def sandbox_of(client: str) -> Sandbox:
+            running = stack.enter_context(sandbox(tmp_path_factory.mktemp(client)))
+            stack.callback(running.process.kill)
+            return running
+
+        @cache
+        def run(client: str, table: str, kind: str = "") -> Any:
+            flows = clients.table(table)
+            if kind:
+                flows = {**flows["both"], **(flows["sync"] if kind == "sync" else {})}
+            running = sandbox_of(client)
+            return clients.run(
+                client, running, "runner", table, sent=json.dumps(flows),
+                KIND=kind, SPECS=f"{running.url}/connect-openapi30.yml", XLSX=str(workbook),
+                HANDLER_URL=served.url, SECRET=orders.SECRET, OPERATIONS="\n".join(operations),
+            )  # fmt: skip
+
+        yield run
+
+
+@pytest.mark.parametrize(("kind", "flow"), KINDS)
+def test_connect_openapi_client(run: Run, kind: str, flow: str) -> None:
+    steps = {**OPENAPI["sync"], **OPENAPI["both"]}[flow]
+    assert [*clients.findings(steps, run("openapi_client", "openapi_client", kind)[flow])] == []
+
+
+@pytest.mark.parametrize(("client", "table", "flow"), FLOWS)
+def test_other_client(run: Run, client: str, table: str, flow: str) -> None:
+    steps = clients.table(table)[flow]
+    assert [*clients.findings(steps, run(client, table)[flow])] == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        ({"status": "failed"}, {"status": "approved"}),
+        ({"params": {"a": {"value": 1}}}, {"params": [{"id": "a", "value": 2}]}),
+        ({-1: "last"}, ["last", "first"]),
+        ([{"id": "a"}], [{"id": "a"}, {"id": "b"}]),
+        ("~^BRP-", "BRV-1"),
+        (False, 0),
+        ({"id": "a"}, None),
+    ],
+)
+def test_difference_is_found(expected: Any, found: Any) -> None:
+    assert len([*clients.differences(expected, found)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "result"),
+    [
+        ({"call": "a", "refused": [400, "VAL_001"]}, {"it": {"status": "pending"}, "holds": []}),
+        ({"call": "a", "holds": ["b"]}, {"it": 1, "holds": [False]}),
+        ({"call": "a"}, {"error": "Traceback"}),
+    ],
+)
+def test_failed_step_is_found(step: Any, result: Any) -> None:
+    assert len([*clients.findings([step], [result])]) == 1
+    assert [*clients.findings([step, step], [])] == ["0 of 2 steps"]
+
+
+@pytest.mark.parametrize("number", range(len(SHOWN)))
+def test_code_on_the_page_of_the_client_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
+    (tmp_path / "var").symlink_to(running.data_dir)
+    done = subprocess.run(
+        [str(clients.interpreter("openapi_client")), "-c", SHOWN[number]],
+        cwd=tmp_path,
+        env=environments.calling_loopback(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_operations_listed_as_not_served_are_not_served() -> None:
+    served = {
+        (method, re.sub(r"\{\w+\}", "{}", path))
+        for path, methods in schema_views.document()["paths"].items()
+        for method in methods
+    }
+    assert served & NOT_SERVED == set()
