@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
 from sandbox import api_calls
-from tests.api import PROVIDER, VENDOR, Response, refused
+from tests.api import PROVIDER, VENDOR, Caller, Response, refused
 from tests.contract import calls, pages, routes
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
 from tests.contract.writes import changes_rows
@@ -139,6 +139,11 @@ def test_every_url_pattern_is_covered() -> None:
     paths = {path for path in routes.elsewhere() if not path.startswith(covered)}
     acting = {path for path in routes.elsewhere() if path.startswith("sandbox/queue/")}
     assert paths | acting == ELSEWHERE.keys() | PAGES
+
+
+def test_every_operation_requires_a_key(nobody: Caller) -> None:
+    for method, path in sorted(routes.operations()):
+        refused(nobody.call(method, path.replace("{}", "X")), 401)
 
 
 @pytest.mark.parametrize("party", EVERYBODY)

@@ -249,16 +249,6 @@ def test_anonymous_user_is_redirected_to_sign_in(client: Client, catalog: Catalo
     assert response.headers["Location"].startswith("/admin/login/")
 
 
-def test_other_account_sees_and_changes_nothing(stranger: Client, catalog: Catalog) -> None:
-    row = request(catalog)
-    assert row.pk not in stranger.get(LIST).content.decode()
-    assert stranger.get(page(row)).status_code == 302
-    assert stranger.post(page(row, "move", "approve"), {}).status_code == 404
-    body = {"action": "move_approve", "_selected_action": [row.pk], "confirmed": "yes"}
-    stranger.post(LIST, body)
-    assert Request.objects.get().status == "pending"
-
-
 def test_user_with_view_permission_cannot_take_actions(catalog: Catalog) -> None:
     from django.contrib.auth.models import Permission
 
@@ -346,11 +336,6 @@ def test_every_catalog_page_opens_for_its_role(
     assert [stranger.get(url).status_code for url in own] == [302] * len(own)
     assert vendor.get(f"{listed}add/").status_code == 403
     assert vendor.post(own[0], {}).status_code == 403
-
-
-def test_account_sees_only_its_partners(vendor: Client, stranger: Client, catalog: Catalog) -> None:
-    listed = vendor.get("/admin/catalog/account/").content.decode()
-    assert "VA-111-111" in listed and "PA-111-111" in listed and "222-222" not in listed
 
 
 def test_hub_shows_only_visible_marketplaces(

@@ -7,8 +7,7 @@ import pytest
 from requests_queue.catalog.models import Listing
 from requests_queue.seed.accounts import CONTRACT, MARKETPLACE, PROVIDER
 from requests_queue.seed.products import BACKUP
-from tests import make
-from tests.api import Caller, caller, ids, refused
+from tests.api import Caller, ids, refused
 
 AGREEMENT = "AGD-000-040-117"
 # What connect-sdk and the Haxe SDK read.
@@ -57,18 +56,6 @@ def test_products_of_an_agreement_and_their_listings(vendor: Caller, distributor
     Listing.objects.filter(product=BACKUP).update(status="unlisted")
     assert BACKUP not in ids(vendor, path)
     refused(vendor.get(f"{path}/{BACKUP}/marketplaces"), 404)
-
-
-def test_other_accounts_see_only_their_agreements(
-    vendor: Caller, distributor: Caller, other: make.Catalog
-) -> None:
-    for account in (other.vendor, other.provider):
-        stranger = caller(account)
-        assert ids(stranger, "/agreements") == ["AGD-000-077-777"]
-        for path in ("", "/products", f"/products/{BACKUP}/marketplaces"):
-            refused(stranger.get(f"/agreements/{AGREEMENT}{path}"), 404)
-        own = f"/agreements/AGD-000-077-777/products/{BACKUP}/marketplaces"
-        refused(stranger.get(own), 404)
 
 
 def test_agreements_are_read_only(distributor: Caller) -> None:

@@ -351,31 +351,6 @@ def test_draft_can_have_a_conversation(
 # -- visibility
 
 
-def test_other_accounts_see_no_conversations(
-    vendor: Caller, distributor: Caller, other: make.Catalog
-) -> None:
-    pks = ids(vendor, "/conversations")
-    assert pks
-    pk = pks[0]
-    message = ids(vendor, f"/conversations/{pk}/messages")[0]
-    instance = vendor.get(f"/conversations/{pk}").json["instance_id"]
-    before = Message.objects.count()
-    for stranger in (caller(other.vendor), caller(other.provider)):
-        assert ids(stranger, "/conversations") == []
-        assert ids(stranger, f"/conversations?instance_id={instance}") == []
-        for method, path, body in (
-            ("GET", f"/conversations/{pk}", None),
-            ("GET", f"/conversations/{pk}/messages", None),
-            ("POST", f"/conversations/{pk}/messages", {"text": "x"}),
-            ("PUT", f"/conversations/{pk}/messages/{message}", {"text": "x"}),
-            ("POST", f"/conversations/{pk}/close", None),
-        ):
-            refused(stranger.call(method, path, body), 404, f"Object `{pk}` not found.")
-        refused(stranger.post("/conversations", {"instance_id": instance}), 400)
-    assert Message.objects.count() == before
-    assert Conversation.objects.filter(status="closed").count() == 0
-
-
 def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
     pk = ids(vendor, "/conversations")[0]
     for wrong in (ABSENT, "CO-1", pk[3:], "nothing", "CO-" + "9" * 40, f"ME{pk[2:]}",

@@ -197,10 +197,6 @@ class TestParts:
                 refused(party.post(f"{of('items')}/{SEAT}/{name}"), status)
         assert vendor.get(f"/products/{BACKUP}").json == before
 
-    def test_missing_key_returns_401(self, nobody: Caller, seeded: Any) -> None:
-        refused(nobody.post("/products", {"name": "x"}), 401)
-        refused(nobody.post(of("items"), ITEM), 401)
-
 
 class TestItems:
     def test_choices_ignore_case(self, vendor: Caller) -> None:

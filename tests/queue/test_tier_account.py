@@ -213,22 +213,6 @@ def test_account_without_subscriptions_is_refused() -> None:
     assert response.json["error_code"] == "TAR_003"
 
 
-def test_other_accounts_see_only_their_requests(
-    seeded: Any, other: make.Catalog, vendor: Caller
-) -> None:
-    other.product.capabilities = ON
-    other.product.save()
-    [hidden] = creation.create(changed("TA-0000-0000-0007"), other.as_distributor)
-    for account in (other.vendor, other.provider):
-        stranger = caller(account)
-        assert ids(stranger, PATH) == [hidden.pk]
-        for name in ("", "/accept", "/ignore"):
-            path = f"{PATH}/TAR-0418-2290-3372-001-001{name}"
-            refused(stranger.post(path) if name else stranger.get(path), 404)
-    assert hidden.pk not in ids(vendor, PATH)
-    refused(vendor.get(f"{PATH}/{hidden.pk}"), 404)
-
-
 FILTERS = {
     "status=pending": ["3372-001-001"],
     "in(status,(accepted,ignored))&ordering(events.created.at)": ["3389-001-001", "3334-001-001"],
@@ -302,11 +286,6 @@ class TestVersions:
         assert page.headers["Content-Range"] == "items 1-2/4"
         assert vendor.get(f"{path}/versions/1").json["name"] == versions[3]["name"]
         assert vendor.get(f"{path}/versions/3").json["tax_id"] == "5"
-
-    def test_other_accounts_do_not_see_versions(self, seeded: Any, other: make.Catalog) -> None:
-        for account in (other.vendor, other.provider):
-            for path in ("versions", "versions/1"):
-                refused(caller(account).get(f"/tier/accounts/{ALDER}/{path}"), 404)
 
     def test_versions_are_read_only(self, distributor: Caller) -> None:
         path = f"/tier/accounts/{ALDER}/versions"

@@ -9,11 +9,9 @@ import pytest
 from requests_queue.catalog.models import Hub, TierAccount
 from requests_queue.seed.accounts import HUB
 from requests_queue.seed.customers import BRIGHTWATER, CASCADE, MASTER
-from requests_queue.seed.products import BACKUP, METER, SUITE
 from tests import make
 from tests.api import PROVIDER, Caller, caller, refused
 
-PRODUCTS = {BACKUP, SUITE, METER}
 NEW = {"name": "Harbour Cafe", "external_uid": "uid-1", "contact_info": make.CONTACT}
 
 WRONG_INPUT: list[tuple[dict[str, Any], str]] = [
@@ -195,9 +193,3 @@ class TestTierAccountWrites:
         refused(vendor.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 403)
         refused(vendor.delete(f"/tier/accounts/{CASCADE}"), 403)
         assert TierAccount.objects.get(pk=CASCADE).version == 1
-
-    def test_other_accounts_get_404(self, seeded: Any, other: make.Catalog) -> None:
-        for account in (other.vendor, other.provider):
-            stranger = caller(account)
-            refused(stranger.put(f"/tier/accounts/{CASCADE}", {"name": "X"}), 404)
-            refused(stranger.delete(f"/tier/accounts/{CASCADE}"), 404)
