@@ -51,21 +51,6 @@ def changes(page: Element) -> list[list[str]]:
     return page.one(".differences").rows()
 
 
-@pytest.mark.parametrize("path", ["", "change/?attempt=1", "again/", "curl/"])
-def test_other_accounts_deliveries_are_not_found(
-    stranger: Client, distributor: Client, vendor: Client, hook: Webhook, path: str
-) -> None:
-    row = delivery(hook)
-    attempt(row)
-    for client in (stranger, distributor):
-        ask = client.post if path in ("again/", "curl/") else client.get
-        assert ask(f"/deliveries/{row.pk}/{path}").status_code == 404
-        assert client.post(f"/deliveries/{row.pk}/change/", {"attempt": 1}).status_code == 404
-    assert Delivery.objects.count() == 1
-    ask = vendor.post if path in ("again/", "curl/") else vendor.get
-    assert ask(f"/deliveries/{row.pk}/{path}").status_code in (200, 303)
-
-
 @pytest.mark.parametrize("path", ["9999999/", f"{'9' * 25}/", "{}/?attempt=7", "{}/?attempt=x",
                                   f"{{}}/?attempt={'9' * 30}"])  # fmt: skip
 def test_unknown_delivery_or_attempt_is_not_found(vendor: Client, hook: Webhook, path: str) -> None:

@@ -26,19 +26,6 @@ def fill(hook: Webhook, count: int) -> None:
         attempt(delivery(hook, f"PR-{n:04d}-0000-0000-001"))
 
 
-def test_account_sees_its_own_deliveries(
-    vendor: Client, distributor: Client, stranger: Client, hook: Webhook, catalog: make.Catalog
-) -> None:
-    of_distributor = delivery(make.webhook(catalog, n=2, account=catalog.provider))
-    of_vendor = delivery(hook)
-    assert ids(vendor) == [of_vendor.pk]
-    assert ids(distributor) == [of_distributor.pk]
-    assert ids(stranger) == []
-    assert ids(stranger, f"?q=webhook:{hook.pk}") == []
-    assert html.get(stranger, "/deliveries/").by_role("heading", "No deliveries yet")
-    assert Client().get("/deliveries/").status_code == 303
-
-
 def test_row_shows_event_state_and_response(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook, "PR-1111-1111-1111-001", "PR-2222-2222-2222-001", state="waiting")
     attempt(row, "failure", error="<b>refused</b>\x1b[31m", response_body=b"")

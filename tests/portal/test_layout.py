@@ -16,7 +16,10 @@ __all__ = ["catalog", "distributor", "root", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("/", "/webhooks/", "/deliveries/", "/queues/", "/products/", "/password/")
+PAGES = (
+    "/", "/home/live/", "/webhooks/", "/deliveries/", "/queues/", "/queues/fulfillment/",
+    "/queues/fulfillment/PR-1/", "/queues/fulfillment/new/", "/products/", "/password/",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -53,39 +53,6 @@ def product(pk: str = SUITE) -> Product:
 # -- contents and access
 
 
-def test_both_parties_see_their_products(
-    nimbus: Client, northland: Client, other: make.Catalog
-) -> None:
-    for client in (nimbus, northland):
-        shown = page(client, "/products/")
-        assert SUITE in shown and BACKUP in shown
-        assert other.product.pk not in shown
-    strangers = signed_in(other.vendor_user)
-    assert SUITE not in page(strangers, "/products/")
-    assert other.product.pk in page(strangers, "/products/")
-
-
-@pytest.mark.parametrize("tab", TABS)
-def test_another_vendors_product_is_not_found(
-    tab: str, nimbus: Client, other: make.Catalog
-) -> None:
-    response = nimbus.get(f"/products/{other.product.pk}/{tab}")
-    absent = nimbus.get(f"/products/PRD-000-000-000/{tab}")
-    assert response.status_code == absent.status_code == 404
-    assert other.product.name not in response.content.decode().replace("Products", "")
-    posted = nimbus.post(f"/products/{other.product.pk}/capabilities/", {"group": "usage"})
-    assert posted.status_code == 404
-    assert nimbus.get(f"/products/{SUITE}/{tab}").status_code == 200
-    assert Client().get(f"/products/{SUITE}/{tab}").status_code == 303
-
-
-def test_search_covers_name_and_id(nimbus: Client) -> None:
-    assert BACKUP not in page(nimbus, "/products/?q=secure")
-    assert SUITE in page(nimbus, "/products/?q=secure")
-    assert SUITE in page(nimbus, "/products/?q=362-917")
-    assert "No matching products." in page(nimbus, "/products/?q=nonsense")
-
-
 def test_list_counts_own_webhooks_and_open_objects(nimbus: Client) -> None:
     row = product()
     make.webhook(
@@ -104,22 +71,6 @@ def test_list_counts_own_webhooks_and_open_objects(nimbus: Client) -> None:
         for queue in types.base.registered() if queue.statuses
     )  # fmt: skip
     assert open_objects == expected > 0
-
-
-def test_product_shows_its_parts(nimbus: Client) -> None:
-    general = page(nimbus, f"/products/{SUITE}/")
-    for words_ in ("Nimbus Secure Suite", "MP-40117", "CT-3380-6125-4471", "HB-7710-3391",
-                   "No webhooks for this product."):  # fmt: skip
-        assert words_ in general, words_
-    items = page(nimbus, f"/products/{SUITE}/items/")
-    assert all(row.mpn in items for row in Item.objects.filter(product=SUITE))
-    parameters = page(nimbus, f"/products/{SUITE}/parameters/")
-    for words_ in ("admin_email", "Required", "A mailbox that is read.", "3 characters at least",
-                   "One of: Standard, Advanced", "Depends on edition: advanced", "tier1",
-                   "Any of: Weekly report", "We create the console",
-                   "Shared: view", "Default: eu"):  # fmt: skip
-        assert words_ in parameters, words_
-    assert "api_endpoint" not in page(nimbus, f"/products/{SUITE}/parameters/?phase=ordering")
 
 
 def test_own_webhooks_are_linked(nimbus: Client, northland: Client) -> None:

@@ -64,14 +64,6 @@ def test_cards_have_the_usual_action_of_the_viewer(
         assert bool(cards) == bool(queue.statuses)
 
 
-def test_column_says_what_it_waits_for(vendor: Client, distributor: Client) -> None:
-    pages = read(vendor, "/queues/fulfillment/"), read(distributor, "/queues/fulfillment/")
-    shown = [[each.text for each in page.all(".board-waiting")] for page in pages]
-    assert "Next: Approve" in shown[0] and "Next: Approve, by the vendor" in shown[1]
-    for texts in shown:
-        assert "Waiting for the customer's answers" in texts
-
-
 def test_empty_columns_are_collapsed(vendor: Client) -> None:
     page = read(vendor, "/queues/fulfillment/?type=cancel")
     empty = {each.text for each in page.all(".board-column.is-empty")}

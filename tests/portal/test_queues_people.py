@@ -12,7 +12,7 @@ from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import PROVIDER, VENDOR, caller
-from tests.portal.queues import DRAFT, INQUIRING, PENDING, distributor, read, seeded, text, vendor
+from tests.portal.queues import DRAFT, PENDING, distributor, read, seeded, text, vendor
 from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -49,19 +49,6 @@ def test_every_open_object_says_what_it_waits_for(
             own = {one.name for one in queue.available_actions(row, role)}
             shown = {each["id"].removeprefix("action-") for each in page.all("[id^=action-]")}
             assert shown == own, (status, role)
-
-
-@pytest.mark.parametrize(
-    ("pk", "step"),
-    [
-        (PENDING, "Waiting for Nimbus Inc. Next action: Approve."),
-        (INQUIRING, "Waiting for the customer's answers."),
-        (DRAFT, "Waiting for Northland Distribution. Next action: Purchase."),
-    ],
-)
-def test_next_step_is_named(vendor: Client, distributor: Client, pk: str, step: str) -> None:
-    for client in (vendor, distributor):
-        assert read(client, f"/queues/fulfillment/{pk}/").one("[data-next-step]").text == step
 
 
 def test_draft_has_no_text_of_an_accepted_order(vendor: Client, distributor: Client) -> None:

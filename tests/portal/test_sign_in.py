@@ -261,11 +261,6 @@ def test_administrator_changes_their_own_password(root: Client, catalog: make.Ca
     assert User.objects.get(pk=catalog.vendor_user.pk).password == before
 
 
-def test_password_page_requires_sign_in(catalog: make.Catalog) -> None:
-    assert Client().get("/password/").headers["Location"] == "/sign-in/?next=%2Fpassword%2F"
-    assert new(Client()).headers["Location"] == "/sign-in/"
-
-
 # -- the admin
 
 

@@ -66,23 +66,6 @@ def form(**more: Any) -> dict[str, Any]:
 # -- access
 
 
-def test_webhook_is_not_found_by_other_accounts(
-    distributor: Client, stranger: Client, row: Webhook, root: Client, catalog: Catalog
-) -> None:
-    row.last_failure = attempt(row)
-    row.save()
-    root.post("/acting/", {"account": catalog.provider.pk})
-    before = Webhook.objects.values().get()
-    for other in (distributor, stranger, root):
-        for rest in GETS:
-            assert other.get(path(row, rest)).status_code == 404, rest
-        for rest in POSTS:
-            response = other.post(path(row, rest), form())
-            assert response.status_code == 404, rest
-            assert row.label not in response.content.decode()
-    assert Webhook.objects.values().get() == before and not LogEntry.objects.exists()
-
-
 def test_unknown_webhook_looks_like_another_accounts(stranger: Client, row: Webhook) -> None:
     responses = [stranger.post(path(one, "do/trigger/")) for one in (row, Webhook(pk="WH-9-9-9"))]
     contents = [
