@@ -52,3 +52,8 @@ def concurrently(*works: Callable[[], Any]) -> list[Any]:
 
     runs = [Background(lambda work=work: started(work)) for work in works]
     return [one.result() for one in runs]
+
+
+def threads() -> set[str]:
+    """Return the names of the threads that run."""
+    return {thread.name for thread in threading.enumerate()}

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 
 from sandbox import api_calls, settling
 from sandbox.faults import armed
-from tests import flushing, static_files
+from tests import flushing, make, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
+from tests.engines import running
 from tests.planner import analyze
-from webhooks.delivery import validator_client
+from webhooks.delivery import validator_client, wakeup
+from webhooks.delivery.engine import Engine
+from webhooks.models import Webhook
 
 __all__ = ["analyze", "distributor", "nobody", "other", "seeded", "vendor"]
 
@@ -41,6 +45,26 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+
+
+@pytest.fixture
+def catalog(db: None) -> make.Catalog:
+    """A platform with a vendor, a distributor and a product."""
+    return make.catalog()
+
+
+@pytest.fixture
+def hook(catalog: make.Catalog) -> Webhook:
+    """A webhook of the vendor."""
+    return make.webhook(catalog)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine that wake-ups reach, as in a sandbox with one process."""
+    with running() as [engine]:
+        monkeypatch.setattr(wakeup, "send", engine.wake)
+        yield engine
 
 
 @pytest.fixture(autouse=True)

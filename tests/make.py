@@ -24,6 +24,8 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.writes.parameters import next_number
+from requests_queue.queues.fulfillment import creation
+from requests_queue.queues.fulfillment.models import Request
 from tests.contact import CONTACT
 from webhooks.models import Delivery, Webhook
 
@@ -148,6 +150,13 @@ def purchase(catalog: Catalog, **more: Any) -> dict[str, Any]:
         **more.pop("asset", {}),
     }
     return {"type": "purchase", "asset": asset, **more}
+
+
+def order(catalog: Catalog, times: int = 1, **more: Any) -> Request:
+    """Create purchases as the distributor, and return the last one."""
+    for _ in range(times):
+        row = creation.create(purchase(catalog, **more), catalog.as_distributor)
+    return row
 
 
 def asset(catalog: Catalog, n: int = 1, **more: Any) -> Asset:

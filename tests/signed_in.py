@@ -11,12 +11,6 @@ from tests.make import Catalog
 
 
 @pytest.fixture
-def catalog(db: None) -> Catalog:
-    """A platform with a vendor and a distributor."""
-    return make.catalog("1")
-
-
-@pytest.fixture
 def root(catalog: Catalog) -> Client:
     """An administrator."""
     return signed_in(

@@ -14,7 +14,7 @@ from django.test.client import ClientHandler
 
 from requests_queue.catalog import keys
 from tests import make
-from tests.signed_in import catalog, root  # noqa: F401  (fixtures)
+from tests.signed_in import root  # noqa: F401  (fixtures)
 
 API = ("/public/v1/requests", "/public/v1/notifications/webhooks", "/sandbox/clock")
 PAGES = ("/", "/webhooks/", "/admin/", "/admin/webhooks/webhook/", "/there-is-nothing-here")

@@ -11,13 +11,12 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
-from django.db import connection, transaction
+from django.db import connection
 
 from connect_sim.api import schema_views
 from sandbox import api_calls
@@ -25,6 +24,7 @@ from tests.api import Caller, Response
 from tests.contract import calls
 from tests.contract.writes import RECORDS, changes_rows
 from tests.make import CONTACT
+from tests.queue.platforms import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -146,14 +146,6 @@ def rows() -> dict[str, Any]:
         for model in apps.get_models()
         if model._meta.db_table not in RECORDS
     }
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Roll back the changes of the block."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def refusal(caller: Caller, method: str, path: str, body: Any) -> tuple[Response, bool]:

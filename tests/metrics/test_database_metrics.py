@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from connect_sim.metrics import database
 from requests_queue import clock, heartbeats, sql
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.metrics.scraping import Samples, flat, samples
 from webhooks import actions
@@ -33,11 +32,6 @@ TABLES = ("webhooks_delivery", "webhooks_webhook", "webhooks_attempt", "webhooks
 def catalog() -> make.Catalog:
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
     return make.catalog()
-
-
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def advance(seconds: float) -> None:
@@ -71,14 +65,14 @@ def test_empty_database() -> None:
 
 def test_delivery_that_nobody_starts_becomes_older(catalog: make.Catalog) -> None:
     make.webhook(catalog)
-    order(catalog, 2)
+    make.order(catalog, 2)
     advance(40)
     assert state() == (2, 0, 0, 40)
 
 
 def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -> None:
     make.webhook(catalog)
-    order(catalog, 3)
+    make.order(catalog, 3)
     finish(retry.FAILURE)
     advance(299)
     assert state() == (3, 3, 0, 0)
@@ -96,7 +90,7 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
 
 def test_backoff_that_a_user_clears_ends_then(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     finish(retry.FAILURE)
     advance(100)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
@@ -107,7 +101,7 @@ def test_backoff_that_a_user_clears_ends_then(catalog: make.Catalog) -> None:
 def test_out_of_order_is_counted_and_not_due(catalog: make.Catalog, settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
     make.webhook(catalog)
-    order(catalog, 2)
+    make.order(catalog, 2)
     finish(retry.FAILURE)
     advance(60)
     assert state() == (2, 0, 1, 0)
@@ -118,7 +112,7 @@ def test_webhook_with_all_its_requests_in_flight_is_not_due(
 ) -> None:
     settings.SIM_MAX_IN_FLIGHT = 2
     make.webhook(catalog)
-    order(catalog, 3)
+    make.order(catalog, 3)
     assert len(claims.claim(10)) == 2
     advance(60)
     assert state() == (1, 0, 0, 0)
@@ -126,7 +120,7 @@ def test_webhook_with_all_its_requests_in_flight_is_not_due(
 
 def test_trigger_now_is_due_in_spite_of_a_backoff(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     finish(retry.FAILURE)
     fan_out.trigger(hook)
     advance(9)
@@ -152,7 +146,7 @@ def test_no_secret_is_exported(catalog: make.Catalog) -> None:
         catalog, f"http://127.0.0.1:9/{canary}?key={canary}", label=canary, jwt_secret=canary * 3,
         headers={"X-Key": canary}, data={"key": canary},
     )  # fmt: skip
-    order(catalog)
+    make.order(catalog)
     finish(retry.FAILURE)
     text = database.render().decode()
     assert samples(text)["connect_sim_deliveries_pending"] == 1
@@ -250,12 +244,12 @@ def test_numbers_are_limited(catalog: make.Catalog, monkeypatch: pytest.MonkeyPa
 
 def test_delivery_that_waits_alone_is_due_by_its_own_date(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     at = clock.now() + timedelta(seconds=300)
     Delivery.objects.update(due_at=at, losses=2)
     advance(299)
     assert state() == (1, 0, 0, 0)
-    order(catalog)
+    make.order(catalog)
     assert state() == (2, 0, 0, 0)
     advance(8)
     assert state() == (2, 0, 0, 7)

@@ -11,7 +11,6 @@ from django.test import Client
 from connect_sim.metrics import api_requests, exporter
 from connect_sim.metrics.process_metrics import ProcessMetrics, buckets, error_class
 from connect_sim.server.django_app import WAITED
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
@@ -38,10 +37,6 @@ def scrape(metrics: ProcessMetrics) -> Samples:
     return flat(metrics.registry.collect())
 
 
-def order(catalog: make.Catalog) -> None:
-    creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
     catalog = make.catalog()
@@ -50,7 +45,7 @@ def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
         for n, path in enumerate(statuses, 1):
             make.webhook(catalog, served.url + path, n=n)
         make.webhook(catalog, f"http://127.0.0.1:{free_port()}/", n=9)
-        order(catalog)
+        make.order(catalog)
         one.wake()
         until(lambda: Attempt.objects.count() == 5, "all attempts are recorded")
     values = scrape(metrics)
@@ -85,7 +80,7 @@ def test_attempts_of_a_rolled_back_flush_are_not_counted(
 
     catalog = make.catalog()
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     result = AttemptResult(claims.claim(1)[0], retry.SUCCESS, 12)
 
     def fail(**kwargs: Any) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.test import Client
 
-from tests import make
 from tests.make import AT
 from webhooks.delivery.request import build_claims, encode_payload, format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -53,12 +51,6 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
     row.attempts = number
     row.save(update_fields=["attempts"])
     return created
-
-
-@pytest.fixture
-def hook(catalog: make.Catalog) -> Webhook:
-    """A webhook of the vendor."""
-    return make.webhook(catalog)
 
 
 def ids(client: Client, query: str = "") -> list[int]:

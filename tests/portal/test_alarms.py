@@ -11,7 +11,7 @@ from tests import html, make
 from tests.html import Element
 from tests.make import AT
 from tests.portal.webhooks import NEW
-from tests.signed_in import catalog, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import vendor  # noqa: F401  (fixtures)
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db

@@ -14,11 +14,11 @@ from portal.deliveries import changes_form
 from requests_queue import clock
 from requests_queue.redaction import MASK
 from tests import html
-from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
-from tests.signed_in import catalog, vendor
+from tests.portal.delivery_rows import CLAIMS, attempt, delivery
+from tests.signed_in import vendor
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
-__all__ = ["catalog", "hook", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -11,11 +11,11 @@ from django.test import Client
 from portal.deliveries import bulk
 from portal.models import BulkResend
 from tests import html, make
-from tests.portal.delivery_rows import attempt, delivery, hook
-from tests.signed_in import catalog, distributor, vendor
+from tests.portal.delivery_rows import attempt, delivery
+from tests.signed_in import distributor, vendor
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 
-__all__ = ["catalog", "distributor", "hook", "vendor"]
+__all__ = ["distributor", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -12,11 +12,11 @@ from django.test import Client
 from portal.deliveries import chart as charts
 from tests import html, make
 from tests.make import AT
-from tests.portal.delivery_rows import attempt, delivery, hook, ids
-from tests.signed_in import catalog, distributor, vendor
+from tests.portal.delivery_rows import attempt, delivery, ids
+from tests.signed_in import distributor, vendor
 from webhooks.models import Webhook
 
-__all__ = ["catalog", "distributor", "hook", "vendor"]
+__all__ = ["distributor", "vendor"]
 
 pytestmark = pytest.mark.django_db
 STATES = ("delivered", "delivered", "failed", "waiting", "calling", "cancelled")

@@ -16,12 +16,12 @@ from requests_queue import clock
 from requests_queue.models import Clock
 from tests import html, make
 from tests.html import Element
-from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
-from tests.signed_in import catalog, distributor, stranger, vendor
+from tests.portal.delivery_rows import CLAIMS, attempt, delivery
+from tests.signed_in import distributor, stranger, vendor
 from webhooks.delivery.request import encode_payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
-__all__ = ["catalog", "distributor", "hook", "stranger", "vendor"]
+__all__ = ["distributor", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}

@@ -12,11 +12,11 @@ from django.test import Client
 from portal.deliveries import export
 from requests_queue.redaction import MASK
 from tests import make
-from tests.portal.delivery_rows import CLAIMS, attempt, delivery, hook
-from tests.signed_in import catalog, distributor, vendor
+from tests.portal.delivery_rows import CLAIMS, attempt, delivery
+from tests.signed_in import distributor, vendor
 from webhooks.models import Delivery, Webhook
 
-__all__ = ["catalog", "distributor", "hook", "vendor"]
+__all__ = ["distributor", "vendor"]
 
 pytestmark = pytest.mark.django_db
 SECRET, HEADER, OLD_HEADER = "canary-jwt-secret-of-32-bytes-or-more", "canary-header", "canary-old"

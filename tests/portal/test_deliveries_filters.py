@@ -12,11 +12,11 @@ from portal.deliveries import log
 from portal.deliveries.views import render_log
 from portal.identity import get_viewer
 from tests import html, make
-from tests.portal.delivery_rows import attempt, delivery, hook, ids
-from tests.signed_in import catalog, vendor
+from tests.portal.delivery_rows import attempt, delivery, ids
+from tests.signed_in import vendor
 from webhooks.models import Event, Webhook
 
-__all__ = ["catalog", "hook", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -14,11 +14,11 @@ from portal.deliveries import queries
 from requests_queue import sql
 from tests import make
 from tests.make import AT
-from tests.portal.delivery_rows import attempt, delivery, hook, ids
-from tests.signed_in import catalog, vendor
+from tests.portal.delivery_rows import attempt, delivery, ids
+from tests.signed_in import vendor
 from webhooks.models import Webhook
 
-__all__ = ["catalog", "hook", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db
 BIG = ("webhooks_delivery", "webhooks_attempt", "webhooks_event")

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given
 from tests import html, make
 from tests.hypothesis_profiles import examples
 from tests.make import AT
-from tests.portal.delivery_rows import attempt, delivery, hook, ids
-from tests.signed_in import catalog, vendor
+from tests.portal.delivery_rows import attempt, delivery, ids
+from tests.signed_in import vendor
 from tests.unit.portal.search_texts import typed
 from webhooks.models import Webhook
 
-__all__ = ["catalog", "hook", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db
 

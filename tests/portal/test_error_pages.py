@@ -13,7 +13,7 @@ from django.test import Client
 
 from portal.home import views
 from tests import html, make
-from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
+from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db
 

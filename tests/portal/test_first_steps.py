@@ -21,7 +21,7 @@ from sandbox import first_steps as sandbox_steps
 from tests import html, make
 from tests.html import Element
 from tests.portal.webhooks import attempt
-from tests.signed_in import catalog, distributor, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.models import Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db

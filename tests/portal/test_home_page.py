@@ -18,7 +18,7 @@ from requests_queue.models import Heartbeat
 from requests_queue.sql import DatabaseTime
 from tests import html, make
 from tests.processes import free_port
-from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
+from tests.signed_in import signed_in
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.webhook_health import MinuteCounts
 

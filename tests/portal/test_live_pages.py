@@ -32,11 +32,6 @@ from webhooks.delivery import wakeup
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def catalog(db: None) -> make.Catalog:
-    return make.catalog("1")
-
-
 def cookies(client: Client) -> str:
     return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
 

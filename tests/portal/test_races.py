@@ -12,10 +12,10 @@ from django.test import Client
 
 from portal.webhooks import secret_views
 from tests import make
-from tests.signed_in import catalog, signed_in, staff, vendor
+from tests.signed_in import signed_in, staff, vendor
 from webhooks.models import Webhook
 
-__all__ = ["catalog", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,12 +10,12 @@ from tests import html, make
 from tests.engines import move_clock
 from tests.make import Catalog
 from tests.pruned import prune
-from tests.signed_in import catalog, distributor, root, stranger, vendor
+from tests.signed_in import distributor, root, stranger, vendor
 from webhooks.delivery import claims, recording, retry
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Delivery, Webhook
 
-__all__ = ["catalog", "distributor", "root", "stranger", "vendor"]
+__all__ = ["distributor", "root", "stranger", "vendor"]
 
 # On PostgreSQL the timeline has committed entries only.
 pytestmark = pytest.mark.django_db(transaction=True)

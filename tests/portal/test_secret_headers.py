@@ -13,7 +13,7 @@ from requests_queue.redaction import MASK
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.portal.webhooks import send
-from tests.signed_in import catalog, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.delivery import fan_out
 from webhooks.models import Resend, Webhook
 

@@ -12,7 +12,7 @@ from django.test import Client
 from portal import sign_in
 from requests_queue.catalog.models import User
 from tests import html, make
-from tests.signed_in import catalog, root, signed_in  # noqa: F401  (fixtures)
+from tests.signed_in import root, signed_in  # noqa: F401  (fixtures)
 
 SESSION = django_settings.SESSION_COOKIE_NAME
 pytestmark = pytest.mark.django_db

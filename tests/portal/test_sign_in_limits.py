@@ -19,7 +19,6 @@ from requests_queue.catalog.models import User
 from requests_queue.models import Clock, SignInTries
 from sandbox import clock_control
 from tests import make
-from tests.signed_in import catalog  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"

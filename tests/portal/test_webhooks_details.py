@@ -19,7 +19,7 @@ from tests import html, make
 from tests.html import Element
 from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt, messages
-from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import actions
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook

@@ -17,7 +17,7 @@ from requests_queue.queues import base
 from tests import html, make
 from tests.make import Catalog
 from tests.portal.webhooks import CANARY, HTTP, NEW, messages, send, walk
-from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import types
 from webhooks.models import Webhook
 

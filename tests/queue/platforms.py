@@ -15,6 +15,7 @@ from django.apps import apps
 from django.db import connection, transaction
 
 from requests_queue.catalog.models import Product, Template
+from requests_queue.queues import base
 from sandbox import api_calls
 from tests import make
 from tests.api import Caller, Response, caller
@@ -201,3 +202,10 @@ def check_error(response: Response, *parts: str) -> None:
     assert set(response.json) >= {"error_code", "errors"} and response.json["errors"], response
     message = " ".join(response.json["errors"])
     assert all(part in message for part in parts), (message, parts)
+
+
+def model(queue: str) -> Any:
+    """Return the model of a queue."""
+    found = base.find_queue(queue)
+    assert found is not None
+    return found.model

@@ -26,6 +26,7 @@ from tests.queue.platforms import (  # fmt: skip
     check_notified,
     everything,
     latest,
+    model,
     undone,
 )
 from tests.queue.tables import BILLING, FULFILLMENT, LISTING, TIER_CONFIG, USAGE
@@ -43,17 +44,9 @@ LETTERS = {"vendor": "V", "distributor": "D", "system": "S"}
 
 
 @pytest.fixture
-def platform() -> Platform:
-    platform = Platform()
-    builders.set_up(platform)
+def platform(platform: Platform) -> Platform:
     platform.assets = {s: builders.subscription(platform, s) for s in ("active", "suspended")}
     return platform
-
-
-def model(queue: str) -> Any:
-    model = base.find_queue(queue)
-    assert model is not None
-    return model.model
 
 
 def call(platform: Platform, actor: str, queue: str, pk: str, verb: str) -> Response:

@@ -35,7 +35,7 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
 from tests.make import AT, Catalog
-from tests.signed_in import catalog, distributor, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.django_db
 

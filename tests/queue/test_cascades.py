@@ -31,13 +31,6 @@ pytestmark = pytest.mark.django_db
 BECAUSE = {"reason": "Because."}
 
 
-@pytest.fixture
-def platform() -> Platform:
-    platform = Platform()
-    builders.set_up(platform)
-    return platform
-
-
 def asset_of(pk: str) -> str:
     return Asset.objects.get(requests=pk).status
 

@@ -18,7 +18,6 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, label, number_of
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues import base
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -46,10 +45,6 @@ def partner(catalog: make.Catalog) -> Caller:
     return caller(catalog.provider)
 
 
-def order(catalog: make.Catalog, **more: Any) -> Request:
-    return creation.create(make.purchase(catalog, **more), catalog.as_distributor)
-
-
 def of(row: Any) -> Conversation:
     return Conversation.objects.get(instance_id=row.pk)
 
@@ -65,7 +60,7 @@ def messages(row: Any) -> list[tuple[str, str, str | None, str | None]]:
 
 
 def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catalog) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert messages(row) == [
         (
@@ -84,7 +79,7 @@ def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catal
 
 
 def test_refused_action_writes_no_message(catalog: make.Catalog) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     before = messages(row)
     vendor, distributor = catalog.as_vendor, catalog.as_distributor
     for name, actor in (("approve", distributor), ("fail", vendor), ("confirm", vendor)):
@@ -94,7 +89,7 @@ def test_refused_action_writes_no_message(catalog: make.Catalog) -> None:
 
 
 def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     with transaction.atomic():
         transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
         transaction.set_rollback(True)
@@ -102,7 +97,7 @@ def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
 
 
 def test_draft_has_no_conversation_before_its_event(catalog: make.Catalog) -> None:
-    row = order(catalog, status="draft")
+    row = make.order(catalog, status="draft")
     assert row.status == "draft"
     assert not Conversation.objects.exists()
     transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
@@ -112,7 +107,7 @@ def test_draft_has_no_conversation_before_its_event(catalog: make.Catalog) -> No
 def test_messages_about_platform_actions_have_no_creator(
     catalog: make.Catalog, author: Caller
 ) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     body = {"planned_date": "2099-01-01"}
     transitions.move(Request, row.pk, "schedule", catalog.as_vendor, body)
     transitions.move(Request, row.pk, "pend", Actor())
@@ -122,7 +117,7 @@ def test_messages_about_platform_actions_have_no_creator(
 
 
 def test_change_without_a_new_status_writes_no_message(catalog: make.Catalog) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     with transaction.atomic():
         transitions.emit_unchanged(row, make.AT)
     assert len(messages(row)) == 1
@@ -148,14 +143,14 @@ def test_creation_takes_three_statements_and_an_action_two(catalog: make.Catalog
         return [s["sql"] for s in statements if "conversations_" in s["sql"]]
 
     with CaptureQueriesContext(connection) as on_creation:
-        row = order(catalog)
+        row = make.order(catalog)
     with CaptureQueriesContext(connection) as move:
         transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert (len(ours_of(on_creation)), len(ours_of(move))) == (3, 2)
 
 
 def test_reused_identifier_continues_the_conversation(catalog: make.Catalog) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     Request.objects.filter(pk=row.pk).delete()
     row.save(force_insert=True)
     change = transitions.Change(
@@ -172,7 +167,7 @@ def test_reused_identifier_continues_the_conversation(catalog: make.Catalog) -> 
 def test_a_client_finds_the_conversation_of_a_request(
     catalog: make.Catalog, author: Caller
 ) -> None:
-    row, other = order(catalog), order(catalog)
+    row, other = make.order(catalog), make.order(catalog)
     [conversation] = author.get(f"/conversations?instance_id={row.pk}").json
     assert conversation == {
         "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
@@ -189,7 +184,7 @@ def test_a_client_finds_the_conversation_of_a_request(
 
 
 def test_filters_of_conversations(catalog: make.Catalog, author: Caller) -> None:
-    row, other = order(catalog), order(catalog)
+    row, other = make.order(catalog), make.order(catalog)
     # The first may be of the second before.
     Conversation.objects.update(created=of(other).created)
     one, two = of(row).shown_id, of(other).shown_id
@@ -213,7 +208,7 @@ def test_filters_of_conversations(catalog: make.Catalog, author: Caller) -> None
 
 
 def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Caller) -> None:
-    pk = of(order(catalog)).shown_id
+    pk = of(make.order(catalog)).shown_id
     path = f"/conversations/{pk}/messages"
     greeting = author.post(path, {"text": "Hello"}).json
     reply = partner.post(path, {"text": "Good day", "type": "message"}).json
@@ -233,8 +228,8 @@ def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Cal
 
 
 def test_longer_lists_take_no_more_statements(catalog: make.Catalog, author: Caller) -> None:
-    order(catalog)
-    pk = of(order(catalog)).shown_id
+    make.order(catalog)
+    pk = of(make.order(catalog)).shown_id
 
     def statements(path: str) -> int:
         with CaptureQueriesContext(connection) as queries:
@@ -244,7 +239,7 @@ def test_longer_lists_take_no_more_statements(catalog: make.Catalog, author: Cal
     paths = ["/conversations", f"/conversations/{pk}", f"/conversations/{pk}/messages"]
     before = [statements(path) for path in paths]
     for _ in range(3):
-        order(catalog)
+        make.order(catalog)
         author.post(f"{paths[1]}/messages", {"text": "Still at it."})
     assert [statements(path) for path in paths] == before
     assert max(before) <= 6
@@ -256,7 +251,7 @@ def test_longer_lists_take_no_more_statements(catalog: make.Catalog, author: Cal
 def test_message_belongs_to_the_caller(
     catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
-    path = f"/conversations/{of(order(catalog)).shown_id}"
+    path = f"/conversations/{of(make.order(catalog)).shown_id}"
     response = author.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
     assert response.status == 201
     assert response.json["account"]["id"] == catalog.vendor.pk
@@ -269,7 +264,7 @@ def test_message_belongs_to_the_caller(
 def test_private_messages_are_visible_to_the_authors_account(
     catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
-    path = f"/conversations/{of(order(catalog)).shown_id}"
+    path = f"/conversations/{of(make.order(catalog)).shown_id}"
     created = author.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
     assert created["id"] in ids(author, f"{path}/messages")
     assert author.get(path).json["messages"][-1]["text"] == "For us."
@@ -282,7 +277,7 @@ def test_private_messages_are_visible_to_the_authors_account(
 def test_authors_edit_their_messages(
     catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
-    path = f"/conversations/{of(order(catalog)).shown_id}/messages"
+    path = f"/conversations/{of(make.order(catalog)).shown_id}/messages"
     change = ids(author, path)[0]
     created = author.post(path, {"text": "Onne."}).json
     fixed = author.put(f"{path}/{created['id']}", {**created, "text": "One."})
@@ -299,7 +294,7 @@ def test_authors_edit_their_messages(
 def test_closed_conversation_accepts_no_messages(
     catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     path = f"/conversations/{of(row).shown_id}"
     created = author.post(f"{path}/messages", {"text": "Bye."}).json
     closed = partner.post(f"{path}/close")
@@ -316,7 +311,7 @@ def test_closed_conversation_accepts_no_messages(
 
 
 def test_invalid_messages_are_refused(catalog: make.Catalog, author: Caller) -> None:
-    path = f"/conversations/{of(order(catalog)).shown_id}/messages"
+    path = f"/conversations/{of(make.order(catalog)).shown_id}/messages"
     for body, message in (
         (None, "text: This field is required."), ({}, "text: This field is required."),
         ({"text": "  "}, "text: This field is required."),
@@ -334,7 +329,7 @@ def test_invalid_messages_are_refused(catalog: make.Catalog, author: Caller) -> 
 def test_draft_can_have_a_conversation(
     catalog: make.Catalog, author: Caller, partner: Caller
 ) -> None:
-    row = order(catalog, status="draft")
+    row = make.order(catalog, status="draft")
     body = {"instance_id": row.pk, "topic": "Prices", "accounts": [{"id": "VA-000-000"}]}
     created = partner.post("/conversations", body)
     assert (created.status, created.json["topic"], created.json["messages"]) == (201, "Prices", [])
@@ -364,7 +359,7 @@ def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
 def test_a_message_of_another_conversation_is_not_found(
     catalog: make.Catalog, author: Caller
 ) -> None:
-    one, two = (f"/conversations/{of(order(catalog)).shown_id}/messages" for _ in range(2))
+    one, two = (f"/conversations/{of(make.order(catalog)).shown_id}/messages" for _ in range(2))
     pk = author.post(one, {"text": "Here."}).json["id"]
     refused(author.put(f"{two}/{pk}", {"text": "There."}), 404)
 
@@ -381,7 +376,7 @@ def test_identifiers_are_converted_to_numbers(number: int) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_message_and_close_at_the_same_time() -> None:
     catalog = make.catalog()
-    pk = of(order(catalog)).pk
+    pk = of(make.order(catalog)).pk
     barrier = threading.Barrier(6)
     outcomes: list[str] = []
 
@@ -412,7 +407,7 @@ def test_message_and_close_at_the_same_time() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_messages_create_one_conversation() -> None:
     catalog = make.catalog(capabilities=DRAFTS)
-    row = order(catalog, status="draft")
+    row = make.order(catalog, status="draft")
     barrier = threading.Barrier(4)
     broken: list[BaseException] = []
 
@@ -449,7 +444,7 @@ def _signed_in(account: Account | None, n: int) -> Client:
 
 
 def test_admin_shows_only_own_conversations(catalog: make.Catalog, author: Caller) -> None:
-    row = order(catalog)
+    row = make.order(catalog)
     held = of(row)
     body = {"text": "Only <b>ours</b>", "type": "private"}
     assert author.post(f"/conversations/{held.shown_id}/messages", body).status == 201

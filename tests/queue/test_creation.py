@@ -40,13 +40,6 @@ DRAFTS = {
 }
 
 
-@pytest.fixture
-def platform() -> Platform:
-    platform = Platform()
-    builders.set_up(platform)
-    return platform
-
-
 def body_of(platform: Platform, kind: str) -> dict[str, Any]:
     if kind == "purchase":
         return builders.order(platform)

@@ -63,10 +63,6 @@ def everything() -> tuple[Any, ...]:
     )
 
 
-def order(catalog: make.Catalog, **more: Any) -> Request:
-    return creation.create(make.purchase(catalog, **more), catalog.as_distributor)
-
-
 def on(asset: Asset, kind: str, **more: Any) -> dict[str, Any]:
     return {"type": kind, "asset": {"id": asset.pk, **more}}
 
@@ -84,7 +80,7 @@ def statuses(row: Request) -> tuple[str, str]:
 def test_approved_change_is_applied_and_failed_change_is_not() -> None:
     catalog = make.catalog()
     make.parameter(catalog, "region")
-    row = order(catalog, asset={"params": [{"id": "region", "value": "eu"}]})
+    row = make.order(catalog, asset={"params": [{"id": "region", "value": "eu"}]})
     act(row, "approve", catalog.as_vendor)
     asset = Asset.objects.get()
 
@@ -124,7 +120,7 @@ def test_approve_requires_the_fulfillment_parameters() -> None:
         catalog, "secret", phase="fulfillment", constraints={"required": True, "hidden": True}
     )
     vendor = caller(catalog.vendor)
-    row = order(catalog)
+    row = make.order(catalog)
     before = everything()
     response = vendor.post(f"/requests/{row.pk}/approve", {"template_id": catalog.template.pk})
     assert response.json["errors"] == ["asset.params: Parameter tenant_id is required."]
@@ -144,14 +140,14 @@ def test_approval_renders_the_text_for_the_customer() -> None:
         id="TL-9", product=catalog.product, name="Other", body="# Other", scope="asset",
         type="pending", created=make.AT, updated=make.AT,
     )  # fmt: skip
-    by_default = act(order(catalog), "approve", catalog.as_vendor)
+    by_default = act(make.order(catalog), "approve", catalog.as_vendor)
     assert (by_default.template, by_default.activation_key) == (catalog.template, "# Active")
     assert Asset.objects.get(pk=by_default.asset_id).template == catalog.template
-    by_id = act(order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
+    by_id = act(make.order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
     assert (by_id.template, by_id.activation_key) == (other, "# Other")
-    tile = act(order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
+    tile = act(make.order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
     assert (tile.template, tile.activation_key) == (None, "# Hi")
-    row = order(catalog)
+    row = make.order(catalog)
     with pytest.raises(Invalid, match="template_id"), transaction.atomic():
         act(row, "approve", catalog.as_vendor, template_id="TL-0")
     Template.objects.all().delete()
@@ -161,7 +157,7 @@ def test_approval_renders_the_text_for_the_customer() -> None:
 
 def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
     catalog = make.catalog()
-    row = act(order(catalog), "schedule", catalog.as_vendor, **body())
+    row = act(make.order(catalog), "schedule", catalog.as_vendor, **body())
     assert row.assignee == catalog.vendor_user
     Request.objects.update(assignee=catalog.provider_user)
     act(row, "pend", catalog.as_vendor)
@@ -177,7 +173,7 @@ def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
 @pytest.mark.parametrize("reason", [None, "", "  "])
 def test_fail_requires_a_reason(reason: str | None) -> None:
     catalog = make.catalog()
-    row = order(catalog)
+    row = make.order(catalog)
     with pytest.raises(Refused, match="reason"), transaction.atomic():
         act(row, "fail", catalog.as_vendor, reason=reason)
     assert statuses(row) == ("pending", "processing")
@@ -188,7 +184,7 @@ def test_inquire_requires_an_error_and_pend_clears_it() -> None:
     make.parameter(catalog, "region")
     make.parameter(catalog, "tenant_id", phase="fulfillment")
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    row = order(catalog)
+    row = make.order(catalog)
     path = f"/requests/{row.pk}"
     assert "marked as invalid" in vendor.post(f"{path}/inquire").json["errors"][0]
     fault = {"asset": {"params": [{"id": "region", "value_error": "Choose one"}]}}
@@ -215,9 +211,9 @@ def test_purchase_without_a_required_parameter_is_created_inquiring() -> None:
     catalog = make.catalog(capabilities=EVERYTHING)
     make.webhook(catalog)
     make.parameter(catalog, "region", constraints={"required": True})
-    row = order(catalog)
+    row = make.order(catalog)
     assert statuses(row) == ("inquiring", "processing")
-    draft = order(catalog, status="draft")
+    draft = make.order(catalog, status="draft")
     assert statuses(draft) == ("draft", "draft")
     act(draft, "purchase", catalog.as_distributor)
     assert statuses(draft) == ("inquiring", "processing")
@@ -245,11 +241,11 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
     settings.SIM_DRAFT_DAYS = 7
     catalog = make.catalog(capabilities=EVERYTHING)
     make.webhook(catalog)
-    draft = order(catalog, status="draft")
+    draft = make.order(catalog, status="draft")
     asset = make.asset(catalog)
     body = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
     creation.create(body, catalog.as_distributor)
-    alive = order(catalog)
+    alive = make.order(catalog)
     writing.create({"instance_id": draft.pk}, catalog.as_distributor)
     due.run(clock.now() + timedelta(days=6, hours=23))
     assert Request.objects.count() == 3
@@ -264,7 +260,7 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
 @pytest.mark.parametrize("planned", [None, "", "soon", "2020-01-01", 7, "2026-13-45T00:00:00"])
 def test_planned_date_must_be_in_the_future(planned: Any) -> None:
     catalog = make.catalog()
-    row = order(catalog)
+    row = make.order(catalog)
     with pytest.raises(Refused, match="planned_date"), transaction.atomic():
         act(row, "schedule", catalog.as_vendor, planned_date=planned)
     assert statuses(row)[0] == "pending"
@@ -273,7 +269,7 @@ def test_planned_date_must_be_in_the_future(planned: Any) -> None:
 def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    row = order(catalog)
+    row = make.order(catalog)
     planned = clock.shown(clock.now()) + timedelta(hours=2)
     act(row, "schedule", catalog.as_vendor, planned_date=planned.isoformat())
     assert due.next_due(clock.now()) == planned
@@ -289,7 +285,7 @@ def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
 
 def test_revoked_order_restores_the_asset() -> None:
     catalog = make.catalog()
-    row = order(catalog)
+    row = make.order(catalog)
     act(row, "schedule", catalog.as_vendor, **body())
     with pytest.raises(Refused, match="reason"), transaction.atomic():
         act(row, "revoke", catalog.as_distributor)
@@ -375,7 +371,7 @@ def test_put_by_each_party() -> None:
     make.parameter(catalog, "region")
     make.parameter(catalog, "tenant_id", phase="fulfillment")
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    row = order(catalog)
+    row = make.order(catalog)
 
     def put(actor: Any, **param: Any) -> int:
         status: int = actor.put(f"/requests/{row.pk}", {"asset": {"params": [param]}}).status
@@ -404,7 +400,7 @@ def test_put_by_each_party() -> None:
 def test_assign_by_id_or_email_and_unassign() -> None:
     catalog = make.catalog()
     vendor = caller(catalog.vendor)
-    row = order(catalog)
+    row = make.order(catalog)
     path = f"/requests/{row.pk}"
     response = vendor.post(f"{path}/assign", {"id": catalog.vendor_user.uid})
     assert response.json["assignee"]["id"] == catalog.vendor_user.uid
@@ -416,7 +412,7 @@ def test_assign_by_id_or_email_and_unassign() -> None:
 
 
 def test_dates_are_stored_in_whole_seconds() -> None:
-    row = order(catalog := make.catalog())
+    row = make.order(catalog := make.catalog())
     act(row, "approve", catalog.as_vendor, effective_date="2026-11-05T10:00:00.123456Z")
     row.refresh_from_db()
     moments: list[datetime] = [row.created, row.updated, row.effective_date, row.asset.created]

@@ -24,7 +24,7 @@ from sandbox import moves
 from tests import html, make
 from tests.queue import builders
 from tests.queue.platforms import Platform
-from tests.signed_in import catalog, signed_in  # noqa: F401  (fixture)
+from tests.signed_in import signed_in
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,9 +124,7 @@ def test_database_error_leaves_no_broken_transaction() -> None:
 
 
 @pytest.fixture
-def platform() -> Platform:
-    platform = Platform()
-    builders.set_up(platform)
+def platform(platform: Platform) -> Platform:
     # Without handlers there are no requests in flight to wait for.
     Webhook.objects.all().delete()
     return platform

@@ -28,7 +28,6 @@ from hypothesis.stateful import (
 
 from requests_queue.catalog.models import Asset, Listing, TierAccount
 from requests_queue.models import Clock
-from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.tier_config.models import TierConfig
@@ -39,7 +38,7 @@ from tests import make
 from tests.api import Response
 from tests.hypothesis_profiles import examples, is_deep, is_sample
 from tests.queue import builders, tables, walking
-from tests.queue.platforms import Platform
+from tests.queue.platforms import Platform, model
 from tests.queue.tables import (
     BILLING,
     FULFILLMENT,
@@ -71,12 +70,6 @@ PERIOD = {"from": "2026-10-01", "to": "2026-11-01", "delta": 1, "uom": "monthly"
 # Number of times that each row of the tables was used.
 MADE: Counter[tuple[str, str, str]] = Counter()
 MAKES = {"new": "listed", "update": "listed", "remove": "unlisted"}
-
-
-def model(queue: str) -> Any:
-    model = base.find_queue(queue)
-    assert model is not None
-    return model.model
 
 
 def scope(row: Any) -> str:

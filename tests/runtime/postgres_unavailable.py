@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from tests.processes import free_port
-from tests.signed_in import catalog, root  # noqa: F401  (fixtures)
+from tests.signed_in import root  # noqa: F401  (fixtures)
 from tests.unavailable import (  # noqa: F401  (fixtures)
     API,
     PAGES,

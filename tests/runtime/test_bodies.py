@@ -30,11 +30,6 @@ def url(settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def catalog() -> make.Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
 def vendor(catalog: make.Catalog) -> Caller:
     return caller(catalog.vendor)
 

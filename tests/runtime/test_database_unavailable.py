@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from tests.signed_in import catalog, root  # noqa: F401  (fixtures)
+from tests.signed_in import root  # noqa: F401  (fixtures)
 from tests.unavailable import (  # noqa: F401  (fixtures)
     Callers,
     all_unavailable,

@@ -18,8 +18,6 @@ from django.core.wsgi import get_wsgi_application
 from connect_sim.server import django_app
 from connect_sim.server.django_app import QUESTION
 from requests_queue.catalog.models import Contract
-from requests_queue.queues.fulfillment import creation
-from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.usage_file import processing
 from sandbox import api_calls
 from sandbox.models import ApiCall
@@ -65,10 +63,6 @@ def served(settings: Any) -> Iterator[Served]:
         yield served
 
 
-def order(catalog: make.Catalog) -> Request:
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 @pytest.mark.parametrize("header", [
     "X-Other: 1", "Authorization: ApiKey SU-000-000-000:0123456789", "Authorization: Bearer x",
 ])  # fmt: skip
@@ -87,7 +81,7 @@ def test_call_without_a_valid_key_uses_no_thread_of_validations(
 def test_form_without_its_code_uses_no_thread_of_validations(
     served: Served, target: str, query: str
 ) -> None:
-    row = order(make.catalog())
+    row = make.order(make.catalog())
     address = (target + query).format(pk=row.pk, code=row.form_code)
     assert served.post(address)[0] == 404
     assert served.threads == []
@@ -102,7 +96,7 @@ def test_page_without_a_session_uses_no_thread_of_validations(served: Served) ->
 
 def test_clients_that_may_wait_use_threads_of_validations(served: Served) -> None:
     catalog = make.catalog()
-    row = order(catalog)
+    row = make.order(catalog)
     key = f"Authorization: ApiKey {caller(catalog.vendor).key}"
     cookies = signed_in(catalog.vendor_user).cookies
     session = f"Cookie: {cookies[django_settings.SESSION_COOKIE_NAME].OutputString()}"
@@ -114,7 +108,7 @@ def test_clients_that_may_wait_use_threads_of_validations(served: Served) -> Non
 
 
 def test_form_is_shown_by_ordinary_threads(served: Served) -> None:
-    row = order(make.catalog())
+    row = make.order(make.catalog())
     with connect(served.url) as line:
         target = f"/forms/{row.pk}?code={row.form_code}"
         line.sendall(f"GET {target} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")

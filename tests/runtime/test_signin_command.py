@@ -15,7 +15,6 @@ from requests_queue.catalog.models import User
 from sandbox import sandbox_file
 from tests import make
 from tests.processes import free_port
-from tests.signed_in import catalog  # noqa: F401  (fixture)
 
 pytestmark = pytest.mark.django_db
 

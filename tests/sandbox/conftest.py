@@ -10,7 +10,8 @@ import pytest
 from django.db import connection
 
 from sandbox import snapshot_storage, snapshots
-from tests.api import Caller
+from tests import make
+from tests.api import Caller, caller
 from tests.sandbox import worlds
 
 # Several transactions that write at the same time, and PostgreSQL's locks and prepared statements
@@ -20,6 +21,12 @@ collect_ignore = (
     if connection.vendor == "postgresql"
     else ["test_timeline_commits.py", "test_replacement_locks.py", "test_prepared_calls.py"]
 )
+
+
+@pytest.fixture
+def who(catalog: make.Catalog) -> Caller:
+    """The vendor's client."""
+    return caller(catalog.vendor)
 
 
 @pytest.fixture

@@ -22,22 +22,12 @@ from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall, ApiCallObject
 from tests import make
-from tests.api import Caller, caller
+from tests.api import Caller
 from tests.make import Catalog
 from tests.sandbox.recorded import call, entries, paths
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WEBHOOKS = "/notifications/webhooks"
-
-
-@pytest.fixture
-def catalog() -> Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def who(catalog: Catalog) -> Caller:
-    return caller(catalog.vendor)
 
 
 def stored() -> list[ApiCall]:

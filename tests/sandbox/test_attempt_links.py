@@ -23,16 +23,6 @@ pytestmark = pytest.mark.django_db
 PK, OTHER = "PR-1111-2222-3333-001", "PR-4444-5555-6666-001"
 
 
-@pytest.fixture
-def catalog() -> Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def hook(catalog: Catalog) -> Webhook:
-    return make.webhook(catalog)
-
-
 def second(n: float) -> datetime:
     return AT + timedelta(seconds=n)
 

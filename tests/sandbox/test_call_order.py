@@ -12,7 +12,6 @@ from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from requests_queue.queues.fulfillment import creation
 from sandbox import api_calls, call_storage, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.models import ApiCall, TimelineEntry
@@ -31,16 +30,6 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 @pytest.fixture
-def catalog() -> make.Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def hook(catalog: make.Catalog) -> Webhook:
-    return make.webhook(catalog)
-
-
-@pytest.fixture
 def vendor(catalog: make.Catalog) -> Caller:
     return caller(catalog.vendor)
 
@@ -53,15 +42,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
-def order(catalog: make.Catalog) -> str:
-    return creation.create(make.purchase(catalog), catalog.as_distributor).pk
-
-
 def ordering(catalog: make.Catalog) -> View:
     """Return a view that creates an order."""
 
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         return HttpResponse(b"{}", content_type="application/json")
 
     return view
@@ -104,7 +89,7 @@ def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, thre
 def test_approval_is_recorded_before_the_attempt_that_it_causes(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
-    pk = order(catalog)
+    pk = make.order(catalog).pk
     [first] = claims.claim(10)
     recording.record([AttemptResult(first, retry.SUCCESS, 1)])
     template = {"template_id": catalog.template.pk}
@@ -119,7 +104,7 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
     path = f"/notifications/webhooks/{hook.pk}"
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     assert vendor.post(f"{path}/trigger").status == 200
     [forced] = claims.claim(10)
@@ -135,14 +120,14 @@ def test_call_in_progress_postpones_only_what_it_causes(
     created, answer = threading.Event(), threading.Event()
 
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         created.set()
         assert answer.wait(20)
         return HttpResponse(b"{}", content_type="application/json")
 
     calling = Background(lambda: call(view))
     assert created.wait(20)
-    order(catalog)
+    make.order(catalog)
     [other] = claims.claim(10)
     assert claims.claim(10) == []
     answer.set()
@@ -155,7 +140,7 @@ def test_call_in_progress_postpones_only_what_it_causes(
 def test_event_that_joins_a_pending_delivery_postpones_it(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     call(ordering(catalog))
@@ -184,7 +169,7 @@ def test_view_that_fails_delays_its_delivery_by_the_lease_only(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -212,7 +197,7 @@ def test_call_that_is_not_stored_delays_its_delivery_by_the_lease_only(
 def test_call_is_recorded_before_the_changes_of_later_calls(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
-    pk = order(catalog)
+    pk = make.order(catalog).pk
     params = {"asset": {"params": []}}
     assert vendor.get(f"/requests/{pk}").status == 200
     assert vendor.put(f"/requests/{pk}", params).status == 200

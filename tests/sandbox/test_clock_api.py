@@ -19,11 +19,11 @@ from tests.api import Caller
 from tests.engines import until
 from tests.handlers import ReceivedRequest, handler
 from tests.queue.test_jobs import receiving
-from tests.sandbox.moving import by, engine, move, order, platform
+from tests.sandbox.moving import by, move, platform
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt
 
-__all__ = ["by", "engine", "platform"]
+__all__ = ["by", "platform"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +54,7 @@ def moment(text: str) -> datetime:
 def test_advance_lists_its_attempts(engine: Engine, platform: make.Catalog, by: Caller) -> None:
     with handler(during_moves(500, 200)) as served:
         hook = make.webhook(platform, served.url)
-        pk = order(platform).pk
+        pk = make.order(platform).pk
         moved = move(by, "advance", by="1h")
     assert moment(moved["now"]) - moment(moved["from"]) == 3600 * S
     assert (moved["stops"], moved["stopped_because"]) == (1, "end")
@@ -82,7 +82,7 @@ def test_attempts_before_the_move_are_not_listed(
 ) -> None:
     with handler(during_moves(500)) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         assert len(move(by, "advance", by="0s")["attempts"]) == 1
         assert move(by, "advance", by="1s")["attempts"] == []
         [attempt] = move(by, "advance", by="PT6M")["attempts"]
@@ -94,7 +94,7 @@ def test_advance_by_zero_runs_what_is_due_now(
 ) -> None:
     with handler(during_moves(200)) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         moved = move(by, "advance", by="0s")
         assert len(served.received) == 1
     assert moved["from"] == moved["now"]
@@ -107,7 +107,7 @@ def test_next_moves_to_the_next_attempt_and_through_it(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         for number, seconds in ((2, 300), (3, 600), (4, 1200)):
             moved = move(by, "next")
             last = moved["attempts"][-1]
@@ -129,7 +129,7 @@ def test_run_until_idle_runs_all_retries_until_out_of_order(
 ) -> None:
     with handler(during_moves(500)) as served:
         hook = make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         moved = move(by, "run-until-idle")
         assert len(served.received) == 10
     hook.refresh_from_db()
@@ -144,7 +144,7 @@ def test_run_until_idle_ends_at_its_limits(
 ) -> None:
     with handler(during_moves(500)) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         moved = move(by, "run-until-idle", max_steps=2)
         assert (moved["stopped_because"], moved["stops"]) == ("max_steps", 2)
         assert len(moved["attempts"]) == 3
@@ -179,7 +179,7 @@ def test_recurring_jobs_run_on_the_way_to_the_next_attempt(
 
     with handler(during_moves(500)) as served, receiving(collect_next_due, every_minute):
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         moved = move(by, "next")
     assert (moved["stopped_because"], len(moved["attempts"])) == ("end", 2)
     assert 5 <= moved["stops"] <= 7
@@ -190,7 +190,7 @@ def test_planned_date_on_the_way_creates_work(
 ) -> None:
     with handler(200) as served:
         make.webhook(platform, served.url)
-        row = order(platform)
+        row = make.order(platform)
         planned = clock.shown(clock.now()) + timedelta(hours=3)
         body = {"planned_date": planned.isoformat()}
         transitions.move(Request, row.pk, "schedule", platform.as_vendor, body)

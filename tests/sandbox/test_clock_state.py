@@ -17,12 +17,12 @@ from tests import html, make
 from tests.api import Caller
 from tests.background import Background
 from tests.handlers import handler
-from tests.sandbox.moving import by, engine, order, platform
+from tests.sandbox.moving import by, platform
 from tests.signed_in import signed_in
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt
 
-__all__ = ["by", "engine", "platform"]
+__all__ = ["by", "platform"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ S = timedelta(seconds=1)
 def test_clock_says_what_it_waits_for(engine: Engine, platform: make.Catalog, by: Caller) -> None:
     with handler(None) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         served.next()
         hold = holds.take(note="test")
         before = clock.now()

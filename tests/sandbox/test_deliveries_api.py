@@ -11,7 +11,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import creation
 from requests_queue.redaction import MASK
 from sandbox import deliveries
 from tests import make
@@ -31,10 +30,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def worker() -> Iterator[Engine]:
     with running() as [engine]:
         yield engine
-
-
-def order(catalog: make.Catalog) -> str:
-    return str(creation.create(make.purchase(catalog), catalog.as_distributor).pk)
 
 
 def listed(client: Caller, query: str = "") -> list[Any]:
@@ -59,7 +54,7 @@ def test_delivery_shows_request_token_response_and_events(
 ) -> None:
     with handler((201, b"created")) as served:
         hook = make.webhook(catalog, served.url, headers={"X-Secret": "secret-of-header"})
-        pk = order(catalog)
+        pk = make.order(catalog).pk
         attempted(1)
     [row] = listed(client)
     shown = whole(client, row["id"])
@@ -91,7 +86,7 @@ def test_next_attempt_has_its_time_and_reason(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         attempted(1)
     [row] = listed(client)
     hook.refresh_from_db()
@@ -111,10 +106,10 @@ def test_filters(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler() as served, handler(500) as failing:
         make.webhook(catalog, served.url)
         second = make.webhook(catalog, failing.url, 2)
-        first_object = order(catalog)
+        first_object = make.order(catalog).pk
         attempted(2)
         cursor = client.get("/sandbox/cursor").json["cursor"]
-        last_object = order(catalog)
+        last_object = make.order(catalog).pk
         attempted(3)
         until(lambda: Delivery.objects.filter(state="calling").count() == 0, "nothing in flight")
 
@@ -141,12 +136,12 @@ def test_list_takes_a_constant_number_of_queries(
 
     with handler(500) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         attempted(1)
         few = queries()
         for n in range(2, 6):
             make.webhook(catalog, served.url, n)
-        order(catalog)
+        make.order(catalog)
         attempted(5)
     assert Delivery.objects.count() == 5
     assert queries() == few
@@ -158,7 +153,7 @@ def test_large_bodies_are_shown_alone_only(
     large = b"x" * (deliveries.LISTED_BODY + 1)
     with handler((200, large)) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         attempted(1)
     [row] = listed(client)
     response = row["attempts"][0]["response"]
@@ -204,7 +199,7 @@ def test_response_that_is_not_text_is_escaped(
 ) -> None:
     with handler((200, b"\xff\x00ok")) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         attempted(1)
     assert listed(client)[0]["attempts"][0]["response"]["body"] == "\\xff\x00ok"
 

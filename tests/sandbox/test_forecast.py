@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import creation
 from sandbox import clock_control, panels
 from sandbox.timeline import format_time
 from tests import html, make, signed_in
@@ -40,17 +39,13 @@ def forecast(client: Caller, pk: str) -> Any:
     return response.json
 
 
-def order(catalog: make.Catalog) -> None:
-    creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def test_forecast_is_what_the_engine_does(
     client: Caller, catalog: make.Catalog, worker: Engine
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
         for _ in range(2):
-            order(catalog)
+            make.order(catalog)
         until(lambda: Attempt.objects.count() >= 1, "a first attempt")
         until(lambda: not Delivery.objects.filter(state="calling").exists(), "nothing in flight")
         first = forecast(client, hook.pk)
@@ -128,13 +123,13 @@ def test_forecast_begins_when_a_delivery_that_waits_alone_is_due(
     client: Caller, catalog: make.Catalog
 ) -> None:
     hook = make.webhook(catalog, active=True)
-    order(catalog)
+    make.order(catalog)
     at = clock.now().replace(microsecond=0) + timedelta(minutes=10)
     Delivery.objects.update(due_at=at, losses=3, attempts=3)
     alone = forecast(client, hook.pk)
     assert (alone["rows"][0]["attempt"], alone["rows"][0]["at"]) == (4, format_time(at))
     assert alone["reason"] == "All pending deliveries have lost their workers."
-    order(catalog)
+    make.order(catalog)
     beside = forecast(client, hook.pk)
     assert beside["delivery"] == Delivery.objects.get(due_at=None).pk
     assert beside["rows"][0]["at"] < format_time(at)

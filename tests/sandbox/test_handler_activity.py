@@ -26,16 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def catalog() -> Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def who(catalog: Catalog) -> Caller:
-    return caller(catalog.vendor)
-
-
-@pytest.fixture
 def client(catalog: Catalog) -> Client:
     """The vendor's browser."""
     return signed_in.signed_in(catalog.vendor_user)

@@ -13,7 +13,7 @@ from sandbox import api_calls, call_storage, timeline
 from sandbox.api import observing_calls
 from sandbox.models import ApiCall, ApiCallObject
 from tests import make
-from tests.api import Caller, caller, refused
+from tests.api import Caller, refused
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.pruned import prune_all, small_steps
@@ -22,16 +22,6 @@ from webhooks.models import Delivery
 # With commits: on PostgreSQL the timeline ends before the oldest transaction in progress.
 pytestmark = pytest.mark.django_db(transaction=True)
 PK, OTHER = "PR-1111-2222-3333-001", "PR-4444-5555-6666-001"
-
-
-@pytest.fixture
-def catalog() -> Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def who(catalog: Catalog) -> Caller:
-    return caller(catalog.vendor)
 
 
 def calls(who: Caller, query: str = "") -> list[Any]:

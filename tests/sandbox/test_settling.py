@@ -20,11 +20,11 @@ from tests.api import Caller
 from tests.background import Background
 from tests.handlers import ReceivedRequest, handler
 from tests.queue.test_jobs import receiving
-from tests.sandbox.moving import by, engine, move, order, platform
+from tests.sandbox.moving import by, move, platform
 from webhooks.delivery.engine import Engine
 from webhooks.models import Webhook
 
-__all__ = ["by", "engine", "platform"]
+__all__ = ["by", "platform"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,7 +113,7 @@ def test_move_is_woken_by_the_timeline(
 
     with handler(fail) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         clock_control.run_until_idle(patience=60)
     assert len(seen) == 10 and all(woken)
 
@@ -248,7 +248,7 @@ def test_dead_handler_needs_no_settle_time(
     monkeypatch.setattr(settling, "waiting_for", spy)
     with handler(500) as served:
         make.webhook(platform, served.url)
-        order(platform)
+        make.order(platform)
         clock_control.run_until_idle()
     assert "in_flight" in waits and "settle_time" not in waits
 

@@ -15,6 +15,7 @@ from sandbox.timeline import Cursor
 from sandbox.timeline_waits import Filters, Waiter, waits
 from tests import make
 from tests.api import Caller, Response, caller
+from tests.background import threads
 from tests.engines import until
 from tests.sandbox.calling import catalog, client
 from tests.sandbox.test_timeline import write
@@ -29,11 +30,7 @@ def no_wait_remains() -> Iterator[None]:
     """Fail a test whose waits or thread remain."""
     yield
     assert not waits.count()
-    until(lambda: "timeline-waits" not in names(), "the thread ends")
-
-
-def names() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
+    until(lambda: "timeline-waits" not in threads(), "the thread ends")
 
 
 class Background:

@@ -28,6 +28,7 @@ from sandbox.models import TimelineEntry
 from sandbox.wait import Wait
 from tests import make
 from tests.api import Caller, Response, caller
+from tests.background import threads
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.sandbox.calling import catalog, client
@@ -48,14 +49,10 @@ def no_wait_remains() -> Iterator[None]:
     settling.forget()
     yield
     until(
-        lambda: not skipping.waits.undecided() and not names() & {"wait-observer", "wait-mover"},
+        lambda: not skipping.waits.undecided() and not threads() & {"wait-observer", "wait-mover"},
         "no thread waits",
     )
     assert not clock_control.read().moving
-
-
-def names() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
 
 
 @pytest.fixture
@@ -65,10 +62,6 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         monkeypatch.setattr(wakeup, "send", started.wake)
         monkeypatch.setattr(engine, "wake", started.wake)
         yield started
-
-
-def order(catalog: make.Catalog) -> Request:
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def wait(client: Caller, until: Any, **values: Any) -> Response:
@@ -137,7 +130,7 @@ def test_delivered_is_true_at_once_with_its_attempt_as_evidence(
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         start = now(client)
-        pk = order(catalog).pk
+        pk = make.order(catalog).pk
         answer = satisfied(client, {"delivered": {"object": pk}}, since=start)
         again = satisfied(client, {"delivered": {"webhook": hook.pk}}, timeout=0)
     [entry] = answer["evidence"]
@@ -152,7 +145,7 @@ def test_delivered_is_woken_by_the_delivery(
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         waiting_ = in_background(client, {"delivered": {"webhook": hook.pk}})
-        order(catalog)
+        make.order(catalog)
         response = waiting_.result()
     assert response.status == 200
     assert response.json["evidence"][0]["data"]["outcome"] == "success"
@@ -161,7 +154,7 @@ def test_delivered_is_woken_by_the_delivery(
 def test_failed(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler(500) as served:
         make.webhook(catalog, served.url)
-        pk = order(catalog).pk
+        pk = make.order(catalog).pk
         answer = satisfied(client, {"failed": {"object": pk}})
     assert answer["evidence"][0]["data"]["status"] == 500
 
@@ -170,7 +163,7 @@ def test_called_a_number_of_times(client: Caller, catalog: make.Catalog, worker:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         for _ in range(2):
-            order(catalog)
+            make.order(catalog)
         about = {"webhook": hook.pk}
         answer = satisfied(client, {"called": {**about, "times": 2}})
         assert len(answer["evidence"]) == 2
@@ -183,7 +176,7 @@ def test_called_a_number_of_times(client: Caller, catalog: make.Catalog, worker:
 
 
 def test_status(client: Caller, catalog: make.Catalog) -> None:
-    pk = order(catalog).pk
+    pk = make.order(catalog).pk
     until_ = {"status": {"object": pk, "is": "approved"}}
     waiting_ = in_background(client, until_)
     body = {"template_id": catalog.template.pk}
@@ -199,7 +192,7 @@ def test_status(client: Caller, catalog: make.Catalog) -> None:
 def test_status_reads_the_changes_of_its_object_only(
     client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pk, start = order(catalog).pk, now(client)
+    pk, start = make.order(catalog).pk, now(client)
     body = {"template_id": catalog.template.pk}
     transitions.move(Request, pk, "approve", catalog.as_vendor, body)
     read: list[str | None] = []
@@ -210,7 +203,7 @@ def test_status_reads_the_changes_of_its_object_only(
         return represent(entry)
 
     monkeypatch.setattr(timeline, "represent", noting)
-    for other in [order(catalog).pk for _ in range(3)]:
+    for other in [make.order(catalog).pk for _ in range(3)]:
         transitions.move(Request, other, "fail", catalog.as_vendor, {"reason": "Out of stock."})
     until_ = {"any": [{"status": {"object": pk, "is": "approved"}}, {"idle": True}]}
     response = satisfied(client, until_, since=start)
@@ -219,7 +212,7 @@ def test_status_reads_the_changes_of_its_object_only(
 
 
 def test_status_of_a_subscription(client: Caller, catalog: make.Catalog) -> None:
-    asset = order(catalog).asset
+    asset = make.order(catalog).asset
     assert asset is not None
     satisfied(client, {"status": {"object": asset.pk, "is": asset.status}}, timeout=0)
 
@@ -228,7 +221,7 @@ def test_idle(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     satisfied(client, {"idle": True}, timeout=0)
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         failed = refused(client, {"idle": True}, timeout=0.2)
         assert failed["waiting_for"] == ["an idle sandbox"]
@@ -241,7 +234,7 @@ def test_idle(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
 def test_idle_waits_for_retries(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler(500) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": Webhook.objects.get().pk}})
         refused(client, {"idle": True}, timeout=0.2)
         satisfied(client, {"idle": True}, skip=True)
@@ -251,7 +244,7 @@ def test_idle_waits_for_retries(client: Caller, catalog: make.Catalog, worker: E
 def test_out_of_order(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         answer = satisfied(client, {"out_of_order": hook.pk}, skip=True)
     assert answer["evidence"][0]["attempt"] == 10
     assert answer["present"]["out_of_order"] == {hook.pk: True}
@@ -260,7 +253,7 @@ def test_out_of_order(client: Caller, catalog: make.Catalog, worker: Engine) -> 
 def test_all_and_any(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        first, second = order(catalog).pk, order(catalog).pk
+        first, second = make.order(catalog).pk, make.order(catalog).pk
         both = [{"delivered": {"object": pk}} for pk in (first, second)]
         assert len(satisfied(client, {"all": both})["evidence"]) == 2
         nothing = {"failed": {"webhook": hook.pk}}
@@ -277,7 +270,7 @@ def test_never_is_true_at_the_exact_end_of_the_span(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
         before = clock.now()
         never = {"never": {"delivered": {"webhook": hook.pk}}}
@@ -291,7 +284,7 @@ def test_never_fails_with_what_happened(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
         before = clock.now()
         never = {"never": {"called": {"webhook": hook.pk, "at_least": 2}}}
@@ -323,7 +316,7 @@ def test_entries_after_the_span_do_not_count(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
         waiting_ = in_background(
             client, {"called": {"webhook": hook.pk}}, since=now(client), within="1m"
@@ -341,7 +334,7 @@ def test_skip_runs_to_the_third_retry_and_no_further(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         answer = satisfied(client, {"called": {"webhook": hook.pk, "times": 4}}, skip=True)
         assert len(served.received) == 4
         attempts = list(Attempt.objects.order_by("number"))
@@ -357,7 +350,7 @@ def test_skip_ends_when_nothing_is_left_to_run(
 ) -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         failed = refused(client, {"failed": {"webhook": hook.pk}}, skip=True, timeout=60)
     assert failed["stopped_because"] == "idle"
     assert failed["near_misses"][0]["differs"] == [
@@ -377,7 +370,7 @@ def test_skip_waits_for_a_handler_that_works(
 ) -> None:
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         before = clock.now()
         waiting_ = in_background(client, {"delivered": {"webhook": hook.pk}}, skip=True)
         served.next()
@@ -392,7 +385,7 @@ def test_timeout_ends_a_skipping_wait(
 ) -> None:
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         failed = refused(client, {"failed": {"webhook": hook.pk}}, skip=True, timeout=0.3)
         assert failed["stopped_because"] == "timeout"
@@ -406,7 +399,7 @@ def test_two_skipping_waits_share_one_mover(
 ) -> None:
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         second = in_background(client, {"called": {"webhook": hook.pk, "times": 2}}, skip=True)
         third = in_background(client, {"called": {"webhook": hook.pk, "times": 3}}, skip=True)
@@ -429,7 +422,7 @@ def test_each_skipping_wait_is_answered_at_its_own_moment(
 
     with handler(respond) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         waits = [
             in_background(client, {"called": {"webhook": hook.pk, "times": n}}, skip=True)
@@ -452,7 +445,7 @@ def test_skip_waits_until_another_move_has_ended(
 ) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
         with moves.Move.begin("advance"):
             until_ = {"called": {"webhook": hook.pk, "at_least": 2}}
@@ -473,7 +466,7 @@ def test_timeout_says_what_happened_instead(
         hook = make.webhook(catalog, failing.url)
         elsewhere = make.webhook(other, served.url, 2)
         start = now(client)
-        pk = order(catalog).pk
+        pk = make.order(catalog).pk
         creation.create(make.purchase(other), other.as_distributor)
         satisfied(client, {"delivered": {"webhook": elsewhere.pk}})
         satisfied(client, {"failed": {"webhook": hook.pk}})
@@ -502,7 +495,7 @@ def test_cursor_that_was_taken_too_late_is_a_near_miss(
 ) -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"delivered": {"webhook": hook.pk}})
         failed = refused(client, {"delivered": {"webhook": hook.pk}}, since=now(client), timeout=0)
     assert failed["near_misses"][0]["differs"] == [
@@ -515,7 +508,7 @@ def test_timeline_of_a_408_is_bounded(
 ) -> None:
     start = now(client)
     for _ in range(3):
-        order(catalog)
+        make.order(catalog)
     monkeypatch.setattr(wait_responses, "SHOWN", 2)
     failed = refused(client, {"called": {"webhook": "WH-1"}}, since=start, timeout=0)
     assert len(failed["timeline"]) == 2
@@ -529,10 +522,10 @@ def test_wait_reads_a_long_timeline_in_parts(
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         for _ in range(5):
-            order(catalog)
+            make.order(catalog)
         waiting_ = in_background(client, {"called": {"webhook": hook.pk, "times": 8}})
         for _ in range(3):
-            order(catalog)
+            make.order(catalog)
         assert waiting_.result().status == 200
         satisfied(client, {"called": {"webhook": hook.pk, "times": 8}}, timeout=0)
 
@@ -540,7 +533,7 @@ def test_wait_reads_a_long_timeline_in_parts(
 def test_reset_ends_waits(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         satisfied(client, {"failed": {"webhook": hook.pk}})
         start = now(client)
         waits = [
@@ -600,7 +593,7 @@ def test_database_that_is_away_for_a_while_ends_no_wait(
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         waiting_ = in_background(client, {"delivered": {"webhook": hook.pk}})
-        order(catalog)
+        make.order(catalog)
         assert waiting_.result().status == 200
     assert next(failures, None) is None
 

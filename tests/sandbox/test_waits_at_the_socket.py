@@ -16,6 +16,7 @@ from requests_queue.queues.fulfillment import creation
 from sandbox import skipping, timeline, timeline_waits
 from tests import make, orders
 from tests.api import Caller
+from tests.background import threads
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.processes import restart, sandbox
@@ -84,7 +85,7 @@ def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None
             reset(line)
             reset(other)
             waiting(0)
-        until(lambda: "wait-observer" not in names(), "the observer ends")
+        until(lambda: "wait-observer" not in threads(), "the observer ends")
 
 
 def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_client_leaves(
@@ -108,11 +109,7 @@ def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_clien
             status, headers, body = read(line)
             assert (status, headers["content-type"]) == (200, "application/json")
             assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
-    until(lambda: "timeline-waits" not in names(), "the thread ends")
-
-
-def names() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
+    until(lambda: "timeline-waits" not in threads(), "the thread ends")
 
 
 def test_wait_before_and_after_a_restart(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from django.db import connection
 
 from requests_queue import heartbeats
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
@@ -56,11 +55,6 @@ def once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, first: Callable
     return done
 
 
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def outcomes() -> list[str]:
     return list(Attempt.objects.values_list("outcome", flat=True))
 
@@ -80,7 +74,7 @@ def test_restart_during_flush_loses_no_result(
     hold = threading.Event()
     with handler(lambda request: (hold.wait(30), 200)[1]) as served:
         make.webhook(catalog, served.url)
-        order(catalog, 5)
+        make.order(catalog, 5)
 
         def restart() -> None:
             server.stop(mode)
@@ -133,7 +127,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
     with handler(respond) as served:
         for n, path in enumerate(responses, 1):
             make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
-        order(catalog)
+        make.order(catalog)
         with running(2) as engines:
             for _ in responses:
                 served.next()
@@ -162,7 +156,7 @@ def test_locked_row_does_not_block_other_results(
     with handler(lambda request: (hold.wait(30), 200)[1]) as served:
         held = make.webhook(catalog, f"{served.url}held")
         free = make.webhook(catalog, f"{served.url}free", n=2)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next(), served.next()
             with holding(table, held.pk):

@@ -16,7 +16,7 @@ from requests_queue.catalog.models import User
 from requests_queue.models import Clock
 from tests import make
 from tests.make import AT, Catalog
-from tests.signed_in import catalog, root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import root, signed_in, staff, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks.admin.forms import kinds
 from webhooks.delivery import fan_out
 from webhooks.delivery.request import new_secret

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests import make
 from tests.make import AT, Catalog
-from tests.signed_in import catalog, root, signed_in, staff, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import root, signed_in, staff, vendor  # noqa: F401  (fixtures)
 from webhooks import types
 from webhooks.delivery.request import new_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook

@@ -13,7 +13,6 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
@@ -39,11 +38,6 @@ class OneByOne:
     def give(self, response: Response, *calls: int) -> None:
         for n in calls:
             self._boxes[n].put(response)
-
-
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def attempts(count: int) -> None:
@@ -99,7 +93,7 @@ def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             for round_, seconds in enumerate((300, 600, 1200, 1200), 1):
                 served.next()
@@ -128,7 +122,7 @@ def test_concurrent_failures_count_once() -> None:
     responses = OneByOne()
     with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 10)
+        make.order(catalog, 10)
         with running() as [engine]:
             for _ in range(10):
                 served.next()
@@ -166,7 +160,7 @@ def test_failure_after_backoff_is_counted() -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 3)
+        make.order(catalog, 3)
         with running() as [engine]:
             attempts(3)
             end_backoff(hook, engine)
@@ -180,7 +174,7 @@ def test_success_already_in_flight_does_not_clear_backoff() -> None:
     responses = OneByOne()
     with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 5)
+        make.order(catalog, 5)
         with running() as [engine]:
             for _ in range(5):
                 served.next()
@@ -235,7 +229,7 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
 
     with handler(respond) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 30)
+        make.order(catalog, 30)
         with running(2) as engines:
             for _ in range(20):
                 quiet()
@@ -263,7 +257,7 @@ def test_2xx_is_success(response: int) -> None:
     catalog = make.catalog()
     with handler((response, b"")) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             until(settled, "delivered")
     hook.refresh_from_db()
@@ -275,7 +269,7 @@ def test_other_status_is_failure(response: int) -> None:
     catalog = make.catalog()
     with handler((response, b"")) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             attempts(1)
     assert standing(hook) == (1, True, False)
@@ -287,7 +281,7 @@ def test_timeout_is_failure_without_status(settings: Any) -> None:
     catalog = make.catalog()
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             attempts(1)
     attempt = Attempt.objects.get()
@@ -301,10 +295,10 @@ def test_out_of_order_webhook_sends_nothing_and_later_events_join(fragile: None)
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             broken(served, hook)
-            order(catalog, 3)
+            make.order(catalog, 3)
             look(engine, catalog, n=2)
             hook.refresh_from_db()
             assert (hook.events, hook.triggers) == (4, 1)
@@ -321,7 +315,7 @@ def test_recovery_sends_one_delivery_first_then_the_others(
     responses = OneByOne()
     with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 4)
+        make.order(catalog, 4)
         responses.give(500, 0, 1, 2, 3)
         with running() as [engine]:
             broken(served, hook)
@@ -358,7 +352,7 @@ def test_failure_after_recovery_counts_from_one(way: str, settings: Any, fragile
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             broken(served, hook)
             settings.SIM_FAILURE_LIMIT = 10
@@ -384,7 +378,7 @@ def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = 1
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(one, retry.FAILURE, 1) for one in claims.claim(10)])
     fan_out.trigger(hook)
     recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claims.claim(10)])
@@ -400,7 +394,7 @@ def test_failed_trigger_now_does_not_recover(fragile: None) -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             broken(served, hook)
             fan_out.trigger(hook)
@@ -428,7 +422,7 @@ def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None
     responses = iter([500, 200])
     with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             attempts(1)
             if "external_url" in change:
@@ -452,7 +446,7 @@ def test_other_edits_keep_backoff(change: dict[str, Any]) -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             attempts(1)
             assert standing(hook) == (1, True, False)
@@ -466,10 +460,10 @@ def test_events_during_backoff_join_youngest_pending_delivery() -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 2)
+        make.order(catalog, 2)
         with running() as [engine]:
             attempts(2)
-            order(catalog, 3)
+            make.order(catalog, 3)
             hook.refresh_from_db()
             served.respond = lambda request: 200
             end_backoff(hook, engine)
@@ -499,7 +493,7 @@ def test_failed_trigger_now_is_not_counted_and_is_retried() -> None:
     catalog = make.catalog()
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             attempts(1)
             assert standing(hook) == (1, True, False)
@@ -527,7 +521,7 @@ def test_successful_trigger_now_clears_backoff() -> None:
     responses = iter([500, 200, 200])
     with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             attempts(1)
             fan_out.trigger(hook)
@@ -547,7 +541,7 @@ def test_trigger_now_already_in_flight_does_not_clear_backoff() -> None:
         fan_out.trigger(hook)
         with running() as [engine]:
             served.next()
-            order(catalog)
+            make.order(catalog)
             engine.wake()
             served.next()
             responses.give(500, 1)
@@ -564,7 +558,7 @@ def test_trigger_now_goes_first_and_ignores_the_limit(settings: Any) -> None:
     responses = OneByOne()
     with handler(responses) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 2)
+        make.order(catalog, 2)
         with running() as [engine]:
             served.next()
             fan_out.trigger(hook)
@@ -586,7 +580,7 @@ def test_trigger_now_in_flight_does_not_count_toward_the_limit(settings: Any) ->
     hook = make.webhook(catalog)
     fan_out.trigger(hook)
     [forced] = claims.claim(10)
-    order(catalog)
+    make.order(catalog)
     [other] = claims.claim(10)
     assert (forced.forced, other.forced) == (True, False)
 

@@ -17,7 +17,6 @@ from requests_queue import clock, transitions
 from requests_queue.clock import Reading
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.sql import DatabaseTime
 from sandbox import clock_control, moves
@@ -69,10 +68,6 @@ def on_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], No
 OnWait = Callable[[Callable[[], Any]], None]
 
 
-def order(catalog: make.Catalog) -> Request:
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def in_background(work: Callable[[], Any]) -> threading.Event:
     """Run a function in a thread, and return the event of its end."""
     ended = threading.Event()
@@ -99,7 +94,7 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
 
     with handler(respond) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         began = real_time.monotonic()
         moved = clock_control.advance(timedelta(days=1))
         assert real_time.monotonic() - began < 20
@@ -126,7 +121,7 @@ def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
     responses = iter([500, 500, 200])
     with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         moved = clock_control.advance(timedelta(days=1))
         assert settled()
     hook.refresh_from_db()
@@ -141,7 +136,7 @@ def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
     with handler(500) as served:
         hook = make.webhook(catalog, served.url)
         for _ in range(6):
-            order(catalog)
+            make.order(catalog)
         clock_control.advance(S)
         served.respond = lambda request: 200
         hook.refresh_from_db()
@@ -169,7 +164,7 @@ def test_concurrent_move_is_refused(engine: Engine, on_wait: OnWait) -> None:
     refused: list[Conflict] = []
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
 
         def second() -> None:
             assert clock_control.read()[1] is True
@@ -192,7 +187,7 @@ def test_move_waits_for_request_in_flight(engine: Engine, on_wait: OnWait) -> No
     times: set[datetime] = set()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
 
         def look() -> None:
             times.add(clock.now())
@@ -210,7 +205,7 @@ def test_hanging_request_continues_before_its_deadline(engine: Engine, impatient
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         moved = clock_control.advance(timedelta(seconds=295))
         assert moved.end - moved.start == 295 * S
@@ -227,7 +222,7 @@ def test_hanging_request_times_out_at_its_simulated_deadline(
     catalog = make.catalog()
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         served.next()
         clock_control.advance(timedelta(seconds=400))
     attempt = Attempt.objects.get()
@@ -264,7 +259,7 @@ def test_move_waits_for_retry_of_request_that_timed_out(
 
     with handler(respond) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         on_wait(look)
         clock_control.advance(timedelta(hours=2))
         assert settled()
@@ -281,7 +276,7 @@ def test_handler_that_always_hangs_goes_out_of_order(
     catalog = make.catalog()
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         clock_control.advance(timedelta(hours=1))
     hook.refresh_from_db()
     assert (hook.out_of_order, hook.failure_triggers) == (True, 3)
@@ -293,7 +288,7 @@ def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        row = order(catalog)
+        row = make.order(catalog)
         planned = clock.shown(clock.now()) + timedelta(hours=3)
         transitions.move(
             Request, row.pk, "schedule", catalog.as_vendor, {"planned_date": planned.isoformat()}
@@ -321,7 +316,7 @@ def test_move_renews_its_lease(
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         first: list[float] = []
 
         def look() -> None:
@@ -451,7 +446,7 @@ def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:
     """Make a webhook whose first request after a backoff is in flight, with pending deliveries."""
     hook = make.webhook(catalog)
     for _ in range(3):
-        order(catalog)
+        make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     [probe] = claims.claim(10)
@@ -480,7 +475,7 @@ def test_request_that_starts_during_the_check_is_not_missed(
 ) -> None:
     order_of = make.catalog()
     make.webhook(order_of)
-    order(order_of)
+    make.order(order_of)
     deadlines = receivers._deadlines
 
     def then_claim() -> Any:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
+from tests.webhooks.claimed import expire_leases, failing
 from webhooks import actions, webhook_health
 from webhooks.delivery import claims, fan_out, polling, recording, retry, selection
 from webhooks.delivery import engine as engine_module
@@ -23,35 +23,16 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
-def failing(catalog: make.Catalog, waiting: int) -> Webhook:
-    """Make a webhook whose backoff has just ended, with pending deliveries."""
-    hook = make.webhook(catalog)
-    order(catalog, waiting)
-    claimed = claims.claim(100)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
-    move_clock(400)
-    return hook
-
-
 def is_called(served: Handler, hook: Webhook) -> None:
     """Change the URL of the webhook, without the other effects of an edit."""
     Webhook.objects.filter(pk=hook.pk).update(external_url=served.url)
-
-
-def expire_leases() -> None:
-    Delivery.objects.filter(state="calling").update(lease=1.0)
 
 
 def test_two_engines_send_one_request_for_each_delivery() -> None:
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog, 25)
+        make.order(catalog, 25)
         with running(2) as engines:
             for engine in engines:
                 engine.wake()
@@ -64,7 +45,7 @@ def test_claim_is_limited_by_slots() -> None:
     catalog = make.catalog()
     for n in range(1, 5):
         make.webhook(catalog, n=n)
-    order(catalog, 5)
+    make.order(catalog, 5)
     first = claims.claim(6)
     assert len(first) == 6
     assert len(claims.claim(100)) == 14
@@ -78,7 +59,7 @@ def test_engine_has_no_more_requests_in_flight_than_slots() -> None:
     with handler(None) as served:
         for n in range(1, 5):
             make.webhook(catalog, served.url, n=n)
-        order(catalog, 2)
+        make.order(catalog, 2)
         with running(slots=3) as [engine]:
             for _ in range(3):
                 served.next()
@@ -117,7 +98,7 @@ def test_limit_of_webhook_holds_across_engines(settings: Any) -> None:
     responses = Counting(enough=3)
     with handler(responses) as served:
         make.webhook(catalog, served.url)
-        order(catalog, 12)
+        make.order(catalog, 12)
         with running(2):
             assert responses.full.wait(15)
             until(settled, "all delivered")
@@ -146,7 +127,7 @@ def test_deliveries_start_in_the_order_of_their_events_across_engines(settings: 
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog, 12)
+        make.order(catalog, 12)
         with running(2):
             until(settled, "all delivered")
     rows = list(Attempt.objects.order_by("delivery_id").values_list("started_at", "finished_at"))
@@ -160,7 +141,7 @@ def test_disabled_while_request_is_in_flight(response: int) -> None:
     release = threading.Event()
     with handler(lambda request: (release.wait(15), response)[1]) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             served.next()
             actions.edit(hook.pk, catalog.vendor_user, {"active": False})
@@ -180,15 +161,15 @@ def test_disabled_and_enabled_while_request_is_in_flight() -> None:
     release = threading.Event()
     with handler(lambda request: (release.wait(15), 200)[1]) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
-            order(catalog)
+            make.order(catalog)
             actions.edit(hook.pk, catalog.vendor_user, {"active": False})
             actions.edit(hook.pk, catalog.vendor_user, {"active": True})
             release.set()
             until(settled, "the call is recorded")
-            order(catalog)
+            make.order(catalog)
             engine.wake()
             served.next()
             until(settled, "a later event is delivered")
@@ -200,7 +181,7 @@ def test_deleted_while_request_is_in_flight() -> None:
     catalog = make.catalog()
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
             actions.delete(hook.pk)
@@ -208,7 +189,7 @@ def test_deleted_while_request_is_in_flight() -> None:
             until(lambda: engine.in_flight == 0, "the call ends")
             # The engine continues with another webhook.
             make.webhook(catalog, served.url, n=2)
-            order(catalog)
+            make.order(catalog)
             engine.wake()
             served.next()
             until(settled, "delivered")
@@ -222,7 +203,7 @@ def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> Non
         lambda request: 200 if request.path == "/new" else (release.wait(15), 500)[1]
     ) as served:
         hook = make.webhook(catalog, f"{served.url}old")
-        order(catalog)
+        make.order(catalog)
         with running():
             served.next()
             actions.edit(hook.pk, catalog.vendor_user, {"external_url": f"{served.url}new"})
@@ -265,7 +246,7 @@ def test_event_does_not_join_delivery_in_flight() -> None:
     catalog = make.catalog()
     failing(catalog, waiting=1)
     [probe] = claims.claim(10)
-    order(catalog)
+    make.order(catalog)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
@@ -278,7 +259,7 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
     catalog = make.catalog()
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         [lost] = claims.claim(10)
         expire_leases()
         with running():
@@ -295,10 +276,10 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
 
 
 def test_claim_holds_until_lease_expires() -> None:
-    order(make.catalog())
+    make.order(make.catalog())
     assert claims.lost_attempts() == []
     make.webhook(catalog := make.catalog("2"))
-    order(catalog)
+    make.order(catalog)
     [claimed] = claims.claim(10)
     assert claims.lost_attempts() == []
     # Leases are real time: moving platform time doesn't expire them.
@@ -313,7 +294,7 @@ def test_claim_holds_until_lease_expires() -> None:
 def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, again: bool) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     [late] = claims.claim(10)
     expire_leases()
     assert recording.record(claims.lost_attempts()) == ["settled"]
@@ -349,7 +330,7 @@ def settlement(hook: Webhook) -> Any:
 def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     [late] = claims.claim(10)
     expire_leases()
     recording.record(claims.lost_attempts())
@@ -360,7 +341,7 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
 def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog, 2)
+    make.order(catalog, 2)
     first, second = claims.claim(10)
     flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
     assert recording.record(flush_) == ["settled", "settled"]
@@ -380,7 +361,7 @@ def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             served.next()
             first = lease()
@@ -396,7 +377,7 @@ def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.Mon
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             served.next()
             expire_leases()
@@ -414,7 +395,7 @@ def test_delivery_is_repeated_while_its_lost_request_still_hangs(
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
             expire_leases()
@@ -440,7 +421,7 @@ def test_stopped_engine_records_requests_in_flight_as_unknown(
     catalog = make.catalog()
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 2)
+        make.order(catalog, 2)
         with running():
             served.next(), served.next()
     assert set(Delivery.objects.values_list("state", "claim", "lease")) == {("waiting", None, None)}
@@ -460,7 +441,7 @@ def test_stopping_engine_waits_for_requests_in_flight() -> None:
     release = threading.Event()
     with handler(lambda request: (release.wait(15), 200)[1]) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
             stop = threading.Thread(target=engine.stop)

@@ -40,15 +40,11 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     pruned.small_steps(monkeypatch, 10)
 
 
-def order(catalog: make.Catalog) -> Any:
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     """Make a webhook with finished deliveries, a resend and pending deliveries."""
     hook = make.webhook(catalog)
     for n in range(times):
-        order(catalog)
+        make.order(catalog)
         if n < times - waiting:
             recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claims.claim(10)])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
@@ -159,7 +155,7 @@ def test_other_transactions_run_between_steps() -> None:
 
     def meanwhile(seconds: float) -> None:
         # In a thread with its own connection: neither rows nor SQLite's write lock are held.
-        Background(lambda: order(catalog)).result()
+        Background(lambda: make.order(catalog)).result()
         claimed.extend(Background(lambda: claims.claim(10)).result())
 
     cleanup.remove_deleted(pause=meanwhile)
@@ -175,7 +171,7 @@ def test_webhook_whose_removal_fails_does_not_keep_others(
 ) -> None:
     catalog = make.catalog()
     failing, other = used(catalog), make.webhook(catalog, n=2)
-    order(catalog)
+    make.order(catalog)
     Webhook.objects.update(deleted_at=make.AT)
     remove = cleanup._remove
 
@@ -230,7 +226,7 @@ def test_request_in_flight_ends_and_is_not_recorded() -> None:
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
         for _ in range(12):
-            order(catalog)
+            make.order(catalog)
         with running() as [engine]:
             served.next()
             actions.delete(hook.pk)
@@ -247,7 +243,7 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
     monkeypatch.setattr(cleanup, "AT_ONCE", 1)
     catalog = make.catalog()
     hooks = [make.webhook(catalog, n=n) for n in range(1, 6)]
-    order(catalog)
+    make.order(catalog)
     actions.delete(*[hook.pk for hook in hooks])
     assert not Webhook.objects.exists()
     assert Webhook.with_deleted.count() == 4
@@ -293,7 +289,7 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
     took = []
     while not removing.ended.is_set():
         began = time.monotonic()
-        order(catalog)
+        make.order(catalog)
         claims.claim(10)
         took.append(time.monotonic() - began)
         removing.ended.wait(0.05)

@@ -14,7 +14,6 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 from connect_sim import celery
 from portal.home import system_status as home
 from requests_queue import clock, heartbeats
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
@@ -63,11 +62,6 @@ def break_(
     return failing
 
 
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def outcomes() -> list[str]:
     return list(Attempt.objects.order_by("pk").values_list("outcome", flat=True))
 
@@ -108,7 +102,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog, 2)
+        make.order(catalog, 2)
         where, name = SQL_SEAMS[seam]
         is_row_error = seam in ("record", "attempts", "row of an attempt") and (
             isinstance(error, RuntimeError)
@@ -145,14 +139,14 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
     release = threading.Event()
     with handler(lambda request: (release.wait(10), 200)[1]) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
             failing = break_(monkeypatch, *seam, error)
             engine.wake()
             assert failing.over.wait(10)
             release.set()
-            order(catalog)
+            make.order(catalog)
             engine.wake()
             drain(engine)
     if isinstance(error, Exception):
@@ -181,7 +175,7 @@ def test_loop_that_ends_is_started_again(
             end_loop(engine, patch)
             assert failing.over.wait(10)
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         engine.wake()
         until(settled, "delivered by the new loop")
     assert outcomes() == ["success"]
@@ -201,7 +195,7 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog, 3)
+        make.order(catalog, 3)
         with running():
             assert ended.wait(10)
             until(settled, "delivered by the new loop")
@@ -249,7 +243,7 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
                     return await failing(*args)
 
                 monkeypatch.setattr(in_flight.InFlightCall, "run", run)
-            order(catalog)
+            make.order(catalog)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
             # After a failure it backs off: move the clock for the next attempt.
@@ -327,7 +321,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     # The response is held until the database is down.
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with monkeypatch.context() as patch, running() as [engine]:
             served.next()
             away = OperationalError("away")
@@ -340,7 +334,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
                 patch.setattr(
                     where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
                 )
-            order(catalog)
+            make.order(catalog)
             tries = failing.remaining
             until(lambda: failing.remaining < tries - 3, "the flush is tried")
             assert done == []
@@ -359,7 +353,7 @@ def test_slots_are_held_by_results_that_are_not_stored(
         # One delivery each: a single webhook doesn't get the last slots.
         for n in range(1, 11):
             make.webhook(catalog, served.url, n=n)
-        order(catalog)
+        make.order(catalog)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
             # They count as errors of the rows, so claims continue.
             failing = break_(
@@ -399,7 +393,7 @@ def test_failing_row_does_not_block_other_webhooks(
         with monkeypatch.context() as patch, running() as [engine]:
             patch.setattr(recording, "attempt_row", row)
             for n in range(1, 4):
-                order(catalog)
+                make.order(catalog)
                 engine.wake()
                 until(lambda n=n: Attempt.objects.count() == n, "the other webhook's attempt")
             assert "Storing results" in engine._problems.summary()
@@ -416,7 +410,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     catalog = make.catalog()
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
@@ -438,7 +432,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
@@ -459,7 +453,7 @@ def test_stop_logs_how_many_results_are_lost(
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with monkeypatch.context() as patch:
             break_(patch, recording, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:

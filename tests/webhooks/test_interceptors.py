@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from tests import make
-from tests.engines import running, until
+from tests.engines import until
 from tests.handlers import handler
-from webhooks.delivery import fan_out, interceptors, wakeup
+from webhooks.delivery import fan_out, interceptors
 from webhooks.delivery.claimed import ClaimedDelivery, Forward, Interceptor
 from webhooks.delivery.engine import Engine
 from webhooks.http.client import Request, Response
@@ -38,13 +38,6 @@ class Marking:
 @pytest.fixture(autouse=True)
 def no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interceptors, "finders", [])
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    with running() as [engine]:
-        monkeypatch.setattr(wakeup, "send", engine.wake)
-        yield engine
 
 
 def deliver(hook: Webhook) -> Attempt:

@@ -11,7 +11,6 @@ import pytest
 
 from requests_queue import clock
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import handler
@@ -48,10 +47,6 @@ def catalog() -> make.Catalog:
     return make.catalog()
 
 
-def order(catalog: make.Catalog) -> None:
-    creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def advance(seconds: float) -> datetime:
     now = clock.now() + timedelta(seconds=seconds)
     Clock.objects.update(frozen_at=now)
@@ -76,15 +71,15 @@ def fail() -> Webhook:
 
 def test_delivery_is_late_since_its_creation(catalog: make.Catalog, sent: Any) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     advance(7)
     assert 7 <= late(claim()) < 9
 
 
 def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: Any) -> None:
     make.webhook(catalog)
-    order(catalog)
-    order(catalog)
+    make.order(catalog)
+    make.order(catalog)
     hook = fail()
     advance((hook.earliest_possible_trigger - clock.now()).total_seconds() + 3)
     repeated = claim()
@@ -99,7 +94,7 @@ def test_delivery_is_late_since_a_user_cleared_the_backoff(
     catalog: make.Catalog, sent: Any
 ) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     hook = fail()
     advance(100)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
@@ -111,7 +106,7 @@ def test_trigger_now_during_a_backoff_is_late_since_its_creation(
     catalog: make.Catalog, sent: Any
 ) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     hook = fail()
     advance(100)
     fan_out.trigger(hook)
@@ -121,7 +116,7 @@ def test_trigger_now_during_a_backoff_is_late_since_its_creation(
 
 def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, sent: Any) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(claim(), retry.UNKNOWN, 0, stopped=True)])
     advance(50)
     repeated = claim()
@@ -130,7 +125,7 @@ def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, 
 
 def test_nothing_is_measured_without_a_receiver(catalog: make.Catalog) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     assert claim().due is None
 
 
@@ -139,7 +134,7 @@ def test_first_byte_is_reported_once_for_each_delivery(sent: Any) -> None:
     with handler() as served, running() as [engine]:
         make.webhook(catalog, served.url)
         for _ in range(2):
-            order(catalog)
+            make.order(catalog)
         engine.wake()
         served.next(), served.next()
         until(settled, "both delivered")
@@ -167,7 +162,7 @@ def test_delivery_that_waits_alone_is_late_since_its_due_date(
     catalog: make.Catalog, sent: Any
 ) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     for _ in range(2):
         claim()
         claims.expire_leases()

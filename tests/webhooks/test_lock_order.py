@@ -9,7 +9,6 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from requests_queue import transitions
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
@@ -22,10 +21,6 @@ from webhooks.delivery import claims, fan_out
 from webhooks.models import Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def order(catalog: make.Catalog) -> str:
-    return creation.create(make.purchase(catalog), catalog.as_distributor).pk
 
 
 def touch(pk: str) -> None:
@@ -41,7 +36,7 @@ def test_changes_in_opposite_order_do_not_deadlock(
     settings.SIM_EVENT_MODE = mode  # type: ignore[attr-defined]
     worlds = make.catalog("1"), make.catalog("2")
     hooks = [make.webhook(catalog, n=n) for n, catalog in enumerate(worlds, 1)]
-    requests = [[order(catalog) for catalog in worlds] for _ in range(2)]
+    requests = [[make.order(catalog).pk for catalog in worlds] for _ in range(2)]
     both = threading.Barrier(2)
 
     def change(first: str, second: str) -> None:
@@ -91,7 +86,7 @@ def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
 def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    saved, dropped = order(catalog), order(catalog)
+    saved, dropped = make.order(catalog).pk, make.order(catalog).pk
     Event.objects.all().delete()
     with transitions.atomic():
         touch(saved)
@@ -105,14 +100,14 @@ def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
         raise IntegrityError
     assert Event.objects.count() == 2
     # Nothing remains for the next transaction.
-    order(catalog)
+    make.order(catalog)
     assert Event.objects.count() == 3
 
 
 def test_events_of_one_transaction_are_counted_by_webhook() -> None:
     catalog = make.catalog()
     one, two = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
-    first, second = order(catalog), order(catalog)
+    first, second = make.order(catalog).pk, make.order(catalog).pk
     Webhook.objects.filter(pk=two.pk).update(active=False)
     with transitions.atomic():
         for pk in (first, second, first):
@@ -126,7 +121,7 @@ def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
         return
     catalog = make.catalog()
     hook, other = make.webhook(catalog), make.webhook(catalog, n=2)
-    pk = order(catalog)
+    pk = make.order(catalog).pk
     with transaction.atomic():
         list(Webhook.objects.select_for_update().filter(pk=hook.pk))
         list(Delivery.objects.select_for_update().filter(webhook=hook))

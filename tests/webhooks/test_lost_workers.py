@@ -9,7 +9,6 @@ import pytest
 
 from requests_queue import clock, jobs
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
@@ -28,11 +27,6 @@ START = make.AT + timedelta(days=9)
 def catalog(settings: Any) -> make.Catalog:
     Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
     return make.catalog()
-
-
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def advance(seconds: float) -> None:
@@ -61,7 +55,7 @@ def backoff(hook: Webhook) -> tuple[int, Any, bool]:
 
 def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     assert backoff(hook) == (0, None, False)
     [again] = claim(1)
@@ -75,7 +69,7 @@ def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
 
 def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     poison = Delivery.objects.get()
     lose()
     for losses, minutes in enumerate((5, 10, 20), 2):
@@ -87,7 +81,7 @@ def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Ca
         assert last.why.startswith(f"Worker lost {losses} times in a row")
         assert last.next_attempt_at == poison.due_at == claims.next_due(clock.now())
         # Others pass it.
-        order(catalog)
+        make.order(catalog)
         [other] = claim(1)
         assert other.delivery_id > poison.pk
         recording.record([AttemptResult(other, retry.SUCCESS, 1)])
@@ -106,11 +100,11 @@ def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Ca
 def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 30
     hook, other = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
-    order(catalog, 30)
+    make.order(catalog, 30)
     lose(60)
     lose(60)
     assert backoff(hook) == backoff(other) == (0, None, False)
-    order(catalog, 30)
+    make.order(catalog, 30)
     new = claim(60)
     recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in new])
     assert Delivery.objects.filter(state="delivered").count() == 60
@@ -123,9 +117,9 @@ def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: 
 
 def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
-    order(catalog)
+    make.order(catalog)
     [first, second] = claim(2)
     recording.record([AttemptResult(second, retry.FAILURE, 1)])
     before = backoff(hook)
@@ -146,7 +140,7 @@ def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
     catalog: make.Catalog,
 ) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     claim(1)
     Webhook.objects.update(out_of_order=True, round=10)
@@ -165,7 +159,7 @@ def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
 @pytest.mark.parametrize("how", ["edit", "recover", "disable"])
 def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, how: str) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     lose()
     user = catalog.vendor_user
@@ -193,7 +187,7 @@ def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, h
 
 def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
     assert not ClearedBackoff.objects.exists()
@@ -203,7 +197,7 @@ def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make
 
 def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     lose()
     triggered = fan_out.trigger(hook)
@@ -220,14 +214,14 @@ def test_event_does_not_join_a_delivery_that_waits_alone(
 ) -> None:
     settings.SIM_EVENT_MODE = mode
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     lose()
     poison = Delivery.objects.get()
     # In a backoff, events join a pending delivery.
     until_ = clock.now() + timedelta(seconds=60)
     Webhook.objects.update(round=1, earliest_possible_trigger=until_, gate_closed_at=clock.now())
-    order(catalog, 2)
+    make.order(catalog, 2)
     [other] = Delivery.objects.exclude(pk=poison.pk)
     assert (other.events.count(), poison.events.count()) == (2, 1)
     advance(60)
@@ -248,7 +242,7 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
         raise TypeError("cannot be stored")
 
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     claim(1)
     claims.expire_leases()
     with monkeypatch.context() as patch:
@@ -256,7 +250,7 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
         assert flush.write(claims.lost_attempts()).stored == ["released"]
     assert backoff(hook) == (0, None, False)
     claim(0)
-    order(catalog)
+    make.order(catalog)
     claim(1)
     advance(300)
     [one] = claim(1)
@@ -265,7 +259,7 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
 
 def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     [again] = claim(1)
     recording.record([AttemptResult(again, retry.FAILURE, 1)])
@@ -279,7 +273,7 @@ def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
 
 def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     for _ in range(12):
         [one] = claim(1)
         recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
@@ -296,7 +290,7 @@ def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
 def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     """The settings that a lost worker used are unknown."""
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     lose()
     claim(1)
     advance(5)
@@ -335,7 +329,7 @@ def test_stopped_engine_records_orderly_stop(
     monkeypatch.setattr(engine, "GRACE", 0.0)
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         for n in range(1, 4):
             with running():
                 served.next()
@@ -349,7 +343,7 @@ def test_stopped_engine_records_orderly_stop(
 
 def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalog) -> None:
     make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     [one] = claim(1)
     cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()

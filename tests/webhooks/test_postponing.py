@@ -9,7 +9,6 @@ import pytest
 from django.db import connection, transaction
 
 from requests_queue import clock, jobs, sql
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.background import Background
 from tests.engines import move_clock
@@ -23,16 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def catalog() -> make.Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def hook(catalog: make.Catalog) -> Webhook:
-    return make.webhook(catalog)
-
-
-@pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The wake-ups that were sent."""
     sent: list[str] = []
@@ -40,19 +29,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
-def order(catalog: make.Catalog) -> None:
-    creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
 def postponed_order(catalog: make.Catalog) -> Postponement:
     with postponing.postponed() as postponement:
-        order(catalog)
+        make.order(catalog)
     return postponement
 
 
 def back_off(catalog: make.Catalog) -> None:
     """Let the only request to the webhook fail, and its backoff end."""
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
 
@@ -70,7 +55,7 @@ def test_new_delivery_is_claimed_when_it_is_released(catalog: make.Catalog, hook
 
 def test_deliveries_of_others_start_meanwhile(catalog: make.Catalog, hook: Webhook) -> None:
     postponement = postponed_order(catalog)
-    order(catalog)
+    make.order(catalog)
     [claimed] = claims.claim(10)
     assert {claimed.delivery_id}.isdisjoint(postponement.deliveries)
 
@@ -104,7 +89,7 @@ def test_delivery_into_which_a_postponed_one_is_merged_is_postponed(
     catalog: make.Catalog, hook: Webhook, settings: Any
 ) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    order(catalog)
+    make.order(catalog)
     [first] = claims.claim(10)
     postponement = postponed_order(catalog)
     recording.record([AttemptResult(first, retry.FAILURE, 1)])
@@ -130,7 +115,7 @@ def test_pending_deliveries_of_an_edited_webhook_are_postponed(
 ) -> None:
     settings.SIM_MAX_IN_FLIGHT = 2
     for _ in range(3):
-        order(catalog)
+        make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(2)])
     with postponing.postponed() as postponement:
         actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:10/"})
@@ -179,9 +164,9 @@ def test_release_that_is_rolled_back_releases_nothing(catalog: make.Catalog, hoo
 
 def test_block_that_is_rolled_back_postpones_nothing(catalog: make.Catalog, hook: Webhook) -> None:
     with pytest.raises(RuntimeError), postponing.postponed() as postponement, transaction.atomic():
-        order(catalog)
+        make.order(catalog)
         raise RuntimeError
-    order(catalog)
+    make.order(catalog)
     assert len(claims.claim(10)) == 1
     postponing.release([postponement])
 
@@ -196,7 +181,7 @@ def test_event_that_is_joining_keeps_the_delivery_postponed(
 
     def join() -> Postponement:
         with postponing.postponed() as postponement, transaction.atomic():
-            order(catalog)
+            make.order(catalog)
             joined.set()
             assert commit.wait(20)
         return postponement
@@ -217,7 +202,7 @@ def test_release_waits_for_a_transaction_that_holds_a_delivery(
 ) -> None:
     monkeypatch.setattr(postponing, "LOCK_WAIT", 20)
     postponement = postponed_order(catalog)
-    order(catalog)
+    make.order(catalog)
     held, commit = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -241,7 +226,7 @@ def test_engine_is_woken_after_the_release_instead_of_the_commit(
 ) -> None:
     postponement = postponed_order(catalog)
     assert postponement.wakes and not sent
-    order(catalog)
+    make.order(catalog)
     assert sent == ["wake-up"]
 
 
@@ -250,7 +235,7 @@ def test_nothing_is_postponed_outside_of_a_block(
 ) -> None:
     with postponing.postponed() as postponement:
         pass
-    order(catalog)
+    make.order(catalog)
     actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:10/"})
     assert Delivery.objects.get().lease is None
     assert not postponement.wakes and not postponement.deliveries and len(sent) == 2

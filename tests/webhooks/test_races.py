@@ -20,31 +20,13 @@ from tests import make
 from tests.background import Background, concurrently
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import handler
+from tests.webhooks.claimed import expire_leases, failing
 from webhooks import actions, cleanup, webhook_health
 from webhooks.delivery import claims, fan_out, recording, retry, taking
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-
-
-def failing(catalog: make.Catalog, waiting: int) -> Webhook:
-    """Make a webhook whose backoff has just ended, with pending deliveries."""
-    hook = make.webhook(catalog)
-    order(catalog, waiting)
-    claimed = claims.claim(100)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
-    move_clock(400)
-    return hook
-
-
-def expire_leases() -> None:
-    Delivery.objects.filter(state="calling").update(lease=1.0)
 
 
 def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +39,7 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
         commit.wait(15)
 
     monkeypatch.setattr(fan_out.wakeup, "after_commit", hold)
-    event = Background(lambda: order(catalog))
+    event = Background(lambda: make.order(catalog))
     assert joined.wait(15)
     during = Background(lambda: claims.claim(10))
     if connection.vendor == "postgresql":
@@ -74,7 +56,7 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
 def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    order(catalog, 3)
+    make.order(catalog, 3)
     claims.claim(10)
     expire_leases()
     counts = concurrently(*[lambda: recording.record(claims.lost_attempts())] * 2)
@@ -90,9 +72,9 @@ def test_failure_committed_after_selection_prevents_claim(
 ) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     [failing] = claims.claim(10)
-    order(catalog)
+    make.order(catalog)
     mark = taking.mark
 
     def fail() -> Any:
@@ -222,7 +204,7 @@ def test_disabled_while_an_event_is_recorded(
         where,
         lambda: actions.edit(hook.pk, catalog.vendor_user, {"active": False}),
     )
-    order(catalog)
+    make.order(catalog)
     ran[0].result()
     assert set(Delivery.objects.values_list("state", flat=True)) == {"cancelled"}
     assert webhook_health.counter_discrepancies() == []
@@ -237,7 +219,7 @@ def test_deleted_while_an_event_is_recorded(
     hook = failing(catalog, waiting=1) if backing_off else make.webhook(catalog)
     other = make.webhook(catalog, n=2)
     ran = paused(monkeypatch, where, lambda: actions.delete(hook.pk))
-    order(catalog)
+    make.order(catalog)
     ran[0].result()
     assert list(Webhook.objects.all()) == [other]
     # The rows that the event had locked were skipped.
@@ -289,7 +271,7 @@ def test_coalescing_skips_delivery_being_claimed(
 ) -> None:
     catalog = make.catalog()
     make.webhook(catalog)
-    order(catalog, 3)
+    make.order(catalog, 3)
     settings.SIM_EVENT_MODE = "coalesce"
     first, *_ = Delivery.objects.order_by("pk")
     started: list[Background] = []

@@ -17,16 +17,6 @@ from webhooks.models import Delivery, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def catalog() -> make.Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def hook(catalog: make.Catalog) -> Webhook:
-    return make.webhook(catalog)
-
-
 def test_event_that_joins_just_before_the_release_keeps_its_lease(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ import pytest
 from django.db import transaction
 
 from requests_queue import transitions
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
@@ -23,18 +22,12 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def order(catalog: make.Catalog, times: int = 1, **more: Any) -> Request:
-    for _ in range(times):
-        row = creation.create(make.purchase(catalog, **more), catalog.as_distributor)
-    return row
-
-
 def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, ReceivedRequest]:
     """Make one purchase for one webhook; return the request that its handler received."""
     path = webhook.pop("path", "")
     with handler() as served:
         hook = make.webhook(catalog, served.url + path, **webhook)
-        order(catalog)
+        make.order(catalog)
         with running():
             request = served.next()
             until(settled, "delivered")
@@ -60,7 +53,7 @@ def test_each_event_has_its_own_delivery() -> None:
     catalog = make.catalog()
     with handler() as served:
         make.webhook(catalog, served.url)
-        order(catalog, 5)
+        make.order(catalog, 5)
         assert states() == [("waiting", 1)] * 5
         with running():
             until(settled, "delivered")
@@ -72,7 +65,7 @@ def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
     catalog = make.catalog()
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 5)
+        make.order(catalog, 5)
         assert states() == [("waiting", 5)]
         with running():
             until(settled, "delivered")
@@ -88,10 +81,10 @@ def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: A
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             served.next()
-            order(catalog, 4)
+            make.order(catalog, 4)
             engine.wake()
             assert states() == [("calling", 1), ("waiting", 4)]
             served.release.set()
@@ -104,9 +97,9 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog)
+    make.order(catalog)
     [first] = claims.claim(10)
-    order(catalog, 2)
+    make.order(catalog, 2)
     recording.record([AttemptResult(first, retry.FAILURE, 1)])
     # The older one remains, with the events of both.
     assert states() == [("waiting", 3)]
@@ -114,7 +107,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     # Two in flight fail together: one stays pending, the other is shown as cancelled.
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"gate": "open"}})
     [again] = claims.claim(10)
-    order(catalog)
+    make.order(catalog)
     [second] = claims.claim(10)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
@@ -126,9 +119,9 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     catalog = make.catalog()
     for n in (1, 2, 3):
         make.webhook(catalog, n=n)
-    order(catalog, 2)
+    make.order(catalog, 2)
     claimed = claims.claim(10)
-    order(catalog, 2)
+    make.order(catalog, 2)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
     recording.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
     for hook in Webhook.objects.all():
@@ -235,7 +228,7 @@ def test_payload_has_times_of_last_success_and_failure() -> None:
                 if n:
                     move_clock(400)
                 if n != 2:
-                    order(catalog)
+                    make.order(catalog)
                 engine.wake()
                 served.next()
                 until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
@@ -260,7 +253,7 @@ def test_each_request_is_signed_with_the_current_secret() -> None:
     responses = iter([500, 200])
     with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running() as [engine]:
             first = served.next()
             until(lambda: Attempt.objects.exists(), "the failure")
@@ -279,14 +272,14 @@ def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
     catalog = make.catalog()
     with handler() as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog, 2)
+        make.order(catalog, 2)
         actions.edit(hook.pk, catalog.vendor_user, {"active": False})
         assert states() == [("cancelled", 1), ("cancelled", 1)]
-        order(catalog, 2)
+        make.order(catalog, 2)
         hook.refresh_from_db()
         assert hook.events == Event.objects.count() == 2
         actions.edit(hook.pk, catalog.vendor_user, {"active": True})
-        order(catalog)
+        make.order(catalog)
         with running():
             until(settled, "delivered")
         assert len(served.received) == 1
@@ -296,7 +289,7 @@ def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
 def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
-    order(catalog, 2)
+    make.order(catalog, 2)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
@@ -319,7 +312,7 @@ def test_event_reaches_webhooks_of_both_parties() -> None:
         make.webhook(catalog, n=9, active=False),
         make.webhook(stranger, n=10),
     ]
-    row = order(catalog)
+    row = make.order(catalog)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     for hook in Webhook.objects.all():
         assert hook.events == hook.deliveries.count() == (2 if hook in vendors + providers else 0)
@@ -357,7 +350,7 @@ def test_number_of_statements_is_independent_of_number_of_webhooks(
 def test_drafts_create_no_events() -> None:
     catalog = make.catalog(capabilities={"cart": {"validation": True}})
     hook = make.webhook(catalog)
-    row = order(catalog, status="draft")
+    row = make.order(catalog, status="draft")
     assert row.status == "draft"
     hook.refresh_from_db()
     assert (hook.events, hook.last_event) == (0, None)
@@ -370,7 +363,7 @@ def test_rolled_back_change_creates_no_event() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        order(catalog)
+        make.order(catalog)
         _ = 1 / 0
     hook.refresh_from_db()
     assert hook.events == 0
@@ -381,7 +374,7 @@ def test_response_is_stored() -> None:
     catalog = make.catalog()
     with handler((503, b"x" * 70_000 + b"\x00")) as served:
         hook = make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         with running():
             until(lambda: Attempt.objects.exists(), "recorded")
     attempt = Attempt.objects.get()
@@ -400,7 +393,7 @@ def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
     with handler() as served:
         broken = make.webhook(catalog, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")
         make.webhook(catalog, served.url, n=2)
-        order(catalog)
+        make.order(catalog)
         with running():
             until(lambda: Attempt.objects.count() == 2, "both recorded")
         assert len(served.received) == 1

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
@@ -22,11 +21,6 @@ from webhooks.models import Delivery, Webhook
 
 TOTALS = st.integers(1, 300)
 LIMITS = st.integers(1, 40)
-
-
-def order(catalog: make.Catalog, times: int = 1) -> None:
-    for _ in range(times):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def fill(slots: Slots) -> tuple[list[str], Slots]:
@@ -42,11 +36,11 @@ def fill(slots: Slots) -> tuple[list[str], Slots]:
 def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None:
     catalog, other = make.catalog(), make.catalog("2")
     hanging = [make.webhook(catalog, n=n) for n in range(1, 4)]
-    order(catalog, 20)
+    make.order(catalog, 20)
     claimed, slots = fill(Slots(8))
     assert (set(claimed), slots.used) == ({hook.pk for hook in hanging}, 4)
     late = make.webhook(other, n=9)
-    order(other, 5)
+    make.order(other, 5)
     # One at a time while few slots are free, and one is left for the next.
     assert fill(slots)[0] == [late.pk]
 
@@ -55,7 +49,7 @@ def test_webhook_with_nothing_in_flight_is_claimed_beside_hanging_ones() -> None
 def test_last_slots_are_for_webhooks_that_respond() -> None:
     catalog = make.catalog()
     healthy, failing, timed_out = (make.webhook(catalog, n=n) for n in range(1, 4))
-    order(catalog)
+    make.order(catalog)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
     responses = {failing.pk: Response(500, (), b"", truncated=False)}
     recording.record(
@@ -69,11 +63,11 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     Webhook.objects.update(active=False)
     for n in range(40):
         make.webhook(catalog, n=100 + n)
-    order(catalog, 3)
+    make.order(catalog, 3)
     slots = fill(Slots(40))[1]
     assert slots.used == 36
     Webhook.objects.update(active=True)
-    order(catalog, 2)
+    make.order(catalog, 2)
     # One each of those that responded; those that timed out stay pending.
     assert sorted(fill(slots)[0]) == [healthy.pk, failing.pk]
 
@@ -86,7 +80,7 @@ def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
         Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MAX_BATCH)
     )
     late = make.webhook(catalog, n=2)
-    order(catalog)
+    make.order(catalog)
     claimed, slots = fill(Slots(4000))
     assert (claimed.count(hook.pk), claimed.count(late.pk), slots.used) == (10, 1, 11)
 
@@ -99,7 +93,7 @@ def test_claim_has_maximum_size_and_next_one_continues(
     catalog = make.catalog()
     for n in range(1, 6):
         make.webhook(catalog, n=n)
-    order(catalog)
+    make.order(catalog)
     assert [len(claims.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
 
 
@@ -112,7 +106,7 @@ def test_more_is_expected_only_if_the_limit_kept_it_out(
     catalog = make.catalog()
     for n in range(1, 6):
         make.webhook(catalog, n=n)
-    order(catalog, 12)
+    make.order(catalog, 12)
     fan_out.trigger(Webhook.objects.all()[0])
     now, slots = clock.now(), Slots(total)
     everything = len(selection.select(1000, now, slots))
@@ -159,12 +153,12 @@ def test_healthy_webhook_is_called_while_all_others_hang() -> None:
     with handler(None) as hangs, handler() as served:
         for n in range(1, 4):
             make.webhook(catalog, hangs.url, n=n)
-        order(catalog, 12)
+        make.order(catalog, 12)
         with running(slots=8) as [engine]:
             until(lambda: engine.in_flight == 4, "the hanging ones have all that they may have")
             make.webhook(other, served.url, n=9)
             for _ in range(3):
-                order(other)
+                make.order(other)
                 engine.wake()
                 served.next()
             assert engine.in_flight >= 4

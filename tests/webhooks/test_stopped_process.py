@@ -21,7 +21,6 @@ from django.core.management.commands import migrate
 from django.db import connection
 
 from requests_queue import database_limits
-from requests_queue.queues.fulfillment import creation
 from tests import make, stopping
 from tests.engines import running, settled, until
 from tests.handlers import handler
@@ -33,10 +32,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TIMEOUT = 1.0
 # For statements that wait for the locks, on a busy machine.
 AT_MOST = TIMEOUT + 1.0
-
-
-def order(catalog: make.Catalog) -> None:
-    creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -79,11 +74,11 @@ def test_process_stopped_in_transaction_blocks_others_until_timeout(
     catalog = make.catalog()
     with handler() as served, worker(tmp_path, where) as stopped:
         make.webhook(catalog, served.url)
-        order(catalog)
+        make.order(catalog)
         until(lambda: stopping.is_stopped(stopped.pid), "the worker has stopped itself")
         began = time.monotonic()
         # One waits for the webhook's row, the other for the claim.
-        order(catalog)
+        make.order(catalog)
         assert time.monotonic() - began < AT_MOST
         before = len(served.received)
         with running():
@@ -93,7 +88,7 @@ def test_process_stopped_in_transaction_blocks_others_until_timeout(
                 until(settled, "the delivery of the claim that was rolled back is made, too")
         stopped.send_signal(signal.SIGCONT)
         until(settled, "the worker goes on, and writes what it has in memory")
-        order(catalog)
+        make.order(catalog)
         until(settled, "the worker makes calls again, alone")
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["success"] * 3
     assert len(served.received) == 3
@@ -127,7 +122,7 @@ def test_process_stopped_while_reading_blocks_others_until_timeout(
     try:
         until(lambda: stopping.is_stopped(process.pid), "it has stopped itself")
         began = time.monotonic()
-        order(catalog)
+        make.order(catalog)
         assert time.monotonic() - began < AT_MOST
     finally:
         process.kill()

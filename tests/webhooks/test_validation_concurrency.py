@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time as real_time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control, moves
 from tests import make
 from tests.background import Background
-from tests.engines import move_clock, running, settled, until
+from tests.engines import move_clock, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.make import Catalog
 from tests.webhooks.validating import (
@@ -33,7 +32,7 @@ from tests.webhooks.validating import (
     value_errors,
 )
 from webhooks import receivers, webhook_health
-from webhooks.delivery import claims, fan_out, recording, validator_client, validators, wakeup
+from webhooks.delivery import claims, fan_out, recording, validator_client, validators
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
 
@@ -44,14 +43,6 @@ REJECTED = (
 )
 STOPPED = "Sandbox stopped during the request: the outcome is unknown."
 COMPLAINS = validator_response(region={"value_error": "No"})
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine that wake-ups reach, as in a sandbox with one process."""
-    with running() as [engine]:
-        monkeypatch.setattr(wakeup, "send", engine.wake)
-        yield engine
 
 
 def hangs(served: Handler) -> Any:

@@ -14,7 +14,7 @@ from portal.webhooks import forms
 from requests_queue.catalog.models import Account
 from tests import html, make
 from tests.api import Caller, caller
-from tests.signed_in import catalog, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import vendor  # noqa: F401  (fixtures)
 from webhooks.admin.forms import NewWebhookForm, WebhookForm
 from webhooks.models import Webhook
 from webhooks.validation_rules import FIELDS

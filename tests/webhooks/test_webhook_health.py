@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db
 NOW = AT.replace(hour=9, minute=41, second=30)
 
 
-@pytest.fixture
-def catalog(db: None) -> make.Catalog:
-    return make.catalog("1")
-
-
 def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
     delivery = Delivery.objects.create(webhook=row, state="delivered", created_at=at)
     return Attempt.objects.create(

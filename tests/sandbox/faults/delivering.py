@@ -8,19 +8,12 @@ from typing import Any
 import pytest
 
 from tests import make
-from tests.engines import running, until
+from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import Catalog
-from webhooks.delivery import fan_out, wakeup
+from webhooks.delivery import fan_out
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Webhook
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    with running() as [engine]:
-        monkeypatch.setattr(wakeup, "send", engine.wake)
-        yield engine
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from sandbox import activity, notification
 from sandbox.faults import barriers
 from sandbox.models import Fault, HeldResponse
 from tests.api import Caller
+from tests.background import threads
 from tests.engines import until
 from tests.runtime.serving import connect, read, reset, serving
 from tests.sandbox.faults.conftest import Arm
@@ -118,10 +119,6 @@ def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: 
     assert [read(line)[0] for line in lines] == [200] * 50
     until(lambda: not activity.in_flight(), "no call is in flight")
     until(lambda: "fault-barriers" not in threads(), "the thread ends")
-
-
-def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("how", ["clear", "clear all", "expiry", "reset"])

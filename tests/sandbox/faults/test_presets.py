@@ -12,11 +12,11 @@ from sandbox.models import Fault
 from tests.engines import until
 from tests.handlers import Handler
 from tests.sandbox.faults.conftest import client
-from tests.sandbox.faults.delivering import Deliver, deliver, engine, hook, recorded, served
+from tests.sandbox.faults.delivering import Deliver, deliver, hook, recorded, served
 from webhooks.delivery import resend
 from webhooks.models import Attempt, Webhook
 
-__all__ = ["client", "deliver", "engine", "hook", "served"]
+__all__ = ["client", "deliver", "hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

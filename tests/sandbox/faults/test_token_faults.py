@@ -12,11 +12,11 @@ import pytest
 from tests.engines import move_clock, until
 from tests.handlers import Handler, ReceivedRequest
 from tests.sandbox.faults.conftest import Arm
-from tests.sandbox.faults.delivering import Deliver, deliver, engine, hook, recorded, served
+from tests.sandbox.faults.delivering import Deliver, deliver, hook, recorded, served
 from webhooks.delivery import resend
 from webhooks.models import Webhook
 
-__all__ = ["deliver", "engine", "hook", "served"]
+__all__ = ["deliver", "hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

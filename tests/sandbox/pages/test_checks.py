@@ -17,7 +17,7 @@ from tests import html, make
 from tests.make import Catalog
 from tests.sandbox.pages import programs
 from tests.sandbox.pages.programs import Program
-from tests.signed_in import catalog, distributor, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from tests.unit.checks import reports
 from webhooks.models import Webhook
 

@@ -20,9 +20,9 @@ from sandbox.snapshots import Replacement
 from tests import html, make
 from tests.html import Element
 from tests.make import Catalog
-from tests.signed_in import catalog, distributor, root, vendor
+from tests.signed_in import distributor, root, vendor
 
-__all__ = ["catalog", "distributor", "root", "vendor"]
+__all__ = ["distributor", "root", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -16,9 +16,9 @@ from tests.api import caller
 from tests.html import Element
 from tests.make import Catalog
 from tests.portal import delivery_rows
-from tests.signed_in import catalog, distributor, root, vendor
+from tests.signed_in import distributor, root, vendor
 
-__all__ = ["catalog", "distributor", "root", "vendor"]
+__all__ = ["distributor", "root", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -11,11 +11,11 @@ from requests_queue import clock
 from sandbox import clock_control
 from sandbox.moves import MoveResult
 from tests import html
-from tests.portal.delivery_rows import attempt, delivery, hook
-from tests.signed_in import catalog, stranger, vendor
+from tests.portal.delivery_rows import attempt, delivery
+from tests.signed_in import stranger, vendor
 from webhooks.models import Delivery, Webhook
 
-__all__ = ["catalog", "hook", "stranger", "vendor"]
+__all__ = ["stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -26,10 +26,10 @@ from tests import html, make
 from tests.html import Element
 from tests.make import Catalog
 from tests.sandbox import recorded
-from tests.signed_in import catalog, distributor, root, signed_in, stranger, vendor
+from tests.signed_in import distributor, root, signed_in, stranger, vendor
 from webhooks.models import Event, Webhook
 
-__all__ = ["catalog", "distributor", "root", "stranger", "vendor"]
+__all__ = ["distributor", "root", "stranger", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,24 @@
+"""Deliveries that have been claimed before a test."""
+
+from __future__ import annotations
+
+from tests import make
+from tests.engines import move_clock
+from webhooks.delivery import claims, recording, retry
+from webhooks.delivery.in_flight import AttemptResult
+from webhooks.models import Delivery, Webhook
+
+
+def failing(catalog: make.Catalog, waiting: int) -> Webhook:
+    """Make a webhook whose backoff has just ended, with pending deliveries."""
+    hook = make.webhook(catalog)
+    make.order(catalog, waiting)
+    claimed = claims.claim(100)
+    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
+    move_clock(400)
+    return hook
+
+
+def expire_leases() -> None:
+    """Let the leases of deliveries in flight end."""
+    Delivery.objects.filter(state="calling").update(lease=1.0)
