@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from typing import Any
 
 from sandbox.checks import history, timing
+from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.handler_process import HandlerProcess
 from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from sandbox.checks.history import Call, Effects, History
@@ -184,6 +185,16 @@ class Lab:
 
     def _has_died(self) -> bool:
         return self.process is not None and bool(self.process.death)
+
+    def wait_fired(self, order: str, *faults: ArmedFault) -> None:
+        """Wait until a fault has fired, or the order was processed without it.
+
+        A handler may work long after its response.
+        """
+        self.wait_for(
+            lambda: any(fault.fired for fault in faults) or self.status(order) != "pending",
+            self.timing.patience,
+        )
 
     def since(self, mark: str) -> History:
         """Return what has happened after a moment."""

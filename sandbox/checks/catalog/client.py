@@ -52,8 +52,7 @@ def resumes(lab: Lab) -> Verdict:
         lab.activate()
         order = lab.order()
         recovery.make_attempts(lab, _FAILED_ATTEMPTS, SHORT_PATIENCE)
-        # It may work on its own, after its response.
-        lab.wait_for(lambda: fault.fired > 0, lab.timing.patience)
+        lab.wait_fired(order, fault)
         fired = fault.fired
     recovery.recover(lab, [order])
     happened = lab.since(mark)

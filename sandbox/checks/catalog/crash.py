@@ -106,7 +106,7 @@ def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: f
         scope = {"nth": [step.occurrence], **step.scope}
         with lab.platform.fault(kind, parameters, **scope) as fault:
             order = lab.order()
-            lab.wait_for(lambda: fault.fired > 0, lab.timing.interval)
+            lab.wait_fired(order, fault)
             # Not as a time without calls: a handler that polls may never be quiet for so long.
             time.sleep(pause)
             lab.platform.settle(lab.timing.quiet)

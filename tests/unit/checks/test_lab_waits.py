@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from sandbox.checks.catalog import crash
+from sandbox.checks.good_run import Step
 from sandbox.checks.lab import Lab
 
 
@@ -51,3 +55,35 @@ def test_handler_of_others_is_waited_for_at_once() -> None:
     living, platform = lab(None)
     platform.wait_finished = lambda order, timeout: timeout > 100  # type: ignore[method-assign]
     assert living.wait_finished(["PR-1"], timeout=3600)
+
+
+class Fault:
+    """Has fired when it has been looked at so often."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    @property
+    def fired(self) -> int:
+        self._looks -= 1
+        return int(self._looks < 0)
+
+
+@pytest.mark.parametrize(
+    ("looks", "statuses", "fired"),
+    # The handler works after its response; or it does so without the call of the fault.
+    [(3, ["pending"], 1), (1000, ["pending", "pending", "approved"], 0)],
+)
+def test_fault_is_armed_until_the_work_on_an_order_meets_it_or_is_done(
+    looks: int, statuses: list[str], fired: int
+) -> None:
+    working, platform = lab(None)
+    platform.order = lambda product: "PR-1"  # type: ignore[attr-defined]
+    platform.request = lambda order: {  # type: ignore[attr-defined]
+        "status": statuses.pop(0) if len(statuses) > 1 else statuses[0]
+    }
+    platform.fault = lambda *_, **scope: nullcontext(Fault(looks))  # type: ignore[attr-defined]
+    platform.settle = lambda quiet: None  # type: ignore[attr-defined]
+    working.signer = cast(Any, SimpleNamespace(product_id="PRD-1"))
+    step = Step(0, "GET", "/requests", 1, is_read=True)
+    assert crash._with_fault("abort")(working, step) == (fired, "PR-1")
