@@ -130,7 +130,7 @@ def sign_in_limited() -> None:
 
 def password_saved(sender: Any, instance: User, created: bool, **kwargs: Any) -> None:
     """Record a new password, however it was set (signal `post_save`, in its transaction)."""
-    if not created and instance._password is not None:
+    if not created and instance.has_new_password:
         record(
             Action.USER_PASSWORD,
             "user",

@@ -293,6 +293,18 @@ def test_write_path_writes_one_entry(world: World, name: str) -> None:
     assert CANARY not in stored and PASSWORD not in stored
 
 
+def test_renewed_hash_of_a_password_is_not_recorded(world: World, settings: Any) -> None:
+    with_password(world.catalog.vendor_user)
+    old = User.objects.get(username="vendor1").password
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher", *settings.PASSWORD_HASHERS
+    ]  # fmt: skip
+    client().post("/sign-in/", {"username": "vendor1", "password": PASSWORD})
+    user = User.objects.get(username="vendor1")
+    assert user.password != old and user.check_password(PASSWORD)
+    assert [entry.action for entry in AuditEntry.objects.all()] == ["sign_in"]
+
+
 def test_every_action_has_a_test() -> None:
     elsewhere = {"queue.bulk", "sign_in.limited"}
     assert {action for _, action, *_ in PATHS.values()} | elsewhere == set(audit.Action)

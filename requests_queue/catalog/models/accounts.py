@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractUser
 from django.db import models, transaction
 from django.db.models import F, Value
@@ -39,6 +40,9 @@ class User(AbstractUser):
     )
     is_service = models.BooleanField(default=False)
 
+    # Whether the password was changed since the user was stored, for the audit log.
+    has_new_password = False
+
     def __str__(self) -> str:
         return f"{self.name} ({self.uid})"
 
@@ -51,11 +55,26 @@ class User(AbstractUser):
         # With the entry of a new password in the audit log.
         with transaction.atomic():
             super().save(*args, **kwargs)
+        self.has_new_password = False
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set the password."""
+        super().set_password(raw_password)
+        self.has_new_password = True
 
     def set_unusable_password(self) -> None:
         """Take the password away, which is recorded like a new one when the user is saved."""
         super().set_unusable_password()
-        self._password = ""
+        self.has_new_password = True
+
+    def check_password(self, raw_password: str) -> bool:
+        """Return whether it is the password; an old hash of it is renewed, and not recorded."""
+
+        def renew(raw: str) -> None:
+            self.password = make_password(raw)
+            self.save(update_fields=["password"])
+
+        return check_password(raw_password, self.password, renew)
 
     @property
     def name(self) -> str:
