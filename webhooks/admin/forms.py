@@ -120,9 +120,6 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
         elif name not in self.errors:
             self.add_error(name, error.message)
 
-    def _post_clean(self) -> None:
-        """Leave the instance unchanged: the form saves nothing."""
-
 
 class NewWebhookForm(WebhookForm):
     """The fields of a new webhook, with its product, its type and a generated secret."""
