@@ -33,6 +33,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python tools/faults_page.py
 	$(BIN)/python tools/inventory.py
 	$(BIN)/python tools/nightly_tests.py --check
+	$(BIN)/python tools/private_parts.py
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

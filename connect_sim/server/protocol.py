@@ -2,7 +2,7 @@
 
 So size, duration, method and target of a head are looked at in one place, and the parser never sees
 what it would refuse: bytes that are not ASCII, unknown methods, and offers of HTTP/2.
-`tests/runtime/test_uvicorn_parts.py` names the private parts of uvicorn that it uses.
+`tests/runtime/test_private_parts.py` names the private parts of uvicorn that it uses.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class User(AbstractUser):
         super().set_unusable_password()
         self.has_new_password = True
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Return whether it is the password; an old hash of it is renewed, and not recorded."""
 
         def renew(raw: str) -> None:
