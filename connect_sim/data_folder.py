@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,12 +45,39 @@ def create_database(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def read_key(path: Path) -> str:
-    """Return the content of a file that no other user can have written.
+def key(path: Path) -> str:
+    """Return the key in a file, which is created on first use.
 
-    Raises ImproperlyConfigured if one may write it or put another one in its place, OSError if it
-    cannot be read.
+    Raises ImproperlyConfigured if the file cannot be used, or if another user may write it.
     """
+    with failures_named(path):
+        create(path.parent)
+        if not path.exists():
+            _create_key(path)
+        content = _read_key(path).strip()
+    if not content:
+        raise unusable(path, "it is empty; restore it from a backup, or delete it")
+    return content
+
+
+def _create_key(path: Path) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        # Unlike a rename, a link fails if another process was faster: both then read its key.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read_key(path: Path) -> str:
+    """Return the content of a file that no other user can have written or put in its place."""
     if path.is_symlink():
         raise unusable(path, "it is a symbolic link; put the file itself there")
     # The flags are for a link or a pipe that another user puts there meanwhile.

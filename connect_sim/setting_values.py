@@ -1,4 +1,4 @@
-"""Checks of structured settings; each function returns the value to use.
+"""Converters of environment variables; each returns the value of the setting.
 
 Each raises ValueError with the rest of a sentence that begins with the variable's name.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import environ
@@ -23,8 +24,67 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
 _BROKERS = ("memory", "redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
 _DATABASES = ("sqlite", "postgres", "postgresql")
+# An unreachable host is detected after about 30 s.
+_POSTGRESQL_OPTIONS = {
+    "connect_timeout": 10,  # seconds
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds, of sent data
+}
 # 32 random bytes are 43 characters of base64 and 64 of hexadecimal digits.
 _KEY_LENGTH, _KEY_CHARACTERS = 32, 8
+_FLAGS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+T = TypeVar("T")
+
+
+def _converter(
+    convert: Callable[[str], T],
+    requirement: str,
+    is_valid: Callable[[T], bool] = lambda value: True,
+) -> Callable[[str], T]:
+    def checked(text: str) -> T:
+        with suppress(ValueError, KeyError):
+            if is_valid(value := convert(text)):
+                return value
+        raise ValueError(requirement)
+
+    return checked
+
+
+def integer(*, minimum: int = 1, maximum: int = 10**9) -> Callable[[str], int]:
+    """Return a converter to an integer within the limits."""
+    requirement = f"must be a whole number from {minimum} to {maximum}"
+    return _converter(int, requirement, lambda n: minimum <= n <= maximum)
+
+
+def number(
+    *, minimum: float | None = None, maximum: float = 366 * 24 * 3600
+) -> Callable[[str], float]:
+    """Return a converter to a number greater than 0, or at least `minimum`, up to `maximum`."""
+    least = "greater than 0" if minimum is None else f"of {minimum:g} or more"
+    requirement = f"must be a number {least}, and at most {maximum:.12g}"
+    # NaN is refused too: it is neither more nor less.
+    return _converter(
+        float,
+        requirement,
+        lambda n: (n > 0 if minimum is None else n >= minimum) and n <= maximum,
+    )
+
+
+settle_time = _converter(float, "must be a number of seconds from 0 to 60.", lambda n: 0 <= n <= 60)
+
+
+flag = _converter(lambda text: _FLAGS[text.lower()], "must be true or false")
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """Return a check that a text is one of the allowed ones."""
+    return _converter(str, f"must be one of {', '.join(allowed)}", allowed.__contains__)
 
 
 def bind(text: str) -> str:
@@ -72,23 +132,21 @@ def hosts(text: str) -> list[str]:
     return names
 
 
-def networks(text: str) -> str:
-    """Return the networks that handlers may be in."""
-    return _checked(parse_networks, text)
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError as error:
+            # The message already begins with the name of the setting.
+            raise ValueError(str(error).partition(" ")[2]) from None
+        return text
+
+    return convert
 
 
-def trusted_proxies(text: str) -> str:
-    """Return addresses and networks of trusted proxies."""
-    return _checked(TrustedProxies, text)
-
-
-def _checked(check: Callable[[str], Any], text: str) -> str:
-    try:
-        check(text)
-    except ValueError as error:
-        # The message already begins with the name of the setting.
-        raise ValueError(str(error).partition(" ")[2]) from None
-    return text
+# The networks that handlers may be in, and the addresses and networks of trusted proxies.
+networks = _parsed(parse_networks)
+trusted_proxies = _parsed(TrustedProxies)
 
 
 def proxy(text: str) -> str:
@@ -148,6 +206,8 @@ def database(text: str) -> dict[str, Any]:
             raise ValueError("must name a file: each thread would have an SQLite of its own.")
     elif not config["NAME"]:
         raise ValueError("must name a database, as in postgres://user:password@host:5432/name.")
+    else:
+        config["OPTIONS"] = {**_POSTGRESQL_OPTIONS, **config.get("OPTIONS", {})}
     return config
 
 
@@ -157,17 +217,6 @@ def broker(text: str) -> str:
     if not text.startswith("redis+socket:"):
         _split(text)
     return text
-
-
-def settle_time(text: str) -> float | None:
-    """Return a number of seconds from 0 to 60."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 60:
-        raise ValueError("must be a number of seconds from 0 to 60.")
-    return seconds
 
 
 def _http_url(text: str) -> SplitResult:

@@ -1,44 +1,104 @@
 """Settings, all from the environment; `.env.example` lists every variable."""
 
 import hashlib
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from connect_sim import (
-    __version__,
-    container,
-    data_folder,
-    databases,
-    hidden_packages,
-    installation,
-    logs,
-    secret_keys,
-    setting_values,
-)
-from connect_sim.environment import Environment
+import environ
+from django.core.checks import Error
+
+from connect_sim import __version__, container, data_folder, installation, logs
+from connect_sim import setting_values as values
 from requests_queue import queues
 
+Value = TypeVar("Value")
+# Reported by the system checks, which prevent the start; the defaults are used until then.
+SETTING_PROBLEMS: list[Error] = []
+
+
+def report(name: str, sentence: str, hint: str) -> None:
+    """Record an invalid variable; `sentence` follows its name."""
+    SETTING_PROBLEMS.append(Error(f"{name} {sentence}", hint=hint, id="connect_sim.E001"))
+
+
+def env(
+    name: str,
+    default: Value,
+    convert: Callable[[str], Value],
+    *,
+    example: str = "",
+    secret: bool = False,
+    blank: bool = False,
+) -> Value:
+    """Return the value of a variable, or the default if it is invalid or, unless `blank`, empty.
+
+    A ValueError of `convert` continues the sentence that the name begins. A `secret` isn't shown.
+    """
+    text = os.environ.get(name, "").strip()
+    if not text and not (blank and name in os.environ):
+        return default
+    try:
+        return convert(text)
+    except ValueError as error:
+        shown = repr(text if len(text) <= 60 else f"{text[:60]}…")
+        if example:
+            value = "" if secret else f" The value is {shown}."
+            report(name, f"{error}{value}", f"Set, for example, {name}={example}.")
+        else:
+            normal = f"{default:.12g}" if isinstance(default, float) else str(default)
+            normal = normal.lower() if isinstance(default, bool) else normal
+            hint = f"Correct the variable or remove it; the default is {normal}."
+            report(name, f"{error}, not {shown}.", hint)
+        return default
+
+
+def secret_key(name: str, convert: Callable[[str], str]) -> str:
+    """Return a configured key; only a sandbox creates its own, in the data folder."""
+    configured = env(name, "", str)
+    if SANDBOX:
+        # A start that the system checks refuse must not create files.
+        may_create = not configured and not SETTING_PROBLEMS
+        path = SIM_DATA_DIR / name.removeprefix("SIM_").lower()
+        return data_folder.key(path) if may_create else configured or secrets.token_urlsafe(48)
+    try:
+        if not configured:
+            raise ValueError("is not set; SIM_PROFILE=server creates no keys.")
+        return convert(configured)
+    except ValueError as error:
+        how = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        report(name, str(error), how)
+        return configured or secrets.token_urlsafe(48)
+
+
 installation.refuse_windows()
-PROGRAM = installation.PROGRAM
 VERSION = __version__
 _home = installation.home()
-env = Environment()
-env.read_file("SIM_ENV_FILE", _home / ".env")
+_env_file = Path(env("SIM_ENV_FILE", str(_home / ".env"), str))
+try:
+    # Opened here, because environ ignores unreadable files.
+    with _env_file.open(encoding="utf-8") as _file:
+        environ.Env.read_env(_file)
+except (OSError, ValueError) as _error:
+    # Only a configured file must exist.
+    if _env_file != _home / ".env" or not isinstance(_error, FileNotFoundError):
+        _reason = _error.strerror if isinstance(_error, OSError) else "it is not UTF-8 text"
+        _hint = "Correct the path or the permissions of the file, or unset the variable."
+        report("SIM_ENV_FILE", f"names {_env_file}, which cannot be read: {_reason}.", _hint)
 # Set by the image: texts for users say how to reach into the container and out of it.
-SIM_IN_CONTAINER = env.bool("SIM_IN_CONTAINER", default=False)
-if SIM_IN_CONTAINER:
-    PROGRAM = container.program()
-# Reported by the system checks, which prevent the start; the defaults are used until then.
-SETTING_PROBLEMS = env.problems
+SIM_IN_CONTAINER = env("SIM_IN_CONTAINER", False, values.flag)
+PROGRAM = container.program() if SIM_IN_CONTAINER else installation.PROGRAM
 
-SIM_PROFILE = env.choice("SIM_PROFILE", "sandbox", ("sandbox", "server"))
+SIM_PROFILE = env("SIM_PROFILE", "sandbox", values.one_of("sandbox", "server"))
 SANDBOX = SIM_PROFILE == "sandbox"
 
-SIM_DATA_DIR = Path(env("SIM_DATA_DIR", default=str(_home / "var"))).absolute()
-SIM_BIND = env.checked(
-    "SIM_BIND", "127.0.0.1:8000", setting_values.bind, example="SIM_BIND=127.0.0.1:8000"
-)
+SIM_DATA_DIR = Path(env("SIM_DATA_DIR", str(_home / "var"), str)).absolute()
+SIM_BIND = env("SIM_BIND", "127.0.0.1:8000", values.bind, example="127.0.0.1:8000")
 # The defaults of the URLs have the first of several addresses.
 _bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
 _public_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
@@ -46,103 +106,76 @@ _public_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(
 )
 LOCAL_URL = f"http://{_public_host}:{_bind_port}"
 # For browsers and tests; each of the two URLs is the other's default.
-SIM_PUBLIC_URL = env.checked(
-    "SIM_PUBLIC_URL", "", setting_values.root_url, example="SIM_PUBLIC_URL=http://localhost:9000"
-)
-SIM_API_URL = env.checked(
-    "SIM_API_URL",
-    SIM_PUBLIC_URL or LOCAL_URL,
-    setting_values.root_url,
-    example="SIM_API_URL=https://sim.example.com",
+SIM_PUBLIC_URL = env("SIM_PUBLIC_URL", "", values.root_url, example="http://localhost:9000")
+SIM_API_URL = env(
+    "SIM_API_URL", SIM_PUBLIC_URL or LOCAL_URL, values.root_url, example="https://sim.example.com"
 )
 SIM_PUBLIC_URL = SIM_PUBLIC_URL or SIM_API_URL
-SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY")
-SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY")
+SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY", "", str)
+SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY", "", str)
 
-SECRET_KEY = secret_keys.read(env, "SIM_SECRET_KEY", SIM_DATA_DIR, is_server=not SANDBOX)
+SECRET_KEY = secret_key("SIM_SECRET_KEY", values.key)
 # Several keys are separated by commas: the first encrypts, each decrypts (docs/server.md).
-SIM_ENCRYPTION_KEY = secret_keys.read(
-    env, "SIM_ENCRYPTION_KEY", SIM_DATA_DIR, is_server=not SANDBOX, check=setting_values.keys
-)
+SIM_ENCRYPTION_KEY = secret_key("SIM_ENCRYPTION_KEY", values.keys)
 
 # The delivery engine. .env.example explains each value, docs/fidelity.md its origin.
-SIM_CALLS = env.int("SIM_CALLS", default=4000, maximum=100_000)
-SIM_HTTP_TIMEOUT = env.float("SIM_HTTP_TIMEOUT", default=300)
-SIM_PROCESSING_TIMEOUT = env.int("SIM_PROCESSING_TIMEOUT", default=600, maximum=366 * 24 * 3600)
-SIM_RETRY_BASE = env.float("SIM_RETRY_BASE", default=300)
-SIM_RETRY_FACTOR = env.float("SIM_RETRY_FACTOR", default=2, minimum=1, maximum=1000)
-SIM_RETRY_CAP = env.float("SIM_RETRY_CAP", default=6 * 3600)
-SIM_FAILURE_LIMIT = env.int("SIM_FAILURE_LIMIT", default=10, maximum=1_000_000)
-SIM_EVENT_MODE = env.choice("SIM_EVENT_MODE", "each", ("each", "coalesce"))
-SIM_MAX_IN_FLIGHT = env.int("SIM_MAX_IN_FLIGHT", default=10, maximum=100_000)
-SIM_JWT_HEADER = env.choice("SIM_JWT_HEADER", "both", ("both", "authentication", "authorization"))
-SIM_OBJECT_CLASS_FORM = env.choice("SIM_OBJECT_CLASS_FORM", "plural", ("plural", "singular"))
-SIM_VALIDATION_TIMEOUT = env.float("SIM_VALIDATION_TIMEOUT", default=30)
-SIM_VALIDATIONS = env.int("SIM_VALIDATIONS", default=100, maximum=10_000)
+SIM_CALLS = env("SIM_CALLS", 4000, values.integer(maximum=100_000))
+SIM_HTTP_TIMEOUT = env("SIM_HTTP_TIMEOUT", 300.0, values.number())
+SIM_PROCESSING_TIMEOUT = env("SIM_PROCESSING_TIMEOUT", 600, values.integer(maximum=366 * 24 * 3600))
+SIM_RETRY_BASE = env("SIM_RETRY_BASE", 300.0, values.number())
+SIM_RETRY_FACTOR = env("SIM_RETRY_FACTOR", 2.0, values.number(minimum=1, maximum=1000))
+SIM_RETRY_CAP = env("SIM_RETRY_CAP", float(6 * 3600), values.number())
+SIM_FAILURE_LIMIT = env("SIM_FAILURE_LIMIT", 10, values.integer(maximum=1_000_000))
+SIM_EVENT_MODE = env("SIM_EVENT_MODE", "each", values.one_of("each", "coalesce"))
+SIM_MAX_IN_FLIGHT = env("SIM_MAX_IN_FLIGHT", 10, values.integer(maximum=100_000))
+SIM_JWT_HEADER = env(
+    "SIM_JWT_HEADER", "both", values.one_of("both", "authentication", "authorization")
+)
+SIM_OBJECT_CLASS_FORM = env("SIM_OBJECT_CLASS_FORM", "plural", values.one_of("plural", "singular"))
+SIM_VALIDATION_TIMEOUT = env("SIM_VALIDATION_TIMEOUT", 30.0, values.number())
+SIM_VALIDATIONS = env("SIM_VALIDATIONS", 100, values.integer(maximum=10_000))
 # An empty value allows the public internet only.
-SIM_ALLOW_NETWORKS = env.checked(
+SIM_ALLOW_NETWORKS = env(
     "SIM_ALLOW_NETWORKS",
     "loopback,private" if SANDBOX else "",
-    setting_values.networks,
-    example="SIM_ALLOW_NETWORKS=loopback,10.1.0.0/16",
+    values.networks,
+    example="loopback,10.1.0.0/16",
     blank=True,
 )
-SIM_HTTP_PROXY = env.checked(
-    "SIM_HTTP_PROXY",
-    "",
-    setting_values.proxy,
-    example="SIM_HTTP_PROXY=http://proxy.example.com:3128",
-    secret=True,
+SIM_HTTP_PROXY = env(
+    "SIM_HTTP_PROXY", "", values.proxy, example="http://proxy.example.com:3128", secret=True
 )
-SIM_CA_FILE = env.checked(
-    "SIM_CA_FILE", "", setting_values.ca_file, example="SIM_CA_FILE=/etc/ssl/my-ca.pem"
-)
-SIM_USAGE_PROCESSED = env.choice("SIM_USAGE_PROCESSED", "ready", ("ready", "uploaded"))
+SIM_CA_FILE = env("SIM_CA_FILE", "", values.ca_file, example="/etc/ssl/my-ca.pem")
+SIM_USAGE_PROCESSED = env("SIM_USAGE_PROCESSED", "ready", values.one_of("ready", "uploaded"))
 # Seconds, or None: the sandbox learns it for each handler.
-SIM_SETTLE_TIME = env.checked(
-    "SIM_SETTLE_TIME", None, setting_values.settle_time, example="SIM_SETTLE_TIME=0.5"
-)
+SIM_SETTLE_TIME = env("SIM_SETTLE_TIME", None, values.settle_time, example="0.5")
 # Retention; 0 keeps everything.
-SIM_KEEP_DAYS = env.int("SIM_KEEP_DAYS", default=30, minimum=0, maximum=36_500)
-SIM_KEEP_AUDIT_DAYS = env.int("SIM_KEEP_AUDIT_DAYS", default=365, minimum=0, maximum=36_500)
-SIM_KEEP_DELIVERIES = env.int("SIM_KEEP_DELIVERIES", default=0, minimum=0)
-SIM_DRAFT_DAYS = env.int("SIM_DRAFT_DAYS", default=30, maximum=36_500)
+SIM_KEEP_DAYS = env("SIM_KEEP_DAYS", 30, values.integer(minimum=0, maximum=36_500))
+SIM_KEEP_AUDIT_DAYS = env("SIM_KEEP_AUDIT_DAYS", 365, values.integer(minimum=0, maximum=36_500))
+SIM_KEEP_DELIVERIES = env("SIM_KEEP_DELIVERIES", 0, values.integer(minimum=0))
+SIM_DRAFT_DAYS = env("SIM_DRAFT_DAYS", 30, values.integer(maximum=36_500))
 
 # Limits of the web server (units: .env.example).
-SIM_MAX_BODY = env.int("SIM_MAX_BODY", default=20 * 1024 * 1024, maximum=2**31 - 1)
-SIM_HEAD_TIMEOUT = env.float("SIM_HEAD_TIMEOUT", default=30)
-SIM_IDLE_TIMEOUT = env.float("SIM_IDLE_TIMEOUT", default=75)
+SIM_MAX_BODY = env("SIM_MAX_BODY", 20 * 1024 * 1024, values.integer(maximum=2**31 - 1))
+SIM_HEAD_TIMEOUT = env("SIM_HEAD_TIMEOUT", 30.0, values.number())
+SIM_IDLE_TIMEOUT = env("SIM_IDLE_TIMEOUT", 75.0, values.number())
 # Proxies whose X-Forwarded-For, -Proto and -Host are used (connect_sim.server.proxies).
-SIM_TRUSTED_PROXY = env.checked(
-    "SIM_TRUSTED_PROXY", "", setting_values.trusted_proxies, example="SIM_TRUSTED_PROXY=127.0.0.1"
-)
+SIM_TRUSTED_PROXY = env("SIM_TRUSTED_PROXY", "", values.trusted_proxies, example="127.0.0.1")
 
 # Metrics for Prometheus: the port of this process (0: none), and the key of /metrics.
-SIM_METRICS_PORT = env.int("SIM_METRICS_PORT", default=0, maximum=65535)
-SIM_METRICS_HOST = env.checked(
-    "SIM_METRICS_HOST", "127.0.0.1", setting_values.host, example="SIM_METRICS_HOST=0.0.0.0"
-)
-SIM_METRICS_KEY = env.checked(
-    "SIM_METRICS_KEY",
-    "",
-    setting_values.key,
-    example="SIM_METRICS_KEY=the-output-of-openssl-rand-hex-32",
-    secret=True,
+SIM_METRICS_PORT = env("SIM_METRICS_PORT", 0, values.integer(maximum=65535))
+SIM_METRICS_HOST = env("SIM_METRICS_HOST", "127.0.0.1", values.host, example="0.0.0.0")
+SIM_METRICS_KEY = env(
+    "SIM_METRICS_KEY", "", values.key, example="the-output-of-openssl-rand-hex-32", secret=True
 )
 
 DEBUG = False
-_NO_HOSTS: list[str] = []
 ALLOWED_HOSTS = [
     "localhost",
     "127.0.0.1",
     "[::1]",
     *(urlsplit(url).hostname or "" for url in (SIM_API_URL, SIM_PUBLIC_URL, LOCAL_URL)),
-    *env.checked(
-        "SIM_ALLOWED_HOSTS",
-        _NO_HOSTS,
-        setting_values.hosts,
-        example="SIM_ALLOWED_HOSTS=sim.example.com",
-    ),
+    *env("SIM_ALLOWED_HOSTS", list[str](), values.hosts, example="sim.example.com"),
 ]
 CSRF_TRUSTED_ORIGINS = [SIM_PUBLIC_URL, SIM_API_URL]
 ROOT_URLCONF = "connect_sim.urls"
@@ -210,18 +243,17 @@ TEMPLATES = [
 
 # Limits of PostgreSQL in seconds; 0 for none. The idle limit releases the locks of a process that
 # is suspended in a transaction.
-SIM_LOCK_TIMEOUT = env.float("SIM_LOCK_TIMEOUT", default=10, minimum=0)
-SIM_STATEMENT_TIMEOUT = env.float("SIM_STATEMENT_TIMEOUT", default=60, minimum=0)
-SIM_IDLE_IN_TRANSACTION_TIMEOUT = env.float("SIM_IDLE_IN_TRANSACTION_TIMEOUT", default=4, minimum=0)
+SIM_LOCK_TIMEOUT = env("SIM_LOCK_TIMEOUT", 10.0, values.number(minimum=0))
+SIM_STATEMENT_TIMEOUT = env("SIM_STATEMENT_TIMEOUT", 60.0, values.number(minimum=0))
+SIM_IDLE_IN_TRANSACTION_TIMEOUT = env(
+    "SIM_IDLE_IN_TRANSACTION_TIMEOUT", 4.0, values.number(minimum=0)
+)
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.checked(
+    "default": env(
         "DATABASE_URL",
-        {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(SIM_DATA_DIR / "connect.sqlite3"),
-        },
-        setting_values.database,
-        example="DATABASE_URL=postgres://user:password@localhost:5432/sim",
+        {"ENGINE": "django.db.backends.sqlite3", "NAME": str(SIM_DATA_DIR / "connect.sqlite3")},
+        values.database,
+        example="postgres://user:password@localhost:5432/sim",
         secret=True,
     )
 }
@@ -230,17 +262,30 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
     DATABASES["default"]["ENGINE"] = "requests_queue.sqlite3"
-    DATABASES["default"]["OPTIONS"] = dict(databases.SQLITE)
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # The page cache has SQLite's default of 2 MB per connection: the operating system caches
+        # the file, and each thread has a connection.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
     # Tests use a file too: a shared in-memory database fails with "table is locked" in a second
     # thread.
     DATABASES["default"]["TEST"] = {"NAME": str(SIM_DATA_DIR / "test.sqlite3")}
-elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    DATABASES["default"]["OPTIONS"] = databases.postgresql(
-        DATABASES["default"].get("OPTIONS", {}),
-        lock=SIM_LOCK_TIMEOUT,
-        statement=SIM_STATEMENT_TIMEOUT,
-        idle=SIM_IDLE_IN_TRANSACTION_TIMEOUT,
-    )
+else:
+    _limits = {
+        "lock_timeout": SIM_LOCK_TIMEOUT,
+        "statement_timeout": SIM_STATEMENT_TIMEOUT,
+        "idle_in_transaction_session_timeout": SIM_IDLE_IN_TRANSACTION_TIMEOUT,
+        # For a suspended process to which the server is sending a long result.
+        "tcp_user_timeout": SIM_IDLE_IN_TRANSACTION_TIMEOUT,
+    }
+    _options = [f"-c {name}={round(limit * 1000)}" for name, limit in _limits.items() if limit]
+    # PostgreSQL uses the last value of a parameter, so those of the URL win.
+    _options += filter(None, [DATABASES["default"]["OPTIONS"].pop("options", "")])
+    # Omitted without limits: some connection poolers refuse the parameter.
+    if _options:
+        DATABASES["default"]["OPTIONS"]["options"] = " ".join(_options)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "catalog.User"
@@ -251,11 +296,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 
-CELERY_BROKER_URL = env.checked(
+CELERY_BROKER_URL = env(
     "CELERY_BROKER_URL",
     "memory://localhost/",
-    setting_values.broker,
-    example="CELERY_BROKER_URL=redis://localhost:6379/0",
+    values.broker,
+    example="redis://localhost:6379/0",
     secret=True,
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -286,11 +331,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 30},
     },
-    "prune": {
-        "task": "requests_queue.tasks.prune",
-        "schedule": 900.0,
-        "options": {"expires": 900},
-    },
+    "prune": {"task": "requests_queue.tasks.prune", "schedule": 900.0, "options": {"expires": 900}},
 }
 
 USE_TZ = True
@@ -353,7 +394,7 @@ MESSAGE_STORAGE = "portal.pages.MessageStorage"
 # A sandbox on loopback uses plain HTTP; a server is behind TLS.
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not SANDBOX
-SECURE_SSL_REDIRECT = env.bool("SIM_SSL_REDIRECT", default=True) and not SANDBOX
+SECURE_SSL_REDIRECT = env("SIM_SSL_REDIRECT", True, values.flag) and not SANDBOX
 SILENCED_SYSTEM_CHECKS = [
     # SQLite leaves out the columns that an index includes, which is what we want.
     "models.W040",
@@ -365,31 +406,29 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",
     "security.W021",
 ]
-SECURE_HSTS_SECONDS = env.int("SIM_HSTS_SECONDS", default=0, minimum=0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SIM_HSTS_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = env.bool("SIM_HSTS_PRELOAD", default=False)
+SECURE_HSTS_SECONDS = env("SIM_HSTS_SECONDS", 0, values.integer(minimum=0))
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env("SIM_HSTS_SUBDOMAINS", False, values.flag)
+SECURE_HSTS_PRELOAD = env("SIM_HSTS_PRELOAD", False, values.flag)
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "portal.pages.csrf_failure"
 
-SIM_LOG_LEVEL = env.choice(
-    "SIM_LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+SIM_LOG_LEVEL = env(
+    "SIM_LOG_LEVEL", "WARNING", values.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 )
 # No line per attempt and API call from a running sandbox.
-SIM_QUIET = env.bool("SIM_QUIET", default=False)
+SIM_QUIET = env("SIM_QUIET", False, values.flag)
 # Traces and metrics are sent there, and made, only if it is set.
-SIM_OTLP_ENDPOINT = env.checked(
-    "SIM_OTLP_ENDPOINT",
-    "",
-    setting_values.otlp_endpoint,
-    example="SIM_OTLP_ENDPOINT=http://localhost:4318",
-    secret=True,
+SIM_OTLP_ENDPOINT = env(
+    "SIM_OTLP_ENDPOINT", "", values.otlp_endpoint, example="http://localhost:4318", secret=True
 )
 if SIM_OTLP_ENDPOINT:
     MIDDLEWARE.insert(0, "connect_sim.middleware.note_route")
-else:
-    # redis-py would import it wherever it is installed.
-    hidden_packages.import_without("redis", "opentelemetry")
-SIM_LOG_FORMAT = env.choice("SIM_LOG_FORMAT", logs.TEXT, (logs.TEXT, logs.JSON))
+elif "opentelemetry" not in sys.modules:
+    # redis-py would import it wherever it is installed; None is a module that can't be found.
+    sys.modules["opentelemetry"] = None  # type: ignore[assignment]
+    import_module("redis")
+    del sys.modules["opentelemetry"]
+SIM_LOG_FORMAT = env("SIM_LOG_FORMAT", logs.TEXT, values.one_of(logs.TEXT, logs.JSON))
 LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {
     "version": 1,

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from connect_sim import data_folder, secret_keys
-from connect_sim.environment import Environment
+from connect_sim import data_folder
 from sandbox import sandbox_file
 
 
@@ -31,7 +30,7 @@ def mode(path: Path) -> int:
 def test_everything_that_is_created_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     database = folder / "connect.sqlite3"
-    secret_keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
+    data_folder.key(folder / "secret_key")
     data_folder.prepare(folder, database)
     data_folder.create_database(database)
     sandbox_file.write(folder, sandbox_file.Sandbox("http://x", "a", "b"))
@@ -104,20 +103,15 @@ def test_unusable_path_is_reported_in_one_line(tmp_path: Path) -> None:
 def key(tmp_path: Path) -> Path:
     """The secret key in a data folder, private to its owner."""
     folder = tmp_path / "var"
-    secret_keys.read(Environment(), "SIM_SECRET_KEY", folder, is_server=False)
+    data_folder.key(folder / "secret_key")
     return folder / "secret_key"
-
-
-def read(key: Path) -> str:
-    name = f"SIM_{key.name.upper()}"
-    return secret_keys.read(Environment(), name, key.parent, is_server=False)
 
 
 def refused(key: Path, reason: str) -> None:
     """Check that a key is refused, in one line without its content."""
     content = key.read_text()
     with pytest.raises(ImproperlyConfigured, match=reason) as raised:
-        read(key)
+        data_folder.key(key)
     assert str(key) in str(raised.value) and "\n" not in str(raised.value)
     assert content not in str(raised.value)
 
@@ -125,7 +119,7 @@ def refused(key: Path, reason: str) -> None:
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o644])
 def test_key_that_only_its_owner_may_write_is_read(key: Path, mode: int) -> None:
     key.chmod(mode)
-    assert read(key) == key.read_text()
+    assert data_folder.key(key) == key.read_text()
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o777])
@@ -156,7 +150,7 @@ def test_pipe_as_a_key_does_not_block(key: Path) -> None:
     key.unlink()
     os.mkfifo(key, 0o600)
     with pytest.raises(ImproperlyConfigured, match="it is empty"):
-        read(key)
+        data_folder.key(key)
 
 
 def test_key_that_others_may_replace_is_refused(key: Path) -> None:
@@ -168,12 +162,12 @@ def test_key_that_others_may_replace_is_refused(key: Path) -> None:
         patch.chdir(folder)
         refused(folder / "secret_key", rf"chmod \+t {folder}")
         folder.chmod(0o1777)
-        assert read(folder / "secret_key") == (folder / "secret_key").read_text()
+        assert data_folder.key(folder / "secret_key") == (folder / "secret_key").read_text()
 
 
 def test_data_folder_of_our_own_becomes_private_before_a_key_is_read(key: Path) -> None:
     key.parent.chmod(0o777)
-    assert read(key) == key.read_text()
+    assert data_folder.key(key) == key.read_text()
     assert mode(key.parent) == 0o700
 
 
@@ -185,5 +179,5 @@ def test_partial_key_is_removed_if_the_disk_is_full(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ImproperlyConfigured, match="No space left on device"):
-        secret_keys.read(Environment(), "SIM_SECRET_KEY", tmp_path / "var", is_server=False)
+        data_folder.key(tmp_path / "var" / "secret_key")
     assert list((tmp_path / "var").iterdir()) == []

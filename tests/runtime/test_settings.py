@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -255,6 +256,48 @@ def test_database_is_configured_by_url(read: Any, tmp_path: Path) -> None:
     assert (database["USER"], database["PASSWORD"], database["PORT"]) == ("u", "p@ss", 5433)
     database = read(DATABASE_URL=f"sqlite:///{tmp_path}/other.sqlite3")[0]["DATABASES"]["default"]
     assert database["NAME"] == f"{tmp_path}/other.sqlite3"
+
+
+def options(read: Any, query: str = "", **limits: str) -> dict[str, Any]:
+    """Return the options of a PostgreSQL connection."""
+    values, errors = read(DATABASE_URL=f"postgres://u@h/n?{query}", **limits)
+    assert not errors
+    return values["DATABASES"]["default"]["OPTIONS"]
+
+
+def test_postgresql_gets_limits_in_milliseconds(read: Any) -> None:
+    config = options(read)
+    assert config["options"] == (
+        "-c lock_timeout=10000 -c statement_timeout=60000 "
+        "-c idle_in_transaction_session_timeout=4000 -c tcp_user_timeout=4000"
+    )
+    assert (config["keepalives"], config["connect_timeout"]) == (1, 10)
+
+
+def test_options_of_the_database_url_win(read: Any) -> None:
+    config = options(read, "sslmode=require&options=-c%20lock_timeout%3D1&connect_timeout=3")
+    assert (config["sslmode"], config["connect_timeout"]) == ("require", 3)
+    # If a parameter is repeated, PostgreSQL uses the later value.
+    assert config["options"].startswith("-c lock_timeout=10000 ")
+    assert config["options"].endswith(" -c lock_timeout=1")
+
+
+def test_postgresql_gets_nothing_without_limits(read: Any) -> None:
+    """Some connection poolers refuse the parameter."""
+    none = {name: "0" for name in VARIABLES if name.endswith("_TIMEOUT") and name in MAY_BE_ZERO}
+    assert len(none) == 3
+    assert "options" not in options(read, **none)
+    assert options(read, "options=-c%20a%3Db", **none)["options"] == "-c a=b"
+
+
+def test_sqlite_connection_caches_two_mebibytes_at_most(read: Any, tmp_path: Path) -> None:
+    statements = read()[0]["DATABASES"]["default"]["OPTIONS"]["init_command"]
+    with sqlite3.connect(tmp_path / "db.sqlite3") as connection:
+        for statement in statements.split(";"):
+            connection.execute(statement)
+        [size] = connection.execute("PRAGMA cache_size").fetchone()
+        [page] = connection.execute("PRAGMA page_size").fetchone()
+    assert 1 <= (-size * 1024 if size < 0 else size * page) / 2**20 <= 2
 
 
 COOKIES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SIM_MESSAGES_COOKIE_NAME")

@@ -13,15 +13,13 @@ from tests.processes import ROOT
 KEY = "of-the-tests-that-is-long-enough-0123456789"
 # What only pages, uploads, SQLite and the command line of Celery need.
 NOT_IMPORTED = {
-    "celery.bin", "connect_sim.urls", "django.contrib.postgres", "drf_spectacular.views", "jwt",
-    "lark", "markdown_it", "openpyxl", "prompt_toolkit", "pygments", "requests",
-    "requests_queue.admin", "rest_framework.views", "rich", "sandbox", "sqlite3", "uvicorn",
-    "webhooks.admin", "yaml",
+    "celery.bin", "connect_sim.urls", "drf_spectacular.views", "lark", "markdown_it",
+    "openpyxl", "prompt_toolkit", "requests_queue.admin", "rest_framework.views", "rich", "sandbox",
+    "sqlite3", "uvicorn", "webhooks.admin",
 }  # fmt: skip
 # The worker is complete but for its consumer: the engine has started.
 _MODULES = """
 import json, os, sys, threading
-import connect_sim.apps  # before Celery, as in a worker
 from celery.apps.worker import Worker
 
 def start(worker):
