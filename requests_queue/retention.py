@@ -156,7 +156,7 @@ def delete(rows: models.QuerySet[Any], limit: int) -> int:
 
     Return how many rows there were, without those that referred to them; call in a transaction.
     """
-    free = rows.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    free = rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True)
     ids = list(free[:limit])
     # Large columns are not read.
     rows.model._base_manager.filter(pk__in=ids).only("pk").delete()

@@ -254,6 +254,7 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
 @pytest.mark.nightly(reason="stores 100,000 deliveries")
 def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
+    pruned.small_steps(monkeypatch, 1000)
     catalog = make.catalog()
     hook, count = make.webhook(catalog), 100_000
     fields = {"webhook": hook, "created_at": make.AT}
