@@ -107,7 +107,6 @@ def export_metrics(**kwargs: Any) -> None:
 
 @worker_shutdown.connect
 def stop_engine(**kwargs: Any) -> None:
-    """Stop the engine with its worker."""
     from connect_sim import tracing
     from webhooks.delivery import engine
 

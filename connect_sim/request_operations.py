@@ -79,7 +79,6 @@ class _ServedRequest:
         self._status = 0
 
     async def run(self, application: Application, receive: Receive, send: Send) -> None:
-        """Serve the request."""
         began, span = time.monotonic(), None
         # Another thread may remove it.
         if (current := tracer) is not None:

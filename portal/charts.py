@@ -54,7 +54,7 @@ def draw(segments: Sequence[Segment]) -> SafeString:
 
 
 def axis_top(highest: int) -> int:
-    """Return the next round number for the axis: 4, 10, 20, 50, 100 …"""
+    """Return the next round number for the axis: 4, 10, 20, 50, 100, and so on."""
     if highest <= 4:
         return 4
     size = int(10 ** (len(str(highest)) - 1))

@@ -24,7 +24,6 @@ class HeaderRow:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the row is ignored."""
         return not self.name and not self.value
 
 

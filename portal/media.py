@@ -1,5 +1,4 @@
-"""`/media/…`: pictures of products, and icons drawn from the names of objects; the stylesheet and
-the script.
+"""`/media/…`: pictures of products, icons drawn from names, the stylesheet and the script.
 
 The URL of a picture or icon contains a key derived from the object, which is the permission to read
 it. The API returns the URL only to accounts that may see the object.

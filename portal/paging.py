@@ -23,7 +23,6 @@ class Paged:
 
     @property
     def rows(self) -> Any:
-        """The rows of this page."""
         return self.page.object_list
 
     @property

@@ -22,8 +22,10 @@ def moment(at: datetime | None, mode: str = "") -> SafeString | str:
 
 
 def precise(at: datetime, now: datetime) -> SafeString:
-    """Show a moment with its milliseconds if it has any, for logs: `01:42:30.123`, with its date
-    unless that is today."""
+    """Show a moment with its milliseconds if it has any, for logs: `01:42:30.123`.
+
+    It has a date unless that is today.
+    """
     return _time(at, "", format_precise(at, now), "" if at.microsecond else "whole-second")
 
 
@@ -46,7 +48,7 @@ def clock_time(at: datetime, now: datetime) -> SafeString:
 
 
 def next_attempt(at: datetime, now: datetime) -> SafeString:
-    """Show when the next attempt is: `Next attempt in 4 min 59 s, at 02:04:44 UTC.`"""
+    """Show when the next attempt is: `Next attempt in 4 min 59 s, at 02:04:44 UTC`."""
     text = next_attempts.clock_time(at, now)
     return format_html("Next attempt {}, at {}.", countdown(at, now), text)
 

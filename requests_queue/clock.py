@@ -39,8 +39,10 @@ class State(NamedTuple):
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Read platform time once at most in this block, which changes nothing: a page shows what is
-    true at one moment."""
+    """Read platform time once at most in this block, which changes nothing.
+
+    So a page shows what is true at one moment.
+    """
     token = _readings.set([])
     try:
         yield

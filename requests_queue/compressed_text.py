@@ -30,7 +30,6 @@ class CompressedTextField(models.TextField):  # type: ignore[type-arg]
         return "BinaryField"
 
     def from_db_value(self, value: bytes | memoryview | str | None, *args: Any) -> str | None:
-        """Return the text of a value from the database."""
         return None if value is None else unpack(value)
 
     def get_prep_value(self, value: str | None) -> bytes | None:

@@ -94,7 +94,6 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
         return None if value is None else decrypt(value)
 
     def get_prep_value(self, value: str | None) -> str | None:
-        """Encrypt a value for the database."""
         return None if value is None else encrypt(value)
 
 
@@ -125,7 +124,6 @@ class EncryptedJSONField(models.JSONField):
         return unseal(stored) if isinstance(stored, str) else stored
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """Encrypt a value for the database."""
         if value is not None and not hasattr(value, "as_sql"):
             value = seal(value)
         return super().get_db_prep_value(value, connection, prepared)

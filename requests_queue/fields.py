@@ -225,7 +225,6 @@ class Anything(Strict, serializers.JSONField):
         super().__init__(allow_null=True, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the value as it is."""
         return data
 
 

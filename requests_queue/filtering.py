@@ -163,8 +163,11 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         return str(self.get_filter_base_item(filter_name)["ordering"])
 
     def _placeholder(self, data: FilterArgs) -> Q | None:
-        """Return the condition that a row has no hub, contract, … or the preview environment's,
-        where `null()` or the placeholder's identifier is asked for: in Connect they are equal."""
+        """Return the condition for `null()` or the identifier of a placeholder, else None.
+
+        A row then has no hub, contract and so on, or the preview environment's: in Connect the two
+        are equal.
+        """
         item = self.get_filter_base_item(data.filter_name)
         route = str(item.get("orm_route", "")) if item else ""
         given = PLACEHOLDERS.get("__".join(route.split("__")[-2:]))

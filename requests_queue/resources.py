@@ -156,7 +156,6 @@ class Part:
 
     @cached_property
     def fields(self) -> dict[str, Field]:
-        """The fields by key."""
         return {key: _as_field(value) for key, value in self.keys.items()}
 
     @cached_property

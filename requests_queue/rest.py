@@ -173,8 +173,10 @@ def in_full_order(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def routes(prefix: str, view: type[Collection], *extra: Any) -> list[Any]:
-    """Return the URL patterns of a collection: what the view has of list, create, retrieve,
-    update, destroy, and its actions; `extra` patterns come first."""
+    """Return the URL patterns of a collection, `extra` patterns first.
+
+    They are for what the view has of list, create, retrieve, update, destroy, and its actions.
+    """
     router = SimpleRouter(trailing_slash=False)
     router.register(prefix, view, prefix)
     return [*extra, *router.urls]

@@ -37,8 +37,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call answers with where that isn't the object: `shown` None is no body, a list of
-    one type or part an array."""
+    """What a call answers with where that isn't the object.
+
+    `shown` None is no body, a list of one type or part an array.
+    """
 
     status: int
     shown: Any = None

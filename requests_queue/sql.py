@@ -32,7 +32,6 @@ class DatabaseTime(Func):
     output_field = FloatField()
 
     def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the expression."""
         return _EPOCH[connection.vendor], []
 
     def get_group_by_cols(self) -> list[Any]:
@@ -71,8 +70,10 @@ def minute_of(column: str) -> str:
 
 
 def minutes_of(column: str) -> str:
-    """Return the expression for the whole minutes of a datetime column since 1970: cheaper than
-    text for thousands of rows."""
+    """Return the expression for the whole minutes of a datetime column since 1970.
+
+    Cheaper than text for thousands of rows.
+    """
     if connection.vendor == "postgresql":
         return f"CAST(floor(date_part('epoch', {column}) / 60) AS integer)"
     return f"CAST(strftime('%%s', {column}) AS integer) / 60"
@@ -164,20 +165,27 @@ def rows_of(
 
 
 def integers(values: Iterable[int]) -> str:
-    """Return `1, 2, …` for an IN list of ids: as parameters they take longer than the rest of a
-    large statement. `NULL` for none."""
+    """Return `1, 2, …` for an IN list of ids, `NULL` for none.
+
+    As parameters they take longer than the rest of a large statement.
+    """
     return ", ".join(map(int.__repr__, values)) or "NULL"
 
 
 def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
-    """Return a filter of the ORM for a column with one of the ids, `table.column`: prepared as
-    parameters of a lookup, fifty ids take as long as the rest of a statement."""
+    """Return a filter of the ORM for a column, `table.column`, with one of the ids.
+
+    Prepared as parameters of a lookup, fifty ids take as long as the rest of a statement.
+    """
     return RawSQL(f"{column} IN ({integers(ids)})", [], BooleanField())
 
 
 def texts_in(column: str, texts: Sequence[str]) -> RawSQL:
-    """Return a filter of the ORM for a column with one of the texts, `table.column`: psycopg takes
-    milliseconds for the placeholders of a thousand, and PostgreSQL to plan a list of them."""
+    """Return a filter of the ORM for a column, `table.column`, with one of the texts.
+
+    psycopg takes milliseconds for the placeholders of a thousand, and PostgreSQL to plan a list of
+    them.
+    """
     if connection.vendor != "postgresql":
         return RawSQL(f"{column} IN ({placeholders(texts)})", list(texts), BooleanField())
     return RawSQL(f"{column} = ANY(%s::text[])", [list(texts)], BooleanField())

@@ -22,8 +22,10 @@ def format_span(seconds: float, units: int = 2) -> str:
 
 
 def format_ahead(seconds: float) -> str:
-    """Return by how much platform time is ahead: from an hour on without the seconds of real time
-    that moves of the clock have taken."""
+    """Return by how much platform time is ahead.
+
+    From an hour on without the seconds of real time that moves of the clock have taken.
+    """
     return format_span(round(seconds / 60) * 60 if seconds >= 3600 else seconds)
 
 

@@ -1,4 +1,4 @@
-"""RQL's `like` and `ilike` as SQL: `*` is any text, `\\*` an asterisk, `\\\\` a backslash.
+r"""RQL's `like` and `ilike` as SQL: `*` is any text, `\*` an asterisk, `\\` a backslash.
 
 Each becomes the database's LIKE, or GLOB on SQLite if case matters: their time grows with the
 product of text and pattern lengths, regardless of the number of wildcards. A regular expression
@@ -91,7 +91,6 @@ class Like(Lookup):
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        """Return the condition."""
         column, params = self.process_lhs(compiler, connection)
         sql, pattern = condition(connection.vendor, column, self.rhs, ignore_case=self.ignore_case)
         return sql, (*params, pattern)

@@ -1,5 +1,4 @@
-"""API calls of handlers in flight: how many this process and the others serve, and when the last
-one ended.
+"""API calls of handlers in flight: how many all processes serve, and when the last one ended.
 
 A call counts from the arrival of its head until its last byte is sent or the client has left.
 Calls with the header `X-Sandbox-Actor: test` are those of a test, not of a handler, and don't

@@ -73,14 +73,12 @@ class Attempted(Condition):
         return True if self._found is not None else None
 
     def describe(self) -> str:
-        """Return it as text."""
         limit = self.attempts_at_most
         at_most = "" if limit is None else f" in at most {count_of(limit, 'attempt')}"
         what = "a delivery to" if self.name == "delivered" else "a failed attempt of"
         return f"{what} {self.subject}{at_most}"
 
     def evidence(self) -> list[Entry]:
-        """Return the attempt."""
         return [] if self._found is None else [self._found]
 
     def misses(
@@ -140,7 +138,6 @@ class Called(Condition):
         return True if self._count >= self.at_least else None
 
     def describe(self) -> str:
-        """Return it as text."""
         if self.at_least == self.at_most:
             number = f"exactly {count_of(self.at_least, 'call')}"
         elif self.at_most is None:

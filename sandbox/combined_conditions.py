@@ -25,7 +25,6 @@ class Several(Condition):
         self.parts = parts
 
     def feed(self, entry: Entry) -> None:
-        """Feed all parts."""
         for part in self.parts:
             part.feed(entry)
 
@@ -38,7 +37,6 @@ class Several(Condition):
         return sorted(by_cursor.values(), key=lambda entry: order_of(entry["cursor"]))
 
     def needs(self) -> Needs:
-        """Return the needs of all parts."""
         needs = Needs()
         for part in self.parts:
             needs |= part.needs()
@@ -78,7 +76,6 @@ class All(Several):
         return True if all(verdicts) else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return self._joined("all")
 
     def unmet(self, present: Present, *, ended: bool = False) -> list[str]:
@@ -97,7 +94,6 @@ class Any_(Several):
         return False if all(verdict is False for verdict in verdicts) else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return self._joined("any")
 
 
@@ -123,7 +119,6 @@ class Never(Several):
         return True if ended else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return f"never {self._joined('any')}"
 
     def evidence(self) -> list[Entry]:
@@ -131,7 +126,6 @@ class Never(Several):
         return []
 
     def has_never(self) -> bool:
-        """Return True."""
         return True
 
     def misses(

@@ -244,7 +244,6 @@ class Forecast:
     rows: list[forecast.Row]
 
     def represent(self) -> Json:
-        """Return it as JSON."""
         return {
             "webhook": self.webhook.pk,
             "now": format_time(self.now),

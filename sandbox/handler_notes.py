@@ -42,8 +42,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
-    """An object of an attempt's event: whether it is as the event left it and waits for the
-    webhook's account."""
+    """Whether an object is as an attempt's event left it, and waits for the webhook's account."""
 
     id: str
     status: str

@@ -56,7 +56,6 @@ def clear() -> None:
 
 
 def are_expected() -> bool:
-    """Return whether entries are expected."""
     return bool(_places)
 
 

@@ -68,7 +68,6 @@ OnResponse = Callable[[Received, int | None, str], None]
 
 
 def check_token(value: str, secrets: Secrets) -> Token:
-    """Return the result of checking a token."""
     if not value:
         return Token({}, "missing", is_refused=True)
     try:
@@ -126,7 +125,6 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Return the URL of the handler."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}/"
 

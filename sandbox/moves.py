@@ -203,7 +203,6 @@ class Move:
         return settling.after(self._cursor).filter(kind__in=kinds).count()
 
     def result(self, stopped_because: str) -> MoveResult:
-        """Return what the move did."""
         rows = self._attempt_entries().exclude(pk__in=self._earlier)[:MAX_ATTEMPTS]
         return MoveResult(
             self.start,

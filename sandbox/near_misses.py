@@ -21,7 +21,6 @@ class Difference:
     weight: int = 1
 
     def represent(self) -> dict[str, str]:
-        """Return it as JSON."""
         return {"field": self.field, "expected": self.expected, "actual": self.actual}
 
 
@@ -40,7 +39,6 @@ class NearMiss:
         return sum(each.weight for each in self.differences)
 
     def represent(self) -> dict[str, Any]:
-        """Return it as JSON."""
         about = self.entry or {}
         return {
             "webhook": self.webhook or about.get("webhook"),

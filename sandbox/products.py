@@ -96,7 +96,6 @@ class ItemInput(_Part, items.ItemInput):
 
     @staticmethod
     def defaults(data: Mapping[str, Any]) -> Values:
-        """Return the defaults of an item."""
         return {"name": data.get("mpn"), "type": "Reservation", "unit": dict(_UNIT)}
 
 
@@ -105,7 +104,6 @@ class ParameterInput(_Part, parameters.ParameterInput):
 
     @staticmethod
     def defaults(data: Mapping[str, Any]) -> Values:
-        """Return the defaults of a parameter."""
         return {"title": data.get("name"), "type": "text"}
 
 
@@ -114,7 +112,6 @@ class TemplateInput(_Part, templates.TemplateInput):
 
     @staticmethod
     def defaults(data: Mapping[str, Any]) -> Values:
-        """Return the defaults of a template."""
         title = f"{data.get('type') or 'Text'} for {data.get('scope') or 'asset'}".capitalize()
         return {"name": title, "title": title, "body": f"# {title}"}
 

@@ -18,8 +18,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def add_date(get_response: GetResponse) -> GetResponse:
-    """Return the middleware."""
-
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if activity.is_api(request.path_info):

@@ -69,7 +69,6 @@ def save_seed() -> None:
 
 
 def all_snapshots() -> list[Snapshot]:
-    """Return the snapshots by name."""
     return world.in_own_thread(lambda: snapshot_storage.current().all())
 
 

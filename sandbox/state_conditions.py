@@ -40,7 +40,6 @@ class Status(Condition):
         return True if present.statuses.get(self.object) == self.status else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return f"{self.object} with status {self.status}"
 
     def evidence(self) -> list[Entry]:
@@ -48,11 +47,9 @@ class Status(Condition):
         return [] if self._change is None else [self._change]
 
     def needs(self) -> Needs:
-        """Return the object."""
         return Needs(objects=frozenset([self.object]))
 
     def about(self) -> frozenset[str]:
-        """Return the object."""
         return frozenset([self.object])
 
     def misses(
@@ -77,7 +74,6 @@ class Idle(Condition):
         return True if present is not None and present.idle else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return "an idle sandbox"
 
     def needs(self) -> Needs:
@@ -112,7 +108,6 @@ class OutOfOrder(Condition):
         return True if present is not None and present.out_of_order.get(self.webhook) else None
 
     def describe(self) -> str:
-        """Return it as text."""
         return f"{self.webhook} out of order"
 
     def evidence(self) -> list[Entry]:
@@ -120,7 +115,6 @@ class OutOfOrder(Condition):
         return [] if self._attempt is None else [self._attempt]
 
     def needs(self) -> Needs:
-        """Return the webhook."""
         return Needs(webhooks=frozenset([self.webhook]))
 
     def misses(

@@ -40,7 +40,6 @@ class Terminal:
         self._cursor = timeline.now()
 
     def start(self) -> None:
-        """Start printing."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -265,7 +265,6 @@ def _readable() -> QuerySet[TimelineEntry]:
 
 
 def cursor_of(entry: TimelineEntry) -> Cursor:
-    """Return the cursor of an entry."""
     return Cursor(entry.transaction, entry.pk)
 
 

@@ -1,5 +1,7 @@
-"""Ids of transactions, by which entries are ordered: what one in progress writes may come before
-what is committed already."""
+"""Ids of transactions, by which entries are ordered.
+
+What one in progress writes may come before what is committed already.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,16 @@ class TransactionId(Expression):
     allowed_default = True
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
-        """Return the expression."""
         if connection.vendor == "postgresql":
             return "(pg_current_xact_id()::text::bigint)", ()
         return "0", ()
 
 
 def oldest_in_progress() -> int | None:
-    """Return the oldest transaction that may still write entries; None on SQLite, which has one
-    writer."""
+    """Return the oldest transaction that may still write entries.
+
+    None on SQLite, which has one writer.
+    """
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:

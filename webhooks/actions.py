@@ -83,8 +83,10 @@ def _changes(row: Webhook, fields: Mapping[str, Any], now: datetime) -> dict[str
 
 
 def _recovered(webhook_id: str, now: datetime) -> dict[str, Any]:
-    """Return the backoff of a recovered webhook: one that has just ended, so that one pending
-    delivery goes first and the others follow its success."""
+    """Return the backoff of a recovered webhook: one that has just ended.
+
+    So one pending delivery goes first, and the others follow its success.
+    """
     if not Delivery.objects.filter(webhook=webhook_id, state=Delivery.WAITING).exists():
         return {**HEALTHY}
     return {**HEALTHY, "earliest_possible_trigger": clock.shown(now), "gate_closed_at": now}
@@ -182,10 +184,9 @@ def recover(webhook_id: str, user: User | None = None) -> bool:
 
 
 def delete(*webhook_ids: str) -> None:
-    """Mark webhooks as deleted, so that they are neither shown nor called, and remove their rows
-    in steps.
+    """Mark webhooks as deleted, so that they are neither shown nor called.
 
-    The attempt of a request in flight is not recorded.
+    Their rows are removed in steps. The attempt of a request in flight is not recorded.
     """
     with transaction.atomic():
         rows = Webhook.objects.filter(pk__in=webhook_ids)

@@ -15,7 +15,6 @@ from webhooks.types import PLURALS
 
 
 def policy() -> Policy:
-    """Return the retry policy."""
     return Policy(
         settings.SIM_RETRY_BASE,
         settings.SIM_RETRY_FACTOR,

@@ -65,7 +65,6 @@ class WebhookType:
 
     @property
     def is_validator(self) -> bool:
-        """Whether it is a validator."""
         return self.trigger is not None
 
 

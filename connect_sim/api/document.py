@@ -102,7 +102,6 @@ class ConnectSchema(OperationSchema):
         return self.call == "list" or self.call in self.view.lists
 
     def get_tags(self) -> list[str]:
-        """Return the tag of the view."""
         return [self.info.tag]
 
     def get_summary(self) -> str:
@@ -197,7 +196,6 @@ class ConnectSchema(OperationSchema):
         return self.view.bodies.get(self.call)
 
     def responses(self) -> Json:
-        """Return the responses by status."""
         components = Components(self.registry)
         answer = self._answer()
         responses: Json = {str(answer.status): self._success(answer, components)}

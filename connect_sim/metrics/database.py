@@ -42,12 +42,10 @@ class _Families:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics."""
         return self._families
 
 
 def read() -> Iterator[Metric]:
-    """Read the metrics."""
     with _by_index():
         now = clock.now()
         pending, backing_off, out_of_order = _counts(now)

@@ -56,7 +56,6 @@ def listen(bind: str) -> list[socket.socket]:
 
 
 def close(sockets: list[socket.socket]) -> None:
-    """Close all sockets."""
     for each in sockets:
         each.close()
 

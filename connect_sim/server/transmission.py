@@ -65,7 +65,6 @@ class Transmission:
             future.cancel()
 
     async def send(self, response: Response, send: Send, client: Client, method: str) -> None:
-        """Send a response."""
         for future, timeout in self._waits:
             await client.pause(timeout, future)
         size = response.rewind()

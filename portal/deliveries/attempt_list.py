@@ -48,7 +48,6 @@ class AttemptRow:
 
     @property
     def key(self) -> tuple[int, int]:
-        """The key of its panels."""
         return self.attempt.delivery_id, self.attempt.number
 
 
@@ -62,8 +61,7 @@ class AttemptList:
 
     @cached_property
     def stored(self) -> QuerySet[Attempt]:
-        """Its attempts, without those that finished after the delivery was read, which would
-        contradict it."""
+        """Its attempts, but those that finished after it was read, which would contradict it."""
         return Attempt.objects.filter(
             delivery=self.delivery.pk, number__lte=self.delivery.attempts
         ).order_by("-number")
@@ -97,7 +95,6 @@ class AttemptList:
 
     @cached_property
     def rows(self) -> list[AttemptRow]:
-        """The attempts of the page."""
         # Together with the one after them, and the one before them.
         read = list(self.stored.filter(number__lte=self.last + 1).only(*_LISTED)[: SIZE + 2])
         by_number = {row.number: row for row in read}

@@ -88,17 +88,14 @@ class AttemptView:
 
     @cached_property
     def response_headers(self) -> list[tuple[str, str]]:
-        """The response's headers."""
         return _headers(map(tuple, self.row.response_headers))
 
     @cached_property
     def request_body(self) -> Body:
-        """The request's body."""
         return self._body(self.row.request_body.encode(), [])
 
     @cached_property
     def response_body(self) -> Body:
-        """The response's body."""
         raw = bytes(self.row.response_body)
         return self._body(raw, self.row.response_headers, cut=self.row.truncated)
 

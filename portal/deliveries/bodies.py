@@ -50,7 +50,7 @@ def format_size(count: int) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return the text with control characters as `\\x1b`, and bidirectional overrides visible.
+    r"""Return the text with control characters as `\x1b`, and bidirectional overrides visible.
 
     Not as Unicode control pictures: many fonts lack them.
     """

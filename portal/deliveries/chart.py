@@ -75,7 +75,6 @@ class VolumeBar:
 
     @property
     def html(self) -> str:
-        """The bar as a link."""
         at, text = f"{self.at:%Y-%m-%d %H:%M}", self.text
         drawn = charts.draw(self.segments)
         mark = "" if self.is_inside else ' class="is-outside"'
@@ -87,7 +86,6 @@ class VolumeBar:
 
     @property
     def table_row(self) -> str:
-        """The bar as a row of the table."""
         cells = "".join(f'<td class="number">{count}</td>' for count in self.cells)
         link = f'<a href="?q={quote(self.search, safe="")}">{self.at:%Y-%m-%d %H:%M}</a>'
         return f'<tr><th scope="row">{link}</th>{cells}</tr>\n'
@@ -132,7 +130,6 @@ class VolumeChart:
 
     @property
     def columns(self) -> list[str]:
-        """The columns of the table."""
         return list(OUTCOMES.values())
 
     @property
@@ -149,7 +146,6 @@ class VolumeChart:
 
     @property
     def step_minutes(self) -> int:
-        """The minutes of a bar."""
         return int(self.step.total_seconds()) // 60
 
     @property
@@ -167,8 +163,7 @@ class _Count(NamedTuple):
 
 
 def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart | None:
-    """Return the chart of the webhooks' deliveries that match, with two statements; None without
-    any."""
+    """Return the chart of the webhooks' deliveries that match; None without any."""
     after, before = _range(terms)
     low, high = _with_context(after, before)
     counts = _read(webhooks, terms, (after, before), (low, high)) if webhooks else []

@@ -65,8 +65,10 @@ class DeliveryRow:
 
 
 class _Cause(NamedTuple):
-    """Why a delivery was created: its first event, or what it repeats; its number of events and the
-    id of the last."""
+    """Why a delivery was created, how many events it has, and the id of the last one.
+
+    It was created by its first event, or repeats an attempt.
+    """
 
     delivery_id: int
     events: int | None

@@ -91,7 +91,6 @@ def delivery(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
 
 @layout.signed_in("POST")
 def send_again(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
-    """Send an attempt again."""
     attempt = detail.find_attempt(viewer.account, pk, request.POST)
     try:
         created = resend.create_resend(attempt)

@@ -45,7 +45,6 @@ class HourChart:
 
 
 def build_chart(minutes: Sequence[MinuteCounts]) -> HourChart:
-    """Return the chart of the minutes."""
     top = charts.axis_top(max((minute.total for minute in minutes), default=0))
     return HourChart(
         [

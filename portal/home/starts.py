@@ -87,7 +87,6 @@ class Start:
 
     @cached_property
     def product(self) -> Product | None:
-        """The product that is ordered."""
         connection = first_order.connection(self.account)
         return connection.product if connection else None
 
@@ -168,7 +167,6 @@ class Start:
 
     @property
     def order_command(self) -> str:
-        """The command that orders the product."""
         if self.tools and self.product:
             return f"{self.tools.order} {self.product.pk}"
         body = first_order.body(self.account)

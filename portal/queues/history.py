@@ -45,7 +45,6 @@ class HistoryDelivery:
 
     @property
     def state(self) -> str:
-        """Its state in words."""
         label = STATE_LABELS[self.row.state].lower()
         return "waiting for its next attempt" if self.is_retried else label
 
@@ -150,8 +149,10 @@ def state(entries: Iterable[HistoryEntry]) -> list[Any]:
 
 
 def webhook_facts(queue: Queue, row: QueueObject, account: Account) -> dict[str, Any]:
-    """Return how many enabled webhooks of the account listen to the object's changes, and until
-    when deliveries that it may have had were pruned."""
+    """Return how many enabled webhooks of the account listen to the object's changes.
+
+    And until when deliveries that it may have had were pruned.
+    """
     listening = Q(active=True, type=types.EVENT)
     facts = Webhook.objects.filter(
         object_class=queue.object_class, product=row.product_id, account=account

@@ -86,7 +86,6 @@ def find(viewer: Viewer, key: str, *, locked: bool = False) -> Draft | None:
 
 
 def delete(draft: Draft) -> None:
-    """Delete a draft."""
     Session.objects.filter(session_key=draft.key).delete()
 
 

@@ -105,7 +105,6 @@ class TypeForm(StepForm):
         self.account, self.product = account, product
 
     def clean_kind(self) -> WebhookType:
-        """Return the type."""
         type_, _, object_class = self.cleaned_data["kind"].partition(":")
         webhook_type = types.find(type_, object_class)
         if webhook_type is None:
@@ -209,7 +208,6 @@ class EditForm:
 
     @property
     def fields_to_save(self) -> dict[str, Any]:
-        """Return the fields of a valid form."""
         return {name: value for step in self._steps for name, value in step.fields_to_save.items()}
 
     def is_valid(self) -> bool:

@@ -48,7 +48,6 @@ _TONES = {
 
 
 def state_of(row: Webhook) -> State:
-    """Return the state of a webhook."""
     if not row.active:
         return State.DISABLED
     if row.out_of_order:

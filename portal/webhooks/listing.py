@@ -126,7 +126,6 @@ def _order(sort: str) -> list[OrderBy]:
 
 
 def columns(sort: str) -> list[SortColumn]:
-    """Return the column headers."""
     return [
         SortColumn(
             label,

@@ -217,7 +217,6 @@ def _form(draft: Draft, viewer: Viewer, step: str) -> StepForm:
 
 
 def _product(draft: Draft, viewer: Viewer) -> Product | None:
-    """Return the selected product."""
     pk = draft.value(PRODUCT, "product")
     return validation_rules.products(viewer.account).filter(pk=pk).first()
 

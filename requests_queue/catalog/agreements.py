@@ -35,5 +35,4 @@ def id_by(route: str = "") -> Concat:
 
 
 def name_by(route: str = "") -> Concat:
-    """Return the name as an expression."""
     return Concat(Value(_NAME), f"{route}name", output_field=TextField())

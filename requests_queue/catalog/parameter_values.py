@@ -207,7 +207,6 @@ def _flat(kind: str, structured: Mapping[str, Any]) -> str:
 
 
 def without_errors(params: Params) -> Params:
-    """Return the parameters without errors."""
     return [
         {**{k: v for k, v in p.items() if k != "structured_error"}, "value_error": ""}
         for p in params

@@ -21,8 +21,7 @@ PRIMARY, DESTRUCTIVE = "primary", "destructive"
 
 
 def list_indexes(name: str) -> list[models.Index]:
-    """Return the indexes of a queue's list, as each party reads it: the newest first, those of
-    a status and a product, or any.
+    """Return the indexes of a queue's list: by status and product, or by neither, for each party.
 
     They hold the key and what is mostly filtered by, so that they tell which rows a page has,
     and how many there are, without the rows.
@@ -237,7 +236,6 @@ def register(queue: Queue) -> Queue:
 
 
 def registered() -> tuple[Queue, ...]:
-    """Return all queues."""
     return tuple(_queues.values())
 
 
@@ -259,5 +257,4 @@ def find_object(pk: str) -> tuple[Queue, QueueObject] | None:
 
 
 def for_model(model: type[models.Model]) -> Queue:
-    """Return the queue of a model."""
     return next(q for q in _queues.values() if q.model is model)

@@ -67,7 +67,6 @@ def template(product_id: str, scope: str, pk: str | None, path: str) -> Template
 
 
 def reason(request: Any, context: Context) -> dict[str, Any]:
-    """Return the reason of a body."""
     return {"reason": context.data["reason"]}
 
 

@@ -47,8 +47,7 @@ class PreviewField:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An object that isn't created yet: the body of its POST, who would make the call, and what
-    a person may change of the body first.
+    """An object that isn't created yet: the body of its POST, and who would make the call.
 
     `params` are parameters as the API shows them, with the values proposed; `params_path` is
     where a body has them. `about` are the objects that it could be about (id, label), of which
@@ -68,8 +67,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """What a sample is wanted of: a type, a product and what it is about (each empty or None:
-    the first that fits), for an account that is a party to it; `draft`: one to be validated."""
+    """What a sample is wanted of: a type, a product, and what it is about, for one of its parties.
+
+    What is empty or None is the first that fits. A `draft` is one to be validated.
+    """
 
     kind: str
     account: Account

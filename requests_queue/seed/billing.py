@@ -1,5 +1,7 @@
-"""Billing requests of the demo subscriptions: the vendor's for each past period, and two of
-the provider."""
+"""Billing requests of the demo subscriptions.
+
+The vendor's for each past period, and two of the provider.
+"""
 
 from __future__ import annotations
 

@@ -338,7 +338,6 @@ _BY_PRODUCT = {
 
 
 def add_parameters(at: datetime) -> dict[str, int]:
-    """Add the parameters."""
     stamps = {"created": at - timedelta(days=359), "updated": at - timedelta(days=45)}
     rows = [
         Parameter(product_id=product, number=number, position=number * 100, **stamps, **row)

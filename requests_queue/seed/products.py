@@ -273,7 +273,6 @@ Color = tuple[int, int, int]
 
 
 def add_media(at: datetime) -> dict[str, int]:
-    """Add the media."""
     then = at - timedelta(days=350)
     rows = [
         ProductMedia(

@@ -18,7 +18,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to an SQLite database."""
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Return a cursor."""
         return self.connection.cursor(factory=Cursor)
 
 
@@ -26,7 +25,6 @@ class Cursor(base.SQLiteCursorWrapper):
     """A cursor that a failed statement closes."""
 
     def execute(self, query: str, params: Any = None) -> Any:
-        """Execute a statement."""
         try:
             return super().execute(query, params)
         except sqlite3.Error:

@@ -1,5 +1,4 @@
-"""`/sandbox/timeline`, `/sandbox/cursor`, `/sandbox/deliveries`, forecasts: what happened and
-what will happen."""
+"""What happened and what will happen: timeline, cursor, deliveries and forecasts."""
 
 from __future__ import annotations
 

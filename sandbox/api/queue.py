@@ -126,8 +126,7 @@ Params = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Validation:
-    """Result of a validation: whether a validator was called, and the parameters before and
-    after."""
+    """Whether a validator was called, and the parameters before and after."""
 
     row: base.QueueObject
     called: bool

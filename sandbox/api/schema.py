@@ -66,11 +66,9 @@ class SandboxSchema(OperationSchema):
         return ""
 
     def get_tags(self) -> list[str]:
-        """Return the chapter."""
         return [self.operation.tag]
 
     def get_summary(self) -> str:
-        """Return what it does."""
         return self.operation.summary
 
     def get_description(self) -> str:  # type: ignore[override]
@@ -120,7 +118,6 @@ class SandboxSchema(OperationSchema):
         return self.json_body(body()) if body else None
 
     def responses(self) -> Json:
-        """Return the responses by status."""
         components = Components(self.registry)
         operation = self.operation
         description = "No content." if operation.answer is None else "Success."

@@ -29,8 +29,10 @@ class Replaced(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """A snapshot: when it was saved in real time, the platform time in it, and whether it can be
-    restored by this version."""
+    """A snapshot: when it was saved in real time, and the platform time in it.
+
+    And whether it can be restored by this version.
+    """
 
     name: str
     created: Stamp | None

@@ -61,7 +61,7 @@ def sweep(lab: Lab, cases: Sequence[Case], judge: Callable[[Case], Verdict], nou
 
 
 def spread(count: int) -> list[int]:
-    """Return places so that few are spread over all: the first, the last, the one in between, …"""
+    """Return places so that few are spread over all: the first, the last, one in between."""
     places = list(dict.fromkeys((0, count - 1)))
     gaps = deque([(0, count - 1)])
     while gaps:

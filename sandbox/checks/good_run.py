@@ -55,7 +55,6 @@ class GoodRun:
         return tuple(s for s in self.steps if not s.is_read and s.place > read.place)
 
     def exhibit(self) -> Exhibit:
-        """Return the run as evidence."""
         return self.happened.exhibit("API calls of a good run")
 
 

@@ -55,7 +55,6 @@ class Call:
         return last if self.method == "POST" and last in ACTIONS else ""
 
     def line(self) -> str:
-        """Return the call as a line."""
         query = f"?{self.query}" if self.query else ""
         took = f"{self.seconds * 1000:.0f} ms"
         fault = f"  [fault: {', '.join(self.faults)}]" if self.faults else ""
@@ -136,7 +135,6 @@ class History:
         return str(data["status"] or data["error"])
 
     def attempts_exhibit(self) -> Exhibit:
-        """Return the attempts as evidence."""
         lines = [
             f"attempt {entry['attempt']} of delivery {entry['delivery']}: "
             f"{entry['data']['outcome']}, {entry['data']['status'] or entry['data']['error']}"

@@ -84,7 +84,6 @@ class Lab:
         return history.filled(self.platform.request(order))
 
     def status(self, order: str) -> str:
-        """Return the status of a request."""
         return str(self.platform.request(order)["status"])
 
     # Requests to the handler.

@@ -64,7 +64,6 @@ class Platform:
         return f"{self.url}/public/v1"
 
     def version(self) -> str:
-        """Return the version of the sandbox."""
         return str(self.vendor.call("GET", "/sandbox/version")["version"])
 
     # Products, webhooks and orders.
@@ -94,7 +93,6 @@ class Platform:
         return webhook
 
     def webhook(self, webhook: str) -> Json:
-        """Return a webhook."""
         row: Json = self.vendor.call("GET", f"{WEBHOOKS}/{webhook}")
         return row
 
@@ -103,7 +101,6 @@ class Platform:
         return list(self.vendor.pages(WEBHOOKS, ""))
 
     def update_webhook(self, webhook: str, **values: Any) -> None:
-        """Change a webhook."""
         self.vendor.call("PUT", f"{WEBHOOKS}/{webhook}", values)
 
     def trigger(self, webhook: str) -> None:
@@ -194,7 +191,6 @@ class Platform:
         return row
 
     def requests_by_id(self, ids: Sequence[str]) -> dict[str, Json]:
-        """Return requests by id."""
         found: dict[str, Json] = {}
         for start in range(0, len(ids), PAGE):
             among = ",".join(ids[start : start + PAGE])
@@ -316,7 +312,6 @@ class Platform:
     # The world.
 
     def save(self, name: str) -> None:
-        """Save a snapshot."""
         self.vendor.call("POST", "/sandbox/snapshots", {"name": name, "replace": True})
 
     def restore(self, name: str, patience: float = 10.0) -> list[str]:
@@ -334,7 +329,7 @@ class Platform:
     def arm(
         self, kind: str, parameters: Mapping[str, Any] | None = None, **scope: Any
     ) -> ArmedFault:
-        """Arm a fault; `scope` are `path`, `method`, `webhook`, `nth`, `times`, …"""
+        """Arm a fault; `scope` are `path`, `method`, `webhook`, `nth`, `times` and others."""
         body = {"kind": kind, "parameters": dict(parameters or {}), **scope}
         row = self.vendor.call("POST", "/sandbox/faults", body)
         return ArmedFault(self.vendor, row, self.budget)

@@ -22,7 +22,6 @@ _TOKEN_HEADERS = ("authentication", "authorization")
 
 
 def passed(text: str, *evidence: Exhibit) -> Verdict:
-    """Return a pass."""
     return Verdict(Outcome.PASS, text, evidence)
 
 

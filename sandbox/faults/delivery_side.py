@@ -35,8 +35,10 @@ def register() -> None:
 
 
 def find(claimed: Sequence[ClaimedDelivery]) -> Mapping[int, Interceptor]:
-    """Return the interceptors of the deliveries that a fault fires for, and of later ones that a
-    reordered one waits for."""
+    """Return the interceptors of the deliveries that a fault fires for.
+
+    And those of later ones that a reordered delivery waits for.
+    """
     faults = armed.on(DELIVERY)
     chosen = [presets.firing(each) for each in claimed]
     if not faults and not any(chosen):

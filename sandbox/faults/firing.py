@@ -38,8 +38,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A fault that fires for a request: its matching request of this `number`, from 1, and the one
-    of this `count` that it fires for."""
+    """A fault that fires for a request.
+
+    It is the fault's matching request of this `number`, and the one of this `count` that it fires
+    for; both from 1.
+    """
 
     fault: ArmedFault
     number: int
@@ -48,7 +51,6 @@ class Firing:
 
     @property
     def kind(self) -> str:
-        """Return the name of the kind."""
         return self.fault.kind.name
 
     @property

@@ -81,7 +81,6 @@ class Kind:
         return tuple(self.texts)
 
     def parameters_of(self, side: str) -> tuple[Parameter, ...]:
-        """Return its parameters on a side."""
         return tuple(p for p in self.parameters if side in p.sides)
 
 

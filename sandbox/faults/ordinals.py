@@ -62,8 +62,10 @@ class Ordinals:
 
 
 def _paths(keys: Keys) -> Iterator[str]:
-    """Yield the stored path of the fault itself and of each key: a hash, since a key has any
-    length, and may have characters that PostgreSQL cannot store."""
+    """Yield the stored path of the fault itself and of each key.
+
+    A hash, since a key has any length, and may have characters that PostgreSQL cannot store.
+    """
     for end in range(len(keys) + 1):
         text = "\n".join(keys[:end])
         yield hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() if text else ""

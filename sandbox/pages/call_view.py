@@ -29,12 +29,10 @@ class CallView:
 
     @property
     def request_body(self) -> Body:
-        """Return the request's body."""
         return _body(self.call.request_body)
 
     @property
     def response_body(self) -> Body:
-        """Return the response's body."""
         return _body(self.call.response_body)
 
 

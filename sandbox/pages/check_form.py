@@ -66,7 +66,6 @@ class CheckForm(forms.Form):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the options of a valid form."""
         values = self.cleaned_data
         return {
             "type": self._type,

@@ -52,7 +52,6 @@ class ResultView:
 
     @property
     def badge(self) -> Badge:
-        """Return the outcome."""
         return _badge(self.mark)
 
     @property
@@ -67,7 +66,6 @@ class ResultView:
 
     @property
     def evidence(self) -> list[ExhibitView]:
-        """Return the exhibits."""
         exhibits = self.result.verdict.evidence
         return [ExhibitView(each.title, "\n".join(evidence_lines(each))) for each in exhibits]
 
@@ -165,7 +163,6 @@ class RunView:
 
     @property
     def groups(self) -> list[tuple[str, list[ResultView]]]:
-        """Return the results by group."""
         if self.report is None:
             return []
         grouped = marks.groups(self.report.results)

@@ -87,7 +87,6 @@ def cancel(request: HttpRequest, viewer: Viewer, webhook: str, pk: int) -> HttpR
 
 @layout.signed_in("GET")
 def report(request: HttpRequest, viewer: Viewer, webhook: str, pk: int, form: str) -> HttpResponse:
-    """Return the report as a file."""
     view = RunView(_find(viewer, webhook, pk))
     if form not in _FORMS or view.report is None:
         raise Missing(form)

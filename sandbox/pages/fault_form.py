@@ -76,7 +76,6 @@ class FaultForm(forms.Form):
 
     @property
     def scopes(self) -> list[forms.BoundField]:
-        """Return the fields of the scope."""
         return [self[name] for name in self._scopes]
 
     @property

@@ -30,12 +30,10 @@ class FaultView:
 
     @property
     def text(self) -> str:
-        """Return what it does."""
         return KINDS[self.row.kind].texts[self.row.side]
 
     @property
     def side(self) -> str:
-        """Return what it concerns."""
         return SIDE_TITLES[self.row.side]
 
     @property
@@ -72,7 +70,6 @@ class FaultView:
 
     @property
     def state(self) -> str:
-        """Return its state in words."""
         left: float | None = getattr(self.row, "expires_in", None)
         if left is not None and left <= 0:
             return "expired"

@@ -71,7 +71,6 @@ def release(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 
 @layout.signed_in("POST")
 def clear(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
-    """Clear a fault."""
     row = arming.clear(_find(request, viewer, pk).pk)
     messages.success(request, f"Fault {row.name} cleared: it fired {_times(row.fired)}")
     return pages.see_other(reverse("faults"))

@@ -100,7 +100,6 @@ def _unsettled(rows: Iterable[Unsettled]) -> str:
 
 
 def of_reset(result: Replacement) -> Summary:
-    """Return what a reset did."""
     return _of_replacement("Reset to the demo data", result)
 
 

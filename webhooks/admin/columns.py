@@ -32,7 +32,6 @@ def name_and_id(row: Webhook) -> SafeString:
 
 @admin.display(description="type", ordering="type")
 def type_label(row: Webhook) -> str:
-    """Return the label of the type."""
     return types.label(row.type, row.object_class)
 
 

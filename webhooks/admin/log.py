@@ -139,7 +139,6 @@ class LogAdmin(GuardedAdmin):
 
     @admin.display(description="webhook")
     def of_webhook(self, row: Any) -> SafeString:
-        """Return a link to the webhook."""
         return link_to(Webhook, row.webhook_id, str(row.webhook))
 
 
@@ -284,7 +283,6 @@ class AttemptAdmin(LogAdmin):
 
     @admin.display(description="delivery")
     def of_delivery(self, row: Attempt) -> SafeString:
-        """Return a link to the delivery."""
         return link_to(Delivery, row.delivery_id, f"{row.delivery_id}, attempt {row.number}")
 
 
@@ -299,5 +297,4 @@ class EventAdmin(LogAdmin):
 
     @admin.display(description="delivery")
     def of_delivery(self, row: Event) -> SafeString:
-        """Return a link to the delivery."""
         return link_to(Delivery, row.delivery_id, str(row.delivery_id))

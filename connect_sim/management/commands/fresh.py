@@ -22,7 +22,6 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
         parser.add_argument("--yes", action="store_true", help="delete without asking")
 
     def handle(self, **options: Any) -> None:

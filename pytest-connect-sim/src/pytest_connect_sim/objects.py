@@ -63,7 +63,7 @@ class Product(Named):
         self.templates: list[Json] = data["templates"]
 
     def __getitem__(self, name: str) -> str | None:
-        """Return an id: `product["connection"]`, `["contract"]`, `["marketplace"]`, …"""
+        """Return an id: `product["connection"]`, `["contract"]`, `["marketplace"]`."""
         value: str | None = self.data[name]
         return value
 

@@ -25,11 +25,11 @@ class Tiers(Actions):
         level: int = 1,
         draft: bool = False,
     ) -> QueueObject:
-        """Set up a reseller for a product, or update a configuration: the request, as the
-        distributor.
+        """Set up a reseller for a product, or update a configuration, as the distributor.
 
-        The product needs parameters of scope `tier1` (or `tier2`). `subject` is a product, for a
-        new reseller or `account`; or a tier configuration or a request of one, for an update.
+        Return the request. The product needs parameters of scope `tier1` (or `tier2`). `subject` is
+        a product, for a new reseller or `account`; or a tier configuration or a request of one, for
+        an update.
         """
         if isinstance(subject, Product) or str(subject).startswith("PRD-"):
             sold = self._sold(subject if isinstance(subject, Product) else str(subject))

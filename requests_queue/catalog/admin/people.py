@@ -160,7 +160,6 @@ class ApiTokenAdmin(GuardedAdmin):
 
     @admin.display(ordering="user__account")
     def account(self, obj: ApiToken) -> Account | None:
-        """Return the account of the key."""
         return obj.user.account
 
     def state(self, obj: ApiToken) -> str:

@@ -27,7 +27,6 @@ class Account(Named):
 
     @property
     def is_vendor(self) -> bool:
-        """Whether the account is a vendor."""
         return self.type == "vendor"
 
 
@@ -58,7 +57,6 @@ class User(AbstractUser):
         self.has_new_password = False
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password."""
         super().set_password(raw_password)
         self.has_new_password = True
 
@@ -113,7 +111,6 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.user.uid})"
 
     def is_expired(self, now: datetime) -> bool:
-        """Return whether it has expired."""
         return self.expires is not None and self.expires <= now
 
     def state(self, now: datetime) -> str:

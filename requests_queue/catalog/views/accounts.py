@@ -23,8 +23,10 @@ class Accounts(Collection):
 
 
 class AccountUsers(Collection):
-    """`/accounts/{id}/users`, for both sides: of the caller's own account, service users left out;
-    404 for any other account."""
+    """`/accounts/{id}/users`, for both sides: people of the caller's own account.
+
+    Service users are left out; 404 for any other account.
+    """
 
     documented = Documented("Accounts", "user of an account", ACCOUNT_USER)
 

@@ -62,7 +62,6 @@ class AgreementProducts(InAgreement, Products):
     documented = Documented("Agreements", "product of an agreement", PRODUCT)
 
     def visible(self) -> QuerySet[Product]:
-        """Return the products."""
         return super().visible().filter(Exists(self.listings().filter(product=OuterRef("pk"))))
 
 

@@ -32,7 +32,6 @@ class Contracts(AuditedCollection):
     )
 
     def visible(self) -> QuerySet[Contract]:
-        """Return the contracts."""
         return visibility.contracts(self.account).alias(
             kind_of_all=Value(CONTRACT_KIND, TextField()),
             agreement_id=agreements.id_by("marketplace__"),

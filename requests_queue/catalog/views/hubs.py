@@ -24,14 +24,15 @@ from requests_queue.schema import Documented
 
 
 class Hubs(AuditedCollection):
-    """`/hubs`, for both sides: a provider's own, which it writes; a vendor's by connections and
-    contracts."""
+    """`/hubs`, for both sides: a provider's own, a vendor's by connections and contracts.
+
+    The provider writes them.
+    """
 
     documented = Documented("Hubs", "hub", HUB)
     bodies = {"create": hubs.HubInput(), "update": hubs.HubInput(partial=True)}
 
     def visible(self) -> QuerySet[Hub]:
-        """Return the hubs."""
         return visibility.hubs(self.account)
 
     def annotations(self) -> dict[str, Coalesce]:
@@ -78,7 +79,6 @@ class HubConnections(InHub):
     documented = Documented("Hubs", "connection of a hub", HUB_CONNECTION)
 
     def visible(self) -> QuerySet[Connection]:
-        """Return the hub's connections."""
         return visibility.connections(self.account).filter(hub=self.hub)
 
 
@@ -88,7 +88,6 @@ class HubMarketplaces(InHub):
     documented = Documented("Hubs", "marketplace of a hub", HUB_MARKETPLACE)
 
     def visible(self) -> QuerySet[Marketplace]:
-        """Return the hub's marketplaces."""
         return visibility.marketplaces(self.account).filter(hubs=self.hub)
 
 
@@ -98,7 +97,6 @@ class Marketplaces(Collection):
     documented = Documented("Marketplaces", "marketplace", MARKETPLACE)
 
     def visible(self) -> QuerySet[Marketplace]:
-        """Return the marketplaces."""
         return visibility.marketplaces(self.account)
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:

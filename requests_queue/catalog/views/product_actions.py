@@ -52,10 +52,10 @@ class Actions(PartOfProduct):
 
     @action(detail=True, methods=["get"], url_path="actionLink")
     def action_link(self, request: Request, **kwargs: Any) -> Response:
-        """Answer with a link that runs the action: `?asset_id=AS-…` for a subscription, or, of an
-        action of a tier scope, `?tier_config_id=TC-…` for a configuration.
+        """Answer with a link that runs the action: 200.
 
-        Connect's document has no such parameters, and the Haxe SDK sends none.
+        `?asset_id=AS-…` is for a subscription, `?tier_config_id=TC-…` for the configuration of a
+        tier. Connect's document has no such parameters, and the Haxe SDK sends none.
         """
         row = self.get_object()
         return Response({"link": action_links.to(row, self._about(row, request.query_params))})
@@ -83,8 +83,10 @@ class Actions(PartOfProduct):
         return {"configuration_id": wanted}
 
     def regenerate_secret(self, request: Request, **kwargs: Any) -> Response:
-        """Replace the secret that signs the links of a product's actions, for its vendor: 200
-        with the new one, which is shown nowhere else; 403 for the distributor."""
+        """Replace the secret that signs the links of a product's actions, for its vendor.
+
+        200 with the new one, which is shown nowhere else; 403 for the distributor.
+        """
         return Response({"jwt_secret": action_links.regenerate(self.own_product)})
 
 

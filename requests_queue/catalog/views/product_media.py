@@ -64,8 +64,10 @@ class Media(OfProduct):
 
 
 def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
-    """Return the uploaded file, None where there is none; raises Refused (413) before reading
-    more than the limit."""
+    """Return the uploaded file, None where there is none.
+
+    Raises Refused (413) before it reads more than the limit.
+    """
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not length.isdecimal() or int(length) > media.MAX_BYTES + _FRAME:
         raise media.too_large()
@@ -80,8 +82,10 @@ def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
 
 
 def _fields(request: Request, data: Mapping[str, Any]) -> Json:
-    """Return the fields of a body: of a form its own, and those of its JSON part `body`, as
-    connect-cli sends them; raises Invalid."""
+    """Return the fields of a body; raises Invalid.
+
+    Those of a form are its own, and those of its JSON part `body`, which connect-cli sends.
+    """
     given = {name: data[name] for name in _FIELDS if name in data}
     inner = json_part(data, request.FILES)
     given |= {name: inner[name] for name in _FIELDS if name in inner}

@@ -32,7 +32,6 @@ class Products(AuditedCollection):
     parser_classes = (BodyParser,)
 
     def visible(self) -> QuerySet[Product]:
-        """Return the products."""
         return visibility.products(self.account)
 
     def annotations(self) -> dict[str, Value | Exists]:

@@ -1,5 +1,7 @@
-"""`/tier/accounts`: customers and resellers, and their versions; providers write them, vendors
-read them."""
+"""`/tier/accounts`: customers and resellers, and their versions.
+
+Providers write them, vendors read them.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +67,10 @@ class TierAccounts(AuditedCollection):
         return Response(status=204)
 
     def _require_owner(self) -> None:
-        """Raise Missing or Forbidden unless the caller owns the account in the path: its provider,
-        or a vendor in its preview environment."""
+        """Raise Missing or Forbidden unless the caller owns the account in the path.
+
+        Its provider does, or a vendor in its preview environment.
+        """
         if self.get_object().owner_id != self.account.pk:
             raise Forbidden(_PROVIDERS_ONLY)
 

@@ -30,7 +30,6 @@ class Translations(Collection):
     )
 
     def visible(self) -> QuerySet[Product]:
-        """Return the products."""
         primary = Value(True, BooleanField())
         return visibility.products(self.account).alias(is_primary=primary)
 

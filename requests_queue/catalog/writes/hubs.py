@@ -29,7 +29,6 @@ class HubInput(Input):
     instance = InstanceInput(allow_null=True)
 
     def validate(self, attrs: Values) -> Values:
-        """Return the columns."""
         nested = {f"instance_{name}": value for name, value in attrs.pop("instance", {}).items()}
         return nested | attrs
 

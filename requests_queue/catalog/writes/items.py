@@ -102,8 +102,10 @@ def update(product: Product, item: Item, values: Values) -> None:
 
 @transaction.atomic
 def delete(product: Product, item: Item) -> None:
-    """Delete a draft; raises Refused for what has been published, or ordered: its id is free
-    for the next item then."""
+    """Delete a draft, whose id is free for the next item then.
+
+    Raises Refused for what has been published or ordered.
+    """
     row = products.locked(product, item)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Item can be deleted.")

@@ -213,7 +213,6 @@ def locked(product: Product, row: M) -> M:
 
 @transaction.atomic
 def delete_part(product: Product, row: models.Model) -> None:
-    """Delete a part of a product."""
     locked(product, row).delete()
 
 

@@ -25,7 +25,6 @@ class Command(BaseCommand):
     help = "Create an API key of an account and print it, list keys, or revoke one."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
         parser.add_argument("account", nargs="?", help="the account's id, VA-ddd-ddd or PA-ddd-ddd")
         parser.add_argument("--name", default="API token", help="the name of the key")
         parser.add_argument("--description", default="", help="what the key is for")

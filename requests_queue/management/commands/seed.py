@@ -18,7 +18,6 @@ class Command(BaseCommand):
     help = "Add demo data: products, customers, requests. Existing data is not changed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Options of the command."""
         parser.add_argument("--quiet", action="store_true", help="print nothing")
 
     def handle(self, **options: Any) -> None:

@@ -97,8 +97,9 @@ def approve(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def apply(request: TierConfigRequest, context: Context) -> None:
-    """Copy the request's parameters to the configuration, and release the requests that wait for
-    it: the tier below, and the orders that wait for no other configuration.
+    """Copy the request's parameters to the configuration, and release what waits for it.
+
+    That is the tier below, and the orders that wait for no other configuration.
 
     Lock order: see `give_up`.
     """

@@ -118,7 +118,6 @@ def reject(file: UsageFile, context: Context) -> Json:
 
 
 def reject_records(file: UsageFile, context: Context) -> None:
-    """Reject all records."""
     _all_records(file, "valid", "rejected")
     _all_records(file, "approved", "rejected")
 
@@ -129,7 +128,6 @@ def close(file: UsageFile, context: Context) -> Json:
 
 
 def close_records(file: UsageFile, context: Context) -> None:
-    """Close the records that are not closed."""
     _all_records(
         file,
         "approved",
@@ -178,7 +176,6 @@ def reconcile(file: UsageFile, context: Context) -> Json:
 
 
 def store_reconciliation(file: UsageFile, context: Context) -> None:
-    """Store the spreadsheet."""
     content = _content(context, "recon_file")
     StoredFile.store(file, StoredFile.RECONCILIATION, content.name, content.content, context.now)
     reconciliations.create(

@@ -32,7 +32,6 @@ def content_link(file_pk: str, kind: str) -> str:
 
 
 def template_link(product_pk: str) -> str:
-    """Return a link to the template of a product."""
     return _link(product_pk, TEMPLATE)
 
 

@@ -94,8 +94,7 @@ _REPORTED, _ACCEPTED = ("pending", "accepted", "closed"), ("accepted", "closed")
 
 
 class Chunks(Collection):
-    """`/usage/chunks`: the parts of accepted files by hub, for both parties; the distributor
-    closes them."""
+    """`/usage/chunks`: the parts of accepted files by hub, which the distributor closes."""
 
     bodies = {"update": inputs.ChunkUpdate(), "close": inputs.ChunkCloseInput()}
     documented = Documented(
@@ -143,8 +142,7 @@ class Chunks(Collection):
 
 
 class Reconciliations(Collection):
-    """`/usage/reconciliations`: the spreadsheets that closed records, for both parties; the
-    distributor uploads them."""
+    """`/usage/reconciliations`: the spreadsheets by which the distributor closed records."""
 
     bodies = {"create": Form("recon_file", upload_note=str)}
     documented = Documented(
@@ -168,8 +166,10 @@ class Reconciliations(Collection):
         return found
 
     def create(self, request: HttpRequest) -> Response:
-        """Take what is billed, the field `recon_file` of a form, of one usage file: 201, 400 or
-        413; 403 for the vendor."""
+        """Take what is billed of one usage file, the field `recon_file` of a form.
+
+        201, 400 or 413; 403 for the vendor.
+        """
         files = UsageFile.objects.filter(provider=self.account)
         if self.actor.role != DISTRIBUTOR and not files.exists():
             raise Forbidden("Usage files are reconciled by the distributor.")
@@ -197,8 +197,10 @@ class Reconciliations(Collection):
 
 
 class Aggregates(Collection):
-    """`/usage/aggregates`, for both parties: what was used of each item by each subscription, in
-    the files that the distributor has."""
+    """`/usage/aggregates`: what each subscription used of each item.
+
+    Of the files that the distributor has, for both parties.
+    """
 
     documented = Documented("Usage", "usage aggregate", parts_representations.AGGREGATE)
 

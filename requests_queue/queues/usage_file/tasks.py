@@ -7,5 +7,4 @@ from requests_queue.queues.usage_file import processing
 
 @shared_task
 def process(pk: str) -> None:
-    """Process a file."""
     processing.run(pk)

@@ -327,7 +327,7 @@ def open_archive(content: bytes) -> zipfile.ZipFile:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Raise Unreadable for what damaged workbooks raise: ExpatError, KeyError, ValueError, …"""
+    """Raise Unreadable for what damaged workbooks raise: ExpatError, KeyError and others."""
     try:
         yield
     except (Unreadable, MemoryError):

@@ -21,7 +21,6 @@ _VERDICTS = {ExitCode.PASS: "good", ExitCode.FAIL: "bad", ExitCode.NO_VERDICT: "
 
 
 def render(report: Report) -> str:
-    """Return the document."""
     style = STYLESHEET.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(f"\n{style}".encode()).digest()).decode()
     # The policy lets the browser load and run nothing, should an error in here let markup through.

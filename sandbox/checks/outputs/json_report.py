@@ -202,7 +202,6 @@ class _Fields:
         return [one.choice("", choices) for one in each]
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts."""
         values = self.value(key, list)
         place = f"{self._place}.{key}"
         return tuple(_typed(value, str, f"{place}[{i}]") for i, value in enumerate(values))
