@@ -5,7 +5,7 @@ Tests compare the declarations with them. V is the vendor, D the distributor, S 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Row(NamedTuple):
@@ -133,6 +133,28 @@ TYPES_OF_VERB = {
     (FULFILLMENT, "purchase"): ("purchase",),
     (FULFILLMENT, "submit"): tuple(t for t in TYPES[FULFILLMENT] if t != "purchase"),
 }
+
+# Bodies that an action by its party refuses: status, action, actor, bodies, part of the message.
+REFUSED: dict[str, tuple[tuple[str, str, str, tuple[Any, ...], str], ...]] = {
+    FULFILLMENT: (
+        ("pending", "fail", "V", (None, {}, {"reason": ""}, {"reason": "  "}), "reason"),
+        ("pending", "approve", "V", ({"template_id": "TL-0"},), "template_id"),
+        ("pending", "schedule", "V", (None, *({"planned_date": value} for value in (
+            None, "", "soon", "2020-01-01", 7, "2026-13-45T00:00:00"))), "planned_date"),
+        ("scheduled", "revoke", "D", (None, {"reason": " "}), "reason"),
+    ),
+    TIER_CONFIG: (
+        ("pending", "fail", "V", (None, {"reason": " "}), "Missed fields: reason."),
+        ("pending", "fail", "V", ({"reason": 1},), "reason: Not a valid string."),
+        ("pending", "fail", "V", ({"reason": "x" * 501},),
+         "reason: Ensure this field has no more than 500 characters."),
+        ("pending", "approve", "V", ({"template": {"id": "TL-1"}},), "TL-1 does not exist"),
+    ),
+    TIER_ACCOUNT: (
+        ("pending", "ignore", "V", ({"reason": "x" * 256}, {"reason": 5}, {"reason": ["x"]}),
+         "reason"),
+    ),
+}  # fmt: skip
 
 PATHS = {
     FULFILLMENT: "/requests", TIER_CONFIG: "/tier/config-requests",

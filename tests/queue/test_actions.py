@@ -161,6 +161,19 @@ def check_assignment(platform: Platform, queue: str, pk: str, status: str) -> No
     check_notified(platform, since, [])
 
 
+@pytest.mark.parametrize("queue", tables.REFUSED)
+def test_invalid_body_changes_nothing(queue: str, platform: Platform) -> None:
+    for status, verb, actor, bodies, message in tables.REFUSED[queue]:
+        with undone():
+            pk = builders.BUILDERS[queue](platform, status, a_kind(queue))
+            before = everything()
+            for body in bodies:
+                response = platform.by[actor].post(f"{tables.PATHS[queue]}/{pk}/{verb}", body)
+                assert response.status == 400, (verb, body)
+                check_error(response, message)
+                assert everything() == before
+
+
 # Objects of others are not found, whatever their status.
 @pytest.mark.parametrize(
     "statuses", [1, nightly(None, reason="every status: none is found in any")]

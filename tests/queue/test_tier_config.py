@@ -341,18 +341,6 @@ class TestActions:
         value = {p["id"]: p["value"] for p in held.params}["tier1_set"]
         assert value == ("new" if outcome == "approve" else "")
 
-    def test_fail_requires_a_reason(self) -> None:
-        catalog = create_catalog(level=1)
-        row = setup(catalog, reseller(catalog, 1))
-        for data, sentence in (
-            ({}, "Missed fields: reason."),
-            ({"reason": " "}, "Missed fields: reason."),
-            ({"reason": 1}, "reason: Not a valid string."),
-            ({"reason": "x" * 501}, "reason: Ensure this field has no more than 500 characters."),
-        ):
-            with pytest.raises(Refused, match=sentence):
-                act(row, "fail", catalog.as_vendor, **data)
-
 
 class TestCreation:
     @pytest.mark.parametrize(
