@@ -123,8 +123,9 @@ class Copy:
         return (model, pk) in self.shared
 
     def _row(self, model: type[models.Model], row: Any) -> models.Model:
-        values = {f.attname: self._value(f, getattr(row, f.attname)) for f in
-                  model._meta.concrete_fields}  # fmt: skip
+        values = {
+            f.attname: self._value(f, getattr(row, f.attname)) for f in model._meta.concrete_fields
+        }
         return model(**values)
 
     def _value(self, column: Any, value: Any) -> Any:

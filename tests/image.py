@@ -74,9 +74,16 @@ def stages(path: Path = ROOT / "Dockerfile") -> dict[str, Stage]:
             base, _, name = rest.partition(" AS ")
             known = result.get(base, Stage(base))
             stage = Stage(
-                name, [*known.copies], dict(known.variables), known.folder, [*known.entry],
-                [*known.command], [*known.probe], dict(known.links), known.user,
-            )  # fmt: skip
+                name,
+                [*known.copies],
+                dict(known.variables),
+                known.folder,
+                [*known.entry],
+                [*known.command],
+                [*known.probe],
+                dict(known.links),
+                known.user,
+            )
             result[name] = stage
         else:
             stage._read(keyword, rest)
@@ -170,10 +177,14 @@ def _files(source: str) -> list[str]:
     """Return the files of a COPY source that are in the context, relative to the checkout."""
     path = ROOT / source
     names = (
-        [str((Path(folder) / name).relative_to(ROOT)) for folder, _, files in os.walk(path)
-         for name in files]
-        if path.is_dir() else [source]
-    )  # fmt: skip
+        [
+            str((Path(folder) / name).relative_to(ROOT))
+            for folder, _, files in os.walk(path)
+            for name in files
+        ]
+        if path.is_dir()
+        else [source]
+    )
     found = [name for name in names if is_in_context(name)]
     assert found, f"the Dockerfile copies {source}, which does not exist or is ignored"
     return found

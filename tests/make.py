@@ -65,31 +65,54 @@ def catalog(digit: str = "1", capabilities: dict[str, Any] | None = None) -> Cat
     )
     users = [
         User.objects.create(
-            username=f"{kind}{digit}", uid=f"UR-{three}-{three}-{n}", account=account,
+            username=f"{kind}{digit}",
+            uid=f"UR-{three}-{three}-{n}",
+            account=account,
             email=f"{kind}{digit}@example.com",
         )
         for kind, n, account in (("vendor", "001", vendor), ("provider", "002", provider))
-    ]  # fmt: skip
+    ]
     product = Product.objects.create(
-        id=f"PRD-{three}-{three}-{three}", name="Product", owner=vendor,
-        capabilities=capabilities or {}, created=AT, updated=AT,
-    )  # fmt: skip
+        id=f"PRD-{three}-{three}-{three}",
+        name="Product",
+        owner=vendor,
+        capabilities=capabilities or {},
+        created=AT,
+        updated=AT,
+    )
     hub = Hub.objects.create(
         id=f"HB-{digit * 4}-{digit * 4}", name="Hub", company=provider, created=AT, updated=AT
     )
     _list(product, provider, digit)
     connection = Connection.objects.create(
-        id=f"CT-{digit * 4}-{digit * 4}-{digit * 4}", product=product, provider=provider,
-        vendor=vendor, hub=hub, created=AT,
-    )  # fmt: skip
+        id=f"CT-{digit * 4}-{digit * 4}-{digit * 4}",
+        product=product,
+        provider=provider,
+        vendor=vendor,
+        hub=hub,
+        created=AT,
+    )
     item = Item.objects.create(
-        id=f"{product.id}-0001", local_id="SEAT", mpn="M-SEAT", product=product, name="Seat",
-        unit={"id": "unit", "title": "Users"}, created=AT, updated=AT,
-    )  # fmt: skip
+        id=f"{product.id}-0001",
+        local_id="SEAT",
+        mpn="M-SEAT",
+        product=product,
+        name="Seat",
+        unit={"id": "unit", "title": "Users"},
+        created=AT,
+        updated=AT,
+    )
     template = Template.objects.create(
-        id=f"TL-{three}-{three}-{three}", product=product, title="Active", name="Active",
-        body="# Active", scope="asset", type="fulfillment", created=AT, updated=AT,
-    )  # fmt: skip
+        id=f"TL-{three}-{three}-{three}",
+        product=product,
+        title="Active",
+        name="Active",
+        body="# Active",
+        scope="asset",
+        type="fulfillment",
+        created=AT,
+        updated=AT,
+    )
     return Catalog(vendor, provider, *users, product, connection, item, template)
 
 
@@ -99,32 +122,51 @@ def _list(product: Product, provider: Account, digit: str) -> None:
         id=f"MP-{digit * 5}", name="Market", owner=provider, created=AT
     )
     contract = Contract.objects.create(
-        id=f"CRD-{digit * 5}-{digit * 5}-{digit * 5}", name="Contract", vendor=product.owner,
-        provider=provider, marketplace=marketplace, created=AT,
-    )  # fmt: skip
+        id=f"CRD-{digit * 5}-{digit * 5}-{digit * 5}",
+        name="Contract",
+        vendor=product.owner,
+        provider=provider,
+        marketplace=marketplace,
+        created=AT,
+    )
     Listing.objects.create(
-        id=f"LST-{digit * 3}-{digit * 3}-{digit * 3}", product=product, contract=contract,
-        created=AT, updated=AT,
-    )  # fmt: skip
+        id=f"LST-{digit * 3}-{digit * 3}-{digit * 3}",
+        product=product,
+        contract=contract,
+        created=AT,
+        updated=AT,
+    )
 
 
 def parameter(catalog: Catalog, name: str, **more: Any) -> Parameter:
     """Add a parameter to the product."""
     fields = {
-        "number": next_number(catalog.product.pk), "title": name, "type": "text",
-        "scope": "asset", "phase": "ordering", "constraints": {}, "created": AT, "updated": AT,
+        "number": next_number(catalog.product.pk),
+        "title": name,
+        "type": "text",
+        "scope": "asset",
+        "phase": "ordering",
+        "constraints": {},
+        "created": AT,
+        "updated": AT,
         **more,
-    }  # fmt: skip
+    }
     return Parameter.objects.create(product=catalog.product, name=name, **fields)
 
 
 def webhook(catalog: Catalog, url: str = "http://127.0.0.1:9/", n: int = 1, **more: Any) -> Webhook:
     """Make a webhook of the vendor."""
     fields = {
-        "label": f"Hook {n}", "object_class": "fulfillment_request", "external_url": url,
-        "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}", "product": catalog.product,
-        "account": catalog.vendor, "created_at": AT, "created_by": catalog.vendor_user, **more,
-    }  # fmt: skip
+        "label": f"Hook {n}",
+        "object_class": "fulfillment_request",
+        "external_url": url,
+        "jwt_secret": f"JWT-secret-of-thirty-two-bytes-or-more-{n}",
+        "product": catalog.product,
+        "account": catalog.vendor,
+        "created_at": AT,
+        "created_by": catalog.vendor_user,
+        **more,
+    }
     pk = f"WH-{n // 1000000:03d}-{n // 1000 % 1000:03d}-{n % 1000:03d}"
     return Webhook.objects.create(id=pk, **fields)
 
@@ -162,13 +204,24 @@ def order(catalog: Catalog, times: int = 1, **more: Any) -> Request:
 def asset(catalog: Catalog, n: int = 1, **more: Any) -> Asset:
     """Make an active subscription."""
     tier = TierAccount.objects.create(
-        id=f"TA-0000-0000-{n:04d}", name="Customer", owner=catalog.provider,
-        hub=catalog.connection.hub, contact_info=CONTACT, created=AT, updated=AT,
-    )  # fmt: skip
+        id=f"TA-0000-0000-{n:04d}",
+        name="Customer",
+        owner=catalog.provider,
+        hub=catalog.connection.hub,
+        contact_info=CONTACT,
+        created=AT,
+        updated=AT,
+    )
     fields = {
-        "status": "active", "product": catalog.product, "connection": catalog.connection,
+        "status": "active",
+        "product": catalog.product,
+        "connection": catalog.connection,
         "marketplace": Marketplace.objects.get(owner=catalog.provider),
-        "contract": Contract.objects.get(provider=catalog.provider), "customer": tier,
-        "tier1": tier, "created": AT, "updated": AT, **more,
-    }  # fmt: skip
+        "contract": Contract.objects.get(provider=catalog.provider),
+        "customer": tier,
+        "tier1": tier,
+        "created": AT,
+        "updated": AT,
+        **more,
+    }
     return Asset.objects.create(id=f"AS-0000-0000-{n:04d}", **fields)

@@ -42,9 +42,13 @@ def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, 
 def webhook(running: Sandbox, url: str, product: str = PLAIN, **more: Any) -> dict[str, Any]:
     """Create a webhook as the vendor does."""
     body = {
-        "label": "Test", "product_id": product, "object_class": "fulfillment_request",
-        "external_url": url, "jwt_secret": SECRET, **more,
-    }  # fmt: skip
+        "label": "Test",
+        "product_id": product,
+        "object_class": "fulfillment_request",
+        "external_url": url,
+        "jwt_secret": SECRET,
+        **more,
+    }
     return dict(running.as_vendor("POST", "/notifications/webhooks", body))
 
 

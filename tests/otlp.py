@@ -64,12 +64,21 @@ class Collector:
         for part in request.resource_spans:
             resource = _attributes(part.resource.attributes)
             for span in (span for scope in part.scope_spans for span in scope.spans):
-                self.spans.append(Span(
-                    span.name, span.kind, span.trace_id.hex(), span.span_id.hex(),
-                    span.parent_span_id.hex(), _attributes(span.attributes), resource,
-                    [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
-                    span.start_time_unix_nano, span.end_time_unix_nano, span.status.code,
-                ))  # fmt: skip
+                self.spans.append(
+                    Span(
+                        span.name,
+                        span.kind,
+                        span.trace_id.hex(),
+                        span.span_id.hex(),
+                        span.parent_span_id.hex(),
+                        _attributes(span.attributes),
+                        resource,
+                        [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
+                        span.start_time_unix_nano,
+                        span.end_time_unix_nano,
+                        span.status.code,
+                    )
+                )
 
     def _take_metrics(self, request: Any) -> None:
         for part in request.resource_metrics:

@@ -233,8 +233,9 @@ def copy_first_data(data_dir: Path) -> None:
     """Copy the data of this run's first start: creating them takes longer than most tests."""
     if any(data_dir.glob("*.sqlite3")):
         return
-    shutil.copytree(_first_data(), data_dir, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("*.log"))  # fmt: skip
+    shutil.copytree(
+        _first_data(), data_dir, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.log")
+    )
 
 
 @cache
@@ -313,9 +314,18 @@ def redis_server(folder: Path) -> Iterator[Redis]:
         pytest.skip("redis-server is not installed: the Redis tests were not run")
     port = free_port()
     command = [
-        binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-        "--dir", str(folder),
-    ]  # fmt: skip
+        binary,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(folder),
+    ]
     server = Redis(port, Process(command, dict(os.environ), folder / "redis.log").start())
     try:
         server.wait()

@@ -105,10 +105,15 @@ class Job:
         given = {name: scope.evaluate(value) for name, value in step.get("env", {}).items()}
         places = {"RUNNER_TEMP": str(self.temp), **{n: str(file) for n, file in files.items()}}
         ended = subprocess.run(
-            [*_SHELLS[step.get("shell")], str(script)], cwd=self.workspace,
-            env={**self.env, **given, **places}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=_TIMEOUT,
-        )  # fmt: skip
+            [*_SHELLS[step.get("shell")], str(script)],
+            cwd=self.workspace,
+            env={**self.env, **given, **places},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_TIMEOUT,
+        )
         self.printed += ended.stdout
         masks = re.findall(r"^::add-mask::(.*)$", ended.stdout, re.MULTILINE)
         self.masked |= {mask.replace("%25", "%") for mask in masks}
@@ -143,10 +148,15 @@ def _pairs(file: Path) -> dict[str, str]:
 def run_gitlab_job(job: Mapping[str, Any], folder: Path, env: Mapping[str, str]) -> str:
     """Run the script of a GitLab job as its runner does; return the output, fail if it fails."""
     ended = subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", "\n".join(job["script"])], cwd=folder,
-        env={**env, **job.get("variables", {})}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_TIMEOUT,
-    )  # fmt: skip
+        ["bash", "-eo", "pipefail", "-c", "\n".join(job["script"])],
+        cwd=folder,
+        env={**env, **job.get("variables", {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_TIMEOUT,
+    )
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
 
@@ -154,6 +164,9 @@ def run_gitlab_job(job: Mapping[str, Any], folder: Path, env: Mapping[str, str])
 def environment(programs: Path) -> dict[str, str]:
     """Return the environment of a CI machine, with these programs before those of the machine."""
     return {
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(programs),
-        "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "npm_config_update_notifier": "false",
-    }  # fmt: skip
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(programs),
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "npm_config_update_notifier": "false",
+    }

@@ -102,9 +102,12 @@ class Load:
         was_down, began, waits = self._setup.is_down, time.monotonic(), _cpu_waits(pid)
         try:
             response = session.request(
-                method, f"{platform.url}/public/v1{path}", json=body, timeout=_TIMEOUT,
+                method,
+                f"{platform.url}/public/v1{path}",
+                json=body,
+                timeout=_TIMEOUT,
                 headers={"Authorization": f"ApiKey {key}", **platform.headers},
-            )  # fmt: skip
+            )
         except requests.RequestException as error:
             if not (was_down or self._setup.is_down):
                 seconds = time.monotonic() - began

@@ -61,9 +61,12 @@ def stamp(result: Result) -> Result:
     """Note in the result when it was measured, at which commit, and the load of the machine."""
     result.at, result.load = _now(), round(os.getloadavg()[0], 1)
     result.commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True, capture_output=True,
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
         text=True,
-    ).stdout.strip()  # fmt: skip
+    ).stdout.strip()
     return result
 
 

@@ -230,7 +230,12 @@ def fill(postgres: PostgresServer) -> None:
     # `initdb` may be a link outside of the folder of all programs.
     programs = (postgres.binaries / "initdb").resolve().parent
     with distributed.seeded_database() as template:
-        dump = subprocess.run([programs / "pg_dump", template], check=True,
-                              capture_output=True).stdout  # fmt: skip
-    subprocess.run([programs / "psql", "-q", "-d", postgres.url], check=True, input=dump,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
+        dump = subprocess.run(
+            [programs / "pg_dump", template], check=True, capture_output=True
+        ).stdout
+    subprocess.run(
+        [programs / "psql", "-q", "-d", postgres.url],
+        check=True,
+        input=dump,
+        stdout=subprocess.DEVNULL,
+    )

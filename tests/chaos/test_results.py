@@ -11,10 +11,17 @@ from tests.chaos.results import Run
 
 def result(case: str, outcome: str = PASSED, **more: object) -> Result:
     values = {
-        "deliveries": 2500, "in_flight": 12, "repeats": 3, "calls": 1300, "refused": 7,
-        "slowest_call": 0.44, "slowest_own_call": 0.4, "deliverable": 1.25, "load": 1.5,
+        "deliveries": 2500,
+        "in_flight": 12,
+        "repeats": 3,
+        "calls": 1300,
+        "refused": 7,
+        "slowest_call": 0.44,
+        "slowest_own_call": 0.4,
+        "deliverable": 1.25,
+        "load": 1.5,
         "at": "2026-11-27T03:00:00Z",
-    }  # fmt: skip
+    }
     return Result(case, "distributed", 16, outcome, **(values | more))  # type: ignore[arg-type]
 
 
@@ -30,9 +37,17 @@ def test_page_is_current() -> None:
 def test_table_has_a_row_for_each_case() -> None:
     lines = list(results.table([result("Redis flushed")]))
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
-        "Redis flushed", "distributed", "2,500", "12", "3", "1,300", "7", "0.4 s", "1.2 s",
+        "Redis flushed",
+        "distributed",
+        "2,500",
+        "12",
+        "3",
+        "1,300",
+        "7",
+        "0.4 s",
+        "1.2 s",
         "passed",
-    ]  # fmt: skip
+    ]
 
 
 def test_slow_call_shows_its_share_with_a_cpu() -> None:
@@ -58,8 +73,10 @@ def test_new_results_replace_old_ones_of_the_same_case() -> None:
     old = run(result("Redis flushed", FAILED), result("disk full"))
     merged = results.merged(old, run(result("beat absent"), result("Redis flushed")))
     assert [(each.case, each.outcome) for each in merged.results] == [
-        ("Redis flushed", PASSED), ("beat absent", PASSED), ("disk full", PASSED),
-    ]  # fmt: skip
+        ("Redis flushed", PASSED),
+        ("beat absent", PASSED),
+        ("disk full", PASSED),
+    ]
 
 
 def test_page_without_the_markers_is_refused() -> None:

@@ -45,9 +45,13 @@ def run(
     """Run checks in one lane; without `selected` all of the type."""
     command = shlex.join([sys.executable, str(ROOT / "tests/checks/handlers"), handler])
     options = Options(
-        run=command, type=VALIDATOR if is_validator else EVENT, selected=tuple(selected),
-        invalid=INVALID if is_validator else {}, start_timeout=START, jobs=1,
-    )  # fmt: skip
+        run=command,
+        type=VALIDATOR if is_validator else EVENT,
+        selected=tuple(selected),
+        invalid=INVALID if is_validator else {},
+        start_timeout=START,
+        jobs=1,
+    )
     return runner.run(options, progress or Quiet())
 
 

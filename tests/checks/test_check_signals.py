@@ -18,9 +18,13 @@ def test_signal_ends_what_was_started(number: signal.Signals, tmp_path: Path) ->
     env = environment(tmp_path / "data", TMPDIR=str(tmp_path))
     command = [sys.executable, "-m", "connect_sim", "check", "--jobs", "1", "--json", "-"]
     program = subprocess.Popen(
-        [*command, "--run", f"{sys.executable} --version"], env=env, cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*command, "--run", f"{sys.executable} --version"],
+        env=env,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         until(lambda: list(tmp_path.glob("*/log")), "the start of the sandbox", timeout=30)
         program.send_signal(number)

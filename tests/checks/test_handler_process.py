@@ -107,11 +107,17 @@ def test_handler_gets_its_environment(handler: Handler, tmp_path: Path) -> None:
         assert process.url == f"http://127.0.0.1:{process.port}/"
         env = get(process)
         expected = {
-            "CONNECT_API_KEY": "ApiKey SU-1:key", "CONNECT_API_URL": CONNECTION.api_url,
-            "JWT_SECRET": "s3cret", "WEBHOOK_ID": "WH-1", "PRODUCT_ID": "PRD-1",
-            "PORT": str(process.port), "KEY": "ApiKey SU-1:key", "AT": f"127.0.0.1:{process.port}",
-            "JSON": '{"a": 1}', "PATH": os.environ["PATH"],
-        }  # fmt: skip
+            "CONNECT_API_KEY": "ApiKey SU-1:key",
+            "CONNECT_API_URL": CONNECTION.api_url,
+            "JWT_SECRET": "s3cret",
+            "WEBHOOK_ID": "WH-1",
+            "PRODUCT_ID": "PRD-1",
+            "PORT": str(process.port),
+            "KEY": "ApiKey SU-1:key",
+            "AT": f"127.0.0.1:{process.port}",
+            "JSON": '{"a": 1}',
+            "PATH": os.environ["PATH"],
+        }
         assert expected.items() <= env.items()
         assert not any(name.startswith("SIM_") for name in env)
         # What it prints is read by a thread, so it may come later.
@@ -311,9 +317,12 @@ with Guard() as guard, Throwaway(guard) as throwaway:
 def test_nothing_is_left_of_a_program_that_ends(number: signal.Signals, tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *PYTHON, f"{SERVE}\nchild()\nserve()"], env=env,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM, *PYTHON, f"{SERVE}\nchild()\nserve()"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     with program:
         assert program.stdout is not None
         assert program.stderr is not None

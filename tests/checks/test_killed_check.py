@@ -68,10 +68,13 @@ def checking(running: Sandbox, url: str, *more: str) -> Iterator[subprocess.Pope
     """A process that checks a handler."""
     words = ["check", url, "--select", "auth.no_header", "--json", "-", *more]
     program = subprocess.Popen(
-        [sys.executable, "-m", "connect_sim", *words], cwd=ROOT, text=True,
+        [sys.executable, "-m", "connect_sim", *words],
+        cwd=ROOT,
+        text=True,
         env=environment(running.data_dir, CONNECT_SIM_SECRET=orders.SECRET),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         yield program
     finally:

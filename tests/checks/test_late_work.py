@@ -62,9 +62,11 @@ def running_handler() -> Iterator[Options]:
         api_url = f"{sandbox.address}/public/v1"
         handler.start(Connection(api_url, f"ApiKey {keys[0]}", SECRET, "", ""))
         yield Options(
-            url=handler.url, secret=SECRET, sandbox=RunningSandbox(sandbox.address, *keys),
+            url=handler.url,
+            secret=SECRET,
+            sandbox=RunningSandbox(sandbox.address, *keys),
             selected=CHECKS,
-        )  # fmt: skip
+        )
 
 
 def outcomes(options: Options) -> dict[str, str]:

@@ -146,8 +146,9 @@ def test_inverted_checks_fail(group: str, monkeypatch: pytest.MonkeyPatch) -> No
         and Need.DEEP not in result.check.needs
     ]
     assert not wrong, running.describe(report, wrong)
-    has_must = any(BY_ID[r.check.id].level == "MUST" and not r.check.is_control
-                   for r in report.results)  # fmt: skip
+    has_must = any(
+        BY_ID[r.check.id].level == "MUST" and not r.check.is_control for r in report.results
+    )
     assert exit_code(report) == (1 if has_must else 0)
 
 

@@ -39,10 +39,11 @@ def accusations(arguments: str, *selected: str) -> dict[str, str]:
     assert report.results, f"{report.error}\n{report.output}"
     verdicts = {each.check.id: each.verdict for each in report.results}
     return {
-        pk: verdict.text for pk, verdict in verdicts.items()
+        pk: verdict.text
+        for pk, verdict in verdicts.items()
         if verdict.outcome not in ("pass", "skipped")
         or (verdict.outcome == "skipped" and not any(each in verdict.text for each in REASONS))
-    }  # fmt: skip
+    }
 
 
 def test_what_it_does_by_itself_is_no_effect_of_a_request() -> None:

@@ -129,9 +129,12 @@ def test_check_approves_tier_requests_that_the_handler_does_not_read(opened: Ope
     ids=["tiers_setup", "inquiring"],
 )  # fmt: skip
 def test_control_that_cannot_go_on_says_what_it_waits_for(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, missing: tuple[Any, str, Any],
-    params: list[dict[str, Any]], reason: str,
-) -> None:  # fmt: skip
+    opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: tuple[Any, str, Any],
+    params: list[dict[str, Any]],
+    reason: str,
+) -> None:
     monkeypatch.setattr(*missing)
     with opened(params=params) as lab:
         verdict = experiments.control(lab)

@@ -79,9 +79,10 @@ def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) ->
             break
     assert report.results, f"{report.error}\n{report.output}"
     return {
-        each.check.id: each.verdict.text for each in report.results
+        each.check.id: each.verdict.text
+        for each in report.results
         if each.verdict.outcome not in ("pass", "skipped")
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", ["tiers", "required", "no capabilities", "imported"])

@@ -53,9 +53,14 @@ def busy() -> Iterator[None]:
 def watched(nice: int) -> str:
     command = [sys.executable, "-c", _WATCH, str(nice)]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=True,
-        capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs one core: Linux only")

@@ -16,9 +16,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for temporary folders, and settings of another project."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name, value in {
-        "SIM_PROFILE": "server", "SIM_DATA_DIR": "/none", "SIM_BIND": "192.0.2.1:1",
-        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "DJANGO_SETTINGS_MODULE": "none",
-    }.items():  # fmt: skip
+        "SIM_PROFILE": "server",
+        "SIM_DATA_DIR": "/none",
+        "SIM_BIND": "192.0.2.1:1",
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+        "DJANGO_SETTINGS_MODULE": "none",
+    }.items():
         monkeypatch.setenv(name, value)
     return tmp_path
 

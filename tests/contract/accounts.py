@@ -268,16 +268,29 @@ def _add_webhooks(*accounts: Account) -> None:
             for kind in (each for each in registered() if each.type == EVENT):
                 number += 1
                 hook = Webhook.objects.create(
-                    id=f"WH-100-100-{number:03d}", label=f"Hook {number}", account=account,
-                    object_class=kind.object_class, product=product, created_at=now,
-                    external_url="http://127.0.0.1:9/", jwt_secret=f"JWT-of-{number}" * 4,
+                    id=f"WH-100-100-{number:03d}",
+                    label=f"Hook {number}",
+                    account=account,
+                    object_class=kind.object_class,
+                    product=product,
+                    created_at=now,
+                    external_url="http://127.0.0.1:9/",
+                    jwt_secret=f"JWT-of-{number}" * 4,
                     created_by=account.users.first(),
-                )  # fmt: skip
+                )
                 Attempt.objects.create(
-                    webhook=hook, delivery=fan_out.trigger(hook), number=1, outcome=Attempt.SUCCESS,
-                    started_at=now, finished_at=now, duration=1, method="POST", status_code=200,
-                    url=hook.external_url, claims={"webhook_id": hook.pk},
-                )  # fmt: skip
+                    webhook=hook,
+                    delivery=fan_out.trigger(hook),
+                    number=1,
+                    outcome=Attempt.SUCCESS,
+                    started_at=now,
+                    finished_at=now,
+                    duration=1,
+                    method="POST",
+                    status_code=200,
+                    url=hook.external_url,
+                    claims={"webhook_id": hook.pk},
+                )
 
 
 def _add_messages(*accounts: Account) -> None:
@@ -285,9 +298,13 @@ def _add_messages(*accounts: Account) -> None:
     for row in Conversation.objects.filter(accounts=accounts[0]).filter(accounts=accounts[1]):
         for account in accounts:
             Message.objects.create(
-                conversation=row, type=PRIVATE, text=f"Only {account.name} reads this.",
-                account=account, creator=account.users.first(), created=row.created,
-            )  # fmt: skip
+                conversation=row,
+                type=PRIVATE,
+                text=f"Only {account.name} reads this.",
+                account=account,
+                creator=account.users.first(),
+                created=row.created,
+            )
 
 
 def _paths(caller: Caller) -> Iterator[tuple[str, str]]:

@@ -54,12 +54,21 @@ def _called_once(webhook_id: str) -> None:
     delivery = Delivery.objects.create(webhook=hook, created_at=now)
     attempts = [
         Attempt.objects.create(
-            webhook=hook, delivery=delivery, number=number, outcome=outcome, started_at=now,
-            finished_at=now, duration=184, method="POST", url=hook.external_url,
-            status_code=status, error=error,
+            webhook=hook,
+            delivery=delivery,
+            number=number,
+            outcome=outcome,
+            started_at=now,
+            finished_at=now,
+            duration=184,
+            method="POST",
+            url=hook.external_url,
+            status_code=status,
+            error=error,
         )
         for number, outcome, status, error in (
-            (1, Attempt.FAILURE, None, "Read timed out."), (2, Attempt.SUCCESS, 200, "")
+            (1, Attempt.FAILURE, None, "Read timed out."),
+            (2, Attempt.SUCCESS, 200, ""),
         )
-    ]  # fmt: skip
+    ]
     Webhook.objects.filter(pk=hook.pk).update(last_failure=attempts[0], last_success=attempts[1])

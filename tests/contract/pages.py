@@ -39,8 +39,11 @@ def lists() -> Iterator[str]:
 
 def of_hidden(platform: Platform, party: str) -> Iterator[tuple[str, str]]:
     """Yield each detail page of an object that an account must not see, and of a missing one."""
-    models: dict[str, Any] = {"webhooks/{}": Webhook, "deliveries/{}": Delivery,
-                              "products/{}": Product}  # fmt: skip
+    models: dict[str, Any] = {
+        "webhooks/{}": Webhook,
+        "deliveries/{}": Delivery,
+        "products/{}": Product,
+    }
     for queue in base.registered():
         models[f"queues/{queue.model._meta.app_label}/{{}}"] = queue.model
     for start, model in models.items():

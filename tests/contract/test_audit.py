@@ -74,17 +74,26 @@ def world(settings: Any) -> World:
 
 def body(world: World) -> dict[str, Any]:
     return {
-        "label": "New", "product_id": world.catalog.product.pk, "jwt_secret": CANARY,
-        "object_class": "fulfillment_request", "external_url": "http://127.0.0.1:9/",
+        "label": "New",
+        "product_id": world.catalog.product.pk,
+        "jwt_secret": CANARY,
+        "object_class": "fulfillment_request",
+        "external_url": "http://127.0.0.1:9/",
         "headers": {"X-Key": CANARY},
-    }  # fmt: skip
+    }
 
 
 def form(**more: Any) -> dict[str, Any]:
     return {
-        "label": "Form", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/",
-        "http_method": "POST", "headers": f'{{"X-Key": "{CANARY}"}}', "data": "{}", **more,
-    }  # fmt: skip
+        "label": "Form",
+        "description": "",
+        "active": "on",
+        "external_url": "http://127.0.0.1:9/",
+        "http_method": "POST",
+        "headers": f'{{"X-Key": "{CANARY}"}}',
+        "data": "{}",
+        **more,
+    }
 
 
 def new_form(world: World) -> dict[str, Any]:
@@ -94,18 +103,31 @@ def new_form(world: World) -> dict[str, Any]:
 
 def edit_form(**more: Any) -> dict[str, Any]:
     return {
-        "label": "Hook 1", "description": "", "active": "on", "http_method": "POST",
-        "external_url": "http://127.0.0.1:9/", "header_name": ["X-Key"],
-        "header_value": [CANARY], "data": "{}", "jwt_secret": "", **more,
-    }  # fmt: skip
+        "label": "Hook 1",
+        "description": "",
+        "active": "on",
+        "http_method": "POST",
+        "external_url": "http://127.0.0.1:9/",
+        "header_name": ["X-Key"],
+        "header_value": [CANARY],
+        "data": "{}",
+        "jwt_secret": "",
+        **more,
+    }
 
 
 def user_form(user: User, **more: Any) -> dict[str, Any]:
     prefix = {"token-TOTAL_FORMS": 0, "token-INITIAL_FORMS": 0}
     return {
-        "username": user.username, "first_name": "", "last_name": "", "email": user.email,
-        "account": user.account_id, "is_active": "on", **prefix, **more,
-    }  # fmt: skip
+        "username": user.username,
+        "first_name": "",
+        "last_name": "",
+        "email": user.email,
+        "account": user.account_id,
+        "is_active": "on",
+        **prefix,
+        **more,
+    }
 
 
 def product_form(world: World, **more: Any) -> dict[str, Any]:
@@ -116,8 +138,11 @@ def product_form(world: World, **more: Any) -> dict[str, Any]:
         for count in ("TOTAL", "INITIAL")
     }
     values = {field.name: field.value_from_object(product) for field in product._meta.fields}
-    sent = {name: json.dumps(value) if isinstance(value, dict | list) else value
-            for name, value in values.items() if value not in (None, False)}  # fmt: skip
+    sent = {
+        name: json.dumps(value) if isinstance(value, dict | list) else value
+        for name, value in values.items()
+        if value not in (None, False)
+    }
     return {**sent, **parts, **more}
 
 
@@ -139,9 +164,12 @@ def template(name: str) -> dict[str, Any]:
 
 def unused_template(world: World) -> None:
     Template.objects.create(
-        pk="TL-777-000-001", product=world.catalog.product, name="Unused", created=make.AT,
+        pk="TL-777-000-001",
+        product=world.catalog.product,
+        name="Unused",
+        created=make.AT,
         updated=make.AT,
-    )  # fmt: skip
+    )
 
 
 def out_of_order(world: World) -> None:
@@ -297,8 +325,9 @@ def test_renewed_hash_of_a_password_is_not_recorded(world: World, settings: Any)
     with_password(world.catalog.vendor_user)
     old = User.objects.get(username="vendor1").password
     settings.PASSWORD_HASHERS = [
-        "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher", *settings.PASSWORD_HASHERS
-    ]  # fmt: skip
+        "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
     client().post("/sign-in/", {"username": "vendor1", "password": PASSWORD})
     user = User.objects.get(username="vendor1")
     assert user.password != old and user.check_password(PASSWORD)
@@ -367,8 +396,9 @@ def test_commands_are_recorded_without_actor(world: World) -> None:
     call_command("apikey", world.catalog.vendor.pk)
     call_command("apikey", revoke="SU-777-000-001")
     assert list(AuditEntry.objects.values_list("action", "actor", "address")) == [
-        ("key.revoke", "", ""), ("key.create", "", ""),
-    ]  # fmt: skip
+        ("key.revoke", "", ""),
+        ("key.create", "", ""),
+    ]
 
 
 def test_same_key_stored_again_is_not_recorded(world: World) -> None:
@@ -379,8 +409,10 @@ def test_same_key_stored_again_is_not_recorded(world: World) -> None:
 
 
 def test_queue_actions_of_several_objects_are_recorded(world: World) -> None:
-    pks = [creation.create(make.purchase(world.catalog), world.catalog.as_distributor).pk
-           for _ in range(4)]  # fmt: skip
+    pks = [
+        creation.create(make.purchase(world.catalog), world.catalog.as_distributor).pk
+        for _ in range(4)
+    ]
     AuditEntry.objects.all()._raw_delete("default")
     bulk, changelist = "/queues/fulfillment/bulk/", "/admin/fulfillment/request/"
     world.vendor.post(bulk, {"selected": "approve", "pk": ["PR-0"]})
@@ -390,8 +422,9 @@ def test_queue_actions_of_several_objects_are_recorded(world: World) -> None:
     world.root.post(changelist, selected)
     entries = AuditEntry.objects.order_by("pk")
     assert [(entry.action, entry.object_id, entry.actor) for entry in entries] == [
-        ("queue.bulk", "approve", VENDOR), ("queue.bulk", "approve", ROOT),
-    ]  # fmt: skip
+        ("queue.bulk", "approve", VENDOR),
+        ("queue.bulk", "approve", ROOT),
+    ]
 
 
 LOG = "/admin/catalog/auditentry/"
@@ -404,8 +437,10 @@ def test_only_administrators_see_the_log(world: World) -> None:
     assert "key.create" in shown and ADDRESS in shown and VENDOR in shown
     assert world.root.get(f"{LOG}{entry.pk}/change/").status_code == 200
     for query, count in (
-        (f"q={VENDOR}&action=key.create", 1), ("action=key.revoke", 0), ("q=UR-1", 0),
-    ):  # fmt: skip
+        (f"q={VENDOR}&action=key.create", 1),
+        ("action=key.revoke", 0),
+        ("q=UR-1", 0),
+    ):
         assert len(world.root.get(f"{LOG}?{query}").context["cl"].result_list) == count, query
     other = signed_in(staff(world.catalog.provider_user))
     for browser in (world.vendor, other):
@@ -421,9 +456,10 @@ def test_nobody_changes_or_deletes_an_entry(world: World) -> None:
     assert world.root.get(f"{LOG}add/").status_code == 403
     one = f"{LOG}{entry.pk}"
     for path, data in (
-        (f"{one}/change/", {"actor": "UR-1"}), (f"{one}/delete/", {"post": "yes"}),
+        (f"{one}/change/", {"actor": "UR-1"}),
+        (f"{one}/delete/", {"post": "yes"}),
         (LOG, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}),
-    ):  # fmt: skip
+    ):
         world.root.post(path, data)
     assert AuditEntry.objects.filter(pk=entry.pk, actor=VENDOR).exists()
     for change in (entry.save, entry.delete):

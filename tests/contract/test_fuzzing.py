@@ -63,13 +63,20 @@ def _ids(running: Sandbox, key: str) -> dict[str, Any]:
     bodies = {
         name: [row["id"] for row in read(path)]
         for name, path in (
-            ("asset", "/assets"), ("connection", "/subscriptions/assets"), ("product", "/products"),
-            ("hub", "/hubs"), ("marketplace", "/marketplaces"), ("contract", "/contracts"),
-            ("customer", "/tier/accounts?type=customer"), ("listing_id", "/listings"),
-            ("configuration", "/tier/configs"), ("product_id", "/products"),
-            ("contract_id", "/contracts"), ("instance_id", "/requests"),
+            ("asset", "/assets"),
+            ("connection", "/subscriptions/assets"),
+            ("product", "/products"),
+            ("hub", "/hubs"),
+            ("marketplace", "/marketplaces"),
+            ("contract", "/contracts"),
+            ("customer", "/tier/accounts?type=customer"),
+            ("listing_id", "/listings"),
+            ("configuration", "/tier/configs"),
+            ("product_id", "/products"),
+            ("contract_id", "/contracts"),
+            ("instance_id", "/requests"),
         )
-    }  # fmt: skip
+    }
     bodies["connection"] = [row["connection"]["id"] for row in read("/assets")]
     paths = {path: filled(path) for path in schema_views.document()["paths"] if "{" in path}
     return {"paths": paths, "bodies": {k: v for k, v in bodies.items() if v}}
@@ -89,11 +96,23 @@ def test_every_response_matches_the_document(
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps(_ids(running, key or running.vendor_key)))
     command = [
-        str(Path(sys.executable).parent / "schemathesis"), "run",
-        f"{running.url}/public/v1/schema", "--checks", CHECKS, "--max-examples", str(examples),
-        "--phases", "fuzzing", "--continue-on-failure", "--no-shrink", "--no-color",
-        "--warnings", "off", "--suppress-health-check", "all",
-    ]  # fmt: skip
+        str(Path(sys.executable).parent / "schemathesis"),
+        "run",
+        f"{running.url}/public/v1/schema",
+        "--checks",
+        CHECKS,
+        "--max-examples",
+        str(examples),
+        "--phases",
+        "fuzzing",
+        "--continue-on-failure",
+        "--no-shrink",
+        "--no-color",
+        "--warnings",
+        "off",
+        "--suppress-health-check",
+        "all",
+    ]
     if key:
         command += ["--header", f"Authorization: ApiKey {key}"]
     done = subprocess.run(

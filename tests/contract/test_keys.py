@@ -171,9 +171,11 @@ def command(*arguments: str) -> str:
 
 
 def test_command_creates_lists_and_revokes(catalog: make.Catalog) -> None:
-    key = command(
-        catalog.vendor.pk, "--name", "Deploy", "--description", "CI", "--expires", "90d"
-    ).strip().removeprefix("ApiKey ")  # fmt: skip
+    key = (
+        command(catalog.vendor.pk, "--name", "Deploy", "--description", "CI", "--expires", "90d")
+        .strip()
+        .removeprefix("ApiKey ")
+    )
     uid, secret = key.split(":")
     assert reads(key) == 200
     token = ApiToken.objects.get(user__uid=uid)

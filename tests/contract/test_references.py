@@ -48,17 +48,20 @@ def more() -> Iterator[Reference]:
     own = Asset.objects.filter(connection__provider=PROVIDER, connection__vendor=VENDOR)
     asset = own.filter(status="active", product=SUITE).first()
     free = Asset.objects.filter(pk="AS-5810-2277-4093").get()
-    reseller = TierAccount.objects.filter(owner=PROVIDER, type="reseller").exclude(
-        external_uid=""
-    ).first()  # fmt: skip
+    reseller = (
+        TierAccount.objects.filter(owner=PROVIDER, type="reseller").exclude(external_uid="").first()
+    )
     config = TierConfig.objects.filter(connection__provider=PROVIDER, product=SUITE).first()
     listing = Listing.objects.filter(product=BACKUP, contract=CONTRACT).get()
     order = calls.order(BACKUP)["asset"]
     named = {
-        **order, "product": {"id": BACKUP}, "contract": {"id": CONTRACT},
-        "marketplace": {"id": MARKETPLACE}, "external_uid": asset.external_uid,
+        **order,
+        "product": {"id": BACKUP},
+        "contract": {"id": CONTRACT},
+        "marketplace": {"id": MARKETPLACE},
+        "external_uid": asset.external_uid,
         "tiers": {name: {"id": reseller.pk} for name in ("customer", "tier1", "tier2")},
-    }  # fmt: skip
+    }
     yield "POST", "/requests", Call(D, {"type": "purchase", "asset": named})
     by_uid = {"external_uid": reseller.external_uid, **order["tiers"]["tier1"]}
     tiers = {**order["tiers"], "tier1": by_uid}
@@ -72,9 +75,13 @@ def more() -> Iterator[Reference]:
     yield from _moves()
     account = {"id": reseller.pk}
     configuration = {
-        "product": {"id": SUITE}, "connection": {"id": "CT-3380-6125-4471"}, "tier_level": 1,
-        "account": account, "parent_account": account, "marketplace": {"id": MARKETPLACE},
-    }  # fmt: skip
+        "product": {"id": SUITE},
+        "connection": {"id": "CT-3380-6125-4471"},
+        "tier_level": 1,
+        "account": account,
+        "parent_account": account,
+        "marketplace": {"id": MARKETPLACE},
+    }
     path = "/tier/config-requests"
     yield "POST", path, Call(D, {"type": "setup", "configuration": configuration})
     yield "POST", path, Call(D, {"type": "update", "configuration": {"id": config.pk}})
@@ -200,25 +207,32 @@ def test_usage_rows_do_not_find_subscriptions_of_others(platform: Platform, numb
         row(n, asset_search_criteria=f"asset.{name}", asset_search_value=value)
         for n, (name, value) in enumerate(
             [
-                ("id", foreign.pk), ("id", nowhere(asset.pk)),
-                ("external_uid", foreign.external_uid), ("external_uid", "absent"),
-                ("external_id", foreign.external_id), ("external_id", "absent"),
+                ("id", foreign.pk),
+                ("id", nowhere(asset.pk)),
+                ("external_uid", foreign.external_uid),
+                ("external_uid", "absent"),
+                ("external_id", foreign.external_id),
+                ("external_id", "absent"),
             ]
         )
-    ]  # fmt: skip
+    ]
     with transaction.atomic():
-        with calls.ready("/usage/files/{}/upload", Call(V, None, "?status=draft"),
-                         platform.callers) as path:  # fmt: skip
+        with calls.ready(
+            "/usage/files/{}/upload", Call(V, None, "?status=draft"), platform.callers
+        ) as path:
             assert send(vendor, path, csv(table(rows))).status == 201
             pk = path.split("/")[3]
             processing.run(pk)
             records = UsageRecord.objects.filter(file=pk).order_by("row")
             assert {each.asset_id for each in records} == {None} and len(records) == len(rows)
             messages = [
-                [error["message"].replace(error["raw_value"], "it") for error in each.errors
-                 if error["column"] == "asset_search_value"]
+                [
+                    error["message"].replace(error["raw_value"], "it")
+                    for error in each.errors
+                    if error["column"] == "asset_search_value"
+                ]
                 for each in records
-            ]  # fmt: skip
+            ]
             assert messages[::2] == messages[1::2] and all(messages)
         transaction.set_rollback(True)
 
@@ -227,8 +241,9 @@ def test_users_of_other_accounts_cannot_be_assigned(platform: Platform) -> None:
     user = User.objects.filter(account=Account.objects.get(pk=PROVIDER)).first()
     with calls.ready("/requests/{}/assign", Call(V, None, calls.pending), platform.callers) as at:
         for name, value, absent in (
-            ("id", user.uid, nowhere(user.uid)), ("email", user.email, "no@example.com")
-        ):  # fmt: skip
+            ("id", user.uid, nowhere(user.uid)),
+            ("email", user.email, "no@example.com"),
+        ):
             response = platform.callers[V].post(at, {name: value})
             assert response.status == 404
             assert describe(response, value) == describe(

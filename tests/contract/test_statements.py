@@ -46,9 +46,13 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
         button = {"action": f"open_{n}", "name": "Open", "type": "button", "scope": "asset"}
         assert vendor.post(f"/products/{SUITE}/actions", button).status == 201
         Connection.objects.create(
-            id=f"CT-0000-0001-000{n}", product_id=SUITE, hub_id=HUB, provider_id=PROVIDER,
-            vendor_id=VENDOR, created=make.AT,
-        )  # fmt: skip
+            id=f"CT-0000-0001-000{n}",
+            product_id=SUITE,
+            hub_id=HUB,
+            provider_id=PROVIDER,
+            vendor_id=VENDOR,
+            created=make.AT,
+        )
         changed = distributor.put(f"/tier/accounts/{customer}", {"tax_id": f"93-{n}"})
         assert changed.status == 200
     return {"vendor": vendor, "distributor": distributor}

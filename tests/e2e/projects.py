@@ -90,10 +90,16 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, or a line of a shell, in a folder."""
     return subprocess.run(
-        command, shell=isinstance(command, str), cwd=folder, timeout=timeout, text=True,
+        command,
+        shell=isinstance(command, str),
+        cwd=folder,
+        timeout=timeout,
+        text=True,
         env={**environments.calling_loopback(), **variables},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def path_with(python: Path) -> str:

@@ -58,9 +58,12 @@ class Running:
 
     def webhook(self, **values: Any) -> str:
         body = {
-            "label": "Test", "product_id": "PRD-814-505-018", "jwt_secret": SECRET,
-            "object_class": "fulfillment_request", **values,
-        }  # fmt: skip
+            "label": "Test",
+            "product_id": "PRD-814-505-018",
+            "jwt_secret": SECRET,
+            "object_class": "fulfillment_request",
+            **values,
+        }
         created = self.sandbox.as_vendor("POST", "/notifications/webhooks", body)
         return str(created["id"])
 
@@ -83,9 +86,13 @@ class Running:
 
 def run(container: Container, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        container.resolve([*command]), cwd=container.folder, env=container.env,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        container.resolve([*command]),
+        cwd=container.folder,
+        env=container.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def key(party: str) -> str:
@@ -101,18 +108,26 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     authority, port = Authority(certificates), free_port()
     *_, stage = image.stages().values()
     container = image.build(
-        stage, root, SIM_BIND=f"0.0.0.0:{port}", SIM_PUBLIC_URL=PUBLISHED,
-        SIM_CA_FILE=str(authority.pem), SIM_VENDOR_API_KEY=key("VENDOR"),
+        stage,
+        root,
+        SIM_BIND=f"0.0.0.0:{port}",
+        SIM_PUBLIC_URL=PUBLISHED,
+        SIM_CA_FILE=str(authority.pem),
+        SIM_VENDOR_API_KEY=key("VENDOR"),
         SIM_PROVIDER_API_KEY=key("PROVIDER"),
-    )  # fmt: skip
+    )
     files = {path for path in root.rglob("*") if path.is_file()}
     command = container.resolve([*stage.entry, *stage.command])
     process = Process(command, container.env, certificates / "log", container.folder).start()
     url = f"http://127.0.0.1:{port}"
     started = Sandbox(
-        url, container.data_dir, process, key("VENDOR"), key("PROVIDER"),
+        url,
+        container.data_dir,
+        process,
+        key("VENDOR"),
+        key("PROVIDER"),
         headers={"X-Sandbox-Actor": "test"},
-    )  # fmt: skip
+    )
     try:
         while not listens(port):
             assert process.popen.poll() is None, process.printed
@@ -132,8 +147,12 @@ def listens(port: int) -> bool:
 def write_docker(folder: Path, container: Container) -> None:
     """Write a program `docker` that runs the commands of `exec` in the container."""
     docker = folder / "docker"
-    docker.write_text(DOCKER.format(
-        python=sys.executable, folder=str(container.folder), data=str(container.data_dir),
-        env=json.dumps(container.env),
-    ))  # fmt: skip
+    docker.write_text(
+        DOCKER.format(
+            python=sys.executable,
+            folder=str(container.folder),
+            data=str(container.data_dir),
+            env=json.dumps(container.env),
+        )
+    )
     docker.chmod(0o755)

@@ -123,11 +123,18 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     """The job of the workflow with the action, whose steps have succeeded."""
     root = tmp_path_factory.mktemp("job")
-    job = Job(write_project(root / "work", TESTS), root / "temp", {
-        **workflows.environment(programs), "SIM_VENDOR_API_KEY": VENDOR_KEY,
-        # Of the project under test; a sandbox with them would not start.
-        "DATABASE_URL": "postgres://nowhere.invalid/db", "DJANGO_SETTINGS_MODULE": "project.conf",
-    }, ACTIONS)  # fmt: skip
+    job = Job(
+        write_project(root / "work", TESTS),
+        root / "temp",
+        {
+            **workflows.environment(programs),
+            "SIM_VENDOR_API_KEY": VENDOR_KEY,
+            # Of the project under test; a sandbox with them would not start.
+            "DATABASE_URL": "postgres://nowhere.invalid/db",
+            "DJANGO_SETTINGS_MODULE": "project.conf",
+        },
+        ACTIONS,
+    )
     (job.workspace / ".env").write_text("SIM_BIND=nowhere\n")
     copy_first_data(job.temp / "connect-sim")
     try:
@@ -219,8 +226,14 @@ def test_collect_uploads_what_happened_without_keys(job: Job) -> None:
     [(used, given)] = failed.used
     assert used == "actions/upload-artifact@v4" and given["name"] == "connect-sim"
     files = {path.name: path.read_text() for path in Path(given["path"]).rglob("*.*")}
-    assert {"sandbox.log", "timeline-1.json", "timeline-2.json", "deliveries.json",
-            "api-calls.json", "test.txt"} == files.keys()  # fmt: skip
+    assert {
+        "sandbox.log",
+        "timeline-1.json",
+        "timeline-2.json",
+        "deliveries.json",
+        "api-calls.json",
+        "test.txt",
+    } == files.keys()
     assert created["id"] in files["timeline-1.json"]
     assert json.loads(files["timeline-2.json"])["entries"] == []
     for text in (failed.shown, *files.values()):
@@ -290,8 +303,15 @@ def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> 
 
 
 def test_each_block_of_the_page_is_run_or_left_out() -> None:
-    run = {"github-action", "github-pytest", "github-old-python", "gitlab-pytest",
-           "github-service", "gitlab-service", "uvx"}  # fmt: skip
+    run = {
+        "github-action",
+        "github-pytest",
+        "github-old-python",
+        "gitlab-pytest",
+        "github-service",
+        "gitlab-service",
+        "uvx",
+    }
     doc_blocks.check_all_run([*WORKFLOWS, *SHELL], run, LEFT_OUT)
 
 

@@ -104,10 +104,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 flows = {**flows["both"], **(flows["sync"] if kind == "sync" else {})}
             running = sandbox_of(client)
             return clients.run(
-                client, running, "runner", table, sent=json.dumps(flows),
-                KIND=kind, SPECS=f"{running.url}/connect-openapi30.yml", XLSX=str(workbook),
-                HANDLER_URL=served.url, SECRET=orders.SECRET, OPERATIONS="\n".join(operations),
-            )  # fmt: skip
+                client,
+                running,
+                "runner",
+                table,
+                sent=json.dumps(flows),
+                KIND=kind,
+                SPECS=f"{running.url}/connect-openapi30.yml",
+                XLSX=str(workbook),
+                HANDLER_URL=served.url,
+                SECRET=orders.SECRET,
+                OPERATIONS="\n".join(operations),
+            )
 
         yield run
 

@@ -105,9 +105,7 @@ def test_listen_approves_pending_request(running: Sandbox, empty: None, tmp_path
         assert orders.SECRET not in listen.printed
 
 
-def test_listen_approves_each_request_once(
-    running: Sandbox, empty: None, tmp_path: Path
-) -> None:  # fmt: skip
+def test_listen_approves_each_request_once(running: Sandbox, empty: None, tmp_path: Path) -> None:
     """Each approval is a queue change too, so overlapping requests could approve one twice."""
     with listening(running, tmp_path, "--approve") as (listen, url), webhook(running, url) as hook:
         ids = [orders.purchase(running)["id"] for _ in range(6)]
@@ -118,10 +116,13 @@ def test_listen_approves_each_request_once(
 
 
 def test_listen_returns_401_for_forged_token(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--approve", "--secret", "another secret " * 3) as (
-        listen,
-        url,
-    ), webhook(running, url) as hook:  # fmt: skip
+    with (
+        listening(running, tmp_path, "--approve", "--secret", "another secret " * 3) as (
+            listen,
+            url,
+        ),
+        webhook(running, url) as hook,
+    ):
         request = orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         assert last(running, hook, "last_failure")["status_code"] == 401
@@ -196,9 +197,10 @@ def test_listen_validates_draft_until_it_is_valid(running: Sandbox, tmp_path: Pa
         # The errors are stored.
         done = run(running.process.env, "queue", "validate", pk)
         assert done.stdout.splitlines() == [
-            f"{pk} draft", '  data_region = "uk": "Not offered"',
+            f"{pk} draft",
+            '  data_region = "uk": "Not offered"',
             '  edition = "standard": "Only advanced"',
-        ]  # fmt: skip
+        ]
         change(running, pk, "us")
         assert validate(running, pk) == {"edition": "Only advanced"}
         orders.until_stats(running, hook, triggers=3, success_triggers=3)

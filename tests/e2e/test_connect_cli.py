@@ -207,9 +207,13 @@ def account_jobs(desk: Desk) -> dict[str, Job]:
 
     adding = {
         f"add {party} to {config}": account(config, "add", f"ApiKey {keys[party]}", "-e", url)
-        for config, party in ((VENDOR, VENDOR), (PROVIDER, PROVIDER), ("both", VENDOR),
-                            ("both", PROVIDER))
-    }  # fmt: skip
+        for config, party in (
+            (VENDOR, VENDOR),
+            (PROVIDER, PROVIDER),
+            ("both", VENDOR),
+            ("both", PROVIDER),
+        )
+    }
     return {
         "none": account("none", "list"),
         **adding,
@@ -230,10 +234,9 @@ def command_jobs(desk: Desk) -> dict[str, Job]:
         "reports": {"arguments": [*desk.config(VENDOR), "report", "list"]},
         "info": {"arguments": [*desk.config(VENDOR), "report", "info", "sla"]},
         "export": {
-            "arguments": [*desk.config(VENDOR), "product", "export", SUITE,
-                          "-p", str(desk.folder)],
+            "arguments": [*desk.config(VENDOR), "product", "export", SUITE, "-p", str(desk.folder)],
         },
-    }  # fmt: skip
+    }
     for party in (VENDOR, PROVIDER):
         chosen = desk.config(party)
         export = ["customer", "export", "-p", str(desk.folder), "-o", "customers.xlsx"]
@@ -265,9 +268,12 @@ def report_jobs(desk: Desk, tested: set[tuple[str, str]]) -> dict[str, Job]:
     }
     every = REPORTS["fulfillment_requests"][0]
     some = [
-        EVER, {"choose": [False, True]}, {"choose": [True, True]},
-        {"choose": [False, False, False, True]}, "all",
-    ]  # fmt: skip
+        EVER,
+        {"choose": [False, True]},
+        {"choose": [True, True]},
+        {"choose": [False, False, False, True]},
+        "all",
+    ]
     past = [{"from": "20200101", "to": "20200102"}, *["all"] * 3]
     return {
         **jobs,
@@ -354,12 +360,16 @@ def test_customers_are_exported(
     customers = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert set(customers) == {row["id"] for row in listed[party, "/tier/accounts"]}
     cells = {
-        "External ID": "100245", "Hub ID": "HB-7710-3391", "Type": "customer",
-        "Company Name": "Alder & Finch Architects", "City": "Portland", "Country": "US",
+        "External ID": "100245",
+        "Hub ID": "HB-7710-3391",
+        "Type": "customer",
+        "Company Name": "Alder & Finch Architects",
+        "City": "Portland",
+        "Country": "US",
         "Zip": "-",
         "Technical Contact Email": "dana.finch@alderfinch.example.com",
         "Technical Contact Phone": "+15035550145",
-    }  # fmt: skip
+    }
     assert cells.items() <= customers["TA-0418-2290-3310"].items()
 
 
@@ -430,8 +440,9 @@ def imported(desk: Desk, file: Path) -> str:
 def test_exported_product_is_imported_without_changes(desk: Desk, printed: dict[str, str]) -> None:
     file = desk.folder / SUITE / f"{SUITE}.xlsx"
     assert imported(desk, file).splitlines() == [
-        f"No changes to {SUITE} Nimbus Secure Suite.", "Not imported: icon.",
-    ]  # fmt: skip
+        f"No changes to {SUITE} Nimbus Secure Suite.",
+        "Not imported: icon.",
+    ]
 
 
 def test_product_of_another_world_is_exported_the_same_and_synchronized(
@@ -449,14 +460,17 @@ def test_product_of_another_world_is_exported_the_same_and_synchronized(
     assert first.startswith(f"Created {OTHER} ") and "2 in Media" in first
     own = desk.folder / "own" / "product.xlsx"
     own.parent.mkdir()
-    program.run("--data-dir", str(desk.running.data_dir), "product", "export", OTHER,
-                "-o", str(own))  # fmt: skip
+    program.run(
+        "--data-dir", str(desk.running.data_dir), "product", "export", OTHER, "-o", str(own)
+    )
     _edit(own)
     ccli = desk.config(VENDOR)
-    output = desk.run({
-        "export": {"arguments": [*ccli, "product", "export", OTHER, "-p", str(desk.folder)]},
-        "sync": {"arguments": ["-y", *ccli, "product", "sync", str(own)]},
-    })  # fmt: skip
+    output = desk.run(
+        {
+            "export": {"arguments": [*ccli, "product", "export", OTHER, "-p", str(desk.folder)]},
+            "sync": {"arguments": ["-y", *ccli, "product", "sync", str(own)]},
+        }
+    )
     exported = (desk.folder / OTHER / f"{OTHER}.xlsx").read_bytes()
     assert product_workbooks.cells(exported) == product_workbooks.cells(file.read_bytes())
     table = [line.split("│") for line in output["sync"].splitlines() if line.count("│") > 6]
@@ -469,9 +483,14 @@ def test_product_of_another_world_is_exported_the_same_and_synchronized(
     assert {name for name, (*_, errors) in counts.items() if errors} == set(), output["sync"]
     updated = {name: row[2] for name, row in counts.items() if row[2]}
     assert updated == {
-        "Items": 1, "Templates": 1, "Capabilities": 1, "Ordering Parameters": 4, "Actions": 1,
-        "Media": 1, "Configuration": 1,
-    }  # fmt: skip
+        "Items": 1,
+        "Templates": 1,
+        "Capabilities": 1,
+        "Ordering Parameters": 4,
+        "Actions": 1,
+        "Media": 1,
+        "Configuration": 1,
+    }
     item = desk.running.as_vendor("GET", f"/products/{OTHER}/items/{OTHER}-0001")
     assert item["name"] == "Endpoint"
     product = desk.running.as_vendor("GET", f"/products/{OTHER}")
@@ -494,10 +513,13 @@ def _edit(file: Path) -> None:
     file.write_bytes(
         product_workbooks.changed(
             file.read_bytes(),
-            {f"{sheet}!{at}": value for sheet, cells in changes.items()
-             for at, value in cells.items()},
+            {
+                f"{sheet}!{at}": value
+                for sheet, cells in changes.items()
+                for at, value in cells.items()
+            },
         )
-    )  # fmt: skip
+    )
 
 
 def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
@@ -506,20 +528,36 @@ def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed:
     path = desk.folder / "changed.xlsx"
     sheet = book["Customers"]
     at = {cell.value: cell.column for cell in sheet[1]}
-    contact = {"Technical Contact First Name": "Ida", "Technical Contact Last Name": "Holm",
-               "Technical Contact Email": "ida@example.com",
-               "Technical Contact Phone": "+4722555014"}  # fmt: skip
-    address = {"Address Line 1": "9 Kaigata", "City": "Oslo", "State": "Oslo", "Zip": "0152",
-               "Country": "NO"}  # fmt: skip
+    contact = {
+        "Technical Contact First Name": "Ida",
+        "Technical Contact Last Name": "Holm",
+        "Technical Contact Email": "ida@example.com",
+        "Technical Contact Phone": "+4722555014",
+    }
+    address = {
+        "Address Line 1": "9 Kaigata",
+        "City": "Oslo",
+        "State": "Oslo",
+        "Zip": "0152",
+        "Country": "NO",
+    }
     new = {"Action": "create", **address, **contact}
     reseller = {
-        **new, "External ID": "900100", "Type": "reseller", "Company Name": "Holm IT",
-        "Parent Search Criteria": "-", "Parent Search Value": "-",
-    }  # fmt: skip
+        **new,
+        "External ID": "900100",
+        "Type": "reseller",
+        "Company Name": "Holm IT",
+        "Parent Search Criteria": "-",
+        "Parent Search Value": "-",
+    }
     customer = {
-        **new, "External ID": "900101", "Type": "customer", "Company Name": "Kaigata Bakery",
-        "Parent Search Criteria": "external_id", "Parent Search Value": "900100",
-    }  # fmt: skip
+        **new,
+        "External ID": "900101",
+        "Type": "customer",
+        "Company Name": "Kaigata Bakery",
+        "Parent Search Criteria": "external_id",
+        "Parent Search Value": "900100",
+    }
     stranger = {**customer, "External ID": "900102", "Parent Search Value": "404404"}
     first = sheet.max_row + 1
     for number, row in enumerate((reseller, customer, stranger), first):
@@ -532,10 +570,19 @@ def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed:
     book.save(path)
     # The installed command, as a user runs it.
     done = subprocess.run(
-        [str(desk.interpreter.parent / "ccli"), "-y", *desk.config(PROVIDER),
-         "customer", "sync", str(path)],
-        env=desk.env, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            str(desk.interpreter.parent / "ccli"),
+            "-y",
+            *desk.config(PROVIDER),
+            "customer",
+            "sync",
+            str(path),
+        ],
+        env=desk.env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     counts = next(line for line in done.stdout.splitlines() if "│ Customers" in line)
     processed, created, updated, _, skipped, errors = (

@@ -144,9 +144,13 @@ def test_block_runs_as_it_stands(running: Running, tmp_path: Path, name: str) ->
         block = block.replace("http://handler:9000/", called.url)
         block = block.replace("./connect-sim", "docker exec connect-sim connect-sim")
         done = subprocess.run(
-            ["sh", "-eu", "-c", block], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=ROOT,
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            ["sh", "-eu", "-c", block],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         check_block(name, done.stdout, called)
     for row in running.sandbox.as_vendor("GET", "/notifications/webhooks"):

@@ -130,15 +130,25 @@ def test_running_handler_is_checked(running: Sandbox, folder: Path) -> None:
     with handler(listen, env, folder, "Listening at"):
         check(running, folder, SHELL["url"].replace("http://127.0.0.1:9000/", url))
     product = "PRD-814-505-018"
-    webhook = running.as_vendor("POST", "/notifications/webhooks", {
-        "label": "Handler", "product_id": product, "external_url": url,
-        "object_class": "fulfillment_request", "jwt_secret": secret,
-    })["id"]  # fmt: skip
+    webhook = running.as_vendor(
+        "POST",
+        "/notifications/webhooks",
+        {
+            "label": "Handler",
+            "product_id": product,
+            "external_url": url,
+            "object_class": "fulfillment_request",
+            "jwt_secret": secret,
+        },
+    )["id"]
     env |= {
-        "PORT": str(port), "JWT_SECRET": secret, "WEBHOOK_ID": webhook, "PRODUCT_ID": product,
+        "PORT": str(port),
+        "JWT_SECRET": secret,
+        "WEBHOOK_ID": webhook,
+        "PRODUCT_ID": product,
         "CONNECT_API_KEY": f"ApiKey {running.vendor_key}",
         "CONNECT_API_URL": f"{running.url}/public/v1",
-    }  # fmt: skip
+    }
     with handler([sys.executable, str(folder / "handler.py")], env, folder, "Listening"):
         check(running, folder, re.sub(r"WH-[-\d]+", webhook, SHELL["webhook"]))
 
@@ -158,11 +168,16 @@ def check(running: Sandbox, folder: Path, script: str) -> None:
     before = running.as_tester().call("GET", "/sandbox/snapshots").json()
     few = FEW.replace(" --jobs 1", "")
     ended = subprocess.run(
-        ["sh", "-ec", script.replace("connect-sim check", few)], cwd=folder,
-        env={"PATH": f"{folder / 'programs'}:{os.environ['PATH']}",
-             "SIM_DATA_DIR": str(running.data_dir)},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        ["sh", "-ec", script.replace("connect-sim check", few)],
+        cwd=folder,
+        env={
+            "PATH": f"{folder / 'programs'}:{os.environ['PATH']}",
+            "SIM_DATA_DIR": str(running.data_dir),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Pass: 1 of 1 check passed" in ended.stdout
     assert running.as_tester().call("GET", "/sandbox/snapshots").json() == before

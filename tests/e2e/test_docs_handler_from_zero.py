@@ -43,8 +43,9 @@ class Terminal:
 
     def run(self, name: str) -> str:
         """Run a block of the page; return what it prints."""
-        ended = projects.run(self._script(f"set -e\n{BLOCKS[name]}"), self.folder,
-                             self._variables())  # fmt: skip
+        ended = projects.run(
+            self._script(f"set -e\n{BLOCKS[name]}"), self.folder, self._variables()
+        )
         assert ended.returncode == 0, f"{name}: {ended.stdout}"
         return ended.stdout
 
@@ -57,9 +58,13 @@ class Terminal:
         env = {**projects.environments.calling_loopback(), **self._variables()}
         with log.open("w") as out:
             process = subprocess.Popen(
-                ["sh", "-ec", script], cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out,
-            )  # fmt: skip
+                ["sh", "-ec", script],
+                cwd=self.folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
 
         def listens() -> bool:
             assert process.poll() is None, log.read_text()

@@ -48,8 +48,11 @@ def read(running: Sandbox, path: str) -> Any:
 
 @EVERY
 def test_order_is_approved_at_the_first_attempt(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
         request = orders.purchase(running)
         assert (request["status"], request["asset"]["status"]) == ("pending", "processing")
@@ -72,8 +75,11 @@ def test_order_is_approved_at_the_first_attempt(
 
 @EVERY
 def test_concurrent_orders_are_each_approved_once(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     with (
         example(running, command, tmp_path) as handler,
         subscribed(running, handler.url, METER) as hook,
@@ -90,8 +96,11 @@ def test_concurrent_orders_are_each_approved_once(
 
 @EVERY
 def test_delivery_is_retried_after_the_handler_was_down(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
         handler.process.kill()
         path = f"/notifications/webhooks/{hook}"
@@ -113,9 +122,14 @@ def test_delivery_is_retried_after_the_handler_was_down(
         running.advance("10m5s")
         # The retry, and the event of the resulting approval.
         orders.until_stats(
-            running, hook, events=2, triggers=4, success_triggers=2, failure_triggers=2,
+            running,
+            hook,
+            events=2,
+            triggers=4,
+            success_triggers=2,
+            failure_triggers=2,
             failure_since_last_success=0,
-        )  # fmt: skip
+        )
         after = read(running, path)
     assert after["earliest_possible_trigger"] is None
     assert read(running, f"/requests/{request['id']}")["status"] == "approved"
@@ -124,8 +138,11 @@ def test_delivery_is_retried_after_the_handler_was_down(
 
 @EVERY
 def test_request_with_invalid_token_gets_401(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     claims = {
         "webhook_id": "WH-000-000-001",
         "product_id": orders.PLAIN,
@@ -148,8 +165,11 @@ def test_request_with_invalid_token_gets_401(
 
 @EVERY
 def test_refusal_by_the_api_fails_the_delivery(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     claims = {
         "product_id": "PRD-000-000-000",
         "api_url": f"{running.url}/public/v1",
@@ -162,8 +182,11 @@ def test_refusal_by_the_api_fails_the_delivery(
 
 @EVERY
 def test_order_is_validated_until_valid_then_approved(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     """One process serves both webhooks of a product: the validator and the queue's."""
     with (
         example(running, command, tmp_path) as handler,
@@ -199,7 +222,7 @@ def test_order_is_validated_until_valid_then_approved(
 @EVERY
 def test_validator_leaves_unknown_parameters_alone(
     running: Sandbox, command: Command, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     claims = {
         "product_id": orders.PLAIN,
         "api_url": f"{running.url}/public/v1",
@@ -220,8 +243,11 @@ def test_validator_leaves_unknown_parameters_alone(
 
 @EVERY
 def test_pending_order_is_approved_at_the_start(
-    running: Sandbox, empty: None, command: Command, tmp_path: Path,
-) -> None:  # fmt: skip
+    running: Sandbox,
+    empty: None,
+    command: Command,
+    tmp_path: Path,
+) -> None:
     """No call is needed, where the environment says what to process."""
     request = orders.purchase(running)
     known = {"CONNECT_API_URL": f"{running.url}/public/v1", "PRODUCT_ID": orders.PLAIN}

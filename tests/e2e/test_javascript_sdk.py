@@ -189,10 +189,13 @@ def test_absent_method_is_not_in_connects_document(missing: Report) -> None:
     # Existing calls that are not served; ABSENT has the reasons.
     assert called & set(document.operations) == {
         ("DELETE", "/conversations/{}"),
-        ("POST", "/accounts"), ("PUT", "/accounts/{}"), ("DELETE", "/accounts/{}"),
-        ("POST", "/accounts/{}/users"), ("PUT", "/accounts/{}/users/{}"),
+        ("POST", "/accounts"),
+        ("PUT", "/accounts/{}"),
+        ("DELETE", "/accounts/{}"),
+        ("POST", "/accounts/{}/users"),
+        ("PUT", "/accounts/{}/users/{}"),
         ("DELETE", "/accounts/{}/users/{}"),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

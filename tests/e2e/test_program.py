@@ -30,9 +30,13 @@ def hook(running: Sandbox, served: Handler) -> Iterator[str]:
 
 def run(running: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PROGRAM, *arguments], env=running.process.env, cwd=ROOT, capture_output=True, text=True,
+        [*PROGRAM, *arguments],
+        env=running.process.env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         timeout=60,
-    )  # fmt: skip
+    )
 
 
 def lines(running: Sandbox, *arguments: str) -> list[str]:
@@ -204,9 +208,14 @@ def test_closed_pipe_ends_without_a_traceback(running: Sandbox) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     done = subprocess.run(
-        [*PROGRAM, "clock", "show"], env=running.process.env, cwd=ROOT, stdout=write_end,
-        stderr=subprocess.PIPE, text=True, timeout=60,
-    )  # fmt: skip
+        [*PROGRAM, "clock", "show"],
+        env=running.process.env,
+        cwd=ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
     os.close(write_end)
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -220,8 +229,12 @@ def test_script_of_the_checkout_works_in_another_folder(running: Sandbox, tmp_pa
         pytest.skip("the checkout has no .venv: the script was not run")
     env = {k: v for k, v in running.process.env.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [link, "clock", "show", "--json"], env=env, cwd=tmp_path, capture_output=True, text=True,
+        [link, "clock", "show", "--json"],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         timeout=60,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "now" in json.loads(done.stdout)

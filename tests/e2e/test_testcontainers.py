@@ -31,8 +31,11 @@ def test_class_waits_until_the_sandbox_is_ready(tmp_path: Path) -> None:
     ended = subprocess.run(
         [str(python), str(SCRIPT), str(EXAMPLE), *manage("sandbox")],
         env=environment(tmp_path / "data", NO_PROXY="127.0.0.1,localhost", SIM_QUIET="true"),
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert ended.returncode == 0, ended.stderr
     shown, created, exported = map(json.loads, ended.stdout.replace("'", '"').splitlines())
     assert shown["accounts"] == {"vendor": "VA-610-138", "provider": "PA-318-442"}

@@ -66,9 +66,10 @@ class Processor:
         needed = [
             {"id": param["id"], "value": f"ID:{request['id']}"}
             for param in self.params(request)
-            if param["phase"] == "fulfillment" and param["constraints"].get("required")
+            if param["phase"] == "fulfillment"
+            and param["constraints"].get("required")
             and not param["value"]
-        ]  # fmt: skip
+        ]
         if needed:
             self.write(path, request, needed)
         return self.act(f"{path}/approve", {})
@@ -131,15 +132,25 @@ def test_library(report: dict[str, Any], flow: str) -> None:
 def test_behave(running: Sandbox, processor: Processor) -> None:
     """A behave feature with the library's steps."""
     done = subprocess.run(
-        [str(clients.interpreter("testing_library")), "-m", "behave", "--no-color",
-         "--no-timings", "--format", "plain", str(clients.SCRIPTS / "features")],
+        [
+            str(clients.interpreter("testing_library")),
+            "-m",
+            "behave",
+            "--no-color",
+            "--no-timings",
+            "--format",
+            "plain",
+            str(clients.SCRIPTS / "features"),
+        ],
         env={
             **environments.calling_loopback(),
             "CONNECT_API_URL": f"{running.url}/public/v1",
             "CONNECT_API_KEY": f"ApiKey {running.provider_key}",
         },
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 scenarios passed, 0 failed, 0 skipped" in done.stdout
 

@@ -52,8 +52,9 @@ def ready(running: Sandbox) -> str:
 # 1
 
 
-def test_trap_1_token_is_in_both_headers(served: Handler, hook: dict[str, Any],
-                                                 running: Sandbox) -> None:  # fmt: skip
+def test_trap_1_token_is_in_both_headers(
+    served: Handler, hook: dict[str, Any], running: Sandbox
+) -> None:
     orders.purchase(running)
     headers = served.next().headers
     assert headers["Authentication"] == headers["Authorization"]
@@ -224,9 +225,12 @@ def test_trap_4_post_with_trailing_slash_is_not_redirected(running: Sandbox) -> 
 
 def test_trap_4_a_webhook_with_slashes(running: Sandbox, served: Handler) -> None:
     body = {
-        "label": "Slashed", "product_id": PLAIN, "object_class": "fulfillment_request",
-        "external_url": served.url, "jwt_secret": orders.SECRET,
-    }  # fmt: skip
+        "label": "Slashed",
+        "product_id": PLAIN,
+        "object_class": "fulfillment_request",
+        "external_url": served.url,
+        "jwt_secret": orders.SECRET,
+    }
     created = wire.post(running, "/notifications/webhooks/", body)
     assert created.status == 201
     path = f"/notifications/webhooks/{created.json['id']}/"
@@ -351,11 +355,17 @@ def test_trap_7_get_may_have_a_json_content_type(running: Sandbox) -> None:
 
 def test_trap_7_zapier_creates_a_webhook_without_type(running: Sandbox, served: Handler) -> None:
     body = {
-        "label": "[Zap-90211] Orders", "product_id": PLAIN, "object_class": "fulfillment_request",
-        "external_url": served.url, "jwt_secret": "JWT-7d9c3b52-6d0f-4f7e-9f5a-2f1f0e6a0a11",
-        "active": True, "description": "[Zap-90211] Orders", "http_method": "POST", "data": {},
+        "label": "[Zap-90211] Orders",
+        "product_id": PLAIN,
+        "object_class": "fulfillment_request",
+        "external_url": served.url,
+        "jwt_secret": "JWT-7d9c3b52-6d0f-4f7e-9f5a-2f1f0e6a0a11",
+        "active": True,
+        "description": "[Zap-90211] Orders",
+        "http_method": "POST",
+        "data": {},
         "headers": {"Content-Type": "application/json"},
-    }  # fmt: skip
+    }
     created = wire.post(running, "/notifications/webhooks", body)
     assert created.status == 201
     assert created.json["type"] == "event"
@@ -377,9 +387,13 @@ def test_trap_7_mulesoft_enables_a_webhook_by_partial_put(
     path = f"/notifications/webhooks/{hook['id']}"
     for active in (False, True):
         body = {
-            "id": hook["id"], "active": active, "type": "event", "http_method": "POST",
-            "data": {}, "headers": {},
-        }  # fmt: skip
+            "id": hook["id"],
+            "active": active,
+            "type": "event",
+            "http_method": "POST",
+            "data": {},
+            "headers": {},
+        }
         response = wire.put(running, path, body, User_Agent="Mulesoft Extension")
         assert response.status == 200
         assert response.json["active"] is active
@@ -404,19 +418,35 @@ def test_trap_7_immutable_fields_are_ignored(
 def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> None:
     """The testing library sends whole objects."""
     parameter = {
-        "id": "region", "value": "eu", "title": "Ours", "type": "password", "phase": "ordering",
-        "constraints": {"required": True}, "value_choices": [], "structured_value": "",
-    }  # fmt: skip
+        "id": "region",
+        "value": "eu",
+        "title": "Ours",
+        "type": "password",
+        "phase": "ordering",
+        "constraints": {"required": True},
+        "value_choices": [],
+        "structured_value": "",
+    }
     body = order_body(
-        id="AS-1", status="active", external_id="100245", external_uid="uid-of-the-testing-library",
+        id="AS-1",
+        status="active",
+        external_id="100245",
+        external_uid="uid-of-the-testing-library",
         product={"id": PLAIN, "name": "Ours", "status": "draft"},
         connection={"id": CONNECTION, "type": "preview", "hub": {"id": "HB-1"}},
-        configuration={"params": []}, params=[parameter], events={}, contract={"id": "CRD-1"},
-    )  # fmt: skip
+        configuration={"params": []},
+        params=[parameter],
+        events={},
+        contract={"id": "CRD-1"},
+    )
     body |= {
-        "id": "PR-1", "status": "pending", "created": "2000-01-01", "reason": "x",
-        "marketplace": {"id": "MP-40117", "name": "Ours"}, "note": "A test.",
-    }  # fmt: skip
+        "id": "PR-1",
+        "status": "pending",
+        "created": "2000-01-01",
+        "reason": "x",
+        "marketplace": {"id": "MP-40117", "name": "Ours"},
+        "note": "A test.",
+    }
     created = wire.post(running, "/requests", body, key=running.provider_key)
     assert created.status == 201
     request = created.json
@@ -532,10 +562,15 @@ def test_key_is_accepted_as_clients_send_it(running: Sandbox, scheme: str) -> No
 
 def test_unknown_headers_are_ignored(running: Sandbox) -> None:
     response = wire.get(
-        running, "/requests?limit=1", Accept="text/html, image/gif; q=.2",
-        User_Agent="connect-fluent/35.0 CPython/3.11 Linux/6", Request_ID="api-request-61",
-        Accept_Language="xx", Cookie="sessionid=nonsense; a", If_None_Match='"x"',
-    )  # fmt: skip
+        running,
+        "/requests?limit=1",
+        Accept="text/html, image/gif; q=.2",
+        User_Agent="connect-fluent/35.0 CPython/3.11 Linux/6",
+        Request_ID="api-request-61",
+        Accept_Language="xx",
+        Cookie="sessionid=nonsense; a",
+        If_None_Match='"x"',
+    )
     assert response.status == 200
     assert response.headers["content-type"] == "application/json"
 

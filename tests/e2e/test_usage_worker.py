@@ -31,8 +31,9 @@ def used(running: Sandbox) -> tuple[dict[str, Any], bytes]:
     """Return the body of a file with many usage rows of a subscription."""
     asset = running.as_vendor("GET", "/assets?status=active&limit=1")[0]
     named = {
-        "item_search_value": asset["items"][0]["mpn"], "asset_search_value": asset["id"],
-    }  # fmt: skip
+        "item_search_value": asset["items"][0]["mpn"],
+        "asset_search_value": asset["id"],
+    }
     rows = sheets.csv(sheets.table([sheets.row(n, **named) for n in range(ROWS)]))
     body = {name: {"id": asset[name]["id"]} for name in ("product", "contract")}
     return {"name": "November", **body}, rows

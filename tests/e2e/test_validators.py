@@ -102,11 +102,12 @@ def edits(flow: Flow) -> Json:
     return {
         flow.names["wrong"]: {"value_error": "Not known.", "structured_error": STRUCTURED},
         flow.names["text"]: {
-            "value": "Harbour", "constraints": {"hidden": True, "readonly": True},
+            "value": "Harbour",
+            "constraints": {"hidden": True, "readonly": True},
         },
         flow.names["phone"]: {"structured_value": PHONE},
         flow.names["choice"]: {"value": "mars", "value_choices": CHOICES},
-    }  # fmt: skip
+    }
 
 
 def edited(flow: Flow, sent: Json) -> Json:
@@ -125,15 +126,22 @@ def not_to_be_taken(flow: Flow) -> Json:
     """Return edits of other fields of a response, which are ignored."""
     if flow.base == "/requests":
         return {
-            "status": "approved", "type": "cancel", "note": "By the handler.",
-            "asset.status": "terminated", "asset.items.0.quantity": "99",
-            "asset.tiers.customer.name": "Somebody else", "asset.external_id": "X-1",
-        }  # fmt: skip
+            "status": "approved",
+            "type": "cancel",
+            "note": "By the handler.",
+            "asset.status": "terminated",
+            "asset.items.0.quantity": "99",
+            "asset.tiers.customer.name": "Somebody else",
+            "asset.external_id": "X-1",
+        }
     return {
-        "status": "approved", "type": "adjustment", "notes": "By the handler.",
-        "configuration.status": "active", "configuration.account.name": "Somebody else",
+        "status": "approved",
+        "type": "adjustment",
+        "notes": "By the handler.",
+        "configuration.status": "active",
+        "configuration.account.name": "Somebody else",
         "configuration.tier_level": 3,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="class")
@@ -188,8 +196,10 @@ class TestEachType:
         flow.leave()
         approved = flow.params(flow.approve())
         assert [approved[flow.names[role]]["value"] for role in ("wrong", "text", "choice")] == [
-            "yes@example.com", "Harbour", "mars",
-        ]  # fmt: skip
+            "yes@example.com",
+            "Harbour",
+            "mars",
+        ]
         assert {g["path"] for g in served.received(flow.pk)} == {f"/{name}"}
         stats = validating.read_hook(running, hooks[name])["stats"]
         assert stats == NO_CALLS | {"events": 4, "triggers": 4, "success_triggers": 4}
@@ -197,9 +207,15 @@ class TestEachType:
     def check_call(self, request: Json, running: Sandbox, webhook: Json, object_: Json) -> None:
         assert (request["method"], request["content_type"]) == ("POST", "application/json")
         assert request["headers"] == [
-            "accept", "accept-encoding", "authentication", "authorization", "content-length",
-            "content-type", "host", "user-agent",
-        ]  # fmt: skip
+            "accept",
+            "accept-encoding",
+            "authentication",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent",
+        ]
         # The payload is exactly the response of the vendor's GET.
         assert request["body"] == object_
         claims = request["claims"]
@@ -207,13 +223,19 @@ class TestEachType:
         triggered = datetime.fromisoformat(claims["triggered_at"])
         assert claims["exp"] == triggered.timestamp() + 600
         assert claims == {
-            "webhook_id": webhook["id"], "webhook_name": webhook["label"],
-            "object_class": f"{webhook['object_class']}s", "account_id": "VA-610-138",
-            "product_id": SUITE, "api_url": f"{running.url}/public/v1",
-            "triggered_at": claims["triggered_at"], "last_success_at": None,
-            "last_failure_at": None, "processing_timeout": 600, "data": {"tenant": "lab"},
+            "webhook_id": webhook["id"],
+            "webhook_name": webhook["label"],
+            "object_class": f"{webhook['object_class']}s",
+            "account_id": "VA-610-138",
+            "product_id": SUITE,
+            "api_url": f"{running.url}/public/v1",
+            "triggered_at": claims["triggered_at"],
+            "last_success_at": None,
+            "last_failure_at": None,
+            "processing_timeout": 600,
+            "data": {"tenant": "lab"},
             "exp": claims["exp"],
-        }  # fmt: skip
+        }
 
     def check_counters(self, running: Sandbox, webhook: Json, request: Json) -> None:
         hook = validating.read_hook(running, webhook)
@@ -268,9 +290,13 @@ class TestNoValidatorIsCalled:
     ) -> None:
         for name, validator in VALIDATORS.items():
             body = {
-                "label": "Mine", "product_id": SUITE, "type": name, "jwt_secret": orders.SECRET,
-                "object_class": validator.object_class, "external_url": f"{served.url}/{name}",
-            }  # fmt: skip
+                "label": "Mine",
+                "product_id": SUITE,
+                "type": name,
+                "jwt_secret": orders.SECRET,
+                "object_class": validator.object_class,
+                "external_url": f"{served.url}/{name}",
+            }
             response = running.call(
                 "POST", "/public/v1/notifications/webhooks", body, key=running.provider_key
             )
@@ -283,9 +309,12 @@ class TestNoValidatorIsCalled:
     ) -> None:
         key = second_vendor(running)
         body = {
-            "label": "Theirs", "type": "validator", "object_class": "fulfillment_request",
-            "external_url": f"{served.url}/validator", "jwt_secret": orders.SECRET,
-        }  # fmt: skip
+            "label": "Theirs",
+            "type": "validator",
+            "object_class": "fulfillment_request",
+            "external_url": f"{served.url}/validator",
+            "jwt_secret": orders.SECRET,
+        }
         path = "/public/v1/notifications/webhooks"
         refused = running.call("POST", path, {**body, "product_id": SUITE}, key=key)
         assert refused.json()["errors"] == [f"product_id: Product {SUITE} does not exist."]
@@ -398,15 +427,20 @@ class TestCreation:
 def lacking(running: Sandbox, served: Validator, name: str, product: str) -> str:
     """Return the capability that a webhook of the type requires."""
     body = {
-        "label": "No", "product_id": product, "type": name, "jwt_secret": orders.SECRET,
-        "object_class": VALIDATORS[name].object_class, "external_url": f"{served.url}/{name}",
-    }  # fmt: skip
+        "label": "No",
+        "product_id": product,
+        "type": name,
+        "jwt_secret": orders.SECRET,
+        "object_class": VALIDATORS[name].object_class,
+        "external_url": f"{served.url}/{name}",
+    }
     response = running.call("POST", "/public/v1/notifications/webhooks", body)
     assert (response.status_code, response.json()["error_code"]) == (400, "VAL_001")
     (message,) = response.json()["errors"]
-    before, after = f"type: {product} does not have the capability ", (
-        f", so webhooks of type {name} are never called. Switch it on first."
-    )  # fmt: skip
+    before, after = (
+        f"type: {product} does not have the capability ",
+        (f", so webhooks of type {name} are never called. Switch it on first."),
+    )
     assert message.startswith(before) and message.endswith(after)
     return str(message.removeprefix(before).removesuffix(after))
 

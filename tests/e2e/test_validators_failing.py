@@ -271,8 +271,9 @@ class TestWrong:
         running.advance("1d")
         # The outcome is unknown, and the request is not repeated.
         assert orders.stats(running, hook["id"]) == FAILED | {
-            "failure_triggers": 0, "failure_since_last_success": 0,
-        }  # fmt: skip
+            "failure_triggers": 0,
+            "failure_since_last_success": 0,
+        }
         assert len(served.received(flow.pk)) == 1
         assert flow.read() == before
         served.rules()

@@ -79,9 +79,14 @@ def event(running: Sandbox, validator: Validator) -> Iterator[Json]:
 class TestSlow:
     @pytest.mark.parametrize("drafts", [10, 1])
     def test_ten_validations_are_in_flight_at_once(
-        self, running: Sandbox, validator: Validator, hook: Json, event: Json,
-        pool: ThreadPoolExecutor, drafts: int,
-    ) -> None:  # fmt: skip
+        self,
+        running: Sandbox,
+        validator: Validator,
+        hook: Json,
+        event: Json,
+        pool: ThreadPoolExecutor,
+        drafts: int,
+    ) -> None:
         edit = {"company_alias": {"value": "Harbour"}}
         validator.rules(validator={"hold": True, "params": edit})
         flows = [validating.draft(running) for _ in range(drafts)]
@@ -113,9 +118,14 @@ class TestHanging:
         return waiting
 
     def test_more_validations_than_threads_block_no_other_request(
-        self, running: Sandbox, validator: Validator, hook: Json, event: Json,
-        pool: ThreadPoolExecutor, flow: Flow,
-    ) -> None:  # fmt: skip
+        self,
+        running: Sandbox,
+        validator: Validator,
+        hook: Json,
+        event: Json,
+        pool: ThreadPoolExecutor,
+        flow: Flow,
+    ) -> None:
         other = validating.draft(running)
         waiting = self.waits(pool, validator, flow, HANGING)
         others_are_served(running, validator, other, event)

@@ -72,9 +72,12 @@ def validator(folder: Path, *options: str) -> Iterator[Validator]:
 def hook(running: Sandbox, served: Validator, type_: str, **more: Any) -> Json:
     """Create a webhook of a validator type on the suite as the vendor."""
     body = {
-        "label": type_, "type": type_, "object_class": VALIDATORS[type_].object_class,
-        "data": {"tenant": "lab"}, **more,
-    }  # fmt: skip
+        "label": type_,
+        "type": type_,
+        "object_class": VALIDATORS[type_].object_class,
+        "data": {"tenant": "lab"},
+        **more,
+    }
     url = body.pop("external_url", f"{served.url}/{type_}")
     return orders.webhook(running, url, body.pop("product_id", SUITE), **body)
 
@@ -118,9 +121,13 @@ def add_tier_parameters(running: Sandbox) -> None:
         for role, kind in (("text", "text"), ("phone", "phone"), ("choice", "dropdown")):
             name = NAMES[level][role]
             body: Json = {
-                "name": name, "title": name, "type": kind, "scope": f"tier{level}",
-                "phase": "ordering", "description": name,
-            }  # fmt: skip
+                "name": name,
+                "title": name,
+                "type": kind,
+                "scope": f"tier{level}",
+                "phase": "ordering",
+                "description": name,
+            }
             if kind == "dropdown":
                 body["constraints"] = {"choices": regions}
             running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
@@ -187,9 +194,10 @@ class Order(Flow):
             return str(order(self.running, **draft)["id"])
         asset = active(self.running)
         body = {
-            "type": self.fires.kind, **draft,
+            "type": self.fires.kind,
+            **draft,
             "asset": {"id": asset, "items": [{"id": f"{SUITE}-0001", "quantity": 9}]},
-        }  # fmt: skip
+        }
         return str(self.running.as_distributor("POST", "/requests", body)["id"])
 
     def body(self, *params: Json) -> Json:
@@ -217,9 +225,10 @@ class Configuration(Flow):
     def ask(self, kind: str, **of: Any) -> Json:
         draft = {"status": "draft"} if self.fires.status == "draft" else {}
         config = of or {
-            "product": {"id": SUITE}, "tier_level": self.fires.level,
+            "product": {"id": SUITE},
+            "tier_level": self.fires.level,
             "account": {"name": "Ash Resellers", "contact_info": CONTACT},
-        }  # fmt: skip
+        }
         params = [{"id": self.names["wrong"], "value": "NSS-1"}]
         body = {"type": kind, **draft, "configuration": config, "params": params}
         return dict(self.running.as_distributor("POST", self.base, body))

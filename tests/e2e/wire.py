@@ -31,9 +31,15 @@ class Response:
 
 
 def send(
-    running: Sandbox, method: str, target: str, body: bytes = b"", *, key: str = "",
-    host: str = "", **headers: str | None,
-) -> Response:  # fmt: skip
+    running: Sandbox,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    *,
+    key: str = "",
+    host: str = "",
+    **headers: str | None,
+) -> Response:
     """Send a request with exactly these headers (`Content_Type="…"`; None: not sent)."""
     address = urlsplit(running.url)
     sent: dict[str, str | None] = {

@@ -49,9 +49,13 @@ def state() -> tuple[float, ...]:
     values = read()
     return tuple(
         values[name]
-        for name in ("deliveries_pending", "deliveries_in_backoff", "webhooks_out_of_order",
-                     "delivery_oldest_due_seconds")
-    )  # fmt: skip
+        for name in (
+            "deliveries_pending",
+            "deliveries_in_backoff",
+            "webhooks_out_of_order",
+            "delivery_oldest_due_seconds",
+        )
+    )
 
 
 def finish(outcome: str) -> None:
@@ -143,9 +147,13 @@ def test_processes_by_kind() -> None:
 def test_no_secret_is_exported(catalog: make.Catalog) -> None:
     canary = "canary-4711-secret"
     make.webhook(
-        catalog, f"http://127.0.0.1:9/{canary}?key={canary}", label=canary, jwt_secret=canary * 3,
-        headers={"X-Key": canary}, data={"key": canary},
-    )  # fmt: skip
+        catalog,
+        f"http://127.0.0.1:9/{canary}?key={canary}",
+        label=canary,
+        jwt_secret=canary * 3,
+        headers={"X-Key": canary},
+        data={"key": canary},
+    )
     make.order(catalog)
     finish(retry.FAILURE)
     text = database.render().decode()
@@ -200,9 +208,11 @@ def plan(statement: str, params: list[Any]) -> list[str]:
 
 def _nodes(node: dict[str, Any]) -> list[str]:
     is_scan = node["Node Type"] in ("Seq Scan", "Bitmap Heap Scan")
-    found = [f"{node['Node Type']} {node['Relation Name']}"] if (
-        is_scan and node.get("Relation Name") in TABLES
-    ) else []  # fmt: skip
+    found = (
+        [f"{node['Node Type']} {node['Relation Name']}"]
+        if (is_scan and node.get("Relation Name") in TABLES)
+        else []
+    )
     return found + [each for child in node.get("Plans", ()) for each in _nodes(child)]
 
 

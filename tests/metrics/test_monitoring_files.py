@@ -75,9 +75,11 @@ def test_rule_tests_fail_for_rules_that_miss_the_outage(promtool: str, tmp_path:
         text = (FOLDER / file).read_text()
         (tmp_path / file).write_text(text.replace("[5m]))) > 60", "[5m]))) > 7200"))
     result = subprocess.run(
-        [promtool, "test", "rules", str(tmp_path / "rules_test.yml")], capture_output=True,
-        text=True, timeout=60,
-    )  # fmt: skip
+        [promtool, "test", "rules", str(tmp_path / "rules_test.yml")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert result.returncode != 0 and "ConnectSimDeliveriesLate" in result.stderr
 
 

@@ -50,9 +50,10 @@ def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
         until(lambda: Attempt.objects.count() == 5, "all attempts are recorded")
     values = scrape(metrics)
     counted = {
-        name: value for name, value in values.items()
+        name: value
+        for name, value in values.items()
         if name.startswith("connect_sim_attempts_total") and value
-    }  # fmt: skip
+    }
     assert counted == {
         'connect_sim_attempts_total{error="none", outcome="success"}': 1,
         'connect_sim_attempts_total{error="http_4xx", outcome="failure"}': 1,

@@ -101,8 +101,15 @@ def _fill(programs: Path, root: Path) -> None:
     from tests.processes import Process, Sandbox
 
     port, log = root / "port", root / "log"
-    command = [str(programs / "connect-sim"), "--port", "0", "--port-file", str(port),
-               "--data-dir", str(root / "var")]  # fmt: skip
+    command = [
+        str(programs / "connect-sim"),
+        "--port",
+        "0",
+        "--port-file",
+        str(port),
+        "--data-dir",
+        str(root / "var"),
+    ]
     process = Process(command, dict(os.environ), log, root)
     with log.open("w") as out:
         process.popen = subprocess.Popen(command, stdout=out, stderr=out)

@@ -66,9 +66,17 @@ def test_sdist_has_neither_tests_nor_data() -> None:
     with tarfile.open(wheels.built().sdist) as archive:
         top = {Path(name).parts[1] for name in archive.getnames()}
     assert top == {
-        "connect_sim", *SERVER_PACKAGES, "manage.py", "pyproject.toml", "PKG-INFO",
-        "README.md", "LICENSE", "CHANGELOG.md", ".env.example", ".gitignore",
-    }  # fmt: skip
+        "connect_sim",
+        *SERVER_PACKAGES,
+        "manage.py",
+        "pyproject.toml",
+        "PKG-INFO",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        ".env.example",
+        ".gitignore",
+    }
 
 
 def test_version_and_program_are_declared(metadata: Message) -> None:
@@ -84,5 +92,12 @@ def test_only_libraries_with_private_parts_have_an_upper_bound(metadata: Message
     needed = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
     bounded = {re.split(r"[^\w-]", line)[0] for line in needed if "<" in line.partition(";")[0]}
     assert bounded == {
-        "aiohttp", "celery", "django", "django-rql", "httptools", "kombu", "lib-rql", "uvicorn",
-    }  # fmt: skip
+        "aiohttp",
+        "celery",
+        "django",
+        "django-rql",
+        "httptools",
+        "kombu",
+        "lib-rql",
+        "uvicorn",
+    }

@@ -50,11 +50,12 @@ def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     env = {
         **environments.calling_loopback(),
-        "UV_TOOL_DIR": str(tmp_path / "uv"), "UV_TOOL_BIN_DIR": str(tools),
+        "UV_TOOL_DIR": str(tmp_path / "uv"),
+        "UV_TOOL_BIN_DIR": str(tools),
         "PATH": os.pathsep.join(
             map(str, (tmp_path / "venv" / "bin", tools, bin_of_tests, os.environ["PATH"]))
         ),
-    }  # fmt: skip
+    }
     (tmp_path / "dist").mkdir()
     shutil.copy(wheels.built().wheel, tmp_path / "dist")
     wheels.build(ROOT / "pytest-connect-sim", tmp_path / "dist", "-t", "wheel")
@@ -71,9 +72,14 @@ def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
         end = " --version" if program in STARTS else ""
         command = ["sh", "-c", WHEEL.sub(str(wheels.built().wheel), line) + end]
         done = subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, text=True, timeout=300,
+            command,
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         if end and program != "pytest":
             assert done.stdout == f"connect-sim {__version__}\n"

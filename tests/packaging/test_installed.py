@@ -41,9 +41,13 @@ class Installed:
         process = Process(program, self.env, self.project.parent / f"{name}.log", self.project)
         with process.log.open("ab") as out:
             process.popen = subprocess.Popen(
-                program, env=self.env, cwd=self.project, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out,
-            )  # fmt: skip
+                program,
+                env=self.env,
+                cwd=self.project,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
         return process
 
     def run(self, *command: str) -> str:
@@ -69,9 +73,14 @@ def installed(
     (root / "home").mkdir()
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     # A handler's tests put its folder on the path of all processes that they start.
-    env = {**kept, "HOME": str(root / "home"), "TMPDIR": str(root / "home"),
-           "PYTHONPATH": str(project), "PYTHONUNBUFFERED": "1",
-           "DJANGO_SETTINGS_MODULE": "handler.settings"}  # fmt: skip
+    env = {
+        **kept,
+        "HOME": str(root / "home"),
+        "TMPDIR": str(root / "home"),
+        "PYTHONPATH": str(project),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "handler.settings",
+    }
     return Installed(programs, project, env)
 
 
@@ -99,10 +108,14 @@ def running(installed: Installed) -> Iterator[Sandbox]:
 def test_sign_in_page_has_its_static_files(running: Sandbox) -> None:
     page = requests.get(f"{running.url}/", timeout=10)
     assert page.status_code == 200 and page.url.startswith(f"{running.url}/sign-in/")
-    for path in ("/portal.css", "/portal.js", "/static/portal/icon.svg",
-                 "/static/django_htmx/htmx-2.min.js",
-                 "/static/admin/css/base.css",
-                 "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css"):  # fmt: skip
+    for path in (
+        "/portal.css",
+        "/portal.js",
+        "/static/portal/icon.svg",
+        "/static/django_htmx/htmx-2.min.js",
+        "/static/admin/css/base.css",
+        "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css",
+    ):
         assert requests.get(f"{running.url}{path}", timeout=10).status_code == 200, path
 
 
@@ -175,8 +188,9 @@ def test_bare_import_leaves_the_names_to_the_handler(installed: Installed) -> No
 def test_nothing_is_written_outside_the_data_folder(running: Sandbox, installed: Installed) -> None:
     root = installed.project.parent
     names = {name for name in wheels.files(installed.project) if not name.startswith("var/")}
-    expected = {f"{name}/__init__.py" for name in ("sandbox", "portal", "webhooks",
-                                                   "requests_queue")}  # fmt: skip
+    expected = {
+        f"{name}/__init__.py" for name in ("sandbox", "portal", "webhooks", "requests_queue")
+    }
     assert names == {".env", *expected}
     assert wheels.files(root / "home") == set()
     assert (installed.project / "var" / "connect.sqlite3").exists()
@@ -190,9 +204,11 @@ def test_uvx_runs_the_wheel_in_an_empty_folder(tmp_path: Path) -> None:
     uvx = str(Path(sys.executable).parent / "uvx")
     command = [uvx, "--quiet", "--from", str(wheels.built().wheel), "connect-sim", "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--port-file", str(port), "--exit-with-parent"], cwd=folder,
-        env=environments.calling_loopback(), stdin=subprocess.PIPE,
-    )  # fmt: skip
+        [*command, "--port-file", str(port), "--exit-with-parent"],
+        cwd=folder,
+        env=environments.calling_loopback(),
+        stdin=subprocess.PIPE,
+    )
     try:
         until(lambda: port.exists() or process.poll() is not None, "the port file", timeout=240)
         url = f"http://127.0.0.1:{port.read_text().strip()}"

@@ -67,9 +67,12 @@ def test_installed_server_is_started_by_each_of_two_workers(both: Path, project:
     before = wheels.files(project)
     command = [str(both / "pytest"), "-q", "-n", "2", "-p", "no:cacheprovider", *PATIENT]
     printed = wheels.run(
-        command, project, **_variables(project), PYTHONDONTWRITEBYTECODE="1",
+        command,
+        project,
+        **_variables(project),
+        PYTHONDONTWRITEBYTECODE="1",
         DATABASE_URL="postgres://nobody@127.0.0.1:9/of-the-project",
-    )  # fmt: skip
+    )
     _passes(printed, project)
     assert "ConnectSimVersionWarning" not in printed
     new = {name for name in wheels.files(project) - before if "__pycache__" not in name}

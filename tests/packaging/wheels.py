@@ -70,9 +70,14 @@ def run(command: list[str], cwd: Path, **variables: str) -> str:
     # In a new environment modules are compiled once, for all starts.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_TIMEOUT,
+        command,
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 

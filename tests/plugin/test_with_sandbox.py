@@ -45,8 +45,12 @@ def run(
     options = ["-p", "pytest_connect_sim.plugin", "-q", "-o", "connect_sim_timeout=30"]
     return subprocess.run(
         [interpreter(version), "-m", "pytest", *options, *arguments],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +114,9 @@ def test_first_tests_of_home_pass(running: Sandbox, tmp_path: Path) -> None:
 
 def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
     shutil.copy(PROJECTS / "broken.py", project / "test_broken.py")
-    ended = run(NEWEST, project, "test_broken.py", "--connect-sim-trace=on-failure",
-                **shared(running))  # fmt: skip
+    ended = run(
+        NEWEST, project, "test_broken.py", "--connect-sim-trace=on-failure", **shared(running)
+    )
     assert ended.returncode == 1, ended.stdout
     lines = (PROJECTS / "broken.py").read_text().splitlines()
     soft = [number for number, line in enumerate(lines, 1) if "soft=True" in line]

@@ -38,13 +38,21 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
     began = AT + timedelta(minutes=5 * row.attempts)
     payload = {k: v for k, v in CLAIMS.items() if k != "exp"}
     fields = {
-        "status_code": 200 if outcome == "success" else 500, "method": "POST",
-        "url": row.webhook.external_url, "claims": CLAIMS, "started_at": began,
-        "finished_at": began + timedelta(milliseconds=7), "duration": 7, "revision": 0,
+        "status_code": 200 if outcome == "success" else 500,
+        "method": "POST",
+        "url": row.webhook.external_url,
+        "claims": CLAIMS,
+        "started_at": began,
+        "finished_at": began + timedelta(milliseconds=7),
+        "duration": 7,
+        "revision": 0,
         "request_headers": {"Content-Type": "application/json", "Authorization": "Bearer (…)"},
-        "request_body": encode_payload(payload).decode(), "response_body": b'{"ok": true}',
-        "response_headers": [["Content-Type", "application/json"]], "why": "Delivered.", **more,
-    }  # fmt: skip
+        "request_body": encode_payload(payload).decode(),
+        "response_body": b'{"ok": true}',
+        "response_headers": [["Content-Type", "application/json"]],
+        "why": "Delivered.",
+        **more,
+    }
     created = Attempt.objects.create(
         webhook=row.webhook, delivery=row, number=number, outcome=outcome, **fields
     )

@@ -68,11 +68,18 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     action = running.as_vendor("GET", f"{actions}?scope=asset&limit=1")[0]["id"]
     link = running.as_vendor("GET", f"{actions}/{action}/actionLink")["link"]
     scenario.ids |= {
-        "lost": security, "well": well, "failing": meter, "request": orders[12],
-        "judge": judge, "judged": draft, "off": off, "inquired": orders[10],
-        "acted": acted, "form": form.removeprefix(running.url),
+        "lost": security,
+        "well": well,
+        "failing": meter,
+        "request": orders[12],
+        "judge": judge,
+        "judged": draft,
+        "off": off,
+        "inquired": orders[10],
+        "acted": acted,
+        "form": form.removeprefix(running.url),
         "action": link.removeprefix(running.url),
-    }  # fmt: skip
+    }
 
 
 def _answer(request: ReceivedRequest, down: set[str]) -> Any:
@@ -88,9 +95,13 @@ def _webhook(
     running: Sandbox, served: Handler, path: str, label: str, product: str, **more: Any
 ) -> str:
     body = {
-        "label": label, "product_id": product, "object_class": "fulfillment_request",
-        "external_url": f"{served.url}{path}", "jwt_secret": f"JWT-{uuid.uuid4()}", **more,
-    }  # fmt: skip
+        "label": label,
+        "product_id": product,
+        "object_class": "fulfillment_request",
+        "external_url": f"{served.url}{path}",
+        "jwt_secret": f"JWT-{uuid.uuid4()}",
+        **more,
+    }
     return str(running.as_vendor("POST", "/notifications/webhooks", body)["id"])
 
 

@@ -60,10 +60,16 @@ class Site:
     def webhook(self, **fields: Any) -> str:
         """Create a webhook of the vendor that calls the handler; return its id."""
         body = {
-            "label": "Orders", "type": "event", "object_class": "fulfillment_request",
-            "active": True, "external_url": self.served.url, "http_method": "POST",
-            "product_id": PLAIN, "jwt_secret": SECRET, **fields,
-        }  # fmt: skip
+            "label": "Orders",
+            "type": "event",
+            "object_class": "fulfillment_request",
+            "active": True,
+            "external_url": self.served.url,
+            "http_method": "POST",
+            "product_id": PLAIN,
+            "jwt_secret": SECRET,
+            **fields,
+        }
         return str(self.running.as_vendor("POST", "/notifications/webhooks", body)["id"])
 
 

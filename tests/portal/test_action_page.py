@@ -68,8 +68,11 @@ def test_page_refuses_an_invalid_token(vendor: Caller, client: Client) -> None:
     forged = [
         jwt.encode(claims, "x" * 40, algorithm="HS256"),
         jwt.encode(claims, "", algorithm="none"),
-        token[:-4] + "AAAA", "", "x", "a.b.c",
-    ]  # fmt: skip
+        token[:-4] + "AAAA",
+        "",
+        "x",
+        "a.b.c",
+    ]
     for wrong in forged:
         response = client.get(f"{base}?jwt={wrong}")
         assert response.status_code == 403, wrong

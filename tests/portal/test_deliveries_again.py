@@ -43,8 +43,11 @@ def created_delivery(response: Any) -> Delivery:
 def test_attempt_is_sent_again(vendor: Client, row: Delivery) -> None:
     delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/again/", {"attempt": 1}))
     assert (delivery.state, delivery.forced, delivery.resend.repeats, delivery.resend.number) == (
-        "waiting", True, row, 1,
-    )  # fmt: skip
+        "waiting",
+        True,
+        row,
+        1,
+    )
     page = html.get(vendor, f"/deliveries/{delivery.pk}/")
     assert page.messages == f"Sent again as delivery {delivery.pk}."
     assert page.terms()["Events"].startswith(f"Resend of delivery {row.pk}, attempt 1.")
@@ -121,19 +124,29 @@ def test_without_presets_the_form_offers_none(
 
 
 def test_changes_apply_to_one_request(vendor: Client, row: Delivery) -> None:
-    sent = {**form(vendor, row), "attempt": 1, "external_url": "http://127.0.0.1:9/new",
-            "header_name": "X-New", "header_value": "1",
-            "content": '{"data": {"n": 1}}'}  # fmt: skip
+    sent = {
+        **form(vendor, row),
+        "attempt": 1,
+        "external_url": "http://127.0.0.1:9/new",
+        "header_name": "X-New",
+        "header_value": "1",
+        "content": '{"data": {"n": 1}}',
+    }
     delivery = created_delivery(vendor.post(f"/deliveries/{row.pk}/change/", sent))
     resend = delivery.resend
     assert (resend.url, resend.headers, resend.changed) == (
-        "http://127.0.0.1:9/new", {"X-New": "1"}, True,
-    )  # fmt: skip
+        "http://127.0.0.1:9/new",
+        {"X-New": "1"},
+        True,
+    )
     assert json.loads(resend.payload)["data"] == {"n": 1}
     hook = Webhook.objects.get()
     assert (hook.external_url, hook.headers, hook.data, hook.revision) == (
-        row.webhook.external_url, {}, {}, 0,
-    )  # fmt: skip
+        row.webhook.external_url,
+        {},
+        {},
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,8 +187,11 @@ def test_invalid_form_shows_errors_and_keeps_its_values(
 def test_invalid_headers_show_their_errors_at_their_rows(
     vendor: Client, row: Delivery, headers: list[tuple[str, str]], errors: list[str]
 ) -> None:
-    sent = {**form(vendor, row), "header_name": [name for name, _ in headers],
-            "header_value": [value for _, value in headers]}  # fmt: skip
+    sent = {
+        **form(vendor, row),
+        "header_name": [name for name, _ in headers],
+        "header_value": [value for _, value in headers],
+    }
     response = vendor.post(f"/deliveries/{row.pk}/change/", sent)
     assert response.status_code == 400 and not Resend.objects.exists()
     shown = [each.text for each in html.parse(response).all("[data-row]")]

@@ -38,9 +38,7 @@ def rows(hook: Webhook) -> list[Delivery]:
 def select(client: Client, *rows: Delivery, **more: Any) -> Any:
     """Send the form with these rows selected."""
     sent = {"key": str(uuid.uuid4()), "which": "selected", "next": "/deliveries/?q=state:delivered"}
-    return client.post(
-        "/deliveries/again/", {**sent, "delivery": [row.pk for row in rows], **more}
-    )  # fmt: skip
+    return client.post("/deliveries/again/", {**sent, "delivery": [row.pk for row in rows], **more})
 
 
 def respond() -> None:
@@ -166,9 +164,15 @@ def test_what_cannot_be_sent_is_counted_with_its_reason(
 def test_resend_of_an_altered_resend_is_altered(vendor: Client, rows: list[Delivery]) -> None:
     altered = delivery(rows[0].webhook)
     Resend.objects.create(
-        delivery=altered, repeats=rows[0], number=1, changed=True, revision=None,
-        url="http://127.0.0.1:9/new", method="POST", payload="{}",
-    )  # fmt: skip
+        delivery=altered,
+        repeats=rows[0],
+        number=1,
+        changed=True,
+        revision=None,
+        url="http://127.0.0.1:9/new",
+        method="POST",
+        payload="{}",
+    )
     attempt(altered)
     select(vendor, altered, rows[0])
     bulk.run(pause=lambda seconds: respond())
@@ -220,9 +224,11 @@ def test_changes_require_a_post_with_a_csrf_token(vendor: Client, rows: list[Del
 
 
 def test_statements_of_a_step_are_bounded(
-    vendor: Client, rows: list[Delivery], monkeypatch: pytest.MonkeyPatch,
+    vendor: Client,
+    rows: list[Delivery],
+    monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: Any,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(bulk, "STEP", 25)
     more = [delivery(rows[0].webhook) for _ in range(30)]
     for row in more:

@@ -36,8 +36,10 @@ def volume(hook: Webhook) -> None:
 def table(client: Client, query: str = "") -> list[list[str]]:
     """Return the rows of the chart's table."""
     page = html.get(client, f"/deliveries/{query}")
-    return [[c.text for c in row.all("th") + row.all("td")]
-            for row in page.one("#volume-table").all("tbody tr")]  # fmt: skip
+    return [
+        [c.text for c in row.all("th") + row.all("td")]
+        for row in page.one("#volume-table").all("tbody tr")
+    ]
 
 
 @pytest.mark.usefixtures("volume")

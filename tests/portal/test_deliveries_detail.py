@@ -228,16 +228,23 @@ def test_next_step_depends_on_the_state(
 def test_request_and_response_are_shown_as_text(vendor: Client, hook: Webhook) -> None:
     row = delivery(hook)
     attempt(
-        row, "failure", error="<img src=x>\x07", url="http://127.0.0.1/<b>",
+        row,
+        "failure",
+        error="<img src=x>\x07",
+        url="http://127.0.0.1/<b>",
         response_headers=[["X-<i>", "<script>\x1b[0m"], ["Content-Type", "text/html"]],
         response_body=b"<script>alert(1)</script>\x1b[31m\xff\xfe \xe2\x80\xae end" + b"\n\x00",
-    )  # fmt: skip
+    )
     html = vendor.get(f"/deliveries/{row.pk}/").content.decode()
     for shown in (
         "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m\\xff\\xfe [U+202E] end\n\\x00</pre>",
-        "&lt;img src=x&gt;\\x07", "X-&lt;i&gt;", "&lt;script&gt;\\x1b[0m", "127.0.0.1/&lt;b&gt;",
-        "Not valid UTF-8", "Control characters are shown",
-    ):  # fmt: skip
+        "&lt;img src=x&gt;\\x07",
+        "X-&lt;i&gt;",
+        "&lt;script&gt;\\x1b[0m",
+        "127.0.0.1/&lt;b&gt;",
+        "Not valid UTF-8",
+        "Control characters are shown",
+    ):
         assert shown in html, shown
     for raw in ("<script>alert", "<img src=x>", "\x00", "\x1b", "\u202e"):
         assert raw not in html
@@ -284,8 +291,11 @@ def test_compressed_body_is_decompressed(vendor: Client, hook: Webhook) -> None:
     attempt(row, response_headers=headers, response_body=gzip.compress(b'{"packed": true}'))
     attempt(row, response_headers=headers, response_body=gzip.compress(b"0" * 5_000_000))
     attempt(row, response_headers=headers, response_body=b"not at all")
-    attempt(row, response_headers=[["content-type", "text/plain; charset=iso-8859-1"]],
-            response_body="Grüße".encode("latin-1"))  # fmt: skip
+    attempt(
+        row,
+        response_headers=[["content-type", "text/plain; charset=iso-8859-1"]],
+        response_body="Grüße".encode("latin-1"),
+    )
     first, bomb, broken, latin = (page(vendor, row, f"?attempt={n}") for n in (1, 2, 3, 4))
     assert shown_body(first) == '{\n  "packed": true\n}' and "Decompressed (gzip)." in first
     assert "Only the first 65,536 bytes are decompressed." in bomb
@@ -344,8 +354,16 @@ def test_request_that_was_not_sent_has_no_token(vendor: Client, hook: Webhook) -
     row = delivery(hook, state="waiting")
     entries = page(vendor, row)
     assert "Attempt 1 due now" in entries and not entries.roles("button", "Send again")
-    attempt(row, "unknown", claims={}, request_body="", request_headers={}, status_code=None,
-            response_headers=[], response_body=b"")  # fmt: skip
+    attempt(
+        row,
+        "unknown",
+        claims={},
+        request_body="",
+        request_headers={},
+        status_code=None,
+        response_headers=[],
+        response_body=b"",
+    )
     entries = page(vendor, row)
     assert "No token" in entries and "No response." in entries
 
@@ -358,10 +376,12 @@ def test_changes_since_the_previous_attempt(vendor: Client, hook: Webhook) -> No
     assert not page(vendor, row, "?attempt=1").all(".differences")
     rows = changes(page(vendor, row))
     for change in (
-        ["request.body.data.n", "–", "1"], ["response.status", "500", "200"],
-        ["response.body.ok", "–", "true"], ["response.body.error", '"away"', "–"],
+        ["request.body.data.n", "–", "1"],
+        ["response.status", "500", "200"],
+        ["response.body.ok", "–", "true"],
+        ["response.body.error", '"away"', "–"],
         ["response.body.gone", "1", "–"],
-    ):  # fmt: skip
+    ):
         assert change in rows
     assert not any(row[0] == "request.body.webhook_id" for row in rows)
 
@@ -471,5 +491,6 @@ def test_resend_shows_how_it_differs_from_the_original(vendor: Client, hook: Web
     differences = page(vendor, row).one('[aria-labelledby="resend-title"]').rows()
     url = f'"{hook.external_url}"'
     assert differences == [
-        ["request.url", url, '"http://127.0.0.1:9/other"'], ["request.body.data.n", "–", "1"]
-    ]  # fmt: skip
+        ["request.url", url, '"http://127.0.0.1:9/other"'],
+        ["request.body.data.n", "–", "1"],
+    ]

@@ -32,11 +32,14 @@ def row(hook: Webhook) -> Delivery:
     echo = f"{SECRET} {HEADER} {OLD_HEADER} Bearer {token}"
     row = delivery(hook, "PR-1111-1111-1111-001")
     attempt(
-        row, "failure", request_headers={"X-Api-Key": HEADER, "X-Old": OLD_HEADER, "Accept": "*/*"},
-        response_body=json.dumps({"echo": echo}).encode(), error=f"refused {HEADER}",
+        row,
+        "failure",
+        request_headers={"X-Api-Key": HEADER, "X-Old": OLD_HEADER, "Accept": "*/*"},
+        response_body=json.dumps({"echo": echo}).encode(),
+        error=f"refused {HEADER}",
         response_headers=[["Content-Type", "application/json"], ["Set-Cookie", "canary-cookie"]],
         url=f"http://127.0.0.1:9/?key={HEADER}&b=%20",
-    )  # fmt: skip
+    )
     attempt(row, "failure", status_code=None, response_body=b"", error="no response")
     attempt(row, response_body=b"\xff\x00" + SECRET.encode())
     return row
@@ -69,9 +72,11 @@ def test_line_has_the_delivery_with_its_attempts(vendor: Client, row: Delivery) 
     assert (data["id"], data["state"]) == (row.pk, "delivered")
     [event] = data["events"]
     assert event == {
-        "object": "PR-1111-1111-1111-001", "from": None, "to": "pending",
+        "object": "PR-1111-1111-1111-001",
+        "from": None,
+        "to": "pending",
         "at": "2026-11-01T09:00:00.000Z",
-    }  # fmt: skip
+    }
     first, second, third = data["attempts"]
     assert first["request"]["headers"] == {"X-Api-Key": MASK, "X-Old": MASK, "Accept": "*/*"}
     assert first["request"]["claims"] == CLAIMS
@@ -87,9 +92,13 @@ def test_archive_is_valid(vendor: Client, row: Delivery) -> None:
     assert len(log["entries"]) == 3
     for entry in log["entries"]:
         for name, kind in (
-            ("startedDateTime", str), ("time", int), ("request", dict), ("response", dict),
-            ("cache", dict), ("timings", dict),
-        ):  # fmt: skip
+            ("startedDateTime", str),
+            ("time", int),
+            ("request", dict),
+            ("response", dict),
+            ("cache", dict),
+            ("timings", dict),
+        ):
             assert isinstance(entry[name], kind)
         for side, texts in (
             ("request", ("method", "url", "httpVersion")),
@@ -104,12 +113,20 @@ def test_archive_is_valid(vendor: Client, row: Delivery) -> None:
         assert isinstance(entry["response"]["status"], int)
         assert {"size", "mimeType"} <= set(entry["response"]["content"])
         assert set(entry["timings"]) == {"send", "wait", "receive"}
-        custom = set(entry) - {"startedDateTime", "time", "request", "response", "cache",
-                               "timings", "comment"}  # fmt: skip
+        custom = set(entry) - {
+            "startedDateTime",
+            "time",
+            "request",
+            "response",
+            "cache",
+            "timings",
+            "comment",
+        }
         assert all(name.startswith("_") for name in custom)
     assert log["entries"][0]["request"]["queryString"] == [
-        {"name": "key", "value": MASK}, {"name": "b", "value": " "},
-    ]  # fmt: skip
+        {"name": "key", "value": MASK},
+        {"name": "b", "value": " "},
+    ]
     assert har(vendor, "?q=status:418")["entries"] == []
 
 
@@ -137,9 +154,11 @@ def test_wrong_export_is_refused(vendor: Client, row: Delivery) -> None:
 
 
 def test_export_reads_in_batches(
-    vendor: Client, hook: Webhook, monkeypatch: pytest.MonkeyPatch,
+    vendor: Client,
+    hook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: Any,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(export, "BATCH", 10)
     rows = [delivery(hook) for _ in range(25)]
     for row in rows:

@@ -89,6 +89,7 @@ def explain(statement: str) -> list[str]:
 def scans(statement: str) -> list[str]:
     """Return the lines of the query plan that read a whole table of deliveries."""
     return [
-        line for line in explain(statement)
+        line
+        for line in explain(statement)
         if (line.startswith("SCAN ") or "Seq Scan on" in line) and any(map(line.__contains__, BIG))
-    ]  # fmt: skip
+    ]

@@ -32,21 +32,38 @@ def test_row_shows_event_state_and_response(vendor: Client, hook: Webhook) -> No
     again = delivery(hook)
     again.events.all().delete()
     Resend.objects.create(
-        delivery=again, repeats=row, number=1, changed=True, url="http://x/", method="POST",
+        delivery=again,
+        repeats=row,
+        number=1,
+        changed=True,
+        url="http://x/",
+        method="POST",
         payload="{}",
-    )  # fmt: skip
+    )
     page = html.get(vendor, "/deliveries/")
     resent, first = page.one(".log").rows()
     assert first[2:] == [
-        "created → pending +1 more PR-1111-1111-1111-001", hook.label, "Pending",
-        "500 failure <b>refused</b>\\x1b[31m", "1", "7 ms", "–",
-    ]  # fmt: skip
+        "created → pending +1 more PR-1111-1111-1111-001",
+        hook.label,
+        "Pending",
+        "500 failure <b>refused</b>\\x1b[31m",
+        "1",
+        "7 ms",
+        "–",
+    ]
     assert resent[2] == f"Resend of delivery {row.pk} with changes delivery {again.pk}"
     headers = [cell.text for cell in page.all(".log thead th")]
     assert headers == [
-        "", "Time (UTC)", "Event", "Webhook", "State", "Response", "Attempts", "Duration",
+        "",
+        "Time (UTC)",
+        "Event",
+        "Webhook",
+        "State",
+        "Response",
+        "Attempts",
+        "Duration",
         "Handler",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,14 @@ STEPS = "#first-steps"
 
 def command_line(url: str = "http://127.0.0.1:9/") -> CommandLine:
     return CommandLine(
-        listen="sim listen", listen_and_approve="sim listen --approve", url=url,
-        order="sim queue add fulfillment --product", install_pytest="pip install plugin",
-        own_url=url, api_key=lambda account: KEY if account.is_vendor else "",
-    )  # fmt: skip
+        listen="sim listen",
+        listen_and_approve="sim listen --approve",
+        url=url,
+        order="sim queue add fulfillment --product",
+        install_pytest="pip install plugin",
+        own_url=url,
+        api_key=lambda account: KEY if account.is_vendor else "",
+    )
 
 
 @pytest.fixture

@@ -64,9 +64,13 @@ def shell(text: str, folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["bash", "-ec", text], cwd=folder, env=env, stdout=out, stderr=out,
+            ["bash", "-ec", text],
+            cwd=folder,
+            env=env,
+            stdout=out,
+            stderr=out,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             yield process
         finally:
@@ -93,9 +97,7 @@ def until_done(running: Sandbox, session: requests.Session, way: str) -> None:
     """Wait until Home marks all steps as done; the handler's port isn't the one that it tries."""
     expected = ["step-handler", "step-webhook", "step-delivery", "step-approved"]
     deadline = time.monotonic() + 60
-    while [
-        mark["id"] for mark in home(running, session, way).all("[data-done]")
-    ] != expected:  # fmt: skip
+    while [mark["id"] for mark in home(running, session, way).all("[data-done]")] != expected:
         assert time.monotonic() < deadline
         pause()
 

@@ -55,10 +55,18 @@ def test_polling_updates_the_page_and_the_steps(site: Site) -> None:
         expect(page.get_by_role("heading", name="First steps")).to_be_visible()
         expect(page.locator("#step-webhook")).to_have_text("2")
         page.get_by_text("Or in a terminal").click()
-        hook = site.running.as_distributor("POST", "/notifications/webhooks", {
-            "label": "First", "object_class": "fulfillment_request", "product_id": METER,
-            "external_url": site.served.url, "active": True, "jwt_secret": SECRET,
-        })  # fmt: skip
+        hook = site.running.as_distributor(
+            "POST",
+            "/notifications/webhooks",
+            {
+                "label": "First",
+                "object_class": "fulfillment_request",
+                "product_id": METER,
+                "external_url": site.served.url,
+                "active": True,
+                "jwt_secret": SECRET,
+            },
+        )
         sample(site, METER)
         expect(page.locator("#step-delivery")).to_contain_text("Done", timeout=SOON)
         expect(page.locator("#step-handler")).to_contain_text("Done", timeout=SOON)

@@ -49,9 +49,17 @@ def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
     now = clock.now()
     delivery = Delivery.objects.create(webhook=row, state="waiting", created_at=now)
     return Attempt.objects.create(
-        webhook=row, delivery=delivery, number=1, outcome=outcome, started_at=now,
-        finished_at=now, duration=5, method="POST", url=row.external_url, **more,
-    )  # fmt: skip
+        webhook=row,
+        delivery=delivery,
+        number=1,
+        outcome=outcome,
+        started_at=now,
+        finished_at=now,
+        duration=5,
+        method="POST",
+        url=row.external_url,
+        **more,
+    )
 
 
 # -- system status
@@ -150,22 +158,27 @@ def test_last_hour_without_attempts_says_so(vendor: Client, catalog: make.Catalo
 
 def test_bars_fit_the_chart() -> None:
     now = clock.now()
-    chart = last_hour.build_chart([
-        MinuteCounts(now, 1, 0, 0), MinuteCounts(now), MinuteCounts(now, 990, 9, 1),
-        MinuteCounts(now, 0, 0, 1),
-    ])  # fmt: skip
+    chart = last_hour.build_chart(
+        [
+            MinuteCounts(now, 1, 0, 0),
+            MinuteCounts(now),
+            MinuteCounts(now, 990, 9, 1),
+            MinuteCounts(now, 0, 0, 1),
+        ]
+    )
     assert chart.top == 1000
     assert (chart.success, chart.failure, chart.unknown, chart.total) == (991, 9, 2, 1002)
     assert [bar.text for bar in chart.bars] == [
-        "1 succeeded", "990 succeeded, 9 failed, 1 with an unknown outcome",
+        "1 succeeded",
+        "990 succeeded, 9 failed, 1 with an unknown outcome",
         "1 with an unknown outcome",
-    ]  # fmt: skip
+    ]
     for bar in chart.bars:
         for segment in bar.segments:
             assert segment.y >= 0 and segment.height > 0.5
     assert [
         last_hour.build_chart([MinuteCounts(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)
-    ] == [4, 4, 5, 20, 100, 100, 200]  # fmt: skip
+    ] == [4, 4, 5, 20, 100, 100, 200]
 
 
 # -- failing webhooks
@@ -185,9 +198,11 @@ def test_failing_webhooks_have_reason_and_actions(vendor: Client, catalog: make.
     assert first.one(".badge").text == "Out of order" and first["data-webhook"] == paused.pk
     assert first.by_role("link", "Hook 1")["href"] == f"/webhooks/{paused.pk}/statistics/"
     for text in (
-        "Handler returned HTTP 500.", "10 failures since the last success.",
-        "Paused: the webhook is out of order.", "1 pending delivery.",
-    ):  # fmt: skip
+        "Handler returned HTTP 500.",
+        "10 failures since the last success.",
+        "Paused: the webhook is out of order.",
+        "1 pending delivery.",
+    ):
         assert text in first
     assert first.by_role("button", "Recover Hook 1")
     assert second.one(".badge").text == "Backing off"

@@ -124,10 +124,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
             ("tcr_update_t1_inq_val", "tier_config_request"),
         ):
             body = {
-                "label": kind, "type": kind, "object_class": of, "active": True,
-                "external_url": served.url, "http_method": "POST", "product_id": SUITE,
+                "label": kind,
+                "type": kind,
+                "object_class": of,
+                "active": True,
+                "external_url": served.url,
+                "http_method": "POST",
+                "product_id": SUITE,
                 "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
-            }  # fmt: skip
+            }
             running.as_vendor("POST", "/notifications/webhooks", body)
         yield vendor
 
@@ -435,8 +440,12 @@ def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, tab: Tab) ->
 
 
 def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
-    body = {"name": "console_password", "title": "Console password", "type": "password",
-            "constraints": {"min_length": 8}}  # fmt: skip
+    body = {
+        "name": "console_password",
+        "title": "Console password",
+        "type": "password",
+        "constraints": {"min_length": 8},
+    }
     parameter = vendor.running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
     pk, page = vendor.order("console_password", "company_alias"), tab.page
     page.goto(vendor.link(pk))

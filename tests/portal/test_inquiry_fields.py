@@ -60,11 +60,15 @@ def suite(seeded: Any) -> Callable[..., Parameter]:
             product_id=SUITE,
             name=name,
             defaults={
-                "type": kind, "title": name, "scope": "asset", "phase": "ordering",
+                "type": kind,
+                "title": name,
+                "scope": "asset",
+                "phase": "ordering",
                 "number": 900 + Parameter.objects.count(),
-                "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z",
+                "created": "2026-01-01T00:00:00Z",
+                "updated": "2026-01-01T00:00:00Z",
             },
-        )  # fmt: skip
+        )
         for key, value in more.items():
             setattr(row, key, value)
         row.save()
@@ -79,12 +83,17 @@ def test_each_type_has_its_control(ask: Ask) -> None:
     kinds = {pk: {(c["tag"], c.get("type")) for c in fields[pk].controls} for pk in fields}
     one = {pk: kind for pk, each in kinds.items() for kind in each if len(each) == 1}
     assert one == {
-        "admin_email": ("input", "email"), "company_alias": ("input", "text"),
-        "customer_domain": ("input", "text"), "console_subdomain": ("input", "text"),
-        "data_region": ("select", None), "edition": ("input", "radio"),
-        "siem_url": ("input", "url"), "options": ("input", "checkbox"),
-        "security_phone": ("input", "tel"), "scan_policy": ("textarea", None),
-    }  # fmt: skip
+        "admin_email": ("input", "email"),
+        "company_alias": ("input", "text"),
+        "customer_domain": ("input", "text"),
+        "console_subdomain": ("input", "text"),
+        "data_region": ("select", None),
+        "edition": ("input", "radio"),
+        "siem_url": ("input", "url"),
+        "options": ("input", "checkbox"),
+        "security_phone": ("input", "tel"),
+        "scan_policy": ("textarea", None),
+    }
     assert [c["name"] for c in fields["site_address"].controls] == [
         f"{part}:site_address"
         for part in ("address_line1", "address_line2", "postal_code", "city", "state", "country")

@@ -11,7 +11,7 @@ from django.test import Client
 
 from tests.handlers import Handler, ReceivedRequest
 from tests.portal.inquiry_form import Page, visit
-from tests.portal.test_inquiry_validation import (  # fmt: skip
+from tests.portal.test_inquiry_validation import (
     catalog,
     is_sent,
     param,

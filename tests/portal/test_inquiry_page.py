@@ -58,9 +58,13 @@ def status(pk: str = ORDER) -> str:
 def test_page_shows_the_request_and_the_vendors_text(path: str) -> None:
     page = visit(Client(), path)
     for words in (
-        "Nimbus Inc needs your answers", ORDER, "Nimbus Secure Suite", "Marlow Dental",
-        "We need something from you", "Please correct the values that are marked",
-    ):  # fmt: skip
+        "Nimbus Inc needs your answers",
+        ORDER,
+        "Nimbus Secure Suite",
+        "Marlow Dental",
+        "We need something from you",
+        "Please correct the values that are marked",
+    ):
         assert words in page.text, words
     # The vendor's headings come below the page's own.
     assert "<h2>We need something from you</h2>" in page.html
@@ -122,9 +126,10 @@ def test_form_is_not_found_without_the_code(seeded: seed.Summary, address: str) 
     client = Client()
     path, _, query = address.partition("?")
     for response in (
-        visit(client, address), post(client, address, "shown=console_subdomain"),
+        visit(client, address),
+        post(client, address, "shown=console_subdomain"),
         post(client, f"{path}/check?{query}", "shown=console_subdomain"),
-    ):  # fmt: skip
+    ):
         assert response.status == 404
         assert response.html == nothing.html
     assert status() == "inquiring"
@@ -205,9 +210,12 @@ def test_customer_cannot_set_hidden_and_readonly_parameters(
     assert shown.control["value"] == "kept"
     assert "Read-only." in shown.help
     body = page.body(
-        value__company_alias="mine", value__customer_domain="mine.example",
-        value__tenant_id="mine", value__first_password="mine", value__console_subdomain="marlow",
-    )  # fmt: skip
+        value__company_alias="mine",
+        value__customer_domain="mine.example",
+        value__tenant_id="mine",
+        value__first_password="mine",
+        value__console_subdomain="marlow",
+    )
     for pk in ("customer_domain", "tenant_id", "first_password", "nothing"):
         body += f"&shown={pk}"
     assert post(Client(), path, body).status == 200
@@ -232,9 +240,10 @@ def test_submitted_form_redirects_to_the_status(path: str, vendor: Caller) -> No
     client = Client()
     page = visit(client, path)
     response = client.post(
-        path, page.body(value__console_subdomain="marlow"),
+        path,
+        page.body(value__console_subdomain="marlow"),
         content_type="application/x-www-form-urlencoded",
-    )  # fmt: skip
+    )
     assert response.status_code == 303
     assert response.headers["Location"] == path
     assert visit(client, path).outcome == "pending"
@@ -338,9 +347,12 @@ def test_check_shows_errors_of_reached_fields_only(path: str, edit: Callable[...
     assert "Checked. Correct 1 answer." in checked.text
     assert param("console_subdomain")["value"] == "dental"
     both = page.check(
-        Client(), "console_subdomain", "admin_email",
-        value__console_subdomain="marlow", value__admin_email="x",
-    )  # fmt: skip
+        Client(),
+        "console_subdomain",
+        "admin_email",
+        value__console_subdomain="marlow",
+        value__admin_email="x",
+    )
     assert both.fields["admin_email"].error.startswith("Enter an email address")
     # Errors of one request do not affect the other.
     assert both.fields["console_subdomain"].error == ""

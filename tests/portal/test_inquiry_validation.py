@@ -104,8 +104,11 @@ def test_handler_receives_the_changed_request(path: str, validator: Handler) -> 
     values = {p["id"]: (p["value"], p["value_error"]) for p in payload["asset"]["params"]}
     # Errors of the old values do not apply to new ones.
     assert values == {
-        "alias": ("new", ""), "region": ("us", ""), "secret": ("", ""), "tenant": ("", "")
-    }  # fmt: skip
+        "alias": ("new", ""),
+        "region": ("us", ""),
+        "secret": ("", ""),
+        "tenant": ("", ""),
+    }
 
 
 def test_echoed_request_is_valid(path: str) -> None:
@@ -202,10 +205,12 @@ def test_removed_choice_must_be_selected_again(path: str, validator: Handler) ->
         validator,
         {"id": "alias", "value_error": ""},
         {
-            "id": "region", "value_error": "", "constraints": {"required": True},
+            "id": "region",
+            "value_error": "",
+            "constraints": {"required": True},
             "value_choices": [{"value": "uk", "label": "UK"}],
         },
-    )  # fmt: skip
+    )
     page = send(path, value__region="us")
     assert page.fields["region"].error == "Select one."
     assert page.fields["region"].control["options"] == ["", "uk"]

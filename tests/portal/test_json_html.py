@@ -35,9 +35,15 @@ def test_tokens_are_colored_by_type() -> None:
     page = rendered(bodies.formatted('{"a<": "b: 1", "n": -1.5e3, "x": [true, null, "{"]}'))
     tokens = [(each["class"], each.text) for each in page.all("i")]
     assert tokens == [
-        ("name", '"a<"'), ("string", '"b: 1"'), ("name", '"n"'), ("number", "-1.5e3"),
-        ("name", '"x"'), ("literal", "true"), ("literal", "null"), ("string", '"{"'),
-    ]  # fmt: skip
+        ("name", '"a<"'),
+        ("string", '"b: 1"'),
+        ("name", '"n"'),
+        ("number", "-1.5e3"),
+        ("name", '"x"'),
+        ("literal", "true"),
+        ("literal", "null"),
+        ("string", '"{"'),
+    ]
     assert [each.text for each in page.all("summary")] == ["{", '"x": [']
 
 

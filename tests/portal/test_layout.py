@@ -92,6 +92,7 @@ def test_messages_have_a_cookie_of_this_sandbox(catalog: Catalog, settings: Any)
     client = signed_in(catalog.vendor_user)
     client.post(f"/webhooks/{make.webhook(catalog).pk}/do/trigger/")
     assert client.cookies.keys() >= {
-        settings.SESSION_COOKIE_NAME, settings.SIM_MESSAGES_COOKIE_NAME,
-    }  # fmt: skip
+        settings.SESSION_COOKIE_NAME,
+        settings.SIM_MESSAGES_COOKIE_NAME,
+    }
     assert not client.cookies.keys() & {"sessionid", "csrftoken", "messages"}

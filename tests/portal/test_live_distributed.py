@@ -35,7 +35,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         server(
             tmp_path_factory.mktemp("server"), database, redis.url, workers=1, beat=False
         ) as running,
-    ):  # fmt: skip
+    ):
         yield Running(running, _sign_in(running))
 
 

@@ -67,17 +67,25 @@ def test_list_counts_own_webhooks_and_open_objects(nimbus: Client) -> None:
     assert suite.webhook_count == 1
     expected = sum(
         queue.model._default_manager.filter(product=SUITE, vendor=VENDOR)
-        .exclude(status__in=queue.final).count()
-        for queue in types.base.registered() if queue.statuses
-    )  # fmt: skip
+        .exclude(status__in=queue.final)
+        .count()
+        for queue in types.base.registered()
+        if queue.statuses
+    )
     assert open_objects == expected > 0
 
 
 def test_own_webhooks_are_linked(nimbus: Client, northland: Client) -> None:
     row = Webhook.objects.create(
-        id="WH-1-2-3", label="Mine", object_class="fulfillment_request", external_url="http://x/",
-        jwt_secret="s" * 32, product_id=SUITE, account_id=VENDOR, created_at=make.AT,
-    )  # fmt: skip
+        id="WH-1-2-3",
+        label="Mine",
+        object_class="fulfillment_request",
+        external_url="http://x/",
+        jwt_secret="s" * 32,
+        product_id=SUITE,
+        account_id=VENDOR,
+        created_at=make.AT,
+    )
     shown = page(nimbus, f"/products/{SUITE}/")
     assert shown.by_role("link", "Mine")["href"] == f"/webhooks/{row.pk}/"
     assert "Subscription — Fulfillment Requests — Queue Changes" in shown
@@ -117,18 +125,26 @@ def test_number_of_statements_is_constant(path: str, nimbus: Client) -> None:
     item = Item.objects.filter(product=SUITE)[0]
     for n in range(5):
         Product.objects.create(
-            id=f"PRD-000-000-00{n}", name=f"More {n}", owner_id=VENDOR, created=make.AT,
+            id=f"PRD-000-000-00{n}",
+            name=f"More {n}",
+            owner_id=VENDOR,
+            created=make.AT,
             updated=make.AT,
-        )  # fmt: skip
+        )
         template.pk, template.name = f"TL-000-000-00{n}", f"More {n}"
         template.save(force_insert=True)
         item.pk, item.local_id, item.mpn = f"{SUITE}-100{n}", f"More {n}", f"MORE-{n}"
         item.save(force_insert=True)
         Webhook.objects.create(
-            id=f"WH-1-2-{n}", label=f"Mine {n}", object_class="fulfillment_request",
-            external_url="http://x/", jwt_secret="s" * 32, product_id=SUITE, account_id=VENDOR,
+            id=f"WH-1-2-{n}",
+            label=f"Mine {n}",
+            object_class="fulfillment_request",
+            external_url="http://x/",
+            jwt_secret="s" * 32,
+            product_id=SUITE,
+            account_id=VENDOR,
             created_at=make.AT,
-        )  # fmt: skip
+        )
     assert statements() == few
 
 
@@ -189,8 +205,13 @@ def test_switching_a_branch_off_removes_it(nimbus: Client) -> None:
     del body["ppu.ppu"]
     nimbus.post(f"/products/{SUITE}/capabilities/", body)
     assert product().capabilities["ppu"] == {"ppu": False}
-    body = {"group": "usage", "ppu.ppu": "on", "ppu.schema": "TR", "ppu.late": "on",
-            "ppu.required_custom_fields": " region, zone ,"}  # fmt: skip
+    body = {
+        "group": "usage",
+        "ppu.ppu": "on",
+        "ppu.schema": "TR",
+        "ppu.late": "on",
+        "ppu.required_custom_fields": " region, zone ,",
+    }
     nimbus.post(f"/products/{SUITE}/capabilities/", body)
     row = product()
     assert row.capability("ppu.schema") == "TR" and row.capability("ppu.late") is True

@@ -175,8 +175,10 @@ def test_vendor_edits_values_and_errors(vendor: Client) -> None:
     assert row.note == "!"
     assert param(PENDING, "activation_id")["value"] == "A-9"
     assert param(PENDING, "region") == {
-        **param(PENDING, "region"), "value": "us", "value_error": "Full.",
-    }  # fmt: skip
+        **param(PENDING, "region"),
+        "value": "us",
+        "value_error": "Full.",
+    }
 
 
 def test_nul_is_refused(vendor: Client) -> None:

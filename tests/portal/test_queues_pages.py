@@ -112,9 +112,12 @@ def test_private_messages_are_shown_to_their_account_only(
 ) -> None:
     first = Message.objects.filter(conversation__instance_id=INQUIRING)[0]
     Message.objects.create(
-        conversation_id=first.conversation_id, type="private", text="Between us.",
-        account_id=VENDOR, created=first.created,
-    )  # fmt: skip
+        conversation_id=first.conversation_id,
+        type="private",
+        text="Between us.",
+        account_id=VENDOR,
+        created=first.created,
+    )
     assert "Between us." in read(vendor, f"/queues/fulfillment/{INQUIRING}/")
     assert "Between us." not in read(distributor, f"/queues/fulfillment/{INQUIRING}/")
 
@@ -157,8 +160,12 @@ def test_number_of_statements_is_constant(seeded: Any) -> None:
             read(client, path)
         return len(queries)
 
-    paths = ("/queues/fulfillment/", "/queues/fulfillment/?status=", f"/queues/fulfillment/{pk}/",
-             "/queues/fulfillment/new/")  # fmt: skip
+    paths = (
+        "/queues/fulfillment/",
+        "/queues/fulfillment/?status=",
+        f"/queues/fulfillment/{pk}/",
+        "/queues/fulfillment/new/",
+    )
     before = [statements(path) for path in paths]
     for n in range(5):
         creation.create(body, catalog.as_distributor)

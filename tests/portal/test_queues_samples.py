@@ -103,9 +103,11 @@ def test_draft_is_created(vendor: Client) -> None:
 
 
 def test_request_is_about_the_selected_subscription(vendor: Client) -> None:
-    other = Asset.objects.filter(status="active", requests__status="approved").exclude(
-        requests__status__in=("pending", "draft", "inquiring", "scheduled", "revoking")
-    ).order_by("created")[0]  # fmt: skip
+    other = (
+        Asset.objects.filter(status="active", requests__status="approved")
+        .exclude(requests__status__in=("pending", "draft", "inquiring", "scheduled", "revoking"))
+        .order_by("created")[0]
+    )
     path = f"{NEW}?type=cancel&about={other.pk}"
     pk = vendor.post(path, fields(vendor, path))["Location"].split("/")[-2]
     assert Request.objects.get(pk=pk).asset_id == other.pk
@@ -165,8 +167,9 @@ def test_sample_is_created_with_its_dependencies() -> None:
     response = vendor.post(path, {"at_once": "1"})
     assert response.status_code == 303, text(response)
     assert set(Request.objects.values_list("type", "status")) == {
-        ("purchase", "approved"), ("change", "pending"),
-    }  # fmt: skip
+        ("purchase", "approved"),
+        ("change", "pending"),
+    }
 
 
 def test_new_listing_is_previewed_for_a_free_contract() -> None:

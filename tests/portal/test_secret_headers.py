@@ -54,12 +54,24 @@ def test_no_page_shows_a_header_value(
     attempts = [f"{admin}/attempt/{row.pk}/change/" for row in hook.attempt_set.all()]
     own = f"/webhooks/{hook.pk}/"
     pages = [
-        "/webhooks/", own, f"{own}http/", f"{own}statistics/", f"{own}edit/", f"{own}delete/",
-        "/deliveries/", path, f"{path}?attempt=1", f"{path}?attempt=2&raw=1&full=1",
-        f"{path}change/?attempt=1", f"{own}last/failure/", f"{admin}/webhook/",
-        f"{admin}/webhook/{hook.pk}/change/", f"{admin}/webhook/{hook.pk}/history/", *attempts,
+        "/webhooks/",
+        own,
+        f"{own}http/",
+        f"{own}statistics/",
+        f"{own}edit/",
+        f"{own}delete/",
+        "/deliveries/",
+        path,
+        f"{path}?attempt=1",
+        f"{path}?attempt=2&raw=1&full=1",
+        f"{path}change/?attempt=1",
+        f"{own}last/failure/",
+        f"{admin}/webhook/",
+        f"{admin}/webhook/{hook.pk}/change/",
+        f"{admin}/webhook/{hook.pk}/history/",
+        *attempts,
         f"{admin}/delivery/{path.split('/')[2]}/change/",
-    ]  # fmt: skip
+    ]
     for client in (vendor, root):
         for page in pages:
             response = client.get(page, headers=HTMX if "/last/" in page else {})
@@ -93,11 +105,15 @@ def edit(client: Client, hook: Webhook, rows: list[tuple[str, str]]) -> Any:
     return client.post(
         f"/webhooks/{hook.pk}/edit/",
         {
-            "label": "Hook", "active": "on", "external_url": hook.external_url,
-            "http_method": "POST", "data": "{}",
-            "header_name": [name for name, _ in rows], "header_value": [value for _, value in rows],
+            "label": "Hook",
+            "active": "on",
+            "external_url": hook.external_url,
+            "http_method": "POST",
+            "data": "{}",
+            "header_name": [name for name, _ in rows],
+            "header_value": [value for _, value in rows],
         },
-    )  # fmt: skip
+    )
 
 
 def test_edit_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
@@ -107,8 +123,11 @@ def test_edit_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
     assert edit(vendor, hook, rows).status_code == 303
     hook.refresh_from_db()
     assert hook.headers == {
-        "x-api-key": CANARY, "Accept": "text/html", "X-Empty": "", "X-New": "1",
-    }  # fmt: skip
+        "x-api-key": CANARY,
+        "Accept": "text/html",
+        "X-Empty": "",
+        "X-New": "1",
+    }
 
 
 def test_unchanged_edit_keeps_the_revision(vendor: Client, hook: Webhook) -> None:
@@ -145,8 +164,10 @@ def test_admin_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
     page = f"/admin/webhooks/webhook/{hook.pk}/change/"
     form = vendor.get(page).context["adminform"].form
     assert json.loads(form["headers"].value()) == {
-        "X-Api-Key": MASK, "Accept": "text/plain", "X-Empty": "",
-    }  # fmt: skip
+        "X-Api-Key": MASK,
+        "Accept": "text/plain",
+        "X-Empty": "",
+    }
     body = {name: form[name].value() or "" for name in form.fields}
     body |= {"headers": json.dumps({"X-Api-Key": MASK, "X-New": "1"}), "active": "on"}
     assert vendor.post(page, body).status_code == 302
@@ -159,10 +180,13 @@ def test_admin_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
 def test_resend_with_changes_sends_masked_values(vendor: Client, path: str) -> None:
     form = vendor.get(f"{path}change/?attempt=1").context["form"]
     body: dict[str, Any] = {
-        "attempt": 1, "external_url": form["external_url"].value(), "http_method": "POST",
+        "attempt": 1,
+        "external_url": form["external_url"].value(),
+        "http_method": "POST",
         "header_name": [row.name for row in form.rows],
-        "header_value": [row.value for row in form.rows], "content": '{"data": {"n": 1}}',
-    }  # fmt: skip
+        "header_value": [row.value for row in form.rows],
+        "content": '{"data": {"n": 1}}',
+    }
     assert MASK in body["header_value"] and CANARY not in body["header_value"]
     assert vendor.post(f"{path}change/", body).status_code == 303
     assert Resend.objects.get().headers == HEADERS

@@ -60,16 +60,22 @@ def test_password_signs_in(user: User) -> None:
 def test_failed_sign_in_does_not_reveal_whether_the_user_exists(user: User) -> None:
     for name in ("inactive", "service"):
         other = User.objects.create(
-            username=name, uid=f"UR-{name}", account=user.account, is_active=name != "inactive",
+            username=name,
+            uid=f"UR-{name}",
+            account=user.account,
+            is_active=name != "inactive",
             is_service=name == "service",
-        )  # fmt: skip
+        )
         other.set_password(PASSWORD)
         other.save()
     pages = set()
     for name, password in (
-        ("vendor1", "wrong"), ("nobody", PASSWORD), ("inactive", PASSWORD), ("service", PASSWORD),
+        ("vendor1", "wrong"),
+        ("nobody", PASSWORD),
+        ("inactive", PASSWORD),
+        ("service", PASSWORD),
         ("provider1", PASSWORD),
-    ):  # fmt: skip
+    ):
         client = Client()
         response = enter(client, name, password)
         assert response.status_code == 400 and not is_in(client)

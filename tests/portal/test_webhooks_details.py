@@ -57,10 +57,17 @@ def history() -> list[str]:
 
 def form(**more: Any) -> dict[str, Any]:
     return {
-        "label": "Renamed", "description": "", "active": "on", "jwt_secret": "",
-        "external_url": "http://127.0.0.1:9/", "http_method": "POST", "data": '{"a": 1}',
-        "header_name": ["X-Env", ""], "header_value": ["lab", ""], **more,
-    }  # fmt: skip
+        "label": "Renamed",
+        "description": "",
+        "active": "on",
+        "jwt_secret": "",
+        "external_url": "http://127.0.0.1:9/",
+        "http_method": "POST",
+        "data": '{"a": 1}',
+        "header_name": ["X-Env", ""],
+        "header_value": ["lab", ""],
+        **more,
+    }
 
 
 # -- access
@@ -113,10 +120,16 @@ def test_statistics_show_counters_and_links(vendor: Client, row: Webhook) -> Non
     row.round, row.last_event = 1, AT
     row.save()
     shown = page(vendor, row, "statistics/")
-    assert shown.terms().items() >= {
-        "Events": "7", "Triggers": "6", "Success responses": "–", "Failure responses": "5",
-        "Failures since last success": "4",
-    }.items()  # fmt: skip
+    assert (
+        shown.terms().items()
+        >= {
+            "Events": "7",
+            "Triggers": "6",
+            "Success responses": "–",
+            "Failure responses": "5",
+            "Failures since last success": "4",
+        }.items()
+    )
     assert shown.one("#next-trigger time")["data-time"] == "countdown"
     assert "1 pending." in shown
     assert shown.one("#last-failure")["href"] == f"/deliveries/{row.last_failure.delivery_id}/"
@@ -149,9 +162,12 @@ def test_cleared_backoffs_are_listed(vendor: Client, catalog: Catalog, row: Webh
             at=at, cause="recovered", user=catalog.vendor_user, failures=10, was_out_of_order=True
         )
     row.cleared_backoffs.create(
-        at=AT + timedelta(minutes=9), cause="triggered", attempt=attempt(row), failures=1,
+        at=AT + timedelta(minutes=9),
+        cause="triggered",
+        attempt=attempt(row),
+        failures=1,
         was_out_of_order=False,
-    )  # fmt: skip
+    )
     first, *others = page(vendor, row, "statistics/").all("[data-cleared] li")
     assert "Backoff cleared: Trigger now succeeded (attempt 1 of delivery" in first
     assert [f"Recovered by {catalog.vendor_user.name}." in each for each in others] == [True] * 4
@@ -171,8 +187,13 @@ def test_deliveries_are_those_of_the_webhook(
 def test_chart_has_the_latest_fifty_attempts(vendor: Client, row: Webhook) -> None:
     outcomes = ["success", "failure", "unknown"]
     for n in range(1, 61):
-        attempt(row, n, outcome=outcomes[n % 3], status_code=None if n % 3 == 2 else 200,
-                duration=n * 1000)  # fmt: skip
+        attempt(
+            row,
+            n,
+            outcome=outcomes[n % 3],
+            status_code=None if n % 3 == 2 else 200,
+            duration=n * 1000,
+        )
     chart = webhook_statistics.chart(row)
     assert [row["number"] for row in chart.rows] == list(range(60, 10, -1))
     assert [tick.label for tick in chart.ticks] == [
@@ -311,15 +332,19 @@ def test_edit_changes_editable_fields(vendor: Client, row: Webhook, catalog: Cat
     row.refresh_from_db()
     assert (row.label, row.description, row.active) == ("Renamed", "a\nb", True)
     assert (row.type, row.product, row.jwt_secret) == ("event", catalog.product, CANARY)
-    assert (row.headers, row.data, row.modified_by) == ({"X-Env": "lab"}, {"a": 1},
-                                                        catalog.vendor_user)  # fmt: skip
+    assert (row.headers, row.data, row.modified_by) == (
+        {"X-Env": "lab"},
+        {"a": 1},
+        catalog.vendor_user,
+    )
     assert history() == ["Changed name, description, headers, additional data."]
 
 
 def test_edit_sets_a_secret_and_disables(vendor: Client, row: Webhook) -> None:
     secret = "my-own-secret-of-thirty-two-bytes"
-    vendor.post(path(row, "edit/"), {k: v for k, v in form(jwt_secret=secret).items()
-                                     if k != "active"})  # fmt: skip
+    vendor.post(
+        path(row, "edit/"), {k: v for k, v in form(jwt_secret=secret).items() if k != "active"}
+    )
     row.refresh_from_db()
     assert (row.jwt_secret, row.active) == (secret, False)
 

@@ -92,9 +92,13 @@ def test_backing_off_webhook_names_count_next_attempt_and_error(
     ],
 )
 def test_state_has_its_action(
-    vendor: Client, catalog: make.Catalog, more: dict[str, Any], badge: str, words: str,
+    vendor: Client,
+    catalog: make.Catalog,
+    more: dict[str, Any],
+    badge: str,
+    words: str,
     button: str,
-) -> None:  # fmt: skip
+) -> None:
     shown = line(vendor, failing(catalog, **more))
     assert shown.one(".badge").text == badge and words in shown
     assert [each.text for each in shown.all("button")] == [button] * bool(button)

@@ -75,9 +75,11 @@ def test_list_is_filtered(vendor: Client, catalog: Catalog) -> None:
 
 def test_failing_row_counts_down_to_the_next_attempt(vendor: Client, catalog: Catalog) -> None:
     row = hook(
-        catalog, round=2, failure_since_last_success=2,
+        catalog,
+        round=2,
+        failure_since_last_success=2,
         earliest_possible_trigger=clock.now() + timedelta(minutes=5),
-    )  # fmt: skip
+    )
     row.last_success = attempt(row, outcome="success", status_code=200, finished_at=AT)
     row.last_failure = attempt(row, 2, finished_at=AT + timedelta(minutes=1))
     row.save()

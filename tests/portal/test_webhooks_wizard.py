@@ -72,8 +72,12 @@ def test_generated_secret_is_in_the_http_step_only(vendor: Client, catalog: Cata
 
 def test_back_keeps_typed_values(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "http")
-    wrong = {**HTTP, "external_url": "ftp://x", "header_name": ["Host", "X-B"],
-             "header_value": ["a", "b"]}  # fmt: skip
+    wrong = {
+        **HTTP,
+        "external_url": "ftp://x",
+        "header_name": ["Host", "X-B"],
+        "header_value": ["a", "b"],
+    }
     assert send(vendor, path, "back", **wrong).endswith("/type/")
     form = fields(vendor, path)
     assert form["external_url"].value() == "ftp://x"
@@ -312,9 +316,12 @@ def test_only_product_is_preselected(vendor: Client, stranger: Client, catalog: 
 def test_many_products_are_searched(vendor: Client, catalog: Catalog) -> None:
     for n in range(40):
         Product.objects.create(
-            id=f"PRD-300-000-{n:03d}", name=f"Many {n:03d}", owner=catalog.vendor,
-            created=make.AT, updated=make.AT,
-        )  # fmt: skip
+            id=f"PRD-300-000-{n:03d}",
+            name=f"Many {n:03d}",
+            owner=catalog.vendor,
+            created=make.AT,
+            updated=make.AT,
+        )
     path = walk(vendor, catalog, "product")
     assert len(vendor.get(path).context["products"]) == 30
     products = vendor.get(f"{path}?q=many 039").context["products"]

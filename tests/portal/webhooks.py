@@ -28,12 +28,18 @@ def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
         webhook=row, state="waiting", created_at=AT, attempts=1
     )
     fields = {
-        "outcome": "failure", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
-        "duration": 1000, "method": "POST", "url": row.external_url, "status_code": 500,
+        "outcome": "failure",
+        "started_at": AT,
+        "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000,
+        "method": "POST",
+        "url": row.external_url,
+        "status_code": 500,
         "response_headers": [["X-Evil", "<b>bold</b>"]],
-        "response_body": b"<script>alert(1)</script>\x00\xff", "why": "Failed (1 of 10).",
+        "response_body": b"<script>alert(1)</script>\x00\xff",
+        "why": "Failed (1 of 10).",
         **more,
-    }  # fmt: skip
+    }
     return Attempt.objects.create(webhook=row, delivery=delivery, number=number, **fields)
 
 

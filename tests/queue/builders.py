@@ -110,9 +110,11 @@ def request(platform: Platform, status: str, kind: str = "purchase") -> str:
 def create_config_request(platform: Platform, kind: str, **more: Any) -> str:
     """Create a tier configuration request and return its id."""
     configuration = {
-        "product": {"id": platform.product}, "account": reseller("another"), "tier_level": 1,
+        "product": {"id": platform.product},
+        "account": reseller("another"),
+        "tier_level": 1,
         **more.pop("configuration", {}),
-    }  # fmt: skip
+    }
     if kind != "setup":
         configuration["account"] = KNOWN_RESELLER
     body = {"type": kind, "configuration": configuration, **more}

@@ -27,7 +27,7 @@ from tests.queue.tables import (
     TIER_ACCOUNT,
     TIER_CONFIG,
     USAGE,
-)  # fmt: skip
+)
 from webhooks import webhook_health
 from webhooks.models import Event, Webhook
 
@@ -88,9 +88,16 @@ class Platform:
             make.parameter(self.catalog, f"{scope}_set", scope=scope, phase="fulfillment")
         for n, scope in enumerate(("tier1", "tier2")):
             Template.objects.create(
-                id=f"TL-111-222-00{n}", product=self.catalog.product, title="Ready", name="Ready",
-                body="# Ready", scope=scope, type="fulfillment", created=make.AT, updated=make.AT,
-            )  # fmt: skip
+                id=f"TL-111-222-00{n}",
+                product=self.catalog.product,
+                title="Ready",
+                name="Ready",
+                body="# Ready",
+                scope=scope,
+                type="fulfillment",
+                created=make.AT,
+                updated=make.AT,
+            )
 
     def _add_webhooks(self) -> dict[str, tuple[str, str]]:
         """Add webhooks; return object class and party of those that are notified.
@@ -98,9 +105,12 @@ class Platform:
         The others must not be notified: another product, another account, disabled, another type.
         """
         other = Product.objects.create(
-            id="PRD-111-111-999", name="Another", owner=self.catalog.vendor, created=make.AT,
+            id="PRD-111-111-999",
+            name="Another",
+            owner=self.catalog.vendor,
+            created=make.AT,
             updated=make.AT,
-        )  # fmt: skip
+        )
         owner: dict[str, tuple[str, str]] = {}
         sides = {"V": self.catalog.vendor, "D": self.catalog.provider}
         n = 0

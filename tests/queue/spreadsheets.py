@@ -25,11 +25,18 @@ ASSET = "AS-0000-0000-0001"
 def row(n: int = 1, **more: Any) -> dict[str, Any]:
     """Return the cells of a valid row."""
     return {
-        "record_id": f"r-{n}", "record_note": "Counted", "item_search_criteria": "item.mpn",
-        "item_search_value": "M-SEAT", "quantity": 3, "start_time_utc": "2026-11-01 00:00:00",
-        "end_time_utc": "2026-11-02 00:00:00", "asset_search_criteria": "asset.id",
-        "asset_search_value": ASSET, "amount": 4.5, **more,
-    }  # fmt: skip
+        "record_id": f"r-{n}",
+        "record_note": "Counted",
+        "item_search_criteria": "item.mpn",
+        "item_search_value": "M-SEAT",
+        "quantity": 3,
+        "start_time_utc": "2026-11-01 00:00:00",
+        "end_time_utc": "2026-11-02 00:00:00",
+        "asset_search_criteria": "asset.id",
+        "asset_search_value": ASSET,
+        "amount": 4.5,
+        **more,
+    }
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
@@ -75,7 +82,10 @@ def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:
     """Make a platform with an active subscription that can have usage."""
     catalog = make.catalog(digit, capabilities)
     make.asset(
-        catalog, int(digit), external_id="ext-1", external_uid=f"uid-{digit}",
+        catalog,
+        int(digit),
+        external_id="ext-1",
+        external_uid=f"uid-{digit}",
         params=[{"id": "tenant", "value": f"t-{digit}"}],
-    )  # fmt: skip
+    )
     return catalog

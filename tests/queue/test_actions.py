@@ -17,7 +17,7 @@ from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
 from tests.marks import nightly
 from tests.queue import builders, tables
-from tests.queue.platforms import (  # fmt: skip
+from tests.queue.platforms import (
     NOBODY,
     STRANGERS,
     Change,

@@ -310,8 +310,10 @@ def test_queue_without_statuses_has_no_actions(root: Client, seeded: seed.Summar
 
 def _pages(model: type[Any]) -> tuple[str, list[str]]:
     base_name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-    changes = [reverse(f"{base_name}_change", args=[pk]) for pk in
-               model.objects.order_by("pk").values_list("pk", flat=True)]  # fmt: skip
+    changes = [
+        reverse(f"{base_name}_change", args=[pk])
+        for pk in model.objects.order_by("pk").values_list("pk", flat=True)
+    ]
     return reverse(f"{base_name}_changelist"), changes
 
 
@@ -348,8 +350,10 @@ def test_hub_shows_only_visible_marketplaces(
     )
     hub.marketplaces.add(other)
     url = f"/admin/catalog/hub/{hub.pk}/change/"
-    shown = {name: client.get(url).content.decode() for name, client in
-             (("root", root), ("vendor", vendor), ("distributor", distributor))}  # fmt: skip
+    shown = {
+        name: client.get(url).content.decode()
+        for name, client in (("root", root), ("vendor", vendor), ("distributor", distributor))
+    }
     assert all("MP-11111" in html for html in shown.values())
     assert {name for name, html in shown.items() if other.pk in html} == {"root", "distributor"}
 
@@ -358,14 +362,26 @@ def test_superuser_creates_a_product_with_its_parts(root: Client, catalog: Catal
     parts = ("items", "parameters", "templates")
     blank = {f"{part}-{key}": 0 for part in parts for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
     body = {
-        "name": "New", "owner": catalog.vendor.pk, "status": "published", "category": "",
-        "capabilities": '{"cart": {"validation": true}}', "customer_ui_settings": "{}",
-        **blank, "items-TOTAL_FORMS": 1, "items-0-local_id": "A", "items-0-mpn": "M",
-        "items-0-name": "Seat", "items-0-type": "Reservation", "items-0-period": "Monthly",
-        "items-0-precision": "Integer", "items-0-unit": '{"id": "u"}',
+        "name": "New",
+        "owner": catalog.vendor.pk,
+        "status": "published",
+        "category": "",
+        "capabilities": '{"cart": {"validation": true}}',
+        "customer_ui_settings": "{}",
+        **blank,
+        "items-TOTAL_FORMS": 1,
+        "items-0-local_id": "A",
+        "items-0-mpn": "M",
+        "items-0-name": "Seat",
+        "items-0-type": "Reservation",
+        "items-0-period": "Monthly",
+        "items-0-precision": "Integer",
+        "items-0-unit": '{"id": "u"}',
         "items-0-status": "published",
-        "templates-TOTAL_FORMS": 1, "templates-0-name": "T", "templates-0-scope": "asset",
-    }  # fmt: skip
+        "templates-TOTAL_FORMS": 1,
+        "templates-0-name": "T",
+        "templates-0-scope": "asset",
+    }
     response = root.post("/admin/catalog/product/add/", body)
     assert response.status_code == 302, response.context["errors"]
     row = Product.objects.get(name="New")
@@ -381,9 +397,11 @@ def test_superuser_creates_accounts_and_users(root: Client, catalog: Catalog) ->
     account = Account.objects.get(name="Third")
     assert account.pk.startswith("PA-")
     body = {
-        "username": "eve", "email": "eve@example.com", "account": account.pk,
+        "username": "eve",
+        "email": "eve@example.com",
+        "account": account.pk,
         "usable_password": "false",
-    }  # fmt: skip
+    }
     response = root.post("/admin/catalog/user/add/", body)
     assert response.status_code == 302, response.context["errors"]
     assert User.objects.get(username="eve").uid.startswith("UR-")

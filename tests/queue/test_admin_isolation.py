@@ -105,8 +105,12 @@ def test_own_pages_contain_nothing_of_others(
             assert not ids_in(response) & hidden, (model, name)
         for column in model._meta.concrete_fields:
             if column.is_relation:
-                names = {"app_label": model._meta.app_label, "field_name": column.name,
-                         "model_name": model._meta.model_name, "term": ""}  # fmt: skip
+                names = {
+                    "app_label": model._meta.app_label,
+                    "field_name": column.name,
+                    "model_name": model._meta.model_name,
+                    "term": "",
+                }
                 response = client.get("/admin/autocomplete/", names)
                 assert response.status_code in (200, 403) and not ids_in(response) & hidden, shown
 
@@ -146,8 +150,14 @@ def test_list_actions_do_not_change_others_objects(
         others = [str(pk) for pk in sorted(platform.hidden_rows(party, model))[:3]]
         for action, _ in form.fields["action"].choices if form else ():
             if action:
-                body = {"action": action, "_selected_action": others, "confirmed": "yes",
-                        "post": "yes", "reason": "No.", "body": "{}"}  # fmt: skip
+                body = {
+                    "action": action,
+                    "_selected_action": others,
+                    "confirmed": "yes",
+                    "post": "yes",
+                    "reason": "No.",
+                    "body": "{}",
+                }
                 with CaptureQueriesContext(connection) as captured:
                     response = client.post(url, body)
                 assert written(captured) == [] and response.status_code in (200, 302), (

@@ -75,18 +75,30 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
         party = caller(account)
         pks = [f"BR{letter}-0000-0000-0001-000{n}" for n in (1, 2, 3, 4)]
         by_uid = {"external_uid": "uid-1"}
-        bodies = (nested(type=kind), flat(), nested(asset=by_uid),
-                  flat(asset_id=None, asset_external_uid="uid-1"))  # fmt: skip
+        bodies = (
+            nested(type=kind),
+            flat(),
+            nested(asset=by_uid),
+            flat(asset_id=None, asset_external_uid="uid-1"),
+        )
         for cycle, (pk, body) in enumerate(zip(pks, bodies, strict=True), 1):
             response = party.post(PATH, body)
             assert response.status == 201, response
             row = response.json
             assert (row["id"], row["type"], row["period"]) == (pk, kind, SHOWN)
-            assert row["items"] == [{
-                "id": "SEAT", "global_id": "PRD-1-0001", "mpn": "M-SEAT", "display_name": "Seat",
-                "item_type": "reservation", "period": "monthly", "type": "Users",
-                "quantity": 5.0, "billing": {"cycle_number": cycle},
-            }]  # fmt: skip
+            assert row["items"] == [
+                {
+                    "id": "SEAT",
+                    "global_id": "PRD-1-0001",
+                    "mpn": "M-SEAT",
+                    "display_name": "Seat",
+                    "item_type": "reservation",
+                    "period": "monthly",
+                    "type": "Users",
+                    "quantity": 5.0,
+                    "billing": {"cycle_number": cycle},
+                }
+            ]
             assert "status" not in row and row["attributes"] == {}
             assert sorted(notified(pk)) == sorted({"provider", kind}), kind
             assert party.get(f"{PATH}/{pk}").json == row
@@ -161,9 +173,11 @@ def test_invalid_input_creates_nothing() -> None:
     for body, error in WRONG:
         refused(distributor.post(PATH, body), 400, error)
     everything = distributor.post(PATH, {"asset_id": ASSET, "items": [{"id": "SEAT"}]})
-    refused(everything, 400, *(
-        f"period.{name}: This field is required." for name in ("from", "to", "delta", "uom")
-    ))  # fmt: skip
+    refused(
+        everything,
+        400,
+        *(f"period.{name}: This field is required." for name in ("from", "to", "delta", "uom")),
+    )
     refused(distributor.post(PATH, nested(attributes={"vendor": {"a": 1}})), 403)
     for status in ("draft", "processing"):
         Asset.objects.update(status=status)
@@ -183,8 +197,10 @@ def test_items_by_any_name_and_quantities_as_numbers() -> None:
     ]
     row = caller(catalog.provider).post(PATH, nested(items=items)).json
     assert [(i["id"], i["quantity"]) for i in row["items"]] == [
-        ("SEAT", 2.5), ("YEAR", 3.0), ("PPU", 0.0),
-    ]  # fmt: skip
+        ("SEAT", 2.5),
+        ("YEAR", 3.0),
+        ("PPU", 0.0),
+    ]
 
 
 def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
@@ -211,10 +227,13 @@ def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
     assert BillingRequest.objects.get().updated > make.AT
     before = len(notified(created["id"]))
     for party, body, status in (
-        (vendor, {}, 200), (vendor, None, 200), (vendor, {"vendor": {}}, 200),
-        (vendor, {"provider": {"m": 2}}, 403), (distributor, {"vendor": {"n": 9}}, 403),
+        (vendor, {}, 200),
+        (vendor, None, 200),
+        (vendor, {"vendor": {}}, 200),
+        (vendor, {"provider": {"m": 2}}, 403),
+        (distributor, {"vendor": {"n": 9}}, 403),
         (vendor, {"vendor": "x"}, 400),
-    ):  # fmt: skip
+    ):
         assert party.put(f"{path}/attributes", body).status == status
     assert len(notified(created["id"])) == before
     assert vendor.put(f"{PATH}/BRV-1/attributes", {}).status == 404

@@ -24,9 +24,15 @@ TOGETHER = 6
 def subscribed() -> make.Catalog:
     catalog = make.catalog(capabilities={"tiers": {"updates": True}})
     item = {
-        "id": "SEAT", "global_id": catalog.item.id, "mpn": "M-SEAT", "display_name": "Seat",
-        "item_type": "Reservation", "period": "Monthly", "type": "Users", "quantity": "5",
-    }  # fmt: skip
+        "id": "SEAT",
+        "global_id": catalog.item.id,
+        "mpn": "M-SEAT",
+        "display_name": "Seat",
+        "item_type": "Reservation",
+        "period": "Monthly",
+        "type": "Users",
+        "quantity": "5",
+    }
     make.asset(catalog, items=[item], created=START, updated=START)
     for n, name in enumerate(("billing_request", "tier_account_request"), 1):
         make.webhook(catalog, n=n, object_class=name)
@@ -53,9 +59,10 @@ def test_concurrent_requests_get_different_numbers() -> None:
     catalog = subscribed()
     callers = [caller(catalog.provider) for _ in range(TOGETHER)]
     body = {
-        "asset": {"id": "AS-0000-0000-0001"}, "items": [{"id": "SEAT"}],
+        "asset": {"id": "AS-0000-0000-0001"},
+        "items": [{"id": "SEAT"}],
         "period": {"from": "2026-01-01", "to": "2026-02-01", "delta": 1, "uom": "monthly"},
-    }  # fmt: skip
+    }
     responses = concurrently(
         *[lambda caller=caller: caller.post("/subscriptions/requests", body) for caller in callers]
     )

@@ -203,8 +203,11 @@ def test_error_names_the_field_that_cannot_be_stored(vendor: Caller, distributor
     body["asset"]["params"] = [{"id": "region", "value": "\ud800"}]
     refused(distributor.post("/requests", body), 400, f"asset.params.value: {stored}")
     refused(vendor.post("/products", {"na\0me": "x"}), 400, stored)
-    refused(vendor.post("/products", '{"name": {"a": 1e400}}'), 400,
-            "name.a: This contains a number that is too large.")  # fmt: skip
+    refused(
+        vendor.post("/products", '{"name": {"a": 1e400}}'),
+        400,
+        "name.a: This contains a number that is too large.",
+    )
 
 
 class _Inner(Input):

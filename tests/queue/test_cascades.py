@@ -24,7 +24,7 @@ from tests.queue.tables import (
     TIER_ACCOUNT,
     TIER_CONFIG,
     USAGE,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,11 +40,15 @@ def two_orders(platform: Platform) -> tuple[str, str, str]:
     since = latest()
     first, second = (builders.request(platform, "tiers_setup") for _ in range(2))
     tier = TierConfigRequest.objects.get(status="pending").pk
-    check_notified(platform, since, [
-        Change(FULFILLMENT, first, "", "tiers_setup"),
-        Change(TIER_CONFIG, tier, "", "pending"),
-        Change(FULFILLMENT, second, "", "tiers_setup"),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(FULFILLMENT, first, "", "tiers_setup"),
+            Change(TIER_CONFIG, tier, "", "pending"),
+            Change(FULFILLMENT, second, "", "tiers_setup"),
+        ],
+    )
     return first, second, tier
 
 
@@ -62,11 +66,15 @@ def test_orders_wait_for_the_setup_of_a_reseller(
     first, second, tier = two_orders(platform)
     since = latest()
     platform.post(actor, f"{PATHS[TIER_CONFIG]}/{tier}/{verb}", builders.body_of(verb))
-    check_notified(platform, since, [
-        Change(TIER_CONFIG, tier, "pending", ends),
-        Change(FULFILLMENT, first, "tiers_setup", goes_on),
-        Change(FULFILLMENT, second, "tiers_setup", goes_on),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(TIER_CONFIG, tier, "pending", ends),
+            Change(FULFILLMENT, first, "tiers_setup", goes_on),
+            Change(FULFILLMENT, second, "tiers_setup", goes_on),
+        ],
+    )
     assert asset_of(first) == asset_of(second) == asset
     config = platform.by["V"].get(f"{PATHS[TIER_CONFIG]}/{tier}").json["configuration"]
     assert config["status"] == "active"
@@ -81,10 +89,14 @@ def test_released_order_may_become_inquiring(platform: Platform) -> None:
     tier = TierConfigRequest.objects.get(status="pending").pk
     since = latest()
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{tier}/approve")
-    check_notified(platform, since, [
-        Change(TIER_CONFIG, tier, "pending", "approved"),
-        Change(FULFILLMENT, order, "tiers_setup", "inquiring"),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(TIER_CONFIG, tier, "pending", "approved"),
+            Change(FULFILLMENT, order, "tiers_setup", "inquiring"),
+        ],
+    )
 
 
 @pytest.mark.parametrize("verb", ["approve", "fail"])
@@ -97,11 +109,15 @@ def test_orders_wait_for_the_upper_tier(platform: Platform, verb: str) -> None:
         TierConfigRequest.objects.get(configuration__account__name=name).pk
         for name in ("above", "below")
     )
-    check_notified(platform, since, [
-        Change(FULFILLMENT, order, "", "tiers_setup"),
-        Change(TIER_CONFIG, above, "", "pending"),
-        Change(TIER_CONFIG, below, "", "tiers_setup"),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(FULFILLMENT, order, "", "tiers_setup"),
+            Change(TIER_CONFIG, above, "", "pending"),
+            Change(TIER_CONFIG, below, "", "tiers_setup"),
+        ],
+    )
     since = latest()
     platform.post("V", f"{PATHS[TIER_CONFIG]}/{above}/{verb}", builders.body_of(verb))
     ends, goes_on = ("approved", "pending") if verb == "approve" else ("failed", "failed")
@@ -127,13 +143,19 @@ def test_upper_tier_is_the_first_one_named(platform: Platform) -> None:
         row.configuration.account.name: row
         for row in TierConfigRequest.objects.exclude(status__in=("approved", "draft"))
     }
-    check_notified(platform, since, [
-        Change(FULFILLMENT, order, "", "tiers_setup"),
-        *(Change(TIER_CONFIG, row.pk, "", row.status) for row in requests.values()),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(FULFILLMENT, order, "", "tiers_setup"),
+            *(Change(TIER_CONFIG, row.pk, "", row.status) for row in requests.values()),
+        ],
+    )
     assert {name: row.status for name, row in requests.items()} == {
-        "first": "pending", "second": "pending", "below": "tiers_setup",
-    }  # fmt: skip
+        "first": "pending",
+        "second": "pending",
+        "below": "tiers_setup",
+    }
     for name in ("first", "second", "below"):
         platform.post("V", f"{PATHS[TIER_CONFIG]}/{requests[name].pk}/approve")
     assert platform.status(FULFILLMENT, order) == "pending"
@@ -146,10 +168,14 @@ def test_purchased_draft_starts_the_setup(platform: Platform) -> None:
     assert not TierConfigRequest.objects.filter(status="pending").exists()
     assert platform.post("D", f"/requests/{order}/purchase")["status"] == "tiers_setup"
     tier = TierConfigRequest.objects.get(status="pending").pk
-    check_notified(platform, since, [
-        Change(FULFILLMENT, order, "draft", "tiers_setup"),
-        Change(TIER_CONFIG, tier, "", "pending"),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(FULFILLMENT, order, "draft", "tiers_setup"),
+            Change(TIER_CONFIG, tier, "", "pending"),
+        ],
+    )
 
 
 @pytest.mark.parametrize(("kind", "needs", "created", "approved", "failed"), tables.ASSETS)
@@ -226,9 +252,12 @@ def test_only_completion_changes_the_listing(
 ) -> None:
     pk = builders.listing_request(platform, "draft", kind)
     for verb, actor, status in (
-        ("submit", "V", before), ("refine", "D", before), ("submit", "V", before),
-        ("deploy", "D", before), ("complete", "D", after),
-    ):  # fmt: skip
+        ("submit", "V", before),
+        ("refine", "D", before),
+        ("submit", "V", before),
+        ("deploy", "D", before),
+        ("complete", "D", after),
+    ):
         body = platform.post(actor, f"{PATHS[LISTING]}/{pk}/{verb}")
         assert body["listing"]["status"] == status
 
@@ -273,10 +302,15 @@ def test_an_upload_is_processed_in_two_changes(
     # Tasks are delivered twice.
     for _ in range(2):
         processing.run(pk)
-    check_notified(platform, since, [
-        Change(USAGE, pk, "draft", "uploading"), Change(USAGE, pk, "uploading", "processing"),
-        Change(USAGE, pk, "processing", ends),
-    ])  # fmt: skip
+    check_notified(
+        platform,
+        since,
+        [
+            Change(USAGE, pk, "draft", "uploading"),
+            Change(USAGE, pk, "uploading", "processing"),
+            Change(USAGE, pk, "processing", ends),
+        ],
+    )
 
 
 def test_scheduled_work_changes_objects_when_due(platform: Platform) -> None:

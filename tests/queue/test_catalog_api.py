@@ -72,9 +72,14 @@ class TestVisibility:
         own = ids(distributor, "/tier/accounts")
         unused = make.catalog("8")
         row = TierAccount.objects.create(
-            id="TA-9999-0000-0001", name="Nobody's", owner_id=PROVIDER, contact_info=make.CONTACT,
-            hub_id=HUB, created=make.AT, updated=make.AT,
-        )  # fmt: skip
+            id="TA-9999-0000-0001",
+            name="Nobody's",
+            owner_id=PROVIDER,
+            contact_info=make.CONTACT,
+            hub_id=HUB,
+            created=make.AT,
+            updated=make.AT,
+        )
         assert ids(distributor, f"/tier/accounts?id={row.pk}") == [row.pk]
         refused(vendor.get(f"/tier/accounts/{row.pk}"), 404)
         assert set(ids(vendor, "/tier/accounts")) <= set(own)
@@ -88,9 +93,11 @@ class TestVisibility:
         counts = {
             name: party.get(f"/hubs/{HUB}").json["stats"]["connections"]
             for name, party in (
-                ("vendor", vendor), ("provider", distributor), ("other", caller(other.vendor)),
+                ("vendor", vendor),
+                ("provider", distributor),
+                ("other", caller(other.vendor)),
             )
-        }  # fmt: skip
+        }
         assert counts == {"vendor": 3, "provider": 4, "other": 1}
 
 
@@ -128,11 +135,16 @@ class TestObjects:
         by_global = vendor.get(f"/products/{SUITE}/items/{SUITE}-0005").json
         assert by_global == vendor.get(f"/products/{SUITE}/items/SKU_DESK").json
         assert (by_global["type"], by_global["period"], by_global["precision"]) == (
-            "ppu", "monthly", "decimal(2)",
-        )  # fmt: skip
+            "ppu",
+            "monthly",
+            "decimal(2)",
+        )
         assert by_global["unit"] == {
-            "id": "hour", "name": "Hours", "title": "Hours", "unit": "hour",
-        }  # fmt: skip
+            "id": "hour",
+            "name": "Hours",
+            "title": "Hours",
+            "unit": "hour",
+        }
         refused(vendor.get(f"/products/{BACKUP}/items/{SUITE}-0005"), 404)
 
     def test_parameter_is_found_by_id_and_name(self, vendor: Caller) -> None:
@@ -159,8 +171,10 @@ class TestObjects:
         capabilities = vendor.get(f"/products/{BACKUP}").json["capabilities"]
         assert capabilities["cart"] == {"validation": True}
         assert capabilities["tiers"] == {
-            "updates": False, "configs": {"level": 2}, "validation": False,
-        }  # fmt: skip
+            "updates": False,
+            "configs": {"level": 2},
+            "validation": False,
+        }
         assert capabilities["ppu"] is None
         assert capabilities["subscription"]["hold"] is False
 

@@ -64,14 +64,18 @@ def test_creation_and_status_changes_are_in_the_conversation(catalog: make.Catal
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
     assert messages(row) == [
         (
-            "state_change", "Created in status pending.", catalog.provider_user.uid,
+            "state_change",
+            "Created in status pending.",
+            catalog.provider_user.uid,
             catalog.provider.pk,
         ),
         (
-            "state_change", "Status changed from pending to approved.", catalog.vendor_user.uid,
+            "state_change",
+            "Status changed from pending to approved.",
+            catalog.vendor_user.uid,
             catalog.vendor.pk,
         ),
-    ]  # fmt: skip
+    ]
     held = of(row)
     assert {a.pk for a in held.accounts.all()} == {catalog.vendor.pk, catalog.provider.pk}
     assert (held.creator, held.topic) == (catalog.provider_user, f"Fulfillment request {row.pk}")
@@ -170,11 +174,16 @@ def test_a_client_finds_the_conversation_of_a_request(
     row, other = make.order(catalog), make.order(catalog)
     [conversation] = author.get(f"/conversations?instance_id={row.pk}").json
     assert conversation == {
-        "id": of(row).shown_id, "instance_id": row.pk, "topic": f"Fulfillment request {row.pk}",
-        "type": "conversation", "status": "open", "accounts": conversation["accounts"],
-        "creator": conversation["creator"], "created": conversation["events"]["created"]["at"],
+        "id": of(row).shown_id,
+        "instance_id": row.pk,
+        "topic": f"Fulfillment request {row.pk}",
+        "type": "conversation",
+        "status": "open",
+        "accounts": conversation["accounts"],
+        "creator": conversation["creator"],
+        "created": conversation["events"]["created"]["at"],
         "events": {"created": {"at": conversation["created"], "by": conversation["creator"]}},
-    }  # fmt: skip
+    }
     assert {a["id"] for a in conversation["accounts"]} == {catalog.vendor.pk, catalog.provider.pk}
     assert conversation["creator"]["id"] == catalog.provider_user.uid
     detail = author.get(f"/conversations/{conversation['id']}").json
@@ -190,17 +199,28 @@ def test_filters_of_conversations(catalog: make.Catalog, author: Caller) -> None
     one, two = of(row).shown_id, of(other).shown_id
     assert author.post(f"/conversations/{two}/close").status == 200
     for query, expected in (
-        (f"id={one}", [one]), (f"in(id,({one},{two}))", [two, one]), (f"ne(id,{one})", [two]),
-        (f"out(id,({one}))", [two]), ("id=CO-1", []), (f"id={one[3:]}", []), ("id=1", []),
-        (f"in(instance_id,({row.pk}))", [one]), (f"eq(instance_id,{row.pk})&limit=1", [one]),
-        ("status=open", [one]), ("eq(status,closed)", [two]), ("type=conversation", [two, one]),
-        ("type=notes", []), ("ordering(id)", [one, two]), ("ordering(-events.created.at,id)",
-                                                           [one, two]),
+        (f"id={one}", [one]),
+        (f"in(id,({one},{two}))", [two, one]),
+        (f"ne(id,{one})", [two]),
+        (f"out(id,({one}))", [two]),
+        ("id=CO-1", []),
+        (f"id={one[3:]}", []),
+        ("id=1", []),
+        (f"in(instance_id,({row.pk}))", [one]),
+        (f"eq(instance_id,{row.pk})&limit=1", [one]),
+        ("status=open", [one]),
+        ("eq(status,closed)", [two]),
+        ("type=conversation", [two, one]),
+        ("type=notes", []),
+        ("ordering(id)", [one, two]),
+        ("ordering(-events.created.at,id)", [one, two]),
         (f"creator.id={catalog.provider_user.uid}", [two, one]),
         (f"events.updated.by.id={catalog.vendor_user.uid}", []),
-        (f"like(topic,*{row.pk}*)", [one]), ("ge(created,2020-01-01)", [two, one]),
-        ("lt(events.created.at,2020-01-01)", []), ("select(-events)", [two, one]),
-    ):  # fmt: skip
+        (f"like(topic,*{row.pk}*)", [one]),
+        ("ge(created,2020-01-01)", [two, one]),
+        ("lt(events.created.at,2020-01-01)", []),
+        ("select(-events)", [two, one]),
+    ):
         assert ids(author, f"/conversations?{query}") == expected, query
     assert "events" not in author.get("/conversations?select(-events)").json[0]
     assert author.get("/conversations?limit=1").headers["Content-Range"] == "items 0-0/2"
@@ -214,13 +234,17 @@ def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Cal
     reply = partner.post(path, {"text": "Good day", "type": "message"}).json
     first = ids(author, path)[0]
     for query, expected in (
-        ("", [first, greeting["id"], reply["id"]]), ("type=message", [greeting["id"], reply["id"]]),
-        ("eq(type,state_change)", [first]), (f"id={greeting['id']}", [greeting["id"]]),
-        ("text=Hello", [greeting["id"]]), ("like(text,*day*)", [reply["id"]]),
+        ("", [first, greeting["id"], reply["id"]]),
+        ("type=message", [greeting["id"], reply["id"]]),
+        ("eq(type,state_change)", [first]),
+        (f"id={greeting['id']}", [greeting["id"]]),
+        ("text=Hello", [greeting["id"]]),
+        ("like(text,*day*)", [reply["id"]]),
         (f"account.id={catalog.provider.pk}", [first, reply["id"]]),
         (f"events.created.by.id={greeting['creator']['id']}", [greeting["id"]]),
-        ("ordering(-id)", [reply["id"], greeting["id"], first]), ("id=ME-1", []),
-    ):  # fmt: skip
+        ("ordering(-id)", [reply["id"], greeting["id"], first]),
+        ("id=ME-1", []),
+    ):
         assert ids(author, f"{path}?{query}") == expected, query
     page = author.get(f"{path}?limit=1&offset=1")
     assert page.headers["Content-Range"] == "items 1-1/3"
@@ -313,13 +337,15 @@ def test_closed_conversation_accepts_no_messages(
 def test_invalid_messages_are_refused(catalog: make.Catalog, author: Caller) -> None:
     path = f"/conversations/{of(make.order(catalog)).shown_id}/messages"
     for body, message in (
-        (None, "text: This field is required."), ({}, "text: This field is required."),
+        (None, "text: This field is required."),
+        ({}, "text: This field is required."),
         ({"text": "  "}, "text: This field is required."),
-        ({"text": 7}, "text: Not a valid string."), ({"text": ["a"]}, "text: Not a valid string."),
+        ({"text": 7}, "text: Not a valid string."),
+        ({"text": ["a"]}, "text: Not a valid string."),
         ({"text": "x" * 10_001}, "text: Ensure this field has no more than 10000 characters."),
         ({"text": "a", "type": "shout"}, 'type: "shout" is not a valid choice.'),
         ({"text": "a", "type": {}}, 'type: "{}" is not a valid choice.'),
-    ):  # fmt: skip
+    ):
         refused(author.post(path, body), 400, message)
     refused(author.post(path, '{"text": "\\u0000"}'), 400)
     refused(author.post(path, "[]"), 400)
@@ -337,9 +363,14 @@ def test_draft_can_have_a_conversation(
     assert (again.status, again.json["params"]) == (409, {"conversation_id": created.json["id"]})
     transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
     assert len(author.get(f"/conversations/{created.json['id']}").json["messages"]) == 1
-    for wrong in ({}, {"instance_id": "PR-0"}, {"instance_id": 7}, {"instance_id": []},
-                  {"instance_id": row.pk, "type": "notes"},
-                  {"instance_id": row.pk, "topic": "x" * 101}):  # fmt: skip
+    for wrong in (
+        {},
+        {"instance_id": "PR-0"},
+        {"instance_id": 7},
+        {"instance_id": []},
+        {"instance_id": row.pk, "type": "notes"},
+        {"instance_id": row.pk, "topic": "x" * 101},
+    ):
         refused(partner.post("/conversations", wrong), 400)
 
 
@@ -348,8 +379,15 @@ def test_draft_can_have_a_conversation(
 
 def test_unknown_paths_return_404(vendor: Caller, nobody: Caller) -> None:
     pk = ids(vendor, "/conversations")[0]
-    for wrong in (ABSENT, "CO-1", pk[3:], "nothing", "CO-" + "9" * 40, f"ME{pk[2:]}",
-                  "CO-000-" + pk[3:]):  # fmt: skip
+    for wrong in (
+        ABSENT,
+        "CO-1",
+        pk[3:],
+        "nothing",
+        "CO-" + "9" * 40,
+        f"ME{pk[2:]}",
+        "CO-000-" + pk[3:],
+    ):
         refused(vendor.get(f"/conversations/{wrong}"), 404)
         refused(vendor.get(f"/conversations/{wrong}/messages"), 404)
     refused(nobody.get("/conversations"), 401)
@@ -435,9 +473,12 @@ def test_concurrent_messages_create_one_conversation() -> None:
 
 def _signed_in(account: Account | None, n: int) -> Client:
     user = get_user_model().objects.create(
-        username=f"staff{n}", uid=f"UR-999-000-{n:03d}", account=account, is_staff=True,
+        username=f"staff{n}",
+        uid=f"UR-999-000-{n:03d}",
+        account=account,
+        is_staff=True,
         is_superuser=account is None,
-    )  # fmt: skip
+    )
     client = Client()
     client.force_login(user)
     return client

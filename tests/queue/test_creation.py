@@ -26,7 +26,7 @@ from tests.queue.tables import (
     TIER_ACCOUNT,
     TIER_CONFIG,
     USAGE,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -136,9 +136,10 @@ def test_each_type_needs_its_asset_in_a_status_of_its_own(platform: Platform) ->
 
 def test_tier_configuration_request_creates_an_event(platform: Platform) -> None:
     configuration = {
-        "product": {"id": platform.product}, "account": builders.reseller("another"),
+        "product": {"id": platform.product},
+        "account": builders.reseller("another"),
         "tier_level": 1,
-    }  # fmt: skip
+    }
     setup = {"type": "setup", "configuration": configuration}
     others = {STRANGE_D: 400, STRANGE_V: 403, NOBODY: 401}
     pending = ("pending", "VD")

@@ -81,16 +81,26 @@ class TestConnections:
             ({"hub": {"id": other.connection.hub_id}}, "hub.id: Hub HB-7777-7777 does not exist."),
             ({"hub": {"id": HUB}}, f"hub.id: There is a test connection to hub {HUB} already."),
             ({"hub": {"id": HUB}, "type": "preview"}, 'type: "preview" is not a valid choice.'),
-            ({"hub": {"id": HUB}, "type": "production", "provider": {"id": other.provider.id}},
-             f"provider.id: Hub {HUB} belongs to another provider."),
-            ({"hub": {"id": HUB}, "type": "production", "vendor": {"id": other.vendor.id}},
-             f"vendor.id: Product {BACKUP} belongs to another vendor."),
-            ({"hub": {"id": HUB}, "type": "production", "product_version_type": "staging"},
-             'product_version_type: "staging" is not a valid choice.'),
-        ):  # fmt: skip
+            (
+                {"hub": {"id": HUB}, "type": "production", "provider": {"id": other.provider.id}},
+                f"provider.id: Hub {HUB} belongs to another provider.",
+            ),
+            (
+                {"hub": {"id": HUB}, "type": "production", "vendor": {"id": other.vendor.id}},
+                f"vendor.id: Product {BACKUP} belongs to another vendor.",
+            ),
+            (
+                {"hub": {"id": HUB}, "type": "production", "product_version_type": "staging"},
+                'product_version_type: "staging" is not a valid choice.',
+            ),
+        ):
             refused(vendor.post(path, body), 400, error)
-        body = {"hub": {"id": HUB}, "type": "production", "vendor": {"id": VENDOR},
-                "product_version_type": "public"}  # fmt: skip
+        body = {
+            "hub": {"id": HUB},
+            "type": "production",
+            "vendor": {"id": VENDOR},
+            "product_version_type": "public",
+        }
         refused(distributor.post(path, body), 403)
         refused(caller(other.vendor).post(path, body), 404)
         assert Connection.objects.count() == count
@@ -106,8 +116,11 @@ class TestConfigurations:
         rows = vendor.get(VALUES).json
         assert len(rows) == 4 and rows == distributor.get(VALUES).json
         assert {row["parameter"]["scope"] for row in rows} == {
-            "product", "item", "marketplace", "item_marketplace",
-        }  # fmt: skip
+            "product",
+            "item",
+            "marketplace",
+            "item_marketplace",
+        }
         refused(caller(other.vendor).get(VALUES), 404)
 
     def test_provider_sees_no_configuration_of_other_marketplaces(
@@ -132,8 +145,10 @@ class TestConfigurations:
 
     def test_value_is_set_replaced_and_cleared(self, vendor: Caller) -> None:
         body: dict[str, Any] = {
-            "parameter": {"id": "trial_days"}, "item": {"id": f"{SUITE}-0003"}, "value": "14",
-        }  # fmt: skip
+            "parameter": {"id": "trial_days"},
+            "item": {"id": f"{SUITE}-0003"},
+            "value": "14",
+        }
         count = Configuration.objects.count()
         row = vendor.post(VALUES, body)
         assert row.status == 201

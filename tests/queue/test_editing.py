@@ -23,8 +23,10 @@ def test_a_distributor_replaces_a_draft() -> None:
     body = make.purchase(catalog)
     body["asset"]["items"][0]["quantity"] = 7
     body["asset"]["params"] = [{"id": "region", "value": "eu"}]
-    body["asset"]["tiers"]["customer"] = {**copy.deepcopy(body["asset"]["tiers"]["customer"]),
-                                          "name": "Another Cafe"}  # fmt: skip
+    body["asset"]["tiers"]["customer"] = {
+        **copy.deepcopy(body["asset"]["tiers"]["customer"]),
+        "name": "Another Cafe",
+    }
     editing.edit(row.pk, body, catalog.as_distributor)
     row = Request.objects.select_related("asset__customer").get(pk=row.pk)
     assert row.status == "draft"

@@ -47,14 +47,28 @@ def request(catalog: make.Catalog, status: str, kind: str = "purchase", n: int =
     """Make a request in a status, with a parameter that has an error."""
     asset = make.asset(catalog, n, status="processing" if kind == "purchase" else "active")
     return Request.objects.create(
-        id=f"PR-0000-0000-{n:04d}-001", status=status, type=kind, asset=asset,
-        product=catalog.product, vendor=catalog.vendor, provider=catalog.provider,
-        marketplace=asset.marketplace, contract=asset.contract, created=make.AT, updated=make.AT,
-        params=[{
-            "id": "region", "type": "text", "phase": "ordering", "value": "mars",
-            "value_error": "Not offered", "constraints": {},
-        }],
-    )  # fmt: skip
+        id=f"PR-0000-0000-{n:04d}-001",
+        status=status,
+        type=kind,
+        asset=asset,
+        product=catalog.product,
+        vendor=catalog.vendor,
+        provider=catalog.provider,
+        marketplace=asset.marketplace,
+        contract=asset.contract,
+        created=make.AT,
+        updated=make.AT,
+        params=[
+            {
+                "id": "region",
+                "type": "text",
+                "phase": "ordering",
+                "value": "mars",
+                "value_error": "Not offered",
+                "constraints": {},
+            }
+        ],
+    )
 
 
 def everything() -> tuple[Any, ...]:
@@ -137,9 +151,15 @@ def test_approve_requires_the_fulfillment_parameters() -> None:
 def test_approval_renders_the_text_for_the_customer() -> None:
     catalog = make.catalog()
     other = Template.objects.create(
-        id="TL-9", product=catalog.product, name="Other", body="# Other", scope="asset",
-        type="pending", created=make.AT, updated=make.AT,
-    )  # fmt: skip
+        id="TL-9",
+        product=catalog.product,
+        name="Other",
+        body="# Other",
+        scope="asset",
+        type="pending",
+        created=make.AT,
+        updated=make.AT,
+    )
     by_default = act(make.order(catalog), "approve", catalog.as_vendor)
     assert (by_default.template, by_default.activation_key) == (catalog.template, "# Active")
     assert Asset.objects.get(pk=by_default.asset_id).template == catalog.template

@@ -65,8 +65,11 @@ def test_holder_of_the_lock_collects_no_cursor_of_a_waiting_connection(tmp_path:
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "locked.sqlite3")],
         env=environment(tmp_path, DJANGO_SETTINGS_MODULE="connect_sim.settings"),
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.stdout == "got the lock\n", ran.stderr
 
 
@@ -120,6 +123,9 @@ print(is_collected.wait(30))
     ran = subprocess.run(
         [sys.executable, "-c", program],
         env=environment(tmp_path, DJANGO_SETTINGS_MODULE="connect_sim.settings"),
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.stdout == "True\n", ran.stderr

@@ -35,8 +35,9 @@ class TestHubs:
         assert (changed.status, changed.json["name"]) == (200, "Store")
         assert changed.json["instance"] == hub["instance"]
         assert distributor.put(path, {"instance": {"type": "API"}}).json["instance"] == {
-            "id": "shop-1", "type": "API",
-        }  # fmt: skip
+            "id": "shop-1",
+            "type": "API",
+        }
         for stranger in (vendor, caller(other.vendor), caller(other.provider)):
             refused(stranger.put(path, {"name": "Mine"}), 404)
             refused(stranger.delete(path), 404)
@@ -109,8 +110,9 @@ class TestConnections:
         row = vendor.get(path).json
         # Other fields of a body are ignored.
         assert vendor.put(path, {**row, "type": "production", "status": "revoked"}).json == {
-            **row, "type": "production",
-        }  # fmt: skip
+            **row,
+            "type": "production",
+        }
         assert vendor.put(path, {}).json["type"] == "production"
         refused(distributor.put(path, {"type": "test"}), 403)
         refused(caller(other.vendor).put(path, {"type": "test"}), 404)

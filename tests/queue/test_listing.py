@@ -26,15 +26,24 @@ PRODUCT, LISTING = "PRD-111-111-111", "LST-111-111-111"
 def request(catalog: make.Catalog, state: str, n: int, kind: str = "update") -> ListingRequest:
     """Make a request in a state, with its own listing."""
     listing = Listing.objects.create(
-        id=f"LST-000-000-{n:03d}", status="unlisted" if kind == "new" else "listed",
-        product=catalog.product, contract=Contract.objects.get(provider=catalog.provider),
-        created=make.AT, updated=make.AT,
-    )  # fmt: skip
-    return ListingRequest.objects.create(
-        id=f"LSTR-000-000-{n:03d}-001", status=state, type=kind, listing=listing,
-        product=catalog.product, vendor=catalog.vendor, provider=catalog.provider, created=make.AT,
+        id=f"LST-000-000-{n:03d}",
+        status="unlisted" if kind == "new" else "listed",
+        product=catalog.product,
+        contract=Contract.objects.get(provider=catalog.provider),
+        created=make.AT,
         updated=make.AT,
-    )  # fmt: skip
+    )
+    return ListingRequest.objects.create(
+        id=f"LSTR-000-000-{n:03d}-001",
+        status=state,
+        type=kind,
+        listing=listing,
+        product=catalog.product,
+        vendor=catalog.vendor,
+        provider=catalog.provider,
+        created=make.AT,
+        updated=make.AT,
+    )
 
 
 def everything() -> tuple[Any, ...]:

@@ -126,11 +126,15 @@ def test_file_that_is_no_picture_is_refused(vendor: Caller) -> None:
     message = "thumbnail: Upload a PNG, JPEG, GIF or WebP image."
     for content in (b"", b"<svg onload='x'/>", b"<html>", b"\x89PN", b"RIFF1234WAVE"):
         refused(send(vendor, "POST", PATH, form(content, **fields)), 400, message)
-    refused(send(vendor, "POST", PATH, form(None, **fields)), 400,
-            "thumbnail: No file was submitted.")  # fmt: skip
+    refused(
+        send(vendor, "POST", PATH, form(None, **fields)), 400, "thumbnail: No file was submitted."
+    )
     refused(vendor.post(PATH, fields), 400, "thumbnail: No file was submitted.")
-    refused(vendor.post(PATH, {**fields, "thumbnail": "aGVsbG8="}), 400,
-            "thumbnail: The submitted data was not a file.")  # fmt: skip
+    refused(
+        vendor.post(PATH, {**fields, "thumbnail": "aGVsbG8="}),
+        400,
+        "thumbnail: The submitted data was not a file.",
+    )
     for content in (b"GIF87a", b"GIF89a", b"RIFF1234WEBP"):
         assert send(vendor, "POST", PATH, form(content, position=3, type="image")).status == 201
         ProductMedia.objects.filter(position=3).delete()
@@ -177,15 +181,23 @@ def test_media_is_seen_with_its_product_and_written_by_its_vendor(
     picture = rows[0]["thumbnail"]
     key = picture.split("/")[4]
     assert client.get(picture).status_code == 200
-    for wrong in (picture.replace(key, "0" * 16), picture.replace(key, "x"),
-                  picture.replace(rows[0]["id"], rows[1]["id"])):  # fmt: skip
+    for wrong in (
+        picture.replace(key, "0" * 16),
+        picture.replace(key, "x"),
+        picture.replace(rows[0]["id"], rows[1]["id"]),
+    ):
         assert client.get(wrong).status_code == 404
 
 
 def test_media_is_filtered(vendor: Caller) -> None:
     rows = vendor.get(PATH).json
-    for query in ("eq(type,video)", "position=2", f"eq(id,{rows[1]['id']})",
-                  "like(url,*youtube*)", "ge(position,2)"):  # fmt: skip
+    for query in (
+        "eq(type,video)",
+        "position=2",
+        f"eq(id,{rows[1]['id']})",
+        "like(url,*youtube*)",
+        "ge(position,2)",
+    ):
         assert ids(vendor, f"{PATH}?{query}") == [rows[1]["id"]], query
     assert ids(vendor, f"{PATH}?ordering(-position)") == [rows[1]["id"], rows[0]["id"]]
     refused(vendor.get(f"{PATH}?eq(content,x)"), 400)
@@ -200,8 +212,13 @@ def test_account_has_its_users_and_no_others(
     assert (user["name"], user["email"]) == ("Maya Ortiz", "maya.ortiz@nimbus.example.com")
     assert (user["active"], user["status"]) == (True, "active")
     assert vendor.get(f"{path}/{user['id']}").json == user
-    for query in ("name=Maya Ortiz", "like(email,maya*)", "status=active", "eq(id,UR-426-913-070)",
-                  "search=maya"):  # fmt: skip
+    for query in (
+        "name=Maya Ortiz",
+        "like(email,maya*)",
+        "status=active",
+        "eq(id,UR-426-913-070)",
+        "search=maya",
+    ):
         assert ids(vendor, f"{path}?{query}") == [user["id"]], query
     assert ids(vendor, f"{path}?status=disabled") == []
     for stranger in (distributor, caller(other.vendor), caller(other.provider)):

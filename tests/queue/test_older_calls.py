@@ -88,8 +88,10 @@ def test_put_writes_attributes_of_a_billing_request(
     response = vendor.put(path, {**body, "type": "provider", "period": {"delta": 9}})
     assert (response.status, response.json["attributes"]["vendor"]) == (200, {"n": 7})
     assert {**response.json, "attributes": 0, "events": 0} == {
-        **before, "attributes": 0, "events": 0,
-    }  # fmt: skip
+        **before,
+        "attributes": 0,
+        "events": 0,
+    }
     refused(distributor.put(path, {"vendor": {"n": 8}}), 403)
     refused(vendor.put(path, {"attributes": "x"}), 400, "attributes: Expected an object.")
     hidden = ids(distributor, "/subscriptions/requests?type=provider&limit=1")[0]
@@ -101,9 +103,10 @@ def test_a_listing_request_with_nested_names(vendor: Caller, distributor: Caller
     created = vendor.post("/listing-requests", {"type": "update", "listing": {"id": listing["id"]}})
     assert (created.status, created.json["listing"]["id"]) == (201, listing["id"])
     anew = {
-        "type": "new", "product": {"id": "PRD-814-505-018"},
+        "type": "new",
+        "product": {"id": "PRD-814-505-018"},
         "listing": {"contract": {"id": listing["contract"]["id"]}},
-    }  # fmt: skip
+    }
     assert distributor.put(f"/listings/{listing['id']}", {"status": "unlisted"}).status == 200
     created = vendor.post("/listing-requests", anew)
     assert (created.status, created.json["type"]) == (201, "new")

@@ -28,17 +28,25 @@ def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() 
     make.parameter(catalog, "a", position=3, phase="fulfillment", constraints={"required": True})
     make.parameter(catalog, "first", position=1)
     for n, hidden in enumerate(
-        ({"scope": "tier1"}, {"scope": "product"}, {"phase": "configuration"},
-         {"type": "heading"}, {"type": "content"})
-    ):  # fmt: skip
+        (
+            {"scope": "tier1"},
+            {"scope": "product"},
+            {"phase": "configuration"},
+            {"type": "heading"},
+            {"type": "content"},
+        )
+    ):
         make.parameter(catalog, f"no{n}", **hidden)
     params = parameter_values.blank(catalog.product)
     assert [p["id"] for p in params] == ["first", "b", "a"]
     assert params[2]["phase"] == "fulfillment"
     assert params[2]["constraints"] == {
-        "hidden": False, "readonly": False, "required": True, "unique": False,
+        "hidden": False,
+        "readonly": False,
+        "required": True,
+        "unique": False,
         "reconciliation": False,
-    }  # fmt: skip
+    }
     assert all((p["value"], p["value_error"]) == ("", "") for p in params)
 
 

@@ -26,13 +26,17 @@ def tier(name: str, uid: str = "") -> dict[str, Any]:
         "name": name,
         "external_uid": uid,
         "contact_info": {
-            "address_line1": "1 Quay Street", "city": "Galway", "postal_code": "H91 X2C4",
+            "address_line1": "1 Quay Street",
+            "city": "Galway",
+            "postal_code": "H91 X2C4",
             "country": "IE",
             "contact": {
-                "first_name": "Ada", "last_name": "Ray", "email": "ada@example.com",
+                "first_name": "Ada",
+                "last_name": "Ray",
+                "email": "ada@example.com",
             },
         },
-    }  # fmt: skip
+    }
 
 
 def order(product: str | None = BACKUP, **asset: Any) -> dict[str, Any]:
@@ -69,8 +73,12 @@ def _value(param: Any) -> str:
     choices = param.get("value_choices") or param["constraints"].get("choices")
     if choices:
         return str(choices[0]["value"])
-    return {"email": "a@example.com", "url": "https://example.com", "domain": "example.com",
-            "subdomain": "example"}.get(param["type"], "sample")  # fmt: skip
+    return {
+        "email": "a@example.com",
+        "url": "https://example.com",
+        "domain": "example.com",
+        "subdomain": "example",
+    }.get(param["type"], "sample")
 
 
 def test_vendor_orders_its_own_product_and_sees_the_placeholders(vendor: Caller) -> None:
@@ -126,8 +134,10 @@ def test_vendor_takes_the_actions_of_both_parties(vendor: Caller) -> None:
     assert vendor.post(f"{path}/approve").json["status"] == "approved"
     asset = request["asset"]["id"]
     assert vendor.get(f"/assets/{asset}").json["status"] == "active"
-    change = {"type": "change", "asset": {"id": asset, "items": [
-        {"id": f"{BACKUP}-0001", "quantity": 9}]}}  # fmt: skip
+    change = {
+        "type": "change",
+        "asset": {"id": asset, "items": [{"id": f"{BACKUP}-0001", "quantity": 9}]},
+    }
     changed = vendor.post("/requests", change)
     assert changed.status == 201, changed
     assert vendor.post(f"/requests/{changed.json['id']}/fail", {"reason": "No."}).status == 200
@@ -192,16 +202,23 @@ def test_queries_find_preview_orders_by_placeholder_and_by_null(vendor: Caller) 
     for query in QUERIES:
         assert ids(vendor, f"/requests?{query}") == [request["id"]], query
     for query in (
-        "ne(asset.connection.id,null())", f"ne(asset.connection.id,{CONNECTION})",
-        f"out(asset.connection.id,({CONNECTION}))", "not(eq(asset.connection.id,null()))",
-        "ne(asset.connection.hub.id,null())", "ne(asset.contract.id,null())",
-    ):  # fmt: skip
+        "ne(asset.connection.id,null())",
+        f"ne(asset.connection.id,{CONNECTION})",
+        f"out(asset.connection.id,({CONNECTION}))",
+        "not(eq(asset.connection.id,null()))",
+        "ne(asset.connection.hub.id,null())",
+        "ne(asset.contract.id,null())",
+    ):
         assert set(ids(vendor, f"/requests?{query}&limit=1000")) == everything - {request["id"]}
     # The internal identifier of the row cannot be used in queries.
     assert ids(vendor, "/requests?like(asset.connection.id,*814*)") == []
     asset = request["asset"]["id"]
-    for query in (f"eq(connection.id,{CONNECTION})", "eq(connection.id,null())",
-                  "eq(marketplace.id,null())", "eq(connection.type,preview)"):  # fmt: skip
+    for query in (
+        f"eq(connection.id,{CONNECTION})",
+        "eq(connection.id,null())",
+        "eq(marketplace.id,null())",
+        "eq(connection.type,preview)",
+    ):
         assert ids(vendor, f"/assets?{query}") == [asset], query
         assert ids(vendor, f"/subscriptions/assets?{query}") == [asset], query
 
@@ -210,13 +227,17 @@ def test_preview_is_seen_by_its_vendor_alone(
     vendor: Caller, distributor: Caller, other: make.Catalog
 ) -> None:
     stranger, other_provider = caller(other.vendor), caller(other.provider)
-    before = {name: _lists(each) for name, each in
-              (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
+    before = {
+        name: _lists(each)
+        for name, each in (("d", distributor), ("v", stranger), ("p", other_provider))
+    }
     request = placed(vendor)
     suite = placed(vendor, order(SUITE))
     assert suite["status"] in ("tiers_setup", "inquiring", "pending")
-    after = {name: _lists(each) for name, each in
-             (("d", distributor), ("v", stranger), ("p", other_provider))}  # fmt: skip
+    after = {
+        name: _lists(each)
+        for name, each in (("d", distributor), ("v", stranger), ("p", other_provider))
+    }
     assert after == before
     for each in (distributor, stranger, other_provider):
         refused(each.get(f"/requests/{request['id']}"), 404)
@@ -235,8 +256,14 @@ def _lists(caller: Caller) -> dict[str, list[Any]]:
 
 
 def test_placeholders_are_in_no_list(vendor: Caller, other: make.Catalog) -> None:
-    lists = ("/hubs", "/marketplaces", "/contracts", "/agreements", "/listings",
-             f"/products/{BACKUP}/connections")  # fmt: skip
+    lists = (
+        "/hubs",
+        "/marketplaces",
+        "/contracts",
+        "/agreements",
+        "/listings",
+        f"/products/{BACKUP}/connections",
+    )
     before = [ids(vendor, path) for path in lists]
     placed(vendor)
     assert [ids(vendor, path) for path in lists] == before
@@ -253,9 +280,13 @@ def test_event_webhooks_of_the_vendor_fire_once_for_a_preview_order(
     vendor: Caller, distributor: Caller
 ) -> None:
     hook = {
-        "label": "Orders", "product_id": BACKUP, "object_class": "fulfillment_request",
-        "external_url": "http://127.0.0.1:9/hook", "jwt_secret": "s" * 40, "active": True,
-    }  # fmt: skip
+        "label": "Orders",
+        "product_id": BACKUP,
+        "object_class": "fulfillment_request",
+        "external_url": "http://127.0.0.1:9/hook",
+        "jwt_secret": "s" * 40,
+        "active": True,
+    }
     own = vendor.post("/notifications/webhooks", hook)
     of_provider = distributor.post("/notifications/webhooks", hook)
     assert own.status == of_provider.status == 201, (own, of_provider)
@@ -292,8 +323,11 @@ def test_tier_configurations_are_set_up_by_the_vendor_in_preview(vendor: Caller)
 def test_tier_configuration_request_is_created_by_the_vendor_in_preview(
     vendor: Caller, distributor: Caller
 ) -> None:
-    configuration = {"product": {"id": SUITE}, "tier_level": 1,
-                     "account": tier("Atlantic Resellers", "atl-1")}  # fmt: skip
+    configuration = {
+        "product": {"id": SUITE},
+        "tier_level": 1,
+        "account": tier("Atlantic Resellers", "atl-1"),
+    }
     body = {"type": "setup", "configuration": configuration, "params": []}
     refused(vendor.post("/tier/config-requests", body), 403)
     configuration["connection"] = {"id": CONNECTION}

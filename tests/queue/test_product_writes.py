@@ -167,9 +167,15 @@ class TestParts:
 
     @pytest.mark.parametrize(("kind", "body", "change", "model"), PARTS)
     def test_only_the_vendor_writes_parts(
-        self, vendor: Caller, distributor: Caller, other: make.Catalog,
-        kind: str, body: Any, change: Any, model: Any,
-    ) -> None:  # fmt: skip
+        self,
+        vendor: Caller,
+        distributor: Caller,
+        other: make.Catalog,
+        kind: str,
+        body: Any,
+        change: Any,
+        model: Any,
+    ) -> None:
         row = create(vendor, of(kind), body)
         one, count = f"{of(kind)}/{row['id']}", model.objects.count()
         strangers = [caller(other.vendor), caller(other.provider)]
@@ -203,8 +209,10 @@ class TestItems:
         body = {**ITEM, "period": "Yearly", "precision": "integer", "commitment": {"count": 3}}
         row = create(vendor, of("items"), body)
         assert (row["type"], row["period"], row["precision"]) == (
-            "reservation", "yearly", "integer",
-        )  # fmt: skip
+            "reservation",
+            "yearly",
+            "integer",
+        )
         assert row["status"] == "draft"
         assert row["commitment"]["count"] == 3
         # The unit has the same name as in the product's other items.
@@ -231,9 +239,10 @@ class TestItems:
         assert row["status"] == "published" and row["replacement"] == {}
         refused(vendor.post(f"{one}/resumesale"), 400)
         refused(
-            vendor.post(f"{one}/endsale", {"replacement": {"id": f"{SUITE}-0001"}}), 400,
+            vendor.post(f"{one}/endsale", {"replacement": {"id": f"{SUITE}-0001"}}),
+            400,
             f"replacement.id: {SUITE}-0001 does not exist.",
-        )  # fmt: skip
+        )
 
     @pytest.mark.parametrize(
         ("body", "error"),
@@ -286,9 +295,12 @@ class TestParameters:
             vendor, of("parameters"), {**PARAMETER, "constraints": {"dependency": expected}}
         )
         assert row["constraints"]["dependency"] == {
-            "parameter": {"id": "region"}, "values": ["eu"], "required": True, "hidden": False,
+            "parameter": {"id": "region"},
+            "values": ["eu"],
+            "required": True,
+            "hidden": False,
             "readonly": False,
-        }  # fmt: skip
+        }
         assert vendor.put(f"{of('parameters')}/tape", row).json["constraints"] == row["constraints"]
         itself = {"constraints": {"dependency": {"parameter": {"id": "tape"}}}}
         error = "constraints.dependency.parameter.id: Parameter tape does not exist."

@@ -73,9 +73,13 @@ def test_concurrent_deletes_succeed_once() -> None:
     assert concurrently(lambda c: c.delete(path), vendor) == [204] + [404] * (TOGETHER - 1)
     assert not Parameter.objects.filter(name="gone").exists()
     draft = Product.objects.create(
-        id="PRD-000-000-009", name="Draft", owner=catalog.vendor, status="draft", created=make.AT,
+        id="PRD-000-000-009",
+        name="Draft",
+        owner=catalog.vendor,
+        status="draft",
+        created=make.AT,
         updated=make.AT,
-    )  # fmt: skip
+    )
     responses = concurrently(lambda c: c.delete(f"/products/{draft.pk}"), vendor)
     assert responses == [204] + [404] * (TOGETHER - 1)
 

@@ -58,9 +58,12 @@ def hooks() -> list[Webhook]:
 
 def test_encrypted_columns_are_found_by_their_fields() -> None:
     assert {str(each) for each in reencryption.columns()} >= {
-        "webhooks.Webhook.jwt_secret", "webhooks.Webhook.headers", "webhooks.Resend.headers",
-        "webhooks.Attempt.request_headers", "catalog.Product.stored_action_secret",
-    }  # fmt: skip
+        "webhooks.Webhook.jwt_secret",
+        "webhooks.Webhook.headers",
+        "webhooks.Resend.headers",
+        "webhooks.Attempt.request_headers",
+        "catalog.Product.stored_action_secret",
+    }
 
 
 def test_first_key_encrypts_and_each_decrypts() -> None:
@@ -184,8 +187,10 @@ KEYS = [f"key-{number}-" + "abcdefghij" * 3 for number in range(4)]
 @examples(15)
 @given(
     rows=st.lists(st.tuples(st.text(max_size=20), st.sampled_from(KEYS)), min_size=1, max_size=6),
-    first=st.sampled_from(KEYS), step=st.integers(1, 4), steps=st.integers(0, 3),
-)  # fmt: skip
+    first=st.sampled_from(KEYS),
+    step=st.integers(1, 4),
+    steps=st.integers(0, 3),
+)
 def test_interrupted_runs_lose_no_value(
     rows: list[tuple[str, str]], first: str, step: int, steps: int
 ) -> None:

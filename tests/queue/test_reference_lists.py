@@ -80,8 +80,13 @@ def test_texts_of_a_translation_are_a_workbook(vendor: Caller) -> None:
     response = vendor.client.get(path, headers={"authorization": f"ApiKey {vendor.key}"})
     sheet = load_workbook(io.BytesIO(response.content))["Attributes"]
     rows = [list(row) for row in sheet.values]
-    assert rows[0][0] == "key" and rows[1] == [f"product.{BACKUP}.description", "=1+1", "=1+1",
-                                               None, "-"]  # fmt: skip
+    assert rows[0][0] == "key" and rows[1] == [
+        f"product.{BACKUP}.description",
+        "=1+1",
+        "=1+1",
+        None,
+        "-",
+    ]
     assert sheet["B2"].data_type == "s" and rows[2][1] is None
 
 

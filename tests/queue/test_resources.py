@@ -33,8 +33,11 @@ def test_key_shows_attribute_path_function_or_constant() -> None:
         "from": Constant([], list[str]),
     }
     assert represent(keys, id="HB-A", account=row(name="Northland")) == {
-        "id": "HB-A", "owner": "Northland", "title": "hb-a", "from": [],
-    }  # fmt: skip
+        "id": "HB-A",
+        "owner": "Northland",
+        "title": "hb-a",
+        "from": [],
+    }
 
 
 def test_constant_is_a_new_object_in_each_representation() -> None:
@@ -46,9 +49,10 @@ def test_constant_is_a_new_object_in_each_representation() -> None:
 def test_datetime_has_connects_form_and_null_stays_null() -> None:
     keys = {"created": Stamp, "signed": Stamp | None, "events": MADE}
     assert represent(keys, created=AT, signed=None, updated=AT) == {
-        "created": MOMENT, "signed": None,
+        "created": MOMENT,
+        "signed": None,
         "events": {"created": {"at": MOMENT}, "updated": {"at": MOMENT}},
-    }  # fmt: skip
+    }
 
 
 def test_missing_relation_is_empty_or_left_out() -> None:
@@ -77,8 +81,9 @@ def test_nested_parts_with_optional_keys_at_every_depth() -> None:
     keys = {"outer": Field(outer), "again": Field(inner, "outer.one")}
     one, two = row(id="1", note=None), row(id="2", note="Two")
     assert represent(keys, outer=row(one=one, two=two)) == {
-        "outer": {"one": {"id": "1"}, "two": {"id": "2", "note": "Two"}}, "again": {"id": "1"},
-    }  # fmt: skip
+        "outer": {"one": {"id": "1"}, "two": {"id": "2", "note": "Two"}},
+        "again": {"id": "1"},
+    }
 
 
 def test_relation_is_read_once_for_all_keys_of_its_part() -> None:
@@ -143,8 +148,15 @@ def test_filters_are_columns_references_by_id_and_name_and_annotations() -> None
 def test_select_knows_objects_and_keys_that_are_no_filters() -> None:
     names = {each["filter"] for each in CONNECTION.filters} - CONNECTION.routes.keys()
     assert names == {
-        "secret", "product", "hub", "company", "stats", "label", "events", "events.created",
-    }  # fmt: skip
+        "secret",
+        "product",
+        "hub",
+        "company",
+        "stats",
+        "label",
+        "events",
+        "events.created",
+    }
 
 
 def test_joined_relations_are_those_that_are_shown() -> None:
@@ -158,7 +170,8 @@ def test_every_filter_leads_to_a_column_of_the_model() -> None:
 def test_schema_has_the_required_keys_and_names_each_part_once() -> None:
     registry = ComponentRegistry()
     part = Resource(
-        "ExampleHub", "A hub.",
+        "ExampleHub",
+        "A hub.",
         {
             "id": str,
             "company": Field(NAMED, empty=None),
@@ -167,7 +180,7 @@ def test_schema_has_the_required_keys_and_names_each_part_once() -> None:
             "hubs": Many(NAMED, lambda row: row.hubs),
         },
         model=Hub,
-    )  # fmt: skip
+    )
     assert Components(registry).schema(part) == {"$ref": "#/components/schemas/ExampleHub"}
     schemas = registry.build({})["schemas"]
     named = {"$ref": "#/components/schemas/Named"}

@@ -152,8 +152,13 @@ def test_every_status_and_type_exists(seeded: seed.Summary) -> None:
     assert {r.status for r in requests} == set(rules.QUEUE.status_names)
     assert {r.type for r in requests} == set(request_types.TYPES)
     assert {a.status for a in Asset.objects.all()} == {
-        "draft", "processing", "active", "suspended", "terminating", "terminated",
-    }  # fmt: skip
+        "draft",
+        "processing",
+        "active",
+        "suspended",
+        "terminating",
+        "terminated",
+    }
     assert Asset.objects.count() == 12
 
 
@@ -268,8 +273,14 @@ def test_suite_has_every_type_of_parameter_and_template(seeded: seed.Summary) ->
     assert {r.type for r in rows} == PARAMETER_TYPES
     assert {r.phase for r in rows} == {"ordering", "fulfillment", "configuration"}
     assert {r.scope for r in rows} == {
-        "asset", "tier1", "tier2", "product", "item", "marketplace", "item_marketplace",
-    }  # fmt: skip
+        "asset",
+        "tier1",
+        "tier2",
+        "product",
+        "item",
+        "marketplace",
+        "item_marketplace",
+    }
     texts = Template.objects.filter(product=SUITE).values_list("scope", "type")
     assert set(texts) == {
         (scope, kind)

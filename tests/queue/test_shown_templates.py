@@ -118,8 +118,10 @@ def test_inquiring_request_shows_the_default_or_chosen_template(
     tile = vendor.post(f"{path}/inquire", {"activation_tile": "Hi {{ asset.id }}"}).json
     assert tile["activation_key"] == f"Hi {tile['asset']['id']}"
     assert tile["template"] == {
-        "id": INQUIRE, "name": INQUIRE, "message": tile["activation_key"],
-    }  # fmt: skip
+        "id": INQUIRE,
+        "name": INQUIRE,
+        "message": tile["activation_key"],
+    }
     failed = vendor.post(f"{path}/fail", {"reason": "No"}).json
     assert "template" not in failed and "params_form_url" not in failed
 
@@ -130,8 +132,10 @@ def test_approval_stores_the_rendered_text(catalog: make.Catalog) -> None:
     approved = vendor.post(f"/requests/{pk}/approve", {}).json
     assert approved["activation_key"] == "# Portland Resellers"
     assert approved["template"] == {
-        "id": catalog.template.pk, "name": "Active", "message": "# Portland Resellers",
-    }  # fmt: skip
+        "id": catalog.template.pk,
+        "name": "Active",
+        "message": "# Portland Resellers",
+    }
     # The rendered text is stored, so later changes of the template don't matter.
     Template.objects.filter(pk=catalog.template.pk).update(body="# Other")
     assert shown(vendor, pk) == approved["template"]
@@ -219,10 +223,11 @@ def test_tier_configuration_request_shows_the_template_of_its_tier(level: int) -
         "type": "setup",
         "params": [{"id": f"{scope}_ask", "value": "x"}],
         "configuration": {
-            "product": {"id": catalog.product.pk}, "tier_level": level,
+            "product": {"id": catalog.product.pk},
+            "tier_level": level,
             "account": {"name": "Reseller", "contact_info": make.CONTACT},
         },
-    }  # fmt: skip
+    }
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     created = distributor.post("/tier/config-requests", body).json
     path = f"/tier/config-requests/{created['id']}"

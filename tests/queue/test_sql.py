@@ -51,11 +51,15 @@ def read(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         found = cursor.fetchall()
     return [
         (
-            a, b, json.loads(c) if isinstance(c, str) else c, d if d is None else bytes(d),
-            e if e is None else bool(e), f if isinstance(f, str) else f.isoformat(),
+            a,
+            b,
+            json.loads(c) if isinstance(c, str) else c,
+            d if d is None else bytes(d),
+            e if e is None else bool(e),
+            f if isinstance(f, str) else f.isoformat(),
         )
         for a, b, c, d, e, f in found
-    ]  # fmt: skip
+    ]
 
 
 @examples(20)

@@ -72,16 +72,24 @@ def test_a_change_makes_a_request_for_each_linked_product() -> None:
     plain = Product.objects.create(
         id="PRD-000-000-002", name="Plain", owner=catalog.vendor, created=make.AT, updated=make.AT
     )
-    more = {"connection": catalog.connection, "marketplace": asset.marketplace,
-            "contract": asset.contract, "created": make.AT, "updated": make.AT}  # fmt: skip
+    more = {
+        "connection": catalog.connection,
+        "marketplace": asset.marketplace,
+        "contract": asset.contract,
+        "created": make.AT,
+        "updated": make.AT,
+    }
     for n, (product, status, tiers) in enumerate(
         (
             (plain, "active", {"customer": asset.customer, "tier1": asset.customer}),
-            (catalog.product, "suspended", {"customer": asset.customer, "tier1": asset.customer,
-                                          "tier2": asset.customer}),
+            (
+                catalog.product,
+                "suspended",
+                {"customer": asset.customer, "tier1": asset.customer, "tier2": asset.customer},
+            ),
         ),
         2,
-    ):  # fmt: skip
+    ):
         Asset.objects.create(id=f"AS-1-{n}", product=product, status=status, **tiers, **more)
     response = caller(catalog.provider).put(f"/tier/accounts/{TIER}", {"name": "Renamed"})
     assert (response.status, response.json["version"]) == (200, 2)
@@ -149,8 +157,9 @@ def test_response_is_a_request_to_decide(seeded: Any, distributor: Caller) -> No
     assert response.json["product"]["id"] == SUITE
     rows = distributor.get(f"{PATH}?eq(account.id,{ALDER})&ordering(product.id)").json
     assert [(r["product"]["id"], r["status"]) for r in rows] == [
-        (SUITE, "pending"), (BACKUP, "unsupported"),
-    ]  # fmt: skip
+        (SUITE, "pending"),
+        (BACKUP, "unsupported"),
+    ]
 
 
 WRONG: list[tuple[Any, str, str]] = [

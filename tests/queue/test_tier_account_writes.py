@@ -66,9 +66,17 @@ class TestTierAccountWrites:
     def test_provider_creates_a_tier_account(self, distributor: Caller) -> None:
         response = distributor.post(
             "/tier/accounts",
-            {**NEW, "type": "reseller", "environment": "production", "external_id": 42,
-             "tax_id": None, "parent": {"id": CASCADE}, "hub": {"id": HUB}, "id": "TA-1"},
-        )  # fmt: skip
+            {
+                **NEW,
+                "type": "reseller",
+                "environment": "production",
+                "external_id": 42,
+                "tax_id": None,
+                "parent": {"id": CASCADE},
+                "hub": {"id": HUB},
+                "id": "TA-1",
+            },
+        )
         assert response.status == 201
         row = response.json
         assert row["id"].startswith("TA-") and row["id"] != "TA-1"
@@ -108,13 +116,16 @@ class TestTierAccountWrites:
     def test_all_errors_are_reported_together(self, distributor: Caller) -> None:
         refused(
             distributor.post("/tier/accounts", {**NEW, "type": "x", "name": "x" * 256}),
-            400, "name: Ensure this field has no more than 255 characters.",
+            400,
+            "name: Ensure this field has no more than 255 characters.",
             'type: "x" is not a valid choice.',
-        )  # fmt: skip
+        )
         refused(
             distributor.post("/tier/accounts", {**NEW, "tax_id": {}, "name": []}),
-            400, "name: Not a valid string.", "tax_id: Not a valid string.",
-        )  # fmt: skip
+            400,
+            "name: Not a valid string.",
+            "tax_id: Not a valid string.",
+        )
 
     def test_body_must_be_an_object(self, distributor: Caller) -> None:
         refused(distributor.post("/tier/accounts", "[1]"), 400)
@@ -133,12 +144,14 @@ class TestTierAccountWrites:
         hub, parent = other.connection.hub_id, "TA-0000-0000-0007"
         refused(
             distributor.post("/tier/accounts", {**NEW, "hub": {"id": hub}}),
-            400, f"hub.id: Hub {hub} does not exist.",
-        )  # fmt: skip
+            400,
+            f"hub.id: Hub {hub} does not exist.",
+        )
         refused(
             distributor.put(f"/tier/accounts/{MASTER}", {"parent": {"id": parent}}),
-            400, f"parent.id: Tier account {parent} does not exist.",
-        )  # fmt: skip
+            400,
+            f"parent.id: Tier account {parent} does not exist.",
+        )
 
     def test_a_change_is_partial_and_a_new_version(self, distributor: Caller) -> None:
         before = distributor.get(f"/tier/accounts/{MASTER}").json
@@ -148,7 +161,7 @@ class TestTierAccountWrites:
                 "name": "Keystone AG",
                 "contact_info": {"city": "Bonn", "contact": {"last_name": "Adler"}},
             },
-        )  # fmt: skip
+        )
         assert response.status == 200
         after = response.json
         assert (after["name"], after["version"]) == ("Keystone AG", before["version"] + 1)
@@ -185,8 +198,9 @@ class TestTierAccountWrites:
         refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, message)
         refused(
             distributor.post("/tier/accounts", {**NEW, "external_uid": "", "parent": {"id": pk}}),
-            400, f"parent.id: Tier account {pk} does not exist.",
-        )  # fmt: skip
+            400,
+            f"parent.id: Tier account {pk} does not exist.",
+        )
 
     def test_vendors_cannot_write(self, vendor: Caller) -> None:
         refused(vendor.post("/tier/accounts", NEW), 403)

@@ -47,9 +47,15 @@ def actor(catalog: make.Catalog, letter: str) -> Actor:
 
 def reseller(catalog: make.Catalog, n: int) -> TierAccount:
     return TierAccount.objects.create(
-        id=f"TA-1111-0000-{n:04d}", name=f"Reseller {n}", type="reseller", owner=catalog.provider,
-        hub=catalog.connection.hub, contact_info=make.CONTACT, created=make.AT, updated=make.AT,
-    )  # fmt: skip
+        id=f"TA-1111-0000-{n:04d}",
+        name=f"Reseller {n}",
+        type="reseller",
+        owner=catalog.provider,
+        hub=catalog.connection.hub,
+        contact_info=make.CONTACT,
+        created=make.AT,
+        updated=make.AT,
+    )
 
 
 def everything() -> tuple[Any, ...]:
@@ -85,9 +91,11 @@ def of(account: TierAccount) -> TierConfigRequest:
 
 def setup_body(catalog: make.Catalog, account: TierAccount, level: int = 1, **more: Any) -> Any:
     configuration = {
-        "product": {"id": catalog.product.pk}, "account": {"id": account.pk}, "tier_level": level,
+        "product": {"id": catalog.product.pk},
+        "account": {"id": account.pk},
+        "tier_level": level,
         **more.pop("configuration", {}),
-    }  # fmt: skip
+    }
     return {"configuration": configuration, **more}
 
 
@@ -234,8 +242,10 @@ class TestWaitingOrders:
     def test_change_waits_and_cancellation_does_not(self) -> None:
         catalog = create_catalog(level=1)
         asset = make.asset(catalog, 1)
-        body = {"type": "change", "asset": {"id": asset.pk, "items": [
-            {"id": catalog.item.pk, "quantity": 2}]}}  # fmt: skip
+        body = {
+            "type": "change",
+            "asset": {"id": asset.pk, "items": [{"id": catalog.item.pk, "quantity": 2}]},
+        }
         assert orders.create(body, catalog.as_distributor).status == "tiers_setup"
         asset = make.asset(catalog, 2)
         body = {"type": "cancel", "asset": {"id": asset.pk}}
@@ -270,9 +280,15 @@ class TestActions:
     def test_approval_copies_values_to_the_configuration(self) -> None:
         catalog = create_catalog(level=1)
         template = Template.objects.create(
-            id="TL-999-000-001", product=catalog.product, name="T", scope="tier1", body="# Hello",
-            type="fulfillment", created=make.AT, updated=make.AT,
-        )  # fmt: skip
+            id="TL-999-000-001",
+            product=catalog.product,
+            name="T",
+            scope="tier1",
+            body="# Hello",
+            type="fulfillment",
+            created=make.AT,
+            updated=make.AT,
+        )
         row = setup(catalog, reseller(catalog, 1), params=[{"id": "tier1_ask", "value": "A-1"}])
         creation.edit(row.pk, {"params": [{"id": "tier1_set", "value": "t-1"}]}, catalog.as_vendor)
         row = act(row, "approve", catalog.as_vendor)
@@ -308,8 +324,10 @@ class TestActions:
         creation.edit(row.pk, wrong, catalog.as_vendor)
         row = act(row, "inquire", catalog.as_vendor)
         assert (row.status, row.assignee, row.inquired) == (
-            "inquiring", catalog.vendor_user, row.updated,
-        )  # fmt: skip
+            "inquiring",
+            catalog.vendor_user,
+            row.updated,
+        )
         with pytest.raises(Invalid, match="link is not valid"):
             act(row, "pend", catalog.as_distributor, code="x", params=[])
         with pytest.raises(Invalid, match="params: This field is required"):
@@ -317,8 +335,10 @@ class TestActions:
         params = [{"id": "tier1_ask", "value": "long enough"}]
         row = act(row, "pend", catalog.as_distributor, code=row.form_code, params=params)
         assert (row.status, row.params[0]["value"], row.params[0]["value_error"]) == (
-            "pending", "long enough", "",
-        )  # fmt: skip
+            "pending",
+            "long enough",
+            "",
+        )
 
     @pytest.mark.parametrize("outcome", ["approve", "fail"])
     @pytest.mark.parametrize("kind", ["update", "adjustment"])
@@ -328,9 +348,10 @@ class TestActions:
         catalog = create_catalog(level=1)
         held = active(catalog)
         body = {
-            "type": kind, "configuration": {"id": held.pk},
+            "type": kind,
+            "configuration": {"id": held.pk},
             "params": [{"id": "tier1_set", "value": "new"}],
-        }  # fmt: skip
+        }
         row = creation.create(body, catalog.as_vendor)
         assert (row.status, row.pk[-3:]) == ("pending", "002")
         assert row.previous_approved_request_id == f"{row.pk[:-3]}001"
@@ -378,8 +399,9 @@ class TestCreation:
         body["configuration"]["account"] = account
         row = creation.create(body, catalog.as_distributor)
         assert (row.configuration.account.name, row.configuration.account.type) == (
-            "New", "reseller",
-        )  # fmt: skip
+            "New",
+            "reseller",
+        )
 
     @pytest.mark.parametrize("kind", ["setup", "update", "adjustment"])
     @pytest.mark.parametrize("on", [True, False])
@@ -472,16 +494,20 @@ class TestCreation:
             ({"configuration": {**good, "account": {"id": "TA-1"}}}, "TA-1 does not exist"),
             ({"configuration": {**good, "account": "x"}}, "account: Expected an object."),
             ({"configuration": {**good, "account": {"name": "x"}}}, "contact_info: This field"),
-            ({"configuration": {**good, "connection": {"id": other.connection.pk}}},
-             "Connection CT-2222-2222-2222 does not exist"),
+            (
+                {"configuration": {**good, "connection": {"id": other.connection.pk}}},
+                "Connection CT-2222-2222-2222 does not exist",
+            ),
             ({"configuration": {**good, "marketplace": {"id": "MP-22222"}}}, "There is no Listing"),
             ({"configuration": good, "params": {}}, "params: Expected a list"),
             ({"configuration": good, "params": [{"id": "nope"}]}, "nope does not exist"),
-            ({"configuration": good, "params": [{"id": "tier1_set", "value": "x"}]},
-             "cannot be set"),
+            (
+                {"configuration": good, "params": [{"id": "tier1_set", "value": "x"}]},
+                "cannot be set",
+            ),
             ({"configuration": good, "notes": 1}, "notes: Not a valid string."),
             ({"configuration": good, "notes": "x" * 2001}, "no more than 2000 characters"),
-        ]  # fmt: skip
+        ]
         before = everything()
         for body, sentence in cases:
             with pytest.raises(Refused, match=sentence):

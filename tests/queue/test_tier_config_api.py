@@ -59,12 +59,13 @@ class TestActions:
         inquired = vendor.post(f"{path}/inquire")
         assert (inquired.status, inquired.json) == (204, None)
         assert vendor.get(path).json["events"].keys() == {
-            "created", "updated", "inquired", "pended",
-        }  # fmt: skip
+            "created",
+            "updated",
+            "inquired",
+            "pended",
+        }
         assert vendor.post(f"{path}/pend").status == 204
-        refused(
-            distributor.post(f"{path}/approve"), 403, "approve is not for a distributor."
-        )  # fmt: skip
+        refused(distributor.post(f"{path}/approve"), 403, "approve is not for a distributor.")
         approved = vendor.post(f"{path}/approve", {"template": {"id": "TL-561-035-001"}})
         assert approved.status == 200
         assert approved.json["template"]["id"] == "TL-561-035-001"
@@ -78,8 +79,10 @@ class TestActions:
 
     def test_responses_without_a_body(self, vendor: Caller, distributor: Caller) -> None:
         path = f"{LIST}/{PENDING}"
-        for call, sent in (("assign", {"email": "maya.ortiz@nimbus.example.com"}),
-                           ("unassign", None)):  # fmt: skip
+        for call, sent in (
+            ("assign", {"email": "maya.ortiz@nimbus.example.com"}),
+            ("unassign", None),
+        ):
             response = vendor.post(f"{path}/{call}", sent)
             assert (response.status, response.json) == (204, None)
             assert "Content-Type" not in response.headers
@@ -118,9 +121,10 @@ class TestActions:
             refused(vendor.put(path, bad), 400)
         done = ids(vendor, f"{LIST}?status=approved")[0]
         refused(
-            vendor.put(f"{LIST}/{done}", {"notes": "x"}), 400,
+            vendor.put(f"{LIST}/{done}", {"notes": "x"}),
+            400,
             "Only pending, draft or inquiring tier requests can be updated.",
-        )  # fmt: skip
+        )
         assert vendor.call("PATCH", path, {}).status == 405
         assert vendor.delete(path).status == 405
         assert vendor.post(CONFIGS, {}).status == 405
@@ -130,9 +134,12 @@ class TestActions:
             "connection": {"id": "CT-3380-6125-4471"},
             "items": [{"id": "SKU_ENDPOINT", "quantity": 1}],
             "params": [{"id": "admin_email", "value": "a@example.com"}],
-            "tiers": {"customer": {"name": "C", "contact_info": CONTACT},
-                      "tier1": {"name": "R", "contact_info": CONTACT}, "tier2": {"id": MASTER}},
-        }  # fmt: skip
+            "tiers": {
+                "customer": {"name": "C", "contact_info": CONTACT},
+                "tier1": {"name": "R", "contact_info": CONTACT},
+                "tier2": {"id": MASTER},
+            },
+        }
         order = distributor.post("/requests", {"type": "purchase", "asset": asset})
         assert (order.status, order.json["status"]) == (201, "tiers_setup")
         name = order.json["asset"]["tiers"]["tier1"]["id"]

@@ -133,9 +133,10 @@ def test_deleting_a_stale_draft_concurrent_with_an_order() -> None:
         assert creation.create(whole, catalog.as_distributor).status == "draft"
         later = clock.now() + timedelta(days=365)
         refused = concurrently(
-            lambda: due.run(later), buy(catalog, one, two),  # noqa: B023
+            lambda: due.run(later),  # noqa: B023
+            buy(catalog, one, two),
             lambda: creation.create(whole, catalog.as_distributor),  # noqa: B023
-        )  # fmt: skip
+        )
         assert all(error.status == 409 for error in refused)
         check_waiting()
 

@@ -141,8 +141,10 @@ class TestChanges:
         before = vendor.get(f"/requests/{second}").json
         refused(
             put(vendor, second, tenant="t-1", name="one", free="x"),
-            400, TAKEN.format("name"), TAKEN.format("tenant"),
-        )  # fmt: skip
+            400,
+            TAKEN.format("name"),
+            TAKEN.format("tenant"),
+        )
         assert vendor.get(f"/requests/{second}").json == before
         # A subscription's own value can be sent again.
         assert put(vendor, first, tenant="t-1", name="one").status == 200
@@ -258,9 +260,10 @@ class TestTierConfigurations:
 
     def setup(self, catalog: make.Catalog, n: int, level: int = 1, **texts: Any) -> Response:
         configuration = {
-            "product": {"id": catalog.product.pk}, "tier_level": level,
+            "product": {"id": catalog.product.pk},
+            "tier_level": level,
             "account": {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT},
-        }  # fmt: skip
+        }
         body = {"type": "setup", "configuration": configuration, **values(**texts)}
         return caller(catalog.provider).post("/tier/config-requests", body)
 
@@ -275,12 +278,14 @@ class TestTierConfigurations:
         assert self.setup(tiers, 3, level=2, tier2_ask="a").status == 201
         path = "/tier/config-requests"
         assert vendor.put(f"{path}/{first}", values(tier1_set="t")).status == 200
-        refused(vendor.put(f"{path}/{second}", values(tier1_set="t")), 400,
-                taken.format("tier1_set"))  # fmt: skip
+        refused(
+            vendor.put(f"{path}/{second}", values(tier1_set="t")), 400, taken.format("tier1_set")
+        )
         assert vendor.put(f"{path}/{first}", values(tier1_set="t", tier1_ask="a")).status == 200
         assert vendor.post(f"{path}/{first}/approve", TILE).status == 200
-        refused(vendor.put(f"{path}/{second}", values(tier1_set="t")), 400,
-                taken.format("tier1_set"))  # fmt: skip
+        refused(
+            vendor.put(f"{path}/{second}", values(tier1_set="t")), 400, taken.format("tier1_set")
+        )
         config = TierConfigRequest.objects.get(pk=first).configuration_id
         update = {"type": "update", "configuration": {"id": config}, **values(tier1_ask="a")}
         assert caller(tiers.provider).post(path, update).status == 201
@@ -302,10 +307,22 @@ TILE = {"template": {"representation": "Welcome"}}
 class TestSamples:
     @examples(60)
     @given(
-        st.sampled_from(["text", "password", "email", "subdomain", "domain", "address", "phone",
-                         "object", "url"]),
-        st.sampled_from([None, 12, 20, 30, 64]), st.sampled_from([None, 3, 20]),
-    )  # fmt: skip
+        st.sampled_from(
+            [
+                "text",
+                "password",
+                "email",
+                "subdomain",
+                "domain",
+                "address",
+                "phone",
+                "object",
+                "url",
+            ]
+        ),
+        st.sampled_from([None, 12, 20, 30, 64]),
+        st.sampled_from([None, 3, 20]),
+    )
     def test_sample_values_of_unique_parameters_differ(
         self, kind: str, most: int | None, least: int | None
     ) -> None:

@@ -55,9 +55,11 @@ def test_only_one_of_several_orders_gets_the_value() -> None:
 def test_two_values_in_either_order_do_not_deadlock() -> None:
     catalog = create_catalog()
     orders = [
-        body(catalog, ("name", "a"), ("alias", "b")), body(catalog, ("alias", "b"), ("name", "a")),
-        body(catalog, ("name", "b"), ("alias", "b")), body(catalog, ("name", "a"), ("alias", "a")),
-    ]  # fmt: skip
+        body(catalog, ("name", "a"), ("alias", "b")),
+        body(catalog, ("alias", "b"), ("name", "a")),
+        body(catalog, ("name", "b"), ("alias", "b")),
+        body(catalog, ("name", "a"), ("alias", "a")),
+    ]
     calls = [lambda c, order=order: c.post("/requests", order) for order in orders]  # type: ignore[misc]
     responses = concurrently(caller(catalog.provider), *calls)
     assert set(statuses(responses)) <= {201, 400} and 201 in statuses(responses)
@@ -116,8 +118,10 @@ def test_only_one_of_several_tier_configurations_gets_the_value() -> None:
     def setup(n: int) -> dict[str, Any]:
         account = {"name": "R", "external_id": f"r-{n}", "contact_info": make.CONTACT}
         configuration = {
-            "product": {"id": catalog.product.pk}, "tier_level": 1, "account": account,
-        }  # fmt: skip
+            "product": {"id": catalog.product.pk},
+            "tier_level": 1,
+            "account": account,
+        }
         params = [{"id": "partner", "value": "p-1"}]
         return {"type": "setup", "configuration": configuration, "params": params}
 

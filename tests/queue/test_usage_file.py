@@ -26,18 +26,32 @@ PATH = "/usage/files"
 def usage_file(catalog: make.Catalog, status: str, n: int = 1) -> UsageFile:
     """Make a file in a status, with two records and an upload, claimed by a worker."""
     file = UsageFile.objects.create(
-        id=f"UF-2026-11-0000-{n:04d}", status=status, product=catalog.product,
-        vendor=catalog.vendor, provider=catalog.provider,
+        id=f"UF-2026-11-0000-{n:04d}",
+        status=status,
+        product=catalog.product,
+        vendor=catalog.vendor,
+        provider=catalog.provider,
         marketplace=Marketplace.objects.get(owner=catalog.provider),
-        contract=Contract.objects.get(provider=catalog.provider), currency="USD", name="November",
-        sub_status="processing", claim="mine", lease=0, created=make.AT, updated=make.AT,
-    )  # fmt: skip
+        contract=Contract.objects.get(provider=catalog.provider),
+        currency="USD",
+        name="November",
+        sub_status="processing",
+        claim="mine",
+        lease=0,
+        created=make.AT,
+        updated=make.AT,
+    )
     record_status = {"accepted": "approved", "closed": "closed"}.get(status, "valid")
     for row in (2, 3):
         UsageRecord.objects.create(
-            id=f"UR-2026-11-0000-{n:04d}-0000-000{row}", file=file, row=row, quantity=row,
-            status=record_status, record_id=f"r-{row}", item=catalog.item,
-        )  # fmt: skip
+            id=f"UR-2026-11-0000-{n:04d}-0000-000{row}",
+            file=file,
+            row=row,
+            quantity=row,
+            status=record_status,
+            record_id=f"r-{row}",
+            item=catalog.item,
+        )
     StoredFile.objects.create(
         file=file, kind=StoredFile.UPLOAD, name="u.csv", content=b"x", created=make.AT
     )
@@ -55,9 +69,11 @@ def statuses(file: UsageFile) -> list[str]:
 
 def create(caller: Caller, catalog: make.Catalog, **more: Any) -> str:
     body = {
-        "name": "November", "product": {"id": catalog.product.pk},
-        "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk}, **more,
-    }  # fmt: skip
+        "name": "November",
+        "product": {"id": catalog.product.pk},
+        "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk},
+        **more,
+    }
     response = caller.post(f"{PATH}/", body)
     assert response.status == 201, response
     return str(response.json["id"])
@@ -300,9 +316,10 @@ def test_submit_of_a_file_that_is_being_read_waits_only_in_our_web_server() -> N
 def test_invalid_bodies_are_refused(body: dict[str, Any], message: str) -> None:
     catalog, _ = make.catalog(), make.catalog("2")
     good = {
-        "name": "N", "product": {"id": catalog.product.pk},
+        "name": "N",
+        "product": {"id": catalog.product.pk},
         "contract": {"id": "CRD-11111-11111-11111"},
-    }  # fmt: skip
+    }
     refused(caller(catalog.vendor).post(PATH, {**good, **body}), 400, message)
     assert not UsageFile.objects.exists()
     assert caller(catalog.provider).post(PATH, good).status == 403

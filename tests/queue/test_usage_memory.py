@@ -166,8 +166,10 @@ def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
         files[-1].write_bytes(KINDS[kind]())
     done = subprocess.run(
         [sys.executable, "-m", "tests.queue.spreadsheet_memory", how, *map(str, files)],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -54,17 +54,25 @@ def sheet(workbook: bytes) -> list[list[Any]]:
 class TestChunks:
     def test_accepted_file_is_split_by_hub(self, distributor: Caller) -> None:
         other = Hub.objects.create(
-            pk="HB-0001-0001", name="Shop", company_id="PA-318-442", instance_id="shop",
-            created="2026-01-01T00:00:00Z", updated="2026-01-01T00:00:00Z",
-        )  # fmt: skip
+            pk="HB-0001-0001",
+            name="Shop",
+            company_id="PA-318-442",
+            instance_id="shop",
+            created="2026-01-01T00:00:00Z",
+            updated="2026-01-01T00:00:00Z",
+        )
         records = list(UsageRecord.objects.filter(file=PENDING).order_by("row"))
         asset = records[0].asset
         assert asset is not None
         Connection.objects.filter(pk=asset.connection_id).update(hub=other)
         connection = Connection.objects.create(
-            pk="CT-0001-0001-0001", product_id=asset.product_id, provider_id="PA-318-442",
-            vendor_id="VA-610-138", hub_id="HB-7710-3391", created="2026-01-01T00:00:00Z",
-        )  # fmt: skip
+            pk="CT-0001-0001-0001",
+            product_id=asset.product_id,
+            provider_id="PA-318-442",
+            vendor_id="VA-610-138",
+            hub_id="HB-7710-3391",
+            created="2026-01-01T00:00:00Z",
+        )
         Asset.objects.filter(pk=records[1].asset_id).update(connection=connection)
         assert distributor.post(f"/usage/files/{PENDING}/accept", {}).status == 200
         chunks = distributor.get(f"/usage/chunks?usagefile.id={PENDING}&ordering(id)").json
@@ -108,15 +116,24 @@ class TestChunks:
         path = f"/usage/chunks/{CHUNK}"
         assert distributor.put(path, {"external_id": "desk-1"}).json["external_id"] == "desk-1"
         assert ids(distributor, "/usage/chunks?external_id=desk-1") == [CHUNK]
-        for body in ({}, {"external_id": None}, {"external_id": 7}, {"external_id": []},
-                     {"external_id": "x" * 201}):  # fmt: skip
+        for body in (
+            {},
+            {"external_id": None},
+            {"external_id": 7},
+            {"external_id": []},
+            {"external_id": "x" * 201},
+        ):
             refused(distributor.put(path, body), 400)
         assert distributor.get(path).json["external_id"] == "desk-1"
 
     def test_closing_a_chunk_closes_its_records_and_the_file(self, distributor: Caller) -> None:
         path, body = f"/usage/chunks/{CHUNK}", {"external_billing_id": "INV-9"}
-        for wrong in ({}, {"external_billing_id": None}, {"external_billing_id": 9},
-                      {**body, "external_billing_note": []}):  # fmt: skip
+        for wrong in (
+            {},
+            {"external_billing_id": None},
+            {"external_billing_id": 9},
+            {**body, "external_billing_note": []},
+        ):
             refused(distributor.post(f"{path}/close", wrong), 400)
         assert distributor.get(path).json["status"] == "ready"
         assert ids(distributor, "/usage/chunks?status=ready") == [CHUNK]
@@ -154,9 +171,12 @@ class TestChunks:
         hub = Hub.objects.get(pk="HB-7710-3391")
         for n in range(20):
             fresh = Hub.objects.create(
-                pk=f"HB-0002-{n:04d}", name=f"Hub {n}", company=hub.company, created=hub.created,
+                pk=f"HB-0002-{n:04d}",
+                name=f"Hub {n}",
+                company=hub.company,
+                created=hub.created,
                 updated=hub.updated,
-            )  # fmt: skip
+            )
             UsageChunk.objects.create(pk=f"UFC-0-{n}", file=file, hub=fresh, created=file.created)
         with django_assert_max_num_queries(12):
             assert len(distributor.get("/usage/chunks").json) > 20
@@ -177,9 +197,11 @@ class TestReconciliations:
         assert (record["status"], record["external_billing_id"]) == ("closed", "INV-1")
         path = f"/usage/reconciliations/{body['id']}"
         assert vendor.get(path).json == body
-        for query in (f"usagefile.id={ACCEPTED}", f"partusagefile.id={CHUNK}",
-                      "and(eq(binding.hub.id,HB-7710-3391),eq(usagefile.id,"
-                      f"{ACCEPTED}))"):  # fmt: skip
+        for query in (
+            f"usagefile.id={ACCEPTED}",
+            f"partusagefile.id={CHUNK}",
+            f"and(eq(binding.hub.id,HB-7710-3391),eq(usagefile.id,{ACCEPTED}))",
+        ):
             assert ids(distributor, f"/usage/reconciliations?{query}") == [body["id"]], query
         kind, sent = content(distributor, f"{path}/uploadedfile")
         assert (kind, b"INV-1" in sent) == ("text/csv", True)
@@ -187,9 +209,11 @@ class TestReconciliations:
         assert kind == XLSX
         header, row = sheet(processed)
         assert dict(zip_longest(header, row)) == {
-            "record_id": self.RECORDS[0], "status": "closed", "external_billing_id": "INV-1",
+            "record_id": self.RECORDS[0],
+            "status": "closed",
+            "external_billing_id": "INV-1",
             "external_billing_note": None,
-        }  # fmt: skip
+        }
 
     def test_upload_to_the_file_creates_a_reconciliation(self, distributor: Caller) -> None:
         before = ids(distributor, "/usage/reconciliations")
@@ -207,9 +231,10 @@ class TestReconciliations:
         before = ids(distributor, "/usage/reconciliations")
         refused(upload(vendor, f"{self.RECORDS[0]},INV-1"), 403)
         refused(
-            upload(distributor, "UR-0,INV-1"), 400,
+            upload(distributor, "UR-0,INV-1"),
+            400,
             "recon_file: No row names a record of an accepted usage file.",
-        )  # fmt: skip
+        )
         # Records of a file that is not accepted, and an invalid row next to a valid one.
         refused(upload(distributor, f"UR-{PENDING[3:]}-0000-0002,INV-1"), 400)
         refused(upload(distributor, f"{self.RECORDS[0]},INV-1", "UR-0,INV-2"), 400)
@@ -245,9 +270,10 @@ class TestAggregates:
         assert rows
         row = rows[0]
         records = UsageRecord.objects.filter(
-            asset=row["asset"]["id"], item=row["item"]["id"],
+            asset=row["asset"]["id"],
+            item=row["item"]["id"],
             file__status__in=("pending", "accepted", "closed"),
-        )  # fmt: skip
+        )
         counted = [r for r in records if r.status != "rejected"]
         assert row["consumed"] == round(sum(r.quantity for r in counted))
         assert row["amount"] == sum(float(r.amount or 0) for r in counted)
@@ -268,11 +294,17 @@ class TestAggregates:
     def test_aggregates_are_filtered_and_paged(self, distributor: Caller) -> None:
         rows = distributor.get("/usage/aggregates").json
         asset, item = rows[0]["asset"], rows[0]["item"]
-        for query in (f"asset.id={asset['id']}", f"eq(asset.external_uid,{asset['external_uid']})",
-                      f"in(asset.id,({asset['id']},AS-0))"):  # fmt: skip
+        for query in (
+            f"asset.id={asset['id']}",
+            f"eq(asset.external_uid,{asset['external_uid']})",
+            f"in(asset.id,({asset['id']},AS-0))",
+        ):
             assert distributor.get(f"/usage/aggregates?{query}").json == [rows[0]], query
-        for query in (f"item.id={item['id']}", f"item.local_id={item['local_id']}",
-                      "item.type=PPU"):  # fmt: skip
+        for query in (
+            f"item.id={item['id']}",
+            f"item.local_id={item['local_id']}",
+            "item.type=PPU",
+        ):
             assert distributor.get(f"/usage/aggregates?{query}").json == rows, query
         assert distributor.get("/usage/aggregates?item.type=Reservation").json == []
         page = distributor.get("/usage/aggregates?limit=1&offset=1")

@@ -210,9 +210,13 @@ def test_schemas_require_their_columns() -> None:
 
 def test_rows_define_items_with_the_capability() -> None:
     named = {
-        "item_search_value": "AmazonEC2", "item_mpn": "AmazonEC2", "item_name": "Compute",
-        "item_unit": "Hours", "item_precision": "Decimal(8)", "quantity": 0.00000001,
-    }  # fmt: skip
+        "item_search_value": "AmazonEC2",
+        "item_mpn": "AmazonEC2",
+        "item_name": "Compute",
+        "item_unit": "Hours",
+        "item_precision": "Decimal(8)",
+        "quantity": 0.00000001,
+    }
     content = sheets.xlsx(table([row(1, **named), row(2, **named)]))
     catalog = sheets.catalog()
     assert processed(catalog, content).status == "invalid"
@@ -358,12 +362,16 @@ def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
     most = limits.MAX_COLUMNS - len(sheets.HEADER)
     columns = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
     params = {f"v.{n}": n for n in range(most)}
-    for content in (sheets.csv(table([row(1, **params, **columns)])),
-                    sheets.xlsx(table([row(1, **params, **columns)]))):  # fmt: skip
+    for content in (
+        sheets.csv(table([row(1, **params, **columns)])),
+        sheets.xlsx(table([row(1, **params, **columns)])),
+    ):
         file = processed(catalog, content)
         assert (file.status, len(file.records.get().params)) == ("ready", most)
-    for content in (sheets.csv(table([row(1, **params, one_more=1)])),
-                    sheets.xlsx(table([row(1, **params, one_more=1)]))):  # fmt: skip
+    for content in (
+        sheets.csv(table([row(1, **params, one_more=1)])),
+        sheets.xlsx(table([row(1, **params, one_more=1)])),
+    ):
         detail = processed(catalog, content).error_detail
         assert detail == "The sheet has more than 50 columns. Remove some."
 

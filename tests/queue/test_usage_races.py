@@ -39,9 +39,10 @@ def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
 ) -> None:
     catalog = make.catalog()
     body = {
-        "name": "November", "product": {"id": catalog.product.pk},
+        "name": "November",
+        "product": {"id": catalog.product.pk},
         "contract": {"id": Listing.objects.get().contract_id},
-    }  # fmt: skip
+    }
     drawn, draw, both = threading.local(), ids.draw, threading.Barrier(4)
 
     def same(kind: str) -> str:

@@ -138,8 +138,10 @@ class TestBodies:
         distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         before = TierAccount.objects.count()
-        tiers = {"customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
-                 "tier1": {"id": created["asset"]["tiers"]["tier1"]["id"]}}  # fmt: skip
+        tiers = {
+            "customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
+            "tier1": {"id": created["asset"]["tiers"]["tier1"]["id"]},
+        }
         response = distributor.post(
             f"/requests/{created['id']}/validate", {"asset": {"tiers": tiers}}
         )
@@ -307,9 +309,10 @@ class TestLimitsOfHandlers:
         respond_with(validator, narrow)
         distributor.post(f"/requests/{created['id']}/validate", {})
         refused(
-            distributor.put(f"/requests/{created['id']}", of("region", value="eu")), 400,
+            distributor.put(f"/requests/{created['id']}", of("region", value="eu")),
+            400,
             "asset.params: Parameter region: 'eu' is not one of us.",
-        )  # fmt: skip
+        )
 
 
 def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
@@ -345,14 +348,17 @@ class TestConcurrentChanges:
 
         respond_with(validator, order)
         refused(
-            distributor.post(f"/requests/{pk}/validate", of("alias", value="late")), 400,
+            distributor.post(f"/requests/{pk}/validate", of("alias", value="late")),
+            400,
             f"{pk} became pending during its validation: the response of the validator "
             f"was too late.",
-        )  # fmt: skip
+        )
         now = distributor.get(f"/requests/{pk}").json
         assert (now["status"], param(now)["value_error"], param(now, "alias")["value"]) == (
-            "pending", "", "",
-        )  # fmt: skip
+            "pending",
+            "",
+            "",
+        )
 
     def test_draft_deleted_during_the_call_returns_404(
         self, catalog: make.Catalog, validator: Handler
@@ -367,9 +373,10 @@ class TestConcurrentChanges:
 
         respond_with(validator, delete)
         refused(
-            distributor.post(f"/requests/{created['id']}/validate", {}), 404,
+            distributor.post(f"/requests/{created['id']}/validate", {}),
+            404,
             f"Object `{created['id']}` not found.",
-        )  # fmt: skip
+        )
 
     def test_validation_creates_no_event(self, catalog: make.Catalog, validator: Handler) -> None:
         listening(catalog, validator)
@@ -413,9 +420,10 @@ class TestPermissions:
         created = draft(distributor, catalog)
         Request.objects.update(status=status)
         refused(
-            distributor.post(f"/requests/{created['id']}/validate", {}), 400,
+            distributor.post(f"/requests/{created['id']}/validate", {}),
+            400,
             f"{created['id']} is {status}: validate is for draft or inquiring only.",
-        )  # fmt: skip
+        )
         assert validator.received == []
 
 

@@ -47,7 +47,7 @@ from tests.queue.tables import (
     TIER_ACCOUNT,
     TIER_CONFIG,
     USAGE,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -187,9 +187,10 @@ class Walk(RuleBasedStateMachine):
     def set_up(self, tier: str | None, above: str | None, draft: bool) -> None:
         self.tick()
         configuration: dict[str, Any] = {
-            "product": {"id": self.platform.product}, "tier_level": 1,
+            "product": {"id": self.platform.product},
+            "tier_level": 1,
             "account": builders.reseller(tier or "three"),
-        }  # fmt: skip
+        }
         if above:
             configuration["parent_account"] = builders.reseller(f"{above} above")
         body = {"type": "setup", "configuration": configuration}
@@ -212,8 +213,12 @@ class Walk(RuleBasedStateMachine):
         self.tick()
         if (asset := self.pick(Asset, n)) is None:
             return
-        body = {"type": kind, "asset": {"id": asset.pk}, "items": [{"id": "SEAT"}],
-                "period": PERIOD}  # fmt: skip
+        body = {
+            "type": kind,
+            "asset": {"id": asset.pk},
+            "items": [{"id": "SEAT"}],
+            "period": PERIOD,
+        }
         response = self.post(actor, PATHS[BILLING], body)
         allowed = {"vendor": "V", "provider": "D"}[kind] == actor
         assert (response.status == 201) == (allowed and asset.status not in ("draft", "processing"))
@@ -233,8 +238,11 @@ class Walk(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(tables.TYPES[LISTING]), actor=ACTOR)
     def ask_for_listing(self, kind: str, actor: str) -> None:
         self.tick()
-        body = {"type": kind, "product_id": self.platform.product,
-                "contract_id": "CRD-11111-11111-11111"}  # fmt: skip
+        body = {
+            "type": kind,
+            "product_id": self.platform.product,
+            "contract_id": "CRD-11111-11111-11111",
+        }
         response = self.post(actor, PATHS[LISTING], body)
         assert (response.status == 201) <= (actor == "V")
 

@@ -154,10 +154,15 @@ def usage_files() -> None:
         assert file.uploaded == file.validated == sum(records.values()), (file, records)
         assert file.billed <= file.closed
         may_have: dict[str, Any] = {
-            "draft": (), "deleted": (), "ready": ("valid",), "rejected": ("rejected",),
-            "accepted": ("approved", "rejected", "closed"), "closed": ("closed", "rejected"),
-            "invalid": ("valid", "invalid"), "pending": ("valid", "approved", "rejected"),
-        }  # fmt: skip
+            "draft": (),
+            "deleted": (),
+            "ready": ("valid",),
+            "rejected": ("rejected",),
+            "accepted": ("approved", "rejected", "closed"),
+            "closed": ("closed", "rejected"),
+            "invalid": ("valid", "invalid"),
+            "pending": ("valid", "approved", "rejected"),
+        }
         has = {status for status, n in records.items() if n}
         assert has <= set(may_have[file.status]), (file, records)
 

@@ -92,11 +92,14 @@ def server(
         "DATABASE_URL": database_url,
         "CELERY_BROKER_URL": broker_url,
         **variables,
-    }  # fmt: skip
+    }
     running = Server(
-        f"http://127.0.0.1:{port}", folder, Process(command("web"), env, folder / "web.log"),
-        VENDOR_KEY, PROVIDER_KEY,
-    )  # fmt: skip
+        f"http://127.0.0.1:{port}",
+        folder,
+        Process(command("web"), env, folder / "web.log"),
+        VENDOR_KEY,
+        PROVIDER_KEY,
+    )
     running.workers = [
         Process([*command("worker"), "-n", f"w{n}@test"], env, folder / f"worker{n}.log")
         for n in range(workers)

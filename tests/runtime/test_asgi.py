@@ -49,9 +49,7 @@ async def failing_lifespan() -> AsyncIterator[None]:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     config = apps.get_app_config("portal")
-    monkeypatch.setattr(
-        config, "asgi_routes", {"/native": f"{__name__}.endpoint"}, raising=False
-    )  # fmt: skip
+    monkeypatch.setattr(config, "asgi_routes", {"/native": f"{__name__}.endpoint"}, raising=False)
     monkeypatch.setattr(config, "asgi_lifespan", [f"{__name__}.lifespan"], raising=False)
     events.clear()
     yield config

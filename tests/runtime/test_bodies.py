@@ -50,9 +50,13 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def post(
-    url: str, body: bytes, *headers: str, target: bytes = API, chunked: bool = False,
+    url: str,
+    body: bytes,
+    *headers: str,
+    target: bytes = API,
+    chunked: bool = False,
     declared: int | None = None,
-) -> tuple[int, dict[str, str], bytes]:  # fmt: skip
+) -> tuple[int, dict[str, str], bytes]:
     with connect(url) as line:
         length = (
             "Transfer-Encoding: chunked" if chunked else f"Content-Length: {declared or len(body)}"
@@ -88,8 +92,9 @@ def test_body_above_the_limit_gets_413_in_connects_envelope(
         status, received, content = post(url, b"x" * (MIB + 1), *headers)
         assert (status, received["content-type"]) == (413, "application/json")
         assert json.loads(content) == {
-            "error_code": "REQ_413", "errors": ["The request body is larger than 1 MiB."],
-        }  # fmt: skip
+            "error_code": "REQ_413",
+            "errors": ["The request body is larger than 1 MiB."],
+        }
     assert stored == []
 
 
@@ -158,8 +163,10 @@ def test_limit_of_a_form_allows_for_its_fields(settings: Any) -> None:
     form = "Content-Type: multipart/form-data; boundary=x"
     with serving(echo, settings) as url:
         for size, kind, expected in (
-            (10_000, "text/plain", 200), (10_001, "text/plain", 413), (60_000, form[14:], 200),
-        ):  # fmt: skip
+            (10_000, "text/plain", 200),
+            (10_001, "text/plain", 413),
+            (60_000, form[14:], 200),
+        ):
             with connect(url) as line:
                 head = f"Content-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode()
                 line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + head + b"x" * size)

@@ -52,9 +52,12 @@ def test_process_with_an_invalid_setting_does_not_start(tmp_path: Path, command:
 def test_other_wsgi_server_with_an_invalid_setting_does_not_start(tmp_path: Path) -> None:
     env = environment(tmp_path, SIM_PROFILE="prod")
     done = subprocess.run(
-        [sys.executable, "-c", "import connect_sim.wsgi"], env=env, cwd=ROOT, capture_output=True,
+        [sys.executable, "-c", "import connect_sim.wsgi"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
         text=True,
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "SIM_PROFILE must be one of sandbox, server, not 'prod'." in done.stderr
 

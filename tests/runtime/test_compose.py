@@ -61,10 +61,13 @@ def compose() -> list[str]:
 def resolved(file: str, **variables: str) -> dict[str, Any]:
     """Return a compose file as Docker Compose understands it."""
     done = subprocess.run(
-        [*compose(), "-f", file, "config", "--format", "json"], cwd=ROOT,
+        [*compose(), "-f", file, "config", "--format", "json"],
+        cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables},
-        capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert done.returncode == 0, done.stderr
     # Deprecated or ignored keys are warnings.
     assert "level=warning" not in done.stderr, done.stderr
@@ -81,8 +84,11 @@ def test_compose_accepts_the_files_of_sandbox_and_server() -> None:
     assert server["migrate"]["healthcheck"]["disable"]
     for name in ("worker", "beat"):
         assert server[name]["healthcheck"]["test"][1:] == [
-            "python", "-m", "connect_sim.probe", name,
-        ]  # fmt: skip
+            "python",
+            "-m",
+            "connect_sim.probe",
+            name,
+        ]
     sandbox = resolved("compose.sandbox.yml", SIM_PORT="9090")["sandbox"]
     assert sandbox["build"]["target"] in STAGES
     assert sandbox["environment"]["SIM_PUBLIC_URL"] == "http://localhost:9090"
@@ -98,8 +104,9 @@ def test_workers_of_the_compose_file_can_be_scaled() -> None:
         # Tables exist before any of them starts; the database is there again after a restart.
         assert {on: each["condition"] for on, each in server[name]["depends_on"].items()} == {
             "migrate": "service_completed_successfully",
-            "postgres": "service_healthy", "redis": "service_healthy",
-        }, name  # fmt: skip
+            "postgres": "service_healthy",
+            "redis": "service_healthy",
+        }, name
         assert server[name]["restart"] == "unless-stopped"
     assert server["migrate"]["restart"] == "on-failure"
     assert "migrate" not in server["migrate"]["depends_on"]
@@ -111,11 +118,17 @@ def test_workers_of_the_compose_file_can_be_scaled() -> None:
 @pytest.mark.parametrize("missing", REQUIRED)
 def test_compose_file_has_no_default_secret(missing: str) -> None:
     done = subprocess.run(
-        [*compose(), "-f", "docker-compose.yml", "config"], cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
-             **{name: value for name, value in REQUIRED.items() if name != missing}},
-        capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+        [*compose(), "-f", "docker-compose.yml", "config"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            **{name: value for name, value in REQUIRED.items() if name != missing},
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert done.returncode != 0 and missing in done.stderr
 
 

@@ -28,7 +28,7 @@ from tests.processes import (
     manage,
     restart,
     sandbox,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +219,12 @@ def test_file_system_that_does_not_respond_is_no_loss(
 
 
 def test_end_is_logged_as_json(
-    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     settings.SIM_LOG_FORMAT = "json"
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)

@@ -89,10 +89,13 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 def new_webhook(callers: Callers, n: int = 0) -> Any:
     body = {
-        "label": f"Hook {n}", "product_id": "PRD-111-111-111",
-        "object_class": "fulfillment_request", "external_url": "http://127.0.0.1:9/",
-        "jwt_secret": "x" * 40, "data": {"text": "x" * 20_000},
-    }  # fmt: skip
+        "label": f"Hook {n}",
+        "product_id": "PRD-111-111-111",
+        "object_class": "fulfillment_request",
+        "external_url": "http://127.0.0.1:9/",
+        "jwt_secret": "x" * 40,
+        "data": {"text": "x" * 20_000},
+    }
     return callers.api.post(
         "/public/v1/notifications/webhooks", json.dumps(body), "application/json"
     )

@@ -177,13 +177,16 @@ def test_stop_of_web_server_ends_validation_in_flight(
     response = waiting.result()
     running.process.start()
     running.wait_for_web()
-    assert (response.status_code, response.json()) == (400, {
-        "error_code": "VAL_100",
-        "errors": [
-            "Validation service is not available.",
-            "Sandbox stopped during the request: the outcome is unknown.",
-        ],
-    })  # fmt: skip
+    assert (response.status_code, response.json()) == (
+        400,
+        {
+            "error_code": "VAL_100",
+            "errors": [
+                "Validation service is not available.",
+                "Sandbox stopped during the request: the outcome is unknown.",
+            ],
+        },
+    )
     assert flow.read() == before
     stats = orders.stats(running, hook["id"])
     assert (stats["triggers"], stats["success_triggers"], stats["failure_triggers"]) == (1, 0, 0)

@@ -224,8 +224,9 @@ def test_fault_fires_in_all_processes_and_each_time_is_counted(
         until(lambda: orders.stats(first, hook)["success_triggers"] == 6, "they are recorded")
         cleared = first.call("DELETE", "/sandbox/faults").json()["faults"]
         assert [(each["id"], each["asked"], each["fired"]) for each in cleared] == [
-            (armed[0]["id"], 10, 10), (armed[1]["id"], 6, 6),
-        ]  # fmt: skip
+            (armed[0]["id"], 10, 10),
+            (armed[1]["id"], 6, 6),
+        ]
         # The other processes have forgotten it too.
         orders.purchase(first)
         until(lambda: orders.stats(first, hook)["success_triggers"] == 7, "it is delivered")

@@ -133,9 +133,11 @@ def test_request_line_may_arrive_in_chunks(url: str) -> None:
 
 def test_headers_reach_django_joined_and_without_underscores(url: str) -> None:
     environ = request(
-        url, b"/", b"X-Two: a\r\nX-Two: b\r\nX_Forwarded_For: 1.2.3.4\r\nX-Bytes: \xe9\xff\r\n"
+        url,
+        b"/",
+        b"X-Two: a\r\nX-Two: b\r\nX_Forwarded_For: 1.2.3.4\r\nX-Bytes: \xe9\xff\r\n"
         b"content-TYPE: text/x\r\nX-Empty:\r\n",
-    )  # fmt: skip
+    )
     assert environ["HTTP_X_TWO"] == "a, b"
     assert environ["HTTP_X_BYTES"] == "\xe9\xff"
     assert environ["CONTENT_TYPE"] == "text/x"
@@ -345,9 +347,13 @@ def test_unknown_method_is_not_allowed(url: str, method: str) -> None:
                     line.sendall(part)
             status, headers, content = read(line)
             assert (status, headers["content-type"]) == (405, "application/json")
-            assert (headers["connection"], json.loads(content)) == ("close", {
-                "error_code": "REQ_405", "errors": [f'Method "{method}" not allowed.'],
-            })  # fmt: skip
+            assert (headers["connection"], json.loads(content)) == (
+                "close",
+                {
+                    "error_code": "REQ_405",
+                    "errors": [f'Method "{method}" not allowed.'],
+                },
+            )
             assert is_closed(line)
 
 

@@ -54,8 +54,13 @@ def deliver(running: Sandbox, url: str) -> str:
 
 
 def secrets(running: Sandbox, tokens: list[str]) -> list[str]:
-    return [orders.SECRET, HEADER, running.vendor_key.partition(":")[2],
-            running.provider_key.partition(":")[2], *tokens]  # fmt: skip
+    return [
+        orders.SECRET,
+        HEADER,
+        running.vendor_key.partition(":")[2],
+        running.provider_key.partition(":")[2],
+        *tokens,
+    ]
 
 
 def test_every_line_of_a_sandbox_is_json(tmp_path: Path) -> None:
@@ -69,10 +74,16 @@ def test_every_line_of_a_sandbox_is_json(tmp_path: Path) -> None:
     [line] = attempts(printed, webhook)
     assert line["level"] == "INFO" and line["account"] == "VA-610-138"
     assert (line["delivery"], line["attempt"], line["outcome"], line["status"]) == (
-        line["delivery"], 1, "failure", 500,
-    )  # fmt: skip
-    [request] = [line for line in printed if line.get("request_id") == "from-a-proxy.1"
-                 and line["logger"] == "connect_sim.requests"]  # fmt: skip
+        line["delivery"],
+        1,
+        "failure",
+        500,
+    )
+    [request] = [
+        line
+        for line in printed
+        if line.get("request_id") == "from-a-proxy.1" and line["logger"] == "connect_sim.requests"
+    ]
     assert (request["method"], request["status"]) == ("GET", 404)
     assert request["account"] == "VA-610-138" and "?" not in request["path"]
     text = running.process.printed

@@ -136,9 +136,10 @@ def submit() -> Submit:
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     body = {
-        "name": "November", "product": {"id": catalog.product.pk},
+        "name": "November",
+        "product": {"id": catalog.product.pk},
         "contract": {"id": Contract.objects.get(vendor=catalog.vendor).pk},
-    }  # fmt: skip
+    }
     pk = vendor.post("/usage/files", body).json["id"]
     content = sheets.xlsx(sheets.table([sheets.row()]))
     assert sheets.send(vendor, f"/usage/files/{pk}/upload", content).status == 201

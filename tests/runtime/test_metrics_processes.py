@@ -108,8 +108,11 @@ def check_scrapes(of_worker: Scraper, of_web: Scraper, killed: float) -> None:
     assert of_web.errors == []
     assert not [at for at, _ in of_worker.texts if at > killed]
     assert {error for at, error in of_worker.errors if at > killed} <= {
-        "ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "IncompleteRead",
-    }  # fmt: skip
+        "ConnectionRefusedError",
+        "ConnectionResetError",
+        "RemoteDisconnected",
+        "IncompleteRead",
+    }
     assert max(of_worker.longest, of_web.longest) < 10
     for _, text in of_worker.texts:
         assert "connect_sim_flushes_total" in text and text.endswith("\n")

@@ -20,9 +20,18 @@ from tests.processes import run
 def test_files_with_sql_pass_on_postgres() -> None:
     postgres_server.server_url()  # skips where there is no server
     command = [
-        sys.executable, "-m", "pytest", "-q", "--postgres", "-n", "2", "--dist", "worksteal",
-        "--hypothesis-profile=sample", "@tests/on_postgres.txt",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--postgres",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "--hypothesis-profile=sample",
+        "@tests/on_postgres.txt",
+    ]
     done = run(command, dict(os.environ), timeout=1200)
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

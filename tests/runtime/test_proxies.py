@@ -68,9 +68,11 @@ def test_client_in_a_private_network_is_not_a_proxy(trusted: str) -> None:
 
 def test_repeated_headers_are_joined() -> None:
     scope: dict[str, Any] = {
-        "type": "http", "client": (PROXY, 1), "scheme": "http",
+        "type": "http",
+        "client": (PROXY, 1),
+        "scheme": "http",
         "headers": [(b"x-forwarded-for", b"198.51.100.1"), (b"x-forwarded-for", b"203.0.113.7")],
-    }  # fmt: skip
+    }
     TrustedProxies(PROXY).apply(scope)
     assert scope["client"][0] == "203.0.113.7"
 
@@ -94,9 +96,14 @@ def test_host_is_taken_from_trusted_proxy() -> None:
 @pytest.mark.parametrize("peer", [PROXY, "203.0.113.9"])
 def test_forwarded_headers_do_not_reach_the_application(peer: str) -> None:
     headers = apply(
-        peer, x_forwarded_for="1.2.3.4", x_forwarded_proto="https", x_forwarded_host="sim.example",
-        x_forwarded_port="443", x_forwarded_by="x", forwarded="for=1.2.3.4;proto=https",
-    )["headers"]  # fmt: skip
+        peer,
+        x_forwarded_for="1.2.3.4",
+        x_forwarded_proto="https",
+        x_forwarded_host="sim.example",
+        x_forwarded_port="443",
+        x_forwarded_by="x",
+        forwarded="for=1.2.3.4;proto=https",
+    )["headers"]
     assert set(headers) == {b"host", b"accept"}
 
 

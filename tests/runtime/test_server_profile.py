@@ -74,9 +74,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     env = environment(tmp_path_factory.mktemp("data"), **SERVER)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env={**env, "DJANGO_SETTINGS_MODULE": "connect_sim.settings"}, cwd=ROOT,
-        input=json.dumps(requests), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        env={**env, "DJANGO_SETTINGS_MODULE": "connect_sim.settings"},
+        cwd=ROOT,
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     result["responses"] = dict(zip(requests, result["responses"], strict=True))
@@ -142,9 +146,13 @@ PROGRAM = [sys.executable, "-m", "connect_sim"]
 def test_command_refuses_in_one_line(tmp_path: Path, command: list[str]) -> None:
     """The other commands of the program: tests/unit/connect_sim/test_cli.py."""
     done = subprocess.run(
-        command, env=environment(tmp_path, **SERVER), cwd=ROOT, capture_output=True, text=True,
+        command,
+        env=environment(tmp_path, **SERVER),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         timeout=60,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert "SIM_PROFILE" in line

@@ -100,8 +100,13 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         values = runpy.run_path(str(ROOT / "connect_sim" / "settings.py"))
-        for name in ("SETTING_PROBLEMS", "SANDBOX", "CELERY_BROKER_URL", "SIM_VENDOR_API_KEY",
-                     "SIM_PROVIDER_API_KEY"):  # fmt: skip
+        for name in (
+            "SETTING_PROBLEMS",
+            "SANDBOX",
+            "CELERY_BROKER_URL",
+            "SIM_VENDOR_API_KEY",
+            "SIM_PROVIDER_API_KEY",
+        ):
             setattr(settings, name, values[name])
         return values, checks.serious_errors()
 
@@ -111,9 +116,10 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
 def test_every_variable_is_tested() -> None:
     keys = {"SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"}
     untested = {
-        name for name in VARIABLES
+        name
+        for name in VARIABLES
         if not is_number(name) and not is_flag(name) and name not in {*TEXTS, *ANY, *keys}
-    }  # fmt: skip
+    }
     assert not untested, "give TEXTS wrong values of these"
     assert len(VARIABLES) > 30
 
@@ -183,8 +189,10 @@ def test_refused_start_creates_no_keys(read: Any, tmp_path: Path) -> None:
 def test_all_invalid_values_are_reported(read: Any) -> None:
     _, errors = read(SIM_CALLS="abc", SIM_BIND="x", SIM_HTTP_TIMEOUT="-1")
     assert {error.msg.partition(" ")[0] for error in errors} == {
-        "SIM_CALLS", "SIM_BIND", "SIM_HTTP_TIMEOUT",
-    }  # fmt: skip
+        "SIM_CALLS",
+        "SIM_BIND",
+        "SIM_HTTP_TIMEOUT",
+    }
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,13 @@ def test_sandbox_of_another_program(folder: Path) -> None:
     arguments = ["--port", "0", "--port-file", "port", "--data-dir", "data", "--exit-with-parent"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*PROGRAM, "sandbox", *arguments], cwd=folder, env=env, stdin=subprocess.PIPE,
-            stdout=log, stderr=log,
-        )  # fmt: skip
+            [*PROGRAM, "sandbox", *arguments],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+        )
     try:
         port = _port(process, folder)
         url = f"http://127.0.0.1:{port}"

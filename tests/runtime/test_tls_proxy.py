@@ -62,11 +62,17 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp("team")
     port, https = free_port(), free_port()
     with seeded_database() as database:
-        env = environment(folder, **composed("web", {
-            "SIM_API_URL": f"https://localhost:{https}",
-            **SECRETS,
-            "POSTGRES_PASSWORD": "unused",
-        }))  # fmt: skip
+        env = environment(
+            folder,
+            **composed(
+                "web",
+                {
+                    "SIM_API_URL": f"https://localhost:{https}",
+                    **SECRETS,
+                    "POSTGRES_PASSWORD": "unused",
+                },
+            ),
+        )
         # The addresses of Docker's network.
         env |= {
             "DATABASE_URL": database,
@@ -74,9 +80,12 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             "SIM_BIND": f"127.0.0.1:{port}",
         }
         done = subprocess.run(
-            manage("shell", "-v0", "-c", _PREPARE), cwd=ROOT, capture_output=True, text=True,
+            manage("shell", "-v0", "-c", _PREPARE),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
             env={**env, "PASSWORD": PASSWORD},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         process = Process(command("web"), env, folder / "web.log").start()
 
@@ -103,8 +112,9 @@ def test_http_redirects_once_and_https_does_not(team: Team) -> None:
     session = team.session()
     response = session.get(f"{team.proxy.http}/sign-in/", allow_redirects=False, timeout=10)
     assert (response.status_code, response.headers["location"]) == (
-        301, f"{team.proxy.https}/sign-in/",
-    )  # fmt: skip
+        301,
+        f"{team.proxy.https}/sign-in/",
+    )
     response = session.get(f"{team.proxy.http}/sign-in/", timeout=10)
     assert (response.status_code, len(response.history)) == (200, 1)
     # Only by SIM_HSTS_SECONDS.
@@ -120,20 +130,27 @@ def test_sign_in_sets_secure_cookies(team: Team) -> None:
     assert token is not None
     form = {"username": "root", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
     response = session.post(
-        f"{team.proxy.https}/sign-in/", form, allow_redirects=False, timeout=10,
+        f"{team.proxy.https}/sign-in/",
+        form,
+        allow_redirects=False,
+        timeout=10,
         headers={"Origin": team.proxy.https, "Referer": f"{team.proxy.https}/sign-in/"},
-    )  # fmt: skip
+    )
     assert response.status_code in (302, 303), response.text
     assert {cookie.name.partition("-")[0]: cookie.secure for cookie in session.cookies} == {
-        "csrftoken": True, "sessionid": True,
-    }  # fmt: skip
+        "csrftoken": True,
+        "sessionid": True,
+    }
     # The session is valid: no redirect to the sign-in.
     page = session.get(f"{team.proxy.https}/", allow_redirects=False, timeout=10)
     assert page.status_code == 200
     forged = session.post(
-        f"{team.proxy.https}/sign-in/", form, allow_redirects=False, timeout=10,
+        f"{team.proxy.https}/sign-in/",
+        form,
+        allow_redirects=False,
+        timeout=10,
         headers={"Origin": "https://elsewhere.example"},
-    )  # fmt: skip
+    )
     assert forged.status_code == 403
 
 
@@ -149,13 +166,17 @@ def test_api_responds_behind_the_proxy(team: Team) -> None:
 
 
 def test_forged_headers_are_ignored_behind_the_proxy(settings: Any, tmp_path: Path) -> None:
-    settings.SIM_TRUSTED_PROXY = COMPOSE["services"]["web"]["environment"][
-        "SIM_TRUSTED_PROXY"
-    ].rpartition(":-")[2].rstrip("}")  # fmt: skip
+    settings.SIM_TRUSTED_PROXY = (
+        COMPOSE["services"]["web"]["environment"]["SIM_TRUSTED_PROXY"]
+        .rpartition(":-")[2]
+        .rstrip("}")
+    )
     forged_headers = {
-        "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http", "X_Forwarded_For": "1.2.3.4",
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Proto": "http",
+        "X_Forwarded_For": "1.2.3.4",
         "Forwarded": "for=203.0.113.7;proto=http",
-    }  # fmt: skip
+    }
     with serving(echo, settings) as url, nginx(tmp_path, int(url.rpartition(":")[2])) as proxy:
         verify = str(proxy.certificate)
         environ = requests.get(

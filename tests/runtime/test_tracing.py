@@ -62,8 +62,9 @@ class Traced:
         return new[0]
 
     def creations(self) -> list[Span]:
-        return self.collector.find(kind=SERVER, http_route="/public/v1/requests",
-                                   http_request_method="POST")  # fmt: skip
+        return self.collector.find(
+            kind=SERVER, http_route="/public/v1/requests", http_request_method="POST"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,10 @@ def assert_no_secret(traced: Traced) -> None:
 def hook(traced: Traced) -> Iterator[str]:
     traced.handler.respond = lambda request: 200
     created = orders.webhook(
-        traced.running, f"{traced.handler.url}path?key={QUERY}&{QUERY}",
+        traced.running,
+        f"{traced.handler.url}path?key={QUERY}&{QUERY}",
         http={"headers": {"X-A": HEADER}},
-    )  # fmt: skip
+    )
     yield created["id"]
     traced.running.as_vendor("DELETE", f"/notifications/webhooks/{created['id']}")
 
@@ -157,16 +159,22 @@ def test_duration_of_requests_is_a_histogram_in_seconds(traced: Traced, hook: st
     name = "http.client.request.duration"
 
     def points() -> list[Any]:
-        return [point for point in traced.collector.histograms.get(name, ())
-                if otlp.attributes(point).get("http.response.status_code") == 503]  # fmt: skip
+        return [
+            point
+            for point in traced.collector.histograms.get(name, ())
+            if otlp.attributes(point).get("http.response.status_code") == 503
+        ]
 
     point = until(points, "the metric")[0]
     assert traced.collector.units[name] == "s" and list(point.explicit_bounds) == list(BUCKETS)
     assert point.count == 1 and 0 < point.sum < 60
     assert otlp.attributes(point) == {
-        "http.request.method": "POST", "http.response.status_code": 503, "error.type": "503",
-        "server.address": "127.0.0.1", "server.port": int(traced.handler.url[:-1].split(":")[2]),
-    }  # fmt: skip
+        "http.request.method": "POST",
+        "http.response.status_code": 503,
+        "error.type": "503",
+        "server.address": "127.0.0.1",
+        "server.port": int(traced.handler.url[:-1].split(":")[2]),
+    }
 
 
 def test_refused_connection_is_an_error_without_status(traced: Traced) -> None:

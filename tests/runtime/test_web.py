@@ -339,21 +339,35 @@ def test_sandboxes_on_one_machine_have_sessions_of_their_own(tmp_path: Path) -> 
 def _validated_draft(box: Sandbox, served: Handler) -> str:
     """Create a validator and a draft, and return the path of its validation."""
     product = "PRD-362-917-440"
-    box.as_vendor("POST", "/notifications/webhooks", {
-        "label": "Cart", "product_id": product, "type": "validator", "active": True,
-        "object_class": "fulfillment_request", "external_url": served.url,
-        "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
-    })  # fmt: skip
+    box.as_vendor(
+        "POST",
+        "/notifications/webhooks",
+        {
+            "label": "Cart",
+            "product_id": product,
+            "type": "validator",
+            "active": True,
+            "object_class": "fulfillment_request",
+            "external_url": served.url,
+            "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
+        },
+    )
     [connection, *_] = box.as_distributor("GET", f"/products/{product}/connections")
     [item, *_] = box.as_distributor("GET", f"/products/{product}/items")
     tier = {"name": "Harbour Cafe", "contact_info": CONTACT}
-    draft = box.as_distributor("POST", "/requests", {
-        "type": "purchase", "status": "draft",
-        "asset": {
-            "connection": {"id": connection["id"]}, "items": [{"id": item["id"], "quantity": 1}],
-            "tiers": {"customer": tier, "tier1": tier},
+    draft = box.as_distributor(
+        "POST",
+        "/requests",
+        {
+            "type": "purchase",
+            "status": "draft",
+            "asset": {
+                "connection": {"id": connection["id"]},
+                "items": [{"id": item["id"], "quantity": 1}],
+                "tiers": {"customer": tier, "tier1": tier},
+            },
         },
-    })  # fmt: skip
+    )
     return f"/public/v1/requests/{draft['id']}/validate"
 
 
@@ -368,13 +382,16 @@ def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
         assert box.process.stop() == 0
         assert time.monotonic() - started < 15
         response = waiting()
-        assert (response.status_code, response.json()) == (400, {
-            "error_code": "VAL_100",
-            "errors": [
-                "Validation service is not available.",
-                "Sandbox stopped during the request: the outcome is unknown.",
-            ],
-        })  # fmt: skip
+        assert (response.status_code, response.json()) == (
+            400,
+            {
+                "error_code": "VAL_100",
+                "errors": [
+                    "Validation service is not available.",
+                    "Sandbox stopped during the request: the outcome is unknown.",
+                ],
+            },
+        )
         restart(box)
         [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
         assert (hook["stats"]["triggers"], hook["stats"]["failure_triggers"]) == (1, 0)

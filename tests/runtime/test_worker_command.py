@@ -36,17 +36,26 @@ django_commands.run(sys.argv)
 def test_worker_starts_engine_and_imports_nothing_of_pages(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("SIM_")}
     env |= {
-        "SIM_ENV_FILE": os.devnull, "SIM_PROFILE": "server", "SIM_DATA_DIR": str(tmp_path),
-        "SIM_SECRET_KEY": f"a-secret-{KEY}", "SIM_ENCRYPTION_KEY": f"another-{KEY}",
-        "SIM_API_URL": "https://sim.example.com", "SIM_TRUSTED_PROXY": "loopback",
+        "SIM_ENV_FILE": os.devnull,
+        "SIM_PROFILE": "server",
+        "SIM_DATA_DIR": str(tmp_path),
+        "SIM_SECRET_KEY": f"a-secret-{KEY}",
+        "SIM_ENCRYPTION_KEY": f"another-{KEY}",
+        "SIM_API_URL": "https://sim.example.com",
+        "SIM_TRUSTED_PROXY": "loopback",
         # Nothing listens there: the engine waits for a database.
-        "DATABASE_URL": "postgres://sim@127.0.0.1:1/sim", "CELERY_BROKER_URL": "redis://127.0.0.1:1",
+        "DATABASE_URL": "postgres://sim@127.0.0.1:1/sim",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1",
         "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+    }
     done = subprocess.run(
-        [sys.executable, "-c", _MODULES], cwd=ROOT, env=env, capture_output=True, text=True,
+        [sys.executable, "-c", _MODULES],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
         timeout=60,
-    )  # fmt: skip
+    )
     assert done.stdout, done.stderr
     threads, modules = json.loads(done.stdout)
     assert "delivery-engine" in threads

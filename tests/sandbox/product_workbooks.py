@@ -49,15 +49,33 @@ _PARAMETER = (
 
 
 def parameter(
-    number: int, name: str, kind: str, phase: str = "ordering", required: Any = "-",
-    hidden: Any = "-", scope: str = "asset", constraints: Any = None, **properties: Any,
-) -> tuple[Any, ...]:  # fmt: skip
+    number: int,
+    name: str,
+    kind: str,
+    phase: str = "ordering",
+    required: Any = "-",
+    hidden: Any = "-",
+    scope: str = "asset",
+    constraints: Any = None,
+    **properties: Any,
+) -> tuple[Any, ...]:
     """Return the row of a parameter."""
     text = json.dumps({"constraints": constraints or {}, **properties}, indent=4, sort_keys=True)
     return (
-        f"PRM-{DIGITS}-{number:04d}", name, "-", f"{name} T", f"{name} D", phase, scope, kind,
-        required, "-", hidden, text, *_AT,
-    )  # fmt: skip
+        f"PRM-{DIGITS}-{number:04d}",
+        name,
+        "-",
+        f"{name} T",
+        f"{name} D",
+        phase,
+        scope,
+        kind,
+        required,
+        "-",
+        hidden,
+        text,
+        *_AT,
+    )
 
 
 _HINT = {"hint": "I am the hint text", "placeholder": "I am the placeholder text"}

@@ -13,10 +13,18 @@ from sandbox.models import ApiCall, TimelineEntry
 def call(path: str = "/public/v1/requests", **more: Any) -> RecordedCall:
     """Return a recorded call."""
     fields: dict[str, Any] = {
-        "started": datetime.now(UTC).timestamp(), "duration": 5.0, "actor": ApiCall.HANDLER,
-        "account": None, "key": "", "method": "GET", "path": path, "query": "", "status": 200,
-        "user_agent": "", **more,
-    }  # fmt: skip
+        "started": datetime.now(UTC).timestamp(),
+        "duration": 5.0,
+        "actor": ApiCall.HANDLER,
+        "account": None,
+        "key": "",
+        "method": "GET",
+        "path": path,
+        "query": "",
+        "status": 200,
+        "user_agent": "",
+        **more,
+    }
     return RecordedCall(**fields)
 
 

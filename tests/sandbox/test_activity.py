@@ -97,8 +97,9 @@ def test_other_paths_and_calls_of_a_test_do_not_count(own: Activity, settings: A
         send(one, CALL, "x-sandbox-actor: TEST")
         send(two, "/forms/validate")
         assert {app.arrived.get(timeout=10), app.arrived.get(timeout=10)} == {
-            CALL, "/forms/validate",
-        }  # fmt: skip
+            CALL,
+            "/forms/validate",
+        }
         assert activity.in_flight() == 0
         app.release.set()
         assert read(one)[0] == read(two)[0] == 200
@@ -220,13 +221,16 @@ def test_calls_of_all_live_processes_are_added(several: Activity) -> None:
     call = begun(several)
     now = DatabaseTime()
     for name, calls, age, last in (
-        ("other", [7, 8], 0, 7), ("idle", [], 3600, 3),
+        ("other", [7, 8], 0, 7),
+        ("idle", [], 3600, 3),
         ("dead", [1, 2, 3], heartbeats.EXPIRES_AFTER + 1, None),
-    ):  # fmt: skip
+    ):
         ProcessActivity.objects.create(
-            process=name, calls=calls, at=now - age,
+            process=name,
+            calls=calls,
+            at=now - age,
             last_end=None if last is None else now - last,
-        )  # fmt: skip
+        )
     totals = activity.all_processes()
     assert totals.in_flight == 3 and totals.idle is not None and 3 <= totals.idle < 6
     several.end(call)

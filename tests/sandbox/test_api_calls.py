@@ -64,10 +64,18 @@ def test_call_has_a_timeline_entry(who: Caller, catalog: Catalog) -> None:
     row = one()
     [entry] = entries()
     assert entry.object_id == "PR-1111-2222-3333-001" and entry.data == {
-        "id": row.pk, "method": "POST", "path": "/public/v1/requests/PR-1111-2222-3333-001/approve",
-        "query": "", "status": 404, "error_code": "NFND_000", "duration": row.duration,
-        "actor": "handler", "account": catalog.vendor.pk, "key": row.key, "link": "",
-    }  # fmt: skip
+        "id": row.pk,
+        "method": "POST",
+        "path": "/public/v1/requests/PR-1111-2222-3333-001/approve",
+        "query": "",
+        "status": 404,
+        "error_code": "NFND_000",
+        "duration": row.duration,
+        "actor": "handler",
+        "account": catalog.vendor.pk,
+        "key": row.key,
+        "link": "",
+    }
     assert entry.real_at - row.real_started_at == timedelta(milliseconds=row.duration)
 
 
@@ -105,8 +113,10 @@ def test_ids_of_path_and_body_are_stored(who: Caller) -> None:
     who.put("/requests/PR-1111-2222-3333-001", body)
     assert one().status == 404
     assert list(ApiCallObject.objects.order_by("pk").values_list("object_id", flat=True)) == [
-        "PR-1111-2222-3333-001", "AS-1-22", "PR-1111-22",
-    ]  # fmt: skip
+        "PR-1111-2222-3333-001",
+        "AS-1-22",
+        "PR-1111-22",
+    ]
 
 
 def test_large_body_is_cut_and_an_error_is_kept(who: Caller) -> None:
@@ -131,10 +141,13 @@ def test_large_response_is_cut(who: Caller, catalog: Catalog) -> None:
 
 def test_secrets_of_webhooks_are_masked(who: Caller, catalog: Catalog) -> None:
     body = {
-        "label": "Hook", "product_id": catalog.product.pk, "object_class": "fulfillment_request",
-        "external_url": "http://127.0.0.1:9/", "jwt_secret": "never-stored-secret-1",
+        "label": "Hook",
+        "product_id": catalog.product.pk,
+        "object_class": "fulfillment_request",
+        "external_url": "http://127.0.0.1:9/",
+        "jwt_secret": "never-stored-secret-1",
         "headers": {"X-Token": "never-stored-secret-2", "Accept": "application/json"},
-    }  # fmt: skip
+    }
     created = who.post(WEBHOOKS, body)
     assert created.status == 201, created
     who.get(f"{WEBHOOKS}/{created.json['id']}")
@@ -183,9 +196,12 @@ def test_large_bodies_are_compressed() -> None:
 def test_of_an_upload_only_type_and_size_are_kept(who: Caller, kind: str) -> None:
     sent = b"--x\r\nContent-Disposition: form-data; name=f\r\n\r\n1\r\n--x--\r\n"
     who.client.generic(
-        "POST", "/public/v1/usage/files/UF-1-11/upload", sent, content_type=kind,
+        "POST",
+        "/public/v1/usage/files/UF-1-11/upload",
+        sent,
+        content_type=kind,
         headers={"authorization": f"ApiKey {who.key}"},
-    )  # fmt: skip
+    )
     assert one().request_body == f"[{kind.partition(';')[0]}, {len(sent)} bytes]"
 
 

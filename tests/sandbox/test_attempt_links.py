@@ -36,9 +36,16 @@ def delivery(hook: Webhook, *objects: str, **more: Any) -> Delivery:
 
 def finished(row: Delivery, start: float, end: float, outcome: str = "success") -> Attempt:
     attempt = Attempt.objects.create(
-        webhook=row.webhook, delivery=row, number=row.attempts + 1, outcome=outcome,
-        started_at=second(start), finished_at=second(end), duration=1, method="POST", url="u",
-    )  # fmt: skip
+        webhook=row.webhook,
+        delivery=row,
+        number=row.attempts + 1,
+        outcome=outcome,
+        started_at=second(start),
+        finished_at=second(end),
+        duration=1,
+        method="POST",
+        url="u",
+    )
     row.attempts += 1
     row.state = "delivered" if outcome == "success" else "waiting"
     row.save()
@@ -185,18 +192,29 @@ def scans(sql: str, params: Any) -> list[str]:
         lines = [row[3] for row in cursor.fetchall()]
     # Subqueries are limited to a few rows, and the partial index has what is in flight.
     return [
-        line for line in lines
-        if line.startswith("SCAN ") and not line.endswith("delivery_calling")
-        and line != "SCAN recent" and "subquery" not in line
-    ]  # fmt: skip
+        line
+        for line in lines
+        if line.startswith("SCAN ")
+        and not line.endswith("delivery_calling")
+        and line != "SCAN recent"
+        and "subquery" not in line
+    ]
 
 
 def store(catalog: Catalog, path: str, **more: Any) -> ApiCall:
     fields: dict[str, Any] = {
-        "started": second(2).timestamp(), "duration": 5.0, "actor": ApiCall.HANDLER,
-        "account": catalog.vendor.pk, "key": "SU-1", "method": "POST", "path": path, "query": "",
-        "status": 200, "user_agent": "", **more,
-    }  # fmt: skip
+        "started": second(2).timestamp(),
+        "duration": 5.0,
+        "actor": ApiCall.HANDLER,
+        "account": catalog.vendor.pk,
+        "key": "SU-1",
+        "method": "POST",
+        "path": path,
+        "query": "",
+        "status": 200,
+        "user_agent": "",
+        **more,
+    }
     call_storage.store([RecordedCall(**fields)])
     return ApiCall.objects.latest("pk")
 

@@ -41,8 +41,11 @@ def test_calls_are_stored_once_and_in_order_by_concurrent_flushes(recorder: Reco
             connection.close()
 
     with ThreadPoolExecutor(2 * threads) as pool:
-        list(pool.map(lambda job: job[0](job[1]),
-                      [(f, n) for n in range(threads) for f in (add, flush)]))  # fmt: skip
+        list(
+            pool.map(
+                lambda job: job[0](job[1]), [(f, n) for n in range(threads) for f in (add, flush)]
+            )
+        )
     assert recorder.flush()
     rows = paths()
     assert sorted(rows) == sorted(f"/{n}/{i}" for n in range(threads) for i in range(each))
@@ -108,8 +111,9 @@ def test_call_that_cannot_be_stored_blocks_no_other() -> None:
 
 def test_order_is_kept_by_errors_of_calls_and_of_the_database() -> None:
     errors: list[Exception] = [
-        DataError("of one call"), OperationalError("server closed the connection unexpectedly"),
-    ]  # fmt: skip
+        DataError("of one call"),
+        OperationalError("server closed the connection unexpectedly"),
+    ]
 
     def store(batch: Sequence[RecordedCall]) -> None:
         if errors:

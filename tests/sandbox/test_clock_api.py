@@ -63,17 +63,29 @@ def test_advance_lists_its_attempts(engine: Engine, platform: make.Catalog, by: 
     failed, delivered = Attempt.objects.order_by("number")
     assert failed.next_attempt_at is not None
     about = {
-        "webhook": hook.pk, "delivery": failed.delivery_id, "object": pk, "objects": [pk],
-    }  # fmt: skip
+        "webhook": hook.pk,
+        "delivery": failed.delivery_id,
+        "object": pk,
+        "objects": [pk],
+    }
     assert first == {
-        **about, "attempt": 1, "at": timeline.format_time(failed.finished_at), "outcome": "failure",
-        "status": 500, "error": "Handler returned HTTP 500 (expected 2xx).",
+        **about,
+        "attempt": 1,
+        "at": timeline.format_time(failed.finished_at),
+        "outcome": "failure",
+        "status": 500,
+        "error": "Handler returned HTTP 500 (expected 2xx).",
         "next_attempt_at": timeline.format_time(failed.next_attempt_at),
-    }  # fmt: skip
+    }
     assert second == {
-        **about, "attempt": 2, "at": timeline.format_time(delivered.finished_at),
-        "outcome": "success", "status": 200, "error": "", "next_attempt_at": None,
-    }  # fmt: skip
+        **about,
+        "attempt": 2,
+        "at": timeline.format_time(delivered.finished_at),
+        "outcome": "success",
+        "status": 200,
+        "error": "",
+        "next_attempt_at": None,
+    }
     assert delivered.started_at == failed.next_attempt_at
 
 
@@ -218,8 +230,10 @@ def test_each_step_is_in_the_timeline(by: Caller) -> None:
 def test_move_is_refused_during_another_one(by: Caller) -> None:
     with moves.Move.begin("wait"):
         for path, body in (
-            ("advance", {"by": "1s"}), ("next", {}), ("run-until-idle", {}),
-        ):  # fmt: skip
+            ("advance", {"by": "1s"}),
+            ("next", {}),
+            ("run-until-idle", {}),
+        ):
             response = by.post(f"/sandbox/clock/{path}", body)
             assert (response.status, response.json["error_code"]) == (409, "CLK_001")
     assert by.post("/sandbox/clock/advance", {"by": "1s"}).status == 200

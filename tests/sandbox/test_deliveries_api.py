@@ -187,10 +187,19 @@ def recorded(hook: Webhook, body: str) -> Delivery:
     """Store an attempt whose request and response have the body."""
     delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=1)
     Attempt.objects.create(
-        webhook=hook, delivery=delivery, number=1, outcome="success", started_at=clock.now(),
-        finished_at=clock.now(), duration=1, method="POST", url=hook.external_url,
-        request_body=body, status_code=200, response_body=body.encode(),
-    )  # fmt: skip
+        webhook=hook,
+        delivery=delivery,
+        number=1,
+        outcome="success",
+        started_at=clock.now(),
+        finished_at=clock.now(),
+        duration=1,
+        method="POST",
+        url=hook.external_url,
+        request_body=body,
+        status_code=200,
+        response_body=body.encode(),
+    )
     return delivery
 
 
@@ -212,9 +221,16 @@ def test_list_shows_the_latest_attempts(
     delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=3)
     for number in (1, 2, 3):
         Attempt.objects.create(
-            webhook=hook, delivery=delivery, number=number, outcome="failure",
-            started_at=clock.now(), finished_at=clock.now(), duration=1, method="POST", url="x",
-        )  # fmt: skip
+            webhook=hook,
+            delivery=delivery,
+            number=number,
+            outcome="failure",
+            started_at=clock.now(),
+            finished_at=clock.now(),
+            duration=1,
+            method="POST",
+            url="x",
+        )
     [row] = listed(client)
     assert row["attempts_made"] == 3
     assert [each["number"] for each in row["attempts"]] == [2, 3]

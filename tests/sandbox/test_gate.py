@@ -46,9 +46,12 @@ def test_requests_wait_until_the_gate_opens(own: Gate) -> None:
             app = gate.wait_at_gate(answer)
             waiting = [asyncio.create_task(call(app, scope("/public/v1/requests")))] * 3
             passing = [
-                scope("/sandbox/reset", "POST"), scope("/sandbox/clock/advance", "POST"),
-                scope("/sandbox/timeline"), scope("/static/x.css"), scope("/time/reset/", "POST"),
-            ]  # fmt: skip
+                scope("/sandbox/reset", "POST"),
+                scope("/sandbox/clock/advance", "POST"),
+                scope("/sandbox/timeline"),
+                scope("/static/x.css"),
+                scope("/time/reset/", "POST"),
+            ]
             for each in passing:
                 assert (await call(app, each))[0]["status"] == 200
             await asyncio.sleep(0)

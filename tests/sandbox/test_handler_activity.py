@@ -174,11 +174,21 @@ def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) 
         call_storage.store(
             [
                 call_storage.RecordedCall(
-                    make.AT.timestamp() + 1, 1.0, "handler", hook.account_id, "SU", "POST",
-                    f"/public/v1/requests/{pk}/approve", "", 400, "", b"", b"{}",
+                    make.AT.timestamp() + 1,
+                    1.0,
+                    "handler",
+                    hook.account_id,
+                    "SU",
+                    "POST",
+                    f"/public/v1/requests/{pk}/approve",
+                    "",
+                    400,
+                    "",
+                    b"",
+                    b"{}",
                 )
             ]
-        )  # fmt: skip
+        )
     keys = [(pk, 1) for pk in Delivery.objects.values_list("pk", flat=True)]
     counts = []
     for some in (keys[:2], keys):

@@ -41,14 +41,25 @@ def test_call_is_shown_with_everything_that_is_stored(who: Caller, catalog: Cata
     assert call.pop("duration") > 0 and call.pop("id") and call.pop("key").startswith("SU-")
     assert call.pop("started_at") <= call.pop("real_started_at")
     assert call == {
-        "method": "POST", "path": f"/public/v1/requests/{PK}/approve", "query": "",
-        "status": 404, "error_code": "NFND_000", "actor": "handler",
-        "account": catalog.vendor.pk, "user_agent": "", "objects": [PK, "TL-111-222-333"],
-        "webhook": None, "delivery": None, "attempt": None, "link": "",
+        "method": "POST",
+        "path": f"/public/v1/requests/{PK}/approve",
+        "query": "",
+        "status": 404,
+        "error_code": "NFND_000",
+        "actor": "handler",
+        "account": catalog.vendor.pk,
+        "user_agent": "",
+        "objects": [PK, "TL-111-222-333"],
+        "webhook": None,
+        "delivery": None,
+        "attempt": None,
+        "link": "",
         "request_body": '{"template_id": "TL-111-222-333"}',
-        "response_body": call["response_body"], "is_truncated": False, "redacted": False,
+        "response_body": call["response_body"],
+        "is_truncated": False,
+        "redacted": False,
         "faults": [],
-    }  # fmt: skip
+    }
     assert "NFND_000" in call["response_body"]
 
 
@@ -63,11 +74,19 @@ def test_calls_are_filtered_by_object_webhook_and_delivery(who: Caller, catalog:
         call_storage.store(
             [
                 call_storage.RecordedCall(
-                    make.AT.timestamp() + 1, 1.0, "handler", hook.account_id, "SU", "GET",
-                    f"/public/v1/requests/{pk}", "", 200, "",
+                    make.AT.timestamp() + 1,
+                    1.0,
+                    "handler",
+                    hook.account_id,
+                    "SU",
+                    "GET",
+                    f"/public/v1/requests/{pk}",
+                    "",
+                    200,
+                    "",
                 )
             ]
-        )  # fmt: skip
+        )
     assert paths(who) == [PK, OTHER]
     assert paths(who, f"?object={PK}") == paths(who, f"?webhook={hooks[0].pk}") == [PK]
     assert paths(who, f"?delivery={rows[1].pk}") == [OTHER]
@@ -137,12 +156,21 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
         call_storage.store(
             [
                 call_storage.RecordedCall(
-                    make.AT.timestamp(), 1.0, "handler", catalog.vendor.pk, "SU", "PUT",
-                    "/public/v1/requests/PR-1111-2222-3333-001", "", 200, "", sent.encode(),
+                    make.AT.timestamp(),
+                    1.0,
+                    "handler",
+                    catalog.vendor.pk,
+                    "SU",
+                    "PUT",
+                    "/public/v1/requests/PR-1111-2222-3333-001",
+                    "",
+                    200,
+                    "",
+                    sent.encode(),
                     body.encode(),
                 )
             ]
-        )  # fmt: skip
+        )
     shown = calls(who)
     assert secret not in json.dumps(shown) and "never" not in json.dumps(shown)
     assert json.loads(shown[0]["response_body"])["other"]["value"] == "eu"

@@ -55,13 +55,16 @@ def test_import_prints_what_was_created_changed_and_left_out(run: Run, tmp_path:
         left_out,
     ]
     assert run("import", str(file)).splitlines() == [
-        f"No changes to {PRODUCT} My Product.", left_out,
-    ]  # fmt: skip
+        f"No changes to {PRODUCT} My Product.",
+        left_out,
+    ]
     file.write_bytes(without_row(changed(captured(), {"Items!D2": "Seat"}), "Items", 4))
     assert run("import", str(file)).splitlines() == [
-        f"Updated {PRODUCT} My Product:", f"  Items {PRODUCT}-0001: Name",
-        f"Not in the file, kept: Items {PRODUCT}-0003.", left_out,
-    ]  # fmt: skip
+        f"Updated {PRODUCT} My Product:",
+        f"  Items {PRODUCT}-0001: Name",
+        f"Not in the file, kept: Items {PRODUCT}-0003.",
+        left_out,
+    ]
     answer = json.loads(run("import", str(file), "--json"))
     assert (answer["created"], answer["changes"]) == (False, [])
 
@@ -101,15 +104,19 @@ def test_exported_product_is_imported_again(run: Run, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     file = Path("out") / "suite.xlsx"
     assert run("export", SUITE, "-o", str(file)).splitlines() == [
-        f"Exported {SUITE} to out/suite.xlsx.", "Pictures: 3 in out/media.",
-    ]  # fmt: skip
+        f"Exported {SUITE} to out/suite.xlsx.",
+        "Pictures: 3 in out/media.",
+    ]
     assert sorted(path.name for path in (tmp_path / "out" / "media").iterdir()) == [
-        f"{SUITE}.svg", "PRDM-362-917-440-10001.png", "PRDM-362-917-440-10002.png",
-    ]  # fmt: skip
+        f"{SUITE}.svg",
+        "PRDM-362-917-440-10001.png",
+        "PRDM-362-917-440-10002.png",
+    ]
     name = "Nimbus Secure Suite"
     assert run("import", str(file)).splitlines() == [
-        f"No changes to {SUITE} {name}.", "Not imported: icon.",
-    ]  # fmt: skip
+        f"No changes to {SUITE} {name}.",
+        "Not imported: icon.",
+    ]
     Item.objects.filter(pk=f"{SUITE}-0001").update(name="Changed here")
     assert run("import", str(file)).splitlines()[1] == f"  Items {SUITE}-0001: Name"
 
@@ -117,8 +124,9 @@ def test_exported_product_is_imported_again(run: Run, tmp_path: Path) -> None:
 def test_export_has_a_default_name_and_errors_in_one_line(run: Run, tmp_path: Path) -> None:
     answer = json.loads(run("export", "PRD-814-505-018", "--json"))
     assert answer == {
-        "file": "PRD-814-505-018.xlsx", "pictures": ["media/PRD-814-505-018.svg"],
-    }  # fmt: skip
+        "file": "PRD-814-505-018.xlsx",
+        "pictures": ["media/PRD-814-505-018.svg"],
+    }
     with pytest.raises(Failed, match="Object `PRD-000-000-404` not found") as failed:
         run("export", "PRD-000-000-404")
     assert failed.value.code == 1

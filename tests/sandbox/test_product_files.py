@@ -76,8 +76,10 @@ def test_import_keeps_all_ids(vendor: Caller) -> None:
     assert parameters["t0_o_email"] == f"PRM-{DIGITS}-0008"
     assert parameters["asdf"] == f"PRM-{DIGITS}-0022"
     assert [t["id"] for t in vendor.get(f"{one}/templates").json] == [
-        "TL-551-876-782", "TL-559-508-354", "TL-139-014-284",
-    ]  # fmt: skip
+        "TL-551-876-782",
+        "TL-559-508-354",
+        "TL-139-014-284",
+    ]
     assert [a["id"] for a in vendor.get(f"{one}/actions").json] == [f"ACT-{DIGITS}-001"]
 
 
@@ -92,12 +94,15 @@ def test_import_has_all_that_the_sheets_say(vendor: Caller) -> None:
     settings = product["customer_ui_settings"]
     assert settings["getting_started"].startswith("You are now ready")
     assert [link["url"] for link in (*settings["download_links"], *settings["documents"])] == [
-        "https://example.com/download/windows", "https://example.com/manual/admin",
-    ]  # fmt: skip
+        "https://example.com/download/windows",
+        "https://example.com/manual/admin",
+    ]
     items = vendor.get(f"{one}/items").json
     assert [(i["period"], i["commitment"]["count"], i["status"]) for i in items] == [
-        ("monthly", 1, "published"), ("years_2", 4, "published"), ("monthly", 12, "draft"),
-    ]  # fmt: skip
+        ("monthly", 1, "published"),
+        ("years_2", 4, "published"),
+        ("monthly", 12, "draft"),
+    ]
     # A title that an item of the vendor has brings its unit.
     assert [i["unit"]["id"] for i in items] == ["units", "units", "user"]
     rows = {p["name"]: p for p in vendor.get(f"{one}/parameters").json}
@@ -141,20 +146,31 @@ def test_what_is_not_imported_is_named(vendor: Caller) -> None:
     content = changed(
         captured(),
         {
-            "Other!A1": "x", "Other!A2": "y", "Items!N1": "Color", "Items!N2": "red",
-            "Capabilities!A8": "Teleport", "Capabilities!C8": "Enabled", "Items!C4": "delete",
+            "Other!A1": "x",
+            "Other!A2": "y",
+            "Items!N1": "Color",
+            "Items!N2": "red",
+            "Capabilities!A8": "Teleport",
+            "Capabilities!C8": "Enabled",
+            "Items!C4": "delete",
             "Fulfillment Parameters!L2": '{"constraints": {"aura": 1}, "shape": 2}',
         },
-    )  # fmt: skip
+    )
     answer = sent(vendor, content)
     assert answer["not_imported"] == [
-        "rows with the action delete (1 row)", 'capability "Teleport" (1 row)',
-        'property "shape" of parameters (1 row)', 'property "aura" of parameters (1 row)',
-        "media without a picture (2 rows)", "icon", "primary locale FA (Persian)",
-        "translations (2 rows)", "translated attributes (3 rows)", "messages (1 row)",
+        "rows with the action delete (1 row)",
+        'capability "Teleport" (1 row)',
+        'property "shape" of parameters (1 row)',
+        'property "aura" of parameters (1 row)',
+        "media without a picture (2 rows)",
+        "icon",
+        "primary locale FA (Persian)",
+        "translations (2 rows)",
+        "translated attributes (3 rows)",
+        "messages (1 row)",
         'sheet "Other" (1 row)',
         'column "Color" of Items',
-    ]  # fmt: skip
+    ]
     assert not Item.objects.filter(pk=f"{PRODUCT}-0003").exists()
 
 
@@ -175,8 +191,9 @@ def test_pictures_are_imported_with_the_media(vendor: Caller) -> None:
     assert not any("media" in text for text in answer["not_imported"])
     rows = vendor.get(f"/products/{PRODUCT}/media").json
     assert [(m["id"], m["position"], m["type"]) for m in rows] == [
-        (f"PRDM-{DIGITS}-67072", 1, "image"), (f"PRDM-{DIGITS}-90025", 2, "video"),
-    ]  # fmt: skip
+        (f"PRDM-{DIGITS}-67072", 1, "image"),
+        (f"PRDM-{DIGITS}-90025", 2, "video"),
+    ]
     assert bytes(ProductMedia.objects.get(pk=rows[1]["id"]).content) == GREEN
     # The same again, then other positions and another picture.
     assert sent(vendor, captured(), pictures=files)["changes"] == []
@@ -187,9 +204,10 @@ def test_pictures_are_imported_with_the_media(vendor: Caller) -> None:
         ("Media", f"PRDM-{DIGITS}-90025", "updated", "Position"),
     ]
     refused(
-        send(vendor, changed(captured(), {"Media!A3": 1}), pictures=files), 400,
+        send(vendor, changed(captured(), {"Media!A3": 1}), pictures=files),
+        400,
         "Media!A3: The product has media at this position already.",
-    )  # fmt: skip
+    )
 
 
 # A second import.
@@ -208,14 +226,21 @@ def test_changes_are_named_by_sheet_row_and_column(vendor: Caller) -> None:
     content = changed(
         captured(),
         {
-            "General Information!B6": "Your Product", "Capabilities!C2": "QT",
-            "Capabilities!C3": "Enabled", "Embedding Static Resources!D2": "https://a.example.com",
-            "Items!D2": "Seat", "Items!J4": "2 years", "Items!K4": "published",
-            "Templates!F3": "Welcome", "Ordering Parameters!I4": True,
+            "General Information!B6": "Your Product",
+            "Capabilities!C2": "QT",
+            "Capabilities!C3": "Enabled",
+            "Embedding Static Resources!D2": "https://a.example.com",
+            "Items!D2": "Seat",
+            "Items!J4": "2 years",
+            "Items!K4": "published",
+            "Templates!F3": "Welcome",
+            "Ordering Parameters!I4": True,
             "Ordering Parameters!L7": '{"constraints": {"min_length": 8}}',
-            "Actions!E2": "Sign in", "Configuration!I2": "other", "Configuration!I3": 7,
+            "Actions!E2": "Sign in",
+            "Configuration!I2": "other",
+            "Configuration!I3": 7,
         },
-    )  # fmt: skip
+    )
     answer = sent(vendor, content)
     assert changes(answer) == [
         ("General Information", PRODUCT, "updated", "Product Name"),
@@ -321,10 +346,10 @@ def test_product_that_cannot_be_ordered_is_named(db: None) -> None:
 
 
 def test_unknown_owner_is_refused(vendor: Caller) -> None:
-    refused(send(vendor, captured(), vendor="VA-000-404"), 400,
-            "vendor: VA-000-404 does not exist.")  # fmt: skip
-    refused(send(vendor, captured(), vendor=PROVIDER), 400,
-            f"vendor: {PROVIDER} is not a vendor.")  # fmt: skip
+    refused(
+        send(vendor, captured(), vendor="VA-000-404"), 400, "vendor: VA-000-404 does not exist."
+    )
+    refused(send(vendor, captured(), vendor=PROVIDER), 400, f"vendor: {PROVIDER} is not a vendor.")
     assert not Product.objects.filter(pk=PRODUCT).exists()
 
 
@@ -405,8 +430,10 @@ def test_invalid_cell_is_named_and_nothing_is_imported(
     response = send(vendor, changed(captured(), {place: value}))
     assert response.status == 400
     # Of two cells that do not fit together, the second one.
-    other = {"Configuration!E3": "Configuration!A3", "Ordering Parameters!A3":
-             "Ordering Parameters!B3"}  # fmt: skip
+    other = {
+        "Configuration!E3": "Configuration!A3",
+        "Ordering Parameters!A3": "Ordering Parameters!B3",
+    }
     shown = other.get(place, place)
     assert f"{shown}: {error}" in response.json["errors"], response.json
     assert not Product.objects.filter(pk=PRODUCT).exists()
@@ -417,8 +444,10 @@ def test_all_invalid_cells_are_named_up_to_a_limit(vendor: Caller) -> None:
     twice = changed(captured(), {"Items!F2": "gift", "Items!J3": "soon", "Templates!D2": "x"})
     response = send(vendor, twice)
     assert [text.partition(":")[0] for text in response.json["errors"]] == [
-        "Items!F2", "Items!J3", "Templates!D2",
-    ]  # fmt: skip
+        "Items!F2",
+        "Items!J3",
+        "Templates!D2",
+    ]
     many = {f"Items!{c}{n}": "x" for n in range(5, 40) for c in "ABCDEFGHIJK"}
     errors = send(vendor, changed(captured(), many)).json["errors"]
     assert len(errors) == 21 and errors[-1] == "15 more cells are invalid."
@@ -428,8 +457,11 @@ def test_ids_of_an_existing_product_stay(vendor: Caller) -> None:
     """A row with another id than the object of its name has is refused."""
     sent(vendor, captured())
     other = changed(captured(), {"Ordering Parameters!A2": f"PRM-{DIGITS}-0099"})
-    refused(send(vendor, other), 400, f"Ordering Parameters!A2: t0_o_email exists already as "
-            f"PRM-{DIGITS}-0008.")  # fmt: skip
+    refused(
+        send(vendor, other),
+        400,
+        f"Ordering Parameters!A2: t0_o_email exists already as PRM-{DIGITS}-0008.",
+    )
 
 
 def zipped(**parts: bytes) -> bytes:
@@ -481,17 +513,18 @@ def test_workbook_of_something_else_is_refused(vendor: Caller) -> None:
     buffer = io.BytesIO()
     book.save(buffer)
     refused(
-        send(vendor, buffer.getvalue()), 400,
-        "The workbook has no sheet General Information: it is not a file of `ccli product "
-        "export`.",
-    )  # fmt: skip
+        send(vendor, buffer.getvalue()),
+        400,
+        "The workbook has no sheet General Information: it is not a file of `ccli product export`.",
+    )
 
 
 def test_sheet_with_too_many_rows_is_refused(vendor: Caller) -> None:
     refused(
-        send(vendor, changed(captured(), {f"Items!A{reading.MAX_ROWS + 2}": "x"})), 400,
+        send(vendor, changed(captured(), {f"Items!A{reading.MAX_ROWS + 2}": "x"})),
+        400,
         f"The sheet Items has more than {reading.MAX_ROWS} rows.",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -514,9 +547,10 @@ def test_body_without_a_file_is_refused(
 def test_picture_that_is_none_is_refused(vendor: Caller) -> None:
     files = {f"PRDM-{DIGITS}-67072.png": b"<svg/>"}
     refused(
-        send(vendor, captured(), pictures=files), 400,
+        send(vendor, captured(), pictures=files),
+        400,
         "Media!E2: Upload a PNG, JPEG, GIF or WebP image.",
-    )  # fmt: skip
+    )
     files = {"x.png": b"\x89PNG\r\n\x1a\n" + bytes(2 * 1024 * 1024)}
     assert send(vendor, captured(), pictures=files).status == 413
 
@@ -540,8 +574,11 @@ def test_imported_product_is_exported_the_same(vendor: Caller) -> None:
             name.removeprefix("media/").replace("362-917-440", DIGITS): archive.read(name)
             for name in archive.namelist()[1:]
         }
-    assert sorted(files) == [f"{PRODUCT}.svg", f"PRDM-{DIGITS}-10001.png",
-                             f"PRDM-{DIGITS}-10002.png"]  # fmt: skip
+    assert sorted(files) == [
+        f"{PRODUCT}.svg",
+        f"PRDM-{DIGITS}-10001.png",
+        f"PRDM-{DIGITS}-10002.png",
+    ]
     answer = sent(vendor, original, pictures=files)
     assert answer["created"] and answer["not_imported"] == ["icon"]
     assert cells(exported(vendor, PRODUCT)) == cells(original)
@@ -559,17 +596,20 @@ def test_texts_that_look_like_formulas_are_exported_as_texts(vendor: Caller) -> 
 def test_text_that_no_cell_can_have_is_refused(vendor: Caller) -> None:
     path = f"/sandbox/products/{SUITE}/export"
     Template.objects.filter(pk="TL-561-034-001").update(body="x" * 32_768)
-    refused(vendor.get(path), 409,
-            "Templates, Content: A cell cannot have more than 32767 characters.")  # fmt: skip
+    refused(
+        vendor.get(path), 409, "Templates, Content: A cell cannot have more than 32767 characters."
+    )
     Template.objects.filter(pk="TL-561-034-001").update(body="\x01")
-    refused(vendor.get(path), 409,
-            "Templates, Content: A cell cannot have control characters.")  # fmt: skip
+    refused(vendor.get(path), 409, "Templates, Content: A cell cannot have control characters.")
 
 
 def test_export_of_an_unknown_product_or_query_is_refused(vendor: Caller) -> None:
     refused(vendor.get("/sandbox/products/PRD-000-000-404/export"), 404)
-    refused(vendor.get(f"/sandbox/products/{SUITE}/export?pictures=yes"), 400,
-            "pictures: Unknown value 'yes'. Available: true, false.")  # fmt: skip
+    refused(
+        vendor.get(f"/sandbox/products/{SUITE}/export?pictures=yes"),
+        400,
+        "pictures: Unknown value 'yes'. Available: true, false.",
+    )
 
 
 def test_import_waits_for_its_turn_and_is_then_refused(
@@ -585,9 +625,7 @@ def test_import_waits_for_its_turn_and_is_then_refused(
 def test_concurrent_imports_create_one_product() -> None:
     catalog = make.catalog()
     key = caller(catalog.vendor).key
-    calls = [
-        lambda: send(Caller(key), captured(), vendor=catalog.vendor.pk) for _ in range(4)
-    ]  # fmt: skip
+    calls = [lambda: send(Caller(key), captured(), vendor=catalog.vendor.pk) for _ in range(4)]
     responses = background.concurrently(*calls)
     assert {response.status for response in responses} == {200}, responses
     assert sorted(response.json["created"] for response in responses) == [False] * 3 + [True]
@@ -598,9 +636,15 @@ def test_concurrent_imports_create_one_product() -> None:
 def _with_items(count: int) -> bytes:
     """Return the workbook with new items after its own ones."""
     new = {
-        "MPN": "mpn-{}", "Name": "Item {}", "Description": "D", "Type": "Reservation",
-        "Precision": "Integer", "Unit": "Seat", "Billing Period": "Monthly", "Status": "published",
-    }  # fmt: skip
+        "MPN": "mpn-{}",
+        "Name": "Item {}",
+        "Description": "D",
+        "Type": "Reservation",
+        "Precision": "Integer",
+        "Unit": "Seat",
+        "Billing Period": "Monthly",
+        "Status": "published",
+    }
     sheet = load_workbook(io.BytesIO(captured()))["Items"]
     first = sheet.max_row + 1
     return changed(

@@ -39,11 +39,13 @@ def order(distributor: Caller, product: dict[str, Any], **asset: Any) -> dict[st
 def test_product_has_the_default_parts(vendor: Caller) -> None:
     product = create(vendor)
     assert [(i["mpn"], i["local_id"], i["type"]) for i in product["items"]] == [
-        ("mailbox", "mailbox", "Reservation"), ("traffic", "traffic", "PPU"),
-    ]  # fmt: skip
+        ("mailbox", "mailbox", "Reservation"),
+        ("traffic", "traffic", "PPU"),
+    ]
     assert [(p["name"], p["phase"], p["required"]) for p in product["params"]] == [
-        ("domain", "ordering", False), ("activation_id", "fulfillment", True),
-    ]  # fmt: skip
+        ("domain", "ordering", False),
+        ("activation_id", "fulfillment", True),
+    ]
     assert {(t["scope"], t["type"]) for t in product["templates"]} == {
         (scope, kind)
         for scope in ("asset", "tier1", "tier2")
@@ -88,8 +90,9 @@ def test_parts_that_are_given_replace_the_default_ones(vendor: Caller, distribut
         ("M-1", "seat", "Yearly")
     ]
     assert [(p["name"], p["title"], p["scope"]) for p in product["params"]] == [
-        ("region", "region", "asset"), ("agreement", "agreement", "tier1"),
-    ]  # fmt: skip
+        ("region", "region", "asset"),
+        ("agreement", "agreement", "tier1"),
+    ]
     assert len(product["templates"]) == 1
     row = Product.objects.get(pk=product["id"])
     assert not row.capability("subscription.hold")

@@ -174,9 +174,10 @@ def test_sample_that_the_caller_may_not_see_is_refused(vendor: Caller, other: Ca
     counts = [queue.model._default_manager.count() for queue in base.registered()]
     hidden = {"queue": "billing", "type": PROVIDER_TYPE}
     refused(
-        vendor.post("/sandbox/queue/samples", hidden), 403,
+        vendor.post("/sandbox/queue/samples", hidden),
+        403,
         "A billing_request of type provider is not for a vendor.",
-    )  # fmt: skip
+    )
     foreign = {"queue": "fulfillment", "product": other.product.pk}
     response = vendor.post("/sandbox/queue/samples", foreign)
     refused(response, 404, f"Object `{other.product.pk}` not found.")

@@ -90,10 +90,13 @@ def test_password_of_a_refused_address_is_not_stored(
 ) -> None:
     body = json.dumps(
         {
-            "label": "Hook", "product_id": catalog.product.pk, "external_url": url,
-            "object_class": "fulfillment_request", "description": f"like {url}",
+            "label": "Hook",
+            "product_id": catalog.product.pk,
+            "external_url": url,
+            "object_class": "fulfillment_request",
+            "description": f"like {url}",
         }
-    )  # fmt: skip
+    )
     response = who.post(WEBHOOKS, body.replace("/", r"\/") if escapes else body)
     assert response.status == 400 and "canary" not in str(response.json)
     [shown] = shown_calls(who)
@@ -157,9 +160,11 @@ def test_distributor_gets_no_token_that_a_handler_has_repeated(catalog: Catalog)
 
     with handler(respond) as served, running() as [engine]:
         make.webhook(
-            catalog, f"{served.url}?key={quote(SECRET)}", jwt_secret=SECRET,
+            catalog,
+            f"{served.url}?key={quote(SECRET)}",
+            jwt_secret=SECRET,
             headers={"X-Api-Key": HEADER},
-        )  # fmt: skip
+        )
         creation.create(make.purchase(catalog), catalog.as_distributor)
         engine.wake()
         until(Attempt.objects.exists, "the attempt")

@@ -251,8 +251,9 @@ class TestRestore:
         assert timedelta() <= clock.now() - now < timedelta(minutes=1)
         assert restored["now"] <= timeline.format_time(clock.now())  # type: ignore[operator]
         assert TimelineEntry.objects.latest("pk").data == {
-            "action": "restored", "snapshot": "two-hours",
-        }  # fmt: skip
+            "action": "restored",
+            "snapshot": "two-hours",
+        }
         reset(vendor)
         assert worlds.contents() == saved
         ok(vendor.post("/sandbox/snapshots/two-hours/restore"))
@@ -341,9 +342,11 @@ class TestFailures:
         if connection.vendor == "postgresql":
             url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
         env = {
-            **os.environ, "DATABASE_URL": url, "SIM_DATA_DIR": str(settings.SIM_DATA_DIR),
+            **os.environ,
+            "DATABASE_URL": url,
+            "SIM_DATA_DIR": str(settings.SIM_DATA_DIR),
             "DJANGO_SETTINGS_MODULE": "connect_sim.settings",
-        }  # fmt: skip
+        }
         result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, timeout=60)
         assert result.returncode == -signal.SIGKILL
         assert worlds.contents() == changed

@@ -116,9 +116,17 @@ def run(users: Users) -> list[Any]:
     """Run what is the same each time, and return the timeline without ids and times."""
     cursor = timeline.now()
     steps: list[Callable[[int], None]] = [
-        users.create_webhook, users.order, users.order, users.deliver, users.approve, users.deliver,
-        users.move_clock, users.deliver, users.fail, users.deliver,
-    ]  # fmt: skip
+        users.create_webhook,
+        users.order,
+        users.order,
+        users.deliver,
+        users.approve,
+        users.deliver,
+        users.move_clock,
+        users.deliver,
+        users.fail,
+        users.deliver,
+    ]
     for number, step in enumerate(steps):
         step(2 * number)
     return [

@@ -69,8 +69,9 @@ def test_files_are_readable_by_their_owner_only(saved: Rows, vendor: Caller, set
     ok(vendor.post("/sandbox/snapshots", {"name": "a"}))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
-        "a.sqlite3": 0o600, "seed.sqlite3": 0o600,
-    }  # fmt: skip
+        "a.sqlite3": 0o600,
+        "seed.sqlite3": 0o600,
+    }
 
 
 def test_unwritable_folder_is_an_error(saved: Rows, vendor: Caller, settings: Any) -> None:

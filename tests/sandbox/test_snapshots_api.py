@@ -26,9 +26,10 @@ def test_life_of_a_snapshot(saved: Rows, vendor: Caller) -> None:
     assert created.status == 201
     assert created.json.keys() == {"name", "created", "now", "usable"}
     refused(
-        vendor.post("/sandbox/snapshots", {"name": "a.b-c_1"}), 409,
+        vendor.post("/sandbox/snapshots", {"name": "a.b-c_1"}),
+        409,
         "The snapshot a.b-c_1 exists already. Use another name, or replace it.",
-    )  # fmt: skip
+    )
     assert vendor.post("/sandbox/snapshots", {"name": "a.b-c_1", "replace": True}).status == 201
     assert [each["name"] for each in ok(vendor.get("/sandbox/snapshots"))] == ["a.b-c_1", "seed"]
     assert vendor.post("/sandbox/snapshots/a.b-c_1/restore").status == 200
@@ -58,10 +59,13 @@ def test_reserved_names_and_methods(saved: Rows, vendor: Caller, nobody: Caller)
     refused(vendor.post("/sandbox/snapshots/now/restore"), 400, "name: The name now is reserved.")
     assert vendor.get("/sandbox/reset").status == 405
     for method, path in (
-        ("POST", "reset"), ("GET", "snapshots"), ("POST", "snapshots"),
-        ("POST", "snapshots/seed/restore"), ("DELETE", "snapshots/a"),
+        ("POST", "reset"),
+        ("GET", "snapshots"),
+        ("POST", "snapshots"),
+        ("POST", "snapshots/seed/restore"),
+        ("DELETE", "snapshots/a"),
         ("GET", "snapshots/seed/diff/now"),
-    ):  # fmt: skip
+    ):
         assert nobody.call(method, f"/sandbox/{path}").status == 401
 
 

@@ -57,20 +57,39 @@ def printing(out: Output) -> Iterator[Terminal]:
 def finished(at: datetime, delivery: int | None = None, **data: Any) -> Entry:
     """Return the entry of a finished attempt."""
     content = {
-        "method": "POST", "url": "http://127.0.0.1:9000/", "forced": False, "objects": [],
-        "outcome": "success", "status": 200, "error": "", "duration": 12, "why": "",
-        "state": "delivered", "next_attempt_at": None, "out_of_order": False, **data,
-    }  # fmt: skip
+        "method": "POST",
+        "url": "http://127.0.0.1:9000/",
+        "forced": False,
+        "objects": [],
+        "outcome": "success",
+        "status": 200,
+        "error": "",
+        "duration": 12,
+        "why": "",
+        "state": "delivered",
+        "next_attempt_at": None,
+        "out_of_order": False,
+        **data,
+    }
     return Entry(timeline.ATTEMPT_FINISHED, at, "WH-338-310-411", delivery, 1, None, content)
 
 
 def api_call(at: datetime, webhook: str | None, **data: Any) -> Entry:
     """Return the entry of an API call."""
     content = {
-        "id": 1, "method": "POST", "path": "/public/v1/requests/PR-1/approve", "query": "",
-        "status": 200, "error_code": "", "duration": 8.2, "actor": "handler", "account": "VA-1",
-        "key": "SU-1", "link": "certain", **data,
-    }  # fmt: skip
+        "id": 1,
+        "method": "POST",
+        "path": "/public/v1/requests/PR-1/approve",
+        "query": "",
+        "status": 200,
+        "error_code": "",
+        "duration": 8.2,
+        "actor": "handler",
+        "account": "VA-1",
+        "key": "SU-1",
+        "link": "certain",
+        **data,
+    }
     return Entry(timeline.API_CALL, at, webhook, 1 if webhook else None, 1, None, content)
 
 
@@ -93,9 +112,11 @@ def test_prints_attempts_with_their_changes_and_api_calls() -> None:
     out, at = Output(), now()
     with printing(out):
         append(
-            finished(at, delivery.pk), api_call(at, hook.pk), api_call(at, hook.pk, actor="test"),
+            finished(at, delivery.pk),
+            api_call(at, hook.pk),
+            api_call(at, hook.pk, actor="test"),
             api_call(at, None, status=401),
-        )  # fmt: skip
+        )
         lines = out.lines(lambda lines: len(lines) >= 3)
     clock = f"{at:%H:%M:%S}"
     assert lines == [

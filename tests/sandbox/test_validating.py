@@ -80,9 +80,10 @@ def test_draft_defaults_to_a_product_with_the_capability(vendor: Caller) -> None
     assert vendor.post(SAMPLES, body).json["product"] == METER
     switch_off(Product.objects.get(pk=METER), "subscription.change.validation")
     refused(
-        vendor.post(SAMPLES, body), 400,
+        vendor.post(SAMPLES, body),
+        400,
         "product: No product allows drafts of requests of type change.",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,11 @@ def test_validation_without_webhook_calls_no_validator(vendor: Caller) -> None:
     response = vendor.post(VALIDATE, {"id": pk})
     assert response.status == 200
     assert {k: response.json[k] for k in ("id", "status", "product", "called")} == {
-        "id": pk, "status": "draft", "product": SUITE, "called": False,
-    }  # fmt: skip
+        "id": pk,
+        "status": "draft",
+        "product": SUITE,
+        "called": False,
+    }
     assert response.json["before"] == response.json["after"]
 
 
@@ -173,9 +177,15 @@ def validating(run_queue: Callable[..., list[str]]) -> Iterator[Handler]:
     with handler() as served:
         hook = caller(Account.objects.get(pk=VENDOR)).post(
             "/notifications/webhooks",
-            {"label": "V", "product_id": SUITE, "object_class": "fulfillment_request",
-             "type": "validator", "external_url": served.url, "jwt_secret": "JWT-of-this-test"},
-        )  # fmt: skip
+            {
+                "label": "V",
+                "product_id": SUITE,
+                "object_class": "fulfillment_request",
+                "type": "validator",
+                "external_url": served.url,
+                "jwt_secret": "JWT-of-this-test",
+            },
+        )
         assert hook.status == 201, hook.json
         yield served
 

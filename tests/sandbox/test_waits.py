@@ -429,9 +429,11 @@ def test_each_skipping_wait_is_answered_at_its_own_moment(
             for n in (2, 4)
         ]
         short = in_background(
-            client, {"never": {"called": {"webhook": hook.pk, "times": 3}}}, skip=True,
+            client,
+            {"never": {"called": {"webhook": hook.pk, "times": 3}}},
+            skip=True,
             within="10m",
-        )  # fmt: skip
+        )
         may_fail.set()
         second, fourth = (each.result() for each in waits)
         assert short.result().status == 200

@@ -23,10 +23,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         redis_server(tmp_path_factory.mktemp("redis")) as redis,
         seeded_database() as database,
         server(
-            tmp_path_factory.mktemp("server"), database, redis.url, workers=1, beat=False,
+            tmp_path_factory.mktemp("server"),
+            database,
+            redis.url,
+            workers=1,
+            beat=False,
             SIM_PROFILE="sandbox",
         ) as running,
-    ):  # fmt: skip
+    ):
         yield running
 
 

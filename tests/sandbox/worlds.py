@@ -42,11 +42,13 @@ def _plain(value: Any) -> Any:
 def differing(one: Rows, two: Rows) -> dict[str, Any]:
     """Return the tables that differ, with the rows that only one has."""
     return {
-        label: ([r for r in one[label] if r not in two[label]],
-                [r for r in two[label] if r not in one[label]])
+        label: (
+            [r for r in one[label] if r not in two[label]],
+            [r for r in two[label] if r not in one[label]],
+        )
         for label in one
         if one[label] != two[label]
-    }  # fmt: skip
+    }
 
 
 def purchase(distributor: Caller, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
@@ -72,9 +74,13 @@ def purchase(distributor: Caller, product: str = PLAIN, **asset: Any) -> dict[st
 def webhook(vendor: Caller, url: str, product: str = PLAIN, **more: Any) -> dict[str, Any]:
     """Create a webhook and return it."""
     body = {
-        "label": "Test", "product_id": product, "object_class": "fulfillment_request",
-        "external_url": url, "jwt_secret": SECRET, **more,
-    }  # fmt: skip
+        "label": "Test",
+        "product_id": product,
+        "object_class": "fulfillment_request",
+        "external_url": url,
+        "jwt_secret": SECRET,
+        **more,
+    }
     return dict(ok(vendor.post("/notifications/webhooks", body)))
 
 

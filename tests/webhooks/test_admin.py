@@ -42,25 +42,44 @@ def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
         webhook=row, state="waiting", created_at=AT, attempts=1
     )
     fields = {
-        "outcome": "failure", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
-        "duration": 1000, "method": "POST", "url": row.external_url, "status_code": 500,
+        "outcome": "failure",
+        "started_at": AT,
+        "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000,
+        "method": "POST",
+        "url": row.external_url,
+        "status_code": 500,
         "request_headers": {"Authorization": "Bearer (decoded below)"},
-        "claims": {"webhook_id": row.pk}, "response_headers": [["X-Evil", "<b>bold</b>"]],
-        "response_body": HOSTILE, "truncated": True, "why": "Failure: round 1 of 10.", **more,
-    }  # fmt: skip
+        "claims": {"webhook_id": row.pk},
+        "response_headers": [["X-Evil", "<b>bold</b>"]],
+        "response_body": HOSTILE,
+        "truncated": True,
+        "why": "Failure: round 1 of 10.",
+        **more,
+    }
     return Attempt.objects.create(webhook=row, delivery=delivery, number=number, **fields)
 
 
 def form(**more: Any) -> dict[str, Any]:
     return {
-        "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
-        "http_method": "POST", "headers": '{"X-Env": "lab"}', "data": '{"a": 1}', **more,
-    }  # fmt: skip
+        "label": "New",
+        "description": "",
+        "active": "on",
+        "external_url": "http://127.0.0.1:9/x",
+        "http_method": "POST",
+        "headers": '{"X-Env": "lab"}',
+        "data": '{"a": 1}',
+        **more,
+    }
 
 
 def new(catalog: Catalog, **more: Any) -> dict[str, Any]:
-    return form(product=catalog.product.pk, kind="event:fulfillment_request",
-                jwt_secret=new_secret(), **more)  # fmt: skip
+    return form(
+        product=catalog.product.pk,
+        kind="event:fulfillment_request",
+        jwt_secret=new_secret(),
+        **more,
+    )
 
 
 def messages(response: Any) -> str:
@@ -166,8 +185,10 @@ def test_edit_keeps_secret_unless_new_one_is_entered(vendor: Client, catalog: Ca
     row.refresh_from_db()
     assert (row.label, row.jwt_secret, row.type) == ("Renamed", CANARY, "event")
     assert (row.object_class, row.product, row.modified_by) == (
-        "fulfillment_request", catalog.product, catalog.vendor_user,
-    )  # fmt: skip
+        "fulfillment_request",
+        catalog.product,
+        catalog.vendor_user,
+    )
     vendor.post(page(row), body | {"new_secret": "short"})
     row.refresh_from_db()
     assert (row.jwt_secret, row.revision) == ("short", 2)
@@ -258,11 +279,19 @@ def test_secret_is_only_on_its_own_page(vendor: Client, root: Client, catalog: C
     Webhook.objects.filter(pk=row.pk).update(last_failure=tried)
     fan_out.trigger(row)
     pages = [
-        LIST, f"{LIST}?q=Hook", page(row), page(row, "history"), page(row, "delete"),
-        "/admin/", "/admin/webhooks/", "/admin/webhooks/delivery/", "/admin/webhooks/attempt/",
-        "/admin/webhooks/event/", f"/admin/webhooks/attempt/{tried.pk}/change/",
+        LIST,
+        f"{LIST}?q=Hook",
+        page(row),
+        page(row, "history"),
+        page(row, "delete"),
+        "/admin/",
+        "/admin/webhooks/",
+        "/admin/webhooks/delivery/",
+        "/admin/webhooks/attempt/",
+        "/admin/webhooks/event/",
+        f"/admin/webhooks/attempt/{tried.pk}/change/",
         f"/admin/webhooks/delivery/{tried.delivery_id}/change/",
-    ]  # fmt: skip
+    ]
     for client in (vendor, root):
         for url in pages:
             response = client.get(url)
@@ -371,9 +400,13 @@ def test_pages_show_next_attempt_and_cleared_backoffs(vendor: Client, catalog: C
     row = hook(catalog, earliest_possible_trigger=until, round=1)
     tried = attempt(row, why="Failed (1 of 10).", next_attempt_at=until, finished_at=now)
     row.cleared_backoffs.create(
-        at=now, cause="edited", user=catalog.vendor_user, detail="headers", failures=2,
+        at=now,
+        cause="edited",
+        user=catalog.vendor_user,
+        detail="headers",
+        failures=2,
         was_out_of_order=False,
-    )  # fmt: skip
+    )
     delivery = tried.delivery
     delivery.attempts = 1
     delivery.save()

@@ -35,20 +35,34 @@ SENT = {
 
 def attempt(catalog: Catalog, received: Any, sent: Any = SENT, **more: Any) -> Attempt:
     """Record a validation; `got` is the response as JSON or bytes."""
-    hook = make.webhook(catalog, n=Webhook.objects.count() + 1, type=more.pop("type", "validator"),
-                        object_class=more.pop("object_class", "fulfillment_request"))  # fmt: skip
+    hook = make.webhook(
+        catalog,
+        n=Webhook.objects.count() + 1,
+        type=more.pop("type", "validator"),
+        object_class=more.pop("object_class", "fulfillment_request"),
+    )
     delivery = Delivery.objects.create(webhook=hook, state="delivered", created_at=AT, attempts=1)
     Event.objects.create(
-        webhook=hook, delivery=delivery, object_id="PR-1", status_from="draft", status_to="draft",
+        webhook=hook,
+        delivery=delivery,
+        object_id="PR-1",
+        status_from="draft",
+        status_to="draft",
         at=AT,
-    )  # fmt: skip
+    )
     fields = {
-        "outcome": "success", "started_at": AT, "finished_at": AT + timedelta(seconds=1),
-        "duration": 1000, "method": "POST", "url": hook.external_url, "status_code": 200,
-        "why": "Merged.", "request_body": json.dumps(sent),
+        "outcome": "success",
+        "started_at": AT,
+        "finished_at": AT + timedelta(seconds=1),
+        "duration": 1000,
+        "method": "POST",
+        "url": hook.external_url,
+        "status_code": 200,
+        "why": "Merged.",
+        "request_body": json.dumps(sent),
         "response_body": received if isinstance(received, bytes) else json.dumps(received).encode(),
         **more,
-    }  # fmt: skip
+    }
     return Attempt.objects.create(webhook=hook, delivery=delivery, number=1, **fields)
 
 
@@ -148,9 +162,12 @@ def test_tier_request_may_have_parameters_below_configuration(
     vendor: Client, catalog: Catalog
 ) -> None:
     sent = {
-        "id": "TCR-1", "type": "setup", "status": "draft", "params": [REGION],
+        "id": "TCR-1",
+        "type": "setup",
+        "status": "draft",
+        "params": [REGION],
         "configuration": {"id": "TC-1", "params": []},
-    }  # fmt: skip
+    }
     about = {"type": "draft_tcr_t1_val", "object_class": "tier_config_request"}
     below = {"configuration": {"id": "TC-1", "params": [{"id": "region", "value_error": "No"}]}}
     top = {"params": [{"id": "region", "value_error": "No"}]}
@@ -252,10 +269,18 @@ def test_number_of_statements_is_independent_of_number_of_validations(
 
 def new(catalog: Catalog, type_: types.WebhookType, **more: Any) -> dict[str, Any]:
     return {
-        "label": "New", "description": "", "active": "on", "external_url": "http://127.0.0.1:9/x",
-        "http_method": "POST", "headers": "{}", "data": "{}", "product": catalog.product.pk,
-        "kind": f"{type_.type}:{type_.object_class}", "jwt_secret": new_secret(), **more,
-    }  # fmt: skip
+        "label": "New",
+        "description": "",
+        "active": "on",
+        "external_url": "http://127.0.0.1:9/x",
+        "http_method": "POST",
+        "headers": "{}",
+        "data": "{}",
+        "product": catalog.product.pk,
+        "kind": f"{type_.type}:{type_.object_class}",
+        "jwt_secret": new_secret(),
+        **more,
+    }
 
 
 VALIDATORS = [t for t in types.registered() if t.is_validator]

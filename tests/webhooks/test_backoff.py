@@ -434,8 +434,13 @@ def test_edit_of_request_settings_clears_backoff(change: dict[str, Any]) -> None
     assert Attempt.objects.count() == 2
     cleared = hook.cleared_backoffs.get()
     assert (cleared.cause, cleared.user, cleared.failures) == ("edited", catalog.vendor_user, 1)
-    names = {"external_url": "endpoint URL", "http_method": "method", "jwt_secret": "JWT secret",
-             "headers": "headers", "data": "additional data"}  # fmt: skip
+    names = {
+        "external_url": "endpoint URL",
+        "http_method": "method",
+        "jwt_secret": "JWT secret",
+        "headers": "headers",
+        "data": "additional data",
+    }
     assert cleared.detail == names[next(iter(change))]
     first, second = Attempt.objects.order_by("number")
     assert first.finished_at <= cleared.at <= second.started_at < first.next_attempt_at

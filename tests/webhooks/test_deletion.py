@@ -73,8 +73,11 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     path = f"/public/v1/notifications/webhooks/{hook.pk}"
     assert client.get("/public/v1/notifications/webhooks").json() == []
     for method, url in (
-        ("get", path), ("put", path), ("delete", path), ("post", f"{path}/trigger"),
-    ):  # fmt: skip
+        ("get", path),
+        ("put", path),
+        ("delete", path),
+        ("post", f"{path}/trigger"),
+    ):
         assert getattr(client, method)(url, {}, format="json").status_code == 404
     assert not Webhook.objects.exists()
     assert not queries.visible(catalog.vendor).exists()
@@ -265,14 +268,22 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
     Attempt.objects.bulk_create(
         (
             Attempt(
-                webhook=hook, delivery=row, number=1, outcome="success", started_at=make.AT,
-                finished_at=make.AT, duration=1, method="POST", url="http://127.0.0.1/",
-                response_body=body, request_body=body.decode(),
+                webhook=hook,
+                delivery=row,
+                number=1,
+                outcome="success",
+                started_at=make.AT,
+                finished_at=make.AT,
+                duration=1,
+                method="POST",
+                url="http://127.0.0.1/",
+                response_body=body,
+                request_body=body.decode(),
             )
             for row in rows
         ),
         batch_size=2000,
-    )  # fmt: skip
+    )
     Event.objects.bulk_create(
         (Event(webhook=hook, delivery=row, object_id="PR-1", at=make.AT) for row in rows),
         batch_size=2000,
@@ -295,7 +306,9 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
         took.append(time.monotonic() - began)
         removing.ended.wait(0.05)
     p50 = sorted(took)[len(took) // 2]
-    print(f"deleted in {deleted:.3f} s; {len(took)} orders, p50 {p50:.3f} s, at most "
-          f"{max(took):.3f} s; removed in {time.monotonic() - start:.1f} s")  # fmt: skip
+    print(
+        f"deleted in {deleted:.3f} s; {len(took)} orders, p50 {p50:.3f} s, at most "
+        f"{max(took):.3f} s; removed in {time.monotonic() - start:.1f} s"
+    )
     assert not Webhook.with_deleted.filter(pk=hook.pk).exists()
     assert deleted < 1 and max(took) < 2

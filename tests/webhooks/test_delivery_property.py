@@ -202,9 +202,11 @@ class Emitter(RuleBasedStateMachine):
             assert selection.select(1, self.now) == []
 
     @rule(
-        picks=st.lists(PICK, min_size=1, max_size=5), outcome=OUTCOMES, late=PICK,
+        picks=st.lists(PICK, min_size=1, max_size=5),
+        outcome=OUTCOMES,
+        late=PICK,
         responds=st.booleans(),
-    )  # fmt: skip
+    )
     def record(self, picks: list[int], outcome: str, late: int, responds: bool) -> None:
         """Flush some attempts of a worker, and perhaps one whose claim was lost."""
         self.tick()
@@ -363,8 +365,10 @@ class Emitter(RuleBasedStateMachine):
                 self.record([0] * 5, retry.SUCCESS, 0, responds=True)
         assert not Delivery.objects.filter(state__in=("waiting", "calling")).exists()
         for check in (
-            self.no_event_is_lost, self.counters_are_what_happened, self.standings_are_consistent,
-        ):  # fmt: skip
+            self.no_event_is_lost,
+            self.counters_are_what_happened,
+            self.standings_are_consistent,
+        ):
             check()
 
 

@@ -127,9 +127,10 @@ def test_only_row_that_cannot_be_stored_becomes_failure(
     calls = claimed()
     bad = calls[at].delivery_id
     breaks(
-        monkeypatch, error,
+        monkeypatch,
+        error,
         lambda call: call.claimed.delivery_id == bad and call.outcome == retry.SUCCESS,
-    )  # fmt: skip
+    )
     stored = flush.write(succeeded(calls)).stored
     assert [str(one) for one in stored] == ["replaced" if n == at else "settled" for n in range(5)]
     assert counted() == (5, 4, 1)

@@ -187,8 +187,12 @@ def test_api_neither_shows_nor_filters_by_past_time() -> None:
         hook(catalog, n=n, earliest_possible_trigger=at, round=n > 1)
     soon, later = ((NOW + n * S).isoformat() for n in (1, 300))
     assert listed(vendor, "?ordering(id)") == [
-        ("1", None), ("2", None), ("3", None), ("4", soon), ("5", later),
-    ]  # fmt: skip
+        ("1", None),
+        ("2", None),
+        ("3", None),
+        ("4", soon),
+        ("5", later),
+    ]
     for query, expected in (
         ("eq(earliest_possible_trigger,null())", "123"),
         ("ne(earliest_possible_trigger,null())", "45"),

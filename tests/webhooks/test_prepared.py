@@ -146,11 +146,16 @@ def test_each_pending_webhook_is_read_once_with_old_statistics(hook: Webhook) ->
 
     hooks = Webhook.objects.bulk_create(
         Webhook(
-            id=f"WH-100-000-{n:03d}", label=f"Hook {n}", account=hook.account, product=hook.product,
-            object_class=hook.object_class, external_url=hook.external_url, created_at=make.AT,
+            id=f"WH-100-000-{n:03d}",
+            label=f"Hook {n}",
+            account=hook.account,
+            product=hook.product,
+            object_class=hook.object_class,
+            external_url=hook.external_url,
+            created_at=make.AT,
         )
         for n in range(900)
-    )  # fmt: skip
+    )
     fill(9_000, Delivery.DELIVERED)
     fill(30, Delivery.WAITING)
     with connection.cursor() as cursor:

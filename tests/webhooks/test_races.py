@@ -235,10 +235,14 @@ def test_removed_event_keeps_equal_events_of_same_time(
     catalog = make.catalog()
     hook = make.webhook(catalog)
     change = transitions.Change(
-        object_class="fulfillment_request", object_id="PR-1", product_id=catalog.product.pk,
-        account_ids=(catalog.vendor.pk,), status_from="pending", status_to="inquiring",
+        object_class="fulfillment_request",
+        object_id="PR-1",
+        product_id=catalog.product.pk,
+        account_ids=(catalog.vendor.pk,),
+        status_from="pending",
+        status_to="inquiring",
         at=clock.now(),
-    )  # fmt: skip
+    )
     with transaction.atomic():
         fan_out.record(change)
     count = fan_out._count

@@ -112,9 +112,12 @@ def test_secret_in_url_and_additional_data_is_sent_and_not_stored() -> None:
     catalog = make.catalog()
     with handler(200) as served, running() as [engine]:
         attempt = deliver(
-            catalog, served, engine, external_url=f"{served.url}?key={quote(HEADER)}",
+            catalog,
+            served,
+            engine,
+            external_url=f"{served.url}?key={quote(HEADER)}",
             data={"key": KEY, "n": 1},
-        )  # fmt: skip
+        )
         [received] = served.received
     assert quote(HEADER) in received.path and received.json["data"]["key"] == KEY
     assert attempt.redacted and attempt.claims["data"]["key"] == f"SU-100-200-300:{MASK}"

@@ -167,10 +167,23 @@ def test_body_equals_claims_without_exp(settings: Any) -> None:
     signed = token_claims(hook, request)
     exp = signed.pop("exp")
     assert request.json == signed
-    assert list(request.json) == list(signed) == [
-        "webhook_id", "webhook_name", "object_class", "account_id", "product_id", "api_url",
-        "triggered_at", "last_success_at", "last_failure_at", "processing_timeout", "data",
-    ]  # fmt: skip
+    assert (
+        list(request.json)
+        == list(signed)
+        == [
+            "webhook_id",
+            "webhook_name",
+            "object_class",
+            "account_id",
+            "product_id",
+            "api_url",
+            "triggered_at",
+            "last_success_at",
+            "last_failure_at",
+            "processing_timeout",
+            "data",
+        ]
+    )
     assert request.json["data"] == data
     assert (request.json["account_id"], request.json["product_id"]) == (
         catalog.vendor.pk,
@@ -330,18 +343,28 @@ def test_number_of_statements_is_independent_of_number_of_webhooks(
     catalog = make.catalog()
     one = make.webhook(catalog)
     change = transitions.Change(
-        "fulfillment_request", "PR-1", catalog.product.pk, (catalog.vendor.pk,), None, "pending",
+        "fulfillment_request",
+        "PR-1",
+        catalog.product.pk,
+        (catalog.vendor.pk,),
+        None,
+        "pending",
         make.AT,
-    )  # fmt: skip
+    )
     for more in (0, 200):
         Webhook.objects.bulk_create(
             Webhook(
-                pk=f"WH-9-{n}", label="", object_class=one.object_class, product=one.product,
-                external_url="http://127.0.0.1:9/", jwt_secret="s", account=one.account,
+                pk=f"WH-9-{n}",
+                label="",
+                object_class=one.object_class,
+                product=one.product,
+                external_url="http://127.0.0.1:9/",
+                jwt_secret="s",
+                account=one.account,
                 created_at=make.AT,
             )
             for n in range(more)
-        )  # fmt: skip
+        )
         with transaction.atomic(), django_assert_max_num_queries(6):
             fan_out.record(change)
     assert Delivery.objects.count() == 202

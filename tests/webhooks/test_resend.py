@@ -97,8 +97,10 @@ def test_changes_apply_to_that_request_only() -> None:
         before = Webhook.objects.values("external_url", "headers", "data", "revision").get()
         content = {"webhook_id": "WH-9", "data": {"n": 1}, "processing_timeout": -60, "exp": 1}
         changes = {
-            "external_url": f"{other.url}other", "headers": {"X-Try": "1"}, "content": content,
-        }  # fmt: skip
+            "external_url": f"{other.url}other",
+            "headers": {"X-Try": "1"},
+            "content": content,
+        }
         repeat = resend.create_resend(Attempt.objects.get(), changes)
         engine.wake()
         request = other.next()

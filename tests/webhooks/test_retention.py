@@ -66,15 +66,17 @@ def made(draw: st.DrawFn) -> list[Made]:
             draw(st.sampled_from(retry.STATES)),
             age,
             tuple(
-                (draw(st.sampled_from([a for a in AGES if a <= age])),
-                 draw(st.sampled_from(retry.OUTCOMES)))
+                (
+                    draw(st.sampled_from([a for a in AGES if a <= age])),
+                    draw(st.sampled_from(retry.OUTCOMES)),
+                )
                 for _ in range(draw(st.integers(0, 2)))
             ),
             draw(st.integers(0, 3)),
             draw(st.integers(0, 9)) == 0,
         )
         for age in ages
-    ]  # fmt: skip
+    ]
 
 
 def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> list[Delivery]:
@@ -85,11 +87,13 @@ def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> lis
 
     deliveries = Delivery.objects.bulk_create(
         Delivery(
-            webhook=hooks[row.webhook], state=row.state, created_at=ago(row.age),
+            webhook=hooks[row.webhook],
+            state=row.state,
+            created_at=ago(row.age),
             attempts=len(row.attempts),
         )
         for row in rows
-    )  # fmt: skip
+    )
     for row, delivery in zip(rows, deliveries, strict=True):
         hook = hooks[row.webhook]
         Event.objects.bulk_create(
@@ -98,9 +102,16 @@ def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> lis
         )
         for number, (age, outcome) in enumerate(row.attempts, 1):
             attempt = Attempt.objects.create(
-                webhook=hook, delivery=delivery, number=number, outcome=outcome, duration=1,
-                started_at=ago(age), finished_at=ago(age), method="POST", url="http://127.0.0.1/",
-            )  # fmt: skip
+                webhook=hook,
+                delivery=delivery,
+                number=number,
+                outcome=outcome,
+                duration=1,
+                started_at=ago(age),
+                finished_at=ago(age),
+                method="POST",
+                url="http://127.0.0.1/",
+            )
             pointer = {retry.SUCCESS: "last_success", retry.FAILURE: "last_failure"}.get(outcome)
             if pointer:
                 Webhook.objects.filter(pk=hook.pk).update(**{pointer: attempt})
@@ -113,15 +124,24 @@ def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> lis
 
 def running_job(hook: Webhook, deliveries: Sequence[int], position: int = 0) -> BulkResend:
     return BulkResend.objects.create(
-        account=hook.account, key=uuid.uuid4(), state=BulkResend.RUNNING, created_at=make.AT,
-        page="/", deliveries=list(deliveries), total=len(deliveries), position=position,
-    )  # fmt: skip
+        account=hook.account,
+        key=uuid.uuid4(),
+        state=BulkResend.RUNNING,
+        created_at=make.AT,
+        page="/",
+        deliveries=list(deliveries),
+        total=len(deliveries),
+        position=position,
+    )
 
 
 def expected(
-    rows: Sequence[Made], deliveries: Sequence[Delivery], hooks: Sequence[Webhook],
-    days: int, count: int,
-) -> set[int]:  # fmt: skip
+    rows: Sequence[Made],
+    deliveries: Sequence[Delivery],
+    hooks: Sequence[Webhook],
+    days: int,
+    count: int,
+) -> set[int]:
     """Return the deliveries that the policy keeps, as docs/retention.md has it."""
     pointed = set()
     for hook in hooks:
@@ -174,8 +194,16 @@ def test_exactly_what_the_policy_keeps_remains(
 
 
 def counters() -> list[Any]:
-    names = ("pk", "events", "triggers", "success_triggers", "failure_triggers",
-             "failure_since_last_success", "last_success", "last_failure")  # fmt: skip
+    names = (
+        "pk",
+        "events",
+        "triggers",
+        "success_triggers",
+        "failure_triggers",
+        "failure_since_last_success",
+        "last_success",
+        "last_failure",
+    )
     return list(Webhook.objects.order_by("pk").values_list(*names))
 
 
@@ -347,9 +375,14 @@ def test_old_cleared_backoffs_are_pruned_with_what_they_explain(
     attempt = Attempt.objects.earliest("delivery_id")
     for days in (301, 299):
         ClearedBackoff.objects.create(
-            webhook=hook, at=make.AT - timedelta(days=days), cause="succeeded", failures=1,
-            attempt=attempt, began_at=make.AT - timedelta(days=days + 2), was_out_of_order=False,
-        )  # fmt: skip
+            webhook=hook,
+            at=make.AT - timedelta(days=days),
+            cause="succeeded",
+            failures=1,
+            attempt=attempt,
+            began_at=make.AT - timedelta(days=days + 2),
+            was_out_of_order=False,
+        )
     settings.SIM_KEEP_DAYS, settings.SIM_KEEP_DELIVERIES = 0, 1
     assert prune() == 1
     # That of 299 days ago explains the attempt that is left, which it refers to no more.

@@ -91,14 +91,26 @@ def test_headers_are_stored_as_encrypted_text(headers: dict[str, str]) -> None:
     fan_out.trigger(hook)
     delivery = hook.deliveries.get()
     Attempt.objects.create(
-        webhook=hook, delivery=delivery, number=1, outcome="failure", started_at=make.AT,
-        finished_at=make.AT, duration=1, method="POST", url="http://127.0.0.1:9/",
+        webhook=hook,
+        delivery=delivery,
+        number=1,
+        outcome="failure",
+        started_at=make.AT,
+        finished_at=make.AT,
+        duration=1,
+        method="POST",
+        url="http://127.0.0.1:9/",
         request_headers=headers,
-    )  # fmt: skip
+    )
     Resend.objects.create(
-        delivery=delivery, number=1, changed=False, url="x", method="POST", payload="{}",
+        delivery=delivery,
+        number=1,
+        changed=False,
+        url="x",
+        method="POST",
+        payload="{}",
         headers=headers,
-    )  # fmt: skip
+    )
     columns = [(Webhook, "headers"), (Attempt, "request_headers"), (Resend, "headers")]
     for model, column in columns:
         [text] = stored(model._meta.db_table, column)

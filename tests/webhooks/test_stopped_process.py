@@ -56,9 +56,14 @@ def worker(folder: Path, where: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.stopping", where, "engine"]
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out,
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=out,
             text=True,
-        )  # fmt: skip
+        )
     try:
         assert process.stdout and process.stdout.readline() == "started\n", log.read_text()
         yield process

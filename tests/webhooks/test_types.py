@@ -93,9 +93,13 @@ def test_types_are_these_and_six_queue_changes() -> None:
     events = [t for t in registered if not t.is_validator]
     assert {t.type for t in events} == {"event"}
     assert {t.object_class for t in events} == {
-        "fulfillment_request", "tier_config_request", "tier_account_request", "listing_request",
-        "billing_request", "usage_file",
-    }  # fmt: skip
+        "fulfillment_request",
+        "tier_config_request",
+        "tier_account_request",
+        "listing_request",
+        "billing_request",
+        "usage_file",
+    }
     assert len(registered) == len({t.label for t in registered}) == 22
     assert len(types.type_choices()) == 17
 

@@ -66,8 +66,9 @@ def test_whole_object_is_sent_by_signed_post() -> None:
     assert (request.method, request.json["id"], request.json["status"]) == ("POST", row.pk, "draft")
     assert request.json["asset"]["items"][0]["quantity"] == "5"
     assert [p["value"] for p in request.json["asset"]["params"]] == ["mars", ""]
-    claims = jwt.decode(request.token, hook.jwt_secret, algorithms=["HS256"],
-                        options={"verify_exp": False})  # fmt: skip
+    claims = jwt.decode(
+        request.token, hook.jwt_secret, algorithms=["HS256"], options={"verify_exp": False}
+    )
     assert (claims["webhook_id"], claims["data"]) == (hook.pk, {"tenant": 1})
     assert request.headers["Authorization"] == request.headers["Authentication"]
     assert (request.headers["X-Env"], request.headers["Content-Type"]) == (
@@ -193,8 +194,12 @@ def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
             assert len(refused(catalog, row)) == 3
     for hook, how in zip(hooks, standings, strict=True):
         assert counted(hook) == (2, 2, 0, 2, 2)
-        healthy = {"earliest_possible_trigger": None, "gate_closed_at": None, "round": 0,
-                   "out_of_order": False}  # fmt: skip
+        healthy = {
+            "earliest_possible_trigger": None,
+            "gate_closed_at": None,
+            "round": 0,
+            "out_of_order": False,
+        }
         for name, value in (healthy | how).items():
             assert getattr(hook, name) == value
 
@@ -228,8 +233,12 @@ def test_error_of_invalid_response_is_short() -> None:
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
     bodies = iter([many, twice])
-    with handler(lambda request: (200, json.dumps({"params": [], "asset": {"params": next(bodies)}})
-                              .encode())) as served:  # fmt: skip
+    with handler(
+        lambda request: (
+            200,
+            json.dumps({"params": [], "asset": {"params": next(bodies)}}).encode(),
+        )
+    ) as served:
         validator(catalog, served.url)
         row = draft(catalog)
         validate(catalog, row)

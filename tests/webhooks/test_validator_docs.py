@@ -14,13 +14,15 @@ def test_page_lists_every_validator() -> None:
     page = (ROOT / "docs" / "validators.md").read_text()
     expected = {
         (
-            trigger.label, trigger.type,
+            trigger.label,
+            trigger.type,
             f"{fires.kind} of tier {fires.level}" if fires.level else fires.kind,
-            fires.status, fires.capability,
+            fires.status,
+            fires.capability,
         )
         for trigger in types.registered()
         if (fires := trigger.trigger)
-    }  # fmt: skip
+    }
     rows = ROW.findall(page)
     assert len(rows) == 16
     assert set(rows) == expected

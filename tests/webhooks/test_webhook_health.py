@@ -20,9 +20,17 @@ NOW = AT.replace(hour=9, minute=41, second=30)
 def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
     delivery = Delivery.objects.create(webhook=row, state="delivered", created_at=at)
     return Attempt.objects.create(
-        webhook=row, delivery=delivery, number=1, outcome=outcome, started_at=at, finished_at=at,
-        duration=5, method="POST", url=row.external_url, **more,
-    )  # fmt: skip
+        webhook=row,
+        delivery=delivery,
+        number=1,
+        outcome=outcome,
+        started_at=at,
+        finished_at=at,
+        duration=5,
+        method="POST",
+        url=row.external_url,
+        **more,
+    )
 
 
 def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:

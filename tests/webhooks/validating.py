@@ -80,8 +80,13 @@ def value_errors(row: Request) -> dict[str, str]:
 def counted(hook: Webhook) -> tuple[int, int, int, int, int]:
     """Return events, triggers, successes, failures, failures since the last success."""
     hook.refresh_from_db()
-    return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers,
-            hook.failure_since_last_success)  # fmt: skip
+    return (
+        hook.events,
+        hook.triggers,
+        hook.success_triggers,
+        hook.failure_triggers,
+        hook.failure_since_last_success,
+    )
 
 
 def recorded(hook: Webhook) -> list[tuple[str, str, str]]:

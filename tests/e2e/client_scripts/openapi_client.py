@@ -96,9 +96,13 @@ def cart(email):
 
 def validating(kind, object_class, path):
     return {
-        "label": f"{kind} ({KIND})", "product_id": SUITE, "type": kind,
-        "object_class": object_class, "external_url": f"{HANDLER}/{path}", "jwt_secret": SECRET,
-    }  # fmt: skip
+        "label": f"{kind} ({KIND})",
+        "product_id": SUITE,
+        "type": kind,
+        "object_class": object_class,
+        "external_url": f"{HANDLER}/{path}",
+        "jwt_secret": SECRET,
+    }
 
 
 def received(pk):
@@ -113,20 +117,30 @@ def download(link):
 
 def usage(name):
     return {
-        "name": f"{name} ({KIND})", "product": {"id": SUITE}, "contract": {"id": CONTRACT},
-        "period": {"from": "2026-10-01", "to": "2026-10-31"}, "description": "Hours of the desk.",
-    }  # fmt: skip
+        "name": f"{name} ({KIND})",
+        "product": {"id": SUITE},
+        "contract": {"id": CONTRACT},
+        "period": {"from": "2026-10-01", "to": "2026-10-31"},
+        "description": "Hours of the desk.",
+    }
 
 
 def csv(*assets):
     """Return text with a row of usage for each subscription."""
     lines = [
         (
-            f"{KIND}-{number}", "item.mpn", "NSS-DESK-PPU", "12.5", "2026-10-01 00:00:00",
-            "2026-10-31 23:59:59", "asset.id", asset, "25",
+            f"{KIND}-{number}",
+            "item.mpn",
+            "NSS-DESK-PPU",
+            "12.5",
+            "2026-10-01 00:00:00",
+            "2026-10-31 23:59:59",
+            "asset.id",
+            asset,
+            "25",
         )
         for number, asset in enumerate(assets)
-    ]  # fmt: skip
+    ]
     return "\r\n".join(",".join(line) for line in (COLUMNS, *lines)).encode()
 
 

@@ -22,9 +22,11 @@ def ids(rows):
 def ordered(product, **asset):
     """Order a product of the vendor in the preview environment."""
     preview = {
-        "product": {"id": product}, "connection": {"id": PREVIEW, "type": "preview"},
-        "items": [{"global_id": f"{product}-0001", "quantity": 2}], **asset,
-    }  # fmt: skip
+        "product": {"id": product},
+        "connection": {"id": PREVIEW, "type": "preview"},
+        "items": [{"global_id": f"{product}-0001", "quantity": 2}],
+        **asset,
+    }
     return client.requests.create(payload=purchase(asset=preview))
 
 

@@ -39,19 +39,30 @@ def order(product=PLAIN, contact="it@example.com"):
         .with_asset_marketplace(MARKETPLACE, "Any name")
         .with_contract("CRD-41020-88713-20954", "distribution", "Any name")
         .with_asset_connection(
-            CONNECTIONS[product], "test", {"id": "PA-318-442", "name": "Any"},
-            {"id": "VA-610-138", "name": "Any"}, {"id": "HB-7710-3391", "name": "Any"},
+            CONNECTIONS[product],
+            "test",
+            {"id": "PA-318-442", "name": "Any"},
+            {"id": "VA-610-138", "name": "Any"},
+            {"id": "HB-7710-3391", "name": "Any"},
         )
         .with_asset_external_id("random")
         .with_asset_external_uid("random")
         .with_asset_tier_customer("random")
         .with_asset_tier_tier1("random")
         .with_asset_tier_tier2("TA-6120-4478-0045")
-        .with_asset_items([{"item_id": f"{product}-0001", "item_mpn": "ANY", "quantity": "4",
-                            "params": [{"param_id": "any", "value": "thing"}]}])
+        .with_asset_items(
+            [
+                {
+                    "item_id": f"{product}-0001",
+                    "item_mpn": "ANY",
+                    "quantity": "4",
+                    "params": [{"param_id": "any", "value": "thing"}],
+                }
+            ]
+        )
         .with_asset_params([{"param_id": CONTACTS[product], "value": contact}])
         .with_asset_configuration_params([{"param_id": "any", "value": "thing"}])
-    )  # fmt: skip
+    )
 
 
 def about(asset, kind):
@@ -69,9 +80,11 @@ def life():
     )
     kinds = ("suspend", "resume", "cancel")
     return [
-        bought, changed, adjusted,
+        bought,
+        changed,
+        adjusted,
         *(by_environment.provision_request(about(asset, kind).build()) for kind in kinds),
-    ]  # fmt: skip
+    ]
 
 
 def described(error):
@@ -84,7 +97,10 @@ def set_up(agreement):
         .with_tier_configuration_product(SUITE, "Any name")
         .with_tier_configuration_marketplace(MARKETPLACE, "Any name")
         .with_tier_configuration_connection(
-            CONNECTIONS[SUITE], "test", {"id": "PA-318-442"}, {"id": "VA-610-138"},
+            CONNECTIONS[SUITE],
+            "test",
+            {"id": "PA-318-442"},
+            {"id": "VA-610-138"},
             {"id": "HB-7710-3391"},
         )
         .with_tier_configuration_account("random")
@@ -92,7 +108,7 @@ def set_up(agreement):
         .with_tier_configuration_configuration_param("any", "thing")
         .with_tier_configuration_tier_level(1)
         .with_tier_configuration_params([{"param_id": "partner_agreement", "value": agreement}])
-    )  # fmt: skip
+    )
 
 
 def from_file(request):

@@ -101,10 +101,14 @@ def test_tier_config(connect_sim):
     product = connect_sim.product(
         params=[
             {"name": "agreement", "scope": "tier1", "constraints": {"required": True}},
-            {"name": "tenant", "scope": "tier1", "phase": "fulfillment",
-             "constraints": {"required": True}},
+            {
+                "name": "tenant",
+                "scope": "tier1",
+                "phase": "fulfillment",
+                "constraints": {"required": True},
+            },
         ]
-    )  # fmt: skip
+    )
     setup = connect_sim.tier_config(product, {"agreement": "N-1"})
     assert (setup.status, setup.params["agreement"]) == ("pending", "N-1")
     connect_sim.fill(setup, {"tenant": "T-1"})
@@ -133,9 +137,13 @@ def test_draft_is_validated(connect_sim, validator_url):
 def test_webhook_and_time(connect_sim, failing_url):
     product = connect_sim.product()
     webhook = connect_sim.webhook(
-        product, failing_url, secret="JWT-secret", method="GET", headers={"X-Test": "1"},
+        product,
+        failing_url,
+        secret="JWT-secret",
+        method="GET",
+        headers={"X-Test": "1"},
         data={"a": 1},
-    )  # fmt: skip
+    )
     assert (webhook.url, webhook.secret) == (failing_url, "JWT-secret")
     connect_sim.snapshot("before")
     connect_sim.trigger(webhook)
@@ -175,8 +183,9 @@ def test_seed_makes_up_the_same_customers(connect_sim):
     order = connect_sim.purchase(connect_sim.product())
     tiers = order.data["asset"]["tiers"]
     assert (tiers["customer"]["name"], tiers["customer"]["external_id"]) == (
-        "Blue Ridge Dental", "269e0d37f2a74de4",
-    )  # fmt: skip
+        "Blue Ridge Dental",
+        "269e0d37f2a74de4",
+    )
 
 
 def test_connect_client_needs_the_package(connect_sim):

@@ -135,9 +135,10 @@ def test_scope(
     provider = caller(catalog.provider)
     fault = arm("abort", **scope)
     seen = [
-        client.get("/requests").status, client.post(APPROVE, {}).status,
+        client.get("/requests").status,
+        client.post(APPROVE, {}).status,
         provider.get("/products").status,
-    ]  # fmt: skip
+    ]
     assert seen == expected
     assert counts(client, fault) == (expected.count(503), expected.count(503))
 
@@ -189,9 +190,15 @@ def test_fired_fault_is_stored_with_the_call_and_in_the_timeline(client: Caller,
     assert [entry["kind"] for entry in entries] == ["fault", "api_call"]
     assert entries[0]["object"] == "PR-1111-2222-3333-001"
     assert entries[0]["data"] == {
-        "id": fault["id"], "name": "down", "kind": "abort", "side": "api", "fired": 1,
-        "method": "POST", "path": f"/public/v1{APPROVE}", "account": calls[0]["account"],
-    }  # fmt: skip
+        "id": fault["id"],
+        "name": "down",
+        "kind": "abort",
+        "side": "api",
+        "fired": 1,
+        "method": "POST",
+        "path": f"/public/v1{APPROVE}",
+        "account": calls[0]["account"],
+    }
 
 
 def test_concurrent_calls_are_counted_once_each(client: Caller, arm: Arm) -> None:

@@ -62,9 +62,18 @@ TIMED_OUT = f"Timed out after {LIMIT:g} s."
     ],
 )
 def test_handler_and_attempt(
-    served: Handler, arm: Arm, deliver: Deliver, hook: Webhook, client: Caller, settings: Any,
-    kind: str, parameters: dict[str, Any], received: int, status: int | None, error: str,
-) -> None:  # fmt: skip
+    served: Handler,
+    arm: Arm,
+    deliver: Deliver,
+    hook: Webhook,
+    client: Caller,
+    settings: Any,
+    kind: str,
+    parameters: dict[str, Any],
+    received: int,
+    status: int | None,
+    error: str,
+) -> None:
     if error == TIMED_OUT:
         settings.SIM_HTTP_TIMEOUT = LIMIT
     fault = arm(kind, parameters, webhook=hook.pk)
@@ -146,8 +155,9 @@ def test_abort_has_headers_and_body(
     attempt = deliver()
     assert bytes(attempt.response_body) == b'{"a": 1}'
     assert dict(attempt.response_headers) == {
-        "Content-Type": "application/json", "Retry-After": "5",
-    }  # fmt: skip
+        "Content-Type": "application/json",
+        "Retry-After": "5",
+    }
     assert not served.received
 
 
@@ -207,10 +217,13 @@ def test_faults_are_combined_and_a_final_one_ends(
     arm: Arm, deliver: Deliver, hook: Webhook, served: Handler
 ) -> None:
     armed = [
-        arm("latency", {"ms": 20}, side="delivery"), arm("rotate_secret", webhook=hook.pk),
-        arm("duplicate", side="delivery"), arm("latency", {"ms": 30}, webhook=hook.pk),
-        arm("reset_peer", webhook=hook.pk), arm("abort", webhook=hook.pk),
-    ]  # fmt: skip
+        arm("latency", {"ms": 20}, side="delivery"),
+        arm("rotate_secret", webhook=hook.pk),
+        arm("duplicate", side="delivery"),
+        arm("latency", {"ms": 30}, webhook=hook.pk),
+        arm("reset_peer", webhook=hook.pk),
+        arm("abort", webhook=hook.pk),
+    ]
     attempt = deliver()
     assert attempt.faults == [mark for fault in armed[:5] for mark in marks(fault)]
     assert attempt.duration >= 50 and all_received(served, 2)

@@ -25,8 +25,12 @@ def test_each_preset_changes_its_request_only(
     deliver: Deliver, hook: Webhook, served: Handler
 ) -> None:
     attempt = deliver()
-    kinds = {"expired_token": "stale_token", "other_secret": "rotate_secret",
-             "no_token": "no_token", "twice": "duplicate"}  # fmt: skip
+    kinds = {
+        "expired_token": "stale_token",
+        "other_secret": "rotate_secret",
+        "no_token": "no_token",
+        "twice": "duplicate",
+    }
     assert {each.name for each in presets.PRESETS} == kinds.keys()
     for number, (preset, kind) in enumerate(kinds.items(), 2):
         before = len(served.received)

@@ -116,8 +116,10 @@ def test_silent_connection_is_reset_at_the_end(
 def test_every_kind_responds_without_our_server(client: Caller, arm: Arm, kind: str) -> None:
     parameters = {p.name: 1 for p in KINDS[kind].parameters_of(API) if p.is_required}
     arm(kind, parameters, side="api")
-    seen = [client.client.get(REQUESTS, headers={"authorization": f"ApiKey {client.key}"})
-            for _ in range(2)]  # fmt: skip
+    seen = [
+        client.client.get(REQUESTS, headers={"authorization": f"ApiKey {client.key}"})
+        for _ in range(2)
+    ]
     is_changed = kind not in ("latency", "slicer", "hold")
     assert any(each.status_code >= 500 or len(each.content) < 2 for each in seen) == is_changed
     api_calls.flush()

@@ -88,9 +88,14 @@ def test_run_is_shown_while_it_goes_on_and_when_it_has_ended(
     program.code = programs.WAITS
     run = started(vendor, hook, groups=["auth"], checks="token.*", strict="on", seed="7")
     assert run.options == {
-        "type": "event", "method": "POST", "select": ["auth", "token.*"], "seed": 7,
-        "strict": True, "deep": False, "invalid": {},
-    }  # fmt: skip
+        "type": "event",
+        "method": "POST",
+        "select": ["auth", "token.*"],
+        "seed": 7,
+        "strict": True,
+        "deep": False,
+        "invalid": {},
+    }
     program.wait_until_ready()
     page = html.get(vendor, path_of(run))
     assert "1 of 2 checks done" in page and "auth.garbage" in page
@@ -123,8 +128,9 @@ def test_result_has_evidence_cure_and_files(vendor: Client, hook: Webhook) -> No
     again = failed.one('a[href^="/checks/"]')["href"]
     form = html.get(vendor, again)
     assert (form.by_label("Only these checks").value, form.by_label("Seed").value) == (
-        "auth.garbage", "7",
-    )  # fmt: skip
+        "auth.garbage",
+        "7",
+    )
     file = vendor.get(f"{path_of(run)}report.html")
     name = f"checks-{hook.pk}-{run.pk}.html"
     assert file["Content-Disposition"] == f'attachment; filename="{name}"'
@@ -166,8 +172,9 @@ def test_process_that_is_killed_fails_the_run(
     program.code = programs.CRASHES
     run = programs.join(started(vendor, hook))
     assert (run.state, run.error) == (
-        CheckRun.FAILED, "The process of the checks was ended by signal 9.",
-    )  # fmt: skip
+        CheckRun.FAILED,
+        "The process of the checks was ended by signal 9.",
+    )
     page = html.get(vendor, path_of(run))
     assert page.by_role("heading", "Could not run") and run.error in page
     assert page.rows()[0][2] == "✓ pass"

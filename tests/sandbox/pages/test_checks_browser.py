@@ -25,9 +25,11 @@ def handler_url(site: Site, tmp_path: Path) -> Iterator[str]:
     """The URL of a handler that accepts every call without a token."""
     port = free_port()
     variables = {
-        "JWT_SECRET": SECRET, "CONNECT_API_KEY": f"ApiKey {site.running.vendor_key}",
-        "CONNECT_API_URL": f"{site.running.url}/public/v1", "PORT": str(port),
-    }  # fmt: skip
+        "JWT_SECRET": SECRET,
+        "CONNECT_API_KEY": f"ApiKey {site.running.vendor_key}",
+        "CONNECT_API_URL": f"{site.running.url}/public/v1",
+        "PORT": str(port),
+    }
     command = [sys.executable, "tests/checks/handlers/__main__.py", "accepts_calls_without_token"]
     process = Process(command, environment(tmp_path, **variables), tmp_path / "log").start()
     while "Listening at" not in process.printed:

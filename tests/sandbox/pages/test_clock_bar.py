@@ -71,7 +71,7 @@ def test_bar_shows_platform_time_and_how_far_it_is_ahead(root: Client) -> None:
     assert timedelta(days=2, hours=2) < at - datetime.now(UTC) < timedelta(days=2, hours=4)
     assert [each["data-action"] for each in shown.all("button[name=move]")] == [
         each.name for each in BUTTONS
-    ]  # fmt: skip
+    ]
 
 
 def test_poll_is_empty_until_the_clock_moves(root: Client) -> None:

@@ -47,8 +47,9 @@ def test_each_kind_has_a_form_with_its_parameters(root: Client, side: str, kind:
     names = [each["name"] for each in form.all("main form *[name^=parameter-]")]
     assert names == [f"parameter-{p.name}" for p in KINDS[kind].parameters_of(side)]
     # The defaults are valid, and what is required is asked for.
-    required = {f"parameter-{p.name}": "1" for p in KINDS[kind].parameters_of(side)
-                if p.is_required}  # fmt: skip
+    required = {
+        f"parameter-{p.name}": "1" for p in KINDS[kind].parameters_of(side) if p.is_required
+    }
     values = {each["name"]: each.get("value") for each in form.all("main form input[name]")}
     path = f"/faults/new/{side}/{kind}/"
     if required:
@@ -60,22 +61,37 @@ def test_each_kind_has_a_form_with_its_parameters(root: Client, side: str, kind:
 
 def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) -> None:
     text = act(
-        root, "/faults/new/api/abort/",
+        root,
+        "/faults/new/api/abort/",
         **{"parameter-status": "429", "parameter-retry_after": "7", "parameter-body": "[1]"},
-        account=catalog.vendor.pk, method="POST", path="/requests/*/approve",
-        name="too many", probability="0.5", times="2", after="1", ttl="5m", seed="9",
-    )  # fmt: skip
+        account=catalog.vendor.pk,
+        method="POST",
+        path="/requests/*/approve",
+        name="too many",
+        probability="0.5",
+        times="2",
+        after="1",
+        ttl="5m",
+        seed="9",
+    )
     assert text == "Fault too many is armed"
     [row] = arming.listed()
     assert row.parameters == {"status": 429, "retry_after": 7, "body": [1]}
     assert row.scope == {
-        "account": catalog.vendor.pk, "method": "POST", "path": "/requests/*/approve"
-    }  # fmt: skip
+        "account": catalog.vendor.pk,
+        "method": "POST",
+        "path": "/requests/*/approve",
+    }
     assert (row.probability, row.times, row.after, row.seed) == (0.5, 2, 1, 9)
     assert 0 < row.expires_in <= 300  # type: ignore[attr-defined]
     shown = page(root).one("tr[data-fault]").text
-    for part in ("too many abort", "POST /requests/*/approve", "status 429", "armed for 5 min",
-                 "with probability 0.5, seed 9, after the first 1, at most 2 times"):  # fmt: skip
+    for part in (
+        "too many abort",
+        "POST /requests/*/approve",
+        "status 429",
+        "armed for 5 min",
+        "with probability 0.5, seed 9, after the first 1, at most 2 times",
+    ):
         assert part in shown
 
 
@@ -117,12 +133,15 @@ def armed(catalog: Catalog) -> dict[str, Fault]:
     """A fault of each scope."""
     hook = make.webhook(catalog)
     scopes = {
-        "all": {}, "of a path": {"path": "/requests"},
+        "all": {},
+        "of a path": {"path": "/requests"},
         "of the vendor": {"account": catalog.vendor.pk},
         "of the distributor": {"account": catalog.provider.pk},
-    }  # fmt: skip
-    found = {name: arming.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
-             for name, scope in scopes.items()}  # fmt: skip
+    }
+    found = {
+        name: arming.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
+        for name, scope in scopes.items()
+    }
     spec = FaultSpec("drop", "delivery", "of a webhook", {}, {"webhook": hook.pk})
     return {**found, "of a webhook": arming.arm(spec)}
 
@@ -152,8 +171,9 @@ def test_users_see_and_change_what_concerns_their_account(
     client: Client = request.getfixturevalue(who)
     seen, own = SEEN[who]
     assert rows(client) == seen
-    changeable = [row["data-fault"] for row in page(client).all("tr[data-fault]")
-                  if row.all("form")]  # fmt: skip
+    changeable = [
+        row["data-fault"] for row in page(client).all("tr[data-fault]") if row.all("form")
+    ]
     assert changeable == own
     for name, row in armed.items():
         for action in ("clear", "release"):
@@ -179,8 +199,9 @@ def test_user_of_an_account_arms_faults_of_the_account_only(
         assert vendor.post(form, {**latency, "account": account}).status_code == 400
     assert vendor.post(form, {**latency, "account": catalog.vendor.pk}).status_code == 303
     assert [row.scope for row in arming.listed()] == [
-        {"webhook": hook.pk}, {"account": catalog.vendor.pk}
-    ]  # fmt: skip
+        {"webhook": hook.pk},
+        {"account": catalog.vendor.pk},
+    ]
 
 
 def test_page_needs_a_signed_in_user(client: Client, armed: dict[str, Fault]) -> None:

@@ -73,14 +73,26 @@ def post(order: Request, catalog: Catalog, text: str, kind: str = "message") -> 
 
 def attempt(hook: Webhook, delivery: int, *objects: str, **result: Any) -> None:
     """Write the start of an attempt, and its end if there is a result."""
-    sent = {"type": "event", "method": "POST", "url": "http://127.0.0.1:9/", "forced": False,
-            "objects": list(objects)}  # fmt: skip
+    sent = {
+        "type": "event",
+        "method": "POST",
+        "url": "http://127.0.0.1:9/",
+        "forced": False,
+        "objects": list(objects),
+    }
     about = (hook.pk, delivery, 1, timeline.only(objects))
     entries = [Entry(timeline.ATTEMPT_STARTED, clock.now(), *about, sent)]
     if result:
-        data = {**sent, "error": "", "duration": 30, "why": "", "state": "waiting",
-                "next_attempt_at": timeline.format_time(make.AT), "out_of_order": False,
-                **result}  # fmt: skip
+        data = {
+            **sent,
+            "error": "",
+            "duration": 30,
+            "why": "",
+            "state": "waiting",
+            "next_attempt_at": timeline.format_time(make.AT),
+            "out_of_order": False,
+            **result,
+        }
         entries.append(Entry(timeline.ATTEMPT_FINISHED, clock.now(), *about, data))
     timeline.append(entries)
 
@@ -88,10 +100,13 @@ def attempt(hook: Webhook, delivery: int, *objects: str, **result: Any) -> None:
 def call(order: Request, catalog: Catalog, **more: Any) -> ApiCall:
     """Store a rejected approval of the vendor."""
     fields = {
-        "method": "POST", "status": 400, "account": catalog.vendor.pk,
+        "method": "POST",
+        "status": 400,
+        "account": catalog.vendor.pk,
         "request_body": json.dumps({"params": [{"id": "password", "value": SECRET}]}).encode(),
-        "response_body": b'{"error_code": "VAL_001", "errors": ["Not yet."]}', **more,
-    }  # fmt: skip
+        "response_body": b'{"error_code": "VAL_001", "errors": ["Not yet."]}',
+        **more,
+    }
     call_storage.store([recorded.call(f"/public/v1/requests/{order.pk}/approve", **fields)])
     return ApiCall.objects.latest("pk")
 
@@ -108,22 +123,38 @@ def test_rows_say_what_happened_newest_first(world: Request, vendor: Client) -> 
     shown = rows(vendor)
     texts = [row.text.partition(" ")[2] for row in shown]
     assert [row["data-kind"] for row in shown] == [
-        "fault", "clock", "clock", "api", "delivery", "message", "message", "change"
-    ]  # fmt: skip
-    for text, part in zip(texts, [
-        "down (abort) fired.", "Hold HLD-1 taken. busy", "Moved 0 s to",
-        f"{world.pk} POST /requests/{world.pk}/approve 400 VAL_001",
-        "Ours delivery", "Between us. private, by vendor1", "Is it done? by vendor1",
-        "Created in status pending. by provider1",
-    ], strict=True):  # fmt: skip
+        "fault",
+        "clock",
+        "clock",
+        "api",
+        "delivery",
+        "message",
+        "message",
+        "change",
+    ]
+    for text, part in zip(
+        texts,
+        [
+            "down (abort) fired.",
+            "Hold HLD-1 taken. busy",
+            "Moved 0 s to",
+            f"{world.pk} POST /requests/{world.pk}/approve 400 VAL_001",
+            "Ours delivery",
+            "Between us. private, by vendor1",
+            "Is it done? by vendor1",
+            "Created in status pending. by provider1",
+        ],
+        strict=True,
+    ):
         assert part in text
     assert "Attempt 1: HTTP 503 in 30 ms, next attempt at 2026-11-01 09:00:00 UTC" in texts[4]
     links = [link["href"] for link in shown[4].all("a")]
     delivery = Event.objects.get().delivery_id
     assert links == [
-        f"/queues/fulfillment_request/{world.pk}/", f"/webhooks/{Webhook.objects.get().pk}/",
+        f"/queues/fulfillment_request/{world.pk}/",
+        f"/webhooks/{Webhook.objects.get().pk}/",
         f"/deliveries/{delivery}/?attempt=1",
-    ]  # fmt: skip
+    ]
 
 
 def test_accounts_see_only_what_is_theirs(

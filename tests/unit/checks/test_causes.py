@@ -41,13 +41,17 @@ def test_single_gaps_in_the_verification_have_causes_of_their_own() -> None:
 
 def test_accepted_forgery_and_hidden_refusal_are_different_facts() -> None:
     found = causes_of(
-        failure("auth.alg_none"), failure("auth.rs256_key_confusion"),
-        failure("auth.no_header", HIDES), failure("token.expired_hour", HIDES),
-    )  # fmt: skip
+        failure("auth.alg_none"),
+        failure("auth.rs256_key_confusion"),
+        failure("auth.no_header", HIDES),
+        failure("token.expired_hour", HIDES),
+    )
     assert found == {
-        "auth.alg_none": "", "auth.rs256_key_confusion": "",
-        "auth.no_header": HIDES, "token.expired_hour": HIDES,
-    }  # fmt: skip
+        "auth.alg_none": "",
+        "auth.rs256_key_confusion": "",
+        "auth.no_header": HIDES,
+        "token.expired_hour": HIDES,
+    }
 
 
 def test_requests_at_once_are_one_cause_and_a_replay_is_not() -> None:

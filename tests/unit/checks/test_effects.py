@@ -63,15 +63,20 @@ def test_evidence_of_an_order_that_others_approve_has_the_response() -> None:
     ids = [f"PR-{number}" for number in range(7)]
     rows = {pk: {"id": pk, "created": "", "status": "pending", "asset": {}} for pk in ids}
     lab = SimpleNamespace(
-        orders=lambda count: ids, mark=lambda: "", genuine=lambda: SENT, values=lambda order: {},
-        timing=SimpleNamespace(deadline=1), status=lambda order: "approved",
+        orders=lambda count: ids,
+        mark=lambda: "",
+        genuine=lambda: SENT,
+        values=lambda order: {},
+        timing=SimpleNamespace(deadline=1),
+        status=lambda order: "approved",
         begin=lambda sent, timeout: SimpleNamespace(result=lambda: reply(500)),
         after_work=lambda *_: NOTHING,
         platform=SimpleNamespace(
-            requests_by_id=lambda orders: rows, approve=lambda order: None,
+            requests_by_id=lambda orders: rows,
+            approve=lambda order: None,
             fault=lambda *_, **scope: nullcontext(SimpleNamespace(wait_held=lambda *_: 1)),
         ),
-    )  # fmt: skip
+    )
     verdict = effects.approved_elsewhere(cast(Lab, lab))
     assert verdict.text.startswith("When others approved PR-")
     assert Exhibit("Responses", ("1 × HTTP 500",)) in verdict.evidence
@@ -90,9 +95,14 @@ def test_handler_that_takes_long_for_many_orders_is_not_judged() -> None:
         }
     )
     lab = SimpleNamespace(
-        platform=platform, budget=budget, orders=lambda count, product: list(rows),
-        mark=lambda: "", genuine=lambda: SENT, send=send, since=lambda mark: NOTHING,
-    )  # fmt: skip
+        platform=platform,
+        budget=budget,
+        orders=lambda count, product: list(rows),
+        mark=lambda: "",
+        genuine=lambda: SENT,
+        send=send,
+        since=lambda mark: NOTHING,
+    )
     verdict = effects.all_pending(cast(Lab, lab))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.text.startswith("1 of 105 pending orders were approved in the 50 s")

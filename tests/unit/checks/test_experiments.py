@@ -28,14 +28,20 @@ def lab(*happened: History, polls: bool = False, answered: Reply | None = None) 
     histories = itertools.chain(happened, itertools.repeat(happened[-1]))
     made = SimpleNamespace(
         timing=SimpleNamespace(quiet=0.2, interval=0.0),
-        settle=lambda quiet: None, order=lambda: "PR-1", status=lambda order: "pending",
-        wait_finished=lambda orders, patience: polls, values=lambda order: {},
-        mark=lambda: "", send=lambda sent: answered or reply(401),
-        after=lambda mark: next(histories), genuine=lambda: SENT,
+        settle=lambda quiet: None,
+        order=lambda: "PR-1",
+        status=lambda order: "pending",
+        wait_finished=lambda orders, patience: polls,
+        values=lambda order: {},
+        mark=lambda: "",
+        send=lambda sent: answered or reply(401),
+        after=lambda mark: next(histories),
+        genuine=lambda: SENT,
         after_work=lambda mark, replies, orders: next(histories),
-        effects=lambda order, happened, before: SimpleNamespace(status="pending"), shared={},
+        effects=lambda order, happened, before: SimpleNamespace(status="pending"),
+        shared={},
         budget=Budget(),
-    )  # fmt: skip
+    )
     return cast(Lab, made)
 
 

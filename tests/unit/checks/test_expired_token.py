@@ -35,17 +35,23 @@ REFUSAL = refused(SENT, reply(401), NOTHING, True, "it")
 )
 def test_leeway_is_known_by_its_effect(
     monkeypatch: pytest.MonkeyPatch,
-    unknown: Verdict, known: Verdict, outcome: Outcome,
-) -> None:  # fmt: skip
+    unknown: Verdict,
+    known: Verdict,
+    outcome: Outcome,
+) -> None:
     monkeypatch.setattr(token, "_SHORTLY", 0)
     monkeypatch.setattr(token, "_LATER", 0)
     judged = itertools.chain([unknown, known])
     monkeypatch.setattr(experiments, "refuses", lambda lab, *requests: next(judged))
     lab = SimpleNamespace(
-        signer=SIGNER, genuine=lambda token: SENT, order=lambda: "PR-1", mark=lambda: None,
-        send=lambda sent: reply(), after_work=lambda mark, replies, orders: NOTHING,
+        signer=SIGNER,
+        genuine=lambda token: SENT,
+        order=lambda: "PR-1",
+        mark=lambda: None,
+        send=lambda sent: reply(),
+        after_work=lambda mark, replies, orders: NOTHING,
         status=lambda order: "approved",
-    )  # fmt: skip
+    )
     verdict = token.expired_meanwhile(cast(Lab, lab))
     assert verdict.outcome is outcome
     assert outcome is Outcome.SKIPPED or verdict == known

@@ -18,14 +18,18 @@ def call(method: str, path: str) -> Call:
 
 def test_steps_count_calls_of_the_same_method_and_pattern():
     calls = [
-        call("GET", "/requests"), call("GET", "/requests/PR-1234-5678-9012-001"),
-        call("PUT", "/requests/PR-1234-5678-9012-001"), call("GET", "/requests"),
-    ]  # fmt: skip
+        call("GET", "/requests"),
+        call("GET", "/requests/PR-1234-5678-9012-001"),
+        call("PUT", "/requests/PR-1234-5678-9012-001"),
+        call("GET", "/requests"),
+    ]
     found = [(s.text, s.occurrence, s.is_read) for s in good_run.steps(calls)]
     assert found == [
-        ("GET /requests", 1, True), ("GET /requests/*", 1, True), ("PUT /requests/*", 1, False),
+        ("GET /requests", 1, True),
+        ("GET /requests/*", 1, True),
+        ("PUT /requests/*", 1, False),
         ("GET /requests (no. 2)", 2, True),
-    ]  # fmt: skip
+    ]
 
 
 def test_run_with_other_values_has_the_same_effects():

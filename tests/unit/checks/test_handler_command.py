@@ -22,11 +22,17 @@ def environment(**inherited: str) -> dict[str, str]:
 
 def test_environment_has_the_connection_and_the_templates() -> None:
     assert environment(LANG="C") == {
-        "LANG": "C", "PYTHONUNBUFFERED": "1", "CONNECT_API_KEY": "ApiKey SU-1:key",
-        "CONNECT_API_URL": "http://sim/public/v1", "JWT_SECRET": "s3cret", "WEBHOOK_ID": "WH-1",
-        "PRODUCT_ID": "PRD-1", "PORT": "19000", "KEY": "<ApiKey SU-1:key>",
+        "LANG": "C",
+        "PYTHONUNBUFFERED": "1",
+        "CONNECT_API_KEY": "ApiKey SU-1:key",
+        "CONNECT_API_URL": "http://sim/public/v1",
+        "JWT_SECRET": "s3cret",
+        "WEBHOOK_ID": "WH-1",
+        "PRODUCT_ID": "PRD-1",
+        "PORT": "19000",
+        "KEY": "<ApiKey SU-1:key>",
         "CONNECT_SIM_HANDLER": "mark",
-    }  # fmt: skip
+    }
 
 
 def test_our_own_variables_are_not_passed_on() -> None:

@@ -34,9 +34,11 @@ def effects(*calls: Call, before: dict[str, str] | None = None) -> history.Effec
 
 def test_approvals_are_those_of_the_request_with_their_statuses() -> None:
     found = effects(
-        call("POST", APPROVE), call("POST", APPROVE, status=400),
-        call("POST", f"/requests/{ORDER}-9/approve"), call("GET", APPROVE),
-    )  # fmt: skip
+        call("POST", APPROVE),
+        call("POST", APPROVE, status=400),
+        call("POST", f"/requests/{ORDER}-9/approve"),
+        call("GET", APPROVE),
+    )
     assert found.approvals == (200, 400)
     assert found.successful_approvals == 1
 
@@ -74,10 +76,13 @@ def test_filled_parameters_are_those_with_a_value() -> None:
     found = history.filled(
         request(
             "pending",
-            {"id": "a", "value": "1"}, {"id": "b", "value": ""}, {"id": "c", "value": None},
-            {"id": "d", "value": "", "structured_value": {"y": 1, "x": 2}}, {"id": "e"},
+            {"id": "a", "value": "1"},
+            {"id": "b", "value": ""},
+            {"id": "c", "value": None},
+            {"id": "d", "value": "", "structured_value": {"y": 1, "x": 2}},
+            {"id": "e"},
         )
-    )  # fmt: skip
+    )
     assert found == {"a": "1", "d": '{"x": 2, "y": 1}'}
 
 

@@ -24,9 +24,13 @@ def test_verdict_and_failures_are_at_the_top() -> None:
     head = page.one("header").text
     assert "1 of 8 checks failed." in head and "A note." in head
     assert [item.text for item in page.all(".counts li")] == [
-        "✓ 2 passed", "✗ 1 failed", "! 1 warning", "≈ 1 known failure", "? 1 inconclusive",
+        "✓ 2 passed",
+        "✗ 1 failed",
+        "! 1 warning",
+        "≈ 1 known failure",
+        "? 1 inconclusive",
         "- 2 skipped",
-    ]  # fmt: skip
+    ]
     links = [link["href"] for link in page.one("nav").all("a")]
     assert links == ["#auth.garbage", "#auth.authorization_only"]
     assert page.one(".facts").terms()["Started"] == "2026-11-26 18:00:00 UTC"
@@ -35,8 +39,11 @@ def test_verdict_and_failures_are_at_the_top() -> None:
 def test_each_check_is_folded_and_failures_are_open() -> None:
     page = parse(html.render(mixed()))
     assert [group["aria-labelledby"] for group in page.all("section")] == [
-        "group-auth", "group-token", "group-crash", "group-retry",
-    ]  # fmt: skip
+        "group-auth",
+        "group-token",
+        "group-crash",
+        "group-retry",
+    ]
     details = {each["id"]: each for each in page.all("section details")}
     assert len(details) == 8
     open_ids = [pk for pk, each in details.items() if "open" in each.attributes]

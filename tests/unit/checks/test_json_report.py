@@ -44,8 +44,13 @@ def test_document_is_as_its_schema_says() -> None:
     assert list(Draft202012Validator(closed(SCHEMA)).iter_errors(document)) == []
     assert document["exit_code"] == 1
     assert document["counts"] == {
-        "pass": 2, "fail": 1, "warning": 1, "known": 1, "inconclusive": 1, "skipped": 2,
-    }  # fmt: skip
+        "pass": 2,
+        "fail": 1,
+        "warning": 1,
+        "known": 1,
+        "inconclusive": 1,
+        "skipped": 2,
+    }
 
 
 def test_report_is_read_back() -> None:

@@ -47,8 +47,11 @@ def test_each_group_is_a_suite_with_its_counts() -> None:
     total = {"name": "connect-sim check", "tests": "8", "failures": "1", "errors": "0"}
     assert root.attrib == {**total, "time": "2.000"}
     assert [(suite.attrib["name"], len(suite)) for suite in root] == [
-        ("auth", 4), ("token", 2), ("crash", 1), ("retry", 1),
-    ]  # fmt: skip
+        ("auth", 4),
+        ("token", 2),
+        ("crash", 1),
+        ("retry", 1),
+    ]
     auth = root[0].attrib
     assert (auth["tests"], auth["failures"], auth["skipped"]) == ("4", "1", "2")
     assert (auth["time"], auth["timestamp"]) == ("1.000", "2026-11-26T18:00:00")
@@ -59,15 +62,17 @@ def test_failure_has_evidence_and_cure_and_others_a_message() -> None:
     assert children(root) == {
         "auth.garbage": ("failure", "The handler returned 200."),
         "auth.authorization_only": (
-            "skipped", "failed, not counted (SHOULD): The handler returned 200.",
+            "skipped",
+            "failed, not counted (SHOULD): The handler returned 200.",
         ),
         "auth.other_product": (
-            "skipped", "known failure until 2027-01-31: The handler returned 200.",
+            "skipped",
+            "known failure until 2027-01-31: The handler returned 200.",
         ),
         "token.replay": ("skipped", "inconclusive: The handler was too slow."),
         "crash.killed": ("skipped", "skipped: Needs --run."),
         "retry.rotated_secret": ("skipped", "skipped: Needs --run."),
-    }  # fmt: skip
+    }
     [failure] = root.iter("failure")
     lines = (failure.text or "").splitlines()
     assert "Fix: Verify the token before anything else." in lines

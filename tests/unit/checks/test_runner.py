@@ -28,9 +28,17 @@ BAD = verdicts.failed("Broken.")
 
 def check(pk: str, run: Callable[[Lab], Verdict] = lambda lab: GOOD, **values: Any) -> Check:
     return Check(
-        pk, Level.MUST, "A title", "Sent.", "Expected.", "Why.", "Fix.", run,
-        is_control=pk.endswith(".control"), **values,
-    )  # fmt: skip
+        pk,
+        Level.MUST,
+        "A title",
+        "Sent.",
+        "Expected.",
+        "Why.",
+        "Fix.",
+        run,
+        is_control=pk.endswith(".control"),
+        **values,
+    )
 
 
 class Listener:
@@ -137,10 +145,13 @@ def outcomes(schedule: Schedule) -> dict[str, str]:
 
 def selected(*globs: str, ignored: tuple[str, ...] = (), kind: str = "event") -> list[str]:
     checks = [
-        check("auth.control"), check("auth.get"), check("race.control"), check("race.stale"),
+        check("auth.control"),
+        check("auth.get"),
+        check("race.control"),
+        check("race.stale"),
         check("validator.control", needs=frozenset({Need.VALIDATOR})),
         check("validator.echo", needs=frozenset({Need.VALIDATOR})),
-    ]  # fmt: skip
+    ]
     options = Options(run="handler", selected=globs, ignored=ignored, type=kind)
     return [each.id for each in select(checks, options)]
 
@@ -165,13 +176,17 @@ def test_group_without_a_selected_check_has_no_control():
 
 def test_checks_of_a_group_are_skipped_if_its_control_fails():
     schedule = worked(
-        check("auth.control", lambda lab: BAD), check("auth.get"), check("race.control"),
+        check("auth.control", lambda lab: BAD),
+        check("auth.get"),
+        check("race.control"),
         check("race.stale"),
-    )  # fmt: skip
+    )
     assert outcomes(schedule) == {
-        "auth.control": "fail", "auth.get": "skipped", "race.control": "pass",
+        "auth.control": "fail",
+        "auth.get": "skipped",
+        "race.control": "pass",
         "race.stale": "pass",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -224,8 +239,9 @@ def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
     verdict: Verdict, has_failed: bool
 ) -> None:
     lane = FakeLane()
-    worked(check("auth.control"), check("auth.get", lambda lab: verdict),
-           check("auth.late"), lane=lane)  # fmt: skip
+    worked(
+        check("auth.control"), check("auth.get", lambda lab: verdict), check("auth.late"), lane=lane
+    )
     assert lane.backs == [False, False, has_failed]
 
 
@@ -237,8 +253,11 @@ def test_error_of_a_check_proves_nothing():
     def broken(lab: Lab) -> Verdict:
         raise KeyError("id")
 
-    [result] = [r for r in worked(check("auth.control"), check("auth.get", broken)).results()
-                if r.check.id == "auth.get"]  # fmt: skip
+    [result] = [
+        r
+        for r in worked(check("auth.control"), check("auth.get", broken)).results()
+        if r.check.id == "auth.get"
+    ]
     assert result.verdict.outcome is Outcome.INCONCLUSIVE
     assert "KeyError" in result.verdict.text
 
@@ -293,9 +312,11 @@ def test_check_whose_need_is_missing_is_skipped_with_the_option(need: Need, word
 def test_checks_of_drafts_are_skipped_with_the_reason_if_the_product_has_none():
     needs = frozenset({Need.VALIDATOR})
     schedule = worked(
-        check("validator.control", needs=needs), check("validator.echo", needs=needs),
-        check("auth.control"), type="all",
-    )  # fmt: skip
+        check("validator.control", needs=needs),
+        check("validator.echo", needs=needs),
+        check("auth.control"),
+        type="all",
+    )
     results = {each.check.id: each.verdict for each in schedule.results()}
     assert [each.outcome.value for each in results.values()] == ["skipped", "skipped", "pass"]
     assert "cart.validation" in results["validator.control"].text
@@ -318,9 +339,11 @@ def test_second_lane_waits_for_the_control_of_the_first():
         return BAD
 
     schedule = Schedule(
-        [check("auth.control", slow), check("auth.get")], Options(run="handler"), Listener(),
+        [check("auth.control", slow), check("auth.get")],
+        Options(run="handler"),
+        Listener(),
         Machine(),
-    )  # fmt: skip
+    )
     lanes = [threading.Thread(target=schedule.work, args=[FakeLane()]) for _ in range(2)]
     lanes[0].start()
     assert begun.wait(10)
@@ -444,10 +467,9 @@ def controls(*results: Verdict) -> list[Check]:
 def test_run_ends_when_the_first_control_fails_for_all_groups():
     schedule = worked(*controls(BAD))
     assert outcomes(schedule) == {
-        "a.control": "fail", **dict.fromkeys(
-            ("a.x", "b.control", "b.x", "c.control", "c.x"), "skipped"
-        ),
-    }  # fmt: skip
+        "a.control": "fail",
+        **dict.fromkeys(("a.x", "b.control", "b.x", "c.control", "c.x"), "skipped"),
+    }
     assert {each.verdict.text for each in schedule.results()[2:]} == {
         "Not judged: a.control failed, and this group begins with the same request."
     }
@@ -456,9 +478,13 @@ def test_run_ends_when_the_first_control_fails_for_all_groups():
 def test_other_groups_are_judged_when_their_controls_have_passed():
     schedule = worked(*controls(GOOD, BAD, GOOD))
     assert outcomes(schedule) == {
-        "a.control": "pass", "a.x": "pass", "b.control": "fail", "b.x": "skipped",
-        "c.control": "pass", "c.x": "pass",
-    }  # fmt: skip
+        "a.control": "pass",
+        "a.x": "pass",
+        "b.control": "fail",
+        "b.x": "skipped",
+        "c.control": "pass",
+        "c.x": "pass",
+    }
 
 
 def test_control_that_was_not_selected_is_a_prerequisite():
@@ -479,8 +505,10 @@ def test_fail_fast_ends_the_run_after_a_failure_that_counts(level: Level, strict
     schedule = Schedule(checks, options, Listener(), Machine())
     schedule.work(FakeLane())
     assert outcomes(schedule) == {
-        "auth.control": "pass", "auth.a": "fail", "auth.b": "skipped" if ends else "pass"
-    }  # fmt: skip
+        "auth.control": "pass",
+        "auth.a": "fail",
+        "auth.b": "skipped" if ends else "pass",
+    }
     assert not schedule.error
 
 
@@ -498,8 +526,10 @@ def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runner.starvation, "watching", lambda: nullcontext(Machine()))
     report = runner.run(Options(run="handler", max_time=0.2), Listener())
     assert [each.verdict.outcome.value for each in report.results] == [
-        "pass", "inconclusive", "inconclusive"
-    ]  # fmt: skip
+        "pass",
+        "inconclusive",
+        "inconclusive",
+    ]
     assert {each.verdict.text for each in report.results[1:]} == {runner._LATE}
     assert (report.error, lane.closed) == ("", True)
 
@@ -518,8 +548,10 @@ def test_check_that_takes_too_long_is_not_judged(slowdown: float, seconds: int):
         check("auth.control"), check("auth.b", last), deep, lane=lane, machine=machine
     )
     assert outcomes(schedule) == {
-        "auth.control": "pass", "auth.b": "inconclusive", "auth.deep": "pass"
-    }  # fmt: skip
+        "auth.control": "pass",
+        "auth.b": "inconclusive",
+        "auth.deep": "pass",
+    }
     assert f"lasts at most {seconds} s" in schedule.results()[1].verdict.text
     # What follows a check has no limit.
     lane.lab.budget.check(needed=3600)

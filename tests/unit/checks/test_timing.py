@@ -46,9 +46,11 @@ def test_times_have_limits_and_do_not_depend_on_the_order_of_calls(
 
 def test_handler_that_polls_works_from_its_look_to_its_last_write() -> None:
     calls = [
-        call("GET", "/requests", began=18), call("PUT", "/requests/PR-1", began=18.3),
-        call("POST", "/requests/PR-1/approve", began=18.6), call("GET", "/requests", began=28),
-    ]  # fmt: skip
+        call("GET", "/requests", began=18),
+        call("PUT", "/requests/PR-1", began=18.3),
+        call("POST", "/requests/PR-1/approve", began=18.6),
+        call("GET", "/requests", began=28),
+    ]
     measured = timing.measure(10, 0.1, calls, interval=10)
     assert measured.interval == 10
     assert measured.work == pytest.approx(0.7)
@@ -59,10 +61,12 @@ def test_handler_that_polls_works_from_its_look_to_its_last_write() -> None:
 
 def test_looks_begin_with_a_list_that_is_read_after_a_pause() -> None:
     calls = [
-        call("GET", "/products/PRD-1/templates", began=10), call("GET", "/requests", began=10.2),
-        call("GET", "/requests", began=10.4), call("GET", "/requests/PR-1", began=15),
+        call("GET", "/products/PRD-1/templates", began=10),
+        call("GET", "/requests", began=10.2),
+        call("GET", "/requests", began=10.4),
+        call("GET", "/requests/PR-1", began=15),
         call("GET", "/requests", began=20),
-    ]  # fmt: skip
+    ]
     assert timing.looks(calls[::-1]) == [10, 20]
 
 

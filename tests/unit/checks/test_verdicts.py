@@ -26,9 +26,12 @@ def reply(status: int = 200, error: str = "") -> Reply:
 
 def effects(**changes: Any) -> Effects:
     values: dict[str, Any] = {
-        "status": "approved", "params": {"a": "1"}, "approvals": (200,), "other_actions": (),
+        "status": "approved",
+        "params": {"a": "1"},
+        "approvals": (200,),
+        "other_actions": (),
         "overwritten": (),
-    }  # fmt: skip
+    }
     return Effects(**{**values, **changes})
 
 
@@ -88,8 +91,10 @@ def test_evidence_shows_a_token_that_is_none() -> None:
 def test_responses_are_counted_by_kind() -> None:
     replies = [reply(), reply(), reply(503), reply(0, "connection refused")]
     assert verdicts.replies_exhibit(replies).lines == (
-        "2 × HTTP 200", "1 × HTTP 503", "1 × connection refused",
-    )  # fmt: skip
+        "2 × HTTP 200",
+        "1 × HTTP 503",
+        "1 × connection refused",
+    )
 
 
 @pytest.mark.parametrize(

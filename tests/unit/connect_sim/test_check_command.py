@@ -37,8 +37,10 @@ PASSED, FAILED = report(result(PASS, OTHER)), report(result(FAIL, OTHER))
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the address of a running sandbox, and an environment without settings."""
     names = ("DATA_DIR", "PROFILE", "ENV_FILE", "SECRET", "URL", "VENDOR_KEY", "PROVIDER_KEY")
-    for name in (*(f"{each}_{name}" for name in names for each in ("SIM", "CONNECT_SIM")),
-                 "GITHUB_STEP_SUMMARY"):  # fmt: skip
+    for name in (
+        *(f"{each}_{name}" for name in names for each in ("SIM", "CONNECT_SIM")),
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     sandbox_file.write(tmp_path / "var", sandbox_file.Sandbox("http://sim", "SU-1:v", "SU-2:p"))
@@ -161,12 +163,23 @@ def test_all_options_are_passed_on(ran: list[Options]) -> None:
     run(*URL, *words.split())
     assert ran == [
         Options(
-            url=URL[1], secret="s3cret", type="all", method="GET", product="PRD-1",
-            selected=("auth.*", "auth.g*", "auth.control"), ignored=("auth.get",), strict=True,
-            deep=True, keep=True, seed=7, fail_fast=True, max_time=90, invalid={"region": "a=b"},
+            url=URL[1],
+            secret="s3cret",
+            type="all",
+            method="GET",
+            product="PRD-1",
+            selected=("auth.*", "auth.g*", "auth.control"),
+            ignored=("auth.get",),
+            strict=True,
+            deep=True,
+            keep=True,
+            seed=7,
+            fail_fast=True,
+            max_time=90,
+            invalid={"region": "a=b"},
             sandbox=RunningSandbox("http://other", "SU-1:v", "SU-2:p"),
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_command_is_checked_with_a_sandbox_of_its_own(
@@ -175,14 +188,34 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
     # Variables for other calls of the program.
     monkeypatch.setenv("CONNECT_SIM_SECRET", "other")
     monkeypatch.setenv("CONNECT_SIM_URL", "http://other")
-    run(*RUN, "--env", "A={port}", "--env", "B=", "--cwd", "var", "--path", "/hook",
-        "--ready-url", "/up",
-        "--start-timeout", "2.5", "--jobs", "1")  # fmt: skip
+    run(
+        *RUN,
+        "--env",
+        "A={port}",
+        "--env",
+        "B=",
+        "--cwd",
+        "var",
+        "--path",
+        "/hook",
+        "--ready-url",
+        "/up",
+        "--start-timeout",
+        "2.5",
+        "--jobs",
+        "1",
+    )
     assert ran == [
-        Options(run=RUN[2], environment={"A": "{port}", "B": ""}, cwd=Path("var"), path="/hook",
-                ready_url="/up",
-                start_timeout=2.5, jobs=1)
-    ]  # fmt: skip
+        Options(
+            run=RUN[2],
+            environment={"A": "{port}", "B": ""},
+            cwd=Path("var"),
+            path="/hook",
+            ready_url="/up",
+            start_timeout=2.5,
+            jobs=1,
+        )
+    ]
 
 
 def test_program_is_looked_for_where_the_handler_starts(ran: list[Options], folder: Path) -> None:
@@ -201,9 +234,11 @@ def test_secret_and_sandbox_may_be_variables(
         run(*URL)
     assert failed.value.code == 2
     for name, value in {
-        "URL": "http://container:8000/", "VENDOR_KEY": "SU-3:v", "PROVIDER_KEY": "SU-4:p",
+        "URL": "http://container:8000/",
+        "VENDOR_KEY": "SU-3:v",
+        "PROVIDER_KEY": "SU-4:p",
         "SECRET": "of-a-variable",
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(f"CONNECT_SIM_{name}", value)
     run("check", "http://h/")
     run("check", "--webhook", "WH-1")
@@ -260,8 +295,9 @@ def test_files_are_written(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Non
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
     code, out, errors = streams(*URL, "--json", "a.json", "--junit", "a.xml", "--html", "a.html")
     assert (code, errors) == (1, "")
-    written = {name: (folder / name).read_text() for name in
-               ("a.json", "a.xml", "a.html", "summary.md")}  # fmt: skip
+    written = {
+        name: (folder / name).read_text() for name in ("a.json", "a.xml", "a.html", "summary.md")
+    }
     assert json.loads(written["a.json"])["results"][0]["id"] == OTHER.id
     assert ElementTree.fromstring(written["a.xml"]).attrib["failures"] == "1"
     assert written["a.html"].startswith("<!doctype html>")

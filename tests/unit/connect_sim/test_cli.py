@@ -352,8 +352,11 @@ def test_group_without_command_runs_its_default(server: Server) -> None:
     assert run("deliveries", "--state", "failed", "--object", "PR-1 2") == "No deliveries.\n"
     assert run("deliveries", "list", "--state", "failed") == "No deliveries.\n"
     paths = [path for _, path, _ in server.requests]
-    assert paths == ["/sandbox/deliveries", "/sandbox/deliveries?object=PR-1%202&state=failed",
-                     "/sandbox/deliveries?state=failed"]  # fmt: skip
+    assert paths == [
+        "/sandbox/deliveries",
+        "/sandbox/deliveries?object=PR-1%202&state=failed",
+        "/sandbox/deliveries?state=failed",
+    ]
 
 
 def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,10 +372,12 @@ def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPa
     run("manage", "seed", "--quiet", "--help")
     run("manage")
     assert started == [
-        ["connect-sim", "sandbox"], ["connect-sim", "sandbox", "--no-seed"],
-        ["connect-sim", "sandbox"], ["connect-sim manage", "seed", "--quiet", "--help"],
+        ["connect-sim", "sandbox"],
+        ["connect-sim", "sandbox", "--no-seed"],
+        ["connect-sim", "sandbox"],
+        ["connect-sim manage", "seed", "--quiet", "--help"],
         ["connect-sim manage", "help"],
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -482,18 +487,25 @@ def test_moves_send_their_limits(server: Server) -> None:
 
 def test_clock_shows_how_far_it_is_ahead(server: Server) -> None:
     state = {
-        "now": "2026-11-26T10:00:00.000+00:00", "offset": 273600.0, "moving": False,
-        "frozen": False, "settled": False,
+        "now": "2026-11-26T10:00:00.000+00:00",
+        "offset": 273600.0,
+        "moving": False,
+        "frozen": False,
+        "settled": False,
         "waiting_for": [{"kind": "hold", "text": "hold HLD-1"}],
-    }  # fmt: skip
+    }
     server.answer = lambda *request: (200, state)
     assert run("clock").splitlines() == [
-        "2026-11-26 10:00:00 UTC, 3 d 4 h ahead of real time", "Not settled:", "  hold HLD-1",
-    ]  # fmt: skip
+        "2026-11-26 10:00:00 UTC, 3 d 4 h ahead of real time",
+        "Not settled:",
+        "  hold HLD-1",
+    ]
     state.update(offset=0.0, settled=True, moving=True)
     assert run("clock", "show").splitlines() == [
-        "2026-11-26 10:00:00 UTC", "The clock is being moved.", "Settled.",
-    ]  # fmt: skip
+        "2026-11-26 10:00:00 UTC",
+        "The clock is being moved.",
+        "Settled.",
+    ]
 
 
 def test_hold_prints_its_id_only(server: Server) -> None:
@@ -505,13 +517,19 @@ def test_hold_prints_its_id_only(server: Server) -> None:
 def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
     content = {
         "near_misses": [
-            {"webhook": "WH-1", "object": None, "delivery": 3, "attempt": 1, "entry": None,
-             "differs": [{"field": "outcome", "expected": "success", "actual": "failure"}]}
+            {
+                "webhook": "WH-1",
+                "object": None,
+                "delivery": 3,
+                "attempt": 1,
+                "entry": None,
+                "differs": [{"field": "outcome", "expected": "success", "actual": "failure"}],
+            }
         ],
         "waiting_for": ["a delivery"],
         "unsettled": [{"kind": "hold", "text": "hold HLD-1"}],
         "timeline": [],
-    }  # fmt: skip
+    }
     server.answer = lambda *request: (408, content)
     arguments = ("wait", "delivered", "WH-1", "--attempts-at-most", "1", "--skip", "--within", "1h")
     with pytest.raises(Failed) as failed:
@@ -556,15 +574,20 @@ def test_diff_prints_objects_and_fields(server: Server) -> None:
     request = {"type": "fulfillment.request", "id": "PR-1"}
     fields = {"status": {"a": "pending", "b": "approved"}, "reason": {"a": None, "b": "x\n"}}
     content = {
-        "added": [{**request, "id": "PR-2"}], "removed": [request],
-        "changed": [{**request, "fields": fields}], "truncated": True,
-    }  # fmt: skip
+        "added": [{**request, "id": "PR-2"}],
+        "removed": [request],
+        "changed": [{**request, "fields": fields}],
+        "truncated": True,
+    }
     server.answer = lambda *request: (200, content)
     assert run("snapshot", "diff", "before").splitlines() == [
-        "+ fulfillment.request PR-2", "- fulfillment.request PR-1", "~ fulfillment.request PR-1",
-        '    status: "pending" → "approved"', '    reason: null → "x\\n"',
+        "+ fulfillment.request PR-2",
+        "- fulfillment.request PR-1",
+        "~ fulfillment.request PR-1",
+        '    status: "pending" → "approved"',
+        '    reason: null → "x\\n"',
         "More objects differ: only the first are listed.",
-    ]  # fmt: skip
+    ]
     assert server.requests == [("GET", "/sandbox/snapshots/before/diff/now", None)]
 
 
@@ -572,8 +595,9 @@ def test_reset_names_what_it_did_not_wait_for(server: Server) -> None:
     content = {"now": "2026-11-26T10:00:00.000+00:00", "took_ms": 41, "unsettled": ["hold HLD-1"]}
     server.answer = lambda *request: (200, content)
     assert run("reset").splitlines() == [
-        "Reset in 41 ms. Platform time: 2026-11-26 10:00:00 UTC.", "Not waited for: hold HLD-1",
-    ]  # fmt: skip
+        "Reset in 41 ms. Platform time: 2026-11-26 10:00:00 UTC.",
+        "Not waited for: hold HLD-1",
+    ]
     assert run_json("snapshot", "restore", "before", "--patience", "2") == content
     assert server.requests[0] == ("POST", "/sandbox/reset", {})
     path = "/sandbox/snapshots/before/restore"
@@ -582,11 +606,16 @@ def test_reset_names_what_it_did_not_wait_for(server: Server) -> None:
 
 def test_timeline_sends_its_filters(server: Server) -> None:
     entry = {
-        "cursor": "0.8", "kind": "api_call", "at": "2026-11-26T10:00:00.000+00:00",
-        "real_at": "2026-11-26T10:00:00.000+00:00", "webhook": "WH-1", "delivery": 1, "attempt": 1,
+        "cursor": "0.8",
+        "kind": "api_call",
+        "at": "2026-11-26T10:00:00.000+00:00",
+        "real_at": "2026-11-26T10:00:00.000+00:00",
+        "webhook": "WH-1",
+        "delivery": 1,
+        "attempt": 1,
         "object": "PR-1",
         "data": {"method": "GET", "path": "/public/v1/x\x1b", "status": 200, "duration": 2.5},
-    }  # fmt: skip
+    }
     server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8"})
     arguments = ("timeline", "--kind", "api_call", "--kind", "hold", "--webhook", "WH-1")
     assert run(*arguments) == (
@@ -601,13 +630,21 @@ def test_following_the_timeline_waits_for_entries(
 ) -> None:
     monkeypatch.setattr("connect_sim.cli.observing._GATHER", 0)
     entry = {
-        "cursor": "0.8", "kind": "hold", "at": "2026-11-26T10:00:00.000+00:00", "webhook": None,
-        "object": None, "data": {"action": "taken"},
-    }  # fmt: skip
+        "cursor": "0.8",
+        "kind": "hold",
+        "at": "2026-11-26T10:00:00.000+00:00",
+        "webhook": None,
+        "object": None,
+        "data": {"action": "taken"},
+    }
     answers = iter(
-        [(200, {"cursor": "0.7"}), (200, {"entries": [entry], "cursor": "0.8"}),
-         (200, {"entries": [], "cursor": "0.9"}), (500, {"errors": ["The end."]})]
-    )  # fmt: skip
+        [
+            (200, {"cursor": "0.7"}),
+            (200, {"entries": [entry], "cursor": "0.8"}),
+            (200, {"entries": [], "cursor": "0.9"}),
+            (500, {"errors": ["The end."]}),
+        ]
+    )
     server.answer = lambda *request: next(answers)
     with pytest.raises(Failed) as failed:
         run("timeline", "--follow", "--kind", "hold", "--json")
@@ -658,9 +695,12 @@ NewProcess = Callable[[str], list[str]]
 def forks() -> Iterator[subprocess.Popen[str]]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("SIM_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", _FORKS], env={**env, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", _FORKS],
+        env={**env, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with process:
         yield process
 
@@ -696,7 +736,9 @@ def test_listen_imports_no_django(tmp_path: Path) -> None:
         "print(sorted({n.partition('.')[0] for n in sys.modules} & {'django', 'celery'}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout == "[]\n", done.stderr

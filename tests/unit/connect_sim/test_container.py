@@ -22,6 +22,10 @@ def test_program_is_called_by_the_container_id(
 
 def test_hints_name_host_option_and_settings() -> None:
     text = "\n".join(container.hints("http://sim:8000", 9001))
-    for part in ("http://host.docker.internal:9001/", "http://sim:8000", "SIM_PUBLIC_URL=",
-                 "--add-host=host.docker.internal:host-gateway"):  # fmt: skip
+    for part in (
+        "http://host.docker.internal:9001/",
+        "http://sim:8000",
+        "SIM_PUBLIC_URL=",
+        "--add-host=host.docker.internal:host-gateway",
+    ):
         assert part in text

@@ -76,13 +76,25 @@ def test_refusal_is_one_line(server: Server) -> None:
 
 def test_list_prints_a_table(server: Server) -> None:
     held = {
-        **FAULT, "id": "FLT-2", "name": "mine", "kind": "hold", "method": None, "path": None,
-        "parameters": {}, "expires_in": 29.6, "held": [{}, {}],
-    }  # fmt: skip
+        **FAULT,
+        "id": "FLT-2",
+        "name": "mine",
+        "kind": "hold",
+        "method": None,
+        "path": None,
+        "parameters": {},
+        "expires_in": 29.6,
+        "held": [{}, {}],
+    }
     over = {
-        **FAULT, "id": "FLT-3", "side": "delivery", "method": None, "path": None,
-        "webhook": "WH-1", "is_armed": False,
-    }  # fmt: skip
+        **FAULT,
+        "id": "FLT-3",
+        "side": "delivery",
+        "method": None,
+        "path": None,
+        "webhook": "WH-1",
+        "is_armed": False,
+    }
     server.answer = lambda *request: (200, {"faults": [FAULT, held, over]})
     assert run("fault").splitlines() == [
         "ID     NAME         CONCERNS              PARAMETERS  STATE                    ASKED  "
@@ -99,8 +111,9 @@ def test_clear_says_how_often_they_fired(server: Server) -> None:
     server.answer = lambda method, path, body: (200, FAULT if path[-1] == "c" else {"faults": []})
     assert run("fault", "clear", "a/c", "FLT-c") == "Cleared abort-1: fired 2 of 3.\n" * 2
     assert [path for _, path, _ in server.requests] == [
-        "/sandbox/faults/a%2Fc", "/sandbox/faults/FLT-c",
-    ]  # fmt: skip
+        "/sandbox/faults/a%2Fc",
+        "/sandbox/faults/FLT-c",
+    ]
     assert run("fault", "clear") == "No faults.\n"
     assert server.requests[-1] == ("DELETE", "/sandbox/faults", None)
 
@@ -109,8 +122,9 @@ def test_release_prints_the_calls(server: Server) -> None:
     call = {"ordinal": 1, "method": "GET", "path": "/public/v1/requests"}
     server.answer = lambda *request: (200, {"released": [call], "held": [call, call]})
     assert run("fault", "release", "FLT-1", "--count", "1").splitlines() == [
-        "Released GET /public/v1/requests.", "2 still held.",
-    ]  # fmt: skip
+        "Released GET /public/v1/requests.",
+        "2 still held.",
+    ]
     assert server.requests == [("POST", "/sandbox/faults/FLT-1/release", {"count": 1})]
 
 
@@ -121,23 +135,42 @@ def test_kinds_need_no_sandbox() -> None:
     assert [kind["name"] for kind in described] == list(KINDS)
     [latency] = [kind for kind in described if kind["name"] == "latency"]
     assert latency["parameters"][0] == {
-        "name": "ms", "type": "number", "required": True, "default": None,
-        "text": "Delay. From 0 to 600,000 milliseconds; required.", "sides": ["delivery", "api"],
-    }  # fmt: skip
+        "name": "ms",
+        "type": "number",
+        "required": True,
+        "default": None,
+        "text": "Delay. From 0 to 600,000 milliseconds; required.",
+        "sides": ["delivery", "api"],
+    }
 
 
 def test_timeline_says_for_which_request_a_fault_fired(server: Server) -> None:
     at = "2026-11-26T10:00:00.000+00:00"
     common = {"cursor": "0.8", "kind": "fault", "at": at, "real_at": at}
     call = {
-        **common, "webhook": None, "delivery": None, "attempt": None, "object": "PR-1",
-        "data": {"id": "FLT-1", "name": "mine", "kind": "abort", "side": "api", "fired": 1,
-                 "method": "POST", "path": "/public/v1/requests/PR-1/approve"},
-    }  # fmt: skip
+        **common,
+        "webhook": None,
+        "delivery": None,
+        "attempt": None,
+        "object": "PR-1",
+        "data": {
+            "id": "FLT-1",
+            "name": "mine",
+            "kind": "abort",
+            "side": "api",
+            "fired": 1,
+            "method": "POST",
+            "path": "/public/v1/requests/PR-1/approve",
+        },
+    }
     attempt = {
-        **common, "webhook": "WH-1", "delivery": 3, "attempt": 2, "object": None,
+        **common,
+        "webhook": "WH-1",
+        "delivery": 3,
+        "attempt": 2,
+        "object": None,
         "data": {"id": "FLT-2", "name": "drop-2", "kind": "drop", "side": "delivery", "fired": 1},
-    }  # fmt: skip
+    }
     server.answer = lambda *request: (200, {"entries": [call, attempt], "cursor": "0.8"})
     assert run("timeline").splitlines() == [
         "2026-11-26 10:00:00 UTC  fault             PR-1  mine (abort): "

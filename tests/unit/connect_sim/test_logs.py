@@ -30,9 +30,11 @@ def line(message: Any, *args: Any, exc_info: Any = None, **extra: Any) -> dict[s
 def test_line_has_time_level_logger_and_message() -> None:
     shown = line("%s of %d", "one", 2, created=1764209600.5)
     assert shown == {
-        "time": "2025-11-27T02:13:20.500Z", "level": "WARNING", "logger": "a.logger",
+        "time": "2025-11-27T02:13:20.500Z",
+        "level": "WARNING",
+        "logger": "a.logger",
         "message": "one of 2",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,8 +95,9 @@ def test_only_known_fields_of_simple_types_are_written() -> None:
         duration_ms=float("nan"),
     )
     assert {k: v for k, v in shown.items() if k in ("webhook", "attempt")} == {
-        "webhook": "WH-1", "attempt": 2,
-    }  # fmt: skip
+        "webhook": "WH-1",
+        "attempt": 2,
+    }
     assert not {"secret", "headers", "path", "duration_ms"} & shown.keys()
 
 

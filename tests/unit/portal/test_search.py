@@ -29,8 +29,13 @@ def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
         assert all(term.key in ("", *KEYS) for term in terms)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1,
-                        max_size=8), min_size=1, max_size=4))  # fmt: skip
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_quoted_text_is_searched_literally(words: list[str]) -> None:
     quoted = ['"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words]
     assert parse(" ".join(quoted), NOW) == tuple(Term("", (word,)) for word in words)

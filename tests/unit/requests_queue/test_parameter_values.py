@@ -23,9 +23,14 @@ def param(name: str = "p", **more: Any) -> dict[str, Any]:
     """Return a parameter of a request."""
     kind = more.get("type", "text")
     param = {
-        "id": name, "name": name, "type": kind, "phase": "ordering", "value": "",
-        "value_error": "", "constraints": {"required": False, "hidden": False},
-    }  # fmt: skip
+        "id": name,
+        "name": name,
+        "type": kind,
+        "phase": "ordering",
+        "value": "",
+        "value_error": "",
+        "constraints": {"required": False, "hidden": False},
+    }
     if kind in parameter_values.STRUCTURED:
         param["structured_value"] = {}
     return {**param, **more}
@@ -96,9 +101,14 @@ def test_parameter_of_another_phase_may_be_sent_unchanged_only() -> None:
 
 def test_only_value_structured_value_and_error_can_be_set() -> None:
     result = filled(
-        param(), value="x", type="object", phase="fulfillment", title="New",
-        constraints={"required": True}, name="other",
-    )  # fmt: skip
+        param(),
+        value="x",
+        type="object",
+        phase="fulfillment",
+        title="New",
+        constraints={"required": True},
+        name="other",
+    )
     assert result == param(value="x")
 
 
@@ -245,10 +255,13 @@ entries = st.fixed_dictionaries(
 
 @examples(150)
 @given(
-    st.lists(st.sampled_from(["text", "phone", "address", "checkbox", "object", "dropdown"]),
-             min_size=3, max_size=3),
+    st.lists(
+        st.sampled_from(["text", "phone", "address", "checkbox", "object", "dropdown"]),
+        min_size=3,
+        max_size=3,
+    ),
     st.lists(entries | json_values, max_size=4) | json_values,
-)  # fmt: skip
+)
 def test_any_input_is_filled_in_or_refused(kinds: list[str], inputs: Any) -> None:
     held = [param(name, type=kind) for name, kind in zip("abc", kinds, strict=True)]
     before = copy.deepcopy(held)

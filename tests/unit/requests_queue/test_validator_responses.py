@@ -16,14 +16,25 @@ from requests_queue.queues.validator_responses import InvalidResponse, merge, re
 def param(pk: str = "region", kind: str = "text", **more: Any) -> dict[str, Any]:
     """Return a parameter of a request."""
     return {
-        "id": pk, "name": pk, "type": kind, "phase": "ordering", "scope": "asset", "title": pk,
-        "description": "", "value": "", "value_error": "",
+        "id": pk,
+        "name": pk,
+        "type": kind,
+        "phase": "ordering",
+        "scope": "asset",
+        "title": pk,
+        "description": "",
+        "value": "",
+        "value_error": "",
         "constraints": {
-            "hidden": False, "readonly": False, "required": False, "unique": False,
-            "reconciliation": False, **more.pop("constraints", {}),
+            "hidden": False,
+            "readonly": False,
+            "required": False,
+            "unique": False,
+            "reconciliation": False,
+            **more.pop("constraints", {}),
         },
         **more,
-    }  # fmt: skip
+    }
 
 
 def choices(*values: str) -> list[dict[str, str]]:
@@ -92,8 +103,10 @@ def test_unchanged_value_does_not_revert_a_concurrent_change() -> None:
 
 
 def test_structured_error_is_set_and_cleared_with_the_error() -> None:
-    structured = {"message": {"id": "E1", "external_id": "x", "value": "No {region}"},
-                  "context": {"region": "mars"}}  # fmt: skip
+    structured = {
+        "message": {"id": "E1", "external_id": "x", "value": "No {region}"},
+        "context": {"region": "mars"},
+    }
     result = merged({"id": "region", "structured_error": structured})["region"]
     assert result["structured_error"] == structured
     assert result["value_error"] == "No {region}"

@@ -17,10 +17,23 @@ W, OTHER = "WH-1", "WH-2"
 
 def entry(number: int, kind: str = "attempt_finished", **values: Any) -> dict[str, Any]:
     """Return an entry of the timeline as JSON."""
-    data = {"outcome": "success", "state": "delivered", "error": "", "why": "Delivered.",
-            "out_of_order": False, "objects": ["PR-1"]}  # fmt: skip
-    found = {"cursor": f"0.{number}", "kind": kind, "webhook": W, "delivery": 1, "attempt": 1,
-             "object": "PR-1", "data": data}  # fmt: skip
+    data = {
+        "outcome": "success",
+        "state": "delivered",
+        "error": "",
+        "why": "Delivered.",
+        "out_of_order": False,
+        "objects": ["PR-1"],
+    }
+    found = {
+        "cursor": f"0.{number}",
+        "kind": kind,
+        "webhook": W,
+        "delivery": 1,
+        "attempt": 1,
+        "object": "PR-1",
+        "data": data,
+    }
     data |= values.pop("data", {})
     return found | values
 

@@ -51,9 +51,12 @@ def test_forecast_is_bounded() -> None:
 
 
 @given(
-    st.floats(1, 1000), st.floats(1, 10), st.floats(1, 10**5), st.integers(1, 20),
+    st.floats(1, 1000),
+    st.floats(1, 10),
+    st.floats(1, 10**5),
+    st.integers(1, 20),
     st.integers(0, 10**6),
-)  # fmt: skip
+)
 def test_times_grow_and_the_last_is_out_of_order(
     base: float, factor: float, cap: float, limit: int, microsecond: int
 ) -> None:

@@ -22,9 +22,14 @@ def call(method: str, path: str, status: int = 200, code: str = "", body: Any = 
 
 def attempt(**more: Any) -> AttemptFacts:
     facts: dict[str, Any] = {
-        "status_code": 200, "is_success": True, "expects_calls": True, "is_settled": True,
-        "product": OWN, "objects": (), **more,
-    }  # fmt: skip
+        "status_code": 200,
+        "is_success": True,
+        "expects_calls": True,
+        "is_settled": True,
+        "product": OWN,
+        "objects": (),
+        **more,
+    }
     return AttemptFacts(**facts)
 
 

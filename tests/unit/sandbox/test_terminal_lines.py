@@ -18,18 +18,28 @@ CHANGE = "PR-5810-2277-4101-001 created → pending"
 
 def attempt(**changes: Any) -> tuple[str, str]:
     data = {
-        "method": "POST", "url": "http://127.0.0.1:9000/", "status": 200, "error": "",
-        "outcome": "success", "duration": 12, "next_attempt_at": None, "out_of_order": False,
+        "method": "POST",
+        "url": "http://127.0.0.1:9000/",
+        "status": 200,
+        "error": "",
+        "outcome": "success",
+        "duration": 12,
+        "next_attempt_at": None,
+        "out_of_order": False,
         **changes,
-    }  # fmt: skip
+    }
     return terminal_lines.attempt(AT, "WH-338-310-411", [CHANGE], data)
 
 
 def api_call(**changes: Any) -> tuple[str, str]:
     data = {
-        "method": "POST", "path": "/public/v1/requests/PR-1/approve", "status": 200,
-        "error_code": "", "duration": 8.4, **changes,
-    }  # fmt: skip
+        "method": "POST",
+        "path": "/public/v1/requests/PR-1/approve",
+        "status": 200,
+        "error_code": "",
+        "duration": 8.4,
+        **changes,
+    }
     return terminal_lines.api_call(AT, True, data)
 
 
@@ -63,8 +73,16 @@ def test_attempt_of_unknown_outcome_has_no_error() -> None:
 
 
 def test_attempt_names_one_of_several_changes() -> None:
-    data = {"method": "GET", "url": "http://x/", "status": 200, "error": "", "outcome": "success",
-            "duration": 1, "next_attempt_at": None, "out_of_order": False}  # fmt: skip
+    data = {
+        "method": "GET",
+        "url": "http://x/",
+        "status": 200,
+        "error": "",
+        "outcome": "success",
+        "duration": 1,
+        "next_attempt_at": None,
+        "out_of_order": False,
+    }
     line, _ = terminal_lines.attempt(AT, "WH-1", ["PR-1 a → b", "PR-2 a → b"], data)
     assert line == "14:02:11 WH-1 PR-1 a → b (+1 more)  GET http://x/ 200 1 ms"
     line, _ = terminal_lines.attempt(AT, "WH-1", [], data)
@@ -78,8 +96,9 @@ def test_credentials_and_query_of_a_url_are_not_printed() -> None:
 
 def test_api_call_is_one_line_with_its_error_code() -> None:
     assert api_call() == (
-        "14:02:11   handler: POST /requests/PR-1/approve 200 8 ms", terminal_lines.DIM,
-    )  # fmt: skip
+        "14:02:11   handler: POST /requests/PR-1/approve 200 8 ms",
+        terminal_lines.DIM,
+    )
     line, color = api_call(status=400, error_code="REQ_003")
     assert line.endswith(" 400 REQ_003 8 ms") and color == terminal_lines.RED
 

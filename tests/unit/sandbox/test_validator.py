@@ -13,19 +13,35 @@ from sandbox.validator import BadRule, Rule
 
 
 def param(name: str, value: str = "", **more: Any) -> dict[str, Any]:
-    return {"id": name, "type": "text", "value": value, "value_error": "",
-            "constraints": {"required": False}, **more}  # fmt: skip
+    return {
+        "id": name,
+        "type": "text",
+        "value": value,
+        "value_error": "",
+        "constraints": {"required": False},
+        **more,
+    }
 
 
 def order(*params: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "PR-1", "type": "purchase", "status": "draft", "note": "as it was",
-            "asset": {"id": "AS-1", "params": list(params)}}  # fmt: skip
+    return {
+        "id": "PR-1",
+        "type": "purchase",
+        "status": "draft",
+        "note": "as it was",
+        "asset": {"id": "AS-1", "params": list(params)},
+    }
 
 
 def setup(*params: dict[str, Any]) -> dict[str, Any]:
     configured = [param("region", "of the configuration")]
-    return {"id": "TCR-1", "type": "setup", "status": "draft", "params": list(params),
-            "configuration": {"id": "TC-1", "params": configured}}  # fmt: skip
+    return {
+        "id": "TCR-1",
+        "type": "setup",
+        "status": "draft",
+        "params": list(params),
+        "configuration": {"id": "TC-1", "params": configured},
+    }
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,23 @@ def test_section_has_the_texts_and_parameters_of_a_kind() -> None:
     )
     kind = Kind("late", {DELIVERY: "It's sent later.", API: "So is this."}, parameters)
     assert list(faults_page.render([kind, Kind("lost", {API: "Nothing is sent."})])) == [
-        "", "## Kinds", "", "### late", "",
-        "- Requests to handlers: it's sent later.", "- Calls of the API: so is this.",
-        "", "| Parameter | |", "|---|---|",
+        "",
+        "## Kinds",
+        "",
+        "### late",
+        "",
+        "- Requests to handlers: it's sent later.",
+        "- Calls of the API: so is this.",
+        "",
+        "| Parameter | |",
+        "|---|---|",
         "| `ms` | Delay. From 0 to 1,000 milliseconds; required. |",
         "| `n` | Calls of the API: How many. From 1 to 10; 5 by default. |",
-        "", "### lost", "", "- Calls of the API: nothing is sent.",
-    ]  # fmt: skip
+        "",
+        "### lost",
+        "",
+        "- Calls of the API: nothing is sent.",
+    ]
 
 
 def test_page_without_the_marker_is_refused() -> None:

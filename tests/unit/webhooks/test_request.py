@@ -21,12 +21,18 @@ SECRET = "JWT-a-secret-of-more-than-thirty-two-bytes"
 
 def content(**values: Any) -> WebhookPayload:
     fields: dict[str, Any] = {
-        "webhook_id": "WH-000-000-001", "webhook_name": "Orders",
-        "object_class": "fulfillment_requests", "account_id": "VA-000-000",
-        "product_id": "PRD-000-000-000", "api_url": "https://api.example.com/public/v1",
-        "triggered_at": AT, "last_success_at": None, "last_failure_at": None,
-        "processing_timeout": 600, "data": {"a": "é"},
-    }  # fmt: skip
+        "webhook_id": "WH-000-000-001",
+        "webhook_name": "Orders",
+        "object_class": "fulfillment_requests",
+        "account_id": "VA-000-000",
+        "product_id": "PRD-000-000-000",
+        "api_url": "https://api.example.com/public/v1",
+        "triggered_at": AT,
+        "last_success_at": None,
+        "last_failure_at": None,
+        "processing_timeout": 600,
+        "data": {"a": "é"},
+    }
     return WebhookPayload(**{**fields, **values})
 
 

@@ -351,8 +351,13 @@ def test_failed_trigger_now_keeps_a_later_end() -> None:
 
 
 @examples(50)
-@given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
-       st.integers(0, 20), policies)  # fmt: skip
+@given(
+    backoffs,
+    moments,
+    st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
+    st.integers(0, 20),
+    policies,
+)
 def test_attempt_with_old_settings_changes_no_backoff(
     backoff: BackoffState, now: datetime, outcome: str, losses: int, policy: Policy
 ) -> None:
@@ -394,9 +399,13 @@ def test_disabled_webhooks_validators_and_unknown_outcomes_change_no_backoff(
 @examples(50)
 @given(backoffs, moments, moments, st.integers(2, 50), st.booleans(), policies)
 def test_delivery_waits_alone_from_its_second_lost_worker_in_a_row_on(
-    backoff: BackoffState, started: datetime, now: datetime, losses: int, forced: bool,
+    backoff: BackoffState,
+    started: datetime,
+    now: datetime,
+    losses: int,
+    forced: bool,
     policy: Policy,
-) -> None:  # fmt: skip
+) -> None:
     lost = AttemptSummary(retry.UNKNOWN, started, forced=forced, losses=losses)
     decision = decide(lost, backoff, now, policy)
     assert (decision.backoff, decision.state, decision.cleared) == (backoff, retry.WAITING, "")

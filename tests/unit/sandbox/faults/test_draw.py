@@ -28,9 +28,10 @@ def fires(rule: Rule, number: int, chance: float = 0.0, **more: float) -> bool:
 
 def fired_by(kind: str, parameters: dict[str, float], rule: Rule, count: int) -> list[int]:
     return [
-        number for number in range(1, count + 1)
+        number
+        for number in range(1, count + 1)
         if draw.fires(rule, kind, parameters, number=number, elapsed=0, chance=0)
-    ]  # fmt: skip
+    ]
 
 
 _PRINT = """
@@ -45,14 +46,21 @@ for line in sys.stdin:
 def test_another_process_draws_the_same() -> None:
     arguments = [
         (seed, name, [webhook, delivery, 1], purpose)
-        for seed in (0, 1, 2**63 - 1) for name in ("latency-1", "née") for webhook in (1, 2)
-        for delivery in (1, 2, 99) for purpose in ("fires", "jitter")
-    ]  # fmt: skip
+        for seed in (0, 1, 2**63 - 1)
+        for name in ("latency-1", "née")
+        for webhook in (1, 2)
+        for delivery in (1, 2, 99)
+        for purpose in ("fires", "jitter")
+    ]
     lines = "\n".join(json.dumps(each) for each in arguments)
     run = subprocess.run(
-        [sys.executable, "-c", _PRINT], input=lines, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", _PRINT],
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=True,
         env={"PYTHONHASHSEED": "7"},
-    )  # fmt: skip
+    )
     expected = [draw.fraction(*each) for each in arguments]
     assert [float(line) for line in run.stdout.splitlines()] == expected
     assert len(set(expected)) == len(expected)
