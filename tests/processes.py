@@ -43,18 +43,14 @@ def _take(port: int) -> bool:
     """Reserve the port for this process, among all test runs on the machine."""
     folder = Path(tempfile.gettempdir()) / "connect-sim-test-ports"
     folder.mkdir(mode=0o777, exist_ok=True)
-    lock = (folder / str(port)).open("w")
+    # The open file holds the lock until the process ends.
+    lock = os.open(folder / str(port), os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        os.close(lock)
         return False
-    _held.append(lock)
     return True
-
-
-# Open files hold the locks until the process ends.
-_held: list[Any] = []
 
 
 def environment(data_dir: Path, **variables: str) -> dict[str, str]:
