@@ -7,11 +7,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 from benchmarks import paired, servers, wsgi
 from benchmarks.lists.fixtures import LISTED, PRODUCT, analyze, fill
@@ -182,8 +181,7 @@ def measure(kind: str, rounds: int) -> dict[str, Any]:
         storing.submit(_store).result()
         for order in paired.rounds(rounds):
             for n in order:
-                with nullcontext() if n == 2 else _none_expected():
-                    spent[n].append(_cpu_of(lambda app=applications[n]: run(app)))
+                spent[n].append(_cpu_of(lambda app=applications[n]: run(app)))
             if len(spent[2]) % batch == 0 or len(spent[2]) == rounds:
                 stores.append(storing.submit(_store).result())
                 gc.collect()
@@ -231,15 +229,6 @@ def _close() -> None:
     from django.db import connection
 
     connection.close()
-
-
-@contextmanager
-def _none_expected() -> Iterator[None]:
-    """Let changes keep no places for recorded calls, as if there were none."""
-    from sandbox import late_entries
-
-    with patch.object(late_entries, "are_expected", lambda: False):
-        yield
 
 
 @contextmanager

@@ -32,6 +32,10 @@ queue_changed = Signal()
 # changes: a tuple of requests_queue.transitions.Change, in order
 changes_made = Signal()
 
+# Sent in a transaction that changes what others react to, before it reports the changes, for each
+# part of it that does: receivers store what has caused them, so that nothing comes of it before.
+storing_changes = Signal()
+
 # Sent in the transaction in which an object of a queue is deleted; its id may be used again.
 # object_id: str
 object_deleted = Signal()

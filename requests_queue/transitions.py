@@ -20,7 +20,7 @@ from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
 from requests_queue.rows import get_row
-from requests_queue.signals import changes_made, object_deleted, queue_changed
+from requests_queue.signals import changes_made, object_deleted, queue_changed, storing_changes
 
 # The actor of scheduled jobs.
 PLATFORM = Actor()
@@ -65,6 +65,7 @@ def atomic() -> Iterator[None]:
         try:
             yield
             if _made.blocks == 1 and _made.changes:
+                storing_changes.send(sender=None)
                 changes_made.send(sender=None, changes=tuple(_made.changes))
         except BaseException:
             # The savepoint rolls these back.

@@ -1,12 +1,11 @@
 """Record every API call made with an API key, off the thread of its request.
 
-The middleware gives what it knows to a recorder in memory (`call_recorder`). `flush` stores it
+The first transaction of a request that changes what others react to writes the call's entry in
+the timeline, without its response: so it is committed before anything that comes of it. At the end
+the middleware gives what it knows to a recorder in memory (`call_recorder`). `flush` stores it
 (`call_storage`): in a thread of the web server's process from time to time, and before anything
-reads API calls, the timeline, or whether the sandbox is settled.
-
-What comes after a call is after it in the timeline. What the call causes: its deliveries are
-postponed until it is stored, in this process by the claim that finds them. What later requests
-cause: in one process its place is kept free (`late_entries`), or on PostgreSQL it is stored first.
+reads API calls, the timeline, or whether the sandbox is settled. In one process also before the
+next request that may change something.
 """
 
 from __future__ import annotations
@@ -15,19 +14,22 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from requests_queue import prepared
-from sandbox import activity, call_storage, late_entries
-from sandbox.call_recorder import Recorder, is_only_writer
+from requests_queue import clock, prepared
+from sandbox import activity, call_storage, notification, timeline
+from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
 from sandbox.models import ApiCall
-from webhooks.delivery import postponing, wakeup
-from webhooks.delivery.postponing import Postponement
+from webhooks.delivery import wakeup
 
 PERIOD = 0.25  # seconds in which the thread collects calls for one store
 SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
@@ -54,15 +56,32 @@ def flush() -> None:
     _recorder.flush()
 
 
-def flush_postponing() -> None:
-    """Store the recorded calls of this process, if they postpone deliveries."""
-    if _recorder.is_postponing:
-        _recorder.flush()
-
-
 paused = _recorder.paused
 clear = _recorder.clear
-late_entries.writer = lambda: _recorder.flush(warns=False, waits=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A call that is served: its start in Unix time, and the ids of its open entries."""
+
+    request: HttpRequest
+    started: float
+    opened: list[int] = field(default_factory=list)
+
+    def caller(self) -> tuple[str, str | None, str]:
+        """Return actor, account and service user, as far as they are known."""
+        user = self.request.__dict__.get("user")
+        # A lazy user is the session's: the API has not authenticated the request.
+        caller = None if isinstance(user, SimpleLazyObject) else user
+        is_test = activity.is_test(self.request.META.get("HTTP_X_SANDBOX_ACTOR", ""))
+        return (
+            ApiCall.TEST if is_test else ApiCall.HANDLER,
+            getattr(caller, "account_id", None),
+            getattr(caller, "uid", None) or "",
+        )
+
+
+_served: ContextVar[Start | None] = ContextVar("served", default=None)
 
 
 # The middleware.
@@ -74,67 +93,76 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         environ = request.META
         is_api = activity.is_api(environ["PATH_INFO"])
-        if environ["REQUEST_METHOD"] not in _SAFE and not _recorder.is_empty:
-            _flush_before(is_api)
+        may_change = environ["REQUEST_METHOD"] not in _SAFE and wakeup.is_broker_in_memory()
+        if may_change and not (_recorder.is_ordered if is_api else _recorder.is_empty):
+            # Before its entries, or before it moves the clock. If the database is unavailable, the
+            # request itself reports it.
+            _recorder.flush(warns=False)
         if "HTTP_AUTHORIZATION" not in environ or not is_api:
             return get_response(request)
         waited = environ.get(WAITED, 0.0)
         started, began = time.time() - waited, time.monotonic() - waited
         sent, sent_note = _request_body(request)
-        with postponing.postponed() as postponement:
+        start = Start(request, started)
+        token = _served.set(start)
+        try:
             response = get_response(request)
+        finally:
+            _served.reset(token)
         duration = (time.monotonic() - began) * 1000
         if environ.get(QUESTION) is None or response.status_code != 204:
-            call = _recorded(request, response, sent, sent_note, started, duration, postponement)
-            _recorder.add(call)
-        if postponement.wakes:
-            _wake(postponement)
+            _recorder.add(_recorded(start, response, sent, sent_note, duration))
+            if start.opened:
+                # Who waits can read now what the call has caused.
+                notification.announce()
         return response
 
     return middleware
 
 
-def _flush_before(is_api: bool) -> None:
-    """Store the calls before a request that may move the clock, or whose entries would precede.
+def store_start() -> None:
+    """Write the start of the call that this thread serves, if any, unless it is written.
 
-    With several processes those of the others may be stored later all the same.
+    Call it in the transaction of the call's first change.
     """
-    if wakeup.is_broker_in_memory() and not (is_api and is_only_writer()):
-        # If the database is unavailable, the request itself reports it.
-        _recorder.flush(warns=False)
-
-
-def _wake(postponement: Postponement) -> None:
-    """Wake the engine: in this process it stores the call, otherwise the release wakes it."""
-    if wakeup.is_broker_in_memory() or not postponement.deliveries:
-        transaction.on_commit(wakeup.send, robust=True)
+    start = _served.get()
+    if start is None or start.opened:
+        return
+    actor, account, key = start.caller()
+    request = start.request
+    data = {
+        "id": None,
+        "method": request.method,
+        # Only ids can be in the path of a request that changes something.
+        "path": request.path,
+        "query": "",
+        "status": None,
+        "error_code": "",
+        "duration": None,
+        "actor": actor,
+        "account": account,
+        "key": key,
+        "link": "",
+    }
+    real_at = datetime.fromtimestamp(start.started, UTC)
+    pk = timeline.open_call(clock.now(), real_at, data)
+    transaction.on_commit(partial(start.opened.append, pk))
 
 
 def _recorded(
-    request: HttpRequest,
-    response: HttpResponse,
-    sent: bytes,
-    sent_note: str,
-    started: float,
-    duration: float,
-    postponement: Postponement,
+    start: Start, response: HttpResponse, sent: bytes, sent_note: str, duration: float
 ) -> RecordedCall:
+    request = start.request
     environ, path = request.META, request.path
     returned, returned_note = _response_body(response)
     is_truncated = False
     if response.status_code < 400 and not call_storage.may_have_secrets(path):
         is_truncated = len(sent) > MAX_BODY or len(returned) > MAX_BODY
         sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
-    user = request.__dict__.get("user")
-    # A lazy user is the session's: the API has not authenticated the request.
-    caller = None if isinstance(user, SimpleLazyObject) else user
-    is_test = activity.is_test(environ.get("HTTP_X_SANDBOX_ACTOR", ""))
     return RecordedCall(
-        started,
+        start.started,
         duration,
-        ApiCall.TEST if is_test else ApiCall.HANDLER,
-        getattr(caller, "account_id", None),
-        getattr(caller, "uid", None) or "",
+        *start.caller(),
         (request.method or "")[:10],
         path,
         environ.get("QUERY_STRING", ""),
@@ -145,8 +173,8 @@ def _recorded(
         sent_note,
         returned_note,
         is_truncated,
-        postponement if postponement.deliveries else None,
         environ.get(FAULTS, ()),
+        start.opened,
         credential=environ["HTTP_AUTHORIZATION"],
     )
 

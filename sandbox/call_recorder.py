@@ -6,17 +6,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 
-from django.db import connection, transaction
+from django.db import connection
 
 from requests_queue import database_errors
 from requests_queue.redaction import Redaction
-from sandbox import call_storage, late_entries
+from sandbox import call_storage
 from sandbox.call_storage import RecordedCall
-from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +45,6 @@ class Recorder:
         self._warned_at = float("-inf")
         # Of the latest store that failed because the database was unavailable.
         self._error = ""
-        # Whether deliveries wait for calls that are not stored yet.
-        self.is_postponing = False
         # Set while there are calls to store.
         self.arrived = threading.Event()
 
@@ -61,25 +57,19 @@ class Recorder:
                 return
             self._calls.append(call)
             self._bytes += size
-            if call.postponement is not None:
-                self.is_postponing = True
-            if is_only_writer():
-                late_entries.expect(call.place)
         if not self.arrived.is_set():
             self.arrived.set()
 
-    def flush(self, *, warns: bool = True, waits: bool = True) -> bool:
+    def flush(self, *, warns: bool = True) -> bool:
         """Store what is recorded, and wait for a flush of another thread; raises no Exception.
 
-        Inside a transaction it doesn't wait: on SQLite the other thread waits for the transaction.
-        Nor does it unless `waits`.
-        If the transaction is rolled back, the calls are stored by a later flush. Return whether
-        everything is stored; after an error of the database the rest is kept, which is logged
-        unless `warns` is False.
+        Nothing is stored inside a transaction, which may be rolled back. Return whether everything
+        is stored; after an error of the database the rest is kept, which is logged unless `warns`
+        is False.
         """
-        if not self._storing.acquire(blocking=waits and not connection.in_atomic_block):
+        if connection.in_atomic_block:
             return False
-        try:
+        with self._storing:
             while batch := self._take():
                 if rest := self._store_batch(batch):
                     self.put_back(rest)
@@ -87,9 +77,6 @@ class Recorder:
                         self._warn(self._error)
                     return False
             return True
-        finally:
-            self._end_flush()
-            self._storing.release()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -100,17 +87,21 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget what is recorded."""
-        late_entries.clear()
         with self._guard:
             self._calls.clear()
             self._bytes = 0
-            self.is_postponing = False
             self.arrived.clear()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is stored; False until a flush in progress has ended."""
         return not self._calls and not self._taken
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether everything is stored, or has a place in the timeline before later entries."""
+        with self._guard:
+            return not self._taken and all(call.opened for call in self._calls)
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -128,24 +119,17 @@ class Recorder:
                 self.arrived.clear()
             return batch
 
-    def _end_flush(self) -> None:
-        with self._guard:
-            self._taken = 0
-            # Not before everything is stored: a claim waits for the flush meanwhile.
-            self.is_postponing &= bool(self._calls)
-
     def put_back(self, batch: Sequence[RecordedCall]) -> None:
         """Record calls again that could not be stored, before the others."""
         rest = list(batch)
         with self._guard:
+            self._taken = 0
             while rest and self._fits(rest[-1].size):
                 call = rest.pop()
                 self._calls.appendleft(call)
                 self._bytes += call.size
-                self.is_postponing |= call.postponement is not None
             if rest:
                 self._warn(_FULL)
-        _forget_places(rest)
         self.arrived.set()
 
     def _warn(self, reason: str) -> None:
@@ -161,9 +145,8 @@ class Recorder:
         try:
             self._store(batch)
         except Exception as error:
-            if not connection.in_atomic_block:
-                # Closes an unusable connection, so that the next query opens a new one.
-                connection.close_if_unusable_or_obsolete()
+            # Closes an unusable connection, so that the next query opens a new one.
+            connection.close_if_unusable_or_obsolete()
             if database_errors.unavailable(error):
                 self._error = database_errors.summary(error)
                 return batch
@@ -171,47 +154,9 @@ class Recorder:
                 [call] = batch
                 path = Redaction().text(call.path)
                 logger.exception("The API call %s %s cannot be stored.", call.method, path)
-                _forget_places(batch)
                 return []
             half = len(batch) // 2
             if rest := self._store_batch(batch[:half]):
                 return [*rest, *batch[half:]]
             return self._store_batch(batch[half:])
-        if connection.in_atomic_block:
-            transaction.on_commit(_Uncommitted(self, batch))
-        else:
-            _forget_places(batch)
         return []
-
-
-def is_only_writer() -> bool:
-    """Return whether this process writes all entries of the timeline, and one after another."""
-    return _is_sqlite() and wakeup.is_broker_in_memory()
-
-
-@cache
-def _is_sqlite() -> bool:
-    # Cached: Django's proxy of the connection takes as long as everything else of `add`.
-    return connection.vendor == "sqlite"
-
-
-def _forget_places(calls: Iterable[RecordedCall]) -> None:
-    late_entries.forget(call.place for call in calls)
-
-
-class _Uncommitted:
-    """Calls that were stored in a transaction of somebody else, as a callback of its commit.
-
-    Django drops the callbacks of a transaction that is rolled back: the calls are then put back.
-    """
-
-    def __init__(self, recorder: Recorder, batch: Sequence[RecordedCall]) -> None:
-        self._recorder, self._batch = recorder, batch
-
-    def __call__(self) -> None:
-        _forget_places(self._batch)
-        self._batch = ()
-
-    def __del__(self) -> None:
-        if self._batch:
-            self._recorder.put_back(self._batch)

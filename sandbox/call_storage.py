@@ -7,29 +7,25 @@ because model instances would cost more than all the rest.
 from __future__ import annotations
 
 import json
-import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
-from requests_queue import background_work, clock, database_errors, prepared, sql
+from requests_queue import background_work, clock, prepared, sql
 from requests_queue.compressed_text import pack
 from requests_queue.redaction import MASK, Redaction
 from sandbox import announcements, attempt_links, timeline
 from sandbox.attempt_links import Caller, Link
 from sandbox.body_masks import without_compared_secrets, without_webhook_secrets
-from sandbox.late_entries import Place
 from sandbox.models import ApiCall
 from sandbox.object_ids import OBJECT_ID
 from sandbox.timeline import Entry
 from webhooks import account_secrets
-from webhooks.delivery import postponing, wakeup
-from webhooks.delivery.postponing import Postponement
-
-logger = logging.getLogger(__name__)
+from webhooks.delivery import wakeup
 
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
@@ -60,6 +56,7 @@ _COLUMNS = {
 }
 _BODIES = "request_body", "response_body"
 _OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
+_SPARE = 1.0  # seconds by which a store may last, or the clocks of processes differ
 _CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
 
@@ -69,9 +66,9 @@ class RecordedCall:
 
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
-    describe bodies that are not text. `postponement` has the deliveries that the call has caused,
-    `faults` those that fired, and `place` is that of its entry in the timeline. `credential` is its
-    `Authorization` header, which is not stored.
+    describe bodies that are not text. `faults` are those that fired, and `opened` the ids of its
+    open entries in the timeline, one for each transaction that has stored its start. `credential`
+    is its `Authorization` header, which is not stored.
     """
 
     started: float
@@ -89,9 +86,8 @@ class RecordedCall:
     request_note: str = ""
     response_note: str = ""
     is_truncated: bool = False
-    postponement: Postponement | None = None
     faults: Sequence[Mapping[str, str]] = ()
-    place: Place = field(default_factory=Place)
+    opened: Sequence[int] = ()
     credential: str = field(default="", repr=False)
 
     @property
@@ -149,6 +145,8 @@ def store(calls: Sequence[RecordedCall]) -> None:
         state = clock.state()
         replaced_at = state.replaced_at
         if replaced_at is not None:
+            old = [call for call in calls if call.ended_at < replaced_at]
+            timeline.remove(pk for call in old for pk in call.opened)
             calls = [call for call in calls if call.ended_at >= replaced_at]
         if calls:
             _write(_rows(calls, state))
@@ -165,26 +163,6 @@ def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
 def _write(rows: Sequence[_Row]) -> None:
     for start in range(0, len(rows), _CHUNK):
         _insert(rows[start : start + _CHUNK])
-    _release([row.call for row in rows])
-
-
-def _release(calls: Sequence[RecordedCall]) -> None:
-    """Let the deliveries start that the calls have caused; without success they start later."""
-    ended = [call.postponement for call in calls if call.postponement is not None]
-    if not ended:
-        return
-    try:
-        postponing.release(ended)
-    except DatabaseError as error:
-        logger.warning(
-            "Deliveries start up to %g s later, since the database could not be changed: %s",
-            postponing.LIMIT,
-            database_errors.summary(error),
-        )
-        return
-    if not wakeup.is_broker_in_memory():
-        # In one process the middleware does, when the call is recorded.
-        transaction.on_commit(wakeup.send, robust=True)
 
 
 def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
@@ -273,7 +251,21 @@ def _insert(rows: Sequence[_Row]) -> None:
     )
     ids = _insert_calls([(*_values(row, moments), row.objects) for row in rows])
     entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
-    timeline.append_late(entries, [row.call.place for row in rows])
+    # Later entries may have been read already if its own has been open for long.
+    since = time.time() - timeline.OPEN_FOR + _SPARE
+    completed: dict[int, Entry] = {}
+    added: list[Entry] = []
+    removed: list[int] = []
+    for row, entry in zip(rows, entries, strict=True):
+        opened = list(row.call.opened)
+        if opened and row.call.started > since:
+            completed[opened.pop(0)] = entry
+        else:
+            added.append(entry)
+        removed += opened
+    timeline.complete(completed)
+    timeline.append(added)
+    timeline.remove(removed)
     announcements.announce_calls(entries)
 
 

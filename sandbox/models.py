@@ -18,7 +18,8 @@ class TimelineEntry(models.Model):
 
     `at` is platform time, `real_at` real time. Entries are read in the order of `transaction` and
     id, up to the oldest transaction in progress: on PostgreSQL a lower id may be committed later.
-    `data` depends on the kind: see `sandbox.timeline`.
+    `data` depends on the kind: see `sandbox.timeline`. `is_open` is that of an API call until its
+    response is stored.
     """
 
     transaction = models.BigIntegerField(db_default=TransactionId())
@@ -30,10 +31,14 @@ class TimelineEntry(models.Model):
     attempt = models.IntegerField(null=True)
     object_id = models.CharField(max_length=40, null=True)
     data = models.JSONField(default=dict)
+    is_open = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["transaction", "id"]
         indexes = [
+            models.Index(
+                fields=["transaction", "id"], condition=Q(is_open=True), name="timeline_open"
+            ),
             models.Index(fields=["transaction", "id"], name="timeline_order"),
             models.Index(
                 fields=["webhook_id", "id"],

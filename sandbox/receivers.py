@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from requests_queue import clock
 from requests_queue.conversations.models import STATE_CHANGE, Message
 from requests_queue.redaction import Redaction
-from requests_queue.signals import changes_made
+from requests_queue.signals import changes_made, storing_changes
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
 from sandbox.timeline import Entry
@@ -22,13 +22,18 @@ from webhooks.http.headers import secret_values
 from webhooks.signals import (
     attempts_recorded,
     attempts_started,
-    claiming_deliveries,
     events_recorded,
     recording_attempts,
 )
 
 # What claimed deliveries keep.
 _OBJECTS = "objects"
+
+
+@receiver(storing_changes)
+def store_cause(**kwargs: Any) -> None:
+    """Write the API call that makes the changes: its entry is before theirs."""
+    api_calls.store_start()
 
 
 @receiver(changes_made)
@@ -58,6 +63,7 @@ def record_message(instance: Message, created: bool, **kwargs: Any) -> None:
     """Write a message that somebody has posted; those of changes have entries of their own."""
     if not created or instance.type == STATE_CHANGE:
         return
+    api_calls.store_start()
     data = {"id": instance.shown_id, "type": instance.type, "account": instance.account_id}
     about = instance.conversation.instance_id
     timeline.append([Entry(timeline.MESSAGE, clock.now(), object=about, data=data)])
@@ -95,12 +101,6 @@ def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
             for each in claimed
         ]
     )
-
-
-@receiver(claiming_deliveries)
-def store_causes(**kwargs: Any) -> None:
-    """Write the API calls that caused deliveries: their entries are before those of the starts."""
-    api_calls.flush_postponing()
 
 
 @receiver(recording_attempts)

@@ -266,6 +266,7 @@ def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
     return _rows().filter(
         Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction),
         kind__in=KINDS,
+        is_open=False,
     )
 
 

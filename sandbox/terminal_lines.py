@@ -42,11 +42,10 @@ def api_call(at: datetime, is_handler: bool, data: Mapping[str, Any]) -> tuple[s
     who = "handler" if is_handler else "API"
     path = _cut(data["path"].removeprefix(_API))
     code = f" {data['error_code']}" if data.get("error_code") else ""
-    line = (
-        f"{_clock(at)}   {who}: {data['method']} {path} {data['status']}{code} "
-        f"{data['duration']:.0f} ms"
-    )
-    return _one_line(line), RED if data["status"] >= 400 else DIM
+    line = f"{_clock(at)}   {who}: {data['method']} {path}"
+    status = data["status"] or 0
+    line += f" {status}{code} {data['duration']:.0f} ms" if status else ", no response yet"
+    return _one_line(line), RED if status >= 400 else DIM
 
 
 def paint(line: str, color: str) -> str:

@@ -9,7 +9,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `attempt_started` | `type, method, url, forced, objects` |
 | `attempt_finished` | the same, and `outcome, status, error, duration, why, state`, |
 |  | `next_attempt_at, out_of_order` |
-| `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link` |
+| `api_call` | `id, method, path, query, status, error_code, duration, actor, account, key, link`; |
+|  | `id`, `status` and `duration` are null while there is no response |
 | `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to`; |
 |  | or `action` (`settle`), `url, ms` |
 | `message` | `id, type, account` of a message in a conversation, without its text |
@@ -25,16 +26,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import QuerySet
 
 from requests_queue import fast_json, prepared, sql
 from requests_queue.errors import Invalid
-from sandbox import late_entries, notification
-from sandbox.late_entries import Place
+from sandbox import notification
 from sandbox.models import TimelineEntry
 from sandbox.transactions import oldest_in_progress
 from webhooks.models import Event
@@ -56,6 +56,7 @@ KINDS = (
     RESET,
 )
 KEEP = 200_000  # entries; older ones are pruned
+OPEN_FOR = 5.0  # seconds for which an API call without a response keeps later entries unread
 
 _COLUMNS = {
     "kind": "text",
@@ -69,7 +70,11 @@ _COLUMNS = {
 }
 # Entries of a statement that isn't prepared: psycopg parses more than 50 parameters each time anew.
 _ROWS = 6
-_LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'sandbox_timelineentry'"
+_INSERT = f"INSERT INTO sandbox_timelineentry ({', '.join(_COLUMNS)})"
+_COMPLETE = f"""
+    UPDATE sandbox_timelineentry SET {", ".join(f"{column} = %s" for column in _COLUMNS)},
+    is_open = false WHERE id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,36 +123,48 @@ def append(entries: Sequence[Entry]) -> None:
     """
     if not entries:
         return
-    if not late_entries.are_expected():
-        _insert(_values(entries))
-        return
-    with transaction.atomic(savepoint=False):
-        last = _last_id()
-        if count := late_entries.reserve(last):
-            first = last + count + 1
-            _insert(_values(entries, range(first, first + len(entries))), "id")
-        else:
-            _insert(_values(entries))
+    rows = _values(entries)
+    marks = f"({sql.placeholders(list(_COLUMNS))})"
+    if connection.vendor == "postgresql" and (len(rows) > _ROWS or prepared.is_enabled()):
+        source, values = sql.rows_of(rows, _COLUMNS, is_joined=False)
+        prepared.fetch(notification.notifying(f"{_INSERT} {source}"), values)
+    elif len(rows) <= _ROWS:
+        with connection.cursor() as cursor:
+            insert = f"{_INSERT} VALUES {', '.join([marks] * len(rows))}"
+            cursor.execute(notification.notifying(insert), [v for row in rows for v in row])
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(f"{_INSERT} VALUES {marks}", rows)
+    notification.announce_here_after_commit()
 
 
-def append_late(entries: Sequence[Entry], places: Sequence[Place]) -> None:
-    """Write entries like `append`, those that have a place before what has been written since."""
-    if not late_entries.are_expected():
-        append(entries)
-        return
-    with transaction.atomic(savepoint=False):
-        # SQLite gives new ids for NULL.
-        _insert(_values(entries, late_entries.take(places, _last_id())), "id")
+def open_call(at: datetime, real_at: datetime, data: Mapping[str, Any]) -> int:
+    """Write the entry of an API call without its response, and return its id.
+
+    Entries from there on are not read before `complete`, for at most OPEN_FOR seconds.
+    """
+    return TimelineEntry.objects.create(
+        kind=API_CALL, at=at, real_at=real_at, data=data, is_open=True
+    ).pk
 
 
-def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tuple[Any, ...]]:
+def complete(entries: Mapping[int, Entry]) -> None:
+    """Complete open entries, by id, and notify who waits when that is committed."""
+    if entries:
+        with connection.cursor() as cursor:
+            rows = zip(_values(list(entries.values())), entries, strict=True)
+            cursor.executemany(_COMPLETE, [(*row, pk) for row, pk in rows])
+        notification.announce_after_commit()
+
+
+def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
     """Return the entries as rows, which begin with the ids if there are any."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
     adapted = sql.datetime_params(
         at for entry in entries for at in (entry.at, entry.real_at or real)
     )
-    rows = [
+    return [
         (
             e.kind,
             adapted[e.at],
@@ -160,44 +177,29 @@ def _values(entries: Sequence[Entry], ids: Iterable[int | None] = ()) -> list[tu
         )
         for e in entries
     ]
-    return [(pk, *row) for pk, row in zip(ids, rows, strict=True)] if ids else rows
 
 
-def _insert(rows: Sequence[Sequence[Any]], *more: str) -> None:
-    columns = {**dict.fromkeys(more, "bigint"), **_COLUMNS}
-    start = f"INSERT INTO sandbox_timelineentry ({', '.join(columns)})"
-    marks = f"({sql.placeholders(list(columns))})"
-    if connection.vendor == "postgresql" and (len(rows) > _ROWS or prepared.is_enabled()):
-        source, values = sql.rows_of(rows, columns, is_joined=False)
-        prepared.fetch(notification.notifying(f"{start} {source}"), values)
-    elif len(rows) <= _ROWS:
-        with connection.cursor() as cursor:
-            insert = f"{start} VALUES {', '.join([marks] * len(rows))}"
-            cursor.execute(notification.notifying(insert), [v for row in rows for v in row])
-    else:
-        with connection.cursor() as cursor:
-            cursor.executemany(f"{start} VALUES {marks}", rows)
-    notification.announce_here_after_commit()
-
-
-def _last_id() -> int:
-    """Return the last id that SQLite has given; call in a transaction.
-
-    By the driver: Django's cursor takes several times as long as this statement.
-    """
-    with connection.wrap_database_errors:
-        row = connection.connection.execute(_LAST_ID).fetchone()
-    return row[0] if row else 0
+def remove(ids: Iterable[int]) -> None:
+    """Remove open entries."""
+    TimelineEntry.objects.filter(pk__in=list(ids)).delete()
 
 
 def now() -> Cursor:
     """Return the cursor of the present: entries that are written from now on are after it."""
-    last, first = _last(), late_entries.first()
-    if first is not None and first <= last.id:
-        late_entries.writer()
-        # The entries first: one whose place is forgotten meanwhile is committed, and read later.
-        last, first = _last(), late_entries.first()
-    return last if first is None else min(last, Cursor(last.transaction, first - 1))
+    # The entries first: what is open among them is still open below, or complete.
+    last, first = _last(_readable()), _first_open()
+    if first is None or first > last:
+        return last
+    is_postgresql = connection.vendor == "postgresql"
+    before = {"transaction__lt": first.transaction} if is_postgresql else {"id__lt": first.id}
+    return _last(TimelineEntry.objects.filter(**before))
+
+
+def _first_open() -> Cursor | None:
+    since = datetime.now(UTC) - timedelta(seconds=OPEN_FOR)
+    rows = TimelineEntry.objects.filter(is_open=True, real_at__gt=since)
+    first = rows.values_list("transaction", "id").first()
+    return None if first is None else Cursor(*first)
 
 
 def last_id() -> int:
@@ -205,16 +207,14 @@ def last_id() -> int:
     return TimelineEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-def _last() -> Cursor:
-    last = _readable().order_by("-transaction", "-id").values_list("transaction", "id").first()
+def _last(rows: QuerySet[TimelineEntry]) -> Cursor:
+    last = rows.order_by("-transaction", "-id").values_list("transaction", "id").first()
     return Cursor(*last) if last is not None else Cursor()
 
 
 def last_reset() -> Cursor:
     """Return the cursor of the last reset or restore; without one, the beginning."""
-    resets = _readable().filter(kind=RESET).order_by("-transaction", "-id")
-    last = resets.values_list("transaction", "id").first()
-    return Cursor(*last) if last is not None else Cursor()
+    return _last(_readable().filter(kind=RESET))
 
 
 def between(since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
@@ -245,13 +245,10 @@ def before(until: Cursor, count: int) -> list[TimelineEntry]:
 def is_withheld() -> bool:
     """Whether committed entries are not readable yet.
 
-    On PostgreSQL an older transaction is in progress, on SQLite entries before them are not
-    written yet.
+    An API call before them is open, or on PostgreSQL an older transaction is in progress.
     """
-    if late_entries.first() is not None:
-        late_entries.writer()
-        first = late_entries.first()
-        return first is not None and TimelineEntry.objects.filter(pk__gt=first).exists()
+    if _first_open() is not None:
+        return True
     oldest = oldest_in_progress()
     return oldest is not None and TimelineEntry.objects.filter(transaction__gte=oldest).exists()
 

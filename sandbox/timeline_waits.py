@@ -17,7 +17,7 @@ from typing import Any
 from django.db import connection
 
 from requests_queue import fast_json
-from sandbox import notification, timeline, wait_responses
+from sandbox import api_calls, notification, timeline, wait_responses
 from sandbox.deferred import Result
 from sandbox.models import TimelineEntry
 from sandbox.timeline import Cursor
@@ -146,6 +146,7 @@ def _turn(waiters: Sequence[Waiter]) -> float:
 
     Return in how many seconds the next deadline is, less if entries are withheld.
     """
+    api_calls.flush()
     # Before the read: what is withheld now may be readable by then.
     is_withheld = timeline.is_withheld()
     until, now = timeline.now(), time.monotonic()

@@ -18,7 +18,7 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from sandbox import conditions, notification, present, timeline, wait_responses
+from sandbox import api_calls, conditions, notification, present, timeline, wait_responses
 from sandbox.conditions import Needs, Present
 from sandbox.deferred import Result
 from sandbox.models import TimelineEntry
@@ -173,6 +173,7 @@ class Waits:
         for wait in waits:
             needs |= wait.condition.needs()
         now = clock.now()
+        api_calls.flush()
         # Before the entries, which then include what has led to the present.
         state = present.read(needs, now)
         is_withheld = needs != Needs() and timeline.is_withheld()

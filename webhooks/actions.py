@@ -20,7 +20,7 @@ from requests_queue.catalog.audit import Action
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing, Refused
 from webhooks import announcements, cleanup
-from webhooks.delivery import fan_out, postponing, wakeup
+from webhooks.delivery import fan_out, wakeup
 from webhooks.models import ClearedBackoff, Delivery, Webhook
 from webhooks.validation_rules import FIELDS
 
@@ -65,8 +65,7 @@ def edit(webhook_id: str, user: User, fields: Mapping[str, Any]) -> Webhook:
         _apply(row, _changes(row, fields, now), user, now)
         announcements.announce(row.account_id, row.pk)
         if row.active:
-            postponing.postpone_pending(row.pk)
-            wakeup.after_commit()
+            wakeup.after_action()
     return row
 
 
@@ -179,7 +178,7 @@ def recover(webhook_id: str, user: User | None = None) -> bool:
     rows.update(**_recovered(webhook_id, now))
     audit.record(Action.WEBHOOK_RECOVER, "webhook", row.pk, account=row.account_id, user=user)
     announcements.announce(row.account_id, row.pk)
-    wakeup.after_commit()
+    wakeup.after_action()
     return True
 
 

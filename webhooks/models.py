@@ -163,10 +163,10 @@ def describe_change(object_id: str, status_from: str, status_to: str) -> str:
 class Delivery(models.Model):
     """What is owed to a handler because of events: the unit that is retried.
 
-    `lease` is Unix time by the database's clock: after it, the claim is lost; a pending delivery
-    that has one is postponed until then. `losses` is how many of the latest attempts in a row have
-    lost their worker. From the second on, the delivery waits until `due_at` while others pass it;
-    it is null for all others, which are due by their webhook's backoff.
+    `lease` is Unix time by the database's clock: after it, the claim is lost. `losses` is how many
+    of the latest attempts in a row have lost their worker. From the second on, the delivery waits
+    until `due_at` while others pass it; it is null for all others, which are due by their webhook's
+    backoff.
     """
 
     WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES

@@ -205,7 +205,10 @@ def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
             return f"{text}: {data['method']} {data['url']}"
         return f"{text}: {data['status'] or data['error']}, {data['duration']} ms"
     if kind == "api_call":
-        return f"{data['method']} {data['path']} {data['status']}, {data['duration']:.0f} ms"
+        text = f"{data['method']} {data['path']}"
+        if data["status"] is None:
+            return f"{text}, no response yet"
+        return f"{text} {data['status']}, {data['duration']:.0f} ms"
     if kind == "fault":
         where = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
         if data["side"] == "api":

@@ -56,6 +56,13 @@ def entry(kind: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
         ),
         (
             entry(
+                "api_call",
+                {"actor": "test", "method": "POST", "path": "/public/v1/requests", "status": None},
+            ),
+            "API call    test: POST /public/v1/requests no response yet",
+        ),
+        (
+            entry(
                 "fault",
                 {
                     "name": "abort-1",

@@ -90,7 +90,8 @@ def _after(since: Cursor, until: Cursor, rows: QuerySet[ApiCall]) -> Iterator[tu
 
 
 def _call_of(entry: TimelineEntry) -> int:
-    return int(entry.data["id"])
+    # Without a response a call is not stored yet.
+    return int(entry.data["id"] or 0)
 
 
 urlpatterns = [path("api-calls", ApiCallsView.as_view())]

@@ -241,8 +241,9 @@ def _finished(entry: TimelineEntry, related: _Related) -> _Text:
 def _call(entry: TimelineEntry, related: _Related) -> _Text:
     data = entry.data
     code = f" {data['error_code']}" if data["error_code"] else ""
-    tone = BAD if data["status"] >= 400 else ""
-    text = f"{data['method']} {data['path']}: {data['status']}{code}"
+    status = data["status"] or 0
+    tone = BAD if status >= 400 else ""
+    text = f"{data['method']} {data['path']}: {status or 'no response yet'}{code}"
     return text, tone, "by a test" if data["actor"] == ApiCall.TEST else ""
 
 

@@ -160,7 +160,7 @@ def undone() -> Iterator[None]:
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of all tables of the project."""
-    # Deliveries that earlier calls have postponed are released now instead of by a later call.
+    # Earlier calls are stored now instead of by a later one.
     api_calls.flush()
     rows = {}
     with connection.cursor() as cursor:

@@ -1,20 +1,25 @@
-"""The entry of an API call precedes the start of the attempts that the call causes."""
+"""The entry of an API call precedes those of what the call causes, which is not delayed by it."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from sandbox import api_calls, call_storage, timeline
+from requests_queue.models import Clock
+from requests_queue.queues.fulfillment import creation
+from sandbox import api_calls, call_storage, settling, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.models import ApiCall, TimelineEntry
+from sandbox.timeline import Cursor, Entry
 from tests import make
 from tests.api import Caller, caller
 from tests.background import Background
@@ -22,11 +27,21 @@ from tests.engines import move_clock, running, until
 from tests.handlers import handler
 from webhooks.delivery import claims, recording, retry, wakeup
 from webhooks.delivery.in_flight import AttemptResult
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 View = Callable[[HttpRequest], HttpResponse]
+
+
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return make.catalog()
+
+
+@pytest.fixture
+def hook(catalog: make.Catalog) -> Webhook:
+    return make.webhook(catalog)
 
 
 @pytest.fixture
@@ -42,11 +57,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
+def order(catalog: make.Catalog) -> str:
+    return creation.create(make.purchase(catalog), catalog.as_distributor).pk
+
+
 def ordering(catalog: make.Catalog) -> View:
     """Return a view that creates an order."""
 
     def view(request: HttpRequest) -> HttpResponse:
-        make.order(catalog)
+        order(catalog)
         return HttpResponse(b"{}", content_type="application/json")
 
     return view
@@ -56,9 +75,11 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"{}", content_type="application/json")
 
 
-def call(view: View) -> HttpResponse:
+def call(view: View, query: str = "", waited: float = 0) -> HttpResponse:
     """Call a view as the API does, in the middleware that records calls."""
-    request = RequestFactory().post("/public/v1/requests", HTTP_AUTHORIZATION="ApiKey SU-1:2")
+    more = {api_calls.WAITED: waited}
+    path = f"/public/v1/requests{query}"
+    request = RequestFactory().post(path, HTTP_AUTHORIZATION="ApiKey SU-1:2", **more)
     return api_calls.record_api_calls(view)(request)
 
 
@@ -69,8 +90,16 @@ def kinds() -> list[str]:
     return list(entries.order_by("transaction", "pk").values_list("kind", flat=True))
 
 
-def expire() -> None:
-    Delivery.objects.filter(state="waiting").update(lease=1.0)
+def readable() -> list[TimelineEntry]:
+    """The entries that the API shows."""
+    return list(timeline.between(Cursor(), timeline.now()))
+
+
+def pass_time(seconds: float) -> None:
+    """Let open entries be older."""
+    for entry in TimelineEntry.objects.filter(is_open=True):
+        entry.real_at -= timedelta(seconds=seconds)
+        entry.save()
 
 
 def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
@@ -89,13 +118,14 @@ def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, thre
 def test_approval_is_recorded_before_the_attempt_that_it_causes(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
-    pk = make.order(catalog).pk
+    pk = order(catalog)
     [first] = claims.claim(10)
     recording.record([AttemptResult(first, retry.SUCCESS, 1)])
     template = {"template_id": catalog.template.pk}
     assert vendor.post(f"/requests/{pk}/approve", template).status == 200
     assert len(claims.claim(10)) == 1
     assert kinds() == ["attempt_started", "attempt_finished", "api_call", "attempt_started"]
+    api_calls.flush()
     api_call = TimelineEntry.objects.get(kind=timeline.API_CALL)
     assert api_call.object_id == pk and api_call.data["path"].endswith("/approve")
 
@@ -104,7 +134,7 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
     path = f"/notifications/webhooks/{hook.pk}"
-    make.order(catalog)
+    order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     assert vendor.post(f"{path}/trigger").status == 200
     [forced] = claims.claim(10)
@@ -114,33 +144,41 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     assert kinds()[2:] == ["api_call", "attempt_started"] * 2
 
 
-def test_call_in_progress_postpones_only_what_it_causes(
+def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
     created, answer = threading.Event(), threading.Event()
 
     def view(request: HttpRequest) -> HttpResponse:
-        make.order(catalog)
+        order(catalog)
         created.set()
         assert answer.wait(20)
         return HttpResponse(b"{}", content_type="application/json")
 
+    order(catalog)
+    [before] = claims.claim(10)
     calling = Background(lambda: call(view))
     assert created.wait(20)
-    make.order(catalog)
-    [other] = claims.claim(10)
-    assert claims.claim(10) == []
+    [caused] = claims.claim(10)
+    assert caused.delivery_id > before.delivery_id
+    assert kinds() == ["attempt_started", "api_call", "attempt_started"]
+    # What comes after the call is read when its response is known.
+    assert readable()[-1].kind == timeline.ATTEMPT_STARTED and timeline.is_withheld()
+    position = timeline.now()
     answer.set()
     calling.result()
-    [caused] = claims.claim(10)
-    assert caused.delivery_id < other.delivery_id
-    assert kinds() == ["attempt_started", "api_call", "attempt_started"]
+    api_calls.flush()
+    entries = list(timeline.between(position, timeline.now()))
+    shown = [entry.kind for entry in entries]
+    assert shown == ["api_call", "change", "event", "attempt_started"]
+    assert entries[0].data["status"] == 200 and entries[0].data["id"] == ApiCall.objects.get().pk
+    assert not timeline.is_withheld()
 
 
-def test_event_that_joins_a_pending_delivery_postpones_it(
+def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
-    make.order(catalog)
+    order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     call(ordering(catalog))
@@ -150,37 +188,25 @@ def test_event_that_joins_a_pending_delivery_postpones_it(
     assert len(started.data["objects"]) == 2
 
 
-def test_claim_waits_for_a_call_that_is_being_stored(
-    catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storing, go_on = delay_stores(monkeypatch)
-    call(ordering(catalog))
-    flushing = Background(api_calls.flush)
-    assert storing.wait(20)
-    claiming = Background(lambda: claims.claim(10))
-    assert not claiming.ended.wait(0.1)
-    go_on.set()
-    flushing.result()
-    assert len(claiming.result()) == 1
-    assert kinds() == ["api_call", "attempt_started"]
-
-
-def test_view_that_fails_delays_its_delivery_by_the_lease_only(
-    catalog: make.Catalog, hook: Webhook
-) -> None:
+def test_call_without_a_response_is_shown_as_such(catalog: make.Catalog, hook: Webhook) -> None:
     def view(request: HttpRequest) -> HttpResponse:
-        make.order(catalog)
+        order(catalog)
         raise SystemExit
 
     with pytest.raises(SystemExit):
         call(view)
-    assert claims.claim(10) == []
-    expire()
     assert len(claims.claim(10)) == 1
+    api_calls.flush()
+    assert readable() == []
+    pass_time(timeline.OPEN_FOR)
+    [entry, *rest] = readable()
+    assert [each.kind for each in rest] == ["change", "event", "attempt_started"]
+    shown = ("method", "path", "actor", "status")
+    assert [entry.data[name] for name in shown] == ["POST", "/public/v1/requests", "handler", None]
 
 
 @pytest.mark.parametrize("limit", [0, 10])
-def test_call_that_is_not_stored_delays_its_delivery_by_the_lease_only(
+def test_call_that_cannot_be_stored_delays_nothing(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     def store(batch: Any) -> None:
@@ -189,15 +215,137 @@ def test_call_that_is_not_stored_delays_its_delivery_by_the_lease_only(
     monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
     monkeypatch.setattr("sandbox.call_recorder.MAX_CALLS", limit)
     call(ordering(catalog))
-    assert claims.claim(10) == []
-    expire()
-    assert len(claims.claim(10)) == 1 and ApiCall.objects.count() == 0
+    assert len(claims.claim(10)) == 1
+    api_calls.flush()
+    assert ApiCall.objects.count() == 0 and kinds() == ["api_call", "attempt_started"]
+
+
+def test_client_follows_calls_past_one_without_a_response(
+    catalog: make.Catalog, vendor: Caller
+) -> None:
+    call(ordering(catalog))
+    api_calls.clear()
+    vendor.get("/requests")
+    pass_time(timeline.OPEN_FOR)
+    response = vendor.get("/sandbox/api-calls?since=0.0")
+    assert [each["path"] for each in response.json["calls"]] == ["/public/v1/requests"]
+
+
+def test_settle_times_read_a_call_once_it_is_complete(catalog: make.Catalog) -> None:
+    state = settling._State()
+    fed: list[int] = []
+    state._feed = lambda rows: fed.extend(row.pk for row in rows)  # type: ignore[method-assign]
+    call(ordering(catalog))
+    timeline.append([Entry(timeline.CLOCK, datetime.now(UTC), data={"action": "next"})])
+    state.catch_up()
+    api_calls.flush()
+    state.catch_up()
+    state.catch_up()
+    rows = TimelineEntry.objects.filter(kind__in=settling.KINDS)
+    assert sorted(fed) == sorted(rows.values_list("pk", flat=True)) and len(fed) == 2
+
+
+def test_call_of_a_world_that_another_process_has_replaced_has_no_entry(
+    catalog: make.Catalog, settings: Any
+) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    call(ordering(catalog))
+    replaced_at = datetime.now(UTC) + timedelta(seconds=1)
+    Clock.objects.update_or_create(pk=1, defaults={"replaced_at": replaced_at})
+    api_calls.flush()
+    assert not ApiCall.objects.exists() and [each.kind for each in readable()] == ["change"]
+
+
+def test_call_whose_changes_are_rolled_back_is_recorded_once(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(RuntimeError), transaction.atomic():
+            order(catalog)
+            raise RuntimeError
+        if request.GET:
+            order(catalog)
+        return nothing(request)
+
+    call(view)
+    api_calls.flush()
+    assert [entry.kind for entry in readable()] == ["api_call"]
+    call(view, "?again")
+    order(catalog)
+    api_calls.flush()
+    expected = ["api_call", "api_call", "change", "event", "change", "event"]
+    assert [entry.kind for entry in readable()] == expected
+
+
+@pytest.mark.parametrize("is_one", [True, False], ids=["one transaction", "two transactions"])
+def test_call_with_several_changes_is_recorded_once(
+    catalog: make.Catalog, hook: Webhook, is_one: bool
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        with transaction.atomic() if is_one else nullcontext():
+            order(catalog)
+            order(catalog)
+        return nothing(request)
+
+    call(view)
+    api_calls.flush()
+    assert [entry.kind for entry in readable()] == ["api_call", *["change", "event"] * 2]
+    assert readable()[0].data["status"] == 200 and not timeline.is_withheld()
+
+
+def test_call_whose_effects_have_been_read_is_recorded_after_them(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
+    call(ordering(catalog), waited=timeline.OPEN_FOR)
+    position = timeline.now()
+    assert [entry.kind for entry in readable()] == ["api_call", "change", "event"]
+    api_calls.flush()
+    [entry] = timeline.between(position, timeline.now())
+    assert entry.kind == timeline.API_CALL and entry.data["status"] == 200
+    assert kinds() == ["api_call"]
+
+
+def test_reader_sees_each_entry_once_complete_and_in_order(catalog: make.Catalog) -> None:
+    def serve() -> None:
+        for _ in range(5):
+            call(ordering(catalog))
+            call(nothing)
+
+    serving = [Background(serve) for _ in range(3)]
+    seen: list[TimelineEntry] = []
+    position, is_over = Cursor(), False
+    while not is_over:
+        is_over = all(each.ended.is_set() for each in serving)
+        api_calls.flush()
+        until = timeline.now()
+        seen += timeline.between(position, until)
+        position = max(position, until)
+    for each in serving:
+        each.result()
+    assert [row.pk for row in seen] == [row.pk for row in readable()]
+    assert Counter(row.kind for row in seen) == {"api_call": 30, "change": 15}
+    assert all(row.data["status"] == 200 for row in seen if row.kind == timeline.API_CALL)
+    for n, row in enumerate(seen):
+        earlier = Counter(each.kind for each in seen[:n])
+        assert row.kind == timeline.API_CALL or earlier["api_call"] > earlier["change"]
+
+
+def test_message_comes_after_its_call(catalog: make.Catalog, vendor: Caller) -> None:
+    pk = order(catalog)
+    [conversation] = vendor.get(f"/conversations?eq(instance_id,{pk})").json
+    api_calls.flush()
+    position = timeline.now()
+    path = f"/conversations/{conversation['id']}/messages"
+    assert vendor.post(path, {"text": "Hello"}).status in (200, 201)
+    api_calls.flush()
+    entries = timeline.between(position, timeline.now())
+    assert [entry.kind for entry in entries] == ["api_call", "message"]
 
 
 def test_call_is_recorded_before_the_changes_of_later_calls(
     catalog: make.Catalog, hook: Webhook, vendor: Caller
 ) -> None:
-    pk = make.order(catalog).pk
+    pk = order(catalog)
     params = {"asset": {"params": []}}
     assert vendor.get(f"/requests/{pk}").status == 200
     assert vendor.put(f"/requests/{pk}", params).status == 200
@@ -205,7 +353,7 @@ def test_call_is_recorded_before_the_changes_of_later_calls(
     assert vendor.post(f"/requests/{pk}/approve", template).status == 200
     api_calls.flush()
     seen = list(TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", flat=True))
-    assert seen == ["change", "event", "api_call", "api_call", "change", "event", "api_call"]
+    assert seen == ["change", "event", "api_call", "api_call", "api_call", "change", "event"]
 
 
 def test_later_call_comes_after_one_that_is_being_stored(
@@ -216,15 +364,12 @@ def test_later_call_comes_after_one_that_is_being_stored(
     flushing = Background(api_calls.flush)
     assert storing.wait(20)
     calling = Background(lambda: call(ordering(catalog)))
-    if connection.vendor == "sqlite":
-        # Its changes leave an id free.
-        calling.result()
-    else:
-        assert not calling.ended.wait(0.1)
+    assert not calling.ended.wait(0.1)
     go_on.set()
     flushing.result()
     calling.result()
-    assert TimelineEntry.objects.earliest("transaction", "pk").kind == timeline.API_CALL
+    seen = TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", "is_open")
+    assert list(seen)[:2] == [("api_call", False), ("api_call", True)]
 
 
 def test_unavailable_database_does_not_keep_a_call_from_being_served(
@@ -249,13 +394,10 @@ def broker(request: Any, settings: Any) -> Iterator[str]:
     yield request.param
 
 
-def test_engine_is_woken_when_it_can_claim(
+def test_engine_is_woken_by_the_commit(
     catalog: make.Catalog, hook: Webhook, sent: list[str], broker: str
 ) -> None:
     call(ordering(catalog))
-    # In one process the claim stores the call; another one can claim when it is stored.
-    assert bool(sent) is broker.startswith("memory")
-    api_calls.flush()
     assert sent == ["wake-up"]
 
 
@@ -268,7 +410,6 @@ def test_engine_starts_what_a_call_causes_at_once(
         began = datetime.now(UTC)
         call(ordering(catalog))
         served.next()
-        # Without a poll of the database each second, and long before the lease ends.
         assert (datetime.now(UTC) - began).total_seconds() < 4
         until(lambda: kinds()[2:] == ["attempt_finished"], "the end of the attempt")
     assert kinds() == ["api_call", "attempt_started", "attempt_finished"]

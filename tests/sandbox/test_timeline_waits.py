@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connections
 
 from sandbox import timeline, timeline_waits
-from sandbox.timeline import Cursor
+from sandbox.timeline import Cursor, Entry
 from sandbox.timeline_waits import Filters, Waiter, waits
 from tests import make
 from tests.api import Caller, Response, caller
@@ -100,6 +101,16 @@ def test_entry_about_several_objects_ends_the_wait_for_one(
     write("other", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk + 1)
     write("attempt", kind=timeline.ATTEMPT_STARTED, delivery=delivery.pk)
     assert waiting.names() == ["attempt"]
+
+
+def test_entries_after_an_open_call_are_returned_once_it_is_complete(client: Caller) -> None:
+    now = datetime.now(UTC)
+    pk = timeline.open_call(now, now, {"name": "open"})
+    waiting = Background(client, f"since={timeline.now()}")
+    write("change")
+    assert get(client, "")["entries"] == []
+    timeline.complete({pk: Entry(timeline.API_CALL, now, data={"name": "call"})})
+    assert waiting.names() == ["call", "change"]
 
 
 def test_wait_without_an_entry_returns_the_cursor_of_the_present(client: Caller) -> None:

@@ -28,15 +28,14 @@ LEASE = 30.0  # seconds after which the deliveries of a killed worker may be tak
 MAX_BATCH = 1000  # deliveries of one statement, so that locks are not held for long
 _LOCK = 0x636C61696D  # "claim"
 
-# Repeats the conditions of the selection, since a failure may have been committed meanwhile, and
-# leaves out what is postponed (`postponing`). Not with EXISTS, for which PostgreSQL reads all
-# webhooks.
+# Repeats the conditions of the selection, since a failure may have been committed meanwhile. Not
+# with EXISTS, for which PostgreSQL reads all webhooks.
 _MAY_START = """
     AND (forced OR (
         SELECT NOT w.out_of_order
             AND (w.earliest_possible_trigger IS NULL OR w.earliest_possible_trigger <= %s)
         FROM webhooks_webhook w WHERE w.id = webhook_id
-    )) AND (lease IS NULL OR lease < {epoch})
+    ))
 """
 
 
@@ -90,7 +89,6 @@ def claim_of(generation: int | None, limit: int, slots: Slots | None = None) -> 
         found = selection.find(min(limit, MAX_BATCH), now, slots, has_forced=has_forced)
         if not found.ids:
             return Claim(reading)
-        may_start = _MAY_START.format(epoch=sql.epoch())
         params = [sql.datetime_param(now)]
         if connection.vendor == "postgresql":
             # Attempts that another process has recorded meanwhile end before these start.
@@ -99,7 +97,7 @@ def claim_of(generation: int | None, limit: int, slots: Slots | None = None) -> 
             list(found.ids),
             now,
             reading.generation,
-            where=may_start,
+            where=_MAY_START,
             params=params,
             read_at=read_at,
         )

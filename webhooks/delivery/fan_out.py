@@ -12,13 +12,13 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
 from webhooks import announcements
-from webhooks.delivery import postponing, tracing, wakeup
+from webhooks.delivery import tracing, wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
 from webhooks.types import EVENT
@@ -135,15 +135,13 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
                 SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
                 AND state = 'waiting' {sql.skip_locked()}
             )
-            UPDATE webhooks_delivery SET lease = COALESCE(lease, {postponing.lease()})
+            UPDATE webhooks_delivery SET lease = NULL
             WHERE state = 'waiting' AND NOT forced AND id IN (SELECT id FROM free)
             RETURNING id, webhook_id
             """,
             params,
         )
-        joined = list(cursor.fetchall())
-    postponing.add(pk for pk, _ in joined)
-    return joined
+        return list(cursor.fetchall())
 
 
 def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
@@ -154,16 +152,14 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts, lease)
-            SELECT id, 'waiting', %s, %s, 0, {postponing.lease()} FROM webhooks_webhook
+            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
+            SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
             WHERE {is_one} AND deleted_at IS NULL ORDER BY id
             RETURNING id, webhook_id
             """,
             [forced, sql.datetime_param(at), *params],
         )
-        inserted = list(cursor.fetchall())
-    postponing.add(pk for pk, _ in inserted)
-    return inserted
+        return list(cursor.fetchall())
 
 
 def _insert_events(
@@ -238,9 +234,9 @@ def _remove(events: Sequence[RecordedEvent]) -> None:
 def coalesce(delivery_ids: Sequence[int]) -> None:
     """Merge the pending deliveries of these deliveries' webhooks into the oldest of each.
 
-    Call with the webhooks locked. Events move to the oldest, so none is lost, and so does the lease
-    of what is postponed; a merged delivery with attempts stays visible as cancelled, one without is
-    deleted. One with a due date of its own waits alone.
+    Call with the webhooks locked. Events move to the oldest, so none is lost; a merged delivery
+    with attempts stays visible as cancelled, one without is deleted. One with a due date of its own
+    waits alone.
     """
     webhooks = Delivery.objects.filter(pk__in=delivery_ids).values("webhook")
     # Locked, so that none is claimed meanwhile. Those that another transaction holds are being
@@ -250,15 +246,10 @@ def coalesce(delivery_ids: Sequence[int]) -> None:
     )
     pending = rows.select_for_update(skip_locked=True).order_by("pk")
     oldest: dict[str, int] = {}
-    columns = ("pk", "webhook_id", "attempts", "lease")
-    for pk, webhook_id, attempts, lease in pending.values_list(*columns):
+    for pk, webhook_id, attempts in pending.values_list("pk", "webhook_id", "attempts"):
         keep = oldest.setdefault(webhook_id, pk)
         if pk == keep:
             continue
-        if lease is not None:
-            later = Q(lease=None) | Q(lease__lt=lease)
-            Delivery.objects.filter(later, pk=keep).update(lease=lease)
-            postponing.merge(pk, keep)
         Event.objects.filter(delivery=pk).update(delivery=keep)
         merged = Delivery.objects.filter(pk=pk, state=Delivery.WAITING)
         if attempts:
@@ -292,5 +283,5 @@ def trigger(webhook: Webhook) -> Delivery:
     recorded = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
     events_recorded.send(sender=None, events=[recorded])
     announcements.announce(webhook.account_id, webhook.pk, delivery_id)
-    wakeup.after_commit()
+    wakeup.after_action()
     return Delivery.objects.get(pk=delivery_id)

@@ -136,7 +136,7 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         fields=changes or (),
     )
     announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
-    wakeup.after_commit()
+    wakeup.after_action()
     return Delivery.objects.get(pk=delivery_id)
 
 
@@ -173,7 +173,7 @@ def create_resends(attempts: Sequence[Attempt]) -> tuple[list[int], list[str]]:
     removed = [pk for pk, (webhook_id, _) in resends.items() if not active.get(webhook_id)]
     refused += [f"{resends[pk][0]} is disabled: enable it to send again." for pk in removed]
     Delivery.objects.filter(pk__in=removed).delete()
-    wakeup.after_commit()
+    wakeup.after_action()
     return [pk for pk in resends if pk not in removed], refused
 
 

@@ -23,7 +23,7 @@ from kombu.pools import producers
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from webhooks.delivery import postponing
+from requests_queue.signals import storing_changes
 from webhooks.signals import engine_woken
 
 logger = logging.getLogger(__name__)
@@ -45,15 +45,14 @@ _paused_until = 0.0
 
 
 def after_commit() -> None:
-    """Wake the engine once the transaction is committed; a failure doesn't reach the caller.
+    """Wake the engine once the transaction is committed; a failure doesn't reach the caller."""
+    transaction.on_commit(send, robust=True)
 
-    What is postponed may not start by then: its release wakes the engine.
-    """
-    postponement = postponing.current()
-    if postponement is not None:
-        postponement.wakes = True
-    else:
-        transaction.on_commit(send, robust=True)
+
+def after_action() -> None:
+    """Store what has caused an action in its transaction, and wake the engine after that."""
+    storing_changes.send(sender=None)
+    after_commit()
 
 
 def send() -> None:

@@ -41,7 +41,8 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if kind == "api_call":
         code = f" {data['error_code']}" if data.get("error_code") else ""
         who = "handler" if data.get("actor") == "handler" else "test"
-        return f"{who}: {data.get('method')} {data.get('path')} {data.get('status')}{code}"
+        result = data.get("status") or "no response yet"
+        return f"{who}: {data.get('method')} {data.get('path')} {result}{code}"
     if kind == "fault":
         return f"{data['name']} ({data.get('kind')}){_where(entry, data)}"
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))

@@ -262,6 +262,7 @@ def test_every_page_says_how_many_faults_are_armed(
     assert "expired" in page(root).one("#faults")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_faults_are_shown_with_attempts_and_calls(root: Client, catalog: Catalog) -> None:
     order = creation.create(make.purchase(catalog), catalog.as_distributor)
     row = delivery_rows.delivery(make.webhook(catalog), order.pk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,6 +117,14 @@ def rows(client: Client, query: str = "") -> list[Element]:
 
 def kinds(client: Client, query: str = "") -> list[str]:
     return [row["data-kind"] for row in rows(client, query)]
+
+
+def test_call_without_a_response_says_so(world: Request, vendor: Client) -> None:
+    data = {**TimelineEntry.objects.get(kind=timeline.API_CALL).data, "error_code": ""}
+    before = datetime.now(UTC) - timedelta(seconds=timeline.OPEN_FOR)
+    timeline.open_call(before, before, {**data, "id": None, "status": None})
+    [row] = [row for row in rows(vendor) if "no response yet" in row.text]
+    assert row["data-kind"] == "api" and f"requests/{world.pk}/approve" in row.text
 
 
 def test_rows_say_what_happened_newest_first(world: Request, vendor: Client) -> None:

@@ -623,6 +623,8 @@ def test_timeline_sends_its_filters(server: Server) -> None:
     )
     path = server.requests[0][1]
     assert path == "/sandbox/timeline?kind=api_call%2Chold&webhook=WH-1"
+    entry["data"] = {**entry["data"], "status": None, "duration": None}
+    assert run(*arguments).endswith("GET /public/v1/x␛, no response yet\n")
 
 
 def test_following_the_timeline_waits_for_entries(

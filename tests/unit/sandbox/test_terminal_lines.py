@@ -67,6 +67,12 @@ def test_attempt_without_response_has_its_error() -> None:
     assert line.endswith("Handler refused the connection 12 ms, the webhook is out of order")
 
 
+def test_call_without_response_says_so() -> None:
+    line, color = api_call(status=None, duration=None)
+    assert line.endswith(": POST /requests/PR-1/approve, no response yet")
+    assert color == terminal_lines.DIM
+
+
 def test_attempt_of_unknown_outcome_has_no_error() -> None:
     line, color = attempt(status=None, outcome="unknown")
     assert line.endswith("/ unknown 12 ms") and color == terminal_lines.YELLOW
