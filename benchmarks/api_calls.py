@@ -168,16 +168,14 @@ def measure(kind: str, rounds: int) -> dict[str, Any]:
     Return the comparisons of the CPU time of the request's thread, without and with that of the
     database server, the CPU seconds that storing a call takes, both ways, and the calls of a batch.
     """
-    from requests_queue import prepared
-
     run = _kinds()[kind]
     without = [_RECORDER]
     applications = [_application(without), _application(without), _application([])]
     spent: list[list[Cpu]] = [[], [], []]
     stores: list[Cpu] = []
     batch = _batch(lambda: run(applications[0]))
-    # The storing thread has a connection and statements of its own, as in the web server.
-    with ThreadPoolExecutor(1, initializer=prepared.enable) as storing, _collecting():
+    # The storing thread has a connection of its own, as in the web server.
+    with ThreadPoolExecutor(1) as storing, _collecting():
         storing.submit(_store).result()
         for order in paired.rounds(rounds):
             for n in order:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,7 +130,6 @@ def rows_of(
     columns: Mapping[str, str],
     *,
     is_joined: bool = True,
-    long: Collection[str] = (),
 ) -> tuple[str, list[Any]]:
     """Return a SELECT or VALUES that returns the rows, and its parameters.
 
@@ -138,9 +137,6 @@ def rows_of(
     all rows as one JSON parameter, since psycopg needs more time for thousands of placeholders
     than for everything else of a flush. Unless the rows are joined with others, the text is the
     same for any number of rows there.
-
-    `long` are columns of long texts or bytes, which are sent as they are, since to read them in
-    JSON takes longer than to store them: run that statement by `prepared.fetch`.
     """
     if connection.vendor != "postgresql":
         one = f"({placeholders(list(columns))})"
@@ -148,20 +144,14 @@ def rows_of(
     # Bytes are in Base64 in the JSON text.
     encoded = {"jsonb": ("text", "{}::jsonb"), "bytea": ("text", "decode({}, 'base64')")}
     kinds = {name: encoded.get(kind, (kind, "{}")) for name, kind in columns.items()}
-    values = ", ".join(
-        name if name in long else cast.format(name) for name, (_, cast) in kinds.items()
-    )
-    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items() if name not in long)
+    values = ", ".join(cast.format(name) for name, (_, cast) in kinds.items())
+    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in kinds.items())
     named = [dict(zip(columns, row, strict=True)) for row in rows]
-    apart = [[row.pop(name) for row in named] for name in long]
-    arrays = [f"unnest(%b::{columns[name]}[])" for name in long]
-    parts = [f"json_to_recordset(%s::json) AS ({declared})", *arrays]
-    names = ", ".join([*(name for name in columns if name not in long), *long])
-    source = f"SELECT {values} FROM ROWS FROM ({', '.join(parts)}) AS r({names})"
+    source = f"SELECT {values} FROM json_to_recordset(%s::json) AS r({declared})"
     # The limit tells the planner how many there are: for a hundred, its estimate of any function,
     # it would read the whole table that they are joined with.
     limit = f" LIMIT {len(rows)}" if is_joined else ""
-    return source + limit, [fast_json.encode(named).decode(), *apart]
+    return source + limit, [fast_json.encode(named).decode()]
 
 
 def integers(values: Iterable[int]) -> str:

@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from requests_queue import clock, prepared
+from requests_queue import clock
 from sandbox import activity, call_storage, notification, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
@@ -235,7 +235,6 @@ async def lifespan() -> AsyncIterator[None]:
 
 
 def _store_forever(stopping: threading.Event) -> None:
-    prepared.enable()
     try:
         while not stopping.is_set():
             _recorder.arrived.wait()

@@ -1,7 +1,6 @@
 """Store recorded API calls: their rows, the objects that they name, and timeline entries.
 
-Everything that costs CPU time is done here, in batches: masking, searching for ids, JSON. Raw SQL,
-because model instances would cost more than all the rest.
+Everything that costs CPU time is done here, in batches: masking, searching for ids, JSON.
 """
 
 from __future__ import annotations
@@ -11,17 +10,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from requests_queue import background_work, clock, prepared, sql
-from requests_queue.compressed_text import pack
+from requests_queue import background_work, clock
 from requests_queue.redaction import MASK, Redaction
 from sandbox import announcements, attempt_links, timeline
-from sandbox.attempt_links import Caller, Link
+from sandbox.attempt_links import Caller
 from sandbox.body_masks import without_compared_secrets, without_webhook_secrets
-from sandbox.models import ApiCall
+from sandbox.models import ApiCall, ApiCallObject
 from sandbox.object_ids import OBJECT_ID
 from sandbox.timeline import Entry
 from webhooks import account_secrets
@@ -31,33 +28,7 @@ MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
 MAX_OBJECTS = 100  # objects named by a call that are stored
 
 _NUL = "\N{REPLACEMENT CHARACTER}"
-_COLUMNS = {
-    "started_at": "timestamptz",
-    "real_started_at": "timestamptz",
-    "duration": "float8",
-    "actor": "text",
-    "account_id": "text",
-    "key": "text",
-    "method": "text",
-    "path": "text",
-    "query": "text",
-    "status": "int",
-    "error_code": "text",
-    "request_body": "bytea",
-    "response_body": "bytea",
-    "is_truncated": "bool",
-    "redacted": "bool",
-    "user_agent": "text",
-    "webhook_id": "text",
-    "delivery_id": "bigint",
-    "attempt": "int",
-    "link": "text",
-    "faults": "jsonb",
-}
-_BODIES = "request_body", "response_body"
-_OBJECT_COLUMNS = {"call_id": "bigint", "object_id": "text"}
 _SPARE = 1.0  # seconds by which a store may last, or the clocks of processes differ
-_CHUNK = 500  # calls of one INSERT; SQLite takes 32,766 parameters
 
 
 @dataclass(slots=True)
@@ -103,24 +74,13 @@ class RecordedCall:
 
 @dataclass(slots=True)
 class _Row:
-    """A call as it is stored."""
+    """A call and its row, when it ended, which objects it names and which one it is about."""
 
     call: RecordedCall
-    started_at: datetime
-    real_started_at: datetime
+    stored: ApiCall
     ended_at: datetime
-    real_ended_at: datetime
-    path: str
-    query: str
-    request_body: str
-    response_body: str
-    user_agent: str
-    is_truncated: bool
-    redacted: bool
     objects: list[str]
     about: str | None
-    error_code: str
-    link: Link | None = None
 
 
 def may_have_secrets(path: str) -> bool:
@@ -138,7 +98,7 @@ def store(calls: Sequence[RecordedCall]) -> None:
         rows = _rows(calls, clock.state())
         # It blocks other writers of SQLite: everything else is done before.
         with transaction.atomic():
-            _write(rows)
+            _insert(rows)
         return
     with transaction.atomic():
         background_work.hold_transaction(*attempt_links.TABLES)
@@ -149,7 +109,7 @@ def store(calls: Sequence[RecordedCall]) -> None:
             timeline.remove(pk for call in old for pk in call.opened)
             calls = [call for call in calls if call.ended_at >= replaced_at]
         if calls:
-            _write(_rows(calls, state))
+            _insert(_rows(calls, state))
 
 
 def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
@@ -158,11 +118,6 @@ def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
     rows = [_row(call, state, redactions.get(call.account or "", Redaction())) for call in calls]
     _link(rows)
     return rows
-
-
-def _write(rows: Sequence[_Row]) -> None:
-    for start in range(0, len(rows), _CHUNK):
-        _insert(rows[start : start + _CHUNK])
 
 
 def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
@@ -195,23 +150,27 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     if may_have_secrets(call.path) and not is_error:
         is_truncated = max(len(sent), len(returned)) > MAX_BODY
         sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
-    return _Row(
-        call,
-        frozen_at or started + offset,
-        started,
-        frozen_at or ended + offset,
-        ended,
-        path,
-        query,
-        sent,
-        returned,
-        agent[:200],
-        is_truncated,
-        redacted,
-        objects,
-        in_path[0] if in_path else timeline.only(objects),
-        code,
+    row = ApiCall(
+        started_at=frozen_at or started + offset,
+        real_started_at=started,
+        duration=round(call.duration, 3),
+        actor=call.actor,
+        account_id=call.account,
+        key=call.key,
+        method=call.method,
+        path=path,
+        query=query,
+        status=call.status,
+        error_code=code,
+        request_body=sent,
+        response_body=returned,
+        is_truncated=is_truncated,
+        redacted=redacted,
+        user_agent=agent[:200],
+        faults=list(call.faults),
     )
+    about = in_path[0] if in_path else timeline.only(objects)
+    return _Row(call, row, frozen_at or ended + offset, objects, about)
 
 
 def _text(text: str) -> str:
@@ -235,22 +194,26 @@ def _link(rows: Sequence[_Row]) -> None:
     callers = [
         Caller(
             row.call.account or "",
-            row.started_at,
+            row.stored.started_at,
             frozenset(row.objects),
-            row.real_started_at,
+            row.stored.real_started_at,
         )
         for row in linked
     ]
     for row, link in zip(linked, attempt_links.find(callers), strict=True):
-        row.link = link
+        if link is not None:
+            row.stored.webhook_id = link.webhook
+            row.stored.delivery_id = link.delivery
+            row.stored.attempt = link.attempt
+            row.stored.link = link.certainty
 
 
 def _insert(rows: Sequence[_Row]) -> None:
-    moments = sql.datetime_params(
-        at for row in rows for at in (row.started_at, row.real_started_at)
+    ApiCall.objects.bulk_create([row.stored for row in rows])
+    ApiCallObject.objects.bulk_create(
+        ApiCallObject(call=row.stored, object_id=name) for row in rows for name in row.objects
     )
-    ids = _insert_calls([(*_values(row, moments), row.objects) for row in rows])
-    entries = [_entry(pk, row) for pk, row in zip(ids, rows, strict=True)]
+    entries = [_entry(row) for row in rows]
     # Later entries may have been read already if its own has been open for long.
     since = time.time() - timeline.OPEN_FOR + _SPARE
     completed: dict[int, Entry] = {}
@@ -269,88 +232,27 @@ def _insert(rows: Sequence[_Row]) -> None:
     announcements.announce_calls(entries)
 
 
-def _insert_calls(rows: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Insert calls, whose last value is the objects that they name; return their ids."""
-    columns = ", ".join(_COLUMNS)
-    if connection.vendor == "postgresql":
-        # One statement: with two, storing an approve takes 6 % more CPU time.
-        source, params = sql.rows_of(
-            rows, {**_COLUMNS, "objects": "text[]"}, is_joined=False, long=_BODIES
-        )
-        return _ids(
-            f"""
-            WITH call AS (SELECT nextval('sandbox_apicall_id_seq') AS id, r.* FROM ({source}) r),
-            stored AS (INSERT INTO sandbox_apicall (id, {columns}) SELECT id, {columns} FROM call),
-            named AS (
-                INSERT INTO sandbox_apicallobject (call_id, object_id)
-                SELECT id, unnest(objects) FROM call
-            ) SELECT id FROM call
-            """,
-            params,
-        )
-    source, params = sql.rows_of([row[:-1] for row in rows], _COLUMNS, is_joined=False)
-    ids = _ids(f"INSERT INTO sandbox_apicall ({columns}) {source} RETURNING id", params)
-    named = [(pk, name) for pk, row in zip(ids, rows, strict=True) for name in row[-1]]
-    for start in range(0, len(named), _CHUNK):
-        chunk = named[start : start + _CHUNK]
-        source, params = sql.rows_of(chunk, _OBJECT_COLUMNS, is_joined=False)
-        prepared.fetch(f"INSERT INTO sandbox_apicallobject (call_id, object_id) {source}", params)
-    return ids
-
-
-def _ids(statement: str, params: Sequence[Any]) -> list[int]:
-    return [pk for (pk,) in prepared.fetch(statement, params)]
-
-
-def _values(row: _Row, moments: Mapping[datetime, Any]) -> tuple[Any, ...]:
-    call, link = row.call, row.link
-    return (
-        moments[row.started_at],
-        moments[row.real_started_at],
-        round(call.duration, 3),
-        call.actor,
-        call.account,
-        call.key,
-        call.method,
-        row.path,
-        row.query,
-        call.status,
-        row.error_code,
-        pack(row.request_body),
-        pack(row.response_body),
-        row.is_truncated,
-        row.redacted,
-        row.user_agent,
-        *(
-            (link.webhook, link.delivery, link.attempt, link.certainty)
-            if link
-            else (None, None, None, "")
-        ),
-        json.dumps(list(call.faults)) if call.faults else "[]",
-    )
-
-
-def _entry(pk: int, row: _Row) -> Entry:
-    call, link = row.call, row.link
+def _entry(row: _Row) -> Entry:
+    stored = row.stored
     return Entry(
         timeline.API_CALL,
         row.ended_at,
-        link.webhook if link else None,
-        link.delivery if link else None,
-        link.attempt if link else None,
+        stored.webhook_id,
+        stored.delivery_id,
+        stored.attempt,
         row.about,
         {
-            "id": pk,
-            "method": call.method,
-            "path": row.path,
-            "query": row.query,
-            "status": call.status,
-            "error_code": row.error_code,
-            "duration": round(call.duration, 3),
-            "actor": call.actor,
-            "account": call.account,
-            "key": call.key,
-            "link": link.certainty if link else "",
+            "id": stored.pk,
+            "method": stored.method,
+            "path": stored.path,
+            "query": stored.query,
+            "status": stored.status,
+            "error_code": stored.error_code,
+            "duration": stored.duration,
+            "actor": stored.actor,
+            "account": stored.account_id,
+            "key": stored.key,
+            "link": stored.link,
         },
-        real_at=row.real_ended_at,
+        real_at=row.call.ended_at,
     )
