@@ -25,12 +25,11 @@ def split_keys(text: str) -> list[str]:
 def _boxes(keys: str) -> list[Fernet]:
     parts = split_keys(keys)
     # A key of an older version may contain commas: the whole text decrypts, too.
-    return [_box(key) for key in (parts if keys in parts else [*parts, keys])]
-
-
-def _box(key: str) -> Fernet:
-    # Derive the key, so that any text can be a key.
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+    # Derived, so that any text can be a key.
+    return [
+        Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+        for key in (parts if keys in parts else [*parts, keys])
+    ]
 
 
 def encrypt(text: str) -> str:

@@ -228,7 +228,10 @@ class Resource(Part):
         """The RQL filters, and the names that only `select` takes."""
         fields = {leaf.name: leaf.field for leaf in self.leaves()}
         fields |= {name: each for name, each in self.also.items() if isinstance(each, Field)}
-        is_column = {name: self._is_column(route) for name, route in self.routes.items()}
+        is_column = {
+            name: _column(self.model, route.partition("__")[0]) is not None
+            for name, route in self.routes.items()
+        }
         taken = {*self.routes, *(each["filter"] for each in self.custom)}
         return [
             *filters(
@@ -274,9 +277,6 @@ class Resource(Part):
             model = column.related_model
             path.append(step)
         return "__".join(path)
-
-    def _is_column(self, route: str) -> bool:
-        return _column(self.model, route.partition("__")[0]) is not None
 
 
 def _column(model: type[Model], name: str) -> Any:

@@ -26,7 +26,7 @@ _MAX_PAGE = 4000  # characters of a URL
 @layout.signed_in("POST")
 def send_many(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Send the selected deliveries again, or ask whether to send all that match."""
-    page = _page(request)
+    page = pages.local_path(request.POST.get("next", "")[:_MAX_PAGE]) or reverse("deliveries")
     try:
         key = uuid.UUID(request.POST.get("key", ""))
     except ValueError:
@@ -91,10 +91,6 @@ def _to_log(row: BulkResend) -> HttpResponse:
 def _refused(request: HttpRequest, page: str, message: str) -> HttpResponse:
     messages.error(request, message)
     return pages.see_other(page)
-
-
-def _page(request: HttpRequest) -> str:
-    return pages.local_path(request.POST.get("next", "")[:_MAX_PAGE]) or reverse("deliveries")
 
 
 def _selected(data: MultiValueDict[str, str]) -> list[int]:

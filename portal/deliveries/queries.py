@@ -172,10 +172,6 @@ def _any(conditions: Iterable[Q]) -> Q:
     return reduce(or_, conditions, Q())
 
 
-def _webhook(value: str) -> Q:
-    return Q(webhook=value.upper()) | Q(webhook__label__icontains=value)
-
-
 def _has_event(**condition: str) -> Q:
     return Q(Exists(Event.objects.filter(delivery=OuterRef("pk"), **condition)))
 
@@ -208,10 +204,6 @@ def _event(value: str) -> Q:
     )
 
 
-def _attempt_count(value: Between) -> Q:
-    return Q(attempts__gte=value.low, attempts__lte=value.high)
-
-
 def _word(value: str) -> Q:
     failed = Attempt.objects.filter(delivery=OuterRef("pk"), error__icontains=value)
     named = Q(webhook__label__icontains=value) | Q(webhook__id__icontains=value)
@@ -232,10 +224,10 @@ def _body(value: str) -> Q:
 
 _OF_DELIVERY: dict[str, Any] = {
     "": _word,
-    "webhook": _webhook,
+    "webhook": lambda value: Q(webhook=value.upper()) | Q(webhook__label__icontains=value),
     "object": _object,
     "event": _event,
-    "attempts": _attempt_count,
+    "attempts": lambda value: Q(attempts__gte=value.low, attempts__lte=value.high),
     "state": lambda value: Q(state=value),
     "before": lambda value: Q(created_at__lt=value),
     "after": lambda value: Q(created_at__gte=value),

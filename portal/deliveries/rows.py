@@ -86,7 +86,7 @@ def load(rows: Sequence[Delivery], terms: Sequence[Term]) -> list[DeliveryRow]:
     if not rows:
         return []
     ids = [row.pk for row in rows]
-    attempts, causes = _attempts(ids, terms), _causes(ids)
+    attempts, causes = _attempts(ids, terms), {row[0]: _Cause(*row) for row in _read(_CAUSES, ids)}
     return [_row(row, attempts.get(row.pk), causes.get(row.pk)) for row in rows]
 
 
@@ -137,10 +137,6 @@ def _attempts(ids: Sequence[int], terms: Sequence[Term]) -> dict[int, LoggedAtte
         found = Attempt.objects.filter(of_rows, condition).order_by("number").annotate(start=start)
         rows = list(found.values_list(*LoggedAttempt._fields))
     return {row[0]: LoggedAttempt(*row) for row in rows}
-
-
-def _causes(ids: Sequence[int]) -> dict[int, _Cause]:
-    return {row[0]: _Cause(*row) for row in _read(_CAUSES, ids)}
 
 
 def _read(statement: str, ids: Sequence[int]) -> list[Any]:

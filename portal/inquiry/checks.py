@@ -66,17 +66,13 @@ def check(param: Param, value: Value) -> FieldErrors:
         json_validation.validate_json(value)
     except ValueError as error:
         return {WHOLE: str(error)}
-    if not _any(value):
+    if not (any(value.values()) if isinstance(value, dict) else bool(value)):
         return _missing(param)
     if isinstance(value, dict):
         return _parts(param, value)
     if isinstance(value, str):
         return _text(param, value)
     return {}
-
-
-def _any(value: Value) -> bool:
-    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _missing(param: Param) -> FieldErrors:

@@ -101,11 +101,11 @@ def _submit(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Ht
         return _create(request, viewer, draft, name)
     target = name
     if go == "back":
-        target = _before(name)
+        target = _NAMES[max(0, _NAMES.index(name) - 1)]
     elif go == "next":
         draft.submit(name)
         is_valid = _form(draft, viewer, name).is_valid()
-        target = _after(name) if is_valid else name
+        target = _NAMES[min(len(_NAMES) - 1, _NAMES.index(name) + 1)] if is_valid else name
     drafts.save(draft)
     return _to(draft, target, "#headers" if adds_header else "")
 
@@ -121,7 +121,7 @@ def _create(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Ht
     except Invalid as refused:
         messages.error(request, str(refused))
         drafts.save(draft)
-        return _to(draft, _step_of(refused.errors[0].path))
+        return _to(draft, _STEP_OF_FIELD.get(refused.errors[0].path.partition(".")[0], GENERAL))
     drafts.save(draft)
     viewer.record(row, "Created by the wizard.", ADDITION)
     hint = "" if row.active else ". It is disabled. Enable it when your handler is ready."
@@ -174,21 +174,6 @@ def _choices(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> d
             "selected": draft.value(name, "kind"),
         }
     return {"is_get": name == DATA and _is_get(draft)}
-
-
-def _before(step: str) -> str:
-    """Return the previous step, the first for the first."""
-    return _NAMES[max(0, _NAMES.index(step) - 1)]
-
-
-def _after(step: str) -> str:
-    """Return the next step, the last for the last."""
-    return _NAMES[min(len(_NAMES) - 1, _NAMES.index(step) + 1)]
-
-
-def _step_of(path: str) -> str:
-    """Return the step that has the field of an error."""
-    return _STEP_OF_FIELD.get(path.partition(".")[0], GENERAL)
 
 
 def _store(draft: Draft, step: str, submitted: QueryDict) -> None:

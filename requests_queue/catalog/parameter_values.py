@@ -118,7 +118,11 @@ def _fill_one(
     if value_error is not None and not isinstance(value_error, str):
         return about(pk, path, "value_error must be a string.")
     message = set_value(param, changed) if changed else ""
-    if anew and not has_new_error and _is_changed(param, before):
+    if (
+        anew
+        and not has_new_error
+        and any(param.get(k) != before.get(k) for k in ("value", "structured_value"))
+    ):
         value_error = ""
     param["value_error"] = value_error or ""
     if not value_error:
@@ -145,10 +149,6 @@ def changes(
         if clears and param["type"] in STRUCTURED and param.get("structured_value"):
             values["structured_value"] = {}
     return {key: value for key, value in values.items() if value != param.get(key, "")}
-
-
-def _is_changed(param: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    return any(param.get(k) != before.get(k) for k in ("value", "structured_value"))
 
 
 def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:

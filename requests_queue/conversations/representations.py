@@ -89,10 +89,6 @@ CONVERSATION = Resource(
 )
 
 
-def _id_of_conversation(row: Message) -> str:
-    return Conversation(pk=row.conversation_id).shown_id
-
-
 # The platform's messages have no account.
 _AUTHOR = Field(AnyReference, lambda row: _actor(row.creator, row.account))
 MESSAGE = Resource(
@@ -100,7 +96,7 @@ MESSAGE = Resource(
     "Something said.",
     {
         "id": Field(str, "shown_id"),
-        "conversation": Field(str, _id_of_conversation),
+        "conversation": Field(str, lambda row: Conversation(pk=row.conversation_id).shown_id),
         "created": Stamp,
         "creator": _AUTHOR,
         "text": str,

@@ -163,7 +163,9 @@ def _file(
 
 
 def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageRecord]:
-    start, end = (datetime.fromisoformat(f"{d}T00:00:00+00:00") for d in _ends(file))
+    start, end = (
+        datetime.fromisoformat(f"{d}T00:00:00+00:00") for d in (file.period_from, file.period_to)
+    )
     end += timedelta(hours=23, minutes=59, seconds=59)
     status = _RECORD_STATUS.get(file.status, "valid")
     rows = []
@@ -201,10 +203,6 @@ def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageReco
             )
         )
     return rows
-
-
-def _ends(file: UsageFile) -> tuple[Any, Any]:
-    return file.period_from, file.period_to
 
 
 def _contents(file: UsageFile, assets: list[Asset]) -> int:

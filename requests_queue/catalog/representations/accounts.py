@@ -30,10 +30,6 @@ ACCOUNT = Resource(
 )
 
 
-def _status(row: User) -> str:
-    return ACTIVE if row.is_active else DISABLED
-
-
 # Nobody is invited or signs terms here: a user is active from the moment of its creation.
 ACCOUNT_USER = Resource(
     "AccountUser",
@@ -42,7 +38,9 @@ ACCOUNT_USER = Resource(
         "id": Field(str, "uid"),
         "name": str,
         "active": Field(bool, "is_active"),
-        "status": Field(Literal["active", "disabled"], _status),
+        "status": Field(
+            Literal["active", "disabled"], lambda row: ACTIVE if row.is_active else DISABLED
+        ),
         "events": Part(
             "AccountUserEvents",
             "The moments of a user.",

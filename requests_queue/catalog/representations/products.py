@@ -61,18 +61,6 @@ def _branch(value: Any, switch: str) -> Json | None:
     return {key: inner for key, inner in value.items() if key != switch}
 
 
-def _can_suspend(row: Product) -> bool:
-    return bool(row.capability("subscription.hold"))
-
-
-def _end_of_sale_notes(row: Product) -> str | None:
-    return row.end_of_sale_notes if row.status == "endofsale" else None
-
-
-def _replacement(row: Product) -> Product | None:
-    return row.replacement if row.status == "endofsale" else None
-
-
 def _is_version(value: str) -> Q:
     # Connect's lists have a row per version, null for the working copy; a row of ours is both.
     if value == RQL_NULL:
@@ -127,7 +115,9 @@ PRODUCT = Resource(
             "LegacyConfigurations",
             "Two switches from before capabilities.",
             {
-                "suspend_resume_supported": Field(bool, _can_suspend),
+                "suspend_resume_supported": Field(
+                    bool, lambda row: bool(row.capability("subscription.hold"))
+                ),
                 "requires_reseller_information": Constant(True, bool),
             },
         ),
@@ -158,8 +148,16 @@ PRODUCT = Resource(
         "purchase_model": str,
         # The document demands a category's name: a product without one has no such key.
         "category": Field(Free, lambda row: row.category or None, optional=True),
-        "replacement": Field(PRODUCT_REFERENCE, _replacement, optional=True),
-        "end_of_sale_notes": Field(str, _end_of_sale_notes, optional=True),
+        "replacement": Field(
+            PRODUCT_REFERENCE,
+            lambda row: row.replacement if row.status == "endofsale" else None,
+            optional=True,
+        ),
+        "end_of_sale_notes": Field(
+            str,
+            lambda row: row.end_of_sale_notes if row.status == "endofsale" else None,
+            optional=True,
+        ),
     },
     model=Product,
     search=("id", "name"),

@@ -39,10 +39,6 @@ def scopes_of(row: Any) -> list[str]:
     return [scope for scope in SCOPES if getattr(row, f"as_{scope}")]
 
 
-def _has_scope(scope: str) -> Q:
-    return Q(**{f"as_{scope}": True}) if scope in SCOPES else Q(pk__in=())
-
-
 TIER_ACCOUNT = Resource(
     "TierAccount",
     "A customer or a reseller; `scopes` are its tiers in subscriptions.",
@@ -71,5 +67,10 @@ TIER_ACCOUNT = Resource(
         "contact_info.contact.email": Field(str, "contact_email"),
         "db": Field(str, "region"),
     },
-    custom=[looked_up("scopes", _has_scope), *parts("contact_info.contact")],
+    custom=[
+        looked_up(
+            "scopes", lambda scope: Q(**{f"as_{scope}": True}) if scope in SCOPES else Q(pk__in=())
+        ),
+        *parts("contact_info.contact"),
+    ],
 )

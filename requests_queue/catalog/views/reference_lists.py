@@ -50,14 +50,10 @@ class ReferenceList(APIView):
         pager = make_pager()
         page = pager.paginate_queryset(rows, request, self)
         # Whatever the filter, an empty list is what it finds in one.
-        if rows and _is_filtered(request):
+        if rows and set(request.query_params) - {"limit", "offset"}:
             raise Invalid("", "This list has no filters.")
         response: Response = pager.get_paginated_response(page)
         return response
-
-
-def _is_filtered(request: Request) -> bool:
-    return bool(set(request.query_params) - {"limit", "offset"})
 
 
 class Categories(ReferenceList):

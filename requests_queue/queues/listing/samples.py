@@ -169,10 +169,9 @@ def _preview_listed(request: SampleRequest) -> Preview:
         chosen.product,
         (_NOTE,),
         about_label="Listing",
-        about=tuple((row.pk, _label(row)) for row in listings),
+        about=tuple(
+            (row.pk, f"{row.product.name} on {row.contract.marketplace.name} · {row.pk}")
+            for row in listings
+        ),
         chosen=chosen.pk,
     )
-
-
-def _label(row: Listing) -> str:
-    return f"{row.product.name} on {row.contract.marketplace.name} · {row.pk}"

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.filter_tables import parts
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.resources import MADE, Field, Resource
-
-
-def _account(row: TierAccountRequest) -> TierAccount:
-    """Return the account in the version that the request is about."""
-    return as_account(row.account, row.scopes)
-
 
 TIER_ACCOUNT_REQUEST = Resource(
     "TierAccountRequest",
@@ -25,7 +18,7 @@ TIER_ACCOUNT_REQUEST = Resource(
         "id": str,
         "type": Literal["update"],
         "status": Literal["pending", "unsupported", "accepted", "ignored"],
-        "account": Field(TIER_ACCOUNT, _account),
+        "account": Field(TIER_ACCOUNT, lambda row: as_account(row.account, row.scopes)),
         "vendor": Field(PICTURED),
         "provider": Field(PICTURED),
         "product": Field(PRODUCT_REFERENCE),

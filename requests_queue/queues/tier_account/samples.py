@@ -75,7 +75,11 @@ def build_preview(request: SampleRequest) -> Preview:
     if not assets:
         raise Refused("TAR_003", "There is no customer to change. Order a subscription first.")
     asset = by_customer.get(request.about, assets[0])
-    choices = tuple(_choice(row) for row in assets if by_customer[row.customer_id] is row)
+    choices = tuple(
+        (row.customer_id, f"{row.customer.name} · {row.product.name}")
+        for row in assets
+        if by_customer[row.customer_id] is row
+    )
     return _update(asset, choices)
 
 
@@ -98,7 +102,3 @@ def _update(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
         about=about,
         chosen=customer.pk,
     )
-
-
-def _choice(row: Asset) -> tuple[str, str]:
-    return row.customer_id, f"{row.customer.name} · {row.product.name}"

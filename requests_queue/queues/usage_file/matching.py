@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import transaction
 
@@ -109,7 +108,7 @@ class Assets:
         if name not in self._parameters:
             pks: dict[str, list[str]] = defaultdict(list)
             for pk, params in self._rows.values_list("pk", "params").iterator():
-                for value in _values(params, name):
+                for value in [p["value"] for p in params if p.get("id") == name and p.get("value")]:
                     pks[value].append(pk)
             self._parameters[name] = dict(pks)
         return self._parameters[name]
@@ -125,7 +124,3 @@ class Assets:
         if len(pks) > 1:
             raise CellError("USG_022", f"{len(pks)} subscriptions have {criteria} {value}.")
         return pks[0]
-
-
-def _values(params: list[Any], name: str) -> list[str]:
-    return [p["value"] for p in params if p.get("id") == name and p.get("value")]

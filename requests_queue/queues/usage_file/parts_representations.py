@@ -43,16 +43,15 @@ def _events(row: Any) -> Json:
     return events
 
 
-def _status(row: Any) -> str:
-    return "closed" if row.accepted == 0 else "ready"
-
-
 CHUNK = Resource(
     "UsageChunk",
     "The part of an accepted usage file that goes to one hub.",
     {
         "id": str,
-        "status": Field(Literal["draft", "ready", "closed", "failed"], _status),
+        "status": Field(
+            Literal["draft", "ready", "closed", "failed"],
+            lambda row: "closed" if row.accepted == 0 else "ready",
+        ),
         "outdated": Constant(False, bool),
         "usagefile": Field(replace(FILE_REFERENCE, named=("id",)), "file"),
         "binding": _BINDING,

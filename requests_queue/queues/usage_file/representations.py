@@ -89,10 +89,6 @@ FILE = Resource(
 )
 
 
-def _valid(row: UsageFile) -> int:
-    return row.validated - row.invalid
-
-
 def _link(kind: str, row: UsageFile) -> str:
     kinds: set[str] = row.stored_kinds  # type: ignore[attr-defined]
     return links.content_link(row.pk, kind) if kind in kinds else ""
@@ -107,7 +103,11 @@ FILE_DETAIL = Part(
         "records": Part(
             "FileRecords",
             "How many records there are of each kind.",
-            {"valid": Field(int, _valid), "invalid": int, "closed": int},
+            {
+                "valid": Field(int, lambda row: row.validated - row.invalid),
+                "invalid": int,
+                "closed": int,
+            },
         ),
         "usage_file_uri": Field(str, partial(_link, StoredFile.UPLOAD)),
         "processed_file_uri": Field(str, partial(_link, StoredFile.PROCESSED)),
