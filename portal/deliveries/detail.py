@@ -138,7 +138,15 @@ class DeliveryView:
             step = next_attempt.of_delivery(row, self.now)
             return NextStep(step.why, step.at)
         if row.state == Delivery.CALLING:
-            return _in_flight(row, self.now)
+            times_out = next_attempt.times_out_at(row)
+            if times_out is None:
+                return NextStep("In flight.")
+            if times_out > self.now:
+                return NextStep("In flight. Times out", times_out)
+            return NextStep(
+                "In flight, and past its timeout. The outcome is recorded when its worker reports "
+                "it, or as unknown when its lease expires."
+            )
         if row.state == Delivery.CANCELLED:
             return NextStep(
                 "Cancelled: the webhook was disabled, or another delivery took over its events."
@@ -209,15 +217,3 @@ def find_attempt(account: Account, pk: int, query: QueryDict) -> Attempt:
     if attempt is None:
         raise Http404
     return attempt
-
-
-def _in_flight(row: Delivery, now: datetime) -> NextStep:
-    times_out = next_attempt.times_out_at(row)
-    if times_out is None:
-        return NextStep("In flight.")
-    if times_out > now:
-        return NextStep("In flight. Times out", times_out)
-    return NextStep(
-        "In flight, and past its timeout. The outcome is recorded when its worker reports it, or "
-        "as unknown when its lease expires."
-    )

@@ -96,7 +96,14 @@ def current(param: Param) -> Value:
         parts = {name: str(structured.get(name) or "") for name in PARTS[kind]}
         return parts if any(parts.values()) else {**parts, _FLAT_AS[kind]: value}
     if kind == "object":
-        return _indented(value, structured)
+        if not value and not structured:
+            return ""
+        try:
+            return json.dumps(
+                json.loads(value) if value else structured, indent=2, ensure_ascii=False
+            )
+        except (ValueError, RecursionError):
+            return lines(value)
     if kind in CHOOSING and value not in dict(choices(param)):
         return ""
     return lines(value)
@@ -105,15 +112,6 @@ def current(param: Param) -> Value:
 def _structured(param: Param) -> Mapping[str, Any]:
     found = param.get("structured_value")
     return found if isinstance(found, Mapping) else {}
-
-
-def _indented(value: str, structured: Mapping[str, Any]) -> str:
-    if not value and not structured:
-        return ""
-    try:
-        return json.dumps(json.loads(value) if value else structured, indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return lines(value)
 
 
 def lines(text: str) -> str:

@@ -148,7 +148,15 @@ def _has_values(queue: Queue, name: str) -> bool:
 def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
     """Return the run that a form starts or continues; raises Invalid."""
     if "state" in post:
-        return _continued(post.get("state", ""), queue, viewer)
+        try:
+            run = Run(**signing.loads(post.get("state", ""), salt=_SALT))
+        except signing.BadSignature:
+            run = None
+        if run is None or (run.account, run.queue) != (viewer.account.pk, queue.object_class):
+            raise Invalid(
+                "state", "This run cannot be continued. Start again from the queue's page."
+            )
+        return run
     action, _, pk = post.get("one", "").partition(":")
     action = action or post.get("selected") or post.get("all", "")
     found = [one for one in actions.of_several(queue, viewer.role) if one.name == action]
@@ -161,16 +169,6 @@ def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
     if not pks:
         raise Invalid("pk", "No objects are selected. Select at least one.")
     return Run(viewer.account.pk, queue.object_class, action, pks, len(pks))
-
-
-def _continued(state: str, queue: Queue, viewer: Viewer) -> Run:
-    try:
-        run = Run(**signing.loads(state, salt=_SALT))
-    except signing.BadSignature:
-        run = None
-    if run is None or (run.account, run.queue) != (viewer.account.pk, queue.object_class):
-        raise Invalid("state", "This run cannot be continued. Start again from the queue's page.")
-    return run
 
 
 def _matching(post: QueryDict, queue: Queue, viewer: Viewer, found: list[Action]) -> Iterator[str]:

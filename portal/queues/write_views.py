@@ -47,7 +47,11 @@ class SamplePage:
         self.queue, self.viewer = queue, viewer
         assert queue.preview is not None
         self.preview: Preview = queue.preview(sample)
-        self.form = _form(self.preview, post)
+        self.form = forms.Form(post)
+        self.form.use_required_attribute = False
+        for n, entry in enumerate(self.preview.entries):
+            value = value_at(self.preview.body, entry.path.split("."))
+            self.form.fields[f"entry{n}"] = _field(entry, value)
         self.params = ParameterFields(list(self.preview.params), post)
         self.errors: list[str] = []
 
@@ -267,14 +271,6 @@ def _create_directly(queue: Queue, viewer: Viewer, sample: SampleRequest) -> str
         queue.object_class, sample.kind or None, product, viewer.account, draft=sample.draft
     )
     return row.pk
-
-
-def _form(preview: Preview, post: QueryDict | None) -> forms.Form:
-    form = forms.Form(post)
-    form.use_required_attribute = False
-    for n, entry in enumerate(preview.entries):
-        form.fields[f"entry{n}"] = _field(entry, value_at(preview.body, entry.path.split(".")))
-    return form
 
 
 def _field(entry: PreviewField, value: Any) -> forms.Field:

@@ -101,7 +101,9 @@ class Health:
 
 def read(row: Webhook, account: Account, now: datetime) -> Health:
     """Return the health of a webhook of the account; a constant number of statements."""
-    pending = _count_pending(row)
+    rows = Delivery.objects.filter(webhook=row, state=Delivery.WAITING)
+    # Two counts, because there is a partial index for each value of `forced`, and many rows.
+    pending = sum(rows.filter(forced=forced).count() for forced in (False, True))
     counts = _last_hour(row, now)
     return Health(
         row,
@@ -113,13 +115,6 @@ def read(row: Webhook, account: Account, now: datetime) -> Health:
         counts[Attempt.FAILURE],
         panels.fill(panels.WEBHOOK_HEALTH, account.pk, [row.pk]),
     )
-
-
-def _count_pending(row: Webhook) -> int:
-    """Return how many deliveries are waiting."""
-    rows = Delivery.objects.filter(webhook=row, state=Delivery.WAITING)
-    # Two counts, because there is a partial index for each value of `forced`, and many rows.
-    return sum(rows.filter(forced=forced).count() for forced in (False, True))
 
 
 def _failing_since(row: Webhook) -> datetime | None:

@@ -155,7 +155,12 @@ def _page(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> Http
 def _choices(request: HttpRequest, viewer: Viewer, draft: Draft, name: str) -> dict[str, Any]:
     if name == PRODUCT:
         search, selected = request.GET.get("q", ""), draft.value(name, "product")
-        products, count = _products(viewer, search, selected)
+        rows = validation_rules.products(viewer.account).only("name").order_by("name", "pk")
+        words = search.replace("\0", "").strip()
+        matching = rows.filter(name__icontains=words) | rows.filter(pk__icontains=words)
+        products, count = list(matching[:_MAX_PRODUCTS]), rows.count()
+        if selected and all(row.pk != selected for row in products):
+            products = [*rows.filter(pk=selected), *products]
         if name not in draft.typed and count == 1:
             selected = products[0].pk if products else ""
         return {
@@ -233,17 +238,6 @@ def _create_webhook(draft: Draft, viewer: Viewer) -> Webhook:
     # The draft keeps the webhook's id: submitting twice creates one webhook.
     draft.typed, draft.secret, draft.webhook = {}, "", row.pk
     return row
-
-
-def _products(viewer: Viewer, search: str, selected: str) -> tuple[list[Product], int]:
-    """Return products to choose from, with the selected one, and the number of all."""
-    rows = validation_rules.products(viewer.account).only("name").order_by("name", "pk")
-    words = search.replace("\0", "").strip()
-    matching = rows.filter(name__icontains=words) | rows.filter(pk__icontains=words)
-    choices = list(matching[:_MAX_PRODUCTS])
-    if selected and all(row.pk != selected for row in choices):
-        choices = [*rows.filter(pk=selected), *choices]
-    return choices, rows.count()
 
 
 def _type_choices(

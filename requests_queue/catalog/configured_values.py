@@ -25,20 +25,16 @@ def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[
     """
     kept: dict[str, Any] = product.__dict__.setdefault("configured_on", {})
     if marketplace_id not in kept:
-        kept[marketplace_id] = _of_product(product, marketplace_id)
+        whole: list[Json] = []
+        by_item: dict[str, list[Json]] = defaultdict(list)
+        rows: list[Configuration] = product.configured  # type: ignore[attr-defined]
+        for row in rows:
+            if row.marketplace_id in (None, marketplace_id):
+                shown = _param(row, row.parameter)
+                (by_item[row.item_id] if row.item_id else whole).append(shown)
+        kept[marketplace_id] = whole, by_item
     found: tuple[list[Json], dict[str, list[Json]]] = kept[marketplace_id]
     return found
-
-
-def _of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:
-    whole: list[Json] = []
-    by_item: dict[str, list[Json]] = defaultdict(list)
-    rows: list[Configuration] = product.configured  # type: ignore[attr-defined]
-    for row in rows:
-        if row.marketplace_id in (None, marketplace_id):
-            shown = _param(row, row.parameter)
-            (by_item[row.item_id] if row.item_id else whole).append(shown)
-    return whole, by_item
 
 
 def with_values(items: list[Json], by_item: dict[str, list[Json]]) -> list[Json]:

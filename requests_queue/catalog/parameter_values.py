@@ -182,17 +182,12 @@ def _set_plain(param: dict[str, Any], value: Any) -> str:
     if value or not param.get("structured_value"):
         param["value"] = value
     if param["type"] == "object" and value:
-        return _set_object(param, value)
-    return ""
-
-
-def _set_object(param: dict[str, Any], value: str) -> str:
-    try:
-        # JSON inside a string: the body's own check has not seen it.
-        structured = json_validation.validate_json(json_validation.parse_json(value))
-    except (ValueError, RecursionError):
-        return "value is not JSON that can be stored."
-    param["structured_value"] = structured
+        try:
+            # JSON inside a string: the body's own check has not seen it.
+            structured = json_validation.validate_json(json_validation.parse_json(value))
+        except (ValueError, RecursionError):
+            return "value is not JSON that can be stored."
+        param["structured_value"] = structured
     return ""
 
 

@@ -56,7 +56,8 @@ class LimitedSignIn:
             # Incomplete: the password is not checked.
             return super().clean()  # type: ignore[misc,no-any-return]
         address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
-        pair, whole = _keys(name, address)
+        network = _network(address)
+        pair, whole = _key("pair", f"{network}\0{name}"), _key("address", network)
         if not _take(whole, ADDRESS_LIMIT):
             raise self._refuse(REFUSED)
         if not _take(pair, PAIR_LIMIT):
@@ -79,12 +80,6 @@ class LimitedSignIn:
         if code == REFUSED:
             audit.sign_in_limited()
         return ValidationError(_MESSAGES[code], code=code)
-
-
-def _keys(name: str, address: str) -> tuple[str, str]:
-    """Return the keys of name and address, and of the address alone."""
-    network = _network(address)
-    return _key("pair", f"{network}\0{name}"), _key("address", network)
 
 
 def _key(kind: str, value: str) -> str:

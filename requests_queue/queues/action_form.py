@@ -71,7 +71,11 @@ class ActionForm(forms.Form):
             # Shown as required only: the reason can be in `body`, and the queue checks both.
             self.fields["reason"].widget.is_required = True
         if "template_id" in self.fields:
-            self.fields["template_id"].choices = _templates(products)  # type: ignore[attr-defined]
+            rows = Template.objects.filter(product__in=products)
+            self.fields["template_id"].choices = [  # type: ignore[attr-defined]
+                ("", "The product's default"),
+                *((row.pk, str(row)) for row in rows),
+            ]
         if "planned_date" in self.fields:
             self.fields["planned_date"].help_text = f"UTC. Now: {moment(clock.now())}."
 
@@ -86,8 +90,3 @@ class ActionForm(forms.Form):
             # Tier configuration requests have `template: {id}` instead of `template_id`.
             data.setdefault("template", {"id": data["template_id"]})
         return data
-
-
-def _templates(products: Collection[str]) -> list[tuple[str, str]]:
-    rows = Template.objects.filter(product__in=products)
-    return [("", "The product's default"), *((row.pk, str(row)) for row in rows)]

@@ -12,7 +12,7 @@ from requests_queue import jobs, transitions
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
-from requests_queue.queues.billing.parsing import Items, Period
+from requests_queue.queues.billing.parsing import Period
 from requests_queue.signals import collect_next_due, due_reached
 
 
@@ -65,18 +65,13 @@ def _bill(pk: str, now: datetime) -> bool:
     updated = SubscriptionBilling.objects.filter(pk=pk, next_date=boundary).update(
         billed_to=boundary, next_date=following
     )
-    due_items = _due_items(row, asset, boundary)
+    passed = periods.months_between(row.started, boundary)
+    due_items = [
+        item for item in asset.items if (length := periods.months_of(item)) and passed % length == 0
+    ]
     if updated and asset.status == "active" and due_items:
         period = Period(row.billed_to, boundary, row.period_delta, row.period_uom)
         before = list(asset.billing_requests.filter(type=VENDOR_TYPE))
         request = creation.build(asset, VENDOR_TYPE, due_items, period, now, before)
         creation.add(request, len(before))
     return bool(updated)
-
-
-def _due_items(row: SubscriptionBilling, asset: Asset, boundary: datetime) -> Items:
-    """Return the items whose own period ends on a boundary of the subscription's period."""
-    passed = periods.months_between(row.started, boundary)
-    return [
-        item for item in asset.items if (length := periods.months_of(item)) and passed % length == 0
-    ]

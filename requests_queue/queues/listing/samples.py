@@ -34,7 +34,14 @@ def create_sample(
     if kind == "new":
         contracts = Contract.objects.filter(**visibility.party(account))
         chosen = product or _unsold(contracts) or _relisted(contracts) or _create_product(contracts)
-        return _new(chosen, contracts)
+        contract = free_contracts(chosen, contracts).first()
+        if contract is None:
+            raise Refused(
+                "REQ_003",
+                "The product is listed, or about to be, under every contract of its vendor. "
+                "Remove it from a marketplace first.",
+            )
+        return creation.create(_new_body(chosen, contract), sampling.with_user(chosen.owner))
     rows = Listing.objects.filter(status="listed", **visibility.party(account, "contract__"))
     rows = rows.exclude(requests__status__in=OPEN)
     rows = sampling.of_product(rows, product).select_related("contract__vendor")
@@ -43,17 +50,6 @@ def create_sample(
         raise Refused("REQ_003", f"No listing without open requests for a request of type {kind}.")
     body = {"type": kind, "listing_id": listing.pk, "note": NOTES[kind]}
     return creation.create(body, sampling.with_user(listing.contract.vendor))
-
-
-def _new(product: Product, contracts: QuerySet[Contract]) -> ListingRequest:
-    contract = free_contracts(product, contracts).first()
-    if contract is None:
-        raise Refused(
-            "REQ_003",
-            "The product is listed, or about to be, under every contract of its vendor. "
-            "Remove it from a marketplace first.",
-        )
-    return creation.create(_new_body(product, contract), sampling.with_user(product.owner))
 
 
 def _new_body(product: Product, contract: Contract) -> dict[str, str]:

@@ -137,7 +137,8 @@ def _find_or_create(given: Values, actor: Actor, now: datetime) -> TierConfig:
     ordered = actor.role == DISTRIBUTOR or _is_preview(given, actor)
     if not ordered or actor.account is None:
         raise Invalid("configuration.id", "This field is required.")
-    product = _product(given, actor)
+    rows = visibility.products(actor.account)
+    product = get_named(rows, given.get("product"), "configuration.product.id", "Product")
     level = _level(given, product)
     connection = _connection(given, product, actor)
     marketplace, contract = lookups.marketplace({}, given, connection)
@@ -149,12 +150,6 @@ def _find_or_create(given: Values, actor: Actor, now: datetime) -> TierConfig:
     if level == 1:
         accounts[2] = _account(given, "parent_account", connection, now) or account.parent
     return setup.find_or_create(line, accounts, now)[-1]
-
-
-def _product(given: Values, actor: Actor) -> Product:
-    assert actor.account is not None
-    rows = visibility.products(actor.account)
-    return get_named(rows, given.get("product"), "configuration.product.id", "Product")
 
 
 def _level(given: Values, product: Product) -> int:

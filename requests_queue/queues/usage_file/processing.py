@@ -47,7 +47,12 @@ def _run(pk: str, token: str) -> None:
         if file.status in UNREAD:
             _read(file, token)
         else:
-            _rewrite(file, token)
+            # The statuses of its records have changed.
+            content = _processed_file(file, token) if file.attempts <= ATTEMPTS else None
+            with transaction.atomic():
+                if content is not None:
+                    _store(file, content)
+                leases.release(file.pk, token)
     except LostClaim:
         logger.info("Another worker processes %s.", pk)
     except Exception:
@@ -79,7 +84,13 @@ def _read(file: UsageFile, token: str) -> None:
         with transaction.atomic():
             leases.renew(file.pk, token, validated=validated)
             UsageRecord.objects.bulk_create(checked)
-    _finish(file, token)
+    content = _processed_file(file, token)
+    detail = _error_summary(file)
+    with transitions.atomic():
+        _store(file, content)
+        records.recount(file.pk)
+        _run_action(file, token, "invalidate" if detail else "ready", error_detail=detail)
+        leases.release(file.pk, token)
 
 
 def _sheet(file: UsageFile, token: str) -> spreadsheet.Sheet:
@@ -98,17 +109,6 @@ def _sheet(file: UsageFile, token: str) -> spreadsheet.Sheet:
     return sheet
 
 
-def _finish(file: UsageFile, token: str) -> None:
-    """Store the processed file, and make the file ready or invalid."""
-    content = _processed_file(file, token)
-    detail = _error_summary(file)
-    with transitions.atomic():
-        _store(file, content)
-        records.recount(file.pk)
-        _run_action(file, token, "invalidate" if detail else "ready", error_detail=detail)
-        leases.release(file.pk, token)
-
-
 def _invalidate(file: UsageFile, token: str, detail: str) -> None:
     """Make a file invalid whose upload as a whole cannot be read."""
     with transitions.atomic():
@@ -116,15 +116,6 @@ def _invalidate(file: UsageFile, token: str, detail: str) -> None:
         StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
         records.recount(file.pk)
         _run_action(file, token, "invalidate", error_detail=_truncate(detail))
-        leases.release(file.pk, token)
-
-
-def _rewrite(file: UsageFile, token: str) -> None:
-    """Store a new processed file: the statuses of its records have changed."""
-    content = _processed_file(file, token) if file.attempts <= ATTEMPTS else None
-    with transaction.atomic():
-        if content is not None:
-            _store(file, content)
         leases.release(file.pk, token)
 
 

@@ -98,7 +98,9 @@ def _close(file: UsageFile, rows: Batch, context: Context) -> Iterator[FieldErro
             yield _error(f"Row {number}, record_id: The record is {record.status}.")
         else:
             try:
-                _bill(record, row)
+                record.external_billing_id = cells.text(row.get("external_billing_id"))
+                record.external_billing_note = cells.text(row.get("external_billing_note"), 2000)
+                record.status = "closed"
             except cells.CellError as error:
                 yield _error(f"Row {number}, external_billing_id: {error.message}")
             else:
@@ -128,12 +130,6 @@ def record_name(row: Cells) -> str:
         return cells.text(row.get("record_id"))
     except cells.CellError:
         return ""
-
-
-def _bill(record: UsageRecord, row: Cells) -> None:
-    record.external_billing_id = cells.text(row.get("external_billing_id"))
-    record.external_billing_note = cells.text(row.get("external_billing_note"), 2000)
-    record.status = "closed"
 
 
 def closed_columns(actor: Actor, now: Any) -> dict[str, Any]:
