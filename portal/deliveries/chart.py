@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
 from operator import add
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from django.db import connection
-from django.utils.safestring import SafeString
 
 from portal import charts
-from portal.charts import Segment
 from portal.deliveries import filters, queries
 from portal.deliveries.search import Term
 from requests_queue import sql
@@ -50,110 +45,6 @@ _PAST = datetime(1, 1, 1, tzinfo=UTC)
 _FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeBar:
-    """A bar: when it begins, its counts, and the search for its deliveries."""
-
-    at: datetime
-    counts: dict[str, int]
-    segments: list[Segment]
-    search: str
-    is_inside: bool
-    place: int
-
-    @property
-    def text(self) -> str:
-        """The counts as text: `3 succeeded, 1 failed`."""
-        return ", ".join(
-            f"{self.counts[key]} {OUTCOMES[key]}" for key in OUTCOMES if self.counts[key]
-        )
-
-    @property
-    def cells(self) -> list[int]:
-        """The counts in the order of OUTCOMES."""
-        return [self.counts[key] for key in OUTCOMES]
-
-    @property
-    def html(self) -> str:
-        at, text = f"{self.at:%Y-%m-%d %H:%M}", self.text
-        drawn = charts.draw(self.segments)
-        mark = "" if self.is_inside else ' class="is-outside"'
-        return (
-            f'<a href="?q={quote(self.search, safe="")}" aria-label="{at}: {text}"{mark}>'
-            f"<title>{at[-5:]}: {text}</title>"
-            f'<rect class="hit" x="{self.place}" y="0" width="1" height="100"/>{drawn}</a>\n'
-        )
-
-    @property
-    def table_row(self) -> str:
-        cells = "".join(f'<td class="number">{count}</td>' for count in self.cells)
-        link = f'<a href="?q={quote(self.search, safe="")}">{self.at:%Y-%m-%d %H:%M}</a>'
-        return f'<tr><th scope="row">{link}</th>{cells}</tr>\n'
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeChart:
-    """The bars that are not empty, and the axes."""
-
-    bars: list[VolumeBar]
-    start: datetime
-    step: timedelta
-    places: int
-    top: int
-    # The counts of what the search matches, without the context around its range of time.
-    totals: dict[str, int]
-    is_limited: bool
-    search: str
-    is_zoomed: bool
-
-    @property
-    def total(self) -> int:
-        """The number of deliveries that match."""
-        return sum(self.totals.values())
-
-    @property
-    def legend(self) -> list[tuple[str, str, int]]:
-        """The outcomes that occur, with their labels and counts."""
-        return [
-            (key, label, self.totals[key]) for key, label in OUTCOMES.items() if self.totals[key]
-        ]
-
-    @property
-    def bar_html(self) -> SafeString:
-        """The bars as HTML, since a template takes longer for sixty of them."""
-        return SafeString("".join(bar.html for bar in self.bars))
-
-    @property
-    def table_html(self) -> SafeString:
-        """The bars as rows of a table."""
-        return SafeString("".join(bar.table_row for bar in self.bars))
-
-    @property
-    def columns(self) -> list[str]:
-        return list(OUTCOMES.values())
-
-    @property
-    def labels(self) -> list[str]:
-        """The times below the axis, evenly spaced, with dates if it spans several."""
-        span = self.places * self.step
-        form = "%H:%M" if (self.start + span).date() == self.start.date() else "%m-%d %H:%M"
-        return [f"{self.start + span * n / (_LABELS - 1):{form}}" for n in range(_LABELS)]
-
-    @property
-    def middle(self) -> int:
-        """The number at half height."""
-        return self.top // 2
-
-    @property
-    def step_minutes(self) -> int:
-        return int(self.step.total_seconds()) // 60
-
-    @property
-    def digest(self) -> list[object]:
-        """What changes when the chart does."""
-        return [self.start, self.step, self.is_limited, [(bar.at, *bar.cells) for bar in self.bars]]
-
-
 class _Count(NamedTuple):
     """The deliveries of a minute: their numbers in the order of OUTCOMES."""
 
@@ -162,8 +53,12 @@ class _Count(NamedTuple):
     numbers: Sequence[int]
 
 
-def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart | None:
-    """Return the chart of the webhooks' deliveries that match; None without any."""
+def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> dict[str, Any] | None:
+    """Return the chart of the webhooks' deliveries that match: its bars that are not empty, and the
+    axes.
+
+    Two statements; None without deliveries.
+    """
     after, before = _range(terms)
     low, high = _with_context(after, before)
     counts = _read(webhooks, terms, (after, before), (low, high)) if webhooks else []
@@ -187,19 +82,30 @@ def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> VolumeChart |
         _bar(start + n * step, n, _by_outcome(by_place[n]), step, top, (after, before), search)
         for n in sorted(by_place)
     ]
+    # What the search matches, without the context around its range of time.
     inside = [numbers for _, is_inside, numbers in counts if is_inside]
-    totals = _by_outcome(map(sum, zip(*inside, strict=True))) if inside else _by_outcome(repeat(0))
-    return VolumeChart(
-        bars,
-        start,
-        step,
-        places,
-        top,
-        totals,
-        sum(map(sum, by_place.values())) >= LIMIT,
-        search,
-        (after, before) != (_PAST, _FUTURE),
-    )
+    totals = _by_outcome(map(sum, zip(*inside, strict=True))) if inside else {}
+    is_limited = sum(map(sum, by_place.values())) >= LIMIT
+    end = start + places * step
+    form = "%H:%M" if end.date() == start.date() else "%m-%d %H:%M"
+    return {
+        "bars": bars,
+        "start": start,
+        "step_minutes": step_minutes,
+        "places": places,
+        "top": top,
+        "middle": top // 2,
+        # Evenly spaced below the axis.
+        "labels": [f"{start + (end - start) * n / (_LABELS - 1):{form}}" for n in range(_LABELS)],
+        "columns": OUTCOMES.values(),
+        "total": sum(totals.values()),
+        "legend": [(key, OUTCOMES[key], count) for key, count in totals.items() if count],
+        "is_limited": is_limited,
+        "search": search,
+        "is_zoomed": (after, before) != (_PAST, _FUTURE),
+        # What changes when the chart does.
+        "digest": [start, step, is_limited, [(bar["at"], *bar["cells"]) for bar in bars]],
+    }
 
 
 def _by_outcome(numbers: Iterable[int]) -> dict[str, int]:
@@ -214,10 +120,19 @@ def _bar(
     top: int,
     selected: tuple[datetime, datetime],
     search: str,
-) -> VolumeBar:
+) -> dict[str, Any]:
+    """Return a bar with its counts, and the search for its deliveries."""
     text = f"{search} after:{at:%Y-%m-%dT%H:%M} before:{at + step:%Y-%m-%dT%H:%M}".strip()
     is_inside = at < selected[1] and at + step > selected[0]
-    return VolumeBar(at, counts, charts.stack(n, counts, top), text, is_inside, n)
+    return {
+        "at": at,
+        "cells": counts.values(),
+        "text": ", ".join(f"{count} {OUTCOMES[key]}" for key, count in counts.items() if count),
+        "segments": charts.stack(n, counts, top),
+        "search": text,
+        "is_inside": is_inside,
+        "place": n,
+    }
 
 
 def _range(terms: Iterable[Term]) -> tuple[datetime, datetime]:

@@ -16,7 +16,7 @@ from django.http import QueryDict
 
 from portal import layout, panels
 from portal.deliveries import filters, queries, rows, search
-from portal.deliveries.chart import VolumeChart, build_chart
+from portal.deliveries.chart import build_chart
 from portal.deliveries.filters import Chip, Menu
 from portal.deliveries.rows import DeliveryRow
 from portal.deliveries.search import SearchError, Term
@@ -92,7 +92,7 @@ class Log:
         return clock.now()
 
     @cached_property
-    def chart(self) -> VolumeChart | None:
+    def chart(self) -> dict[str, Any] | None:
         """How many deliveries match, by minute; None without any, and for a search in texts."""
         if self.error or self.searches_text:
             return None
@@ -105,7 +105,7 @@ class Log:
             (line.row.pk, line.row.state, line.row.attempts, line.row.started_at, line.last_event)
             for line in self.lines
         ]
-        chart = self.chart and self.chart.digest
+        chart = self.chart and self.chart["digest"]
         return layout.digest(shown, chart, [filled.data for filled in self.columns])
 
     @cached_property

@@ -3,63 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from portal import charts
-from portal.charts import Segment
 from webhooks.webhook_health import MinuteCounts
 
 
-@dataclass(frozen=True, slots=True)
-class MinuteBar:
-    """The bar of a minute, and its counts as text."""
-
-    at: datetime
-    text: str
-    segments: list[Segment]
-
-
-@dataclass(frozen=True, slots=True)
-class HourChart:
-    """The bars, the totals, and `top`: the number of attempts at full height."""
-
-    bars: list[MinuteBar]
-    success: int
-    failure: int
-    unknown: int
-    top: int
-    start: datetime
-    middle: datetime
-    end: datetime
-
-    @property
-    def middle_count(self) -> int:
-        """The number of attempts at half height."""
-        return self.top // 2
-
-    @property
-    def total(self) -> int:
-        """The number of attempts in the hour."""
-        return self.success + self.failure + self.unknown
-
-
-def build_chart(minutes: Sequence[MinuteCounts]) -> HourChart:
+def build_chart(minutes: Sequence[MinuteCounts]) -> dict[str, Any]:
+    """Return the bars of the minutes, the totals, and the axes; the bar at `top` is the highest."""
     top = charts.axis_top(max((minute.total for minute in minutes), default=0))
-    return HourChart(
-        [
-            MinuteBar(minute.at, _as_text(minute), charts.stack(n, _counts(minute), top))
+    return {
+        "bars": [
+            {
+                "at": minute.at,
+                "text": _as_text(minute),
+                "segments": charts.stack(n, _counts(minute), top),
+            }
             for n, minute in enumerate(minutes)
             if minute.total
         ],
-        sum(minute.success for minute in minutes),
-        sum(minute.failure for minute in minutes),
-        sum(minute.unknown for minute in minutes),
-        top,
-        minutes[0].at,
-        minutes[len(minutes) // 2].at,
-        minutes[-1].at,
-    )
+        "success": sum(minute.success for minute in minutes),
+        "failure": sum(minute.failure for minute in minutes),
+        "unknown": sum(minute.unknown for minute in minutes),
+        "total": sum(minute.total for minute in minutes),
+        "top": top,
+        "middle_count": top // 2,
+        "start": minutes[0].at,
+        "middle": minutes[len(minutes) // 2].at,
+        "end": minutes[-1].at,
+    }
 
 
 def _as_text(minute: MinuteCounts) -> str:

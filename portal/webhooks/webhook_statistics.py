@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from requests_queue.time_format import format_moment, format_span
@@ -20,42 +20,6 @@ _TOTAL = _HIGHEST + 12  # with the marks of failures
 # The axis ends at 1 s or above, so that the usual milliseconds stay low.
 _MIN_AXIS_MS = 1000
 _TICKS_MS = (1, 10, 100, 1000, 10_000, 60_000, 300_000)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptBar:
-    """An attempt in the chart."""
-
-    x: int
-    y: float
-    height: float
-    outcome: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A duration on the axis; `percent` is from the top of the chart."""
-
-    label: str
-    y: float
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptChart:
-    """The latest attempts: bars from the oldest to the newest, rows from the newest."""
-
-    bars: list[AttemptBar]
-    rows: list[dict[str, Any]]
-    ticks: list[Tick]
-    text: str
-    places: int = LATEST
-    width: int = LATEST * _STEP
-    height: int = _TOTAL
-    # The axis, and below it the marks of failures.
-    base: int = _HIGHEST
-    marks: int = _HIGHEST + 6
 
 
 def context(row: Webhook) -> dict[str, Any]:
@@ -75,20 +39,30 @@ def context(row: Webhook) -> dict[str, Any]:
     }
 
 
-def chart(row: Webhook) -> AttemptChart:
-    """Return the chart of the latest attempts."""
-    latest = Attempt.objects.filter(webhook=row).order_by("-pk").values(*_COLUMNS)[:LATEST]
-    rows: list[dict[str, Any]] = [dict(each) for each in latest]
+def chart(row: Webhook) -> dict[str, Any]:
+    """Return the latest attempts: bars from the oldest to the newest, rows from the newest."""
+    rows = list(Attempt.objects.filter(webhook=row).order_by("-pk").values(*_COLUMNS)[:LATEST])
     longest = max([_MIN_AXIS_MS, *(each["duration"] for each in rows)])
     first = LATEST - len(rows)
-    bars = [_bar(each, first + n, longest) for n, each in enumerate(reversed(rows))]
-    ticks = [_tick(each, longest) for each in _TICKS_MS if each <= longest]
-    return AttemptChart(bars, rows, ticks, _as_text(rows))
-
-
-def _tick(duration: int, longest: int) -> Tick:
-    y = round(_HIGHEST - _height(duration, longest), 1)
-    return Tick(format_span(duration / 1000), y, round(100 * y / _TOTAL, 1))
+    ticks = []
+    for duration in _TICKS_MS:
+        if duration <= longest:
+            y = round(_HIGHEST - _height(duration, longest), 1)
+            # Of the height, from the top.
+            percent = round(100 * y / _TOTAL, 1)
+            ticks.append({"label": format_span(duration / 1000), "y": y, "percent": percent})
+    return {
+        "bars": [_bar(each, first + n, longest) for n, each in enumerate(reversed(rows))],
+        "rows": rows,
+        "ticks": ticks,
+        "text": _as_text(rows),
+        "places": LATEST,
+        "width": LATEST * _STEP,
+        "height": _TOTAL,
+        # The axis, and below it the marks of failures.
+        "base": _HIGHEST,
+        "marks": _HIGHEST + 6,
+    }
 
 
 def _height(duration: int, longest: int) -> float:
@@ -97,17 +71,18 @@ def _height(duration: int, longest: int) -> float:
     return round(_LOWEST + (_HIGHEST - _LOWEST) * share, 1)
 
 
-def _bar(attempt: dict[str, Any], place: int, longest: int) -> AttemptBar:
+def _bar(attempt: Mapping[str, Any], place: int, longest: int) -> dict[str, Any]:
     height = _height(attempt["duration"], longest)
     status = attempt["status_code"] or "no response"
     text = (
         f"{format_moment(attempt['started_at'])}: {attempt['outcome']} ({status}), "
         f"{format_span(attempt['duration'] / 1000)}"
     )
-    return AttemptBar(place * _STEP, round(_HIGHEST - height, 1), height, attempt["outcome"], text)
+    y, outcome = round(_HIGHEST - height, 1), attempt["outcome"]
+    return {"x": place * _STEP, "y": y, "height": height, "outcome": outcome, "text": text}
 
 
-def _as_text(rows: list[dict[str, Any]]) -> str:
+def _as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the outcomes, counted: `3 successes, 1 failure`."""
     counts = Counter(row["outcome"] for row in rows)
     labels = (("success", "successes"), ("failure", "failures"), ("unknown", "unknown"))

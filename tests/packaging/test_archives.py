@@ -67,9 +67,17 @@ def test_sdist_has_neither_tests_nor_data() -> None:
     with tarfile.open(wheels.built().sdist) as archive:
         top = {Path(name).parts[1] for name in archive.getnames()}
     assert top == {
-        "connect_sim", *SERVER_PACKAGES, "manage.py", "pyproject.toml", "PKG-INFO",
-        "README.md", "LICENSE", "CHANGELOG.md", ".env.example", ".gitignore",
-    }  # fmt: skip
+        "connect_sim",
+        *SERVER_PACKAGES,
+        "manage.py",
+        "pyproject.toml",
+        "PKG-INFO",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        ".env.example",
+        ".gitignore",
+    }
 
 
 def test_version_and_program_are_declared(metadata: Message) -> None:

@@ -144,4 +144,4 @@ def test_chart_of_a_webhook_counts_its_deliveries(
     delivery(hook)
     delivery(make.webhook(catalog, n=2))
     chart = charts.build_chart([hook.pk], [])
-    assert chart is not None and chart.total == 1
+    assert chart is not None and chart["total"] == 1

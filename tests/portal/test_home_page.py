@@ -166,18 +166,18 @@ def test_bars_fit_the_chart() -> None:
             MinuteCounts(now, 0, 0, 1),
         ]
     )
-    assert chart.top == 1000
-    assert (chart.success, chart.failure, chart.unknown, chart.total) == (991, 9, 2, 1002)
-    assert [bar.text for bar in chart.bars] == [
+    assert chart["top"] == 1000
+    assert [chart[name] for name in ("success", "failure", "unknown", "total")] == [991, 9, 2, 1002]
+    assert [bar["text"] for bar in chart["bars"]] == [
         "1 succeeded",
         "990 succeeded, 9 failed, 1 with an unknown outcome",
         "1 with an unknown outcome",
     ]
-    for bar in chart.bars:
-        for segment in bar.segments:
-            assert segment.y >= 0 and segment.height > 0.5
+    for bar in chart["bars"]:
+        for segment in bar["segments"]:
+            assert segment["y"] >= 0 and segment["height"] > 0.5
     assert [
-        last_hour.build_chart([MinuteCounts(now, n)]).top for n in (0, 4, 5, 11, 99, 100, 101)
+        last_hour.build_chart([MinuteCounts(now, n)])["top"] for n in (0, 4, 5, 11, 99, 100, 101)
     ] == [4, 4, 5, 20, 100, 100, 200]
 
 
