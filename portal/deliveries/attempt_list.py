@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, QueryDict
@@ -31,24 +32,6 @@ _LISTED = (
 _MAX_CLEARED = 200  # cleared backoffs that are read
 _MAX_CLEARED_SHOWN = 5  # and shown between two attempts
 _PENDING = (Delivery.WAITING, Delivery.CALLING)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """An attempt in the list: the time since the previous one, and what it led to.
-
-    `cleared` are the backoffs of the webhook that were cleared before the next attempt.
-    """
-
-    attempt: Attempt
-    gap: str
-    why: str
-    cleared: list[ClearedBackoff]
-    query: str
-
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.attempt.delivery_id, self.attempt.number
 
 
 @dataclass
@@ -94,20 +77,28 @@ class AttemptList:
         return with_values(self.query, until=number, seen=None)
 
     @cached_property
-    def rows(self) -> list[AttemptRow]:
+    def rows(self) -> list[dict[str, Any]]:
+        """The attempts of the page: the time since the previous one, and what it led to.
+
+        `key` is that of its panels; `cleared` are the backoffs of the webhook that were cleared
+        before the next attempt.
+        """
         # Together with the one after them, and the one before them.
         read = list(self.stored.filter(number__lte=self.last + 1).only(*_LISTED)[: SIZE + 2])
         by_number = {row.number: row for row in read}
         shown = [row for row in read if self.last - SIZE < row.number <= self.last]
         cleared = self._cleared(read)
         rows = [
-            AttemptRow(
-                row,
-                _gap(by_number.get(row.number - 1), row),
-                self._why(row),
-                self._cleared_after(row, by_number.get(row.number + 1), cleared),
-                with_values(self.query, attempt=row.number, seen=None, raw=None, full=None),
-            )
+            {
+                "attempt": row,
+                "key": (row.delivery_id, row.number),
+                "gap": _gap(by_number.get(row.number - 1), row),
+                "why": self._why(row),
+                "cleared": self._cleared_after(row, by_number.get(row.number + 1), cleared),
+                "query": with_values(
+                    self.query, attempt=row.number, seen=None, raw=None, full=None
+                ),
+            }
             # The oldest first: while the clock is frozen, what was cleared belongs to the earlier.
             for row in reversed(shown)
         ]

@@ -54,10 +54,9 @@ class _Count(NamedTuple):
 
 
 def build_chart(webhooks: Sequence[str], terms: Sequence[Term]) -> dict[str, Any] | None:
-    """Return the chart of the webhooks' deliveries that match: its bars that are not empty, and the
-    axes.
+    """Return the chart of the webhooks' deliveries that match; None without any.
 
-    Two statements; None without deliveries.
+    It has the bars that are not empty, and the axes; two statements.
     """
     after, before = _range(terms)
     low, high = _with_context(after, before)

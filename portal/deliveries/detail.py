@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 
 from portal import layout, panels
 from portal.deliveries import queries
-from portal.deliveries.attempt_list import AttemptList, AttemptRow, number_of
+from portal.deliveries.attempt_list import AttemptList, number_of
 from portal.deliveries.attempt_view import request_changes
 from portal.paging import with_values
 from portal.panels import FilledPanel
@@ -52,13 +52,13 @@ class DeliveryView:
         """Whether the page polls: the delivery or its panels can still change."""
         if self.is_pending or not self.panels:
             return self.is_pending
-        last = self.attempts[0].attempt if self.attempts else None
+        last = self.page.rows[0]["attempt"] if self.page.rows else None
         return last is not None and self.now - last.finished_at < _PANELS_CHANGE
 
     @cached_property
     def panels(self) -> list[FilledPanel]:
         """What other apps show about its attempts."""
-        keys = (row.key for row in self.attempts)
+        keys = (row["key"] for row in self.page.rows)
         return panels.fill(panels.ATTEMPT, self.row.webhook.account_id, keys)
 
     @cached_property
@@ -105,29 +105,15 @@ class DeliveryView:
         return [change for row in rows for change in request_changes(row, attempt)]
 
     @cached_property
-    def _list(self) -> AttemptList:
+    def page(self) -> AttemptList:
+        """The attempts that are listed."""
         return AttemptList(self.row, self.query, self.now)
-
-    @property
-    def attempts(self) -> list[AttemptRow]:
-        """The attempts that are listed, the latest first."""
-        return self._list.rows
-
-    @property
-    def newer(self) -> str:
-        """The query of the newer attempts, empty without any."""
-        return self._list.newer
-
-    @property
-    def older(self) -> str:
-        """The query of the older attempts, empty without any."""
-        return self._list.older
 
     @cached_property
     def attempt(self) -> Attempt | None:
         """The attempt of the query's number, else the last; raises Http404."""
         number = number_of(self.query, "attempt")
-        rows = self._list.stored.select_related("webhook")
+        rows = self.page.stored.select_related("webhook")
         return rows.first() if number is None else get_object_or_404(rows, number=number)
 
     @cached_property
@@ -195,7 +181,10 @@ class DeliveryView:
             [event.pk for event in self.events],
             self.more_events,
             self.next,
-            [(row.key, row.why, [each.pk for each in row.cleared]) for row in self.attempts],
+            [
+                (row["key"], row["why"], [each.pk for each in row["cleared"]])
+                for row in self.page.rows
+            ],
             [filled.data for filled in self.filled],
         )
 

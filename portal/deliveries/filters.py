@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from portal.deliveries.queries import TRIGGER
 from portal.deliveries.search import Term
@@ -16,41 +16,16 @@ TIME_KEYS = ("after", "before")
 _SEVERAL = ("state", "status", "event", "webhook")
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A term of the search, and the search without it."""
-
-    text: str
-    without: str
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A value of a menu, and the search with it, or without it if it is chosen."""
-
-    label: str
-    text: str
-    is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Menu:
-    """The values of one key."""
-
-    title: str
-    options: list[Option]
-
-
-def chips(terms: Sequence[Term]) -> list[Chip]:
+def chips(terms: Sequence[Term]) -> list[dict[str, str]]:
     """Return the terms, each with the search without it."""
     return [
-        Chip(term.text, join(each for each in terms if each is not term))
+        {"text": term.text, "without": join(each for each in terms if each is not term)}
         for term in terms
         if term.values
     ]
 
 
-def menus(terms: Sequence[Term], webhooks: Mapping[str, str]) -> list[Menu]:
+def menus(terms: Sequence[Term], webhooks: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the menus; that of webhooks, given as names by id, only if there are several."""
     values: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("State", "state", list(STATE_LABELS.items())),
@@ -100,7 +75,9 @@ def menus(terms: Sequence[Term], webhooks: Mapping[str, str]) -> list[Menu]:
     if len(webhooks) > 1:
         names = [(pk, f"{label} ({pk})") for pk, label in islice(webhooks.items(), MAX_WEBHOOKS)]
         values.insert(0, ("Webhook", "webhook", names))
-    return [Menu(title, _options(terms, key, pairs)) for title, key, pairs in values]
+    return [
+        {"title": title, "options": _options(terms, key, pairs)} for title, key, pairs in values
+    ]
 
 
 def without_time(terms: Iterable[Term]) -> str:
@@ -113,13 +90,18 @@ def join(terms: Iterable[Term]) -> str:
     return " ".join(term.text for term in terms if term.text)
 
 
-def _options(terms: Sequence[Term], key: str, pairs: list[tuple[str, str]]) -> list[Option]:
+def _options(terms: Sequence[Term], key: str, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the values, each with the search with it, or without it if it is chosen."""
     at = next((n for n, term in enumerate(terms) if term.key == key), None)
     written = "" if at is None else terms[at].text.partition(":")[2]
     # A quoted value is replaced, because commas don't separate values in it.
     chosen = [] if written.startswith('"') else [each for each in written.split(",") if each]
     return [
-        Option(label, _with(terms, at, key, _toggled(key, chosen, value)), value in chosen)
+        {
+            "label": label,
+            "text": _with(terms, at, key, _toggled(key, chosen, value)),
+            "is_chosen": value in chosen,
+        }
         for value, label in pairs
     ]
 

@@ -17,7 +17,6 @@ from django.http import QueryDict
 from portal import layout, panels
 from portal.deliveries import filters, queries, rows, search
 from portal.deliveries.chart import build_chart
-from portal.deliveries.filters import Chip, Menu
 from portal.deliveries.rows import DeliveryRow
 from portal.deliveries.search import SearchError, Term
 from portal.paging import with_values
@@ -77,12 +76,12 @@ class Log:
         return self.is_first and not self.error and not self.searches_text
 
     @property
-    def chips(self) -> list[Chip]:
+    def chips(self) -> list[dict[str, str]]:
         """The terms of the search."""
         return filters.chips(self.terms)
 
     @cached_property
-    def menus(self) -> list[Menu]:
+    def menus(self) -> list[dict[str, Any]]:
         """The filters that can be added."""
         return filters.menus(self.terms, {} if self.webhook else self.webhooks)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -21,31 +20,21 @@ from requests_queue.json_paths import set_value, value_at
 from webhooks import types
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group of capabilities and its form."""
+def groups(product: Product, data: QueryDict | None) -> list[dict[str, Any]]:
+    """Return the groups of capabilities, each with its form, and the label and state of each one.
 
-    slug: str
-    title: str
-    about: str
-    form: forms.Form
-
-    @property
-    def states(self) -> list[tuple[str, Any]]:
-        """The label of each capability and its state: True, False or a text."""
-        return [(str(f.label), _state(name, f.initial)) for name, f in self.form.fields.items()]
-
-
-def groups(product: Product, data: QueryDict | None) -> list[Group]:
-    """Return all groups; the form of the one that `data` names is bound to it."""
+    The form of the group that `data` names is bound to it.
+    """
     submitted = None if data is None else data.get("group")
-    return [
-        Group(slug, title, about, _form(product, paths, data if submitted == slug else None))
-        for slug, title, about, paths in labels.GROUPS
-    ]
+    found = []
+    for slug, title, about, paths in labels.GROUPS:
+        form = _form(product, paths, data if submitted == slug else None)
+        states = [(str(f.label), _state(name, f.initial)) for name, f in form.fields.items()]
+        found.append({"slug": slug, "title": title, "about": about, "form": form, "states": states})
+    return found
 
 
-def save(product: Product, account: Account, among: list[Group]) -> Group | None:
+def save(product: Product, account: Account, among: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Save the submitted group and return it; None if it has errors.
 
     Raises PermissionDenied for other accounts than the product's vendor.
@@ -53,12 +42,13 @@ def save(product: Product, account: Account, among: list[Group]) -> Group | None
     if product.owner_id != account.pk:
         raise PermissionDenied
     for group in among:
-        if group.form.is_bound and group.form.is_valid():
+        form: forms.Form = group["form"]
+        if form.is_bound and form.is_valid():
             try:
-                body = {"capabilities": _body(group.form.cleaned_data)}
+                body = {"capabilities": _body(form.cleaned_data)}
                 _write(product, writes.ProductUpdate(partial=True).check(body))
             except Refused as error:
-                group.form.add_error(None, str(error))
+                form.add_error(None, str(error))
                 return None
             return group
     return None

@@ -106,7 +106,7 @@ def capabilities(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     if request.method == "POST":
         saved = forms.save(row, viewer.account, groups)
         if saved is not None:
-            messages.success(request, f"{saved.title} saved")
+            messages.success(request, f"{saved['title']} saved")
             return pages.see_other(reverse("product-capabilities", args=[pk]))
     status = 400 if request.method == "POST" else 200
     return _tab(request, viewer, "capabilities", {"product": row, "groups": groups}, status)

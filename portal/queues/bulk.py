@@ -92,23 +92,21 @@ def _sentence(error: FieldError) -> str:
     return (error.sentence or error.message) if error.entry else str(error)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """An action for several objects; `count` is how many match, None if that is not known."""
+def offers(
+    queue: Queue, role: str, counts: dict[str, int], status: str = ""
+) -> list[dict[str, Any]]:
+    """Return the actions that a page of these objects offers; `status`: only one is shown.
 
-    name: str
-    title: str
-    count: int | None
-
-
-def offers(queue: Queue, role: str, counts: dict[str, int], status: str = "") -> list[Offer]:
-    """Return the actions that a page of these objects offers; `status`: only one is shown."""
-    found: dict[str, Offer] = {}
+    The count of an action is how many objects match, None if that is not known.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for action in actions.of_several(queue, role):
         sources = action.source & ({status} if status in queue.by_status else counts.keys())
         if number := sum(counts.get(each, 0) for each in sources):
             count = number if action.types is None else None
-            found.setdefault(action.name, Offer(action.name, action.title, count))
+            found.setdefault(
+                action.name, {"name": action.name, "title": action.title, "count": count}
+            )
     return list(found.values())
 
 

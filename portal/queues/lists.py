@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.utils import NotRelationField, get_fields_from_path
@@ -44,16 +43,6 @@ _SEARCHED = (
     "configuration__account__id",
     "account__id",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BoardColumn:
-    """The objects in a status: their number, the newest, and what they wait for."""
-
-    status: str
-    count: int
-    cards: tuple[Any, ...]
-    waiting: str
 
 
 def find(name: str) -> Queue:
@@ -99,18 +88,19 @@ def products(account: Account) -> list[tuple[str, str]]:
     return list(rows.values_list("pk", "name")[:MAX_PRODUCTS])
 
 
-def columns(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[BoardColumn]:
-    """Return a column for each status; one statement for each that has objects."""
+def columns(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[dict[str, Any]]:
+    """Return a column for each status: the number of its objects, the newest, and what they wait
+    for. One statement for each that has objects."""
     by_status = counts(rows)
     return [
-        BoardColumn(
-            status,
-            by_status.get(status, 0),
-            tuple(cards(queue, viewer, rows.filter(status=status)[:MAX_CARDS]))
+        {
+            "status": status,
+            "count": by_status.get(status, 0),
+            "cards": cards(queue, viewer, rows.filter(status=status)[:MAX_CARDS])
             if by_status.get(status)
-            else (),
-            next_step.of_status(queue, status, viewer.role),
-        )
+            else [],
+            "waiting": next_step.of_status(queue, status, viewer.role),
+        }
         for status in queue.status_names
     ]
 
@@ -131,11 +121,6 @@ def cards(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[Any]:
     for row in (found := list(shown)):
         row.button = actions.usual(queue, row, viewer)
     return found
-
-
-def column_state(column: BoardColumn) -> tuple[Any, ...]:
-    """Return what the page's digest depends on."""
-    return (column.status, column.count, *((card.pk, card.updated) for card in column.cards))
 
 
 def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, int]], bool]]:

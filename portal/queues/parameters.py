@@ -22,20 +22,6 @@ from requests_queue.queues.base import Queue
 MASK = "••••••••"
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterRow:
-    """A row of the table."""
-
-    id: str
-    title: str
-    type: str
-    phase: str
-    value: str
-    is_code: bool
-    error: str
-    flags: tuple[str, ...]
-
-
 def of(queue: Queue, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the parameters of an object from its JSON."""
     about = validation.find(queue.object_class)
@@ -48,25 +34,25 @@ def of(queue: Queue, shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for row in params or [] if isinstance(row, dict) and "id" in row]
 
 
-def table(params: Iterable[Param]) -> list[ParameterRow]:
+def table(params: Iterable[Param]) -> list[dict[str, Any]]:
     """Return the rows of the table; passwords are masked."""
-    return [_row(param) for param in params]
-
-
-def _row(param: Param) -> ParameterRow:
-    rules = param.get("constraints") or {}
-    names = ("required", "hidden", "readonly", "unique")
-    text, is_code = _text(param)
-    return ParameterRow(
-        str(param["id"]),
-        str(param.get("title") or param.get("name") or param["id"]),
-        str(param.get("type") or ""),
-        str(param.get("phase") or ""),
-        text,
-        is_code,
-        str(param.get("value_error") or ""),
-        tuple(n for n in names if rules.get(n)),
-    )
+    rows = []
+    for param in params:
+        rules = param.get("constraints") or {}
+        value, is_code = _text(param)
+        rows.append(
+            {
+                "id": param["id"],
+                "title": param.get("title") or param.get("name") or param["id"],
+                "type": param.get("type") or "",
+                "phase": param.get("phase") or "",
+                "value": value,
+                "is_code": is_code,
+                "error": param.get("value_error") or "",
+                "flags": [n for n in ("required", "hidden", "readonly", "unique") if rules.get(n)],
+            }
+        )
+    return rows
 
 
 def _text(param: Param) -> tuple[str, bool]:

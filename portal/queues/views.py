@@ -64,13 +64,18 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
 
 def _board(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
     columns = lists.columns(queue, viewer, lists.filtered(queue, viewer.account, request.GET))
-    counts = {column.status: column.count for column in columns}
+    counts = {column["status"]: column["count"] for column in columns}
     return {
         "columns": columns,
         "statuses": list(counts.items()),
         "total": sum(counts.values()),
         "offers": bulk.offers(queue, viewer.role, counts),
-        "digest": layout.digest(*map(lists.column_state, columns)),
+        "digest": layout.digest(
+            [
+                (each["status"], each["count"], [(card.pk, card.updated) for card in each["cards"]])
+                for each in columns
+            ]
+        ),
     }
 
 

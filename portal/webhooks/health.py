@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -12,10 +11,9 @@ from django.conf import settings
 from django.db.models import Count
 
 from portal import layout, panels
-from portal.panels import FilledPanel
 from requests_queue.catalog.models import Account
 from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import NextAttempt, WorkerLoad
+from webhooks.delivery.next_attempt import WorkerLoad
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.types import EVENT
 
@@ -59,62 +57,35 @@ def state_of(row: Webhook) -> State:
     return State.HEALTHY if row.triggers else State.NEW
 
 
-@dataclass(frozen=True)
-class Health:
-    """What the health line shows; `since` is when the failures began, None without any.
+def read(row: Webhook, account: Account, now: datetime) -> dict[str, Any]:
+    """Return what the health line shows; a constant number of statements.
 
-    `succeeded` and `failed` are the attempts of the last hour.
+    `since` is when the failures began, None without any; `succeeded` and `failed` are the attempts
+    of the last hour; `digest` changes with what the line shows.
     """
-
-    row: Webhook
-    state: State
-    next: NextAttempt
-    since: datetime | None
-    pending: int
-    succeeded: int
-    failed: int
-    panels: list[FilledPanel]
-
-    @property
-    def limit(self) -> int:
-        """The failure count at which a webhook is out of order."""
-        return int(settings.SIM_FAILURE_LIMIT)
-
-    @property
-    def digest(self) -> str:
-        """A value that changes with what the line shows."""
-        row = self.row
-        return layout.digest(
-            self.state,
-            self.next,
-            self.since,
-            self.pending,
-            self.succeeded,
-            self.failed,
-            row.round,
-            row.failure_since_last_success,
-            row.last_failure_id,
-            row.last_success_id,
-            [filled.data for filled in self.panels],
-        )
-
-
-def read(row: Webhook, account: Account, now: datetime) -> Health:
-    """Return the health of a webhook of the account; a constant number of statements."""
     rows = Delivery.objects.filter(webhook=row, state=Delivery.WAITING)
     # Two counts, because there is a partial index for each value of `forced`, and many rows.
     pending = sum(rows.filter(forced=forced).count() for forced in (False, True))
     counts = _last_hour(row, now)
-    return Health(
-        row,
-        state_of(row),
-        next_attempt.of_webhook(row, now, pending=pending, load=WorkerLoad()),
-        _failing_since(row),
-        pending,
-        counts[Attempt.SUCCESS],
-        counts[Attempt.FAILURE],
-        panels.fill(panels.WEBHOOK_HEALTH, account.pk, [row.pk]),
+    filled = panels.fill(panels.WEBHOOK_HEALTH, account.pk, [row.pk])
+    shown = {
+        "state": state_of(row),
+        "next": next_attempt.of_webhook(row, now, pending=pending, load=WorkerLoad()),
+        "since": _failing_since(row),
+        "pending": pending,
+        "succeeded": counts[Attempt.SUCCESS],
+        "failed": counts[Attempt.FAILURE],
+    }
+    digest = layout.digest(
+        *shown.values(),
+        row.round,
+        row.failure_since_last_success,
+        row.last_failure_id,
+        row.last_success_id,
+        [each.data for each in filled],
     )
+    limit = settings.SIM_FAILURE_LIMIT
+    return {**shown, "row": row, "limit": limit, "panels": filled, "digest": digest}
 
 
 def _failing_since(row: Webhook) -> datetime | None:

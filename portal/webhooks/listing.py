@@ -74,15 +74,6 @@ class ListQuery:
         return bool(self.q or self.status or self.product or self.type)
 
 
-@dataclass(frozen=True, slots=True)
-class SortColumn:
-    """A column header: its label, the `sort` of its link, and its current direction."""
-
-    label: str
-    sort: str
-    direction: str
-
-
 def parse(query: Mapping[str, str]) -> ListQuery:
     """Return what a query requests, without unknown values."""
     values = {name: query.get(name, "").strip() for name in ListQuery.__slots__}
@@ -125,13 +116,14 @@ def _order(sort: str) -> list[OrderBy]:
     return [OrderBy(F(name), descending=sort.startswith("-"), nulls_last=True) for name in fields]
 
 
-def columns(sort: str) -> list[SortColumn]:
+def columns(sort: str) -> list[dict[str, str]]:
+    """Return the column headers: a label, the `sort` of its link, and the current direction."""
     return [
-        SortColumn(
-            label,
-            f"-{name}" if sort == name else name,
-            {name: "ascending", f"-{name}": "descending"}.get(sort, ""),
-        )
+        {
+            "label": label,
+            "sort": f"-{name}" if sort == name else name,
+            "direction": {name: "ascending", f"-{name}": "descending"}.get(sort, ""),
+        }
         for name, (label, _) in _ORDERS.items()
     ]
 

@@ -86,7 +86,7 @@ def health_line(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         response["HX-Redirect"] = reverse("webhooks")
         return response
     line = health.read(row, viewer.account, clock.now())
-    if layout.is_unchanged(request, line.digest):
+    if layout.is_unchanged(request, line["digest"]):
         return pages.empty()
     return layout.render(request, viewer, "webhooks/health.html", {"health": line})
 
@@ -254,7 +254,7 @@ def _tab(
 
 
 def _shared(
-    viewer: Viewer, row: Webhook, current: str, line: health.Health | None = None
+    viewer: Viewer, row: Webhook, current: str, line: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return what all tabs show."""
     return {

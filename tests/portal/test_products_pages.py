@@ -176,7 +176,7 @@ def test_capabilities_name_the_webhook_types_that_require_them(nimbus: Client) -
 def sent(client: Client, group: str) -> dict[str, Any]:
     """Return what a browser sends of an unchanged form of a group."""
     context = client.get(f"/products/{SUITE}/capabilities/").context
-    form = next(one.form for one in context["groups"] if one.slug == group)
+    form = next(one["form"] for one in context["groups"] if one["slug"] == group)
     values = {name: form[name].value() for name in form.fields}
     return {"group": group, **{n: "on" if v is True else v for n, v in values.items() if v}}
 
