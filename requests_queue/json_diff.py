@@ -141,9 +141,7 @@ def _parts(old: Any, new: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]] | 
     by_id = _by_id(old), _by_id(new)
     if by_id[0] is not None and by_id[1] is not None:
         return by_id[0], by_id[1]
-    if len(old) == len(new):
-        return dict(enumerate(old)), dict(enumerate(new))
-    return None
+    return (dict(enumerate(old)), dict(enumerate(new))) if len(old) == len(new) else None
 
 
 def _by_id(entries: list[Any]) -> dict[ItemId, Any] | None:

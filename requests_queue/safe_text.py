@@ -25,6 +25,4 @@ def _visible(char: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    if unicodedata.category(char) == "Zs":
-        return char
-    return f"[U+{code:04X}]"
+    return char if unicodedata.category(char) == "Zs" else f"[U+{code:04X}]"

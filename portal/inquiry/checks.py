@@ -70,9 +70,7 @@ def check(param: Param, value: Value) -> FieldErrors:
         return _missing(param)
     if isinstance(value, dict):
         return _parts(param, value)
-    if isinstance(value, str):
-        return _text(param, value)
-    return {}
+    return _text(param, value) if isinstance(value, str) else {}
 
 
 def _missing(param: Param) -> FieldErrors:

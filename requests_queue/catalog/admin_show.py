@@ -54,9 +54,7 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> SafeString | str:
 
 def link(row: Model | None, label: str | None = None) -> SafeString | str:
     """Return a link to a row's page, a dash without a row."""
-    if row is None:
-        return NOTHING
-    return link_to(type(row), row.pk, label or str(row))
+    return NOTHING if row is None else link_to(type(row), row.pk, label or str(row))
 
 
 def link_to(model: type[Model], pk: Any, label: str) -> SafeString:

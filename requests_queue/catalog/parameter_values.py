@@ -159,9 +159,7 @@ def set_value(param: dict[str, Any], changed: Mapping[str, Any]) -> str:
             return f"a {param['type']} has no such structured_value."
         param["structured_value"] = structured
         param["value"] = _flat(param["type"], structured) if structured else ""
-    if "value" in changed:
-        return _set_plain(param, changed["value"])
-    return ""
+    return _set_plain(param, changed["value"]) if "value" in changed else ""
 
 
 def _set_plain(param: dict[str, Any], value: Any) -> str:

@@ -95,8 +95,7 @@ class Messages(Collection):
 
     def create(self, request: Request, conversation_id: str) -> Response:
         """Say something: 201, 400 where the conversation is closed."""
-        row = writing.post(self.conversation_id, self.body, self.actor)
-        return self.answer(row, 201)
+        return self.answer(writing.post(self.conversation_id, self.body, self.actor), 201)
 
     def update(self, request: Request, conversation_id: str, pk: str) -> Response:
         """Change a message of the caller's own account: 200, 403 for any other."""

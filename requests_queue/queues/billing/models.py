@@ -69,6 +69,4 @@ class BillingRequest(QueueObject):
 
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are notified of this request."""
-        if self.type == PROVIDER_TYPE:
-            return (self.provider_id,)
-        return super().parties()
+        return (self.provider_id,) if self.type == PROVIDER_TYPE else super().parties()

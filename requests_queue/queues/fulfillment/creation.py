@@ -158,9 +158,7 @@ def _orders(kind: str, given: Values) -> bool:
 
 
 def _writable(kind: str, actor: Actor) -> tuple[str, ...]:
-    if kind in ("suspend", "resume", "cancel"):
-        return ()
-    return inquiries.writable(actor)
+    return () if kind in ("suspend", "resume", "cancel") else inquiries.writable(actor)
 
 
 def _add(
