@@ -20,9 +20,12 @@ class SqlCounter:
     """A counter in a memory-mapped file."""
 
     def __init__(self, path: Path) -> None:
-        path.write_bytes(_NUMBER.pack(0))
-        with path.open("r+b") as file:
+        # Renamed when it is complete: others may read the path at any time.
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(_NUMBER.pack(0))
+        with draft.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _NUMBER.size)
+        draft.replace(path)
         self._count = 0
         self._lock = threading.Lock()
 
