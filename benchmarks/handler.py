@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Coroutine
-from typing import Any, cast
+from typing import cast
 
 import uvloop
 
-from benchmarks.processes import serve
 from webhooks.delivery import event_loops
 
+new_event_loop = uvloop.new_event_loop
 _RESPONSE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
     b"Connection: keep-alive\r\n\r\n{}"
 )
 _FAILURE = _RESPONSE.replace(b"200 OK", b"500 Internal Server Error")
-_SLOW = 0.2  # seconds
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 # On Linux the monotonic clock is shared by all processes; clients use it too.
 _arrivals: dict[str, list[float]] = defaultdict(list)
 _hanging: set[asyncio.Transport] = set()
 _open: set[asyncio.Transport] = set()
+_servers: list[asyncio.Server] = []
 
 
 class Handler(asyncio.Protocol):
@@ -60,9 +57,9 @@ class Handler(asyncio.Protocol):
                 return
             _arrivals[path].append(time.monotonic())
             if path.startswith("/slow/"):
-                asyncio.get_running_loop().call_later(_SLOW, self._transport.write, _RESPONSE)
-                continue
-            self._transport.write(_FAILURE if path.startswith("/fail/") else _RESPONSE)
+                asyncio.get_running_loop().call_later(0.2, self._transport.write, _RESPONSE)
+            else:
+                self._transport.write(_FAILURE if path.startswith("/fail/") else _RESPONSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove a disconnected client."""
@@ -76,9 +73,13 @@ def count() -> int:
 
 
 def span(skip: int = 0) -> dict[str, float]:
-    """Return the first and last arrival time; `skip` leaves out the first requests."""
+    """Return the last arrival, the seconds to it from the first, and arrivals per second.
+
+    `skip` leaves out the first requests.
+    """
     times = sorted(at for arrived in _arrivals.values() for at in arrived)[skip:]
-    return {"first": times[0], "last": times[-1], "count": len(times)}
+    seconds = times[-1] - times[0]
+    return {"last": times[-1], "seconds": seconds, "rate": (len(times) - 1) / seconds}
 
 
 def hanging() -> int:
@@ -96,65 +97,21 @@ def reset() -> None:
     _arrivals.clear()
 
 
-class Server:
-    """The listening socket, and commands that run in the loop's thread."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._loop = uvloop.new_event_loop()
-        self._server: asyncio.Server | None = None
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self.up()
-
-    def up(self) -> None:
-        """Listen."""
-        self._run(self._listen())
-
-    def down(self) -> None:
-        """Refuse connections, and close those that are open."""
-        self._run(self._close())
-
-    def release(self) -> None:
-        """Respond to the requests that hang."""
-        self._run(self._respond())
-
-    def _run(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
-
-    async def _listen(self) -> None:
-        self._server = await self._loop.create_server(
-            Handler, "127.0.0.1", self._port, backlog=4096
-        )
-
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for transport in list(_open):
-            transport.close()
-
-    async def _respond(self) -> None:
-        while _hanging:
-            _hanging.pop().write(_RESPONSE)
-
-
-def main() -> None:
-    """Serve until the command pipe is closed."""
+async def up(port: int) -> None:
+    """Listen."""
     event_loops.raise_file_limit()
-    server = Server(int(sys.argv[1]))
-    serve(
-        {
-            "ready": lambda: True,
-            "count": count,
-            "hanging": hanging,
-            "span": span,
-            "arrivals": arrivals,
-            "reset": reset,
-            "release": server.release,
-            "up": server.up,
-            "down": server.down,
-        }
-    )
+    loop = asyncio.get_running_loop()
+    _servers.append(await loop.create_server(Handler, "127.0.0.1", port, backlog=4096))
 
 
-if __name__ == "__main__":
-    main()
+async def down() -> None:
+    """Refuse connections, and close those that are open."""
+    _servers.pop().close()
+    for transport in list(_open):
+        transport.close()
+
+
+async def release() -> None:
+    """Respond to the requests that hang."""
+    while _hanging:
+        _hanging.pop().write(_RESPONSE)

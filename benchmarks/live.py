@@ -1,174 +1,136 @@
-"""Measure open pages: the CPU time that they cost beside deliveries, and the API beside them."""
+"""Open pages of the portal: beside five deliveries per second, and beside 500.
+
+Also a process that creates their users.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from statistics import median
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
 
-import requests
+from benchmarks.part import Part, post, time_call
+from benchmarks.processes import tree_cpu
+from benchmarks.sandbox import SAMPLE, list_requests
+from benchmarks.table import Bound, Row, in_rounds, in_turn
+from tests import orders
+from tests.examples import subscribed
+from tests.processes import Sandbox, pause
 
-from benchmarks.clock import PRODUCT, Sandbox
-from benchmarks.live_load import measure_load
-from benchmarks.processes import (
-    ROOT,
-    BenchmarkError,
-    Process,
-    environment,
-    module,
-    running,
-    wait_until,
-)
-from benchmarks.run import Run
-from benchmarks.servers import free_port
-from benchmarks.table import Bound, Row
-
-CORES, BESIDE = Bound(0.5), Bound(2)
-_API = "/public/v1/requests?limit=10"
-_RATE = 5.0  # deliveries per second
+_PAGES, _MANY = 20, 100
+_WEBHOOKS = 100
+# Each is delivered to all webhooks; a few more than needed, since the last ones take a moment.
+_ORDERS = 5.3  # per second
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Sizes: pages, many pages, seconds of each measurement, rounds, and requests to the API."""
-
-    pages: int
-    many: int
-    seconds: float
-    rounds: int
-    requests: int
-
-
-QUICK, FULL = Live(20, 100, 5, 1, 200), Live(20, 100, 20, 3, 1_000)
-
-
-def measure_live(run: Run) -> list[Row]:
-    """Run a sandbox and return the rows."""
-    sizes, folder = QUICK if run.quick else FULL, run.folder
-    port, data = free_port(), folder / "live"
-    env = environment(SIM_DATA_DIR=str(data), SIM_BIND=f"127.0.0.1:{port}")
-    command = [sys.executable, str(ROOT / "manage.py")]
-    with (
-        running([*command, "sandbox"], env, folder / "live.log") as server,
-        running(module("live_client"), env, folder / "live-client.log") as pages,
-        running(module("web.client"), env, folder / "live-api.log") as client,
-    ):
-        file = data / "sandbox.json"
-        wait_until(file.exists, "the sandbox is up", timeout=120, check=server)
-        keys = json.loads(file.read_text())
-        sandbox = Sandbox(f"http://127.0.0.1:{port}", keys)
-        # Each page is another user's.
-        links = subprocess.run(
-            module("live_users", str(sizes.many)),
-            cwd=ROOT,
-            env=env,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        cookies = [_cookie(f"http://127.0.0.1:{port}{link}") for link in json.loads(links)]
-        opening = {"port": port, "cookies": cookies[: sizes.pages]}
-        with _deliveries(sandbox, run.handler_url):
-            api = {
-                "port": port,
-                "path": _API,
-                "key": keys["vendor_api_key"],
-                "clients": 1,
-                "count": sizes.requests,
-            }
-            client.ask("requests", **api)
-            rows = _measure(server, pages, client, api, opening, sizes)
-        for each in (opening, {"port": port, "cookies": cookies}):
-            rows += measure_load(
-                server, pages, run.handler, sandbox, run.handler_url, each, sizes.seconds
-            )
-        return rows
-
-
-def _measure(
-    server: Process,
-    pages: Process,
-    client: Process,
-    api: dict[str, object],
-    opening: dict[str, object],
-    sizes: Live,
-) -> list[Row]:
-    """Measure without and with pages in turn."""
-    alone, beside, without, within, events, sent = [], [], [], [], [], []
-    for _ in range(sizes.rounds):
-        alone.append(_cores(server, sizes.seconds))
-        without.append(client.ask("requests", **api)["p50"])
-        opened = pages.ask("open", **opening)
-        if opened != sizes.pages:
-            raise BenchmarkError(f"{opened} of {sizes.pages} pages have a stream")
-        began = time.monotonic()
-        beside.append(_cores(server, sizes.seconds))
-        within.append(client.ask("requests", **api)["p50"])
-        seconds = time.monotonic() - began
-        counts = pages.ask("close")
-        events.append(counts["events"] / seconds)
-        sent.append(counts["requests"] / seconds)
-    cost = median(b - a for a, b in zip(alone, beside, strict=True))
-    return [
-        Row("live", f"CPU of {sizes.pages} open pages, cores", cost, None, "", CORES),
-        Row("live", f"events per second of {sizes.pages} pages", median(events), None, ""),
-        Row("live", "requests of parts of pages per second", median(sent), None, ""),
-        Row(
-            "live",
-            f"p50 of a list beside {sizes.pages} pages, ms",
-            median(within) * 1e3,
-            median(without) * 1e3,
-            "without them",
-            BESIDE,
-        ),
-    ]
-
-
-def _cores(server: Process, seconds: float) -> float:
-    """Return the CPU time of the server per second."""
-    began, before = time.monotonic(), server.cpu()
-    time.sleep(seconds)
-    return (server.cpu() - before) / (time.monotonic() - began)
-
-
-def _cookie(link: str) -> str:
-    session = requests.Session()
-    session.trust_env = False
-    session.get(link, timeout=30).raise_for_status()
-    return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
-
-
-@contextmanager
-def _deliveries(sandbox: Sandbox, handler_url: str) -> Iterator[None]:
-    """Trigger a webhook of the vendor _RATE times per second, and delete it at the end."""
-    hook = sandbox.call(
-        "POST",
-        "/public/v1/notifications/webhooks",
-        {
-            "label": "Benchmark",
-            "product_id": PRODUCT,
-            "object_class": "fulfillment_request",
-            "external_url": handler_url,
-            "jwt_secret": "JWT-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10",
-        },
-    )["id"]
-    ended = threading.Event()
+def measure(part: Part) -> Iterator[Row]:
+    """Measure without and with pages in turn, then under load. Each page is another user's."""
+    seconds, rounds, count = part.size((5, 1, 200), (20, 3, 1_000))
+    sandbox, ended = part.sandbox(), threading.Event()
+    client = part.process("http_client", "")
+    users = part.process("live", SIM_DATA_DIR=str(sandbox.data_dir))
+    cookies = users.ask("sign_in", count=_MANY)
 
     def trigger() -> None:
-        while not ended.wait(1 / _RATE):
-            sandbox.call("POST", f"/public/v1/notifications/webhooks/{hook}/trigger")
+        while not ended.wait(1 / 5):
+            sandbox.as_vendor("POST", f"/notifications/webhooks/{hook}/trigger")
 
-    thread = threading.Thread(target=trigger, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        sandbox.call("DELETE", f"/public/v1/notifications/webhooks/{hook}")
+    def spend() -> dict[str, float]:
+        began, before = time.monotonic(), tree_cpu(sandbox.process.popen.pid)
+        pause(seconds)
+        cores = (tree_cpu(sandbox.process.popen.pid) - before) / (time.monotonic() - began)
+        return {"cores": cores, **list_requests(client, sandbox, count)}
+
+    def spend_beside_pages() -> dict[str, float]:
+        pages = part.process("pages", "")
+        opened = pages.ask("open_pages", url=sandbox.url, cookies=cookies[:_PAGES])
+        assert opened == _PAGES, f"{opened} of {_PAGES} pages have a stream"
+        took, spent = time_call(spend)
+        counts = pages.ask("counts")
+        pages.stop()
+        return {**spent, **{name: number / took for name, number in counts.items()}}
+
+    list_requests(client, sandbox, count)
+    with (
+        subscribed(sandbox, part.handler_url) as hook,
+        ThreadPoolExecutor(1) as thread,
+        ExitStack() as ending,
+    ):
+        ending.callback(ended.set)
+        thread.submit(trigger)
+        without, beside = in_turn(rounds, spend, spend_beside_pages)
+    costs = [more["cores"] - less["cores"] for more, less in zip(beside, without, strict=True)]
+    yield in_rounds(f"CPU of {_PAGES} open pages, cores", costs, bound=Bound(0.5))
+    yield in_rounds(f"events per second of {_PAGES} pages", beside, key="events")
+    yield in_rounds("requests of parts of pages per second", beside, key="requests")
+    yield in_rounds(
+        f"p50 of a list beside {_PAGES} pages, ms",
+        beside,
+        without,
+        "without them",
+        Bound(2),
+        key="p50",
+        scale=1e3,
+    )
+    for many in (_PAGES, _MANY):
+        rate, errors, updates = _load(part, sandbox, cookies[:many], seconds)
+        yield Row(
+            f"deliveries per second beside {many} pages",
+            rate,
+            # Beside more pages there must be no error, but the rate has no floor.
+            bound=Bound(500, at_least=True) if many == _PAGES else None,
+        )
+        yield Row(f"beside {many} pages: errors of pages and deliveries", errors, bound=Bound(0))
+        yield Row(f"beside {many} pages: requests of parts of pages", updates)
+
+
+def sign_in(count: int) -> list[str]:
+    """Create users of the vendor, and return the cookie of a session of each."""
+    from django.test import Client
+
+    from requests_queue.catalog.models import Account, User
+
+    vendor = Account.objects.filter(type="vendor").earliest("created", "pk")
+    clients = [Client() for _ in range(count)]
+    for n, client in enumerate(clients):
+        uid = f"UR-990-000-{n:03}"
+        client.force_login(User.objects.create(username=f"page-{n}", uid=uid, account=vendor))
+    return [client.cookies.output(attrs=[], header="", sep=";").strip() for client in clients]
+
+
+def _load(
+    part: Part, sandbox: Sandbox, cookies: list[str], seconds: float
+) -> tuple[float, int, int]:
+    """Open pages beside 500 deliveries per second; return the rate that is reached, all errors,
+    and the requests of the pages. A refused order ends the benchmark."""
+    pages = part.process("pages", "")
+    with ExitStack() as stack:
+        hooks = [
+            stack.enter_context(subscribed(sandbox, f"{part.handler_url}/load/{n}"))
+            for n in range(_WEBHOOKS)
+        ]
+
+        def stats() -> list[dict[str, Any]]:
+            return [orders.stats(sandbox, hook) for hook in hooks]
+
+        part.handler.ask("reset")
+        opened = pages.ask("open_pages", url=sandbox.url, cookies=cookies)
+        began = time.monotonic()
+        for n in range(int(_ORDERS * seconds)):
+            pause(max(0.0, began + n / _ORDERS - time.monotonic()))
+            post(sandbox, "queue/samples", SAMPLE)
+        expected = int(_ORDERS * seconds) * _WEBHOOKS
+        pages.wait_until(lambda: part.handler.ask("count") >= expected, "all deliveries arrive", 60)
+        rate = expected / (part.handler.ask("span")["last"] - began)
+        counts = pages.ask("counts")
+        pages.stop()
+        part.handler.wait_until(
+            lambda: sum(each["triggers"] for each in stats()) >= expected, "they are recorded", 60
+        )
+        failed = sum(each["failure_triggers"] for each in stats())
+        repeated = part.handler.ask("count") - expected
+    errors = counts["errors"] + failed + repeated + len(cookies) - opened
+    return rate, errors, counts["requests"]

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import ROOT
+from tests.processes import ROOT
 
 _PACKAGES = ("django", "celery", "aiohttp", "uvloop", "psycopg", "redis", "requests")
 
@@ -34,13 +34,8 @@ def load() -> float:
 
 def commit() -> str:
     """Return the commit, with `+changes` if the tree has any; empty outside of a repository."""
-    texts = []
-    for arguments in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain")):
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            return ""
-        texts.append(done.stdout.strip())
-    return texts[0] + ("+changes" if texts[1] else "")
+    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changes"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 def sentence(described: dict[str, Any]) -> str:

@@ -10,28 +10,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import permutations
-
-_TRIMMED = 0.1  # the share of the values at each end that a mean leaves out
-_SEED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Seconds per call of the first kind, how many more the other takes, and the noise.
-
-    The noise is a share of `base`, negative or positive: what the same calls seem to take more.
-    """
-
-    base: float
-    difference: float
-    noise: float
 
 
 def rounds(count: int) -> Iterator[tuple[int, ...]]:
     """Yield the orders of calls 0, 1 and 2 in each round; six rounds have all of them."""
-    chance = random.Random(_SEED)
+    chance = random.Random(1)
     orders = list(permutations(range(3)))
     for n in range(count):
         if n % len(orders) == 0:
@@ -39,19 +23,23 @@ def rounds(count: int) -> Iterator[tuple[int, ...]]:
         yield orders[n % len(orders)]
 
 
-def compare(base: Sequence[float], again: Sequence[float], other: Sequence[float]) -> Comparison:
-    """Compare the seconds of each round: of the first kind, of it again, and of the other kind."""
+def compare(
+    base: Sequence[float], again: Sequence[float], other: Sequence[float]
+) -> dict[str, float]:
+    """Compare the seconds of each round: of the first kind, of it again, and of the other kind.
+
+    Return the seconds of the first kind, of the other, and the noise: the share of the first,
+    negative or positive, that the same calls seem to take more.
+    """
     means = [(first + second) / 2 for first, second in zip(base, again, strict=True)]
     mean = trimmed_mean(means)
-    return Comparison(
-        mean,
-        trimmed_mean([more - less for more, less in zip(other, means, strict=True)]),
-        trimmed_mean([more - less for more, less in zip(again, base, strict=True)]) / mean,
-    )
+    differences = [more - less for more, less in zip(other, means, strict=True)]
+    noise = trimmed_mean([more - less for more, less in zip(again, base, strict=True)])
+    return {"base": mean, "other": mean + trimmed_mean(differences), "noise": noise / mean}
 
 
 def trimmed_mean(values: Sequence[float]) -> float:
     """Return the mean without the lowest and the highest tenth of the values."""
-    cut = int(len(values) * _TRIMMED)
+    cut = len(values) // 10
     kept = sorted(values)[cut : len(values) - cut]
     return sum(kept) / len(kept)

@@ -1,152 +1,98 @@
-"""Processes of a run: commands as JSON lines over pipes, CPU time and memory from /proc."""
+"""Processes that are asked by JSON lines over pipes; CPU time and memory from /proc."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import processes
+from tests.processes import ROOT, pause
+
 _TICK = os.sysconf("SC_CLK_TCK")
+_PSS = re.compile(r"^Pss: +(\d+)", re.MULTILINE)
 
 
 class BenchmarkError(Exception):
-    """A process of the run failed; the message includes the end of its log."""
+    """A process of the run failed, or a file can't be used; the message says why."""
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """Return a process's environment: without our settings, with the repository on the path."""
-    prefixes = ("SIM_", "DJANGO", "PYTHON", "CELERY", "DATABASE_URL")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
-    return {**inherited, "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull, **variables}
-
-
-class Process:
+class Process(processes.Process):
     """A process of the run; `ask` works with those that `serve`."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("ab") as out:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=out,
-                text=True,
+    def start(self) -> Process:
+        """Start it, with pipes for questions and answers."""
+        pipe = subprocess.PIPE
+        with self.log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.env, stdin=pipe, stdout=pipe, stderr=out
             )
-        self.pid = self._popen.pid
+        return self
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """Run a command in the process and return its result."""
-        assert self._popen.stdin is not None and self._popen.stdout is not None
-        try:
-            self._popen.stdin.write(json.dumps([name, arguments]) + "\n")
-            self._popen.stdin.flush()
-        except BrokenPipeError:
-            raise BenchmarkError(self._failure()) from None
-        line = self._popen.stdout.readline()
+        assert self.popen.stdin is not None and self.popen.stdout is not None
+        with suppress(BrokenPipeError):
+            self.popen.stdin.write(json.dumps([name, arguments]).encode() + b"\n")
+            self.popen.stdin.flush()
+        line = self.popen.stdout.readline()
         if not line:
-            raise BenchmarkError(self._failure())
+            self.popen.wait(20)
+            self.check()
         return json.loads(line)
 
     def check(self) -> None:
-        """Raise BenchmarkError if the process has ended."""
-        if self._popen.poll() is not None:
-            raise BenchmarkError(self._failure())
+        """Raise BenchmarkError with the end of its log if the process has ended."""
+        if self.popen.poll() is not None:
+            ended = f"{self.log.stem} ended with {self.popen.returncode}"
+            raise BenchmarkError(f"{ended}:\n{self.printed[-3000:]}")
 
-    def cpu(self) -> float:
-        """Return the CPU seconds of the process and its children."""
-        return tree_cpu(self.pid)
-
-    def memory(self) -> float:
-        """Return the memory of the process and its children in MiB: what they share counts once."""
-        return sum(_memory(pid) for pid in _process_tree(self.pid))
-
-    def stop(self) -> None:
-        """Terminate the process; kill it after 20 s."""
-        if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGTERM)
-        try:
-            self._popen.wait(20)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-
-    def _failure(self) -> str:
-        tail = self.log.read_text(errors="replace")[-3000:]
-        return f"{self.log.stem} ended with {self._popen.poll()}:\n{tail}"
+    def wait_until(self, condition: Callable[[], Any], what: str, timeout: float = 300) -> Any:
+        """Wait until a value is true, and return it; raise BenchmarkError if the process ends, or
+        after the timeout."""
+        deadline = time.monotonic() + timeout
+        while not (value := condition()):
+            self.check()
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"timed out after {timeout:g} s: {what}")
+            pause()
+        return value
 
 
 @contextmanager
 def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[Process]:
     """Run a process until the block ends."""
-    process = Process(command, env, log)
+    process = Process(command, dict(env), log).start()
     try:
         yield process
     finally:
-        process.stop()
-
-
-def module(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of the benchmarks."""
-    return [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-
-
-def serve(commands: Mapping[str, Callable[..., Any]]) -> None:
-    """Run commands from stdin, one JSON line each, until SIGTERM or the end of the input."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    for line in sys.stdin:
-        name, arguments = json.loads(line)
-        print(json.dumps(commands[name](**arguments)), flush=True)
-
-
-def wait_until(condition: Callable[[], Any], what: str, *, timeout: float, check: Process) -> None:
-    """Wait for a condition; raise BenchmarkError if `check` ends, or after the timeout."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        check.check()
-        if time.monotonic() > deadline:
-            raise BenchmarkError(f"timed out after {timeout:g} s: {what}")
-        time.sleep(0.05)
+        with suppress(subprocess.TimeoutExpired):  # it has been killed
+            process.stop()
 
 
 def tree_cpu(pid: int) -> float:
     """Return the CPU seconds of a process and its children."""
-    return sum(_cpu(each) for each in _process_tree(pid))
+    fields = [_read(each, "stat").rpartition(")")[2].split() for each in _process_tree(pid)]
+    return sum(int(value) for each in fields for value in each[11:13]) / _TICK
 
 
-def server_cpu(pid: int) -> float:
-    """Return the CPU seconds of a process of a PostgreSQL server, which must be on this machine."""
-    # `schedstat` is in nanoseconds, `stat` in hundredths of a second.
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except OSError:
-        sys.exit("PostgreSQL must run on this machine: its CPU time is read from /proc.")
+def tree_memory(pid: int) -> float:
+    """Return the memory of a process and its children in MiB: what they share counts once."""
+    texts = [_read(each, "smaps_rollup") for each in _process_tree(pid)]
+    return sum(int(size) for text in texts for size in _PSS.findall(text)) / 1024
 
 
-def _cpu(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def _memory(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+def _read(pid: int, name: str) -> str:
+    """Return a file of /proc, which is empty for a process that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/{name}").read_text()
+    return ""
 
 
 def _process_tree(pid: int) -> Iterator[int]:

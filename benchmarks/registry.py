@@ -1,90 +1,110 @@
-"""The benchmarks by name, and groups of them."""
+"""The benchmarks by name: what they measure, in which set-ups, and groups of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import (
     api_calls,
-    backlog,
     claims,
-    cli,
-    clock,
-    cpu,
-    examples,
+    deliveries,
     fan_out,
-    isolation,
-    latency,
+    hanging,
+    lists,
     live,
     log_pages,
-    memory,
-    metrics_cost,
-    reset,
-    retention,
-    scaling,
-    waiting,
+    sandbox,
+    web,
 )
-from benchmarks.lists import report as lists
-from benchmarks.run import Run
+from benchmarks.part import Part
 from benchmarks.table import Row
-from benchmarks.web import report as web
+
+# The parts of a benchmark, and whether each uses PostgreSQL and Redis.
+SETUPS = {"embedded": False, "distributed": True}
+DATABASES = {"SQLite": False, "PostgreSQL": True}
+EMBEDDED, DISTRIBUTED = {"embedded": False}, {"distributed": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A name of the command line, what is measured, and the function that measures it."""
+    """A name of the command line, its group, what is measured, and the function that measures."""
 
     name: str
+    group: str
     title: str
-    measure: Callable[[Run], list[Row]]
+    measure: Callable[[Part], Iterable[Row]]
+    parts: Mapping[str, bool]
 
 
 _ALL = (
-    Benchmark("B1", "CPU of a delivery, beside a post by requests", cpu.measure_posts),
-    Benchmark("B2", "CPU of a delivery, beside django-webhook", cpu.measure_django_webhook),
-    Benchmark("B3", "SQL statements per delivery", cpu.measure_statements),
-    Benchmark("B4", "commit to receipt, beside django-webhook", latency.measure_latency),
-    Benchmark("B5", "a drain beside a webhook that hangs", isolation.measure_drain),
-    Benchmark("B6", "commit to receipt beside requests that hang", isolation.measure_hanging),
-    Benchmark("B7", "a claim out of many deliveries", claims.measure_claims),
-    Benchmark("B8", "a request that matches many webhooks", fan_out.measure_fan_out),
-    Benchmark("B9", "lists of requests, beside a plain Django view", lists.measure_lists),
-    Benchmark("B10", "memory, beside a bare Celery worker", memory.measure_memory),
-    Benchmark("B11", "two workers beside one", scaling.measure_workers),
-    Benchmark("B12", "embedded beside PostgreSQL and Redis", scaling.measure_setups),
-    Benchmark("B13", "a backlog after an outage", backlog.measure_backlog),
-    Benchmark("metrics", "deliveries with metrics", metrics_cost.measure_metrics),
-    Benchmark("retention", "a drain beside pruning", retention.measure_retention),
-    Benchmark("log", "pages of the deliveries log", log_pages.measure_log),
-    Benchmark("api_calls", "recorded API calls", api_calls.measure_api_calls),
-    Benchmark("web", "the web server", web.measure_web),
-    Benchmark("cli", "the command line", cli.measure_cli),
-    Benchmark("clock", "moves of the sandbox's clock", clock.measure_clock),
-    Benchmark("waiting", "waits of the sandbox", waiting.measure_waiting),
-    Benchmark("live", "open pages of the portal", live.measure_live),
-    Benchmark("examples", "orders approved by the examples", examples.measure_examples),
-    Benchmark("reset", "resets of the sandbox", reset.measure_reset),
+    Benchmark(
+        "B1", "deliveries", "CPU of a delivery, beside a post by requests", deliveries.posts, SETUPS
+    ),
+    Benchmark(
+        "B2",
+        "deliveries",
+        "CPU of a delivery, beside django-webhook",
+        deliveries.django_webhook_cpu,
+        DISTRIBUTED,
+    ),
+    Benchmark("B3", "deliveries", "SQL statements per delivery", deliveries.statements, SETUPS),
+    Benchmark(
+        "B4",
+        "deliveries",
+        "commit to receipt, beside django-webhook",
+        deliveries.latency,
+        SETUPS,
+    ),
+    Benchmark("B5", "deliveries", "a drain beside a webhook that hangs", hanging.drains, SETUPS),
+    Benchmark(
+        "B6", "deliveries", "commit to receipt beside requests that hang", hanging.latency, SETUPS
+    ),
+    Benchmark("B7", "database", "a claim out of many deliveries", claims.measure, DATABASES),
+    Benchmark("B8", "database", "a request that matches many webhooks", fan_out.measure, DATABASES),
+    Benchmark(
+        "B9", "database", "lists of requests, beside a plain Django view", lists.measure, DATABASES
+    ),
+    Benchmark(
+        "B10", "deliveries", "memory, beside a bare Celery worker", hanging.memory, DISTRIBUTED
+    ),
+    Benchmark("B11", "deliveries", "two workers beside one", deliveries.workers, DISTRIBUTED),
+    Benchmark(
+        "B12", "deliveries", "embedded beside PostgreSQL and Redis", deliveries.setups, EMBEDDED
+    ),
+    Benchmark("B13", "deliveries", "a backlog after an outage", deliveries.backlog, EMBEDDED),
+    Benchmark("metrics", "deliveries", "deliveries with metrics", deliveries.metrics, EMBEDDED),
+    Benchmark("retention", "deliveries", "a drain beside pruning", deliveries.retention, SETUPS),
+    Benchmark(
+        "log",
+        "sandbox",
+        "pages of the deliveries log",
+        log_pages.measure,
+        {"log, SQLite": False, "log, PostgreSQL": True},
+    ),
+    Benchmark(
+        "api_calls",
+        "sandbox",
+        "recorded API calls",
+        api_calls.measure,
+        {"API calls, embedded": False, "API calls, distributed": True},
+    ),
+    Benchmark("web", "sandbox", "the web server", web.measure, {"web": False}),
+    Benchmark("cli", "sandbox", "the command line", sandbox.cli, {"cli": False}),
+    Benchmark("clock", "sandbox", "moves of the sandbox's clock", sandbox.clock, {"clock": False}),
+    Benchmark("waiting", "sandbox", "waits of the sandbox", sandbox.waiting, {"waiting": False}),
+    Benchmark("live", "sandbox", "open pages of the portal", live.measure, {"live": False}),
+    Benchmark(
+        "examples",
+        "sandbox",
+        "orders approved by the examples",
+        sandbox.approvals,
+        {"examples": False},
+    ),
+    Benchmark("reset", "sandbox", "resets of the sandbox", sandbox.resets, {"reset": False}),
 )
 BENCHMARKS = {each.name: each for each in _ALL}
-GROUPS = {
-    "deliveries": (
-        "B1",
-        "B2",
-        "B3",
-        "B4",
-        "B5",
-        "B6",
-        "B10",
-        "B11",
-        "B12",
-        "B13",
-        "metrics",
-        "retention",
-    ),
-    "database": ("B7", "B8", "B9"),
-    "sandbox": ("log", "api_calls", "web", "cli", "clock", "waiting", "live", "examples", "reset"),
-}
+GROUPS = tuple(dict.fromkeys(each.group for each in _ALL))
 
 
 def choose(names: Sequence[str]) -> list[Benchmark]:
@@ -92,7 +112,6 @@ def choose(names: Sequence[str]) -> list[Benchmark]:
 
     Raises ValueError with the unknown names.
     """
-    if unknown := set(names) - BENCHMARKS.keys() - GROUPS.keys():
+    if unknown := set(names) - BENCHMARKS.keys() - set(GROUPS):
         raise ValueError(", ".join(sorted(unknown)))
-    chosen = {one for name in names for one in GROUPS.get(name, (name,))}
-    return [each for each in _ALL if not names or each.name in chosen]
+    return [each for each in _ALL if not names or {each.name, each.group} & set(names)]

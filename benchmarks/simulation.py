@@ -8,8 +8,8 @@ flight, and the order of claims, which shares the workers fairly between webhook
 from __future__ import annotations
 
 import argparse
-from collections import deque
-from dataclasses import dataclass, field, fields, replace
+from bisect import bisect_right
+from typing import Any
 
 from webhooks.delivery.retry import Policy
 
@@ -19,80 +19,28 @@ _ROUNDING = 1e-6
 POLICY = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The parameters: durations in seconds, rates per second.
+class Backlog:
+    """Deliveries of some webhooks, oldest first, as sums over the seconds of their creation."""
 
-    `peak` is how many times the mean rate arrives all the time; `share` is the part of it that is
-    for the handler that fails. `capacity` is what all workers deliver together. With `joining`,
-    events share a waiting delivery while their webhook backs off; without it, each has its own, as
-    if all had been created before the first failure.
-    """
-
-    requests_per_day: float = 100e6
-    peak: float = 3.0
-    share: float = 0.05
-    webhooks: int = 10_000
-    failing_webhooks: int = 500
-    capacity: float = 6_000.0
-    in_flight: int = 10
-    response: float = 0.2
-    outage: int = 3_600
-    joining: bool = True
+    def __init__(self) -> None:
+        self._created, self._delivered = [0.0], 0.0
 
     @property
-    def rate(self) -> float:
-        """Return the events that arrive per second, of all handlers."""
-        return self.requests_per_day / DAY * self.peak
-
-    def limit(self, webhooks: int) -> float:
-        """Return what the limit of requests in flight allows that many webhooks per second."""
-        return webhooks * self.in_flight / self.response
-
-
-@dataclass(slots=True)
-class Backlog:
-    """Deliveries of some webhooks, by the second in which they were created, oldest first."""
-
-    webhooks: int
-    waiting: deque[list[float]] = field(default_factory=deque)
-    # The number of deliveries.
-    size: float = 0.0
-
-    def add(self, second: int, count: float) -> None:
-        """Add deliveries."""
-        if count > 0:
-            self.waiting.append([second, count])
-            self.size += count
-
-    def deliver(self, count: float) -> float | None:
-        """Deliver the oldest; return the second of the oldest one, or None if there is none."""
-        oldest = self.waiting[0][0] if self.waiting else None
-        self.size = max(0.0, self.size - count)
+    def size(self) -> float:
+        """Return the number of deliveries."""
         # Sums of fractions differ by a rounding error.
-        while self.waiting and count >= self.waiting[0][1] - _ROUNDING:
-            count -= self.waiting.popleft()[1]
-        if self.waiting and count > 0:
-            self.waiting[0][1] -= count
+        size = self._created[-1] - self._delivered
+        return size if size > _ROUNDING else 0.0
+
+    def add(self, count: float) -> None:
+        """Add deliveries of the next second."""
+        self._created.append(self._created[-1] + count)
+
+    def deliver(self, count: float) -> int:
+        """Deliver the oldest, and return the second of the oldest one: the next one without any."""
+        oldest = bisect_right(self._created, self._delivered + _ROUNDING) - 1
+        self._delivered = min(self._delivered + count, self._created[-1])
         return oldest
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result, in seconds from the begin of the outage unless it says something else.
-
-    `recovered` is when the first request succeeds, `caught_up` when nothing waits any more (None if
-    that does not happen in time). The lags are the longest ones: of the other handlers, of the
-    failing one from the end of its backoff, and of an event of it from its creation.
-    """
-
-    recovered: int
-    caught_up: int | None
-    backlog: float
-    attempts: int
-    other_lag: float
-    due_lag: float
-    event_lag: float
 
 
 def attempts_until(outage: int, policy: Policy) -> list[int]:
@@ -111,98 +59,130 @@ def attempts_until(outage: int, policy: Policy) -> list[int]:
     return attempts
 
 
-def shares(capacity: float, demands: list[tuple[float, int]]) -> list[float]:
-    """Return what each group of webhooks gets of a capacity: fair between single webhooks.
+def shares(capacity: float, failing: tuple[float, int], others: tuple[float, int]) -> list[float]:
+    """Return what each of two groups of webhooks gets of a capacity: fair between single webhooks.
 
-    A demand is what a group can use, and its number of webhooks; what one doesn't need, others get.
+    A group is what it can use, and its number of webhooks; what one doesn't need, the other gets.
     """
-    given = [0.0] * len(demands)
-    open_groups = [n for n, (demand, _) in enumerate(demands) if demand > 0]
-    while open_groups and capacity > _ROUNDING:
-        webhooks = sum(demands[n][1] for n in open_groups)
-        level = min((demands[n][0] - given[n]) / demands[n][1] for n in open_groups)
-        level = min(level, capacity / webhooks)
-        for n in open_groups:
-            given[n] += level * demands[n][1]
-        capacity -= level * webhooks
-        open_groups = [n for n in open_groups if demands[n][0] - given[n] > _ROUNDING]
-    return given
+    (wanted, webhooks), (rest, more) = failing, others
+    given = min(wanted, max(capacity * webhooks / (webhooks + more), capacity - rest))
+    return [given, min(rest, capacity - given)]
 
 
-def simulate(load: Load, policy: Policy, horizon: int = DAY) -> Outcome:
-    """Return what an outage of one handler does to it and to the others, until `horizon` seconds
-    after its recovery at the latest."""
-    attempts = attempts_until(load.outage, policy)
-    recovered = attempts[-1]
-    failing, others = Backlog(load.failing_webhooks), Backlog(load.webhooks)
-    peak, lags, caught_up = 0.0, [0.0, 0.0, 0.0], None
+def simulate(
+    *,
+    requests_per_day: float = 100e6,
+    peak: float = 3.0,
+    share: float = 0.05,
+    webhooks: int = 10_000,
+    failing_webhooks: int = 500,
+    capacity: float = 6_000.0,
+    in_flight: int = 10,
+    response: float = 0.2,
+    outage: int = 3_600,
+    horizon: int = DAY,
+    joining: bool = True,
+) -> dict[str, Any]:
+    """Return what an outage of one handler does to it and to the others.
+
+    Args:
+        requests_per_day: the mean of all handlers.
+        peak: how many times the mean rate arrives all the time.
+        share: the part of it that is for the handler that fails.
+        webhooks: of the other handlers.
+        failing_webhooks: of the handler that fails.
+        capacity: what all workers deliver together per second.
+        in_flight: the limit of requests of a webhook.
+        response: the seconds of a request.
+        outage: its seconds.
+        horizon: the seconds after the recovery that are simulated at most.
+        joining: events share a waiting delivery while their webhook backs off; without it, each has
+            its own, as if all had been created before the first failure.
+
+    Returns:
+        In seconds from the begin of the outage: `recovered`, when the first request succeeds, and
+        `caught_up`, when nothing waits any more (None if that does not happen in time). The longest
+        lags: `other_lag` of the other handlers, `due_lag` of the failing one from the end of its
+        backoff, and `event_lag` of an event of it from its creation. `backlog` is the most
+        deliveries that waited for it, `attempts` their number to each webhook, `rate` and
+        `failing_rate` the events per second.
+    """
+    attempts = attempts_until(outage, POLICY)
+    recovered, rate = attempts[-1], requests_per_day / DAY * peak
+    failing, others = Backlog(), Backlog()
+    backlog, caught_up, limit = 0.0, None, in_flight / response
+    other_lag = due_lag = event_lag = 0
     for second in range(recovered + horizon):
         is_down = second < recovered
-        arrived = load.rate * load.share
         # A webhook that backs off has one delivery, which all of its events share.
-        joined = load.joining and is_down
-        failing.add(second, (load.failing_webhooks if second == 0 else 0) if joined else arrived)
-        others.add(second, load.rate * (1 - load.share))
-        peak = max(peak, failing.size)
-        wanted = [
-            (0.0 if is_down else min(failing.size, load.limit(failing.webhooks)), failing.webhooks),
-            (min(others.size, load.limit(others.webhooks)), others.webhooks),
-        ]
-        to_failing, to_others = shares(load.capacity, wanted)
-        oldest = others.deliver(to_others)
-        lags[0] = max(lags[0], second - oldest if oldest is not None else 0)
-        if not is_down:
-            oldest = failing.deliver(to_failing)
-            if oldest is not None:
-                lags[1] = max(lags[1], second - max(oldest, recovered))
-                lags[2] = max(lags[2], second - oldest)
-            # What has just arrived counts as no backlog.
-            if failing.size < _ROUNDING and others.size < _ROUNDING:
-                caught_up = second
-                break
-    return Outcome(recovered, caught_up, peak, len(attempts), lags[0], lags[1], lags[2])
+        joined = failing_webhooks if second == 0 else 0
+        failing.add(joined if joining and is_down else rate * share)
+        others.add(rate * (1 - share))
+        backlog = max(backlog, failing.size)
+        to_failing, to_others = shares(
+            capacity,
+            (0 if is_down else min(failing.size, limit * failing_webhooks), failing_webhooks),
+            (min(others.size, limit * webhooks), webhooks),
+        )
+        other_lag = max(other_lag, second - others.deliver(to_others))
+        if is_down:
+            continue
+        oldest = failing.deliver(to_failing)
+        due_lag = max(due_lag, second - max(oldest, recovered))
+        event_lag = max(event_lag, second - oldest)
+        # What has just arrived counts as no backlog.
+        if not failing.size and not others.size:
+            caught_up = second
+            break
+    return {
+        "rate": rate,
+        "failing_rate": rate * share,
+        "recovered": recovered,
+        "caught_up": caught_up,
+        "backlog": backlog,
+        "attempts": len(attempts),
+        "other_lag": other_lag,
+        "due_lag": due_lag,
+        "event_lag": event_lag,
+    }
 
 
-def describe_outage(load: Load, *, joining: bool) -> list[str]:
+def describe_outage(outage: int = 3_600, capacity: float = 6_000.0, **load: Any) -> list[str]:
     """Return the outcome with the default backoff in sentences; raises ValueError as
     `attempts_until`."""
-    load = replace(load, joining=joining)
-    outcome = simulate(load, POLICY)
-    caught_up = (
-        "not within a day"
-        if outcome.caught_up is None
-        else f"{outcome.caught_up - outcome.recovered} s after that"
-    )
+    outcome = simulate(outage=outage, capacity=capacity, **load)
+    caught_up = "not within a day"
+    if outcome["caught_up"] is not None:
+        caught_up = f"{outcome['caught_up'] - outcome['recovered']} s after that"
     return [
-        f"{load.rate:,.0f} events per second, {load.rate * load.share:,.0f} of them for the "
-        f"handler that is down for {load.outage} s; capacity {load.capacity:,.0f} per second.",
-        f"Attempts to each webhook until one succeeds: {outcome.attempts}, the last one at "
-        f"{outcome.recovered} s.",
-        f"Deliveries that waited for the handler, at most: {outcome.backlog:,.0f}.",
+        f"{outcome['rate']:,.0f} events per second, {outcome['failing_rate']:,.0f} of them for the "
+        f"handler that is down for {outage} s; capacity {capacity:,.0f} per second.",
+        f"Attempts to each webhook until one succeeds: {outcome['attempts']}, the last one at "
+        f"{outcome['recovered']} s.",
+        f"Deliveries that waited for the handler, at most: {outcome['backlog']:,.0f}.",
         f"Nothing waits any more: {caught_up}.",
-        f"Longest lag of the other handlers: {outcome.other_lag:,.0f} s.",
+        f"Longest lag of the other handlers: {outcome['other_lag']:,.0f} s.",
         f"Longest lag of the failing handler, from the end of its backoff: "
-        f"{outcome.due_lag:,.0f} s; from the event: {outcome.event_lag:,.0f} s.",
+        f"{outcome['due_lag']:,.0f} s; from the event: {outcome['event_lag']:,.0f} s.",
     ]
 
 
 def main() -> None:
     """Simulate with the parameters of the command line, and print the outcome."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
-    for each in fields(Load):
-        if each.name != "joining":
-            name = f"--{each.name.replace('_', '-')}"
-            parser.add_argument(name, type=type(each.default), default=each.default)
-    parser.add_argument("--own", action="store_true", help="each event has its own delivery")
-    options = vars(parser.parse_args())
-    joining = not options.pop("own")
-    load = replace(Load(), **options)
+    for name, default in (simulate.__kwdefaults__ or {}).items():
+        if name not in ("joining", "horizon"):
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument(
+        "--own", action="store_false", dest="joining", help="each event has its own delivery"
+    )
+    load = parser.parse_args()
     if min(load.capacity, load.response, load.webhooks, load.failing_webhooks) <= 0:
         parser.error("capacity, response and numbers of webhooks must be greater than 0")
     if not 0 <= load.share <= 1:
         parser.error("share must be between 0 and 1")
     try:
-        print("\n".join(describe_outage(load, joining=joining)))
+        print("\n".join(describe_outage(**vars(load))))
     except ValueError as error:
         parser.exit(1, f"{error}\n")
 

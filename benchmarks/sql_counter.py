@@ -1,13 +1,17 @@
 """Count the SQL statements of a process in a memory-mapped file that other processes can read.
 
-Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, and on PostgreSQL the BEGIN
-that psycopg sends, health checks of connections, and statements by the driver.
+`python -m benchmarks.sql_counter worker|embedded` runs an engine that counts: `manage.py worker`,
+or the parts of a sandbox in one process. Includes what Django's execute wrapper does not see:
+COMMIT, ROLLBACK, and on PostgreSQL the BEGIN that psycopg sends, health checks of connections, and
+statements by the driver.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,24 +20,21 @@ from typing import Any
 _NUMBER = struct.Struct("Q")
 
 
-class SqlCounter:
-    """A counter in a memory-mapped file."""
+def create(path: Path) -> Callable[[int], None]:
+    """Create a counter in a file, and return the function that adds to it."""
+    # Renamed when it is complete: others may read the path at any time.
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(_NUMBER.pack(0))
+    with draft.open("r+b") as file:
+        memory = mmap.mmap(file.fileno(), _NUMBER.size)
+    draft.replace(path)
+    lock = threading.Lock()
 
-    def __init__(self, path: Path) -> None:
-        # Renamed when it is complete: others may read the path at any time.
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(_NUMBER.pack(0))
-        with draft.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), _NUMBER.size)
-        draft.replace(path)
-        self._count = 0
-        self._lock = threading.Lock()
+    def add(count: int) -> None:
+        with lock:
+            _NUMBER.pack_into(memory, 0, _NUMBER.unpack_from(memory)[0] + count)
 
-    def add(self, count: int = 1) -> None:
-        """Add to the counter."""
-        with self._lock:
-            self._count += count
-            _NUMBER.pack_into(self._map, 0, self._count)
+    return add
 
 
 def read(path: Path) -> int:
@@ -43,44 +44,62 @@ def read(path: Path) -> int:
 
 def install(path: Path) -> None:
     """Count every statement of this process, in all threads, from now on."""
+    import psycopg
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.signals import connection_created
 
-    counter = SqlCounter(path)
-    _count_in_driver(counter)
+    add = create(path)
 
-    def wrapper(execute: Callable[..., Any], *arguments: Any) -> Any:
-        counter.add()
-        return execute(*arguments)
+    def counted(original: Callable[..., Any], count: Callable[[Any], int]) -> Callable[..., Any]:
+        def call(subject: Any, *arguments: Any, **options: Any) -> Any:
+            add(count(subject))
+            return original(subject, *arguments, **options)
+
+        return call
+
+    # In psycopg, which also gets PostgreSQL's statements without Django's cursor.
+    for name in ("execute", "executemany"):
+        setattr(psycopg.Cursor, name, counted(getattr(psycopg.Cursor, name), lambda cursor: 1))
+    for name in ("_commit", "_rollback"):
+        original = getattr(BaseDatabaseWrapper, name)
+        # The wrapper sees SQLite's BEGIN; psycopg sends PostgreSQL's itself.
+        setattr(
+            BaseDatabaseWrapper,
+            name,
+            counted(original, lambda connection: 1 + (connection.vendor == "postgresql")),
+        )
+    wrapper = counted(lambda execute, *arguments: execute(*arguments), lambda execute: 1)
 
     def on_connect(connection: Any, **kwargs: Any) -> None:
         if connection.vendor != "postgresql" and wrapper not in connection.execute_wrappers:
             connection.execute_wrappers.append(wrapper)
 
     connection_created.connect(on_connect, weak=False)
-    for name in ("_commit", "_rollback"):
-        original = getattr(BaseDatabaseWrapper, name)
-        setattr(BaseDatabaseWrapper, name, _counted_end(original, counter))
 
 
-def _count_in_driver(counter: SqlCounter) -> None:
-    """Count PostgreSQL's statements in psycopg, which also gets those without Django's cursor."""
-    import psycopg
+def main(kind: str) -> None:
+    """Run an engine until SIGTERM; an embedded one serves the commands of the workload, too."""
+    from connect_sim.cli import django_commands
 
-    for name in ("execute", "executemany"):
-        original = getattr(psycopg.Cursor, name)
+    install(Path(os.environ["BENCH_SQL_COUNTER"]))
+    if kind == "worker":
+        django_commands.run(["manage.py", "worker"])
+        return
+    import django
 
-        def counted(*args: Any, _original: Callable[..., Any] = original, **kwargs: Any) -> Any:
-            counter.add()
-            return _original(*args, **kwargs)
+    django.setup()
+    from benchmarks import workload
+    from benchmarks.served import serve
+    from connect_sim.runtime import Runtime
+    from connect_sim.wsgi import application
 
-        setattr(psycopg.Cursor, name, counted)
+    runtime = Runtime(application)
+    runtime.start()
+    try:
+        serve(vars(workload))
+    finally:
+        runtime.stop()
 
 
-def _counted_end(original: Callable[[Any], Any], counter: SqlCounter) -> Callable[[Any], Any]:
-    def counted(connection: Any) -> Any:
-        # The wrapper sees SQLite's BEGIN; psycopg sends PostgreSQL's itself.
-        counter.add(2 if connection.vendor == "postgresql" else 1)
-        return original(connection)
-
-    return counted
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -31,16 +31,16 @@ class Row:
     `rounds` has the measured value and the baseline of each round; None without a baseline.
     """
 
-    part: str
     figure: str
     measured: float
     baseline: float | None = None
     beside: str = ""
     bound: Bound | None = None
+    aim: Bound | None = None
     # The bound is one of the value, though it has a baseline.
     absolute: bool = False
-    aim: Bound | None = None
     rounds: tuple[tuple[float, float | None], ...] = ()
+    part: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -56,31 +56,13 @@ class Row:
         return self.measured if self.ratio is None or self.absolute else self.ratio
 
     @property
-    def missed(self) -> bool:
-        """Return whether the row misses its bound."""
-        return self.bound is not None and not self.bound.holds(self.decisive)
-
-    @property
     def verdict(self) -> str:
         """Return FAIL, ok, or aim if that is reached, too; empty without a bound."""
         if self.bound is None:
             return ""
-        if self.missed:
+        if not self.bound.holds(self.decisive):
             return "FAIL"
         return "aim" if self.aim is not None and self.aim.holds(self.decisive) else "ok"
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the cells of the row."""
-        return (
-            self.part,
-            self.figure,
-            number(self.measured),
-            f"{number(self.baseline)} {self.beside}" if self.baseline is not None else "",
-            "" if self.ratio is None else ratio(self.ratio),
-            str(self.bound or ""),
-            str(self.aim or ""),
-            self.verdict,
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON, with its ratio and its verdict for readers of the file."""
@@ -89,48 +71,69 @@ class Row:
 
 def from_json(data: Mapping[str, Any]) -> Row:
     """Return the row of `Row.to_json`."""
-    given = {name: value for name, value in data.items() if name not in ("ratio", "verdict")}
+    values = {name: value for name, value in data.items() if name not in ("ratio", "verdict")}
     for name in ("bound", "aim"):
-        given[name] = Bound(**given[name]) if given[name] else None
-    given["rounds"] = tuple((value, base) for value, base in given["rounds"])
-    return Row(**given)
+        values[name] = Bound(**values[name]) if values[name] else None
+    return Row(**{**values, "rounds": tuple((value, base) for value, base in values["rounds"])})
+
+
+def in_turn(rounds: int, *calls: Callable[[], Any]) -> list[list[Any]]:
+    """Make the calls in turn in each round, and return the results of each of them."""
+    results = [[call() for call in calls] for _ in range(rounds)]
+    return [list(each) for each in zip(*results, strict=True)]
 
 
 def in_rounds(
-    part: str,
     figure: str,
-    measured: Sequence[float],
-    baseline: Sequence[float] = (),
+    measured: Sequence[Any],
+    baseline: Sequence[Any] = (),
     beside: str = "",
     bound: Bound | None = None,
     aim: Bound | None = None,
     *,
+    key: str = "",
     scale: float = 1.0,
 ) -> Row:
-    """Return the row of values that were measured in turn, one of each kind in a round."""
-    values = [value * scale for value in measured]
-    bases = [value * scale for value in baseline]
-    pairs: list[tuple[float, float | None]] = (
-        list(zip(values, bases, strict=True)) if bases else [(value, None) for value in values]
+    """Return the row of values that were measured in turn, one of each kind in a round.
+
+    They are numbers, or mappings that have them by the key.
+    """
+    values, bases = (
+        [(each[key] if key else each) * scale for each in kind] for kind in (measured, baseline)
     )
-    base = median(bases) if bases else None
-    return Row(part, figure, median(values), base, beside, bound, aim=aim, rounds=tuple(pairs))
-
-
-HEAD = ("set-up", "figure", "measured", "beside", "ratio", "floor", "aim", "")
+    rounds = tuple(zip(values, bases or [None] * len(values), strict=True))
+    return Row(
+        figure,
+        median(values),
+        median(bases) if bases else None,
+        beside,
+        bound,
+        aim,
+        rounds=rounds,
+    )
 
 
 def render(rows: Sequence[Row]) -> str:
     """Return the table as Markdown."""
-    lines = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(HEAD))]
-    texts = [
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in lines
+    lines = [
+        ("set-up", "figure", "measured", "beside", "ratio", "floor", "aim", ""),
+        *(
+            (
+                row.part,
+                row.figure,
+                number(row.measured),
+                f"{number(row.baseline)} {row.beside}" if row.baseline is not None else "",
+                "" if row.ratio is None else ratio(row.ratio),
+                str(row.bound or ""),
+                str(row.aim or ""),
+                row.verdict,
+            )
+            for row in rows
+        ),
     ]
-    texts.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines]
+    texts.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     return "\n".join(texts)
 
 

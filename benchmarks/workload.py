@@ -1,65 +1,81 @@
-"""The workload: fixtures, pending deliveries, and queue changes at a steady rate."""
+"""The workload: fixtures, pending deliveries, and queue changes at a steady rate.
+
+In the embedded set-up changes are made in the measured process, otherwise in one of its own.
+"""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 import uuid
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
-
-from benchmarks.processes import serve
 
 DRAIN = 99
 PACED = 8
 HEALTHY = 100
-_PLANNED = "2100-01-01T00:00:00+00:00"
+# Webhooks that hang: 100 with ten requests each, and 4,000 with one each.
+GROUPS = (100, 4000)
+EACH = (10, 1)
 
 
-def fixtures(handler: str, count: int = DRAIN, path: str = "drain") -> None:
+def fixtures(handler: str, count: int = DRAIN, path: str = "drain") -> int:
     """Create webhooks in an empty database: `count` of one product, one whose handler hangs, and
-    one for each of eight more products."""
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0, interactive=False)
+    one for each of eight more products; return SIM_CALLS."""
+    from benchmarks.calls import migrate
     from requests_queue.queues.fulfillment import creation
     from tests import make
 
+    slots = migrate()
     catalog = make.catalog("1")
+    data = {"environment": "benchmark"}
     for n in range(1, count + 1):
-        make.webhook(catalog, f"{handler}/{path}/{n}", n, data={"environment": "benchmark", "n": n})
+        make.webhook(catalog, f"{handler}/{path}/{n}", n, data={**data, "n": n})
     make.webhook(catalog, f"{handler}/hang", count + 1, active=False)
     for n in range(PACED):
         catalog = make.catalog(str(n + 2))
-        make.webhook(
-            catalog, f"{handler}/paced/{n}", count + 2 + n, data={"environment": "benchmark"}
-        )
+        make.webhook(catalog, f"{handler}/paced/{n}", count + 2 + n, data=data)
         creation.create(make.purchase(catalog), catalog.as_distributor)
+    return slots
+
+
+def hanging_fixtures(handler: str, groups: int) -> int:
+    """Create 100 webhooks that respond, each with its own product, and groups of webhooks that
+    hang, one product a group, in an empty database; return SIM_CALLS."""
+    from django.db import transaction
+
+    from benchmarks.calls import analyze, migrate
+    from requests_queue.catalog.models import Product
+    from tests import make
+
+    slots = migrate()
+    catalog = make.catalog("1")
+    kinds = [(f"healthy-{n}", f"healthy/{n}", 1) for n in range(HEALTHY)]
+    kinds += [(f"hanging-{n}", "hang", count) for n, count in enumerate(GROUPS[:groups])]
+    made = 0
+    with transaction.atomic():
+        for name, path, count in kinds:
+            catalog.product = Product.objects.create(
+                id=f"PRD-{name}", name=name, owner=catalog.vendor, created=make.AT, updated=make.AT
+            )
+            for _ in range(count):
+                made += 1
+                make.webhook(catalog, f"{handler}/{path}", made)
+    analyze()
+    return slots
 
 
 def fill(each: int, hanging: bool) -> None:
     """Create `each` pending deliveries of each webhook, all visible at one commit."""
     from django.db import transaction
 
-    from requests_queue import clock
-    from requests_queue.transitions import Change
-    from webhooks.delivery import fan_out
     from webhooks.models import Webhook
 
     Webhook.objects.filter(external_url__endswith="/hang").update(active=hanging)
     first = Webhook.objects.earliest("pk")
     with transaction.atomic():
         for n in range(each):
-            change = Change(
-                "fulfillment_request",
-                f"PR-0000-0000-{n:04d}-001",
-                first.product_id,
-                (first.account_id,),
-                "draft",
-                "pending",
-                clock.now(),
-            )
-            fan_out.record(change)
+            _record(first.product_id, first.account_id, n)
 
 
 def old(each: int) -> None:
@@ -70,44 +86,24 @@ def old(each: int) -> None:
     old_deliveries.fill(list(Webhook.objects.filter(external_url__contains="/drain/")), each)
 
 
-_pruning: list[tuple[threading.Thread, threading.Event, list[int]]] = []
+_position: list[Any] = [None]
 
 
-def prune() -> None:
-    """Begin to run retention in a thread, as the scheduler does, until `pruned`."""
-    from django.db import connection
-
+def prune() -> int:
+    """Run retention for half a second, as the scheduler does; return the deleted deliveries."""
     from requests_queue import retention
 
-    stop, removed = threading.Event(), [0]
-
-    def work() -> None:
-        position = None
-        try:
-            while not stop.is_set():
-                run = retention.run(0.5, position)
-                removed[0] += run.removed["deliveries"]
-                position = run.position
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    _pruning.append((thread, stop, removed))
+    run = retention.run(0.5, _position[0])
+    _position[0] = run.position
+    return run.removed["deliveries"]
 
 
-def pruned() -> dict[str, int]:
-    """End it; return how many deliveries were removed, and how many are left to remove."""
-    from datetime import timedelta
-
+def left() -> int:
+    """Return how many deliveries are left for retention."""
     from tests import make
     from webhooks.models import Delivery
 
-    thread, stop, removed = _pruning.pop()
-    stop.set()
-    thread.join()
-    left = Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200))
-    return {"removed": removed[0], "left": left.count()}
+    return Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200)).count()
 
 
 def move_clock(seconds: float) -> None:
@@ -117,37 +113,28 @@ def move_clock(seconds: float) -> None:
     engines.move_clock(seconds)
 
 
-def backing_off() -> dict[str, float]:
-    """Return how many webhooks back off, deliveries are in flight, and the seconds until the last
-    backoff ends."""
-    from django.db.models import Max
-
+def backoff() -> float:
+    """Return the seconds until the last backoff ends; 0 unless all webhooks of the drain have one,
+    and nothing is in flight."""
     from requests_queue import clock
     from webhooks.models import Delivery, Webhook
 
     rows = Webhook.objects.filter(earliest_possible_trigger__gt=clock.now())
-    last = rows.aggregate(at=Max("earliest_possible_trigger"))["at"]
-    return {
-        "webhooks": rows.count(),
-        "in_flight": Delivery.objects.filter(state=Delivery.CALLING).count(),
-        "seconds": (last - clock.now()).total_seconds() if last else 0.0,
-    }
+    ends = list(rows.values_list("earliest_possible_trigger", flat=True))
+    if len(ends) != DRAIN or Delivery.objects.filter(state=Delivery.CALLING).exists():
+        return 0.0
+    return (max(ends) - clock.now()).total_seconds()
 
 
-def pending() -> int:
-    """Return the number of unfinished deliveries of webhooks that respond."""
-    return _unfinished().exclude(webhook__external_url__endswith="/hang").count()
+def unfinished(hanging: bool) -> int:
+    """Return the number of unfinished deliveries of webhooks that hang, or that respond."""
+    from django.db.models import Q
 
-
-def hanging() -> int:
-    """Return the number of unfinished deliveries of the webhooks that hang."""
-    return _unfinished().filter(webhook__external_url__endswith="/hang").count()
-
-
-def _unfinished() -> Any:
     from webhooks.models import Delivery
 
-    return Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
+    rows = Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
+    hang = Q(webhook__external_url__endswith="/hang")
+    return rows.filter(hang if hanging else ~hang).count()
 
 
 def posts() -> list[dict[str, Any]]:
@@ -158,11 +145,10 @@ def posts() -> list[dict[str, Any]]:
     from webhooks.models import Webhook
 
     ids = set(Webhook.objects.filter(external_url__contains="/drain/").values_list("pk", flat=True))
-    claimed_rows = [
-        ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)
+    sent = [
+        in_flight.prepare(ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)).request
         for row in taking.load_webhooks(ids).values()
     ]
-    sent = [in_flight.prepare(claimed).request for claimed in claimed_rows]
     return [
         {"url": c.url, "headers": dict(c.headers), "body": (c.body or b"").decode()} for c in sent
     ]
@@ -171,143 +157,69 @@ def posts() -> list[dict[str, Any]]:
 def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     """Change the status of requests of the eight products in turn, at a fixed rate; return the
     commit time of each change, by the path of the webhook that it triggers."""
-    from django.db import transaction
-
     from requests_queue import transitions
     from requests_queue.catalog.actors import Actor
     from requests_queue.queues.fulfillment.models import Request
     from webhooks.models import Webhook
 
-    committed: dict[str, list[float]] = {}
-    targets = []
-    for n in range(PACED):
-        hook = Webhook.objects.get(external_url__endswith=f"/paced/{n}")
-        row = Request.objects.get(asset__product=hook.product_id)
-        targets.append((f"/paced/{n}", row, Actor(hook.created_by, hook.account)))
-    start = time.monotonic()
-    for n in range(rate * seconds):
-        time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        path, row, actor = targets[n % PACED]
-        times = committed.setdefault(path, [])
-        with transaction.atomic():
-            # Registered first, so that it runs right after COMMIT, before the wake-up.
-            transaction.on_commit(lambda times=times: times.append(time.monotonic()))
-            name = "schedule" if row.status == "pending" else "pend"
-            row = transitions.move(Request, row.pk, name, actor, {"planned_date": _PLANNED})
-            targets[n % PACED] = (path, row, actor)
-    return committed
+    hooks = [Webhook.objects.get(external_url__endswith=f"/paced/{n}") for n in range(PACED)]
+    rows = [Request.objects.get(asset__product=hook.product_id) for hook in hooks]
 
+    def change(n: int) -> None:
+        hook, row = hooks[n % PACED], rows[n % PACED]
+        name = "schedule" if row.status == "pending" else "pend"
+        body = {"planned_date": "2100-01-01T00:00:00+00:00"}
+        actor = Actor(hook.created_by, hook.account)
+        rows[n % PACED] = transitions.move(Request, row.pk, name, actor, body)
 
-def hanging_fixtures(handler: str, groups: list[int]) -> int:
-    """Create 100 webhooks that respond, each with its own product, and groups of webhooks that
-    hang, one product a group, in an empty database; return SIM_CALLS."""
-    from django.conf import settings
-    from django.core.management import call_command
-    from django.db import connection
-
-    call_command("migrate", verbosity=0, interactive=False)
-    from requests_queue.catalog.models import Product
-    from tests import make
-    from webhooks.models import Webhook
-
-    catalog = make.catalog("1")
-    numbers = iter(range(1, 1_000_000))
-
-    def product(name: str) -> Product:
-        return Product.objects.create(
-            id=f"PRD-{name}", name=name, owner=catalog.vendor, created=make.AT, updated=make.AT
-        )
-
-    def hook(of: Product, url: str) -> Webhook:
-        n = next(numbers)
-        return Webhook(
-            id=f"WH-000-{n // 1000:03d}-{n % 1000:03d}",
-            label=f"Hook {n}",
-            product=of,
-            account=catalog.vendor,
-            object_class="fulfillment_request",
-            external_url=url,
-            jwt_secret=f"JWT-secret-of-thirty-two-bytes-or-more-{n}",
-            created_at=make.AT,
-        )
-
-    for n in range(HEALTHY):
-        hook(product(f"healthy-{n}"), f"{handler}/healthy/{n}").save()
-    for group, count in enumerate(groups):
-        of = product(f"hanging-{group}")
-        Webhook.objects.bulk_create([hook(of, f"{handler}/hang") for _ in range(count)], 500)
-    if connection.vendor == "postgresql":
-        # As autovacuum does within a minute when a table has grown.
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
-    return int(settings.SIM_CALLS)
-
-
-def hang(group: int, each: int) -> None:
-    """Create `each` pending deliveries of each webhook of a group that has never succeeded."""
-    from django.db import transaction
-
-    from webhooks.models import Webhook
-
-    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(responds=False)
-    for n in range(each):
-        with transaction.atomic():
-            _record(f"PRD-hanging-{group}", n)
+    return _pace(rate, seconds, [f"/paced/{n}" for n in range(PACED)], change)
 
 
 def pace(rate: int, seconds: int) -> dict[str, list[float]]:
     """Record changes for the 100 webhooks that respond, in turn at a fixed rate; return their
     commit times by the path of the webhook."""
+
+    def change(n: int) -> None:
+        _record(f"PRD-healthy-{n % HEALTHY}", "VA-111-111", n)
+
+    return _pace(rate, seconds, [f"/healthy/{n}" for n in range(HEALTHY)], change)
+
+
+def _pace(
+    rate: int, seconds: int, paths: list[str], change: Callable[[int], None]
+) -> dict[str, list[float]]:
     from django.db import transaction
 
     committed: dict[str, list[float]] = {}
     start = time.monotonic()
     for n in range(rate * seconds):
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        times = committed.setdefault(f"/healthy/{n % HEALTHY}", [])
+        times = committed.setdefault(paths[n % len(paths)], [])
         with transaction.atomic():
+            # Registered first, so that it runs right after COMMIT, before the wake-up.
             transaction.on_commit(lambda times=times: times.append(time.monotonic()))
-            _record(f"PRD-healthy-{n % HEALTHY}", n)
+            change(n)
     return committed
 
 
-def _record(product_id: str, n: int) -> None:
+def hang(group: int) -> None:
+    """Create pending deliveries of each webhook of a group that has never succeeded."""
+    from django.db import transaction
+
+    from webhooks.models import Webhook
+
+    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(responds=False)
+    for n in range(EACH[group]):
+        with transaction.atomic():
+            _record(f"PRD-hanging-{group}", "VA-111-111", n)
+
+
+def _record(product_id: str, account_id: str, n: int) -> None:
     from requests_queue import clock
     from requests_queue.transitions import Change
     from webhooks.delivery import fan_out
 
-    pk = f"PR-0000-0000-{n:04d}-001"
-    account_ids = ("VA-111-111",)
+    pk, accounts = f"PR-0000-0000-{n:04d}-001", (account_id,)
     fan_out.record(
-        Change("fulfillment_request", pk, product_id, account_ids, "draft", "pending", clock.now())
+        Change("fulfillment_request", pk, product_id, accounts, "draft", "pending", clock.now())
     )
-
-
-def main() -> None:
-    """Serve commands; in the embedded set-up `commit` runs in the measured process instead."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
-    import django
-
-    django.setup()
-    serve(
-        {
-            "fixtures": fixtures,
-            "fill": fill,
-            "pending": pending,
-            "hanging": hanging,
-            "posts": posts,
-            "old": old,
-            "prune": prune,
-            "pruned": pruned,
-            "move_clock": move_clock,
-            "backing_off": backing_off,
-            "commit": commit,
-            "hanging_fixtures": hanging_fixtures,
-            "hang": hang,
-            "pace": pace,
-        }
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -24,13 +24,18 @@ GIVEN = "SIM_TEST_POSTGRES"
 FOLDER = "SIM_TEST_POSTGRES_FOLDER"
 
 
+# Commits are synchronous: tests crash the server, which must not lose any.
+_FAST = "-c fsync=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=64MB"
+
+
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server without durability, reached over TCP without a password."""
+    """A server, by default without durability, reached over TCP without a password."""
 
     binaries: Path
     folder: Path
     port: int
+    options: str = _FAST
 
     @property
     def url(self) -> str:
@@ -47,9 +52,8 @@ class PostgresServer:
 
     def start(self) -> None:
         options = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-            # Commits are synchronous: tests crash the server, which must not lose any.
-            " -c fsync=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=64MB"
+            f"-p {self.port} -c listen_addresses=127.0.0.1 "
+            f"-c unix_socket_directories={self.folder} {self.options}"
         )
         self._control("-o", options, "-l", str(self.folder / "log"), "start")
 
@@ -160,11 +164,11 @@ def own_server() -> PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(options: str = _FAST) -> Iterator[PostgresServer]:
     """Run a server that the test may stop and restart; skip loudly where none is installed."""
     # Not in pytest's folder, which PostgreSQL's user can't enter.
     folder = Path(tempfile.mkdtemp(prefix="connect-sim-postgres-"))
-    server = PostgresServer(binaries(), folder, free_port())
+    server = PostgresServer(binaries(), folder, free_port(), options)
     try:
         server.create()
         yield server

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import uvloop
 
-from benchmarks.processes import serve
+from benchmarks.served import serve
 from webhooks.delivery import event_loops
 
 ANSWER, RESET, CLOSE, DRIP, HANG = "answer", "reset", "close", "drip", "hang"

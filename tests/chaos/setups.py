@@ -179,7 +179,7 @@ def running_receiver(folder: Path) -> Iterator[tuple[pipes.Process, str]]:
     """Run the receiver, and yield it and its URL."""
     port = free_port()
     command = [sys.executable, "-m", "tests.chaos.receiver", str(port)]
-    with pipes.running(command, pipes.environment(), folder / "receiver.log") as receiver:
+    with pipes.running(command, environment(folder), folder / "receiver.log") as receiver:
         receiver.ask("ready")
         yield receiver, f"http://127.0.0.1:{port}"
 

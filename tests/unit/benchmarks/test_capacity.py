@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from benchmarks import capacity
-from benchmarks.results import Result
 from benchmarks.table import Row
 
 FIGURES = {
-    "CPU per delivery, ms": 0.5, "CPU of PostgreSQL per delivery, ms": 0.25,
-    "CPU of Redis per delivery, ms": 0.0, "deliveries per second": 1000.0,
+    "CPU per delivery, ms": 0.5,
+    "CPU of PostgreSQL per delivery, ms": 0.25,
+    "CPU of Redis per delivery, ms": 0.0,
+    "deliveries per second": 1000.0,
     "disk space per delivery, KiB": 1.048576,
-}  # fmt: skip
-ROWS = [Row("distributed", name, value) for name, value in FIGURES.items()]
-CLAIM = Row("PostgreSQL", "claim of 200, ms", 10.0, 9.0, "few")
-B1 = Result(
-    "B1", "CPU", "2026-11-27T02:00:00Z", "", {}, False, (0.0, 0.0), 1.0,
-    [Row("embedded", "CPU per delivery, ms", 0.1), *ROWS],
-)  # fmt: skip
+}
+EMBEDDED = Row("CPU per delivery, ms", 0.1, part="embedded")
+ROWS = [Row(name, value, part="distributed") for name, value in FIGURES.items()]
+CLAIMS = [Row("a claim", n, 9.0, part=part) for n, part in ((1, "SQLite"), (10, "PostgreSQL"))]
+B1 = {"name": "B1", "load": (0, 0), "rows": [EMBEDDED, *ROWS]}
+B2 = {"name": "B2", "load": (0, 0), "rows": [Row(ROWS[0].figure, 9.0, part="distributed")]}
+B7 = {"name": "B7", "load": (0, 0), "rows": CLAIMS}
 
 
-B7 = replace(B1, name="B7", rows=[replace(CLAIM, part="SQLite", measured=1.0), CLAIM])
-
-
-def test_capacity_is_that_of_the_distributed_set_up() -> None:
-    other = replace(B1, name="B2", rows=[replace(ROWS[0], measured=9.0)])
-    assert capacity.of([B1, other, B7]) == capacity.Capacity(0.5, 0.25, 0.0, 1000.0, 1.048576, 10.0)
-
-
-@pytest.mark.parametrize("results", [[], [B1], [B7], [replace(B1, rows=ROWS[1:]), B7]])
-def test_without_its_figures_nothing_is_computed(results: list[Result]) -> None:
-    assert capacity.of(results) is None
+@pytest.mark.parametrize("results", [[], [B1], [B7], [{**B1, "rows": ROWS[1:]}, B7]])
+def test_without_its_figures_nothing_is_computed(results: list[dict[str, Any]]) -> None:
     assert capacity.NOTHING in capacity.render(results)
 
 
 def test_table_has_what_a_hundred_million_a_day_need() -> None:
-    text = capacity.render([B1, B7])
+    text = capacity.render([B1, B2, B7])
     assert "B1 at a load of 0 to 0, B7 at a load of 0 to 0." in text
     # 100,000,000 / 86,400 * 3 = 3,472 per second: four workers.
     assert "3,472 per second at peak" in text

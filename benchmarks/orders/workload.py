@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-import django
+from benchmarks.orders import app
 
-from benchmarks.django_webhook.celery_app import app
-from benchmarks.processes import serve
+app.set_default()
 
 
 def fixtures(handler: str, count: int) -> None:
@@ -23,17 +22,18 @@ def fixtures(handler: str, count: int) -> None:
     )
 
     populate_topics_from_settings()
-    for n in range(count + 1):
-        paced = n == count
-        hook = Webhook.objects.create(url=f"{handler}/{'paced' if paced else 'drain'}/{n}")
+    for path, topic in (
+        *((f"drain/{n}", "orders.Order/create") for n in range(count)),
+        ("paced", "orders.Paced/create"),
+    ):
+        hook = Webhook.objects.create(url=f"{handler}/{path}")
         WebhookSecret.objects.create(webhook=hook, token="JWT-secret-of-thirty-two-bytes-or-more")
-        name = "orders.Paced/create" if paced else "orders.Order/create"
-        hook.topics.add(WebhookTopic.objects.get(name=name))
+        hook.topics.add(WebhookTopic.objects.get(name=topic))
 
 
 def fill(each: int) -> None:
     """Queue `each` requests of each webhook in the broker."""
-    from benchmarks.django_webhook.models import Order
+    from benchmarks.orders.models import Order
 
     for _ in range(each):
         Order.objects.create(data={"environment": "benchmark"})
@@ -48,18 +48,11 @@ def pending() -> int:
 
 def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     """Save rows at a fixed rate and return their commit times."""
-    from benchmarks.django_webhook.apps import committed
-    from benchmarks.django_webhook.models import Paced
+    from benchmarks.orders.models import Paced, committed
 
     committed.clear()
     start = time.monotonic()
     for n in range(rate * seconds):
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
         Paced.objects.create(data={"environment": "benchmark"})
-    return {"": list(committed)}
-
-
-if __name__ == "__main__":
-    app.set_default()
-    django.setup()
-    serve({"fixtures": fixtures, "fill": fill, "pending": pending, "commit": commit})
+    return {"/paced": list(committed)}

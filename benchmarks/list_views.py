@@ -1,8 +1,10 @@
-"""The peer of the list benchmark: Django REST Framework's own way.
+"""The baselines of B9: a plain Django view, and Django REST Framework's own way.
 
-ModelSerializer, django-filter, LimitOffsetPagination and JSONRenderer show the same rows in the
-same order, nested as in the API's list, from the same queryset. It counts the rows and checks the
-API key. It leaves out the texts of templates and the links to forms.
+The plain view returns `values()`: the same rows in the same order, with every column that the API's
+list shows, and checks the API key. It does not count the rows, ignores the configuration of
+products, and does not nest. The other one is ModelSerializer, django-filter, LimitOffsetPagination
+and JSONRenderer: nested as in the API's list, from the same queryset, with a count. It leaves out
+the texts of templates and the links to forms.
 """
 
 from __future__ import annotations
@@ -11,15 +13,97 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseForbidden, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import include, path
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import filters, generics, renderers, serializers
 from rest_framework.pagination import LimitOffsetPagination
 
-from requests_queue.catalog import models
+from requests_queue.catalog import keys, models
 from requests_queue.catalog.configured_values import of_product, with_values
 from requests_queue.catalog.representations import icon
 from requests_queue.queues.fulfillment import api
 from requests_queue.queues.fulfillment.models import Request
+
+_TIER = (
+    "id",
+    "version",
+    "name",
+    "type",
+    "external_id",
+    "external_uid",
+    "tax_id",
+    "environment",
+    "contact_info",
+)
+COLUMNS = (
+    "id",
+    "type",
+    "status",
+    "note",
+    "reason",
+    "created",
+    "updated",
+    "answered",
+    "activation_key",
+    "external_attributes",
+    "items",
+    "params",
+    "planned_date",
+    "effective_date",
+    "previous_approved_request_id",
+    "assignee__uid",
+    "assignee__first_name",
+    "assignee__last_name",
+    "assignee__email",
+    "template__id",
+    "template__name",
+    "template__body",
+    "marketplace__id",
+    "marketplace__name",
+    "contract__id",
+    "contract__type",
+    "contract__name",
+    "asset__id",
+    "asset__status",
+    "asset__external_id",
+    "asset__external_uid",
+    "asset__created",
+    "asset__updated",
+    "asset__product__id",
+    "asset__product__name",
+    "asset__product__status",
+    "asset__connection__id",
+    "asset__connection__type",
+    "asset__connection__status",
+    "asset__connection__created",
+    "asset__connection__provider__id",
+    "asset__connection__provider__name",
+    "asset__connection__vendor__id",
+    "asset__connection__vendor__name",
+    "asset__connection__hub__id",
+    "asset__connection__hub__name",
+    *(f"asset__{tier}__{name}" for tier in ("customer", "tier1", "tier2") for name in _TIER),
+    "asset__marketplace__id",
+    "asset__marketplace__name",
+    "asset__contract__id",
+    "asset__contract__type",
+    "asset__contract__name",
+)
+
+
+def plain(request: HttpRequest) -> HttpResponseBase:
+    """Return 200 with the requests of a status and a product, newest first."""
+    user = keys.owner(request.headers.get("Authorization", "").removeprefix("ApiKey "))
+    if user is None or user.account is None:
+        return HttpResponseForbidden()
+    rows = Request.visible_to(user.account).filter(
+        status=request.GET["status"], product=request.GET["product"]
+    )
+    first, count = int(request.GET["offset"]), int(request.GET["limit"])
+    page = rows.order_by("-created", "pk").values(*COLUMNS)[first : first + count]
+    return JsonResponse(list(page), safe=False)
 
 
 class Computed(serializers.Field[Any, Any, Any, Any]):
@@ -57,14 +141,6 @@ def serializer(model: type[Any], *names: str, **fields: Any) -> Any:
 def named(model: type[Any], *names: str, **fields: Any) -> Any:
     """Return the field of a reference."""
     return serializer(model, "id", "name", *names, **fields)()
-
-
-def sold() -> dict[str, Any]:
-    """Return the fields of where a request and its asset are sold."""
-    return {
-        "marketplace": named(models.Marketplace, icon=Computed(icon)),
-        "contract": named(models.Contract, "type"),
-    }
 
 
 def items(asset: models.Asset) -> Any:
@@ -106,7 +182,8 @@ ASSET = serializer(
     configuration=Computed(
         lambda asset: {"params": of_product(asset.product, asset.marketplace_id)[0]}
     ),
-    **sold(),
+    marketplace=named(models.Marketplace, icon=Computed(icon)),
+    contract=named(models.Contract, "type"),
 )
 REQUEST = serializer(
     Request,
@@ -125,7 +202,8 @@ REQUEST = serializer(
     "previous_approved_request",
     assignee=serializer(models.User, "name", "email", id=serializers.CharField(source="uid"))(),
     asset=ASSET(),
-    **sold(),
+    marketplace=named(models.Marketplace, icon=Computed(icon)),
+    contract=named(models.Contract, "type"),
 )
 
 
@@ -142,3 +220,10 @@ class Requests(generics.ListAPIView[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         """Return the visible rows with what is shown of them."""
         return api.VALIDATED.complete(Request.visible_to(self.request.user.account))
+
+
+urlpatterns = [
+    path("public/v1/plain", plain),
+    path("public/v1/drf", Requests.as_view()),
+    path("", include("connect_sim.urls")),
+]

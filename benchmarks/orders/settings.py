@@ -7,30 +7,21 @@ import os
 from urllib.parse import urlsplit
 
 _database = urlsplit(os.environ["BENCH_DATABASE_URL"])
-if _database.scheme == "sqlite":
-    DATABASES = {
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": _database.path,
-        }
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _database.path.lstrip("/"),
+        "USER": _database.username,
+        "PASSWORD": _database.password or "",
+        "HOST": _database.hostname,
+        "PORT": _database.port,
     }
-else:
-    DATABASES = {
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": _database.path.lstrip("/"),
-            "USER": _database.username,
-            "PASSWORD": _database.password or "",
-            "HOST": _database.hostname,
-            "PORT": _database.port,
-        }
-    }
+}
 SECRET_KEY = "a key of the benchmark"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    # First: its receiver must run before django-webhook's, which sends the task.
-    "benchmarks.django_webhook",
+    "benchmarks.orders",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

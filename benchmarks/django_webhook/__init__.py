@@ -1,1 +1,0 @@
-"""A project with django-webhook as documented; runs in its own virtual environment."""

@@ -1,1 +1,0 @@
-"""The web server: cost of a small request."""
