@@ -224,7 +224,7 @@ def test_key_that_others_may_write_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "secret_key").write_text("a key")
     (tmp_path / "secret_key").chmod(0o666)
     with pytest.raises(ImproperlyConfigured) as raised:
-        data_folder.read_key(tmp_path / "secret_key")
+        data_folder.key(tmp_path / "secret_key")
     quoted("key", f"Error: {raised.value}")
 
 
