@@ -84,8 +84,7 @@ def statements(part: Part) -> Iterator[Row]:
     yield in_rounds(
         f"SQL statements per delivery, {each * setup.webhooks:,} deliveries",
         drains,
-        bound=Bound(0.03),
-        aim=Bound(0.02),
+        bound=Bound(0.06),
         key="statements",
     )
 
@@ -113,13 +112,15 @@ def latency(part: Part) -> Iterator[Row]:
         lambda: theirs("tuned"),
     )
     for n, kind in enumerate(other.KINDS):
-        for key, floor, aim in (("p50", 0.5, 0.2), ("p99", 0.8, 0.5)):
+        # The tuned one on the same servers may be nearly as fast: no aim beyond that.
+        is_near = part.uses_servers and kind == "tuned"
+        for key, floor, aim in (("p50", 0.5, Bound(0.2)), ("p99", 0.8, Bound(0.5))):
             yield in_rounds(
                 f"commit to receipt, {key}, ms",
                 *measured[2 * n : 2 * n + 2],
                 f"django-webhook, {kind}",
-                Bound(floor),
-                Bound(aim),
+                Bound({"p50": 0.8, "p99": 1.0}[key] if is_near else floor),
+                None if is_near else aim,
                 key=key,
                 scale=1e3,
             )

@@ -71,7 +71,7 @@ def memory(part: Part) -> Iterator[Row]:
         lambda: _bare_memory(part),
     )
     figure, beside = "memory (PSS) with 1,000 requests in flight, MiB", "bare Celery worker"
-    yield in_rounds(figure, hanging, bare, beside, Bound(1.15), Bound(1.05))
+    yield in_rounds(figure, hanging, bare, beside, Bound(1.5))
     yield in_rounds("memory (PSS) of an idle worker, MiB", idle, bare, beside)
 
 
