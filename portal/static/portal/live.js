@@ -10,6 +10,7 @@
   const RETRY = 15_000; // milliseconds until a stream that was refused is opened again
   const CHECK = 60; // seconds after which an element is requested even with a stream
   const ACTION = 5_000; // milliseconds after an action in which its results are requested at once
+  const LEAVE = 2_000; // milliseconds in which a form leads to another page
   const DELAY = 200; // milliseconds after the page, whose own files come first
 
   let source = null;
@@ -21,7 +22,7 @@
   const jitter = 1 + Math.random() / 4;
   // The action may have led to this page.
   let actedAt = Number(sessionStorage.getItem("acted-at"));
-  let timer = 0;
+  let timer = 0, leavesUntil = 0;
   // The topics of the stream.
   let openTopics = "";
   // Ids of elements that have changed and are not requested yet.
@@ -77,8 +78,8 @@
   // back, such as a paused log, as soon as the page allows it.
   function request() {
     clearTimeout(timer);
-    if (document.hidden) return;
     const now = Date.now();
+    if (document.hidden || now < leavesUntil) return;
     let next = Infinity;
     for (const id of [...changed]) {
       const element = document.getElementById(id);
@@ -110,9 +111,12 @@
   });
   for (const event of ["close", "change"]) document.addEventListener(event, request, true);
   document.addEventListener("visibilitychange", open);
-  // No stream is opened while the page is left by a form, which may sign the viewer out.
+  // Nothing is requested while the page is left by a form, which may sign the viewer out.
   addEventListener("submit", (event) => {
-    if (!event.defaultPrevented) retryAt = Date.now() + RETRY;
+    if (!event.defaultPrevented) {
+      retryAt = Date.now() + RETRY;
+      leavesUntil = Date.now() + LEAVE;
+    }
     if (event.target.method === "post") act();
   });
   // A page in the back/forward cache has no stream.
