@@ -34,7 +34,12 @@ def _limits(ast: Tree | None) -> tuple[Any, Any]:
 
 def _number(value: Any, default: int) -> int:
     """Return a limit or offset of a query; the default if it isn't one."""
-    return int(value) if str(value).isdecimal() else default
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        # ValueError also for thousands of digits.
+        return default
+    return default if number < 0 else number
 
 
 class ContentRangePagination(LimitOffsetPagination):

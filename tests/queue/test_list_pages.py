@@ -129,3 +129,9 @@ def test_a_page_that_is_the_last_is_not_counted(vendor: Caller) -> None:
     with CaptureQueriesContext(connection) as queries:
         ids(vendor, ALL)
     assert not [each["sql"] for each in queries if "COUNT(" in each["sql"]]
+
+
+@pytest.mark.parametrize("name", ["limit", "offset"])
+def test_number_that_cannot_be_read_is_the_default(vendor: Caller, name: str) -> None:
+    for number in ("9" * 5_000, "-1", "1.5"):
+        assert page(vendor, f"&{name}={number}") == page(vendor, "")
