@@ -22,6 +22,7 @@ from connect_sim.server.django_app import MAY_WAIT, NOT_YET, QUESTION, SUBMIT, T
 from portal import layout, pages
 from portal.inquiry import form
 from requests_queue import operations
+from requests_queue.catalog.models import User
 from requests_queue.queues.usage_file import processing
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,8 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
 
     The web server asks by the key QUESTION of the environment (`connect_sim.server.django_app`).
     Returns 204 for yes, or a refusal: 413 for a body, 401 from an API without a valid API key, 404
-    from a form without its code. The yes to a submit of a usage file has the header NOT_YET as
-    long as the file is being read. Requires the authentication middleware before it.
+    from a form without its code. The yes to a submit of a usage file that the caller sees has the
+    header NOT_YET as long as the file is being read. Requires the authentication middleware before it.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -131,10 +132,15 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
             limit = _format_size(settings.SIM_MAX_BODY)
             return _too_large(request, f"The request body is larger than {limit}.")
         if is_api(request):
-            if not _has_valid_key(request):
+            user = _key_user(request)
+            if user is None:
                 return _unauthorized()
             submit = SUBMIT.search(request.path_info)
-            is_pending = submit is not None and processing.is_pending(submit[1])
+            is_pending = (
+                submit is not None
+                and user.account is not None
+                and processing.is_pending(submit[1], user.account)
+            )
             return HttpResponse(status=204, headers={NOT_YET: "true"} if is_pending else None)
         if question == MAY_WAIT and request.path_info.startswith("/forms/"):
             pk, codes = request.path_info.split("/")[2], request.GET.getlist("code")
@@ -149,11 +155,13 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def _has_valid_key(request: HttpRequest) -> bool:
+def _key_user(request: HttpRequest) -> User | None:
+    """Return the service user of the API key, None without a valid one."""
     try:
-        return ApiKeyAuthentication().authenticate(Request(request)) is not None
+        found = ApiKeyAuthentication().authenticate(Request(request))
     except AuthenticationFailed:
-        return False
+        return None
+    return found[0] if found else None
 
 
 def _unauthorized() -> HttpResponse:

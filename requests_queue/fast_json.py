@@ -13,8 +13,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode(value: Any) -> bytes:
-    """Return JSON types as compact JSON in UTF-8; raises TypeError for other types.
+    """Return a value as compact JSON in UTF-8, bytes in Base64.
 
-    Numbers have to be finite, as `json_validation` makes sure: NaN would become null.
+    Raises TypeError (also for subclasses of str, int and float), ValueError (half of a surrogate
+    pair, integers of more than 4,300 digits) and RecursionError. Numbers have to be finite, as
+    `json_validation` makes sure: NaN would become null.
     """
     return _encode(value)

@@ -120,13 +120,13 @@ class ConnectFilters(RQLFilterClass):  # type: ignore[misc]
         self._count(data, is_own=shown is not None)
         if shown is not None:
             return ~shown if data.operator == ComparisonOperators.NE else shown
-        condition: Q = self._spelled(data) or super().build_q_for_filter(data)
+        condition: Q = self._connect_condition(data) or super().build_q_for_filter(data)
         return condition
 
-    def _spelled(self, data: FilterArgs) -> Q | None:
-        """Return the condition of a comparison that Connect means otherwise than django-rql.
+    def _connect_condition(self, data: FilterArgs) -> Q | None:
+        """Return the condition where Connect's meaning differs from django-rql's, else None.
 
-        Raises RQLFilterError.
+        Converts the moment of a comparison to UTC in `data`. Raises RQLFilterError.
         """
         item = self.get_filter_base_item(data.filter_name)
         field = item.get("field") if item else None

@@ -82,7 +82,10 @@ class Field:
         self.empty, self.optional, self.unfiltered = empty, optional, unfiltered
 
     def reader(self, key: str) -> Callable[[Any], Any]:
-        """Return the function from a row to the JSON of this key; None for an optional one."""
+        """Return the function from a row to the JSON of this key.
+
+        The function of an optional key returns None where the key is left out.
+        """
         read = self.source
         if not callable(read):
             read = _itself if read == SELF else attrgetter(read or key)
@@ -100,7 +103,7 @@ class Field:
         return shown
 
     def form(self) -> Callable[[Any], Any] | None:
-        """Return the function from a value to its JSON; None for one that is JSON."""
+        """Return the function from a value to its JSON, or None if the value is JSON already."""
         if isinstance(self.type, Part):
             return self.type.represent
         return format_datetime if self.type in (Stamp, Stamp | None) else None

@@ -273,12 +273,12 @@ def test_submit_of_a_file_that_is_being_read_waits_only_in_our_web_server() -> N
     catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
-    assert not processing.is_pending(pk)
+    assert not processing.is_pending(pk, catalog.vendor)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(sheets.table([sheets.row()])))
-    assert processing.is_pending(pk)
+    assert processing.is_pending(pk, catalog.vendor)
     refused(vendor.post(f"{PATH}/{pk}/submit"), 400)
     processing.run(pk)
-    assert not processing.is_pending(pk)
+    assert not processing.is_pending(pk, catalog.vendor)
     assert vendor.post(f"{PATH}/{pk}/submit").json["status"] == "pending"
 
 

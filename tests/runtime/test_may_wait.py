@@ -178,6 +178,12 @@ def test_submit_that_half_closes_waits_too(served: Served, submit: Submit) -> No
         assert read(line)[0] == 200
 
 
+def test_submit_of_a_file_of_others_does_not_wait(served: Served, submit: Submit) -> None:
+    key = f"Authorization: ApiKey {caller(make.catalog('2').vendor).key}"
+    assert served.post(f"/public/v1/usage/files/{submit.pk}/submit", key)[0] == 404
+    assert served.asked.qsize() == 1
+
+
 def test_submit_is_refused_when_its_wait_is_over(
     served: Served, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def _bill(pk: str, now: datetime) -> bool:
         billed_to=boundary, next_date=following
     )
     passed = periods.months_between(row.started, boundary)
+    # An item may have a longer period than the subscription: due if its own ends here, too.
     due_items = [
         item for item in asset.items if (length := periods.months_of(item)) and passed % length == 0
     ]

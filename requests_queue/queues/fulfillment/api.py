@@ -65,7 +65,6 @@ class Requests(ValidatedCollection):
     }
     queue = rules.QUEUE
     service = VALIDATED
-    related = _RELATED
     represent = staticmethod(representations.request)
 
     def filtered_by(self) -> Mapping[str, Any]:

@@ -82,7 +82,6 @@ class TierConfigRequests(ValidatedCollection):
         customers=_customers,
         level=lambda row: int(row.configuration.tier_level),
     )
-    related = _RELATED
     without_answer = frozenset({"assign", "unassign", "fail", "inquire", "pend"})
     # connect-sdk 22 and the Haxe SDK name nobody.
     assigns_caller = True

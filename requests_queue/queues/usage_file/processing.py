@@ -13,6 +13,7 @@ from django.db import transaction
 
 from requests_queue import clock, database_limits, transitions
 from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import Account
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import leases, limits, records, spreadsheet, workbooks
 from requests_queue.queues.usage_file.checking import Checker
@@ -26,9 +27,10 @@ ATTEMPTS = 3
 UNREAD = ("uploading", "processing")
 
 
-def is_pending(pk: str) -> bool:
-    """Return whether a worker reads the upload of a file, or shall read it."""
-    return UsageFile.objects.filter(pk=pk, status__in=UNREAD, lease__isnull=False).exists()
+def is_pending(pk: str, account: Account) -> bool:
+    """Return whether a worker reads, or shall read, the upload of a file that the account sees."""
+    files = UsageFile.visible_to(account).filter(pk=pk)
+    return files.filter(status__in=UNREAD, lease__isnull=False).exists()
 
 
 def run(pk: str) -> None:
