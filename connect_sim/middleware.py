@@ -121,7 +121,7 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
     The web server asks by the key QUESTION of the environment (`connect_sim.server.django_app`).
     Returns 204 for yes, or a refusal: 413 for a body, 401 from an API without a valid API key, 404
     from a form without its code. The yes to a submit of a usage file that the caller sees has the
-    header NOT_YET as long as the file is being read. Requires the authentication middleware before it.
+    header NOT_YET as long as the file is being read. Requires the authentication middleware before.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -27,6 +27,8 @@ ID = re.compile(r"\b[A-Z]{2,4}(?:-\d{2,})+\b")
 OLDER = timedelta(seconds=1)
 # Unique fields besides the primary key, for an owner that copies may share.
 _NAMES = ("username", "external_uid", "external_id")
+# Integer keys of the first copy begin here: above all that other tests have used before.
+FIRST_PK = 10_000_000
 # Copies are numbered below it.
 _NOWHERE = 5
 # A single row for all, or a key of one user only.
@@ -152,7 +154,7 @@ class Copy:
         return value
 
     def _number(self, number: int) -> int:
-        return number + self.number * 100_000
+        return number + self.number * FIRST_PK
 
     def _other(self, pk: str) -> str:
         """Return the identifier with other digits, the same for each copy of this number."""

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 _PERIOD = 0.5  # seconds between two samples
 _WORK = bytes(1 << 22)  # takes a few milliseconds to hash, without the lock of the interpreter
+# Seconds of CPU time of a sample: more than a scheduler may give at once to a thread that slept.
+_CPU_TIME = 0.008
 # A sample is starved if it took so many times its CPU time, and so many seconds longer: other
 # threads of this process may delay it by a few milliseconds.
 _SLOWDOWN, _DELAY = 8, 0.05
@@ -56,7 +58,7 @@ class Starvation:
 
 @contextmanager
 def watching() -> Iterator[Starvation]:
-    """Take samples during the block, in a thread that uses about one percent of a core."""
+    """Take samples during the block, in a thread that uses about two percent of a core."""
     starvation, ended = Starvation(), threading.Event()
     thread = threading.Thread(
         target=starvation.sample_until, args=[ended], name="starvation", daemon=True
@@ -71,5 +73,6 @@ def watching() -> Iterator[Starvation]:
 
 def _sample() -> _Sample:
     at, cpu = time.monotonic(), time.thread_time()
-    hashlib.sha256(_WORK).digest()
-    return _Sample(at, time.monotonic() - at, time.thread_time() - cpu)
+    while (used := time.thread_time() - cpu) < _CPU_TIME:
+        hashlib.sha256(_WORK).digest()
+    return _Sample(at, time.monotonic() - at, used)

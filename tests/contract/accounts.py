@@ -24,7 +24,7 @@ from requests_queue.conversations.models import PRIVATE, Conversation, Message
 from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
 from tests.contract import calls, routes
-from tests.copies import ID, Copy, Rows, rows
+from tests.copies import FIRST_PK, ID, Copy, Rows, rows
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Webhook
 from webhooks.types import EVENT, registered
@@ -109,7 +109,7 @@ class Platform:
         for pk, name in model._default_manager.values_list("pk", named):
             if isinstance(name, str):
                 rows |= {pk} if name in hidden else set()
-            elif pk // 100_000 not in visible and (model, pk) not in shared:
+            elif pk // FIRST_PK not in visible and (model, pk) not in shared:
                 rows.add(pk)
         return rows
 
