@@ -13,7 +13,7 @@ _GAP = 0.12  # on both sides of a bar, whose place is 1 wide
 def stack(n: int, counts: Mapping[str, int], top: int) -> list[dict[str, Any]]:
     """Return the segments of the bar at place `n`, from the bottom; at least one count is set.
 
-    A segment has an outcome, x, y and a height.
+    A segment has an outcome, x, y, a width and a height.
     """
     heights = {
         outcome: max(count / top * HEIGHT, _MIN_HEIGHT)
@@ -27,8 +27,8 @@ def stack(n: int, counts: Mapping[str, int], top: int) -> list[dict[str, Any]]:
     y = HEIGHT
     for outcome, height in heights.items():
         y -= height
-        at = {"x": n + _GAP, "y": round(y, 2), "height": round(height, 2)}
-        segments.append({"outcome": outcome, **at})
+        box = {"x": n + _GAP, "y": round(y, 2), "width": 1 - 2 * _GAP, "height": round(height, 2)}
+        segments.append({"outcome": outcome, **box})
     return segments
 
 

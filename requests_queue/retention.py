@@ -119,8 +119,9 @@ def _run_kind(
                 step = kind.step(at, rows, dry_run=dry_run)
         except DatabaseError as error:
             failures += 1
-            if failures < TRIES:
-                pause(_PAUSE * (time.monotonic() - began))
+            now = time.monotonic()
+            if failures < TRIES and now + (wait := _PAUSE * (now - began)) < end:
+                pause(wait)
                 continue
             logger.warning(
                 "Pruning of %s failed and continues with the next run: %s",
@@ -154,7 +155,7 @@ def before(days: int) -> datetime | None:
 def delete(rows: models.QuerySet[Any], limit: int) -> int:
     """Delete up to that many rows that no other transaction holds, and what refers to them.
 
-    Return how many rows there were, without those that referred to them; call in a transaction.
+    Return the number of deleted rows of this table, without cascades; call in a transaction.
     """
     free = rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True)
     ids = list(free[:limit])

@@ -84,7 +84,7 @@ def _changes(row: Webhook, fields: Mapping[str, Any], now: datetime) -> dict[str
 def _recovered(webhook_id: str, now: datetime) -> dict[str, Any]:
     """Return the backoff of a recovered webhook: one that has just ended.
 
-    So one pending delivery goes first, and the others follow its success.
+    One pending delivery starts first, and the others follow its success.
     """
     if not Delivery.objects.filter(webhook=webhook_id, state=Delivery.WAITING).exists():
         return {**HEALTHY}

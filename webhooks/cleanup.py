@@ -8,6 +8,7 @@ is in `requests_queue.retention`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from requests_queue import retention
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 STEP = 1000  # rows of a webhook that its deletion itself removes
-AT_ONCE = 20  # webhooks of which it does
+AT_ONCE = 20  # webhooks of one deletion whose first step is part of it
 SECONDS = 4.0  # of one run; the scheduler starts one every five
+_running = threading.Lock()
 
 
 def remove_now(webhook_ids: Sequence[str]) -> None:
@@ -31,10 +33,15 @@ def remove_now(webhook_ids: Sequence[str]) -> None:
 
 
 def remove_deleted(seconds: float = SECONDS, *, pause: Callable[[float], Any] = time.sleep) -> None:
-    """Remove rows of deleted webhooks for some seconds."""
-    deleted = Webhook.with_deleted.filter(deleted_at__isnull=False).order_by("deleted_at", "pk")
-    kinds = [_Deleted(pk) for pk in deleted.values_list("pk", flat=True)]
-    retention.run(seconds, kinds=kinds, pause=pause)
+    """Remove rows of deleted webhooks for some seconds; one run at a time in a process."""
+    if not _running.acquire(blocking=False):
+        return
+    try:
+        deleted = Webhook.with_deleted.filter(deleted_at__isnull=False).order_by("deleted_at", "pk")
+        kinds = [_Deleted(pk) for pk in deleted.values_list("pk", flat=True)]
+        retention.run(seconds, kinds=kinds, pause=pause)
+    finally:
+        _running.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class AttemptList:
 
     @cached_property
     def stored(self) -> QuerySet[Attempt]:
-        """Its attempts, but those that finished after it was read, which would contradict it."""
+        """The attempts without those that finished after the delivery was read."""
         return Attempt.objects.filter(
             delivery=self.delivery.pk, number__lte=self.delivery.attempts
         ).order_by("-number")

@@ -1,8 +1,8 @@
 """The open pages of this process, and the events that tell them what has changed.
 
 An event names topics of the page and has no content: the page requests again what it shows. A page
-costs an entry in a set. Everything runs in the event loop of the web server, except `receive`,
-which other threads call.
+needs no thread and no database connection. Everything runs in the event loop of the web server,
+except `receive`, which other threads call.
 """
 
 from __future__ import annotations

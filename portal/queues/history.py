@@ -149,9 +149,9 @@ def state(entries: Iterable[HistoryEntry]) -> list[Any]:
 
 
 def webhook_facts(queue: Queue, row: QueueObject, account: Account) -> dict[str, Any]:
-    """Return how many enabled webhooks of the account listen to the object's changes.
+    """Return what the page says of webhooks for the object's changes.
 
-    And until when deliveries that it may have had were pruned.
+    The count of enabled ones of the account, and until when deliveries were pruned.
     """
     listening = Q(active=True, type=types.EVENT)
     facts = Webhook.objects.filter(

@@ -91,7 +91,7 @@ def products(account: Account) -> list[tuple[str, str]]:
 def columns(queue: Queue, viewer: Viewer, rows: QuerySet[Any]) -> list[dict[str, Any]]:
     """Return a column for each status: the number of its objects, the newest, what they wait for.
 
-    One statement for each that has objects.
+    Executes one statement for each status that has objects.
     """
     by_status = counts(rows)
     return [

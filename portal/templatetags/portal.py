@@ -35,8 +35,16 @@ register.filter("constraints", product_labels.constraints)
 register.filter("webhook_state", health.state_of)
 register.filter("milliseconds", format_duration)
 register.filter("cleared", next_attempts.describe_cleared)
-for tag in ("moment", "precise", "since", "countdown", "clock_time", "next_attempt", "clock"):
-    register.simple_tag(getattr(time_html, tag))
+for tag in (
+    time_html.moment,
+    time_html.precise,
+    time_html.since,
+    time_html.countdown,
+    time_html.clock_time,
+    time_html.next_attempt,
+    time_html.clock,
+):
+    register.simple_tag(tag)
 _TONES = {
     Delivery.WAITING: "wait",
     Delivery.CALLING: "busy",

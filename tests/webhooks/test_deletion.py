@@ -150,6 +150,19 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
+def test_one_run_at_a_time_removes_rows() -> None:
+    actions.delete(used(make.catalog()).pk)
+    before = []
+
+    def meanwhile(seconds: float) -> None:
+        before.append(remaining_rows())
+        Background(cleanup.remove_deleted).result()
+        assert remaining_rows() == before[-1]
+
+    cleanup.remove_deleted(pause=meanwhile)
+    assert before and remaining_rows() == [0, 0, 0]
+
+
 def test_other_transactions_run_between_steps() -> None:
     catalog = make.catalog()
     actions.delete(used(catalog).pk)

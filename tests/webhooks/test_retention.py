@@ -473,6 +473,23 @@ def test_kind_that_fails_doesnt_keep_others(
     assert remaining() == [0, 0, 0]
 
 
+def test_step_that_fails_until_the_time_is_over_is_reported(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retention, "_PAUSE", 1e12)
+
+    class Failing:
+        name = "failing rows"
+
+        def step(self, position: str, rows: int, *, dry_run: bool) -> retention.Step:
+            raise DatabaseError("database is locked")
+
+    pauses: list[float] = []
+    result = retention.run(60, kinds=[Failing()], pause=pauses.append)
+    assert (result.failed, pauses) == (["failing rows"], [])
+    assert "Pruning of failing rows failed" in caplog.text
+
+
 def test_step_that_cannot_get_a_lock_is_repeated(
     catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

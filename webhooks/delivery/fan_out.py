@@ -280,8 +280,8 @@ def trigger(webhook: Webhook) -> Delivery:
         if not Webhook.objects.filter(pk=webhook.pk).exists():
             raise Missing(webhook.pk)
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
+    wakeup.after_action()
     recorded = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
     events_recorded.send(sender=None, events=[recorded])
     announcements.announce(webhook.account_id, webhook.pk, delivery_id)
-    wakeup.after_action()
     return Delivery.objects.get(pk=delivery_id)

@@ -80,10 +80,12 @@
     clearTimeout(timer);
     const now = Date.now();
     if (document.hidden || now < leavesUntil) return;
+    // The pause is for what a stream reports: other parts have an interval of their own.
+    const gap = isOpen ? pause * 1000 * jitter : 0;
     let next = Infinity;
     for (const id of [...changed]) {
       const element = document.getElementById(id);
-      const waits = now - actedAt < ACTION ? 0 : lastRequest(id) + pause * 1000 * jitter;
+      const waits = now - actedAt < ACTION ? 0 : lastRequest(id) + gap;
       if (element?.dataset.live === undefined) changed.delete(id);
       else if (element.classList.contains("htmx-request")) continue;
       else if (waits > now) next = Math.min(next, waits);
