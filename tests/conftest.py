@@ -25,11 +25,11 @@ static_files.install()
 
 
 def pytest_xdist_auto_num_workers(config: Any) -> int:
-    """Return the number of workers for `-n auto`: three more than there are cores, since tests also
+    """Return the number of workers for `-n auto`: two more than there are cores, since tests also
     wait; none for up to three files, which start sooner without."""
     paths = [argument.partition("::")[0] for argument in config.args]
     are_few = len(paths) <= 3 and all(Path(path).is_file() for path in paths)
-    return 0 if are_few else min((os.cpu_count() or 1) + 3, 12)
+    return 0 if are_few else min((os.cpu_count() or 1) + 2, 12)
 
 
 @pytest.hookimpl(trylast=True)

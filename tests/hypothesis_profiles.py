@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-_FACTORS = {"fast": 1, "deep": 20, "sample": 0.25, "unit": 0.1}
+_FACTORS = {"fast": 0.5, "deep": 20, "sample": 0.25, "unit": 0.1}
 
 for _name, _factor in _FACTORS.items():
     settings.register_profile(_name, max_examples=int(100 * _factor), deadline=None)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.marks import nightly
 from tests.postgres_server import postgres_database
 from tests.processes import ROOT, environment
 
-on_both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+on_both_databases = pytest.mark.parametrize(
+    "database", ["sqlite", nightly("postgresql", reason="starts two programs for each database")]
+)
 
 
 def printed_by(program: str, database: str, folder: Path) -> Any:

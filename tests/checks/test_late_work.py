@@ -83,10 +83,12 @@ def test_handler_that_failed_is_started_again() -> None:
     assert outcomes(options) == EXPECTED
 
 
+@pytest.mark.nightly(reason="test_handler_that_failed_is_started_again waits for late work too")
 def test_running_handler_that_failed_may_finish_its_work(running_handler: Options) -> None:
     assert outcomes(running_handler) == EXPECTED
 
 
+@pytest.mark.nightly(reason="test_handler_that_failed_is_started_again waits for late work too")
 def test_two_runs_are_judged_when_they_have_ended() -> None:
     command = shlex.join((sys.executable, "-c", PAUSES))
     options = Options(run=command, cwd=ROOT, selected=("race.same_request",), jobs=1)

@@ -1,8 +1,8 @@
 """Broken handlers fail their checks, and the reference handler passes all.
 
-In CI each variant runs its own checks and another one, with their controls; the handler without
-defects runs all checks, and one group of them with pass and fail exchanged. `make checks-matrix`
-runs all checks of all variants.
+In CI each variant runs its own checks, with their controls; the handler without defects runs all
+checks, and one group of them with pass and fail exchanged. `make checks-matrix`, a part of
+`make nightly`, runs all checks of all variants.
 """
 
 from __future__ import annotations
@@ -25,12 +25,8 @@ from tests.checks.variants import BY_NAME, VARIANTS, Variant
 from tests.marks import nightly
 
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
-# These take long: a variant that fails several runs the first one, and none beside its own.
+# These take long: a variant that fails several runs the first one.
 LONG = ("effects", "speed", "race", "crash", "client", "retry")
-# Single checks that take as long.
-HEAVY = (
-    "delivery.burst", "delivery.burst_10", "delivery.after_own_error", "token.expired_meanwhile",
-)  # fmt: skip
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
 # These wait for what never comes, or for long; a faster variant fails the same checks.
@@ -44,20 +40,6 @@ NIGHTLY = (
 def sandbox() -> Iterator[None]:
     with sandboxes.shared():
         yield
-
-
-def other(variant: Variant) -> str:
-    """Return the id of a check beside the variant's own: each variant has another one."""
-    kind = Need.VALIDATOR if variant.is_validator else Need.EVENT
-    others = [
-        check
-        for check in CHECKS
-        if kind in check.needs
-        and not check.is_control
-        and check.group not in LONG
-        and check.id not in (*variant.breaks, *HEAVY)
-    ]
-    return others[VARIANTS.index(variant) % len(others)].id
 
 
 def own(variant: Variant) -> list[str]:
@@ -80,8 +62,7 @@ def test_variant_fails_its_checks_only(name: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(speed, "_WORK", 1.0)
         monkeypatch.setattr(validator, "GIVES_UP", 5.5)
     variant = BY_NAME[name]
-    checks = own(variant) if name in SLOW else [*own(variant), other(variant)]
-    report = running.run_until_judged(name, checks, is_validator=variant.is_validator)
+    report = running.run_until_judged(name, own(variant), is_validator=variant.is_validator)
     if variant.ends_run:
         assert variant.ends_run in report.error
         assert exit_code(report) == 2

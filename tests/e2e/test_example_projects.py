@@ -45,6 +45,7 @@ def steps(project: Path) -> list[str]:
     return [step["run"] for step in job["steps"] if "run" in step]
 
 
+@pytest.mark.nightly(reason="tests/e2e/test_docs_check_your_handler.py runs the job of GitHub")
 def test_steps_of_the_workflow_pass(running: Sandbox, project: Path) -> None:
     """With a sandbox that runs: every night, and by tests/packaging, the plugin starts one."""
     python = projects.python_for(project, NEWEST)

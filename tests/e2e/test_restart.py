@@ -76,6 +76,7 @@ def drop(running: Sandbox, hook: str) -> None:
     running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
+@pytest.mark.nightly(reason="test_kill_during_orders_loses_no_accepted_order kills at any moment")
 def test_kill_after_the_response_loses_no_event(running: Sandbox) -> None:
     with handler() as served:
         hook = hook_of(running, served)
@@ -127,6 +128,7 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
         drop(running, hook)
 
 
+@pytest.mark.nightly(reason="test_kill_during_a_clock_move_does_not_freeze_the_clock is stricter")
 def test_clock_runs_at_once_after_a_kill_in_a_move(running: Sandbox) -> None:
     with handler(None) as served, ThreadPoolExecutor(1) as pool:
         hook = hook_of(running, served)
@@ -191,6 +193,7 @@ def test_request_that_kills_the_sandbox_twice_waits_alone(running: Sandbox) -> N
         drop(running, hook)
 
 
+@pytest.mark.nightly(reason="the backoff is a column, which tests/webhooks/test_backoff.py covers")
 def test_kill_between_failure_and_retry_keeps_the_backoff(running: Sandbox) -> None:
     with handler(500) as served:
         hook = hook_of(running, served)
@@ -254,6 +257,7 @@ def _now(running: Sandbox) -> datetime:
     return datetime.fromisoformat(body["now"])
 
 
+@pytest.mark.nightly(reason="tests/runtime/test_cli.py has the keys after an ordinary end")
 def test_keys_and_url_are_the_same_after_a_kill(running: Sandbox) -> None:
     before, printed = sandbox_file(running), running.process.printed
     assert json.loads(before)["url"] == running.url

@@ -129,6 +129,7 @@ def test_library(report: dict[str, Any], flow: str) -> None:
     assert [*clients.findings(FLOWS[flow], report[flow])] == []
 
 
+@pytest.mark.nightly(reason="test_library uses the same steps")
 def test_behave(running: Sandbox, processor: Processor) -> None:
     """A behave feature with the library's steps."""
     done = subprocess.run(

@@ -167,7 +167,7 @@ def test_list_actions_do_not_change_others_objects(
                 assert not ids_in(response) & set(others)
 
 
-@pytest.mark.parametrize("party", ["new vendor", "new distributor"])
+@pytest.mark.parametrize("party", [_NEW_VENDOR, "new distributor"])
 def test_list_queries_reveal_nothing_about_others(
     platform: Platform, client: Client, party: str
 ) -> None:

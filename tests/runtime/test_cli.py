@@ -31,9 +31,10 @@ CELERY = [sys.executable, "-m", "celery", "-A", "connect_sim"]
 
 @pytest.mark.parametrize(
     "command",
-    [manage("sandbox"), manage("signin"), [*CELERY, "worker"],
+    [manage("sandbox"),
      *(nightly(command, reason="checked by the same line") for command in (
-         manage("check"), manage("web"), [*CELERY, "beat", "--schedule", "schedule"]))],
+         manage("signin"), [*CELERY, "worker"], manage("check"), manage("web"),
+         [*CELERY, "beat", "--schedule", "schedule"]))],
     ids=["sandbox", "signin", "worker", "check", "web", "beat"],
 )  # fmt: skip
 def test_process_with_an_invalid_setting_does_not_start(tmp_path: Path, command: list[str]) -> None:
@@ -68,6 +69,7 @@ def test_server_profile_needs_a_broker(tmp_path: Path) -> None:
     assert "connect_sim.E010" in done.stderr
 
 
+@pytest.mark.nightly(reason="tests/runtime/test_settings.py has the check")
 def test_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
     done = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
     assert done.returncode == 1
@@ -124,6 +126,7 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     assert message.startswith("Error: The database cannot be reached ")
 
 
+@pytest.mark.nightly(reason="tests/runtime/test_server_profile.py has the same checks")
 def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
     assert done.returncode == 0, done.stderr

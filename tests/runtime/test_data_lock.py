@@ -19,6 +19,7 @@ from connect_sim import data_lock
 from connect_sim.installation import StartError
 from tests import processes
 from tests.engines import until
+from tests.marks import nightly
 from tests.processes import (
     Process,
     Sandbox,
@@ -51,11 +52,19 @@ def refused(running: Sandbox, command: str, data: Path, **variables: str) -> Non
     assert running.call("GET", "/sandbox/clock").status_code == 200
 
 
-@pytest.mark.parametrize("command", ["sandbox", "web", "worker"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sandbox",
+        nightly("web", reason="refused by the same line"),
+        nightly("worker", reason="refused by the same line"),
+    ],
+)
 def test_second_process_names_the_first_and_ends(shared: Sandbox, command: str) -> None:
     refused(shared, command, shared.data_dir)
 
 
+@pytest.mark.nightly(reason="test_link_in_the_place_of_a_lock_is_not_followed has links")
 def test_second_sandbox_by_a_symbolic_link_is_refused(shared: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(shared.data_dir)
     refused(shared, "sandbox", tmp_path / "link")
@@ -241,7 +250,9 @@ def ends(process: Process, data: Path) -> None:
     assert f"{data / 'connect.sqlite3'} was deleted or replaced" in line
 
 
-@pytest.mark.parametrize("lose", [_delete, _move_folder])
+@pytest.mark.parametrize(
+    "lose", [_delete, nightly(_move_folder, reason="test_lost_database_is_noticed has it")]
+)
 def test_sandbox_ends_without_its_database(tmp_path: Path, lose: Callable[[Path], None]) -> None:
     data = tmp_path / "var"
     copy_first_data(data)
@@ -258,7 +269,7 @@ def test_sandbox_ends_without_its_database(tmp_path: Path, lose: Callable[[Path]
         process.kill()
 
 
-@pytest.mark.parametrize("command", ["web", "worker"])
+@pytest.mark.parametrize("command", ["worker", nightly("web", reason="noticed by the same thread")])
 def test_part_of_a_server_ends_without_its_database(tmp_path: Path, command: str) -> None:
     data = tmp_path / "var"
     copy_first_data(data)

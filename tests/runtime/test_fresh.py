@@ -167,6 +167,7 @@ def test_make_fresh_deletes_database_and_keys(env: dict[str, str], data: Path) -
     assert not data.exists()
 
 
+@pytest.mark.nightly(reason="tests/runtime/test_data_folder.py has the deletion of a folder")
 def test_fresh_keeps_files_of_others(env: dict[str, str], data: Path) -> None:
     (data / "notes.txt").touch()
     assert run(manage("fresh", "--yes"), env).returncode == 0
@@ -181,7 +182,9 @@ def test_fresh_without_terminal_needs_confirmation(env: dict[str, str], data: Pa
     assert names(data) == before
 
 
-@pytest.mark.parametrize(("reply", "deletes"), [("y", True), ("", False)])
+@pytest.mark.parametrize(
+    ("reply", "deletes"), [("y", True), nightly("", False, reason="as without a terminal")]
+)
 def test_fresh_asks_on_a_terminal(
     env: dict[str, str], data: Path, reply: str, deletes: bool
 ) -> None:
@@ -208,6 +211,7 @@ def test_fresh_refuses_while_the_sandbox_runs(env: dict[str, str], data: Path) -
     assert names(data) == before
 
 
+@pytest.mark.nightly(reason="starts a program to compare a text")
 def test_fresh_names_the_steps_for_other_databases(data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.sqlite3"
     urls = {"postgres://sim:hidden@127.0.0.1:9/orders": "dropdb", f"sqlite:///{other}": str(other)}

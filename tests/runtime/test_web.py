@@ -25,6 +25,7 @@ from tests import processes
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
+from tests.marks import nightly
 from tests.processes import (
     ROOT,
     Sandbox,
@@ -309,7 +310,7 @@ def test_hanging_thread_does_not_delay_the_exit() -> None:
     assert ended.returncode == 143
 
 
-@pytest.mark.parametrize("command", ["sandbox", "web"])
+@pytest.mark.parametrize("command", ["sandbox", nightly("web", reason="the same server")])
 def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> None:
     copy_first_data(tmp_path)
     with socket.create_server(("127.0.0.1", free_port())) as taken:
@@ -398,7 +399,9 @@ def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, nightly(signal.SIGINT, reason="handled by the same line")]
+)
 def test_stop_of_web_process_ends_validation_in_flight(
     tmp_path: Path, number: signal.Signals
 ) -> None:
