@@ -7,11 +7,11 @@ response:
 
 The server waits until the future is done, without a thread, and then sends the response: as the
 view returned it if the result is None, else with the result `(status, content type, body)` in place
-of the view's. It cancels the future if the client disconnects or the server stops. A client that
-has ended cannot be told from one that has closed only its side of the connection and waits for the
-response, so the wait goes on, unless the view has set `needs_client`: for what nobody else may have
-meanwhile. Without this server, for instance in Django's test client, the key is missing, and the
-view waits itself.
+of the view's. It cancels the future if the client resets the connection or the server stops. A
+client that has ended cannot be told from one that has closed only its side of the connection and
+waits for the response, so the wait goes on, unless the view has set `needs_client`, for waits that
+others have to wait for: those for a lease, and those that move the clock. Without this server, for
+instance in Django's test client, the key is missing, and the view waits itself.
 
 A response whose body has no end, such as server-sent events, is an asynchronous generator of bytes
 that the event loop runs: the body follows the status and headers of the view's response.

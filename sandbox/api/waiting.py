@@ -125,7 +125,10 @@ class WaitView(APIView):
     }
 
     def post(self, request: Request) -> HttpResponse:
-        """Return 200 with the evidence when the condition is true, 408 if it is not in time."""
+        """Return 200 with the evidence when the condition is true, 408 if it is not in time.
+
+        A wait that skips ends with its client: otherwise it would go on moving the clock.
+        """
         condition, values = _read(request.data)
         wait = Wait(
             condition,
@@ -136,7 +139,7 @@ class WaitView(APIView):
             values.get("within"),
         )
         skipping.begin(wait)
-        return deferred.respond(request, wait.future)
+        return deferred.respond(request, wait.future, needs_client=wait.skip)
 
 
 def _default_since(condition: Condition) -> Cursor:

@@ -13,7 +13,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from requests_queue.queues.fulfillment import creation
-from sandbox import skipping, timeline, timeline_waits
+from sandbox import moves, skipping, timeline, timeline_waits
 from tests import make, orders
 from tests.api import Caller
 from tests.background import threads
@@ -86,6 +86,25 @@ def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None
             reset(other)
             waiting(0)
         until(lambda: "wait-observer" not in threads(), "the observer ends")
+
+
+def test_client_that_ends_its_connection_ends_its_wait_that_skips(
+    client: Caller, settings: Any
+) -> None:
+    """A client that is interrupted sends no reset."""
+    with (
+        serving(get_wsgi_application(), settings) as url,
+        connect(url) as line,
+        # The wait cannot move the clock meanwhile, so nothing else ends it.
+        moves.Move.begin(moves.ADVANCE),
+    ):
+        send_wait(line, client, {"called": {"webhook": "WH-1"}}, skip=True)
+        waiting(1)
+        line.shutdown(socket.SHUT_WR)
+        status, _, content = read(line, "POST")
+        assert (status, json.loads(content)["error_code"]) == (400, "REQ_400")
+        waiting(0)
+        until(lambda: "wait-mover" not in threads(), "nothing moves the clock")
 
 
 def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_client_leaves(
