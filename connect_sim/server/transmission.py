@@ -65,6 +65,7 @@ class Transmission:
             future.cancel()
 
     async def send(self, response: Response, send: Send, client: Client, method: str) -> None:
+        """Send the response, or reset the connection; raises ClientLeft."""
         for future, timeout in self._waits:
             await client.pause(timeout, future)
         size = response.rewind()
@@ -82,8 +83,8 @@ class Transmission:
                 await send({"type": "http.response.body", **body})
                 if sent >= end:
                     break
-                if self._pause:
-                    await client.pause(self._pause)
+                # Without a pause, let other requests run.
+                await (client.pause(self._pause) if self._pause else asyncio.sleep(0))
         if self._is_reset or end < size:
             await _reset(client.connection)
 
