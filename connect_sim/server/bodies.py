@@ -15,8 +15,8 @@ from connect_sim.server.deferred import ClientLeft, Receive
 FORM = 64 * 1024
 # Larger bodies are received only from clients that are allowed to send them.
 LARGE = 64 * 1024
-# Seconds without any progress, and bytes per second on average, from then on.
-PAUSE, RATE = 10.0, 1024
+PAUSE = 10.0  # seconds for which a client may send nothing, or be behind the average of RATE
+RATE = 1024  # bytes per second
 _IN_MEMORY = 512 * 1024
 
 
@@ -56,6 +56,8 @@ class Body:
             if not is_checked and max(self.size, self._declared) > LARGE:
                 is_checked = True
                 await ask()
+                # The client may have waited for that: its average counts from now on.
+                began = loop.time() - self.size / RATE
             average = began + self.size / RATE
             async with asyncio.timeout_at(min(loop.time(), average) + PAUSE):
                 message = await receive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
@@ -185,6 +186,30 @@ def test_refused_body_gets_no_100_continue(url: str) -> None:
             status, headers, _ = read(line)
             assert (status, headers["connection"]) == (expected, "close")
             assert is_closed(line)
+
+
+def test_time_in_which_the_server_decides_about_a_body_is_not_its_clients() -> None:
+    """The client of `Expect: 100-continue` sends nothing until then."""
+
+    async def scenario() -> None:
+        loop, waited = asyncio.get_running_loop(), 0.0
+        now = loop.time
+        loop.time = lambda: now() + waited  # type: ignore[method-assign]
+
+        async def decide() -> None:
+            nonlocal waited
+            waited = 3600
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": b"x" * 100_000}
+
+        body = bodies.Body({"headers": [(b"content-length", b"100000")]})
+        with body.file:
+            await body.receive(receive, decide)
+            assert body.size == 100_000
+
+    asyncio.run(scenario())
 
 
 def test_incomplete_body_does_not_reach_django(settings: Any) -> None:
