@@ -24,6 +24,14 @@ class TooLarge(Exception):
     """The body is larger than SIM_MAX_BODY."""
 
 
+class TooSlow(Exception):
+    """The client has not sent the body in time."""
+
+
+class NotStored(Exception):
+    """The body cannot be stored, for instance because the disk is full."""
+
+
 class Body:
     """A request body: in memory, or in a temporary file if it is large."""
 
@@ -44,7 +52,7 @@ class Body:
                     self.expects_continue = value.lower() == b"100-continue"
 
     async def receive(self, receive: Receive, ask: Callable[[], Awaitable[Any]]) -> None:
-        """Receive the body; raises TooLarge, TimeoutError, ClientLeft, OSError (disk full).
+        """Receive the body; raises TooLarge, TooSlow, ClientLeft, NotStored.
 
         `ask` is awaited before more than LARGE bytes are received, and may raise an error.
         """
@@ -52,21 +60,26 @@ class Body:
             raise TooLarge
         loop = asyncio.get_running_loop()
         began, is_checked, more = loop.time(), False, self._declared > 0
-        while more:
-            if not is_checked and max(self.size, self._declared) > LARGE:
-                is_checked = True
-                await ask()
-                # The client may have waited for that: its average counts from now on.
-                began = loop.time() - self.size / RATE
-            average = began + self.size / RATE
-            async with asyncio.timeout_at(min(loop.time(), average) + PAUSE):
-                message = await receive()
-            self.expects_continue = False
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            more = message.get("more_body", False)
-            self.size += len(message.get("body", b""))
-            if self.size > self._limit:
-                raise TooLarge
-            self.file.write(message.get("body", b""))
-        self.file.seek(0)
+        try:
+            while more:
+                if not is_checked and max(self.size, self._declared) > LARGE:
+                    is_checked = True
+                    await ask()
+                    # The client may have waited for that: its average counts from now on.
+                    began = loop.time() - self.size / RATE
+                average = began + self.size / RATE
+                async with asyncio.timeout_at(min(loop.time(), average) + PAUSE):
+                    message = await receive()
+                self.expects_continue = False
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                more = message.get("more_body", False)
+                self.size += len(message.get("body", b""))
+                if self.size > self._limit:
+                    raise TooLarge
+                self.file.write(message.get("body", b""))
+            self.file.seek(0)
+        except TimeoutError:
+            raise TooSlow from None
+        except OSError as error:
+            raise NotStored from error

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db import connections
 
 from connect_sim.server import deferred, transmission
-from connect_sim.server.bodies import Body, TooLarge
+from connect_sim.server.bodies import Body, NotStored, TooLarge, TooSlow
 from connect_sim.server.deferred import Client, ClientLeft, Deferral, Receive, Scope, Stopping
 from connect_sim.server.response import Failed, Message, Response, Send, Wsgi, error
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
@@ -79,8 +79,8 @@ _ERRORS: dict[type[BaseException], tuple[int, str, str]] = {
     ),
     Stopping: _STOPPING,
     asyncio.CancelledError: _STOPPING,
-    TimeoutError: (408, "REQ_408", "The request was not complete in time."),
-    OSError: (503, "SYS_503", "The server cannot store the request body. Try again later."),
+    TooSlow: (408, "REQ_408", "The request was not complete in time."),
+    NotStored: (503, "SYS_503", "The server cannot store the request body. Try again later."),
     Exception: (500, "SYS_001", "Unexpected server error. See the server's log."),
 }
 
@@ -119,9 +119,10 @@ class DjangoApplication:
             response = refused.args[0]
         except (Exception, asyncio.CancelledError) as ended:
             kind = next(kind for kind in _ERRORS if isinstance(ended, kind))
-            if kind in (OSError, Exception) and not isinstance(ended, Failed):
+            if kind in (NotStored, Exception) and not isinstance(ended, Failed):
                 logger.exception("A request could not be served.")
             response = error(scope["path"], *_ERRORS[kind])
+            deferral.stream = None
         finally:
             body.file.close()
             if deferral.future is not None:

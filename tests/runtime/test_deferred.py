@@ -195,11 +195,16 @@ def test_failing_view_cancels_its_wait(app: App, settings: Any) -> None:
         assert cancelled(app.next())
 
 
-def test_failing_future_returns_500(app: App, settings: Any) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, TimeoutError, OSError])
+def test_failing_future_returns_500(
+    app: App, settings: Any, error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(app, settings) as url, connect(url) as line:
         send(line, b"/later")
-        app.next().set_exception(RuntimeError("on purpose"))
-        assert read(line)[0] == 500
+        app.next().set_exception(error("on purpose"))
+        status, _, content = read(line)
+        assert (status, content) == (500, b"Unexpected server error. See the server's log.")
+    assert "on purpose" in caplog.text
 
 
 def test_stopping_server_ends_waits_at_once(app: App, settings: Any) -> None:
@@ -277,6 +282,17 @@ def test_stream_has_no_length_and_its_end_keeps_the_connection(settings: Any) ->
             status, headers, body = read(line)
             assert (status, headers["content-type"], body) == (200, "text/event-stream", b"piece")
             assert "content-length" not in headers
+
+
+def test_failing_view_sends_nothing_of_its_stream(settings: Any) -> None:
+    def wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        Streams()(environ, start)
+        raise RuntimeError("on purpose")
+
+    with serving(wsgi, settings) as url, connect(url) as line:
+        send(line, b"/short")
+        status, _, body = read(line)
+        assert (status, body) == (500, b"Unexpected server error. See the server's log.")
 
 
 def test_stream_ends_when_its_client_leaves(settings: Any) -> None:
