@@ -44,6 +44,7 @@ class Connection(HttpToolsProtocol):
         self._ended = False  # Further data is ignored.
         self._head = bytearray()
         self._rest = 0  # bytes of the body that have not arrived; -1 if it is chunked
+        self._target: dict[str, Any] = {}  # the scope's values of the latest head's target
         self._running = self.cycle  # The request that is served; `cycle` may still be pipelined.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,10 +59,7 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """Close immediately, without the rest of a response."""
-        self._ended = True
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
+        self._disconnect()
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -84,14 +82,15 @@ class Connection(HttpToolsProtocol):
         return True
 
     def on_headers_complete(self) -> None:
-        """Note how long the body is."""
+        """Note how long the body is, and give Django the target as it was sent."""
         super().on_headers_complete()
+        self.scope.update(self._target, extensions={CONNECTION: self})  # type: ignore
         fields = dict(self.headers)
         self._rest = -1 if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
 
     def on_message_complete(self) -> None:
         """Expect the next head."""
-        self._rest = 0
+        self._rest, self._target = 0, {}
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -155,15 +154,15 @@ class Connection(HttpToolsProtocol):
         return rest
 
     def _parse_head(self, head: bytes) -> None:
-        """Start a request, whose target Django gets as it was sent."""
         request = _read_head(head)
         if request is None or len(self.pipeline) >= MAX_PIPELINE:
             self._refuse(400, _INVALID)
-        elif request[0] not in HTTPMethod.__members__:
-            self._refuse(405, f'Method "{request[0]}" not allowed.', request[1]["path"])
+            return
+        method, self._target, head = request
+        if method in HTTPMethod.__members__:
+            self._parse(head)
         else:
-            self._parse(request[2])
-            self.scope.update(request[1], extensions={CONNECTION: self})  # type: ignore
+            self._refuse(405, f'Method "{method}" not allowed.')
 
     def _parse(self, data: bytes | memoryview) -> None:
         try:
@@ -171,19 +170,31 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(400, _INVALID)
 
-    def _refuse(self, status: int, text: str, path: str = "") -> None:
+    def _disconnect(self) -> None:
+        """Ignore further data, and report the disconnection to the running request."""
+        self._ended = True
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _refuse(self, status: int, text: str) -> None:
         """Send an error and close, but never within the response to another request."""
         self._ended = True
+        self._unset_keepalive_if_required()
         if self.pipeline or not (self._is_complete or self._rest):
             # Earlier requests get their responses; the last one closes the connection.
             self.cycle.keep_alive = False
             return
         if self._is_complete or not self.cycle.response_started:
-            path = self.scope["path"] if self._rest else path
+            path = self._target.get("path", "")
             content_type, body = error_body(path, f"REQ_{status}", text)
             head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head % (content_type, len(body)) + body)
+        self._disconnect()
         self.transport.close()
+        # The client may not read.
+        abort = self.transport.abort
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, abort)
 
 
 def _read_head(head: bytes) -> tuple[str, dict[str, Any], bytes] | None:

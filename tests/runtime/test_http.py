@@ -233,6 +233,31 @@ def test_malformed_http_is_refused_without_an_error_log(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /public/v1/x HTTP/1.1\r\nHost x\r\n\r\n",
+        b"POST /public/v1/x HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST /public/v1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_malformed_request_of_an_api_is_refused_in_connects_envelope(url: str, sent: bytes) -> None:
+    with connect(url) as line:
+        line.sendall(sent)
+        status, headers, content = read(line)
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert json.loads(content)["error_code"] == "REQ_400"
+
+
+def test_malformed_request_without_a_target_has_not_that_of_the_request_before(url: str) -> None:
+    with connect(url) as line:
+        line.sendall(b"GET /public/v1/x HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert read(line)[0] == 200
+        line.sendall(b"GARBAGE\r\n\r\n")
+        status, headers, _ = read(line)
+    assert (status, headers["content-type"]) == (400, "text/plain; charset=utf-8")
+
+
 @pytest.mark.parametrize("sent", [b"/" + b"?#" * 1000, b"GET /", b"GET /?", b"GET /a?b#", b"A" * 9])
 def test_long_line_that_is_malformed_is_refused_at_once(url: str, sent: bytes) -> None:
     """No regular expression takes a time that grows by more than the length."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,9 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from connect_sim.server import bodies, django_app
-from connect_sim.server.protocol import Connection
+from connect_sim.server.protocol import MAX_HEAD, Connection
 from tests.runtime.serving import connect, is_closed, read, serving
 from tests.runtime.test_http import HEAD, echo
 
@@ -180,3 +183,54 @@ def test_client_that_reads_no_response_is_disconnected(
             while data := line.recv(1_000_000):
                 received.append(len(data))
     assert sum(received) < 30_000_000
+
+
+class Transport(asyncio.Transport):
+    """A transport whose client does not read, so that it cannot be closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[Any] = []
+        self.aborted = asyncio.Event()
+        self._is_closing = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self._is_closing = True
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ([b"x\r\n\r\n"], b"400"),
+        ([b"GET / HTTP/1.1\r\nX-A: ", b"x" * MAX_HEAD], b"431"),
+        ([b"\x16\x03\x01\x02"], b"400"),
+    ],
+    ids=["malformed", "too large", "TLS"],
+)
+def test_refused_connection_ends_after_one_error_though_the_client_does_not_read(
+    settings: Any, sent: list[bytes], status: bytes
+) -> None:
+    settings.SIM_HEAD_TIMEOUT = 0
+
+    async def scenario() -> None:
+        config = Config(lambda *_: None, interface="asgi3", log_config=None, timeout_keep_alive=0)  # type: ignore[arg-type]
+        connection = Connection(config, ServerState(), {})
+        transport = Transport()
+        connection.connection_made(transport)
+        for data in sent:
+            connection.data_received(data)
+        async with asyncio.timeout(5):
+            await transport.aborted.wait()
+        [error] = transport.written
+        assert error.startswith(b"HTTP/1.1 " + status)
+
+    asyncio.run(scenario())
