@@ -28,7 +28,7 @@ class Span(Protocol):
     """The span of a request."""
 
     def end(self, status: int) -> None:
-        """End it; `status` is 0 if the client has left before."""
+        """End it; `status` is 0 if the connection has ended before the response."""
 
 
 class Tracer(Protocol):
@@ -106,7 +106,7 @@ class _ServedRequest:
         fields: Mapping[str, Any] = {
             "method": self._scope["method"],
             "path": Redaction().text(self._scope["raw_path"].decode("latin-1"))[:_LONGEST_PATH],
-            # None: the client has left.
+            # None: the connection has ended before.
             "status": self._status or None,
             "duration_ms": round(seconds * 1000),
         }

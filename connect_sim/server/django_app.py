@@ -121,6 +121,9 @@ class DjangoApplication:
             kind = next(kind for kind in _ERRORS if isinstance(ended, kind))
             if kind in (NotStored, Exception) and not isinstance(ended, Failed):
                 logger.exception("A request could not be served.")
+            if client.connection.transport.is_closing():
+                manner.cancel()
+                return
             response = error(scope["path"], *_ERRORS[kind])
             deferral.stream = None
         finally:

@@ -52,7 +52,7 @@ class ServerSpan:
         self._span, self._name, self._operation = span, name, operation
 
     def end(self, status: int) -> None:
-        """End the span; `status` is 0 if the client has left before."""
+        """End the span; `status` is 0 if the connection has ended before the response."""
         span, operation = self._span, self._operation
         if operation.route:
             span.update_name(f"{self._name} {operation.route}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +17,8 @@ from uvicorn.server import ServerState
 
 from connect_sim.server import bodies, django_app
 from connect_sim.server.protocol import MAX_HEAD, Connection
-from tests.runtime.serving import connect, is_closed, read, serving
+from tests.engines import until
+from tests.runtime.serving import connect, is_closed, read, reset, serving
 from tests.runtime.test_http import HEAD, echo
 
 REQUEST = b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n"
@@ -156,6 +158,20 @@ def test_discard_of_a_refused_body_has_a_timeout(limits: Any) -> None:
         assert read(line)[0] == 200
         line.sendall(b"x")
         assert is_closed(line)
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+def test_client_that_leaves_within_its_body_gets_no_status(
+    settings: Any, caplog: pytest.LogCaptureFixture, leave: Callable[[socket.socket], None]
+) -> None:
+    caplog.set_level(logging.INFO, "connect_sim.requests")
+    with serving(echo, settings) as url:
+        line = connect(url)
+        line.sendall(b"POST /public/v1/x HTTP/1.1\r\n" + HEAD + b"Content-Length: 9\r\n\r\n{")
+        leave(line)
+        until(lambda: caplog.records, "the request is logged")
+    [record] = caplog.records
+    assert (record.path, record.status) == ("/public/v1/x", None)  # type: ignore[attr-defined]
 
 
 # -- responses
