@@ -1,11 +1,13 @@
-"""Converters of environment variables; each returns the value of the setting.
+"""Environment variables, and the converters to the values of settings.
 
-Each raises ValueError with the rest of a sentence that begins with the variable's name.
+Each converter raises ValueError with the rest of a sentence that begins with the variable's name.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv6Address
@@ -14,7 +16,9 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import environ
+from django.core.checks import Error
 
+from connect_sim import data_folder
 from connect_sim.server.proxies import TrustedProxies
 from webhooks.http import trust
 from webhooks.http.addresses import parse_networks
@@ -40,6 +44,69 @@ _FLAGS = {
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 T = TypeVar("T")
+
+
+class Variables:
+    """The variables of the environment, and the `problems` of the invalid ones.
+
+    The system checks report these, and prevent the start; the defaults are used until then.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Error] = []
+
+    def report(self, name: str, sentence: str, hint: str) -> None:
+        """Record an invalid variable; `sentence` follows its name."""
+        self.problems.append(Error(f"{name} {sentence}", hint=hint, id="connect_sim.E001"))
+
+    def read(
+        self,
+        name: str,
+        default: T,
+        convert: Callable[[str], T],
+        *,
+        example: str = "",
+        secret: bool = False,
+        blank: bool = False,
+    ) -> T:
+        """Return a variable's value, or the default if it is invalid or, unless `blank`, empty.
+
+        A ValueError of `convert` continues the sentence that the name begins. A `secret` isn't
+        shown.
+        """
+        text = os.environ.get(name, "").strip()
+        if not text and not (blank and name in os.environ):
+            return default
+        try:
+            return convert(text)
+        except ValueError as error:
+            shown = repr(text if len(text) <= 60 else f"{text[:60]}…")
+            if example:
+                value = "" if secret else f" The value is {shown}."
+                self.report(name, f"{error}{value}", f"Set, for example, {name}={example}.")
+            else:
+                normal = f"{default:.12g}" if isinstance(default, float) else str(default)
+                normal = normal.lower() if isinstance(default, bool) else normal
+                hint = f"Correct the variable or remove it; the default is {normal}."
+                self.report(name, f"{error}, not {shown}.", hint)
+            return default
+
+    def secret_key(self, name: str, convert: Callable[[str], str], folder: Path | None) -> str:
+        """Return a configured key; a sandbox creates its own in its data folder (None: refuse)."""
+        configured = self.read(name, "", str)
+        if folder is not None:
+            # A start that the system checks refuse must not create files.
+            may_create = not configured and not self.problems
+            path = folder / name.removeprefix("SIM_").lower()
+            return data_folder.key(path) if may_create else configured or secrets.token_urlsafe(48)
+        try:
+            if not configured:
+                raise ValueError("is not set; SIM_PROFILE=server creates no keys.")
+            return convert(configured)
+        except ValueError as error:
+            how = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            self.report(name, str(error), how)
+            return configured or secrets.token_urlsafe(48)
 
 
 def _converter(
@@ -77,8 +144,6 @@ def number(
 
 
 settle_time = _converter(float, "must be a number of seconds from 0 to 60.", lambda n: 0 <= n <= 60)
-
-
 flag = _converter(lambda text: _FLAGS[text.lower()], "must be true or false")
 
 

@@ -1,80 +1,21 @@
 """Settings, all from the environment; `.env.example` lists every variable."""
 
 import hashlib
-import os
-import secrets
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
-from django.core.checks import Error
 
 from connect_sim import __version__, container, data_folder, installation, logs
 from connect_sim import setting_values as values
 from requests_queue import queues
 
-Value = TypeVar("Value")
-# Reported by the system checks, which prevent the start; the defaults are used until then.
-SETTING_PROBLEMS: list[Error] = []
-
-
-def report(name: str, sentence: str, hint: str) -> None:
-    """Record an invalid variable; `sentence` follows its name."""
-    SETTING_PROBLEMS.append(Error(f"{name} {sentence}", hint=hint, id="connect_sim.E001"))
-
-
-def env(
-    name: str,
-    default: Value,
-    convert: Callable[[str], Value],
-    *,
-    example: str = "",
-    secret: bool = False,
-    blank: bool = False,
-) -> Value:
-    """Return the value of a variable, or the default if it is invalid or, unless `blank`, empty.
-
-    A ValueError of `convert` continues the sentence that the name begins. A `secret` isn't shown.
-    """
-    text = os.environ.get(name, "").strip()
-    if not text and not (blank and name in os.environ):
-        return default
-    try:
-        return convert(text)
-    except ValueError as error:
-        shown = repr(text if len(text) <= 60 else f"{text[:60]}…")
-        if example:
-            value = "" if secret else f" The value is {shown}."
-            report(name, f"{error}{value}", f"Set, for example, {name}={example}.")
-        else:
-            normal = f"{default:.12g}" if isinstance(default, float) else str(default)
-            normal = normal.lower() if isinstance(default, bool) else normal
-            hint = f"Correct the variable or remove it; the default is {normal}."
-            report(name, f"{error}, not {shown}.", hint)
-        return default
-
-
-def secret_key(name: str, convert: Callable[[str], str]) -> str:
-    """Return a configured key; only a sandbox creates its own, in the data folder."""
-    configured = env(name, "", str)
-    if SANDBOX:
-        # A start that the system checks refuse must not create files.
-        may_create = not configured and not SETTING_PROBLEMS
-        path = SIM_DATA_DIR / name.removeprefix("SIM_").lower()
-        return data_folder.key(path) if may_create else configured or secrets.token_urlsafe(48)
-    try:
-        if not configured:
-            raise ValueError("is not set; SIM_PROFILE=server creates no keys.")
-        return convert(configured)
-    except ValueError as error:
-        how = 'Create one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        report(name, str(error), how)
-        return configured or secrets.token_urlsafe(48)
-
+_variables = values.Variables()
+env = _variables.read
+SETTING_PROBLEMS = _variables.problems
 
 installation.refuse_windows()
 VERSION = __version__
@@ -89,7 +30,8 @@ except (OSError, ValueError) as _error:
     if _env_file != _home / ".env" or not isinstance(_error, FileNotFoundError):
         _reason = _error.strerror if isinstance(_error, OSError) else "it is not UTF-8 text"
         _hint = "Correct the path or the permissions of the file, or unset the variable."
-        report("SIM_ENV_FILE", f"names {_env_file}, which cannot be read: {_reason}.", _hint)
+        _sentence = f"names {_env_file}, which cannot be read: {_reason}."
+        _variables.report("SIM_ENV_FILE", _sentence, _hint)
 # Set by the image: texts for users say how to reach into the container and out of it.
 SIM_IN_CONTAINER = env("SIM_IN_CONTAINER", False, values.flag)
 PROGRAM = container.program() if SIM_IN_CONTAINER else installation.PROGRAM
@@ -114,9 +56,10 @@ SIM_PUBLIC_URL = SIM_PUBLIC_URL or SIM_API_URL
 SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY", "", str)
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY", "", str)
 
-SECRET_KEY = secret_key("SIM_SECRET_KEY", values.key)
+_keys = SIM_DATA_DIR if SANDBOX else None
+SECRET_KEY = _variables.secret_key("SIM_SECRET_KEY", values.key, _keys)
 # Several keys are separated by commas: the first encrypts, each decrypts (docs/server.md).
-SIM_ENCRYPTION_KEY = secret_key("SIM_ENCRYPTION_KEY", values.keys)
+SIM_ENCRYPTION_KEY = _variables.secret_key("SIM_ENCRYPTION_KEY", values.keys, _keys)
 
 # The delivery engine. .env.example explains each value, docs/fidelity.md its origin.
 SIM_CALLS = env("SIM_CALLS", 4000, values.integer(maximum=100_000))
@@ -385,8 +328,7 @@ SPECTACULAR_SETTINGS = {
 # Browsers send the cookies of a host to all its ports, so sandboxes on one machine need names of
 # their own. Folders in containers have equal paths but different keys, configured keys may be
 # equal, and the processes of a server have nothing but the key in common.
-_folder = SIM_DATA_DIR if SANDBOX else ""
-_cookies = hashlib.sha256(f"{SECRET_KEY} {_folder}".encode()).hexdigest()[:12]
+_cookies = hashlib.sha256(f"{SECRET_KEY} {_keys or ''}".encode()).hexdigest()[:12]
 SESSION_COOKIE_NAME = f"sessionid-{_cookies}"
 CSRF_COOKIE_NAME = f"csrftoken-{_cookies}"
 SIM_MESSAGES_COOKIE_NAME = f"messages-{_cookies}"
@@ -426,8 +368,10 @@ if SIM_OTLP_ENDPOINT:
 elif "opentelemetry" not in sys.modules:
     # redis-py would import it wherever it is installed; None is a module that can't be found.
     sys.modules["opentelemetry"] = None  # type: ignore[assignment]
-    import_module("redis")
-    del sys.modules["opentelemetry"]
+    try:
+        import_module("redis")
+    finally:
+        del sys.modules["opentelemetry"]
 SIM_LOG_FORMAT = env("SIM_LOG_FORMAT", logs.TEXT, values.one_of(logs.TEXT, logs.JSON))
 LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {
