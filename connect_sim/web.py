@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import selectors
 import signal
@@ -110,7 +109,8 @@ class _Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=math.ceil(settings.SIM_IDLE_TIMEOUT),
+            # uvicorn passes it to the event loop, which takes fractions of a second too.
+            timeout_keep_alive=settings.SIM_IDLE_TIMEOUT,  # type: ignore[arg-type]
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)
@@ -143,9 +143,9 @@ def _bind() -> list[socket.socket]:
     try:
         return listen(settings.SIM_BIND)
     except (OSError, ValueError) as error:
-        code = getattr(error, "errno", None)
         # The error of a name has a code that only its text explains.
-        reason = error.args[-1] if code is None or code < 0 else os.strerror(code)
+        code = None if isinstance(error, socket.gaierror) else getattr(error, "errno", None)
+        reason = error.args[-1] if code is None else os.strerror(code)
         raise PortTaken(
             f"Cannot bind {settings.SIM_BIND} ({reason}). "
             f"Stop the program that uses it, or set another address: SIM_BIND=127.0.0.1:8001."

@@ -589,3 +589,17 @@ def test_malformed_address_is_reported_in_one_line(settings: Any, bind: str) -> 
     with pytest.raises(web.PortTaken) as raised:
         web.Web(echo, 1)
     assert "\n" not in str(raised.value) and bind in str(raised.value)
+
+
+def test_reason_of_a_name_that_is_unknown_is_its_own_on_every_system(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code is positive on macOS and negative on Linux, and never that of a system error."""
+    from connect_sim import web
+
+    def fail(bind: str) -> Any:
+        raise socket.gaierror(8, "nodename nor servname provided, or not known")
+
+    monkeypatch.setattr(web, "listen", fail)
+    with pytest.raises(web.PortTaken, match="nodename nor servname provided"):
+        web.Web(echo, 1)

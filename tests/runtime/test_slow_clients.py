@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import queue
 import socket
 import threading
 import time
@@ -76,6 +77,18 @@ def test_connection_without_a_further_request_is_closed(url: str, sent: bytes) -
         if sent == REQUEST:
             assert read(line)[0] == 200
         assert line.recv(100) == b""
+
+
+def test_idle_timeout_may_be_a_fraction_of_a_second(
+    limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits.SIM_IDLE_TIMEOUT = 0.5
+    made = queue.Queue[float]()
+    monkeypatch.setattr(
+        Connection, "_expect_head", lambda connection: made.put(connection.timeout_keep_alive)
+    )
+    with serving(echo, limits) as url, connect(url):
+        assert made.get(timeout=10) == 0.5
 
 
 def test_connection_that_is_used_is_not_idle(limits: Any) -> None:
