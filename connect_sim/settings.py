@@ -20,14 +20,15 @@ SETTING_PROBLEMS = _variables.problems
 installation.refuse_windows()
 VERSION = __version__
 _home = installation.home()
-_env_file = Path(env("SIM_ENV_FILE", str(_home / ".env"), str))
+_configured = env("SIM_ENV_FILE", "", str)
+_env_file = Path(_configured or _home / ".env")
 try:
     # Opened here, because environ ignores unreadable files.
     with _env_file.open(encoding="utf-8") as _file:
         environ.Env.read_env(_file)
 except (OSError, ValueError) as _error:
     # Only a configured file must exist.
-    if _env_file != _home / ".env" or not isinstance(_error, FileNotFoundError):
+    if _configured or not isinstance(_error, FileNotFoundError):
         _reason = _error.strerror if isinstance(_error, OSError) else "it is not UTF-8 text"
         _hint = "Correct the path or the permissions of the file, or unset the variable."
         _sentence = f"names {_env_file}, which cannot be read: {_reason}."

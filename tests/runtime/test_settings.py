@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.checks import CheckMessage
 
-from connect_sim import checks
+from connect_sim import checks, installation
 from tests.processes import ROOT
 
 # Name and example value of each variable.
@@ -130,6 +130,18 @@ def test_invalid_value_is_one_sentence_with_a_hint(read: Any, name: str, value: 
     [error] = errors
     assert error.msg.startswith(f"{name} ") and error.msg.rstrip().endswith(".")
     assert error.hint and "\n" not in error.msg + error.hint and len(error.msg) < 300
+
+
+def test_env_file_must_exist_if_it_is_named_even_if_it_is_the_default_one(
+    read: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(installation, "home", lambda: tmp_path)
+    assert read(SIM_ENV_FILE="")[1] == []
+    _, [error] = read(SIM_ENV_FILE=str(tmp_path / ".env"))
+    assert (
+        error.msg
+        == f"SIM_ENV_FILE names {tmp_path}/.env, which cannot be read: No such file or directory."
+    )
 
 
 def test_settings_that_no_longer_exist_are_a_warning(
