@@ -41,9 +41,10 @@ class NotLogged(logging.Filter):
     """Drop Django's own record about a response that is logged already, or wanted."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is kept."""
-        request = getattr(record, "request", None)
-        return operations.IS_LOGGED not in getattr(request, "META", ())
+        """Return whether the record is kept: also if it has another error than the logged one."""
+        logged = getattr(getattr(record, "request", None), "META", {}).get(operations.IS_LOGGED)
+        error = record.exc_info[1] if record.exc_info else None
+        return logged is None or error not in (None, logged)
 
 
 class JsonFormatter(logging.Formatter):

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-# Key of the environment of a request whose error response is logged already, or was asked for.
+# Key of the environment of a request whose error is logged already (the exception), or whose error
+# response was asked for (True).
 IS_LOGGED = "connect_sim.is_logged"
 
 

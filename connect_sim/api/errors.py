@@ -64,7 +64,7 @@ def _log_unavailable(
     response["Retry-After"] = str(database_errors.RETRY_AFTER)
     name = "A request"
     if request is not None:
-        request.META[operations.IS_LOGGED] = True
+        request.META[operations.IS_LOGGED] = error
         name = f"{request.method} {request.path}"
     logger.error("%s: 503, database unavailable: %s", name, database_errors.summary(error))
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connect_sim.logs import FIELDS, JsonFormatter
+from connect_sim.logs import FIELDS, JsonFormatter, NotLogged
 from requests_queue import operations
 from requests_queue.operations import Operation
+
+ERROR = RuntimeError("on purpose")
 
 
 def line(message: Any, *args: Any, exc_info: Any = None, **extra: Any) -> dict[str, Any]:
@@ -25,6 +28,32 @@ def line(message: Any, *args: Any, exc_info: Any = None, **extra: Any) -> dict[s
     assert len(text) < 64 * 1024
     decoded: dict[str, Any] = json.loads(text)
     return decoded
+
+
+@pytest.mark.parametrize(
+    ("marked", "error", "is_kept"),
+    [
+        (None, None, True),
+        (None, ERROR, True),
+        (True, None, False),
+        (True, ERROR, True),
+        (ERROR, None, False),
+        (ERROR, ERROR, False),
+        (ERROR, ValueError(), True),
+    ],
+)
+def test_logged_response_hides_no_other_error_of_its_request(
+    marked: Any, error: Exception | None, is_kept: bool
+) -> None:
+    info = error and (type(error), error, None)
+    record = logging.LogRecord("django.request", logging.ERROR, __file__, 1, "x", (), info)
+    record.request = SimpleNamespace(META={operations.IS_LOGGED: marked} if marked else {})
+    assert NotLogged().filter(record) is is_kept
+
+
+def test_record_without_a_request_is_kept() -> None:
+    record = logging.LogRecord("django.request", logging.ERROR, __file__, 1, "x", (), None)
+    assert NotLogged().filter(record)
 
 
 def test_line_has_time_level_logger_and_message() -> None:
