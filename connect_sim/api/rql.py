@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from dj_rql.drf.compat import DjangoFiltersRQLFilterBackend
 from django.http import QueryDict
@@ -27,6 +27,7 @@ _QUOTED_LIST = re.compile(r"([\w.]+__in)=([\"'])([^\"'()|;]*)\2")
 _RANGE = re.compile(r"range\(([\w.]+),([^,()]+),([^,()]+)\)")
 # The names that a list is ordered by; a quoted text is skipped.
 _ORDERING = re.compile(r"\"[^\"]*\"|'[^']*'|\bordering\(([^()\"']*)\)")
+_PK = re.compile(r"^([+-]?)pk$")
 # Lookups of Django without an equivalent in RQL.
 _REGEX = re.compile(r"[\w.]+__i?regex")
 # Values that need no quotes.
@@ -94,21 +95,17 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[mi
         if "__" not in name and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
             # Unchanged: django-rql would quote it, and numbers and booleans must not be quoted.
             return f"{name}={value}"
-        parameters = QueryDict(mutable=True)
-        parameters[name] = value
-        given = SimpleNamespace(query_params=parameters)
+        given = SimpleNamespace(query_params=QueryDict(urlencode({name: value})))
         return str(cls.get_rql_query(filter_instance, given, ""))
 
 
 def _spell_ordering(match: re.Match[str]) -> str:
-    """Return `ordering(-asset__id,+pk)` as `ordering(-asset.id,id)`."""
+    """Return `ordering(-asset__id, +pk)` as `ordering(-asset.id,+id)`."""
     if match[1] is None:
         return match[0]
-    names = []
-    for each in match[1].split(","):
-        name = each.lstrip("+- ").replace("__", ".")
-        names.append(f"{'-' * each.startswith('-')}{'id' if name == 'pk' else name}")
-    return f"ordering({','.join(names)})"
+    names = (each.lstrip(" ").replace("__", ".") for each in match[1].split(","))
+    spelled = ",".join(_PK.sub(r"\1id", name) for name in names)
+    return f"ordering({spelled})"
 
 
 def read_query(request: Request) -> str:

@@ -156,6 +156,14 @@ class TestLists:
         assert len(values) > 1
         assert values == sorted(values, reverse=True)
 
+    @pytest.mark.parametrize("order", ["+name", "%20name", "id,-name", "-pk,+pk", "-name,%20-id"])
+    def test_names_of_an_ordering_have_one_sign_at_most(self, order: str, vendor: Caller) -> None:
+        assert vendor.get(f"/products?ordering({order})").status == 200
+
+    @pytest.mark.parametrize("order", ["--name", "+-name", "-+name", "++name", "- name"])
+    def test_two_signs_are_refused(self, order: str, vendor: Caller) -> None:
+        refused(vendor.get(f"/products?ordering({order})"), 400)
+
     def test_select_excludes_fields(self, vendor: Caller) -> None:
         query = "select(-capabilities,-visibility.owner)&eq(id,PRD-362-917-440)"
         (row,) = vendor.get(f"/products?{query}").json
