@@ -16,7 +16,7 @@ entered before the first request and exited after the last.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -24,12 +24,8 @@ from typing import Any
 from django.apps import apps
 from django.utils.module_loading import import_string
 
+from connect_sim.server import Application, Message, Receive, Scope, Send
 from connect_sim.server.proxies import TrustedProxies
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def registered_routes() -> dict[str, Application]:
@@ -85,7 +81,7 @@ class Router:
 def _with_date(send: Send) -> Send:
     """Add a `Date` header to responses without one."""
 
-    async def send_with_date(message: MutableMapping[str, Any]) -> None:
+    async def send_with_date(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             if not any(name.lower() == b"date" for name, _ in headers):

@@ -20,8 +20,9 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from connect_sim.server import Application, Receive, Scope, Send
 from connect_sim.server.deferred import Client, ClientLeft, Stopping
-from connect_sim.server.plain_endpoints import Application, Receive, Scope, Send, respond, serve
+from connect_sim.server.plain_endpoints import respond, serve
 from requests_queue import heartbeats
 
 LIVE, READY = "/healthz", "/readyz"

@@ -6,11 +6,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from connect_sim.asgi import Application, Receive, Scope, Send
-from connect_sim.server import paths
+from connect_sim.server import Application, Message, Receive, Scope, Send, paths
 from requests_queue import operations
 from requests_queue.operations import Operation
 from requests_queue.redaction import Redaction
@@ -50,9 +49,6 @@ def identify_requests(application: Application) -> Application:
     """
 
     async def identifying(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await application(scope, receive, send)
-            return
         request_id = _given_id(scope) or uuid.uuid4().hex
         is_api = paths.is_api(scope["path"])
         with operations.working_on(Operation({"request_id": request_id})) as operation:
@@ -92,7 +88,7 @@ class _ServedRequest:
             if self._is_api and logger.isEnabledFor(logging.INFO):
                 self._log(time.monotonic() - began)
 
-    async def _note_status(self, message: MutableMapping[str, Any]) -> None:
+    async def _note_status(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             if self._is_api:

@@ -253,7 +253,7 @@ def count_api_calls(application: Application) -> Application:
 
 
 def _counts(scope: Scope) -> bool:
-    if scope["type"] != "http" or not is_api(scope["path"]):
+    if not is_api(scope["path"]):
         return False
     name = ACTOR_HEADER.lower().encode()
     return not any(

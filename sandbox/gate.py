@@ -191,7 +191,7 @@ def wait_at_gate(app: Application) -> Application:
     """Return the ASGI application behind the gate."""
 
     async def behind(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or _passes(scope):
+        if _passes(scope):
             await app(scope, receive, send)
         elif await requests.enter(ENTRY):
             try:

@@ -15,7 +15,8 @@ from functools import partial
 
 from django.db import Error, connection
 
-from connect_sim.server.plain_endpoints import Application, Receive, Scope, Send, respond, serve
+from connect_sim.server import Application, Receive, Scope, Send
+from connect_sim.server.plain_endpoints import respond, serve
 
 PATH = "/metrics"
 _LIMIT = 8.0  # seconds for reading the database: Prometheus waits for 10

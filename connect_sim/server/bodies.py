@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import IO, Any
 
 from django.conf import settings
 
-from connect_sim.server.deferred import ClientLeft, Receive
+from connect_sim.server import Receive, Scope
+from connect_sim.server.deferred import ClientLeft
 
 # Allowance for the form fields around a file of the maximum size.
 FORM = 64 * 1024
@@ -35,7 +36,7 @@ class NotStored(Exception):
 class Body:
     """A request body: in memory, or in a temporary file if it is large."""
 
-    def __init__(self, scope: MutableMapping[str, Any]) -> None:
+    def __init__(self, scope: Scope) -> None:
         self.size = 0
         self.file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._declared, self._limit = 0, settings.SIM_MAX_BODY

@@ -24,18 +24,17 @@ It is closed if the client leaves or does not read, or if the server stops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from connect_sim.server import Receive, Scope
 from connect_sim.server.protocol import CONNECTION, Connection
 
 KEY = "connect_sim.deferred"
 READ_AGAIN = 1.0  # seconds
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Result = tuple[int, str, bytes] | None
 T = TypeVar("T")
 

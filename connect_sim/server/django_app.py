@@ -23,10 +23,10 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.db import connections
 
-from connect_sim.server import deferred, transmission
+from connect_sim.server import Message, Receive, Scope, Send, deferred, transmission
 from connect_sim.server.bodies import Body, NotStored, TooLarge, TooSlow
-from connect_sim.server.deferred import Client, ClientLeft, Deferral, Receive, Scope, Stopping
-from connect_sim.server.response import Failed, Message, Response, Send, Wsgi, error
+from connect_sim.server.deferred import Client, ClientLeft, Deferral, Stopping
+from connect_sim.server.response import Failed, Response, Wsgi, error
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 from connect_sim.server.transmission import Transmission
 
@@ -40,13 +40,13 @@ QUESTION = "connect_sim.question"
 TOO_LARGE, MAY_BE_LARGE, MAY_WAIT = "too large", "may be large", "may wait"
 # Header of a 204 to MAY_WAIT: what the request waits for has not ended, so ask again.
 NOT_YET = "X-Not-Yet"
-# Key of the environment: for how many seconds the request has waited so.
+# Key of the environment: the seconds that the request has waited while Django said NOT_YET.
 WAITED = "connect_sim.waited"
 
-# Published clients submit a usage file right after its upload: so many seconds a submit waits until
-# the file has been read, and so many submits wait at once; the others run at once.
-SUBMIT_WAITS = 10.0
-MAX_SUBMITS = 50
+# Published clients submit a usage file right after its upload, so a submit waits until the file has
+# been read.
+SUBMIT_WAITS = 10.0  # seconds, about: the limit is checked between two questions
+MAX_SUBMITS = 50  # waits at a time; further submits run at once
 SUBMIT = re.compile("/usage/files/([^/]+)/submit$")
 
 # Seconds for a client to receive 64 KiB of a response, before the connection is closed.

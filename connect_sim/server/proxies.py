@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
 
+from connect_sim.server import Scope
 from webhooks.http.addresses import KEYWORDS, Network
-
-Scope = MutableMapping[str, Any]
 
 
 class TrustedProxies:

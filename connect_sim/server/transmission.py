@@ -18,9 +18,10 @@ import termios
 from concurrent.futures import Future
 from typing import Any
 
+from connect_sim.server import Send
 from connect_sim.server.deferred import Client
 from connect_sim.server.protocol import Connection
-from connect_sim.server.response import Response, Send
+from connect_sim.server.response import Response
 
 KEY = "connect_sim.transmission"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from connect_sim.asgi import Scope
+from connect_sim.server import Scope
 from connect_sim.tracing import trace_context
 from requests_queue.operations import Operation
 from requests_queue.redaction import Redaction

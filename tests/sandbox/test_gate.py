@@ -141,14 +141,6 @@ def test_request_that_fails_or_is_cancelled_leaves(own: Gate) -> None:
     asyncio.run(run())
 
 
-def test_other_kinds_of_connections_pass(own: Gate) -> None:
-    async def run() -> None:
-        with own.closed(0):
-            assert await call(gate.wait_at_gate(answer), {"type": "lifespan"})
-
-    asyncio.run(run())
-
-
 class TestPause:
     def test_waits_for_running_work_and_keeps_new_work_waiting(self) -> None:
         order: list[str] = []
