@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -19,7 +18,7 @@ from rest_framework.response import Response
 
 from connect_sim.server import paths
 from portal import pages
-from requests_queue import database_errors, operations
+from requests_queue import database_errors, fast_json, operations
 from requests_queue.errors import Refused, field_errors
 
 logger = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ def _rql(error: RQLFilterError) -> str:
 
 def envelope(status: int, code: str, message: str) -> HttpResponse:
     """Return an error in Connect's envelope, outside of DRF's views."""
-    body = json.dumps({"error_code": code, "errors": [message]})
+    body = fast_json.encode({"error_code": code, "errors": [message]})
     return HttpResponse(body, status=status, content_type="application/json")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 
 import yaml
@@ -15,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from portal.swagger import SwaggerPage
+from requests_queue import fast_json
 from requests_queue.schema import Json
 
 _JSON, _YAML = "application/json", "application/yaml"
@@ -83,7 +83,7 @@ def _client_operation(operation: Json) -> Json:
 @cache
 def _rendered(format_: str) -> bytes:
     if format_ == "json":
-        return json.dumps(document(), ensure_ascii=False).encode()
+        return fast_json.encode(document())
     content = document() if format_ == "yaml" else client_copy(document())
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import IO, Any
 
 from connect_sim.server.paths import is_api
+from requests_queue import fast_json
 
 logger = logging.getLogger(__name__)
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 # Bytes of a response that are kept in memory; a larger one is in a temporary file.
@@ -95,5 +93,5 @@ def error(path: str, status: int, code: str, text: str) -> Response:
 def error_body(path: str, code: str, text: str) -> tuple[bytes, bytes]:
     """Return content type and body of an error: Connect's envelope for an API, or plain text."""
     if is_api(path):
-        return b"application/json", json.dumps({"error_code": code, "errors": [text]}).encode()
+        return b"application/json", fast_json.encode({"error_code": code, "errors": [text]})
     return b"text/plain; charset=utf-8", text.encode()
