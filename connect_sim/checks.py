@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 TAG = "settings"
 _OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
-# A proxy in front limits slow clients.
+# Settings of removed limits; a proxy in front limits slow clients.
 _REMOVED = ("SIM_CONNECTIONS", "SIM_BODY_RATE", "SIM_BODY_WINDOW")
 _KEY_HINT = "Correct the key, or remove the variable: a sandbox creates its own keys."
 

@@ -84,7 +84,7 @@ def _read_key(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor) as file:
         status, folder = os.fstat(descriptor), path.parent.stat()
-        key = file.read()
+        content = file.read()
     # Root may write everything anyway.
     if status.st_uid not in (os.geteuid(), 0):
         raise unusable(
@@ -106,7 +106,7 @@ def _read_key(path: Path) -> str:
             f"other users may replace it. Run `chmod +t {path.parent}`, or `chmod o-w` if only you "
             "need the folder",
         )
-    return key
+    return content
 
 
 def own_files(folder: Path) -> list[Path]:

@@ -148,7 +148,7 @@ flag = _converter(lambda text: _FLAGS[text.lower()], "must be true or false")
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """Return a check that a text is one of the allowed ones."""
+    """Return a converter that accepts the allowed texts only."""
     return _converter(str, f"must be one of {', '.join(allowed)}", allowed.__contains__)
 
 

@@ -221,6 +221,7 @@ class OperationSchema(AutoSchema):
         raise NotImplementedError
 
     def responses(self) -> Json:
+        """Return the responses by status."""
         raise NotImplementedError
 
     def json_body(self, body: Input | List) -> Json:

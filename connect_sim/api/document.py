@@ -196,6 +196,7 @@ class ConnectSchema(OperationSchema):
         return self.view.bodies.get(self.call)
 
     def responses(self) -> Json:
+        """Return the success and the errors of the operation."""
         components = Components(self.registry)
         answer = self._answer()
         responses: Json = {str(answer.status): self._success(answer, components)}

@@ -150,7 +150,7 @@ class DjangoApplication:
         body: Body,
         environ: dict[str, Any],
     ) -> Response:
-        """Run the request with what the environment has besides it; raises what ends it."""
+        """Receive the body, and run Django; raises Refused, or a key of _ERRORS."""
         try:
             await body.receive(receive, partial(self._ask, scope, MAY_BE_LARGE))
         except TooLarge:
@@ -175,7 +175,7 @@ class DjangoApplication:
         return not any(name == NOT_YET.encode() for name, _ in response.headers)
 
     async def _ask_to_wait(self, scope: Scope, client: Client) -> float:
-        """Return for how many seconds a request that may wait has done so, without a thread."""
+        """Wait, without a thread, while Django says NOT_YET; return the seconds waited."""
         loop = asyncio.get_running_loop()
         began, pause = loop.time(), _FIRST_PAUSE
         if await self._ask(scope, MAY_WAIT) or self._submits >= MAX_SUBMITS:

@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol, which collects each head before it is parsed.
 
-So size, duration, method and target of a head are looked at in one place, and the parser never sees
-what it would refuse: bytes that are not ASCII, unknown methods, and offers of HTTP/2.
+So size, duration, method and target of a head are checked in one place. The parser gets a head
+without what it would refuse: targets that are not ASCII, unknown methods, and offers of HTTP/2.
 `tests/runtime/test_private_parts.py` names the private parts of uvicorn that it uses.
 """
 
