@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from http import HTTPMethod
 from typing import Any
 
@@ -32,6 +33,8 @@ _UPGRADE = re.compile(rb"^upgrade:.*\n", re.IGNORECASE | re.MULTILINE)
 # Where a chunked body may end, also if the end is in two packets.
 _LAST_CHUNK = re.compile(rb"\A\n?\r?\n|\r\n\r\n")
 _INVALID = "The request is not valid HTTP."
+# The header of an error: content type and length.
+_FIELDS = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 
 
 class Connection(HttpToolsProtocol):
@@ -50,7 +53,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head in time."""
         super().connection_made(transport)
-        self._expect_head()
+        self._end_after(settings.SIM_HEAD_TIMEOUT, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the disconnection to the running request; uvicorn reports it to the latest."""
@@ -59,7 +62,10 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """Close immediately, without the rest of a response."""
-        self._disconnect()
+        self._ended = True
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -97,10 +103,9 @@ class Connection(HttpToolsProtocol):
         """Do not wait forever for a client that does not read, or does not end its next head."""
         super().on_response_complete()
         if self.transport.is_closing():
-            if self.transport.get_write_buffer_size():
-                self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+            self._end_after(self.timeout_keep_alive, self.transport.abort)
         elif self._head:
-            self._expect_head()
+            self._end_after(settings.SIM_HEAD_TIMEOUT, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
         """End a connection that waits for its client, with 408 within a head."""
@@ -117,10 +122,9 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _expect_head(self) -> None:
+    def _end_after(self, seconds: float, end: Callable[[], None]) -> None:
         self._unset_keepalive_if_required()
-        handler = self.timeout_keep_alive_handler
-        self.timeout_keep_alive_task = self.loop.call_later(settings.SIM_HEAD_TIMEOUT, handler)
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, end)
 
     def _receive_body(self, data: memoryview) -> memoryview:
         """Parse data of a body; return what may be behind it."""
@@ -150,16 +154,14 @@ class Connection(HttpToolsProtocol):
         elif self._head and not 32 < self._head[0] < 127:
             self._refuse(400, _INVALID)  # TLS, for instance, whose client waits for an answer
         elif self._head and not known:
-            self._expect_head()
+            self._end_after(settings.SIM_HEAD_TIMEOUT, self.timeout_keep_alive_handler)
         return rest
 
     def _parse_head(self, head: bytes) -> None:
-        request = _read_head(head)
-        if request is None or len(self.pipeline) >= MAX_PIPELINE:
+        method, self._target, head = _read_head(head)
+        if not method or len(self.pipeline) >= MAX_PIPELINE:
             self._refuse(400, _INVALID)
-            return
-        method, self._target, head = request
-        if method in HTTPMethod.__members__:
+        elif method in HTTPMethod.__members__:
             self._parse(head)
         else:
             self._refuse(405, f'Method "{method}" not allowed.')
@@ -170,38 +172,31 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(400, _INVALID)
 
-    def _disconnect(self) -> None:
-        """Ignore further data, and report the disconnection to the running request."""
-        self._ended = True
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
-
     def _refuse(self, status: int, text: str) -> None:
-        """Send an error and close, but never within the response to another request."""
+        """Send an error, unless the request has a response already, and close."""
         self._ended = True
         self._unset_keepalive_if_required()
         if self.pipeline or not (self._is_complete or self._rest):
             # Earlier requests get their responses; the last one closes the connection.
             self.cycle.keep_alive = False
             return
-        if self._is_complete or not self.cycle.response_started:
-            path = self._target.get("path", "")
-            content_type, body = error_body(path, f"REQ_{status}", text)
-            head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head % (content_type, len(body)) + body)
-        self._disconnect()
+        if not (self._rest and self.cycle.response_started):
+            content_type, body = error_body(self._target.get("path", ""), f"REQ_{status}", text)
+            self.transport.write(STATUS_LINE[status] + _FIELDS % (content_type, len(body)) + body)
+        if self._rest:
+            self.cycle.disconnected = True  # uvicorn sends nothing more.
         self.transport.close()
-        # The client may not read.
-        abort = self.transport.abort
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, abort)
+        self._end_after(self.timeout_keep_alive, self.transport.abort)
 
 
-def _read_head(head: bytes) -> tuple[str, dict[str, Any], bytes] | None:
-    """Return a head's method, the scope's values of its target, and a head for the parser."""
+def _read_head(head: bytes) -> tuple[str, dict[str, Any], bytes]:
+    """Return a head's method, the scope's values of its target, and a head for the parser.
+
+    The method of an invalid request line is empty.
+    """
     line = _LINE.match(head)
     if line is None or line[1] == b"CONNECT":
-        return None
+        return "", {}, b""
     method, target, minor = line.groups()
     # It matches the beginning of any target.
     raw_path, query = _TARGET.match(target).groups()  # type: ignore[union-attr]

@@ -274,6 +274,17 @@ def test_garbage_after_a_request_does_not_corrupt_its_response(url: str) -> None
         assert is_closed(line)
 
 
+def test_rest_of_a_body_that_is_malformed_gets_no_second_response(settings: Any) -> None:
+    settings.SIM_MAX_BODY = 10
+    with serving(echo, settings) as url, connect(url) as line:
+        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        line.sendall(b"14\r\n" + b"x" * 20 + b"\r\n")
+        # `echo` ignores that the body is too large.
+        assert read(line)[0] == 200
+        line.sendall(b"zz\r\n")
+        assert line.recv(100) == b""
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 1000])
 def test_request_may_follow_a_chunked_body_in_the_same_packet(url: str, size: int) -> None:
     body = b"4\r\n\r\n\r\n\r\n3;x=y\r\n\na\n\r\n0\r\nX-T: railer\r\n\r\n"

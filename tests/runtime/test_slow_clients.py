@@ -86,7 +86,7 @@ def test_idle_timeout_may_be_a_fraction_of_a_second(
     limits.SIM_IDLE_TIMEOUT = 0.5
     made = queue.Queue[float]()
     monkeypatch.setattr(
-        Connection, "_expect_head", lambda connection: made.put(connection.timeout_keep_alive)
+        Connection, "connection_made", lambda line, _: made.put(line.timeout_keep_alive)
     )
     with serving(echo, limits) as url, connect(url):
         assert made.get(timeout=10) == 0.5
@@ -237,6 +237,14 @@ class Transport(asyncio.Transport):
         self.aborted.set()
 
 
+def connected(transport: Transport, app: Any = None) -> Connection:
+    """Return a connection that is aborted at once if its client does not read."""
+    config = Config(app, interface="asgi3", log_config=None, timeout_keep_alive=0)
+    connection = Connection(config, ServerState(), {})
+    connection.connection_made(transport)
+    return connection
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -252,15 +260,29 @@ def test_refused_connection_ends_after_one_error_though_the_client_does_not_read
     settings.SIM_HEAD_TIMEOUT = 0
 
     async def scenario() -> None:
-        config = Config(lambda *_: None, interface="asgi3", log_config=None, timeout_keep_alive=0)  # type: ignore[arg-type]
-        connection = Connection(config, ServerState(), {})
         transport = Transport()
-        connection.connection_made(transport)
+        connection = connected(transport)
         for data in sent:
             connection.data_received(data)
         async with asyncio.timeout(5):
             await transport.aborted.wait()
         [error] = transport.written
         assert error.startswith(b"HTTP/1.1 " + status)
+
+    asyncio.run(scenario())
+
+
+def test_request_whose_body_is_refused_ends_though_the_client_does_not_read() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.disconnect"
+
+    async def scenario() -> None:
+        transport = Transport()
+        connection = connected(transport, app)
+        connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        connection.eof_received()
+        await asyncio.gather(*connection.tasks)
+        [error] = transport.written
+        assert error.startswith(b"HTTP/1.1 400 ")
 
     asyncio.run(scenario())
