@@ -31,8 +31,9 @@ except (OSError, ValueError) as _error:
     if _configured or not isinstance(_error, FileNotFoundError):
         _reason = _error.strerror if isinstance(_error, OSError) else "it is not UTF-8 text"
         _hint = "Correct the path or the permissions of the file, or unset the variable."
-        _sentence = f"names {_env_file}, which cannot be read: {_reason}."
-        _variables.report("SIM_ENV_FILE", _sentence, _hint)
+        _variables.report(
+            "SIM_ENV_FILE", f"names {_env_file}, which cannot be read: {_reason}.", _hint
+        )
 # Set by the image: texts for users say how to reach into the container and out of it.
 SIM_IN_CONTAINER = env("SIM_IN_CONTAINER", False, values.flag)
 PROGRAM = container.program() if SIM_IN_CONTAINER else installation.PROGRAM
