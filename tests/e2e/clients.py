@@ -79,7 +79,9 @@ def findings(steps: list[dict[str, Any]], found: list[dict[str, Any]]) -> Iterat
             return
         if "refused" in step:
             it = result["it"] if isinstance(result["it"], dict) else {}
-            if [it.get("status"), it.get("error_code")] != step["refused"] or not it.get("errors"):
+            code, errors = [it.get("status"), it.get("error_code")], it.get("errors")
+            is_refusal = code == step["refused"] and isinstance(errors, list) and errors
+            if not (is_refusal and all(isinstance(text, str) and text for text in errors)):
                 yield f"{at}: {result['it']!r} instead of {step['refused']}"
         for fact, holds in zip(step.get("holds", ()), result["holds"], strict=True):
             if not holds:

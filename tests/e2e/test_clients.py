@@ -55,11 +55,11 @@ TABLES = {
     **({"connect_sdk_16": ["sdk_16"]} if SDK_16 else {}),
 }
 OPENAPI = clients.table("openapi_client")
+SPECS = "runs on threads and on asyncio each time; specs.yml uses the document"
 KINDS = [
-    *(("sync", flow) for flow in OPENAPI["sync"]),
+    *(("sync", flow) for flow in (*OPENAPI["sync"], *OPENAPI["both"])),
     *(("async", flow) for flow in OPENAPI["both"]),
-    *(nightly("sync", flow, reason="the client on asyncio runs it") for flow in OPENAPI["both"]),
-    *(nightly("specs", flow, reason="the client on asyncio runs it") for flow in OPENAPI["both"]),
+    *(nightly("specs", flow, reason=SPECS) for flow in OPENAPI["both"]),
 ]
 FLOWS = [
     (client, table, flow)
@@ -159,6 +159,16 @@ def test_difference_is_found(expected: Any, found: Any) -> None:
 def test_failed_step_is_found(step: Any, result: Any) -> None:
     assert len([*clients.findings([step], [result])]) == 1
     assert [*clients.findings([step, step], [])] == ["0 of 2 steps"]
+
+
+@pytest.mark.parametrize(
+    ("code", "errors"),
+    [("VAL_002", ["A"]), ("VAL_001", []), ("VAL_001", [""]), ("VAL_001", [1]), ("VAL_001", "A")],
+)
+def test_other_refusal_is_found(code: str, errors: Any) -> None:
+    refused = {"status": 400, "error_code": code, "errors": errors}
+    step = {"call": "a", "refused": [400, "VAL_001"]}
+    assert len([*clients.findings([step], [{"it": refused, "holds": []}])]) == 1
 
 
 @pytest.mark.parametrize("number", range(len(SHOWN)))

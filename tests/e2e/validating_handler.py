@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         call: Json = {
             "path": self.path,
             "method": self.command,
-            "headers": sorted(name.lower() for name in self.headers),
+            "headers": {name.lower(): value for name, value in self.headers.items()},
             "content_type": self.headers.get("Content-Type"),
             "claims": claims,
             "refused": refused,

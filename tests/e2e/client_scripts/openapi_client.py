@@ -50,7 +50,6 @@ def described(error):
         "status": error.status_code,
         "error_code": error.error_code,
         "errors": error.errors,
-        "text": str(error),
         "params": error.additional_info.get("params"),
     }
 
