@@ -119,7 +119,7 @@ VARIANTS: tuple[Variant, ...] = (
             "race.same_request", "race.stale_read"),
             ("delivery.*", "speed.*", "crash.*", "effects.one_run"),
             "calls overlap there too, and the response waits for the work"),
-    Variant("provisions_after_a_second_look", ("race.same_request", "race.stale_read"),
+    Variant("provisions_after_a_second_look", ("race.stale_read", "race.same_request"),
             ("delivery.*", "speed.*", "effects.approved_once", "effects.one_run"),
             "calls overlap there too"),
     Variant("fails_in_a_burst", ("delivery.burst",), ("speed.connections_100",),
