@@ -17,11 +17,11 @@ from requests_queue.models import Clock
 from tests import html, make
 from tests.html import Element
 from tests.portal.delivery_rows import CLAIMS, attempt, delivery
-from tests.signed_in import distributor, stranger, vendor
+from tests.signed_in import vendor
 from webhooks.delivery.request import encode_payload
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Resend, Webhook
 
-__all__ = ["distributor", "stranger", "vendor"]
+__all__ = ["vendor"]
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}

@@ -11,10 +11,10 @@ from django.test import Client
 from tests import html, make
 from tests.make import AT
 from tests.portal.delivery_rows import attempt, delivery, ids
-from tests.signed_in import distributor, root, stranger, vendor
+from tests.signed_in import root, vendor
 from webhooks.models import Delivery, Event, Resend, Webhook
 
-__all__ = ["distributor", "root", "stranger", "vendor"]
+__all__ = ["root", "vendor"]
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}

@@ -10,9 +10,9 @@ from django.test import Client
 from requests_queue.catalog.models import User
 from tests import html, make
 from tests.make import Catalog
-from tests.signed_in import distributor, root, signed_in, stranger, vendor
+from tests.signed_in import root, signed_in, vendor
 
-__all__ = ["distributor", "root", "stranger", "vendor"]
+__all__ = ["root", "vendor"]
 
 pytestmark = pytest.mark.django_db
 

@@ -35,7 +35,7 @@ PAGES = [
     Page("/deliveries/", ("No deliveries yet",)),
     Page("/queues/", ("pending 2",)),
     Page(ORDERS, (PENDING, "Orchard Street Books", "Pending 2", "Approved 15", "Next: Approve",
-                  "Waiting for the customer's answers")),
+                  "Waiting for the customer's answers"), ("Next: Approve, by the vendor",)),
     Page(ORDERS, ("Next: Approve, by the vendor", "Waiting for the customer's answers"),
          viewer="distributor"),
     # The object class is an alias.
@@ -57,6 +57,9 @@ PAGES = [
     Page(f"{ORDERS}{PENDING}/", ("Waiting for Nimbus Inc. Next action: Approve.",),
          viewer="distributor"),
     Page(f"{ORDERS}{DRAFT}/", ("Waiting for Northland Distribution. Next action: Purchase.",)),
+    Page(f"{ORDERS}{DRAFT}/", ("Waiting for Northland Distribution. Next action: Purchase.",),
+         viewer="distributor"),
+    Page(f"{ORDERS}{INQUIRING}/", ("Waiting for the customer's answers.",), viewer="distributor"),
     Page(f"{ORDERS}{INQUIRING}/", (
         "Purchase fulfillment request", "Nimbus Secure Suite", "Console name", "console_subdomain",
         "This name is taken", "Data region", "United Kingdom (uk)", "0 → 60", "0 → unlimited",

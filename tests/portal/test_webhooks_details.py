@@ -19,7 +19,7 @@ from tests import html, make
 from tests.html import Element
 from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt, messages
-from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import distributor, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import actions
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -73,13 +73,17 @@ def form(**more: Any) -> dict[str, Any]:
 # -- access
 
 
-def test_unknown_webhook_looks_like_another_accounts(stranger: Client, row: Webhook) -> None:
+def test_unknown_webhook_looks_like_another_accounts(
+    stranger: Client, distributor: Client, row: Webhook
+) -> None:
     responses = [stranger.post(path(one, "do/trigger/")) for one in (row, Webhook(pk="WH-9-9-9"))]
     contents = [
         re.sub(r'value="\w{64}"|content="\d[^"]*"|WH-[\d-]+|<time.*?</time>', "", text)
         for text in (response.content.decode() for response in responses)
     ]
     assert contents[0] == contents[1] and "may have been deleted" in contents[0]
+    # Nor does the account that sells the product see it.
+    assert {distributor.get(path(row, rest)).status_code for rest in GETS} == {404}
 
 
 def test_pages_require_sign_in(row: Webhook) -> None:

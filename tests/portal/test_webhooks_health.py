@@ -15,7 +15,7 @@ from requests_queue.sql import DatabaseTime
 from tests import html, make
 from tests.html import Element
 from tests.portal.webhooks import attempt, messages
-from tests.signed_in import distributor, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import vendor  # noqa: F401  (fixture)
 from webhooks import actions
 from webhooks.models import Delivery, Webhook
 

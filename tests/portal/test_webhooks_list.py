@@ -14,7 +14,7 @@ from requests_queue import clock
 from tests import html, make
 from tests.make import AT, Catalog
 from tests.portal.webhooks import CANARY, attempt
-from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
+from tests.signed_in import vendor  # noqa: F401  (fixture)
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db
