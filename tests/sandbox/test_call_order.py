@@ -15,13 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from sandbox import api_calls, call_storage, settling, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.timeline import Cursor, Entry
 from tests import make
-from tests.api import Caller, caller
+from tests.api import Caller
 from tests.background import Background
 from tests.engines import move_clock, running, until
 from tests.handlers import handler
@@ -35,21 +34,6 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 @pytest.fixture
-def catalog() -> make.Catalog:
-    return make.catalog()
-
-
-@pytest.fixture
-def hook(catalog: make.Catalog) -> Webhook:
-    return make.webhook(catalog)
-
-
-@pytest.fixture
-def vendor(catalog: make.Catalog) -> Caller:
-    return caller(catalog.vendor)
-
-
-@pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The wake-ups that were sent."""
     sent: list[str] = []
@@ -57,15 +41,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sent
 
 
-def order(catalog: make.Catalog) -> str:
-    return creation.create(make.purchase(catalog), catalog.as_distributor).pk
-
-
 def ordering(catalog: make.Catalog) -> View:
     """Return a view that creates an order."""
 
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         return HttpResponse(b"{}", content_type="application/json")
 
     return view
@@ -116,13 +96,13 @@ def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, thre
 
 
 def test_approval_is_recorded_before_the_attempt_that_it_causes(
-    catalog: make.Catalog, hook: Webhook, vendor: Caller
+    catalog: make.Catalog, hook: Webhook, who: Caller
 ) -> None:
-    pk = order(catalog)
+    pk = make.order(catalog).pk
     [first] = claims.claim(10)
     recording.record([AttemptResult(first, retry.SUCCESS, 1)])
     template = {"template_id": catalog.template.pk}
-    assert vendor.post(f"/requests/{pk}/approve", template).status == 200
+    assert who.post(f"/requests/{pk}/approve", template).status == 200
     assert len(claims.claim(10)) == 1
     assert kinds() == ["attempt_started", "attempt_finished", "api_call", "attempt_started"]
     api_calls.flush()
@@ -131,14 +111,14 @@ def test_approval_is_recorded_before_the_attempt_that_it_causes(
 
 
 def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
-    catalog: make.Catalog, hook: Webhook, vendor: Caller
+    catalog: make.Catalog, hook: Webhook, who: Caller
 ) -> None:
     path = f"/notifications/webhooks/{hook.pk}"
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
-    assert vendor.post(f"{path}/trigger").status == 200
+    assert who.post(f"{path}/trigger").status == 200
     [forced] = claims.claim(10)
-    assert vendor.put(path, {"external_url": "http://127.0.0.1:10/"}).status == 200
+    assert who.put(path, {"external_url": "http://127.0.0.1:10/"}).status == 200
     [pending] = claims.claim(10)
     assert forced.forced and not pending.forced
     assert kinds()[2:] == ["api_call", "attempt_started"] * 2
@@ -156,12 +136,12 @@ def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
     created, answer = threading.Event(), threading.Event()
 
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         created.set()
         assert answer.wait(20)
         return HttpResponse(b"{}", content_type="application/json")
 
-    order(catalog)
+    make.order(catalog)
     [before] = claims.claim(10)
     calling = Background(lambda: call(view))
     assert created.wait(20)
@@ -184,7 +164,7 @@ def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
 def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
-    order(catalog)
+    make.order(catalog)
     recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
     move_clock(400)
     call(ordering(catalog))
@@ -196,7 +176,7 @@ def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
 
 def test_call_without_a_response_is_shown_as_such(catalog: make.Catalog, hook: Webhook) -> None:
     def view(request: HttpRequest) -> HttpResponse:
-        order(catalog)
+        make.order(catalog)
         raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -227,13 +207,13 @@ def test_call_that_cannot_be_stored_delays_nothing(
 
 
 def test_client_follows_calls_past_one_without_a_response(
-    catalog: make.Catalog, vendor: Caller
+    catalog: make.Catalog, who: Caller
 ) -> None:
     call(ordering(catalog))
     api_calls.clear()
-    vendor.get("/requests")
+    who.get("/requests")
     pass_time(timeline.OPEN_FOR)
-    response = vendor.get("/sandbox/api-calls?since=0.0")
+    response = who.get("/sandbox/api-calls?since=0.0")
     assert [each["path"] for each in response.json["calls"]] == ["/public/v1/requests"]
 
 
@@ -267,17 +247,17 @@ def test_call_whose_changes_are_rolled_back_is_recorded_once(
 ) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         with pytest.raises(RuntimeError), transaction.atomic():
-            order(catalog)
+            make.order(catalog)
             raise RuntimeError
         if request.GET:
-            order(catalog)
+            make.order(catalog)
         return nothing(request)
 
     call(view)
     api_calls.flush()
     assert [entry.kind for entry in readable()] == ["api_call"]
     call(view, "?again")
-    order(catalog)
+    make.order(catalog)
     api_calls.flush()
     expected = ["api_call", "api_call", "change", "event", "change", "event"]
     assert [entry.kind for entry in readable()] == expected
@@ -289,8 +269,8 @@ def test_call_with_several_changes_is_recorded_once(
 ) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         with transaction.atomic() if is_one else nullcontext():
-            order(catalog)
-            order(catalog)
+            make.order(catalog)
+            make.order(catalog)
         return nothing(request)
 
     call(view)
@@ -336,27 +316,27 @@ def test_reader_sees_each_entry_once_complete_and_in_order(catalog: make.Catalog
         assert row.kind == timeline.API_CALL or earlier["api_call"] > earlier["change"]
 
 
-def test_message_comes_after_its_call(catalog: make.Catalog, vendor: Caller) -> None:
-    pk = order(catalog)
-    [conversation] = vendor.get(f"/conversations?eq(instance_id,{pk})").json
+def test_message_comes_after_its_call(catalog: make.Catalog, who: Caller) -> None:
+    pk = make.order(catalog).pk
+    [conversation] = who.get(f"/conversations?eq(instance_id,{pk})").json
     api_calls.flush()
     position = timeline.now()
     path = f"/conversations/{conversation['id']}/messages"
-    assert vendor.post(path, {"text": "Hello"}).status in (200, 201)
+    assert who.post(path, {"text": "Hello"}).status in (200, 201)
     api_calls.flush()
     entries = timeline.between(position, timeline.now())
     assert [entry.kind for entry in entries] == ["api_call", "message"]
 
 
 def test_call_is_recorded_before_the_changes_of_later_calls(
-    catalog: make.Catalog, hook: Webhook, vendor: Caller
+    catalog: make.Catalog, hook: Webhook, who: Caller
 ) -> None:
-    pk = order(catalog)
+    pk = make.order(catalog).pk
     params = {"asset": {"params": []}}
-    assert vendor.get(f"/requests/{pk}").status == 200
-    assert vendor.put(f"/requests/{pk}", params).status == 200
+    assert who.get(f"/requests/{pk}").status == 200
+    assert who.put(f"/requests/{pk}", params).status == 200
     template = {"template_id": catalog.template.pk}
-    assert vendor.post(f"/requests/{pk}/approve", template).status == 200
+    assert who.post(f"/requests/{pk}/approve", template).status == 200
     api_calls.flush()
     seen = list(TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", flat=True))
     assert seen == ["change", "event", "api_call", "api_call", "api_call", "change", "event"]

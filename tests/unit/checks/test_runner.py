@@ -79,7 +79,6 @@ class FakeLab:
     signer: Signer = field(default_factory=lambda: Signer("of-the-handler"))
     other: Signer = field(default_factory=lambda: Signer("of-the-handler"))
     stranger: Signer = field(default_factory=lambda: Signer("of-a-stranger"))
-    timing: Timing = UNKNOWN
     budget: Budget = field(default_factory=Budget)
 
     def measure(self) -> None:
