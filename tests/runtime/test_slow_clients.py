@@ -155,14 +155,14 @@ def test_body_at_the_minimum_rate_is_received(
     monkeypatch.setattr(bodies, "PAUSE", 1)
     monkeypatch.setattr(bodies, "RATE", 100)
     with serving(echo, settings) as url, connect(url, 0.15) as line:
-        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 600\r\n\r\n")
-        for _ in range(14):
-            line.sendall(b"x" * 40)
+        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 300\r\n\r\n")
+        for _ in range(9):
+            line.sendall(b"x" * 30)
             with pytest.raises(TimeoutError):
                 line.recv(1)
         line.settimeout(10)
-        line.sendall(b"x" * 40)
-        assert b'"size": 600' in read(line)[2]
+        line.sendall(b"x" * 30)
+        assert b'"size": 300' in read(line)[2]
 
 
 def test_discard_of_a_refused_body_has_a_timeout(limits: Any) -> None:
