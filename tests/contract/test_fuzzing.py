@@ -25,7 +25,7 @@ CHECKS = (
 # The actor and the number of examples for each operation.
 EXAMPLES = [
     ("vendor", 1),
-    nightly("provider", 1, reason="the operations that the vendor calls, too"),
+    nightly("provider", 1, reason="test_own_document has a call of each operation"),
     nightly("vendor", 20, reason="minutes: more examples"),
     nightly("provider", 20, reason="minutes: more examples"),
     # Without a key every operation is refused.

@@ -103,7 +103,7 @@ def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
-@pytest.mark.nightly(reason="the chart's test sends rows again each time")
+@pytest.mark.nightly(reason="a delivery's page copies, and sends again by `r`, each time")
 def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
         page = tab.page
@@ -236,7 +236,7 @@ def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
         site.served.respond = usual
 
 
-@pytest.mark.nightly(reason="each page is opened without scripts in test_every_page")
+@pytest.mark.nightly(reason="test_deliveries_again sends the forms without a browser")
 def test_pages_work_without_scripts(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}", script=False) as tab:
         page = tab.page

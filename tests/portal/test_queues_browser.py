@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import orders
-from tests.handlers import ReceivedRequest
 from tests.portal.site import PLAIN, Site, chromium, site
 
 pytestmark = pytest.mark.browser
@@ -90,39 +89,6 @@ def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
-@pytest.mark.nightly(reason="in test_queues_pages without a browser")
-def test_failed_delivery_is_shown_at_the_object(site: Site, hook: str) -> None:
-    def respond(request: ReceivedRequest) -> int:
-        return 503
-
-    was, site.served.respond = site.served.respond, respond
-    try:
-        order = orders.purchase(site.running)
-        with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
-            expect(tab.page.locator(".stream")).to_contain_text(
-                re.compile("Attempt 1: HTTP 503 .*next attempt at"), timeout=10_000
-            )
-            assert tab.console_errors == []
-    finally:
-        site.served.respond = was
-        # The retry ends the webhook's backoff for the other tests.
-        site.running.advance("6m")
-
-
-@pytest.mark.nightly(reason="in test_layout_browser, too")
-def test_administrator_acts_as_the_other_party(site: Site) -> None:
-    order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
-        page = tab.page
-        page.get_by_role("button", name="Act as Northland Distribution").click()
-        expect(page.locator(".account-menu summary")).to_contain_text("distributor")
-        expect(page.locator("#action-approve")).to_have_count(0)
-        # The other tests share the session.
-        page.get_by_role("button", name="Act as Nimbus Inc").click()
-        expect(page.locator("#action-approve")).to_have_count(1)
-        assert tab.console_errors == []
-
-
 def test_orders_are_approved_on_the_board(site: Site) -> None:
     """By a card's button, and as a selection of which one lacks a value."""
     ready = [orders.purchase(site.running)["id"] for _ in range(3)]
@@ -187,13 +153,3 @@ def test_json_is_copied(site: Site) -> None:
         page.get_by_role("button", name="Copy").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         assert f'"id": "{order["id"]}"' in page.evaluate("navigator.clipboard.readText()")
-
-
-@pytest.mark.nightly(reason="in test_queues_samples without a browser")
-def test_sample_is_created_without_scripts(site: Site) -> None:
-    with site.open("/queues/tier_config/new/?type=setup", script=False) as tab:
-        page = tab.page
-        page.get_by_label("Company").fill("Plain Resellers")
-        page.get_by_role("button", name="Create").click()
-        expect(page.locator("h1")).to_contain_text("TCR-")
-        expect(page.get_by_text("Plain Resellers").first).to_be_visible()

@@ -306,12 +306,3 @@ def test_product_of_a_sample_is_deleted_with_its_requests(vendor: Caller) -> Non
         registry.delete_product(sold, row.vendor)
     with pytest.raises(Refused, match="by its vendor"):
         registry.delete_product(sold, row.provider)
-
-
-def test_a_list_takes_a_constant_number_of_statements(
-    vendor: Caller, django_assert_max_num_queries: Any
-) -> None:
-    with django_assert_max_num_queries(6):
-        vendor.get(PATH)
-    with django_assert_max_num_queries(6):
-        vendor.get("/listings")

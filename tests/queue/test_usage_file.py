@@ -378,12 +378,3 @@ def test_a_sample_is_ready_and_can_be_submitted(vendor: Caller) -> None:
     assert moved.status == "pending"
     product = Product.objects.get(pk="PRD-814-505-018")
     assert samples.create_sample("", product).product == product
-
-
-def test_lists_take_a_constant_number_of_statements(
-    vendor: Caller, django_assert_max_num_queries: Any
-) -> None:
-    with django_assert_max_num_queries(5):
-        vendor.get(PATH)
-    with django_assert_max_num_queries(5):
-        vendor.get("/usage/records")

@@ -327,10 +327,11 @@ def test_error_without_json_has_its_reason(server: Server) -> None:
     "arguments",
     ["nonsense", "clock nonsense", "clock advance", "clock advance banana", "clock show --nonsense",
      "queue move PR-1", "queue move PR-1 fail --data {", "queue move PR-1 fail --data []",
-     "listen --status 99", "listen --port -1", "listen --delay nan", "listen --validate region",
-     "listen --validate =x", "deliveries show x", "hold take --ttl 0", "wait until {",
-     "wait idle --timeout -1", "--port -1", "sandbox --port 65536", "sandbox --port x",
-     "sandbox --port-file .", "wait idle --within x", "signin", "timeline --limit 0"],
+     "listen --status 99", "listen --port -1", "listen --delay nan", "listen --delay -1",
+     "listen --validate region", "listen --validate =x", "deliveries show x", "hold take --ttl 0",
+     "wait until {", "wait idle --timeout -1", "--port -1", "sandbox --port 65536",
+     "sandbox --port x", "sandbox --port-file .", "wait idle --within x", "signin",
+     "timeline --limit 0"],
 )  # fmt: skip
 def test_wrong_usage_is_one_line_and_ends_with_2(arguments: str, server: Server) -> None:
     with pytest.raises(Failed) as failed:
