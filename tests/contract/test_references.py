@@ -11,7 +11,6 @@ from django.db import transaction
 from requests_queue.catalog.models import (
     Account,
     Asset,
-    Listing,
     Template,
     TierAccount,
     User,
@@ -34,12 +33,15 @@ from tests.contract.calls import DISTRIBUTOR as D
 from tests.contract.calls import VENDOR as V
 from tests.contract.calls import Call
 from tests.copies import ID, nowhere
+from tests.make import CONTACT
 from tests.queue.spreadsheets import csv, row, send, table
 
 pytestmark = pytest.mark.django_db
 
 # Names given by owners; the copies add their number.
 NAMES = ("external_uid", "external_id", "asset_external_uid")
+# A subscription without an open request.
+FREE = "AS-5810-2277-4093"
 Reference = tuple[str, str, Call]
 
 
@@ -47,12 +49,20 @@ def more() -> Iterator[Reference]:
     """Yield calls with references that the bodies of the table do not have."""
     own = Asset.objects.filter(connection__provider=PROVIDER, connection__vendor=VENDOR)
     asset = own.filter(status="active", product=SUITE).first()
-    free = Asset.objects.filter(pk="AS-5810-2277-4093").get()
     reseller = (
         TierAccount.objects.filter(owner=PROVIDER, type="reseller").exclude(external_uid="").first()
     )
-    config = TierConfig.objects.filter(connection__provider=PROVIDER, product=SUITE).first()
-    listing = Listing.objects.filter(product=BACKUP, contract=CONTRACT).get()
+    yield from _orders(asset, reseller)
+    yield from _moves()
+    yield from _tiers(reseller)
+    yield from _catalog()
+    for name in ("external_uid", "external_id"):
+        bill = {**calls.BILL, "asset": {name: getattr(asset, name)}}
+        yield "POST", "/subscriptions/requests", Call(D, bill)
+    yield "POST", "/conversations", Call(V, {"instance_id": asset.requests.first().pk})
+
+
+def _orders(asset: Asset, reseller: TierAccount) -> Iterator[Reference]:
     order = calls.order(BACKUP)["asset"]
     named = {
         **order,
@@ -67,50 +77,11 @@ def more() -> Iterator[Reference]:
     tiers = {**order["tiers"], "tier1": by_uid}
     yield "POST", "/requests", Call(D, {"type": "purchase", "asset": {**order, "tiers": tiers}})
     items = [{"id": asset.items[0]["global_id"], "quantity": 77}]
-    for pk in (asset.pk, free.pk):
+    for pk in (asset.pk, FREE):
         yield "POST", "/requests", Call(D, {"type": "change", "asset": {"id": pk, "items": items}})
         yield "POST", "/requests", Call(V, {"type": "adjustment", "asset": {"id": pk}})
     drafted = {"tiers": {"customer": {"id": reseller.pk}}, "items": named["items"]}
     yield "PUT", "/requests/{}", Call(D, {"asset": drafted}, "?status=draft&type=purchase")
-    yield from _moves()
-    account = {"id": reseller.pk}
-    configuration = {
-        "product": {"id": SUITE},
-        "connection": {"id": "CT-3380-6125-4471"},
-        "tier_level": 1,
-        "account": account,
-        "parent_account": account,
-        "marketplace": {"id": MARKETPLACE},
-    }
-    path = "/tier/config-requests"
-    yield "POST", path, Call(D, {"type": "setup", "configuration": configuration})
-    yield "POST", path, Call(D, {"type": "update", "configuration": {"id": config.pk}})
-    yield "POST", path, Call(V, {"type": "adjustment", "configuration": {"id": config.pk}})
-    for name in ("external_uid", "external_id"):
-        changed = {name: getattr(reseller, name), "tax_id": "93-5550147"}
-        yield "POST", "/tier/account-requests", Call(D, {"type": "update", "account": changed})
-        bill = {**calls.BILL, "asset": {"external_uid": asset.external_uid}}
-        yield "POST", "/subscriptions/requests", Call(D, bill)
-    whole = {"name": "A", "contact_info": order["tiers"]["customer"]["contact_info"]}
-    parent = {**whole, "hub": {"id": HUB}, "parent": account}
-    yield "POST", "/tier/accounts", Call(D, {**parent, "external_uid": reseller.external_uid})
-    yield "PUT", "/tier/accounts/{}", Call(D, {"parent": account}, "?type=customer")
-    for kind in ("new", "update", "remove"):
-        body = {"type": kind, "product_id": listing.product_id, "contract_id": CONTRACT}
-        yield "POST", "/listing-requests", Call(V, body)
-    connected = {"type": "production", "hub": {"id": HUB}, "provider": {"id": PROVIDER}}
-    yield "POST", "/products/{}/connections", Call(V, connected, lambda c: BACKUP)
-    value = {"item": {"id": f"{SUITE}-0001"}, "marketplace": {"id": MARKETPLACE}, "value": "1"}
-    for parameter in ("api_endpoint", "trial_days", "promotion_code"):
-        body = {**value, "parameter": {"id": parameter}}
-        yield "POST", "/products/{}/configurations", Call(V, body, lambda c: SUITE)
-    replaced = {"replacement": {"id": f"{BACKUP}-0002"}}
-    yield (
-        "POST",
-        "/products/{}/items/{}/endsale",
-        Call(V, replaced, lambda c: f"{BACKUP} {BACKUP}-0001"),
-    )
-    yield "POST", "/conversations", Call(V, {"instance_id": asset.requests.first().pk})
 
 
 def _moves() -> Iterator[Reference]:
@@ -131,6 +102,44 @@ def _moves() -> Iterator[Reference]:
         "/listing-requests/{}/assign",
         Call(D, {"id": DISTRIBUTOR_USER}, "?state=reviewing"),
     )
+
+
+def _tiers(reseller: TierAccount) -> Iterator[Reference]:
+    account = {"id": reseller.pk}
+    config = TierConfig.objects.filter(connection__provider=PROVIDER, product=SUITE).first()
+    configuration = {
+        "product": {"id": SUITE},
+        "connection": {"id": "CT-3380-6125-4471"},
+        "tier_level": 1,
+        "account": account,
+        "parent_account": account,
+        "marketplace": {"id": MARKETPLACE},
+    }
+    path = "/tier/config-requests"
+    yield "POST", path, Call(D, {"type": "setup", "configuration": configuration})
+    yield "POST", path, Call(D, {"type": "update", "configuration": {"id": config.pk}})
+    yield "POST", path, Call(V, {"type": "adjustment", "configuration": {"id": config.pk}})
+    for name in ("external_uid", "external_id"):
+        changed = {name: getattr(reseller, name), "tax_id": "93-5550147"}
+        yield "POST", "/tier/account-requests", Call(D, {"type": "update", "account": changed})
+    parent = {"name": "A", "contact_info": CONTACT, "hub": {"id": HUB}, "parent": account}
+    yield "POST", "/tier/accounts", Call(D, {**parent, "external_uid": reseller.external_uid})
+    yield "PUT", "/tier/accounts/{}", Call(D, {"parent": account}, "?type=customer")
+
+
+def _catalog() -> Iterator[Reference]:
+    for kind in ("new", "update", "remove"):
+        body = {"type": kind, "product_id": BACKUP, "contract_id": CONTRACT}
+        yield "POST", "/listing-requests", Call(V, body)
+    connected = {"type": "production", "hub": {"id": HUB}, "provider": {"id": PROVIDER}}
+    yield "POST", "/products/{}/connections", Call(V, connected, lambda c: BACKUP)
+    value = {"item": {"id": f"{SUITE}-0001"}, "marketplace": {"id": MARKETPLACE}, "value": "1"}
+    for parameter in ("api_endpoint", "trial_days", "promotion_code"):
+        body = {**value, "parameter": {"id": parameter}}
+        yield "POST", "/products/{}/configurations", Call(V, body, lambda c: SUITE)
+    replaced = {"replacement": {"id": f"{BACKUP}-0002"}}
+    on = f"{BACKUP} {BACKUP}-0001"
+    yield "POST", "/products/{}/items/{}/endsale", Call(V, replaced, lambda c: on)
 
 
 def leaves(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -201,7 +210,7 @@ def _try(caller: Any, method: str, path: str, body: Any) -> Response:
 @pytest.mark.parametrize("number", [STRANGERS, NEW_VENDOR])
 def test_usage_rows_do_not_find_subscriptions_of_others(platform: Platform, number: int) -> None:
     vendor = platform.callers[V]
-    asset = Asset.objects.filter(pk="AS-5810-2277-4093").get()
+    asset = Asset.objects.get(pk=FREE)
     foreign = Asset.objects.get(pk=platform.copies[number].of(asset.pk))
     rows = [
         row(n, asset_search_criteria=f"asset.{name}", asset_search_value=value)

@@ -524,50 +524,8 @@ def _edit(file: Path) -> None:
 
 def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed: Listed) -> None:
     """Create a reseller and its customer, change an address, refuse an unknown parent."""
-    book = openpyxl.load_workbook(desk.folder / PROVIDER / "customers.xlsx")
     path = desk.folder / "changed.xlsx"
-    sheet = book["Customers"]
-    at = {cell.value: cell.column for cell in sheet[1]}
-    contact = {
-        "Technical Contact First Name": "Ida",
-        "Technical Contact Last Name": "Holm",
-        "Technical Contact Email": "ida@example.com",
-        "Technical Contact Phone": "+4722555014",
-    }
-    address = {
-        "Address Line 1": "9 Kaigata",
-        "City": "Oslo",
-        "State": "Oslo",
-        "Zip": "0152",
-        "Country": "NO",
-    }
-    new = {"Action": "create", **address, **contact}
-    reseller = {
-        **new,
-        "External ID": "900100",
-        "Type": "reseller",
-        "Company Name": "Holm IT",
-        "Parent Search Criteria": "-",
-        "Parent Search Value": "-",
-    }
-    customer = {
-        **new,
-        "External ID": "900101",
-        "Type": "customer",
-        "Company Name": "Kaigata Bakery",
-        "Parent Search Criteria": "external_id",
-        "Parent Search Value": "900100",
-    }
-    stranger = {**customer, "External ID": "900102", "Parent Search Value": "404404"}
-    first = sheet.max_row + 1
-    for number, row in enumerate((reseller, customer, stranger), first):
-        for name, value in row.items():
-            sheet.cell(number, at[name], value)
-    for number in range(2, first):
-        if sheet.cell(number, 1).value == "TA-0418-2290-3310":
-            for name, value in {**address, "Action": "update", "Hub ID": None}.items():
-                sheet.cell(number, at[name], value)
-    book.save(path)
+    first = _add_customers(desk.folder / PROVIDER / "customers.xlsx", path)
     # The installed command, as a user runs it.
     done = subprocess.run(
         [
@@ -599,3 +557,38 @@ def test_customers_are_synchronized(desk: Desk, printed: dict[str, str], listed:
     assert accounts["100245"]["contact_info"]["city"] == "Oslo" and "900102" not in accounts
     written = openpyxl.load_workbook(path)["Customers"]
     assert written.cell(first, 1).value == accounts["900100"]["id"]
+
+
+def _add_customers(exported: Path, path: Path) -> int:
+    """Change a row of a workbook, and add three rows; return the number of the first of them."""
+    book = openpyxl.load_workbook(exported)
+    sheet = book["Customers"]
+    at = {cell.value: cell.column for cell in sheet[1]}
+    address = {
+        "Address Line 1": "9 Kaigata", "City": "Oslo", "State": "Oslo", "Zip": "0152",
+        "Country": "NO",
+    }  # fmt: skip
+    new = {
+        **address, "Action": "create", "Technical Contact First Name": "Ida",
+        "Technical Contact Last Name": "Holm", "Technical Contact Email": "ida@example.com",
+        "Technical Contact Phone": "+4722555014",
+    }  # fmt: skip
+    reseller = {
+        **new, "External ID": "900100", "Type": "reseller", "Company Name": "Holm IT",
+        "Parent Search Criteria": "-", "Parent Search Value": "-",
+    }  # fmt: skip
+    customer = {
+        **new, "External ID": "900101", "Type": "customer", "Company Name": "Kaigata Bakery",
+        "Parent Search Criteria": "external_id", "Parent Search Value": "900100",
+    }  # fmt: skip
+    stranger = {**customer, "External ID": "900102", "Parent Search Value": "404404"}
+    first = sheet.max_row + 1
+    rows: dict[int, dict[str, Any]] = dict(enumerate((reseller, customer, stranger), first))
+    for number in range(2, first):
+        if sheet.cell(number, 1).value == "TA-0418-2290-3310":
+            rows[number] = {**address, "Action": "update", "Hub ID": None}
+    for number, cells in rows.items():
+        for name, value in cells.items():
+            sheet.cell(number, at[name], value)
+    book.save(path)
+    return first
