@@ -400,13 +400,6 @@ def test_sandbox_uses_configured_api_keys(tmp_path: Path) -> None:
         running.process.kill()
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("SIM_PROFILE", "cloud"),
-        nightly("SIM_BIND", "here", reason="test_settings has each"),
-    ],
-)
-def test_invalid_setting_is_refused(variable: str, value: str, tmp_path: Path) -> None:
-    error = setting_error(run(environment(tmp_path, **{variable: value}), "sandbox"))
-    assert error.startswith(variable) and repr(value) in error
+def test_invalid_setting_is_refused(tmp_path: Path) -> None:
+    error = setting_error(run(environment(tmp_path, SIM_PROFILE="cloud"), "sandbox"))
+    assert error.startswith("SIM_PROFILE") and "'cloud'" in error
