@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 # What checks see; `named` says what it shows together with the others.
 ACTED = "Acts on requests that are not Connect's."
+FOREIGN = "Acts on requests about another product."
 HIDES = "Responds with success to requests that it refuses."
 VALIDATES = "Responds with success to drafts that are not Connect's."
 TWICE = "Processes an order twice."
 STOPS = "Takes its work for done although a call of the API has failed."
+# What a timer of the handler may do as well.
+EFFECTS = (ACTED, FOREIGN)
 
 NO_TOKEN = "Verifies no token: it acts on requests without one."
 NO_SIGNATURE = "Verifies no signature: it acts on tokens that anybody can make."

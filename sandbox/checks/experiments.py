@@ -6,8 +6,8 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sandbox.checks import causes, verdicts
@@ -23,19 +23,28 @@ _PRODUCT = re.compile(r"PRD(?:-\d+)+")
 # Seconds of real time in which a handler that works by itself reveals it.
 _UNASKED = 2.0
 _NEVER_UNASKED = "the handler does nothing without a request"
-# How often a request is sent whose effect may be one of a timer; of a handler without a timer, as
-# far as is known, so often.
+# How often a request is sent whose effect may be one of a timer, and how often if the handler has
+# none as far as is known.
 _ATTEMPTS, _ATTEMPTS_WITHOUT_TIMER = 4, 2
 
 Described = tuple[SentRequest, str]
 Case = TypeVar("Case")
 
 
-def sweep(lab: Lab, cases: Sequence[Case], judge: Callable[[Case], Verdict], noun: str) -> Verdict:
-    """Judge cases until one fails, or the time of the check doesn't suffice for one more.
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Requests that were sent while one order was pending, and how the last of them ended."""
 
-    Return a failure, else what is inconclusive, else the last pass; it says how many were tried.
-    Raises OutOfTime without time for one.
+    requests: Sequence[Described]
+    reply: Reply
+    verdict: Verdict
+
+
+def sweep(lab: Lab, cases: Sequence[Case], judge: Callable[[Case], Verdict], noun: str) -> Verdict:
+    """Judge cases until one fails or is skipped, or the time doesn't suffice for one more.
+
+    Return that verdict as it is; else what is inconclusive, else the last pass, which says how many
+    cases were tried. Raises OutOfTime without time for one.
     """
     began, tried = time.monotonic(), 0
     found: Verdict | None = None
@@ -97,10 +106,7 @@ def accepts_or_refuses(lab: Lab, *requests: Described) -> Verdict:
     """
 
     def judge(described: Described) -> Verdict:
-        verdict = _accepts_or_refuses(lab, *described)
-        if verdict.cause == causes.ACTED:
-            return without_effect(lab, partial(_accepts_or_refuses, lab, *described), verdict)
-        return verdict
+        return without_effect(lab, lambda: _accepts_or_refuses(lab, *described))
 
     return sweep(lab, requests, judge, "requests")
 
@@ -131,38 +137,44 @@ def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
 def refuses(lab: Lab, *requests: Described) -> Verdict:
     """Send requests that must be refused while an order is pending, until one isn't.
 
-    Each has a description, as in "a token without a signature". The effects are looked at once; if
-    there are any after several requests, each of them is sent again alone.
+    Each has a description, as in "a token without a signature". The effects are looked at once.
     """
-    verdict, reply, tried = _send_until_accepted(lab, requests)
-    if verdict.cause == causes.ACTED and len(tried) > 1:
-        for request in tried:
-            verdict = refuses(lab, request)
-            if verdict.outcome is not Outcome.PASS:
-                break
+    trials: list[_Trial] = []
+
+    def attempt() -> Verdict:
+        trials.append(_send_until_accepted(lab, requests))
+        return trials[-1].verdict
+
+    verdict = without_effect(lab, attempt)
+    if verdict.cause == causes.ACTED and len(trials[-1].requests) > 1:
+        return _acting_alone(lab, trials[-1].requests) or verdict
+    accepted = next((each for each in trials if each.reply.is_success), None)
+    if not accepted and verdict.outcome is Outcome.PASS and len(requests) > 1:
+        return verdicts.passed(f"Refused all of {len(requests)} requests, without an effect.")
+    if not accepted or verdict.outcome is Outcome.FAIL:
         return verdict
-    if verdict.cause == causes.ACTED:
-
-        def again() -> Verdict:
-            nonlocal reply
-            verdict, reply, _ = _send_until_accepted(lab, tried)
-            return verdict
-
-        verdict = without_effect(lab, again, verdict)
-        if verdict.outcome is Outcome.SKIPPED and reply.is_success:
-            [(sent, what)] = tried
-            text = f"Responded {reply.status} to {what}, as if it was accepted. {verdict.text}"
-            exhibits = verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply)
-            return verdicts.failed(text, *exhibits)
-    if verdict.outcome is not Outcome.PASS or len(requests) == 1:
-        return verdict
-    return verdicts.passed(f"Refused all of {len(requests)} requests, without an effect.")
+    if verdict.outcome is Outcome.PASS and not lab.timing.interval:
+        # A handler that refuses what it has seen before refuses only the repetition.
+        return accepted.verdict
+    (sent, what), reply = accepted.requests[-1], accepted.reply
+    why = verdict.text if verdict.outcome is Outcome.SKIPPED else "Later it refused the same."
+    text = f"Responded {reply.status} to {what}, as if it was accepted. {why}"
+    return verdicts.failed(text, verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply))
 
 
-def _send_until_accepted(
-    lab: Lab, requests: Sequence[Described]
-) -> tuple[Verdict, Reply, list[Described]]:
-    """Send requests until one isn't refused; return the verdict on it, its reply, and all sent."""
+def _acting_alone(lab: Lab, requests: Sequence[Described]) -> Verdict | None:
+    """Return the verdict on the request that has an effect when it is sent alone, if any has."""
+    with suppress(OutOfTime):
+        # All but the last one were refused.
+        for request in reversed(requests):
+            verdict = _send_until_accepted(lab, [request]).verdict
+            if verdict.cause == causes.ACTED:
+                return verdict
+    return None
+
+
+def _send_until_accepted(lab: Lab, requests: Sequence[Described]) -> _Trial:
+    """Send requests until one isn't refused."""
     order = lab.order()
     before, mark = lab.values(order), lab.mark()
     tried = []
@@ -174,44 +186,41 @@ def _send_until_accepted(
     sent, what = tried[-1]
     happened = lab.after(mark)
     verdict = verdicts.refused(sent, reply, happened, is_untouched(lab, order, before), what)
-    return verdict, reply, tried
+    return _Trial(tried, reply, verdict)
 
 
-def without_effect(
-    lab: Lab, attempt: Callable[[], Verdict], first: Verdict | None = None
-) -> Verdict:
+def without_effect(lab: Lab, attempt: Callable[[], Verdict]) -> Verdict:
     """Judge what must have no effect, whatever a handler that polls does at the same time.
 
-    One that comes in each attempt polls so often that it processes an order soon without any.
-    `first` is the verdict on the first attempt, if it was made already.
+    If each attempt has an effect, wait whether an order is processed without a request.
     """
-    is_known = _NEVER_UNASKED in lab.shared
+    has_timer, is_known = lab.timing.interval > 0, _NEVER_UNASKED in lab.shared
+    attempts = _ATTEMPTS_WITHOUT_TIMER if is_known else _ATTEMPTS
     judged: Verdict | None = None
-    verdict, began = first, time.monotonic()
-    for _ in range(_ATTEMPTS_WITHOUT_TIMER if is_known else _ATTEMPTS):
-        if verdict is None:
+    try:
+        for number in range(1, attempts + 1):
             began = time.monotonic()
-            try:
-                verdict = attempt()
-            except OutOfTime:
-                if judged is None or lab.timing.interval:
-                    raise
-                # It has no timer that is known of.
-                return judged
-        if verdict.outcome is Outcome.PASS:
-            return verdict
-        judged, verdict = verdict, None
-    assert judged is not None
-    if is_known:
-        return judged
-    if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
-        return verdicts.skipped(
-            f"The handler processed {order} without a request, as by a timer of its own: that "
-            "can't be told from an effect of a request."
-        )
-    # One that polls may have a pause that varies.
-    if not lab.timing.interval:
+            verdict = attempt()
+            if verdict.cause not in causes.EFFECTS:
+                return verdict
+            judged = verdict
+            # If no timer is known of, early: later the time may not suffice.
+            if is_known or number != (attempts if has_timer else _ATTEMPTS_WITHOUT_TIMER):
+                continue
+            if order := _processed_unasked(lab, 2 * (time.monotonic() - began)):
+                return verdicts.skipped(
+                    f"The handler processed {order} without a request, as by a timer of its own: "
+                    "that can't be told from an effect of a request."
+                )
+            # One that polls may have a pause that varies.
+            if not has_timer:
+                lab.shared[_NEVER_UNASKED] = True
+    except OutOfTime:
+        if judged is None or has_timer:
+            raise
+        # Nor will the checks that follow have the time to look for a timer.
         lab.shared[_NEVER_UNASKED] = True
+    assert judged is not None
     return judged
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.checks import experiments, tokens, verdicts
+from sandbox.checks import causes, experiments, tokens, verdicts
 from sandbox.checks.handler_requests import SentRequest
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Verdict
@@ -147,6 +147,7 @@ def _other_product(lab: Lab) -> Verdict:
         return verdicts.failed(
             f"The token is for {lab.other.product_id}, but {order} of {lab.product} was changed.",
             *evidence,
+            cause=causes.FOREIGN,
         )
     if reply.error:
         return verdicts.failed(

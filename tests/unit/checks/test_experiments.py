@@ -5,22 +5,23 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from sandbox.checks import experiments, verdicts
+from sandbox.checks import causes, experiments, verdicts
 from sandbox.checks.experiments import spread, sweep
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Outcome, Verdict
-from sandbox.checks.timing import Budget, OutOfTime
+from sandbox.checks.timing import Budget, OutOfTime, Timing
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
 
 TIMER = "a timer of its own"
+FAST = Timing(0.1, 0.1, 0.05)
 
 
 def lab(*happened: History, polls: bool = False, answered: Reply | None = None) -> Lab:
@@ -90,7 +91,8 @@ def test_handler_that_polls_often_is_looked_at_as_long_as_an_attempt_takes(
     made.wait_finished = lambda orders, timeout=None: bool(waits.append(timeout or 0))  # type: ignore[method-assign]
     clock = itertools.count(step=7)
     monkeypatch.setattr(experiments.time, "monotonic", lambda: next(clock))
-    experiments.without_effect(made, lambda: verdicts.failed("Processed it."))
+    acted = verdicts.failed("Processed it.", cause=causes.ACTED)
+    experiments.without_effect(made, lambda: acted)
     assert waits == [14]
 
 
@@ -111,12 +113,13 @@ def test_handler_that_polls_is_looked_at_each_time() -> None:
 
 @dataclass
 class Refusing:
-    """A lab whose handler responds to "good", "bad", … as a test says, and acts on some of them."""
+    """A lab whose handler responds to requests as a test says, and acts on some of them."""
 
     replies: dict[str, Reply]
     acts_on: set[str] = field(default_factory=set)
     sent: list[str] = field(default_factory=list)
     shared: dict[str, object] = field(default_factory=lambda: {experiments._NEVER_UNASKED: True})
+    timing: Timing = FAST
     has_acted: bool = False
 
     def order(self) -> str:
@@ -148,8 +151,8 @@ class Refusing:
         ({"a": reply()}, "a", "Processed a:", "aa"),
         ({"b": reply()}, "", "Responded 200 to b", "ab"),
         ({"a": reply(0, error="no response within 10.0 s")}, "", "Gave no response to a", "a"),
-        # It refuses each of them and acts on one, which shows when each was sent alone, and again.
-        ({}, "b", "Processed b:", "abcabb"),
+        # It refuses each of them and acts on one, which shows when each is sent alone.
+        ({}, "b", "Processed b:", "abcabccb"),
         ({"c": reply()}, "c", "Processed c:", "abcabcc"),
     ],
 )
@@ -160,6 +163,99 @@ def test_refused_requests_are_sent_until_one_is_not(
     verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abc"))
     assert text in verdict.text
     assert "".join(lab.sent) == sent
+
+
+class Remembering(Refusing):
+    """Accepts a, but refuses what it has seen before."""
+
+    def send(self, sent: SentRequest) -> Reply:
+        self.acts_on = {"a"} - set(self.sent)
+        self.replies = {"a": reply() if self.acts_on else reply(409)}
+        return super().send(sent)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+@pytest.mark.parametrize("interval", [0.0, 5.0])
+def test_handler_that_refuses_what_it_has_seen_is_not_acquitted(
+    interval: float, names: str
+) -> None:
+    lab = Remembering({}, timing=replace(FAST, interval=interval))
+    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in names))
+    assert verdict.outcome is Outcome.FAIL
+    # What a handler that polls has processed may be the work of its timer.
+    expected = "Responded 200 to a, as if it was accepted." if interval else "Processed a:"
+    assert verdict.text.startswith(expected)
+
+
+class Interrupted(Refusing):
+    """Works by a timer while it hangs up on the first request, and refuses all others."""
+
+    def send(self, sent: SentRequest) -> Reply:
+        self.acts_on = set() if self.sent else {sent.method}
+        first = reply(0, error="the connection was reset")
+        return super().send(sent) if self.sent else (super().send(sent), first)[1]
+
+
+def test_requests_after_one_that_is_acquitted_are_sent_too() -> None:
+    lab = Interrupted({"c": reply()})
+    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abcd"))
+    assert verdict.text.startswith("Responded 200 to c")
+    assert "".join(lab.sent) == "aabc"
+
+
+@dataclass
+class Timed(Refusing):
+    """Refuses nothing in time: each request, and each wait, takes as long as the lab's would."""
+
+    budget: Budget = field(default_factory=Budget)
+    now: float = 0.0
+
+    def send(self, sent: SentRequest) -> Reply:
+        with self.budget.wait(self.timing.deadline):
+            self.now += self.timing.response
+            return super().send(sent)
+
+    def settle(self, quiet: float | None = None) -> None:
+        with self.budget.wait(self.timing.quiet if quiet is None else quiet) as seconds:
+            self.now += seconds
+
+    def after(self, mark: str) -> History:
+        self.settle()
+        return super().after(mark)
+
+    def wait_finished(self, orders: Sequence[str], patience: float) -> bool:
+        with self.budget.wait(patience) as seconds:
+            self.now += seconds
+        return False
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, gap: float, acts_on: str, interval: float = 0) -> Timed:
+    """A lab whose check begins, with a handler whose calls follow each other after pauses."""
+    lab = Timed({}, set(acts_on), shared={}, timing=Timing(gap + 0.1, gap + 0.1, gap, interval))
+    monkeypatch.setattr(time, "monotonic", lambda: lab.now)
+    lab.budget.begin(50)
+    return lab
+
+
+@pytest.mark.parametrize("gap", [0.1, 1.0, 1.4, 1.5, 2.0, 2.3, 2.6, 5.0])
+def test_slow_handler_that_verifies_nothing_is_judged(
+    monkeypatch: pytest.MonkeyPatch, gap: float
+) -> None:
+    lab = timed(monkeypatch, gap, "a")
+    lab.replies["a"] = reply()
+    verdict = experiments.refuses(cast(Lab, lab), (SentRequest("a", ()), "a"))
+    assert verdict.text.startswith("Processed a:")
+    # The checks that follow don't wait for a timer again.
+    assert experiments._NEVER_UNASKED in lab.shared
+
+
+def test_effect_that_was_seen_counts_if_the_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [(SentRequest(n, ()), n) for n in "abcdef"]
+    lab = timed(monkeypatch, 2.3, "a")
+    assert experiments.refuses(cast(Lab, lab), *requests).text.startswith("Processed f:")
+    lab = timed(monkeypatch, 2.3, "a", interval=60)
+    with pytest.raises(OutOfTime):
+        experiments.refuses(cast(Lab, lab), *requests)
 
 
 @pytest.mark.parametrize(
