@@ -25,8 +25,8 @@ PARALLEL = 120  # requests that a check may send at once
 _SLICE = 2.0  # seconds until the next look whether the handler has died
 # Seconds without a call after an order is approved, before the handler's gaps are known.
 _QUIET = 0.5
-# Seconds in which a handler that has looked for work by itself may look again.
-_AGAIN = 2.0
+# Seconds in which a handler that has looked for work by itself looks again, if it does so often.
+_AGAIN = 3.0
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Lab:
     validator: Signer | None = None
     process: HandlerProcess | None = None
     # The cursor of a moment after which only `measure` has called the handler.
-    opened: str = ""
+    measured_since: str = ""
     timing: Timing = timing.UNKNOWN
     budget: Budget = field(default_factory=Budget)
     # Restores the sandbox as it was when the check began; the lane sets it.
@@ -255,13 +255,11 @@ class Lab:
 
     def _interval_by_itself(self) -> float:
         """Return the pause of a handler that looks for work often, called or not; else 0."""
-
-        def interval() -> float:
-            return timing.interval_of(self.platform.calls(self.opened))
-
-        if self.platform.calls(self.opened):
-            self.wait_for(lambda: interval() > 0, _AGAIN)
-        return interval()
+        if not self.platform.calls(self.measured_since):
+            return 0.0
+        # All of it, unless the handler dies: workers that have just started look once each.
+        self.wait_for(lambda: False, _AGAIN)
+        return timing.interval_of(self.platform.calls(self.measured_since), time.time())
 
     def _wait_for_work(self, order: str, mark: str) -> bool:
         """Wait until an order is finished; return False if that takes too long.
@@ -281,7 +279,9 @@ class Lab:
         delay = min(call.began for call in calls) - began - reply.seconds
         if delay < 0:
             return 0.0
-        earlier = [at for at in timing.looks(self.platform.calls(self.opened)) if at < began]
+        earlier = [
+            at for at in timing.looks(self.platform.calls(self.measured_since)) if at < began
+        ]
         looks = timing.looks(calls)
         pause = looks[0] - earlier[-1] if earlier and looks else 0.0
         if delay > timing.BY_ITSELF and pause:

@@ -78,7 +78,7 @@ def create(platform: Platform, target: Target) -> Lab:
         signer(other["id"], target.secret),
         signer(product["id"], new_secret()),
         method=target.method,
-        opened=platform.cursor(),
+        measured_since=platform.cursor(),
         budget=platform.budget,
         validator=signer(
             product["id"],
@@ -122,14 +122,14 @@ def set_up_reseller(lab: Lab, *, calls_handler: bool) -> None:
         lab.wait_finished([order])
         lab.settle()
     _beside(order, platform.request, platform.approve)
-    lab.opened = lab.mark()
+    lab.measured_since = lab.mark()
 
 
 def _approves(lab: Lab, request: str) -> bool:
     """Call the handler, and return whether it finishes a tier request."""
     lab.send()
     lab.settle()
-    if not any(call.path == TIERS for call in lab.platform.calls(lab.opened)):
+    if not any(call.path == TIERS for call in lab.platform.calls(lab.measured_since)):
         return False
     return lab.wait_for(
         lambda: lab.platform.tier_request(request)["status"] != "pending", LONGEST_INTERVAL

@@ -15,6 +15,9 @@ _SHORTEST, _LONGEST = 0.2, 10.0
 _FACTOR = 4
 # The longest pause of a handler that polls, as far as it is waited for.
 LONGEST_INTERVAL = 60.0
+# The last reads of a list that tell whether a handler polls. No pause between two of them, or after
+# the last, is longer than so many times another.
+_READS, _ALIKE = 20, 2
 # A handler that makes no call for so long after a request works by itself, and not because of it.
 BY_ITSELF = 1.0
 # Work that is expected is waited for so long, after a response of success.
@@ -136,13 +139,22 @@ def measure(began: float, response: float, calls: Sequence[Call], interval: floa
     return Timing(response, at - start, gap, min(interval, LONGEST_INTERVAL))
 
 
-def interval_of(calls: Iterable[Call]) -> float:
-    """Return the pause of a handler that polls, else 0; nobody has asked for these calls."""
-    lists = [call for call in calls if call.is_read and call.pattern == call.path]
+def interval_of(calls: Iterable[Call], until: float) -> float:
+    """Return the pause of a handler that has polled `until` now (Unix time), else 0.
+
+    Nobody has asked for these calls. Three reads of a list after pauses that are alike tell it from
+    one whose workers read the list when they start.
+    """
+    reads: dict[tuple[str, str], list[float]] = {}
+    for call in calls:
+        if call.is_read and call.pattern == call.path:
+            reads.setdefault((call.path, call.query), []).append(call.began)
     pauses = [
-        abs(one.began - other.began)
-        for one, other in combinations(lists, 2)
-        if (one.path, one.query) == (other.path, other.query)
+        min(second - first, third - second)
+        for begins in reads.values()
+        for first, second, third in combinations(sorted(begins)[-_READS:], 3)
+        if max(second - first, third - second, until - third)
+        <= _ALIKE * min(second - first, third - second)
     ]
     return min((pause for pause in pauses if pause >= _SHORTEST), default=0.0)
 

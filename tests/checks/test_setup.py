@@ -65,6 +65,14 @@ class It(Handler):
         time.sleep(0.3)
         super().approve_pending(api, product)
 """
+# Two workers, each of which looks for orders when it starts.
+WORKERS = """
+class It(Handler):
+    def process_at_start(self):
+        super().process_at_start()
+        time.sleep(0.3)
+        super().process_at_start()
+"""
 ASKS_FOR_ANOTHER = """
 class It(Handler):
     def query(self, product):
@@ -150,7 +158,9 @@ def test_interval_of_a_handler_that_polls_is_learned(opened: Opened) -> None:
         assert experiments.control(lab).outcome == "pass"
 
 
-@pytest.mark.parametrize("code", ["It = Handler", QUEUES], ids=["at once", "by a queue"])
+@pytest.mark.parametrize(
+    "code", ["It = Handler", QUEUES, WORKERS], ids=["at once", "by a queue", "two workers"]
+)
 def test_handler_that_works_when_it_is_called_has_no_interval(opened: Opened, code: str) -> None:
     with opened(code) as lab:
         lab.measure()

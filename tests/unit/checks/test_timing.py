@@ -80,25 +80,29 @@ def test_handler_that_polls_is_quiet_before_it_looks_again() -> None:
     ("begins", "path", "interval"),
     [
         ([10, 11, 12.5], "/requests", 1),
+        # Each time it reads the list again when it has processed what was pending.
+        ([10, 10.3, 11.3, 11.6, 12.6, 12.9], "/requests", 1),
         # Once at the start.
-        ([10], "/requests", 0),
-        # Two threads that start at the same time.
-        ([10, 10.01], "/requests", 0),
-        ([10, 10.01, 10.5], "/requests", 0.49),
+        ([12], "/requests", 0),
+        # Two workers that start at the same time, or one after the other.
+        ([12, 12.01], "/requests", 0),
+        ([12, 12.3], "/requests", 0),
+        # Four workers, which have looked some time ago.
+        ([10, 10.3, 10.6, 10.9], "/requests", 0),
         # No list.
-        ([10, 11], "/requests/PR-1-2-3-001", 0),
+        ([11, 12, 13], "/requests/PR-1-2-3-001", 0),
     ],
 )
-def test_interval_is_the_time_between_two_reads_of_a_list(
+def test_interval_is_the_time_between_reads_of_a_list(
     begins: list[float], path: str, interval: float
 ) -> None:
     calls = [call("GET", path, began=began) for began in begins]
-    assert timing.interval_of(calls[::-1]) == pytest.approx(interval)
+    assert timing.interval_of(calls[::-1], 13.4) == pytest.approx(interval)
 
 
 def test_pages_of_a_list_are_no_interval() -> None:
     pages = [replace(call("GET", "/requests", began=n), query=f"offset={n}") for n in range(3)]
-    assert timing.interval_of(pages) == 0
+    assert timing.interval_of(pages, 2.5) == 0
 
 
 def test_failed_control_ends_within_ten_seconds_of_a_response() -> None:
