@@ -127,9 +127,7 @@ class SlowReads:
     def checked(self, verdict: Verdict) -> Verdict:
         """Return a verdict, void if it is a pass although no response was delayed."""
         if verdict.outcome is Outcome.PASS and not self.fired:
-            return verdicts.inconclusive(
-                "Void: the handler read nothing from the API that could come later."
-            )
+            return verdicts.void("the handler read nothing from the API that could come later.")
         return verdict
 
 

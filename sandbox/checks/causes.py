@@ -18,6 +18,8 @@ HIDES = "Responds with success to requests that it refuses."
 VALIDATES = "Responds with success to drafts that are not Connect's."
 TWICE = "Processes an order twice."
 STOPS = "Takes its work for done although a call of the API has failed."
+# The cause of a verdict that proves nothing, because what was to be seen didn't happen.
+VOID = "void"
 # What a timer of the handler may do as well.
 EFFECTS = (ACTED, FOREIGN)
 

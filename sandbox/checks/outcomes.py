@@ -27,8 +27,8 @@ class Exhibit:
 class Verdict:
     """What a check found: an outcome and one sentence, with evidence.
 
-    Failures with the same `cause`, a sentence, are one fact about the handler. Empty: this one's
-    own.
+    Failures with the same `cause`, a sentence of `causes`, are one fact about the handler. Empty:
+    this one's own.
     """
 
     outcome: Outcome

@@ -39,6 +39,8 @@ _NO_DRAFTS = (
     "choose another product by --product."
 )
 _BY_TIMER = "The handler works by a timer of its own, not only when the check expects it."
+# How the sandbox refuses what somebody else has done meanwhile.
+_TOO_LATE = (400, 409)
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
@@ -253,12 +255,10 @@ class Schedule:
         """Run a check; an error of the check itself proves nothing about the handler."""
         if Need.DEEP not in check.needs:
             lab.budget.begin(lab.timing.check * self._machine.slowdown())
+        has_timer = lab.timing.interval > 0 and not check.is_control
         try:
             verdict = check.run(lab)
-            is_void = verdict.outcome is Outcome.INCONCLUSIVE and verdict.text.startswith(
-                verdicts.VOID
-            )
-            if is_void and lab.timing.interval:
+            if has_timer and verdict.cause == causes.VOID:
                 return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
             return verdict
         except OutOfTime:
@@ -270,7 +270,7 @@ class Schedule:
             if not _answers(lab):
                 raise
             text = f"The sandbox refused a call of the check: {error}"
-            if lab.timing.interval:
+            if has_timer and error.status in _TOO_LATE:
                 return verdicts.skipped(f"{_BY_TIMER} {text}")
             return verdicts.inconclusive(text)
         except Exception as error:

@@ -14,9 +14,6 @@ from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Effects, History
 from sandbox.checks.outcomes import Exhibit, Outcome, Verdict
 
-# The beginning of a text that says what a handler hasn't done, so that nothing could be seen.
-VOID = "Void: "
-
 _SHOWN = 400  # characters of a body
 _TOKEN_HEADERS = ("authentication", "authorization")
 
@@ -33,6 +30,11 @@ def failed(text: str, *evidence: Exhibit, cause: str = "") -> Verdict:
 def inconclusive(text: str, *evidence: Exhibit) -> Verdict:
     """Return an outcome that proves nothing."""
     return Verdict(Outcome.INCONCLUSIVE, text, evidence)
+
+
+def void(text: str, *evidence: Exhibit) -> Verdict:
+    """Return an outcome that proves nothing, because what was to be seen didn't happen."""
+    return Verdict(Outcome.INCONCLUSIVE, f"Void: {text}", evidence, causes.VOID)
 
 
 def skipped(text: str) -> Verdict:

@@ -30,9 +30,7 @@ def no_hammering(lab: Lab) -> Verdict:
     calls = [call for call in happened.calls if call.status == _FAILING["status"]]
     evidence = (verdicts.reply_exhibit(reply), happened.exhibit())
     if not fired:
-        return verdicts.inconclusive(
-            f"Void: the handler called nothing because of {order}.", *evidence
-        )
+        return verdicts.void(f"the handler called nothing because of {order}.", *evidence)
     if len(calls) > MOST_CALLS:
         return verdicts.failed(
             f"Made {len(calls)} calls in {WINDOW:g} s while each of them failed (at most "
@@ -63,9 +61,7 @@ def resumes(lab: Lab) -> Verdict:
         happened.exhibit(),
     )
     if not fired:
-        return verdicts.inconclusive(
-            f"Void: the handler called nothing because of {order}.", *evidence
-        )
+        return verdicts.void(f"the handler called nothing because of {order}.", *evidence)
     if effects.status != "approved":
         return verdicts.failed(
             f"{order} is {effects.status}, although the API works again (expected approved).",

@@ -75,8 +75,8 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
         return verdicts.failed(f"{when}, {wrong}.", *evidence, cause=cause)
     if not fired:
         new = "" if lab.process else " With --run, each run has a handler that is new."
-        return verdicts.inconclusive(
-            f"Void: the handler did not call {step.text} again, so nothing failed there.{new}",
+        return verdicts.void(
+            f"the handler did not call {step.text} again, so nothing failed there.{new}",
             *evidence,
         )
     return verdicts.passed(

@@ -104,8 +104,8 @@ def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
     second = lab.send(sent, max(_AFTER_FAILURE, lab.timing.deadline))
     happened = batch.after_work([second])
     if not fired:
-        return verdicts.inconclusive(
-            f"Void: the handler made no API call that could fail ({what}).",
+        return verdicts.void(
+            f"the handler made no API call that could fail ({what}).",
             verdicts.reply_exhibit(first),
             happened.exhibit(),
         )

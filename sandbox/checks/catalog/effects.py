@@ -76,7 +76,7 @@ def one_run(lab: Lab) -> Verdict:
         calls = happened.about(order)
         approvals = [each for each in calls if each.action == "approve" and each.status < 300]
         if not approvals:
-            return verdicts.inconclusive(f"Void: {order} was not approved.", *evidence)
+            return verdicts.void(f"{order} was not approved.", *evidence)
         if late := late_calls(calls, approvals[0]):
             return verdicts.failed(
                 f"Called {late[0].method} {late[0].path} (HTTP {late[0].status}) when {order} was "
@@ -167,8 +167,8 @@ def approved_elsewhere(lab: Lab) -> Verdict:
     reply = pending.result()
     happened = batch.after_work([reply])
     if not has_read:
-        return verdicts.inconclusive(
-            "Void: the handler did not read the list of requests (GET /requests).",
+        return verdicts.void(
+            "the handler did not read the list of requests (GET /requests).",
             verdicts.reply_exhibit(reply),
             happened.exhibit(),
         )
@@ -218,7 +218,7 @@ def history_clean(lab: Lab) -> Verdict:
     prepared = lab.platform.fill(orders[0])
     if lab.platform.calls(mark):
         # It may have read the order without these values.
-        return verdicts.inconclusive("Void: the handler was at work before it was called.")
+        return verdicts.void("the handler was at work before it was called.")
     batch = batches.of(lab, orders)
     sent = lab.genuine()
     replies = [lab.send(sent)]

@@ -96,7 +96,7 @@ def _judge(lab: Lab, race: Race, read: Step, how: str) -> Verdict:
         race.happened.exhibit("API calls of both runs"),
     )
     if not race.has_begun:
-        return verdicts.inconclusive(f"Void: the handler did not call {read.text}.", *evidence)
+        return verdicts.void(f"the handler did not call {read.text}.", *evidence)
     if wrong := verdicts.once(race.effects, race.order, *evidence):
         return replace(wrong, text=f"{how}: {wrong.text}")
     if race.effects.status != "approved":

@@ -25,7 +25,7 @@ def after_500(lab: Lab) -> Verdict:
         orders = [first, *lab.orders(_ORDERS - 1)]
         recovery.recover(lab, orders)
     if not fired:
-        return verdicts.inconclusive("Void: the platform made no attempt.")
+        return verdicts.void("the platform made no attempt.")
     return _all_approved(lab, orders, mark, "after an attempt that failed")
 
 
@@ -38,7 +38,7 @@ def out_of_order(lab: Lab) -> Verdict:
         recovery.make_attempts(lab, _MOST_FAILURES)
         attempts = lab.since(mark).attempts
     if not any(entry["data"]["out_of_order"] for entry in attempts):
-        return verdicts.inconclusive("Void: the webhook did not become out of order.")
+        return verdicts.void("the webhook did not become out of order.")
     # An edit recovers the webhook, as in Connect.
     lab.activate()
     recovery.recover(lab, orders)

@@ -262,7 +262,7 @@ def test_error_of_a_check_proves_nothing():
 
 
 def void(lab: Lab) -> Verdict:
-    return verdicts.inconclusive("Void: the handler read nothing.")
+    return verdicts.void("the handler read nothing.")
 
 
 def refused(lab: Lab) -> Verdict:
@@ -281,6 +281,25 @@ def test_check_that_a_polling_handler_has_come_before_is_skipped(
     result = worked(check("auth.control"), check("auth.get", run), lane=lane).results()[1]
     assert result.verdict.outcome is outcome
     assert ("timer of its own" in result.verdict.text) == bool(interval)
+
+
+def failed(lab: Lab) -> Verdict:
+    raise ApiError("POST /public/v1/requests: 500 Server error.", 500)
+
+
+@pytest.mark.parametrize(
+    ("pk", "run"),
+    [("auth.get", failed), ("auth.control", failed), ("auth.control", refused)],
+    ids=["an error of the sandbox", "an error in a control", "a refusal in a control"],
+)
+def test_no_timer_explains_an_error_of_the_sandbox_or_in_a_control(
+    pk: str, run: Callable[[Lab], Verdict]
+) -> None:
+    lane = FakeLane()
+    lane.lab.timing = replace(UNKNOWN, interval=1.0)
+    checks = {"auth.control": check("auth.control"), "auth.get": check("auth.get")}
+    schedule = worked(*{**checks, pk: check(pk, run)}.values(), lane=lane)
+    assert outcomes(schedule)[pk] == "inconclusive"
 
 
 def test_check_that_has_lost_the_lease_ends_the_run_without_a_verdict(
