@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sandbox.checks import verdicts
@@ -12,6 +13,7 @@ from sandbox.checks.history import Call, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Exhibit, Verdict
 from sandbox.checks.platform import SHORT_PATIENCE
+from sandbox.checks.timing import OutOfTime
 
 # Seconds that count for a call of the API, whose real duration depends on the machine.
 USUAL_CALL = 0.005
@@ -59,11 +61,13 @@ def measure(
     """Send a request and measure the response; `finish` waits for the work that goes on."""
     mark, began = lab.mark(), time.time()
     reply = lab.send(sent, timeout)
-    # Another response than a success promises no work.
-    if reply.is_success:
-        finish()
-    if reply.status:
-        lab.settle(quiet, SHORT_PATIENCE)
+    # The response counts also if the time doesn't suffice for the work after it.
+    with suppress(OutOfTime):
+        # Another response than a success promises no work.
+        if reply.is_success:
+            finish()
+        if reply.status:
+            lab.settle(quiet, SHORT_PATIENCE)
     happened = lab.since(mark)
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]
@@ -87,22 +91,29 @@ def own_seconds(began: float, seconds: float, calls: Iterable[Call]) -> float:
 def within(limit: float, what: str, measurements: Iterable[Measured]) -> Verdict:
     """Judge responses that must come within `limit` seconds; the last one that is read counts.
 
-    Another measurement is read only if the one before was a little late.
+    Another measurement is read only if the one before was a little late, and not if the time of the
+    check doesn't suffice for it. Raises OutOfTime without time for the first one.
     """
-    for measured in measurements:
-        reply = measured.reply
-        is_timeout = bool(reply.error) and reply.seconds >= limit
-        if not is_timeout and not reply.is_success:
-            return verdicts.failed(
-                f"Responded {reply.text} to {what} (expected 2xx)."
-                if reply.status
-                else f"Gave no response to {what}: {reply.error}.",
-                *measured.exhibits(),
-            )
-        if not is_timeout and measured.own <= limit:
-            return verdicts.passed(f"Responded after {verdicts.seconds(measured.own)}.")
-        if is_timeout or measured.own > CLEARLY * limit:
-            break
+    measured: Measured | None = None
+    try:
+        for measured in measurements:
+            reply = measured.reply
+            is_timeout = bool(reply.error) and reply.seconds >= limit
+            if not is_timeout and not reply.is_success:
+                return verdicts.failed(
+                    f"Responded {reply.text} to {what} (expected 2xx)."
+                    if reply.status
+                    else f"Gave no response to {what}: {reply.error}.",
+                    *measured.exhibits(),
+                )
+            if not is_timeout and measured.own <= limit:
+                return verdicts.passed(f"Responded after {verdicts.seconds(measured.own)}.")
+            if is_timeout or measured.own > CLEARLY * limit:
+                break
+    except OutOfTime:
+        if measured is None:
+            raise
+    assert measured is not None
     return _late(limit, what, measured)
 
 

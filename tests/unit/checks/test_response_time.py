@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.checks import response_time
+from sandbox.checks.catalog import speed
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import Call, History
+from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Outcome
 from sandbox.checks.response_time import SLOW_CALL, USUAL_CALL, Measured
+from sandbox.checks.timing import Budget, OutOfTime
 
 BEGAN = 1_000_000.0
 TIMES = st.integers(0, 20_000).map(lambda ms: ms / 1000)
@@ -78,3 +84,48 @@ def test_verdict(responses: list[Measured], read: int, outcome: Outcome, text: s
 def test_timeout_is_inconclusive_if_the_sandbox_took_the_time() -> None:
     slow = Measured(TIMED_OUT.sent, TIMED_OUT.reply, 3.0, 0.1, TIMED_OUT.happened)
     assert response_time.within(5.0, "a draft", [slow]).outcome == Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "work", "outcome"),
+    [(28.0, 20.0, Outcome.PASS), (31.0, 0.0, Outcome.FAIL), (35.0, 20.0, Outcome.FAIL)],
+)
+def test_response_counts_though_the_time_ends_before_the_work_or_another_measurement(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, work: float, outcome: Outcome
+) -> None:
+    now, budget = 0.0, Budget()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def wait(took: float, timeout: float) -> None:
+        nonlocal now
+        with budget.wait(timeout) as left:
+            now += min(took, left)
+
+    def send(sent: SentRequest, timeout: float) -> Reply:
+        wait(seconds, timeout)
+        return Reply(200, b"", {}, seconds)
+
+    def wait_finished(orders: Sequence[str], timeout: float) -> bool:
+        return not wait(work, timeout)
+
+    lab = SimpleNamespace(
+        orders=lambda count: wait(3, 60),
+        genuine=lambda: SentRequest("POST", ()),
+        mark=lambda: "",
+        send=send,
+        wait_finished=wait_finished,
+        settle=lambda quiet, patience: wait(0.2, patience),
+        since=lambda mark: History((), (), ()),
+        shared={},
+    )
+    budget.begin(50)
+    assert speed.timeout_30s(cast(Lab, lab)).outcome is outcome
+
+
+def test_without_time_for_one_measurement_nothing_is_judged() -> None:
+    def none() -> Iterator[Measured]:
+        raise OutOfTime
+        yield
+
+    with pytest.raises(OutOfTime):
+        response_time.within(5.0, "a draft", none())
