@@ -51,8 +51,8 @@ def rotated_secret(lab: Lab) -> Verdict:
     secret = setup.new_secret()
     old = lab.signer
     lab.platform.update_webhook(lab.webhook, jwt_secret=secret)
-    lab.process.restart(jwt_secret=secret)
     try:
+        lab.process.restart(jwt_secret=secret)
         mark = lab.mark()
         lab.activate()
         [order] = lab.orders(1)
@@ -66,8 +66,10 @@ def rotated_secret(lab: Lab) -> Verdict:
         return refusal if refusal.outcome != "pass" else verdict
     finally:
         # So that the handler begins with no order that the next check removes.
-        lab.start_over()
-        lab.process.restart(jwt_secret=old.secret)
+        try:
+            lab.start_over()
+        finally:
+            lab.process.restart(jwt_secret=old.secret)
 
 
 def _all_approved(lab: Lab, orders: list[str], mark: str, when: str) -> Verdict:

@@ -9,7 +9,11 @@ from typing import Any, cast
 import pytest
 
 from sandbox.checks import recovery
+from sandbox.checks.catalog import retry
+from sandbox.checks.handler_process import HandlerError
 from sandbox.checks.lab import Lab
+from sandbox.checks.lanes import CannotRun
+from tests.unit.checks.test_tokens import SIGNER
 
 GOOD, BAD = "success", "failure"
 
@@ -64,3 +68,36 @@ def test_handler_that_takes_long_is_waited_for_longer() -> None:
     handler = Handler([GOOD], pending_until=40, patience=60)
     recovery.recover(cast(Lab, handler), ["PR-1"])
     assert handler.waited == 40
+
+
+class Rotated:
+    """A handler that starts with each secret that it is given."""
+
+    def __init__(self, fails: bool) -> None:
+        self.secrets: list[str] = []
+        self._fails = fails
+
+    def restart(self, jwt_secret: str) -> None:
+        self.secrets.append(jwt_secret)
+        if self._fails and len(self.secrets) == 1:
+            raise HandlerError("The handler did not start.")
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_handler_has_its_own_secret_again_whatever_fails(starts: bool) -> None:
+    def start_over() -> None:
+        raise CannotRun("The sandbox cannot be restored.")
+
+    process = Rotated(fails=not starts)
+    lab = SimpleNamespace(
+        signer=SIGNER,
+        webhook="WH-1",
+        process=process,
+        platform=SimpleNamespace(update_webhook=lambda *_, **values: None),
+        mark=lambda: "",
+        start_over=start_over,
+    )
+    with pytest.raises(CannotRun):
+        retry.rotated_secret(cast(Lab, lab))
+    new, last = process.secrets
+    assert new != SIGNER.secret == last
