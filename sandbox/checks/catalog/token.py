@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.checks import causes, experiments, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
+from sandbox.checks.history import UNTOUCHED
 from sandbox.checks.lab import Lab
 from sandbox.checks.listener import Listener
 from sandbox.checks.model import Check, Level, Verdict
@@ -173,11 +174,12 @@ def claims_against_body(lab: Lab) -> Verdict:
     status = lab.status(own)
     if status == "approved" and reply.is_success:
         return verdicts.passed(f"Processed {own} of the token's product, and ignored the body.")
-    if 400 <= reply.status < 500:
+    # A timer of the handler may have approved it.
+    if 400 <= reply.status < 500 and status in (*UNTOUCHED, "approved"):
         return verdicts.passed(f"Refused with {reply.status}, without an effect on the others.")
     return verdicts.failed(
         f"Responded {reply.text}, and {own} of the token's product is {status} (expected approved, "
-        "or a refusal with 4xx).",
+        "or a refusal with 4xx that leaves it pending).",
         *evidence,
     )
 

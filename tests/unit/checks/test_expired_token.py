@@ -1,4 +1,4 @@
-"""Whether a handler remembers tokens that it has verified."""
+"""Whether a handler remembers tokens that it has verified, and what becomes of their orders."""
 
 from __future__ import annotations
 
@@ -55,3 +55,35 @@ def test_leeway_is_known_by_its_effect(
     verdict = token.expired_meanwhile(cast(Lab, lab))
     assert verdict.outcome is outcome
     assert outcome is Outcome.SKIPPED or verdict == known
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        ("approved", 200, Outcome.PASS),
+        ("pending", 400, Outcome.PASS),
+        # By a timer of the handler.
+        ("approved", 400, Outcome.PASS),
+        ("failed", 400, Outcome.FAIL),
+        ("inquiring", 400, Outcome.FAIL),
+        ("pending", 200, Outcome.FAIL),
+        ("pending", 500, Outcome.FAIL),
+    ],
+)
+def test_request_whose_body_is_of_another_product_is_processed_or_refused(
+    status: str, code: int, outcome: Outcome
+) -> None:
+    lab = SimpleNamespace(
+        product="PRD-1",
+        other=SIGNER,
+        genuine=lambda method, body: SENT,
+        order=lambda product="": product or "own",
+        values=lambda order: {},
+        status=lambda order: status if order == "own" else "pending",
+        mark=lambda: "",
+        send=lambda sent: reply(code),
+        after_work=lambda mark, replies, orders: NOTHING,
+    )
+    verdict = token.claims_against_body(cast(Lab, lab))
+    assert verdict.outcome is outcome
+    assert outcome is Outcome.PASS or f"is {status}" in verdict.text
