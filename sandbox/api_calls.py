@@ -121,9 +121,10 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
 
 
 def store_start() -> None:
-    """Write the start of the call that this thread serves, if any, unless it is written.
+    """Write the start of the call that this thread serves, if any, unless that is committed.
 
-    Call it in the transaction of the call's first change.
+    Call it in the transaction of a change, before it. Several changes of one transaction write it
+    several times, of which `call_storage` keeps one.
     """
     start = _served.get()
     if start is None or start.opened:

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from django.db import Error as DatabaseError
 from django.db import connection
 
 from requests_queue import database_errors
 from requests_queue.redaction import Redaction
-from sandbox import call_storage
+from sandbox import call_storage, timeline
 from sandbox.call_storage import RecordedCall
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Recorder:
         self._store = store
         self._calls: deque[RecordedCall] = deque()
         self._bytes = 0
+        # Open entries of calls that are not stored: a flush removes them, or a later one.
+        self._dropped: list[int] = []
         # How many of a flush in progress are not among the calls any more.
         self._taken = 0
         self._guard = threading.Lock()
@@ -52,11 +55,12 @@ class Recorder:
         """Record a call, unless too many wait to be stored."""
         size = call.size
         with self._guard:
-            if not self._fits(size):
+            if self._fits(size):
+                self._calls.append(call)
+                self._bytes += size
+            else:
+                self._dropped += call.opened
                 self._warn(_FULL)
-                return
-            self._calls.append(call)
-            self._bytes += size
         if not self.arrived.is_set():
             self.arrived.set()
 
@@ -76,6 +80,12 @@ class Recorder:
                     if warns:
                         self._warn(self._error)
                     return False
+            dropped = self._dropped[:]
+            try:
+                timeline.remove(dropped)
+                del self._dropped[: len(dropped)]
+            except DatabaseError:
+                connection.close_if_unusable_or_obsolete()
             return True
 
     @contextmanager
@@ -86,9 +96,10 @@ class Recorder:
             yield
 
     def clear(self) -> None:
-        """Forget what is recorded."""
+        """Forget what is recorded; for tests."""
         with self._guard:
             self._calls.clear()
+            self._dropped.clear()
             self._bytes = 0
             self.arrived.clear()
 
@@ -129,6 +140,7 @@ class Recorder:
                 self._calls.appendleft(call)
                 self._bytes += call.size
             if rest:
+                self._dropped += [pk for call in rest for pk in call.opened]
                 self._warn(_FULL)
         self.arrived.set()
 
@@ -154,6 +166,7 @@ class Recorder:
                 [call] = batch
                 path = Redaction().text(call.path)
                 logger.exception("The API call %s %s cannot be stored.", call.method, path)
+                self._dropped += call.opened
                 return []
             half = len(batch) // 2
             if rest := self._store_batch(batch[:half]):

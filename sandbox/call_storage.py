@@ -38,8 +38,8 @@ class RecordedCall:
     `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
     or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
     describe bodies that are not text. `faults` are those that fired, and `opened` the ids of its
-    open entries in the timeline, one for each transaction that has stored its start. `credential`
-    is its `Authorization` header, which is not stored.
+    open entries in the timeline: of the first transaction that was committed, which may have
+    written several. `credential` is its `Authorization` header, which is not stored.
     """
 
     started: float
@@ -91,28 +91,27 @@ def may_have_secrets(path: str) -> bool:
 def store(calls: Sequence[RecordedCall]) -> None:
     """Store the calls, in one transaction.
 
-    Without those that ended before a reset or restore by another process: they belong to the data
-    that it has replaced.
+    Without those that ended before a reset or restore: they belong to the data that it has
+    replaced.
     """
     if wakeup.is_broker_in_memory():
-        rows = _rows(calls, clock.state())
+        rows = _rows(calls)
         # It blocks other writers of SQLite: everything else is done before.
         with transaction.atomic():
             _insert(rows)
         return
     with transaction.atomic():
         background_work.hold_transaction(*attempt_links.TABLES)
-        state = clock.state()
-        replaced_at = state.replaced_at
-        if replaced_at is not None:
-            old = [call for call in calls if call.ended_at < replaced_at]
-            timeline.remove(pk for call in old for pk in call.opened)
-            calls = [call for call in calls if call.ended_at >= replaced_at]
-        if calls:
-            _insert(_rows(calls, state))
+        _insert(_rows(calls))
 
 
-def _rows(calls: Sequence[RecordedCall], state: clock.State) -> list[_Row]:
+def _rows(calls: Sequence[RecordedCall]) -> list[_Row]:
+    """Return the rows of the calls, but of those of replaced data, whose entries are removed."""
+    state = clock.state()
+    if (replaced_at := state.replaced_at) is not None:
+        old = [call for call in calls if call.ended_at < replaced_at]
+        timeline.remove(pk for call in old for pk in call.opened)
+        calls = [call for call in calls if call.ended_at >= replaced_at]
     accounts = {call.account for call in calls if call.account}
     redactions = account_secrets.redactions(accounts)
     rows = [_row(call, state, redactions.get(call.account or "", Redaction())) for call in calls]

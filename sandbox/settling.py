@@ -262,7 +262,10 @@ def _rows() -> QuerySet[TimelineEntry]:
 
 
 def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
-    """Return the entries after a cursor that are committed, though older ones may follow."""
+    """Return the entries after a cursor that are committed, though older ones may follow.
+
+    Without API calls that have no response yet.
+    """
     return _rows().filter(
         Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction),
         kind__in=KINDS,

@@ -20,7 +20,8 @@ from django.db import DatabaseError
 from requests_queue import clock, seed
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
-from sandbox import announcements, api_calls, gate, snapshot_storage, timeline, world
+from sandbox import announcements, gate, snapshot_storage, timeline, world
+from sandbox.models import TimelineEntry
 from sandbox.snapshot_storage import Damaged, Snapshot
 from sandbox.timeline import Entry
 from webhooks.delivery import claims, wakeup
@@ -142,8 +143,6 @@ def _replace(name: str, action: str, patience: float) -> Replacement:
     with gate.closed(patience) as unsettled:
         began = time.monotonic()
         now = _replace_rows(name, action)
-        # Of requests that had not ended.
-        api_calls.clear()
         world.world_replaced.send_robust(sender=None)
         took = time.monotonic() - began
     # Deliveries of the snapshot may be due.
@@ -196,6 +195,8 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: i
     # Other processes see by the generation that the data was replaced.
     Clock.objects.create(pk=1, offset=offset, generation=generation, replaced_at=real)
     now = real + offset
+    # Of calls that have not ended, or are not stored: no reader waits for them.
+    TimelineEntry.objects.filter(is_open=True).delete()
     timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
     announcements.announce_world()
     return now

@@ -149,7 +149,10 @@ def open_call(at: datetime, real_at: datetime, data: Mapping[str, Any]) -> int:
 
 
 def complete(entries: Mapping[int, Entry]) -> None:
-    """Complete open entries, by id, and notify who waits when that is committed."""
+    """Complete open entries, by id, and notify who waits when that is committed.
+
+    One that a reset has removed stays removed.
+    """
     if entries:
         with connection.cursor() as cursor:
             rows = zip(_values(list(entries.values())), entries, strict=True)
@@ -158,7 +161,7 @@ def complete(entries: Mapping[int, Entry]) -> None:
 
 
 def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
-    """Return the entries as rows, which begin with the ids if there are any."""
+    """Return the values of the entries' columns."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
     adapted = sql.datetime_params(
@@ -180,8 +183,9 @@ def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
 
 
 def remove(ids: Iterable[int]) -> None:
-    """Remove open entries."""
-    TimelineEntry.objects.filter(pk__in=list(ids)).delete()
+    """Remove those of the entries that are open."""
+    if found := list(ids):
+        TimelineEntry.objects.filter(pk__in=found, is_open=True).delete()
 
 
 def now() -> Cursor:

@@ -202,8 +202,10 @@ def test_call_that_cannot_be_stored_delays_nothing(
     monkeypatch.setattr("sandbox.call_recorder.MAX_CALLS", limit)
     call(ordering(catalog))
     assert len(claims.claim(10)) == 1
+    assert timeline.is_withheld()
     api_calls.flush()
-    assert ApiCall.objects.count() == 0 and kinds() == ["api_call", "attempt_started"]
+    assert ApiCall.objects.count() == 0 and kinds() == ["attempt_started"]
+    assert not timeline.is_withheld()
 
 
 def test_client_follows_calls_past_one_without_a_response(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
 
-from sandbox import call_recorder, call_storage
+from requests_queue import clock
+from sandbox import call_recorder, call_storage, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.call_storage import RecordedCall
 from tests.sandbox.recorded import call, entries, paths
@@ -139,6 +141,39 @@ def test_too_many_calls_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     # What has been stored makes room.
     recorder.add(call("/again"))
     assert len(recorder) == 1
+
+
+def refusing(batch: Sequence[RecordedCall]) -> None:
+    raise DataError("value too long")
+
+
+@pytest.mark.parametrize(
+    ("limit", "drop"),
+    [
+        (0, Recorder.add),
+        (0, lambda recorder, dropped: recorder.put_back([dropped])),
+        (9, Recorder.add),
+    ],
+    ids=["full", "full meanwhile", "cannot be stored"],
+)
+def test_call_that_is_not_stored_leaves_no_open_entry(
+    monkeypatch: pytest.MonkeyPatch, limit: int, drop: Callable[[Recorder, RecordedCall], None]
+) -> None:
+    recorder = Recorder(refusing)
+    monkeypatch.setattr(call_recorder, "MAX_CALLS", limit)
+    opened = [timeline.open_call(clock.now(), datetime.now(UTC), {}) for _ in range(2)]
+    drop(recorder, call(opened=opened))
+    assert recorder.arrived.is_set()
+
+    def unavailable(ids: Sequence[int]) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(timeline, "remove", unavailable)
+        recorder.flush()
+    assert timeline.is_withheld()
+    recorder.flush()
+    assert entries() == [] and not timeline.is_withheld()
 
 
 def test_nothing_is_stored_inside_a_transaction(recorder: Recorder) -> None:

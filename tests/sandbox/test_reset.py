@@ -21,11 +21,13 @@ from requests_queue.catalog.models import Account, ApiToken, Asset, TierAccount,
 from requests_queue.errors import Missing
 from requests_queue.models import Clock, FailedJob, SignInTries
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import holds, snapshot_storage, snapshots, timeline, world
-from sandbox.models import Hold, TimelineEntry, UsedId
+from sandbox import api_calls, holds, snapshot_storage, snapshots, timeline, world
+from sandbox.call_storage import RecordedCall
+from sandbox.models import ApiCall, Hold, TimelineEntry, UsedId
 from tests import api
 from tests.api import Caller
 from tests.processes import ROOT
+from tests.sandbox import recorded as recorded_calls
 from tests.sandbox import worlds
 from tests.sandbox.worlds import approve, ok, purchase, reset, webhook
 from webhooks.models import Delivery, Webhook
@@ -229,6 +231,46 @@ def test_reset_of_empty_sandbox_empties(no_snapshots: None) -> None:
     snapshots.reset()
     assert not Account.objects.exists() and not ApiToken.objects.exists()
     assert [user.username for user in User.objects.all()] == ["own"]
+
+
+def test_no_reader_waits_for_a_call_that_is_in_flight_at_a_reset(
+    saved: Rows, vendor: Caller, distributor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its changes are committed, and it has no response yet."""
+    request = purchase(distributor)
+    positions: list[timeline.Cursor] = []
+    recorded = api_calls._recorded
+
+    def after_reset(start: api_calls.Start, *args: Any) -> RecordedCall:
+        if start.opened:
+            snapshots.reset(patience=0)
+            positions.append(timeline.now())
+        return recorded(start, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api_calls, "_recorded", after_reset)
+        approve(vendor, request)
+    assert positions == [timeline.last_reset()]
+    api_calls.flush()
+    assert not TimelineEntry.objects.filter(is_open=True).exists()
+
+
+def test_call_that_ends_during_a_reset_is_forgotten(
+    saved: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = timeline.open_call(clock.now(), datetime.now(UTC), {})
+    begin_time = snapshots._begin_time
+
+    def after_call(*args: Any) -> datetime:
+        api_calls._recorder.add(recorded_calls.call(opened=[opened], duration=0.0))
+        return begin_time(*args)
+
+    monkeypatch.setattr(snapshots, "_begin_time", after_call)
+    snapshots.reset()
+    assert timeline.now() == timeline.last_reset()
+    api_calls.flush()
+    assert ApiCall.objects.count() == TimelineEntry.objects.filter(pk=opened).count() == 0
+    assert timeline.now() == timeline.last_reset()
 
 
 class TestRestore:
