@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from connect_sim.api.auth import SCHEME, ApiKeyAuthentication
 from connect_sim.api.errors import UNAUTHORIZED, envelope, is_api
 from connect_sim.server.bodies import LARGE
-from connect_sim.server.django_app import MAY_WAIT, NOT_YET, QUESTION, SUBMIT, TOO_LARGE
+from connect_sim.server.django_app import MAY_WAIT, NOT_YET, SUBMIT, TOO_LARGE
 from portal import layout, pages
 from portal.inquiry import form
 from requests_queue import operations
@@ -118,14 +118,14 @@ def protect_admin(get_response: GetResponse) -> GetResponse:
 def answer_questions(get_response: GetResponse) -> GetResponse:
     """Return a middleware that decides what the client of a request without its body may do.
 
-    The web server asks by the key QUESTION of the environment (`connect_sim.server.django_app`).
+    The web server asks by `operations.QUESTION` in the environment.
     Returns 204 for yes, or a refusal: 413 for a body, 401 from an API without a valid API key, 404
     from a form without its code. The yes to a submit of a usage file that the caller sees has the
     header NOT_YET as long as the file is being read. Requires the authentication middleware before.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        question = request.META.get(QUESTION)
+        question = request.META.get(operations.QUESTION)
         if question is None:
             return get_response(request)
         if question == TOO_LARGE:

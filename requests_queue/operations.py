@@ -11,9 +11,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-# Key of the environment of a request whose error is logged already (the exception), or whose error
-# response was asked for (True).
+# Keys of the environment of a request.
+
+# Its error is logged already (the exception), or its error response was asked for (True).
 IS_LOGGED = "connect_sim.is_logged"
+# It has no body yet (see connect_sim.middleware): Django refuses it as too large, or returns 204 if
+# the client may send a large body, or may wait for a validator or for the processing of a usage
+# file. 204 is no response to the client.
+QUESTION = "connect_sim.question"
+# The seconds that it has waited, before it was run, while Django said NOT_YET.
+WAITED = "connect_sim.waited"
 
 
 @dataclass(slots=True, eq=False)

@@ -25,6 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from requests_queue import clock
+from requests_queue.operations import QUESTION, WAITED
 from sandbox import activity, call_storage, notification, timeline
 from sandbox.call_recorder import Recorder
 from sandbox.call_storage import MAX_BODY, RecordedCall
@@ -35,11 +36,6 @@ PERIOD = 0.25  # seconds in which the thread collects calls for one store
 SHORTEST = 0.05  # the same if there are other processes, and no call of a handler is in flight
 _RETRY = 1.0  # seconds before another try if the database is unavailable
 
-# Key of the environment of a request by which the web server asks what a client may do; 204 says
-# yes, and is no response to the client.
-QUESTION = "connect_sim.question"
-# The same: for how many seconds the request has waited before it was run.
-WAITED = "connect_sim.waited"
 # Key of the environment of a request: the faults that fired, as they are stored.
 FAULTS = "sandbox.faults"
 _MAX_AGENT = 2000  # characters of the client's name that are searched for secrets

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from connect_sim.api.errors import is_api
 from connect_sim.metrics import exporter
-from connect_sim.server.django_app import QUESTION, WAITED
+from requests_queue.operations import QUESTION, WAITED
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

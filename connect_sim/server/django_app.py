@@ -29,19 +29,15 @@ from connect_sim.server.deferred import Client, ClientLeft, Deferral, Stopping
 from connect_sim.server.response import Failed, Response, Wsgi, error
 from connect_sim.server.thread_pools import FairThreadPool, ThreadPool, is_sign_in
 from connect_sim.server.transmission import Transmission
+from requests_queue.operations import QUESTION, WAITED
 
 logger = logging.getLogger(__name__)
 
 
-# Key of the environment of a request that has no body yet (see connect_sim.middleware): Django
-# refuses it as too large, or returns 204 if the client may send a large body, or may wait for a
-# validator or for the processing of a usage file.
-QUESTION = "connect_sim.question"
+# What is asked by QUESTION.
 TOO_LARGE, MAY_BE_LARGE, MAY_WAIT = "too large", "may be large", "may wait"
 # Header of a 204 to MAY_WAIT: what the request waits for has not ended, so ask again.
 NOT_YET = "X-Not-Yet"
-# Key of the environment: the seconds that the request has waited while Django said NOT_YET.
-WAITED = "connect_sim.waited"
 
 # Published clients submit a usage file right after its upload, so a submit waits until the file has
 # been read.

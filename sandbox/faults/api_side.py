@@ -25,9 +25,6 @@ from sandbox.faults.firing import Firing, Firings, Subject
 from sandbox.faults.kinds import API
 from sandbox.object_ids import OBJECT_ID
 
-# Key of the environment by which the record of the call has the faults that fired.
-FIRED = "sandbox.faults"
-
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -71,7 +68,7 @@ def inject_faults(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         if not fired:
             return get_response(request)
-        request.META[FIRED] = [each.fault.mark for each in fired]
+        request.META[api_calls.FAULTS] = [each.fault.mark for each in fired]
         return _respond(request, fired, get_response)
 
     return middleware
@@ -81,7 +78,7 @@ def _may_fail(environ: Mapping[str, Any]) -> bool:
     """Return whether a request is a call of a handler."""
     return (
         "HTTP_AUTHORIZATION" in environ
-        and api_calls.QUESTION not in environ
+        and operations.QUESTION not in environ
         and activity.is_api(environ["PATH_INFO"])
         and not activity.is_test(environ.get("HTTP_X_SANDBOX_ACTOR", ""))
     )

@@ -10,7 +10,7 @@ from django.test import Client
 
 from connect_sim.metrics import api_requests, exporter
 from connect_sim.metrics.process_metrics import ProcessMetrics, buckets, error_class
-from connect_sim.server.django_app import WAITED
+from requests_queue.operations import WAITED
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler

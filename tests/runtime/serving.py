@@ -13,7 +13,8 @@ from http.client import HTTPResponse
 from typing import Any
 
 from connect_sim import web
-from connect_sim.server.django_app import QUESTION, is_validation
+from connect_sim.server.django_app import is_validation
+from requests_queue.operations import QUESTION
 from tests.processes import free_port
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connect_sim.server.django_app import QUESTION
+from requests_queue.operations import QUESTION
 from tests.processes import free_port
 from tests.runtime.serving import App, connect, is_closed, read, serving
 

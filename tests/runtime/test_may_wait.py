@@ -16,8 +16,8 @@ from django.conf import settings as django_settings
 from django.core.wsgi import get_wsgi_application
 
 from connect_sim.server import django_app
-from connect_sim.server.django_app import QUESTION
 from requests_queue.catalog.models import Contract
+from requests_queue.operations import QUESTION
 from requests_queue.queues.usage_file import processing
 from sandbox import api_calls
 from sandbox.models import ApiCall

@@ -14,6 +14,7 @@ from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
+from requests_queue import operations
 from requests_queue.models import Clock
 from sandbox import api_calls, call_storage, settling, timeline
 from sandbox.call_recorder import Recorder
@@ -57,7 +58,7 @@ def nothing(request: HttpRequest) -> HttpResponse:
 
 def call(view: View, query: str = "", waited: float = 0) -> HttpResponse:
     """Call a view as the API does, in the middleware that records calls."""
-    more = {api_calls.WAITED: waited}
+    more = {operations.WAITED: waited}
     path = f"/public/v1/requests{query}"
     request = RequestFactory().post(path, HTTP_AUTHORIZATION="ApiKey SU-1:2", **more)
     return api_calls.record_api_calls(view)(request)
