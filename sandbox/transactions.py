@@ -42,10 +42,7 @@ class TransactionId(Expression):
 
 
 def oldest_in_progress() -> int | None:
-    """Return the oldest transaction that may still write entries.
-
-    None on SQLite, which has one writer.
-    """
+    """Return the oldest transaction that may still write entries; None on SQLite."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:

@@ -29,10 +29,7 @@ class Replaced(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """A snapshot: when it was saved in real time, and the platform time in it.
-
-    And whether it can be restored by this version.
-    """
+    """A snapshot: when it was saved in real time, its platform time, and if it can be restored."""
 
     name: str
     created: Stamp | None

@@ -121,7 +121,7 @@ class ThrowawayLane:
     def back(self, *, after_failure: bool = False) -> None:
         """Restore the sandbox, and start the handler again if it has ended or a check has failed.
 
-        Raises CannotRun.
+        Raises CannotRun, or OutOfTime while a check runs.
         """
         assert self._lab is not None and self._process is not None
         try:

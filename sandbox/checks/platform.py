@@ -35,12 +35,10 @@ _PARAMETERS = (
     },
 )
 _NAMES = {each["name"] for each in _PARAMETERS}
-# Seconds of real time that a settling or a move may take.
+# Seconds of real time that a settling, a move or a validation may take.
 PATIENCE = 60.0
 # The same for a handler that may repeat its calls without a pause.
 SHORT_PATIENCE = 10.0
-# The same for a validation.
-_VALIDATION = 120.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")
@@ -237,7 +235,7 @@ class Platform:
         body: Json = {"id": request}
         if data is not None:
             body["data"] = dict(data)
-        with self.budget.wait(_VALIDATION) as seconds:
+        with self.budget.wait(PATIENCE) as seconds:
             path = "/sandbox/queue/validate"
             result: Json = self.provider.call("POST", path, body, timeout=seconds)
             return result

@@ -35,9 +35,10 @@ def register() -> None:
 
 
 def find(claimed: Sequence[ClaimedDelivery]) -> Mapping[int, Interceptor]:
-    """Return the interceptors of the deliveries that a fault fires for.
+    """Return the interceptors of deliveries, by id.
 
-    And those of later ones that a reordered delivery waits for.
+    Those for which a fault fires have one, and all others where a reordered delivery waits for
+    later ones.
     """
     faults = armed.on(DELIVERY)
     chosen = [presets.firing(each) for each in claimed]

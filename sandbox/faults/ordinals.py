@@ -64,7 +64,8 @@ class Ordinals:
 def _paths(keys: Keys) -> Iterator[str]:
     """Yield the stored path of the fault itself and of each key.
 
-    A hash, since a key has any length, and may have characters that PostgreSQL cannot store.
+    The path of a key is a hash, since a key has any length, and may have characters that PostgreSQL
+    cannot store.
     """
     for end in range(len(keys) + 1):
         text = "\n".join(keys[:end])

@@ -295,8 +295,9 @@ CHECKS = (
         "What the token says counts, not the body",
         "A genuine token with a body that names another product, another webhook and the address "
         "of a foreign server as `api_url`, while an order of each product is pending.",
-        "The order of the token's product becomes approved, or the request is refused with 4xx. "
-        "The other product's order stays pending, and nothing is sent to the foreign server.",
+        "The order of the token's product becomes approved, or the request is refused with 4xx and "
+        "the order stays pending. The other product's order stays pending, and nothing is sent to "
+        "the foreign server.",
         "Only the token is signed; anybody on the way can replace the body. A handler that takes "
         "`api_url` from the body sends its API key to the address that it finds there.",
         "Use the claims of the verified token (`api_url`, `product_id`, …) or your configuration, "
