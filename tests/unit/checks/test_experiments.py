@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import cast
@@ -12,12 +12,15 @@ from typing import cast
 import pytest
 
 from sandbox.checks import causes, experiments, verdicts
+from sandbox.checks.catalog import effects, forged
 from sandbox.checks.experiments import spread, sweep
-from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.history import History
+from sandbox.checks.handler_requests import Headers, Reply, SentRequest
+from sandbox.checks.history import Call, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.outcomes import Outcome, Verdict
 from sandbox.checks.timing import Budget, OutOfTime, Timing
+from tests.unit.checks.test_history import call
+from tests.unit.checks.test_tokens import SIGNER
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
 
 TIMER = "a timer of its own"
@@ -185,6 +188,57 @@ def test_handler_that_refuses_what_it_has_seen_is_not_acquitted(
     # What a handler that polls has processed may be the work of its timer.
     expected = "Responded 200 to a, as if it was accepted." if interval else "Processed a:"
     assert verdict.text.startswith(expected)
+
+
+class Once:
+    """Processes all that is pending because of any token that it hasn't seen before."""
+
+    timing, product, method = FAST, "PRD-2", "POST"
+    signer = other = stranger = SIGNER
+    genuine = Lab.genuine
+
+    def __init__(self) -> None:
+        self.shared: dict[str, object] = {experiments._NEVER_UNASKED: True}
+        self.seen: list[Headers] = []
+        self.created: list[str] = []
+        self.calls: list[Call] = []
+        self.platform = SimpleNamespace(
+            requests_by_id=lambda ids: {id: {"id": id, "status": "pending"} for id in ids}
+        )
+
+    def order(self, product: str = "") -> str:
+        self.created.append(f"PR-{len(self.created)}")
+        return self.created[-1]
+
+    def orders(self, count: int, product: str = "") -> list[str]:
+        return [self.order() for _ in range(count)]
+
+    def values(self, order: str) -> dict[str, str]:
+        return {}
+
+    def status(self, order: str) -> str:
+        return "pending"
+
+    def mark(self) -> str:
+        self.calls.clear()
+        return ""
+
+    def send(self, sent: SentRequest, timeout: float | None = None) -> Reply:
+        if sent.headers not in self.seen:
+            self.seen.append(sent.headers)
+            self.calls += [call("POST", f"/requests/{pk}/approve") for pk in self.created]
+        return reply()
+
+    def send_together(self, requests: Sequence[SentRequest]) -> list[Reply]:
+        return [self.send(sent) for sent in requests]
+
+    def after(self, mark: str) -> History:
+        return History(tuple(self.calls), (), ())
+
+
+@pytest.mark.parametrize("check", [forged.other_product, effects.forged_none])
+def test_attempts_of_one_second_differ(check: Callable[[Lab], Verdict]) -> None:
+    assert check(cast(Lab, Once())).outcome is Outcome.FAIL
 
 
 class Interrupted(Refusing):
