@@ -172,8 +172,10 @@ def postgres_server(options: str = _FAST) -> Iterator[PostgresServer]:
     try:
         server.create()
         yield server
-        server.stop()
     finally:
+        # The test may have stopped it, or it has not started.
+        if (folder / "data" / "postmaster.pid").exists():
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ Django has one database per process, so this is a run of pytest in other process
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,3 +47,15 @@ def test_option_without_postgres_is_an_error(
     config = SimpleNamespace(known_args_namespace=SimpleNamespace(postgres=True))
     with pytest.raises(pytest.UsageError, match="--postgres: not installed"):
         next(postgres_server.pytest_load_initial_conftests(config))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_server_ends_with_its_block(is_stopped: bool) -> None:
+    with pytest.raises(ZeroDivisionError), postgres_server.postgres_server() as server:
+        if is_stopped:
+            server.stop()
+        raise ZeroDivisionError
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    assert not server.folder.exists()
