@@ -6,7 +6,6 @@ docs/checks.md ends with a table of all checks; docs/checks/ has a page for each
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import textwrap
@@ -21,6 +20,7 @@ from sandbox.checks.catalog import CHECKS  # noqa: E402
 from sandbox.checks.model import Check, Need  # noqa: E402
 from sandbox.checks.outputs.catalog_texts import NEEDS  # noqa: E402
 from sandbox.checks.outputs.marks import check_groups  # noqa: E402
+from tools import project  # noqa: E402
 
 _WIDTH = 105
 _CODE = re.compile(r"(`[^`]*`)")
@@ -112,25 +112,10 @@ def _wrapped(text: str, first: str = "", following: str = "") -> list[str]:
 
 def main() -> None:
     """Check the pages, or write them."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--write", action="store_true", help="write the pages")
-    is_writing = parser.parse_args().write
+    options = project.parser(__doc__).parse_args()
     current = pages((ROOT / INDEX).read_text(encoding="utf-8"), CHECKS)
-    found = {INDEX, *(path.relative_to(ROOT) for path in (ROOT / FOLDER).glob("*.md"))}
-    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in found}
-    if is_writing:
-        (ROOT / FOLDER).mkdir(exist_ok=True)
-        for path in found - current.keys():
-            (ROOT / path).unlink()
-        for path, text in current.items():
-            (ROOT / path).write_text(text, encoding="utf-8")
-    elif texts != current:
-        names = sorted(
-            str(path)
-            for path in texts.keys() | current.keys()
-            if texts.get(path) != current.get(path)
-        )
-        sys.exit(f"{', '.join(names)}: not as the catalog has it; run tools/checks_page.py --write")
+    removed = {path.relative_to(ROOT): None for path in (ROOT / FOLDER).glob("*.md")}
+    project.check(ROOT, {**removed, **current}, "tools/checks_page.py", write=options.write)
 
 
 if __name__ == "__main__":

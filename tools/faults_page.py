@@ -5,7 +5,6 @@ Exits with 1 if it isn't; with `--write`, writes it. A part of `make lint`.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sandbox.faults.kinds import API, DELIVERY, KINDS, Kind  # noqa: E402
+from tools import project  # noqa: E402
 
 PAGE = "docs/faults.md"
 MARKER = "<!-- From here on, this page is written by tools/faults_page.py. -->\n"
@@ -47,15 +47,9 @@ def render(kinds: Iterable[Kind]) -> Iterator[str]:
 
 def main() -> None:
     """Check the page, or write it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--write", action="store_true", help="write the page")
-    is_writing, page = parser.parse_args().write, ROOT / PAGE
-    text = page.read_text(encoding="utf-8")
-    current = updated(text, KINDS.values())
-    if is_writing:
-        page.write_text(current, encoding="utf-8")
-    elif current != text:
-        sys.exit(f"{PAGE} is not as the registry has it; run tools/faults_page.py --write")
+    options = project.parser(__doc__).parse_args()
+    text = updated((ROOT / PAGE).read_text(encoding="utf-8"), KINDS.values())
+    project.check(ROOT, {Path(PAGE): text}, "tools/faults_page.py", write=options.write)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ up to date; with `--write`, writes it. A part of `make lint`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
@@ -19,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
-ROOT = Path(__file__).resolve().parent.parent
-FILE = ROOT / "tools" / "inventory.txt"
-PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
-PLUGIN = ROOT / "pytest-connect-sim"
 # Also when it is run as a script.
-sys.path[:0] = [str(ROOT), str(PLUGIN / "src")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import project
+from tools.project import PACKAGES, PLUGIN, ROOT
+
+sys.path.insert(0, str(PLUGIN / "src"))
 _SETTING = re.compile(r"^#?([A-Z][A-Z_]+=.*)$", re.MULTILINE)
 _METRIC = re.compile(r"^\| `(connect_sim_\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE)
 _FIXTURE = re.compile(r"^@pytest\.fixture(.*)\ndef (\w+)", re.MULTILINE)
@@ -227,8 +227,7 @@ SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
 
 def main() -> None:
     """Check the file, or write it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--write", action="store_true", help="write the file")
+    parser = project.parser(__doc__)
     parser.add_argument("--profile", default="sandbox", help="server: only print its routes")
     options = parser.parse_args()
     # What is configured on this machine has no effect.
@@ -249,12 +248,8 @@ def main() -> None:
             return
         parts = {title: sorted(set(entries())) for title, entries in SECTIONS.items()}
     text = "\n".join("\n".join([f"# {title}", *lines, ""]) for title, lines in parts.items())
-    if options.write:
-        FILE.write_text(text, encoding="utf-8")
-    elif FILE.read_text(encoding="utf-8") != text:
-        sys.exit(
-            f"{FILE.name} is not up to date; run tools/inventory.py --write, and read its diff"
-        )
+    files = {Path("tools/inventory.txt"): text}
+    project.check(ROOT, files, "tools/inventory.py", write=options.write)
 
 
 if __name__ == "__main__":

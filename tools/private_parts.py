@@ -19,12 +19,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parent.parent
-PLUGIN = ROOT / "pytest-connect-sim" / "src"
+# Also when it is run as a script.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import project
+
 # Our packages, and the folders that they are imported from.
 PACKAGES = {
-    **dict.fromkeys(("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"), ROOT),
-    "pytest_connect_sim": PLUGIN,
+    **dict.fromkeys(project.PACKAGES, project.ROOT),
+    "pytest_connect_sim": project.PLUGIN / "src",
 }
 # By module. docs/architecture.md has the reasons; tests/runtime/test_private_parts.py names also
 # what these modules use that has no underscore, but isn't documented.
@@ -126,7 +129,7 @@ def problems(name: str, source: str, known: set[str]) -> list[str]:
 
 def main() -> int:
     """Print the problems."""
-    sys.path[:0] = [str(ROOT), str(PLUGIN)]
+    sys.path.insert(0, str(project.PLUGIN / "src"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     import django
 
