@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-MODULES = [path for name in ("test_*.py", "conftest.py", "marks.py") for path in TESTS.rglob(name)]
-# Without these modules and this program nothing is drawn: none of them where pytest collects.
-DRAWS = {"git", "random", "secrets"}
+# Without these modules, functions and this program nothing is drawn: none where pytest collects.
+DRAWS = {"git", "random", "secrets", "os.urandom"}
 
 
 class Reasons:
@@ -46,9 +45,23 @@ def problems(path: Path) -> list[str]:
         if not any(isinstance(n, ast.Call) and n.func is node and n.keywords for n in nodes)
     ]
     functions = {n.name: n for n in nodes if isinstance(n, ast.FunctionDef)}
+    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    draws = DRAWS | {
+        alias.asname or alias.name
+        for node in imports
+        for alias in node.names
+        for module in (getattr(node, "module", alias.name),)
+        if DRAWS & {module, f"{module}.{alias.name}"}
+    }
     # What pytest runs to collect: the module itself, decorators, hooks and functions they call.
     running: list[ast.AST] = [
-        *(n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign | ast.Expr | ast.If)),
+        *(
+            n
+            for n in tree.body
+            if isinstance(n, ast.Assign | ast.AnnAssign | ast.Expr | ast.If)
+            # Only a program runs what follows `if __name__`.
+            if not (isinstance(n, ast.If) and "__name__" in ast.unparse(n.test))
+        ),
         *(
             d
             for n in nodes
@@ -59,12 +72,12 @@ def problems(path: Path) -> list[str]:
     ]
     for part in running:
         for node in ast.walk(part):
-            if not isinstance(node, ast.Name | ast.Constant):
+            if not isinstance(node, ast.Name | ast.Constant | ast.Attribute):
                 continue
-            name = str(node.id if isinstance(node, ast.Name) else node.value)
+            name = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
             if name in functions:
                 running.append(functions.pop(name))
-            elif name in DRAWS:
+            elif name in draws:
                 found.append(f"{path}:{node.lineno}: {name} must not decide which tests run")
     return found
 
@@ -72,7 +85,7 @@ def problems(path: Path) -> list[str]:
 def main() -> int:
     """Print the tests, or with `--check` the problems."""
     if "--check" in sys.argv:
-        found = [line for path in sorted(MODULES) for line in problems(path)]
+        found = [line for path in sorted(TESTS.rglob("*.py")) for line in problems(path)]
         print(*found, sep="\n", end="\n" if found else "")
         return bool(found)
     reasons = Reasons()

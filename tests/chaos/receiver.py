@@ -45,7 +45,6 @@ class Received:
 _received: list[Received] = []
 _open: dict[int, Received] = {}
 _behaviors: dict[str, str] = {}
-_random = random.Random()
 _delay = (0.0, 0.0)
 
 
@@ -86,7 +85,7 @@ class Handler(asyncio.Protocol):
             self._drip(_response(received.n))
         elif behavior != HANG:
             respond = {ANSWER: self._answer, RESET: self._reset, CLOSE: self._close}[behavior]
-            loop.call_later(_random.uniform(*_delay), respond)
+            loop.call_later(random.uniform(*_delay), respond)
 
     def _end(self, how: str) -> None:
         if self._current is not None:
@@ -136,7 +135,7 @@ def set_delay(low: float, high: float, seed: int) -> None:
     """Set how many seconds a response takes: random ones between two limits."""
     global _delay
     _delay = (low, high)
-    _random.seed(seed)
+    random.seed(seed)
 
 
 def count() -> int:

@@ -9,7 +9,9 @@ import pytest
 from tools import nightly_tests
 
 DRAWN = """
-import random, subprocess
+import os, random, random as r, subprocess
+from os import urandom as noise
+from random import sample
 import pytest
 def commit():
     return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True).stdout
@@ -23,6 +25,11 @@ def chosen():
     "line",
     [
         "VALUES = random.sample(range(9), 3)",
+        "VALUES = r.sample(range(9), 3)",
+        "VALUES = sample(range(9), 3)",
+        "VALUES = os.urandom(1)",
+        "VALUES = noise(1)",
+        "VALUES = random.Random(__name__)",
         "@pytest.mark.parametrize('a', chosen())\ndef test_a(a): pass",
         "def pytest_collection_modifyitems(items): items[:] = chosen()",
         "pytestmark = pytest.mark.nightly",
@@ -38,7 +45,8 @@ def test_draw_or_missing_reason_is_found(tmp_path: Path, line: str) -> None:
     [
         "def test_a(): assert chosen() != random.Random(1).choice([1])",
         "@pytest.mark.nightly(reason='minutes')\ndef test_a(): pass",
-        "NAMES = ['a', 'b']",
+        "NAMES = ['a', 'b', os.name]",
+        "if __name__ == '__main__': print(commit())",
     ],
 )
 def test_fixed_choice_is_accepted(tmp_path: Path, line: str) -> None:
@@ -49,3 +57,15 @@ def problems(folder: Path, line: str) -> list[str]:
     path = folder / "test_drawn.py"
     path.write_text(DRAWN.format(line))
     return nightly_tests.problems(path)
+
+
+def test_plugins_and_helpers_are_searched_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems(tmp_path, "")
+    hook = "def pytest_collection_modifyitems(items): items[:] = chosen()"
+    (tmp_path / "lanes.py").write_text(DRAWN.format(hook))
+    monkeypatch.setattr(nightly_tests, "TESTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["nightly_tests.py", "--check"])
+    assert nightly_tests.main() == 1
+    assert "lanes.py:7: git must not decide" in capsys.readouterr().out
