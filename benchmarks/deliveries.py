@@ -1,54 +1,65 @@
-"""Deliveries: their CPU time, SQL statements, latency and rate, and what has to be beside them."""
+"""Deliveries: CPU time, SQL statements, latency, rate and memory; claims and fan-out."""
 
-from __future__ import annotations
-
+import re
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import psycopg
 
-from benchmarks.part import Part
-from benchmarks.processes import Process, tree_cpu
-from benchmarks.setups import DjangoWebhook, Drain, Latency, Setup
-from benchmarks.setups import latency as measure_latency
-from benchmarks.table import Bound, Row, in_rounds, in_turn
-from benchmarks.workload import DRAIN
-from tests.processes import free_port
+from benchmarks import table
+from benchmarks.part import (
+    DRAIN,
+    RATE,
+    DjangoWebhook,
+    Part,
+    Process,
+    Setup,
+    latency,
+    tree_cpu,
+    tree_memory,
+)
+from benchmarks.table import Row, in_turn, row
+from tests.processes import environment, free_port
+
+CLAIM = 200  # deliveries
+# In a plan, what reads all deliveries, or all that are due. Indexes of those in flight and of
+# forced ones are partial: only these are read.
+SCAN = re.compile(
+    r"Seq Scan on webhooks_delivery\b"
+    r"|\bSCAN (webhooks_delivery|c|d)\b(?!.*INDEX delivery_(calling|forced)\b)"
+)
+# Webhooks that respond, and groups of those that hang: their path, number, and requests of each.
+_HEALTHY = 100
+_HANGING = (("hang", 100, 10), ("hang", 4000, 1))
 
 
 def posts(part: Part) -> Iterator[Row]:
-    """B1: the CPU time of a delivery, beside that of a post of one `requests.Session`."""
     each, count, rounds = part.size((10, 400, 1), (51, 2_000, 3))
-    setup, baseline = Setup(part), part.process("baseline", "")
+    setup, baseline = Setup(part), part.process("clients", "")
     bodies = setup.workload.ask("posts")
     before = _used_by_servers(setup)
     loops, drains = in_turn(
         rounds,
-        lambda: baseline.ask("loop", posts=bodies, count=count),
+        lambda: baseline.ask("post", posts=bodies, count=count),
         lambda: setup.drain(each),
     )
-    yield in_rounds(
-        "CPU per delivery, ms",
-        drains,
-        loops,
-        "Session.post",
-        Bound(0.6 if part.uses_servers else 0.5),
-        Bound(0.3),
-        key="cpu",
-        scale=1e3,
-    )
-    yield in_rounds("deliveries per second", drains, loops, "Session.post", key="rate")
+    beside = (drains, loops, "Session.post")
+    floor = 0.6 if part.uses_servers else 0.5
+    yield row("CPU per delivery, ms", *beside, floor, 0.3, key="cpu", scale=1e3)
+    yield row("deliveries per second", *beside, key="rate")
     for figure, used in _used_by_servers(setup).items():
-        yield Row(figure, (used - before[figure]) / (rounds * each * DRAIN))
+        yield Row(figure, [(used - before[figure]) / (rounds * each * DRAIN)])
 
 
 def _used_by_servers(setup: Setup) -> dict[str, float]:
     """Return what PostgreSQL and Redis have used, by the figure; nothing without them."""
     if not setup.part.uses_servers:
         return {}
-    with psycopg.connect(setup.env["DATABASE_URL"]) as connection:
+    with psycopg.connect(setup.variables["DATABASE_URL"]) as connection:
         status = Path(f"/proc/{connection.info.backend_pid}/status").read_text()
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     postgres = int(status.partition("PPid:")[2].split()[0])
@@ -60,70 +71,130 @@ def _used_by_servers(setup: Setup) -> dict[str, float]:
 
 
 def django_webhook_cpu(part: Part) -> Iterator[Row]:
-    """B2: the CPU time of a delivery in all worker processes, beside that of django-webhook."""
     each, theirs, rounds = part.size((10, 2, 1), (51, 10, 3))
     setup, other = Setup(part), DjangoWebhook(part)
     drains, *others = in_turn(
         rounds,
         lambda: setup.drain(each),
-        lambda: other.drain("defaults", theirs),
-        lambda: other.drain("tuned", theirs),
+        *(partial(other.drain, kind, theirs) for kind in other.KINDS),
     )
-    bounds = ((1 / 22, 1 / 30), (1 / 14, 1 / 20))
-    for kind, measured, limits in zip(other.KINDS, others, bounds, strict=True):
-        beside, floors = (drains, measured, f"django-webhook, {kind}"), map(Bound, limits)
-        yield in_rounds("CPU per delivery, ms", *beside, *floors, key="cpu", scale=1e3)
-        yield in_rounds("deliveries per second", *beside, key="rate")
+    limits = ((1 / 22, 1 / 30), (1 / 14, 1 / 20))
+    for kind, measured, (floor, aim) in zip(other.KINDS, others, limits, strict=True):
+        beside = (drains, measured, f"django-webhook, {kind}")
+        yield row("CPU per delivery, ms", *beside, floor, aim, key="cpu", scale=1e3)
+        yield row("deliveries per second", *beside, key="rate")
 
 
 def statements(part: Part) -> Iterator[Row]:
-    """B3: the SQL statements of a drain of 4,000 deliveries to 100 webhooks."""
     each, rounds = part.size((10, 1), (40, 3))
-    setup = Setup(part, webhooks=100, count=100)
-    [drains] = in_turn(rounds, lambda: setup.drain(each))
-    yield in_rounds(
-        f"SQL statements per delivery, {each * setup.webhooks:,} deliveries",
-        drains,
-        bound=Bound(0.06),
-        key="statements",
-    )
+    drains = in_turn(rounds, partial(Setup(part, ("drain", 100)).drain, each))
+    figure = f"SQL statements per delivery, {each * 100:,} deliveries"
+    yield row(figure, *drains, floor=0.06, key="statements")
 
 
-def latency(part: Part) -> Iterator[Row]:
-    """B4: the time from a commit to the arrival of the request, beside django-webhook's, which
-    uses Redis and PostgreSQL."""
+def commit_to_receipt(part: Part) -> Iterator[Row]:
     seconds, rounds = part.size((3, 1), (15, 3))
-    setup, other = Setup(part), DjangoWebhook(part)
+    setup, other = Setup(part, paced=8), DjangoWebhook(part)
 
-    def measure(committer: Process) -> Latency:
+    def measure(committer: Process) -> dict[str, float]:
         # Two seconds first: one has just been started, the other was idle.
-        measure_latency(committer, part.handler, "commit", 2)
-        return measure_latency(committer, part.handler, "commit", seconds)
+        latency(committer, part.handler, 2)
+        return latency(committer, part.handler, seconds)
 
-    def theirs(kind: str) -> Latency:
-        with other.worker(kind):
+    def theirs(kind: str) -> dict[str, float]:
+        with part.round():
+            other.start_worker(kind)
             return measure(other.workload)
 
+    ours = partial(measure, setup.committer)
     measured = in_turn(
-        rounds,
-        lambda: measure(setup.committer),
-        lambda: theirs("defaults"),
-        lambda: measure(setup.committer),
-        lambda: theirs("tuned"),
+        rounds, *(call for kind in other.KINDS for call in (ours, partial(theirs, kind)))
     )
     for n, kind in enumerate(other.KINDS):
-        # The tuned one on the same servers may be nearly as fast: no aim beyond that.
-        is_near = part.uses_servers and kind == "tuned"
-        for key, floor, aim in (("p50", 0.5, Bound(0.2)), ("p99", 0.8, Bound(0.5))):
-            yield in_rounds(
-                f"commit to receipt, {key}, ms",
-                *measured[2 * n : 2 * n + 2],
-                f"django-webhook, {kind}",
-                Bound({"p50": 0.8, "p99": 1.0}[key] if is_near else floor),
-                None if is_near else aim,
-                key=key,
-                scale=1e3,
-            )
+        limits = {"p50": (0.5, 0.2), "p99": (0.8, 0.5)}
+        if part.uses_servers and kind == "tuned":
+            # On the same servers it may be nearly as fast: no aim beyond that.
+            limits = {"p50": (0.8, None), "p99": (1.0, None)}
+        beside = (*measured[2 * n : 2 * n + 2], f"django-webhook, {kind}")
+        for key, pair in limits.items():
+            yield row(f"commit to receipt, {key}, ms", *beside, *pair, key=key, scale=1e3)
+
+
+def drains_beside_hanging(part: Part) -> Iterator[Row]:
+    each, rounds = part.size((10, 1), (100, 3))
+    setup = Setup(part, ("drain", DRAIN), ("hang", 1))
+    # The first drain of this size is slower than the others.
+    setup.drain(each)
+
+    def eight() -> list[float]:
+        # In this order: a machine that becomes slower or faster changes both alike.
+        order = (False, True, True, False) * 2
+        return [setup.drain(each, hanging=hanging)["seconds"] for hanging in order]
+
+    [drains] = in_turn(rounds, eight)
+    plain, beside = (
+        [sum(seconds[n] for n in numbers) for seconds in drains]
+        for numbers in ((0, 3, 4, 7), (1, 2, 5, 6))
+    )
+    figure = f"four drains of {DRAIN} webhooks beside one that hangs, s"
+    yield Row(figure, beside, plain, "without it", 1.1, 1)
+
+
+def commit_beside_hanging(part: Part) -> Iterator[Row]:
+    """B6: webhooks that respond, beside 1,000 and beside SIM_CALLS requests that hang."""
+    seconds, rounds = part.size((5, 1), (8, 3))
+    setup = _beside_hanging(part, 2)
+
+    def beside(group: int) -> dict[str, float]:
+        return {"count": setup.hang(group, _HANGING[group][2]), **setup.latency(1 + seconds)}
+
+    plain, *others, _ = in_turn(
+        rounds,
+        lambda: setup.latency(1 + seconds),
+        lambda: beside(0),
+        lambda: beside(1),
+        setup.release,
+    )
+    for measured, aim in zip(others, (1.05, None), strict=True):
+        figure = f"commit to receipt beside {measured[-1]['count']:,} that hang"
+        without = (measured, plain, "without")
+        yield row(f"{figure}, p50, ms", *without, 1.3, aim, key="p50", scale=1e3)
+        yield row(f"{figure}, p99, ms", *without, key="p99", scale=1e3)
+
+
+def _beside_hanging(part: Part, groups: int) -> Setup:
+    """Start a set-up whose responding webhooks have succeeded once."""
+    setup = Setup(part, *(each[:2] for each in _HANGING[:groups]), paced=_HEALTHY)
+    setup.workload.ask("analyze")
+    setup.latency(_HEALTHY // RATE)
+    return setup
+
+
+def memory(part: Part) -> Iterator[Row]:
+    """B10: the proportional set size with 1,000 requests in flight, beside that of an idle bare
+    Celery worker."""
+    setup = _beside_hanging(part, 1)
+    ours = partial(tree_memory, setup.worker.popen.pid)
+
+    def bare() -> float:
+        with part.round():
+            options = ("-b", f"{part.redis.url.removesuffix('0')}2", "worker", "-l", "INFO")
+            command = (sys.executable, "-m", "celery", *options)
+            worker = part.run(f"bare-{free_port()}", environment(part.folder), *command)
+            worker.wait_until(lambda: " ready." in worker.printed, "the bare worker is ready")
+            return tree_memory(worker.popen.pid)
+
+    idle, _, hanging, _, other = in_turn(
+        part.size(1, 3),
+        ours,
+        lambda: setup.hang(0, _HANGING[0][2]),
+        ours,
+        setup.release,
+        bare,
+    )
+    beside = (other, "bare Celery worker")
+    yield Row("memory (PSS) with 1,000 requests in flight, MiB", hanging, *beside, 1.5)
+    yield Row("memory (PSS) of an idle worker, MiB", idle, *beside)
 
 
 def workers(part: Part) -> Iterator[Row]:
@@ -133,71 +204,41 @@ def workers(part: Part) -> Iterator[Row]:
     workers have enough of them.
     """
     each, rounds = part.size((3, 1), (12, 3))
-    setup = Setup(part, webhooks=400, count=400, path="slow", variables={"SIM_CALLS": "100"})
+    setup = Setup(part, ("slow", 400), SIM_CALLS="100")
 
-    def both() -> Drain:
-        with setup.another_worker():
+    def both() -> dict[str, float]:
+        with part.round():
+            setup.start_worker()
             setup.drain(1)
             return setup.drain(each)
 
     one, two = in_turn(rounds, lambda: setup.drain(each), both)
-    yield in_rounds(
-        "deliveries per second of two workers",
-        two,
-        one,
-        "one worker",
-        Bound(1.8, at_least=True),
-        Bound(1.95, at_least=True),
-        key="rate",
-    )
-    yield in_rounds(
-        "CPU per delivery of two workers, ms",
-        two,
-        one,
-        "one worker",
-        Bound(1.15),
-        Bound(1.05),
-        key="cpu",
-        scale=1e3,
-    )
+    beside, figure = (two, one, "one worker"), "deliveries per second of two workers"
+    yield row(figure, *beside, 1.8, 1.95, at_least=True, key="rate")
+    yield row("CPU per delivery of two workers, ms", *beside, 1.15, 1.05, key="cpu", scale=1e3)
 
 
 def setups(part: Part) -> Iterator[Row]:
-    """B12: the drain rate of the embedded set-up, beside that of the distributed one."""
     each, rounds = part.size((10, 1), (51, 3))
-    one, many = Setup(part), Setup(part, uses_servers=True)
-    yield in_rounds(
-        "deliveries per second",
-        *in_turn(rounds, lambda: one.drain(each), lambda: many.drain(each)),
-        "PostgreSQL and Redis",
-        Bound(0.9, at_least=True),
-        Bound(1.2, at_least=True),
-        key="rate",
-    )
+    both = [Setup(part, uses_servers=uses_servers) for uses_servers in (False, True)]
+    drains = in_turn(rounds, *(partial(setup.drain, each) for setup in both))
+    beside = (*drains, "PostgreSQL and Redis")
+    yield row("deliveries per second", *beside, 0.9, 1.2, at_least=True, key="rate")
 
 
 def backlog(part: Part) -> Iterator[Row]:
-    """B13: a burst of 20,000 deliveries, at once and after the handler was down for an hour."""
     each, rounds = part.size((10, 1), (round(20_000 / DRAIN), 3))
     setup = Setup(part)
     bare, after = in_turn(rounds, lambda: setup.drain(each), lambda: _drain_after(setup, each))
-    yield in_rounds(
-        f"{DRAIN * each:,} deliveries after an outage of an hour, s",
-        after,
-        bare,
-        "without an outage",
-        Bound(1.3),
-        Bound(1.1),
-        key="seconds",
-    )
+    figure = f"{DRAIN * each:,} deliveries after an outage of an hour, s"
+    yield row(figure, after, bare, "without an outage", 1.3, 1.1, key="seconds")
 
 
-def _drain_after(setup: Setup, each: int) -> Drain:
+def _drain_after(setup: Setup, each: int) -> dict[str, float]:
     """Return the drain from the first request after an outage until the last one arrives."""
     passed = wait = 0.0
-    setup.handler.ask("reset")
-    setup.handler.ask("down")
-    setup.workload.ask("fill", each=each, hanging=False)
+    setup.part.handler.kill()
+    setup.workload.ask("fill", each=each, groups=[0])
     while passed + wait < 3600:
         # Platform time passes for the sender only, so the retries fail one after another.
         setup.workload.ask("move_clock", seconds=wait)
@@ -205,39 +246,29 @@ def _drain_after(setup: Setup, each: int) -> Drain:
         wait = setup.worker.wait_until(
             lambda: setup.workload.ask("backoff"), "all webhooks back off"
         )
-    setup.handler.ask("up", port=setup.part.port)
-    assert not setup.handler.ask("count"), "The handler received requests while it was down."
+    setup.part.start_handler()
     setup.workload.ask("move_clock", seconds=wait)
     setup.finish(DRAIN * each)
-    return dict(setup.handler.ask("span"))
+    return dict(setup.part.handler.ask("span"))
 
 
 def metrics(part: Part) -> Iterator[Row]:
-    """Drain two sandboxes in turn, one of which exports metrics."""
     each, rounds = part.size((3, 1), (20, 5))
-    without = Setup(part)
-    exporting = Setup(part, variables={"SIM_METRICS_PORT": str(free_port())})
+    without, exporting = Setup(part), Setup(part, SIM_METRICS_PORT=str(free_port()))
     # The other one first in every second pair.
-    pairs = (without, exporting, exporting, without)
-    first, second, third, fourth = in_turn(rounds, *(partial(setup.drain, each) for setup in pairs))
-    yield in_rounds(
-        "CPU per delivery with metrics, ms",
-        second + third,
-        first + fourth,
-        "without metrics",
-        Bound(1.02),
-        key="cpu",
-        scale=1e3,
+    first, second, third, fourth = in_turn(
+        rounds, *(partial(setup.drain, each) for setup in (without, exporting, exporting, without))
     )
+    beside = (second + third, first + fourth, "without metrics", 1.02)
+    yield row("CPU per delivery with metrics, ms", *beside, key="cpu", scale=1e3)
 
 
 def retention(part: Part) -> Iterator[Row]:
-    """Drain without and with a run of retention beside it, in turn."""
     each, old, rounds = part.size((10, 200, 1), (51, 400, 3))
     setup = Setup(part)
     pruner = part.process("workload", **setup.variables)
 
-    def beside_pruning() -> Drain:
+    def beside_pruning() -> dict[str, float]:
         removed = 0
         with ThreadPoolExecutor(1) as thread:
             drain = thread.submit(setup.drain, each)
@@ -252,12 +283,64 @@ def retention(part: Part) -> Iterator[Row]:
         lambda: setup.drain(each),
         beside_pruning,
     )
-    yield in_rounds(
-        f"{DRAIN * each:,} deliveries beside pruning, s",
-        beside,
-        plain,
-        "without it",
-        Bound(1.5),
-        key="seconds",
-    )
-    yield in_rounds("deliveries pruned per second meanwhile", beside, key="removed")
+    figure = f"{DRAIN * each:,} deliveries beside pruning, s"
+    yield row(figure, beside, plain, "without it", 1.5, key="seconds")
+    yield row("deliveries pruned per second meanwhile", beside, key="removed")
+
+
+def claims(part: Part) -> Iterator[Row]:
+    due, finished, rounds, count = part.size((5_000, 15_000, 1, 5), (100_000, 300_000, 3, 15))
+    pair = []
+    for sizes in ({"due": due, "finished": finished}, {"due": 1_000, "finished": 0}):
+        # PostgreSQL may use parallel workers here.
+        pair.append(part.process("workload", **{**part.data(), "PGOPTIONS": ""}))
+        pair[-1].ask("prepare_claims", **sizes)
+    claim = [partial(process.ask, "claim", count=CLAIM) for process in pair]
+    in_turn(1, *claim)
+    times = [map(median, in_turn(count, *claim)) for _ in range(rounds)]
+    plans = pair[0].ask("claim_plans", count=CLAIM)
+    print("\n".join([f"{part.name}, a claim:", *plans]), flush=True)
+    figure = f"claim of {CLAIM} of {due:,} due, {finished:,} finished, ms"
+    yield row(figure, *zip(*times, strict=True), "of 1,000 due", 1.5, 1.2, scale=1e3)
+    scans = len([line for line in plans if SCAN.search(line)])
+    yield Row("sequential scans of deliveries in a claim", [scans], floor=0)
+
+
+def fan_out(part: Part) -> Iterator[Row]:
+    server = part.server() if part.uses_servers else {}
+
+    def process(matching: int, other: int) -> Process:
+        started = part.process("workload", **{**server, **part.data(), "PGOPTIONS": ""})
+        started.ask("prepare_fan_out", matching=matching, other=other)
+        return started
+
+    def compare(one: tuple[int, int], many: tuple[int, int], count: int) -> dict[str, float]:
+        # Other processes in each round: two that do the same still differ by up to 3 %.
+        with part.round():
+            base, other = process(*one), process(*many)
+            spent: list[list[float]] = [[], [], []]
+            for order in table.orders(count):
+                for n in order:
+                    spent[n].append((base, base, other)[n].ask("create"))
+            return table.compare(*spent)
+
+    # Of each pair: how many webhooks match, and how many others exist.
+    for figure, beside, pair, limits, (rounds, count) in (
+        (
+            "request that matches 1,000 webhooks, CPU, ms",
+            "that matches 1",
+            ((1, 0), (1_000, 0)),
+            (4, 3),
+            part.size((1, 6), (3, 18)),
+        ),
+        (
+            "request beside 1,000 webhooks that do not match, CPU, ms",
+            "without webhooks",
+            ((0, 0), (0, 1_000)),
+            (1.05, 1.02),
+            part.size((1, 12), (5, 54)),
+        ),
+    ):
+        compared = [compare(*pair, count) for _ in range(rounds)]
+        times = ([each[kind] for each in compared] for kind in ("other", "base"))
+        yield row(figure, *times, beside, *limits, scale=1e3)

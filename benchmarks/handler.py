@@ -1,11 +1,8 @@
 """The webhook handler: an asyncio protocol that returns 200 and records arrival times.
 
 Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`,
-paths below `/slow` after 200 ms, and those below `/fail` get 500. While it is `down`, it refuses
-connections.
+paths below `/slow` after 200 ms, and those below `/fail` get 500.
 """
-
-from __future__ import annotations
 
 import asyncio
 import re
@@ -28,22 +25,17 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 # On Linux the monotonic clock is shared by all processes; clients use it too.
 _arrivals: dict[str, list[float]] = defaultdict(list)
 _hanging: set[asyncio.Transport] = set()
-_open: set[asyncio.Transport] = set()
-_servers: list[asyncio.Server] = []
 
 
 class Handler(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
         # uvloop's transport does not derive from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
-        _open.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Respond to each complete request."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             length = _LENGTH.search(self._buffer, 0, end + 2)
@@ -62,8 +54,6 @@ class Handler(asyncio.Protocol):
                 self._transport.write(_FAILURE if path.startswith("/fail/") else _RESPONSE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove a disconnected client."""
-        _open.discard(self._transport)
         _hanging.discard(self._transport)
 
 
@@ -83,32 +73,21 @@ def span(skip: int = 0) -> dict[str, float]:
 
 
 def hanging() -> int:
-    """Return the number of requests that hang."""
     return len(_hanging)
 
 
 def arrivals() -> dict[str, list[float]]:
-    """Return the arrival times by path."""
     return dict(_arrivals)
 
 
 def reset() -> None:
-    """Clear the recorded arrivals."""
     _arrivals.clear()
 
 
 async def up(port: int) -> None:
-    """Listen."""
     event_loops.raise_file_limit()
     loop = asyncio.get_running_loop()
-    _servers.append(await loop.create_server(Handler, "127.0.0.1", port, backlog=4096))
-
-
-async def down() -> None:
-    """Refuse connections, and close those that are open."""
-    _servers.pop().close()
-    for transport in list(_open):
-        transport.close()
+    await loop.create_server(Handler, "127.0.0.1", port, backlog=4096)
 
 
 async def release() -> None:

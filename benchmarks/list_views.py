@@ -7,8 +7,6 @@ and JSONRenderer: nested as in the API's list, from the same queryset, with a co
 the texts of templates and the links to forms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -106,29 +104,22 @@ def plain(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse(list(page), safe=False)
 
 
-class Computed(serializers.Field[Any, Any, Any, Any]):
-    """A value that a function makes of the row."""
-
+class _Computed(serializers.Field[Any, Any, Any, Any]):
     def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__(source="*", read_only=True)
         self.function = function
 
     def to_representation(self, value: Any) -> Any:
-        """Return the value."""
         return self.function(value)
 
 
-class Moment(serializers.Serializer[Any]):
-    """`{"at": …}`."""
-
+class _Moment(serializers.Serializer[Any]):
     at = serializers.DateTimeField(source="*")
 
 
-class Events(serializers.Serializer[Any]):
-    """The moments of a row."""
-
-    created = Moment()
-    updated = Moment()
+class _Events(serializers.Serializer[Any]):
+    created = _Moment()
+    updated = _Moment()
 
 
 def serializer(model: type[Any], *names: str, **fields: Any) -> Any:
@@ -139,22 +130,11 @@ def serializer(model: type[Any], *names: str, **fields: Any) -> Any:
 
 
 def named(model: type[Any], *names: str, **fields: Any) -> Any:
-    """Return the field of a reference."""
     return serializer(model, "id", "name", *names, **fields)()
 
 
-def items(asset: models.Asset) -> Any:
-    """Return the items of an asset with their configured values."""
-    return with_values(asset.items, of_product(asset.product, asset.marketplace_id)[1])
-
-
-class Tiers(serializers.Serializer[Any]):
-    """The customer and the resellers of an asset."""
-
-    _NAMES = ("version", "type", "external_id", "external_uid", "tax_id", "environment")
-    customer = named(models.TierAccount, *_NAMES, "contact_info")
-    tier1 = named(models.TierAccount, *_NAMES, "contact_info")
-    tier2 = named(models.TierAccount, *_NAMES, "contact_info")
+class _Tiers(serializers.Serializer[Any]):
+    customer, tier1, tier2 = (serializer(models.TierAccount, *_TIER)() for _ in range(3))
 
 
 CONNECTION = serializer(
@@ -174,15 +154,17 @@ ASSET = serializer(
     "external_id",
     "external_uid",
     "params",
-    product=named(models.Product, "status", icon=Computed(icon)),
+    product=named(models.Product, "status", icon=_Computed(icon)),
     connection=CONNECTION(),
-    events=Events(source="*"),
-    items=Computed(items),
-    tiers=Tiers(source="*"),
-    configuration=Computed(
+    events=_Events(source="*"),
+    items=_Computed(
+        lambda asset: with_values(asset.items, of_product(asset.product, asset.marketplace_id)[1])
+    ),
+    tiers=_Tiers(source="*"),
+    configuration=_Computed(
         lambda asset: {"params": of_product(asset.product, asset.marketplace_id)[0]}
     ),
-    marketplace=named(models.Marketplace, icon=Computed(icon)),
+    marketplace=named(models.Marketplace, icon=_Computed(icon)),
     contract=named(models.Contract, "type"),
 )
 REQUEST = serializer(
@@ -202,7 +184,7 @@ REQUEST = serializer(
     "previous_approved_request",
     assignee=serializer(models.User, "name", "email", id=serializers.CharField(source="uid"))(),
     asset=ASSET(),
-    marketplace=named(models.Marketplace, icon=Computed(icon)),
+    marketplace=named(models.Marketplace, icon=_Computed(icon)),
     contract=named(models.Contract, "type"),
 )
 
@@ -218,7 +200,6 @@ class Requests(generics.ListAPIView[Any]):
     ordering = ["-created", "pk"]
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the visible rows with what is shown of them."""
         return api.VALIDATED.complete(Request.visible_to(self.request.user.account))
 
 

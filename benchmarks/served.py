@@ -1,9 +1,9 @@
 """`python -m benchmarks.served MODULE`: run functions of a module as standard input asks for them.
 
-Also in the environment of django-webhook, which has neither our packages nor those of the tests.
+`worker` and `embedded` are no modules, but run an engine: `manage.py worker`, or the parts of a
+sandbox in one process, which also serves the functions of the workload. Also in the environment of
+django-webhook, which has neither our packages nor those of the tests.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
@@ -32,8 +33,71 @@ def serve(
         print(json.dumps(result), flush=True)
 
 
+def count_statements(path: Path) -> None:
+    """Append a byte to a file for each SQL statement of this process, in all threads.
+
+    Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, and on PostgreSQL the
+    BEGIN that psycopg sends, health checks of connections, and statements by the driver.
+    """
+    import psycopg
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.signals import connection_created
+
+    file = path.open("ab", buffering=0)
+
+    def counted(original: Callable[..., Any], count: Callable[[Any], int]) -> Callable[..., Any]:
+        def call(subject: Any, *arguments: Any, **options: Any) -> Any:
+            file.write(b"." * count(subject))
+            return original(subject, *arguments, **options)
+
+        return call
+
+    for subject, names, count in (
+        (psycopg.Cursor, ("execute", "executemany"), lambda cursor: 1),
+        # The wrapper sees SQLite's BEGIN; psycopg sends PostgreSQL's itself.
+        (
+            BaseDatabaseWrapper,
+            ("_commit", "_rollback"),
+            lambda connection: 1 + (connection.vendor == "postgresql"),
+        ),
+    ):
+        for name in names:
+            setattr(subject, name, counted(getattr(subject, name), count))
+    wrapper = counted(lambda execute, *arguments: execute(*arguments), lambda execute: 1)
+
+    def on_connect(connection: Any, **kwargs: Any) -> None:
+        if connection.vendor != "postgresql" and wrapper not in connection.execute_wrappers:
+            connection.execute_wrappers.append(wrapper)
+
+    connection_created.connect(on_connect, weak=False)
+
+
+def run_embedded() -> None:
+    import django
+
+    django.setup()
+    from benchmarks import workload
+    from connect_sim.runtime import Runtime
+    from connect_sim.wsgi import application
+
+    runtime = Runtime(application)
+    runtime.start()
+    try:
+        serve(vars(workload))
+    finally:
+        runtime.stop()
+
+
 def main(name: str) -> None:
-    """Serve the functions of a module, with Django if its settings are chosen."""
+    """Serve the functions of a module, with Django if its settings are chosen, or run an engine."""
+    if "BENCH_SQL_STATEMENTS" in os.environ:
+        count_statements(Path(os.environ["BENCH_SQL_STATEMENTS"]))
+    if name == "worker":
+        from connect_sim.cli import django_commands
+
+        return django_commands.run(["manage.py", "worker"])
+    if name == "embedded":
+        return run_embedded()
     if "DJANGO_SETTINGS_MODULE" in os.environ:
         import django
 

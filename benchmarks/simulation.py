@@ -2,18 +2,22 @@
 
 A model in steps of a second, not a measurement: capacities are parameters, whose defaults are from
 docs/benchmarks.md. It applies the backoff of `webhooks.delivery.retry`, the limit of requests in
-flight, and the order of claims, which shares the workers fairly between webhooks.
+flight, and the order of claims, which shares the workers fairly between webhooks. `capacities` is
+what one worker, one PostgreSQL and one Redis carry, computed from measured results.
 """
 
-from __future__ import annotations
-
 import argparse
+import math
 from bisect import bisect_right
 from typing import Any
 
+from benchmarks import table
+from benchmarks.deliveries import CLAIM
 from webhooks.delivery.retry import Policy
 
 DAY = 86_400
+_PER_DAY = 100e6
+_PEAK = 3.0  # times the mean of a day
 _ROUNDING = 1e-6
 # The defaults of SIM_RETRY_BASE, SIM_RETRY_FACTOR, SIM_RETRY_CAP and SIM_FAILURE_LIMIT.
 POLICY = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
@@ -27,13 +31,11 @@ class Backlog:
 
     @property
     def size(self) -> float:
-        """Return the number of deliveries."""
         # Sums of fractions differ by a rounding error.
         size = self._created[-1] - self._delivered
         return size if size > _ROUNDING else 0.0
 
     def add(self, count: float) -> None:
-        """Add deliveries of the next second."""
         self._created.append(self._created[-1] + count)
 
     def deliver(self, count: float) -> int:
@@ -71,8 +73,8 @@ def shares(capacity: float, failing: tuple[float, int], others: tuple[float, int
 
 def simulate(
     *,
-    requests_per_day: float = 100e6,
-    peak: float = 3.0,
+    requests_per_day: float = _PER_DAY,
+    peak: float = _PEAK,
     share: float = 0.05,
     webhooks: int = 10_000,
     failing_webhooks: int = 500,
@@ -167,8 +169,57 @@ def describe_outage(outage: int = 3_600, capacity: float = 6_000.0, **load: Any)
     ]
 
 
+def capacities(measured: list[dict[str, Any]]) -> str:
+    """Return the table of capacities, and the simulated outage with them, as Markdown."""
+    results = {each["name"]: each for each in measured if each["name"] in ("B1", "B7")}
+    rows = [row for each in results.values() for row in each["rows"]]
+    figures = {row.figure: row.measured for row in rows if row.part == "distributed"}
+    try:
+        rate, disk = figures["deliveries per second"], figures["disk space per delivery, KiB"]
+        cores = {
+            "workers": figures["CPU per delivery, ms"],
+            "PostgreSQL": figures["CPU of PostgreSQL per delivery, ms"],
+            "Redis": figures["CPU of Redis per delivery, ms"],
+        }
+        claim, *_ = (row.measured for row in rows if row.part == "PostgreSQL" and row.bases)
+    except (KeyError, ValueError):
+        return "B1 and B7 have not been measured with PostgreSQL.\n"
+    second = _PER_DAY / DAY * _PEAK
+    workers = math.ceil(second / rate)
+    loads = ", ".join(
+        f"{name} at a load of {each['load'][0]:g} to {each['load'][1]:g}"
+        for name, each in results.items()
+    )
+    lines = [
+        f"Measured: {loads}. Other work makes all of it look slower than it is.",
+        "",
+        f"| | per delivery | carries per second | {_PER_DAY / 1e6:.0f} million a day, "
+        f"{second:,.0f} per second at peak |",
+        "|---|---|---|---|",
+        f"| one worker process | | {rate:,.0f} | {workers} processes |",
+        *(
+            f"| one core of {name} | {table.number(spent)} ms | {1e3 / spent:,.0f} | "
+            f"{table.number(second * spent / 1e3)} cores |"
+            if spent
+            else f"| one core of {name} | less than 0.001 ms | more than 1,000,000 | "
+            "less than 0.01 cores |"
+            for name, spent in cores.items()
+        ),
+        f"| claims of all workers | {table.number(claim)} ms for {CLAIM} | "
+        f"{CLAIM / claim * 1e3:,.0f} | {second * claim / CLAIM / 10:.0f} % of the time |",
+        f"| disk space of PostgreSQL | {table.number(disk)} KiB | | "
+        f"{disk * _PER_DAY / 2**20:,.0f} GiB for each day that is kept |",
+        "",
+        f"The outage below with {workers + 1} workers:",
+        "",
+    ]
+    for title, joining in (("Events share a delivery", True), ("Each has its own", False)):
+        text = describe_outage(capacity=(workers + 1) * rate, joining=joining)
+        lines += [f"*{title}:*", "", *(f"    {line}" for line in text), ""]
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Simulate with the parameters of the command line, and print the outcome."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
     for name, default in (simulate.__kwdefaults__ or {}).items():
         if name not in ("joining", "horizon"):

@@ -1,80 +1,76 @@
-"""Figures, their bounds, and the table that is printed."""
+"""Rows of figures beside their baselines, with floors and aims, and the table that is printed.
 
-from __future__ import annotations
+The CPU time of a call varies by more than a few percent: with the load of the machine, its clock
+rate and its caches. To compare two kinds of calls that differ by less, the calls of a round follow
+one another, in each order equally often, and the differences within rounds are averaged. One kind
+is called twice: how much its own two calls differ is the noise of the result.
+"""
 
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice, permutations
 from statistics import median
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """A limit of the ratio, or of the value itself if it has no baseline."""
-
-    limit: float
-    at_least: bool = False
-
-    def holds(self, value: float) -> bool:
-        """Return whether the value is within the limit."""
-        return value >= self.limit if self.at_least else value <= self.limit
-
-    def __str__(self) -> str:
-        return f"{'>=' if self.at_least else '<='} {number(self.limit)}"
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
-    """One measured value and its baseline in the same run.
+    """A figure: its value in each round, and that of its baseline in the same round.
 
-    `bound` is the floor: the run fails if it is missed. An aim that is missed is only shown.
-    `rounds` has the measured value and the baseline of each round; None without a baseline.
+    The run fails if the floor is missed; an aim that is missed is only shown. Both limit the ratio,
+    or the value if it has no baseline or is `absolute`: from above, or from below (`at_least`).
     """
 
     figure: str
-    measured: float
-    baseline: float | None = None
+    values: Sequence[float]
+    bases: Sequence[float] = ()
     beside: str = ""
-    bound: Bound | None = None
-    aim: Bound | None = None
-    # The bound is one of the value, though it has a baseline.
+    floor: float | None = None
+    aim: float | None = None
+    at_least: bool = False
     absolute: bool = False
-    rounds: tuple[tuple[float, float | None], ...] = ()
     part: str = ""
 
     @property
+    def measured(self) -> float:
+        return median(self.values)
+
+    @property
     def ratio(self) -> float | None:
-        """Return the median of the rounds' ratios, or the value divided by its baseline."""
-        if not self.baseline:
-            return None
-        ratios = [value / base for value, base in self.rounds if base]
-        return median(ratios) if ratios else self.measured / self.baseline
+        """Return the median of the rounds' ratios."""
+        pairs = zip(self.values, self.bases, strict=True) if self.bases else ()
+        ratios = [value / base for value, base in pairs if base]
+        return median(ratios) if ratios else None
 
     @property
     def decisive(self) -> float:
-        """Return what the bound and the aim are about: the ratio, or the value."""
+        """Return what the floor and the aim are about: the ratio, or the value."""
         return self.measured if self.ratio is None or self.absolute else self.ratio
+
+    def limits(self, show: Callable[[float], str], at_most: str, at_least: str) -> list[str]:
+        """Return the floor and the aim as texts."""
+        sign = at_least if self.at_least else at_most
+        limits = (self.floor, self.aim)
+        return ["" if limit is None else f"{sign} {show(limit)}" for limit in limits]
 
     @property
     def verdict(self) -> str:
-        """Return FAIL, ok, or aim if that is reached, too; empty without a bound."""
-        if self.bound is None:
+        """Return FAIL, ok, or aim if that is reached, too; empty without a floor."""
+        if self.floor is None:
             return ""
-        if not self.bound.holds(self.decisive):
+        holds = operator.ge if self.at_least else operator.le
+        if not holds(self.decisive, self.floor):
             return "FAIL"
-        return "aim" if self.aim is not None and self.aim.holds(self.decisive) else "ok"
+        return "aim" if self.aim is not None and holds(self.decisive, self.aim) else "ok"
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Row":
+        return cls(**{name: data[name] for name in cls.__slots__})
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON, with its ratio and its verdict for readers of the file."""
         return {**asdict(self), "ratio": self.ratio, "verdict": self.verdict}
-
-
-def from_json(data: Mapping[str, Any]) -> Row:
-    """Return the row of `Row.to_json`."""
-    values = {name: value for name, value in data.items() if name not in ("ratio", "verdict")}
-    for name in ("bound", "aim"):
-        values[name] = Bound(**values[name]) if values[name] else None
-    return Row(**{**values, "rounds": tuple((value, base) for value, base in values["rounds"])})
 
 
 def in_turn(rounds: int, *calls: Callable[[], Any]) -> list[list[Any]]:
@@ -83,38 +79,48 @@ def in_turn(rounds: int, *calls: Callable[[], Any]) -> list[list[Any]]:
     return [list(each) for each in zip(*results, strict=True)]
 
 
-def in_rounds(
+def row(
     figure: str,
-    measured: Sequence[Any],
-    baseline: Sequence[Any] = (),
+    values: Sequence[Any],
+    bases: Sequence[Any] = (),
     beside: str = "",
-    bound: Bound | None = None,
-    aim: Bound | None = None,
-    *,
+    *limits: float | None,
     key: str = "",
     scale: float = 1.0,
+    **options: Any,
 ) -> Row:
-    """Return the row of values that were measured in turn, one of each kind in a round.
+    """Return the row of values that are scaled, and mappings which have them by the key."""
+    kinds = ([(each[key] if key else each) * scale for each in kind] for kind in (values, bases))
+    return Row(figure, *kinds, beside, *limits, **options)
 
-    They are numbers, or mappings that have them by the key.
+
+def orders(rounds: int) -> Iterator[tuple[int, ...]]:
+    """Return the orders of calls 0, 1 and 2 in each round; six rounds have all of them."""
+    return islice(cycle(permutations(range(3))), rounds)
+
+
+def compare(
+    base: Sequence[float], again: Sequence[float], other: Sequence[float]
+) -> dict[str, float]:
+    """Compare the seconds of each round: of the first kind, of it again, and of the other kind.
+
+    Return the seconds of the first kind, of the other, and the noise: the share of the first,
+    negative or positive, that the same calls seem to take more.
     """
-    values, bases = (
-        [(each[key] if key else each) * scale for each in kind] for kind in (measured, baseline)
-    )
-    rounds = tuple(zip(values, bases or [None] * len(values), strict=True))
-    return Row(
-        figure,
-        median(values),
-        median(bases) if bases else None,
-        beside,
-        bound,
-        aim,
-        rounds=rounds,
-    )
+    means = [(first + second) / 2 for first, second in zip(base, again, strict=True)]
+    mean = trimmed_mean(means)
+    differences = [more - less for more, less in zip(other, means, strict=True)]
+    noise = trimmed_mean([more - less for more, less in zip(again, base, strict=True)])
+    return {"base": mean, "other": mean + trimmed_mean(differences), "noise": noise / mean}
+
+
+def trimmed_mean(values: Sequence[float]) -> float:
+    cut = len(values) // 10
+    kept = sorted(values)[cut : len(values) - cut]
+    return sum(kept) / len(kept)
 
 
 def render(rows: Sequence[Row]) -> str:
-    """Return the table as Markdown."""
     lines = [
         ("set-up", "figure", "measured", "beside", "ratio", "floor", "aim", ""),
         *(
@@ -122,10 +128,9 @@ def render(rows: Sequence[Row]) -> str:
                 row.part,
                 row.figure,
                 number(row.measured),
-                f"{number(row.baseline)} {row.beside}" if row.baseline is not None else "",
+                f"{number(median(row.bases))} {row.beside}" if row.bases else "",
                 "" if row.ratio is None else ratio(row.ratio),
-                str(row.bound or ""),
-                str(row.aim or ""),
+                *row.limits(number, "<=", ">="),
                 row.verdict,
             )
             for row in rows

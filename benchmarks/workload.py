@@ -1,150 +1,124 @@
-"""The workload: fixtures, pending deliveries, and queue changes at a steady rate.
+"""In a measured process: webhooks, pending deliveries, and queue changes at a steady rate.
 
-In the embedded set-up changes are made in the measured process, otherwise in one of its own.
+In the embedded set-up changes are made in the process of the engine, otherwise in one of its own.
+B7: claims. B8: requests that match webhooks. `log` and `live`: deliveries and users of pages.
 """
 
-from __future__ import annotations
-
+import json
+import os
 import time
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from statistics import median
 from typing import Any
 
-DRAIN = 99
-PACED = 8
-HEALTHY = 100
-# Webhooks that hang: 100 with ten requests each, and 4,000 with one each.
-GROUPS = (100, 4000)
-EACH = (10, 1)
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+from django.test import Client
 
+from benchmarks import calls
+from requests_queue import clock, retention, seed, sql, transitions
+from requests_queue.catalog import keys
+from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import Account, User
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.transitions import Change
+from tests import engines, make, old_deliveries
+from webhooks.delivery import claims, fan_out, in_flight, taking
+from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.slots import Slots
+from webhooks.models import Attempt, Delivery, Event, Webhook
 
-def fixtures(handler: str, count: int = DRAIN, path: str = "drain") -> int:
-    """Create webhooks in an empty database: `count` of one product, one whose handler hangs, and
-    one for each of eight more products; return SIM_CALLS."""
-    from benchmarks.calls import migrate
-    from requests_queue.queues.fulfillment import creation
-    from tests import make
-
-    slots = migrate()
-    catalog = make.catalog("1")
-    data = {"environment": "benchmark"}
-    for n in range(1, count + 1):
-        make.webhook(catalog, f"{handler}/{path}/{n}", n, data={**data, "n": n})
-    make.webhook(catalog, f"{handler}/hang", count + 1, active=False)
-    for n in range(PACED):
-        catalog = make.catalog(str(n + 2))
-        make.webhook(catalog, f"{handler}/paced/{n}", count + 2 + n, data=data)
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-    return slots
-
-
-def hanging_fixtures(handler: str, groups: int) -> int:
-    """Create 100 webhooks that respond, each with its own product, and groups of webhooks that
-    hang, one product a group, in an empty database; return SIM_CALLS."""
-    from django.db import transaction
-
-    from benchmarks.calls import analyze, migrate
-    from requests_queue.catalog.models import Product
-    from tests import make
-
-    slots = migrate()
-    catalog = make.catalog("1")
-    kinds = [(f"healthy-{n}", f"healthy/{n}", 1) for n in range(HEALTHY)]
-    kinds += [(f"hanging-{n}", "hang", count) for n, count in enumerate(GROUPS[:groups])]
-    made = 0
-    with transaction.atomic():
-        for name, path, count in kinds:
-            catalog.product = Product.objects.create(
-                id=f"PRD-{name}", name=name, owner=catalog.vendor, created=make.AT, updated=make.AT
-            )
-            for _ in range(count):
-                made += 1
-                make.webhook(catalog, f"{handler}/{path}", made)
-    analyze()
-    return slots
-
-
-def fill(each: int, hanging: bool) -> None:
-    """Create `each` pending deliveries of each webhook, all visible at one commit."""
-    from django.db import transaction
-
-    from webhooks.models import Webhook
-
-    Webhook.objects.filter(external_url__endswith="/hang").update(active=hanging)
-    first = Webhook.objects.earliest("pk")
-    with transaction.atomic():
-        for n in range(each):
-            _record(first.product_id, first.account_id, n)
-
-
-def old(each: int) -> None:
-    """Insert `each` finished deliveries of each webhook that retention removes."""
-    from tests import old_deliveries
-    from webhooks.models import Webhook
-
-    old_deliveries.fill(list(Webhook.objects.filter(external_url__contains="/drain/")), each)
-
-
+analyze, move_clock = calls.analyze, engines.move_clock
+_HANGING = Q(webhook__external_url__endswith="/hang")
+# Of each group of webhooks: the catalog, with the product that they are for.
+_groups: list[make.Catalog] = []
 _position: list[Any] = [None]
+_body: list[bytes] = []
 
 
-def prune() -> int:
-    """Run retention for half a second, as the scheduler does; return the deleted deliveries."""
-    from requests_queue import retention
+def fixtures(handler: str, groups: list[tuple[str, int]], paced: int) -> int:
+    """Create webhooks in an empty database: groups with a product each, and those of `paced` more
+    products, which have a request each; return how many requests may be in flight.
 
-    run = retention.run(0.5, _position[0])
-    _position[0] = run.position
-    return run.removed["deliveries"]
+    A group has a path of the handler and its number of webhooks.
+    """
+    calls.migrate()
+    with transaction.atomic():
+        data, made = {"environment": "benchmark"}, 0
+        for path, count in groups:
+            _groups.append(_catalog(len(_groups)))
+            for n in range(1, count + 1):
+                url = f"{handler}/{path}" if path == "hang" else f"{handler}/{path}/{n}"
+                made += 1
+                make.webhook(_groups[-1], url, made, data={**data, "n": n})
+        for n in range(paced):
+            catalog = _catalog(len(groups) + n)
+            # Before its webhook, which it does not trigger.
+            make.order(catalog)
+            make.webhook(catalog, f"{handler}/paced/{n}", made + 1 + n, data=data)
+    return int(settings.SIM_CALLS)
 
 
-def left() -> int:
-    """Return how many deliveries are left for retention."""
-    from tests import make
-    from webhooks.models import Delivery
-
-    return Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200)).count()
+def _catalog(n: int) -> make.Catalog:
+    # There is room for one character in ids.
+    return make.catalog(chr(0x4E00 + n))
 
 
-def move_clock(seconds: float) -> None:
-    """Move platform time forward; an engine notices within a second."""
-    from tests import engines
+def fill(each: int, groups: list[int]) -> None:
+    """Create `each` pending deliveries of each webhook of groups, all visible at one commit."""
+    Webhook.objects.filter(external_url__endswith="/hang").update(responds=False)
+    with transaction.atomic():
+        for catalog in (_groups[group] for group in groups):
+            for n in range(each):
+                about = (f"PR-0000-0000-{n:04d}-001", catalog.product.pk, (catalog.vendor.pk,))
+                fan_out.record(
+                    Change("fulfillment_request", *about, "draft", "pending", clock.now())
+                )
 
-    engines.move_clock(seconds)
+
+def commit(rate: int, seconds: int) -> dict[str, list[float]]:
+    """Change the status of requests of the paced products in turn, at a fixed rate; return the
+    commit time of each change, by the path of the webhook that it triggers."""
+    hooks = list(Webhook.objects.filter(external_url__contains="/paced/").order_by("pk"))
+    rows = [Request.objects.get(asset__product=hook.product_id) for hook in hooks]
+    committed: dict[str, list[float]] = {f"/paced/{n}": [] for n in range(len(hooks))}
+    body = {"planned_date": "2100-01-01T00:00:00+00:00"}
+    start = time.monotonic()
+    for n in range(rate * seconds):
+        time.sleep(max(0.0, start + n / rate - time.monotonic()))
+        turn = n % len(hooks)
+        hook, row, times = hooks[turn], rows[turn], committed[f"/paced/{turn}"]
+        name = "schedule" if row.status == "pending" else "pend"
+        with transaction.atomic():
+            # Registered first, so that it runs right after COMMIT, before the wake-up.
+            transaction.on_commit(lambda times=times: times.append(time.monotonic()))
+            actor = Actor(hook.created_by, hook.account)
+            rows[turn] = transitions.move(Request, row.pk, name, actor, body)
+    return committed
+
+
+def unfinished(hanging: bool) -> int:
+    rows = Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
+    return rows.filter(_HANGING if hanging else ~_HANGING).count()
 
 
 def backoff() -> float:
-    """Return the seconds until the last backoff ends; 0 unless all webhooks of the drain have one,
-    and nothing is in flight."""
-    from requests_queue import clock
-    from webhooks.models import Delivery, Webhook
-
+    """Return the seconds until the last backoff ends; 0 unless all webhooks have one, and nothing
+    is in flight."""
     rows = Webhook.objects.filter(earliest_possible_trigger__gt=clock.now())
     ends = list(rows.values_list("earliest_possible_trigger", flat=True))
-    if len(ends) != DRAIN or Delivery.objects.filter(state=Delivery.CALLING).exists():
+    is_calling = Delivery.objects.filter(state=Delivery.CALLING).exists()
+    if len(ends) != Webhook.objects.count() or is_calling:
         return 0.0
     return (max(ends) - clock.now()).total_seconds()
 
 
-def unfinished(hanging: bool) -> int:
-    """Return the number of unfinished deliveries of webhooks that hang, or that respond."""
-    from django.db.models import Q
-
-    from webhooks.models import Delivery
-
-    rows = Delivery.objects.filter(state__in=(Delivery.WAITING, Delivery.CALLING))
-    hang = Q(webhook__external_url__endswith="/hang")
-    return rows.filter(hang if hanging else ~hang).count()
-
-
 def posts() -> list[dict[str, Any]]:
-    """Return one signed request for each of the 99 webhooks, for the baseline."""
-    from requests_queue import clock
-    from webhooks.delivery import in_flight, taking
-    from webhooks.delivery.claimed import ClaimedDelivery
-    from webhooks.models import Webhook
-
-    ids = set(Webhook.objects.filter(external_url__contains="/drain/").values_list("pk", flat=True))
+    """Return one signed request for each of the webhooks, for the baseline."""
+    ids = set(Webhook.objects.values_list("pk", flat=True))
     sent = [
         in_flight.prepare(ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)).request
         for row in taking.load_webhooks(ids).values()
@@ -154,72 +128,178 @@ def posts() -> list[dict[str, Any]]:
     ]
 
 
-def commit(rate: int, seconds: int) -> dict[str, list[float]]:
-    """Change the status of requests of the eight products in turn, at a fixed rate; return the
-    commit time of each change, by the path of the webhook that it triggers."""
-    from requests_queue import transitions
-    from requests_queue.catalog.actors import Actor
-    from requests_queue.queues.fulfillment.models import Request
-    from webhooks.models import Webhook
-
-    hooks = [Webhook.objects.get(external_url__endswith=f"/paced/{n}") for n in range(PACED)]
-    rows = [Request.objects.get(asset__product=hook.product_id) for hook in hooks]
-
-    def change(n: int) -> None:
-        hook, row = hooks[n % PACED], rows[n % PACED]
-        name = "schedule" if row.status == "pending" else "pend"
-        body = {"planned_date": "2100-01-01T00:00:00+00:00"}
-        actor = Actor(hook.created_by, hook.account)
-        rows[n % PACED] = transitions.move(Request, row.pk, name, actor, body)
-
-    return _pace(rate, seconds, [f"/paced/{n}" for n in range(PACED)], change)
+def old(each: int) -> None:
+    old_deliveries.fill(list(Webhook.objects.all()), each)
 
 
-def pace(rate: int, seconds: int) -> dict[str, list[float]]:
-    """Record changes for the 100 webhooks that respond, in turn at a fixed rate; return their
-    commit times by the path of the webhook."""
-
-    def change(n: int) -> None:
-        _record(f"PRD-healthy-{n % HEALTHY}", "VA-111-111", n)
-
-    return _pace(rate, seconds, [f"/healthy/{n}" for n in range(HEALTHY)], change)
+def prune() -> int:
+    """Run retention for half a second, as the scheduler does; return the deleted deliveries."""
+    run = retention.run(0.5, _position[0])
+    _position[0] = run.position
+    return run.removed["deliveries"]
 
 
-def _pace(
-    rate: int, seconds: int, paths: list[str], change: Callable[[int], None]
-) -> dict[str, list[float]]:
-    from django.db import transaction
+def left() -> int:
+    return Delivery.objects.filter(created_at__lt=make.AT - timedelta(days=200)).count()
 
-    committed: dict[str, list[float]] = {}
+
+def prepare_claims(due: int, finished: int) -> None:
+    """Fill the database: deliveries of 100 webhooks in turn, the finished ones first."""
+    calls.migrate()
+    catalog = make.catalog("1")
+    for n in range(100):
+        make.webhook(catalog, n=100 + n)
+    now = sql.datetime_param(clock.now())
+    with connection.cursor() as cursor:
+        for count, state, attempts in ((finished, "delivered", 1), (due, "waiting", 0)):
+            cursor.execute(
+                "INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts) "
+                "WITH RECURSIVE numbers(n) AS "
+                "(SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < %s) "
+                "SELECT 'WH-000-000-' || (100 + n %% 100), %s, %s, %s, %s FROM numbers "
+                "WHERE n < %s",
+                [count, state, False, now, attempts, count],
+            )
+        calls.analyze()
+        # What has been written is on disk before anything is measured.
+        is_postgresql = connection.vendor == "postgresql"
+        cursor.execute("CHECKPOINT" if is_postgresql else "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def claim(count: int) -> float:
+    """Return the seconds of a claim, as an engine with free slots makes it, and undo it."""
     start = time.monotonic()
-    for n in range(rate * seconds):
-        time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        times = committed.setdefault(paths[n % len(paths)], [])
-        with transaction.atomic():
-            # Registered first, so that it runs right after COMMIT, before the wake-up.
-            transaction.on_commit(lambda times=times: times.append(time.monotonic()))
-            change(n)
-    return committed
+    claimed = _claim(count)
+    seconds = time.monotonic() - start
+    assert len(claimed) == count, f"claimed {len(claimed)} deliveries, not {count}"
+    _undo()
+    return seconds
 
 
-def hang(group: int) -> None:
-    """Create pending deliveries of each webhook of a group that has never succeeded."""
-    from django.db import transaction
+def claim_plans(count: int) -> list[str]:
+    lines = []
+    for statement, params in calls.statements(partial(_claim, count)):
+        if "webhooks_delivery" in statement:
+            lines.append(f"  {statement.split(maxsplit=1)[0]}")
+            lines += [f"    {step}" for step in calls.explain(statement, params)]
+    _undo()
+    # Some steps are repeated for each webhook.
+    return list(dict.fromkeys(lines))
 
-    from webhooks.models import Webhook
 
-    Webhook.objects.filter(product=f"PRD-hanging-{group}").update(responds=False)
-    for n in range(EACH[group]):
-        with transaction.atomic():
-            _record(f"PRD-hanging-{group}", "VA-111-111", n)
+def _claim(count: int) -> Any:
+    return claims.claim(count, Slots(settings.SIM_CALLS))
 
 
-def _record(product_id: str, account_id: str, n: int) -> None:
-    from requests_queue import clock
-    from requests_queue.transitions import Change
-    from webhooks.delivery import fan_out
+def _undo() -> None:
+    rows = Delivery.objects.filter(state=Delivery.CALLING)
+    rows.update(state=Delivery.WAITING, claim=None, lease=None, started_at=None)
 
-    pk, accounts = f"PR-0000-0000-{n:04d}-001", (account_id,)
-    fan_out.record(
-        Change("fulfillment_request", pk, product_id, accounts, "draft", "pending", clock.now())
+
+def prepare_fan_out(matching: int, other: int) -> None:
+    """Fill the database: webhooks that match the requests, and others of the same product or of
+    the same object class."""
+    # All of them on one core: between two, those that do the same differ by up to 11 %.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    calls.migrate()
+    catalog, foreign = make.catalog("1"), make.catalog("2")
+    with transaction.atomic():
+        for n in range(matching):
+            make.webhook(catalog, n=n)
+        for n in range(matching, matching + other):
+            kind = "tier_config_request" if n % 2 else "fulfillment_request"
+            make.webhook(catalog if n % 2 else foreign, n=n, object_class=kind)
+    keys.store(catalog.provider, calls.KEYS["provider"], "Benchmark")
+    _body.append(json.dumps(make.purchase(catalog)).encode())
+    calls.analyze()
+    calls.spend(create, 10)  # warm-up
+
+
+def create() -> float:
+    """Create a request by the API; return its CPU seconds, with those of the database server."""
+    path, key = "/public/v1/requests", calls.KEYS["provider"]
+    return calls.spend(partial(calls.call, "POST", path, key, body=_body[0]))[1]
+
+
+def prepare_log(counts: dict[str, int]) -> None:
+    """Fill the database with deliveries of accounts, those of all but the last in turn."""
+    calls.migrate()
+    seed.run(lambda line: None)
+    made = make.catalog("1")
+    hooks = {}
+    for n, pk in enumerate(counts):
+        account = Account.objects.get(pk=pk)
+        User.objects.create(uid=f"UR-900-{pk[3:]}", username=pk, account=account, email=pk)
+        hooks[pk] = [make.webhook(made, n=10 * n + i, account=account) for i in range(4)]
+    own, foreign, few = counts
+    every = counts[foreign] // counts[own] + 1
+    owners = [foreign if n % every else own for n in range(counts[own] + counts[foreign])]
+    rows = Delivery.objects.bulk_create(
+        [
+            Delivery(
+                webhook=hooks[owner][n % 4],
+                state="failed" if n % 11 == 0 else "waiting" if n % 17 == 0 else "delivered",
+                created_at=make.AT + timedelta(seconds=2 * n),
+                attempts=1,
+            )
+            for n, owner in enumerate(owners + [few] * counts[few])
+        ],
+        batch_size=500,
     )
+    Event.objects.bulk_create(
+        [
+            Event(
+                webhook_id=row.webhook_id,
+                delivery=row,
+                status_to="pending",
+                at=row.created_at,
+                object_id=f"PR-{row.pk // 10000:04d}-{row.pk % 10000:04d}-0000-001",
+            )
+            for row in rows
+        ],
+        batch_size=500,
+    )
+    Attempt.objects.bulk_create(
+        [
+            Attempt(
+                webhook_id=row.webhook_id,
+                delivery=row,
+                number=1,
+                method="POST",
+                outcome="success" if row.state == "delivered" else "failure",
+                started_at=row.created_at,
+                finished_at=row.created_at,
+                duration=12,
+                url="http://127.0.0.1:9/",
+                status_code=200 if row.state == "delivered" else 503,
+                request_body='{"data": {}}' * 40,
+                response_body=b'{"result": "code %d"}' % (row.pk % 100),
+            )
+            for row in rows
+        ],
+        batch_size=500,
+    )
+    calls.analyze()
+
+
+def spend_log(account: str, query: str, count: int) -> list[float]:
+    """Return milliseconds of CPU of a page, including the database server's, and the number of its
+    statements."""
+    client = Client(headers={"Host": "127.0.0.1"})
+    client.force_login(User.objects.get(email=account))
+    rows = Delivery.objects.filter(webhook__account=account).order_by("-pk")
+    last = list(rows.values_list("pk", flat=True))[-100]
+    get = partial(client.get, f"/deliveries/{query.replace('*', str(last))}")
+    assert get().status_code == 200, f"/deliveries/{query} is no page"
+    spent = [calls.spend(get)[1] for _ in range(count)]
+    return [median(spent) * 1e3, len(calls.statements(get))]
+
+
+def sign_in(count: int) -> list[str]:
+    """Create users of the vendor, and return the cookie of a session of each."""
+    vendor = Account.objects.filter(type="vendor").earliest("created", "pk")
+    clients = [Client() for _ in range(count)]
+    for n, client in enumerate(clients):
+        uid = f"UR-990-000-{n:03}"
+        client.force_login(User.objects.create(username=f"page-{n}", uid=uid, account=vendor))
+    return [client.cookies.output(attrs=[], header="", sep=";").strip() for client in clients]

@@ -90,6 +90,8 @@ class Process:
     env: dict[str, str]
     log: Path
     root: Path = ROOT
+    # Of its input and output: it is a program that is asked.
+    pipes: bool = False
     popen: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> Process:
@@ -98,8 +100,8 @@ class Process:
                 self.command,
                 cwd=self.root,
                 env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdin=subprocess.PIPE if self.pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self.pipes else out,
                 stderr=out,
             )
         return self
@@ -135,6 +137,8 @@ class Sandbox:
     provider_key: str = ""
     # Of all requests; `X-Sandbox-Actor: test` says that they are not a handler's.
     headers: dict[str, str] = field(default_factory=dict)
+    # What sends them: a session keeps its connection.
+    http: Any = requests
 
     def wait(self, timeout: float = 60) -> Sandbox:
         """Wait until the sandbox responds, and read the keys."""
@@ -161,7 +165,7 @@ class Sandbox:
     def call(
         self, method: str, path: str, body: Any = None, *, key: str = "", timeout: float = 30
     ) -> requests.Response:
-        return requests.request(
+        return self.http.request(
             method,
             f"{self.url}{path}",
             json=body,

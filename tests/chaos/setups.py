@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import processes as pipes
+from benchmarks import part as pipes
 from tests.chaos.disks import Disk, PageLimit
 from tests.chaos.invariants import Attempt, InFlight, parse_number
 from tests.postgres_server import FOLDER, GIVEN, PostgresServer, postgres_server

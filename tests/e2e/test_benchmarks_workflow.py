@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import runner
 from tests import workflows
 from tests.processes import ROOT
 from tests.workflows import Job, Scope
@@ -51,7 +51,7 @@ def test_workflow_measures_shows_the_report_and_keeps_the_raw_results(
     job: Job, tmp_path: Path
 ) -> None:
     run(job, "B7", "--quick")
-    [result] = report.read(job.workspace / OUTPUT)
+    [result] = runner.read(job.workspace / OUTPUT)
     assert (result["name"], result["quick"]) == ("B7", True)
     # Times on a busy machine are no subject of a test, but that nothing else fails the run is.
     missed = [row.figure for row in result["rows"] if row.verdict == "FAIL"]
