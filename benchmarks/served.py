@@ -41,7 +41,7 @@ def count_statements(path: Path) -> None:
     """
     import psycopg
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.backends.signals import connection_created
+    from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 
     file = path.open("ab", buffering=0)
 
@@ -53,8 +53,9 @@ def count_statements(path: Path) -> None:
         return call
 
     for subject, names, count in (
+        # SQLite's BEGIN goes through the cursor; psycopg sends PostgreSQL's itself.
+        (SQLiteCursorWrapper, ("execute", "executemany"), lambda cursor: 1),
         (psycopg.Cursor, ("execute", "executemany"), lambda cursor: 1),
-        # The wrapper sees SQLite's BEGIN; psycopg sends PostgreSQL's itself.
         (
             BaseDatabaseWrapper,
             ("_commit", "_rollback"),
@@ -63,13 +64,6 @@ def count_statements(path: Path) -> None:
     ):
         for name in names:
             setattr(subject, name, counted(getattr(subject, name), count))
-    wrapper = counted(lambda execute, *arguments: execute(*arguments), lambda execute: 1)
-
-    def on_connect(connection: Any, **kwargs: Any) -> None:
-        if connection.vendor != "postgresql" and wrapper not in connection.execute_wrappers:
-            connection.execute_wrappers.append(wrapper)
-
-    connection_created.connect(on_connect, weak=False)
 
 
 def run_embedded() -> None:
