@@ -88,9 +88,10 @@ class Webhook(models.Model):
     class Meta:
         ordering = ["-created_at", "id"]
         indexes = [
+            # The type is a column, not a condition: SQLite would not use the index for a parameter.
             models.Index(
-                fields=["object_class", "product", "account"],
-                condition=Q(active=True, type=types.EVENT),
+                fields=["object_class", "product", "type", "account"],
+                condition=Q(active=True),
                 name="webhook_listening",
             ),
             # Read by every page.

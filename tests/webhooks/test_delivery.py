@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jwt
 import pytest
+from django.db import connection
 
 from requests_queue import transitions
 from requests_queue.queues.fulfillment import creation
@@ -97,3 +100,23 @@ def test_trigger_now_is_sent_immediately() -> None:
         until(settled, "delivered")
     hook.refresh_from_db()
     assert (hook.events, hook.triggers, hook.success_triggers) == (1, 1, 1)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
+def test_webhooks_of_a_change_are_found_by_their_index(catalog: make.Catalog) -> None:
+    executed: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        executed.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        make.order(catalog)
+    [(sql, params)] = [
+        each for each in executed if '"webhooks_webhook"."object_class" = ' in each[0]
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        plan = " ".join(row[3] for row in cursor.fetchall())
+    index = "webhook_listening (object_class=? AND product_id=? AND type=? AND account_id=?)"
+    assert f"USING INDEX {index}" in plan
