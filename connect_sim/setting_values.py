@@ -20,9 +20,9 @@ from django.core.checks import Error
 
 from connect_sim import data_folder
 from connect_sim.server.proxies import TrustedProxies
-from webhooks.http import trust
+from webhooks.http import addresses
 from webhooks.http.addresses import parse_networks
-from webhooks.http.url_validation import check_url
+from webhooks.http.urls import check_url
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
@@ -234,8 +234,8 @@ def ca_file(text: str) -> str:
     """Return the absolute path of a file with certificates of certificate authorities."""
     path = Path(text).absolute()
     try:
-        trust.context(str(path))
-    except trust.Unusable as error:
+        addresses.tls_context(str(path))
+    except addresses.Unusable as error:
         raise ValueError(f"cannot be used: {error}.") from None
     return str(path)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from django.conf import settings
 
 from webhooks.delivery.retry import Policy
-from webhooks.http import trust
+from webhooks.http import addresses
 from webhooks.http.addresses import AddressPolicy, parse_networks
-from webhooks.http.client import Transport, proxy_url
+from webhooks.http.client import Transport
+from webhooks.http.urls import proxy_url
 from webhooks.types import PLURALS
 
 
@@ -57,5 +58,5 @@ def check_transport() -> None:
 
 
 def _tls(ca_file: str) -> ssl.SSLContext | None:
-    """Return the TLS context for handlers, None for the default one; raises trust.Unusable."""
-    return trust.context(ca_file) if ca_file else None
+    """Return the TLS context for handlers, None for the default one; raises addresses.Unusable."""
+    return addresses.tls_context(ca_file) if ca_file else None

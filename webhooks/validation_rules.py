@@ -23,8 +23,8 @@ from requests_queue.json_validation import validate_json
 from webhooks import types
 from webhooks.delivery.request import check_secret
 from webhooks.http.addresses import check_literal
-from webhooks.http.client import check_url
 from webhooks.http.headers import HeaderRefused, check_headers
+from webhooks.http.urls import check_url
 from webhooks.types import WebhookType
 
 

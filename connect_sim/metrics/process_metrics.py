@@ -31,7 +31,7 @@ from webhooks.delivery import engine, retry, validators, wakeup
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.in_flight import AttemptResult
 from webhooks.delivery.recording import RecordedAttempt
-from webhooks.http import http_errors
+from webhooks.http import errors
 from webhooks.signals import (
     attempts_recorded,
     attempts_started,
@@ -73,25 +73,25 @@ _API_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # Classes of error that are not those of a request without a complete response.
 _NONE, _RESPONSE, _LOST = "none", "response", "worker_lost"
 _STATUS = {3: "http_3xx", 4: "http_4xx", 5: "http_5xx"}
-_FAILURES = (*http_errors.ERROR_CLASSES, *_STATUS.values(), _RESPONSE)
+_FAILURES = (*errors.ERROR_CLASSES, *_STATUS.values(), _RESPONSE)
 
 
 def error_class(result: AttemptResult) -> str:
     """Return the class of error of an attempt.
 
-    One of http_errors.ERROR_CLASSES, `http_4xx` and the like for a status, `response` for a
+    One of errors.ERROR_CLASSES, `http_4xx` and the like for a status, `response` for a
     validator's 2xx that can't be used, `worker_lost`, or `none`.
     """
     if result.outcome == retry.SUCCESS:
         return _NONE
     if result.outcome == retry.UNKNOWN:
-        return http_errors.STOPPED if result.stopped else _LOST
+        return errors.STOPPED if result.stopped else _LOST
     if result.error_class:
         return result.error_class
     if result.response is None:
-        return http_errors.INTERNAL
+        return errors.INTERNAL
     status = result.response.status // 100
-    return _RESPONSE if status == 2 else _STATUS.get(status, http_errors.PROTOCOL)
+    return _RESPONSE if status == 2 else _STATUS.get(status, errors.PROTOCOL)
 
 
 def buckets(limit: float) -> list[float]:
@@ -154,7 +154,7 @@ class ProcessMetrics:
             for outcome, errors in (
                 (retry.SUCCESS, [_NONE]),
                 (retry.FAILURE, _FAILURES),
-                (retry.UNKNOWN, [http_errors.STOPPED, _LOST]),
+                (retry.UNKNOWN, [errors.STOPPED, _LOST]),
             )
             for error in errors
         }

@@ -19,7 +19,7 @@ from requests_queue import operations
 from webhooks.delivery import retry
 from webhooks.delivery.claimed import ClaimedDelivery
 from webhooks.delivery.tracing import read_mark
-from webhooks.http.messages import Request
+from webhooks.http.client import Request
 
 # Of the convention, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)

@@ -14,9 +14,9 @@ from typing import NoReturn
 
 from sandbox.faults import responses
 from sandbox.faults.firing import Firing
+from sandbox.faults.transmission import Transmission
 from webhooks.delivery.claimed import Forward
 from webhooks.http.client import Request, RequestFailed, Response
-from webhooks.http.transmission import Transmission
 
 # More bytes than any body has.
 _WHOLE = 2**31
@@ -71,7 +71,7 @@ async def _duplicate(firing: Firing, _: Place, request: Request, forward: Forwar
 
 async def _slicer(firing: Firing, _: Place, request: Request, forward: Forward) -> Response:
     size, pause = firing.parameters["size"], firing.parameters["delay"] / 1000
-    how = replace(request.transmission or Transmission(), piece=size, pause=pause)
+    how = replace(_transmission(request), piece=size, pause=pause)
     return await forward(replace(request, transmission=how))
 
 
@@ -84,8 +84,14 @@ async def _limit_data(firing: Firing, _: Place, request: Request, forward: Forwa
 
 
 async def _reset_after(count: int, request: Request, forward: Forward) -> Response:
-    how = replace(request.transmission or Transmission(), reset_after=count)
+    how = replace(_transmission(request), reset_after=count)
     return await forward(replace(request, transmission=how))
+
+
+def _transmission(request: Request) -> Transmission:
+    """Return the transmission of a request, which another fault may have set."""
+    known = request.transmission
+    return known if isinstance(known, Transmission) else Transmission()
 
 
 async def _timeout(_: Firing, __: Place, request: Request, forward: Forward) -> Response:

@@ -19,7 +19,7 @@ from tests.processes import free_port
 from webhooks import signals
 from webhooks.delivery import engine, recording, retry
 from webhooks.delivery.in_flight import AttemptResult
-from webhooks.http import http_errors
+from webhooks.http import errors
 from webhooks.models import Attempt, Delivery
 
 CANARY = "canary-4711-secret"
@@ -113,7 +113,7 @@ def test_class_of_error(result: dict[str, Any], expected: str) -> None:
 
 def test_every_class_of_error_has_its_series() -> None:
     values = flat(ProcessMetrics().registry.collect())
-    for error in http_errors.ERROR_CLASSES:
+    for error in errors.ERROR_CLASSES:
         assert f'connect_sim_attempts_total{{error="{error}", outcome="failure"}}' in values
 
 

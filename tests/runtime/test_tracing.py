@@ -25,7 +25,7 @@ from tests.otlp import CLIENT, ERROR, INTERNAL, SERVER, Collector, Span, collect
 from tests.processes import Sandbox, environment, free_port, manage, sandbox
 from webhooks.delivery import tracing as hooks
 from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.http.messages import Request
+from webhooks.http.client import Request
 
 # Of a client of the API that has a trace of its own.
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

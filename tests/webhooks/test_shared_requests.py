@@ -14,7 +14,7 @@ from tests.engines import move_clock, running, until
 from tests.handlers import handler
 from webhooks.delivery import claims, fan_out, recording, resend, retry
 from webhooks.delivery.in_flight import AttemptResult, PreparedRequest, prepare
-from webhooks.http.messages import Request
+from webhooks.http.client import Request
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

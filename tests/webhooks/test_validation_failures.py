@@ -25,10 +25,10 @@ from tests.webhooks.validating import (
     validator_response,
 )
 from webhooks.delivery import validator_client
-from webhooks.http import http_errors
+from webhooks.http import errors
 from webhooks.http.client import RequestFailed
 from webhooks.http.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
-from webhooks.http.http_errors import Target
+from webhooks.http.errors import Target
 from webhooks.models import Attempt
 
 pytestmark = [
@@ -170,7 +170,7 @@ def test_no_public_message_names_the_handler(
     exc: Exception, proxied: bool, progress: Progress
 ) -> None:
     place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
-    own, others = http_errors.describe_error(exc, place, progress)
+    own, others = errors.describe_error(exc, place, progress)
     assert not any(part in others for part in HIDDEN)
     for message in (own, others):
         assert message[0].isupper() or message.startswith(HIDDEN[0])
@@ -185,12 +185,12 @@ def test_no_public_message_names_the_handler(
 )
 def test_default_port_is_removed_from_public_message(host: str, port: int, peer: str) -> None:
     cause = _connector(OSError(errno.ECONNREFUSED, "x"))
-    own, others = http_errors.describe_error(cause, Target(host, port, False, False), Progress())
+    own, others = errors.describe_error(cause, Target(host, port, False, False), Progress())
     assert own.startswith(f"{peer} refused the connection") and others == REFUSED
 
 
 def test_message_is_public_unless_replaced() -> None:
-    failed = RequestFailed("It failed.", error_class=http_errors.REQUEST)
+    failed = RequestFailed("It failed.", error_class=errors.REQUEST)
     assert failed.public_message == "It failed."
     failure = asyncio.run(once("http://224.0.0.1/")).failure
     assert failure is not None and failure.public_message == FORBIDDEN

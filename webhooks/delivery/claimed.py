@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from webhooks.http.messages import Request, Response
+from webhooks.http.client import Request, Response
 
 
 @dataclass(frozen=True, slots=True)

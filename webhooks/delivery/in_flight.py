@@ -34,7 +34,7 @@ from webhooks.delivery.request import (
     token_headers,
 )
 from webhooks.delivery.tracing import TRACE, GuardedSpan
-from webhooks.http import http_errors
+from webhooks.http import errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class AttemptResult:
     note: str = ""
     unmerged: bool = False
     stopped: bool = False
-    # Why it failed, for statistics: one of http_errors.ERROR_CLASSES.
+    # Why it failed, for statistics: one of errors.ERROR_CLASSES.
     error_class: str = ""
     faults: Sequence[Mapping[str, str]] = ()
     redacted: bool = False
@@ -101,8 +101,8 @@ class AttemptResult:
         if self.outcome == retry.SUCCESS:
             return ""
         if self.error_class or self.stopped:
-            return self.error_class or http_errors.STOPPED
-        return http_errors.INTERNAL if self.response is None else str(self.response.status)
+            return self.error_class or errors.STOPPED
+        return errors.INTERNAL if self.response is None else str(self.response.status)
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class InFlightCall:
             outcome, error = classify_response(response)
         except SecretRefused as refused:
             error, public = str(refused), "The request could not be signed."
-            error_class = http_errors.REQUEST
+            error_class = errors.REQUEST
         except RequestFailed as failed:
             error, public, response = str(failed), failed.public_message, failed.response
             error_class = failed.error_class
@@ -177,7 +177,7 @@ class InFlightCall:
             error,
             public,
             stopped=outcome == retry.UNKNOWN,
-            error_class=http_errors.TIMEOUT if self.timed_out else error_class,
+            error_class=errors.TIMEOUT if self.timed_out else error_class,
             faults=interceptor.marks if interceptor is not None else (),
         )
 
@@ -209,7 +209,7 @@ class InFlightCall:
             async with asyncio.timeout(self.limit):
                 return await interceptor.send(request, forward)
         except TimeoutError:
-            raise RequestFailed(self._timeout_message, error_class=http_errors.TIMEOUT) from None
+            raise RequestFailed(self._timeout_message, error_class=errors.TIMEOUT) from None
 
     @property
     def _timeout_message(self) -> str:

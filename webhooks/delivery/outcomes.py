@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhooks.delivery import retry
-from webhooks.http.messages import Response
+from webhooks.http.client import Response
 
 
 def classify_response(response: Response) -> tuple[str, str]:

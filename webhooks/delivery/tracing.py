@@ -17,7 +17,7 @@ from django.db.models.functions import RowNumber
 
 from requests_queue import operations
 from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.http.messages import Request
+from webhooks.http.client import Request
 from webhooks.models import Event
 
 logger = logging.getLogger(__name__)

@@ -1,12 +1,17 @@
-"""The address policy: special addresses, and which of them the operator has allowed.
+"""Who may be called: the policy for special addresses, the resolver, certificate authorities.
 
-Checked at each connection, and when a URL is saved. The table is explicit, because
-`ipaddress.is_private` misses some of them. No ORM, no Django, no sockets.
+Addresses are checked at each connection, and when a URL is saved: the resolver looks up a name
+once for a connection, and checks every address before any is used. The table is explicit, because
+`ipaddress.is_private` misses some of them. No ORM, no Django.
 """
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import (
@@ -19,10 +24,13 @@ from ipaddress import (
 )
 from urllib.parse import urlsplit
 
+from aiohttp.abc import AbstractResolver, ResolveResult
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 SETTING = "SIM_ALLOW_NETWORKS"
+DNS_THREADS = 32
 _CACHED = 4096  # pairs of host and address, for each policy
 
 
@@ -111,6 +119,16 @@ _TEREDO = IPv6Network("2001::/32")
 _WITHOUT_IPV4 = (IPv6Address("::"), IPv6Address("::1"))
 
 
+@lru_cache(maxsize=_CACHED)
+def is_literal(host: str) -> bool:
+    """Return whether the host of a normalized URL is an address, which no resolver looks up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def check_literal(url: str) -> None:
     """Raise AddressRefused if the host of a normalized URL is an address that no setting allows.
 
@@ -118,11 +136,8 @@ def check_literal(url: str) -> None:
     depend on a setting.
     """
     host = urlsplit(url).hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        return
-    _ANYWHERE.check(host, host)
+    if is_literal(host):
+        _ANYWHERE.check(host, host)
 
 
 class AddressRefused(ValueError):
@@ -243,3 +258,89 @@ def _refusal(host: str, outer: Address, inner: Address, rule: Rule, hint: str) -
     if inner != outer:
         subject += f" contains {inner}, which"
     return f"{host} cannot be called: {subject} is {rule.description} ({rule.network}). {hint}"
+
+
+_Lookup = asyncio.Future[list[str]]
+
+
+class Resolver(AbstractResolver):
+    """`getaddrinfo` in threads of its own, so that a slow lookup delays nothing else.
+
+    Without a policy nothing is checked: for the operator's own proxy.
+    """
+
+    def __init__(self, policy: AddressPolicy | None, pool: ThreadPoolExecutor) -> None:
+        self._policy = policy
+        self._pool = pool
+        self._lookups: dict[str, _Lookup] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name; raises AddressRefused if any is forbidden."""
+        addresses = await self._look_up(host)
+        if self._policy is not None:
+            for address in addresses:
+                self._policy.check(host, address)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: the pool belongs to the transport."""
+
+    async def _look_up(self, host: str) -> list[str]:
+        # One lookup of a name at a time: a hundred requests to a slow name use one thread.
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            loop = asyncio.get_running_loop()
+            lookup = loop.run_in_executor(self._pool, _addresses, host)
+            self._lookups[host] = lookup
+            lookup.add_done_callback(lambda done: self._forget(host, done))
+        # A lookup can't be stopped and others may wait for it, so cancelling must not reach it.
+        return await asyncio.shield(lookup)
+
+    def _forget(self, host: str, lookup: _Lookup) -> None:
+        self._lookups.pop(host, None)
+        if not lookup.cancelled():
+            # Retrieve the error: asyncio logs one that is never retrieved.
+            lookup.exception()
+
+
+def _addresses(host: str) -> list[str]:
+    """Return the addresses of a name, each once.
+
+    No AI_ADDRCONFIG: on a machine without a network it hides the loopback addresses.
+    """
+    rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in rows))
+
+
+class Unusable(ValueError):
+    """A file of certificates that cannot be used; the text is the reason, without a full stop."""
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return a client's TLS context that trusts the system's authorities and those of a file.
+
+    The file has one or more certificates in PEM format. Raises Unusable.
+    """
+    # With `cafile` as an argument, it would not load the system's.
+    tls = ssl.create_default_context()
+    # As aiohttp's own context.
+    tls.set_alpn_protocols(("http/1.1",))
+    try:
+        tls.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        raise Unusable("it has no certificates in PEM format, or a damaged one") from None
+    except (OSError, ValueError) as error:
+        raise Unusable(getattr(error, "strerror", None) or "it is not a file name") from None
+    return tls

@@ -1,7 +1,8 @@
 """The HTTP client for handlers: sends one request and returns the response. No ORM, no Django.
 
 The engine and the validators send all their requests through here. `addresses` decides what may
-be called, `http_errors` words the failures.
+be called, `errors` words the failures. aiohttp's connector and connections are used without its
+session: until a response arrives, that keeps 8 KiB of objects, and requests hang by the thousand.
 """
 
 from __future__ import annotations
@@ -9,48 +10,109 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address
+from typing import Protocol
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
+from multidict import CIMultiDict
 from yarl import URL
 
-from webhooks.http import exchange, http_errors
-from webhooks.http.addresses import AddressPolicy, AddressRefused
-from webhooks.http.connection import DNS_THREADS, Connector, Progress, Resolver, current
-from webhooks.http.http_errors import Target, describe_error
-from webhooks.http.messages import Request, RequestFailed, Response
-from webhooks.http.url_validation import check_url
-
-__all__ = ["AddressPolicy", "Request", "RequestFailed", "Response", "Transport", "check_url"]
+from webhooks.http import errors, headers
+from webhooks.http.addresses import (
+    DNS_THREADS,
+    AddressPolicy,
+    AddressRefused,
+    Resolver,
+    is_literal,
+)
+from webhooks.http.connection import Connector, current
+from webhooks.http.errors import Progress
+from webhooks.http.urls import check_url, proxy_url
 
 READ_CAP = 65536
-# For readers who may not see the handler's address.
-_PUBLIC_ADDRESS_MESSAGE = "The handler has an address that the simulator does not call."
+_READ_SIZE = 65536
+# One deadline for everything is ours: aiohttp's are per socket operation, and rounded up.
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
+
+
+class Transmission(Protocol):
+    """How a request is sent on purpose: in pieces, for example, or up to a reset."""
+
+    async def send(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+        """Send the request; an OSError ends the wait for the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; the repr has no headers, which contain the token."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None
+    # None: at once.
+    transmission: Transmission | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response; the body as received, up to the read cap."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool
+
+    def header(self, name: str) -> str:
+        """Return the first value of a header, empty without one; `name` in lower case."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+
+class RequestFailed(Exception):
+    """A request without a complete response; the text says why and what to do.
+
+    `response` is what had arrived by then, for display only: its status doesn't decide anything.
+    `public_message` is for readers who may not see the handler's address, `error_class` is one of
+    errors.ERROR_CLASSES.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        response: Response | None = None,
+        *,
+        error_class: str,
+        public_message: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.response = response
+        self.public_message = public_message or message
+        self.error_class = error_class
 
 
 @dataclass(slots=True)
-class _PendingRequest:
+class _Exchange:
     """A request that is being sent, and what has arrived of its response."""
 
     request: Request
     url: URL
     read_cap: int
-    progress: Progress = field(default_factory=Progress)
-    received: RawResponseMessage | None = None
+    progress: Progress
+    message: RawResponseMessage | None = None
     body: bytearray = field(default_factory=bytearray)
 
     def response(self, *, truncated: bool) -> Response | None:
         """Return what has arrived of the response."""
-        if self.received is None:
+        if self.message is None:
             return None
-        headers = tuple((_text(k), _text(v)) for k, v in self.received.raw_headers)
-        return Response(self.received.code, headers, bytes(self.body), truncated)
+        pairs = tuple((_text(k), _text(v)) for k, v in self.message.raw_headers)
+        return Response(self.message.code, pairs, bytes(self.body), truncated)
 
 
 class Transport:
@@ -61,15 +123,16 @@ class Transport:
     ) -> None:
         self._policy = policy
         self._proxy = proxy_url(proxy)
-        self._tls = tls
         self._closed = False
         self._pool = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns")
         self._checked = Resolver(policy, self._pool)
         # With a proxy, aiohttp looks up the proxy only, which the operator chose: no check.
-        self._resolver = Resolver(None, self._pool) if self._proxy else self._checked
-        self._connector = self._open_connector(force_close=False)
+        resolver = Resolver(None, self._pool) if self._proxy else self._checked
         # For the second try after a reused connection was closed: the pool may hold more of them.
-        self._fresh_connector = self._open_connector(force_close=True)
+        self._connector, self._fresh_connector = (
+            Connector(self._open_socket, resolver=resolver, force_close=is_fresh, ssl=tls or True)
+            for is_fresh in (False, True)
+        )
 
     async def send(
         self,
@@ -85,29 +148,33 @@ class Transport:
         """
         if self._closed:
             message = "The simulator is stopping: the request was not sent."
-            raise RequestFailed(message, error_class=http_errors.STOPPED)
-        pending = _PendingRequest(request, _url(request.url), read_cap)
-        pending.progress.on_sent = on_sent
+            raise RequestFailed(message, error_class=errors.STOPPED)
+        exchange = _Exchange(request, _url(request.url), read_cap, Progress(on_sent=on_sent))
         deadline = asyncio.timeout(timeout)
-        token = current.set(pending.progress)
+        token = current.set(exchange.progress)
         try:
             async with deadline:
-                return await self._send_twice(pending)
+                return await self._send_twice(exchange)
         except RequestFailed:
             raise
         except AddressRefused as refused:
-            message, public = str(refused), _PUBLIC_ADDRESS_MESSAGE
+            # For readers who may not see the handler's address.
+            public = "The handler has an address that the simulator does not call."
             raise RequestFailed(
-                message, error_class=http_errors.ADDRESS, public_message=public
+                str(refused), error_class=errors.ADDRESS, public_message=public
             ) from None
         except Exception as exc:
             if deadline.expired():
                 message = public = f"Timed out after {timeout:g} s."
-                error_class = http_errors.TIMEOUT
+                error_class = errors.TIMEOUT
             else:
-                message, public = describe_error(exc, self._peer(pending.url), pending.progress)
-                error_class = http_errors.classify_error(exc, pending.progress)
-            response = pending.response(truncated=True)
+                url, progress = exchange.url, exchange.progress
+                target = errors.Target(
+                    url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy)
+                )
+                message, public = errors.describe_error(exc, target, progress)
+                error_class = errors.classify_error(exc, progress)
+            response = exchange.response(truncated=True)
             raise RequestFailed(
                 message, response, error_class=error_class, public_message=public
             ) from None
@@ -121,64 +188,63 @@ class Transport:
         await self._fresh_connector.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _send_twice(self, pending: _PendingRequest) -> Response:
+    async def _send_twice(self, exchange: _Exchange) -> Response:
         """Send the request, once more if a reused connection was closed without a response."""
-        await self._check_target(pending.url)
-        if pending.request.transmission is not None:
-            # A reset must not look like a reused connection that was closed meanwhile.
-            return await self._send(self._fresh_connector, pending)
-        try:
-            return await self._send(self._connector, pending)
-        except (aiohttp.ClientConnectionError, OSError):
-            # A server may close an idle connection while we write to it. It has not processed the
-            # request, so repeating it is allowed (RFC 9112, 9.3.1).
-            if not pending.progress.unanswered_reuse:
-                raise
-        return await self._send(self._fresh_connector, pending)
-
-    async def _check_target(self, url: URL) -> None:
-        """Check what aiohttp's resolver is not asked: IP literals, and names behind a proxy."""
-        host = url.raw_host or ""
-        if _is_address(host):
+        # What aiohttp's resolver is not asked: IP literals, and names behind a proxy.
+        host = exchange.url.raw_host or ""
+        if is_literal(host):
             self._policy.check(host, host)
         elif self._proxy:
             await self._checked.resolve(host)
+        if exchange.request.transmission is not None:
+            # A reset must not look like a reused connection that was closed meanwhile.
+            return await self._send(self._fresh_connector, exchange)
+        try:
+            return await self._send(self._connector, exchange)
+        except (aiohttp.ClientConnectionError, OSError):
+            # A server may close an idle connection while we write to it. It has not processed the
+            # request, so repeating it is allowed (RFC 9112, 9.3.1).
+            if not exchange.progress.unanswered_reuse:
+                raise
+        return await self._send(self._fresh_connector, exchange)
 
-    async def _send(self, connector: Connector, pending: _PendingRequest) -> Response:
-        prepared = exchange.prepare(pending.request, pending.url, self._proxy)
-        connection = await connector.connect(prepared, [], exchange.NO_TIMEOUT)
+    async def _send(self, connector: Connector, exchange: _Exchange) -> Response:
+        prepared = _prepare(exchange.request, exchange.url, self._proxy)
+        connection = await connector.connect(prepared, [], _NO_TIMEOUT)
         protocol, sending = connection.protocol, None
         assert protocol is not None
         try:
-            sending = exchange.send(protocol, prepared, pending.request, last=connector.force_close)
-            pending.received, content = await protocol.read()
-            if pending.received.code == 101:
+            protocol.set_response_params(
+                skip_payload=prepared.method == "HEAD",
+                read_until_eof=True,
+                auto_decompress=False,
+                read_bufsize=_READ_SIZE,
+            )
+            # Only now: for a proxy, the connector has added a header.
+            head = _head(prepared, last=connector.force_close)
+            if protocol.transport is None or protocol.transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("The connection is closed.")
+            if exchange.request.transmission is None:
+                protocol.transport.writelines(filter(None, (head, exchange.request.body)))
+            else:
+                sending = asyncio.create_task(_transmit(protocol, head, exchange.request))
+            exchange.message, content = await protocol.read()
+            if exchange.message.code == 101:
                 raise RequestFailed(
                     "Handler returned HTTP 101 (Switching Protocols), which is not supported.",
-                    pending.response(truncated=False),
-                    error_class=http_errors.PROTOCOL,
+                    exchange.response(truncated=False),
+                    error_class=errors.PROTOCOL,
                 )
             content.on_eof(connection.release)
-            truncated = await _read(content, pending.body, pending.read_cap)
+            truncated = await _read(content, exchange.body, exchange.read_cap)
         finally:
             if sending is not None:
                 sending.cancel()
             # After a complete body the connection is in the pool already, and stays open.
             connection.close()
-        response = pending.response(truncated=truncated)
+        response = exchange.response(truncated=truncated)
         assert response is not None
         return response
-
-    def _peer(self, url: URL) -> Target:
-        return Target(url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy))
-
-    def _open_connector(self, *, force_close: bool) -> Connector:
-        return Connector(
-            self._open_socket,
-            resolver=self._resolver,
-            force_close=force_close,
-            ssl=self._tls if self._tls is not None else True,
-        )
 
     def _open_socket(self, info: AddrInfoType) -> socket.socket:
         """Open the socket for one address: the final address check, after DNS."""
@@ -188,12 +254,63 @@ class Transport:
         return socket.socket(family, kind, protocol)
 
 
+def _prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientRequest:
+    """Return what a connector needs to open a connection, with headers; raises RequestFailed."""
+    try:
+        headers.check_sent(request.headers)
+    except headers.HeaderRefused as refused:
+        public = "The webhook has a header that cannot be sent."
+        raise RequestFailed(
+            str(refused), error_class=errors.REQUEST, public_message=public
+        ) from None
+    sent: CIMultiDict[str] = CIMultiDict()
+    for name, value in request.headers.items():
+        sent[name] = value
+    sent["Accept-Encoding"] = "identity"
+    has_body = request.body is not None or request.transmission is not None
+    if has_body:
+        sent["Content-Length"] = str(len(request.body or b""))
+    if has_body or request.method in aiohttp.ClientRequest.POST_METHODS:
+        sent.setdefault("Content-Type", "application/octet-stream")
+    return aiohttp.ClientRequest(
+        request.method,
+        url,
+        headers=sent,
+        # The caller sets it; aiohttp would send its own name.
+        skip_auto_headers=("User-Agent",),
+        loop=asyncio.get_running_loop(),
+        proxy=proxy,
+    )
+
+
+def _head(prepared: aiohttp.ClientRequest, *, last: bool) -> bytes:
+    """Return the request line and the headers; raises ValueError for a control character."""
+    # A proxy that doesn't tunnel the connection needs the whole URL.
+    is_forwarded = prepared.proxy is not None and not prepared.is_ssl()
+    path = str(prepared.url) if is_forwarded else prepared.url.raw_path_qs
+    lines = [f"{prepared.method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in prepared.headers.items()]
+    if last:
+        lines.append("Connection: close")
+    if headers.CONTROL.search("".join(lines)):
+        raise ValueError("A control character would split the request in two.")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def _transmit(protocol: ResponseHandler, head: bytes, request: Request) -> None:
+    try:
+        assert request.transmission is not None and protocol.transport is not None
+        await request.transmission.send(protocol.transport, head, request.body or b"")
+    except OSError as error:
+        protocol.set_exception(aiohttp.ClientOSError(error.errno, "The body was not sent."), error)
+
+
 async def _read(content: aiohttp.StreamReader, body: bytearray, cap: int) -> bool:
     """Read the body up to the cap; return whether it was longer."""
     # `read(n)` returns what has arrived, so a slow body needs the loop; one byte beyond the cap
     # distinguishes a body that is longer from one that just fits.
     while len(body) <= cap:
-        chunk = await content.read(min(exchange.READ_SIZE, cap + 1 - len(body)))
+        chunk = await content.read(min(_READ_SIZE, cap + 1 - len(body)))
         if not chunk:
             return False
         body += chunk
@@ -208,35 +325,7 @@ def _url(url: str) -> URL:
         return URL(check_url(url), encoded=True)
     except ValueError as exc:
         public = "The handler's URL cannot be called."
-        raise RequestFailed(
-            str(exc), error_class=http_errors.REQUEST, public_message=public
-        ) from None
-
-
-@lru_cache(maxsize=4096)
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def proxy_url(proxy: str | None) -> URL | None:
-    """Return the proxy's URL, or None without one; raises ValueError that doesn't quote it."""
-    if not proxy:
-        return None
-    try:
-        url = URL(proxy)
-        is_usable = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
-    except (ValueError, TypeError):
-        is_usable = False
-    if not is_usable:
-        # Not shown: it may contain a password.
-        raise ValueError(
-            "The proxy must be a URL of scheme http or https, such as http://proxy.example:3128."
-        )
-    return url
+        raise RequestFailed(str(exc), error_class=errors.REQUEST, public_message=public) from None
 
 
 def _text(raw: bytes) -> str:

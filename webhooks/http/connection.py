@@ -1,8 +1,7 @@
-"""Connections to handlers: aiohttp's connection, connector and resolver, with checks of our own.
+"""Connections to handlers: aiohttp's connection and connector, with checks of our own.
 
 A connection knows whether it was used before and whether a byte of the response has arrived,
-which retries and error messages need, and limits what aiohttp would read without end. The
-resolver looks up a name once for a connection, and checks every address before any is used.
+which retries and error messages need, and limits what aiohttp would read without end.
 """
 
 from __future__ import annotations
@@ -12,56 +11,23 @@ import functools
 import re
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
-from webhooks.http.addresses import AddressPolicy
-
-# Interim responses (1xx) of one request.
-MAX_INTERIM = 16
-# Bytes of all headers of a response, with those of interim responses.
-MAX_HEAD = 65536
-
-DNS_THREADS = 32
+from webhooks.http.errors import (
+    MAX_HEAD,
+    MAX_INTERIM,
+    BodyBroken,
+    HeadTooLarge,
+    Progress,
+    TooManyInterim,
+)
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
-
-
-class TooManyInterim(aiohttp.ClientError):
-    """More 1xx responses than MAX_INTERIM."""
-
-
-class HeadTooLarge(aiohttp.ClientError):
-    """More bytes before the body than MAX_HEAD."""
-
-
-class BodyBroken(aiohttp.ClientPayloadError):
-    """A body with invalid framing."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """The progress of one request on its connection."""
-
-    reused: bool = False
-    start: bytes = b""
-    interim: int = 0
-    head: int = 0
-    answered: bool = False
-    # Called once, before the first byte is sent.
-    on_sent: Callable[[], object] | None = None
-
-    @property
-    def unanswered_reuse(self) -> bool:
-        """Whether a reused connection was closed before the first byte of a response."""
-        return self.reused and not self.start
 
 
 # aiohttp creates connections itself and passes no arguments: the request sets its progress here.
@@ -182,67 +148,3 @@ class Connector(aiohttp.TCPConnector):
             "functools.partial[ResponseHandler]",
             functools.partial(Connection, loop=self._loop),
         )
-
-
-_Lookup = asyncio.Future[list[str]]
-
-
-class Resolver(AbstractResolver):
-    """`getaddrinfo` in threads of its own, so that a slow lookup delays nothing else.
-
-    Without a policy nothing is checked: for the operator's own proxy.
-    """
-
-    def __init__(self, policy: AddressPolicy | None, pool: ThreadPoolExecutor) -> None:
-        self._policy = policy
-        self._pool = pool
-        self._lookups: dict[str, _Lookup] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Return the addresses of a name; raises AddressRefused if any is forbidden."""
-        addresses = await self._look_up(host)
-        if self._policy is not None:
-            for address in addresses:
-                self._policy.check(host, address)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Do nothing: the pool belongs to the transport."""
-
-    async def _look_up(self, host: str) -> list[str]:
-        # One lookup of a name at a time: a hundred requests to a slow name use one thread.
-        lookup = self._lookups.get(host)
-        if lookup is None:
-            loop = asyncio.get_running_loop()
-            lookup = loop.run_in_executor(self._pool, _addresses, host)
-            self._lookups[host] = lookup
-            lookup.add_done_callback(lambda done: self._forget(host, done))
-        # A lookup can't be stopped and others may wait for it, so cancelling must not reach it.
-        return await asyncio.shield(lookup)
-
-    def _forget(self, host: str, lookup: _Lookup) -> None:
-        self._lookups.pop(host, None)
-        if not lookup.cancelled():
-            # Retrieve the error: asyncio logs one that is never retrieved.
-            lookup.exception()
-
-
-def _addresses(host: str) -> list[str]:
-    """Return the addresses of a name, each once.
-
-    No AI_ADDRCONFIG: on a machine without a network it hides the loopback addresses.
-    """
-    rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in rows))

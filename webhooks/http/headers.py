@@ -40,7 +40,7 @@ HARMLESS = _TOKEN_HEADERS | {
 }
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class HeaderRefused(ValueError):
@@ -85,7 +85,7 @@ def check_written(name: Any, value: Any) -> None:
         )
     if not isinstance(value, str):
         raise HeaderRefused(name, f"The value of the header {name[:100]} must be text.")
-    if _CONTROL.search(value):
+    if CONTROL.search(value):
         raise HeaderRefused(
             name,
             f"The value of the header {name[:100]} may not contain line breaks "
@@ -98,6 +98,16 @@ def check_written(name: Any, value: Any) -> None:
             f"The value of the header {name[:100]} may contain only ASCII characters: receivers "
             f"decode others differently. Encode them, for example with percent signs.",
         )
+
+
+def check_sent(headers: Mapping[str, str]) -> None:
+    """Raise HeaderRefused if a header of a request would not be sent as it is."""
+    for name, value in headers.items():
+        check_written(name, value)
+        if name.lower() in FRAMING:
+            raise HeaderRefused(
+                name, f"The header {name} is reserved for the connection and cannot be set."
+            )
 
 
 def _check_owner(name: str) -> None:

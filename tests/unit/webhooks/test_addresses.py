@@ -15,7 +15,7 @@ from webhooks.http.addresses import (
     parse_networks,
     translated,
 )
-from webhooks.http.url_validation import check_url
+from webhooks.http.urls import check_url
 
 CLOSED = AddressPolicy()
 # All networks that can be allowed.

@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -19,16 +20,12 @@ from aiohttp.http_exceptions import (
     TransferEncodingError,
 )
 
-from webhooks.http.connection import (
-    MAX_HEAD,
-    MAX_INTERIM,
-    BodyBroken,
-    HeadTooLarge,
-    Progress,
-    TooManyInterim,
-)
-
 logger = logging.getLogger(__name__)
+
+# Interim responses (1xx) of one request.
+MAX_INTERIM = 16
+# Bytes of all headers of a response, with those of interim responses.
+MAX_HEAD = 65536
 
 # Why a request failed, for statistics: `address` was refused here, `request` can't be sent as it
 # is, `protocol` is a response that is not valid HTTP, `internal` an error of the simulator.
@@ -89,6 +86,36 @@ _OS = {
     errno.EACCES: "This machine does not permit connections to {peer}.",
     errno.EPERM: "This machine does not permit connections to {peer}.",
 }
+
+
+class TooManyInterim(aiohttp.ClientError):
+    """More 1xx responses than MAX_INTERIM."""
+
+
+class HeadTooLarge(aiohttp.ClientError):
+    """More bytes before the body than MAX_HEAD."""
+
+
+class BodyBroken(aiohttp.ClientPayloadError):
+    """A body with invalid framing."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """The progress of one request on its connection."""
+
+    reused: bool = False
+    start: bytes = b""
+    interim: int = 0
+    head: int = 0
+    answered: bool = False
+    # Called once, before the first byte is sent.
+    on_sent: Callable[[], object] | None = None
+
+    @property
+    def unanswered_reuse(self) -> bool:
+        """Whether a reused connection was closed before the first byte of a response."""
+        return self.reused and not self.start
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     once,
     run,
 )
-from webhooks.http.addresses import AddressPolicy, parse_networks
+from webhooks.http.addresses import AddressPolicy, Resolver, parse_networks
 from webhooks.http.client import Transport, check_url
-from webhooks.http.connection import Resolver
 
 CLOSED = AddressPolicy()
 

@@ -11,7 +11,7 @@ from tests.webhooks.certificates import Authority
 from tests.webhooks.hostile import Server, polite
 from tests.webhooks.loopback import Outcome, Run, attempt, loopback_only, run  # noqa: F401
 from webhooks import conf
-from webhooks.http import trust
+from webhooks.http import addresses
 
 
 async def sent(url: str) -> Outcome:
@@ -75,8 +75,8 @@ def test_file_without_whole_certificates_is_unusable(tmp_path: Path, content: st
     text = {"key": key, "half": whole + broken, "cut": whole[:200]}.get(content, content)
     file = tmp_path / "ca.pem"
     file.write_text(text)
-    with pytest.raises(trust.Unusable, match="no certificates in PEM format"):
-        trust.context(str(file))
+    with pytest.raises(addresses.Unusable, match="no certificates in PEM format"):
+        addresses.tls_context(str(file))
 
 
 def test_removed_file_is_named_when_the_transport_opens(settings: Any, tmp_path: Path) -> None:

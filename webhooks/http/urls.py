@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from urllib.parse import quote
 
 import idna
+from yarl import URL
 
 MAX_LENGTH = 4096
 
@@ -112,3 +113,20 @@ def _ipv6(host: str) -> str:
         return str(IPv6Address(host))
     except ValueError:
         raise ValueError(f"{host[:100]!r} is not a valid IPv6 address.") from None
+
+
+def proxy_url(proxy: str | None) -> URL | None:
+    """Return the proxy's URL, or None without one; raises ValueError that doesn't quote it."""
+    if not proxy:
+        return None
+    try:
+        url = URL(proxy)
+        is_usable = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
+    except (ValueError, TypeError):
+        is_usable = False
+    if not is_usable:
+        # Not shown: it may contain a password.
+        raise ValueError(
+            "The proxy must be a URL of scheme http or https, such as http://proxy.example:3128."
+        )
+    return url

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.faults import transmission
+from sandbox.faults.transmission import Transmission
 from tests.webhooks.certificates import certificate
 from tests.webhooks.hostile import OK, Peer, Server, polite
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
@@ -20,9 +22,7 @@ from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)
     loopback_only,
     run,
 )
-from webhooks.http import transmission
 from webhooks.http.client import Request, RequestFailed, Transport
-from webhooks.http.transmission import Transmission
 
 WHOLE = 2**31
 
