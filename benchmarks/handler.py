@@ -12,7 +12,7 @@ from typing import cast
 
 import uvloop
 
-from webhooks.delivery import event_loops
+from requests_queue import event_loops
 
 new_event_loop = uvloop.new_event_loop
 _RESPONSE = (

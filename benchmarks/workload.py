@@ -26,9 +26,9 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.transitions import Change
 from tests import engines, make, old_deliveries
-from webhooks.delivery import claims, fan_out, in_flight, taking
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.slots import Slots
+from webhooks.delivery import attempt, fan_out
+from webhooks.delivery import claim as claims
+from webhooks.delivery.claim import Claim, Slots
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 analyze, move_clock = calls.analyze, engines.move_clock
@@ -120,8 +120,8 @@ def posts() -> list[dict[str, Any]]:
     """Return one signed request for each of the webhooks, for the baseline."""
     ids = set(Webhook.objects.values_list("pk", flat=True))
     sent = [
-        in_flight.prepare(ClaimedDelivery(0, uuid.uuid4(), 1, False, clock.now(), row)).request
-        for row in taking.load_webhooks(ids).values()
+        attempt.prepare(Claim(0, uuid.uuid4(), 1, False, clock.now(), row)).request
+        for row in claims.load_webhooks(ids).values()
     ]
     return [
         {"url": c.url, "headers": dict(c.headers), "body": (c.body or b"").decode()} for c in sent

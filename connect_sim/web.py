@@ -26,7 +26,8 @@ from connect_sim.server.listening import listen
 from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
 from connect_sim.server.response import Wsgi
-from webhooks.delivery import event_loops, validator_client
+from requests_queue import event_loops
+from webhooks.delivery import validators
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Web:
 
     def start(self) -> None:
         """Start serving; raises NotStarted."""
-        validator_client.start()
+        validators.start()
         self._thread.start()
         self._server.ready.wait()
         if not self._server.started:
@@ -67,7 +68,7 @@ class Web:
         """Accept no new requests, and wait a few seconds for those in flight."""
         self._server.should_exit = True
         # Validations in flight fail, so that their requests can end.
-        validator_client.stop()
+        validators.stop()
         self._thread.join(GRACE + 2)
 
     def is_running(self) -> bool:

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from requests_queue.time_format import format_moment, format_precise, format_span
-from webhooks.delivery import next_attempt as next_attempts
+from webhooks import next_attempt as next_attempts
 
 
 def moment(at: datetime | None, mode: str = "") -> SafeString | str:

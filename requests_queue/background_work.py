@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import clock, pausing, prepared, sql
+from requests_queue import clock, pausing, sql
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +45,10 @@ def running(since: int | None = None) -> Iterator[int]:
         yield current
 
 
-def hold_transaction(*tables: str) -> None:
-    """Keep replacements of other processes out until the transaction ends.
-
-    Its prepared statements are planned for the sizes of these tables.
-    """
+def hold_transaction() -> None:
+    """Keep replacements of other processes out until the transaction ends."""
     if settings.SANDBOX and connection.vendor == "postgresql":
-        sizes = "".join(f", pg_relation_size('{table}')" for table in tables)
-        [row] = prepared.fetch(f"SELECT pg_advisory_xact_lock_shared(%s){sizes}", [_LOCK])
-        prepared.note_sizes(*row[1:])
+        sql.fetch("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
 
 
 def keep_out() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import prepared, sql
+from requests_queue import sql
 
 # Of the block that reads it once, if there is one: the reading when it is done.
 _readings: ContextVar[list[Reading] | None] = ContextVar("readings", default=None)
@@ -88,7 +88,7 @@ def state() -> State:
 
 def _row(column: str) -> tuple[timedelta, datetime | None, Any] | None:
     # Raw SQL, because every response of the API reads it: the ORM takes ten times the CPU time.
-    rows = prepared.fetch(_SELECT.format(column), [])
+    rows = sql.fetch(_SELECT.format(column))
     if not rows:
         return None
     [(offset, frozen_at, value)] = rows

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError
 
 # Seconds after which a client may try again (Retry-After).
 RETRY_AFTER = 5
+# SQLSTATE.
+LOCK_NOT_AVAILABLE = "55P03"
+# SQLSTATE classes of OperationalError that concern the rows of one transaction, not the database:
+# transaction rollback (deadlock), program limit exceeded, object not in prerequisite state (lock).
+_OF_ROWS = ("40", "54", "55")
+# The server ended the session of a process that was paused in a transaction; psycopg raises
+# InternalError.
+_IDLE_TOO_LONG = "25P03"
 _LATER = "Try again in a few seconds."
 _OPERATOR = "Ask the operator of this server to correct it, and try again."
 
@@ -80,3 +88,23 @@ def summary(error: BaseException) -> str:
     """Return the error as one line for a log: its type and the first line of its text."""
     first, *_ = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {first}"
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the error says that the database is down, locked, full or out of resources."""
+    if sqlstate(error) == _IDLE_TOO_LONG:
+        return True
+    is_one = isinstance(error, OperationalError | InterfaceError)
+    return is_one and not sqlstate(error).startswith(_OF_ROWS)
+
+
+def sqlstate(error: Exception) -> str:
+    """Return PostgreSQL's code of an error, or an empty text."""
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+def is_of_content(error: Exception) -> bool:
+    """Whether trying again is useless: an error of a row's data, or of the program."""
+    if isinstance(error, DataError | IntegrityError) or sqlstate(error).startswith("54"):
+        return True
+    return not isinstance(error, DatabaseError | InterfaceError | MemoryError)

@@ -39,6 +39,13 @@ class DatabaseTime(Func):
         return []
 
 
+def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+    """Run a statement and return its rows, if it has any."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
 def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
     return _text(value) if value is not None and connection.vendor == "sqlite" else value
@@ -57,9 +64,13 @@ def _text(value: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
-def datetime_value(value: datetime | None) -> datetime | None:
-    """Return a datetime of raw SQL, aware: SQLite stores it without its time zone, UTC."""
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+def datetime_value(value: datetime | str | None) -> datetime | None:
+    """Return a datetime of raw SQL, aware.
+
+    SQLite stores it without its time zone, UTC, and returns the text of what isn't a column.
+    """
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def minute_of(column: str) -> str:
@@ -135,8 +146,7 @@ def rows_of(
 
     `columns` are names and PostgreSQL's types; values of `jsonb` are JSON texts. PostgreSQL gets
     all rows as one JSON parameter, since psycopg needs more time for thousands of placeholders
-    than for everything else of a flush. Unless the rows are joined with others, the text is the
-    same for any number of rows there.
+    than for everything else of a flush.
     """
     if connection.vendor != "postgresql":
         one = f"({placeholders(list(columns))})"
@@ -182,15 +192,12 @@ def texts_in(column: str, texts: Sequence[str]) -> RawSQL:
 
 
 def one_of(column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, list[Any]]:
-    """Return a condition for a column with one of the texts or integers, and its parameters.
-
-    On PostgreSQL it is the same for any number of them, so that a statement can be prepared.
-    """
+    """Return a condition for a column with one of the texts or integers, and its parameters."""
     if connection.vendor != "postgresql":
         return f"{column} IN ({placeholders(values)})", list(values)
     if any(isinstance(value, str) for value in values):
         return f"{column} = ANY(%s::text[])", [list(values)]
-    # As text: psycopg has a type for each size of integers, and a prepared statement for each type.
+    # As text: psycopg takes longer to adapt each integer.
     return f"{column} = ANY(%s::bigint[])", ["{" + ",".join(map(str, values)) + "}"]
 
 

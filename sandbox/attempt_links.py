@@ -18,11 +18,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import prepared, sql
+from requests_queue import sql
 from sandbox.models import ApiCall
 
-# Those that grow, of what is read.
-TABLES = "webhooks_webhook", "webhooks_delivery", "webhooks_attempt", "webhooks_event"
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
 _RECENT = 10  # of the latest attempts of a webhook, apart from those in flight
 _MAX_WEBHOOKS = 200  # of the accounts of one batch; SQLite unites at most 500 selections
@@ -184,7 +182,7 @@ def _choose(
 def _recent(accounts: Sequence[str], since: Any) -> list[Candidate]:
     """Return the attempts in flight and the latest ones of the accounts' webhooks."""
     is_theirs, params = sql.one_of("w.account_id", accounts)
-    rows = prepared.fetch(
+    rows = sql.fetch(
         f"""
         SELECT recent.account_id, l.webhook_id, l.delivery_id, l.number,
             l.started_at, l.finished_at
@@ -214,7 +212,7 @@ def _about(
     if not ids:
         return {}
     is_named, params = sql.one_of("e.object_id", ids)
-    rows = prepared.fetch(
+    rows = sql.fetch(
         f"""
         SELECT e.object_id, w.account_id, e.webhook_id, e.delivery_id,
             a.number, a.started_at, a.finished_at,

@@ -101,7 +101,7 @@ def store(calls: Sequence[RecordedCall]) -> None:
             _insert(rows)
         return
     with transaction.atomic():
-        background_work.hold_transaction(*attempt_links.TABLES)
+        background_work.hold_transaction()
         _insert(_rows(calls))
 
 

@@ -32,13 +32,11 @@ from requests_queue.json_validation import parse_json
 from sandbox import forecast, handler_activity, timeline
 from sandbox.handler_activity import HandlerActivity, Key
 from sandbox.timeline import Cursor, format_time
-from webhooks import conf
-from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import WorkerLoad
+from webhooks import conf, next_attempt
 from webhooks.delivery.request import JOSE, TOKEN_HEADERS, order_claims
-from webhooks.delivery.retry import BackoffState
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.next_attempt import WorkerLoad
 from webhooks.types import EVENT
 
 Json = dict[str, Any]
@@ -273,10 +271,7 @@ def forecast_of(row: Webhook) -> Forecast:
     step = next_attempt.of_webhook(row, now, pending=waiting.count())
     steps: list[forecast.Row] = []
     if row.active and row.type == EVENT and not row.out_of_order:
-        backoff = BackoffState(
-            row.earliest_possible_trigger, row.gate_closed_at, row.round, row.out_of_order
-        )
         made = first.attempts if first else 0
         at = max(now, first.due_at) if first and first.due_at else now
-        steps = forecast.forecast(backoff, conf.policy(), at, attempts=made, reason=step.why)
+        steps = forecast.forecast(row.backoff, conf.policy(), at, attempts=made, reason=step.why)
     return Forecast(row, now, step.why, first, steps)

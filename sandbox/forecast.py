@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhooks.delivery.retry import (
-    FAILURE,
-    AttemptSummary,
-    BackoffState,
-    Policy,
-    decide,
-)
+from webhooks.delivery.retry import FAILURE, AttemptSummary, BackoffState, Policy, decide
 
 MAX_ROWS = 1000
 

@@ -15,9 +15,9 @@ from requests_queue.signals import changes_made, storing_changes
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
 from sandbox.timeline import Entry
-from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.claim import Claim
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.recording import RecordedAttempt
+from webhooks.delivery.record import RecordedAttempt
 from webhooks.http.headers import secret_values
 from webhooks.signals import (
     attempts_recorded,
@@ -25,9 +25,6 @@ from webhooks.signals import (
     events_recorded,
     recording_attempts,
 )
-
-# What claimed deliveries keep.
-_OBJECTS = "objects"
 
 
 @receiver(storing_changes)
@@ -90,15 +87,16 @@ def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
 
 
 @receiver(attempts_started)
-def record_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
+def record_starts(claims: Sequence[Claim], **kwargs: Any) -> None:
     """Write the starts of attempts, before their requests are sent."""
-    objects = timeline.objects_of(each.delivery_id for each in claimed)
-    for each in claimed:
-        each.shared.setdefault(_OBJECTS, {})[each.delivery_id] = objects.get(each.delivery_id, [])
+    objects = timeline.objects_of(each.delivery_id for each in claims)
+    for each in claims:
+        # A claimed delivery gets no more events.
+        each.shared.objects[each.delivery_id] = objects.get(each.delivery_id, [])
     timeline.append(
         [
             _attempt(timeline.ATTEMPT_STARTED, each, each.number, objects.get(each.delivery_id, []))
-            for each in claimed
+            for each in claims
         ]
     )
 
@@ -116,24 +114,21 @@ def store_api_calls(**kwargs: Any) -> None:
 def record_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
     """Write the ends of attempts."""
     objects: dict[int, list[str]] = {}
-    for each in attempts:
-        # A claimed delivery gets no more events.
-        claimed = each.result.claimed
-        known = claimed.shared.get(_OBJECTS, {})
-        if claimed.delivery_id in known:
-            objects[claimed.delivery_id] = known[claimed.delivery_id]
+    for claim in (each.result.claim for each in attempts):
+        if claim.delivery_id in claim.shared.objects:
+            objects[claim.delivery_id] = claim.shared.objects[claim.delivery_id]
     # Of lost workers, and of validators.
-    if others := {each.result.claimed.delivery_id for each in attempts} - objects.keys():
+    if others := {each.result.claim.delivery_id for each in attempts} - objects.keys():
         objects |= timeline.objects_of(others)
     timeline.append([_finished(each, objects) for each in attempts])
 
 
 def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
     result = attempt.result
-    about = objects.get(result.claimed.delivery_id, [])
+    about = objects.get(result.claim.delivery_id, [])
     return _attempt(
         timeline.ATTEMPT_FINISHED,
-        result.claimed,
+        result.claim,
         attempt.number,
         about,
         attempt,
@@ -150,26 +145,26 @@ def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
 
 def _attempt(
     kind: str,
-    claimed: ClaimedDelivery,
+    claim: Claim,
     number: int,
     objects: list[str],
     attempt: RecordedAttempt | None = None,
     **data: Any,
 ) -> Entry:
-    row = claimed.webhook
-    redaction = Redaction([row["jwt_secret"], *secret_values(row["headers"])])
+    webhook = claim.webhook
+    redaction = Redaction([webhook.jwt_secret, *secret_values(webhook.headers)])
     sent = {
-        "type": row["type"],
-        "method": row["http_method"],
-        "url": redaction.text(row["external_url"]),
-        "forced": claimed.forced,
+        "type": webhook.type,
+        "method": webhook.http_method,
+        "url": redaction.text(webhook.external_url),
+        "forced": claim.forced,
         "objects": objects,
     }
     return Entry(
         kind,
-        attempt.at if attempt else claimed.started_at,
-        row["id"],
-        claimed.delivery_id,
+        attempt.at if attempt else claim.started_at,
+        webhook.id,
+        claim.delivery_id,
         number,
         timeline.only(objects),
         {**sent, **data},

@@ -24,7 +24,7 @@ from sandbox import announcements, gate, snapshot_storage, timeline, world
 from sandbox.models import TimelineEntry
 from sandbox.snapshot_storage import Damaged, Snapshot
 from sandbox.timeline import Entry
-from webhooks.delivery import claims, wakeup
+from webhooks.delivery import claim, wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _replace_rows(name: str, action: str) -> datetime:
             generation = clock.read().generation
             world.replace(schema)
             # Of processes that have lost these claims by the replacement.
-            claims.expire_leases()
+            claim.expire_leases()
             return _begin_time(name, action, snapshot, generation + 1)
     except (Missing, Conflict):
         if action == RESTORED:

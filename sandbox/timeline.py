@@ -32,7 +32,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from requests_queue import fast_json, prepared, sql
+from requests_queue import fast_json, sql
 from requests_queue.errors import Invalid
 from sandbox import notification
 from sandbox.models import TimelineEntry
@@ -68,7 +68,7 @@ _COLUMNS = {
     "object_id": "text",
     "data": "jsonb",
 }
-# Entries of a statement that isn't prepared: psycopg parses more than 50 parameters each time anew.
+# Entries of a plain statement: psycopg parses more than 50 parameters each time anew.
 _ROWS = 6
 _INSERT = f"INSERT INTO sandbox_timelineentry ({', '.join(_COLUMNS)})"
 _COMPLETE = f"""
@@ -125,9 +125,9 @@ def append(entries: Sequence[Entry]) -> None:
         return
     rows = _values(entries)
     marks = f"({sql.placeholders(list(_COLUMNS))})"
-    if connection.vendor == "postgresql" and (len(rows) > _ROWS or prepared.is_enabled()):
+    if connection.vendor == "postgresql" and len(rows) > _ROWS:
         source, values = sql.rows_of(rows, _COLUMNS, is_joined=False)
-        prepared.fetch(notification.notifying(f"{_INSERT} {source}"), values)
+        sql.fetch(notification.notifying(f"{_INSERT} {source}"), values)
     elif len(rows) <= _ROWS:
         with connection.cursor() as cursor:
             insert = f"{_INSERT} VALUES {', '.join([marks] * len(rows))}"

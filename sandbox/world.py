@@ -24,7 +24,7 @@ from django.dispatch import Signal
 from requests_queue import background_work, sql
 from requests_queue.catalog.models import User
 from sandbox.models import UsedId
-from webhooks.delivery import claims
+from webhooks.delivery import claim
 
 T = TypeVar("T")
 
@@ -183,7 +183,7 @@ def locked() -> Iterator[None]:
                 # One limit for all locks together; `lock_timeout` would apply to each.
                 cursor.execute(f"SET LOCAL statement_timeout = {round(LOCK_WAIT * 1000)}")
                 background_work.keep_out()
-                claims.lock()
+                claim.lock()
                 tables = [*world_models(), *_models()["transient"]]
                 locks = ", ".join(table(model) for model in tables)
                 cursor.execute(f"LOCK TABLE {locks} IN EXCLUSIVE MODE")

@@ -14,7 +14,7 @@ from tests import flushing, make, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
 from tests.engines import running
 from tests.planner import analyze
-from webhooks.delivery import validator_client, wakeup
+from webhooks.delivery import validators, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Webhook
 
@@ -80,4 +80,4 @@ def _nothing_of_other_tests_in_memory() -> None:
 @pytest.fixture(autouse=True)
 def _started_validator_client() -> None:
     """Start the validator client again, which a web server of this process stops at its end."""
-    validator_client.start()
+    validators.start()

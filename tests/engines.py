@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from requests_queue.models import Clock
+from webhooks.delivery import attempt, claim
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
 from webhooks.models import Delivery, Webhook
 
@@ -55,3 +57,8 @@ def move_clock(seconds: float) -> None:
     row, _ = Clock.objects.get_or_create(pk=1)
     row.offset += timedelta(seconds=seconds)
     row.save()
+
+
+def lost_results(generation: int = 0) -> list[AttemptResult]:
+    """Return the results of attempts whose workers were lost, as an engine records them."""
+    return [attempt.lost(each) for each in claim.lost_claims(generation)]

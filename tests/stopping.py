@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 # In the middle of a claim: holding deliveries and the advisory lock.
-IN_CLAIM = "webhooks.delivery.claims.apply_resends"
+IN_CLAIM = "webhooks.tracing.marks"
 # In the middle of a flush: holding deliveries and webhooks.
-IN_FLUSH = "webhooks.delivery.recording.insert_attempts"
+IN_FLUSH = "webhooks.delivery.record.insert_attempts"
 
 
 def install(where: str) -> None:

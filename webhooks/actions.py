@@ -7,12 +7,12 @@ backoff is recorded together with its user.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from requests_queue import clock, ids, sql
 from requests_queue.catalog import audit
@@ -21,18 +21,14 @@ from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Missing, Refused
 from webhooks import announcements, cleanup
 from webhooks.delivery import fan_out, wakeup
+from webhooks.delivery.retry import BACKOFF_COLUMNS, BackoffState
 from webhooks.models import ClearedBackoff, Delivery, Webhook
 from webhooks.validation_rules import FIELDS
 
 # After an edit of one of these, older failures say nothing about the webhook.
 REQUEST_FIELDS = frozenset({"external_url", "http_method", "jwt_secret", "headers", "data"})
 
-HEALTHY: Mapping[str, Any] = {
-    "earliest_possible_trigger": None,
-    "gate_closed_at": None,
-    "round": 0,
-    "out_of_order": False,
-}
+HEALTHY: Mapping[str, Any] = dict(zip(BACKOFF_COLUMNS, astuple(BackoffState()), strict=True))
 
 
 @transaction.atomic
@@ -116,8 +112,8 @@ def _clear(row: Webhook, cause: str, user: User | None, now: datetime, detail: s
     Call with the row locked, before it changes. Deliveries that another transaction holds are
     skipped: it claims them, or records their attempts and sees the edit then.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
+    due_dates = dict(
+        sql.fetch(
             f"""
             SELECT id, due_at FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
             WHERE webhook_id = %s AND state = 'waiting' AND NOT forced AND losses > 0
@@ -125,23 +121,13 @@ def _clear(row: Webhook, cause: str, user: User | None, now: datetime, detail: s
             """,
             [row.pk],
         )
-        due_dates = dict(cursor.fetchall())
+    )
     Delivery.objects.filter(pk__in=due_dates).update(due_at=None, losses=0)
     if settings.SIM_EVENT_MODE == "coalesce":
         fan_out.coalesce(list(due_dates))
     if not row.round and not row.out_of_order and not any(due_dates.values()):
         return
-    ClearedBackoff.objects.create(
-        webhook=row,
-        at=now,
-        cause=cause,
-        user=user,
-        detail=detail,
-        began_at=row.gate_closed_at,
-        until=row.earliest_possible_trigger,
-        failures=row.round,
-        was_out_of_order=row.out_of_order,
-    )
+    ClearedBackoff.of(row.pk, row.backoff, now, cause, user=user, detail=detail).save()
 
 
 def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:

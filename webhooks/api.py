@@ -14,8 +14,7 @@ from requests_queue.catalog.representations import PERSON, PICTURED
 from requests_queue.resources import NAMED, SELF, Field, Part, Resource
 from requests_queue.rest import Collection, routes
 from requests_queue.schema import Answer, Documented, Free, Json, Stamp, Uri
-from webhooks import actions, conf, validation_rules
-from webhooks.delivery import next_attempt
+from webhooks import actions, conf, next_attempt, validation_rules
 from webhooks.models import Attempt, Webhook
 
 

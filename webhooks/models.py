@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -24,7 +27,7 @@ class Webhook(models.Model):
 
     `earliest_possible_trigger` is the end of the backoff, `gate_closed_at` the time of its last
     counted failure, and `round` the failure count; all empty when healthy. The first stays set
-    after it has passed until a success, so `webhooks.delivery.next_attempt` alone shows it.
+    after it has passed until a success, so `webhooks.next_attempt` alone shows it.
     `revision` counts the edits after which older attempts say nothing about the settings.
     `deleted_at` is set when it is deleted; its rows are then removed in steps (`cleanup`), its own
     last. Queries that reach a webhook by a relation (`webhook__account`) exclude deleted ones
@@ -120,6 +123,11 @@ class Webhook(models.Model):
     def __str__(self) -> str:
         return f"{self.label} ({self.id})"
 
+    @property
+    def backoff(self) -> retry.BackoffState:
+        """Return its backoff."""
+        return retry.BackoffState(*(getattr(self, name) for name in retry.BACKOFF_COLUMNS))
+
 
 class Event(models.Model):
     """One queue change for one webhook; Trigger now has no object."""
@@ -130,7 +138,7 @@ class Event(models.Model):
     status_from = models.CharField("from", max_length=16, blank=True)
     status_to = models.CharField("to", max_length=16, blank=True)
     at = models.DateTimeField()
-    # What caused it, for traces; null without tracing (`webhooks.delivery.tracing`).
+    # What caused it, for traces; null without tracing (`webhooks.tracing`).
     trace = models.CharField(max_length=80, null=True, editable=False)
 
     class Meta:
@@ -227,7 +235,7 @@ class Resend(models.Model):
     `payload` is the content of the token (text, since PostgreSQL's JSON keeps no order); `body` is
     a validator's object, and empty if the payload is the body. `revision` is that of the webhook's
     settings that the request equals; null if it differs from them. `preset` names what changes the
-    request on its way (`webhooks.delivery.interceptors`), and is empty for nothing.
+    request on its way (`webhooks.delivery.claim`), and is empty for nothing.
     """
 
     delivery = models.OneToOneField(Delivery, models.CASCADE, primary_key=True)
@@ -326,3 +334,19 @@ class ClearedBackoff(models.Model):
 
     def __str__(self) -> str:
         return f"backoff of {self.webhook_id}: {self.cause}"
+
+    @classmethod
+    def of(
+        cls, webhook_id: str, backoff: retry.BackoffState, at: datetime, cause: str, **more: Any
+    ) -> ClearedBackoff:
+        """Return the row of a backoff that ended, not saved yet."""
+        return cls(
+            webhook_id=webhook_id,
+            at=at,
+            cause=cause,
+            began_at=backoff.began_at,
+            until=backoff.until,
+            failures=backoff.failures,
+            was_out_of_order=backoff.out_of_order,
+            **more,
+        )

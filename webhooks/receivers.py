@@ -20,10 +20,10 @@ from requests_queue.signals import (
 )
 from requests_queue.transitions import Change
 from webhooks import announcements
-from webhooks.delivery import claims, fan_out, selection, validators, wakeup
-from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery import claim, fan_out, validators, wakeup
+from webhooks.delivery.claim import Claim
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.recording import RecordedAttempt
+from webhooks.delivery.record import RecordedAttempt
 from webhooks.models import Delivery
 from webhooks.signals import attempts_recorded, attempts_started, events_recorded
 from webhooks.types import EVENT
@@ -56,24 +56,24 @@ def announce_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
 
 
 @receiver(attempts_started)
-def announce_starts(claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
+def announce_starts(claims: Sequence[Claim], **kwargs: Any) -> None:
     """Announce that requests are in flight."""
-    _announce_claimed(claimed)
+    _announce(claims)
 
 
 @receiver(attempts_recorded)
 def announce_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
     """Announce finished attempts."""
-    _announce_claimed(attempt.result.claimed for attempt in attempts)
+    _announce(attempt.result.claim for attempt in attempts)
 
 
-def _announce_claimed(claimed: Iterable[ClaimedDelivery]) -> None:
+def _announce(claims: Iterable[Claim]) -> None:
     """Announce that deliveries and their webhooks have changed: one notice per webhook."""
     if not topics.LISTENERS:
         return
     by_webhook: dict[tuple[str, str], list[int]] = {}
-    for each in claimed:
-        key = each.webhook["account_id"], each.webhook["id"]
+    for each in claims:
+        key = each.webhook.account_id, each.webhook.id
         by_webhook.setdefault(key, []).append(each.delivery_id)
     for (account, webhook), deliveries in by_webhook.items():
         announcements.announce(account, webhook, *deliveries)
@@ -88,7 +88,7 @@ def validate(request: ValidationRequest, **kwargs: Any) -> list[Any]:
 @collect_next_work.connect
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
     """Return when the next backoff with pending deliveries ends, or a request times out."""
-    moments = [claims.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
+    moments = [wakeup.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -102,11 +102,11 @@ def unsettled(now: datetime, **kwargs: Any) -> set[str]:
     with transaction.atomic():
         # Nothing is claimed between the two queries, and due deliveries are read last: a delivery
         # that becomes pending when its request ends is in one of the two.
-        claims.lock()
+        claim.lock()
         calling = {
             f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
         }
-        due = {f"due:{pk}" for pk in selection.select(1, now)}
+        due = {f"due:{pk}" for pk in claim.select(1, now)[0]}
     if due or any(label.startswith("overdue:") for label in calling):
         wakeup.send()
     return due | calling

@@ -12,7 +12,7 @@ events_recorded = Signal()
 claiming_deliveries = Signal()
 
 # Deliveries were claimed: their requests start after the commit.
-# claimed: list of webhooks.delivery.claimed.ClaimedDelivery
+# claims: list of webhooks.delivery.claim.Claim
 attempts_started = Signal()
 
 # Finished attempts are about to be recorded: sent before the transaction, and again before another
@@ -20,12 +20,12 @@ attempts_started = Signal()
 recording_attempts = Signal()
 
 # Finished attempts were recorded.
-# attempts: list of webhooks.delivery.recording.RecordedAttempt
+# attempts: list of webhooks.delivery.record.RecordedAttempt
 attempts_recorded = Signal()
 
 # The first byte of a delivery's request is about to be sent, in the engine's loop; only for
-# deliveries whose due time is known. Sent for each request: the sender, ClaimedDelivery, allows to
-# cache the receivers.  claimed: webhooks.delivery.claimed.ClaimedDelivery
+# deliveries whose due time is known. Sent for each request: the sender, Claim, allows to
+# cache the receivers.  claim: webhooks.delivery.claim.Claim
 request_sent = Signal(use_caching=True)
 
 # A flush could not store something.  error: the exception

@@ -12,9 +12,10 @@ from django.db.models import F, Q
 
 from requests_queue import sql
 from requests_queue.catalog.models import Account
-from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import NextAttempt, WorkerLoad
+from webhooks import next_attempt
+from webhooks.delivery.retry import BACKOFF_COLUMNS
 from webhooks.models import Attempt, Event, Webhook
+from webhooks.next_attempt import NextAttempt, WorkerLoad
 from webhooks.types import EVENT
 
 MINUTES = 60
@@ -24,9 +25,7 @@ _SHOWN = (
     "type",
     "object_class",
     "active",
-    "out_of_order",
-    "earliest_possible_trigger",
-    "round",
+    *BACKOFF_COLUMNS,
     "failure_since_last_success",
     "triggers",
     "responds",

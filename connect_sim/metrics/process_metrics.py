@@ -28,9 +28,9 @@ from prometheus_client import (
 
 from connect_sim.metrics.names import PREFIX
 from webhooks.delivery import engine, retry, validators, wakeup
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
-from webhooks.delivery.recording import RecordedAttempt
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
+from webhooks.delivery.record import RecordedAttempt
 from webhooks.http import errors
 from webhooks.signals import (
     attempts_recorded,
@@ -174,7 +174,7 @@ class ProcessMetrics:
     def _receivers(self) -> tuple[tuple[Signal, Callable[..., None]], ...]:
         return (
             (attempts_recorded, self._count_attempts),
-            (attempts_started, self._count_claimed),
+            (attempts_started, self._count_claims),
             (claiming_deliveries, self._count_claim),
             (recording_attempts, self._count_flush),
             (flush_failed, self._count_failed_flush),
@@ -197,11 +197,11 @@ class ProcessMetrics:
             self._by_error[key].inc(count)
         for result in results:
             if result.outcome != retry.UNKNOWN:
-                kind = EVENTS if result.claimed.webhook["type"] == EVENT else VALIDATORS
+                kind = EVENTS if result.claim.webhook.type == EVENT else VALIDATORS
                 self._by_kind[kind].observe(result.duration / 1000)
 
-    def _count_claimed(self, claimed: Sequence[ClaimedDelivery], **kwargs: Any) -> None:
-        transaction.on_commit(partial(self._claimed.inc, len(claimed)), robust=True)
+    def _count_claims(self, claims: Sequence[Claim], **kwargs: Any) -> None:
+        transaction.on_commit(partial(self._claimed.inc, len(claims)), robust=True)
 
     def _count_claim(self, **kwargs: Any) -> None:
         self._claims.inc()
@@ -215,6 +215,6 @@ class ProcessMetrics:
     def _count_wakeup(self, kind: str, **kwargs: Any) -> None:
         self._by_cause[kind].inc()
 
-    def _observe_lag(self, claimed: ClaimedDelivery, **kwargs: Any) -> None:
-        if claimed.due is not None:
-            self._lag.observe(max(0.0, time.monotonic() - claimed.due))
+    def _observe_lag(self, claim: Claim, **kwargs: Any) -> None:
+        if claim.due is not None:
+            self._lag.observe(max(0.0, time.monotonic() - claim.due))

@@ -1,7 +1,7 @@
 """Traces and metrics by OpenTelemetry, if SIM_OTLP_ENDPOINT is set.
 
 Nothing of OpenTelemetry is imported otherwise: `start` imports the other modules of this package,
-and the hooks in `connect_sim.request_operations` and `webhooks.delivery.tracing` stay empty.
+and the hooks in `connect_sim.request_operations` and `webhooks.tracing` stay empty.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, set_sp
 from connect_sim.tracing import trace_context
 from requests_queue import operations
 from webhooks.delivery import retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.tracing import read_mark
+from webhooks.delivery.claim import Claim
 from webhooks.http.client import Request
+from webhooks.tracing import read_mark
 
 # Of the convention, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -39,32 +39,32 @@ class AttemptTracer:
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
 
-    def begin_attempt(self, claimed: ClaimedDelivery) -> AttemptSpan:
+    def begin_attempt(self, claim: Claim) -> AttemptSpan:
         """Return the span of an attempt.
 
         It is part of the trace of the change that created the delivery, and links to those of the
         changes that joined it. That of the first attempt begins with the change.
         """
         parent, start, links = Context(), None, []
-        marks = [read_mark(mark) for mark in claimed.marks]
+        marks = [read_mark(mark) for mark in claim.marks]
         if marks:
             at, traceparent = marks[0]
             parent = trace_context.parse(traceparent)
-            start = at if claimed.number == 1 else None
+            start = at if claim.number == 1 else None
             joined = [trace_context.parse_span(each) for _, each in marks[1:]]
             links = [Link(span) for span in joined if span is not None]
-        attributes = {
-            "connect_sim.webhook": claimed.webhook["id"],
-            "connect_sim.account": claimed.webhook["account_id"],
-            "connect_sim.delivery": claimed.delivery_id,
-            "connect_sim.attempt": claimed.number,
+        attributes: dict[str, Any] = {
+            "connect_sim.webhook": claim.webhook.id,
+            "connect_sim.account": claim.webhook.account_id,
+            "connect_sim.delivery": claim.delivery_id,
+            "connect_sim.attempt": claim.number,
         }
         span = self._tracer.start_span(
             "webhook attempt", parent, SpanKind.INTERNAL, attributes, links, start
         )
         if operation := operations.current():
             operation.traceparent = trace_context.format_span(span)
-        return AttemptSpan(self._tracer, self._duration, span, claimed.number)
+        return AttemptSpan(self._tracer, self._duration, span, claim.number)
 
 
 class AttemptSpan:

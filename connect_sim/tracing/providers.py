@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from connect_sim import __version__, request_operations
 from connect_sim.tracing.attempt_spans import AttemptTracer
 from connect_sim.tracing.server_spans import ServerTracer
-from webhooks.delivery import tracing
+from webhooks import tracing
 
 NAME = "connect-sim"
 STOP = 3.0  # seconds that sending may take at a stop

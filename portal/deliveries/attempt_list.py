@@ -12,7 +12,7 @@ from django.http import Http404, QueryDict
 
 from portal.paging import with_values
 from requests_queue.time_format import format_span
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt
 from webhooks.models import Attempt, ClearedBackoff, Delivery
 
 SIZE = 40

@@ -14,7 +14,8 @@ from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
 from requests_queue.redaction import MASK
-from webhooks.delivery import resend, response_diff
+from webhooks import response_diff
+from webhooks.delivery import resend
 from webhooks.delivery.request import (
     JOSE,
     TOKEN_HEADERS,

@@ -12,7 +12,7 @@ from portal.deliveries.presets import PRESETS
 from requests_queue.errors import Invalid
 from requests_queue.json_field import JsonField
 from webhooks.delivery import resend
-from webhooks.delivery.claimed import ResendOverride
+from webhooks.delivery.request import ResendOverride
 from webhooks.models import Attempt
 from webhooks.types import EVENT
 

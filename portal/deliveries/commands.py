@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks.delivery import resend, taking
-from webhooks.delivery.claimed import ClaimedDelivery, with_resend
-from webhooks.delivery.in_flight import prepare
+from webhooks.delivery import resend
+from webhooks.delivery.attempt import prepare
+from webhooks.delivery.claim import Claim, load_webhooks
 from webhooks.delivery.request import SecretRefused
 from webhooks.http.client import Request
 from webhooks.models import Attempt
@@ -35,12 +35,12 @@ def of_attempt(attempt: Attempt, command: Command) -> str:
     Raises Refused if the request was not recorded, the secret cannot sign, or the command cannot
     send it; Missing where the webhook was deleted.
     """
-    row = taking.load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
-    if row is None:
+    webhook = load_webhooks({attempt.webhook_id}).get(attempt.webhook_id)
+    if webhook is None:
         raise Missing(attempt.webhook_id)
-    claimed = ClaimedDelivery(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), row)
+    claim = Claim(attempt.delivery_id, uuid.uuid4(), 1, True, clock.now(), webhook)
     try:
-        request = prepare(with_resend(claimed, resend.sent_request(attempt))).request
+        request = prepare(claim.with_override(resend.sent_request(attempt))).request
     except SecretRefused as refused:
         raise Refused("WH_003", str(refused)) from None
     return command.write(request)

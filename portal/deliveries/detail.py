@@ -17,7 +17,7 @@ from portal.paging import with_values
 from portal.panels import FilledPanel
 from requests_queue import clock
 from requests_queue.catalog.models import Account
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt
 from webhooks.models import Attempt, Delivery, Event, Resend
 
 _MAX_EVENTS = 5

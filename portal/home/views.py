@@ -17,7 +17,7 @@ from requests_queue import clock, jobs
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
 from webhooks import actions, webhook_health
-from webhooks.delivery.next_attempt import WorkerLoad
+from webhooks.next_attempt import WorkerLoad
 from webhooks.types import EVENT
 
 _MAX_FAILING = 10

@@ -12,9 +12,9 @@ from django.db.models import Count
 
 from portal import layout, panels
 from requests_queue.catalog.models import Account
-from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import WorkerLoad
+from webhooks import next_attempt
 from webhooks.models import Attempt, Delivery, Webhook
+from webhooks.next_attempt import WorkerLoad
 from webhooks.types import EVENT
 
 

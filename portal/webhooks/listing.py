@@ -10,8 +10,7 @@ from typing import Any
 from django.db.models import F, OrderBy, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
-from webhooks import types
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt, types
 from webhooks.models import Attempt, Webhook
 
 STATUSES = {

@@ -23,9 +23,8 @@ from portal.webhooks.forms import EditForm
 from portal.webhooks.lookup import find, own_webhooks, report_deleted, save
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
-from webhooks import actions, types
+from webhooks import actions, next_attempt, types
 from webhooks.actions import ACTIONS, ActionResult
-from webhooks.delivery import next_attempt
 from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook

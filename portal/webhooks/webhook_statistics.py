@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from requests_queue.time_format import format_moment, format_span
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt
 from webhooks.models import Attempt, Delivery, Webhook
 
 LATEST = 50

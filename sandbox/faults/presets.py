@@ -13,7 +13,7 @@ from portal.deliveries.presets import PRESETS, Preset
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.firing import Firing
 from sandbox.faults.kinds import KINDS
-from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks.delivery.claim import Claim
 
 NAME = "preset"  # of the fault, on the attempt
 
@@ -45,9 +45,9 @@ def register() -> None:
     PRESETS.extend(each for each in _SHOWN if each not in PRESETS)
 
 
-def firing(claimed: ClaimedDelivery) -> Firing | None:
+def firing(claim: Claim) -> Firing | None:
     """Return the fault of a delivery that was sent with a preset, else None."""
-    fault = _FAULTS.get(claimed.override.preset) if claimed.override is not None else None
+    fault = _FAULTS.get(claim.override.preset) if claim.override is not None else None
     if fault is None:
         return None
     armed = ArmedFault("", NAME, KINDS[fault.kind], fault.parameters, {}, 0, False)

@@ -15,7 +15,7 @@ from typing import NoReturn
 from sandbox.faults import responses
 from sandbox.faults.firing import Firing
 from sandbox.faults.transmission import Transmission
-from webhooks.delivery.claimed import Forward
+from webhooks.delivery.request import Forward
 from webhooks.http.client import Request, RequestFailed, Response
 
 # More bytes than any body has.

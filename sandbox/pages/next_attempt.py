@@ -19,7 +19,7 @@ from requests_queue import clock
 from requests_queue.errors import Refused
 from sandbox import clock_control, timeline
 from sandbox.pages import clock_bar, move_summary
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt
 from webhooks.models import Delivery
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import uvloop
 
 from benchmarks.served import serve
-from webhooks.delivery import event_loops
+from requests_queue import event_loops
 
 ANSWER, RESET, CLOSE, DRIP, HANG = "answer", "reset", "close", "drip", "hang"
 # What became of a request, as `end` has it; empty while it is in flight.

@@ -17,8 +17,8 @@ from requests_queue.models import Clock
 from tests import make
 from tests.metrics.scraping import Samples, flat, samples
 from webhooks import actions
-from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,8 +59,8 @@ def state() -> tuple[float, ...]:
 
 
 def finish(outcome: str) -> None:
-    [claimed] = claims.claim(1)
-    recording.record([AttemptResult(claimed, outcome, 1)])
+    [claimed] = claim.claim(1)
+    record.record([AttemptResult(claimed, outcome, 1)])
 
 
 def test_empty_database() -> None:
@@ -83,11 +83,11 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
     advance(31)
     # Due since the end of the backoff.
     assert state() == (3, 0, 0, 30)
-    [probe] = claims.claim(10)
+    [probe] = claim.claim(10)
     # One at a time until it succeeds: the others may not start.
     advance(20)
     assert state() == (2, 0, 0, 0)
-    recording.record([AttemptResult(probe, retry.SUCCESS, 1)])
+    record.record([AttemptResult(probe, retry.SUCCESS, 1)])
     advance(5)
     assert state() == (2, 0, 0, 5)
 
@@ -117,7 +117,7 @@ def test_webhook_with_all_its_requests_in_flight_is_not_due(
     settings.SIM_MAX_IN_FLIGHT = 2
     make.webhook(catalog)
     make.order(catalog, 3)
-    assert len(claims.claim(10)) == 2
+    assert len(claim.claim(10)) == 2
     advance(60)
     assert state() == (1, 0, 0, 0)
 

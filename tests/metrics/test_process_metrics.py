@@ -17,8 +17,8 @@ from tests.handlers import handler
 from tests.metrics.scraping import Samples, fetch, flat, samples
 from tests.processes import free_port
 from webhooks import signals
-from webhooks.delivery import engine, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import engine, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.http import errors
 from webhooks.models import Attempt, Delivery
 
@@ -77,19 +77,19 @@ def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
 def test_attempts_of_a_rolled_back_flush_are_not_counted(
     metrics: ProcessMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from webhooks.delivery import claims, flush
+    from webhooks.delivery import claim, record
 
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
-    result = AttemptResult(claims.claim(1)[0], retry.SUCCESS, 12)
+    result = AttemptResult(claim.claim(1)[0], retry.SUCCESS, 12)
 
     def fail(**kwargs: Any) -> None:
         raise ValueError("an error of the program after the attempt is inserted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording.attempts_recorded, "send", fail)
-        flush.write([result])
+        patch.setattr(signals.attempts_recorded, "send", fail)
+        record.flush([result])
     values = scrape(metrics)
     assert values['connect_sim_attempts_total{error="none", outcome="success"}'] == 0
     assert values["connect_sim_flushes_failed_total"] == 1

@@ -19,7 +19,7 @@ from tests.api import caller
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.portal import inquiry_form
 from tests.portal.inquiry_form import Page, api_of, visit
-from webhooks.delivery import validator_client as loop
+from webhooks.delivery import validators as loop
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

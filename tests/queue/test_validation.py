@@ -16,7 +16,7 @@ from requests_queue.queues.tier_config.models import TierConfigRequest
 from tests import make
 from tests.api import Caller, Response, caller, refused
 from tests.handlers import Handler, ReceivedRequest, handler
-from webhooks.delivery import validator_client as loop
+from webhooks.delivery import validators as loop
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.otlp import CLIENT, ERROR, INTERNAL, SERVER, Collector, Span, collector
 from tests.processes import Sandbox, environment, free_port, manage, sandbox
-from webhooks.delivery import tracing as hooks
-from webhooks.delivery.claimed import ClaimedDelivery
+from webhooks import conf
+from webhooks import tracing as hooks
+from webhooks.delivery.attempt import AttemptResult, InFlight
+from webhooks.delivery.claim import Claim
+from webhooks.delivery.request import WebhookSettings
 from webhooks.http.client import Request
 
 # Of a client of the API that has a trace of its own.
@@ -214,7 +218,7 @@ def test_portal_action_is_traced_without_its_path(traced: Traced) -> None:
 def test_nothing_is_imported_when_it_is_off(tmp_path: Path) -> None:
     script = (
         "import sys; from connect_sim import runtime, tracing, wsgi; tracing.start();"
-        "from webhooks.delivery.tracing import mark_event;"
+        "from webhooks.tracing import mark_event;"
         "print([n for n in sys.modules if n.partition('.')[0] == 'opentelemetry'], mark_event())"
     )
     # A process of its own: the one that tests fork from has imported redis-py.
@@ -237,20 +241,33 @@ def test_attempt_with_an_error_of_its_trace_is_sent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def begin_attempt(self, claimed: ClaimedDelivery) -> Any:
+        def begin_attempt(self, claimed: Claim) -> Any:
             return object() if claimed.marks else 1 / 0
 
     monkeypatch.setattr(hooks, "tracer", Broken())
-    assert hooks.begin_attempt(claimed_delivery()) is None
-    span = hooks.begin_attempt(claimed_delivery("1 x"))
-    assert span is not None and span.begin_request(Request("GET", "http://h/", {}, None)) == ""
-    span.end("success", 200, "")
+    with handler() as served:
+        for marks in ((), ("1 x",)):
+            one = InFlight(claimed_delivery(*marks, url=served.url))
+            assert asyncio.run(run(one)).outcome == "success"
+    # No span, and one that can neither begin a request nor end.
     assert len(caplog.records) == 3
 
 
-def claimed_delivery(*marks: str) -> ClaimedDelivery:
-    row = {"id": "WH-1", "account_id": "VA-1"}
-    return ClaimedDelivery(1, uuid.uuid4(), 1, False, datetime.now(UTC), row, marks=marks)
+async def run(one: InFlight) -> AttemptResult:
+    transport = conf.open_transport()
+    try:
+        return await one.run(transport)
+    finally:
+        await transport.close()
+
+
+def claimed_delivery(*marks: str, url: str = "http://127.0.0.1/") -> Claim:
+    texts = dict.fromkeys(("type", "label", "object_class", "account_id", "product_id"), "x")
+    moments = dict.fromkeys(each.name for each in fields(WebhookSettings))
+    values = {**moments, **texts, "id": "WH-1", "external_url": url, "http_method": "POST"}
+    values |= {"jwt_secret": "x" * 40, "headers": {}, "data": {}, "revision": 0}
+    settings: Any = WebhookSettings(**values)
+    return Claim(1, uuid.uuid4(), 1, False, datetime.now(UTC), settings, marks=marks)
 
 
 def test_stop_does_not_wait_for_a_collector_that_is_down(
@@ -260,8 +277,8 @@ def test_stop_does_not_wait_for_a_collector_that_is_down(
     monkeypatch.setattr(providers, "STOP", 0.1)
     providers.start(f"http://127.0.0.1:{free_port()}")
     try:
-        span = hooks.begin_attempt(claimed_delivery("1 x", "2"))
-        assert span is not None
+        assert hooks.tracer is not None
+        span = hooks.tracer.begin_attempt(claimed_delivery("1 x", "2"))
         assert span.begin_request(Request("POST", "http://127.0.0.1/", {}, None))
         span.end("failure", None, "timeout")
     finally:

@@ -14,12 +14,11 @@ from tests import make
 from tests.api import Caller, caller
 from tests.sandbox import worlds
 
-# Several transactions that write at the same time, and PostgreSQL's locks and prepared statements
-# (`--no-skips`).
+# Several transactions that write at the same time, and PostgreSQL's locks (`--no-skips`).
 collect_ignore = (
     []
     if connection.vendor == "postgresql"
-    else ["test_timeline_commits.py", "test_replacement_locks.py", "test_prepared_calls.py"]
+    else ["test_timeline_commits.py", "test_replacement_locks.py"]
 )
 
 

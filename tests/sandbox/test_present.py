@@ -12,8 +12,8 @@ from requests_queue.queues.fulfillment import creation
 from sandbox import present
 from tests import make
 from tests.engines import move_clock
-from webhooks.delivery import claims, flush, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, record, retry
+from webhooks.delivery.attempt import AttemptResult
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,14 +26,14 @@ def test_retry_that_begins_during_the_look_is_not_missed(
     make.webhook(catalog)
     creation.create(make.purchase(catalog), catalog.as_distributor)
     assert not present.is_idle(clock.now())
-    [first] = claims.claim(10)
-    flush.write([AttemptResult(first, retry.FAILURE, 5)])
+    [first] = claim.claim(10)
+    record.flush([AttemptResult(first, retry.FAILURE, 5)])
     assert not present.is_idle(clock.now())
 
     def between_two_reads(now: datetime) -> datetime | None:
         """Requests in flight were read before, and backoffs are read afterwards."""
         move_clock(600)
-        assert claims.claim(10)
+        assert claim.claim(10)
         return None
 
     now = clock.now()

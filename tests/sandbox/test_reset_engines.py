@@ -13,19 +13,18 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from requests_queue import clock, pausing
+from requests_queue.heartbeats import Problems
 from sandbox import snapshots, world
 from tests.api import Caller
-from tests.engines import running, until
+from tests.engines import lost_results, running, until
 from tests.handlers import handler
 from tests.sandbox.worlds import purchase, webhook
-from webhooks.delivery import claims, flush, recording, retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult, InFlightCall
-from webhooks.delivery.polling import Poller, Window, key_of
-from webhooks.delivery.problems import Problems
+from webhooks.delivery import claim, record, retry
+from webhooks.delivery.attempt import AttemptResult, InFlight
+from webhooks.delivery.claim import Claim
+from webhooks.delivery.engine import Poll, Poller, Window
 from webhooks.models import Attempt, Delivery, Webhook
 from webhooks.signals import attempts_recorded, recording_attempts
 
@@ -37,10 +36,15 @@ Engine = tuple[Poller, Window]
 def engine() -> Engine:
     """Return the database side of an engine that has read the clock, without deliveries."""
     window = Window()
-    poller = Poller(window, Problems(), 10, threading.Event())
+    poller = Poller(window.claims, Problems(), 10, threading.Event())
     with pausing.draining():
-        poller.poll()
+        poll((poller, window))
     return poller, window
+
+
+def poll(engine: Engine) -> Poll:
+    poller, window = engine
+    return poller.poll(Poll(window.held(), dict(window.results), set(window.kept)))
 
 
 @pytest.fixture
@@ -52,19 +56,19 @@ def delivery(saved: Any, vendor: Caller, distributor: Caller) -> int:
     return Delivery.objects.get().pk
 
 
-def start(engine: Engine) -> ClaimedDelivery:
+def start(engine: Engine) -> Claim:
     """Poll, and start the only claimed delivery."""
-    poller, window = engine
-    [claimed] = poller.poll().claimed
-    window.claimed.clear()
-    window.calls[key_of(claimed)] = InFlightCall(claimed)
+    window = engine[1]
+    [claimed] = poll(engine).claims
+    window.claims.clear()
+    window.in_flight[claimed.key] = InFlight(claimed)
     return claimed
 
 
-def finish(engine: Engine, claimed: ClaimedDelivery) -> None:
+def finish(engine: Engine, claimed: Claim) -> None:
     window = engine[1]
-    del window.calls[key_of(claimed)]
-    window.results[key_of(claimed)] = AttemptResult(claimed, retry.FAILURE, 5)
+    del window.in_flight[claimed.key]
+    window.results[claimed.key] = AttemptResult(claimed, retry.FAILURE, 5)
 
 
 def test_each_replacement_begins_a_new_generation(delivery: int) -> None:
@@ -78,21 +82,21 @@ def test_result_of_the_old_world_is_dropped(delivery: int) -> None:
     one, other = engine(), engine()
     finish(one, start(one))
     snapshots.restore("due", patience=0)
-    assert other[0].poll().replaced_by == clock.read().generation
+    assert poll(other).replaced_by == clock.read().generation
     claimed = start(other)
     assert claimed.delivery_id == delivery
-    poll = one[0].poll()
-    assert list(poll.stored.values()) == ["dropped"]
-    assert poll.replaced_by == claimed.generation
+    polled = poll(one)
+    assert list(polled.stored.values()) == ["dropped"]
+    assert polled.replaced_by == claimed.generation
     assert not Attempt.objects.exists()
     row, hook = Delivery.objects.get(), Webhook.objects.get()
-    assert (row.state, row.claim, row.attempts) == ("calling", claimed.claim, 0)
+    assert (row.state, row.claim, row.attempts) == ("calling", claimed.token, 0)
     assert (hook.triggers, hook.earliest_possible_trigger) == (0, None)
     # Only what belongs to the new world is recorded.
     with pausing.draining():
-        assert one[0].poll().replaced_by is None
+        assert poll(one).replaced_by is None
     finish(other, claimed)
-    assert list(other[0].poll().stored.values()) == ["settled"]
+    assert list(poll(other).stored.values()) == ["settled"]
     assert Attempt.objects.get().number == 1
 
 
@@ -104,7 +108,7 @@ def test_flush_that_waits_for_a_restore_drops_its_results(
     delivery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_replaced, is_flushing = threading.Event(), threading.Event()
-    begin_time, record = snapshots._begin_time, recording.record
+    begin_time, real = snapshots._begin_time, record.record
 
     def wait_for_flush(*arguments: Any) -> datetime:
         is_replaced.set()
@@ -113,20 +117,20 @@ def test_flush_that_waits_for_a_restore_drops_its_results(
 
     def record_while_it_waits(*arguments: Any, **options: Any) -> Any:
         is_flushing.set()
-        return record(*arguments, **options)
+        return real(*arguments, **options)
 
-    [claimed] = claims.claim(10)
+    [claimed] = claim.claim(10)
     monkeypatch.setattr(snapshots, "_begin_time", wait_for_flush)
-    monkeypatch.setattr(recording, "record", record_while_it_waits)
+    monkeypatch.setattr(record, "record", record_while_it_waits)
     # The recorder of API calls is not paused in another process.
     monkeypatch.setattr(recording_attempts, "receivers", [])
     restoring = in_thread(lambda: snapshots.restore("due", patience=0))
     assert is_replaced.wait(10)
-    stored = flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+    stored = record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored
     restoring.result(10)
     # On PostgreSQL it waits for the lock for a limited time, and is tried again.
     assert stored in (["dropped"], ["kept"])
-    assert flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["dropped"]
+    assert record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["dropped"]
     assert not Attempt.objects.exists()
 
 
@@ -145,11 +149,11 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
         restoring.append(in_thread(lambda: snapshots.restore("due", patience=0)))
         assert is_locking.wait(10)
 
-    [claimed] = claims.claim(10)
+    [claimed] = claim.claim(10)
     monkeypatch.setattr(world, "locked", lock)
     attempts_recorded.connect(restore)
     try:
-        stored = flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+        stored = record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored
     finally:
         attempts_recorded.disconnect(restore)
     assert stored == ["settled"]
@@ -159,10 +163,10 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
 
 
 def test_result_is_dropped_even_if_its_claim_is_in_the_new_world(delivery: int) -> None:
-    [claimed] = claims.claim(10)
+    [claimed] = claim.claim(10)
     snapshots.restore("due", patience=0)
-    Delivery.objects.update(state="calling", claim=claimed.claim, lease=2e9)
-    assert flush.write([AttemptResult(claimed, retry.SUCCESS, 5)]).stored == ["dropped"]
+    Delivery.objects.update(state="calling", claim=claimed.token, lease=2e9)
+    assert record.flush([AttemptResult(claimed, retry.SUCCESS, 5)]).stored == ["dropped"]
     assert not Attempt.objects.exists()
 
 
@@ -171,7 +175,7 @@ def test_leases_of_the_old_world_are_not_renewed(delivery: int) -> None:
     claimed = start(one)
     snapshots.save("calling", patience=0)
     snapshots.restore("calling", patience=0)
-    claims.renew([claimed])
+    claim.renew([claimed])
     assert Delivery.objects.get().lease == 0
     # Another worker records the attempt as unknown.
     engine()
@@ -180,10 +184,10 @@ def test_leases_of_the_old_world_are_not_renewed(delivery: int) -> None:
 
 def test_lost_attempts_of_the_old_world_are_dropped(delivery: int) -> None:
     start(engine())
-    claims.expire_leases()
-    lost = claims.lost_attempts(clock.read().generation)
+    claim.expire_leases()
+    lost = lost_results(clock.read().generation)
     snapshots.restore("due", patience=0)
-    assert flush.write(lost).stored == ["dropped"]
+    assert record.flush(lost).stored == ["dropped"]
     assert Delivery.objects.get().losses == 0
 
 
@@ -193,10 +197,10 @@ def test_failure_that_cannot_be_stored_starts_no_backoff_in_the_new_world(
     def defect(*arguments: Any, **options: Any) -> Any:
         raise RuntimeError("on purpose")
 
-    [claimed] = claims.claim(10)
+    [claimed] = claim.claim(10)
     snapshots.restore("due", patience=0)
-    monkeypatch.setattr("webhooks.delivery.recording.record", defect)
-    assert flush.write([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["released"]
+    monkeypatch.setattr("webhooks.delivery.record.record", defect)
+    assert record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["released"]
     assert Webhook.objects.get().earliest_possible_trigger is None
     assert Delivery.objects.get().state == "waiting"
 
@@ -206,16 +210,16 @@ def test_window_keeps_what_it_has_claimed_of_the_new_world(delivery: int) -> Non
     window = one[1]
     old = start(one)
     snapshots.restore("due", patience=0)
-    [new] = claims.claim(10)
-    window.claimed.append(new)
-    window.results[key_of(new)] = AttemptResult(new, retry.SUCCESS, 5)
-    window.results[key_of(old)] = AttemptResult(old, retry.SUCCESS, 5)
+    [new] = claim.claim(10)
+    window.claims.append(new)
+    window.results[new.key] = AttemptResult(new, retry.SUCCESS, 5)
+    window.results[old.key] = AttemptResult(old, retry.SUCCESS, 5)
     window.kept.update(window.results)
-    call = window.calls[key_of(old)]
+    call = window.in_flight[old.key]
     window.abandon_others(new.generation)
-    assert list(window.claimed) == [new]
-    assert list(window.results) == [key_of(new)] == list(window.kept)
-    assert (window.calls, call.abandoned) == ({}, True)
+    assert list(window.claims) == [new]
+    assert list(window.results) == [new.key] == list(window.kept)
+    assert (window.in_flight, call.abandoned) == ({}, True)
 
 
 def test_engine_cancels_requests_of_the_old_world(
@@ -243,10 +247,10 @@ def test_attempts_of_a_restored_delivery_are_numbered_from_those_of_the_snapshot
 ) -> None:
     attempts: list[tuple[int, int]] = []
     for _ in range(2):
-        [claimed] = claims.claim(10)
-        flush.write([AttemptResult(claimed, retry.UNKNOWN, 5)])
-        [claimed] = claims.claim(10)
-        flush.write([AttemptResult(claimed, retry.SUCCESS, 5)])
+        [claimed] = claim.claim(10)
+        record.flush([AttemptResult(claimed, retry.UNKNOWN, 5)])
+        [claimed] = claim.claim(10)
+        record.flush([AttemptResult(claimed, retry.SUCCESS, 5)])
         attempts += Attempt.objects.order_by("pk").values_list("pk", "number")
         snapshots.restore("due", patience=0)
     # The same expectation about them holds after each restore; their ids are not used twice.
@@ -257,7 +261,7 @@ def test_attempts_of_a_restored_delivery_are_numbered_from_those_of_the_snapshot
 def test_poll_reads_time_and_generation_in_one_statement(
     delivery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poller, _ = engine()
+    one = engine()
     readings: list[datetime] = []
     read = clock.read
 
@@ -266,6 +270,6 @@ def test_poll_reads_time_and_generation_in_one_statement(
         return reading
 
     monkeypatch.setattr(clock, "read", counted)
-    assert poller.poll().claimed
-    # The claim's, which on PostgreSQL reads the time again after its selection.
-    assert len(readings) == (2 if connection.vendor == "postgresql" else 1)
+    assert poll(one).claims
+    # The claim's, which reads the time again after its selection.
+    assert len(readings) == 2

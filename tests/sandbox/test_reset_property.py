@@ -20,8 +20,8 @@ from tests.api import Caller
 from tests.hypothesis_profiles import examples
 from tests.sandbox import worlds
 from tests.sandbox.worlds import approve, ok, purchase, webhook
-from webhooks.delivery import claims, flush, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Webhook
 
 Rows = dict[str, list[Any]]
@@ -63,9 +63,9 @@ class Users:
 
     def deliver(self, pick: int) -> None:
         outcome = (retry.SUCCESS, retry.FAILURE, retry.UNKNOWN)[pick % 3]
-        claimed = claims.claim(10)
+        claimed = claim.claim(10)
         # Some stay in flight, and their results come after the reset.
-        flush.write([AttemptResult(each, outcome, 5) for each in claimed[pick % 2 :]])
+        record.flush([AttemptResult(each, outcome, 5) for each in claimed[pick % 2 :]])
 
     def move_clock(self, pick: int) -> None:
         body = {"by": f"{pick % 50 + 1}h", "patience": 0, "settle": 0}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests import make
 from tests.engines import move_clock
-from webhooks.delivery import claims, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Delivery, Webhook
 
 
@@ -13,8 +13,8 @@ def failing(catalog: make.Catalog, waiting: int) -> Webhook:
     """Make a webhook whose backoff has just ended, with pending deliveries."""
     hook = make.webhook(catalog)
     make.order(catalog, waiting)
-    claimed = claims.claim(100)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
+    claimed = claim.claim(100)
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 

@@ -6,9 +6,5 @@ from tests.webhooks.validating import own_loop
 
 __all__ = ["own_loop"]
 
-# Row locks and prepared statements are PostgreSQL's; nothing is skipped (`--no-skips`).
-collect_ignore = (
-    []
-    if connection.vendor == "postgresql"
-    else ["test_stopped_process.py", "test_prepared.py", "test_release_races.py"]
-)
+# Row locks are PostgreSQL's; nothing is skipped (`--no-skips`).
+collect_ignore = [] if connection.vendor == "postgresql" else ["test_stopped_process.py"]

@@ -21,7 +21,7 @@ from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from tests.postgres_server import PostgresServer, own_server
 from webhooks import webhook_health
-from webhooks.delivery import claims, delivery_update, fan_out, polling, recording
+from webhooks.delivery import claim, engine, fan_out, record
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,8 +34,8 @@ def server() -> PostgresServer:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "TICK", 0.05)
-    monkeypatch.setattr(polling, "RENEW", 0.05)
+    monkeypatch.setattr(engine, "TICK", 0.05)
+    monkeypatch.setattr(engine, "RENEW", 0.05)
     monkeypatch.setattr(heartbeats, "_next", {})
 
 
@@ -62,9 +62,9 @@ def outcomes() -> list[str]:
 @pytest.mark.parametrize(
     ("where", "name", "mode"),
     [
-        (recording, "_classify", "fast"),
-        (recording, "insert_attempts", "immediate"),
-        (delivery_update, "write", "immediate"),
+        (record, "_classify", "fast"),
+        (record, "insert_attempts", "immediate"),
+        (record, "_write_deliveries", "immediate"),
     ],
 )
 def test_restart_during_flush_loses_no_result(
@@ -104,16 +104,16 @@ def test_server_that_is_away_for_three_leases_loses_no_result(
 def test_server_that_is_away_for_70_s_loses_no_result(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "TICK", 1.0)
-    monkeypatch.setattr(polling, "RENEW", 10.0)
+    monkeypatch.setattr(engine, "TICK", 1.0)
+    monkeypatch.setattr(engine, "RENEW", 10.0)
     outlast(None, server, monkeypatch)
 
 
 def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the server while results are stored, until three leases have expired, or for 70 s."""
     if lease is not None:
-        monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
-        monkeypatch.setattr(claims, "LEASE", lease)
+        monkeypatch.setattr(claim, "take", partial(claim.take, lease=lease))
+        monkeypatch.setattr(claim, "LEASE", lease)
     seconds = 70.0 if lease is None else 3 * lease
     catalog = make.catalog()
     hold, late = threading.Event(), threading.Event()
@@ -131,7 +131,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
         with running(2) as engines:
             for _ in responses:
                 served.next()
-            stopped = once(monkeypatch, recording, "insert_attempts", server.stop)
+            stopped = once(monkeypatch, record, "insert_attempts", server.stop)
             hold.set()
             assert stopped.wait(30)
             connection.close()
@@ -150,7 +150,7 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
 def test_locked_row_does_not_block_other_results(
     table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "LOCK_WAIT", 0.05)
+    monkeypatch.setattr(record, "LOCK_WAIT", 0.05)
     catalog = make.catalog()
     hold = threading.Event()
     with handler(lambda request: (hold.wait(30), 200)[1]) as served:

@@ -17,9 +17,9 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from webhooks import actions, receivers, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry, selection
+from webhooks.delivery import claim, fan_out, record, retry, wakeup
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
-from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,12 +104,12 @@ def test_backoff_doubles_until_out_of_order(settings: Any) -> None:
                 assert timedelta(seconds=seconds) <= gap < timedelta(seconds=seconds + 1)
                 assert last.why == f"Failed ({round_} of 5)."
                 assert last.next_attempt_at == hook.earliest_possible_trigger
-                assert selection.select(1, clock.now()) == []
-                assert claims.next_due(clock.now()) == hook.earliest_possible_trigger
+                assert claim.select(1, clock.now())[0] == []
+                assert wakeup.next_due(clock.now()) == hook.earliest_possible_trigger
                 end_backoff(hook, engine)
             attempts(5)
             assert standing(hook) == (5, False, True)
-            assert claims.next_due(clock.now()) is None
+            assert wakeup.next_due(clock.now()) is None
     assert "out of order" in Attempt.objects.get(number=5).why
     assert Delivery.objects.get().state == "waiting"
     assert (hook.failure_triggers, hook.failure_since_last_success) == (5, 5)
@@ -142,7 +142,7 @@ def test_concurrent_failures_count_once() -> None:
             # After the backoff, one is sent first ...
             end_backoff(hook, engine)
             served.next()
-            assert selection.select(1, clock.now()) == []
+            assert claim.select(1, clock.now())[0] == []
             assert Delivery.objects.filter(state="calling").count() == 1
             assert Delivery.objects.filter(state="waiting").count() == 9
             # ... and is the oldest; the others follow its success.
@@ -333,7 +333,7 @@ def test_recovery_sends_one_delivery_first_then_the_others(
             engine.wake()
             served.next()
             # One is sent first, and the others follow its success.
-            assert selection.select(1, clock.now()) == []
+            assert claim.select(1, clock.now())[0] == []
             assert Delivery.objects.filter(state="waiting").count() == (
                 4 if way == "trigger" else 3
             )
@@ -379,9 +379,9 @@ def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    recording.record([AttemptResult(one, retry.FAILURE, 1) for one in claims.claim(10)])
+    record.record([AttemptResult(one, retry.FAILURE, 1) for one in claim.claim(10)])
     fan_out.trigger(hook)
-    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claims.claim(10)])
+    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim.claim(10)])
     assert causes(hook) == ["triggered"]
     actions.delete(hook.pk)
     assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()
@@ -584,9 +584,9 @@ def test_trigger_now_in_flight_does_not_count_toward_the_limit(settings: Any) ->
     catalog = make.catalog()
     hook = make.webhook(catalog)
     fan_out.trigger(hook)
-    [forced] = claims.claim(10)
+    [forced] = claim.claim(10)
     make.order(catalog)
-    [other] = claims.claim(10)
+    [other] = claim.claim(10)
     assert (forced.forced, other.forced) == (True, False)
 
 

@@ -24,11 +24,12 @@ from hypothesis.stateful import (
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
+from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
-from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, next_attempt, recording, resend, retry, selection
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks import actions, next_attempt, webhook_health
+from webhooks.delivery import claim, fan_out, record, resend, retry, wakeup
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +53,7 @@ class Backoffs(RuleBasedStateMachine):
         self.hook = make.webhook(self.catalog)
         Clock.objects.create(pk=1, frozen_at=START)
         self.now = START
-        self.in_flight: list[ClaimedDelivery] = []
+        self.in_flight: list[Claim] = []
         # Attempts during which a setting was edited: repeated immediately with the new settings.
         self.outdated: set[tuple[int, int]] = set()
 
@@ -112,7 +113,7 @@ class Backoffs(RuleBasedStateMachine):
     @rule(slots=st.integers(1, 12))
     def claim(self, slots: int) -> None:
         self.tick()
-        self.in_flight += claims.claim(slots)
+        self.in_flight += claim.claim(slots)
 
     @precondition(lambda self: self.in_flight)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4), outcome=OUTCOMES)
@@ -136,21 +137,21 @@ class Backoffs(RuleBasedStateMachine):
         before = self.backoff()
         pks = [one.delivery_id for one in self.take(picks)]
         Delivery.objects.filter(pk__in=pks).update(lease=1.0)
-        self.record(claims.lost_attempts())
+        self.record(lost_results())
         assert self.backoff() == before
 
-    def take(self, picks: list[int]) -> list[ClaimedDelivery]:
+    def take(self, picks: list[int]) -> list[Claim]:
         return [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
 
     def record(self, finished: list[AttemptResult]) -> None:
         self.hook.refresh_from_db()
         for one in finished:
             edited = self.hook.modified_at and self.hook.modified_at >= (
-                one.claimed.started_at.replace(microsecond=0)
+                one.claim.started_at.replace(microsecond=0)
             )
-            if edited or one.claimed.webhook["revision"] != self.hook.revision:
-                self.outdated.add((one.claimed.delivery_id, one.claimed.number))
-        recording.record(finished)
+            if edited or one.claim.webhook.revision != self.hook.revision:
+                self.outdated.add((one.claim.delivery_id, one.claim.number))
+        record.record(finished)
 
     def backoff(self) -> tuple[Any, ...]:
         self.hook.refresh_from_db()
@@ -165,11 +166,11 @@ class Backoffs(RuleBasedStateMachine):
 
     @rule()
     def wait_for_the_next_moment(self) -> None:
-        until = claims.next_due(self.now)
+        until = wakeup.next_due(self.now)
         if until is not None:
             # To the microsecond, as a move of the clock does.
             self.tick((until - self.now).total_seconds())
-            assert selection.select(1, self.now) or self.in_flight
+            assert claim.select(1, self.now)[0] or self.in_flight
 
     # Invariants.
 

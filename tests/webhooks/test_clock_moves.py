@@ -24,9 +24,9 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
 from webhooks import receivers, webhook_health
-from webhooks.delivery import claims, recording, retry, selection, wakeup
+from webhooks.delivery import claim, record, retry, wakeup
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
-from webhooks.delivery.in_flight import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -447,9 +447,9 @@ def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:
     hook = make.webhook(catalog)
     for _ in range(3):
         make.order(catalog)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
     move_clock(400)
-    [probe] = claims.claim(10)
+    [probe] = claim.claim(10)
     return hook, probe
 
 
@@ -457,14 +457,14 @@ def test_request_that_ends_during_the_check_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, probe = probing(make.catalog())
-    select = selection.select
+    select = claim.select
 
     def then_succeed(limit: int, now: datetime) -> list[int]:
         pks = select(limit, now)
-        in_background(lambda: recording.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
+        in_background(lambda: record.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
         return pks
 
-    monkeypatch.setattr(selection, "select", then_succeed)
+    monkeypatch.setattr(claim, "select", then_succeed)
     # Either the request is found, or the deliveries that follow its success.
     assert receivers.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
@@ -480,7 +480,7 @@ def test_request_that_starts_during_the_check_is_not_missed(
 
     def then_claim() -> Any:
         moments = deadlines()
-        in_background(lambda: claims.claim(10)).wait(0.4)
+        in_background(lambda: claim.claim(10)).wait(0.4)
         return moments
 
     monkeypatch.setattr(receivers, "_deadlines", then_claim)

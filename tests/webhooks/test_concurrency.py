@@ -11,13 +11,13 @@ import pytest
 
 from requests_queue import clock
 from tests import make
-from tests.engines import move_clock, running, settled, until
+from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.webhooks.claimed import expire_leases, failing
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, polling, recording, retry, selection
+from webhooks.delivery import claim, fan_out, record, retry
 from webhooks.delivery import engine as engine_module
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,9 +46,9 @@ def test_claim_is_limited_by_slots() -> None:
     for n in range(1, 5):
         make.webhook(catalog, n=n)
     make.order(catalog, 5)
-    first = claims.claim(6)
+    first = claim.claim(6)
     assert len(first) == 6
-    assert len(claims.claim(100)) == 14
+    assert len(claim.claim(100)) == 14
     # The oldest are sent first.
     oldest = Delivery.objects.order_by("pk").values_list("pk", flat=True)[:6]
     assert sorted(c.delivery_id for c in first) == list(oldest)
@@ -115,7 +115,7 @@ def test_one_request_goes_first_across_engines() -> None:
             served.next()
             for engine in engines:
                 engine.wake()
-            assert selection.select(1, clock.now()) == []
+            assert claim.select(1, clock.now())[0] == []
             assert Delivery.objects.filter(state="calling").count() == 1
             served.release.set()
             until(settled, "all delivered")
@@ -219,9 +219,9 @@ def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> Non
 def test_success_with_old_settings_does_not_clear_backoff() -> None:
     catalog = make.catalog()
     hook = failing(catalog, waiting=2)
-    [probe] = claims.claim(10)
+    [probe] = claim.claim(10)
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
-    recording.record([AttemptResult(probe, retry.SUCCESS, 1)])
+    record.record([AttemptResult(probe, retry.SUCCESS, 1)])
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
@@ -245,13 +245,13 @@ def test_trigger_now_is_sent_beside_first_request_after_backoff() -> None:
 def test_event_does_not_join_delivery_in_flight() -> None:
     catalog = make.catalog()
     failing(catalog, waiting=1)
-    [probe] = claims.claim(10)
+    [probe] = claim.claim(10)
     make.order(catalog)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
     # The first request fails, and both stay pending.
-    recording.record([AttemptResult(probe, retry.FAILURE, 1)])
+    record.record([AttemptResult(probe, retry.FAILURE, 1)])
     assert Delivery.objects.filter(state="waiting").count() == 2
 
 
@@ -260,7 +260,7 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
-        [lost] = claims.claim(10)
+        [lost] = claim.claim(10)
         expire_leases()
         with running():
             served.next()
@@ -277,16 +277,16 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
 
 def test_claim_holds_until_lease_expires() -> None:
     make.order(make.catalog())
-    assert claims.lost_attempts() == []
+    assert claim.lost_claims() == []
     make.webhook(catalog := make.catalog("2"))
     make.order(catalog)
-    [claimed] = claims.claim(10)
-    assert claims.lost_attempts() == []
+    [claimed] = claim.claim(10)
+    assert claim.lost_claims() == []
     # Leases are real time: moving platform time doesn't expire them.
     move_clock(3600)
-    assert claims.lost_attempts() == []
+    assert claim.lost_claims() == []
     expire_leases()
-    assert [f.claimed for f in claims.lost_attempts()] == [claimed]
+    assert claim.lost_claims() == [claimed]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
@@ -295,12 +295,12 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [late] = claims.claim(10)
+    [late] = claim.claim(10)
     expire_leases()
-    assert recording.record(claims.lost_attempts()) == ["settled"]
-    other = claims.claim(10)[0] if again else None
+    assert record.record(lost_results()) == ["settled"]
+    other = claim.claim(10)[0] if again else None
     before = settlement(hook)
-    assert recording.record([AttemptResult(late, outcome, 1)]) == ["late"]
+    assert record.record([AttemptResult(late, outcome, 1)]) == ["late"]
     assert settlement(hook) == before
     assert list(Attempt.objects.values_list("number", "outcome")) == [(2, outcome), (1, "unknown")]
     assert "Recorded late" in Attempt.objects.latest("pk").why
@@ -313,7 +313,7 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     if other:
         # One that comes even later, together with the one that settles.
         finished = [AttemptResult(late, retry.FAILURE, 7), AttemptResult(other, retry.SUCCESS, 1)]
-        assert recording.record(finished) == ["late", "settled"]
+        assert record.record(finished) == ["late", "settled"]
         assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
     assert webhook_health.counter_discrepancies() == []
 
@@ -331,10 +331,10 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
-    [late] = claims.claim(10)
+    [late] = claim.claim(10)
     expire_leases()
-    recording.record(claims.lost_attempts())
-    assert recording.record([AttemptResult(late, retry.UNKNOWN, 1)]) == ["dropped"]
+    record.record(lost_results())
+    assert record.record([AttemptResult(late, retry.UNKNOWN, 1)]) == ["dropped"]
     assert Attempt.objects.count() == 1
 
 
@@ -342,10 +342,10 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog, 2)
-    first, second = claims.claim(10)
+    first, second = claim.claim(10)
     flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
-    assert recording.record(flush_) == ["settled", "settled"]
-    assert recording.record(flush_) == ["repeated", "repeated"]
+    assert record.record(flush_) == ["settled", "settled"]
+    assert record.record(flush_) == ["repeated", "repeated"]
     hook.refresh_from_db()
     assert (hook.triggers, Attempt.objects.count()) == (2, 2)
     assert webhook_health.counter_discrepancies() == []
@@ -356,8 +356,8 @@ def lease() -> float:
 
 
 def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "RENEW", 0.05)
-    monkeypatch.setattr(polling, "TICK", 0.05)
+    monkeypatch.setattr(engine_module, "RENEW", 0.05)
+    monkeypatch.setattr(engine_module, "TICK", 0.05)
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
@@ -373,7 +373,7 @@ def test_long_request_keeps_its_claim_by_renewal(monkeypatch: pytest.MonkeyPatch
 
 def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     # A process was paused, or the database was down, for longer than the lease.
-    monkeypatch.setattr(polling, "TICK", 0.02)
+    monkeypatch.setattr(engine_module, "TICK", 0.02)
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
@@ -391,7 +391,7 @@ def test_engine_does_not_record_its_own_requests_as_lost(monkeypatch: pytest.Mon
 def test_delivery_is_repeated_while_its_lost_request_still_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(polling, "TICK", 3600)
+    monkeypatch.setattr(engine_module, "TICK", 3600)
     catalog = make.catalog()
     with handler(None) as served:
         make.webhook(catalog, served.url)
@@ -400,7 +400,7 @@ def test_delivery_is_repeated_while_its_lost_request_still_hangs(
             served.next()
             expire_leases()
             # Another worker records it; this one claims it again.
-            assert recording.record(claims.lost_attempts()) == ["settled"]
+            assert record.record(lost_results()) == ["settled"]
             engine.wake()
             served.next()
             assert engine.in_flight == 2

@@ -22,8 +22,8 @@ from tests.background import Background
 from tests.engines import running, until
 from tests.handlers import handler
 from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claims, fan_out, recording, resend, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     for n in range(times):
         make.order(catalog)
         if n < times - waiting:
-            recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claims.claim(10)])
+            record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10)])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
     resend.create_resend(Attempt.objects.earliest("pk"))
     return hook
@@ -85,7 +85,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert [entry for entry in history.of(row, catalog.vendor) if entry.deliveries] == []
     assert sum(m.total for m in webhook_health.last_hour(catalog.vendor, clock.now())) == 0
     assert webhook_health.counter_discrepancies() == []
-    assert claims.claim(10) == []
+    assert claim.claim(10) == []
 
 
 def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
@@ -172,11 +172,11 @@ def test_other_transactions_run_between_steps() -> None:
     def meanwhile(seconds: float) -> None:
         # In a thread with its own connection: neither rows nor SQLite's write lock are held.
         Background(lambda: make.order(catalog)).result()
-        claimed.extend(Background(lambda: claims.claim(10)).result())
+        claimed.extend(Background(lambda: claim.claim(10)).result())
 
     cleanup.remove_deleted(pause=meanwhile)
     assert len(claimed) == Event.objects.count() >= 3
-    assert {c.webhook["id"] for c in claimed} == {other.pk}
+    assert {c.webhook.id for c in claimed} == {other.pk}
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
     assert not Webhook.with_deleted.exclude(pk=other.pk).exists()
     assert webhook_health.counter_discrepancies() == []
@@ -315,7 +315,7 @@ def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyP
     while not removing.ended.is_set():
         began = time.monotonic()
         make.order(catalog)
-        claims.claim(10)
+        claim.claim(10)
         took.append(time.monotonic() - began)
         removing.ended.wait(0.05)
     p50 = sorted(took)[len(took) // 2]

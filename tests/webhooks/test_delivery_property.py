@@ -28,12 +28,13 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, recording, resend, retry, selection
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -66,8 +67,8 @@ class Emitter(RuleBasedStateMachine):
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
         self.responding: dict[str, bool] = {}
-        self.in_flight: list[ClaimedDelivery] = []
-        self.lost: list[ClaimedDelivery] = []
+        self.in_flight: list[Claim] = []
+        self.lost: list[Claim] = []
         # Late results of lost workers, with their outcome.
         self.recorded: set[Any] = set()
         self.disabled_at: dict[str, Any] = {}
@@ -188,18 +189,18 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         before = {hook.pk: hook for hook in Webhook.objects.all()}
         due = dict(Delivery.objects.filter(due_at__isnull=False).values_list("pk", "due_at"))
-        claimed = claims.claim(slots)
+        claimed = claim.claim(slots)
         assert len(claimed) <= slots
         for one in claimed:
             assert due.get(one.delivery_id, self.now) <= self.now
-            hook = before[one.webhook["id"]]
+            hook = before[one.webhook.id]
             gate = hook.earliest_possible_trigger
             assert hook.active
             assert one.forced or not hook.out_of_order
             assert one.forced or gate is None or gate <= self.now
         self.in_flight += claimed
         if len(claimed) < slots:
-            assert selection.select(1, self.now) == []
+            assert claim.select(1, self.now)[0] == []
 
     @rule(
         picks=st.lists(PICK, min_size=1, max_size=5),
@@ -218,27 +219,27 @@ class Emitter(RuleBasedStateMachine):
             lost = self.lost[late % len(self.lost)]
             finished.insert(0, AttemptResult(lost, outcome, 5, response=response))
             expected = self.late(finished[0])
-        result = recording.record(finished)
+        result = record.record(finished)
         assert result.count("settled") == len(ended)
         if self.lost:
             assert result[0] == expected
         for one, kind in zip(finished, result, strict=True):
             if kind in ("settled", "late"):
-                self.book(one.claimed, outcome, responds=responds)
+                self.book(one.claim, outcome, responds=responds)
 
     def late(self, call: AttemptResult) -> str:
         """Return the expected result of an attempt whose claim was lost."""
-        exists = Delivery.objects.filter(pk=call.claimed.delivery_id).exists()
+        exists = Delivery.objects.filter(pk=call.claim.delivery_id).exists()
         if call.outcome == retry.UNKNOWN or not exists:
             return "dropped"
-        key = (call.claimed.delivery_id, call.claimed.claim, call.outcome)
+        key = (call.claim.delivery_id, call.claim.token, call.outcome)
         if key in self.recorded:
             return "repeated"
         self.recorded.add(key)
         return "late"
 
-    def book(self, one: ClaimedDelivery, outcome: str, *, responds: bool = False) -> None:
-        pk = one.webhook["id"]
+    def book(self, one: Claim, outcome: str, *, responds: bool = False) -> None:
+        pk = one.webhook.id
         if outcome in (retry.SUCCESS, retry.FAILURE):
             self.responding[pk] = responds
         self.calls[pk, outcome] += 1
@@ -254,20 +255,20 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         one = self.in_flight.pop(pick % len(self.in_flight))
         self.lost.append(one)
-        Delivery.objects.filter(pk=one.delivery_id, claim=one.claim).update(lease=1.0)
+        Delivery.objects.filter(pk=one.delivery_id, claim=one.token).update(lease=1.0)
         # Two other workers record it.
-        lost = claims.lost_attempts(), claims.lost_attempts()
+        lost = lost_results(), lost_results()
         before = list(Webhook.objects.order_by("pk").values_list(*actions.HEALTHY))
-        assert [f.claimed.delivery_id for f in lost[0]] == [one.delivery_id]
-        assert recording.record(lost[0]) == ["settled"]
-        assert recording.record(lost[1]) == ["dropped"]
+        assert [f.claim.delivery_id for f in lost[0]] == [one.delivery_id]
+        assert record.record(lost[0]) == ["settled"]
+        assert record.record(lost[1]) == ["dropped"]
         self.book(one, retry.UNKNOWN)
         assert before == list(Webhook.objects.order_by("pk").values_list(*actions.HEALTHY))
 
     @rule()
     def renew(self) -> None:
-        claims.renew([*self.in_flight, *self.lost])
-        assert claims.lost_attempts() == []
+        claim.renew([*self.in_flight, *self.lost])
+        assert claim.lost_claims() == []
 
     # Time.
 
@@ -310,7 +311,7 @@ class Emitter(RuleBasedStateMachine):
     def no_more_in_flight_than_the_limit(self) -> None:
         rows = Delivery.objects.filter(state="calling")
         assert set(rows.values_list("pk", "claim")) == {
-            (f.delivery_id, f.claim) for f in self.in_flight
+            (f.delivery_id, f.token) for f in self.in_flight
         }
         in_flight = Counter(rows.filter(forced=False).values_list("webhook", flat=True))
         assert max(in_flight.values(), default=0) <= CAP

@@ -13,16 +13,15 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from connect_sim import celery
 from portal.home import system_status as home
-from requests_queue import clock, heartbeats
+from requests_queue import clock, event_loops, heartbeats
+from requests_queue.event_loops import SqlThread
 from tests import make
-from tests.engines import move_clock, running, settled, until
+from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
 from webhooks import conf, receivers, webhook_health
-from webhooks.delivery import claims, event_loops, in_flight, polling, recording
+from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
-from webhooks.delivery.engine import Engine
-from webhooks.delivery.event_loops import SqlThread
-from webhooks.delivery.polling import Window
+from webhooks.delivery.engine import Engine, NextPoll, Window
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,9 +30,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the engine's pauses."""
-    monkeypatch.setattr(polling, "TICK", 0.02)
-    monkeypatch.setattr(polling, "RENEW", 0.02)
-    monkeypatch.setattr(polling, "PATIENCE", 0.05)
+    monkeypatch.setattr(engine_module, "TICK", 0.02)
+    monkeypatch.setattr(engine_module, "RENEW", 0.02)
+    monkeypatch.setattr(engine_module, "PATIENCE", 0.05)
     monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
     monkeypatch.setattr(heartbeats, "_next", {})
 
@@ -67,19 +66,19 @@ def outcomes() -> list[str]:
 
 
 SQL_SEAMS: dict[str, tuple[Any, str]] = {
-    "record": (recording, "record"),
-    "attempts": (recording, "insert_attempts"),
-    "row of an attempt": (recording, "attempt_row"),
-    "claim": (claims, "claim_of"),
-    "lost attempts": (claims, "lost_attempts"),
-    "leases": (claims, "renew"),
-    "schedule": (claims, "next_due"),
+    "record": (record, "record"),
+    "attempts": (record, "insert_attempts"),
+    "row of an attempt": (record, "attempt_row"),
+    "claim": (claim, "claim_batch"),
+    "lost attempts": (claim, "lost_claims"),
+    "leases": (claim, "renew"),
+    "schedule": (wakeup, "next_due"),
     "heartbeat": (heartbeats, "record"),
     "clock": (clock, "read"),
     "SQL thread": (SqlThread, "run"),
 }
 LOOP_SEAMS = [
-    (Engine, "_tick"), (Engine, "_time_out"), (Engine, "_sleep"), (Window, "forget_stored"),
+    (Engine, "_tick"), (Engine, "_time_out"), (NextPoll, "wait"), (Window, "note_stored"),
 ]  # fmt: skip
 ERRORS = [
     OperationalError("away"),
@@ -112,7 +111,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
                 # Only a claim's call: orders read the same clock.
                 calls = {"read": staticmethod(clock.read), "now": staticmethod(clock.now)}
                 where = type("Clock", (), calls)
-                patch.setattr(claims, "clock", where)
+                patch.setattr(claim, "clock", where)
             failing = break_(patch, where, name, error)
             with running() as [engine]:
                 assert failing.over.wait(10)
@@ -186,7 +185,7 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
 
     async def run(self: SqlThread, work: Any, *args: Any) -> Any:
         result = await real(self, work, *args)
-        if getattr(result, "claimed", None) and not ended.is_set():
+        if getattr(result, "claims", None) and not ended.is_set():
             ended.set()
             raise SystemExit("the loop ends")
         return result
@@ -232,17 +231,15 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
         hook = make.webhook(catalog, served.url)
         with running() as [engine]:
             if seam == "constructor":
-                failing = break_(
-                    monkeypatch, engine_module, "InFlightCall", RuntimeError("x"), times=1
-                )
+                failing = break_(monkeypatch, engine_module, "InFlight", RuntimeError("x"), times=1)
             else:
                 error = RuntimeError("x") if seam == "run" else asyncio.CancelledError()
-                failing = Failing(in_flight.InFlightCall.run, error, times=1)
+                failing = Failing(attempt.InFlight.run, error, times=1)
 
                 async def run(*args: Any) -> Any:
                     return await failing(*args)
 
-                monkeypatch.setattr(in_flight.InFlightCall, "run", run)
+                monkeypatch.setattr(attempt.InFlight, "run", run)
             make.order(catalog)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
@@ -315,7 +312,7 @@ def light() -> home.Component:
 def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(claims, "LEASE", 0.01)
+    monkeypatch.setattr(claim, "LEASE", 0.01)
     catalog = make.catalog()
     done: list[str] = []
     # The response is held until the database is down.
@@ -325,22 +322,25 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
         with monkeypatch.context() as patch, running() as [engine]:
             served.next()
             away = OperationalError("away")
-            failing = break_(patch, recording, "record", away, times=10**6)
+            failing = break_(patch, record, "record", away, times=10**6)
             heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
             until(lambda: engine._window.kept, "the result is kept")
-            for where, name in ((claims, "claim_of"), (claims, "lost_attempts")):
+            for where, name in ((claim, "claim_batch"), (claim, "lost_claims")):
                 real = getattr(where, name)
-                patch.setattr(
-                    where, name, lambda *a, real=real, name=name: (done.append(name), real(*a))[1]
-                )
+
+                def noted(*a: Any, real: Any = real, name: str = name, **more: Any) -> Any:
+                    done.append(name)
+                    return real(*a, **more)
+
+                patch.setattr(where, name, noted)
             make.order(catalog)
             tries = failing.remaining
             until(lambda: failing.remaining < tries - 3, "the flush is tried")
             assert done == []
             failing.remaining = heartbeat.remaining = 0
             until(settled, "all delivered")
-            until(lambda: set(done) == {"claim_of", "lost_attempts"}, "both are done again")
+            until(lambda: set(done) == {"claim_batch", "lost_claims"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.received) == 2
 
@@ -356,23 +356,21 @@ def test_slots_are_held_by_results_that_are_not_stored(
         make.order(catalog)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
             # They count as errors of the rows, so claims continue.
-            failing = break_(
-                patch, recording, "insert_attempts", ProgrammingError("x"), times=10**6
-            )
+            failing = break_(patch, record, "insert_attempts", ProgrammingError("x"), times=10**6)
             for _ in range(3):
                 served.next()
-            until(lambda: polling.SLOTS in caplog.text, "the bound is reached")
+            until(lambda: engine_module.SLOTS in caplog.text, "the bound is reached")
             assert len(engine._window.results) == 3
             tries = failing.remaining
             until(lambda: failing.remaining < tries - 10, "the flush is tried")
             assert len(served.received) == 3
             # Once, however often it is tried; later all slots may be taken for a moment again.
-            assert caplog.text.count(f"{polling.SLOTS}: failing") == 1
+            assert caplog.text.count(f"{engine_module.SLOTS}: failing") == 1
             failing.remaining = 0
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 10
     assert len(served.received) == 10
-    assert caplog.text.count(f"{polling.STORING}: failing") == 1
+    assert caplog.text.count(f"{engine_module.STORING}: failing") == 1
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -380,18 +378,18 @@ def test_failing_row_does_not_block_other_webhooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     catalog = make.catalog()
-    real = recording.attempt_row
+    real = record.attempt_row
     with handler() as served:
         bad = make.webhook(catalog, f"{served.url}bad")
         make.webhook(catalog, f"{served.url}good", n=2)
 
-        def row(attempt: recording.RecordedAttempt) -> Any:
-            if attempt.result.claimed.webhook["id"] == bad.pk:
+        def row(attempt: record.RecordedAttempt, sent: Any) -> Any:
+            if attempt.result.claim.webhook.id == bad.pk:
                 raise OperationalError("as if the database were away")
-            return real(attempt)
+            return real(attempt, sent)
 
         with monkeypatch.context() as patch, running() as [engine]:
-            patch.setattr(recording, "attempt_row", row)
+            patch.setattr(record, "attempt_row", row)
             for n in range(1, 4):
                 make.order(catalog)
                 engine.wake()
@@ -411,13 +409,13 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
-        failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
+        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
             until(lambda: engine._window.kept, "the result is kept")
             # Another process, without the outage, records the claim as lost.
             Delivery.objects.update(lease=1.0)
-            assert failing.real(claims.lost_attempts()) == ["settled"]
+            assert failing.real(lost_results()) == ["settled"]
             failing.remaining = 0
             until(lambda: settled() and len(outcomes()) == 3, "all recorded")
     assert sorted(outcomes()) == ["success", "success", "unknown"]
@@ -433,7 +431,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
     with handler() as served:
         make.webhook(catalog, served.url)
         make.order(catalog)
-        failing = break_(monkeypatch, recording, "record", OperationalError("away"), times=10**6)
+        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
             until(lambda: engine._window.kept, "the result is kept")
@@ -455,7 +453,7 @@ def test_stop_logs_how_many_results_are_lost(
         make.webhook(catalog, served.url)
         make.order(catalog)
         with monkeypatch.context() as patch:
-            break_(patch, recording, "record", OperationalError("away"), times=10**6)
+            break_(patch, record, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:
                 served.next()
                 until(lambda: engine._window.kept, "the result is kept")

@@ -1,4 +1,4 @@
-"""What a process with an engine sets of the interpreter, and of its connection."""
+"""What a process with an engine sets of the interpreter."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
 
-from webhooks.delivery import engine, event_loops
-from webhooks.delivery.event_loops import SqlThread
+from webhooks.delivery import engine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,20 +27,6 @@ def interpreter() -> Iterator[None]:
 def test_threads_switch_every_half_millisecond_beside_an_engine(interpreter: None) -> None:
     engine.start()
     try:
-        assert sys.getswitchinterval() == pytest.approx(event_loops.SWITCH_INTERVAL) == 0.0005
+        assert sys.getswitchinterval() == pytest.approx(engine.SWITCH_INTERVAL) == 0.0005
     finally:
         engine.stop()
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's log")
-def test_sql_thread_leaves_checkpoints_to_other_connections() -> None:
-    def pages() -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_autocheckpoint")
-            return int(cursor.fetchone()[0])
-
-    thread = SqlThread()
-    try:
-        assert thread.submit(pages).result() == event_loops.CHECKPOINT == 4 * pages()
-    finally:
-        thread.end(lambda: None)

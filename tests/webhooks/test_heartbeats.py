@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 import pytest
 
 from requests_queue import heartbeats
-from requests_queue.heartbeats import WORKER
+from requests_queue.heartbeats import WORKER, Problems
 from tests import make
 from tests.engines import running, until
-from webhooks.delivery import polling
-from webhooks.delivery.polling import Poller, Window
-from webhooks.delivery.problems import Problems
+from webhooks.delivery import engine
+from webhooks.delivery.engine import Poll, Poller
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,22 +32,22 @@ def test_engine_has_heartbeat_until_it_stops(monkeypatch: pytest.MonkeyPatch) ->
 def test_claimed_requests_do_not_wait_for_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[int] = []
     monkeypatch.setattr(heartbeats, "record", lambda *args, **more: recorded.append(1))
-    poller = Poller(Window(), Problems(), 10, threading.Event())
+    poller = Poller(deque(), Problems(), 10, threading.Event())
     hook = make.webhook(make.catalog())
 
     def poll() -> tuple[int, int]:
         """Create a delivery and poll; return how many are claimed, and heartbeats recorded."""
         recorded.clear()
         Delivery.objects.create(webhook=hook, created_at=make.AT)
-        return len(poller.poll().claimed), len(recorded)
+        return len(poller.poll(Poll()).claims), len(recorded)
 
-    monkeypatch.setattr(polling, "TICK", 0.0)
+    monkeypatch.setattr(engine, "TICK", 0.0)
     assert poll() == (1, 1)
     # Due since the last poll, and late only after a minute.
-    monkeypatch.setattr(polling, "TICK", 60.0)
+    monkeypatch.setattr(engine, "TICK", 60.0)
     assert poll() == (1, 0)
-    poller.poll()
+    poller.poll(Poll())
     assert len(recorded) == 1
     # A claim in each poll does not prevent it.
-    monkeypatch.setattr(polling, "TICK", -60.0)
+    monkeypatch.setattr(engine, "TICK", -60.0)
     assert poll() == (1, 1)

@@ -12,14 +12,14 @@ import pytest
 from requests_queue import clock
 from requests_queue.models import Clock
 from tests import make
-from tests.engines import running, settled, until
+from tests.engines import lost_results, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.hostile import Server, polite
 from tests.webhooks.loopback import Run, once, run  # noqa: F401  (a fixture)
 from webhooks import actions
-from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.models import Delivery, Webhook
 from webhooks.signals import request_sent
 
@@ -29,12 +29,12 @@ START = make.AT + timedelta(days=9)
 
 
 @pytest.fixture
-def sent() -> Iterator[list[tuple[ClaimedDelivery, float]]]:
+def sent() -> Iterator[list[tuple[Claim, float]]]:
     """Return the deliveries whose first byte was sent, with the time in monotonic seconds."""
-    seen: list[tuple[ClaimedDelivery, float]] = []
+    seen: list[tuple[Claim, float]] = []
 
-    def note(claimed: ClaimedDelivery, **kwargs: Any) -> None:
-        seen.append((claimed, time.monotonic()))
+    def note(claim: Claim, **kwargs: Any) -> None:
+        seen.append((claim, time.monotonic()))
 
     request_sent.connect(note)
     yield seen
@@ -53,19 +53,19 @@ def advance(seconds: float) -> datetime:
     return now
 
 
-def claim() -> ClaimedDelivery:
-    [claimed] = claims.claim(1)
+def take_claims() -> Claim:
+    [claimed] = claim.claim(1)
     return claimed
 
 
-def late(claimed: ClaimedDelivery) -> float:
+def late(claimed: Claim) -> float:
     """Return how late the claim is in platform time, to 0.1 s."""
     assert claimed.due is not None
     return round(time.monotonic() - claimed.due, 1)
 
 
 def fail() -> Webhook:
-    recording.record([AttemptResult(claim(), retry.FAILURE, 1)])
+    record.record([AttemptResult(take_claims(), retry.FAILURE, 1)])
     return Webhook.objects.get()
 
 
@@ -73,7 +73,7 @@ def test_delivery_is_late_since_its_creation(catalog: make.Catalog, sent: Any) -
     make.webhook(catalog)
     make.order(catalog)
     advance(7)
-    assert 7 <= late(claim()) < 9
+    assert 7 <= late(take_claims()) < 9
 
 
 def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: Any) -> None:
@@ -82,12 +82,12 @@ def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: 
     make.order(catalog)
     hook = fail()
     advance((hook.earliest_possible_trigger - clock.now()).total_seconds() + 3)
-    repeated = claim()
+    repeated = take_claims()
     assert (repeated.number, 3 <= late(repeated) < 5) == (2, True)
-    recording.record([AttemptResult(repeated, retry.SUCCESS, 1)])
+    record.record([AttemptResult(repeated, retry.SUCCESS, 1)])
     # The other delivery, created 5 minutes ago, could not start before the backoff was cleared.
     advance(2)
-    assert 2 <= late(claim()) < 4
+    assert 2 <= late(take_claims()) < 4
 
 
 def test_delivery_is_late_since_a_user_cleared_the_backoff(
@@ -99,7 +99,7 @@ def test_delivery_is_late_since_a_user_cleared_the_backoff(
     advance(100)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
     advance(4)
-    assert 4 <= late(claim()) < 6
+    assert 4 <= late(take_claims()) < 6
 
 
 def test_trigger_now_during_a_backoff_is_late_since_its_creation(
@@ -111,22 +111,16 @@ def test_trigger_now_during_a_backoff_is_late_since_its_creation(
     advance(100)
     fan_out.trigger(hook)
     advance(1)
-    assert 1 <= late(claim()) < 3
+    assert 1 <= late(take_claims()) < 3
 
 
 def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, sent: Any) -> None:
     make.webhook(catalog)
     make.order(catalog)
-    recording.record([AttemptResult(claim(), retry.UNKNOWN, 0, stopped=True)])
+    record.record([AttemptResult(take_claims(), retry.UNKNOWN, 0, stopped=True)])
     advance(50)
-    repeated = claim()
+    repeated = take_claims()
     assert (repeated.number, repeated.due) == (2, None)
-
-
-def test_nothing_is_measured_without_a_receiver(catalog: make.Catalog) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
-    assert claim().due is None
 
 
 def test_first_byte_is_reported_once_for_each_delivery(sent: Any) -> None:
@@ -164,8 +158,8 @@ def test_delivery_that_waits_alone_is_late_since_its_due_date(
     make.webhook(catalog)
     make.order(catalog)
     for _ in range(2):
-        claim()
-        claims.expire_leases()
-        recording.record(claims.lost_attempts())
+        take_claims()
+        claim.expire_leases()
+        record.record(lost_results())
     advance(303)
-    assert 2 <= late(claim()) < 5
+    assert 2 <= late(take_claims()) < 5

@@ -17,7 +17,7 @@ from tests.queue import builders
 from tests.queue.platforms import Platform
 from tests.queue.tables import PATHS, TIER_CONFIG
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out
+from webhooks.delivery import claim, fan_out
 from webhooks.models import Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,8 +125,8 @@ def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
     with transaction.atomic():
         list(Webhook.objects.select_for_update().filter(pk=hook.pk))
         list(Delivery.objects.select_for_update().filter(webhook=hook))
-        [claimed] = Background(lambda: claims.claim(10)).result()
-        assert claimed.webhook["id"] == other.pk
+        [claimed] = Background(lambda: claim.claim(10)).result()
+        assert claimed.webhook.id == other.pk
     Background(lambda: actions.delete(hook.pk)).result()
     touch(pk)
     assert Webhook.objects.get().events == 2

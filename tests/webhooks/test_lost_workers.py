@@ -10,12 +10,12 @@ import pytest
 from requests_queue import clock, jobs
 from requests_queue.models import Clock
 from tests import make
-from tests.engines import running, until
+from tests.engines import lost_results, running, until
 from tests.handlers import handler
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, engine, fan_out, flush, recording, retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, engine, fan_out, record, retry, wakeup
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,19 +33,19 @@ def advance(seconds: float) -> None:
     Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
 
 
-def claim(count: int) -> list[ClaimedDelivery]:
+def take_claims(count: int) -> list[Claim]:
     advance(1)
-    claimed = claims.claim(100)
+    claimed = claim.claim(100)
     assert len(claimed) == count
     return claimed
 
 
 def lose(count: int = 1) -> None:
     """Claim deliveries and lose their worker."""
-    claim(count)
+    take_claims(count)
     advance(1)
-    claims.expire_leases()
-    recording.record(claims.lost_attempts())
+    claim.expire_leases()
+    record.record(lost_results())
 
 
 def backoff(hook: Webhook) -> tuple[int, Any, bool]:
@@ -58,8 +58,8 @@ def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
     make.order(catalog)
     lose()
     assert backoff(hook) == (0, None, False)
-    [again] = claim(1)
-    recording.record([AttemptResult(again, retry.SUCCESS, 1)])
+    [again] = take_claims(1)
+    record.record([AttemptResult(again, retry.SUCCESS, 1)])
     first = Attempt.objects.get(number=1)
     assert (first.outcome, first.next_attempt_at) == ("unknown", None)
     assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
@@ -79,17 +79,17 @@ def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Ca
         assert (poison.losses, poison.due_at) == (losses, clock.now() + timedelta(minutes=minutes))
         last = Attempt.objects.latest("pk")
         assert last.why.startswith(f"Worker lost {losses} times in a row")
-        assert last.next_attempt_at == poison.due_at == claims.next_due(clock.now())
+        assert last.next_attempt_at == poison.due_at == wakeup.next_due(clock.now())
         # Others pass it.
         make.order(catalog)
-        [other] = claim(1)
+        [other] = take_claims(1)
         assert other.delivery_id > poison.pk
-        recording.record([AttemptResult(other, retry.SUCCESS, 1)])
+        record.record([AttemptResult(other, retry.SUCCESS, 1)])
         assert jobs.busy(clock.now()) == set()
         advance((poison.due_at - clock.now()).total_seconds() - 2)
-        claim(0)
-    [again] = claim(1)
-    recording.record([AttemptResult(again, retry.SUCCESS, 1)])
+        take_claims(0)
+    [again] = take_claims(1)
+    record.record([AttemptResult(again, retry.SUCCESS, 1)])
     poison.refresh_from_db()
     assert (poison.state, poison.losses, poison.due_at) == ("delivered", 0, None)
     hook.refresh_from_db()
@@ -105,12 +105,12 @@ def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: 
     lose(60)
     assert backoff(hook) == backoff(other) == (0, None, False)
     make.order(catalog, 30)
-    new = claim(60)
-    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in new])
+    new = take_claims(60)
+    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in new])
     assert Delivery.objects.filter(state="delivered").count() == 60
-    claim(0)
+    take_claims(0)
     advance(300)
-    recording.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim(60)])
+    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in take_claims(60)])
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     assert backoff(hook) == backoff(other) == (0, None, False)
 
@@ -120,20 +120,20 @@ def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Cata
     make.order(catalog)
     lose()
     make.order(catalog)
-    [first, second] = claim(2)
-    recording.record([AttemptResult(second, retry.FAILURE, 1)])
+    [first, second] = take_claims(2)
+    record.record([AttemptResult(second, retry.FAILURE, 1)])
     before = backoff(hook)
     advance(1)
-    claims.expire_leases()
-    recording.record(claims.lost_attempts())
+    claim.expire_leases()
+    record.record(lost_results())
     assert backoff(hook) == before and before[0] == 1
     # It is due a second after the backoff ends, and then the other one is sent first.
     own = Delivery.objects.get(pk=first.delivery_id).due_at
     assert own is not None and before[1] < own
-    assert claims.next_due(clock.now()) == before[1]
+    assert wakeup.next_due(clock.now()) == before[1]
     advance((before[1] - clock.now()).total_seconds())
-    assert [one.delivery_id for one in claims.claim(10)] == [second.delivery_id]
-    assert claims.next_due(clock.now()) == own
+    assert [one.delivery_id for one in claim.claim(10)] == [second.delivery_id]
+    assert wakeup.next_due(clock.now()) == own
 
 
 def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
@@ -142,18 +142,18 @@ def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
     hook = make.webhook(catalog)
     make.order(catalog)
     lose()
-    claim(1)
+    take_claims(1)
     Webhook.objects.update(out_of_order=True, round=10)
     advance(1)
-    claims.expire_leases()
-    recording.record(claims.lost_attempts())
+    claim.expire_leases()
+    record.record(lost_results())
     last = Attempt.objects.latest("pk")
     assert last.next_attempt_at is None and "out of order" in last.why
-    assert claims.next_due(clock.now()) is None
+    assert wakeup.next_due(clock.now()) is None
     advance(86400)
-    claim(0)
+    take_claims(0)
     assert actions.recover(hook.pk, catalog.vendor_user)
-    claim(1)
+    take_claims(1)
 
 
 @pytest.mark.parametrize("how", ["edit", "recover", "disable"])
@@ -165,7 +165,7 @@ def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, h
     user = catalog.vendor_user
     if how == "edit":
         actions.edit(hook.pk, user, {"label": "Other"})
-        claim(0)
+        take_claims(0)
         actions.edit(hook.pk, user, {"data": {"n": 1}})
         [cleared] = ClearedBackoff.objects.all()
         assert (cleared.cause, cleared.user, cleared.failures) == ("edited", user, 0)
@@ -176,13 +176,13 @@ def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, h
         actions.edit(hook.pk, user, {"active": False})
         actions.edit(hook.pk, user, {"active": True})
         assert Delivery.objects.get().state == "cancelled"
-        claim(0)
+        take_claims(0)
         return
     row = Delivery.objects.get()
     assert (row.due_at, row.losses) == (None, 0)
     lose()
     # The first one since then.
-    claim(1)
+    take_claims(1)
 
 
 def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make.Catalog) -> None:
@@ -192,7 +192,7 @@ def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
     assert not ClearedBackoff.objects.exists()
     lose()
-    claim(1)
+    take_claims(1)
 
 
 def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -> None:
@@ -201,9 +201,9 @@ def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -
     lose()
     lose()
     triggered = fan_out.trigger(hook)
-    [one] = claim(1)
+    [one] = take_claims(1)
     assert one.delivery_id == triggered.pk
-    recording.record([AttemptResult(one, retry.SUCCESS, 1)])
+    record.record([AttemptResult(one, retry.SUCCESS, 1)])
     assert Delivery.objects.get(state="waiting").due_at is not None
     assert not ClearedBackoff.objects.exists()
 
@@ -225,8 +225,8 @@ def test_event_does_not_join_a_delivery_that_waits_alone(
     [other] = Delivery.objects.exclude(pk=poison.pk)
     assert (other.events.count(), poison.events.count()) == (2, 1)
     advance(60)
-    [one] = claim(1)
-    recording.record([AttemptResult(one, retry.FAILURE, 1)])
+    [one] = take_claims(1)
+    record.record([AttemptResult(one, retry.FAILURE, 1)])
     assert (one.delivery_id, Delivery.objects.filter(state="waiting").count()) == (other.pk, 2)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
     # Neither waits alone any more.
@@ -243,17 +243,17 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
 
     hook = make.webhook(catalog)
     make.order(catalog)
-    claim(1)
-    claims.expire_leases()
+    take_claims(1)
+    claim.expire_leases()
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "record", defect)
-        assert flush.write(claims.lost_attempts()).stored == ["released"]
+        patch.setattr(record, "record", defect)
+        assert record.flush(lost_results()).stored == ["released"]
     assert backoff(hook) == (0, None, False)
-    claim(0)
+    take_claims(0)
     make.order(catalog)
-    claim(1)
+    take_claims(1)
     advance(300)
-    [one] = claim(1)
+    [one] = take_claims(1)
     assert Delivery.objects.get(pk=one.delivery_id).losses == 1
 
 
@@ -261,30 +261,30 @@ def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     make.order(catalog)
     lose()
-    [again] = claim(1)
-    recording.record([AttemptResult(again, retry.FAILURE, 1)])
+    [again] = take_claims(1)
+    record.record([AttemptResult(again, retry.FAILURE, 1)])
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
     advance(300)
     lose()
     # The first loss since the failure: the backoff has ended, so it is repeated immediately.
     assert backoff(hook)[0] == 1
-    claim(1)
+    take_claims(1)
 
 
 def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     make.order(catalog)
     for _ in range(12):
-        [one] = claim(1)
-        recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
+        [one] = take_claims(1)
+        record.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
         assert backoff(hook) == (0, None, False)
     # They don't reset the count of lost workers either.
     lose()
-    [one] = claim(1)
-    recording.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
+    [one] = take_claims(1)
+    record.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
     lose()
     assert Delivery.objects.get().losses == 2
-    claim(0)
+    take_claims(0)
 
 
 def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
@@ -292,15 +292,15 @@ def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     make.order(catalog)
     lose()
-    claim(1)
+    take_claims(1)
     advance(5)
     actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
-    claims.expire_leases()
-    recording.record(claims.lost_attempts())
+    claim.expire_leases()
+    record.record(lost_results())
     assert backoff(hook) == (0, None, False)
     lose()
     # The first one with the new settings.
-    claim(1)
+    take_claims(1)
 
 
 def test_lost_trigger_now_is_repeated_like_any_other(catalog: make.Catalog) -> None:
@@ -310,7 +310,7 @@ def test_lost_trigger_now_is_repeated_like_any_other(catalog: make.Catalog) -> N
     assert not Delivery.objects.get().forced
     lose()
     assert backoff(hook) == (0, None, False)
-    claim(0)
+    take_claims(0)
 
 
 def test_lost_worker_of_validator_changes_no_backoff(catalog: make.Catalog) -> None:
@@ -344,7 +344,7 @@ def test_stopped_engine_records_orderly_stop(
 def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalog) -> None:
     make.webhook(catalog)
     make.order(catalog)
-    [one] = claim(1)
+    [one] = take_claims(1)
     cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()
     assert crashed._mark_stopped(cut_off).stopped is False

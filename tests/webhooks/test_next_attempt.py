@@ -11,9 +11,9 @@ from requests_queue import clock, heartbeats
 from requests_queue.models import Clock
 from tests import make
 from tests.api import Caller, caller
-from webhooks.delivery import next_attempt
-from webhooks.delivery.next_attempt import WorkerLoad
+from webhooks import next_attempt
 from webhooks.models import Delivery, Webhook
+from webhooks.next_attempt import WorkerLoad
 
 pytestmark = pytest.mark.django_db
 

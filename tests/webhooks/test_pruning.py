@@ -15,8 +15,8 @@ from tests import make
 from tests.engines import move_clock
 from tests.pruned import prune, small_steps
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -25,8 +25,8 @@ DAY = 24 * 3600
 
 def call(outcome: str = retry.SUCCESS) -> list[int]:
     """Make all attempts that are due, with one outcome; return the deliveries."""
-    claimed = claims.claim(100)
-    assert set(recording.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
+    claimed = claim.claim(100)
+    assert set(record.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
 
 
@@ -104,7 +104,7 @@ def test_unfinished_deliveries_are_kept(state: str) -> None:
     for _ in range(2):
         fan_out.trigger(hook)
     if state == "calling":
-        assert len(claims.claim(10)) == 2
+        assert len(claim.claim(10)) == 2
     move_clock(400 * DAY)
     assert prune() == 0
     assert Delivery.objects.filter(state=state).count() == 2

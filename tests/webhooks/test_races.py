@@ -18,12 +18,12 @@ from requests_queue.queues.fulfillment import creation, lookups
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.background import Background, concurrently
-from tests.engines import move_clock, running, settled, until
+from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.claimed import expire_leases, failing
 from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry, taking
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,14 +41,14 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fan_out.wakeup, "after_commit", hold)
     event = Background(lambda: make.order(catalog))
     assert joined.wait(15)
-    during = Background(lambda: claims.claim(10))
+    during = Background(lambda: claim.claim(10))
     if connection.vendor == "postgresql":
         assert during.result() == []
     else:
         assert not during.ended.wait(0.3), "claimed while an event was joining"
     commit.set()
     event.result()
-    [probe] = during.result() or claims.claim(10)
+    [probe] = during.result() or claim.claim(10)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 2
     assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
 
@@ -57,9 +57,9 @@ def test_lost_attempt_found_by_two_workers_is_recorded_once() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog, 3)
-    claims.claim(10)
+    claim.claim(10)
     expire_leases()
-    counts = concurrently(*[lambda: recording.record(claims.lost_attempts())] * 2)
+    counts = concurrently(*[lambda: record.record(lost_results())] * 2)
     second, first = sorted(counts, key=lambda one: one.count("settled"))
     # The second finds none, or three that the first has already recorded.
     assert first == ["settled"] * 3 and set(second) <= {"dropped"}
@@ -73,23 +73,23 @@ def test_failure_committed_after_selection_prevents_claim(
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [failing] = claims.claim(10)
+    [failing] = claim.claim(10)
     make.order(catalog)
-    mark = taking.mark
+    take = claim.take
 
     def fail() -> Any:
-        return recording.record([AttemptResult(failing, retry.FAILURE, 1)])
+        return record.record([AttemptResult(failing, retry.FAILURE, 1)])
 
-    def mark_after_the_failure(*args: Any) -> Any:
+    def take_after_the_failure(*args: Any, **more: Any) -> Any:
         # SQLite allows no other writer during a claim.
         if connection.vendor == "postgresql":
             Background(fail).result()
-        return mark(*args)
+        return take(*args, **more)
 
-    monkeypatch.setattr(taking, "mark", mark_after_the_failure)
+    monkeypatch.setattr(claim, "take", take_after_the_failure)
     if connection.vendor != "postgresql":
         fail()
-    assert claims.claim(10) == []
+    assert claim.claim(10) == []
     hook.refresh_from_db()
     assert hook.round == 1
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
@@ -281,7 +281,7 @@ def test_coalescing_skips_delivery_being_claimed(
     started: list[Background] = []
 
     def claim_first(*args: Any) -> None:
-        started.append(Background(lambda: claims.claim(10)))
+        started.append(Background(lambda: claim.claim(10)))
         started[0].ended.wait(0.4)
 
     real = Event.objects.filter
@@ -297,11 +297,10 @@ def test_coalescing_skips_delivery_being_claimed(
         fan_out.coalesce([first.pk])
     monkeypatch.undo()
     # The claim skipped the locked rows; on SQLite it waited. Either way one is left.
-    claimed = started[0].result() or claims.claim(10)
+    claimed = started[0].result() or claim.claim(10)
     assert [c.delivery_id for c in claimed] == [first.pk]
     assert (
-        recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed]).count("settled")
-        == 1
+        record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
     )
     assert settled()
     assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}

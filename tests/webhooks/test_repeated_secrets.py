@@ -21,8 +21,8 @@ from tests.engines import running, until
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.webhooks import validating
 from tests.webhooks.test_secrets import everything_stored
-from webhooks.delivery import claims, fan_out, recording, resend
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, resend
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.http.client import Response
 from webhooks.models import Attempt
 
@@ -84,14 +84,14 @@ def test_secret_in_headers_and_at_the_cut_of_a_body_is_not_stored(compressed: bo
     body = ("x" * (65536 - 12) + OTHER).encode()
     hook = make.webhook(catalog, jwt_secret=OTHER)
     fan_out.trigger(hook)
-    [claimed] = claims.claim(1)
+    [claimed] = claim.claim(1)
     headers = (("X-Debug", f"Bearer {HEADER} {KEY}"), ("Set-Cookie", quote(OTHER)))
     response = Response(200, headers, body[:65536], truncated=True)
     if compressed:
         headers += (("Content-Encoding", "gzip"),)
         response = Response(200, headers, gzip.compress(OTHER.encode()), truncated=False)
     error = f"refused {OTHER}"
-    recording.record([AttemptResult(claimed, "failure", 1, response=response, error=error)])
+    record.record([AttemptResult(claimed, "failure", 1, response=response, error=error)])
     row = Attempt.objects.get()
     assert row.redacted and row.error == f"refused {MASK}"
     text = json.dumps(row.response_headers) + bytes(row.response_body).decode()
@@ -177,9 +177,9 @@ def test_old_secret_of_a_request_in_flight_is_redacted() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, jwt_secret=SECRET)
     fan_out.trigger(hook)
-    [claimed] = claims.claim(1)
+    [claimed] = claim.claim(1)
     hook.jwt_secret = OTHER
     hook.save()
     response = Response(200, (), f"{SECRET} {OTHER}".encode(), truncated=False)
-    recording.record([AttemptResult(claimed, "success", 1, response=response)])
+    record.record([AttemptResult(claimed, "success", 1, response=response)])
     assert bytes(Attempt.objects.get().response_body).decode() == f"{MASK} {MASK}"

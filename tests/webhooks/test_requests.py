@@ -14,8 +14,8 @@ from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.request import format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -98,18 +98,18 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [first] = claims.claim(10)
+    [first] = claim.claim(10)
     make.order(catalog, 2)
-    recording.record([AttemptResult(first, retry.FAILURE, 1)])
+    record.record([AttemptResult(first, retry.FAILURE, 1)])
     # The older one remains, with the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
     # Two in flight fail together: one stays pending, the other is shown as cancelled.
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"gate": "open"}})
-    [again] = claims.claim(10)
+    [again] = claim.claim(10)
     make.order(catalog)
-    [second] = claims.claim(10)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
+    [second] = claim.claim(10)
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
     assert webhook_health.counter_discrepancies() == []
 
@@ -120,10 +120,10 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     for n in (1, 2, 3):
         make.webhook(catalog, n=n)
     make.order(catalog, 2)
-    claimed = claims.claim(10)
+    claimed = claim.claim(10)
     make.order(catalog, 2)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
-    recording.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
+    record.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
     for hook in Webhook.objects.all():
         assert hook.deliveries.filter(state="waiting").count() == 1
         assert sum(d.events.count() for d in hook.deliveries.all()) == 4
@@ -303,7 +303,7 @@ def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() 
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog, 2)
-    recording.record([AttemptResult(c, retry.FAILURE, 1) for c in claims.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
         actions.edit(hook.pk, catalog.vendor_user, {"active": active})

@@ -30,8 +30,8 @@ from tests.hypothesis_profiles import examples
 from tests.old_deliveries import count_rows, fill
 from tests.pruned import prune, prune_all, small_steps
 from webhooks import cleanup, pruning, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 DAY = 24 * 3600
@@ -309,8 +309,8 @@ def test_requests_are_sent_and_recorded_during_a_step(catalog: make.Catalog) -> 
 
     def deliver() -> list[Any]:
         creation.create(make.purchase(catalog), catalog.as_distributor)
-        claimed = claims.claim(10)
-        return recording.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed])
+        claimed = claim.claim(10)
+        return record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed])
 
     def meanwhile(ids: Sequence[int], dry_run: bool) -> dict[str, int]:
         recorded.extend(Background(deliver).result())

@@ -14,7 +14,7 @@ from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
 from tests.webhooks.test_secrets import everything_stored
-from webhooks.delivery import claims, fan_out, in_flight, resend
+from webhooks.delivery import attempt, claim, fan_out, resend
 from webhooks.models import Attempt, Resend, Webhook
 
 CANARY = "canary-9f2b1c77-key-of-a-handler"
@@ -51,8 +51,8 @@ def test_no_repr_has_a_header_value() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, headers=HEADERS)
     fan_out.trigger(hook)
-    [claimed] = claims.claim(1)
-    prepared = in_flight.prepare(claimed)
+    [claimed] = claim.claim(1)
+    prepared = attempt.prepare(claimed)
     assert prepared.request.headers["X-Api-Key"] == CANARY
     shown = [hook, claimed, prepared, prepared.request]
     assert not [each for each in shown if CANARY in repr(each) + str(each)]

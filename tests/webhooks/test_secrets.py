@@ -14,7 +14,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import claims, fan_out, in_flight, wakeup
+from webhooks.delivery import attempt, claim, fan_out, wakeup
 from webhooks.models import Attempt, Webhook
 
 CANARY = "JWT-canary-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
@@ -55,8 +55,8 @@ def test_no_repr_has_the_secret() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, "http://127.0.0.1:9/", jwt_secret=CANARY)
     fan_out.trigger(hook)
-    [claimed] = claims.claim(1)
-    shown = [repr(hook), str(hook), repr(claimed), repr(in_flight.prepare(claimed))]
+    [claimed] = claim.claim(1)
+    shown = [repr(hook), str(hook), repr(claimed), repr(attempt.prepare(claimed))]
     assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
 
 

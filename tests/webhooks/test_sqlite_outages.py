@@ -19,7 +19,7 @@ from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
 from webhooks import webhook_health
-from webhooks.delivery import claims, flush, polling
+from webhooks.delivery import claim, engine, record
 from webhooks.models import Attempt, Webhook
 
 pytestmark = [
@@ -47,12 +47,12 @@ def test_results_survive_a_lock_that_outlasts_timeout_and_lease(
 ) -> None:
     timeout = lease = 0.25
     monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "timeout", timeout)
-    monkeypatch.setattr(claims, "take", partial(claims.take, lease=lease))
-    monkeypatch.setattr(claims, "LEASE", lease)
-    monkeypatch.setattr(polling, "TICK", 0.05)
-    monkeypatch.setattr(polling, "RENEW", 30.0)
+    monkeypatch.setattr(claim, "take", partial(claim.take, lease=lease))
+    monkeypatch.setattr(claim, "LEASE", lease)
+    monkeypatch.setattr(engine, "TICK", 0.05)
+    monkeypatch.setattr(engine, "RENEW", 30.0)
     outlast_lock(times * max(timeout, lease), monkeypatch)
-    for what in (polling.STORING, polling.DATABASE):
+    for what in (engine.STORING, engine.DATABASE):
         # Two engines, each of which logs it once.
         assert 1 <= caplog.text.count(f"{what}: failing") <= 2
 
@@ -67,16 +67,16 @@ def test_results_survive_a_lock_of_70_s_at_production_settings(
 def outlast_lock(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lock the file while results are stored; afterwards nothing is lost or wrong."""
     monkeypatch.setattr(heartbeats, "_next", {})
-    failed: list[flush.FlushResult] = []
-    real = flush.write
+    failed: list[record.Flush] = []
+    real = record.flush
 
-    def write(*args: Any, **more: Any) -> flush.FlushResult:
+    def write(*args: Any, **more: Any) -> record.Flush:
         result = real(*args, **more)
         if result.unavailable:
             failed.append(result)
         return result
 
-    monkeypatch.setattr(flush, "write", write)
+    monkeypatch.setattr(engine, "flush", write)
     catalog = make.catalog()
     # One request that succeeds, one that fails, and one that is in flight all the time.
     hold, late = threading.Event(), threading.Event()

@@ -337,16 +337,16 @@ def test_no_transaction_or_connection_is_held_during_the_request() -> None:
 
 
 def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    from webhooks.delivery import validator_client
+    from webhooks.delivery import validators
 
     catalog = platform()
-    real, connections = validator_client.send, []
+    real, connections = validators.send, []
 
     def send(calls: Any) -> Any:
         connections.append((connection.connection, connection.in_atomic_block))
         return real(calls)
 
-    monkeypatch.setattr(validator_client, "send", send)
+    monkeypatch.setattr(validators, "send", send)
     with handler(validator_response()) as served:
         validator(catalog, served.url)
         validate(catalog, draft(catalog))

@@ -16,7 +16,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control, moves
 from tests import make
 from tests.background import Background
-from tests.engines import move_clock, settled, until
+from tests.engines import lost_results, move_clock, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.make import Catalog
 from tests.webhooks.validating import (
@@ -32,7 +32,7 @@ from tests.webhooks.validating import (
     value_errors,
 )
 from webhooks import receivers, webhook_health
-from webhooks.delivery import claims, fan_out, recording, validator_client, validators
+from webhooks.delivery import claim, fan_out, record, validators
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
 
@@ -110,7 +110,7 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
     make.webhook(catalog)
     for _ in range(most + 1):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    claimed = claims.claim(1000)
+    claimed = claim.claim(1000)
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
         assert [bool(slot) for slot in free] == [True] * most + [False]
@@ -141,7 +141,7 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         waiting = Background(lambda: refused(catalog, row))
         served.next()
         began = real_time.monotonic()
-        validator_client.stop()
+        validators.stop()
         assert waiting.result() == [STOPPED]
         assert real_time.monotonic() - began < 4
         assert recorded(hook) == [("validated in draft", "failed", "unknown")]
@@ -149,7 +149,7 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         # Later callers don't wait, and nothing is sent.
         assert refused(catalog, row) == [STOPPED]
         assert len(served.received) == 1
-        validator_client.start()
+        validators.start()
         served.respond = lambda request: COMPLAINS
         assert validate(catalog, row)
     assert webhook_health.counter_discrepancies() == []
@@ -164,10 +164,10 @@ def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
             waiting = [Background(lambda: refusals(catalog, row)) for _ in range(3)]
             if n % 2:
                 served.next()
-            validator_client.stop()
+            validators.stop()
             for one in waiting:
                 assert one.result() in ([], [STOPPED])
-            validator_client.start()
+            validators.start()
     assert settled() and "calling" not in states()
     assert webhook_health.counter_discrepancies() == []
 
@@ -222,9 +222,9 @@ def test_restart_expires_leases() -> None:
         hook = validator(catalog, served.url)
         row = draft(catalog)
         waiting = asking(served, catalog, row)
-        assert claims.lost_attempts() == []
-        claims.expire_leases()
-        assert recording.record(claims.lost_attempts()) == ["settled"]
+        assert claim.lost_claims() == []
+        claim.expire_leases()
+        assert record.record(lost_results()) == ["settled"]
         served.release.set()
         with pytest.raises(Refused):
             waiting.result()

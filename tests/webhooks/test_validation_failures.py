@@ -24,7 +24,7 @@ from tests.webhooks.validating import (
     validator,
     validator_response,
 )
-from webhooks.delivery import validator_client
+from webhooks.delivery import validators
 from webhooks.http import errors
 from webhooks.http.client import RequestFailed
 from webhooks.http.connection import BodyBroken, HeadTooLarge, Progress, TooManyInterim
@@ -224,7 +224,7 @@ def test_neither_secret_nor_token_is_stored_logged_or_shown(
 def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = platform()
     reprs: list[str] = []
-    real = validator_client.send
+    real = validators.send
 
     def send(calls: Any) -> Any:
         reprs.append(repr(calls))
@@ -232,11 +232,11 @@ def test_no_repr_of_a_request_has_the_secret(monkeypatch: pytest.MonkeyPatch) ->
         reprs.append(repr(result))
         return result
 
-    monkeypatch.setattr(validator_client, "send", send)
+    monkeypatch.setattr(validators, "send", send)
     with handler(validator_response()) as served:
         validator(catalog, served.url, jwt_secret=CANARY)
         validate(catalog, draft(catalog))
         token = served.next().token
     assert len(reprs) == 2
-    assert "InFlightCall(" in reprs[0] and "AttemptResult(" in reprs[1]
+    assert "InFlight(" in reprs[0] and "AttemptResult(" in reprs[1]
     assert not any(CANARY in text or token in text for text in reprs)

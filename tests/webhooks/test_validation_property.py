@@ -23,13 +23,14 @@ from requests_queue.queues import validation as queues
 from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
 from tests import make
+from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
 from webhooks import account_secrets, actions, webhook_health
-from webhooks.delivery import claims, fan_out, recording, retry, validators
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, fan_out, record, retry, validators
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.http.client import Response
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -55,7 +56,7 @@ class Asking:
     """A caller that waits for an object's validators."""
 
     wanted: ValidationRequest
-    calls: list[ClaimedDelivery]
+    calls: list[Claim]
 
 
 class Validators(RuleBasedStateMachine):
@@ -77,7 +78,7 @@ class Validators(RuleBasedStateMachine):
         self.row = draft(self.catalog)
         self.asking: list[Asking] = []
         self.lost: set[int] = set()
-        self.forced: list[ClaimedDelivery] = []
+        self.forced: list[Claim] = []
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
@@ -110,7 +111,7 @@ class Validators(RuleBasedStateMachine):
         expected = queues._prepared(VALIDATED, self.row.pk, {}, self.catalog.as_distributor)
         calls = validators._claim("validator", expected)
         # Those that are enabled, in the order of their creation.
-        assert [c.webhook["id"] for c in calls] == [pk for pk in self.order if pk in active]
+        assert [c.webhook.id for c in calls] == [pk for pk in self.order if pk in active]
         self.events.update(active)
         if calls:
             self.asking.append(Asking(expected, calls))
@@ -145,8 +146,8 @@ class Validators(RuleBasedStateMachine):
             if comes_late or call.delivery_id not in self.lost:
                 self.book(call, counts)
 
-    def book(self, call: ClaimedDelivery, counts: str) -> None:
-        pk = call.webhook["id"]
+    def book(self, call: Claim, counts: str) -> None:
+        pk = call.webhook.id
         self.calls[pk, counts] += 1
         if counts == "success":
             self.since[pk] = 0
@@ -162,8 +163,8 @@ class Validators(RuleBasedStateMachine):
         self.tick()
         call = calls[pick % len(calls)]
         Delivery.objects.filter(pk=call.delivery_id).update(lease=1.0)
-        assert recording.record(claims.lost_attempts()) == ["settled"]
-        assert claims.lost_attempts() == []
+        assert record.record(lost_results()) == ["settled"]
+        assert claim.lost_claims() == []
         self.lost.add(call.delivery_id)
         self.book(call, "unknown")
 
@@ -182,9 +183,9 @@ class Validators(RuleBasedStateMachine):
     def work(self, outcome: str) -> None:
         """Run a worker: only Trigger now is due."""
         self.tick()
-        self.forced = claims.claim(100)
+        self.forced = claim.claim(100)
         assert all(call.forced for call in self.forced)
-        recording.record([AttemptResult(call, outcome, 5) for call in self.forced])
+        record.record([AttemptResult(call, outcome, 5) for call in self.forced])
         for call in self.forced:
             self.book(call, outcome)
         self.forced = []

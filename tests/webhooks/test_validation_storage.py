@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, ProgrammingError
 
+from requests_queue import event_loops
 from requests_queue.queues.validation import ValidationRequest
+from tests.engines import lost_results
 from tests.handlers import handler
 from tests.webhooks.validating import (
     draft,
@@ -19,15 +21,7 @@ from tests.webhooks.validating import (
     value_errors,
 )
 from webhooks import webhook_health
-from webhooks.delivery import (
-    claims,
-    event_loops,
-    in_flight,
-    recording,
-    retry,
-    validator_client,
-    validators,
-)
+from webhooks.delivery import attempt, record, retry, validators
 from webhooks.models import Attempt, Delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
@@ -36,14 +30,14 @@ COMPLAINT = validator_response(region={"value_error": "No."})
 
 def fails(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
     """Record attempts after a number of errors."""
-    real, remaining = recording.record, iter(range(times))
+    real, remaining = record.record, iter(range(times))
 
-    def record(*args: Any, **more: Any) -> Any:
+    def record_(*args: Any, **more: Any) -> Any:
         if next(remaining, None) is not None:
             raise error
         return real(*args, **more)
 
-    monkeypatch.setattr(recording, "record", record)
+    monkeypatch.setattr(record, "record", record_)
 
 
 ERRORS = [OperationalError("away"), InterfaceError("closed"), ProgrammingError("no such column")]
@@ -80,25 +74,25 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
     assert value_errors(row) == {}
     # A worker records it once the lease has expired.
     Delivery.objects.update(lease=1.0)
-    assert recording.record(claims.lost_attempts()) == ["settled"]
+    assert record.record(lost_results()) == ["settled"]
     assert Attempt.objects.get().outcome == "unknown"
     assert webhook_health.counter_discrepancies() == []
 
 
 def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = platform()
-    real = recording.attempt_row
+    real = record.attempt_row
     with handler(COMPLAINT) as served:
         first = validator(catalog, f"{served.url}1")
         second = validator(catalog, f"{served.url}2", n=2)
 
-        def row_(attempt: recording.RecordedAttempt) -> Any:
+        def row_(attempt: record.RecordedAttempt, sent: Any) -> Any:
             result = attempt.result
-            if result.claimed.webhook["id"] == second.pk and result.outcome == retry.SUCCESS:
+            if result.claim.webhook.id == second.pk and result.outcome == retry.SUCCESS:
                 raise DataError("a value that cannot be stored")
-            return real(attempt)
+            return real(attempt, sent)
 
-        monkeypatch.setattr(recording, "attempt_row", row_)
+        monkeypatch.setattr(record, "attempt_row", row_)
         row = draft(catalog)
         assert refused(catalog, row) == ["Validate again: a response could not be stored."]
     assert value_errors(row) == {}
@@ -136,7 +130,7 @@ def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) ->
     with pytest.raises(
         event_loops.StartFailed, match="SIM_HTTP_PROXY: The proxy must be"
     ) as failed:
-        validator_client.start()
+        validators.start()
     catalog = platform()
     with handler(COMPLAINT) as served:
         validator(catalog, served.url)
@@ -148,7 +142,7 @@ def test_invalid_proxy_prevents_start_without_blocking_callers(settings: Any) ->
         assert "hidden-password" not in attempt.error + str(failed.value)
         # With a valid setting, validations work.
         settings.SIM_HTTP_PROXY = ""
-        validator_client.start()
+        validators.start()
         assert validate(catalog, row)
 
 
@@ -176,7 +170,7 @@ def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatc
         row = draft(catalog)
         assert validate(catalog, row)
         with monkeypatch.context() as patch:
-            patch.setattr(in_flight.InFlightCall, "run", run)
+            patch.setattr(attempt.InFlight, "run", run)
             assert len(refused(catalog, row)) == 1
         assert validate(catalog, row)
     assert len(served.received) == 2

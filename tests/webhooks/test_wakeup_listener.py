@@ -13,7 +13,7 @@ from tests import make
 from tests.engines import running, settled, until
 from tests.handlers import handler
 from tests.processes import Redis, redis_server
-from webhooks.delivery import fan_out, polling, wakeup, wakeup_listener
+from webhooks.delivery import engine, fan_out, wakeup
 from webhooks.models import Attempt, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def redis(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
-    monkeypatch.setattr(wakeup_listener, "PAUSES", (0.01, 0.05))
+    monkeypatch.setattr(wakeup, "PAUSES", (0.01, 0.05))
     monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     with redis_server(tmp_path) as server:
         settings.CELERY_BROKER_URL = server.url
@@ -33,7 +33,7 @@ def redis(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def rare_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines read the database only when they are woken."""
-    monkeypatch.setattr(polling, "TICK", 300.0)
+    monkeypatch.setattr(engine, "TICK", 300.0)
 
 
 def listening(count: int = 1) -> Any:
@@ -87,7 +87,7 @@ def test_engine_is_woken_again_after_redis_was_killed(
 
 
 def test_polls_deliver_while_redis_is_away(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "TICK", 0.05)
+    monkeypatch.setattr(engine, "TICK", 0.05)
     redis.process.kill()
     with handler() as served, running():
         trigger(make.webhook(make.catalog(), served.url))

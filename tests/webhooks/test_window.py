@@ -1,97 +1,73 @@
-"""What an engine holds: the SQL thread must find each delivery there at any moment."""
+"""What an engine holds: claims, attempts in flight, and results that are not stored yet."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests import make
-from webhooks.delivery import engine, polling, retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
-from webhooks.delivery.next_poll import NextPoll
-from webhooks.delivery.polling import PollResult, Window, key_of
-from webhooks.delivery.recording import Stored
+from webhooks.delivery import engine, retry
+from webhooks.delivery.attempt import AttemptResult, InFlight
+from webhooks.delivery.claim import Claim
+from webhooks.delivery.engine import NextPoll, Poll, Window
+from webhooks.delivery.record import Stored
 
-WEBHOOK = {"id": "WH-1", "account_id": "VA-1"}
-
-
-def claimed(pk: int, generation: int = 0) -> ClaimedDelivery:
-    return ClaimedDelivery(pk, uuid.uuid4(), 1, False, make.AT, WEBHOOK, generation=generation)
+WEBHOOK: Any = SimpleNamespace(id="WH-1", account_id="VA-1")
 
 
-def result(pk: int) -> AttemptResult:
-    return AttemptResult(claimed(pk), retry.SUCCESS, 1)
+def claim(pk: int, generation: int = 0) -> Claim:
+    return Claim(pk, uuid.uuid4(), 1, False, make.AT, WEBHOOK, generation=generation)
 
 
-@contextmanager
-def held_at_each_line(window: Window) -> Iterator[list[set[int]]]:
-    """Collect which deliveries are held, before each line of the engine and its window."""
-    held: list[set[int]] = []
-
-    def trace(frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
-        if frame.f_code.co_filename not in (engine.__file__, polling.__file__):
-            return None
-        held.append({each.delivery_id for each in window.held()})
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield held
-    finally:
-        sys.settrace(before)
-
-
-def test_delivery_is_held_while_its_request_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_claim_of_a_poll_starts_though_one_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     one = engine.Engine()
-    one._window.claimed.extend([claimed(1), claimed(2)])
+    one._window.claims.extend([claim(1), claim(2)])
+    started: list[int] = []
+    outcomes: list[str] = []
+    held: set[int] = set()
 
-    async def poll(*args: Any) -> PollResult:
-        return PollResult(unavailable=True)
-
-    async def run(*args: Any) -> None:
+    async def run(self: InFlight, *args: Any) -> None:
+        started.append(self.claim.delivery_id)
         await asyncio.Event().wait()
 
-    async def tick() -> list[set[int]]:
-        one._next, one._stopped, one._listener = NextPoll(), asyncio.Event(), None
-        one._stopped.set()
-        with held_at_each_line(one._window) as held:
-            await one._tick()
-        return held
+    async def begin() -> None:
+        one._next, one._transport = NextPoll(), None  # type: ignore[assignment]
+        monkeypatch.setattr(engine, "InFlight", start)
+        for _ in range(2):
+            one._begin(one._window.claims[0])
+            one._window.claims.popleft()
+        await asyncio.sleep(0)
+        outcomes.extend(each.outcome for each in one._window.results.values())
+        held.update(each.delivery_id for each in one._window.held())
 
-    for name in ("_sql", "_poller", "_transport"):
-        monkeypatch.setattr(one, name, SimpleNamespace(run=poll, poll=poll), raising=False)
-    monkeypatch.setattr(engine.InFlightCall, "run", run)
-    held = asyncio.run(tick())
-    assert len(held) > 10 and all(each == {1, 2} for each in held)
-    assert not one._window.claimed
+    def start(claim: Claim) -> InFlight:
+        if claim.delivery_id == 1:
+            raise RuntimeError("a defect")
+        return InFlight(claim)
+
+    monkeypatch.setattr(InFlight, "run", run)
+    asyncio.run(begin())
+    assert started == [2]
+    assert (outcomes, held) == ([retry.FAILURE], {1, 2})
 
 
-def test_result_is_held_while_it_is_moved_behind_others() -> None:
+def test_result_that_fails_alone_is_moved_behind_others() -> None:
     window = Window()
-    results = {key_of(each.claimed): each for each in map(result, (1, 2, 3))}
-    window.results.update(results)
-    first, second, third = results
-    with held_at_each_line(window) as held:
-        window.forget_stored(
-            PollResult(stored={second: Stored.SETTLED, first: Stored.KEPT}, failed_alone=[first])
-        )
-    assert held and all({1, 3} <= each for each in held)
-    assert list(window.results) == [third, first]
+    results = [AttemptResult(claim(pk), retry.SUCCESS, 1) for pk in (1, 2, 3)]
+    window.results.update({each.claim.key: each for each in results})
+    first, second, third = window.results
+    window.note_stored(
+        Poll(stored={second: Stored.SETTLED, first: Stored.KEPT}, failed_alone=[first])
+    )
+    assert list(window.results) == [third, first] and window.kept == {first}
 
 
-def test_claimed_delivery_is_held_while_others_are_abandoned() -> None:
+def test_claims_of_replaced_data_are_abandoned() -> None:
     window = Window()
-    window.claimed.extend([claimed(1), claimed(2, generation=5)])
-    with held_at_each_line(window) as held:
-        window.abandon_others(5)
-    assert held and all(2 in each for each in held)
-    assert [each.delivery_id for each in window.claimed] == [2]
+    window.claims.extend([claim(1), claim(2, generation=5)])
+    window.abandon_others(5)
+    assert [each.delivery_id for each in window.claims] == [2]

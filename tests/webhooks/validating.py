@@ -15,18 +15,18 @@ from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.make import Catalog
-from webhooks.delivery import validator_client
+from webhooks.delivery import validators
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 
 @pytest.fixture
 def own_loop() -> Iterator[None]:
     """Give the test its own client for validators, created with its settings."""
-    validator_client.stop()
-    validator_client.start()
+    validators.stop()
+    validators.start()
     yield
-    validator_client.stop()
-    validator_client.start()
+    validators.stop()
+    validators.start()
 
 
 def platform(digit: str = "1") -> Catalog:

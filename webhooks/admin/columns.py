@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString
 from requests_queue import clock
 from requests_queue.catalog.admin_show import NOTHING, column, link, moment, pairs
 from requests_queue.safe_text import visible
-from webhooks import types
-from webhooks.delivery import next_attempt
+from webhooks import next_attempt, types
 from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook

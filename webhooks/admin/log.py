@@ -28,8 +28,8 @@ from requests_queue.catalog.admin_show import (
     text,
 )
 from requests_queue.safe_text import visible
+from webhooks import next_attempt, response_diff
 from webhooks.admin.columns import CLEARED, cleared_lines, show_masked
-from webhooks.delivery import next_attempt, response_diff
 from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
 

@@ -25,11 +25,11 @@ from requests_queue.catalog.admin_access import GuardedAdmin, account_of, user_o
 from requests_queue.catalog.admin_show import pairs
 from requests_queue.errors import Refused
 from webhooks import actions as webhook_actions
+from webhooks import next_attempt
 from webhooks.actions import ACTIONS, WebhookAction
 from webhooks.admin import columns
 from webhooks.admin.forms import GENERAL, NewWebhookForm, WebhookForm
 from webhooks.admin.log import LARGE
-from webhooks.delivery import next_attempt
 from webhooks.delivery.request import is_short_secret
 from webhooks.models import Attempt, Delivery, Event, Webhook
 

@@ -17,8 +17,8 @@ from django.db.models import F, QuerySet
 from requests_queue import clock, sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.transitions import Change
-from webhooks import announcements
-from webhooks.delivery import tracing, wakeup
+from webhooks import announcements, tracing
+from webhooks.delivery import wakeup
 from webhooks.models import Delivery, Event, Webhook
 from webhooks.signals import events_recorded
 from webhooks.types import EVENT
@@ -43,10 +43,10 @@ class RecordedEvent:
 
 
 def record(*changes: Change) -> None:
-    """Record the changes of one transaction for the matching webhooks; wake the engine after
-    commit.
+    """Record the changes of one transaction for the matching webhooks.
 
-    The webhooks of all changes are locked once, in the order of their ids.
+    The engine is woken after the commit. The webhooks of all changes are locked once, in the order
+    of their ids.
     """
     matches = [(change, _matching_webhooks(change)) for change in changes]
     ids = {pk for _, webhooks in matches for pk, _ in webhooks}
@@ -64,8 +64,10 @@ def record(*changes: Change) -> None:
 
 
 def _matching_webhooks(change: Change) -> list[tuple[str, bool]]:
-    """Return the ids of the webhooks for the change, and whether they back off or are out of
-    order."""
+    """Return the ids of the webhooks for the change, and whether they are held.
+
+    Those are held that back off or are out of order.
+    """
     rows = _enabled(change, EVENT).order_by("pk")
     columns = rows.values_list("pk", "earliest_possible_trigger", "out_of_order")
     return [(pk, until is not None or out_of_order) for pk, until, out_of_order in columns]
@@ -101,10 +103,10 @@ def matching_validators(change: Change, type_: str) -> list[str]:
 
 
 def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
-    """Record the validation of an object by webhooks; return the ids of the deliveries, in the
-    order of the webhooks.
+    """Record the validation of an object by webhooks.
 
-    Call in a transaction that claims the deliveries, so that no engine claims them.
+    Returns the ids of the deliveries, in the order of the webhooks. Call in a transaction that
+    claims the deliveries, so that no engine claims them.
     """
     deliveries = dict(insert_deliveries(webhook_ids, change.at))
     _count(_insert_events(deliveries, change))

@@ -1,4 +1,4 @@
-"""The payload of a request to a handler, and the token that signs it.
+"""What a request to a handler is made of, its payload, and the token that signs it.
 
 Keys and order are Connect's (the example in its webhooks article). No ORM, no Django.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
 from requests_queue import fast_json
+from webhooks.http.client import Request, Response
 
 TOKEN_HEADERS = {
     "both": ("Authentication", "Authorization"),
@@ -29,6 +30,89 @@ JOSE = {"typ": "JWT", "alg": "HS256"}
 warnings.filterwarnings("ignore", message="The HMAC key is ", category=UserWarning)
 
 _signer = PyJWS()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """What a request needs of its webhook: the columns of the same names.
+
+    `last_success_at` and `last_failure_at` are those of its attempts; `gate_closed_at` identifies
+    the backoff at the claim.
+    """
+
+    id: str
+    type: str
+    label: str
+    object_class: str
+    account_id: str
+    product_id: str
+    external_url: str
+    http_method: str
+    # Not in the repr.
+    jwt_secret: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    data: Mapping[str, Any] = field(repr=False)
+    revision: int
+    gate_closed_at: datetime | None
+    earliest_possible_trigger: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResendOverride:
+    """What an attempt sends in place of the webhook's own settings.
+
+    `payload` is the content of the token; `body` replaces it as the body where it isn't empty.
+    `altered`: the request differs from the webhook's settings, so it doesn't change the backoff.
+    `preset` names what an interceptor changes of it on its way.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    payload: Mapping[str, Any]
+    body: str
+    altered: bool = False
+    preset: str = ""
+
+
+# Sends a request as usual; raises RequestFailed.
+Forward = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interceptor:
+    """What changes the request of an attempt on purpose, for apps above this one.
+
+    `marks` are stored with the attempt: names and kinds of what changes it. `send` sends the
+    request by `Forward`, or not; raises RequestFailed. The token is as if the request was signed
+    at `signed_at`, by `secret` in place of the webhook's.
+    """
+
+    marks: Sequence[Mapping[str, str]]
+    send: Callable[[Request, Forward], Awaitable[Response]] = field(repr=False)
+    signed_at: datetime
+    secret: str | None = field(default=None, repr=False)
+    has_token: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """A request, and what is stored of it; the repr has neither token, secret nor headers."""
+
+    request: Request = field(repr=False)
+    claims: bytes  # as JSON
+    headers: Mapping[str, str] = field(repr=False)
+
+    def with_header(self, name: str, value: str) -> PreparedRequest:
+        """Return it with a header, in place of one that the webhook has configured."""
+        sent, stored = (
+            {k: v for k, v in headers.items() if k.lower() != name} | {name: value}
+            for headers in (self.request.headers, self.headers)
+        )
+        return PreparedRequest(replace(self.request, headers=sent), self.claims, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +166,7 @@ def build_claims(payload: Mapping[str, Any], triggered_at: datetime) -> dict[str
 
 def order_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored claims in Connect's order, `exp` last: PostgreSQL's JSON keeps no order."""
-    names = (field.name for field in fields(WebhookPayload))
+    names = (each.name for each in fields(WebhookPayload))
     return {name: claims[name] for name in names if name in claims} | dict(claims)
 
 

@@ -21,12 +21,11 @@ from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from requests_queue.redaction import MASK
 from webhooks import announcements, validation_rules
 from webhooks.delivery import wakeup
-from webhooks.delivery.claimed import ResendOverride
+from webhooks.delivery.attempt import USER_AGENT
 from webhooks.delivery.fan_out import insert_deliveries
-from webhooks.delivery.in_flight import USER_AGENT
-from webhooks.delivery.request import TOKEN_HEADERS, order_claims
-from webhooks.delivery.tracing import TRACE
+from webhooks.delivery.request import TOKEN_HEADERS, ResendOverride, order_claims
 from webhooks.models import Attempt, Delivery, Resend, Webhook
+from webhooks.tracing import TRACE
 
 # A token that has expired already is a useful test; this limits `exp` to reasonable dates.
 MAX_TIMEOUT = 366 * 24 * 3600
@@ -37,8 +36,10 @@ _OWN_HEADERS = {*(name.lower() for name in TOKEN_HEADERS["both"]), TRACE}
 
 
 def sent_request(attempt: Attempt) -> ResendOverride:
-    """Return what the attempt sent, without what each request gets anew; raises Refused where
-    that was not recorded, or not completely."""
+    """Return what the attempt sent, without what each request gets anew.
+
+    Raises Refused where that was not recorded, or not completely.
+    """
     payload = order_claims(attempt.claims)
     payload.pop("exp", None)
     if not payload:

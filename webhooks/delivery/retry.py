@@ -57,6 +57,10 @@ class Policy:
         return timedelta(seconds=seconds)
 
 
+# The columns of a webhook that have its backoff, in the order of the fields of BackoffState.
+BACKOFF_COLUMNS = ("earliest_possible_trigger", "gate_closed_at", "round", "out_of_order")
+
+
 @dataclass(frozen=True, slots=True)
 class BackoffState:
     """The backoff of a webhook; all fields have their defaults if it is healthy.

@@ -1,17 +1,20 @@
 """Validators: send the whole object to a handler, and read its response while the caller waits.
 
 No transaction and no database connection is held during the request. Each request is a delivery
-with one attempt; the queue decides what is merged of a response.
+with one attempt; the queue decides what is merged of a response. An event loop of this process
+sends the requests (`Client`): the engine's is in a worker, while the caller waits in a web process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +24,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
-from requests_queue import clock
+from requests_queue import clock, event_loops
 from requests_queue.errors import Refused
 from requests_queue.json_diff import shorten
 from requests_queue.json_validation import parse_json, validate_json
@@ -29,12 +32,12 @@ from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.redaction import Redaction
 from requests_queue.transitions import Change
-from webhooks import account_secrets, types
-from webhooks.delivery import claims, fan_out, flush, recording, retry, validator_client
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult, InFlightCall
-from webhooks.delivery.recording import Stored
-from webhooks.http import client
+from webhooks import account_secrets, conf, types
+from webhooks.delivery import fan_out, retry
+from webhooks.delivery.attempt import AttemptResult, InFlight, redact
+from webhooks.delivery.claim import Claim, take
+from webhooks.delivery.record import Stored, flush
+from webhooks.http.client import READ_CAP as STORED_CAP
 from webhooks.http.client import Response
 from webhooks.models import Attempt
 
@@ -58,22 +61,22 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
     if type_ is None or type_.trigger is None or type_.trigger.missing_capability(request.product):
         return []
     body = json.dumps(request.shown, ensure_ascii=False).encode()
-    claimed = _claim(type_.type, request)
-    if not claimed:
+    claims = _claim(type_.type, request)
+    if not claims:
         return []
     redactions = account_secrets.redactions({request.vendor_id})
-    with _slots(claimed) as allowed:
+    with _slots(claims) as allowed:
         if not connection.in_atomic_block:
             # A hundred callers may wait, and PostgreSQL limits its connections.
             connection.close()
-        results = _send(claimed, allowed, body)
+        results = _send(claims, allowed, body)
     read = [_read(result, request, redactions) for result in results]
     return _finish(read)
 
 
-def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
+def _claim(type_: str, request: ValidationRequest) -> list[Claim]:
     """Record the validation, and claim its deliveries in the order in which they are merged."""
-    now, generation = clock.read()
+    reading = clock.read()
     change = Change(
         request.object_class,
         request.object_id,
@@ -81,7 +84,7 @@ def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
         (request.vendor_id,),
         request.status,
         request.status,
-        now,
+        reading.now,
     )
     webhook_ids = fan_out.matching_validators(change, type_)
     if not webhook_ids:
@@ -90,9 +93,9 @@ def _claim(type_: str, request: ValidationRequest) -> list[ClaimedDelivery]:
     with transaction.atomic(durable=True):
         order = fan_out.record_validation(change, webhook_ids)
         lease = settings.SIM_VALIDATION_TIMEOUT + _SPARE
-        claimed = claims.take(order, now, generation, lease) if order else []
+        claims = take(order, reading, lease) if order else []
     # A GET has no body: validators are always called by POST.
-    post = [replace(c, webhook={**c.webhook, "http_method": "POST"}) for c in claimed]
+    post = [replace(c, webhook=replace(c.webhook, http_method="POST")) for c in claims]
     return sorted(post, key=lambda c: order.index(c.delivery_id))
 
 
@@ -107,14 +110,14 @@ def requests_in_flight() -> int:
 
 
 @contextmanager
-def _slots(claimed: Sequence[ClaimedDelivery]) -> Iterator[set[str]]:
+def _slots(claims: Sequence[Claim]) -> Iterator[set[str]]:
     """Hold a slot of each webhook that has one left, and return the ids of these webhooks.
 
     A handler that hangs gets at most half of the process's validations, so that others are served.
     """
     cap = max(1, settings.SIM_VALIDATIONS // 2)
     with _guard:
-        allowed = {pk for c in claimed if _in_flight[pk := c.webhook["id"]] < cap}
+        allowed = {pk for c in claims if _in_flight[pk := c.webhook.id] < cap}
         _in_flight.update(allowed)
     try:
         yield allowed
@@ -126,24 +129,15 @@ def _slots(claimed: Sequence[ClaimedDelivery]) -> Iterator[set[str]]:
                     del _in_flight[pk]
 
 
-def _send(
-    claimed: Sequence[ClaimedDelivery], allowed: set[str], body: bytes
-) -> list[AttemptResult]:
+def _send(claims: Sequence[Claim], allowed: set[str], body: bytes) -> list[AttemptResult]:
     """Send the requests of the webhooks that have a slot, concurrently, and reject the others."""
     timeout = settings.SIM_VALIDATION_TIMEOUT
-    calls = [
-        InFlightCall(c, body, READ_CAP, timeout) for c in claimed if c.webhook["id"] in allowed
-    ]
-    sent = validator_client.send(calls) if calls else []
-    results = {result.claimed.delivery_id: result for result in sent}
-    return [results.get(c.delivery_id) or _rejected(c) for c in claimed]
-
-
-def _rejected(claimed: ClaimedDelivery) -> AttemptResult:
+    attempts = [InFlight(c, body, READ_CAP, timeout) for c in claims if c.webhook.id in allowed]
+    sent = {result.claim.key: result for result in (send(attempts) if attempts else ())}
     error = (
         "Not sent: too many requests to this validator are in flight, because its handler is slow."
     )
-    return AttemptResult(claimed, retry.FAILURE, 0, error=error)
+    return [sent.get(c.key) or AttemptResult(c, retry.FAILURE, 0, error=error) for c in claims]
 
 
 def _finish(
@@ -176,18 +170,18 @@ def _read(
             # What the handler has sent is merged, secrets or not.
             reading = request.read(_json(response))
         except InvalidResponse as wrong:
-            why = _quoting(recording.redact(result, redactions), request) or wrong
+            why = _quoting(redact(result, redactions), request) or wrong
             error = f"Handler returned HTTP {response.status}, but {why}"
             result = replace(result, outcome=retry.FAILURE, error=error)
         except Exception:
-            ids = result.claimed.ids
+            ids = result.claim.ids
             logger.exception("The response of a validator could not be read.", extra=ids)
             result = replace(result, outcome=retry.FAILURE, error=_UNREADABLE)
         else:
-            reading.drop = partial(_mark_dropped, result.claimed.delivery_id)
+            reading.drop = partial(_mark_dropped, result.claim.delivery_id)
             result = replace(result, note=reading.message)
     # Before anything is cut, or a part of a secret would be left.
-    return _cut(recording.redact(result, redactions)), reading
+    return _cut(redact(result, redactions)), reading
 
 
 def _quoting(redacted: AttemptResult, request: ValidationRequest) -> InvalidResponse | None:
@@ -207,8 +201,7 @@ def _json(response: Response) -> Any:
         raise InvalidResponse(f"the body is longer than {READ_CAP // 2**20} MiB.")
     if not response.body.strip():
         raise InvalidResponse("the body is empty. A validator returns the object as JSON.")
-    headers = response.headers
-    encoding = next((v for k, v in headers if k.lower() == "content-encoding"), "identity")
+    encoding = response.header("content-encoding")
     if encoding.strip().lower() not in ("", "identity"):
         raise InvalidResponse(
             f"its Content-Encoding is {encoding[:40]!r}: send it without compression."
@@ -235,7 +228,7 @@ def _short(text: str) -> str:
 def _cut(result: AttemptResult) -> AttemptResult:
     """Return the result with as much of the body and of the texts as is stored."""
     result = replace(result, error=_short(result.error), note=_short(result.note))
-    response, limit = result.response, client.READ_CAP
+    response, limit = result.response, STORED_CAP
     if response is None or len(response.body) <= limit:
         return result
     cut = replace(response, body=response.body[:limit], truncated=True)
@@ -269,7 +262,7 @@ def _store(results: Sequence[AttemptResult]) -> str:
     deadline = time.monotonic() + _STORE
     kept, seen = list(results), set[Stored]()
     while True:
-        flushed = flush.write(kept)
+        flushed = flush(kept)
         seen |= set(flushed.stored)
         kept = [r for r, how in zip(kept, flushed.stored, strict=True) if how == Stored.KEPT]
         if not kept:
@@ -298,3 +291,136 @@ def _mark_dropped(delivery_id: int, why: str) -> None:
     # A late attempt has another one beside it, whose outcome is unknown.
     rows = Attempt.objects.filter(delivery=delivery_id, outcome=Attempt.SUCCESS)
     rows.update(why=f"{_NOT_MERGED} {Redaction().text(why)}", is_unmerged=True)
+
+
+_CLIENT_SPARE = 10.0  # seconds beyond the longest timeout after which the loop counts as hanging
+
+
+class Client:
+    """A loop in a thread; `send` from any other thread. Raises event_loops.StartFailed."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop
+        self._started: Future[None] = Future()
+        self._guard = threading.Lock()
+        self._stopped = False
+        self._tasks: set[asyncio.Task[AttemptResult]] = set()
+        self._thread = threading.Thread(target=self._run, name="validator-requests", daemon=True)
+        self._thread.start()
+        event_loops.wait_for_start(self._started, "The client for validators")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether requests can be sent."""
+        return self._thread.is_alive() and not self._stopped
+
+    def send(self, attempts: Sequence[InFlight]) -> list[AttemptResult]:
+        """Send the requests concurrently, and return their results."""
+        with self._guard:
+            # A stopped loop would never set a result.
+            if self._stopped:
+                return [each.stopped() for each in attempts]
+            sending = asyncio.run_coroutine_threadsafe(self._send(attempts), self._loop)
+        try:
+            return sending.result(max(each.limit for each in attempts) + _CLIENT_SPARE)
+        except (CancelledError, TimeoutError):
+            # The loop was stopped before the requests started, or it hangs.
+            return [each.stopped() for each in attempts]
+
+    def stop(self) -> None:
+        """End the requests in flight, whose outcome is unknown then, and send no more."""
+        with self._guard:
+            if not self._stopped:
+                self._stopped = True
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
+                try:
+                    runner.run(self._main())
+                finally:
+                    # Before the loop closes, so that no request is submitted to a closed loop.
+                    with self._guard:
+                        self._stopped = True
+        except BaseException as error:
+            if self._started.done():
+                logger.exception(
+                    "The client for validators ended; the next request starts a new one."
+                )
+            else:
+                self._started.set_exception(error)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._transport = conf.open_transport()
+        self._started.set_result(None)
+        try:
+            await self._stopping.wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._transport.close()
+
+    async def _send(self, attempts: Sequence[InFlight]) -> list[AttemptResult]:
+        tasks = [asyncio.create_task(each.run(self._transport)) for each in attempts]
+        for task in tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return [
+            result if isinstance(result, AttemptResult) else each.stopped()
+            for result, each in zip(results, attempts, strict=True)
+        ]
+
+
+_client: Client | None = None
+_stopped = False
+_client_guard = threading.Lock()
+
+
+def send(attempts: Sequence[InFlight]) -> list[AttemptResult]:
+    """Send the requests by this process's client, and return their results."""
+    global _client
+    with _client_guard:
+        if _stopped:
+            return [each.stopped() for each in attempts]
+        if _client is None or not _client.is_running:
+            try:
+                _client = Client()
+            except event_loops.StartFailed as error:
+                logger.error("%s", error)
+                return [_not_sent(each, error) for each in attempts]
+        running = _client
+    return running.send(attempts)
+
+
+def _not_sent(each: InFlight, error: Exception) -> AttemptResult:
+    public = "The validator could not be called: see the server's log."
+    return AttemptResult(each.claim, retry.FAILURE, 0, error=str(error), public_message=public)
+
+
+def start() -> None:
+    """Allow requests again after `stop`; the loop starts with the first one.
+
+    Raises event_loops.StartFailed if the settings don't allow any request.
+    """
+    global _stopped
+    try:
+        conf.check_transport()
+    except ValueError as error:
+        raise event_loops.StartFailed(f"Validators cannot be called. {error}") from None
+    with _client_guard:
+        _stopped = False
+
+
+def stop() -> None:
+    """End the requests in flight; later ones get the result of a stopped request."""
+    global _client, _stopped
+    with _client_guard:
+        running, _client, _stopped = _client, None, True
+    if running is not None:
+        running.stop()

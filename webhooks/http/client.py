@@ -48,7 +48,7 @@ class Transmission(Protocol):
         """Send the request; an OSError ends the wait for the response."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One HTTP request; the repr has no headers, which contain the token."""
 
@@ -58,6 +58,10 @@ class Request:
     body: bytes | None
     # None: at once.
     transmission: Transmission | None = None
+    # aiohttp's object, for the attempts of a claim that share the request.
+    prepared: aiohttp.ClientRequest | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,10 @@ class Transport:
         return await self._send(self._fresh_connector, exchange)
 
     async def _send(self, connector: Connector, exchange: _Exchange) -> Response:
-        prepared = _prepare(exchange.request, exchange.url, self._proxy)
+        prepared = exchange.request.prepared
+        if prepared is None:
+            prepared = _prepare(exchange.request, exchange.url, self._proxy)
+            exchange.request.prepared = prepared
         connection = await connector.connect(prepared, [], _NO_TIMEOUT)
         protocol, sending = connection.protocol, None
         assert protocol is not None

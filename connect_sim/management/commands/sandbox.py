@@ -29,11 +29,11 @@ from portal import sign_in
 from requests_queue import clock, first_order, seed
 from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
+from requests_queue.event_loops import StartFailed
 from sandbox import sandbox_file
 from sandbox.listener import PORT
 from sandbox.sandbox_file import Sandbox
-from webhooks.delivery import claims
-from webhooks.delivery.event_loops import StartFailed
+from webhooks.delivery import claim
 
 
 class Command(BaseCommand):
@@ -143,7 +143,7 @@ def _recover() -> None:
     is_alone = connection.vendor == "sqlite"
     clock_control.recover(is_alone=is_alone)
     if is_alone:
-        claims.expire_leases()
+        claim.expire_leases()
     restoring.recover(is_alone=is_alone, patience=0)
 
 

@@ -12,7 +12,7 @@ from connect_sim import checks, data_lock, logs, tracing, web
 from connect_sim.installation import StartError
 from connect_sim.metrics import exporter
 from portal import sign_in
-from webhooks.delivery.event_loops import StartFailed
+from requests_queue.event_loops import StartFailed
 
 
 class Command(BaseCommand):

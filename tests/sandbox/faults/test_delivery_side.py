@@ -16,7 +16,7 @@ from tests.make import Catalog
 from tests.sandbox.faults.conftest import Arm
 from tests.sandbox.faults.delivering import Deliver, deliver, hook, marks, recorded, served
 from tests.webhooks import validating
-from webhooks.delivery import claims, fan_out
+from webhooks.delivery import claim, fan_out
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
 
@@ -249,7 +249,7 @@ def test_times_limits_the_deliveries_of_one_claim(arm: Arm, hook: Webhook) -> No
     arm("abort", webhook=hook.pk, times=2)
     for _ in range(4):
         fan_out.trigger(hook)
-    claimed = claims.claim(4)
+    claimed = claim.claim(4)
     assert [each.interceptor is not None for each in claimed] == [True, True, False, False]
 
 

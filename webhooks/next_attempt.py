@@ -17,7 +17,7 @@ from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 
 from requests_queue import heartbeats
 from requests_queue.time_format import format_moment, format_span
-from webhooks.delivery.slots import Slots
+from webhooks.delivery.claim import Slots
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 from webhooks.types import EVENT
 
@@ -36,12 +36,12 @@ class NextAttempt:
     is_due: bool = False
 
     def sentence(self, now: datetime) -> str:
-        """Return it as text: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`"""
+        """Return it as text: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`."""
         return f"{self.why} {announced(self.at, now)}".strip() if self.at else self.why
 
 
 def announced(at: datetime, now: datetime) -> str:
-    """Return `Next attempt in 5 min, at 02:04:44 UTC.`"""
+    """Return `Next attempt in 5 min, at 02:04:44 UTC.`."""
     return f"Next attempt in {until(at, now)}, at {clock_time(at, now)}."
 
 
@@ -111,8 +111,10 @@ class WorkerLoad:
         return sum(n for n, _ in self._in_flight.values())
 
     def in_flight_of(self, webhook_id: str, *, forced: bool = False) -> int:
-        """Return how many of a webhook's requests are in flight: those of Trigger now, or the
-        others."""
+        """Return how many of a webhook's requests are in flight.
+
+        `forced` counts those of Trigger now, otherwise the others are counted.
+        """
         total, unforced = self._in_flight.get(webhook_id, (0, 0))
         return total - unforced if forced else unforced
 
@@ -203,15 +205,19 @@ def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) ->
 
 
 def _due(row: Delivery, now: datetime) -> datetime | None:
-    """Return when a pending delivery is due, if that is in the future: after the backoff of its
-    webhook, and not before its own due date."""
+    """Return when a pending delivery is due, if that is in the future.
+
+    That is after the backoff of its webhook, and not before its own due date.
+    """
     moments = (row.webhook.earliest_possible_trigger, row.due_at)
     return future(max((at for at in moments if at is not None), default=None), now)
 
 
 def times_out_at(row: Delivery) -> datetime | None:
-    """Return when the request in flight times out, by platform time; None for a validator's, whose
-    timeout is real time."""
+    """Return when the request in flight times out, by platform time.
+
+    None for a validator's, whose timeout is real time.
+    """
     if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
         return None
     return row.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
@@ -290,7 +296,7 @@ def cleared_backoffs(
 
 
 def describe_cleared(row: ClearedBackoff) -> str:
-    """Return what cleared a backoff: `Backoff cleared: edited by Ada Ray (endpoint URL).`"""
+    """Return what cleared a backoff: `Backoff cleared: edited by Ada Ray (endpoint URL).`."""
     what = "Recovered" if row.was_out_of_order else "Backoff cleared"
     if row.cause == ClearedBackoff.RECOVERED:
         return f"Recovered by {_who(row)}."

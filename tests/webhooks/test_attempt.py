@@ -12,8 +12,9 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, until
 from tests.handlers import handler
-from webhooks.delivery import claims, fan_out, recording, resend, retry
-from webhooks.delivery.in_flight import AttemptResult, PreparedRequest, prepare
+from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks.delivery.attempt import AttemptResult, prepare
+from webhooks.delivery.request import PreparedRequest
 from webhooks.http.client import Request
 from webhooks.models import Attempt, Webhook
 
@@ -29,24 +30,24 @@ def orders(count: int) -> None:
         creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def record(outcome: str = retry.SUCCESS) -> dict[str, list[PreparedRequest]]:
+def record_results(outcome: str = retry.SUCCESS) -> dict[str, list[PreparedRequest]]:
     """Claim everything, and record it; return the different requests of each webhook."""
-    claimed = claims.claim(100)
+    claimed = claim.claim(100)
     requests: dict[str, list[PreparedRequest]] = {}
     results = []
     for each in claimed:
         prepared = prepare(each)
         results.append(AttemptResult(each, outcome, 5, prepared))
-        known = requests.setdefault(each.webhook["id"], [])
+        known = requests.setdefault(each.webhook.id, [])
         if not any(one is prepared for one in known):
             known.append(prepared)
-    recording.record(results)
+    record.record(results)
     return requests
 
 
 def test_each_webhook_has_one_request_and_its_attempts_show_it() -> None:
     orders(5)
-    requests = record()
+    requests = record_results()
     assert [len(each) for each in requests.values()] == [1, 1]
     for hook in Webhook.objects.all():
         [prepared] = requests[hook.pk]
@@ -61,9 +62,9 @@ def test_each_webhook_has_one_request_and_its_attempts_show_it() -> None:
 
 def test_later_claim_is_signed_anew() -> None:
     orders(1)
-    first = record(retry.FAILURE)
+    first = record_results(retry.FAILURE)
     move_clock(3600)
-    second = record()
+    second = record_results()
     for pk in first:
         [before], [after] = first[pk], second[pk]
         assert before.claims != after.claims
@@ -72,14 +73,14 @@ def test_later_claim_is_signed_anew() -> None:
 
 def test_resends_beside_others_are_sent_with_their_own_content() -> None:
     orders(1)
-    record()
+    record_results()
     for attempt in Attempt.objects.all():
         resend.create_resend(attempt)
         resend.create_resend(attempt)
     Webhook.objects.update(data={"tenant": "b"})
     for hook in Webhook.objects.all():
         fan_out.trigger(hook)
-    requests = record()
+    requests = record_results()
     # Each resend has the content of its attempt, and Trigger now that of the webhook.
     assert [len(each) for each in requests.values()] == [3, 3]
     bodies = Attempt.objects.filter(webhook="WH-000-000-001").values_list("request_body", flat=True)

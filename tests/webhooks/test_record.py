@@ -20,10 +20,11 @@ from django.db import (
 from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
+from tests.engines import lost_results
 from webhooks import actions, webhook_health
-from webhooks.delivery import claims, flush, recording, retry
-from webhooks.delivery.claimed import ClaimedDelivery
-from webhooks.delivery.in_flight import AttemptResult
+from webhooks.delivery import claim, record, retry
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,18 +69,18 @@ def name(error: BaseException) -> str:
     return f"{type(error).__name__} {getattr(error.__cause__, 'sqlstate', '')}".strip()
 
 
-def claimed(count: int = 5) -> list[ClaimedDelivery]:
+def claimed(count: int = 5) -> list[Claim]:
     """Return claimed deliveries of one webhook, in the order of their ids."""
     catalog = make.catalog()
     make.webhook(catalog)
     for _ in range(count):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    calls = claims.claim(100)
+    calls = claim.claim(100)
     assert len(calls) == count
     return calls
 
 
-def succeeded(calls: Sequence[ClaimedDelivery]) -> list[AttemptResult]:
+def succeeded(calls: Sequence[Claim]) -> list[AttemptResult]:
     return [AttemptResult(call, retry.SUCCESS, 5) for call in calls]
 
 
@@ -87,14 +88,14 @@ def breaks(
     monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[AttemptResult], bool]
 ) -> None:
     """Raise an error for the rows of some attempts."""
-    real = recording.attempt_row
+    real = record.attempt_row
 
-    def row(attempt: recording.RecordedAttempt) -> Any:
+    def row(attempt: record.RecordedAttempt, sent: Any) -> Any:
         if when(attempt.result):
             raise error
-        return real(attempt)
+        return real(attempt, sent)
 
-    monkeypatch.setattr(recording, "attempt_row", row)
+    monkeypatch.setattr(record, "attempt_row", row)
 
 
 def counted() -> tuple[int, int, int]:
@@ -111,11 +112,11 @@ def test_transient_error_keeps_results_and_makes_no_failure(
     with monkeypatch.context() as patch:
         breaks(patch, error, lambda call: True)
         for _ in range(3):
-            result = flush.write(finished)
+            result = record.flush(finished)
             assert result.stored == ["kept"] * 5
             assert result.error is not None
     assert counted() == (0, 0, 0)
-    assert flush.write(finished).stored == ["settled"] * 5
+    assert record.flush(finished).stored == ["settled"] * 5
     assert counted() == (5, 5, 0)
 
 
@@ -129,9 +130,9 @@ def test_only_row_that_cannot_be_stored_becomes_failure(
     breaks(
         monkeypatch,
         error,
-        lambda call: call.claimed.delivery_id == bad and call.outcome == retry.SUCCESS,
+        lambda call: call.claim.delivery_id == bad and call.outcome == retry.SUCCESS,
     )
-    stored = flush.write(succeeded(calls)).stored
+    stored = record.flush(succeeded(calls)).stored
     assert [str(one) for one in stored] == ["replaced" if n == at else "settled" for n in range(5)]
     assert counted() == (5, 4, 1)
     attempt = Attempt.objects.get(delivery=bad)
@@ -147,8 +148,8 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
 ) -> None:
     calls = claimed()
     bad = calls[at].delivery_id
-    breaks(monkeypatch, error, lambda call: call.claimed.delivery_id == bad)
-    stored = flush.write(succeeded(calls)).stored
+    breaks(monkeypatch, error, lambda call: call.claim.delivery_id == bad)
+    stored = record.flush(succeeded(calls)).stored
     assert [str(one) for one in stored] == ["released" if n == at else "settled" for n in range(5)]
     assert counted() == (4, 4, 0)
     row = Delivery.objects.get(pk=bad)
@@ -157,7 +158,7 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
     # The request is not repeated in a loop.
     until = Webhook.objects.get().earliest_possible_trigger
     assert until is not None and (until - clock.now()).total_seconds() > 290
-    assert claims.claim(10) == []
+    assert claim.claim(10) == []
 
 
 @pytest.mark.parametrize(
@@ -171,14 +172,15 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
 )
 def test_value_that_no_database_stores_becomes_failure(content: dict[str, Any]) -> None:
     first, second = succeeded(claimed(2))
-    assert flush.write([replace(first, **content), second]).stored == ["replaced", "settled"]
+    assert record.flush([replace(first, **content), second]).stored == ["replaced", "settled"]
     assert counted() == (2, 1, 1)
 
 
 def test_address_that_no_database_stores_releases_its_delivery() -> None:
     first, second = claimed(2)
-    bad = replace(first, webhook={**first.webhook, "external_url": "http://127.0.0.1/\ud800"})
-    assert flush.write(succeeded([bad, second])).stored == ["released", "settled"]
+    settings = replace(first.webhook, external_url="http://127.0.0.1/\ud800")
+    bad = replace(first, webhook=settings)
+    assert record.flush(succeeded([bad, second])).stored == ["released", "settled"]
     assert counted() == (1, 1, 0)
 
 
@@ -186,13 +188,13 @@ def test_lost_attempt_that_cannot_be_stored_does_not_keep_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = claimed(3)
-    breaks(monkeypatch, RuntimeError("x"), lambda call: call.claimed == calls[1])
+    breaks(monkeypatch, RuntimeError("x"), lambda call: call.claim.key == calls[1].key)
     Delivery.objects.update(lease=1.0)
-    assert flush.write(claims.lost_attempts()).stored == ["settled", "released", "settled"]
+    assert record.flush(lost_results()).stored == ["settled", "released", "settled"]
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["unknown", "unknown"]
     assert counted() == (2, 0, 0)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
-    assert claims.lost_attempts() == []
+    assert claim.lost_claims() == []
 
 
 def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were_away(
@@ -201,12 +203,12 @@ def test_isolation_stores_the_others_while_one_row_fails_as_if_the_database_were
     calls = claimed()
     bad = calls[1].delivery_id
     with monkeypatch.context() as patch:
-        breaks(patch, OperationalError("away"), lambda call: call.claimed.delivery_id == bad)
-        assert flush.write(succeeded(calls)).stored == ["kept"] * 5
-        result = flush.write(succeeded(calls), isolate=True)
+        breaks(patch, OperationalError("away"), lambda call: call.claim.delivery_id == bad)
+        assert record.flush(succeeded(calls)).stored == ["kept"] * 5
+        result = record.flush(succeeded(calls), isolate=True)
         assert result.stored == ["settled", "kept", "settled", "settled", "settled"]
         assert result.failed_alone == [1]
-    assert flush.write(succeeded([calls[1]])).stored == ["settled"]
+    assert record.flush(succeeded([calls[1]])).stored == ["settled"]
     assert counted() == (5, 5, 0)
 
 
@@ -216,36 +218,36 @@ def test_isolation_gives_up_when_many_rows_fail(
     settings.SIM_MAX_IN_FLIGHT = 40
     finished = succeeded(claimed(40))
     tried: list[int] = []
-    real = recording.record
+    real = record.record
 
-    def record(calls: Sequence[AttemptResult], **more: Any) -> Any:
+    def record_(calls: Sequence[AttemptResult], **more: Any) -> Any:
         tried.append(len(calls))
         return real(calls, **more)
 
-    monkeypatch.setattr(recording, "record", record)
+    monkeypatch.setattr(record, "record", record_)
     breaks(monkeypatch, ProgrammingError("no such column"), lambda call: True)
-    assert flush.write(finished).stored == ["kept"] * 40
+    assert record.flush(finished).stored == ["kept"] * 40
     assert tried.count(1) == 10 and len(tried) < 40
 
 
 def test_attempt_of_deleted_webhook_is_no_error() -> None:
     calls = claimed(2)
-    actions.delete(calls[0].webhook["id"])
-    assert flush.write(succeeded(calls)).stored == ["dropped", "dropped"]
+    actions.delete(calls[0].webhook.id)
+    assert record.flush(succeeded(calls)).stored == ["dropped", "dropped"]
     assert not Attempt.objects.exists()
 
 
 def test_commit_that_was_not_confirmed_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = succeeded(claimed(3))
-    real = recording.record
+    real = record.record
 
-    def record(calls: Sequence[AttemptResult], **more: Any) -> Any:
+    def record_(calls: Sequence[AttemptResult], **more: Any) -> Any:
         real(calls, **more)
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "record", record)
-        assert flush.write(finished).stored == ["kept"] * 3
-    assert flush.write(finished).stored == ["repeated"] * 3
+        patch.setattr(record, "record", record_)
+        assert record.flush(finished).stored == ["kept"] * 3
+    assert record.flush(finished).stored == ["repeated"] * 3
     assert Attempt.objects.count() == 3
     assert counted() == (3, 3, 0)

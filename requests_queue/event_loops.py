@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -14,10 +13,6 @@ from typing import Any, TypeVar
 from django.core.management import CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.backends.signals import connection_created
-from django.dispatch import receiver
-
-from requests_queue import garbage, prepared
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +22,6 @@ START_TIMEOUT = 30.0  # seconds
 # Files that a process needs in addition to those of requests in flight: connections of the web
 # server, of the database, and idle ones to handlers.
 _OTHER_FILES = 1500
-# Seconds after which a thread that computes lets another one run; Python's default is 0.005. A
-# delivery passes between the loop and the SQL thread several times, and each time may wait for a
-# thread of the web server.
-SWITCH_INTERVAL = 0.0005
-# Pages of SQLite's log from which a commit of an SQL thread writes them to the database, and waits
-# for the disk. Other connections do so from SQLite's default, 1000: where the API changes queues,
-# its commits write them, before what they make due is claimed.
-CHECKPOINT = 4000
 
 
 class StartFailed(CommandError):
@@ -66,15 +53,6 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
-async def wait(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event for some seconds, and return whether it is set."""
-    # Not `wait_for`, which Python 3.11 runs in a task of its own.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
-
-
 def raise_file_limit() -> None:
     """Raise the soft limit of open files as far as allowed: each request in flight needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -101,30 +79,27 @@ def fitting_slots(slots: int) -> int:
     return min(slots, available)
 
 
-def tune_interpreter() -> None:
-    """Set the switching of threads and the garbage collection of a process with an engine."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    garbage.tune()
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event for some seconds, and return whether it is set."""
+    # Not `wait_for`, which Python 3.11 runs in a task of its own.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 class SqlThread:
-    """A thread with one database connection, which runs functions one after another.
-
-    Its claims are prepared statements (`requests_queue.prepared`).
-    """
+    """A thread with one database connection, which runs functions one after another."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(
-            1, thread_name_prefix="delivery-sql", initializer=prepared.enable
-        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Run the function in the thread and return its result."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _with_connection, function, *args)
+        """Run the function in the thread and return its result, in a loop."""
+        return await asyncio.wrap_future(self.submit(function, *args))
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Run the function in the thread, for callers without a loop."""
+        """Run the function in the thread."""
         return self._pool.submit(_with_connection, function, *args)
 
     def end(self, last: Callable[[], Any]) -> None:
@@ -136,16 +111,8 @@ class SqlThread:
         self._pool.shutdown()
 
 
-@receiver(connection_created, dispatch_uid="webhooks.delivery.checkpoint")
-def _set_checkpoint(connection: Any, **kwargs: Any) -> None:
-    """Set CHECKPOINT for the connection of an SQL thread."""
-    if connection.vendor == "sqlite" and prepared.is_enabled():
-        connection.connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
-
-
 def _with_connection(function: Callable[..., T], *args: Any) -> T:
     connection.close_if_unusable_or_obsolete()
-    prepared.skip_health_check()
     try:
         return function(*args)
     except DatabaseError:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from requests_queue import clock
+from requests_queue import clock, event_loops
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import claims, event_loops, fan_out, recording, retry, selection
-from webhooks.delivery.in_flight import AttemptResult
-from webhooks.delivery.slots import Slots
+from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.claim import Slots
 from webhooks.http.client import Response
 from webhooks.models import Delivery, Webhook
 
@@ -26,8 +26,8 @@ LIMITS = st.integers(1, 40)
 def fill(slots: Slots) -> tuple[list[str], Slots]:
     """Claim until nothing more may start; return whose deliveries were claimed, and the slots."""
     claimed_webhooks: list[str] = []
-    while claimed := claims.claim(slots.free, slots):
-        claimed_webhooks += [c.webhook["id"] for c in claimed]
+    while claimed := claim.claim(slots.free, slots):
+        claimed_webhooks += [c.webhook.id for c in claimed]
         slots = slots.taken(len(claimed))
     return claimed_webhooks, slots
 
@@ -52,10 +52,10 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     make.order(catalog)
     outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
     responses = {failing.pk: Response(500, (), b"", truncated=False)}
-    recording.record(
+    record.record(
         [
-            AttemptResult(c, outcomes[c.webhook["id"]], 1, response=responses.get(c.webhook["id"]))
-            for c in claims.claim(10)
+            AttemptResult(c, outcomes[c.webhook.id], 1, response=responses.get(c.webhook.id))
+            for c in claim.claim(10)
         ]
     )
     Webhook.objects.update(earliest_possible_trigger=None, round=0)
@@ -77,7 +77,7 @@ def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     Delivery.objects.bulk_create(
-        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claims.MAX_BATCH)
+        Delivery(webhook=hook, created_at=make.AT) for _ in range(2 * claim.MAX_BATCH)
     )
     late = make.webhook(catalog, n=2)
     make.order(catalog)
@@ -89,33 +89,28 @@ def test_webhook_with_long_backlog_uses_only_its_limit() -> None:
 def test_claim_has_maximum_size_and_next_one_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(claims, "MAX_BATCH", 3)
+    monkeypatch.setattr(claim, "MAX_BATCH", 3)
     catalog = make.catalog()
     for n in range(1, 6):
         make.webhook(catalog, n=n)
     make.order(catalog)
-    assert [len(claims.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
+    assert [len(claim.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("total", [5, 100])
-def test_more_is_expected_only_if_the_limit_kept_it_out(
-    total: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(selection, "_CHUNK", 2)
+def test_more_is_expected_only_if_the_limit_kept_it_out(total: int) -> None:
     catalog = make.catalog()
     for n in range(1, 6):
         make.webhook(catalog, n=n)
     make.order(catalog, 12)
     fan_out.trigger(Webhook.objects.all()[0])
     now, slots = clock.now(), Slots(total)
-    everything = len(selection.select(1000, now, slots))
+    everything = len(claim.select(1000, now, slots)[0])
     for limit in range(1, everything + 10):
-        found = selection.find(limit, now, slots)
-        assert len(found.ids) == min(limit, everything)
-        assert found.has_more >= (limit < everything)
-    # No statement was limited either.
-    assert not selection.find(60, now, slots).has_more
+        ids, has_more = claim.select(limit, now, slots)
+        assert len(ids) == min(limit, everything)
+        assert has_more >= (limit < everything)
 
 
 @pytest.mark.django_db
@@ -128,7 +123,7 @@ def test_oldest_of_each_webhook_is_found_behind_any_backlog(backlog: int) -> Non
             fan_out.trigger(hook)
     Delivery.objects.update(forced=False)
     oldest = {hook.pk: hook.deliveries.order_by("pk")[0].pk for hook in hooks}
-    selected = selection.select(40, clock.now(), Slots(400, 200))
+    selected = claim.select(40, clock.now(), Slots(400, 200))[0]
     assert selected == sorted(oldest.values())
 
 
@@ -237,16 +232,16 @@ def test_delivery_with_a_due_date_is_passed_until_then(settings: Any) -> None:
     Delivery.objects.bulk_create(
         Delivery(webhook=hook, created_at=now, due_at=later, losses=2) for _ in range(40)
     )
-    assert selection.select(10, now) == []
+    assert claim.select(10, now)[0] == []
     [plain, last] = [Delivery.objects.create(webhook=w, created_at=now).pk for w in (hook, other)]
-    assert selection.select(10, now) == [plain, last]
+    assert claim.select(10, now)[0] == [plain, last]
     oldest = list(Delivery.objects.order_by("pk").values_list("pk", flat=True)[:2])
-    assert selection.select(10, later) == [*oldest, last]
+    assert claim.select(10, later)[0] == [*oldest, last]
     # One at a time after a backoff.
     Webhook.objects.filter(pk=hook.pk).update(earliest_possible_trigger=now, round=1)
-    assert selection.select(10, now) == [plain, last]
-    assert selection.select(10, later) == [oldest[0], last]
+    assert claim.select(10, now)[0] == [plain, last]
+    assert claim.select(10, later)[0] == [oldest[0], last]
     # While slots are short.
     Webhook.objects.update(responds=True)
-    assert selection.select(10, now, Slots(20, 19)) == [plain]
-    assert selection.select(10, later, Slots(20, 19)) == [oldest[0]]
+    assert claim.select(10, now, Slots(20, 19))[0] == [plain]
+    assert claim.select(10, later, Slots(20, 19))[0] == [oldest[0]]

@@ -1,0 +1,592 @@
+"""Record finished attempts: the attempts, their deliveries and their webhooks in one transaction.
+
+`flush` stores results despite errors, `record` is its transaction. Only an attempt whose claim
+still holds settles its delivery and changes the backoff. A late one, whose delivery another worker
+has taken over, is recorded and counted all the same. Counters change in the transaction that
+records the attempts, in order of completion.
+
+A reset or restore by another process may have replaced all data since the claim: its generation is
+compared with that of the data, after the lock of the deliveries. A replacement locks their table
+exclusively, so it has either been committed by then, or waits for the commit of the flush.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F, Model
+
+from requests_queue import clock, database_errors, encryption, fast_json, sql
+from webhooks import account_secrets, conf
+from webhooks.delivery import fan_out, retry
+from webhooks.delivery.attempt import AttemptResult, redact
+from webhooks.delivery.request import PreparedRequest
+from webhooks.delivery.retry import BackoffState, Decision
+from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
+from webhooks.signals import attempts_recorded, flush_failed, recording_attempts
+from webhooks.types import EVENT
+
+logger = logging.getLogger(__name__)
+
+LOCK_WAIT = 0.5  # seconds for which a flush waits for rows that another transaction holds
+# Single rows that may fail in one flush before it keeps the rest for the next.
+_MAX_FAILED = 10
+_LONGEST = 2**31 - 1  # milliseconds that the column takes
+_LATE = (
+    "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
+    "changes neither the delivery nor the backoff."
+)
+_NOT_STORED = "The response could not be stored, so the attempt counts as a failure."
+
+
+class Stored(StrEnum):
+    """What became of a finished attempt."""
+
+    # The claim held: the attempt decided about its delivery.
+    SETTLED = "settled"
+    # The claim was lost: an extra attempt, counted, that decides nothing.
+    LATE = "late"
+    # An earlier flush recorded it, and its commit was not confirmed.
+    REPEATED = "repeated"
+    # Nothing to record: the webhook was deleted, all data was replaced, or no worker knows the
+    # response.
+    DROPPED = "dropped"
+    # Recorded as a failure, because the row could not be stored.
+    REPLACED = "replaced"
+    # Not recorded; its delivery is released.
+    RELEASED = "released"
+    # Not recorded yet, because of an error or of rows that another transaction holds: try again.
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAttempt:
+    """A recorded attempt: its result, its number, and what was decided.
+
+    `state` is the delivery's, None if the attempt came too late to decide about it.
+    """
+
+    result: AttemptResult
+    number: int
+    at: datetime
+    why: str
+    state: str | None = None
+    next_attempt_at: datetime | None = None
+    out_of_order: bool = False
+
+
+@dataclass(slots=True)
+class _DeliveryRow:
+    """A locked delivery: its claim if an attempt is in flight, and what the flush changes of it."""
+
+    token: Any
+    attempts: int
+    losses: int
+    added: int = 0
+    state: str | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _WebhookRow:
+    """A locked webhook, and what the flush changes of it.
+
+    `counts` and `last` have the number of attempts and the index of the last one by outcome.
+    `cleared` has, for each backoff that ended, the index of the attempt that ended it, the cause
+    and the backoff.
+    """
+
+    backoff: BackoffState
+    active: bool
+    revision: int
+    modified_at: datetime | None
+    since_success: int
+    counts: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    # None: no success or failure in the flush.
+    responds: bool | None = None
+    cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
+
+    def decide(self, result: AttemptResult, delivery: _DeliveryRow, now: datetime) -> Decision:
+        """Return the retry decision for an attempt of the delivery."""
+        claim = result.claim
+        is_lost = result.outcome == retry.UNKNOWN and not result.stopped
+        # The revision that a lost worker used is unknown, but not when the webhook was saved.
+        outdated = self.revision != claim.webhook.revision or (
+            is_lost
+            and self.modified_at is not None
+            and self.modified_at >= clock.shown(claim.started_at)
+        )
+        # An orderly stop is neither counted nor does it reset the count of lost workers in a row;
+        # an edit of the webhook since the attempt's start does.
+        if outdated or result.outcome != retry.UNKNOWN:
+            delivery.losses = 0
+        elif is_lost:
+            delivery.losses += 1
+        return retry.decide(
+            retry.AttemptSummary(
+                result.outcome,
+                claim.started_at,
+                forced=claim.forced,
+                repeatable=claim.webhook.type == EVENT,
+                active=self.active,
+                outdated=outdated,
+                altered=claim.override is not None and claim.override.altered,
+                backoff_began_at=claim.webhook.gate_closed_at,
+                losses=delivery.losses if is_lost else 0,
+            ),
+            self.backoff,
+            now,
+            conf.policy(),
+        )
+
+    def count(self, result: AttemptResult, index: int) -> None:
+        """Count an attempt in the statistics; `index` is its position in the flush."""
+        self.counts[result.outcome] = self.counts.get(result.outcome, 0) + 1
+        self.last[result.outcome] = index
+        if result.outcome == retry.SUCCESS:
+            self.since_success, self.responds = 0, True
+        elif result.outcome == retry.FAILURE:
+            self.since_success += 1
+            self.responds = result.response is not None
+
+
+def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Stored]:
+    """Write the attempts, their deliveries and their webhooks; return what became of each.
+
+    With `skip_locked`, rows that another transaction holds are KEPT; without, they are waited for,
+    on PostgreSQL for LOCK_WAIT seconds, after which OperationalError is raised.
+    Lock order: deliveries, then webhooks, each by id.
+    """
+    if not results:
+        return []
+    recording_attempts.send(sender=None)
+    redactions = account_secrets.redactions({r.claim.webhook.account_id for r in results})
+    requests: dict[int, PreparedRequest] = {}
+    results = [redact(result, redactions, requests) for result in results]
+    with transaction.atomic():
+        sql.limit_lock_wait(LOCK_WAIT)
+        lock = sql.for_update(skip_locked=skip_locked)
+        deliveries = _lock_deliveries({r.claim.delivery_id for r in results}, lock)
+        webhooks = _lock_webhooks({r.claim.webhook.id for r in results}, lock)
+        # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
+        reading = clock.read()
+        recorded = _classify(results, deliveries, webhooks, reading.generation)
+        attempts: list[RecordedAttempt] = []
+        for result, how in zip(results, recorded, strict=True):
+            if how in (Stored.SETTLED, Stored.LATE):
+                delivery = deliveries[result.claim.delivery_id]
+                webhook = webhooks[result.claim.webhook.id]
+                is_late, index = how == Stored.LATE, len(attempts)
+                attempts.append(_apply(result, index, delivery, webhook, reading.now, is_late))
+        if not attempts:
+            return recorded
+        ids = insert_attempts(attempts)
+        _write_deliveries(deliveries)
+        _write_webhooks({pk: row for pk, row in webhooks.items() if row.counts}, ids, reading.now)
+        if settings.SIM_EVENT_MODE == "coalesce":
+            fan_out.coalesce([pk for pk, d in deliveries.items() if d.state == Delivery.WAITING])
+        attempts_recorded.send(sender=None, attempts=attempts)
+    return recorded
+
+
+def _lock_deliveries(ids: Iterable[int], lock: str) -> dict[int, _DeliveryRow]:
+    """Lock the deliveries in order of their ids; deleted or skipped ones are missing."""
+    rows = sql.fetch(
+        f"""
+        SELECT id, state, claim, attempts, losses FROM webhooks_delivery
+        WHERE id IN ({sql.integers(sorted(ids))}) ORDER BY id {lock}
+        """
+    )
+    return {
+        pk: _DeliveryRow(
+            sql.uuid_value(claim) if state == Delivery.CALLING else None, attempts, losses
+        )
+        for pk, state, claim, attempts, losses in rows
+    }
+
+
+def _lock_webhooks(ids: Iterable[str], lock: str) -> dict[str, _WebhookRow]:
+    """Lock the webhooks in order of their ids; deleted or skipped ones are missing."""
+    known = sorted(ids)
+    rows = sql.fetch(
+        f"""
+        SELECT id, active, revision, modified_at, failure_since_last_success,
+            {", ".join(retry.BACKOFF_COLUMNS)}
+        FROM webhooks_webhook WHERE deleted_at IS NULL AND id IN ({sql.placeholders(known)})
+        ORDER BY id {lock}
+        """,
+        known,
+    )
+    aware = sql.datetime_value
+    return {
+        pk: _WebhookRow(
+            # SQLite has integers instead of booleans.
+            BackoffState(aware(until), aware(began_at), failures, bool(out_of_order)),
+            bool(active),
+            revision,
+            aware(modified_at),
+            since_success,
+        )
+        for (
+            pk,
+            active,
+            revision,
+            modified_at,
+            since_success,
+            until,
+            began_at,
+            failures,
+            out_of_order,
+        ) in rows
+    }
+
+
+def _classify(
+    results: Sequence[AttemptResult],
+    deliveries: Mapping[int, _DeliveryRow],
+    webhooks: Mapping[str, _WebhookRow],
+    generation: int,
+) -> list[Stored]:
+    """Return what to do with each attempt, according to its delivery and its webhook."""
+
+    def holds(result: AttemptResult) -> bool:
+        delivery = deliveries.get(result.claim.delivery_id)
+        return delivery is not None and delivery.token == result.claim.token
+
+    # What is not locked was deleted, or another transaction holds it.
+    busy: set[Any] = set()
+    for model, ids in (
+        (Delivery, {r.claim.delivery_id for r in results} - deliveries.keys()),
+        (Webhook, {r.claim.webhook.id for r in results} - webhooks.keys()),
+    ):
+        # Without an id nothing is read, but the ORM would take as long to find that out.
+        busy |= set(model.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+    # After a connection broke during COMMIT it is unknown whether the flush was committed, so the
+    # attempts are written again: those that are recorded already must not be counted twice.
+    lost = {r.claim.delivery_id for r in results if not holds(r) and r.outcome != retry.UNKNOWN}
+    columns = ("delivery_id", "started_at", "duration", "outcome")
+    rows = Attempt.objects.filter(delivery__in=lost).values_list(*columns) if lost else ()
+    repeated = set(rows)
+
+    def classify(result: AttemptResult) -> Stored:
+        claim = result.claim
+        for pk, locked in ((claim.delivery_id, deliveries), (claim.webhook.id, webhooks)):
+            if pk not in locked:
+                return Stored.KEPT if pk in busy else Stored.DROPPED
+        if claim.generation != generation:
+            return Stored.DROPPED
+        if holds(result):
+            return Stored.SETTLED
+        if result.outcome == retry.UNKNOWN:
+            return Stored.DROPPED
+        identity = (claim.delivery_id, claim.started_at, result.duration, result.outcome)
+        return Stored.REPEATED if identity in repeated else Stored.LATE
+
+    return [classify(result) for result in results]
+
+
+def _apply(
+    result: AttemptResult,
+    index: int,
+    delivery: _DeliveryRow,
+    webhook: _WebhookRow,
+    now: datetime,
+    is_late: bool,
+) -> RecordedAttempt:
+    """Apply an attempt to its delivery and its webhook; `index` is its position in the flush."""
+    delivery.added += 1
+    number = delivery.attempts + delivery.added
+    webhook.count(result, index)
+    if is_late:
+        return RecordedAttempt(result, number, now, _LATE)
+    decision = webhook.decide(result, delivery, now)
+    if decision.cleared:
+        webhook.cleared.append((index, decision.cleared, webhook.backoff))
+    webhook.backoff = decision.backoff
+    delivery.state, delivery.due_at = decision.state, decision.due_at
+    return RecordedAttempt(
+        result,
+        number,
+        now,
+        result.note or decision.why,
+        decision.state,
+        decision.next_attempt_at,
+        decision.backoff.out_of_order,
+    )
+
+
+# Attempts of one INSERT. SQLite takes 32,766 parameters; on PostgreSQL they are one text, of which
+# psycopg makes copies.
+_CHUNK = {"sqlite": 1000, "postgresql": 250}
+
+
+def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
+    """Insert the attempts and return their ids.
+
+    Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
+    """
+    ids: list[int] = []
+    types = _types(Attempt)
+    # Claims of one webhook share their request, which is encrypted once.
+    sent: dict[int, dict[str, str]] = {}
+    size = _CHUNK[connection.vendor]
+    for start in range(0, len(attempts), size):
+        values = [attempt_row(attempt, sent) for attempt in attempts[start : start + size]]
+        source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
+        statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
+        ids += [pk for (pk,) in sql.fetch(statement, params)]
+    return ids
+
+
+def _types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, str]:
+    """Return the columns of a model, or some of them, and their types in the database."""
+    fields = [each for each in model._meta.fields if not each.primary_key or columns]
+    types = {str(each.column): each.db_type(connection) or "" for each in fields}
+    return {name: types[name] for name in columns or types}
+
+
+def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> dict[str, Any]:
+    """Return the values of an attempt; `sent` keeps those of requests that several share."""
+    result = attempt.result
+    claim, response, prepared = result.claim, result.response, result.prepared
+    if id(prepared) not in sent:
+        sent[id(prepared)] = (
+            {
+                "request_headers": json.dumps(encryption.seal(dict(prepared.headers))),
+                "request_body": (prepared.request.body or b"").decode(),
+                "claims": prepared.claims.decode(),
+            }
+            if prepared
+            else {"request_headers": "{}", "request_body": "", "claims": "{}"}
+        )
+    return {
+        "webhook_id": claim.webhook.id,
+        "delivery_id": claim.delivery_id,
+        "number": attempt.number,
+        "outcome": result.outcome,
+        "started_at": sql.datetime_param(claim.started_at),
+        "finished_at": sql.datetime_param(attempt.at),
+        "duration": result.duration,
+        "method": claim.webhook.http_method,
+        "url": claim.webhook.external_url,
+        **sent[id(prepared)],
+        "status_code": response.status if response else None,
+        "response_headers": fast_json.encode(response.headers).decode() if response else "[]",
+        "response_body": response.body if response else b"",
+        "truncated": response.truncated if response else False,
+        "redacted": result.redacted,
+        "revision": claim.webhook.revision,
+        # PostgreSQL stores no NUL in text.
+        "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "why": attempt.why,
+        "is_unmerged": result.unmerged,
+        "next_attempt_at": sql.datetime_param(attempt.next_attempt_at),
+        "faults": json.dumps(list(result.faults)),
+    }
+
+
+def _write_deliveries(deliveries: Mapping[int, _DeliveryRow]) -> None:
+    """Write the attempt counts of the deliveries, and end the claims of the settled ones."""
+    groups: dict[tuple[str | None, int, int, datetime | None], list[int]] = {}
+    for pk, row in deliveries.items():
+        if row.added:
+            key = (row.state, row.added, row.losses, row.due_at)
+            groups.setdefault(key, []).append(pk)
+    for (state, added, losses, due_at), pks in groups.items():
+        settled = ", state = %s, claim = NULL, lease = NULL, forced = false, due_at = %s"
+        sql.fetch(
+            f"""
+            UPDATE webhooks_delivery SET attempts = attempts + %s, losses = %s
+            {"" if state is None else settled} WHERE id IN ({sql.integers(pks)})
+            """,
+            [added, losses, *([] if state is None else [state, sql.datetime_param(due_at)])],
+        )
+
+
+_KNOWN = (retry.SUCCESS, retry.FAILURE)
+# How a flush changes the columns of a webhook. None leaves those as they are that are kept.
+_ADDED = ("triggers", "success_triggers", "failure_triggers")
+_KEPT = ("last_success_id", "last_failure_id", "responds")
+_SET = ("failure_since_last_success", *retry.BACKOFF_COLUMNS)
+_CHANGES = ", ".join(
+    [
+        *(f"{name} = w.{name} + v.{name}" for name in _ADDED),
+        *(f"{name} = COALESCE(v.{name}, w.{name})" for name in _KEPT),
+        *(f"{name} = v.{name}" for name in _SET),
+    ]
+)
+
+
+def _write_webhooks(
+    webhooks: Mapping[str, _WebhookRow], attempt_ids: Sequence[int], now: datetime
+) -> None:
+    """Write the webhooks in one statement, and their cleared backoffs."""
+    rows, cleared = [], []
+    for pk, row in sorted(webhooks.items()):
+        counts = [sum(row.counts.values()), *(row.counts.get(each, 0) for each in _KNOWN)]
+        last = [attempt_ids[row.last[each]] if each in row.last else None for each in _KNOWN]
+        until, began_at, *failures = astuple(row.backoff)
+        backoff = [sql.datetime_param(until), sql.datetime_param(began_at), *failures]
+        rows.append([pk, *counts, *last, row.responds, row.since_success, *backoff])
+        cleared += [
+            ClearedBackoff.of(pk, before, now, cause, attempt_id=attempt_ids[index])
+            for index, cause, before in row.cleared
+        ]
+    types = _types(Webhook, ("id", *_ADDED, *_KEPT, *_SET))
+    source, params = sql.rows_of(rows, types)
+    sql.fetch(
+        f"""
+        WITH v({", ".join(types)}) AS ({source})
+        UPDATE webhooks_webhook AS w SET {_CHANGES} FROM v WHERE w.id = v.id
+        """,
+        params,
+    )
+    if cleared:
+        ClearedBackoff.objects.bulk_create(cleared)
+
+
+@dataclass(slots=True)
+class Flush:
+    """What became of each result, in order, and the error because of which some are kept."""
+
+    stored: list[Stored]
+    error: Exception | None = None
+    # Whether the errors say that the database as a whole is unavailable.
+    unavailable: bool = False
+    # Positions of those that failed by themselves, not because of another one.
+    failed_alone: list[int] = field(default_factory=list)
+
+
+def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
+    """Record the attempts and return what became of each; raises no Exception.
+
+    While the database is unavailable, all are kept for another try: a successful attempt must not
+    become a failure because a server restarts. After another error, they are tried in ever smaller
+    parts, so that a row that can't be stored never blocks the others: it is stored as a failure
+    with a message, or, if that fails too, its delivery is released. With `isolate`, the caller
+    knows that the database responds.
+    """
+    flushed = Flush([Stored.KEPT] * len(results))
+    parts, released = [range(len(results))], list[int]()
+    while parts and len(flushed.failed_alone) < _MAX_FAILED:
+        part = parts.pop()
+        try:
+            recorded = _record([results[at] for at in part])
+        except Exception as error:
+            flushed.error = error
+            if database_errors.is_unavailable(error) and not isolate:
+                flushed.unavailable = True
+                break
+            if len(part) > 1:
+                half = len(part) // 2
+                parts += [part[half:], part[:half]]
+                continue
+            recorded = [_replace(results[part[0]], error)]
+            if recorded == [Stored.KEPT]:
+                flushed.failed_alone.append(part[0])
+            elif recorded == [Stored.RELEASED]:
+                released.append(part[0])
+        for at, how in zip(part, recorded, strict=True):
+            flushed.stored[at] = how
+    for at in released:
+        flushed.stored[at] = _release(results[at])
+    if flushed.error is not None:
+        flush_failed.send(sender=None, error=flushed.error)
+    return flushed
+
+
+def _record(results: Sequence[AttemptResult]) -> list[Stored]:
+    try:
+        try:
+            return record(results)
+        except OperationalError as error:
+            if database_errors.sqlstate(error) != database_errors.LOCK_NOT_AVAILABLE:
+                raise
+            return record(results, skip_locked=True)
+    except Exception:
+        _clean_up()
+        raise
+
+
+def _clean_up() -> None:
+    # Closes an unusable connection, so that the next query opens a new one.
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
+def _replace(result: AttemptResult, error: Exception) -> Stored:
+    """Record a failure in place of an attempt that cannot be stored; keep other ones."""
+    if not database_errors.is_of_content(error):
+        return Stored.KEPT
+    claim = result.claim
+    logger.error(
+        "The attempt of delivery %s cannot be stored; it is recorded as a failure.",
+        claim.delivery_id,
+        exc_info=error,
+        extra=claim.ids,
+    )
+    # Without request and response, whose content can't be stored.
+    if result.outcome == retry.UNKNOWN:
+        plain = AttemptResult(claim, retry.UNKNOWN, 0, stopped=result.stopped)
+    else:
+        duration = min(result.duration, _LONGEST)
+        plain = AttemptResult(claim, retry.FAILURE, duration, error=_NOT_STORED)
+    try:
+        return Stored.KEPT if _record([plain]) == [Stored.KEPT] else Stored.REPLACED
+    except Exception as second:
+        return Stored.RELEASED if database_errors.is_of_content(second) else Stored.KEPT
+
+
+def _release(result: AttemptResult) -> Stored:
+    """Release the delivery of an attempt that cannot be recorded in any form.
+
+    The webhook backs off, since the request would otherwise be repeated in a loop; after an unknown
+    outcome, which says nothing about the handler, the delivery alone waits.
+    """
+    claim = result.claim
+    altered = claim.override is not None and claim.override.altered
+    state = Delivery.WAITING if claim.webhook.type == EVENT and not altered else Delivery.FAILED
+    logger.error(
+        "The attempt of delivery %s of %s cannot be recorded in any form (outcome: %s); the "
+        "delivery is released.",
+        claim.delivery_id,
+        claim.webhook.id,
+        result.outcome,
+        extra=claim.ids,
+    )
+    delivery = Delivery.objects.filter(pk=claim.delivery_id)
+    try:
+        with transaction.atomic():
+            # Locked before the generation is read, as in a flush.
+            delivery.filter(claim=claim.token, state=Delivery.CALLING).update(
+                state=state, claim=None, lease=None, forced=False
+            )
+            now, generation = clock.read()
+            until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
+            if generation != claim.generation:
+                pass
+            elif result.outcome == retry.UNKNOWN:
+                delivery.filter(state=Delivery.WAITING).update(due_at=until, losses=F("losses") + 1)
+            else:
+                # The backoff of a first failure, unless the webhook has a backoff.
+                Webhook.objects.filter(
+                    pk=claim.webhook.id,
+                    active=True,
+                    out_of_order=False,
+                    earliest_possible_trigger=None,
+                ).update(earliest_possible_trigger=until, gate_closed_at=now)
+    except Exception as error:
+        _clean_up()
+        if not database_errors.is_of_content(error):
+            return Stored.KEPT
+        logger.exception("Delivery %s cannot be released.", claim.delivery_id, extra=claim.ids)
+    return Stored.RELEASED
