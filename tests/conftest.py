@@ -78,6 +78,6 @@ def _nothing_of_other_tests_in_memory() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _started_validator_client() -> None:
-    """Start the validator client again, which a web server of this process stops at its end."""
+def _started_validators() -> None:
+    """Allow requests to validators again, which a web server of this process ends at its stop."""
     validators.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -57,6 +58,8 @@ def check_transport() -> None:
             raise ValueError(f"{name}: {error}") from None
 
 
+# Each validation opens a transport, and the authorities of the system are megabytes.
+@lru_cache(maxsize=8)
 def _tls(ca_file: str) -> ssl.SSLContext | None:
     """Return the TLS context for handlers, None for the default one; raises addresses.Unusable."""
     return addresses.tls_context(ca_file) if ca_file else None

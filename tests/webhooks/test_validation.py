@@ -33,7 +33,7 @@ from tests.webhooks.validating import (
 from webhooks import actions, webhook_health
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 WRONG: list[tuple[Response, str]] = [
     ((200, b"<html>"), "Handler returned HTTP 200, but the body is not JSON"),

@@ -36,7 +36,7 @@ from webhooks.delivery import claim, fan_out, record, validators
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 REJECTED = (
     "Not sent: too many requests to this validator are in flight, because its handler is slow."

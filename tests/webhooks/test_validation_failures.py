@@ -33,7 +33,7 @@ from webhooks.models import Attempt
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("own_loop", "loopback_only"),
+    pytest.mark.usefixtures("loopback_only"),
 ]
 CANARY = "JWT-canary-91c7e2aa-5d0b-4f7e-8a11-2f60bb3c4d5e"
 REFUSED = (

@@ -131,7 +131,7 @@ class Validators(RuleBasedStateMachine):
         late = self.lost & set(Delivery.objects.filter(pk__in=ids).values_list("pk", flat=True))
         wrong = sum(counts != "success" for *_, counts in came)
         redactions = account_secrets.redactions({one.wanted.vendor_id})
-        read = [validators._read(each, one.wanted, redactions) for each in flown]
+        read = [validators._read_response(each, one.wanted, redactions) for each in flown]
         try:
             readings = validators._finish(read)
         except Refused as refused:

@@ -21,10 +21,10 @@ from tests.webhooks.validating import (
     value_errors,
 )
 from webhooks import webhook_health
-from webhooks.delivery import attempt, record, retry, validators
+from webhooks.delivery import record, retry, validators
 from webhooks.models import Attempt, Delivery
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_loop")]
+pytestmark = pytest.mark.django_db(transaction=True)
 COMPLAINT = validator_response(region={"value_error": "No."})
 
 
@@ -158,20 +158,3 @@ def test_client_that_does_not_start_does_not_block_callers(monkeypatch: pytest.M
             patch.setattr(event_loops, "new_loop_factory", broken)
             assert len(refused(catalog, row)) == 1
         assert validate(catalog, row)
-
-
-def test_client_whose_loop_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def run(*args: Any) -> Any:
-        raise SystemExit("the loop ends")
-
-    catalog = platform()
-    with handler(COMPLAINT) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
-        assert validate(catalog, row)
-        with monkeypatch.context() as patch:
-            patch.setattr(attempt.InFlight, "run", run)
-            assert len(refused(catalog, row)) == 1
-        assert validate(catalog, row)
-    assert len(served.received) == 2
-    assert webhook_health.counter_discrepancies() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,18 +14,7 @@ from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.make import Catalog
-from webhooks.delivery import validators
 from webhooks.models import Attempt, Delivery, Event, Webhook
-
-
-@pytest.fixture
-def own_loop() -> Iterator[None]:
-    """Give the test its own client for validators, created with its settings."""
-    validators.stop()
-    validators.start()
-    yield
-    validators.stop()
-    validators.start()
 
 
 def platform(digit: str = "1") -> Catalog:

@@ -1,8 +1,8 @@
 """Validators: send the whole object to a handler, and read its response while the caller waits.
 
 No transaction and no database connection is held during the request. Each request is a delivery
-with one attempt; the queue decides what is merged of a response. An event loop of this process
-sends the requests (`Client`): the engine's is in a worker, while the caller waits in a web process.
+with one attempt; the queue decides what is merged of a response. The thread of the caller sends the
+requests, by an event loop of its own: the engine's is in a worker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -70,8 +69,8 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
             # A hundred callers may wait, and PostgreSQL limits its connections.
             connection.close()
         results = _send(claims, allowed, body)
-    read = [_read(result, request, redactions) for result in results]
-    return _finish(read)
+    readings = [_read_response(result, request, redactions) for result in results]
+    return _finish(readings)
 
 
 def _claim(type_: str, request: ValidationRequest) -> list[Claim]:
@@ -141,26 +140,31 @@ def _send(claims: Sequence[Claim], allowed: set[str], body: bytes) -> list[Attem
 
 
 def _finish(
-    read: Sequence[tuple[AttemptResult, ParsedResponse | None]],
+    readings: Sequence[tuple[AttemptResult, ParsedResponse | None]],
 ) -> list[ParsedResponse]:
     """Record the attempts of one validation, and return what the responses say."""
-    errors = [error for result, _ in read if (error := _public_error(result))]
+    errors = [error for result, _ in readings if (error := _public_error(result))]
     if errors:
-        read = [(_not_merged(result), reading) for result, reading in read]
+        # A note is of a valid response.
+        note = f"{_NOT_MERGED} another validator of the request failed."
+        readings = [
+            (replace(result, note=note, unmerged=True) if result.note else result, reading)
+            for result, reading in readings
+        ]
     try:
-        not_stored = _store([result for result, _ in read])
+        not_stored = _store([result for result, _ in readings])
     except DatabaseError:
-        _drop(read, "the result of a validator could not be stored.")
+        _drop(readings, "the result of a validator could not be stored.")
         raise
     if errors:
         raise Refused("VAL_100", NOT_AVAILABLE, *errors)
     if not_stored:
-        _drop(read, not_stored)
+        _drop(readings, not_stored)
         raise Refused("VAL_100", NOT_AVAILABLE, f"Validate again: {not_stored}")
-    return [reading for _, reading in read if reading is not None]
+    return [reading for _, reading in readings if reading is not None]
 
 
-def _read(
+def _read_response(
     result: AttemptResult, request: ValidationRequest, redactions: Mapping[str, Redaction]
 ) -> tuple[AttemptResult, ParsedResponse | None]:
     """Return the result as it is stored, a failure if the response is invalid, and what it says."""
@@ -245,14 +249,6 @@ def _public_error(result: AttemptResult) -> str:
     return result.public_message or result.error
 
 
-def _not_merged(result: AttemptResult) -> AttemptResult:
-    """Return the result of a valid response that isn't merged since another validator failed."""
-    if not result.note:
-        return result
-    note = f"{_NOT_MERGED} another validator of the request failed."
-    return replace(result, note=note, unmerged=True)
-
-
 def _store(results: Sequence[AttemptResult]) -> str:
     """Record the attempts; return why one was not recorded unchanged, or an empty text.
 
@@ -260,27 +256,27 @@ def _store(results: Sequence[AttemptResult]) -> str:
     unknown once their leases have expired.
     """
     deadline = time.monotonic() + _STORE
-    kept, seen = list(results), set[Stored]()
+    pending, outcomes = list(results), set[Stored]()
     while True:
-        flushed = flush(kept)
-        seen |= set(flushed.stored)
-        kept = [r for r, how in zip(kept, flushed.stored, strict=True) if how == Stored.KEPT]
-        if not kept:
+        flushed = flush(pending)
+        outcomes |= set(flushed.stored)
+        pending = [r for r, how in zip(pending, flushed.stored, strict=True) if how == Stored.KEPT]
+        if not pending:
             break
         if time.monotonic() > deadline:
-            logger.error("The results of %s validations could not be stored.", len(kept))
+            logger.error("The results of %s validations could not be stored.", len(pending))
             raise OperationalError("The results could not be stored.") from flushed.error
         time.sleep(_STORE / 25)
-    if Stored.LATE in seen:
+    if Stored.LATE in outcomes:
         return "a response came after its lease had expired."
-    if seen & {Stored.REPLACED, Stored.RELEASED}:
+    if outcomes & {Stored.REPLACED, Stored.RELEASED}:
         return "a response could not be stored."
     return ""
 
 
-def _drop(read: Sequence[tuple[AttemptResult, ParsedResponse | None]], why: str) -> None:
+def _drop(readings: Sequence[tuple[AttemptResult, ParsedResponse | None]], why: str) -> None:
     """Mark the recorded attempts as not merged."""
-    for _, reading in read:
+    for _, reading in readings:
         if reading is not None:
             with suppress(DatabaseError):
                 reading.drop(why)
@@ -293,118 +289,47 @@ def _mark_dropped(delivery_id: int, why: str) -> None:
     rows.update(why=f"{_NOT_MERGED} {Redaction().text(why)}", is_unmerged=True)
 
 
-_CLIENT_SPARE = 10.0  # seconds beyond the longest timeout after which the loop counts as hanging
-
-
-class Client:
-    """A loop in a thread; `send` from any other thread. Raises event_loops.StartFailed."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop
-        self._started: Future[None] = Future()
-        self._guard = threading.Lock()
-        self._stopped = False
-        self._tasks: set[asyncio.Task[AttemptResult]] = set()
-        self._thread = threading.Thread(target=self._run, name="validator-requests", daemon=True)
-        self._thread.start()
-        event_loops.wait_for_start(self._started, "The client for validators")
-
-    @property
-    def is_running(self) -> bool:
-        """Whether requests can be sent."""
-        return self._thread.is_alive() and not self._stopped
-
-    def send(self, attempts: Sequence[InFlight]) -> list[AttemptResult]:
-        """Send the requests concurrently, and return their results."""
-        with self._guard:
-            # A stopped loop would never set a result.
-            if self._stopped:
-                return [each.stopped() for each in attempts]
-            sending = asyncio.run_coroutine_threadsafe(self._send(attempts), self._loop)
-        try:
-            return sending.result(max(each.limit for each in attempts) + _CLIENT_SPARE)
-        except (CancelledError, TimeoutError):
-            # The loop was stopped before the requests started, or it hangs.
-            return [each.stopped() for each in attempts]
-
-    def stop(self) -> None:
-        """End the requests in flight, whose outcome is unknown then, and send no more."""
-        with self._guard:
-            if not self._stopped:
-                self._stopped = True
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
-                try:
-                    runner.run(self._main())
-                finally:
-                    # Before the loop closes, so that no request is submitted to a closed loop.
-                    with self._guard:
-                        self._stopped = True
-        except BaseException as error:
-            if self._started.done():
-                logger.exception(
-                    "The client for validators ended; the next request starts a new one."
-                )
-            else:
-                self._started.set_exception(error)
-
-    async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        self._transport = conf.open_transport()
-        self._started.set_result(None)
-        try:
-            await self._stopping.wait()
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._transport.close()
-
-    async def _send(self, attempts: Sequence[InFlight]) -> list[AttemptResult]:
-        tasks = [asyncio.create_task(each.run(self._transport)) for each in attempts]
-        for task in tasks:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        return [
-            result if isinstance(result, AttemptResult) else each.stopped()
-            for result, each in zip(results, attempts, strict=True)
-        ]
-
-
-_client: Client | None = None
+# The requests in flight and the loops that send them; none is sent after `stop`.
+_tasks: dict[asyncio.Task[AttemptResult], asyncio.AbstractEventLoop] = {}
 _stopped = False
-_client_guard = threading.Lock()
 
 
 def send(attempts: Sequence[InFlight]) -> list[AttemptResult]:
-    """Send the requests by this process's client, and return their results."""
-    global _client
-    with _client_guard:
-        if _stopped:
-            return [each.stopped() for each in attempts]
-        if _client is None or not _client.is_running:
-            try:
-                _client = Client()
-            except event_loops.StartFailed as error:
-                logger.error("%s", error)
-                return [_not_sent(each, error) for each in attempts]
-        running = _client
-    return running.send(attempts)
+    """Send the requests concurrently, by a loop of this thread, and return their results."""
+    try:
+        with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
+            return runner.run(_send_all(attempts))
+    except Exception as error:
+        # The settings allow no request, or no socket is left for the loop.
+        logger.error("Validators could not be called. %s", error)
+        public = "The validator could not be called: see the server's log."
+        failure = partial(AttemptResult, outcome=retry.FAILURE, duration=0, public_message=public)
+        return [failure(each.claim, error=str(error)) for each in attempts]
 
 
-def _not_sent(each: InFlight, error: Exception) -> AttemptResult:
-    public = "The validator could not be called: see the server's log."
-    return AttemptResult(each.claim, retry.FAILURE, 0, error=str(error), public_message=public)
+async def _send_all(attempts: Sequence[InFlight]) -> list[AttemptResult]:
+    transport, tasks = conf.open_transport(), list[asyncio.Task[AttemptResult]]()
+    try:
+        with _guard:
+            if _stopped:
+                return [each.stopped() for each in attempts]
+            tasks = [asyncio.create_task(each.run(transport)) for each in attempts]
+            _tasks.update(dict.fromkeys(tasks, asyncio.get_running_loop()))
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return [
+            # A task that was cancelled before it began has no result.
+            result if isinstance(result, AttemptResult) else each.stopped()
+            for each, result in zip(attempts, results, strict=True)
+        ]
+    finally:
+        with _guard:
+            for task in tasks:
+                del _tasks[task]
+        await transport.close()
 
 
 def start() -> None:
-    """Allow requests again after `stop`; the loop starts with the first one.
+    """Allow requests again after `stop`.
 
     Raises event_loops.StartFailed if the settings don't allow any request.
     """
@@ -413,14 +338,13 @@ def start() -> None:
         conf.check_transport()
     except ValueError as error:
         raise event_loops.StartFailed(f"Validators cannot be called. {error}") from None
-    with _client_guard:
-        _stopped = False
+    _stopped = False
 
 
 def stop() -> None:
-    """End the requests in flight; later ones get the result of a stopped request."""
-    global _client, _stopped
-    with _client_guard:
-        running, _client, _stopped = _client, None, True
-    if running is not None:
-        running.stop()
+    """End the requests in flight, whose outcome is unknown then, and send no more."""
+    global _stopped
+    with _guard:
+        _stopped = True
+        for task, loop in _tasks.items():
+            loop.call_soon_threadsafe(task.cancel)

@@ -295,7 +295,9 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: the pool belongs to the transport."""
+        """Give up the lookups, whose results would reach a closed loop."""
+        for lookup in self._lookups.values():
+            lookup.cancel()
 
     async def _look_up(self, host: str) -> list[str]:
         # One lookup of a name at a time: a hundred requests to a slow name use one thread.

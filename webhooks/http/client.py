@@ -131,10 +131,12 @@ class Transport:
         self._pool = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns")
         self._checked = Resolver(policy, self._pool)
         # With a proxy, aiohttp looks up the proxy only, which the operator chose: no check.
-        resolver = Resolver(None, self._pool) if self._proxy else self._checked
+        self._resolver = Resolver(None, self._pool) if self._proxy else self._checked
         # For the second try after a reused connection was closed: the pool may hold more of them.
         self._connector, self._fresh_connector = (
-            Connector(self._open_socket, resolver=resolver, force_close=is_fresh, ssl=tls or True)
+            Connector(
+                self._open_socket, resolver=self._resolver, force_close=is_fresh, ssl=tls or True
+            )
             for is_fresh in (False, True)
         )
 
@@ -190,6 +192,8 @@ class Transport:
         self._closed = True
         await self._connector.close()
         await self._fresh_connector.close()
+        await self._resolver.close()
+        await self._checked.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _send_twice(self, exchange: _Exchange) -> Response:
