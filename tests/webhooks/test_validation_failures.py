@@ -170,7 +170,7 @@ def test_no_public_message_names_the_handler(
     exc: Exception, proxied: bool, progress: Progress
 ) -> None:
     place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
-    own, others = errors.describe_error(exc, place, progress)
+    own, others, _ = errors.describe_error(exc, place, progress)
     assert not any(part in others for part in HIDDEN)
     for message in (own, others):
         assert message[0].isupper() or message.startswith(HIDDEN[0])
@@ -185,7 +185,7 @@ def test_no_public_message_names_the_handler(
 )
 def test_default_port_is_removed_from_public_message(host: str, port: int, peer: str) -> None:
     cause = _connector(OSError(errno.ECONNREFUSED, "x"))
-    own, others = errors.describe_error(cause, Target(host, port, False, False), Progress())
+    own, others, _ = errors.describe_error(cause, Target(host, port, False, False), Progress())
     assert own.startswith(f"{peer} refused the connection") and others == REFUSED
 
 

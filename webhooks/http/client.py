@@ -178,8 +178,7 @@ class Transport:
                 target = errors.Target(
                     url.raw_host or "", url.port, url.scheme == "https", bool(self._proxy)
                 )
-                message, public = errors.describe_error(exc, target, progress)
-                error_class = errors.classify_error(exc, progress)
+                message, public, error_class = errors.describe_error(exc, target, progress)
             response = exchange.response(truncated=True)
             raise RequestFailed(
                 message, response, error_class=error_class, public_message=public

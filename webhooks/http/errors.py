@@ -150,48 +150,37 @@ class Target:
         return f"The host name {self.host}" if self.named else "The host name of the handler"
 
 
-def describe_error(exc: Exception, target: Target, progress: Progress) -> tuple[str, str]:
-    """Return the message for an exception, and its version without the handler's address."""
-    versions = (target, replace(target, named=False))
-    messages = [_message(exc, version, progress) for version in versions]
-    own, public = (m[:1].upper() + m[1:] if m.startswith("the ") else m for m in messages)
-    return own, public
+def describe_error(exc: Exception, target: Target, progress: Progress) -> tuple[str, str, str]:
+    """Return an error's message, its version without the handler's address, and its class."""
+    described = [_describe(exc, t, progress) for t in (target, replace(target, named=False))]
+    (error_class, _), _ = described
+    own, public = (m[:1].upper() + m[1:] if m.startswith("the ") else m for _, m in described)
+    return own, public, error_class
 
 
-def _message(exc: Exception, target: Target, progress: Progress) -> str:
+def _describe(exc: Exception, target: Target, progress: Progress) -> tuple[str, str]:
+    """Return the class, one of ERROR_CLASSES, and the message."""
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return f"The proxy refused to connect to {target.handler} (HTTP {exc.status})."
+        return PROXY, f"The proxy refused to connect to {target.handler} (HTTP {exc.status})."
     if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
-        return _unknown_host(exc, target)
+        return DNS, _unknown_host(exc, target)
     # It is a subclass of OpenSSL's exception, but the code is in the one that it wraps.
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        return _bad_certificate(exc.certificate_error, target)
+        return TLS, _bad_certificate(exc.certificate_error, target)
     if isinstance(exc, ssl.SSLError):
-        return _bad_tls(exc, target)
+        return TLS, _bad_tls(exc, target)
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return _not_connected(exc.os_error, target)
-    if progress.answered:
-        return _bad_body(exc)
-    return _bad_head(exc, target, progress)
-
-
-def classify_error(exc: Exception, progress: Progress) -> str:
-    """Return the class of an exception, one of ERROR_CLASSES."""
-    if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return PROXY
-    if isinstance(exc, aiohttp.ClientConnectorDNSError | socket.gaierror | UnicodeError):
-        return DNS
-    if isinstance(exc, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return TLS
-    if isinstance(exc, aiohttp.ClientConnectorError):
-        return CONNECT
-    if isinstance(exc, TooManyInterim | HeadTooLarge | BodyBroken | MalformedHead):
-        return PROTOCOL
-    if not progress.answered and _is_not_http(progress):
-        return PROTOCOL
-    if isinstance(exc, OSError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
-        return DISCONNECTED
-    return INTERNAL
+        text = _OS.get(exc.os_error.errno or 0, "No connection to {peer} could be opened.")
+        tls = ", during the TLS handshake" if target.tls else ""
+        return CONNECT, text.format(peer=target.peer, tls=tls)
+    is_invalid = isinstance(exc, TooManyInterim | HeadTooLarge | BodyBroken | MalformedHead)
+    if is_invalid or (not progress.answered and _is_not_http(progress)):
+        error_class = PROTOCOL
+    elif isinstance(exc, OSError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
+        error_class = DISCONNECTED
+    else:
+        error_class = INTERNAL
+    return error_class, _bad_body(exc) if progress.answered else _bad_head(exc, target, progress)
 
 
 def _is_not_http(progress: Progress) -> bool:
@@ -219,11 +208,6 @@ def _bad_tls(exc: ssl.SSLError, target: Target) -> str:
     if getattr(reason, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return f"{target.peer} does not speak TLS: use http:// for this port, or another port."
     return f"{target.peer} and the simulator could not agree on TLS: the handshake failed."
-
-
-def _not_connected(cause: OSError, target: Target) -> str:
-    text = _OS.get(cause.errno or 0, "No connection to {peer} could be opened.")
-    return text.format(peer=target.peer, tls=", during the TLS handshake" if target.tls else "")
 
 
 def _bad_body(exc: Exception) -> str:
