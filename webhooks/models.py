@@ -111,10 +111,6 @@ class Webhook(models.Model):
                 ),
                 name="webhook_backing_off",
             ),
-            # Read by claims when slots are short.
-            models.Index(
-                fields=["id"], condition=Q(active=True, responds=True), name="webhook_responds"
-            ),
             models.Index(
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="webhook_deleted"
             ),
