@@ -188,7 +188,7 @@ def claim_plans(count: int) -> list[str]:
 
 
 def _claim(count: int) -> Any:
-    return claims.claim(count, Slots(settings.SIM_CALLS))
+    return claims.claim(count, Slots(settings.SIM_CALLS)).claims
 
 
 def _undo() -> None:

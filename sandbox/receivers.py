@@ -15,9 +15,9 @@ from requests_queue.signals import changes_made, storing_changes
 from requests_queue.transitions import Change
 from sandbox import api_calls, timeline
 from sandbox.timeline import Entry
+from webhooks.delivery.attempt import RecordedAttempt
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.record import RecordedAttempt
 from webhooks.http.headers import secret_values
 from webhooks.signals import (
     attempts_recorded,

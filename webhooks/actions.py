@@ -92,14 +92,16 @@ def _apply(row: Webhook, changes: dict[str, Any], user: User, now: datetime) -> 
         # Cancels deliveries of events that committed since; events that have not committed yet
         # wait for the lock, and then cancel their own.
         cancel_pending(row.pk, locked=True)
+    names = [name for name in changes if name in FIELDS]
     if HEALTHY.keys() <= changes.keys():
         cause = ClearedBackoff.DISABLED if "active" in changes else ClearedBackoff.EDITED
-        _clear(row, cause, user, now, _labels(changes))
+        # As forms name the settings.
+        labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
+        _clear(row, cause, user, now, ", ".join(labels[name] for name in names))
     for name, value in changes.items():
         setattr(row, name, value)
     row.modified_at, row.modified_by = clock.shown(now), user
     row.save(update_fields=[*changes, "modified_at", "modified_by"])
-    names = [name for name in changes if name in FIELDS]
     action = Action.WEBHOOK_EDIT
     if names == ["active"]:
         action = Action.WEBHOOK_ENABLE if row.active else Action.WEBHOOK_DISABLE
@@ -141,12 +143,6 @@ def cancel_pending(webhook_id: str, *, locked: bool = False) -> int:
         pks = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
         rows = Delivery.objects.filter(pk__in=pks, state=Delivery.WAITING)
     return rows.update(state=Delivery.CANCELLED)
-
-
-def _labels(changes: Mapping[str, Any]) -> str:
-    """Return the names of the changed settings, as forms show them."""
-    labels = {field.name: str(field.verbose_name) for field in Webhook._meta.fields}
-    return ", ".join(labels[name] for name in changes if name in FIELDS)
 
 
 @transaction.atomic

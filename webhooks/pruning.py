@@ -62,13 +62,6 @@ class _Policy:
         return ended < (self.handled if pk <= beyond else self.old)
 
 
-def _policy() -> _Policy:
-    now = clock.now()
-    handled = now - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
-    days = settings.SIM_KEEP_DAYS
-    return _Policy(min(handled, now - timedelta(days=days)) if days else _NEVER, handled)
-
-
 class Deliveries:
     """Finished deliveries, as a kind of `retention`; a position is a `Place` as text."""
 
@@ -88,23 +81,26 @@ class Deliveries:
             if next_id is None:
                 return Step({})
             place = Place(next_id, beyond=beyond_count(next_id))
-        return _step(place, _policy(), rows, dry_run)
+        now, days = clock.now(), settings.SIM_KEEP_DAYS
+        handled = now - timedelta(seconds=settings.SIM_PROCESSING_TIMEOUT)
+        old = min(handled, now - timedelta(days=days)) if days else _NEVER
+        return _step(place, _Policy(old, handled), rows, dry_run)
 
 
 def beyond_count(webhook_id: str) -> int:
     """Return the newest delivery that is not among the newest SIM_KEEP_DELIVERIES; 0 if none."""
-    left, first = settings.SIM_KEEP_DELIVERIES, 2**63 - 1
-    while left:
+    remaining, first = settings.SIM_KEEP_DELIVERIES, 2**63 - 1
+    while remaining:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT COUNT(*), MIN(id) FROM (SELECT id FROM webhooks_delivery "
                 "WHERE webhook_id = %s AND id < %s ORDER BY id DESC LIMIT %s) AS newest",
-                [webhook_id, first, min(left, _COUNTED)],
+                [webhook_id, first, min(remaining, _COUNTED)],
             )
             count, lowest = cursor.fetchone()
-        if count < min(left, _COUNTED):
+        if count < min(remaining, _COUNTED):
             return 0
-        left, first = left - count, lowest
+        remaining, first = remaining - count, lowest
     return first - 1 if settings.SIM_KEEP_DELIVERIES else 0
 
 
@@ -112,18 +108,18 @@ def _step(place: Place, policy: _Policy, rows: int, dry_run: bool) -> Step:
     sql.limit_lock_wait(LOCK_WAIT)
     # An event and an attempt belong to most deliveries.
     limit = min(READ, max(rows // 2, 1))
-    read = _read(place, policy, limit)
-    chosen = [pk for pk, is_finished, is_due in read if is_finished and is_due][:rows]
+    batch = _read(place, policy, limit)
+    due = [pk for pk, is_finished, is_due in batch if is_finished and is_due][:rows]
     # What follows a delivery that is neither old nor beyond the count is neither.
-    is_last = len(read) < limit or not read[-1][2]
-    sizes = _removable(place, policy, chosen, dry_run)
+    is_last = len(batch) < limit or not batch[-1][2]
+    sizes = _removable(place, policy, due, dry_run)
     ids = _up_to(rows, sizes)
     if len(ids) < len(sizes):
         last, is_last = ids[-1], False
-    elif len(chosen) == rows:
-        last, is_last = chosen[-1], False
+    elif len(due) == rows:
+        last, is_last = due[-1], False
     else:
-        last = read[-1][0] if read else place.last
+        last = batch[-1][0] if batch else place.last
     removed = _remove(place.webhook, ids, dry_run) if ids else {}
     if not is_last:
         return Step(removed, str(replace(place, last=last)))
@@ -161,26 +157,27 @@ def _removable(
     rows = Delivery.objects.filter(pk__in=ids, state__in=FINISHED).order_by("pk")
     if not dry_run:
         rows = rows.select_for_update(skip_locked=True)
-    found = dict(rows.values_list("pk", "created_at")) if ids else {}
-    attempts = Attempt.objects.filter(delivery__in=found).order_by().values_list("delivery")
+    rows_by_id = dict(rows.values_list("pk", "created_at")) if ids else {}
+    attempts = Attempt.objects.filter(delivery__in=rows_by_id).order_by().values_list("delivery")
     calls = {pk: (n, at) for pk, n, at in attempts.annotate(n=Count("pk"), at=Max("finished_at"))}
-    events = Event.objects.filter(delivery__in=found).order_by().values_list("delivery")
+    events = Event.objects.filter(delivery__in=rows_by_id).order_by().values_list("delivery")
     counts = dict(events.annotate(n=Count("pk")))
-    kept = _kept(place.webhook, list(found))
+    references = _references(place.webhook, list(rows_by_id))
     return [
         (pk, 1 + counts.get(pk, 0) + calls.get(pk, (0, None))[0])
-        for pk, created_at in found.items()
-        if pk not in kept and policy.removes(pk, calls.get(pk, (0, created_at))[1], place.beyond)
+        for pk, created_at in rows_by_id.items()
+        if pk not in references
+        and policy.removes(pk, calls.get(pk, (0, created_at))[1], place.beyond)
     ]
 
 
-def _kept(webhook_id: str, ids: Sequence[int]) -> set[int]:
+def _references(webhook_id: str, ids: Sequence[int]) -> set[int]:
     """Return those of the deliveries that something refers to."""
     pointers = Webhook.with_deleted.filter(pk=webhook_id).values_list(
         "last_success__delivery", "last_failure__delivery"
     )
-    kept = {pk for row in pointers for pk in row if pk is not None}
-    return kept.union(*(keeper(ids) for keeper in KEEPERS)) if ids else kept
+    references = {pk for row in pointers for pk in row if pk is not None}
+    return references.union(*(keeper(ids) for keeper in KEEPERS)) if ids else references
 
 
 def _up_to(rows: int, sizes: Sequence[tuple[int, int]]) -> list[int]:

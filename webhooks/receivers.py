@@ -21,9 +21,9 @@ from requests_queue.signals import (
 from requests_queue.transitions import Change
 from webhooks import announcements
 from webhooks.delivery import claim, fan_out, validators, wakeup
+from webhooks.delivery.attempt import RecordedAttempt
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.delivery.record import RecordedAttempt
 from webhooks.models import Delivery
 from webhooks.signals import attempts_recorded, attempts_started, events_recorded
 from webhooks.types import EVENT

@@ -46,8 +46,8 @@ def build_diff(row: Attempt) -> ResponseDiff:
     except (ValueError, RecursionError):
         return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     sent = _sent(row)
-    about = queues.find(row.webhook.object_class)
-    diff = compare(_as_read(about, sent, received), received)
+    validated = queues.find(row.webhook.object_class)
+    diff = compare(_as_read(validated, sent, received), received)
     if not diff.rows:
         return ResponseDiff([], f"No differences. {_left_out(diff)}".strip())
     # The response to a resend is never merged.
@@ -56,8 +56,12 @@ def build_diff(row: Attempt) -> ResponseDiff:
         or row.is_unmerged
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
-    merged = None if is_ignored else _merged(about, sent, received)
-    return ResponseDiff([_cells(each, merged) for each in diff.rows], _note(diff, merged))
+    merged = None if is_ignored else _merged(validated, sent, received)
+    rows = []
+    for each in diff.rows:
+        left, right = (visible(format_value(v)) or "–" for v in (each.sent, each.received))
+        rows.append((visible(each.path), left, right, _result(each, merged)))
+    return ResponseDiff(rows, _note(diff, merged))
 
 
 def _sent(row: Attempt) -> Json:
@@ -69,37 +73,39 @@ def _sent(row: Attempt) -> Json:
     return sent if isinstance(sent, dict) else {}
 
 
-def _as_read(about: queues.Validated | None, sent: Json, received: Any) -> Json:
+def _as_read(validated: queues.Validated | None, sent: Json, received: Any) -> Json:
     """Return what was sent, with its parameters at the path where the response has them.
 
     The response for a tier configuration request may have them below `configuration`.
     """
-    if about is None or not isinstance(received, dict):
+    if validated is None or not isinstance(received, dict):
         return sent
-    for path in about.paths:
+    for path in validated.paths:
         if value_at(received, path) is not None:
-            return _with(sent, path, about.params_of(sent))
+            return _with_value(sent, path, validated.params_of(sent))
     return sent
 
 
-def _with(node: Json, path: tuple[str, ...], value: Any) -> Json:
+def _with_value(node: Json, path: tuple[str, ...], value: Any) -> Json:
     key, *rest = path
     inner = node.get(key)
-    below = _with(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value
+    below = (
+        _with_value(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value
+    )
     return {**node, key: below}
 
 
-def _merged(about: queues.Validated | None, sent: Json, received: Any) -> set[Steps]:
+def _merged(validated: queues.Validated | None, sent: Json, received: Any) -> set[Steps]:
     """Return the steps to all values that were merged."""
-    if about is None:
+    if validated is None:
         return set()
     try:
-        changes = queues.read(about, sent, received).changes
+        changes = queues.read(validated, sent, received).changes
     except (InvalidResponse, LookupError, TypeError):
         # The rules have changed since.
         return set()
     places: set[Steps] = set()
-    for path in about.paths:
+    for path in validated.paths:
         for pk, changed in changes.items():
             rules = changed.get("constraints", {})
             places |= {(*path, ItemId(pk), key) for key in changed if key != "constraints"}
@@ -117,11 +123,6 @@ def _note(diff: JsonDiff, merged: set[Steps] | None) -> str:
         else "",
     ]
     return " ".join(filter(None, sentences))
-
-
-def _cells(row: DiffRow, merged: set[Steps] | None) -> tuple[str, str, str, str]:
-    sent, received = (visible(format_value(value)) or "–" for value in (row.sent, row.received))
-    return visible(row.path), sent, received, _result(row, merged)
 
 
 def _result(row: DiffRow, merged: set[Steps] | None) -> str:

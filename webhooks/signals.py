@@ -20,7 +20,7 @@ attempts_started = Signal()
 recording_attempts = Signal()
 
 # Finished attempts were recorded.
-# attempts: list of webhooks.delivery.record.RecordedAttempt
+# attempts: list of webhooks.delivery.attempt.RecordedAttempt
 attempts_recorded = Signal()
 
 # The first byte of a delivery's request is about to be sent, in the engine's loop; only for

@@ -72,12 +72,12 @@ def read_mark(mark: str) -> tuple[int, str]:
 
 def marks(delivery_ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
     """Return the marks of the first events of deliveries; one statement, none without tracing."""
-    found: dict[int, tuple[str, ...]] = {}
+    by_delivery: dict[int, tuple[str, ...]] = {}
     if tracer is None:
-        return found
+        return by_delivery
     number = Window(RowNumber(), partition_by=[F("delivery_id")], order_by="id")
     rows = Event.objects.filter(delivery__in=list(delivery_ids), trace__isnull=False)
     rows = rows.annotate(number=number).filter(number__lte=MAX_EVENTS).order_by("id")
     for pk, mark in rows.values_list("delivery_id", "trace"):
-        found[pk] = (*found.get(pk, ()), mark or "")
-    return found
+        by_delivery[pk] = (*by_delivery.get(pk, ()), mark or "")
+    return by_delivery

@@ -104,8 +104,8 @@ FIELDS = tuple(UPDATE.fields)
 
 def for_create(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     """Return the columns of a new webhook; raises Invalid with all errors."""
-    given = {name: value for name, value in data.items() if value is not None}
-    values, wrong = CREATE.collect(given)
+    body = {name: value for name, value in data.items() if value is not None}
+    values, wrong = CREATE.collect(body)
     errors = list(field_errors(wrong))
     columns = {name: values[name] for name in values if name in FIELDS}
     if "product_id" in values:
@@ -155,10 +155,10 @@ def products(account: Account) -> QuerySet[Product]:
 
 
 def _product(product_id: str, account: Account, errors: list[FieldError]) -> Product | None:
-    found = products(account).filter(pk=product_id).first()
-    if found is None:
+    product = products(account).filter(pk=product_id).first()
+    if product is None:
         errors.append(FieldError("product_id", f"Product {product_id} does not exist."))
-    return found
+    return product
 
 
 def _type(
@@ -169,23 +169,23 @@ def _type(
         errors.append(FieldError("object_class", f'"{object_class}" is not a valid choice.'))
     elif type_ not in dict(types.type_choices()):
         errors.append(FieldError("type", f'"{type_}" is not a valid choice.'))
-    elif (found := types.find(type_, object_class)) is None:
+    elif (webhook_type := types.find(type_, object_class)) is None:
         message = f'"{type_}" does not fit object class {object_class}.'
         errors.append(FieldError("type", message))
-    elif lacking := why_unavailable(found, account, product):
+    elif lacking := why_unavailable(webhook_type, account, product):
         errors.append(FieldError("type", lacking))
     return {"type": type_, "object_class": object_class}
 
 
-def why_unavailable(found: WebhookType, account: Account, product: Product | None) -> str:
+def why_unavailable(webhook_type: WebhookType, account: Account, product: Product | None) -> str:
     """Return why an account can't have a webhook of a type for a product; empty if it can."""
-    if found.trigger is None:
+    if webhook_type.trigger is None:
         return ""
     if not account.is_vendor:
         return "Validators are for vendors only."
-    if product is None or not (lacking := found.trigger.missing_capability(product)):
+    if product is None or not (lacking := webhook_type.trigger.missing_capability(product)):
         return ""
     return (
         f"{product.pk} does not have the capability {lacking}, so webhooks of type "
-        f"{found.type} are never called. Switch it on first."
+        f"{webhook_type.type} are never called. Switch it on first."
     )

@@ -28,9 +28,8 @@ from prometheus_client import (
 
 from connect_sim.metrics.names import PREFIX
 from webhooks.delivery import engine, retry, validators, wakeup
-from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.attempt import AttemptResult, RecordedAttempt
 from webhooks.delivery.claim import Claim
-from webhooks.delivery.record import RecordedAttempt
 from webhooks.http import errors
 from webhooks.signals import (
     attempts_recorded,

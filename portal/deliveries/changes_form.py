@@ -46,7 +46,7 @@ class ChangesForm(forms.Form):
             "external_url": sent.url,
             "http_method": sent.method,
             "preset": sent.preset,
-            "content": resend.content_of(sent),
+            "content": resend.sent_content(sent),
         }
         super().__init__(data, initial=initial)
         self.stored = sent.headers

@@ -59,7 +59,7 @@ def state() -> tuple[float, ...]:
 
 
 def finish(outcome: str) -> None:
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     record.record([AttemptResult(claimed, outcome, 1)])
 
 
@@ -83,7 +83,7 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
     advance(31)
     # Due since the end of the backoff.
     assert state() == (3, 0, 0, 30)
-    [probe] = claim.claim(10)
+    [probe] = claim.claim(10).claims
     # One at a time until it succeeds: the others may not start.
     advance(20)
     assert state() == (2, 0, 0, 0)
@@ -117,7 +117,7 @@ def test_webhook_with_all_its_requests_in_flight_is_not_due(
     settings.SIM_MAX_IN_FLIGHT = 2
     make.webhook(catalog)
     make.order(catalog, 3)
-    assert len(claim.claim(10)) == 2
+    assert len(claim.claim(10).claims) == 2
     advance(60)
     assert state() == (1, 0, 0, 0)
 

@@ -82,7 +82,7 @@ def test_attempts_of_a_rolled_back_flush_are_not_counted(
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
-    result = AttemptResult(claim.claim(1)[0], retry.SUCCESS, 12)
+    result = AttemptResult(claim.claim(1).claims[0], retry.SUCCESS, 12)
 
     def fail(**kwargs: Any) -> None:
         raise ValueError("an error of the program after the attempt is inserted")

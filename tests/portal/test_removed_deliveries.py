@@ -26,7 +26,7 @@ DAYS = 31 * 24 * 3600
 def deliver(catalog: Catalog) -> str:
     """Create an order and deliver its event; return the order's page."""
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
-    record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10)])
+    record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10).claims])
     return f"/queues/fulfillment/{row.pk}/"
 
 

@@ -100,11 +100,11 @@ def test_approval_is_recorded_before_the_attempt_that_it_causes(
     catalog: make.Catalog, hook: Webhook, who: Caller
 ) -> None:
     pk = make.order(catalog).pk
-    [first] = claim.claim(10)
+    [first] = claim.claim(10).claims
     record.record([AttemptResult(first, retry.SUCCESS, 1)])
     template = {"template_id": catalog.template.pk}
     assert who.post(f"/requests/{pk}/approve", template).status == 200
-    assert len(claim.claim(10)) == 1
+    assert len(claim.claim(10).claims) == 1
     assert kinds() == ["attempt_started", "attempt_finished", "api_call", "attempt_started"]
     api_calls.flush()
     api_call = TimelineEntry.objects.get(kind=timeline.API_CALL)
@@ -116,11 +116,11 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
 ) -> None:
     path = f"/notifications/webhooks/{hook.pk}"
     make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
     assert who.post(f"{path}/trigger").status == 200
-    [forced] = claim.claim(10)
+    [forced] = claim.claim(10).claims
     assert who.put(path, {"external_url": "http://127.0.0.1:10/"}).status == 200
-    [pending] = claim.claim(10)
+    [pending] = claim.claim(10).claims
     assert forced.forced and not pending.forced
     assert kinds()[2:] == ["api_call", "attempt_started"] * 2
 
@@ -143,10 +143,10 @@ def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
         return HttpResponse(b"{}", content_type="application/json")
 
     make.order(catalog)
-    [before] = claim.claim(10)
+    [before] = claim.claim(10).claims
     calling = Background(lambda: call(view))
     assert created.wait(20)
-    [caused] = claim.claim(10)
+    [caused] = claim.claim(10).claims
     assert caused.delivery_id > before.delivery_id
     assert kinds() == ["attempt_started", "api_call", "attempt_started"]
     # What comes after the call is read when its response is known.
@@ -166,10 +166,10 @@ def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
     make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
     move_clock(400)
     call(ordering(catalog))
-    assert len(claim.claim(10)) == 1
+    assert len(claim.claim(10).claims) == 1
     assert kinds()[2:] == ["api_call", "attempt_started"]
     [_, started] = TimelineEntry.objects.filter(kind=timeline.ATTEMPT_STARTED).order_by("pk")
     assert len(started.data["objects"]) == 2
@@ -182,7 +182,7 @@ def test_call_without_a_response_is_shown_as_such(catalog: make.Catalog, hook: W
 
     with pytest.raises(SystemExit):
         call(view)
-    assert len(claim.claim(10)) == 1
+    assert len(claim.claim(10).claims) == 1
     api_calls.flush()
     assert readable() == []
     pass_time(timeline.OPEN_FOR)
@@ -202,7 +202,7 @@ def test_call_that_cannot_be_stored_delays_nothing(
     monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
     monkeypatch.setattr("sandbox.call_recorder.MAX_CALLS", limit)
     call(ordering(catalog))
-    assert len(claim.claim(10)) == 1
+    assert len(claim.claim(10).claims) == 1
     assert timeline.is_withheld()
     api_calls.flush()
     assert ApiCall.objects.count() == 0 and kinds() == ["attempt_started"]
@@ -374,7 +374,7 @@ def test_unavailable_database_does_not_keep_a_call_from_being_served(
 
 def test_call_that_changes_nothing_is_stored_later(catalog: make.Catalog, hook: Webhook) -> None:
     call(nothing)
-    assert claim.claim(10) == [] and kinds() == []
+    assert claim.claim(10).claims == [] and kinds() == []
 
 
 @pytest.fixture(params=["memory://localhost/", "redis://127.0.0.1:1/0"])

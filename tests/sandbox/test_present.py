@@ -26,14 +26,14 @@ def test_retry_that_begins_during_the_look_is_not_missed(
     make.webhook(catalog)
     creation.create(make.purchase(catalog), catalog.as_distributor)
     assert not present.is_idle(clock.now())
-    [first] = claim.claim(10)
+    [first] = claim.claim(10).claims
     record.flush([AttemptResult(first, retry.FAILURE, 5)])
     assert not present.is_idle(clock.now())
 
     def between_two_reads(now: datetime) -> datetime | None:
         """Requests in flight were read before, and backoffs are read afterwards."""
         move_clock(600)
-        assert claim.claim(10)
+        assert claim.claim(10).claims
         return None
 
     now = clock.now()

@@ -44,7 +44,7 @@ def engine() -> Engine:
 
 def poll(engine: Engine) -> Poll:
     poller, window = engine
-    return poller.poll(Poll(window.held(), dict(window.results), set(window.kept)))
+    return poller.poll(Poll(window.all_claims(), dict(window.results), set(window.retries)))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_flush_that_waits_for_a_restore_drops_its_results(
         is_flushing.set()
         return real(*arguments, **options)
 
-    [claimed] = claim.claim(10)
+    [claimed] = claim.claim(10).claims
     monkeypatch.setattr(snapshots, "_begin_time", wait_for_flush)
     monkeypatch.setattr(record, "record", record_while_it_waits)
     # The recorder of API calls is not paused in another process.
@@ -149,7 +149,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
         restoring.append(in_thread(lambda: snapshots.restore("due", patience=0)))
         assert is_locking.wait(10)
 
-    [claimed] = claim.claim(10)
+    [claimed] = claim.claim(10).claims
     monkeypatch.setattr(world, "locked", lock)
     attempts_recorded.connect(restore)
     try:
@@ -163,7 +163,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
 
 
 def test_result_is_dropped_even_if_its_claim_is_in_the_new_world(delivery: int) -> None:
-    [claimed] = claim.claim(10)
+    [claimed] = claim.claim(10).claims
     snapshots.restore("due", patience=0)
     Delivery.objects.update(state="calling", claim=claimed.token, lease=2e9)
     assert record.flush([AttemptResult(claimed, retry.SUCCESS, 5)]).stored == ["dropped"]
@@ -197,7 +197,7 @@ def test_failure_that_cannot_be_stored_starts_no_backoff_in_the_new_world(
     def defect(*arguments: Any, **options: Any) -> Any:
         raise RuntimeError("on purpose")
 
-    [claimed] = claim.claim(10)
+    [claimed] = claim.claim(10).claims
     snapshots.restore("due", patience=0)
     monkeypatch.setattr("webhooks.delivery.record.record", defect)
     assert record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["released"]
@@ -210,15 +210,15 @@ def test_window_keeps_what_it_has_claimed_of_the_new_world(delivery: int) -> Non
     window = one[1]
     old = start(one)
     snapshots.restore("due", patience=0)
-    [new] = claim.claim(10)
+    [new] = claim.claim(10).claims
     window.claims.append(new)
     window.results[new.key] = AttemptResult(new, retry.SUCCESS, 5)
     window.results[old.key] = AttemptResult(old, retry.SUCCESS, 5)
-    window.kept.update(window.results)
+    window.retries.update(window.results)
     call = window.in_flight[old.key]
     window.abandon_others(new.generation)
     assert list(window.claims) == [new]
-    assert list(window.results) == [new.key] == list(window.kept)
+    assert list(window.results) == [new.key] == list(window.retries)
     assert (window.in_flight, call.abandoned) == ({}, True)
 
 
@@ -247,9 +247,9 @@ def test_attempts_of_a_restored_delivery_are_numbered_from_those_of_the_snapshot
 ) -> None:
     attempts: list[tuple[int, int]] = []
     for _ in range(2):
-        [claimed] = claim.claim(10)
+        [claimed] = claim.claim(10).claims
         record.flush([AttemptResult(claimed, retry.UNKNOWN, 5)])
-        [claimed] = claim.claim(10)
+        [claimed] = claim.claim(10).claims
         record.flush([AttemptResult(claimed, retry.SUCCESS, 5)])
         attempts += Attempt.objects.order_by("pk").values_list("pk", "number")
         snapshots.restore("due", patience=0)

@@ -63,7 +63,7 @@ class Users:
 
     def deliver(self, pick: int) -> None:
         outcome = (retry.SUCCESS, retry.FAILURE, retry.UNKNOWN)[pick % 3]
-        claimed = claim.claim(10)
+        claimed = claim.claim(10).claims
         # Some stay in flight, and their results come after the reset.
         record.flush([AttemptResult(each, outcome, 5) for each in claimed[pick % 2 :]])
 

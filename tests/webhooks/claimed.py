@@ -13,7 +13,7 @@ def failing(catalog: make.Catalog, waiting: int) -> Webhook:
     """Make a webhook whose backoff has just ended, with pending deliveries."""
     hook = make.webhook(catalog)
     make.order(catalog, waiting)
-    claimed = claim.claim(100)
+    claimed = claim.claim(100).claims
     record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook

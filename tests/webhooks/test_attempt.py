@@ -32,7 +32,7 @@ def orders(count: int) -> None:
 
 def record_results(outcome: str = retry.SUCCESS) -> dict[str, list[PreparedRequest]]:
     """Claim everything, and record it; return the different requests of each webhook."""
-    claimed = claim.claim(100)
+    claimed = claim.claim(100).claims
     requests: dict[str, list[PreparedRequest]] = {}
     results = []
     for each in claimed:

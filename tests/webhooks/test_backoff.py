@@ -379,9 +379,9 @@ def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    record.record([AttemptResult(one, retry.FAILURE, 1) for one in claim.claim(10)])
+    record.record([AttemptResult(one, retry.FAILURE, 1) for one in claim.claim(10).claims])
     fan_out.trigger(hook)
-    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim.claim(10)])
+    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim.claim(10).claims])
     assert causes(hook) == ["triggered"]
     actions.delete(hook.pk)
     assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()
@@ -584,9 +584,9 @@ def test_trigger_now_in_flight_does_not_count_toward_the_limit(settings: Any) ->
     catalog = make.catalog()
     hook = make.webhook(catalog)
     fan_out.trigger(hook)
-    [forced] = claim.claim(10)
+    [forced] = claim.claim(10).claims
     make.order(catalog)
-    [other] = claim.claim(10)
+    [other] = claim.claim(10).claims
     assert (forced.forced, other.forced) == (True, False)
 
 

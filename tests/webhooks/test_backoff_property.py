@@ -113,7 +113,7 @@ class Backoffs(RuleBasedStateMachine):
     @rule(slots=st.integers(1, 12))
     def claim(self, slots: int) -> None:
         self.tick()
-        self.in_flight += claim.claim(slots)
+        self.in_flight += claim.claim(slots).claims
 
     @precondition(lambda self: self.in_flight)
     @rule(picks=st.lists(PICK, min_size=1, max_size=4), outcome=OUTCOMES)

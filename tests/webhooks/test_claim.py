@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +15,10 @@ from requests_queue import clock, event_loops
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks.delivery import attempt, claim, fan_out, record, retry
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Slots
+from webhooks.delivery.request import WebhookPayload, WebhookSettings
 from webhooks.http.client import Response
 from webhooks.models import Delivery, Webhook
 
@@ -26,9 +29,9 @@ LIMITS = st.integers(1, 40)
 def fill(slots: Slots) -> tuple[list[str], Slots]:
     """Claim until nothing more may start; return whose deliveries were claimed, and the slots."""
     claimed_webhooks: list[str] = []
-    while claimed := claim.claim(slots.free, slots):
+    while claimed := claim.claim(slots.free, slots).claims:
         claimed_webhooks += [c.webhook.id for c in claimed]
-        slots = slots.taken(len(claimed))
+        slots = replace(slots, used=slots.used + len(claimed))
     return claimed_webhooks, slots
 
 
@@ -55,7 +58,7 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     record.record(
         [
             AttemptResult(c, outcomes[c.webhook.id], 1, response=responses.get(c.webhook.id))
-            for c in claim.claim(10)
+            for c in claim.claim(10).claims
         ]
     )
     Webhook.objects.update(earliest_possible_trigger=None, round=0)
@@ -94,7 +97,7 @@ def test_claim_has_maximum_size_and_next_one_continues(
     for n in range(1, 6):
         make.webhook(catalog, n=n)
     make.order(catalog)
-    assert [len(claim.claim(100, Slots(100))) for _ in range(3)] == [3, 2, 0]
+    assert [len(claim.claim(100, Slots(100)).claims) for _ in range(3)] == [3, 2, 0]
 
 
 @pytest.mark.django_db
@@ -179,7 +182,7 @@ def test_share_is_within_limit_and_shrinks_as_slots_fill(
     slots = Slots(total, used)
     share = slots.share(limit, responds=responds)
     assert 0 <= share <= limit
-    assert share >= slots.taken(1).share(limit, responds=responds)
+    assert share >= replace(slots, used=slots.used + 1).share(limit, responds=responds)
     # A webhook that responds has no smaller share, and at least one slot if there is any.
     assert share <= slots.share(limit, responds=True)
     assert (slots.share(limit, responds=True) > 0) == (used < total)
@@ -200,7 +203,7 @@ def saturated(total: int, limit: int, hanging: int, order: list[int]) -> Slots:
         for n in order:
             while held[n] < slots.share(limit, responds=False):
                 held[n] += 1
-                slots = slots.taken(1)
+                slots = replace(slots, used=slots.used + 1)
         if slots.used == before:
             return slots
 
@@ -245,3 +248,17 @@ def test_delivery_with_a_due_date_is_passed_until_then(settings: Any) -> None:
     Webhook.objects.update(responds=True)
     assert claim.select(10, now, Slots(20, 19))[0] == [plain]
     assert claim.select(10, later, Slots(20, 19))[0] == [oldest[0]]
+
+
+def test_claim_loads_what_a_payload_needs(catalog: make.Catalog) -> None:
+    # A field of the settings is a column of the webhook, or what these three read.
+    read = {"last_success_at", "last_failure_at", "cleared_at"}
+    columns = {field.column for field in Webhook._meta.concrete_fields}
+    assert {field.name for field in fields(WebhookSettings)} - read <= columns
+    make.webhook(catalog)
+    make.order(catalog)
+    [one] = claim.claim(1).claims
+    assert set(json.loads(attempt.prepare(one).claims)) == {
+        *(field.name for field in fields(WebhookPayload)),
+        "exp",
+    }

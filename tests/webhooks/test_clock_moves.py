@@ -447,9 +447,9 @@ def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:
     hook = make.webhook(catalog)
     for _ in range(3):
         make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
     move_clock(400)
-    [probe] = claim.claim(10)
+    [probe] = claim.claim(10).claims
     return hook, probe
 
 
@@ -480,7 +480,7 @@ def test_request_that_starts_during_the_check_is_not_missed(
 
     def then_claim() -> Any:
         moments = deadlines()
-        in_background(lambda: claim.claim(10)).wait(0.4)
+        in_background(lambda: claim.claim(10).claims).wait(0.4)
         return moments
 
     monkeypatch.setattr(receivers, "_deadlines", then_claim)

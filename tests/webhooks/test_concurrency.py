@@ -46,9 +46,9 @@ def test_claim_is_limited_by_slots() -> None:
     for n in range(1, 5):
         make.webhook(catalog, n=n)
     make.order(catalog, 5)
-    first = claim.claim(6)
+    first = claim.claim(6).claims
     assert len(first) == 6
-    assert len(claim.claim(100)) == 14
+    assert len(claim.claim(100).claims) == 14
     # The oldest are sent first.
     oldest = Delivery.objects.order_by("pk").values_list("pk", flat=True)[:6]
     assert sorted(c.delivery_id for c in first) == list(oldest)
@@ -219,7 +219,7 @@ def test_edited_while_request_is_in_flight_is_retried_with_new_settings() -> Non
 def test_success_with_old_settings_does_not_clear_backoff() -> None:
     catalog = make.catalog()
     hook = failing(catalog, waiting=2)
-    [probe] = claim.claim(10)
+    [probe] = claim.claim(10).claims
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
     record.record([AttemptResult(probe, retry.SUCCESS, 1)])
     hook.refresh_from_db()
@@ -245,7 +245,7 @@ def test_trigger_now_is_sent_beside_first_request_after_backoff() -> None:
 def test_event_does_not_join_delivery_in_flight() -> None:
     catalog = make.catalog()
     failing(catalog, waiting=1)
-    [probe] = claim.claim(10)
+    [probe] = claim.claim(10).claims
     make.order(catalog)
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 1
     late = Delivery.objects.latest("pk")
@@ -260,7 +260,7 @@ def test_attempt_of_lost_worker_is_recorded_as_unknown_and_repeated() -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
-        [lost] = claim.claim(10)
+        [lost] = claim.claim(10).claims
         expire_leases()
         with running():
             served.next()
@@ -280,7 +280,7 @@ def test_claim_holds_until_lease_expires() -> None:
     assert claim.lost_claims() == []
     make.webhook(catalog := make.catalog("2"))
     make.order(catalog)
-    [claimed] = claim.claim(10)
+    [claimed] = claim.claim(10).claims
     assert claim.lost_claims() == []
     # Leases are real time: moving platform time doesn't expire them.
     move_clock(3600)
@@ -295,10 +295,10 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [late] = claim.claim(10)
+    [late] = claim.claim(10).claims
     expire_leases()
     assert record.record(lost_results()) == ["settled"]
-    other = claim.claim(10)[0] if again else None
+    other = claim.claim(10).claims[0] if again else None
     before = settlement(hook)
     assert record.record([AttemptResult(late, outcome, 1)]) == ["late"]
     assert settlement(hook) == before
@@ -331,7 +331,7 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
-    [late] = claim.claim(10)
+    [late] = claim.claim(10).claims
     expire_leases()
     record.record(lost_results())
     assert record.record([AttemptResult(late, retry.UNKNOWN, 1)]) == ["dropped"]
@@ -342,7 +342,7 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog, 2)
-    first, second = claim.claim(10)
+    first, second = claim.claim(10).claims
     flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
     assert record.record(flush_) == ["settled", "settled"]
     assert record.record(flush_) == ["repeated", "repeated"]

@@ -46,7 +46,7 @@ def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     for n in range(times):
         make.order(catalog)
         if n < times - waiting:
-            record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10)])
+            record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10).claims])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
     resend.create_resend(Attempt.objects.earliest("pk"))
     return hook
@@ -85,7 +85,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert [entry for entry in history.of(row, catalog.vendor) if entry.deliveries] == []
     assert sum(m.total for m in webhook_health.last_hour(catalog.vendor, clock.now())) == 0
     assert webhook_health.counter_discrepancies() == []
-    assert claim.claim(10) == []
+    assert claim.claim(10).claims == []
 
 
 def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
@@ -172,7 +172,7 @@ def test_other_transactions_run_between_steps() -> None:
     def meanwhile(seconds: float) -> None:
         # In a thread with its own connection: neither rows nor SQLite's write lock are held.
         Background(lambda: make.order(catalog)).result()
-        claimed.extend(Background(lambda: claim.claim(10)).result())
+        claimed.extend(Background(lambda: claim.claim(10).claims).result())
 
     cleanup.remove_deleted(pause=meanwhile)
     assert len(claimed) == Event.objects.count() >= 3

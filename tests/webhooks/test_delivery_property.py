@@ -189,7 +189,7 @@ class Emitter(RuleBasedStateMachine):
         self.tick()
         before = {hook.pk: hook for hook in Webhook.objects.all()}
         due = dict(Delivery.objects.filter(due_at__isnull=False).values_list("pk", "due_at"))
-        claimed = claim.claim(slots)
+        claimed = claim.claim(slots).claims
         assert len(claimed) <= slots
         for one in claimed:
             assert due.get(one.delivery_id, self.now) <= self.now

@@ -68,8 +68,8 @@ def outcomes() -> list[str]:
 SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "record": (record, "record"),
     "attempts": (record, "insert_attempts"),
-    "row of an attempt": (record, "attempt_row"),
-    "claim": (claim, "claim_batch"),
+    "row of an attempt": (attempt, "attempt_row"),
+    "claim": (claim, "claim"),
     "lost attempts": (claim, "lost_claims"),
     "leases": (claim, "renew"),
     "schedule": (wakeup, "next_due"),
@@ -116,7 +116,7 @@ def test_error_at_seam_to_the_database_loses_no_result(
             with running() as [engine]:
                 assert failing.over.wait(10)
                 if is_row_error:
-                    until(lambda: not engine._window.held(), "all recorded or released")
+                    until(lambda: not engine._window.all_claims(), "all recorded or released")
                     move_clock(400)
                     engine.wake()
                 until(settled, "all delivered")
@@ -325,8 +325,8 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             failing = break_(patch, record, "record", away, times=10**6)
             heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
-            until(lambda: engine._window.kept, "the result is kept")
-            for where, name in ((claim, "claim_batch"), (claim, "lost_claims")):
+            until(lambda: engine._window.retries, "the result is kept")
+            for where, name in ((claim, "claim"), (claim, "lost_claims")):
                 real = getattr(where, name)
 
                 def noted(*a: Any, real: Any = real, name: str = name, **more: Any) -> Any:
@@ -340,7 +340,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             assert done == []
             failing.remaining = heartbeat.remaining = 0
             until(settled, "all delivered")
-            until(lambda: set(done) == {"claim_batch", "lost_claims"}, "both are done again")
+            until(lambda: set(done) == {"claim", "lost_claims"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.received) == 2
 
@@ -378,18 +378,18 @@ def test_failing_row_does_not_block_other_webhooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     catalog = make.catalog()
-    real = record.attempt_row
+    real = attempt.attempt_row
     with handler() as served:
         bad = make.webhook(catalog, f"{served.url}bad")
         make.webhook(catalog, f"{served.url}good", n=2)
 
-        def row(attempt: record.RecordedAttempt, sent: Any) -> Any:
-            if attempt.result.claim.webhook.id == bad.pk:
+        def row(one: attempt.RecordedAttempt, sent: Any) -> Any:
+            if one.result.claim.webhook.id == bad.pk:
                 raise OperationalError("as if the database were away")
-            return real(attempt, sent)
+            return real(one, sent)
 
         with monkeypatch.context() as patch, running() as [engine]:
-            patch.setattr(record, "attempt_row", row)
+            patch.setattr(attempt, "attempt_row", row)
             for n in range(1, 4):
                 make.order(catalog)
                 engine.wake()
@@ -412,7 +412,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
         failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._window.kept, "the result is kept")
+            until(lambda: engine._window.retries, "the result is kept")
             # Another process, without the outage, records the claim as lost.
             Delivery.objects.update(lease=1.0)
             assert failing.real(lost_results()) == ["settled"]
@@ -434,7 +434,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
         failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._window.kept, "the result is kept")
+            until(lambda: engine._window.retries, "the result is kept")
             stop = threading.Thread(target=engine.stop)
             stop.start()
             engine._stopping.wait(5)
@@ -456,7 +456,7 @@ def test_stop_logs_how_many_results_are_lost(
             break_(patch, record, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:
                 served.next()
-                until(lambda: engine._window.kept, "the result is kept")
+                until(lambda: engine._window.retries, "the result is kept")
     assert "1 results could not be stored before the stop" in caplog.text
 
 

@@ -54,7 +54,7 @@ def advance(seconds: float) -> datetime:
 
 
 def take_claims() -> Claim:
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     return claimed
 
 

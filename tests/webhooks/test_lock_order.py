@@ -125,7 +125,7 @@ def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
     with transaction.atomic():
         list(Webhook.objects.select_for_update().filter(pk=hook.pk))
         list(Delivery.objects.select_for_update().filter(webhook=hook))
-        [claimed] = Background(lambda: claim.claim(10)).result()
+        [claimed] = Background(lambda: claim.claim(10).claims).result()
         assert claimed.webhook.id == other.pk
     Background(lambda: actions.delete(hook.pk)).result()
     touch(pk)

@@ -35,7 +35,7 @@ def advance(seconds: float) -> None:
 
 def take_claims(count: int) -> list[Claim]:
     advance(1)
-    claimed = claim.claim(100)
+    claimed = claim.claim(100).claims
     assert len(claimed) == count
     return claimed
 
@@ -132,7 +132,7 @@ def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Cata
     assert own is not None and before[1] < own
     assert wakeup.next_due(clock.now()) == before[1]
     advance((before[1] - clock.now()).total_seconds())
-    assert [one.delivery_id for one in claim.claim(10)] == [second.delivery_id]
+    assert [one.delivery_id for one in claim.claim(10).claims] == [second.delivery_id]
     assert wakeup.next_due(clock.now()) == own
 
 

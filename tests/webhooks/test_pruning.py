@@ -25,7 +25,7 @@ DAY = 24 * 3600
 
 def call(outcome: str = retry.SUCCESS) -> list[int]:
     """Make all attempts that are due, with one outcome; return the deliveries."""
-    claimed = claim.claim(100)
+    claimed = claim.claim(100).claims
     assert set(record.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
     return [c.delivery_id for c in claimed]
 
@@ -104,7 +104,7 @@ def test_unfinished_deliveries_are_kept(state: str) -> None:
     for _ in range(2):
         fan_out.trigger(hook)
     if state == "calling":
-        assert len(claim.claim(10)) == 2
+        assert len(claim.claim(10).claims) == 2
     move_clock(400 * DAY)
     assert prune() == 0
     assert Delivery.objects.filter(state=state).count() == 2

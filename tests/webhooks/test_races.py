@@ -41,14 +41,14 @@ def test_claim_skips_delivery_that_event_is_joining(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fan_out.wakeup, "after_commit", hold)
     event = Background(lambda: make.order(catalog))
     assert joined.wait(15)
-    during = Background(lambda: claim.claim(10))
+    during = Background(lambda: claim.claim(10).claims)
     if connection.vendor == "postgresql":
         assert during.result() == []
     else:
         assert not during.ended.wait(0.3), "claimed while an event was joining"
     commit.set()
     event.result()
-    [probe] = during.result() or claim.claim(10)
+    [probe] = during.result() or claim.claim(10).claims
     assert Event.objects.filter(delivery=probe.delivery_id).count() == 2
     assert all(at <= probe.started_at for at in Event.objects.values_list("at", flat=True))
 
@@ -73,7 +73,7 @@ def test_failure_committed_after_selection_prevents_claim(
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [failing] = claim.claim(10)
+    [failing] = claim.claim(10).claims
     make.order(catalog)
     take = claim.take
 
@@ -89,7 +89,7 @@ def test_failure_committed_after_selection_prevents_claim(
     monkeypatch.setattr(claim, "take", take_after_the_failure)
     if connection.vendor != "postgresql":
         fail()
-    assert claim.claim(10) == []
+    assert claim.claim(10).claims == []
     hook.refresh_from_db()
     assert hook.round == 1
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
@@ -281,7 +281,7 @@ def test_coalescing_skips_delivery_being_claimed(
     started: list[Background] = []
 
     def claim_first(*args: Any) -> None:
-        started.append(Background(lambda: claim.claim(10)))
+        started.append(Background(lambda: claim.claim(10).claims))
         started[0].ended.wait(0.4)
 
     real = Event.objects.filter
@@ -297,7 +297,7 @@ def test_coalescing_skips_delivery_being_claimed(
         fan_out.coalesce([first.pk])
     monkeypatch.undo()
     # The claim skipped the locked rows; on SQLite it waited. Either way one is left.
-    claimed = started[0].result() or claim.claim(10)
+    claimed = started[0].result() or claim.claim(10).claims
     assert [c.delivery_id for c in claimed] == [first.pk]
     assert (
         record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1

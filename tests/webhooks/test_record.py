@@ -22,7 +22,7 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import lost_results
 from webhooks import actions, webhook_health
-from webhooks.delivery import claim, record, retry
+from webhooks.delivery import attempt, claim, record, retry
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, Delivery, Webhook
@@ -75,7 +75,7 @@ def claimed(count: int = 5) -> list[Claim]:
     make.webhook(catalog)
     for _ in range(count):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    calls = claim.claim(100)
+    calls = claim.claim(100).claims
     assert len(calls) == count
     return calls
 
@@ -88,14 +88,14 @@ def breaks(
     monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[AttemptResult], bool]
 ) -> None:
     """Raise an error for the rows of some attempts."""
-    real = record.attempt_row
+    real = attempt.attempt_row
 
-    def row(attempt: record.RecordedAttempt, sent: Any) -> Any:
-        if when(attempt.result):
+    def row(one: attempt.RecordedAttempt, sent: Any) -> Any:
+        if when(one.result):
             raise error
-        return real(attempt, sent)
+        return real(one, sent)
 
-    monkeypatch.setattr(record, "attempt_row", row)
+    monkeypatch.setattr(attempt, "attempt_row", row)
 
 
 def counted() -> tuple[int, int, int]:
@@ -158,7 +158,7 @@ def test_row_that_cannot_be_stored_in_any_form_is_released(
     # The request is not repeated in a loop.
     until = Webhook.objects.get().earliest_possible_trigger
     assert until is not None and (until - clock.now()).total_seconds() > 290
-    assert claim.claim(10) == []
+    assert claim.claim(10).claims == []
 
 
 @pytest.mark.parametrize(

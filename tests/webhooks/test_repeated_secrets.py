@@ -84,7 +84,7 @@ def test_secret_in_headers_and_at_the_cut_of_a_body_is_not_stored(compressed: bo
     body = ("x" * (65536 - 12) + OTHER).encode()
     hook = make.webhook(catalog, jwt_secret=OTHER)
     fan_out.trigger(hook)
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     headers = (("X-Debug", f"Bearer {HEADER} {KEY}"), ("Set-Cookie", quote(OTHER)))
     response = Response(200, headers, body[:65536], truncated=True)
     if compressed:
@@ -177,7 +177,7 @@ def test_old_secret_of_a_request_in_flight_is_redacted() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, jwt_secret=SECRET)
     fan_out.trigger(hook)
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     hook.jwt_secret = OTHER
     hook.save()
     response = Response(200, (), f"{SECRET} {OTHER}".encode(), truncated=False)

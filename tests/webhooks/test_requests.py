@@ -98,7 +98,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    [first] = claim.claim(10)
+    [first] = claim.claim(10).claims
     make.order(catalog, 2)
     record.record([AttemptResult(first, retry.FAILURE, 1)])
     # The older one remains, with the events of both.
@@ -106,9 +106,9 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     assert Delivery.objects.get().pk == first.delivery_id
     # Two in flight fail together: one stays pending, the other is shown as cancelled.
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"gate": "open"}})
-    [again] = claim.claim(10)
+    [again] = claim.claim(10).claims
     make.order(catalog)
-    [second] = claim.claim(10)
+    [second] = claim.claim(10).claims
     record.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
     assert webhook_health.counter_discrepancies() == []
@@ -120,7 +120,7 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     for n in (1, 2, 3):
         make.webhook(catalog, n=n)
     make.order(catalog, 2)
-    claimed = claim.claim(10)
+    claimed = claim.claim(10).claims
     make.order(catalog, 2)
     record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
     record.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
@@ -303,7 +303,7 @@ def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() 
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog, 2)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10)])
+    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
         actions.edit(hook.pk, catalog.vendor_user, {"active": active})

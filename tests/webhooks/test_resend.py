@@ -35,7 +35,7 @@ def verified_claims(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
 
 def call(outcome: str = retry.SUCCESS) -> Attempt:
     """Make the first attempt that is due, with an outcome and without HTTP."""
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     record.record([AttemptResult(claimed, outcome, 5, prepare(claimed))])
     return Attempt.objects.get(delivery=claimed.delivery_id, number=claimed.number)
 
@@ -121,7 +121,7 @@ def test_get_has_payload_in_token_without_data() -> None:
     catalog = make.catalog()
     attempt = triggered(catalog, data={"n": 1})
     resend.create_resend(attempt, {"http_method": "GET"})
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     prepared = prepare(claimed)
     assert (prepared.request.method, prepared.request.body) == ("GET", None)
     assert json.loads(prepared.claims)["data"] == {}
@@ -182,7 +182,7 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
 def test_attempt_of_lost_worker_records_its_url() -> None:
     attempt = triggered(make.catalog())
     repeat = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
-    assert len(claim.claim(1)) == 1
+    assert len(claim.claim(1).claims) == 1
     Delivery.objects.filter(pk=repeat.pk).update(lease=1.0)
     record.record(lost_results())
     lost = Attempt.objects.get(delivery=repeat)
@@ -307,7 +307,7 @@ def test_sent_request_can_be_shown() -> None:
     attempt = triggered(make.catalog(), headers={"X-Env": "lab"})
     request = resend.sent_request(attempt)
     assert request.headers == {"X-Env": "lab"}
-    assert json.loads(json.dumps(resend.content_of(request))) == request.payload
+    assert json.loads(json.dumps(resend.sent_content(request))) == request.payload
     assert "exp" not in request.payload and request.body == ""
 
 
@@ -315,7 +315,7 @@ def test_trace_context_is_of_one_request_only() -> None:
     catalog = make.catalog()
     # In place of a header that the webhook has configured.
     fan_out.trigger(make.webhook(catalog, headers={"Traceparent": "own", "X-Env": "lab"}))
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     prepared = prepare(claimed).with_header("traceparent", "of the request")
     for headers in (prepared.request.headers, prepared.headers):
         assert headers["traceparent"] == "of the request" and "Traceparent" not in headers

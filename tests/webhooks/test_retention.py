@@ -309,7 +309,7 @@ def test_requests_are_sent_and_recorded_during_a_step(catalog: make.Catalog) -> 
 
     def deliver() -> list[Any]:
         creation.create(make.purchase(catalog), catalog.as_distributor)
-        claimed = claim.claim(10)
+        claimed = claim.claim(10).claims
         return record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed])
 
     def meanwhile(ids: Sequence[int], dry_run: bool) -> dict[str, int]:

@@ -51,7 +51,7 @@ def test_no_repr_has_a_header_value() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, headers=HEADERS)
     fan_out.trigger(hook)
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     prepared = attempt.prepare(claimed)
     assert prepared.request.headers["X-Api-Key"] == CANARY
     shown = [hook, claimed, prepared, prepared.request]

@@ -55,7 +55,7 @@ def test_no_repr_has_the_secret() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog, "http://127.0.0.1:9/", jwt_secret=CANARY)
     fan_out.trigger(hook)
-    [claimed] = claim.claim(1)
+    [claimed] = claim.claim(1).claims
     shown = [repr(hook), str(hook), repr(claimed), repr(attempt.prepare(claimed))]
     assert not [text for text in shown if CANARY in text or "Bearer ey" in text]
 

@@ -110,7 +110,7 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
     make.webhook(catalog)
     for _ in range(most + 1):
         creation.create(make.purchase(catalog), catalog.as_distributor)
-    claimed = claim.claim(1000)
+    claimed = claim.claim(1000).claims
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
         assert [bool(slot) for slot in free] == [True] * most + [False]

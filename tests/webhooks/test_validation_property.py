@@ -183,7 +183,7 @@ class Validators(RuleBasedStateMachine):
     def work(self, outcome: str) -> None:
         """Run a worker: only Trigger now is due."""
         self.tick()
-        self.forced = claim.claim(100)
+        self.forced = claim.claim(100).claims
         assert all(call.forced for call in self.forced)
         record.record([AttemptResult(call, outcome, 5) for call in self.forced])
         for call in self.forced:

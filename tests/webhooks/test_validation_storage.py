@@ -21,7 +21,7 @@ from tests.webhooks.validating import (
     value_errors,
 )
 from webhooks import webhook_health
-from webhooks.delivery import record, retry, validators
+from webhooks.delivery import attempt, record, retry, validators
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,18 +81,18 @@ def test_response_whose_attempt_is_not_stored_is_not_merged(
 
 def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = platform()
-    real = record.attempt_row
+    real = attempt.attempt_row
     with handler(COMPLAINT) as served:
         first = validator(catalog, f"{served.url}1")
         second = validator(catalog, f"{served.url}2", n=2)
 
-        def row_(attempt: record.RecordedAttempt, sent: Any) -> Any:
-            result = attempt.result
+        def row_(one: attempt.RecordedAttempt, sent: Any) -> Any:
+            result = one.result
             if result.claim.webhook.id == second.pk and result.outcome == retry.SUCCESS:
                 raise DataError("a value that cannot be stored")
-            return real(attempt, sent)
+            return real(one, sent)
 
-        monkeypatch.setattr(record, "attempt_row", row_)
+        monkeypatch.setattr(attempt, "attempt_row", row_)
         row = draft(catalog)
         assert refused(catalog, row) == ["Validate again: a response could not be stored."]
     assert value_errors(row) == {}

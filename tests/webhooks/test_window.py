@@ -42,7 +42,7 @@ def test_every_claim_of_a_poll_starts_though_one_cannot(monkeypatch: pytest.Monk
             one._window.claims.popleft()
         await asyncio.sleep(0)
         outcomes.extend(each.outcome for each in one._window.results.values())
-        held.update(each.delivery_id for each in one._window.held())
+        held.update(each.delivery_id for each in one._window.all_claims())
 
     def start(claim: Claim) -> InFlight:
         if claim.delivery_id == 1:
@@ -63,7 +63,7 @@ def test_result_that_fails_alone_is_moved_behind_others() -> None:
     window.note_stored(
         Poll(stored={second: Stored.SETTLED, first: Stored.KEPT}, failed_alone=[first])
     )
-    assert list(window.results) == [third, first] and window.kept == {first}
+    assert list(window.results) == [third, first] and window.retries == {first}
 
 
 def test_claims_of_replaced_data_are_abandoned() -> None:

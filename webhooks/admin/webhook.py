@@ -205,7 +205,8 @@ class WebhookAdmin(GuardedAdmin):
     def secret_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the secret to users who may change it, and note that in the history."""
         row = self._changeable(request, object_id)
-        self.log_change(request, row, _revealed(row))
+        more = " and the header values" if row.headers else ""
+        self.log_change(request, row, f"Revealed the JWT secret{more}.")
         webhook_actions.reveal(row, user_of(request))
         context = {
             **self.admin_site.each_context(request),
@@ -228,7 +229,3 @@ class WebhookAdmin(GuardedAdmin):
             raise PermissionDenied
         webhook: Webhook = row
         return webhook
-
-
-def _revealed(row: Webhook) -> str:
-    return f"Revealed the JWT secret{' and the header values' if row.headers else ''}."

@@ -1,4 +1,4 @@
-"""One attempt: from a claim to the request and its result.
+"""One attempt: from a claim to the request, its result, and its row.
 
 `InFlight.run` always returns a result: after a response, a failure, a timeout, a cancellation and
 an unexpected error alike.
@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,8 +18,10 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import Model
 
-from requests_queue import fast_json, operations
+from requests_queue import encryption, fast_json, operations, sql
 from requests_queue.operations import Operation
 from requests_queue.redaction import Redaction
 from webhooks import conf, tracing
@@ -39,6 +41,7 @@ from webhooks.delivery.request import (
 from webhooks.http import errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
 from webhooks.http.headers import secret_values
+from webhooks.models import Attempt
 from webhooks.signals import request_sent
 
 logger = logging.getLogger(__name__)
@@ -321,11 +324,11 @@ def redact(
         claim = replace(result.claim, webhook=replace(webhook, external_url=url))
         changes = {"claim": claim, "error": error, "public_message": public, "note": note}
     if prepared is not None:
-        known = {} if requests is None else requests
-        if id(prepared) not in known:
-            known[id(prepared)] = _redacted_request(prepared, redaction)
-        if known[id(prepared)] is not prepared:
-            changes["prepared"] = known[id(prepared)]
+        requests_by_id = {} if requests is None else requests
+        if id(prepared) not in requests_by_id:
+            requests_by_id[id(prepared)] = _redacted_request(prepared, redaction)
+        if requests_by_id[id(prepared)] is not prepared:
+            changes["prepared"] = requests_by_id[id(prepared)]
     if response is not None:
         encoding = response.header("content-encoding")
         body = redaction.body(response.body, encoding, is_cut=response.truncated)
@@ -343,3 +346,89 @@ def _redacted_request(prepared: PreparedRequest, redaction: Redaction) -> Prepar
     return PreparedRequest(
         request, fast_json.encode(redaction.value(json.loads(claims))), prepared.headers
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAttempt:
+    """A recorded attempt: its result, its number, and what was decided.
+
+    `state` is the delivery's, None if the attempt came too late to decide about it.
+    """
+
+    result: AttemptResult
+    number: int
+    at: datetime
+    why: str
+    state: str | None = None
+    next_attempt_at: datetime | None = None
+    out_of_order: bool = False
+
+
+# Attempts of one INSERT. SQLite takes 32,766 parameters; on PostgreSQL they are one text, of which
+# psycopg makes copies.
+_CHUNK = {"sqlite": 1000, "postgresql": 250}
+
+
+def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
+    """Insert the attempts and return their ids.
+
+    Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
+    """
+    ids: list[int] = []
+    types = column_types(Attempt)
+    # Claims of one webhook share their request, which is encrypted once.
+    sent: dict[int, dict[str, str]] = {}
+    size = _CHUNK[connection.vendor]
+    for start in range(0, len(attempts), size):
+        values = [attempt_row(attempt, sent) for attempt in attempts[start : start + size]]
+        source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
+        statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
+        ids += [pk for (pk,) in sql.fetch(statement, params)]
+    return ids
+
+
+def column_types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, str]:
+    """Return the columns of a model, or some of them, and their types in the database."""
+    fields = [each for each in model._meta.fields if not each.primary_key or columns]
+    types = {str(each.column): each.db_type(connection) or "" for each in fields}
+    return {name: types[name] for name in columns or types}
+
+
+def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> dict[str, Any]:
+    """Return the values of an attempt; `sent` keeps those of requests that several share."""
+    result = attempt.result
+    claim, response, prepared = result.claim, result.response, result.prepared
+    if id(prepared) not in sent:
+        sent[id(prepared)] = (
+            {
+                "request_headers": json.dumps(encryption.seal(dict(prepared.headers))),
+                "request_body": (prepared.request.body or b"").decode(),
+                "claims": prepared.claims.decode(),
+            }
+            if prepared
+            else {"request_headers": "{}", "request_body": "", "claims": "{}"}
+        )
+    return {
+        "webhook_id": claim.webhook.id,
+        "delivery_id": claim.delivery_id,
+        "number": attempt.number,
+        "outcome": result.outcome,
+        "started_at": sql.datetime_param(claim.started_at),
+        "finished_at": sql.datetime_param(attempt.at),
+        "duration": result.duration,
+        "method": claim.webhook.http_method,
+        "url": claim.webhook.external_url,
+        **sent[id(prepared)],
+        "status_code": response.status if response else None,
+        "response_headers": fast_json.encode(response.headers).decode() if response else "[]",
+        "response_body": response.body if response else b"",
+        "truncated": response.truncated if response else False,
+        "redacted": result.redacted,
+        "revision": claim.webhook.revision,
+        # PostgreSQL stores no NUL in text.
+        "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "why": attempt.why,
+        "is_unmerged": result.unmerged,
+        "next_attempt_at": sql.datetime_param(attempt.next_attempt_at),
+        "faults": json.dumps(list(result.faults)),
+    }

@@ -112,10 +112,6 @@ class Slots:
         """Return how many requests of webhooks whose last request got no response may start."""
         return max(0, self.total - self.total // 10 - self.used)
 
-    def taken(self, count: int) -> Slots:
-        """Return the slots with `count` more in use."""
-        return Slots(self.total, self.used + count)
-
     def share(self, limit: int, *, responds: bool) -> int:
         """Return how many requests a webhook may have in flight, `limit` at most.
 
@@ -201,14 +197,14 @@ def select(limit: int, now: datetime, slots: Slots | None = None) -> tuple[list[
     slots, and one at a time after a failure. Without slots, nothing is shared.
     """
     total = slots.total if slots else limit
-    left = slots or Slots(limit * 4)
+    shares = slots or Slots(limit * 4)
     values = {
         "now": sql.datetime_param(now),
         "limit": settings.SIM_MAX_IN_FLIGHT,
         "total": total,
-        "share": left.share(settings.SIM_MAX_IN_FLIGHT, responds=True),
-        "forced_share": left.share(total, responds=True),
-        "unreserved": left.unreserved,
+        "share": shares.share(settings.SIM_MAX_IN_FLIGHT, responds=True),
+        "forced_share": shares.share(total, responds=True),
+        "unreserved": shares.unreserved,
         "most": limit + 1,
     }
     statement = _SELECT.format(
@@ -217,19 +213,19 @@ def select(limit: int, now: datetime, slots: Slots | None = None) -> tuple[list[
         calling=sql.indexed_by("delivery_calling"),
     )
     rows = sql.fetch(statement, values)
-    chosen: list[tuple[bool, int]] = []
+    candidates: list[tuple[bool, int]] = []
     for pk, responds, cap, place, turn in rows[:limit]:
         if slots is None or place <= slots.share(cap, responds=bool(responds)):
-            chosen.append((turn > 0, pk))
-            slots = slots and slots.taken(1)
-    return [pk for _, pk in sorted(chosen)], len(chosen) < len(rows)
+            candidates.append((turn > 0, pk))
+            slots = slots and replace(slots, used=slots.used + 1)
+    return [pk for _, pk in sorted(candidates)], len(candidates) < len(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a claim has read and claimed; `has_more` if more may start at once."""
+    """The claims, and when they were made; `has_more` if more may start at once."""
 
-    read: clock.Reading
+    reading: clock.Reading
     claims: list[Claim] = field(default_factory=list)
     has_more: bool = False
 
@@ -258,16 +254,12 @@ def lock() -> None:
     sql.advisory_lock(_LOCK)
 
 
-def claim(limit: int, slots: Slots | None = None) -> list[Claim]:
+def claim(limit: int, slots: Slots | None = None, *, generation: int | None = None) -> Batch:
     """Claim up to `limit` deliveries that may start now, MAX_BATCH at most, for LEASE seconds.
 
-    `slots` are those of the process, shared fairly; without them only the limit counts.
+    `slots` are those of the process, shared fairly; without them only the limit counts. Nothing is
+    claimed unless the data belongs to `generation` (None: any).
     """
-    return claim_batch(limit, slots).claims
-
-
-def claim_batch(limit: int, slots: Slots | None = None, *, generation: int | None = None) -> Batch:
-    """Claim like `claim`, but nothing if the data are not of the generation, except None."""
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()
@@ -400,16 +392,15 @@ def load_webhooks(webhook_ids: Collection[str]) -> dict[str, WebhookSettings]:
         """,
         ids,
     )
-    return {row[0]: _settings(row) for row in rows}
-
-
-def _settings(row: Sequence[Any]) -> WebhookSettings:
-    values = dict(zip(_NAMES, row, strict=True))
-    for name, column in _ENCODED.items():
-        values[name] = column.from_db_value(values[name], None, connection)
-    for name in _MOMENTS:
-        values[name] = sql.datetime_value(values[name])
-    return WebhookSettings(**values)
+    webhooks = {}
+    for row in rows:
+        values = dict(zip(_NAMES, row, strict=True))
+        for name, column in _ENCODED.items():
+            values[name] = column.from_db_value(values[name], None, connection)
+        for name in _MOMENTS:
+            values[name] = sql.datetime_value(values[name])
+        webhooks[values["id"]] = WebhookSettings(**values)
+    return webhooks
 
 
 def renew(claims: Sequence[Claim]) -> None:
@@ -442,26 +433,18 @@ def lost_claims(generation: int = 0) -> list[Claim]:
 
     They are recorded if `generation`, which was read before, is still that of the data.
     """
-    ids = sql.fetch(
+    rows = sql.fetch(
         f"""
-        SELECT id FROM webhooks_delivery {sql.indexed_by("delivery_calling")}
-        WHERE state = 'calling' AND lease < {sql.epoch()} ORDER BY id LIMIT 1000
+        SELECT webhook_id, id, claim, attempts, forced, started_at
+        FROM webhooks_delivery {sql.indexed_by("delivery_calling")}
+        WHERE state = 'calling' AND lease < {sql.epoch()} ORDER BY id LIMIT {MAX_BATCH}
         """
     )
-    rows = Delivery.objects.filter(pk__in=[pk for (pk,) in ids], claim__isnull=False) if ids else ()
-    webhooks = load_webhooks({row.webhook_id for row in rows})
-    return _with_resends(
-        [
-            Claim(
-                row.pk,
-                row.claim,
-                row.attempts + 1,
-                row.forced,
-                row.started_at,
-                webhooks[row.webhook_id],
-                generation=generation,
-            )
-            for row in rows
-            if row.claim and row.started_at and row.webhook_id in webhooks
-        ]
-    )
+    webhooks = load_webhooks({webhook_id for webhook_id, *_ in rows})
+    claims = []
+    for webhook_id, pk, claim, attempts, forced, at in rows:
+        token, started_at = sql.uuid_value(claim), sql.datetime_value(at)
+        if (webhook := webhooks.get(webhook_id)) and token and started_at:
+            one = Claim(pk, token, attempts + 1, bool(forced), started_at, webhook)
+            claims.append(replace(one, generation=generation))
+    return _with_resends(claims)

@@ -75,11 +75,11 @@ class Window:
     # Not started yet.
     claims: deque[Claim] = field(default_factory=deque)
     in_flight: dict[Key, InFlight] = field(default_factory=dict)
-    # In order of completion; `kept` are those of which storing has failed.
+    # In order of completion; `retries` are those of which storing has failed.
     results: dict[Key, AttemptResult] = field(default_factory=dict)
-    kept: set[Key] = field(default_factory=set)
+    retries: set[Key] = field(default_factory=set)
 
-    def held(self) -> list[Claim]:
+    def all_claims(self) -> list[Claim]:
         """Return the claims of all three."""
         in_flight = [each.claim for each in self.in_flight.values()]
         return [*self.claims, *in_flight, *(each.claim for each in self.results.values())]
@@ -88,9 +88,9 @@ class Window:
         """Remove the results that a poll has stored."""
         for key, stored in poll.stored.items():
             if stored == Stored.KEPT:
-                self.kept.add(key)
+                self.retries.add(key)
             else:
-                self.kept.discard(key)
+                self.retries.discard(key)
                 self.results.pop(key, None)
         for key in poll.failed_alone:
             # Behind the others, which are stored before it is tried again.
@@ -105,9 +105,10 @@ class Window:
                 each.abandoned = True
                 if each.task is not None:
                     each.task.cancel()
-        others = {k for k, r in self.results.items() if r.claim.generation != generation}
-        self.results = {k: r for k, r in self.results.items() if k not in others}
-        self.kept -= others
+        for key, result in list(self.results.items()):
+            if result.claim.generation != generation:
+                del self.results[key]
+        self.retries &= self.results.keys()
         mine = [each for each in self.claims if each.generation == generation]
         self.claims.clear()
         self.claims.extend(mine)
@@ -117,9 +118,9 @@ class Window:
 class Poll:
     """One poll: what the engine holds at its beginning, and its results."""
 
-    held: list[Claim] = field(default_factory=list)
+    all_claims: list[Claim] = field(default_factory=list)
     results: dict[Key, AttemptResult] = field(default_factory=dict)
-    kept: set[Key] = field(default_factory=set)
+    retries: set[Key] = field(default_factory=set)
     now: datetime | None = None
     claims: list[Claim] = field(default_factory=list)
     stored: dict[Key, Stored] = field(default_factory=dict)
@@ -203,8 +204,8 @@ class Poller:
 
     def _store(self, poll: Poll) -> None:
         """Store the results; those of which storing has failed at most once a TICK."""
-        is_retry = bool(poll.kept) and time.monotonic() >= self._next_retry
-        keys = [key for key in poll.results if is_retry or key not in poll.kept]
+        is_retry = bool(poll.retries) and time.monotonic() >= self._next_retry
+        keys = [key for key in poll.results if is_retry or key not in poll.retries]
         if not keys:
             return
         results = [poll.results[key] for key in keys]
@@ -213,13 +214,13 @@ class Poller:
         if flushed.unavailable and is_repeated and self._database_responds():
             flushed = flush(results, isolate=True)
         poll.stored = dict(zip(keys, flushed.stored, strict=True))
-        poll.failed_alone = [keys[at] for at in flushed.failed_alone]
+        poll.failed_alone = [keys[index] for index in flushed.failed_alone]
         if not_stored := flushed.stored.count(Stored.KEPT):
             # Due at the next poll, whose timer may fire up to a millisecond early.
             self._next_retry = time.monotonic() + TICK * 0.9
             reason = type(flushed.error).__name__ if flushed.error else "locked by a transaction"
             self._problems.begin(STORING, f"{not_stored} kept in memory, {reason}")
-        elif is_retry or not poll.kept:
+        elif is_retry or not poll.retries:
             self._problems.end(STORING)
         if flushed.unavailable and flushed.error is not None:
             self._note_unavailable(poll, flushed.error)
@@ -236,7 +237,7 @@ class Poller:
     def _slots_in_use(self, poll: Poll) -> Slots:
         """Return the slots, and note whether results that are not stored occupy all of them."""
         stored = sum(how != Stored.KEPT for how in poll.stored.values())
-        slots = Slots(self._slots, len(poll.held) - stored)
+        slots = Slots(self._slots, len(poll.all_claims) - stored)
         poll.has_room = slots.used < slots.total
         if len(poll.results) - stored >= self._slots:
             self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
@@ -246,8 +247,8 @@ class Poller:
 
     def _claim(self, poll: Poll, slots: Slots) -> None:
         """Claim as many deliveries as there are free slots, and read the clock with that."""
-        batch = claim.claim_batch(slots.free, slots, generation=self._generation)
-        self._note_reading(poll, batch.read)
+        batch = claim.claim(slots.free, slots, generation=self._generation)
+        self._note_reading(poll, batch.reading)
         poll.claims, poll.has_more = batch.claims, batch.has_more
         poll.has_room = len(poll.claims) < slots.free
         # Here, since the engine's loop may end before the poll does.
@@ -269,12 +270,12 @@ class Poller:
         """
         if time.monotonic() < self._reclaim_from:
             return
-        lost = claim.lost_claims(self._generation or 0)
-        own = {each.key for each in poll.held}
-        if any(each.key in own for each in lost):
-            claim.renew(poll.held)
-        poll.has_more |= bool(lost)
-        flushed = flush([attempt.lost(each) for each in lost if each.key not in own])
+        claims = claim.lost_claims(self._generation or 0)
+        own = {each.key for each in poll.all_claims}
+        if any(each.key in own for each in claims):
+            claim.renew(poll.all_claims)
+        poll.has_more |= bool(claims)
+        flushed = flush([attempt.lost(each) for each in claims if each.key not in own])
         if Stored.KEPT in flushed.stored and flushed.error is not None:
             raise flushed.error
 
@@ -285,7 +286,7 @@ class Poller:
     def _renew(self, poll: Poll) -> None:
         if time.monotonic() >= self._next_renewal:
             self._next_renewal = time.monotonic() + RENEW
-            claim.renew([*poll.held, *poll.claims])
+            claim.renew([*poll.all_claims, *poll.claims])
 
     def _read_schedule(self, poll: Poll) -> None:
         if poll.now is not None:
@@ -480,7 +481,7 @@ class Engine:
         """Store results, start claimed deliveries, and sleep until something happens."""
         window = self._window
         self._next.begin()
-        poll = Poll(window.held(), dict(window.results), set(window.kept))
+        poll = Poll(window.all_claims(), dict(window.results), set(window.retries))
         await self._sql.run(self._poller.poll, poll)
         window.note_stored(poll)
         if poll.replaced_by is not None:

@@ -48,8 +48,12 @@ def record(*changes: Change) -> None:
     The engine is woken after the commit. The webhooks of all changes are locked once, in the order
     of their ids.
     """
-    matches = [(change, _matching_webhooks(change)) for change in changes]
-    ids = {pk for _, webhooks in matches for pk, _ in webhooks}
+    columns = ("pk", "earliest_possible_trigger", "out_of_order")
+    matches = [
+        (change, list(_enabled(change, EVENT).order_by("pk").values_list(*columns)))
+        for change in changes
+    ]
+    ids = {pk for _, webhooks in matches for pk, *_ in webhooks}
     if not ids:
         return
     if settings.SIM_EVENT_MODE == "coalesce":
@@ -58,19 +62,11 @@ def record(*changes: Change) -> None:
         list(rows.values_list("pk"))
     events: list[RecordedEvent] = []
     for change, webhooks in matches:
-        events += _insert(change, webhooks)
+        events += _insert(
+            change, [(pk, bool(until or out_of_order)) for pk, until, out_of_order in webhooks]
+        )
     _count(events)
     wakeup.after_commit()
-
-
-def _matching_webhooks(change: Change) -> list[tuple[str, bool]]:
-    """Return the ids of the webhooks for the change, and whether they are held.
-
-    Those are held that back off or are out of order.
-    """
-    rows = _enabled(change, EVENT).order_by("pk")
-    columns = rows.values_list("pk", "earliest_possible_trigger", "out_of_order")
-    return [(pk, until is not None or out_of_order) for pk, until, out_of_order in columns]
 
 
 def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
@@ -205,24 +201,24 @@ def _count(events: Sequence[RecordedEvent]) -> None:
     if not events:
         return
     rows = _with_ids(sorted({event.webhook_id for event in events}))
-    locked = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
-    inactive = [event for event in events if not locked.get(event.webhook_id)]
+    active = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
+    inactive = [event for event in events if not active.get(event.webhook_id)]
     if inactive:
         _remove(inactive)
         # Delete deliveries orphaned by a concurrent delete: the webhook may be removed before
         # this transaction commits.
-        orphaned = [e.delivery_id for e in inactive if e.webhook_id not in locked and not e.joined]
+        orphaned = [e.delivery_id for e in inactive if e.webhook_id not in active and not e.joined]
         Delivery.objects.filter(pk__in=orphaned).delete()
-    counts = Counter(event.webhook_id for event in events if locked.get(event.webhook_id))
+    counts = Counter(event.webhook_id for event in events if active.get(event.webhook_id))
     last = {event.webhook_id: event.at for event in events}
     groups: dict[tuple[int, datetime], list[str]] = {}
     for pk, count in counts.items():
         groups.setdefault((count, last[pk]), []).append(pk)
     for (count, at), ids in groups.items():
         _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(at))
-    recorded = [event for event in events if locked.get(event.webhook_id)]
-    if recorded:
-        events_recorded.send(sender=None, events=recorded)
+    remaining = [event for event in events if active.get(event.webhook_id)]
+    if remaining:
+        events_recorded.send(sender=None, events=remaining)
 
 
 def _remove(events: Sequence[RecordedEvent]) -> None:
@@ -283,7 +279,7 @@ def trigger(webhook: Webhook) -> Delivery:
             raise Missing(webhook.pk)
         raise Refused("WH_001", f"{webhook.pk} is disabled: enable it to trigger it.")
     wakeup.after_action()
-    recorded = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
-    events_recorded.send(sender=None, events=[recorded])
+    event_row = RecordedEvent(webhook.pk, delivery_id, event.pk, now)
+    events_recorded.send(sender=None, events=[event_row])
     announcements.announce(webhook.account_id, webhook.pk, delivery_id)
     return Delivery.objects.get(pk=delivery_id)

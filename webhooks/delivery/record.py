@@ -1,9 +1,8 @@
 """Record finished attempts: the attempts, their deliveries and their webhooks in one transaction.
 
 `flush` stores results despite errors, `record` is its transaction. Only an attempt whose claim
-still holds settles its delivery and changes the backoff. A late one, whose delivery another worker
-has taken over, is recorded and counted all the same. Counters change in the transaction that
-records the attempts, in order of completion.
+still holds settles its delivery and changes the backoff; a late one, whose delivery another worker
+has taken over, is recorded and counted all the same.
 
 A reset or restore by another process may have replaced all data since the claim: its generation is
 compared with that of the data, after the lock of the deliveries. A replacement locks their table
@@ -12,7 +11,6 @@ exclusively, so it has either been committed by then, or waits for the commit of
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -22,12 +20,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import F, Model
+from django.db.models import F
 
-from requests_queue import clock, database_errors, encryption, fast_json, sql
+from requests_queue import clock, database_errors, sql
 from webhooks import account_secrets, conf
 from webhooks.delivery import fan_out, retry
-from webhooks.delivery.attempt import AttemptResult, redact
+from webhooks.delivery.attempt import (
+    AttemptResult,
+    RecordedAttempt,
+    column_types,
+    insert_attempts,
+    redact,
+)
 from webhooks.delivery.request import PreparedRequest
 from webhooks.delivery.retry import BackoffState, Decision
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
@@ -50,37 +54,13 @@ _NOT_STORED = "The response could not be stored, so the attempt counts as a fail
 class Stored(StrEnum):
     """What became of a finished attempt."""
 
-    # The claim held: the attempt decided about its delivery.
-    SETTLED = "settled"
-    # The claim was lost: an extra attempt, counted, that decides nothing.
-    LATE = "late"
-    # An earlier flush recorded it, and its commit was not confirmed.
-    REPEATED = "repeated"
-    # Nothing to record: the webhook was deleted, all data was replaced, or no worker knows the
-    # response.
-    DROPPED = "dropped"
-    # Recorded as a failure, because the row could not be stored.
-    REPLACED = "replaced"
-    # Not recorded; its delivery is released.
-    RELEASED = "released"
-    # Not recorded yet, because of an error or of rows that another transaction holds: try again.
-    KEPT = "kept"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAttempt:
-    """A recorded attempt: its result, its number, and what was decided.
-
-    `state` is the delivery's, None if the attempt came too late to decide about it.
-    """
-
-    result: AttemptResult
-    number: int
-    at: datetime
-    why: str
-    state: str | None = None
-    next_attempt_at: datetime | None = None
-    out_of_order: bool = False
+    SETTLED = "settled"  # its claim held: it decided about its delivery
+    LATE = "late"  # its claim was lost: an extra attempt, counted, that decides nothing
+    REPEATED = "repeated"  # an earlier flush recorded it, and its commit was not confirmed
+    DROPPED = "dropped"  # deleted webhook, replaced data, or a response that no worker knows
+    REPLACED = "replaced"  # recorded as a failure, because the row could not be stored
+    RELEASED = "released"  # not recorded; its delivery is released
+    KEPT = "kept"  # not recorded yet, because of an error or of locked rows: try again
 
 
 @dataclass(slots=True)
@@ -115,8 +95,31 @@ class _WebhookRow:
     responds: bool | None = None
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
-    def decide(self, result: AttemptResult, delivery: _DeliveryRow, now: datetime) -> Decision:
-        """Return the retry decision for an attempt of the delivery."""
+    def apply(
+        self, result: AttemptResult, index: int, delivery: _DeliveryRow, now: datetime, how: Stored
+    ) -> RecordedAttempt:
+        """Apply an attempt to its delivery and the webhook; `index` is its place in the flush."""
+        delivery.added += 1
+        number = delivery.attempts + delivery.added
+        self.counts[result.outcome] = self.counts.get(result.outcome, 0) + 1
+        self.last[result.outcome] = index
+        if result.outcome == retry.SUCCESS:
+            self.since_success, self.responds = 0, True
+        elif result.outcome == retry.FAILURE:
+            self.since_success, self.responds = self.since_success + 1, result.response is not None
+        if how == Stored.LATE:
+            return RecordedAttempt(result, number, now, _LATE)
+        decision = self._decide(result, delivery, now)
+        if decision.cleared:
+            self.cleared.append((index, decision.cleared, self.backoff))
+        self.backoff = decision.backoff
+        delivery.state, delivery.due_at = decision.state, decision.due_at
+        why, is_paused = result.note or decision.why, decision.backoff.out_of_order
+        return RecordedAttempt(
+            result, number, now, why, decision.state, decision.next_attempt_at, is_paused
+        )
+
+    def _decide(self, result: AttemptResult, delivery: _DeliveryRow, now: datetime) -> Decision:
         claim = result.claim
         is_lost = result.outcome == retry.UNKNOWN and not result.stopped
         # The revision that a lost worker used is unknown, but not when the webhook was saved.
@@ -148,16 +151,6 @@ class _WebhookRow:
             conf.policy(),
         )
 
-    def count(self, result: AttemptResult, index: int) -> None:
-        """Count an attempt in the statistics; `index` is its position in the flush."""
-        self.counts[result.outcome] = self.counts.get(result.outcome, 0) + 1
-        self.last[result.outcome] = index
-        if result.outcome == retry.SUCCESS:
-            self.since_success, self.responds = 0, True
-        elif result.outcome == retry.FAILURE:
-            self.since_success += 1
-            self.responds = result.response is not None
-
 
 def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> list[Stored]:
     """Write the attempts, their deliveries and their webhooks; return what became of each.
@@ -179,74 +172,58 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         webhooks = _lock_webhooks({r.claim.webhook.id for r in results}, lock)
         # Read with the webhooks locked, so that attempts of one webhook are ordered by time.
         reading = clock.read()
-        recorded = _classify(results, deliveries, webhooks, reading.generation)
+        stored = _classify(results, deliveries, webhooks, reading.generation)
         attempts: list[RecordedAttempt] = []
-        for result, how in zip(results, recorded, strict=True):
+        for result, how in zip(results, stored, strict=True):
             if how in (Stored.SETTLED, Stored.LATE):
                 delivery = deliveries[result.claim.delivery_id]
                 webhook = webhooks[result.claim.webhook.id]
-                is_late, index = how == Stored.LATE, len(attempts)
-                attempts.append(_apply(result, index, delivery, webhook, reading.now, is_late))
+                attempts.append(webhook.apply(result, len(attempts), delivery, reading.now, how))
         if not attempts:
-            return recorded
+            return stored
         ids = insert_attempts(attempts)
         _write_deliveries(deliveries)
         _write_webhooks({pk: row for pk, row in webhooks.items() if row.counts}, ids, reading.now)
         if settings.SIM_EVENT_MODE == "coalesce":
             fan_out.coalesce([pk for pk, d in deliveries.items() if d.state == Delivery.WAITING])
         attempts_recorded.send(sender=None, attempts=attempts)
-    return recorded
+    return stored
 
 
 def _lock_deliveries(ids: Iterable[int], lock: str) -> dict[int, _DeliveryRow]:
     """Lock the deliveries in order of their ids; deleted or skipped ones are missing."""
     rows = sql.fetch(
         f"""
-        SELECT id, state, claim, attempts, losses FROM webhooks_delivery
-        WHERE id IN ({sql.integers(sorted(ids))}) ORDER BY id {lock}
+        SELECT id, CASE state WHEN 'calling' THEN claim END, attempts, losses
+        FROM webhooks_delivery WHERE id IN ({sql.integers(sorted(ids))}) ORDER BY id {lock}
         """
     )
-    return {
-        pk: _DeliveryRow(
-            sql.uuid_value(claim) if state == Delivery.CALLING else None, attempts, losses
-        )
-        for pk, state, claim, attempts, losses in rows
-    }
+    return {pk: _DeliveryRow(sql.uuid_value(token), *counts) for pk, token, *counts in rows}
 
 
 def _lock_webhooks(ids: Iterable[str], lock: str) -> dict[str, _WebhookRow]:
     """Lock the webhooks in order of their ids; deleted or skipped ones are missing."""
-    known = sorted(ids)
+    keys = sorted(ids)
     rows = sql.fetch(
         f"""
         SELECT id, active, revision, modified_at, failure_since_last_success,
             {", ".join(retry.BACKOFF_COLUMNS)}
-        FROM webhooks_webhook WHERE deleted_at IS NULL AND id IN ({sql.placeholders(known)})
+        FROM webhooks_webhook WHERE deleted_at IS NULL AND id IN ({sql.placeholders(keys)})
         ORDER BY id {lock}
         """,
-        known,
+        keys,
     )
     aware = sql.datetime_value
     return {
         pk: _WebhookRow(
             # SQLite has integers instead of booleans.
-            BackoffState(aware(until), aware(began_at), failures, bool(out_of_order)),
+            BackoffState(aware(until), aware(began_at), failures, bool(paused)),
             bool(active),
             revision,
             aware(modified_at),
-            since_success,
+            since,
         )
-        for (
-            pk,
-            active,
-            revision,
-            modified_at,
-            since_success,
-            until,
-            began_at,
-            failures,
-            out_of_order,
-        ) in rows
+        for pk, active, revision, modified_at, since, until, began_at, failures, paused in rows
     }
 
 
@@ -268,19 +245,17 @@ def _classify(
         (Delivery, {r.claim.delivery_id for r in results} - deliveries.keys()),
         (Webhook, {r.claim.webhook.id for r in results} - webhooks.keys()),
     ):
-        # Without an id nothing is read, but the ORM would take as long to find that out.
-        busy |= set(model.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+        busy |= set(model.objects.filter(pk__in=ids).values_list("pk", flat=True))
     # After a connection broke during COMMIT it is unknown whether the flush was committed, so the
     # attempts are written again: those that are recorded already must not be counted twice.
-    lost = {r.claim.delivery_id for r in results if not holds(r) and r.outcome != retry.UNKNOWN}
+    late_ids = {r.claim.delivery_id for r in results if not holds(r) and r.outcome != retry.UNKNOWN}
     columns = ("delivery_id", "started_at", "duration", "outcome")
-    rows = Attempt.objects.filter(delivery__in=lost).values_list(*columns) if lost else ()
-    repeated = set(rows)
+    repeated = set(Attempt.objects.filter(delivery__in=late_ids).values_list(*columns))
 
     def classify(result: AttemptResult) -> Stored:
         claim = result.claim
-        for pk, locked in ((claim.delivery_id, deliveries), (claim.webhook.id, webhooks)):
-            if pk not in locked:
+        for pk, rows_by_id in ((claim.delivery_id, deliveries), (claim.webhook.id, webhooks)):
+            if pk not in rows_by_id:
                 return Stored.KEPT if pk in busy else Stored.DROPPED
         if claim.generation != generation:
             return Stored.DROPPED
@@ -292,106 +267,6 @@ def _classify(
         return Stored.REPEATED if identity in repeated else Stored.LATE
 
     return [classify(result) for result in results]
-
-
-def _apply(
-    result: AttemptResult,
-    index: int,
-    delivery: _DeliveryRow,
-    webhook: _WebhookRow,
-    now: datetime,
-    is_late: bool,
-) -> RecordedAttempt:
-    """Apply an attempt to its delivery and its webhook; `index` is its position in the flush."""
-    delivery.added += 1
-    number = delivery.attempts + delivery.added
-    webhook.count(result, index)
-    if is_late:
-        return RecordedAttempt(result, number, now, _LATE)
-    decision = webhook.decide(result, delivery, now)
-    if decision.cleared:
-        webhook.cleared.append((index, decision.cleared, webhook.backoff))
-    webhook.backoff = decision.backoff
-    delivery.state, delivery.due_at = decision.state, decision.due_at
-    return RecordedAttempt(
-        result,
-        number,
-        now,
-        result.note or decision.why,
-        decision.state,
-        decision.next_attempt_at,
-        decision.backoff.out_of_order,
-    )
-
-
-# Attempts of one INSERT. SQLite takes 32,766 parameters; on PostgreSQL they are one text, of which
-# psycopg makes copies.
-_CHUNK = {"sqlite": 1000, "postgresql": 250}
-
-
-def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
-    """Insert the attempts and return their ids.
-
-    Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
-    """
-    ids: list[int] = []
-    types = _types(Attempt)
-    # Claims of one webhook share their request, which is encrypted once.
-    sent: dict[int, dict[str, str]] = {}
-    size = _CHUNK[connection.vendor]
-    for start in range(0, len(attempts), size):
-        values = [attempt_row(attempt, sent) for attempt in attempts[start : start + size]]
-        source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
-        statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
-        ids += [pk for (pk,) in sql.fetch(statement, params)]
-    return ids
-
-
-def _types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, str]:
-    """Return the columns of a model, or some of them, and their types in the database."""
-    fields = [each for each in model._meta.fields if not each.primary_key or columns]
-    types = {str(each.column): each.db_type(connection) or "" for each in fields}
-    return {name: types[name] for name in columns or types}
-
-
-def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> dict[str, Any]:
-    """Return the values of an attempt; `sent` keeps those of requests that several share."""
-    result = attempt.result
-    claim, response, prepared = result.claim, result.response, result.prepared
-    if id(prepared) not in sent:
-        sent[id(prepared)] = (
-            {
-                "request_headers": json.dumps(encryption.seal(dict(prepared.headers))),
-                "request_body": (prepared.request.body or b"").decode(),
-                "claims": prepared.claims.decode(),
-            }
-            if prepared
-            else {"request_headers": "{}", "request_body": "", "claims": "{}"}
-        )
-    return {
-        "webhook_id": claim.webhook.id,
-        "delivery_id": claim.delivery_id,
-        "number": attempt.number,
-        "outcome": result.outcome,
-        "started_at": sql.datetime_param(claim.started_at),
-        "finished_at": sql.datetime_param(attempt.at),
-        "duration": result.duration,
-        "method": claim.webhook.http_method,
-        "url": claim.webhook.external_url,
-        **sent[id(prepared)],
-        "status_code": response.status if response else None,
-        "response_headers": fast_json.encode(response.headers).decode() if response else "[]",
-        "response_body": response.body if response else b"",
-        "truncated": response.truncated if response else False,
-        "redacted": result.redacted,
-        "revision": claim.webhook.revision,
-        # PostgreSQL stores no NUL in text.
-        "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        "why": attempt.why,
-        "is_unmerged": result.unmerged,
-        "next_attempt_at": sql.datetime_param(attempt.next_attempt_at),
-        "faults": json.dumps(list(result.faults)),
-    }
 
 
 def _write_deliveries(deliveries: Mapping[int, _DeliveryRow]) -> None:
@@ -441,7 +316,7 @@ def _write_webhooks(
             ClearedBackoff.of(pk, before, now, cause, attempt_id=attempt_ids[index])
             for index, cause, before in row.cleared
         ]
-    types = _types(Webhook, ("id", *_ADDED, *_KEPT, *_SET))
+    types = column_types(Webhook, ("id", *_ADDED, *_KEPT, *_SET))
     source, params = sql.rows_of(rows, types)
     sql.fetch(
         f"""
@@ -480,7 +355,7 @@ def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
     while parts and len(flushed.failed_alone) < _MAX_FAILED:
         part = parts.pop()
         try:
-            recorded = _record([results[at] for at in part])
+            stored = _record([results[index] for index in part])
         except Exception as error:
             flushed.error = error
             if database_errors.is_unavailable(error) and not isolate:
@@ -490,15 +365,15 @@ def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
                 continue
-            recorded = [_replace(results[part[0]], error)]
-            if recorded == [Stored.KEPT]:
+            stored = [_replace(results[part[0]], error)]
+            if stored == [Stored.KEPT]:
                 flushed.failed_alone.append(part[0])
-            elif recorded == [Stored.RELEASED]:
+            elif stored == [Stored.RELEASED]:
                 released.append(part[0])
-        for at, how in zip(part, recorded, strict=True):
-            flushed.stored[at] = how
-    for at in released:
-        flushed.stored[at] = _release(results[at])
+        for index, how in zip(part, stored, strict=True):
+            flushed.stored[index] = how
+    for index in released:
+        flushed.stored[index] = _release(results[index])
     if flushed.error is not None:
         flush_failed.send(sender=None, error=flushed.error)
     return flushed
@@ -578,12 +453,10 @@ def _release(result: AttemptResult) -> Stored:
                 delivery.filter(state=Delivery.WAITING).update(due_at=until, losses=F("losses") + 1)
             else:
                 # The backoff of a first failure, unless the webhook has a backoff.
-                Webhook.objects.filter(
-                    pk=claim.webhook.id,
-                    active=True,
-                    out_of_order=False,
-                    earliest_possible_trigger=None,
-                ).update(earliest_possible_trigger=until, gate_closed_at=now)
+                webhook = Webhook.objects.filter(pk=claim.webhook.id, active=True)
+                webhook.filter(out_of_order=False, earliest_possible_trigger=None).update(
+                    earliest_possible_trigger=until, gate_closed_at=now
+                )
     except Exception as error:
         _clean_up()
         if not database_errors.is_of_content(error):

@@ -117,7 +117,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookPayload:
-    """The content of a payload, in Connect's order; `object_class` in the form that is sent."""
+    """The fields of a payload, in Connect's order; `object_class` in the form that is sent."""
 
     webhook_id: str
     webhook_name: str
@@ -139,19 +139,8 @@ def format_timestamp(moment: datetime) -> str:
 
 def build_payload(content: WebhookPayload) -> dict[str, Any]:
     """Return the payload as JSON types."""
-    return {
-        "webhook_id": content.webhook_id,
-        "webhook_name": content.webhook_name,
-        "object_class": content.object_class,
-        "account_id": content.account_id,
-        "product_id": content.product_id,
-        "api_url": content.api_url,
-        "triggered_at": format_timestamp(content.triggered_at),
-        "last_success_at": content.last_success_at and format_timestamp(content.last_success_at),
-        "last_failure_at": content.last_failure_at and format_timestamp(content.last_failure_at),
-        "processing_timeout": content.processing_timeout,
-        "data": content.data,
-    }
+    values = {each.name: getattr(content, each.name) for each in fields(content)}
+    return {k: format_timestamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
 
 
 def build_claims(payload: Mapping[str, Any], triggered_at: datetime) -> dict[str, Any]:

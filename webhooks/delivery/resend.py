@@ -67,14 +67,14 @@ def sent_request(attempt: Attempt) -> ResendOverride:
     return ResendOverride(attempt.url, attempt.method, headers, payload, body, preset=preset)
 
 
-def content_of(sent: ResendOverride) -> Any:
+def sent_content(sent: ResendOverride) -> Any:
     """Return what the handler reads: the payload, or the object that a validator is sent."""
     return json.loads(sent.body) if sent.body else sent.payload
 
 
 def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
     """Return it with other `external_url`, `http_method`, `headers`, `content` or `preset`."""
-    content = changes.get("content", content_of(sent))
+    content = changes.get("content", sent_content(sent))
     changed = replace(
         sent,
         url=changes.get("external_url", sent.url),
@@ -83,22 +83,18 @@ def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOver
         preset=changes.get("preset", sent.preset),
     )
     # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
-    if json.dumps(content) != json.dumps(content_of(sent)):
-        changed = _with_content(changed, content)
+    is_changed = json.dumps(content) != json.dumps(sent_content(sent))
+    if is_changed and sent.body:
+        changed = replace(changed, body=json.dumps(content, ensure_ascii=False))
+    elif is_changed:
+        timeout = content.get("processing_timeout", sent.payload["processing_timeout"])
+        # Without `exp`, which follows from `triggered_at` and `processing_timeout`.
+        payload = {k: v for k, v in content.items() if k != "exp"}
+        changed = replace(changed, payload={**payload, "processing_timeout": timeout})
     if changed.method == "GET" and not changed.body:
         # A GET has no body, so it has no additional data either.
         changed = replace(changed, payload={**changed.payload, "data": {}})
     return changed
-
-
-def _with_content(sent: ResendOverride, content: dict[str, Any]) -> ResendOverride:
-    if sent.body:
-        return replace(sent, body=json.dumps(content, ensure_ascii=False))
-    timeout = sent.payload["processing_timeout"]
-    payload = {**content, "processing_timeout": content.get("processing_timeout", timeout)}
-    # Computed anew from `triggered_at` and `processing_timeout`.
-    payload.pop("exp", None)
-    return replace(sent, payload=payload)
 
 
 @transaction.atomic
@@ -150,32 +146,32 @@ def create_resends(attempts: Sequence[Attempt]) -> tuple[list[int], list[str]]:
     # Lock order of the delivery path: the older deliveries, the new ones, the webhooks, each by id.
     rows = Delivery.objects.filter(pk__in=[attempt.delivery_id for attempt in attempts])
     existing = set(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
-    altered = _altered(attempts)
-    refused: list[str] = []
+    altered_ids = _altered_deliveries(attempts)
+    refusals: list[str] = []
     resends: dict[int, tuple[str, Resend]] = {}
     now = clock.now()
     for attempt in attempts:
         try:
             sent = sent_request(attempt)
         except Refused as refusal:
-            refused.append(str(refusal))
+            refusals.append(str(refusal))
             continue
-        known = attempt.delivery_id in existing
-        inserted = insert_deliveries([attempt.webhook_id], now, forced=True) if known else []
+        exists = attempt.delivery_id in existing
+        inserted = insert_deliveries([attempt.webhook_id], now, forced=True) if exists else []
         if not inserted:
-            refused.append(f"Delivery {attempt.delivery_id} was deleted.")
+            refusals.append(f"Delivery {attempt.delivery_id} was deleted.")
             continue
         [(pk, _)] = inserted
-        row = _row(attempt, pk, sent, unchanged=attempt.delivery_id not in altered)
+        row = _row(attempt, pk, sent, unchanged=attempt.delivery_id not in altered_ids)
         resends[pk] = attempt.webhook_id, row
     Resend.objects.bulk_create([row for _, row in resends.values()])
     webhooks = Webhook.objects.filter(pk__in={pk for pk, _ in resends.values()}).order_by("pk")
     active = dict(webhooks.select_for_update().values_list("pk", "active"))
-    removed = [pk for pk, (webhook_id, _) in resends.items() if not active.get(webhook_id)]
-    refused += [f"{resends[pk][0]} is disabled: enable it to send again." for pk in removed]
-    Delivery.objects.filter(pk__in=removed).delete()
+    inactive = [pk for pk, (webhook_id, _) in resends.items() if not active.get(webhook_id)]
+    refusals += [f"{resends[pk][0]} is disabled: enable it to send again." for pk in inactive]
+    Delivery.objects.filter(pk__in=inactive).delete()
     wakeup.after_action()
-    return [pk for pk in resends if pk not in removed], refused
+    return [pk for pk in resends if pk not in inactive], refusals
 
 
 def _row(
@@ -209,19 +205,19 @@ def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict
     """
     body = {k: v for k, v in changes.items() if k not in ("content", "preset")}
     errors: list[FieldError] = []
-    checked: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     try:
-        checked = validation_rules.for_update(body, type_, url)
+        columns = validation_rules.for_update(body, type_, url)
     except Invalid as refused:
         errors += refused.errors
     if "content" in changes:
-        checked["content"] = changes["content"]
+        columns["content"] = changes["content"]
         errors += _content_errors(changes["content"], type_)
     if errors:
         raise Invalid.of(errors)
     if "preset" in changes:
-        checked["preset"] = changes["preset"]
-    return checked
+        columns["preset"] = changes["preset"]
+    return columns
 
 
 def _content_errors(content: Any, type_: str) -> list[FieldError]:
@@ -241,10 +237,10 @@ def _content_errors(content: Any, type_: str) -> list[FieldError]:
 
 def is_altered(attempt: Attempt) -> bool:
     """Whether the attempt was sent differently from the webhook's settings at that time."""
-    return bool(_altered([attempt]))
+    return bool(_altered_deliveries([attempt]))
 
 
-def _altered(attempts: Sequence[Attempt]) -> set[int]:
+def _altered_deliveries(attempts: Sequence[Attempt]) -> set[int]:
     """Return the deliveries of the attempts that were sent differently from the settings."""
     first = {attempt.delivery_id: attempt for attempt in attempts if attempt.number == 1}
     if not first:

@@ -42,6 +42,7 @@ TIMEOUT = 0.5  # seconds
 _TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
 _PAUSE_AFTER_FAILURE = 5.0
 _REDIS = ("redis:", "rediss:")
+_AWAY = "The broker is unavailable (%s): deliveries start up to 1 s later."
 # What wakes an engine: a commit in its own process, a message of another one, or its timer.
 KINDS = COMMIT, MESSAGE, TIMER = "commit", "message", "timer"
 # Wakes the engine of this process, which sets it while it runs.
@@ -81,10 +82,7 @@ def send() -> None:
             _publish()
     except (OperationalError, redis.RedisError, OSError) as error:
         _paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE
-        logger.warning(
-            "The broker is unavailable (%s): deliveries start up to 1 s later.",
-            type(error).__name__,
-        )
+        logger.warning(_AWAY, type(error).__name__)
 
 
 def report(kind: str) -> None:
@@ -183,7 +181,10 @@ class Listener:
             try:
                 await self._listen()
             except (redis.RedisError, OSError) as error:
-                await asyncio.sleep(self._note_error(error))
+                if not self._errors:
+                    logger.warning(_AWAY, type(error).__name__)
+                self._errors += 1
+                await asyncio.sleep(PAUSES[min(self._errors, len(PAUSES)) - 1])
             except Exception:
                 logger.exception("The listener for wake-ups has failed, and is starting again.")
                 await asyncio.sleep(PAUSES[-1])
@@ -199,7 +200,9 @@ class Listener:
             while True:
                 await self._has_room.wait()
                 woken = await client.bzpopmin(KEY, timeout=WAIT)
-                self._note_success()
+                if self._errors:
+                    logger.warning("The broker is available again.")
+                    self._errors = 0
                 if not woken:
                     continue
                 report(MESSAGE)
@@ -210,21 +213,6 @@ class Listener:
                 if not self._has_room.is_set():
                     # It may not have claimed all that is due.
                     await client.zadd(KEY, {"": 0})
-
-    def _note_error(self, error: Exception) -> float:
-        """Log the first error of an outage, and return how many seconds to pause."""
-        if not self._errors:
-            logger.warning(
-                "The broker is unavailable (%s): deliveries start up to 1 s later.",
-                type(error).__name__,
-            )
-        self._errors += 1
-        return PAUSES[min(self._errors, len(PAUSES)) - 1]
-
-    def _note_success(self) -> None:
-        if self._errors:
-            logger.warning("The broker is available again.")
-            self._errors = 0
 
 
 def next_due(now: datetime) -> datetime | None:

@@ -249,7 +249,7 @@ def test_times_limits_the_deliveries_of_one_claim(arm: Arm, hook: Webhook) -> No
     arm("abort", webhook=hook.pk, times=2)
     for _ in range(4):
         fan_out.trigger(hook)
-    claimed = claim.claim(4)
+    claimed = claim.claim(4).claims
     assert [each.interceptor is not None for each in claimed] == [True, True, False, False]
 
 
