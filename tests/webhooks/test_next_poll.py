@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
-
-from webhooks.delivery.engine import FLUSH_LONGEST, NextPoll
+from webhooks.delivery.engine import NextPoll
 
 LONG = 30.0
 
@@ -33,32 +31,28 @@ def test_poll_is_due_when_asked_until_the_next_one_begins() -> None:
 
 def test_last_result_is_stored_at_once() -> None:
     async def check(following: NextPoll) -> None:
-        following.note_result(1, 0)
+        following.note_result(is_last=True)
         assert await following.wait(0)
 
     run(check)
 
 
-@pytest.mark.parametrize("calls", [1, 1000])
-def test_results_are_collected_while_requests_are_in_flight(calls: int) -> None:
+def test_results_are_collected_while_requests_are_in_flight() -> None:
     async def check(following: NextPoll) -> None:
-        # Under load they would be collected for longer.
-        following.note_stored(10_000)
-        following.note_result(2, calls)
-        assert not await following.wait(0)
-        assert await following.wait(LONG)
+        for _ in range(2):
+            following.note_result(is_last=False)
+            following.note_result(is_last=False)
+            assert not await following.wait(0)
+            assert await following.wait(LONG)
+            following.begin()
 
     run(check)
 
 
-def test_most_results_are_not_collected_as_long_as_few() -> None:
+def test_poll_stores_what_was_collected() -> None:
     async def check(following: NextPoll) -> None:
-        following.note_stored(10_000)
-        following.note_result(1, 1000)
-        following.note_result(2, 1)
-        began = asyncio.get_running_loop().time()
-        assert following._timer is not None
-        assert following._timer.when() - began < FLUSH_LONGEST / 2
-        assert await following.wait(LONG)
+        following.note_result(is_last=False)
+        following.begin()
+        assert not await following.wait(0.1)
 
     run(check)

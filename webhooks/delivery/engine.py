@@ -50,9 +50,7 @@ STORE = 4.0  # seconds for which a stop tries to store results
 TICK = 1.0  # seconds between polls
 RENEW = 10.0  # seconds between renewals of leases
 PATIENCE = 10.0  # seconds after an outage in which no delivery of another worker is taken over
-# Seconds for which results are collected before a flush: FLUSH for each _SMALL results that the
-# last one stored, so that under load fewer flushes store more.
-FLUSH, FLUSH_LONGEST, _SMALL = 0.02, 0.2, 50
+FLUSH = 0.02  # seconds for which results are collected
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the loop continues, by errors in a row
 # Seconds after which a thread that computes lets another one run; Python's default is 0.005. A
@@ -296,13 +294,12 @@ class Poller:
 class NextPoll:
     """When an engine polls next: at once where it is asked to, soon after results.
 
-    Results are collected for a moment. Create and use it inside the running loop.
+    Create and use it inside the running loop.
     """
 
     def __init__(self) -> None:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._delay = FLUSH
 
     def ask(self) -> None:
         """Poll at once, also if there are no results to store."""
@@ -315,22 +312,12 @@ class NextPoll:
             self._timer.cancel()
         self._timer = None
 
-    def note_stored(self, stored: int) -> None:
-        """Note how many results a poll has stored."""
-        self._delay = min(FLUSH_LONGEST, FLUSH * max(1, stored // _SMALL))
-
-    def note_result(self, results: int, in_flight: int) -> None:
-        """Note a result: how many there are now, and how many attempts are in flight."""
-        if not in_flight:
+    def note_result(self, *, is_last: bool) -> None:
+        """Collect results for a moment, unless no more request is in flight."""
+        if is_last:
             self._due.set()
-            return
-        # If two thirds of what was in flight isn't any more, the next claim replaces it.
-        loop = asyncio.get_running_loop()
-        due = loop.time() + (FLUSH if results >= 2 * in_flight else self._delay)
-        if self._timer is None or self._timer.when() > due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_at(due, self._due.set)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH, self._due.set)
 
     async def wait(self, seconds: float) -> bool:
         """Wait until a poll is due, for some seconds; return whether it is."""
@@ -488,15 +475,14 @@ class Engine:
             window.abandon_others(poll.replaced_by)
             self._next.ask()
             return
+        if poll.now is not None:
+            self._time_out(poll.now)
         # Includes those of a poll whose loop ended before it returned.
         while window.claims:
             self._begin(window.claims[0])
             window.claims.popleft()
-        self._next.note_stored(len(poll.stored))
         if self._listener is not None:
             self._listener.note_poll(has_room=poll.has_room)
-        if poll.now is not None:
-            self._time_out(poll.now)
         if self._errors and time.monotonic() > self._calm_from:
             self._errors = 0
             self._problems.end(LOOP)
@@ -537,7 +523,7 @@ class Engine:
         window, key = self._window, result.claim.key
         window.results[key] = self._mark_stopped(result)
         window.in_flight.pop(key, None)
-        self._next.note_result(len(window.results), len(window.in_flight))
+        self._next.note_result(is_last=not window.in_flight)
 
     def _time_out(self, now: datetime) -> None:
         """Cancel requests whose deadline platform time has passed, though real time hasn't.
