@@ -17,11 +17,11 @@ from django.db.models import Case, Count, DateTimeField, F, Q, QuerySet, When
 
 from requests_queue import heartbeats
 from requests_queue.time_format import format_moment, format_span
+from webhooks import conf
 from webhooks.delivery.claim import Slots
+from webhooks.delivery.retry import PAUSED
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 from webhooks.types import EVENT
-
-PAUSED = "Paused: the webhook is out of order."
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def of_webhook(
 
 
 def _failed(row: Webhook) -> str:
-    return f"Failed ({row.round} of {settings.SIM_FAILURE_LIMIT})." if row.round else ""
+    return conf.policy().failed(row.round) if row.round else ""
 
 
 def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) -> NextAttempt:

@@ -16,25 +16,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-# Outcomes of an attempt, and states of a delivery; `calling` is set by a claim.
+# Outcomes of an attempt.
 OUTCOMES = SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
-STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = (
-    "waiting",
-    "calling",
-    "delivered",
-    "failed",
-    "cancelled",
-)
-# How pages name the states; the API and searches have the states themselves.
+# States of a delivery, and how pages name them; the API and searches have the states themselves.
 STATE_LABELS = {
-    WAITING: "Pending",
-    CALLING: "In flight",
-    DELIVERED: "Delivered",
-    FAILED: "Failed",
-    CANCELLED: "Cancelled",
+    "waiting": "Pending",
+    "calling": "In flight",
+    "delivered": "Delivered",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
 }
+# `calling` is set by a claim.
+STATES = WAITING, CALLING, DELIVERED, FAILED, CANCELLED = tuple(STATE_LABELS)
 # What ends a backoff, in addition to the users' actions in `webhooks.actions`.
 TRIGGERED, SUCCEEDED = "triggered", "succeeded"
+PAUSED = "Paused: the webhook is out of order."
 # One lost worker may be a restart; more in a row may be caused by the request.
 LOSSES_TOLERATED = 1
 
@@ -55,6 +51,10 @@ class Policy:
         except OverflowError:
             seconds = self.cap
         return timedelta(seconds=seconds)
+
+    def failed(self, failures: int) -> str:
+        """Return the reason of a next attempt after this many failures in a row."""
+        return f"Failed ({failures} of {self.limit})."
 
 
 # The columns of a webhook that have its backoff, in the order of the fields of BackoffState.
@@ -196,7 +196,7 @@ def _after_failure(
     attempt: AttemptSummary, backoff: BackoffState, now: datetime, policy: Policy
 ) -> Decision:
     if backoff.out_of_order:
-        return Decision(WAITING, backoff, "Failed. Paused: the webhook is out of order.")
+        return Decision(WAITING, backoff, f"Failed. {PAUSED}")
     if _is_counted(attempt, backoff, policy):
         return _next_failure(backoff, now, policy)
     # The failure count stays, but this delivery too is delayed by at least the base delay.
@@ -226,7 +226,7 @@ def _is_counted(attempt: AttemptSummary, backoff: BackoffState, policy: Policy) 
 
 def _next_failure(backoff: BackoffState, now: datetime, policy: Policy) -> Decision:
     failures = backoff.failures + 1
-    message = f"Failed ({failures} of {policy.limit})."
+    message = policy.failed(failures)
     if failures >= policy.limit:
         why = (
             f"{message} The webhook is out of order: no requests are sent until it is recovered or "
@@ -243,8 +243,7 @@ def _repeat(
 ) -> Decision:
     """Return the decision to repeat a delivery as soon as the backoff and its due date allow."""
     if backoff.out_of_order:
-        why = f"{why} Paused: the webhook is out of order."
-        return Decision(WAITING, backoff, why, due_at=due_at)
+        return Decision(WAITING, backoff, f"{why} {PAUSED}", due_at=due_at)
     moments = [at for at in (backoff.until, due_at) if at is not None and at > now]
     return Decision(WAITING, backoff, why, max(moments, default=None), due_at)
 
