@@ -232,9 +232,26 @@ def test_action_requires_a_csrf_token(catalog: Catalog) -> None:
     assert Request.objects.get().status == "pending"
 
 
-def test_form_has_no_field_that_the_model_lacks() -> None:
-    assert action_form.fields_of(QUEUE, "fail") == ("reason",)
-    assert action_form.fields_of(QUEUE, "accept") == ()
+def test_forms_ask_for_what_bodies_declare_and_objects_store() -> None:
+    asked = {
+        (queue.object_class, name): list(fields)
+        for queue in base.registered()
+        for name in queue.by_name
+        if (fields := action_form.fields_of(queue, name))
+    }
+    assert asked == {
+        ("fulfillment_request", "inquire"): ["template_id"],
+        ("fulfillment_request", "approve"): ["template_id", "effective_date"],
+        ("fulfillment_request", "fail"): ["reason"],
+        ("fulfillment_request", "schedule"): ["planned_date"],
+        ("fulfillment_request", "revoke"): ["reason"],
+        ("tier_account_request", "ignore"): ["reason"],
+        ("tier_config_request", "inquire"): ["template_id"],
+        ("tier_config_request", "approve"): ["template_id", "effective_date"],
+        ("tier_config_request", "fail"): ["reason"],
+        ("usage_file", "accept"): ["acceptance_note"],
+        ("usage_file", "reject"): ["rejection_note"],
+    }
 
 
 # -- visibility
