@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from django.db import transaction
+from django.urls import get_resolver
 
 from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
 from requests_queue.queues import base
+from requests_queue.queues.api import QueueCollection, ValidatedCollection
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
@@ -210,6 +212,19 @@ def test_declared_actions_match_the_table(queue: str) -> None:
     assert rules.types == tables.TYPES[queue]
     leave = {source for source, _ in tables.links(queue)}
     assert rules.final == set(tables.STATUSES[queue]) - leave
+
+
+def test_document_lists_the_statuses() -> None:
+    assert get_resolver().url_patterns, "imports the views"
+    documented = {}
+    for view in (*QueueCollection.__subclasses__(), *ValidatedCollection.__subclasses__()):
+        keys = view.documented.shown.keys if view.documented else {}
+        # Connect calls them states of listings.
+        field = keys.get("status", keys.get("state", str))
+        if listed := get_args(getattr(field, "type", field)):
+            documented[view.queue.object_class] = set(listed)
+    assert documented == {queue: set(tables.STATUSES[queue]) for queue in documented}
+    assert documented.keys() == set(REACHABLE)
 
 
 def test_deleting_a_listing_draft_creates_no_event(
