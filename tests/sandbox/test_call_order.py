@@ -125,8 +125,8 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     assert kinds()[2:] == ["api_call", "attempt_started"] * 2
 
 
-def test_trigger_now_is_recorded_before_its_event(hook: Webhook, vendor: Caller) -> None:
-    assert vendor.post(f"/notifications/webhooks/{hook.pk}/trigger").status == 200
+def test_trigger_now_is_recorded_before_its_event(hook: Webhook, who: Caller) -> None:
+    assert who.post(f"/notifications/webhooks/{hook.pk}/trigger").status == 200
     recorded = TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", flat=True)
     assert list(recorded) == [timeline.API_CALL, timeline.EVENT]
 
