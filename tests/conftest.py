@@ -34,9 +34,15 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the tests first that take longest and mostly wait."""
-    first = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
-    items.sort(key=lambda item: not item.nodeid.startswith(first))
+    """Let two workers start with the tests that take longest and mostly wait.
+
+    pytest-xdist gives each worker a part of the list, and lets others steal from its end only.
+    """
+    names = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
+    long = [item for item in items if item.nodeid.startswith(names)]
+    others = [item for item in items if not item.nodeid.startswith(names)]
+    half = len(others) // 2
+    items[:] = [*long[::2], *others[:half], *long[1::2], *others[half:]]
 
 
 @pytest.hookimpl(trylast=True)
