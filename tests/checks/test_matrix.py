@@ -150,7 +150,9 @@ def test_inverted_checks_fail(group: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_inverted_control_leaves_nothing_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     inverter = Inverter(monkeypatch, inverts_controls=True)
-    report = running.run(REFERENCE, ["auth.get"], progress=inverter)
+    report = running.run_until_judged(
+        REFERENCE, ["auth.get"], is_validator=False, progress=inverter
+    )
     assert [result.verdict.outcome for result in report.results] == ["fail", "skipped"]
     assert exit_code(report) == 2
 
@@ -180,7 +182,8 @@ def busy_cores() -> Iterator[None]:
 def test_verdicts_are_the_same_each_time(handler: str, times: int, ids: list[str]) -> None:
     # In CI the other tests keep the cores busy.
     with busy_cores() if times > 2 else nullcontext():
-        found = [running.outcomes(running.run(handler, ids)) for _ in range(times)]
+        reports = [running.run_until_judged(handler, ids, is_validator=False) for _ in range(times)]
+    found = [running.outcomes(report) for report in reports]
     assert found == found[:1] * times
     assert not {"inconclusive"} & set(found[0].values())
     assert (found[0]["race.same_request"] == Outcome.FAIL) == (handler != REFERENCE)
