@@ -20,7 +20,7 @@ _CPU_TIME = 0.008
 # A sample is starved if it took so many times its CPU time, and so many seconds longer: other
 # threads of this process may delay it by a few milliseconds.
 _SLOWDOWN, _DELAY = 8, 0.05
-_SHARE = 1 / 3  # of starved samples, from which on failures prove nothing
+_SHARE = 1 / 2  # of starved samples, from which on failures prove nothing
 _RECENT = 20  # samples of the last ten seconds
 
 
