@@ -113,33 +113,25 @@ def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
 def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
     """Lock and return the youngest pending delivery of each webhook that has one.
 
-    One with a due date of its own waits alone, and an event would wait with it.
-    An UPDATE, so that it is not claimed before commit: a handler called earlier may list the queue
-    without the change. A delivery that another transaction holds is skipped, and the event gets a
-    delivery of its own: a transaction with several changes must not wait for a delivery while it
-    holds webhooks (lock order).
+    One with a due date of its own waits alone, and an event would wait with it. The lock keeps it
+    from being claimed before commit: a handler called earlier may list the queue without the
+    change. A delivery that another transaction holds is skipped, and the event gets a delivery of
+    its own: a transaction with several changes must not wait for a delivery while it holds webhooks
+    (lock order).
     """
     if not webhook_ids:
         return []
     is_theirs, params = sql.one_of("webhook_id", webhook_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH youngest AS (
-                SELECT MAX(id) AS id FROM webhooks_delivery
-                WHERE state = 'waiting' AND NOT forced AND due_at IS NULL AND {is_theirs}
-                GROUP BY webhook_id
-            ), free AS (
-                SELECT id FROM webhooks_delivery WHERE id IN (SELECT id FROM youngest)
-                AND state = 'waiting' {sql.skip_locked()}
-            )
-            UPDATE webhooks_delivery SET lease = NULL
-            WHERE state = 'waiting' AND NOT forced AND id IN (SELECT id FROM free)
-            RETURNING id, webhook_id
-            """,
-            params,
-        )
-        return list(cursor.fetchall())
+    return sql.fetch(
+        f"""
+        SELECT id, webhook_id FROM webhooks_delivery WHERE id IN (
+            SELECT MAX(id) FROM webhooks_delivery
+            WHERE state = 'waiting' AND NOT forced AND due_at IS NULL AND {is_theirs}
+            GROUP BY webhook_id
+        ) AND state = 'waiting' AND NOT forced {sql.skip_locked()}
+        """,
+        params,
+    )
 
 
 def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
