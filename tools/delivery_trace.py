@@ -68,6 +68,7 @@ def trace(root: Path) -> list[tuple[str, str]]:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
+    from requests_queue.models import Heartbeat
     from requests_queue.queues.fulfillment import creation
     from webhooks.delivery import engine as engines
     from webhooks.models import Attempt
@@ -75,7 +76,8 @@ def trace(root: Path) -> list[tuple[str, str]]:
     # No poll by the timer comes in between.
     engines.TICK = 60
 
-    make, handlers = map(importlib.import_module, ("tests.make", "tests.handlers"))
+    names = ("tests.make", "tests.handlers", "tests.engines")
+    make, handlers, waiting = map(importlib.import_module, names)
     recorder = Recorder(root)
     threading.setprofile(recorder)
     sys.setprofile(recorder)
@@ -87,7 +89,8 @@ def trace(root: Path) -> list[tuple[str, str]]:
         from webhooks.delivery import wakeup
 
         wakeup.wake_engine = engine.wake
-        # Its first poll has ended.
+        # The end of its first poll follows its heartbeat.
+        waiting.until(Heartbeat.objects.filter(kind="worker").exists, "the first poll")
         time.sleep(0.5)
         creation.create(make.purchase(catalog), catalog.as_distributor)
         recorder.ended.wait(30)
