@@ -11,13 +11,13 @@ import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPMethod
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from connect_sim.server import paths
+from connect_sim.server import Scope, paths
 from connect_sim.server.response import error_body
 
 MAX_HEAD = 256 * 1024  # bytes of the request line and all headers
@@ -90,7 +90,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Note how long the body is, and give Django the target as it was sent."""
         super().on_headers_complete()
-        self.scope.update(self._target, extensions={CONNECTION: self})  # type: ignore
+        cast(Scope, self.scope).update(self._target, extensions={CONNECTION: self})
         fields = dict(self.headers)
         self._rest = -1 if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
 
