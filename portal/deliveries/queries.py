@@ -144,7 +144,7 @@ def searches_text(terms: Iterable[Term], *keys: str) -> bool:
 def first_of_newest(
     table: str, webhooks: Sequence[str], number: int, condition: str = "", *values: Any
 ) -> int:
-    """Return the first id of the `number` newest rows of webhooks that meet a condition, else 0.
+    """Return the first id of the `number` newest rows that meet a condition, 0 if there are fewer.
 
     Merges the index of each webhook: otherwise PostgreSQL reads the rows of all webhooks, or sorts
     all rows of these. `condition` begins with AND and has `values` as its parameters.

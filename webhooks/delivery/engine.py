@@ -122,7 +122,7 @@ class Poll:
     now: datetime | None = None
     claims: list[Claim] = field(default_factory=list)
     stored: dict[Key, Stored] = field(default_factory=dict)
-    # Results that failed by themselves, not because of another one of their flush.
+    # Results that could not be stored alone either.
     failed_alone: list[Key] = field(default_factory=list)
     next_due: datetime | None = None
     has_room: bool = True  # whether slots are free after the claim

@@ -337,7 +337,7 @@ class Flush:
     error: Exception | None = None
     # Whether the errors say that the database as a whole is unavailable.
     unavailable: bool = False
-    # Positions of those that failed by themselves, not because of another one.
+    # Positions of those that could not be stored alone either.
     failed_alone: list[int] = field(default_factory=list)
 
 
