@@ -17,6 +17,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A key scrolls at once, not by an animation that goes on beside the test.
+    "--disable-smooth-scrolling",
 ]
 
 

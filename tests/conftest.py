@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from requests_queue.catalog import key_uses
 from sandbox import api_calls, settling
 from sandbox.faults import armed
 from tests import flushing, make, static_files
@@ -79,6 +80,8 @@ def _nothing_of_other_tests_in_memory() -> None:
     api_calls.clear()
     settling.forget()
     armed.forget()
+    # A web server of a test without a database would store them.
+    key_uses._uses.clear()
     # A process reads once what is armed: not within what a test counts.
     armed._armed = {}
 

@@ -42,7 +42,8 @@
 
   let kept = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target.id !== "content") return;
+    // After an error nothing is replaced.
+    if (event.detail.target.id !== "content" || !event.detail.shouldSwap) return;
     const element = board();
     kept = {
       picked: picks().filter((box) => box.checked).map((box) => box.id),
