@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 
 from tests.processes import ROOT, environment
 
@@ -71,30 +68,6 @@ def test_holder_of_the_lock_collects_no_cursor_of_a_waiting_connection(tmp_path:
         timeout=60,
     )
     assert ran.stdout == "got the lock\n", ran.stderr
-
-
-@pytest.mark.django_db(transaction=True)
-def test_cursor_of_a_failed_begin_is_closed() -> None:
-    def begin() -> None:
-        connection.ensure_connection()
-        connection.connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            with pytest.raises(OperationalError, match="locked"), transaction.atomic():
-                pass
-            failed = [
-                each
-                for each in gc.get_objects()
-                if isinstance(each, sqlite3.Cursor) and each.connection is connection.connection
-            ]
-            for cursor in failed:
-                with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
-                    cursor.fetchone()
-            assert failed
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        pool.submit(begin).result()
 
 
 def test_collections_reclaim_cycles_of_all_generations(tmp_path: Path) -> None:
