@@ -19,8 +19,9 @@ from typing import Any, cast
 from requests_queue import pausing
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import leases
-from sandbox import api_calls, notification, settle_times, settling
+from sandbox import api_calls, settle_times, settling
 from sandbox.faults import delays
+from sandbox.observer import look_until
 from sandbox.settling import Unsettled
 from webhooks.models import Delivery
 
@@ -150,13 +151,14 @@ def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
 
 def _wait_for_handlers(deadline: float) -> list[Unsettled]:
     """Wait until handlers have probably ended their work; return what has not at the deadline."""
-    while True:
-        seen = notification.count()
-        left = _unsettled()
-        remaining = deadline - time.monotonic()
-        if not left or remaining <= 0:
-            return left
-        notification.wait(seen, min(remaining, *(each.seconds for each in left)))
+    left: list[Unsettled] = []
+
+    def look() -> float | None:
+        left[:] = _unsettled()
+        return min((each.seconds for each in left), default=None)
+
+    look_until(look, deadline)
+    return left
 
 
 def _unsettled() -> list[Unsettled]:

@@ -22,6 +22,7 @@ from requests_queue.models import Clock
 from requests_queue.sql import DatabaseTime
 from sandbox import announcements, notification, settling, timeline
 from sandbox.models import TimelineEntry
+from sandbox.observer import look_until
 from sandbox.settling import Unsettled
 from sandbox.timeline import Entry
 from webhooks.delivery import engine
@@ -141,24 +142,24 @@ class Move:
         """
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         looked_at: int | None = None
-        while True:
+
+        def look() -> float | None:
+            nonlocal looked_at
             if background_work.generation() != self._generation:
                 raise _was_reset()
             seen = notification.count()
             left = self.waiting_for(first=True)
             if stop() or (not left and (looked_at == seen or not settling.has_other_processes())):
-                return []
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return self._give_up()
-            if left:
-                seconds = min(each.seconds for each in left)
-            else:
-                # Other processes report the end of API calls a little later.
-                looked_at, seconds = seen, settling.REPORTED
+                return None
             if any(each.kind == settling.DUE for each in left):
                 engine.wake()
-            _wait(seen, min(seconds, remaining))
+            if left:
+                return min(each.seconds for each in left)
+            # Other processes report the end of API calls a little later.
+            looked_at = seen
+            return settling.REPORTED
+
+        return [] if look_until(look, deadline) else self._give_up()
 
     def waiting_for(self, *, first: bool = False) -> list[Unsettled]:
         """Return what has to happen before the next step, or with `first` some of it."""
@@ -228,11 +229,6 @@ class Move:
                 # Tried again with a new connection, before the lease ends.
                 connection.close()
         connection.close()
-
-
-def _wait(seen: int, seconds: float) -> None:
-    """Wait for an entry of the timeline, at most `seconds`."""
-    notification.wait(seen, seconds)
 
 
 def _attempt(row: TimelineEntry) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import threading
 from django.db import connection
 
 from requests_queue.errors import Conflict
-from sandbox import moves, notification, timeline, wait_responses, waiting
+from sandbox import moves, notification, timeline, wait_responses
 from sandbox.moves import Move
+from sandbox.observer import look_until
 from sandbox.wait import Wait, deliver
 from sandbox.waiting import Waits
 
@@ -55,17 +56,19 @@ class Mover:
 
     def _run(self) -> None:
         try:
-            while True:
-                pause = self._try_move()
-                self._deliver_kept()
-                with self._guard:
-                    if not self._kept and not self._skipping():
-                        self._thread = None
-                        return
-                if pause:
-                    notification.wait(notification.count(), pause)
+            look_until(self._look)
         finally:
             connection.close()
+
+    def _look(self) -> float | None:
+        """Move while there is a wait; return None when there is none left."""
+        pause = self._try_move()
+        self._deliver_kept()
+        with self._guard:
+            if not self._kept and not self._skipping():
+                self._thread = None
+                return None
+        return pause
 
     def _try_move(self) -> float:
         """Move while there is a wait; return how many seconds to pause."""
@@ -102,7 +105,7 @@ class Mover:
                     self._step(move, skipping)
             if is_withheld:
                 # An entry that isn't readable yet may decide a wait.
-                notification.wait(notification.count(), waiting.WITHHELD_POLL)
+                notification.wait(notification.count(), timeline.WITHHELD_POLL)
 
     def _step(self, move: Move, skipping: list[Wait]) -> None:
         """Move to the next moment, or end the waits for which there is none."""

@@ -16,6 +16,7 @@ from django.db.models import Count, QuerySet
 
 from sandbox import notification, terminal_lines, timeline
 from sandbox.models import ApiCall, TimelineEntry
+from sandbox.observer import LONGEST, look_until
 from sandbox.terminal_lines import Limiter
 from sandbox.timeline import Cursor
 from webhooks.models import Event
@@ -54,19 +55,22 @@ class Terminal:
 
     def _run(self) -> None:
         try:
-            while not self._stopped.is_set():
-                seen = notification.count()
-                if self._try_to_print():
-                    notification.wait(seen, self._limiter.remaining(time.monotonic()))
-                    self._stopped.wait(BATCH)
-                else:
-                    self._stopped.wait(RETRY)
+            look_until(self._look)
             self._try_to_print()
         except (OSError, ValueError):
             # Standard output is closed.
             logger.debug("The terminal is closed.", exc_info=True)
         finally:
             connection.close()
+
+    def _look(self) -> float | None:
+        """Print what is new; return after how many seconds to look again, None after the stop."""
+        if self._stopped.wait(BATCH):
+            return None
+        if not self._try_to_print():
+            return RETRY
+        remaining = self._limiter.remaining(time.monotonic())
+        return LONGEST if remaining is None else remaining
 
     def _try_to_print(self) -> bool:
         """Print what is new; return False if the database is unavailable."""

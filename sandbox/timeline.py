@@ -56,6 +56,7 @@ KINDS = (
     RESET,
 )
 KEEP = 200_000  # entries; older ones are pruned
+WITHHELD_POLL = 0.02  # seconds after which entries that were withheld are read again
 OPEN_FOR = 5.0  # seconds for which an API call without a response keeps later entries unread
 
 _COLUMNS = {

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox import timeline, wait_responses
+from sandbox import timeline
 from sandbox.conditions import Condition, Present, Verdict
 from sandbox.deferred import Result
 from sandbox.models import TimelineEntry
+from sandbox.observer import UNAVAILABLE, Waiter
 from sandbox.timeline import Cursor
 
 
-@dataclass(eq=False, slots=True)
-class Wait:
+@dataclass(eq=False, kw_only=True, slots=True)
+class Wait(Waiter):
     """A wait: its condition, from where, and how long; `timeout` in real seconds.
 
     `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
@@ -28,10 +28,8 @@ class Wait:
     condition: Condition
     since: Cursor
     timeout: float
-    key: str
     skip: bool = False
     within: timedelta | None = None
-    future: Future[Result] = field(default_factory=Future)
     began: float = field(default_factory=time.monotonic)
     position: Cursor = field(init=False)
     ends_at: datetime | None = None
@@ -41,11 +39,7 @@ class Wait:
 
     def __post_init__(self) -> None:
         self.position = self.since
-
-    @property
-    def deadline(self) -> float:
-        """The end of the timeout (monotonic)."""
-        return self.began + self.timeout
+        self.deadline = self.began + self.timeout
 
     def feed(self, rows: Iterable[tuple[TimelineEntry, dict[str, Any]]]) -> None:
         """Feed entries and their representations to the condition, each once."""
@@ -66,7 +60,4 @@ class Wait:
 
 def deliver(wait: Wait) -> None:
     """Give a wait its response, unless its client has left."""
-    try:
-        wait.future.set_result(wait.decided or wait_responses.UNAVAILABLE)
-    except InvalidStateError:
-        pass
+    wait.respond(wait.decided or UNAVAILABLE)

@@ -91,8 +91,3 @@ def _waited(wait: Wait) -> float:
 
 def _json(status: int, body: dict[str, Any]) -> Result:
     return Result(status, "application/json", fast_json.encode(body))
-
-
-UNAVAILABLE = _json(
-    503, {"error_code": "SYS_503", "errors": ["The database is unavailable. Try again later."]}
-)

@@ -25,10 +25,11 @@ from sandbox.api.queries import NumberText, Query
 from sandbox.api.types import Seconds
 from sandbox.deferred import Result
 from sandbox.faults import arming, barriers
-from sandbox.faults.barriers import MAX_WAIT, Waiter
+from sandbox.faults.barriers import MAX_WAIT, Caller
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault as FaultRow
 from sandbox.models import HeldResponse
+from sandbox.observer import observer
 
 TIMEOUT = 5.0  # real seconds
 _MOST_HELD = 10_000
@@ -135,10 +136,15 @@ class FaultView(APIView):
         count = values.get("held", 0)
         if len(fault["held"]) >= count:
             return Response(fault)
-        deadline = time.monotonic() + values.get("timeout", TIMEOUT)
-        key = str(cast(User, request.user).pk)
-        waiter = Waiter(key, id, count, deadline, lambda: _answer(id))
-        return deferred.respond(request, barriers.barriers.wait(waiter))
+        caller = Caller(
+            owner=str(cast(User, request.user).pk),
+            deadline=time.monotonic() + values.get("timeout", TIMEOUT),
+            fault=id,
+            count=count,
+            answer=lambda: _answer(id),
+        )
+        observer.add(barriers.callers, caller)
+        return deferred.respond(request, caller.future)
 
     def delete(self, request: Request, id: str) -> Response:
         """Clear a fault, and return it with its last counts; 404 if it is cleared already."""

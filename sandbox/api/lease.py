@@ -19,7 +19,8 @@ from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.types import Seconds
 from sandbox.deferred import Result
-from sandbox.leases import ActiveLease, Waiter
+from sandbox.leases import ActiveLease, Taker
+from sandbox.observer import observer
 
 
 class Lease(TypedDict):
@@ -81,11 +82,16 @@ class LeaseView(APIView):
         values = LeaseInput().check(request.data)
         ttl, note = values.get("ttl", leases.DEFAULT_TTL), values.get("note", "")
         if seconds := values.get("wait", 0):
-            deadline = time.monotonic() + seconds
-            key = str(cast(User, request.user).pk)
-            waiter = Waiter(key, ttl, note, deadline, _answer)
+            taker = Taker(
+                owner=str(cast(User, request.user).pk),
+                deadline=time.monotonic() + seconds,
+                ttl=ttl,
+                note=note,
+                answer=_answer,
+            )
+            observer.add(leases.takers, taker)
             # A client that has ended would keep the lease from the others.
-            return deferred.respond(request, leases.waiting.join(waiter), needs_client=True)
+            return deferred.respond(request, taker.future, needs_client=True)
         lease = leases.take(ttl, note)
         if lease is None:
             raise leases.taken()

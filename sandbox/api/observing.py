@@ -20,8 +20,9 @@ from sandbox.api import types
 from sandbox.api.fields import SecondsField
 from sandbox.api.operations import Operation, Operations
 from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
+from sandbox.observer import observer
 from sandbox.timeline import Cursor
-from sandbox.timeline_waits import MAX_WAIT, Filters, Waiter
+from sandbox.timeline_waits import MAX_WAIT, Filters, Read
 from webhooks.models import Delivery, Webhook
 
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
@@ -65,9 +66,14 @@ class TimelineView(APIView):
         page, wait = filters.page(since, until), values.get("wait", 0.0)
         if page["entries"] or not wait:
             return Response(page)
-        key = str(cast(User, request.user).pk)
-        waiter = Waiter(key, filters, max(since, until), time.monotonic() + wait)
-        return deferred.respond(request, timeline_waits.waits.join(waiter))
+        read = Read(
+            owner=str(cast(User, request.user).pk),
+            deadline=time.monotonic() + wait,
+            filters=filters,
+            position=max(since, until),
+        )
+        observer.add(timeline_waits.reads, read)
+        return deferred.respond(request, read.future)
 
 
 class CursorView(APIView):

@@ -131,12 +131,12 @@ class WaitView(APIView):
         """
         condition, values = _read(request.data)
         wait = Wait(
-            condition,
-            values.get("since") or _default_since(condition),
-            values.get("timeout", TIMEOUT),
-            str(cast(User, request.user).pk),
-            values.get("skip", False),
-            values.get("within"),
+            owner=str(cast(User, request.user).pk),
+            condition=condition,
+            since=values.get("since") or _default_since(condition),
+            timeout=values.get("timeout", TIMEOUT),
+            skip=values.get("skip", False),
+            within=values.get("within"),
         )
         skipping.begin(wait)
         return deferred.respond(request, wait.future, needs_client=wait.skip)

@@ -1,21 +1,17 @@
 """Barriers: responses of the API that wait until a caller releases them.
 
 The process that serves a call has its response in memory, and a row for it, which all processes
-read. Deleting the row releases the response; so does clearing the fault, or its expiry. A thread of
-the process looks for that when it is notified, while responses wait. It also answers callers who
-wait until so many responses are held.
+read. Deleting the row releases the response; so does clearing the fault, or its expiry. The
+observer looks for that, and answers callers who wait until so many responses are held.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from functools import partial
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import F, FloatField, Q, QuerySet
@@ -27,28 +23,10 @@ from sandbox import notification
 from sandbox.deferred import Result
 from sandbox.faults import delays
 from sandbox.models import Fault, HeldResponse
-from sandbox.waiting import MAX_PER_KEY, TooManyWaits
+from sandbox.observer import Kind, Waiter, observer
 from webhooks.delivery import wakeup
 
-logger = logging.getLogger(__name__)
-
 MAX_WAIT = 600.0  # seconds
-_FAILURE_PAUSE = 1.0  # seconds before another try if the database is unavailable
-
-
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """A caller that waits until `count` responses of a fault are held, or for the deadline.
-
-    `answer` makes its response; it is called again as long as the database is unavailable.
-    """
-
-    key: str  # of the caller, who may have MAX_PER_KEY waits
-    fault: str
-    count: int
-    deadline: float  # monotonic
-    answer: Callable[[], Result]
-    future: Future[Result] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +37,18 @@ class Delay:
     seconds: float | None
 
 
-class Barriers:
-    """The held responses of this process, by the id of their row, and callers that wait."""
+@dataclass(eq=False, kw_only=True, slots=True)
+class Held(Waiter):
+    """A response of this process that is held, by the id of its row; the future releases it."""
+
+    key: int
+
+
+class Responses(Kind[Held]):
+    """The held responses of this process."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held: dict[int, Future[None]] = {}
-        # Rows to delete: the client has left, or the response is not waited for any more.
-        self._ended: set[int] = set()
-        self._waiters: list[Waiter] = []
         self._renew_at = 0.0
-        self._thread: threading.Thread | None = None
 
     def hold(self, fault: str, number: int, method: str, path: str) -> Delay | None:
         """Hold a response; return what ends that, or None if the fault has been cleared."""
@@ -83,92 +62,28 @@ class Barriers:
             )
             notification.announce_after_commit()
         future = delays.begin()
-        with self._guard:
-            self._held[held.pk] = future
-            self._start()
-        # The fault may have been cleared since its row was read.
-        notification.announce()
-        future.add_done_callback(partial(self._end, held.pk))
+        observer.add(self, Held(key=held.pk, future=future))
         return Delay(future, row.left)
-
-    def wait(self, waiter: Waiter) -> Future[Result]:
-        """Answer a caller when so many responses are held; raises TooManyWaits."""
-        with self._guard:
-            if sum(other.key == waiter.key for other in self._waiters) >= MAX_PER_KEY:
-                raise TooManyWaits
-            self._waiters.append(waiter)
-            self._start()
-        # Also when the client leaves, which makes room for another wait.
-        waiter.future.add_done_callback(lambda future: notification.announce())
-        notification.announce()
-        return waiter.future
 
     def keys(self) -> list[int]:
         """Return the ids of the rows of this process."""
-        with self._guard:
-            return list(self._held)
+        return [each.key for each in observer.waiting(self)]
 
-    def _end(self, key: int, future: Future[None]) -> None:
-        """Let the thread delete the row of a response that is sent, or whose client has left."""
-        with self._guard:
-            if self._held.pop(key, None) is None:
-                return
-            self._ended.add(key)
-            self._start()
-        notification.announce()
+    def left(self, waiters: list[Held]) -> None:
+        """Delete the rows of responses that are sent, or whose client has left."""
+        if waiters:
+            _delete([each.key for each in waiters])
 
-    # The thread.
-
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="fault-barriers", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while True:
-                seen = notification.count()
-                with self._guard:
-                    if not (self._held or self._ended or self._waiters):
-                        self._thread = None
-                        return
-                notification.wait(seen, self._try_turn())
-        finally:
-            connection.close()
-
-    def _try_turn(self) -> float:
-        """Take a turn; return after how many seconds to take another one without notification."""
-        try:
-            self._delete_ended()
-            self._release()
-            self._renew()
-            return self._answer()
-        except Exception:
-            logger.exception("Held responses could not be observed. They are tried again.")
-            connection.close()
-            return _FAILURE_PAUSE
-
-    def _delete_ended(self) -> None:
-        with self._guard:
-            ended = list(self._ended)
-        if ended:
-            _delete(ended)
-            with self._guard:
-                self._ended.difference_update(ended)
-
-    def _release(self) -> None:
+    def turn(self) -> float:
         """Send the responses whose row was deleted, or whose fault was cleared or has expired."""
-        keys = self.keys()
-        kept = set(_of_active_faults().filter(pk__in=keys).values_list("pk", flat=True))
-        released = [key for key in keys if key not in kept]
-        if not released:
-            return
-        _delete(released)
-        with self._guard:
-            futures = [self._held.pop(key, None) for key in released]
-        for future in futures:
-            if future is not None:
-                delays.end(future)
+        held = observer.waiting(self)
+        rows = _of_active_faults().filter(pk__in=[each.key for each in held])
+        kept = set(rows.values_list("pk", flat=True))
+        for each in held:
+            if each.key not in kept:
+                delays.end(each.future)
+        self._renew()
+        return INTERVAL
 
     def _renew(self) -> None:
         """Say that the process is alive, and delete the rows of those that are not."""
@@ -178,26 +93,34 @@ class Barriers:
         HeldResponse.objects.filter(seen__lte=DatabaseTime() - EXPIRES_AFTER).delete()
         self._renew_at = time.monotonic() + INTERVAL
 
-    def _answer(self) -> float:
-        """Answer callers; return after how many seconds to look again."""
-        with self._guard:
-            self._waiters = [each for each in self._waiters if not each.future.done()]
-            waiters = list(self._waiters)
-        if not waiters:
-            return INTERVAL
-        faults = {each.fault for each in waiters}
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Caller(Waiter):
+    """A caller that waits until a fault holds `count` responses; `answer` makes its result."""
+
+    fault: str
+    count: int
+    answer: Callable[[], Result]
+
+
+class Callers(Kind[Caller]):
+    """The callers of this process that wait for held responses."""
+
+    def turn(self) -> float:
+        """Answer callers whose responses are held, whose fault is over, or at their deadline."""
+        callers = observer.waiting(self)
+        faults = {each.fault for each in callers}
         active = set(_active_faults().filter(pk__in=faults).values_list("pk", flat=True))
         counts = Counter(row.fault_id for row in _live(faults))
-        now = time.monotonic()
-        for each in waiters:
-            is_over = each.deadline <= now or each.fault not in active
+        for each in callers:
+            is_over = each.deadline <= time.monotonic() or each.fault not in active
             if is_over or counts[each.fault] >= each.count:
-                _give(each)
-        deadlines = [each.deadline - now for each in waiters if not each.future.done()]
-        return max(0.0, min([INTERVAL, *deadlines]))
+                each.respond(each.answer())
+        return INTERVAL
 
 
-barriers = Barriers()
+responses = Responses()
+callers = Callers()
 
 
 def held(faults: Iterable[str]) -> dict[str, list[HeldResponse]]:
@@ -221,14 +144,6 @@ def release(fault: str, count: int | None = None) -> list[HeldResponse]:
     return released
 
 
-def _give(waiter: Waiter) -> None:
-    try:
-        waiter.future.set_result(waiter.answer())
-    except InvalidStateError:
-        # The client has left.
-        pass
-
-
 def _delete(keys: Sequence[int]) -> None:
     HeldResponse.objects.filter(pk__in=keys).delete()
     notification.announce_after_commit()
@@ -238,7 +153,7 @@ def _live(faults: Collection[str]) -> QuerySet[HeldResponse]:
     rows = _of_active_faults().filter(fault__in=faults).order_by("pk")
     if wakeup.is_broker_in_memory():
         # There is no other process; rows may be left of one that was killed.
-        return rows.filter(pk__in=barriers.keys())
+        return rows.filter(pk__in=responses.keys())
     return rows.filter(seen__gt=DatabaseTime() - EXPIRES_AFTER)
 
 

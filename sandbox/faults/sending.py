@@ -14,8 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue.redaction import Redaction
-from sandbox.faults import delays, paths
-from sandbox.faults.barriers import barriers
+from sandbox.faults import barriers, delays, paths
 from sandbox.faults.firing import Firing
 
 logger = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
     """Send the response when it is released."""
     path = Redaction().text(paths.below_api(request.path))
     try:
-        delay = barriers.hold(firing.fault.id, firing.number, request.method or "", path)
+        delay = barriers.responses.hold(firing.fault.id, firing.number, request.method or "", path)
     except (DatabaseError, InterfaceError) as error:
         # The work is done: its response is better sent than lost.
         logger.warning("A response could not be held: %s", type(error).__name__)

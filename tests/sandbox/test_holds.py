@@ -13,7 +13,7 @@ from django.db import connections
 from requests_queue import clock, jobs
 from requests_queue.errors import Missing
 from requests_queue.sql import DatabaseTime
-from sandbox import clock_control, holds, moves, settling
+from sandbox import clock_control, holds, notification, settling
 from sandbox.models import Hold, TimelineEntry
 from tests import make
 from tests.api import Caller, caller
@@ -108,15 +108,15 @@ def test_only_one_of_two_releases_succeeds() -> None:
 def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
     hold = holds.take()
     seen = set()
-    wait = moves._wait
+    wait = notification.wait
 
-    def release_then_wait(at: int, seconds: float) -> None:
+    def release_then_wait(at: int, seconds: float | None = None) -> int:
         seen.add(clock.now())
         if len(recorded()) == 1:
             holds.release(hold.id)
-        wait(at, seconds)
+        return wait(at, seconds)
 
-    monkeypatch.setattr(moves, "_wait", release_then_wait)
+    monkeypatch.setattr(notification, "wait", release_then_wait)
     moved = clock_control.advance(timedelta(hours=1))
     assert seen == {moved.start}
     assert moved.unsettled == []

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from requests_queue.catalog.models import ApiToken
 from requests_queue.errors import Missing
 from requests_queue.sql import DatabaseTime
 from sandbox import gate, leases
 from sandbox.deferred import Result
-from sandbox.leases import ActiveLease, Waiter, Waiting
+from sandbox.leases import ActiveLease, Taker
 from sandbox.models import Lease
+from sandbox.observer import observer
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.sandbox import worlds
@@ -91,7 +91,6 @@ def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
 def test_waiting_callers_get_the_lease_in_order() -> None:
     held = leases.take()
     assert held
-    waiting = leases.waiting
     order: list[str] = []
 
     def answer(lease: ActiveLease | None) -> Result:
@@ -100,9 +99,13 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
         return Result(201, lease.id, b"")
 
     deadline = time.monotonic() + 20
-    futures = [
-        waiting.join(Waiter("key", 30, f"worker {number}", deadline, answer)) for number in range(3)
+    takers = [
+        Taker(deadline=deadline, ttl=30, note=f"worker {number}", answer=answer)
+        for number in range(3)
     ]
+    for taker in takers:
+        observer.add(leases.takers, taker)
+    futures = [taker.future for taker in takers]
     assert not any(future.done() for future in futures)
     leases.release(held.id)
     for number, future in enumerate(futures):
@@ -127,38 +130,20 @@ def test_wait_gets_a_lease_that_expires(by: Caller) -> None:
 def test_lease_of_a_client_that_left_is_free_again() -> None:
     held = leases.take()
     assert held
-    waiting = Waiting()
     asked = threading.Event()
 
     def answer(lease: ActiveLease | None) -> Result:
         asked.set()
         return Result(201, "", b"")
 
-    future = waiting.join(Waiter("key", 30, "left", time.monotonic() + 20, answer))
-    assert future.cancel()
+    left, stays = (Taker(ttl=30, note=note, answer=answer) for note in ("left", "stays"))
+    observer.add(leases.takers, left)
+    assert left.future.cancel()
     leases.release(held.id)
-    waiting.announce()
-    other = waiting.join(Waiter("key", 30, "stays", time.monotonic() + 20, answer))
-    assert other.result(10).status == 201
+    observer.add(leases.takers, stays)
+    assert stays.future.result(10).status == 201
     assert asked.wait(5)
     assert (found := leases.current()) and found.note == "stays"
-
-
-def test_waits_of_a_key_are_limited(by: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "MAX_PER_KEY", 1)
-    held = leases.take()
-    assert held
-    key = str(ApiToken.objects.get().user_id)
-    deadline = time.monotonic() + 60
-    waiter = Waiter(key, 30, "first", deadline, lambda lease: Result(201, "", b""))
-    leases.waiting.join(waiter)
-    refused = by.post("/sandbox/lease", {"wait": 30})
-    assert (refused.status, refused.json["error_code"]) == (429, "WAIT_002")
-    # Those of another key are counted apart, and so are those of clients that have left.
-    other = caller(make.catalog("3").vendor).post("/sandbox/lease", {"wait": 0.01})
-    assert other.status == 409
-    waiter.future.cancel()
-    assert by.post("/sandbox/lease", {"wait": 0.01}).status == 409
 
 
 def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(

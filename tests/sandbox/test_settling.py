@@ -100,11 +100,14 @@ def test_move_is_woken_by_the_timeline(
     again = dict.fromkeys(settling._AGAIN, 60.0)
     monkeypatch.setattr(settling, "_AGAIN", again)
     woken: list[bool] = []
+    wait = notification.wait
 
-    def wait(seen: int, seconds: float) -> None:
-        woken.append(notification.wait(seen, seconds) != seen)
+    def noted_wait(seen: int, seconds: float | None = None) -> int:
+        count = wait(seen, seconds)
+        woken.append(count != seen)
+        return count
 
-    monkeypatch.setattr(moves, "_wait", wait)
+    monkeypatch.setattr(notification, "wait", noted_wait)
     seen: list[ReceivedRequest] = []
 
     def fail(request: ReceivedRequest) -> int:

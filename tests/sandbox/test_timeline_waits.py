@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import connections
 
 from sandbox import timeline, timeline_waits
-from sandbox.timeline import Cursor, Entry
-from sandbox.timeline_waits import Filters, Waiter, waits
+from sandbox.observer import observer
+from sandbox.timeline import Entry
 from tests import make
-from tests.api import Caller, Response, caller
+from tests.api import Caller, Response
 from tests.background import threads
 from tests.engines import until
 from tests.sandbox.calling import catalog, client
@@ -30,8 +29,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def no_wait_remains() -> Iterator[None]:
     """Fail a test whose waits or thread remain."""
     yield
-    assert not waits.count()
-    until(lambda: "timeline-waits" not in threads(), "the thread ends")
+    assert not waiting()
+    until(lambda: "observer" not in threads(), "the thread ends")
+
+
+def waiting() -> int:
+    return len(observer.waiting(timeline_waits.reads))
 
 
 class Background:
@@ -41,9 +44,9 @@ class Background:
         self._client, self._query = Caller(client.key), query
         self._response: Response | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
-        before = waits.count()
+        before = waiting()
         self._thread.start()
-        until(lambda: waits.count() > before, "it waits")
+        until(lambda: waiting() > before, "it waits")
 
     def result(self) -> Response:
         self._thread.join(20)
@@ -127,46 +130,3 @@ def test_more_new_entries_than_are_compared_end_the_wait(
     write(*"abc")
     write("hold", kind=timeline.HOLD)
     assert waiting.names() == ["hold"]
-
-
-def test_waits_of_a_key_are_limited(
-    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline_waits, "MAX_PER_KEY", 1)
-    query = f"since={timeline.now()}&kind=hold"
-    first = Background(client, query)
-    refused = client.get(f"/sandbox/timeline?{query}&wait=30")
-    assert (refused.status, refused.json["error_code"]) == (429, "WAIT_002")
-    # Those of another key are counted apart.
-    assert get(caller(make.catalog("3").vendor), f"{query}&wait=0.01")["entries"] == []
-    write("hold", kind=timeline.HOLD)
-    assert first.names() == ["hold"]
-    assert get(client, f"since={timeline.now()}&wait=0.01")["entries"] == []
-
-
-def test_wait_of_a_client_that_left_is_forgotten(client: Caller) -> None:
-    waiter = Waiter("key", Filters(1), timeline.now(), time.monotonic() + 600)
-    waits.join(waiter)
-    assert waits.count() == 1
-    waiter.future.cancel()
-    assert waits.count() == 0
-
-
-def test_database_that_is_away_for_a_while_ends_no_wait(
-    client: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failures = iter([OperationalError("on purpose")] * 2)
-    read = timeline.now
-
-    def failing() -> Cursor:
-        if threading.current_thread().name == "timeline-waits":
-            for error in failures:
-                raise error
-        return read()
-
-    monkeypatch.setattr(timeline_waits, "_FAILURE_PAUSE", 0.01)
-    monkeypatch.setattr(timeline, "now", failing)
-    waiting = Background(client, f"since={read()}")
-    write("a")
-    assert waiting.names() == ["a"]
-    assert next(failures, None) is None

@@ -8,16 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from requests_queue import clock, transitions
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import (
     clock_control,
-    condition_parsing,
     moves,
-    present,
     settling,
     skipping,
     timeline,
@@ -25,9 +23,8 @@ from sandbox import (
     waiting,
 )
 from sandbox.models import TimelineEntry
-from sandbox.wait import Wait
 from tests import make
-from tests.api import Caller, Response, caller
+from tests.api import Caller, Response
 from tests.background import threads
 from tests.engines import running, until
 from tests.handlers import handler
@@ -49,7 +46,7 @@ def no_wait_remains() -> Iterator[None]:
     settling.forget()
     yield
     until(
-        lambda: not skipping.waits.undecided() and not threads() & {"wait-observer", "wait-mover"},
+        lambda: not skipping.waits.undecided() and not threads() & {"observer", "wait-mover"},
         "no thread waits",
     )
     assert not clock_control.read().moving
@@ -554,50 +551,6 @@ def test_reset_ends_waits(client: Caller, catalog: make.Catalog, worker: Engine)
 
 
 # Limits and errors
-
-
-def test_waits_of_a_key_are_limited(
-    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "MAX_PER_KEY", 1)
-    first = in_background(client, {"called": {"webhook": "WH-1"}}, within="5m")
-    assert wait(client, {"called": {"webhook": "WH-1"}}).status == 429
-    # Another account's are counted apart.
-    other = caller(make.catalog("3").vendor)
-    assert wait(other, {"called": {"webhook": "WH-1"}}, timeout=0).status == 408
-    clock_control.advance(timedelta(minutes=6))
-    assert first.result().status == 408
-    assert wait(client, {"called": {"webhook": "WH-1"}}, timeout=0).status == 408
-
-
-def test_cancelled_wait_is_forgotten(catalog: make.Catalog) -> None:
-    condition = condition_parsing.parse({"called": {"webhook": "WH-1"}})
-    one = Wait(condition, timeline.now(), 60, "key", skip=True, within=timedelta(days=9999))
-    skipping.begin(one)
-    assert skipping.waits.undecided() or one.decided
-    one.future.cancel()
-    assert not skipping.waits.undecided()
-
-
-def test_database_that_is_away_for_a_while_ends_no_wait(
-    client: Caller, catalog: make.Catalog, worker: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failures = iter([OperationalError("on purpose")] * 2)
-    read = present.read
-
-    def failing(*arguments: Any) -> Any:
-        if threading.current_thread().name == "wait-observer":
-            for error in failures:
-                raise error
-        return read(*arguments)
-
-    monkeypatch.setattr(present, "read", failing)
-    with handler() as served:
-        hook = make.webhook(catalog, served.url)
-        waiting_ = in_background(client, {"delivered": {"webhook": hook.pk}})
-        make.order(catalog)
-        assert waiting_.result().status == 200
-    assert next(failures, None) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from django.core.wsgi import get_wsgi_application
 
 from requests_queue.queues.fulfillment import creation
 from sandbox import moves, skipping, timeline, timeline_waits
+from sandbox.observer import observer
 from tests import make, orders
 from tests.api import Caller
 from tests.background import threads
@@ -76,18 +77,6 @@ def test_two_hundred_waits_hold_no_thread(
         assert sum(name.startswith("web-") for name in names) <= 2
 
 
-def test_client_that_leaves_ends_its_wait(client: Caller, settings: Any) -> None:
-    with serving(get_wsgi_application(), settings) as url:
-        with connect(url) as line, connect(url) as other:
-            send_wait(line, client, {"called": {"webhook": "WH-1"}})
-            send_wait(other, client, {"called": {"webhook": "WH-2"}})
-            waiting(2)
-            reset(line)
-            reset(other)
-            waiting(0)
-        until(lambda: "wait-observer" not in threads(), "the observer ends")
-
-
 def test_client_that_ends_its_connection_ends_its_wait_that_skips(
     client: Caller, settings: Any
 ) -> None:
@@ -120,15 +109,15 @@ def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_clien
             send(line, client, "GET", f"{path}change")
         with connect(url) as leaving:
             send(leaving, client, "GET", f"{path}hold")
-            until(lambda: timeline_waits.waits.count() == 21, "all wait")
+            until(lambda: len(observer.waiting(timeline_waits.reads)) == 21, "all wait")
             reset(leaving)
-        until(lambda: timeline_waits.waits.count() == 20, "one has left")
+        until(lambda: len(observer.waiting(timeline_waits.reads)) == 20, "one has left")
         write("entry", kind=timeline.CHANGE)
         for line in lines:
             status, headers, body = read(line)
             assert (status, headers["content-type"]) == (200, "application/json")
             assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
-    until(lambda: "timeline-waits" not in threads(), "the thread ends")
+    until(lambda: "observer" not in threads(), "the thread ends")
 
 
 def test_wait_before_and_after_a_restart(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from django.db import OperationalError
 from sandbox import activity, notification
 from sandbox.faults import barriers
 from sandbox.models import Fault, HeldResponse
+from sandbox.observer import observer
 from tests.api import Caller
 from tests.background import threads
 from tests.engines import until
-from tests.runtime.serving import connect, read, reset, serving
+from tests.runtime.serving import connect, read, serving
 from tests.sandbox.faults.conftest import Arm
 from tests.sandbox.test_waits_at_the_socket import send
 
@@ -118,7 +119,7 @@ def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: 
     site.ask(f"/faults/{fault['id']}/release", "POST", {})
     assert [read(line)[0] for line in lines] == [200] * 50
     until(lambda: not activity.in_flight(), "no call is in flight")
-    until(lambda: "fault-barriers" not in threads(), "the thread ends")
+    until(lambda: "observer" not in threads(), "the thread ends")
 
 
 @pytest.mark.parametrize("how", ["clear", "clear all", "expiry", "reset"])
@@ -168,27 +169,12 @@ def test_wait_for_held_responses_ends(site: Site, arm: Arm, cleared: bool) -> No
     timeout = 600 if cleared else 0.01
     line = site.call(f"/sandbox/faults/{fault['id']}?held=1&timeout={timeout}")
     if cleared:
-        until(lambda: barriers.barriers._waiters, "the wait begins")
+        until(lambda: observer.waiting(barriers.callers), "the wait begins")
         site.ask("/faults", "DELETE")
     status, _, content = read(line)
     assert status == (404 if cleared else 200)
     if not cleared:
         assert json.loads(content)["held"] == []
-
-
-def test_number_of_waits_of_a_key_is_limited(
-    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(barriers, "MAX_PER_KEY", 2)
-    shown = f"/sandbox/faults/{arm('hold', side='api')['id']}"
-    lines = [site.call(f"{shown}?held=1&timeout=600") for _ in range(2)]
-    until(lambda: len(barriers.barriers._waiters) == 2, "two waits")
-    assert read(site.call(f"{shown}?held=1&timeout=600"))[0] == 429
-    # A client that has left does not count.
-    reset(lines.pop())
-    until(lambda: len(barriers.barriers._waiters) == 1, "one wait")
-    site.ask("/faults", "DELETE")
-    assert read(lines.pop())[0] == 404
 
 
 def test_nothing_is_held_while_the_database_is_unavailable(
@@ -198,35 +184,9 @@ def test_nothing_is_held_while_the_database_is_unavailable(
         raise OperationalError("secret of the database")
 
     arm("hold", side="api")
-    monkeypatch.setattr(barriers.barriers, "hold", failing)
+    monkeypatch.setattr(barriers.responses, "hold", failing)
     assert read(site.call(f"{API}/requests"))[0] == 200
     assert caplog.messages == ["A response could not be held: OperationalError"]
-
-
-def test_failed_turn_is_tried_again(
-    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    turn, next_fails, failed = threading.Lock(), threading.Event(), threading.Event()
-    release = barriers.Barriers._release
-
-    def failing(self: Any) -> None:
-        with turn:
-            if next_fails.is_set() and not failed.is_set():
-                failed.set()
-                raise OperationalError("on purpose")
-            release(self)
-
-    monkeypatch.setattr(barriers, "_FAILURE_PAUSE", 0.0)
-    monkeypatch.setattr(barriers.Barriers, "_release", failing)
-    fault = arm("hold", side="api")
-    line = site.hold(fault, "/requests")
-    # No turn that has begun before may find the release.
-    with turn:
-        next_fails.set()
-    site.ask(f"/faults/{fault['id']}/release", "POST", {})
-    assert read(line)[0] == 200
-    assert failed.is_set()
-    assert "They are tried again" in caplog.text
 
 
 def test_concurrent_releases_release_each_response_once(site: Site, arm: Arm) -> None:
