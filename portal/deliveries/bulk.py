@@ -23,10 +23,10 @@ from portal.deliveries import queries
 from portal.deliveries.search import Term
 from portal.identity import Viewer
 from portal.models import BulkResend
-from requests_queue import background_work, clock
+from requests_queue import background_work, clock, task_messages
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
-from webhooks.delivery import resend, wakeup
+from webhooks.delivery import resend
 from webhooks.models import Attempt, Delivery
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,16 @@ def start(job: BulkResend) -> None:
         audit.record(
             audit.Action.DELIVERY_BULK_RESEND, "bulk resend", job.pk, account=job.account_id
         )
-        transaction.on_commit(lambda: wakeup.send_task(TASK), robust=True)
+        transaction.on_commit(_notify_worker, robust=True)
+
+
+def _notify_worker() -> None:
+    try:
+        task_messages.send(TASK)
+    except task_messages.UNAVAILABLE as error:
+        logger.warning(
+            "The broker is unavailable (%s): the scheduler starts %s.", type(error).__name__, TASK
+        )
 
 
 def cancel(job: BulkResend) -> None:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import redis
 from django.conf import settings
 from django.db import connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from requests_queue import heartbeats
 from requests_queue.heartbeats import Summary
+from requests_queue.task_messages import TIMEOUT
 from requests_queue.time_format import format_span
 from webhooks.delivery import wakeup
 
@@ -39,7 +43,7 @@ def components() -> list[Component]:
     """Return the components; one statement and one connection to the broker."""
     summaries = heartbeats.by_kind()
     worker = summaries.get(heartbeats.WORKER, Summary())
-    is_reachable = wakeup.is_broker_reachable()
+    is_reachable = _is_broker_reachable()
     database = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(connection.vendor, "")
     return [
         Component("Web", GOOD, "Serving requests."),
@@ -75,12 +79,28 @@ def _scheduler(scheduler: Summary, worker: Summary, is_reachable: bool) -> Compo
     return Component("Scheduler", BAD, text)
 
 
+def _is_broker_reachable() -> bool:
+    """Whether the broker responds within TIMEOUT."""
+    if wakeup.is_broker_in_memory():
+        return True
+    try:
+        with redis.Redis.from_url(
+            settings.CELERY_BROKER_URL,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+        ) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError, ValueError):
+        return False
+
+
 def _broker(is_reachable: bool) -> Component:
     if wakeup.is_broker_in_memory():
         return Component("Broker", GOOD, "In the memory of this process.")
     if is_reachable:
         return Component("Broker", GOOD, "Reachable.")
-    text = f"No response within {format_span(wakeup.TIMEOUT)}. Deliveries start up to 1 s later; "
+    text = f"No response within {format_span(TIMEOUT)}. Deliveries start up to 1 s later; "
     return Component("Broker", BAD, f"{text}none is lost.")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from requests_queue import clock
+from requests_queue import clock, task_messages
 from requests_queue.catalog.models import Asset, Contract, Item
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import (
@@ -736,7 +736,7 @@ def test_upload_succeeds_without_a_broker(
     def away() -> Any:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(publishing, "_connection", away)
+    monkeypatch.setattr(task_messages, "_connection", away)
     publishing.publish("UF-1")
     assert "The broker is unreachable" in caplog.text
 

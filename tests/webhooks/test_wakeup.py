@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from kombu.exceptions import OperationalError
 
+from requests_queue import task_messages
 from tests.processes import Redis, redis_server
 from webhooks.delivery import wakeup
 
@@ -31,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     published: list[int] = []
-    monkeypatch.setattr(wakeup, "_publish", lambda: published.append(1))
+    monkeypatch.setattr(task_messages, "send", lambda task: published.append(1))
     return published
 
 
@@ -89,11 +90,11 @@ def test_nothing_is_published_for_five_seconds_after_broker_failed(
     settings.CELERY_BROKER_URL = "amqp://127.0.0.1:1//"
     tried: list[int] = []
 
-    def publish() -> None:
+    def publish(task: str) -> None:
         tried.append(1)
         raise OperationalError("away")
 
-    monkeypatch.setattr(wakeup, "_publish", publish)
+    monkeypatch.setattr(task_messages, "send", publish)
     for _ in range(3):
         wakeup.send()
         clock.now += 2

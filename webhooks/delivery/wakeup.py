@@ -15,21 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import redis
 import redis.asyncio
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from kombu.exceptions import OperationalError
-from kombu.pools import producers
-from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from requests_queue import sql
+from requests_queue import sql, task_messages
 from requests_queue.signals import storing_changes
+from requests_queue.task_messages import TIMEOUT
 from webhooks.signals import engine_woken
 
 logger = logging.getLogger(__name__)
@@ -38,8 +34,6 @@ logger = logging.getLogger(__name__)
 # one hint is enough for any number of deliveries, and Redis gives it to one waiting engine only:
 # with publish and subscribe, all of them would read the database after each commit.
 KEY = "connect-sim:wake-ups"
-TIMEOUT = 0.5  # seconds
-_TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
 _PAUSE_AFTER_FAILURE = 5.0
 _REDIS = ("redis:", "rediss:")
 _AWAY = "The broker is unavailable (%s): deliveries start up to 1 s later."
@@ -79,8 +73,8 @@ def send() -> None:
         if is_broker_redis():
             _redis().zadd(KEY, {"": 0})
         else:
-            _publish()
-    except (OperationalError, redis.RedisError, OSError) as error:
+            task_messages.send("webhooks.tasks.pump")
+    except task_messages.UNAVAILABLE as error:
         _paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE
         logger.warning(_AWAY, type(error).__name__)
 
@@ -88,16 +82,6 @@ def send() -> None:
 def report(kind: str) -> None:
     """Report that an engine of this process is woken; `kind` is one of KINDS."""
     engine_woken.send(sender=None, kind=kind)
-
-
-def send_task(name: str) -> None:
-    """Publish a task that the scheduler starts anyway; a failure doesn't reach the caller."""
-    try:
-        _publish(name)
-    except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning(
-            "The broker is unavailable (%s): the scheduler starts %s.", type(error).__name__, name
-        )
 
 
 def is_broker_in_memory() -> bool:
@@ -110,33 +94,11 @@ def is_broker_redis() -> bool:
     return bool(settings.CELERY_BROKER_URL.startswith(_REDIS))
 
 
-def is_broker_reachable() -> bool:
-    """Whether the broker responds within half a second."""
-    if is_broker_in_memory():
-        return True
-    try:
-        with redis.Redis.from_url(
-            settings.CELERY_BROKER_URL, retry=Retry(NoBackoff(), 0), **_TIMEOUTS
-        ) as client:
-            return bool(client.ping())
-    except (redis.RedisError, OSError, ValueError):
-        return False
-
-
-def _publish(name: str = "webhooks.tasks.pump") -> None:
-    with producers[_connection()].acquire(block=True, timeout=TIMEOUT) as producer:
-        current_app.send_task(name, producer=producer, retry=False, ignore_result=True)
-
-
-@lru_cache(maxsize=1)
-def _connection() -> Any:
-    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **_TIMEOUTS}
-    return current_app.connection_for_write(connect_timeout=TIMEOUT, transport_options=options)
-
-
 @lru_cache(maxsize=1)
 def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.CELERY_BROKER_URL, **_TIMEOUTS)
+    return redis.Redis.from_url(
+        settings.CELERY_BROKER_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+    )
 
 
 def listen(wake: Callable[[], None]) -> Listener | None:
@@ -194,7 +156,7 @@ class Listener:
             settings.CELERY_BROKER_URL,
             socket_connect_timeout=TIMEOUT,
             socket_timeout=WAIT + TIMEOUT,
-            retry=AsyncRetry(NoBackoff(), 0),
+            retry=Retry(NoBackoff(), 0),
             single_connection_client=True,
         ) as client:
             while True:
