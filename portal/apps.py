@@ -9,10 +9,12 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        """Add the portal's own lookups to the command palette, and keep what bulk jobs need."""
+        """Add the palette's own lookups, keep what bulk jobs need, publish notices of topics."""
         from portal.deliveries import bulk
+        from portal.live import topic_messages
         from portal.palette import builtin
         from webhooks import pruning
 
         builtin.register()
+        topic_messages.start()
         pruning.KEEPERS.append(bulk.referenced)

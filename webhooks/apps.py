@@ -10,9 +10,8 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Connect the signal receivers, publish notices to other processes, register pruning."""
+        """Connect the signal receivers, and register pruning."""
         from requests_queue import retention
-        from webhooks import pruning, receivers, topic_messages  # noqa: F401  (connects on import)
+        from webhooks import pruning, receivers  # noqa: F401  (connects on import)
 
-        topic_messages.start()
         retention.KINDS.append(pruning.Deliveries())

@@ -15,9 +15,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from portal.live import topic_messages
 from requests_queue import topics
 from requests_queue.topics import Notice
-from webhooks import topic_messages
 
 MAX_PAGES = 300
 GATHER = 0.02  # seconds for which notices are gathered

@@ -18,6 +18,7 @@ import redis
 from django.conf import settings
 
 from requests_queue import topics
+from requests_queue.task_messages import TIMEOUT
 from requests_queue.topics import Notice
 from webhooks.delivery import wakeup
 
@@ -57,8 +58,8 @@ class Publisher:
     def _publish_forever(self) -> None:
         client = redis.Redis.from_url(
             settings.CELERY_BROKER_URL,
-            socket_timeout=wakeup.TIMEOUT,
-            socket_connect_timeout=wakeup.TIMEOUT,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
         )
         while True:
             with self._condition:
@@ -100,7 +101,7 @@ class Subscription:
 
         client = redis.asyncio.Redis.from_url(
             settings.CELERY_BROKER_URL,
-            socket_connect_timeout=wakeup.TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
             health_check_interval=10,
         )
         try:
