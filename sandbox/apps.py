@@ -20,7 +20,15 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox import first_steps, holds, panels, pruning, receivers, world  # noqa: F401
+        from sandbox import (
+            due_deliveries,  # noqa: F401  (connects on import)
+            first_steps,
+            holds,  # noqa: F401  (connects on import)
+            panels,
+            pruning,
+            receivers,  # noqa: F401  (connects on import)
+            world,
+        )
         from sandbox.faults import delivery_side
         from sandbox.pages import clock_bar, commands, navigation
 

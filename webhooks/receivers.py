@@ -1,32 +1,22 @@
-"""Receivers of the platform's signals: queue changes, validations, and moves of the clock."""
+"""Receivers of signals: queue changes and validations; what open pages show is announced."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-from django.db import transaction
 from django.dispatch import receiver
 
 from requests_queue import topics
 from requests_queue.queues.validation import ValidationRequest
-from requests_queue.signals import (
-    changes_made,
-    collect_busy,
-    collect_next_work,
-    validation_requested,
-)
+from requests_queue.signals import changes_made, validation_requested
 from requests_queue.transitions import Change
 from webhooks import announcements
-from webhooks.delivery import claim, fan_out, validators, wakeup
+from webhooks.delivery import fan_out, validators
 from webhooks.delivery.attempt import RecordedAttempt
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.fan_out import RecordedEvent
-from webhooks.models import Delivery
 from webhooks.signals import attempts_recorded, attempts_started, events_recorded
-from webhooks.types import EVENT
 
 
 @receiver(changes_made)
@@ -83,47 +73,3 @@ def _announce(claims: Iterable[Claim]) -> None:
 def validate(request: ValidationRequest, **kwargs: Any) -> list[Any]:
     """Call the validators, and return what their responses change."""
     return validators.validate(request)
-
-
-@collect_next_work.connect
-def next_due(now: datetime, **kwargs: Any) -> datetime | None:
-    """Return when the next backoff with pending deliveries ends, or a request times out."""
-    moments = [wakeup.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
-@collect_busy.connect
-def unsettled(now: datetime, **kwargs: Any) -> set[str]:
-    """Return labels of what is due or in flight at `now`, and wake the engine for what is due.
-
-    The label of a request in flight changes when its deadline has passed: until then the clock
-    may move while it is in flight, afterwards it must end.
-    """
-    with transaction.atomic():
-        # Nothing is claimed between the two queries, and due deliveries are read last: a delivery
-        # that becomes pending when its request ends is in one of the two.
-        claim.lock()
-        calling = {
-            f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
-        }
-        due = {f"due:{pk}" for pk in claim.select(1, now)[0]}
-    if due or any(label.startswith("overdue:") for label in calling):
-        wakeup.send()
-    return due | calling
-
-
-def _deadlines() -> list[tuple[str, datetime | None]]:
-    """Return each request in flight (its delivery and attempt number) and its deadline.
-
-    None for a validator's, whose timeout is real time because a person or client waits for it.
-    """
-    timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
-    rows = Delivery.objects.filter(
-        state=Delivery.CALLING, started_at__isnull=False, webhook__deleted_at=None
-    )
-    columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
-    return [
-        (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)
-        for pk, attempts, started_at, type_, forced in rows.values_list(*columns)
-        if started_at is not None
-    ]

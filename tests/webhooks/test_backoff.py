@@ -13,10 +13,11 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
+from sandbox import due_deliveries
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
-from webhooks import actions, receivers, webhook_health
+from webhooks import actions, webhook_health
 from webhooks.delivery import claim, fan_out, record, retry, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
@@ -249,7 +250,7 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
 
 def quiet() -> None:
     """Wait until nothing is due or in flight."""
-    until(lambda: not receivers.unsettled(clock.now()), "nothing due")
+    until(lambda: not due_deliveries.unsettled(clock.now()), "nothing due")
 
 
 @pytest.mark.parametrize("response", [199 + 1, 201, 204, 299])

@@ -20,10 +20,11 @@ from requests_queue.models import Clock
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.sql import DatabaseTime
 from sandbox import clock_control, moves
+from sandbox import due_deliveries
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
-from webhooks import receivers, webhook_health
+from webhooks import webhook_health
 from webhooks.delivery import claim, record, retry, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
@@ -466,7 +467,7 @@ def test_request_that_ends_during_the_check_is_not_missed(
 
     monkeypatch.setattr(claim, "select", then_succeed)
     # Either the request is found, or the deliveries that follow its success.
-    assert receivers.unsettled(clock.now())
+    assert due_deliveries.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
 
 
@@ -484,5 +485,5 @@ def test_request_that_starts_during_the_check_is_not_missed(
         return moments
 
     monkeypatch.setattr(receivers, "_deadlines", then_claim)
-    assert receivers.unsettled(clock.now())
+    assert due_deliveries.unsettled(clock.now())
     until(lambda: Delivery.objects.get().state == "calling", "claimed")

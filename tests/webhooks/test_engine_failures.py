@@ -15,10 +15,11 @@ from connect_sim import celery
 from portal.home import system_status as home
 from requests_queue import clock, event_loops, heartbeats
 from requests_queue.event_loops import SqlThread
+from sandbox import due_deliveries
 from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
-from webhooks import conf, receivers, webhook_health
+from webhooks import conf, webhook_health
 from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.engine import Engine, NextPoll, Window
@@ -208,7 +209,7 @@ def drain(engine: Engine) -> None:
     def drained() -> bool:
         if settled():
             return True
-        if not receivers.unsettled(clock.now()):
+        if not due_deliveries.unsettled(clock.now()):
             move_clock(3700)
             engine.wake()
         return False

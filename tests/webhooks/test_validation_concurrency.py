@@ -14,6 +14,7 @@ from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox import clock_control, moves
+from sandbox import due_deliveries
 from tests import make
 from tests.background import Background
 from tests.engines import lost_results, move_clock, settled, until
@@ -31,7 +32,7 @@ from tests.webhooks.validating import (
     validator_response,
     value_errors,
 )
-from webhooks import receivers, webhook_health
+from webhooks import webhook_health
 from webhooks.delivery import claim, fan_out, record, validators
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
@@ -267,8 +268,8 @@ def test_move_of_clock_does_not_time_out_validation(
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
         # Two days later it still hangs: it has no deadline in platform time.
-        assert receivers.unsettled(clock.now()) == {f"calling:{pk}.1"}
-        assert receivers.next_due(clock.now()) is None
+        assert due_deliveries.unsettled(clock.now()) == {f"calling:{pk}.1"}
+        assert due_deliveries.next_due(clock.now()) is None
         assert not waiting.ended.is_set()
         served.release.set()
         assert waiting.result() is True
