@@ -8,7 +8,6 @@ from functools import partial
 from django.http import HttpRequest
 
 from requests_queue.catalog.models import Account
-from webhooks import webhook_health
 from webhooks.models import Webhook
 
 _KEY = "dismissed_alarms"
@@ -28,13 +27,18 @@ def current(request: HttpRequest, account: Account) -> Callable[[], list[Webhook
 
 def dismiss(request: HttpRequest, account: Account) -> None:
     """Hide the notice in this session until another webhook is out of order."""
-    request.session[_KEY] = [_key(row) for row in webhook_health.out_of_order(account, _LIMIT)]
+    request.session[_KEY] = [_key(row) for row in _out_of_order(account)]
 
 
 def _undismissed(request: HttpRequest, account: Account, own: str) -> list[Webhook]:
-    rows = [row for row in webhook_health.out_of_order(account, _LIMIT) if row.pk != own]
+    rows = [row for row in _out_of_order(account) if row.pk != own]
     dismissed = request.session.get(_KEY, ())
     return [] if {_key(row) for row in rows} <= set(dismissed) else rows
+
+
+def _out_of_order(account: Account) -> list[Webhook]:
+    rows = Webhook.objects.filter(account=account, active=True, out_of_order=True)
+    return list(rows.only("id", "label", "gate_closed_at").order_by("pk")[:_LIMIT])
 
 
 def _key(row: Webhook) -> str:

@@ -1,12 +1,54 @@
-"""The chart of the last hour: one stacked bar a minute, with the attempts by outcome."""
+"""The last hour: an account's attempts by minute and outcome, as a chart of stacked bars."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal import charts
-from webhooks.webhook_health import MinuteCounts
+from requests_queue import sql
+from requests_queue.catalog.models import Account
+
+MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteCounts:
+    """The number of attempts that finished in one minute, by outcome."""
+
+    at: datetime
+    success: int = 0
+    failure: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return the number of all attempts."""
+        return self.success + self.failure + self.unknown
+
+
+def last_hour(account: Account, now: datetime) -> list[MinuteCounts]:
+    """Return the account's last 60 minutes, the oldest first; the current one is the last."""
+    last = now.astimezone(UTC).replace(second=0, microsecond=0)
+    first = last - timedelta(minutes=MINUTES - 1)
+    # The index alone is read.
+    rows = sql.fetch(
+        f"""
+        SELECT {sql.minute_of("a.finished_at")} AS minute, a.outcome, COUNT(*)
+        FROM webhooks_webhook w JOIN webhooks_attempt a ON a.webhook_id = w.id
+        WHERE w.account_id = %s AND w.deleted_at IS NULL AND a.finished_at >= %s
+        GROUP BY minute, a.outcome
+        """,
+        [account.pk, sql.datetime_param(first)],
+    )
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for minute, outcome, count in rows:
+        counts[minute][outcome] = count
+    minutes = (first + timedelta(minutes=n) for n in range(MINUTES))
+    return [MinuteCounts(at, **counts[f"{at:%Y-%m-%d %H:%M}"]) for at in minutes]
 
 
 def build_chart(minutes: Sequence[MinuteCounts]) -> dict[str, Any]:

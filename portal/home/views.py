@@ -10,14 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from portal import layout, pages
-from portal.home import first_steps, last_hour, starts, system_status
+from portal.home import failing, first_steps, last_hour, starts, system_status
 from portal.home.starts import Start
 from portal.identity import Viewer
 from requests_queue import clock, jobs
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
-from webhooks import actions, webhook_health
-from webhooks.next_attempt import WorkerLoad
+from webhooks import actions
 from webhooks.types import EVENT
 
 _MAX_FAILING = 10
@@ -84,13 +83,12 @@ def live(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 
 
 def _context(account: Account) -> dict[str, Any]:
-    now, load = clock.now(), WorkerLoad()
-    failing = webhook_health.failing(account, _MAX_FAILING + 1)
+    now = clock.now()
     return {
         "components": system_status.components(),
         "failed_jobs": jobs.failures(),
-        "chart": last_hour.build_chart(webhook_health.last_hour(account, now)),
-        "failing": [(each, each.next(now, load)) for each in failing],
+        "chart": last_hour.build_chart(last_hour.last_hour(account, now)),
+        "failing": failing.webhooks(account, _MAX_FAILING + 1, now),
         "max_failing": _MAX_FAILING,
         "progress": first_steps.progress(account),
     }

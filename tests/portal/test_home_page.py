@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portal.home import first_steps, last_hour, system_status
+from portal.home.last_hour import MinuteCounts
 from requests_queue import clock, heartbeats
 from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Heartbeat
@@ -20,7 +21,6 @@ from tests import html, make
 from tests.processes import free_port
 from tests.signed_in import signed_in
 from webhooks.models import Attempt, Delivery, Webhook
-from webhooks.webhook_health import MinuteCounts
 
 pytestmark = pytest.mark.django_db
 

@@ -12,6 +12,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from portal.deliveries import queries
+from portal.home import last_hour
 from portal.queues import history
 from requests_queue import clock
 from requests_queue.errors import Missing
@@ -83,7 +84,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     assert not queries.visible(catalog.vendor).exists()
     row = Request.objects.earliest("created")
     assert [entry for entry in history.of(row, catalog.vendor) if entry.deliveries] == []
-    assert sum(m.total for m in webhook_health.last_hour(catalog.vendor, clock.now())) == 0
+    assert sum(m.total for m in last_hour.last_hour(catalog.vendor, clock.now())) == 0
     assert webhook_health.counter_discrepancies() == []
     assert claim.claim(10).claims == []
 
