@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 START_TIMEOUT = 30.0  # seconds
+# Seconds after which a thread that computes lets another one run; Python's default is 0.005. A
+# delivery passes between a loop and its SQL thread several times, and each time may wait for a
+# thread of the web server.
+SWITCH_INTERVAL = 0.0005
 # Files that a process needs in addition to those of requests in flight: connections of the web
 # server, of the database, and idle ones to handlers.
 _OTHER_FILES = 1500
@@ -51,6 +56,11 @@ def new_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def switch_threads_often() -> None:
+    """Let threads of this process switch every SWITCH_INTERVAL seconds."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 
 def raise_file_limit() -> None:

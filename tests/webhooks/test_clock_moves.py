@@ -19,8 +19,7 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.sql import DatabaseTime
-from sandbox import clock_control, moves
-from sandbox import due_deliveries
+from sandbox import clock_control, due_deliveries, moves
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
@@ -477,13 +476,13 @@ def test_request_that_starts_during_the_check_is_not_missed(
     order_of = make.catalog()
     make.webhook(order_of)
     make.order(order_of)
-    deadlines = receivers._deadlines
+    deadlines = due_deliveries._deadlines
 
     def then_claim() -> Any:
         moments = deadlines()
         in_background(lambda: claim.claim(10).claims).wait(0.4)
         return moments
 
-    monkeypatch.setattr(receivers, "_deadlines", then_claim)
+    monkeypatch.setattr(due_deliveries, "_deadlines", then_claim)
     assert due_deliveries.unsettled(clock.now())
     until(lambda: Delivery.objects.get().state == "calling", "claimed")

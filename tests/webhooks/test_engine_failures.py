@@ -22,7 +22,7 @@ from tests.handlers import handler
 from webhooks import conf, webhook_health
 from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
-from webhooks.delivery.engine import Engine, NextPoll, Window
+from webhooks.delivery.engine import Engine, Window
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,7 +79,7 @@ SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "SQL thread": (SqlThread, "run"),
 }
 LOOP_SEAMS = [
-    (Engine, "_tick"), (Engine, "_time_out"), (NextPoll, "wait"), (Window, "note_stored"),
+    (Engine, "_tick"), (Engine, "_time_out"), (Window, "all_claims"), (Window, "note_stored"),
 ]  # fmt: skip
 ERRORS = [
     OperationalError("away"),
@@ -326,7 +326,7 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
             failing = break_(patch, record, "record", away, times=10**6)
             heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
             served.release.set()
-            until(lambda: engine._window.retries, "the result is kept")
+            until(lambda: engine._poller._kept, "the result is kept")
             for where, name in ((claim, "claim"), (claim, "lost_claims")):
                 real = getattr(where, name)
 
@@ -413,7 +413,7 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
         failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._window.retries, "the result is kept")
+            until(lambda: engine._poller._kept, "the result is kept")
             # Another process, without the outage, records the claim as lost.
             Delivery.objects.update(lease=1.0)
             assert failing.real(lost_results()) == ["settled"]
@@ -435,7 +435,7 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
         failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
         with running() as [engine]:
             served.next()
-            until(lambda: engine._window.retries, "the result is kept")
+            until(lambda: engine._poller._kept, "the result is kept")
             stop = threading.Thread(target=engine.stop)
             stop.start()
             engine._stopping.wait(5)
@@ -457,7 +457,7 @@ def test_stop_logs_how_many_results_are_lost(
             break_(patch, record, "record", OperationalError("away"), times=10**6)
             with running() as [engine]:
                 served.next()
-                until(lambda: engine._window.retries, "the result is kept")
+                until(lambda: engine._poller._kept, "the result is kept")
     assert "1 results could not be stored before the stop" in caplog.text
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from requests_queue import event_loops
 from webhooks.delivery import engine
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,6 +28,6 @@ def interpreter() -> Iterator[None]:
 def test_threads_switch_every_half_millisecond_beside_an_engine(interpreter: None) -> None:
     engine.start()
     try:
-        assert sys.getswitchinterval() == pytest.approx(engine.SWITCH_INTERVAL) == 0.0005
+        assert sys.getswitchinterval() == pytest.approx(event_loops.SWITCH_INTERVAL) == 0.0005
     finally:
         engine.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 
 import pytest
 
@@ -12,7 +11,7 @@ from requests_queue.heartbeats import WORKER, Problems
 from tests import make
 from tests.engines import running, until
 from webhooks.delivery import engine
-from webhooks.delivery.engine import Poll, Poller
+from webhooks.delivery.engine import Poll, Poller, Window
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +31,7 @@ def test_engine_has_heartbeat_until_it_stops(monkeypatch: pytest.MonkeyPatch) ->
 def test_claimed_requests_do_not_wait_for_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[int] = []
     monkeypatch.setattr(heartbeats, "record", lambda *args, **more: recorded.append(1))
-    poller = Poller(deque(), Problems(), 10, threading.Event())
+    poller = Poller(Window(), Problems(), 10, threading.Event())
     hook = make.webhook(make.catalog())
 
     def poll() -> tuple[int, int]:

@@ -347,6 +347,8 @@ def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalo
     [one] = take_claims(1)
     cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()
-    assert crashed._mark_stopped(cut_off).stopped is False
+    crashed._keep_result(cut_off)
+    assert crashed._window.results[one.key].stopped is False
     crashed._stopping.set()
-    assert crashed._mark_stopped(cut_off).stopped is True
+    crashed._keep_result(cut_off)
+    assert crashed._window.results[one.key].stopped is True

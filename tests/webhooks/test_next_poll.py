@@ -1,58 +1,125 @@
-"""When an engine polls next: results are collected for a moment."""
+"""When an engine stores results: at once after the last one, else after a moment."""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
-from webhooks.delivery.engine import NextPoll
+import pytest
 
-LONG = 30.0
+from tests import make
+from webhooks.delivery import engine, retry
+from webhooks.delivery.attempt import AttemptResult, InFlight
+from webhooks.delivery.claim import Claim
+from webhooks.delivery.engine import Engine, Poll
+
+WEBHOOK: Any = SimpleNamespace(id="WH-1", account_id="VA-1")
 
 
-def run(check: Callable[[NextPoll], Coroutine[Any, Any, None]]) -> None:
+class Polling(Engine):
+    """An engine without a database, which counts its polls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.polls: list[Poll] = []
+        self._sql: Any = SimpleNamespace(run=self._poll)
+        self._due, self._stopped, self._listener = asyncio.Event(), asyncio.Event(), None
+
+    async def _poll(self, function: object, poll: Poll) -> None:
+        self.polls.append(poll)
+        poll.stored = list(poll.results)
+
+    def fly(self, count: int) -> list[InFlight]:
+        """Put attempts in flight."""
+        attempts = [
+            InFlight(Claim(pk, uuid.uuid4(), 1, False, make.AT, WEBHOOK)) for pk in range(count)
+        ]
+        self._window.in_flight.update({each.claim.key: each for each in attempts})
+        return attempts
+
+
+class Ended(InFlight):
+    def result(self) -> AttemptResult:
+        return AttemptResult(self.claim, retry.SUCCESS, 1)
+
+
+@pytest.fixture(autouse=True)
+def result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InFlight, "result", Ended.result)
+
+
+def run(check: Callable[[Polling], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
-        await check(NextPoll())
+        await check(Polling())
 
     asyncio.run(main())
 
 
-def test_poll_is_due_when_asked_until_the_next_one_begins() -> None:
-    async def check(following: NextPoll) -> None:
-        assert not await following.wait(0)
-        following.ask()
-        assert await following.wait(LONG) and await following.wait(LONG)
-        following.begin()
-        assert not await following.wait(0)
-
-    run(check)
-
-
 def test_last_result_is_stored_at_once() -> None:
-    async def check(following: NextPoll) -> None:
-        following.note_result(is_last=True)
-        assert await following.wait(0)
+    async def check(one: Polling) -> None:
+        [last] = one.fly(1)
+        one._on_done(last, None)
+        assert one._due.is_set()
 
     run(check)
 
 
-def test_results_are_collected_while_requests_are_in_flight() -> None:
-    async def check(following: NextPoll) -> None:
-        for _ in range(2):
-            following.note_result(is_last=False)
-            following.note_result(is_last=False)
-            assert not await following.wait(0)
-            assert await following.wait(LONG)
-            following.begin()
+def test_results_are_collected_while_requests_are_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "TICK", 0.0)
+
+    async def check(one: Polling) -> None:
+        attempts = one.fly(5)
+        for first, second in (attempts[:2], attempts[2:4]):
+            one._on_done(first, None)
+            one._on_done(second, None)
+            assert not one._due.is_set()
+            await asyncio.wait_for(one._due.wait(), 30)
+            await one._tick()
+            assert len(one.polls[-1].results) == 2 and not one._due.is_set()
 
     run(check)
 
 
-def test_poll_stores_what_was_collected() -> None:
-    async def check(following: NextPoll) -> None:
-        following.note_result(is_last=False)
-        following.begin()
-        assert not await following.wait(0.1)
+def test_poll_stores_what_was_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "TICK", 0.1)
 
+    async def check(one: Polling) -> None:
+        one._on_done(one.fly(2)[0], None)
+        # The tick ends by its own timer: the one of the result has been cancelled.
+        await one._tick()
+        assert len(one.polls) == 1 and not one._due.is_set()
+
+    run(check)
+
+
+def test_every_claim_starts_though_one_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "TICK", 0.0)
+    started: list[int] = []
+
+    async def run_(self: InFlight, *args: Any) -> None:
+        started.append(self.claim.delivery_id)
+        await asyncio.Event().wait()
+
+    def begin(claim: Claim) -> InFlight:
+        if claim.delivery_id == 0:
+            raise RuntimeError("a defect")
+        return InFlight(claim)
+
+    async def check(one: Polling) -> None:
+        one._transport: Any = None
+        one._window.claims.extend(each.claim for each in one.fly(2))
+        one._window.in_flight.clear()
+        monkeypatch.setattr(engine, "InFlight", begin)
+        with pytest.raises(RuntimeError, match="a defect"):
+            await one._tick()
+        await one._tick()
+        await asyncio.sleep(0)
+        assert started == [1]
+
+    monkeypatch.setattr(InFlight, "run", run_)
     run(check)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import uuid
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import DatabaseError
 
+from requests_queue.heartbeats import Problems
 from tests import make
 from webhooks.delivery import engine, retry
-from webhooks.delivery.attempt import AttemptResult, InFlight
+from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
-from webhooks.delivery.engine import NextPoll, Poll, Window
-from webhooks.delivery.record import Stored
+from webhooks.delivery.engine import Poll, Poller, Window
+from webhooks.delivery.record import Flush, Stored
 
 WEBHOOK: Any = SimpleNamespace(id="WH-1", account_id="VA-1")
 
@@ -23,51 +25,26 @@ def claim(pk: int, generation: int = 0) -> Claim:
     return Claim(pk, uuid.uuid4(), 1, False, make.AT, WEBHOOK, generation=generation)
 
 
-def test_every_claim_of_a_poll_starts_though_one_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = engine.Engine()
-    one._window.claims.extend([claim(1), claim(2)])
-    started: list[int] = []
-    outcomes: list[str] = []
-    held: set[int] = set()
-
-    async def run(self: InFlight, *args: Any) -> None:
-        started.append(self.claim.delivery_id)
-        await asyncio.Event().wait()
-
-    async def begin() -> None:
-        one._next, one._transport = NextPoll(), None  # type: ignore[assignment]
-        monkeypatch.setattr(engine, "InFlight", start)
-        for _ in range(2):
-            one._begin(one._window.claims[0])
-            one._window.claims.popleft()
-        await asyncio.sleep(0)
-        outcomes.extend(each.outcome for each in one._window.results.values())
-        held.update(each.delivery_id for each in one._window.all_claims())
-
-    def start(claim: Claim) -> InFlight:
-        if claim.delivery_id == 1:
-            raise RuntimeError("a defect")
-        return InFlight(claim)
-
-    monkeypatch.setattr(InFlight, "run", run)
-    asyncio.run(begin())
-    assert started == [2]
-    assert (outcomes, held) == ([retry.FAILURE], {1, 2})
-
-
-def test_result_that_fails_alone_is_moved_behind_others() -> None:
-    window = Window()
-    results = [AttemptResult(claim(pk), retry.SUCCESS, 1) for pk in (1, 2, 3)]
-    window.results.update({each.claim.key: each for each in results})
-    first, second, third = window.results
-    window.note_stored(
-        Poll(stored={second: Stored.SETTLED, first: Stored.KEPT}, failed_alone=[first])
-    )
-    assert list(window.results) == [third, first] and window.retries == {first}
-
-
 def test_claims_of_replaced_data_are_abandoned() -> None:
     window = Window()
     window.claims.extend([claim(1), claim(2, generation=5)])
     window.abandon_others(5)
     assert [each.delivery_id for each in window.claims] == [2]
+
+
+def test_result_that_fails_alone_is_tried_behind_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[int]] = []
+
+    def fail_first(results: list[AttemptResult], **more: Any) -> Flush:
+        tried.append([each.claim.delivery_id for each in results])
+        return Flush([Stored.KEPT] * len(results), DatabaseError("one row"), failed_alone=[0])
+
+    monkeypatch.setattr(engine, "flush", fail_first)
+    monkeypatch.setattr(engine, "TICK", 0.0)
+    poller = Poller(Window(), Problems(), 10, threading.Event())
+    results = {
+        each.key: AttemptResult(each, retry.SUCCESS, 1) for each in (claim(1), claim(2), claim(3))
+    }
+    for _ in range(4):
+        poller._store(Poll(results=results))
+    assert tried == [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2, 3]]

@@ -94,11 +94,6 @@ def lost(claim: Claim) -> AttemptResult:
     return AttemptResult(claim, retry.UNKNOWN, 0, error=_LOST)
 
 
-def unexpected_failure(claim: Claim) -> AttemptResult:
-    """Return the result of an attempt that an error of the program ended."""
-    return AttemptResult(claim, retry.FAILURE, 0, error=_UNEXPECTED)
-
-
 def classify_response(response: Response) -> tuple[str, str]:
     """Return the outcome of a response (2xx is success), and the error message of a failure."""
     if 200 <= response.status < 300:
@@ -126,8 +121,6 @@ class InFlight:
     task: asyncio.Task[AttemptResult] | None = None
     # Set when platform time has passed the deadline, though less real time has passed.
     timed_out: bool = False
-    # Set when the data that it belongs to has been replaced: the result is dropped.
-    abandoned: bool = False
 
     @property
     def limit(self) -> float:
@@ -138,6 +131,25 @@ class InFlight:
     def deadline(self) -> datetime:
         """Return when the request times out, by platform time."""
         return self.claim.started_at + timedelta(seconds=self.limit)
+
+    def start(self, transport: Transport) -> asyncio.Task[AttemptResult]:
+        """Send the request in a task of the running loop."""
+        self.task = asyncio.create_task(self.run(transport))
+        return self.task
+
+    def cancel(self) -> None:
+        """End the request, if it has begun."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def result(self) -> AttemptResult:
+        """Return the result of a task that has ended in any way."""
+        if self.task is None or self.task.cancelled():
+            return self.stopped()
+        if error := self.task.exception():
+            logger.error("A request failed unexpectedly.", exc_info=error, extra=self.claim.ids)
+            return AttemptResult(self.claim, retry.FAILURE, 0, error=_UNEXPECTED)
+        return self.task.result()
 
     def stopped(self) -> AttemptResult:
         """Return the result of a request that a stop ended: the outcome is unknown."""

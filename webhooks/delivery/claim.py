@@ -258,8 +258,11 @@ def claim(limit: int, slots: Slots | None = None, *, generation: int | None = No
     """Claim up to `limit` deliveries that may start now, MAX_BATCH at most, for LEASE seconds.
 
     `slots` are those of the process, shared fairly; without them only the limit counts. Nothing is
-    claimed unless the data belongs to `generation` (None: any).
+    claimed unless the data belongs to `generation` (None: any); with a limit of 0, only the clock
+    is read.
     """
+    if not limit:
+        return Batch(clock.read())
     claiming_deliveries.send(sender=None)
     with transaction.atomic():
         lock()

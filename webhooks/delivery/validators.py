@@ -313,14 +313,10 @@ async def _send_all(attempts: Sequence[InFlight]) -> list[AttemptResult]:
         with _guard:
             if _stopped:
                 return [each.stopped() for each in attempts]
-            tasks = [asyncio.create_task(each.run(transport)) for each in attempts]
+            tasks = [each.start(transport) for each in attempts]
             _tasks.update(dict.fromkeys(tasks, asyncio.get_running_loop()))
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        return [
-            # A task that was cancelled before it began has no result.
-            result if isinstance(result, AttemptResult) else each.stopped()
-            for each, result in zip(attempts, results, strict=True)
-        ]
+        await asyncio.wait(tasks)
+        return [each.result() for each in attempts]
     finally:
         with _guard:
             for task in tasks:
