@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -9,18 +11,21 @@ from django.http import QueryDict
 
 from portal import header_rows
 from portal.deliveries.presets import PRESETS
-from requests_queue.errors import Invalid
+from requests_queue.errors import FieldError, Invalid
 from requests_queue.json_field import JsonField
+from webhooks import validation_rules
 from webhooks.delivery import resend
 from webhooks.delivery.request import ResendOverride
 from webhooks.models import Attempt
 from webhooks.types import EVENT
 
+# A token that has expired already is a useful test; this limits `exp` to reasonable dates.
+MAX_TIMEOUT = 366 * 24 * 3600
 _PLAIN = {"spellcheck": "false", "autocomplete": "off"}
 
 
 class ChangesForm(forms.Form):
-    """What may be changed in a resend, validated by `webhooks.delivery.resend`.
+    """What may be changed in a resend.
 
     `rows` are the headers, each with its error.
     """
@@ -81,7 +86,7 @@ class ChangesForm(forms.Form):
         """Apply the rules to the parsed fields; errors are added to their fields."""
         super().clean()
         try:
-            resend.check_changes(self.cleaned_data, self._type, self._url)
+            self.cleaned_data |= check_changes(self.cleaned_data, self._type, self._url)
         except Invalid as refused:
             for error in refused.errors:
                 self.add_error(error.path.partition(".")[0], error.message)
@@ -93,3 +98,37 @@ class ChangesForm(forms.Form):
         self.errors.clear()
         for row in self.rows:
             row.error = ""
+
+
+def check_changes(changes: Mapping[str, Any], type_: str, url: str) -> dict[str, Any]:
+    """Return the changes as they will be sent; raises Invalid with all errors at once.
+
+    The rules are those of a webhook's fields; errors of the content are reported at `content`.
+    `url` is the one that was called before.
+    """
+    errors: list[FieldError] = []
+    columns: dict[str, Any] = {}
+    try:
+        columns = validation_rules.for_update(changes, type_, url)
+    except Invalid as refused:
+        errors += refused.errors
+    if "content" in changes:
+        errors += _content_errors(changes["content"], type_)
+    if errors:
+        raise Invalid.of(errors)
+    return {**changes, **columns}
+
+
+def _content_errors(content: Any, type_: str) -> list[FieldError]:
+    try:
+        validation_rules.for_update({"data": content}, type_)
+    except Invalid as refused:
+        return [replace(error, path="content") for error in refused.errors]
+    seconds = content.get("processing_timeout", 0)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or abs(seconds) > MAX_TIMEOUT:
+        message = (
+            "processing_timeout must be a whole number of seconds, a year at most: the token "
+            "expires by it. A negative one makes a token that has expired already."
+        )
+        return [FieldError("content", message)]
+    return []

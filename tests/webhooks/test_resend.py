@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
+from portal.deliveries.changes_form import check_changes
 from requests_queue import clock
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.fulfillment import creation
@@ -215,18 +216,15 @@ def test_resend_is_refused_for_disabled_webhook() -> None:
     ],
 )
 def test_changes_are_validated_like_webhook_fields(changes: dict[str, Any], sentence: str) -> None:
-    attempt = triggered(make.catalog())
     with pytest.raises(Invalid, match=sentence.replace("(", "\\(")):
-        resend.create_resend(attempt, changes)
-    assert not Resend.objects.exists()
+        check_changes(changes, "event", "")
 
 
 def test_resend_to_forbidden_address_fails() -> None:
     metadata = "http://169.254.169.254/latest/meta-data/"
     attempt = triggered(make.catalog())
     with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
-        resend.create_resend(attempt, {"external_url": metadata})
-    assert not Resend.objects.exists()
+        check_changes({"external_url": metadata}, "event", attempt.url)
     # A stored URL that is forbidden now is refused when the request is sent.
     Attempt.objects.update(url=metadata)
     attempt.refresh_from_db()
@@ -253,7 +251,7 @@ def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
         second = served.next()
         until(settled, "called again")
         with pytest.raises(Invalid, match="Validators are called by POST"):
-            resend.create_resend(before, {"http_method": "GET"})
+            check_changes({"http_method": "GET"}, "validator", before.url)
         content = {**first.json, "note": "changed"}
         resend.create_resend(before, {"content": content})
         engine.wake()

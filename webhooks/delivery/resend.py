@@ -17,9 +17,9 @@ from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog import audit
-from requests_queue.errors import FieldError, Invalid, Missing, Refused
+from requests_queue.errors import Missing, Refused
 from requests_queue.redaction import MASK
-from webhooks import announcements, validation_rules
+from webhooks import announcements
 from webhooks.delivery import wakeup
 from webhooks.delivery.attempt import USER_AGENT
 from webhooks.delivery.fan_out import insert_deliveries
@@ -27,8 +27,6 @@ from webhooks.delivery.request import TOKEN_HEADERS, ResendOverride, order_claim
 from webhooks.models import Attempt, Delivery, Resend, Webhook
 from webhooks.tracing import TRACE
 
-# A token that has expired already is a useful test; this limits `exp` to reasonable dates.
-MAX_TIMEOUT = 366 * 24 * 3600
 # Headers that each request gets by default.
 _DEFAULT_HEADERS = {"content-type": "application/json", "user-agent": USER_AGENT}
 # Made anew for each request: the token, and the trace context of that request alone.
@@ -99,15 +97,13 @@ def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOver
 
 @transaction.atomic
 def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery:
-    """Send what the attempt sent again, immediately; `changes` as in `with_changes`.
+    """Send what the attempt sent again, immediately; validated `changes` as in `with_changes`.
 
-    Raises Refused for a disabled webhook and where what was sent was not recorded, Invalid for
-    changes that a webhook can't have, Missing where webhook or delivery were deleted.
+    Raises Refused for a disabled webhook and where what was sent was not recorded, Missing where
+    webhook or delivery were deleted.
     """
     before = sent_request(attempt)
-    sent = before
-    if changes is not None:
-        sent = with_changes(before, check_changes(changes, attempt.webhook.type, before.url))
+    sent = before if changes is None else with_changes(before, changes)
     # Lock order of the delivery path: the older delivery, the new one, the webhook.
     repeated = Delivery.objects.select_for_update().filter(pk=attempt.delivery_id).first()
     inserted = insert_deliveries([attempt.webhook_id], clock.now(), forced=True)
@@ -195,44 +191,6 @@ def _row(
         body=sent.body,
         preset=sent.preset,
     )
-
-
-def check_changes(changes: Mapping[str, Any], type_: str, url: str = "") -> dict[str, Any]:
-    """Return the changes as they will be sent; raises Invalid with all errors at once.
-
-    The rules are those of a webhook's fields; errors of the content are reported at `content`.
-    `url` is the one that was called before.
-    """
-    body = {k: v for k, v in changes.items() if k not in ("content", "preset")}
-    errors: list[FieldError] = []
-    columns: dict[str, Any] = {}
-    try:
-        columns = validation_rules.for_update(body, type_, url)
-    except Invalid as refused:
-        errors += refused.errors
-    if "content" in changes:
-        columns["content"] = changes["content"]
-        errors += _content_errors(changes["content"], type_)
-    if errors:
-        raise Invalid.of(errors)
-    if "preset" in changes:
-        columns["preset"] = changes["preset"]
-    return columns
-
-
-def _content_errors(content: Any, type_: str) -> list[FieldError]:
-    try:
-        validation_rules.for_update({"data": content}, type_)
-    except Invalid as refused:
-        return [replace(error, path="content") for error in refused.errors]
-    seconds = content.get("processing_timeout", 0)
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or abs(seconds) > MAX_TIMEOUT:
-        message = (
-            "processing_timeout must be a whole number of seconds, a year at most: the token "
-            "expires by it. A negative one makes a token that has expired already."
-        )
-        return [FieldError("content", message)]
-    return []
 
 
 def is_altered(attempt: Attempt) -> bool:
