@@ -180,12 +180,8 @@ def delete(*webhook_ids: str) -> None:
     cleanup.remove_now(webhook_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class ActionResult:
-    """A message, and the delivery that the action created, if any."""
-
-    message: str
-    delivery: int | None = None
+# A message, and the delivery that the action created, if any.
+ActionResult = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +215,23 @@ def reveal(row: Webhook, user: User) -> None:
 
 
 def _trigger(row: Webhook, user: User) -> ActionResult:
-    return ActionResult(f"{row.label} triggered.", trigger(row, user).pk)
+    return f"{row.label} triggered.", trigger(row, user).pk
 
 
 def _enable(row: Webhook, user: User) -> ActionResult:
     edit(row.pk, user, {"active": True})
-    return ActionResult(f"{row.label} enabled.")
+    return f"{row.label} enabled.", None
 
 
 def _disable(row: Webhook, user: User) -> ActionResult:
     edit(row.pk, user, {"active": False})
-    return ActionResult(f"{row.label} disabled. Pending deliveries are cancelled.")
+    return f"{row.label} disabled. Pending deliveries are cancelled.", None
 
 
 def _recover(row: Webhook, user: User) -> ActionResult:
     if not recover(row.pk, user):
         raise Refused("WH_002", f"{row.pk} is not out of order.")
-    return ActionResult(f"{row.label} has recovered. Pending deliveries will be sent.")
+    return f"{row.label} has recovered. Pending deliveries will be sent.", None
 
 
 ACTIONS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 
 from django.conf import settings
@@ -33,16 +33,13 @@ class NextAttempt:
 
     at: datetime | None
     why: str
-    is_due: bool = False
 
     def sentence(self, now: datetime) -> str:
         """Return it as text: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`."""
-        return f"{self.why} {announced(self.at, now)}".strip() if self.at else self.why
-
-
-def announced(at: datetime, now: datetime) -> str:
-    """Return `Next attempt in 5 min, at 02:04:44 UTC.`."""
-    return f"Next attempt in {until(at, now)}, at {clock_time(at, now)}."
+        if self.at is None:
+            return self.why
+        when = f"Next attempt in {until(self.at, now)}, at {clock_time(self.at, now)}."
+        return f"{self.why} {when}".strip()
 
 
 def until(at: datetime, now: datetime) -> str:
@@ -169,7 +166,7 @@ def of_webhook(
         due_later = load.due_later(row.pk, now)
         if len(due_later) >= pending:
             return NextAttempt(due_later[0], "All pending deliveries have lost their workers.")
-        return NextAttempt(None, load.why_due(row), is_due=True)
+        return NextAttempt(None, load.why_due(row))
     if not load.workers:
         return NextAttempt(None, "No worker is running. New events stay pending until one starts.")
     if row.earliest_possible_trigger is None:
@@ -201,7 +198,7 @@ def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) ->
             why = "It has lost its workers, so others pass it." if at == row.due_at else ""
             return NextAttempt(at, why)
     why = (load or WorkerLoad()).why_due(hook, forced=row.forced)
-    return NextAttempt(None, why, is_due=True)
+    return NextAttempt(None, why)
 
 
 def _due(row: Delivery, now: datetime) -> datetime | None:
@@ -211,16 +208,6 @@ def _due(row: Delivery, now: datetime) -> datetime | None:
     """
     moments = (row.webhook.earliest_possible_trigger, row.due_at)
     return future(max((at for at in moments if at is not None), default=None), now)
-
-
-def times_out_at(row: Delivery) -> datetime | None:
-    """Return when the request in flight times out, by platform time.
-
-    None for a validator's, whose timeout is real time.
-    """
-    if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
-        return None
-    return row.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,21 +63,6 @@ class WebhookType:
     # Only validators, which are called synchronously with the whole object; for vendors.
     trigger: ValidatorTrigger | None = None
 
-    @property
-    def is_validator(self) -> bool:
-        return self.trigger is not None
-
-
-_types: dict[tuple[str, str], WebhookType] = {}
-
-
-def register(webhook_type: WebhookType) -> None:
-    """Add a type to the registry; raises ValueError for a duplicate."""
-    key = (webhook_type.type, webhook_type.object_class)
-    if key in _types:
-        raise ValueError(f"Webhook type {key} is registered already.")
-    _types[key] = webhook_type
-
 
 def find(type_: str, object_class: str) -> WebhookType | None:
     """Return the type of a pair, or None if the two don't belong together."""
@@ -90,15 +75,16 @@ def find_validator(
     object_class: str, kind: str, status: str, level: int | None = None
 ) -> WebhookType | None:
     """Return the validator type for a request of this type, status and tier level, or None."""
-    for type_ in _types.values():
-        trigger = type_.trigger
-        if (
-            type_.object_class == object_class
-            and trigger is not None
-            and (trigger.kind, trigger.status, trigger.level) == (kind, status, level)
-        ):
-            return type_
-    return None
+    return next(
+        (
+            t
+            for t in _CONNECT
+            if t.object_class == object_class
+            and t.trigger is not None
+            and (t.trigger.kind, t.trigger.status, t.trigger.level) == (kind, status, level)
+        ),
+        None,
+    )
 
 
 def registered() -> tuple[WebhookType, ...]:
@@ -107,9 +93,9 @@ def registered() -> tuple[WebhookType, ...]:
     others = (
         _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue “{queue.title}”")
         for queue in base.registered()
-        if (EVENT, queue.object_class) not in _types
+        if queue.object_class not in PLURALS
     )
-    return (*_types.values(), *others)
+    return (*_CONNECT, *others)
 
 
 def label(type_: str, object_class: str) -> str:
@@ -134,7 +120,7 @@ def _of_queue(object_class: str, name: str, queue: str) -> WebhookType:
 
 
 _FULFILLMENT, _TIER_CONFIG = "fulfillment_request", "tier_config_request"
-for _object_class, _label, _queue in (
+_QUEUES = (
     (
         _FULFILLMENT,
         "Subscription — Fulfillment Requests — Queue Changes",
@@ -153,9 +139,7 @@ for _object_class, _label, _queue in (
     ),
     (_TIER_CONFIG, "Tier Configuration Request — Queue Changes", "queue of tier config requests"),
     ("usage_file", "Usage File — Queue Changes", "queue of usage files"),
-):
-    register(_of_queue(_object_class, _label, _queue))
-
+)
 # Webhook type, request type, status, capability.
 _ORDERS = (
     ("validator", "purchase", "draft", "cart.validation"),
@@ -191,24 +175,27 @@ _EXPLANATIONS = {
     "inquiring": "Called when the inquiring form of a {} is submitted: the response sets values "
     "and errors; the status does not change.",
 }
-for _type, _kind, _status, _capability in _ORDERS:
-    register(
+_CONNECT = (
+    *(_of_queue(*queue) for queue in _QUEUES),
+    *(
         WebhookType(
-            _type,
+            type_,
             _FULFILLMENT,
-            f"Subscription — {_kind.capitalize()} Request — {_STATUS_LABELS[_status]}",
-            _EXPLANATIONS[_status].format(f"{_kind} request"),
-            ValidatorTrigger(_kind, _status, _capability),
+            f"Subscription — {kind.capitalize()} Request — {_STATUS_LABELS[status]}",
+            _EXPLANATIONS[status].format(f"{kind} request"),
+            ValidatorTrigger(kind, status, capability),
         )
-    )
-for _type, _kind, _status, _capability in _CONFIGS:
-    for _level in (1, 2):
-        register(
-            WebhookType(
-                _type.format(_level),
-                _TIER_CONFIG,
-                f"Tier {_level} Config — {_kind.capitalize()} Request — {_STATUS_LABELS[_status]}",
-                _EXPLANATIONS[_status].format(f"tier {_level} {_kind} request"),
-                ValidatorTrigger(_kind, _status, _capability, _level),
-            )
+        for type_, kind, status, capability in _ORDERS
+    ),
+    *(
+        WebhookType(
+            type_.format(level),
+            _TIER_CONFIG,
+            f"Tier {level} Config — {kind.capitalize()} Request — {_STATUS_LABELS[status]}",
+            _EXPLANATIONS[status].format(f"tier {level} {kind} request"),
+            ValidatorTrigger(kind, status, capability, level),
         )
+        for type_, kind, status, capability in _CONFIGS
+        for level in (1, 2)
+    ),
+)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from django.conf import settings
 from django.http import Http404, QueryDict
 from django.shortcuts import get_object_or_404
 
@@ -19,6 +20,7 @@ from requests_queue import clock
 from requests_queue.catalog.models import Account
 from webhooks import next_attempt
 from webhooks.models import Attempt, Delivery, Event, Resend
+from webhooks.types import EVENT
 
 _MAX_EVENTS = 5
 _MAX_AHEAD = 100  # older deliveries that are counted
@@ -124,9 +126,10 @@ class DeliveryView:
             step = next_attempt.of_delivery(row, self.now)
             return NextStep(step.why, step.at)
         if row.state == Delivery.CALLING:
-            times_out = next_attempt.times_out_at(row)
-            if times_out is None:
+            if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
+                # A validator's timeout is real time.
                 return NextStep("In flight.")
+            times_out = row.started_at + timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
             if times_out > self.now:
                 return NextStep("In flight. Times out", times_out)
             return NextStep(

@@ -24,7 +24,7 @@ from portal.webhooks.lookup import find, own_webhooks, report_deleted, save
 from requests_queue import clock
 from requests_queue.errors import Missing, Refused
 from webhooks import actions, next_attempt, types
-from webhooks.actions import ACTIONS, ActionResult
+from webhooks.actions import ACTIONS
 from webhooks.delivery.request import is_short_secret, mask_secret
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -225,19 +225,19 @@ def run_action(request: HttpRequest, viewer: Viewer, pk: str, name: str) -> Http
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        messages.success(request, _with_link(result))
+        messages.success(request, _with_link(*result))
         viewer.record(row, f"{ACTIONS[name].label}.")
     origin = pages.local_path(request.POST.get("next", ""))
     return pages.see_other(origin or reverse("webhook", args=[pk]))
 
 
-def _with_link(result: ActionResult) -> str:
+def _with_link(message: str, delivery: int | None) -> str:
     """Return the message, with a link to the created delivery."""
-    if result.delivery is None:
-        return result.message
-    address = reverse("delivery", args=[result.delivery])
-    link = format_html('<a href="{}">View delivery {}</a>', address, result.delivery)
-    return format_html("{} {}", result.message, link)
+    if delivery is None:
+        return message
+    address = reverse("delivery", args=[delivery])
+    link = format_html('<a href="{}">View delivery {}</a>', address, delivery)
+    return format_html("{} {}", message, link)
 
 
 def _tab(

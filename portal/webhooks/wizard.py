@@ -255,7 +255,7 @@ def _type_choices(
 
 
 def _group(webhook_type: WebhookType) -> str:
-    if not webhook_type.is_validator:
+    if webhook_type.trigger is None:
         return "Queue changes"
     is_tier = webhook_type.object_class == "tier_config_request"
     return f"Validation of {'tier configuration' if is_tier else 'subscription'} requests"

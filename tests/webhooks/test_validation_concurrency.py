@@ -13,8 +13,7 @@ from requests_queue import clock
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import clock_control, moves
-from sandbox import due_deliveries
+from sandbox import clock_control, due_deliveries, moves
 from tests import make
 from tests.background import Background
 from tests.engines import lost_results, move_clock, settled, until

@@ -196,7 +196,8 @@ class WebhookAdmin(GuardedAdmin):
     def run_action(self, request: HttpRequest, row: Webhook, action: WebhookAction) -> None:
         """Run the action, and show its message."""
         try:
-            messages.success(request, action.run(row, user_of(request)).message)
+            message, _ = action.run(row, user_of(request))
+            messages.success(request, message)
         except Refused as refused:
             messages.error(request, str(refused))
         else:
