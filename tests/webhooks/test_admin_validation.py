@@ -283,7 +283,7 @@ def new(catalog: Catalog, type_: types.WebhookType, **more: Any) -> dict[str, An
     }
 
 
-VALIDATORS = [t for t in types.registered() if t.is_validator]
+VALIDATORS = [t for t in types.registered() if t.trigger is not None]
 
 
 @pytest.mark.parametrize("type_", VALIDATORS, ids=lambda t: t.type)

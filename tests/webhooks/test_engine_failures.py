@@ -79,7 +79,7 @@ SQL_SEAMS: dict[str, tuple[Any, str]] = {
     "SQL thread": (SqlThread, "run"),
 }
 LOOP_SEAMS = [
-    (Engine, "_tick"), (Engine, "_time_out"), (Window, "all_claims"), (Window, "note_stored"),
+    (Engine, "_tick"), (Engine, "_time_out"), (Window, "all_claims"),
 ]  # fmt: skip
 ERRORS = [
     OperationalError("away"),

@@ -45,7 +45,7 @@ def delivery(row: Webhook, **more: Any) -> Delivery:
 
 def why(row: Delivery) -> str:
     result = next_attempt.of_delivery(row, NOW)
-    assert result.is_due and result.at is None
+    assert result.why.startswith("Due now") and result.at is None
     return result.why
 
 
@@ -60,30 +60,31 @@ def why(row: Delivery) -> str:
     ],
 )
 def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
-    assert next_attempt.announced(at, now) == text
+    assert next_attempt.NextAttempt(at, "").sentence(now) == text
 
 
 def test_delivery_waits_for_end_of_backoff() -> None:
     row = delivery(hook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
     result = next_attempt.of_delivery(row, NOW)
-    assert (result.at, result.is_due) == (NOW + 300 * S, False)
+    assert result.at == NOW + 300 * S
     # Trigger now ignores the backoff.
-    assert next_attempt.of_delivery(delivery(row.webhook, forced=True), NOW).is_due
-    assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
+    forced = delivery(row.webhook, forced=True)
+    assert next_attempt.of_delivery(forced, NOW).why.startswith("Due now")
+    assert next_attempt.of_delivery(row, NOW + 300 * S).why.startswith("Due now")
 
 
 def test_delivery_waits_for_its_own_due_date(worker: None) -> None:
     row = delivery(hook(make.catalog()), due_at=NOW + 300 * S, losses=2)
     result = next_attempt.of_delivery(row, NOW)
-    assert (result.at, result.is_due) == (NOW + 300 * S, False)
+    assert result.at == NOW + 300 * S
     assert result.why == "It has lost its workers, so others pass it."
-    assert next_attempt.of_delivery(row, NOW + 300 * S).is_due
+    assert next_attempt.of_delivery(row, NOW + 300 * S).why.startswith("Due now")
 
     def of_webhook(pending: int) -> next_attempt.NextAttempt:
         return next_attempt.of_webhook(row.webhook, NOW, pending=pending)
 
-    assert (of_webhook(1).at, of_webhook(1).is_due) == (NOW + 300 * S, False)
-    assert of_webhook(2).is_due
+    assert of_webhook(1).at == NOW + 300 * S
+    assert of_webhook(2).why.startswith("Due now")
     # A later backoff of the webhook counts.
     row.webhook.earliest_possible_trigger = NOW + 600 * S
     assert next_attempt.of_delivery(row, NOW) == next_attempt.NextAttempt(NOW + 600 * S, "")

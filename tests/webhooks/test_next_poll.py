@@ -41,14 +41,8 @@ class Polling(Engine):
         return attempts
 
 
-class Ended(InFlight):
-    def result(self) -> AttemptResult:
-        return AttemptResult(self.claim, retry.SUCCESS, 1)
-
-
-@pytest.fixture(autouse=True)
-def result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InFlight, "result", Ended.result)
+def succeeded(each: InFlight) -> AttemptResult:
+    return AttemptResult(each.claim, retry.SUCCESS, 1)
 
 
 def run(check: Callable[[Polling], Coroutine[Any, Any, None]]) -> None:
@@ -61,7 +55,7 @@ def run(check: Callable[[Polling], Coroutine[Any, Any, None]]) -> None:
 def test_last_result_is_stored_at_once() -> None:
     async def check(one: Polling) -> None:
         [last] = one.fly(1)
-        one._on_done(last, None)
+        one._on_end(last, succeeded(last))
         assert one._due.is_set()
 
     run(check)
@@ -75,8 +69,8 @@ def test_results_are_collected_while_requests_are_in_flight(
     async def check(one: Polling) -> None:
         attempts = one.fly(5)
         for first, second in (attempts[:2], attempts[2:4]):
-            one._on_done(first, None)
-            one._on_done(second, None)
+            one._on_end(first, succeeded(first))
+            one._on_end(second, succeeded(second))
             assert not one._due.is_set()
             await asyncio.wait_for(one._due.wait(), 30)
             await one._tick()
@@ -89,7 +83,8 @@ def test_poll_stores_what_was_collected(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(engine, "TICK", 0.1)
 
     async def check(one: Polling) -> None:
-        one._on_done(one.fly(2)[0], None)
+        first, _ = one.fly(2)
+        one._on_end(first, succeeded(first))
         # The tick ends by its own timer: the one of the result has been cancelled.
         await one._tick()
         assert len(one.polls) == 1 and not one._due.is_set()

@@ -248,6 +248,6 @@ def test_commit_that_was_not_confirmed_is_recorded_once(monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(record, "record", record_)
         assert record.flush(finished).stored == ["kept"] * 3
-    assert record.flush(finished).stored == ["repeated"] * 3
+    assert record.flush(finished).stored == ["dropped"] * 3
     assert Attempt.objects.count() == 3
     assert counted() == (3, 3, 0)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -132,9 +132,13 @@ class InFlight:
         """Return when the request times out, by platform time."""
         return self.claim.started_at + timedelta(seconds=self.limit)
 
-    def start(self, transport: Transport) -> asyncio.Task[AttemptResult]:
+    def start(
+        self, transport: Transport, on_end: Callable[[InFlight, AttemptResult], None] | None = None
+    ) -> asyncio.Task[AttemptResult]:
         """Send the request in a task of the running loop."""
         self.task = asyncio.create_task(self.run(transport))
+        if on_end is not None:
+            self.task.add_done_callback(lambda task: on_end(self, self.result()))
         return self.task
 
     def cancel(self) -> None:

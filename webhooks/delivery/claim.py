@@ -74,15 +74,12 @@ class Claim:
             "account": self.webhook.account_id,
         }
 
-    def with_override(self, override: ResendOverride) -> Claim:
+    def with_override(self, sent: ResendOverride) -> Claim:
         """Return it with an override of what its request sends."""
         webhook = replace(
-            self.webhook,
-            external_url=override.url,
-            http_method=override.method,
-            headers=override.headers,
+            self.webhook, external_url=sent.url, http_method=sent.method, headers=sent.headers
         )
-        return replace(self, webhook=webhook, override=override)
+        return replace(self, webhook=webhook, override=sent)
 
 
 # Each gets the claims of a batch, in its transaction, and returns the interceptors of those whose

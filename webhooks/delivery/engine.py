@@ -2,22 +2,20 @@
 
 One asyncio loop in a thread sends the requests, since a thousand may hang for minutes; one thread
 with one connection runs all SQL. Besides being woken, the engine polls the database each second
-and when a backoff ends, so it needs neither broker nor scheduler.
-
-After an error in the loop it continues with a pause, and after one that ends the loop it restarts
-it. A slot is free again only when its result is stored, which limits the memory used.
+and when a backoff ends, so it needs neither broker nor scheduler. After an error in the loop it
+continues with a pause, and after one that ends the loop it restarts it. A slot is free again only
+when its result is stored, which limits the memory used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -48,7 +46,6 @@ PATIENCE = 10.0  # seconds after an outage in which no delivery of another worke
 FLUSH = 0.02  # seconds for which results are collected while requests are in flight
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the loop continues, by errors in a row
-
 # Names of what may fail, for the log and the home page.
 LOOP = "The delivery engine's loop"
 DATABASE = "Access to the database"
@@ -62,18 +59,12 @@ class Window:
 
     claims: deque[Claim] = field(default_factory=deque)
     in_flight: dict[Key, InFlight] = field(default_factory=dict)
-    # In order of completion.
-    results: dict[Key, AttemptResult] = field(default_factory=dict)
+    results: dict[Key, AttemptResult] = field(default_factory=dict)  # in order of completion
 
     def all_claims(self) -> list[Claim]:
         """Return the claims of all three."""
         in_flight = [each.claim for each in self.in_flight.values()]
         return [*self.claims, *in_flight, *(each.claim for each in self.results.values())]
-
-    def note_stored(self, keys: Iterable[Key]) -> None:
-        """Remove results that are stored."""
-        for key in keys:
-            self.results.pop(key, None)
 
     def abandon_others(self, generation: int) -> None:
         """Cancel the requests of other generations, and drop their results."""
@@ -94,19 +85,15 @@ class Poll:
     now: datetime | None = None
     claims: list[Claim] = field(default_factory=list)
     stored: list[Key] = field(default_factory=list)
-    seconds: float = math.inf  # until the next delivery is due
+    seconds: float = float("inf")  # until the next delivery is due
     has_room: bool = True  # whether slots are free after the claim
     has_more: bool = False  # whether more may start at once than were claimed
     unavailable: bool = False
-    # The generation of data that has replaced all other.
-    replaced_by: int | None = None
+    replaced_by: int | None = None  # the generation of data that has replaced all other
 
 
 class Poller:
-    """Polls the database for an engine, in its SQL thread.
-
-    After an error in one step, the others run all the same, unless the database is unavailable.
-    """
+    """Polls the database in the SQL thread; a step that fails skips others only in an outage."""
 
     def __init__(
         self, window: Window, problems: heartbeats.Problems, slots: int, stopping: threading.Event
@@ -120,18 +107,15 @@ class Poller:
         self._generation: int | None = None
 
     def poll(self, poll: Poll) -> Poll:
-        """Run all steps; results are stored before anything is claimed or taken over.
-
-        If all data has been replaced, which is read with the clock, nothing is claimed.
-        """
+        """Run all steps; results are stored before anything is claimed or taken over."""
         with pausing.running():
             if not self._step(poll, STORING, self._store):
                 return poll
             slots = Slots(self._slots, len(poll.all_claims) - len(poll.stored))
             is_ending = self._stopping.is_set() or pausing.is_draining()
-            limit = 0 if is_ending else slots.free
-            step = "Claiming deliveries" if limit else "Reading the clock"
-            is_going_on = self._step(poll, step, self._claim, limit, slots)
+            may_claim = slots.used < slots.total and not is_ending
+            step = "Claiming deliveries" if may_claim else "Reading the clock"
+            is_going_on = self._step(poll, step, self._claim, slots, may_claim)
             poll.has_room = len(poll.claims) < slots.free
             if len(poll.results) - len(poll.stored) >= self._slots:
                 self._problems.begin(SLOTS, f"all {self._slots} hold results that are not stored")
@@ -162,19 +146,16 @@ class Poller:
             if isinstance(error, DatabaseError):
                 connection.close()
             if database_errors.is_unavailable(error):
-                self._note_unavailable(poll, error)
+                poll.unavailable = True
+                self._problems.begin(DATABASE, error)
+                # No worker could renew its leases during the outage: leave them time to do so.
+                self._reclaim_from = time.monotonic() + PATIENCE
             else:
                 self._problems.begin(name, error, traceback=True)
         else:
             if name != STORING:
                 self._problems.end(name)
         return not poll.unavailable
-
-    def _note_unavailable(self, poll: Poll, error: BaseException) -> None:
-        poll.unavailable = True
-        self._problems.begin(DATABASE, error)
-        # No worker could renew its leases during the outage: leave them time to do so.
-        self._reclaim_from = time.monotonic() + PATIENCE
 
     def _store(self, poll: Poll) -> None:
         """Store the results; those of which storing has failed at most once a TICK."""
@@ -205,7 +186,7 @@ class Poller:
         elif not self._kept:
             self._problems.end(STORING)
         if flushed.unavailable and flushed.error is not None:
-            self._note_unavailable(poll, flushed.error)
+            raise flushed.error
 
     def _database_responds(self) -> bool:
         """Whether the database stores anything else: a heartbeat."""
@@ -215,9 +196,9 @@ class Poller:
         connection.close()
         return False
 
-    def _claim(self, poll: Poll, limit: int, slots: Slots) -> None:
+    def _claim(self, poll: Poll, slots: Slots, may_claim: bool) -> None:
         """Read the clock, and claim as many deliveries as there are free slots."""
-        batch = claim.claim(limit, slots, generation=self._generation)
+        batch = claim.claim(slots.free if may_claim else 0, slots, generation=self._generation)
         poll.now, generation = batch.reading
         if self._generation not in (None, generation):
             poll.replaced_by = generation
@@ -227,10 +208,7 @@ class Poller:
         self._window.claims.extend(poll.claims)
 
     def _record_lost(self, poll: Poll) -> None:
-        """Record attempts of lost workers as unknown.
-
-        If this worker's own leases have expired, it was only delayed: it renews them.
-        """
+        """Record attempts of lost workers as unknown; renew own leases, after a mere delay."""
         if time.monotonic() < self._reclaim_from:
             return
         claims = claim.lost_claims(self._generation or 0)
@@ -262,11 +240,10 @@ class Engine:
     def __init__(self, *, slots: int | None = None) -> None:
         event_loops.raise_file_limit()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="delivery-engine", daemon=True)
         self._sql = event_loops.SqlThread()
         self._problems, self._window = heartbeats.Problems(), Window()
-        self._stopping = threading.Event()
+        self._started, self._stopping = Future[None](), threading.Event()
         fitting = event_loops.fitting_slots(slots or settings.SIM_CALLS)
         self._poller = Poller(self._window, self._problems, fitting, self._stopping)
         self._timer: asyncio.TimerHandle | None = None
@@ -299,10 +276,8 @@ class Engine:
         """Return how many requests are in flight."""
         return len(self._window.in_flight)
 
-    # Supervision, in the engine's thread.
-
     def _run(self) -> None:
-        """Run the loop, again after an error that ended it, until the engine stops."""
+        """Supervise the loop in the engine's thread: run it again after an error that ended it."""
         while not self._stopping.is_set():
             try:
                 with asyncio.Runner(loop_factory=event_loops.new_loop_factory()) as runner:
@@ -311,9 +286,11 @@ class Engine:
                 if not self._started.done():
                     self._started.set_exception(error)
                     break
-                self._end(self._window.in_flight.values())
+                for each in list(self._window.in_flight.values()):
+                    self._keep_result(each.stopped())
                 self._stopping.wait(self._note_error(error))
-        self._end([*self._window.in_flight.values(), *map(InFlight, self._window.claims)])
+        for each in [*self._window.in_flight.values(), *map(InFlight, self._window.claims)]:
+            self._keep_result(each.stopped())
         self._window.claims.clear()
         with suppress(Exception):
             self._sql.submit(self._store_last).result()
@@ -323,10 +300,10 @@ class Engine:
         """Store the remaining results at a stop; those that are left after STORE s are lost."""
         deadline = time.monotonic() + STORE
         while (results := self._window.results) and time.monotonic() < deadline:
-            keys, stored = list(results), flush(list(results.values())).stored
-            self._window.note_stored(
-                [key for key, how in zip(keys, stored, strict=True) if how != Stored.KEPT]
-            )
+            stored = flush(list(results.values())).stored
+            for key, how in zip(list(results), stored, strict=True):
+                if how != Stored.KEPT:
+                    del results[key]
             if results:
                 time.sleep(0.1)
         if results:
@@ -344,19 +321,12 @@ class Engine:
         self._calm_from = time.monotonic() + CALM
         return PAUSES[min(self._errors, len(PAUSES)) - 1]
 
-    def _end(self, attempts: Iterable[InFlight]) -> None:
-        """Make attempts whose loop has ended unknown results."""
-        for each in list(attempts):
-            self._keep_result(each.stopped())
-
     def _keep_result(self, result: AttemptResult) -> None:
         # It is an orderly stop only while the engine stops.
         if result.stopped and not self._stopping.is_set():
             result = replace(result, stopped=False)
         self._window.results[result.claim.key] = result
         self._window.in_flight.pop(result.claim.key, None)
-
-    # The loop.
 
     async def _main(self) -> None:
         self._due, self._stopped, self._timer = asyncio.Event(), asyncio.Event(), None
@@ -393,18 +363,18 @@ class Engine:
             self._timer = None
         poll = Poll(window.all_claims(), dict(window.results))
         await self._sql.run(self._poller.poll, poll)
-        window.note_stored(poll.stored)
+        for key in poll.stored:
+            window.results.pop(key, None)
         if poll.replaced_by is not None:
             window.abandon_others(poll.replaced_by)
             self._due.set()
-            return
         if poll.now is not None:
             self._time_out(poll.now)
         # Includes those of a poll whose loop ended before it returned.
         while window.claims:
             each = InFlight(window.claims.popleft())
             window.in_flight[each.claim.key] = each
-            each.start(self._transport).add_done_callback(partial(self._on_done, each))
+            each.start(self._transport, self._on_end)
         if self._listener is not None:
             self._listener.note_poll(has_room=poll.has_room)
         if self._errors and time.monotonic() > self._calm_from:
@@ -422,11 +392,10 @@ class Engine:
         if self._stopping.is_set():
             self._stopped.set()
 
-    def _on_done(self, each: InFlight, task: object) -> None:
+    def _on_end(self, each: InFlight, result: AttemptResult) -> None:
         if self._window.in_flight.get(each.claim.key) is not each:
-            # Abandoned.
-            return
-        self._keep_result(each.result())
+            return  # abandoned
+        self._keep_result(result)
         if not self._window.in_flight:
             self._due.set()
         elif self._timer is None:
@@ -447,21 +416,18 @@ class Engine:
 
 
 _engine: Engine | None = None
-_guard = threading.Lock()
 
 
 def start() -> Engine:
     """Start this process's engine, once; raises event_loops.StartFailed."""
     global _engine
-    with _guard:
-        if _engine is None:
-            engine = Engine()
-            engine.start()
-            _engine = engine
-            wakeup.wake_engine = engine.wake
-            event_loops.switch_threads_often()
-            garbage.tune()
-        return _engine
+    if _engine is None:
+        engine = Engine()
+        engine.start()
+        _engine, wakeup.wake_engine = engine, engine.wake
+        event_loops.switch_threads_often()
+        garbage.tune()
+    return _engine
 
 
 def wake() -> None:
@@ -478,8 +444,7 @@ def requests_in_flight() -> int:
 def stop() -> None:
     """Stop this process's engine."""
     global _engine
-    with _guard:
-        running, _engine = _engine, None
-        wakeup.wake_engine = None
+    running, _engine = _engine, None
+    wakeup.wake_engine = None
     if running is not None:
         running.stop()

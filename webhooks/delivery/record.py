@@ -41,8 +41,7 @@ from webhooks.types import EVENT
 logger = logging.getLogger(__name__)
 
 LOCK_WAIT = 0.5  # seconds for which a flush waits for rows that another transaction holds
-# Single rows that may fail in one flush before it keeps the rest for the next.
-_MAX_FAILED = 10
+_MAX_FAILED = 10  # single rows that may fail in one flush, before it keeps the rest
 _LONGEST = 2**31 - 1  # milliseconds that the column takes
 _LATE = (
     "Recorded late: another worker had taken over the delivery meanwhile. The attempt counts, and "
@@ -56,8 +55,9 @@ class Stored(StrEnum):
 
     SETTLED = "settled"  # its claim held: it decided about its delivery
     LATE = "late"  # its claim was lost: an extra attempt, counted, that decides nothing
-    REPEATED = "repeated"  # an earlier flush recorded it, and its commit was not confirmed
-    DROPPED = "dropped"  # deleted webhook, replaced data, or a response that no worker knows
+    DROPPED = (
+        "dropped"  # deleted webhook, replaced data, a late unknown outcome, or recorded before
+    )
     REPLACED = "replaced"  # recorded as a failure, because the row could not be stored
     RELEASED = "released"  # not recorded; its delivery is released
     KEPT = "kept"  # not recorded yet, because of an error or of locked rows: try again
@@ -79,9 +79,8 @@ class _DeliveryRow:
 class _WebhookRow:
     """A locked webhook, and what the flush changes of it.
 
-    `counts` and `last` have the number of attempts and the index of the last one by outcome.
-    `cleared` has, for each backoff that ended, the index of the attempt that ended it, the cause
-    and the backoff.
+    `counts` and `last`: the number of attempts and the index of the last one, by outcome;
+    `cleared`: of each backoff that ended, the index of the attempt that ended it, and the cause.
     """
 
     backoff: BackoffState
@@ -91,8 +90,7 @@ class _WebhookRow:
     since_success: int
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
-    # None: no success or failure in the flush.
-    responds: bool | None = None
+    responds: bool | None = None  # None: no success or failure in the flush
     cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
 
     def apply(
@@ -240,12 +238,10 @@ def _classify(
         return delivery is not None and delivery.token == result.claim.token
 
     # What is not locked was deleted, or another transaction holds it.
-    busy: set[Any] = set()
-    for model, ids in (
-        (Delivery, {r.claim.delivery_id for r in results} - deliveries.keys()),
-        (Webhook, {r.claim.webhook.id for r in results} - webhooks.keys()),
-    ):
-        busy |= set(model.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    missing = {r.claim.delivery_id for r in results} - deliveries.keys()
+    busy: set[Any] = set(Delivery.objects.filter(pk__in=missing).values_list("pk", flat=True))
+    hidden = {r.claim.webhook.id for r in results} - webhooks.keys()
+    busy |= set(Webhook.objects.filter(pk__in=hidden).values_list("pk", flat=True))
     # After a connection broke during COMMIT it is unknown whether the flush was committed, so the
     # attempts are written again: those that are recorded already must not be counted twice.
     late_ids = {r.claim.delivery_id for r in results if not holds(r) and r.outcome != retry.UNKNOWN}
@@ -261,10 +257,9 @@ def _classify(
             return Stored.DROPPED
         if holds(result):
             return Stored.SETTLED
-        if result.outcome == retry.UNKNOWN:
-            return Stored.DROPPED
         identity = (claim.delivery_id, claim.started_at, result.duration, result.outcome)
-        return Stored.REPEATED if identity in repeated else Stored.LATE
+        is_known = result.outcome != retry.UNKNOWN and identity not in repeated
+        return Stored.LATE if is_known else Stored.DROPPED
 
     return [classify(result) for result in results]
 
@@ -293,11 +288,9 @@ _ADDED = ("triggers", "success_triggers", "failure_triggers")
 _KEPT = ("last_success_id", "last_failure_id", "responds")
 _SET = ("failure_since_last_success", *retry.BACKOFF_COLUMNS)
 _CHANGES = ", ".join(
-    [
-        *(f"{name} = w.{name} + v.{name}" for name in _ADDED),
-        *(f"{name} = COALESCE(v.{name}, w.{name})" for name in _KEPT),
-        *(f"{name} = v.{name}" for name in _SET),
-    ]
+    [f"{name} = w.{name} + v.{name}" for name in _ADDED]
+    + [f"{name} = COALESCE(v.{name}, w.{name})" for name in _KEPT]
+    + [f"{name} = v.{name}" for name in _SET]
 )
 
 
@@ -335,28 +328,26 @@ class Flush:
 
     stored: list[Stored]
     error: Exception | None = None
-    # Whether the errors say that the database as a whole is unavailable.
-    unavailable: bool = False
-    # Positions of those that could not be stored alone either.
-    failed_alone: list[int] = field(default_factory=list)
+    unavailable: bool = False  # the database as a whole
+    failed_alone: list[int] = field(default_factory=list)  # positions of those kept alone, too
 
 
 def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
     """Record the attempts and return what became of each; raises no Exception.
 
-    While the database is unavailable, all are kept for another try: a successful attempt must not
-    become a failure because a server restarts. After another error, they are tried in ever smaller
-    parts, so that a row that can't be stored never blocks the others: it is stored as a failure
-    with a message, or, if that fails too, its delivery is released. With `isolate`, the caller
-    knows that the database responds.
+    While the database is unavailable, all are kept: a success must not become a failure because a
+    server restarts. After another error, they are tried in ever smaller parts, so that a row that
+    can't be stored never blocks the others: it is stored as a failure with a message, or, if that
+    fails too, its delivery is released. With `isolate`, the database is known to respond.
     """
     flushed = Flush([Stored.KEPT] * len(results))
-    parts, released = [range(len(results))], list[int]()
+    parts = [range(len(results))]
     while parts and len(flushed.failed_alone) < _MAX_FAILED:
         part = parts.pop()
         try:
             stored = _record([results[index] for index in part])
         except Exception as error:
+            _clean_up()
             flushed.error = error
             if database_errors.is_unavailable(error) and not isolate:
                 flushed.unavailable = True
@@ -368,12 +359,8 @@ def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
             stored = [_replace(results[part[0]], error)]
             if stored == [Stored.KEPT]:
                 flushed.failed_alone.append(part[0])
-            elif stored == [Stored.RELEASED]:
-                released.append(part[0])
         for index, how in zip(part, stored, strict=True):
             flushed.stored[index] = how
-    for index in released:
-        flushed.stored[index] = _release(results[index])
     if flushed.error is not None:
         flush_failed.send(sender=None, error=flushed.error)
     return flushed
@@ -381,25 +368,21 @@ def flush(results: Sequence[AttemptResult], *, isolate: bool = False) -> Flush:
 
 def _record(results: Sequence[AttemptResult]) -> list[Stored]:
     try:
-        try:
-            return record(results)
-        except OperationalError as error:
-            if database_errors.sqlstate(error) != database_errors.LOCK_NOT_AVAILABLE:
-                raise
-            return record(results, skip_locked=True)
-    except Exception:
-        _clean_up()
-        raise
+        return record(results)
+    except OperationalError as error:
+        if database_errors.sqlstate(error) != database_errors.LOCK_NOT_AVAILABLE:
+            raise
+        return record(results, skip_locked=True)
 
 
 def _clean_up() -> None:
-    # Closes an unusable connection, so that the next query opens a new one.
+    """Close an unusable connection, so that the next query opens a new one."""
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
 
 
 def _replace(result: AttemptResult, error: Exception) -> Stored:
-    """Record a failure in place of an attempt that cannot be stored; keep other ones."""
+    """Record a failure in place of an attempt that cannot be stored, or release its delivery."""
     if not database_errors.is_of_content(error):
         return Stored.KEPT
     claim = result.claim
@@ -418,7 +401,8 @@ def _replace(result: AttemptResult, error: Exception) -> Stored:
     try:
         return Stored.KEPT if _record([plain]) == [Stored.KEPT] else Stored.REPLACED
     except Exception as second:
-        return Stored.RELEASED if database_errors.is_of_content(second) else Stored.KEPT
+        _clean_up()
+        return _release(result) if database_errors.is_of_content(second) else Stored.KEPT
 
 
 def _release(result: AttemptResult) -> Stored:
@@ -448,8 +432,8 @@ def _release(result: AttemptResult) -> Stored:
             now, generation = clock.read()
             until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
             if generation != claim.generation:
-                pass
-            elif result.outcome == retry.UNKNOWN:
+                return Stored.RELEASED
+            if result.outcome == retry.UNKNOWN:
                 delivery.filter(state=Delivery.WAITING).update(due_at=until, losses=F("losses") + 1)
             else:
                 # The backoff of a first failure, unless the webhook has a backoff.
