@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from requests_queue.json_field import JsonField
 from webhooks import validation_rules
 from webhooks.delivery import resend
 from webhooks.delivery.request import ResendOverride
-from webhooks.models import Attempt
+from webhooks.models import Attempt, Delivery
 from webhooks.types import EVENT
 
 # A token that has expired already is a useful test; this limits `exp` to reasonable dates.
@@ -132,3 +133,34 @@ def _content_errors(content: Any, type_: str) -> list[FieldError]:
         )
         return [FieldError("content", message)]
     return []
+
+
+def send_changed(attempt: Attempt, changes: Mapping[str, Any]) -> Delivery:
+    """Send an attempt again with validated changes; raises what `resend.create_resend` does."""
+    changed = with_changes(resend.sent_request(attempt), changes)
+    return resend.create_resend(attempt, changed, changes)
+
+
+def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
+    """Return it with other `external_url`, `http_method`, `headers`, `content` or `preset`."""
+    content = changes.get("content", resend.sent_content(sent))
+    changed = replace(
+        sent,
+        url=changes.get("external_url", sent.url),
+        method=changes.get("http_method", sent.method),
+        headers=dict(changes.get("headers", sent.headers)),
+        preset=changes.get("preset", sent.preset),
+    )
+    # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
+    is_changed = json.dumps(content) != json.dumps(resend.sent_content(sent))
+    if is_changed and sent.body:
+        changed = replace(changed, body=json.dumps(content, ensure_ascii=False))
+    elif is_changed:
+        timeout = content.get("processing_timeout", sent.payload["processing_timeout"])
+        # Without `exp`, which follows from `triggered_at` and `processing_timeout`.
+        payload = {k: v for k, v in content.items() if k != "exp"}
+        changed = replace(changed, payload={**payload, "processing_timeout": timeout})
+    if changed.method == "GET" and not changed.body:
+        # A GET has no body, so it has no additional data either.
+        changed = replace(changed, payload={**changed.payload, "data": {}})
+    return changed

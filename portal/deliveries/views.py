@@ -16,7 +16,7 @@ from portal.deliveries import bulk, commands, detail, queries, search
 from portal.deliveries import export as exports
 from portal.deliveries import log as logs
 from portal.deliveries.attempt_view import AttemptView
-from portal.deliveries.changes_form import ChangesForm
+from portal.deliveries.changes_form import ChangesForm, send_changed
 from portal.deliveries.detail import DeliveryView
 from portal.deliveries.search import SearchError
 from portal.header_rows import with_empty_row
@@ -117,7 +117,7 @@ def change(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
         form.hide_errors()
     elif form.is_valid():
         try:
-            created = resend.create_resend(attempt, form.cleaned_data)
+            created = send_changed(attempt, form.cleaned_data)
         except Missing:
             raise
         except Refused as refused:

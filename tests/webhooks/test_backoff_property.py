@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from portal.deliveries import changes_form
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
@@ -88,8 +89,11 @@ class Backoffs(RuleBasedStateMachine):
             attempt = rows[pick % len(rows)]
             Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
             attempt.claims = CLAIMS
-            changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
-            resend.create_resend(attempt, changes)
+            if changed:
+                changes = {"external_url": "http://127.0.0.1:9/other"}
+                changes_form.send_changed(attempt, changes)
+            else:
+                resend.create_resend(attempt)
 
     @rule(n=st.integers(0, 3), how=st.booleans())
     def edit(self, n: int, how: bool) -> None:

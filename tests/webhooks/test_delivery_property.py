@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from portal.deliveries import changes_form
 from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
@@ -152,9 +153,13 @@ class Emitter(RuleBasedStateMachine):
         # The attempts of this machine send nothing.
         Attempt.objects.filter(pk=attempt.pk).update(claims=CLAIMS)
         attempt.claims = CLAIMS
-        changes = {"external_url": "http://127.0.0.1:9/other"} if changed else None
+        changes = {"external_url": "http://127.0.0.1:9/other"}
         try:
-            delivery = resend.create_resend(attempt, changes)
+            delivery = (
+                changes_form.send_changed(attempt, changes)
+                if changed
+                else resend.create_resend(attempt)
+            )
         except Refused:
             assert not attempt.webhook.active
         else:

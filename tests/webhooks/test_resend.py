@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
+from portal.deliveries import changes_form
 from portal.deliveries.changes_form import check_changes
 from requests_queue import clock
 from requests_queue.errors import Invalid, Refused
@@ -102,7 +103,7 @@ def test_changes_apply_to_that_request_only() -> None:
             "headers": {"X-Try": "1"},
             "content": content,
         }
-        repeat = resend.create_resend(Attempt.objects.get(), changes)
+        repeat = changes_form.send_changed(Attempt.objects.get(), changes)
         engine.wake()
         request = other.next()
         until(settled, "delivered again")
@@ -121,7 +122,7 @@ def test_changes_apply_to_that_request_only() -> None:
 def test_get_has_payload_in_token_without_data() -> None:
     catalog = make.catalog()
     attempt = triggered(catalog, data={"n": 1})
-    resend.create_resend(attempt, {"http_method": "GET"})
+    changes_form.send_changed(attempt, {"http_method": "GET"})
     [claimed] = claim.claim(1).claims
     prepared = prepare(claimed)
     assert (prepared.request.method, prepared.request.body) == ("GET", None)
@@ -160,14 +161,16 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
     catalog = make.catalog()
     attempt = triggered(catalog, retry.FAILURE)
     hook = attempt.webhook
-    changes = None if edited else {"external_url": "http://127.0.0.1:9/other"}
+    changes = {"external_url": "http://127.0.0.1:9/other"}
     if edited:
         actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 2}})
         fan_out.trigger(hook)
         call(retry.FAILURE)
     before = standing(hook)
     assert before[0] is not None
-    repeat = resend.create_resend(attempt, changes)
+    repeat = (
+        resend.create_resend(attempt) if edited else changes_form.send_changed(attempt, changes)
+    )
     again = call(outcome)
     assert standing(hook) == before
     repeat.refresh_from_db()
@@ -182,7 +185,7 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
 
 def test_attempt_of_lost_worker_records_its_url() -> None:
     attempt = triggered(make.catalog())
-    repeat = resend.create_resend(attempt, {"external_url": "http://127.0.0.1:9/other"})
+    repeat = changes_form.send_changed(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claim.claim(1).claims) == 1
     Delivery.objects.filter(pk=repeat.pk).update(lease=1.0)
     record.record(lost_results())
@@ -229,7 +232,7 @@ def test_resend_to_forbidden_address_fails() -> None:
     Attempt.objects.update(url=metadata)
     attempt.refresh_from_db()
     with running() as [engine]:
-        resend.create_resend(attempt, {"external_url": metadata})
+        changes_form.send_changed(attempt, {"external_url": metadata})
         engine.wake()
         until(settled, "refused")
     assert "cannot be called" in Attempt.objects.latest("pk").error
@@ -253,7 +256,7 @@ def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
         with pytest.raises(Invalid, match="Validators are called by POST"):
             check_changes({"http_method": "GET"}, "validator", before.url)
         content = {**first.json, "note": "changed"}
-        resend.create_resend(before, {"content": content})
+        changes_form.send_changed(before, {"content": content})
         engine.wake()
         third = served.next()
         until(settled, "called with changes")
@@ -328,7 +331,7 @@ def test_disabling_during_resend_leaves_nothing_pending() -> None:
     attempt = triggered(catalog)
     concurrently(
         lambda: resend.create_resend(attempt),
-        lambda: resend.create_resend(attempt, {"headers": {"X-Try": "1"}}),
+        lambda: changes_form.send_changed(attempt, {"headers": {"X-Try": "1"}}),
         lambda: actions.edit(attempt.webhook_id, catalog.vendor_user, {"active": False}),
     )
     assert not Delivery.objects.filter(state="waiting").exists()

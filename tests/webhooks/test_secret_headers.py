@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from portal.deliveries import changes_form
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
@@ -34,7 +35,7 @@ def test_header_value_is_sent_and_neither_stored_nor_logged(
         assert served.next().headers["X-Api-Key"] == CANARY
         until(lambda: Attempt.objects.count() == 1, "the attempt")
         # Resend the stored request.
-        resend.create_resend(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
+        changes_form.send_changed(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
         resend.create_resend(Attempt.objects.get())
         engine.wake()
         again = [served.next().headers for _ in range(2)]

@@ -9,8 +9,7 @@ edited since), it is not retried and does not change the backoff.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -70,47 +69,24 @@ def sent_content(sent: ResendOverride) -> Any:
     return json.loads(sent.body) if sent.body else sent.payload
 
 
-def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
-    """Return it with other `external_url`, `http_method`, `headers`, `content` or `preset`."""
-    content = changes.get("content", sent_content(sent))
-    changed = replace(
-        sent,
-        url=changes.get("external_url", sent.url),
-        method=changes.get("http_method", sent.method),
-        headers=dict(changes.get("headers", sent.headers)),
-        preset=changes.get("preset", sent.preset),
-    )
-    # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
-    is_changed = json.dumps(content) != json.dumps(sent_content(sent))
-    if is_changed and sent.body:
-        changed = replace(changed, body=json.dumps(content, ensure_ascii=False))
-    elif is_changed:
-        timeout = content.get("processing_timeout", sent.payload["processing_timeout"])
-        # Without `exp`, which follows from `triggered_at` and `processing_timeout`.
-        payload = {k: v for k, v in content.items() if k != "exp"}
-        changed = replace(changed, payload={**payload, "processing_timeout": timeout})
-    if changed.method == "GET" and not changed.body:
-        # A GET has no body, so it has no additional data either.
-        changed = replace(changed, payload={**changed.payload, "data": {}})
-    return changed
-
-
 @transaction.atomic
-def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) -> Delivery:
-    """Send what the attempt sent again, immediately; validated `changes` as in `with_changes`.
+def create_resend(
+    attempt: Attempt, changed: ResendOverride | None = None, names: Collection[str] = ()
+) -> Delivery:
+    """Send what the attempt sent again, immediately, or `changed` with its changed fields.
 
     Raises Refused for a disabled webhook and where what was sent was not recorded, Missing where
     webhook or delivery were deleted.
     """
     before = sent_request(attempt)
-    sent = before if changes is None else with_changes(before, changes)
+    sent = changed or before
     # Lock order of the delivery path: the older delivery, the new one, the webhook.
     repeated = Delivery.objects.select_for_update().filter(pk=attempt.delivery_id).first()
     inserted = insert_deliveries([attempt.webhook_id], clock.now(), forced=True)
     if repeated is None or not inserted:
         raise Missing(str(attempt.delivery_id))
     [(delivery_id, _)] = inserted
-    unchanged = changes is None and not is_altered(attempt)
+    unchanged = changed is None and not is_altered(attempt)
     _row(attempt, delivery_id, sent, changed=sent != before, unchanged=unchanged).save(
         force_insert=True
     )
@@ -126,7 +102,7 @@ def create_resend(attempt: Attempt, changes: Mapping[str, Any] | None = None) ->
         "delivery",
         attempt.delivery_id,
         account=attempt.webhook.account_id,
-        fields=changes or (),
+        fields=names,
     )
     announcements.announce(attempt.webhook.account_id, attempt.webhook_id, delivery_id)
     wakeup.after_action()

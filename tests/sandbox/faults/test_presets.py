@@ -7,6 +7,7 @@ import time
 import jwt
 import pytest
 
+from portal.deliveries import changes_form
 from sandbox.faults import presets
 from sandbox.models import Fault
 from tests.engines import until
@@ -34,7 +35,7 @@ def test_each_preset_changes_its_request_only(
     assert {each.name for each in presets.PRESETS} == kinds.keys()
     for number, (preset, kind) in enumerate(kinds.items(), 2):
         before = len(served.received)
-        created = resend.create_resend(attempt, {"preset": preset})
+        created = changes_form.send_changed(attempt, {"preset": preset})
         until(lambda: recorded(number), preset)  # noqa: B023
         sent = served.received[before:]
         stored = Attempt.objects.get(delivery=created)
@@ -56,7 +57,7 @@ def test_each_preset_changes_its_request_only(
 
 
 def test_resend_of_a_preset_repeats_it(deliver: Deliver, hook: Webhook, served: Handler) -> None:
-    first = resend.create_resend(deliver(), {"preset": "no_token"})
+    first = changes_form.send_changed(deliver(), {"preset": "no_token"})
     until(lambda: recorded(2), "it is sent")
     resend.create_resend(Attempt.objects.get(delivery=first))
     until(lambda: recorded(3), "it is sent again")

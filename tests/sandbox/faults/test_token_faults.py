@@ -9,11 +9,11 @@ from typing import Any
 import jwt
 import pytest
 
+from portal.deliveries import changes_form
 from tests.engines import move_clock, until
 from tests.handlers import Handler, ReceivedRequest
 from tests.sandbox.faults.conftest import Arm
 from tests.sandbox.faults.delivering import Deliver, deliver, hook, recorded, served
-from webhooks.delivery import resend
 from webhooks.models import Webhook
 
 __all__ = ["deliver", "hook", "served"]
@@ -74,7 +74,7 @@ def test_resend_has_faults_and_its_own_content(
 ) -> None:
     attempt = deliver()
     arm("stale_token", webhook=hook.pk)
-    resend.create_resend(attempt, {"content": {"processing_timeout": 60}})
+    changes_form.send_changed(attempt, {"content": {"processing_timeout": 60}})
     until(lambda: recorded(2), "it is sent again")
     claims = verified(served.received[-1], hook.jwt_secret, verify_exp=False)
     assert claims["processing_timeout"] == 60 and 59 <= time.time() - claims["exp"] < 100
