@@ -23,12 +23,9 @@ def redactions(accounts: Collection[str]) -> dict[str, Redaction]:
         return {}
     # Raw SQL, since the ORM would decrypt each value anew: it is part of each flush.
     is_theirs, params = sql.one_of("account_id", sorted(accounts))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT account_id, jwt_secret, headers FROM webhooks_webhook WHERE {is_theirs}",
-            params,
-        )
-        rows = cursor.fetchall()
+    rows = sql.fetch(
+        f"SELECT account_id, jwt_secret, headers FROM webhooks_webhook WHERE {is_theirs}", params
+    )
     stored: dict[str, list[tuple[str, str]]] = {account: [] for account in accounts}
     for account, *encrypted in rows:
         stored[account].append(tuple(encrypted))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count, Exists, F, Max, OuterRef
 from django.db.models.functions import Coalesce, Greatest
 
@@ -71,10 +70,9 @@ class Deliveries:
         """Remove the next deliveries of a webhook, the oldest first."""
         if not (settings.SIM_KEEP_DAYS or settings.SIM_KEEP_DELIVERIES):
             return Step({})
-        webhook, _, rest = position.partition(" ")
+        webhook, *rest = position.split(" ")
         if rest:
-            last, beyond = map(int, rest.split())
-            place = Place(webhook, last, beyond)
+            place = Place(webhook, *map(int, rest))
         else:
             following = Webhook.objects.filter(pk__gt=webhook).order_by("pk")
             next_id = following.values_list("pk", flat=True).first()
@@ -91,13 +89,11 @@ def beyond_count(webhook_id: str) -> int:
     """Return the newest delivery that is not among the newest SIM_KEEP_DELIVERIES; 0 if none."""
     remaining, first = settings.SIM_KEEP_DELIVERIES, 2**63 - 1
     while remaining:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT COUNT(*), MIN(id) FROM (SELECT id FROM webhooks_delivery "
-                "WHERE webhook_id = %s AND id < %s ORDER BY id DESC LIMIT %s) AS newest",
-                [webhook_id, first, min(remaining, _COUNTED)],
-            )
-            count, lowest = cursor.fetchone()
+        [(count, lowest)] = sql.fetch(
+            "SELECT COUNT(*), MIN(id) FROM (SELECT id FROM webhooks_delivery "
+            "WHERE webhook_id = %s AND id < %s ORDER BY id DESC LIMIT %s) AS newest",
+            [webhook_id, first, min(remaining, _COUNTED)],
+        )
         if count < min(remaining, _COUNTED):
             return 0
         remaining, first = remaining - count, lowest
@@ -128,22 +124,15 @@ def _step(place: Place, policy: _Policy, rows: int, dry_run: bool) -> Step:
 
 def _read(place: Place, policy: _Policy, limit: int) -> list[tuple[int, bool, bool]]:
     """Return the next deliveries: whether they are finished, and old or beyond the count."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT id, state IN ({sql.placeholders(FINISHED)}), created_at < %s OR id <= %s
-            FROM webhooks_delivery WHERE webhook_id = %s AND id > %s ORDER BY id LIMIT %s
-            """,
-            [
-                *FINISHED,
-                sql.datetime_param(policy.old),
-                place.beyond,
-                place.webhook,
-                place.last,
-                limit,
-            ],
-        )
-        return [(pk, bool(finished), bool(due)) for pk, finished, due in cursor.fetchall()]
+    old = sql.datetime_param(policy.old)
+    rows = sql.fetch(
+        f"""
+        SELECT id, state IN ({sql.placeholders(FINISHED)}), created_at < %s OR id <= %s
+        FROM webhooks_delivery WHERE webhook_id = %s AND id > %s ORDER BY id LIMIT %s
+        """,
+        [*FINISHED, old, place.beyond, place.webhook, place.last, limit],
+    )
+    return [(pk, bool(finished), bool(due)) for pk, finished, due in rows]
 
 
 def _removable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
@@ -45,19 +45,14 @@ def announce_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
         )
 
 
-@receiver(attempts_started)
-def announce_starts(claims: Sequence[Claim], **kwargs: Any) -> None:
-    """Announce that requests are in flight."""
-    _announce(claims)
-
-
 @receiver(attempts_recorded)
 def announce_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
     """Announce finished attempts."""
-    _announce(attempt.result.claim for attempt in attempts)
+    announce_attempts([attempt.result.claim for attempt in attempts])
 
 
-def _announce(claims: Iterable[Claim]) -> None:
+@receiver(attempts_started)
+def announce_attempts(claims: Sequence[Claim], **kwargs: Any) -> None:
     """Announce that deliveries and their webhooks have changed: one notice per webhook."""
     if not topics.LISTENERS:
         return

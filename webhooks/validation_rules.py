@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
@@ -27,6 +27,8 @@ from webhooks.http.headers import HeaderRefused, check_headers
 from webhooks.http.urls import check_url
 from webhooks.types import WebhookType
 
+T = TypeVar("T")
+
 
 class UrlField(String):
     """The URL of a handler, stored as it will be requested."""
@@ -35,8 +37,7 @@ class UrlField(String):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the URL, normalized; raises ValidationError."""
-        url: str = _checked(check_url, super().to_internal_value(data))
-        return url
+        return _checked(check_url, super().to_internal_value(data))
 
 
 class SecretField(String):
@@ -44,8 +45,7 @@ class SecretField(String):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the secret; raises ValidationError."""
-        secret: str = _checked(check_secret, super().to_internal_value(data))
-        return secret
+        return _checked(check_secret, super().to_internal_value(data))
 
 
 class HeadersField(Free):
@@ -66,11 +66,10 @@ class DataField(Free):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the data; raises ValidationError."""
-        checked: dict[str, Any] = _checked(validate_json, super().to_internal_value(data))
-        return checked
+        return _checked(validate_json, super().to_internal_value(data))
 
 
-def _checked(check: Callable[[Any], Any], value: Any) -> Any:
+def _checked(check: Callable[[Any], T], value: Any) -> T:
     try:
         return check(value)
     except ValueError as refused:

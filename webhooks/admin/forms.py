@@ -24,8 +24,6 @@ from webhooks.models import Webhook
 GENERAL = [name for name in validation_rules.FIELDS if name not in webhook_actions.REQUEST_FIELDS]
 # The form fields at which errors of other fields are shown.
 SHOWN_AT = {"product_id": "product", "type": "kind", "object_class": "kind"}
-METHODS = [("POST", "POST"), ("GET", "GET")]
-WIDE = {"class": "vLargeTextField"}
 SECRET = {"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}
 
 
@@ -49,16 +47,6 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     # The name of the form field for `jwt_secret`.
     secret: ClassVar[str] = "new_secret"
 
-    label = forms.CharField(
-        label="Name", max_length=100, widget=forms.TextInput({"class": "vTextField"})
-    )
-    description = forms.CharField(required=False, widget=forms.Textarea({**WIDE, "rows": 3}))
-    active = forms.BooleanField(label="Enabled", required=False)
-    external_url = forms.CharField(
-        label="Endpoint URL",
-        widget=forms.TextInput({"class": "vTextField", "inputmode": "url", "spellcheck": "false"}),
-    )
-    http_method = forms.ChoiceField(label="Method", choices=METHODS, initial="POST")
     headers = JsonField(
         required=False,
         help_text='Sent with each request: {"X-Env": "lab"}. Token headers are reserved. '
@@ -79,6 +67,12 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Webhook
         fields = [name for name in validation_rules.FIELDS if name != "jwt_secret"]
+        widgets: ClassVar[dict[str, Any]] = {
+            "description": forms.Textarea({"class": "vLargeTextField", "rows": 3}),
+            "external_url": forms.TextInput(
+                {"class": "vTextField", "inputmode": "url", "spellcheck": "false"}
+            ),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -145,13 +139,10 @@ class NewWebhookForm(WebhookForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["active"].initial = True
-        account = None if self.user.is_superuser else self.user.account
-        if account is None:
+        if self.user.is_superuser or (account := self.user.account) is None:
             return
         del self.fields["account"]
-        products = validation_rules.products(account)
-        self.fields["product"].queryset = products  # type: ignore[attr-defined]
+        self.fields["product"].queryset = validation_rules.products(account)  # type: ignore[attr-defined]
 
     @property
     def account_of_webhook(self) -> Account | None:

@@ -98,10 +98,8 @@ class WebhookFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         """Return the webhooks that the user may see."""
-        rows = Webhook.objects.order_by("-created_at", "pk")
-        account = account_of(request)
-        if account is not None:
-            rows = rows.filter(account=account)
+        webhooks = model_admin.admin_site.get_model_admin(Webhook)
+        rows = webhooks.get_queryset(request).order_by("-created_at", "pk")
         choices = dict(rows.values_list("pk", "label")[:OFFERED])
         selected = request.GET.get("webhook")
         if selected and selected not in choices:

@@ -7,8 +7,7 @@ reveals them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -171,19 +170,15 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the pages, with those of the buttons."""
-        buttons: dict[str, Callable[..., HttpResponse]] = {
-            "do/<str:name>": self.action_view,
-            "secret": self.secret_view,
-        }
-        own = [
-            path(
-                f"<path:object_id>/{route}/",
-                self.admin_site.admin_view(require_POST(view)),
-                name=f"webhooks_webhook_{route.partition('/')[0]}",
-            )
-            for route, view in buttons.items()
+        do, secret = (
+            self.admin_site.admin_view(require_POST(view))
+            for view in (self.action_view, self.secret_view)
+        )
+        return [
+            path("<path:object_id>/do/<str:name>/", do, name="webhooks_webhook_do"),
+            path("<path:object_id>/secret/", secret, name="webhooks_webhook_secret"),
+            *super().get_urls(),
         ]
-        return [*own, *super().get_urls()]
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Run the action of a button, and show the webhook again."""
@@ -228,5 +223,4 @@ class WebhookAdmin(GuardedAdmin):
             raise Http404
         if not self.has_change_permission(request, row):
             raise PermissionDenied
-        webhook: Webhook = row
-        return webhook
+        return cast(Webhook, row)

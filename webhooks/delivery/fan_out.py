@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from requests_queue import clock, sql
@@ -139,17 +139,15 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
     if not webhook_ids:
         return []
     is_one, params = sql.one_of("id", webhook_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
-            SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
-            WHERE {is_one} AND deleted_at IS NULL ORDER BY id
-            RETURNING id, webhook_id
-            """,
-            [forced, sql.datetime_param(at), *params],
-        )
-        return list(cursor.fetchall())
+    return sql.fetch(
+        f"""
+        INSERT INTO webhooks_delivery (webhook_id, state, forced, created_at, attempts)
+        SELECT id, 'waiting', %s, %s, 0 FROM webhooks_webhook
+        WHERE {is_one} AND deleted_at IS NULL ORDER BY id
+        RETURNING id, webhook_id
+        """,
+        [forced, sql.datetime_param(at), *params],
+    )
 
 
 def _insert_events(
@@ -159,30 +157,26 @@ def _insert_events(
 
     `joined` are the webhooks whose delivery was pending already.
     """
-    if not deliveries:
-        # All webhooks were deleted meanwhile.
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO webhooks_event
-                (webhook_id, delivery_id, object_id, status_from, status_to, at, trace)
-            SELECT webhook_id, id, %s, %s, %s, %s, %s FROM webhooks_delivery
-            WHERE id IN ({sql.integers(deliveries)}) ORDER BY id
-            RETURNING id, delivery_id
-            """,
-            [
-                change.object_id,
-                change.status_from or "",
-                change.status_to,
-                sql.datetime_param(change.at),
-                tracing.mark_event(),
-            ],
-        )
-        return [
-            RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined, change)
-            for event_id, pk in cursor.fetchall()
-        ]
+    rows = sql.fetch(
+        f"""
+        INSERT INTO webhooks_event
+            (webhook_id, delivery_id, object_id, status_from, status_to, at, trace)
+        SELECT webhook_id, id, %s, %s, %s, %s, %s FROM webhooks_delivery
+        WHERE id IN ({sql.integers(deliveries)}) ORDER BY id
+        RETURNING id, delivery_id
+        """,
+        [
+            change.object_id,
+            change.status_from or "",
+            change.status_to,
+            sql.datetime_param(change.at),
+            tracing.mark_event(),
+        ],
+    )
+    return [
+        RecordedEvent(deliveries[pk], pk, event_id, change.at, deliveries[pk] in joined, change)
+        for event_id, pk in rows
+    ]
 
 
 def _count(events: Sequence[RecordedEvent]) -> None:
@@ -190,8 +184,6 @@ def _count(events: Sequence[RecordedEvent]) -> None:
 
     Events of webhooks that were disabled or deleted meanwhile are removed instead.
     """
-    if not events:
-        return
     rows = _with_ids(sorted({event.webhook_id for event in events}))
     active = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
     inactive = [event for event in events if not active.get(event.webhook_id)]
@@ -201,14 +193,13 @@ def _count(events: Sequence[RecordedEvent]) -> None:
         # this transaction commits.
         orphaned = [e.delivery_id for e in inactive if e.webhook_id not in active and not e.joined]
         Delivery.objects.filter(pk__in=orphaned).delete()
-    counts = Counter(event.webhook_id for event in events if active.get(event.webhook_id))
-    last = {event.webhook_id: event.at for event in events}
+    remaining = [event for event in events if active.get(event.webhook_id)]
+    last = {event.webhook_id: event.at for event in remaining}
     groups: dict[tuple[int, datetime], list[str]] = {}
-    for pk, count in counts.items():
+    for pk, count in Counter(event.webhook_id for event in remaining).items():
         groups.setdefault((count, last[pk]), []).append(pk)
     for (count, at), ids in groups.items():
         _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(at))
-    remaining = [event for event in events if active.get(event.webhook_id)]
     if remaining:
         events_recorded.send(sender=None, events=remaining)
 

@@ -75,11 +75,6 @@ class BackoffState:
     failures: int = 0
     out_of_order: bool = False
 
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the webhook neither backs off nor is out of order."""
-        return self.until is None and not self.out_of_order
-
 
 @dataclass(frozen=True, slots=True)
 class AttemptSummary:
@@ -150,7 +145,7 @@ def _after_altered(attempt: AttemptSummary, backoff: BackoffState) -> Decision:
 
 
 def _after_success(attempt: AttemptSummary, backoff: BackoffState, now: datetime) -> Decision:
-    if backoff.is_healthy:
+    if backoff.until is None and not backoff.out_of_order:
         return Decision(DELIVERED, backoff, "Delivered.")
     if attempt.outdated:
         why = "The webhook was edited while the request was in flight, so its backoff does not end."

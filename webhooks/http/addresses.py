@@ -203,18 +203,13 @@ def _parse(entry: str) -> Network:
             f"{network} for the whole network."
         )
     for rule in ALWAYS_FORBIDDEN:
-        if _within(network, rule.network):
+        is_same_version = network.version == rule.network.version
+        if is_same_version and network.subnet_of(rule.network):  # type: ignore[arg-type]
             raise ValueError(
                 f"{SETTING} contains {entry}, but {rule.network} is {rule.description}: "
                 f"no setting allows that."
             )
     return network
-
-
-def _within(inner: Network, outer: Network) -> bool:
-    if isinstance(inner, IPv4Network):
-        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _first(rules: Iterable[Rule], address: Address) -> Rule | None:

@@ -116,7 +116,7 @@ class Simulation:
             if self.counted_at:
                 assert attempt.started_at - self.counted_at[-1] >= timedelta(seconds=CONNECT.base)
             self.counted_at.append(self.now)
-        if decision.cleared or decision.backoff.is_healthy:
+        if decision.cleared or decision.backoff == BackoffState():
             self.counted_at = []
         if decision.cleared:
             assert attempt.started_at > before.began_at  # type: ignore[operator]
