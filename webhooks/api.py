@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
 
 from django.db.models import QuerySet
 from rest_framework.decorators import action
@@ -74,7 +75,7 @@ WEBHOOK = Resource(
         "created_by": Field(PERSON, empty=None, unfiltered=True),
         "modified_at": Field(Stamp | None, unfiltered=True),
         "modified_by": Field(PERSON, empty=None, unfiltered=True),
-        # Annotated by `next_attempt.annotate`: null once it has passed.
+        # Annotated (`next_attempt.annotations`): null once it has passed.
         "earliest_possible_trigger": Field(Stamp | None, "next_attempt_at"),
         "last_event": Field(Stamp | None, unfiltered=True),
         "stats": Field(
@@ -111,14 +112,11 @@ class Webhooks(Collection):
 
     def visible(self) -> QuerySet[Webhook]:
         """Return the account's webhooks."""
-        return next_attempt.annotate(Webhook.objects.filter(account=self.account), clock.now())
+        return Webhook.objects.filter(account=self.account)
 
-    def complete(self, rows: QuerySet[Webhook]) -> QuerySet[Webhook]:
-        """Return the webhooks with the related rows of their representation."""
-        if "next_attempt_at" not in rows.query.annotations:
-            rows = next_attempt.annotate(rows, clock.now())
-        webhooks: QuerySet[Webhook] = super().complete(rows)
-        return webhooks
+    def annotations(self) -> Mapping[str, Any]:
+        """Return the end of the backoff."""
+        return next_attempt.annotations(clock.now())
 
     def create(self, request: Request) -> ApiResponse:
         """Create a webhook: 201, or 400 with `field: message`."""

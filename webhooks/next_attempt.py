@@ -58,14 +58,10 @@ def future(at: datetime | None, now: datetime) -> datetime | None:
     return at if at is not None and at > now else None
 
 
-def annotate(rows: QuerySet[Webhook], now: datetime) -> QuerySet[Webhook]:
-    """Annotate the webhooks with `next_attempt_at`: the end of their backoff, if in the future."""
-    return rows.annotate(
-        next_attempt_at=Case(
-            When(earliest_possible_trigger__gt=now, then=F("earliest_possible_trigger")),
-            output_field=DateTimeField(null=True),
-        )
-    )
+def annotations(now: datetime) -> dict[str, Case]:
+    """Return the annotation `next_attempt_at` of webhooks: the end of their backoff, if to come."""
+    end = When(earliest_possible_trigger__gt=now, then=F("earliest_possible_trigger"))
+    return {"next_attempt_at": Case(end, output_field=DateTimeField(null=True))}
 
 
 class WorkerLoad:

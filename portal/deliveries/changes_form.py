@@ -52,7 +52,7 @@ class ChangesForm(forms.Form):
             "external_url": sent.url,
             "http_method": sent.method,
             "preset": sent.preset,
-            "content": resend.sent_content(sent),
+            "content": sent_content(sent),
         }
         super().__init__(data, initial=initial)
         self.stored = sent.headers
@@ -143,7 +143,7 @@ def send_changed(attempt: Attempt, changes: Mapping[str, Any]) -> Delivery:
 
 def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOverride:
     """Return it with other `external_url`, `http_method`, `headers`, `content` or `preset`."""
-    content = changes.get("content", resend.sent_content(sent))
+    content = changes.get("content", sent_content(sent))
     changed = replace(
         sent,
         url=changes.get("external_url", sent.url),
@@ -152,7 +152,7 @@ def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOver
         preset=changes.get("preset", sent.preset),
     )
     # Compare as JSON: `1 == True` in Python, and dict equality ignores key order.
-    is_changed = json.dumps(content) != json.dumps(resend.sent_content(sent))
+    is_changed = json.dumps(content) != json.dumps(sent_content(sent))
     if is_changed and sent.body:
         changed = replace(changed, body=json.dumps(content, ensure_ascii=False))
     elif is_changed:
@@ -164,3 +164,8 @@ def with_changes(sent: ResendOverride, changes: Mapping[str, Any]) -> ResendOver
         # A GET has no body, so it has no additional data either.
         changed = replace(changed, payload={**changed.payload, "data": {}})
     return changed
+
+
+def sent_content(sent: ResendOverride) -> Any:
+    """Return what the handler reads: the payload, or the object that a validator is sent."""
+    return json.loads(sent.body) if sent.body else sent.payload

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from portal.deliveries import changes_form
-from portal.deliveries.changes_form import check_changes
+from portal.deliveries.changes_form import check_changes, sent_content
 from requests_queue import clock
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.fulfillment import creation
@@ -308,7 +308,7 @@ def test_sent_request_can_be_shown() -> None:
     attempt = triggered(make.catalog(), headers={"X-Env": "lab"})
     request = resend.sent_request(attempt)
     assert request.headers == {"X-Env": "lab"}
-    assert json.loads(json.dumps(resend.sent_content(request))) == request.payload
+    assert json.loads(json.dumps(sent_content(request))) == request.payload
     assert "exp" not in request.payload and request.body == ""
 
 

@@ -83,7 +83,7 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Return the webhooks, annotated with the end of their backoff."""
-        return next_attempt.annotate(super().get_queryset(request), clock.now())
+        return super().get_queryset(request).annotate(**next_attempt.annotations(clock.now()))
 
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
         """Return the sections of the page; a new webhook has no statistics yet."""

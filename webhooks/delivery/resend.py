@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from django.db import transaction
 
@@ -62,11 +61,6 @@ def sent_request(attempt: Attempt) -> ResendOverride:
     resent = Resend.objects.filter(pk=attempt.delivery_id) if attempt.number == 1 else ()
     preset = next((row.preset for row in resent), "")
     return ResendOverride(attempt.url, attempt.method, headers, payload, body, preset=preset)
-
-
-def sent_content(sent: ResendOverride) -> Any:
-    """Return what the handler reads: the payload, or the object that a validator is sent."""
-    return json.loads(sent.body) if sent.body else sent.payload
 
 
 @transaction.atomic
