@@ -11,7 +11,7 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         """Add the palette's own lookups, keep what bulk jobs need, publish notices of topics."""
         from portal.deliveries import bulk
-        from portal.live import topic_messages
+        from portal.live import deliveries, topic_messages  # noqa: F401  (connects on import)
         from portal.palette import builtin
         from webhooks import pruning
 

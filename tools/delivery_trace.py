@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 MODULES, MOVES = 16, 40
+# The receiver of changes, and one of recorded attempts.
 BEGINS, ENDS = "record_changes", "announce_ends"
 LEFT_OUT = ("webhooks.conf", "webhooks.tracing", "webhooks.delivery.tracing")
 
@@ -41,7 +42,11 @@ class Recorder:
     def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
         """Record a call; a profile function of Python."""
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(self._folder):
+        if event != "call":
+            return
+        if code.co_name == ENDS:
+            self.ended.set()
+        if not code.co_filename.startswith(self._folder):
             return
         # Comprehensions belong to their function.
         if code.co_name.startswith("<") or self._is_called_by_sandbox(frame):
@@ -50,9 +55,7 @@ class Recorder:
             return
         path = code.co_filename.removeprefix(self._folder).removesuffix(".py")
         module = f"webhooks.{path.replace(os.sep, '.')}"
-        if code.co_name == ENDS:
-            self.ended.set()
-        elif module not in LEFT_OUT:
+        if module not in LEFT_OUT:
             self.calls.setdefault((module, code.co_qualname))
 
     def _is_called_by_sandbox(self, frame: FrameType) -> bool:
