@@ -75,7 +75,7 @@ WEBHOOK = Resource(
         "created_by": Field(PERSON, empty=None, unfiltered=True),
         "modified_at": Field(Stamp | None, unfiltered=True),
         "modified_by": Field(PERSON, empty=None, unfiltered=True),
-        # Annotated (`next_attempt.annotations`): null once it has passed.
+        # Annotated (`next_attempt.backoff_end`): null once it has passed.
         "earliest_possible_trigger": Field(Stamp | None, "next_attempt_at"),
         "last_event": Field(Stamp | None, unfiltered=True),
         "stats": Field(
@@ -116,7 +116,7 @@ class Webhooks(Collection):
 
     def annotations(self) -> Mapping[str, Any]:
         """Return the end of the backoff."""
-        return next_attempt.annotations(clock.now())
+        return next_attempt.backoff_end(clock.now())
 
     def create(self, request: Request) -> ApiResponse:
         """Create a webhook: 201, or 400 with `field: message`."""

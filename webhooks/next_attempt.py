@@ -58,7 +58,7 @@ def future(at: datetime | None, now: datetime) -> datetime | None:
     return at if at is not None and at > now else None
 
 
-def annotations(now: datetime) -> dict[str, Case]:
+def backoff_end(now: datetime) -> dict[str, Case]:
     """Return the annotation `next_attempt_at` of webhooks: the end of their backoff, if to come."""
     end = When(earliest_possible_trigger__gt=now, then=F("earliest_possible_trigger"))
     return {"next_attempt_at": Case(end, output_field=DateTimeField(null=True))}

@@ -86,7 +86,7 @@ def parse(query: Mapping[str, str]) -> ListQuery:
 def rows(own: QuerySet[Webhook], query: ListQuery, now: datetime) -> QuerySet[Webhook]:
     """Return the requested webhooks in the requested order."""
     result = own.select_related("product", "last_success", "last_failure").only(*_LISTED)
-    result = result.annotate(**next_attempt.annotations(now), last_response_at=_LAST_RESPONSE_AT)
+    result = result.annotate(**next_attempt.backoff_end(now), last_response_at=_LAST_RESPONSE_AT)
     if query.q:
         result = result.filter(
             Q(label__icontains=query.q)

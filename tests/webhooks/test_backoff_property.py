@@ -224,7 +224,7 @@ class Backoffs(RuleBasedStateMachine):
 
     @invariant()
     def what_is_shown_is_to_come_and_the_same_everywhere(self) -> None:
-        [hook] = Webhook.objects.annotate(**next_attempt.annotations(self.now))
+        [hook] = Webhook.objects.annotate(**next_attempt.backoff_end(self.now))
         assert hook.next_attempt_at is None or hook.next_attempt_at > self.now
         for row in Delivery.objects.filter(state="waiting").select_related("webhook"):
             shown = next_attempt.of_delivery(row, self.now)

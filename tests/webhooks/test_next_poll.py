@@ -32,7 +32,7 @@ class Polling(Engine):
         self.polls.append(poll)
         poll.stored = list(poll.results)
 
-    def fly(self, count: int) -> list[InFlight]:
+    def put_in_flight(self, count: int) -> list[InFlight]:
         """Put attempts in flight."""
         attempts = [
             InFlight(Claim(pk, uuid.uuid4(), 1, False, make.AT, WEBHOOK)) for pk in range(count)
@@ -54,7 +54,7 @@ def run(check: Callable[[Polling], Coroutine[Any, Any, None]]) -> None:
 
 def test_last_result_is_stored_at_once() -> None:
     async def check(one: Polling) -> None:
-        [last] = one.fly(1)
+        [last] = one.put_in_flight(1)
         one._on_end(last, succeeded(last))
         assert one._due.is_set()
 
@@ -67,7 +67,7 @@ def test_results_are_collected_while_requests_are_in_flight(
     monkeypatch.setattr(engine, "TICK", 0.0)
 
     async def check(one: Polling) -> None:
-        attempts = one.fly(5)
+        attempts = one.put_in_flight(5)
         for first, second in (attempts[:2], attempts[2:4]):
             one._on_end(first, succeeded(first))
             one._on_end(second, succeeded(second))
@@ -83,7 +83,7 @@ def test_poll_stores_what_was_collected(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(engine, "TICK", 0.1)
 
     async def check(one: Polling) -> None:
-        first, _ = one.fly(2)
+        first, _ = one.put_in_flight(2)
         one._on_end(first, succeeded(first))
         # The tick ends by its own timer: the one of the result has been cancelled.
         await one._tick()
@@ -107,7 +107,7 @@ def test_every_claim_starts_though_one_cannot(monkeypatch: pytest.MonkeyPatch) -
 
     async def check(one: Polling) -> None:
         one._transport: Any = None
-        one._window.claims.extend(each.claim for each in one.fly(2))
+        one._window.claims.extend(each.claim for each in one.put_in_flight(2))
         one._window.in_flight.clear()
         monkeypatch.setattr(engine, "InFlight", begin)
         with pytest.raises(RuntimeError, match="a defect"):

@@ -64,7 +64,7 @@ COUNTERS: tuple[Any, ...] = tuple(
 )
 
 
-# Ordered by the end of the backoff (`next_attempt.annotations`).
+# Ordered by the end of the backoff (`next_attempt.backoff_end`).
 @admin.display(description="health", ordering="next_attempt_at")
 def health(row: Webhook) -> SafeString | str:
     """Return whether the webhook is out of order, backing off or healthy."""

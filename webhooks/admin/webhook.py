@@ -83,7 +83,8 @@ class WebhookAdmin(GuardedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Return the webhooks, annotated with the end of their backoff."""
-        return super().get_queryset(request).annotate(**next_attempt.annotations(clock.now()))
+        rows: QuerySet[Webhook] = super().get_queryset(request)
+        return rows.annotate(**next_attempt.backoff_end(clock.now()))
 
     def get_fieldsets(self, request: HttpRequest, obj: Webhook | None = None) -> Any:
         """Return the sections of the page; a new webhook has no statistics yet."""
