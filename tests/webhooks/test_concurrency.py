@@ -345,7 +345,7 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     first, second = claim.claim(10).claims
     flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
     assert record.record(flush_) == ["settled", "settled"]
-    assert record.record(flush_) == ["repeated", "repeated"]
+    assert record.record(flush_) == ["dropped", "dropped"]
     hook.refresh_from_db()
     assert (hook.triggers, Attempt.objects.count()) == (2, 2)
     assert webhook_health.counter_discrepancies() == []

@@ -239,7 +239,7 @@ class Emitter(RuleBasedStateMachine):
             return "dropped"
         key = (call.claim.delivery_id, call.claim.token, call.outcome)
         if key in self.recorded:
-            return "repeated"
+            return "dropped"
         self.recorded.add(key)
         return "late"
 
