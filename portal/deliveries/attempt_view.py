@@ -13,6 +13,7 @@ from portal.deliveries import bodies, commands
 from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
 from requests_queue.json_diff import NOTHING, compare, format_value, shorten
+from requests_queue.queues.response_diff import ResponseDiff
 from requests_queue.redaction import MASK
 from webhooks import response_diff
 from webhooks.delivery import resend
@@ -136,7 +137,7 @@ class AttemptView:
         return response_diff.is_validation(self.row)
 
     @cached_property
-    def response_diff(self) -> response_diff.ResponseDiff:
+    def response_diff(self) -> ResponseDiff:
         """How a validator's response differs from its request."""
         return response_diff.build_diff(self.row)
 
