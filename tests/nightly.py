@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.processes import ROOT, commit
 
 FOLDER = ROOT / "var" / "nightly"
 PASSED, FAILED = "passed", "failed"
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def path(self) -> Path:
-        return FOLDER / f"{self.started.replace(':', '')}-{self.commit[:12]}.json"
+        return FOLDER / f"{self.started.replace(':', '')}-{self.commit}.json"
 
     def save(self) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -79,8 +79,7 @@ class Report:
 def main() -> int:
     """Run the parts that have not passed for this commit, and print the result of all."""
     options = _options()
-    commit = _commit()
-    report = (None if options.again else _unfinished(commit)) or Report(commit, _now())
+    report = (None if options.again else _unfinished()) or Report(commit(), _now())
     for name in options.parts or PARTS:
         _run(report, name)
     for part in report.parts:
@@ -99,29 +98,20 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _commit() -> str:
-    """Return the commit, with `+changes` where the tree has any: such a run is not resumed."""
-    commit, changes = (
-        subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain"))
-    )
-    return f"{commit}+changes" if changes else commit
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _unfinished(commit: str) -> Report | None:
-    """Return the latest run of a commit unless all of its parts have passed."""
+def _unfinished() -> Report | None:
+    """Return the latest run of this commit unless all of its parts have passed; none of a tree
+    with changes."""
+    name = commit()
     for path in sorted(FOLDER.glob("*.json"), reverse=True):
         report = json.loads(path.read_text())
-        if report["commit"] == commit and not commit.endswith("+changes"):
+        if report["commit"] == name and not name.endswith("+changes"):
             parts = [Part(**part) for part in report["parts"]]
             passed = {part.name for part in parts if part.result == PASSED}
-            return None if passed >= set(PARTS) else Report(commit, report["started"], parts)
+            return None if passed >= set(PARTS) else Report(name, report["started"], parts)
     return None
 
 

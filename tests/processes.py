@@ -25,6 +25,16 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def commit(root: Path = ROOT) -> str:
+    """Return the commit of a tree, with `+changes` if it has any; empty outside of a repository."""
+    commands = (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
+    name, changes = (
+        subprocess.run(["git", *command], cwd=root, capture_output=True, text=True).stdout.strip()
+        for command in commands
+    )
+    return f"{name}{'+changes' * bool(changes)}"
+
+
 def free_port() -> int:
     """Return a free port below the ephemeral range."""
     for port in range(20000 + os.getpid() % 4000, 32000):
