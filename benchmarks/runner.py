@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import deliveries, sandbox, simulation, table
+from benchmarks import capacity, deliveries, sandbox, table
 from benchmarks.part import BenchmarkError, Part
 from benchmarks.table import Row
 from tests.processes import ROOT
@@ -301,7 +301,7 @@ def store(runs: Sequence[Results]) -> None:
 def updated(measured: Results) -> dict[Path, str]:
     """Return the pages with their written parts; raises BenchmarkError if one has no marks."""
     pages = {}
-    for path, text in ((PAGE, render(measured)), (SCALING, simulation.capacities(measured))):
+    for path, text in ((PAGE, render(measured)), (SCALING, capacity.capacities(measured))):
         before, begin, rest = path.read_text().partition(BEGIN)
         _, end, after = rest.partition(END)
         if not begin or not end:
