@@ -5,16 +5,15 @@ B9: lists of requests. `api_calls`: the same, recorded. `web`: a small request.
 
 import gc
 import io
+import itertools
 import json
 import re
 import sys
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import starmap
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,23 +22,21 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.test import override_settings
+from django.test.utils import CaptureQueriesContext, override_settings
 
-from benchmarks import table
+from benchmarks.table import compare
 from requests_queue import clock, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, Asset, Parameter, Product, TierAccount
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.seed.accounts import PROVIDER, VENDOR
-from tests import make
-from tests.orders import PLAIN
+from tests import make, orders
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 KEYS = {
     "vendor": "SU-100-000-001:a-vendor-s-secret-of-the-benchmark",
     "provider": "SU-100-000-002:a-distributor-s-secret-of-the-benchmark",
 }
-_LISTED = f"and(eq(status,pending),eq(asset.product.id,{PLAIN}))&ordering(-created)"
+_LISTED = f"and(eq(status,pending),eq(asset.product.id,{orders.PLAIN}))&ordering(-created)"
 _PAGE = 50
 # Of the demo data: a pending and an approved request of the listed product, an open one of another.
 _PENDING, _APPROVED, _OTHER = (
@@ -52,17 +49,17 @@ _CUSTOMERS, _RESELLERS = 20_000, 200
 # All lists, with their usual filters.
 _LISTS = {
     "/requests": ("", "status=pending", _LISTED),
-    "/assets": ("", "status=active", f"product.id={PLAIN}"),
-    "/subscriptions/assets": ("", f"product.id={PLAIN}"),
-    "/subscriptions/requests": ("", f"asset.product.id={PLAIN}"),
-    "/tier/account-requests": ("", f"status=pending&product.id={PLAIN}"),
-    "/tier/config-requests": ("", f"status=pending&configuration.product.id={PLAIN}"),
-    "/tier/configs": ("", f"product.id={PLAIN}"),
+    "/assets": ("", "status=active", f"product.id={orders.PLAIN}"),
+    "/subscriptions/assets": ("", f"product.id={orders.PLAIN}"),
+    "/subscriptions/requests": ("", f"asset.product.id={orders.PLAIN}"),
+    "/tier/account-requests": ("", f"status=pending&product.id={orders.PLAIN}"),
+    "/tier/config-requests": ("", f"status=pending&configuration.product.id={orders.PLAIN}"),
+    "/tier/configs": ("", f"product.id={orders.PLAIN}"),
     "/tier/accounts": ("", "external_id=1"),
-    "/listing-requests": ("", f"state=reviewing&product.id={PLAIN}"),
-    "/usage/files": ("", f"status=ready&product.id={PLAIN}"),
+    "/listing-requests": ("", f"state=reviewing&product.id={orders.PLAIN}"),
+    "/usage/files": ("", f"status=ready&product.id={orders.PLAIN}"),
     "/usage/records": ("", "usagefile.id=UF-0000-00-0000-0000"),
-    "/notifications/webhooks": ("", f"product.id={PLAIN}"),
+    "/notifications/webhooks": ("", f"product.id={orders.PLAIN}"),
 }
 
 
@@ -71,10 +68,15 @@ def migrate() -> None:
 
 
 def analyze() -> None:
-    """Do what autovacuum does when tables have grown; SQLite has no equivalent."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
+    """Do what autovacuum does when tables have grown, and write them to the disk before anything
+    is measured."""
+    is_postgresql = connection.vendor == "postgresql"
+    commands = (
+        ("VACUUM ANALYZE", "CHECKPOINT") if is_postgresql else ("PRAGMA wal_checkpoint(TRUNCATE)",)
+    )
+    with connection.cursor() as cursor:
+        for sql in commands:
+            cursor.execute(sql)
 
 
 def call(
@@ -125,11 +127,8 @@ def server_cpu() -> float:
     if connection.vendor != "postgresql":
         return 0.0
     connection.ensure_connection()
-    try:
-        # In nanoseconds; `stat` has hundredths of a second.
-        schedule = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text()
-    except OSError:
-        sys.exit("PostgreSQL must run on this machine: its CPU time is read from /proc.")
+    # In nanoseconds; `stat` has hundredths of a second.
+    schedule = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text()
     return int(schedule.split()[0]) / 1e9
 
 
@@ -143,22 +142,16 @@ def spend(run: Callable[[], object], count: int = 1) -> tuple[float, float]:
     return own, own + (server_cpu() - server) / count
 
 
-def statements(run: Callable[[], object]) -> list[tuple[str, Any]]:
-    sent: list[tuple[str, Any]] = []
-
-    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        sent.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(record):
+def statements(run: Callable[[], object]) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
         run()
-    return sent
+    return [each["sql"] for each in captured]
 
 
-def explain(sql: str, params: Any) -> list[str]:
+def explain(sql: str) -> list[str]:
     is_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        cursor.execute(f"{'EXPLAIN' if is_postgresql else 'EXPLAIN QUERY PLAN'} {sql}", params)
+        cursor.execute(f"{'EXPLAIN' if is_postgresql else 'EXPLAIN QUERY PLAN'} {sql}")
         return [str(row[0] if is_postgresql else row[3]) for row in cursor.fetchall()]
 
 
@@ -178,7 +171,7 @@ def fill(count: int) -> None:
     """
     migrate()
     seed.run(lambda line: None)
-    for pk, key in zip((VENDOR, PROVIDER), KEYS.values(), strict=True):
+    for pk, key in zip((seed.accounts.VENDOR, seed.accounts.PROVIDER), KEYS.values(), strict=True):
         keys.store(Account.objects.get(pk=pk), key, "Benchmark")
     ids = (*[_PENDING] * 6, *[_APPROVED] * 2, _OTHER, make.order(make.catalog("7")).pk)
     samples = [Request.objects.select_related("asset__connection").get(pk=pk) for pk in ids]
@@ -190,7 +183,7 @@ def fill(count: int) -> None:
                 name=f"{kind.title()} {n} Ltd",
                 type=kind,
                 external_id=f"{n}",
-                external_uid=_uid(kind, n),
+                external_uid=f"{kind} {n}",
                 tax_id=f"DE{n:09d}",
                 owner_id=samples[0].provider_id,
                 hub_id=samples[0].asset.connection.hub_id,
@@ -239,7 +232,7 @@ def _asset(n: int, sample: Any, start: Any) -> Any:
         id=f"AS-{n // 10000 + 1000:04d}-{n % 10000:04d}-{n % 9973:04d}",
         status="active" if sample.status == "approved" else "processing",
         external_id=f"{500000 + n}",
-        external_uid=_uid("asset", n),
+        external_uid=f"asset {n}",
         customer_id=_tier("customer", n * 7919 % _CUSTOMERS),
         tier1_id=_tier("reseller", n * 31 % _RESELLERS),
         tier2_id=_tier("reseller", n * 17 % _RESELLERS) if n % 3 == 0 else None,
@@ -261,24 +254,19 @@ def _tier(kind: str, n: int) -> str:
     return f"TA-{9000 if kind == 'reseller' else 1000 + n // 10000:04d}-{n % 10000:04d}-0000"
 
 
-def _uid(kind: str, n: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {n}"))
-
-
-def prepare_lists(count: int) -> None:
-    settings.ROOT_URLCONF = "benchmarks.list_views"
-    fill(count)
-
-
 def spend_lists(
     side: str, deep: int, rounds: int, count: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Return the CPU seconds of one call of each list in each round, as `spend`."""
+    # Before the first call, which loads the URLs.
+    settings.ROOT_URLCONF = "benchmarks.list_views"
+    offset = (deep - 1) * _PAGE
+    same = f"status=pending&product={orders.PLAIN}&limit={_PAGE}&offset=0"
     kinds = {
-        "plain": partial(_peer, side, "plain"),
-        "drf": partial(_peer, side, "drf"),
-        "first": partial(_page, side, _PAGE),
-        "deep": partial(_page, side, _PAGE, (deep - 1) * _PAGE),
+        "plain": partial(_get, side, "/plain", same),
+        "drf": partial(_get, side, "/drf", same),
+        "first": partial(_get, side, "/requests", f"{_LISTED}&limit={_PAGE}"),
+        "deep": partial(_get, side, "/requests", f"{_LISTED}&limit={_PAGE}&offset={offset}"),
     }
     plain, drf, rows, _ = (json.loads(run()) for run in kinds.values())
     shown = [[row["id"] for row in each] for each in (rows, plain, drf["results"])]
@@ -291,8 +279,7 @@ def spend_lists(
 
 
 def count_statements(side: str) -> list[int]:
-    """Return the numbers of SQL statements of pages of 10, 50 and 1,000 rows."""
-    pages = [partial(_page, side, n) for n in (10, _PAGE, 1000)]
+    pages = [partial(_get, side, "/requests", f"{_LISTED}&limit={n}") for n in (10, _PAGE, 1000)]
     # The first calls fill caches.
     return [[len(statements(page)) for page in pages] for _ in range(2)][-1]
 
@@ -308,25 +295,17 @@ def lists_without_index(side: str) -> list[str]:
         if connection.vendor == "postgresql":
             # Most tables here are so small that a sequential scan is the cheapest plan.
             cursor.execute("SET LOCAL enable_seqscan = off")
-        return [name for name, each in sent.items() if any(starmap(_scans, each))]
+        return [name for name, each in sent.items() if any(map(_scans, each))]
 
 
-def _scans(sql: str, params: Any) -> bool:
+def _scans(sql: str) -> bool:
     """Return whether a statement that selects a page of ids or counts reads a whole table."""
     columns, _, rest = sql.partition(' FROM "')
     if "COUNT(" not in columns and " LIMIT " not in rest:
         return False
     name = rest.partition('"')[0]
     scan = re.compile(rf"\bSCAN {name}\b(?!.*INDEX)|Seq Scan on {name}\b")
-    return any(scan.search(line) for line in explain(sql, params))
-
-
-def _page(side: str, limit: int, offset: int = 0) -> bytes:
-    return _get(side, "/requests", f"{_LISTED}&limit={limit}&offset={offset}")
-
-
-def _peer(side: str, name: str) -> bytes:
-    return _get(side, f"/{name}", f"status=pending&product={PLAIN}&limit={_PAGE}&offset=0")
+    return any(map(scan.search, explain(sql)))
 
 
 def _get(side: str, path: str, query: str) -> bytes:
@@ -340,35 +319,48 @@ def prepare_recorded(count: int) -> None:
     of the product, and the recorder's share would seem smaller the more there are.
     """
     fill(count)
-    Parameter.objects.filter(product=PLAIN).update(constraints={})
+    Parameter.objects.filter(product=orders.PLAIN).update(constraints={})
     now = clock.now()
     hook = Webhook.objects.create(
         id="WH-100-000-001",
         object_class="fulfillment_request",
         label="Benchmark",
-        account_id=VENDOR,
+        account_id=seed.accounts.VENDOR,
         external_url="http://127.0.0.1:9/",
         jwt_secret="-",
         created_at=now,
-        product=Product.objects.get(pk=PLAIN),
+        product=Product.objects.get(pk=orders.PLAIN),
     )
     # Recorded calls may be linked to them.
-    for pk in Request.objects.filter(product=PLAIN).values_list("pk", flat=True)[:200]:
-        row = Delivery.objects.create(webhook=hook, state="delivered", created_at=now, attempts=1)
-        Event.objects.create(webhook=hook, delivery=row, object_id=pk, status_to="pending", at=now)
-        hook.last_success = Attempt.objects.create(
-            webhook=hook,
-            delivery=row,
-            number=1,
-            outcome="success",
-            started_at=now,
-            finished_at=now,
-            duration=1,
-            method="POST",
-            url=hook.external_url,
-        )
-    hook.save()
+    ids = Request.objects.filter(product=orders.PLAIN).values_list("pk", flat=True)[:200]
+    make_attempts([(hook, pk, "delivered", now) for pk in ids])
     analyze()
+
+
+def make_attempts(rows: Iterable[tuple[Webhook, str, str, datetime]]) -> None:
+    """Create a delivery with an event and an attempt for each webhook, object, state and time."""
+    deliveries, events, attempts = [], [], []
+    for n, (hook, pk, state, at) in enumerate(rows):
+        deliveries.append(Delivery(webhook=hook, state=state, created_at=at, attempts=1))
+        common = {"webhook": hook, "delivery": deliveries[-1]}
+        events.append(Event(**common, status_to="pending", at=at, object_id=pk))
+        attempts.append(
+            Attempt(
+                **common,
+                number=1,
+                method="POST",
+                outcome="success" if state == "delivered" else "failure",
+                started_at=at,
+                finished_at=at,
+                duration=12,
+                url="http://127.0.0.1:9/",
+                status_code=200 if state == "delivered" else 503,
+                request_body='{"data": {}}' * 40,
+                response_body=b'{"result": "code %d"}' % (n % 100),
+            )
+        )
+    for model, made in ((Delivery, deliveries), (Event, events), (Attempt, attempts)):
+        model.objects.bulk_create(made, batch_size=500)
 
 
 def compare_recorded(kind: str, rounds: int) -> dict[str, Any]:
@@ -379,7 +371,7 @@ def compare_recorded(kind: str, rounds: int) -> dict[str, Any]:
     """
     from sandbox import api_calls  # a server does not have it
 
-    pending = Request.objects.filter(product=PLAIN, status="pending").order_by("pk")
+    pending = Request.objects.filter(product=orders.PLAIN, status="pending").order_by("pk")
     ids = iter(list(pending.values_list("pk", flat=True)))
     recorder = "sandbox.api_calls.record_api_calls"
     with override_settings(MIDDLEWARE=[each for each in settings.MIDDLEWARE if each != recorder]):
@@ -387,35 +379,34 @@ def compare_recorded(kind: str, rounds: int) -> dict[str, Any]:
     applications.append(WSGIHandler())
 
     def run(n: int) -> None:
-        method, path, query, body = "GET", "requests", f"{_LISTED}&limit={_PAGE}", b""
+        sent = ("GET", "/public/v1/requests", KEYS["vendor"], f"{_LISTED}&limit={_PAGE}", b"")
         if kind == "approve":
-            method, path, query, body = "POST", f"requests/{next(ids)}/approve", "", b"{}"
-        path = f"/public/v1/{path}"
-        call(method, path, KEYS["vendor"], query, body, application=applications[n])
+            sent = ("POST", f"/public/v1/requests/{next(ids)}/approve", KEYS["vendor"], "", b"{}")
+        call(*sent, application=applications[n])
+
+    def measure(n: int) -> tuple[float, float]:
+        spent = spend(partial(run, n))
+        if n == 2 and next(recorded) % batch == 0:
+            store()
+        return spent
+
+    def store() -> None:
+        stores.append(storing.submit(spend, api_calls.flush).result())
+        gc.collect()
 
     # How many calls the web server's thread stores at once, if one follows another. By their CPU
     # time: on a busy machine they take longer, but their number must not depend on it.
     seconds = [spend(partial(run, 0))[1] for _ in range(40)]
     batch = 1 + int(api_calls.PERIOD / median(seconds[20:]))  # the first ones fill caches
-    spent: list[list[tuple[float, float]]] = [[], [], []]
     stores: list[tuple[float, float]] = []
-    # Garbage is collected between the measured calls only, so that it is attributed to none.
-    gc.collect()
-    gc.freeze()
+    recorded = itertools.count(1)
+    # Garbage is collected after storing only, so that it is attributed to no call.
     gc.disable()
     # The storing thread has a connection of its own, as in the web server.
     with ThreadPoolExecutor(1) as storing:
         storing.submit(spend, api_calls.flush).result()
-        for order in table.orders(rounds):
-            for n in order:
-                spent[n].append(spend(partial(run, n)))
-            if len(spent[2]) % batch == 0 or len(spent[2]) == rounds:
-                stores.append(storing.submit(spend, api_calls.flush).result())
-                gc.collect()
+        compared = compare(rounds, measure)
+        store()
+        # Looked up in that thread: `connection.close` would be this one's.
         storing.submit(lambda: connection.close()).result()
-    gc.enable()
-    ways = [[[each[way] for each in times] for times in spent] for way in (0, 1)]
-    return {
-        "calls": [table.compare(*times) for times in ways],
-        "stores": [sum(each[way] for each in stores) / rounds for way in (0, 1)],
-    }
+    return {"calls": compared, "stores": [sum(way) / rounds for way in zip(*stores, strict=True)]}

@@ -16,9 +16,7 @@ from benchmarks.part import (
     RATE,
     DjangoWebhook,
     Part,
-    Process,
     Setup,
-    latency,
     tree_cpu,
     tree_memory,
 )
@@ -37,8 +35,7 @@ _HEALTHY = 100
 _HANGING = (("hang", 100, 10), ("hang", 4000, 1))
 
 
-def posts(part: Part) -> Iterator[Row]:
-    each, count, rounds = part.size((10, 400, 1), (51, 2_000, 3))
+def posts(part: Part, each: int, count: int, rounds: int) -> Iterator[Row]:
     setup, baseline = Setup(part), part.process("clients", "")
     bodies = setup.workload.ask("posts")
     before = _used_by_servers(setup)
@@ -48,8 +45,8 @@ def posts(part: Part) -> Iterator[Row]:
         lambda: setup.drain(each),
     )
     beside = (drains, loops, "Session.post")
-    floor = 0.6 if part.uses_servers else 0.5
-    yield row("CPU per delivery, ms", *beside, floor, 0.3, key="cpu", scale=1e3)
+    limits = (0.6 if part.uses_servers else 0.5, 0.3)
+    yield row("CPU per delivery, ms", *beside, *limits, key="cpu", scale=1e3)
     yield row("deliveries per second", *beside, key="rate")
     for figure, used in _used_by_servers(setup).items():
         yield Row(figure, [(used - before[figure]) / (rounds * each * DRAIN)])
@@ -70,8 +67,7 @@ def _used_by_servers(setup: Setup) -> dict[str, float]:
     }
 
 
-def django_webhook_cpu(part: Part) -> Iterator[Row]:
-    each, theirs, rounds = part.size((10, 2, 1), (51, 10, 3))
+def django_webhook_cpu(part: Part, each: int, theirs: int, rounds: int) -> Iterator[Row]:
     setup, other = Setup(part), DjangoWebhook(part)
     drains, *others = in_turn(
         rounds,
@@ -85,30 +81,30 @@ def django_webhook_cpu(part: Part) -> Iterator[Row]:
         yield row("deliveries per second", *beside, key="rate")
 
 
-def statements(part: Part) -> Iterator[Row]:
-    each, rounds = part.size((10, 1), (40, 3))
+def statements(part: Part, each: int, rounds: int) -> Iterator[Row]:
     drains = in_turn(rounds, partial(Setup(part, ("drain", 100)).drain, each))
-    figure = f"SQL statements per delivery, {each * 100:,} deliveries"
-    yield row(figure, *drains, floor=0.06, key="statements")
+    yield row(
+        f"SQL statements per delivery, {each * 100:,} deliveries",
+        *drains,
+        floor=0.06,
+        key="statements",
+    )
 
 
-def commit_to_receipt(part: Part) -> Iterator[Row]:
-    seconds, rounds = part.size((3, 1), (15, 3))
+def commit_to_receipt(part: Part, seconds: int, rounds: int) -> Iterator[Row]:
     setup, other = Setup(part, paced=8), DjangoWebhook(part)
 
-    def measure(committer: Process) -> dict[str, float]:
-        # Two seconds first: one has just been started, the other was idle.
-        latency(committer, part.handler, 2)
-        return latency(committer, part.handler, seconds)
-
-    def theirs(kind: str) -> dict[str, float]:
+    def measure(kind: str = "") -> dict[str, float]:
         with part.round():
-            other.start_worker(kind)
-            return measure(other.workload)
+            if kind:
+                other.start_worker(kind)
+            committer = other.workload if kind else setup.committer
+            # Two seconds first: one has just been started, the other was idle.
+            part.latency(committer, 2)
+            return part.latency(committer, seconds)
 
-    ours = partial(measure, setup.committer)
     measured = in_turn(
-        rounds, *(call for kind in other.KINDS for call in (ours, partial(theirs, kind)))
+        rounds, *(call for kind in other.KINDS for call in (measure, partial(measure, kind)))
     )
     for n, kind in enumerate(other.KINDS):
         limits = {"p50": (0.5, 0.2), "p99": (0.8, 0.5)}
@@ -120,40 +116,36 @@ def commit_to_receipt(part: Part) -> Iterator[Row]:
             yield row(f"commit to receipt, {key}, ms", *beside, *pair, key=key, scale=1e3)
 
 
-def drains_beside_hanging(part: Part) -> Iterator[Row]:
-    each, rounds = part.size((10, 1), (100, 3))
+def drains_beside_hanging(part: Part, each: int, rounds: int) -> Iterator[Row]:
     setup = Setup(part, ("drain", DRAIN), ("hang", 1))
     # The first drain of this size is slower than the others.
     setup.drain(each)
-
-    def eight() -> list[float]:
-        # In this order: a machine that becomes slower or faster changes both alike.
-        order = (False, True, True, False) * 2
-        return [setup.drain(each, hanging=hanging)["seconds"] for hanging in order]
-
-    [drains] = in_turn(rounds, eight)
+    # In this order: a machine that becomes slower or faster changes both alike.
+    order = (False, True, True, False) * 2
+    drains = in_turn(rounds, *(partial(setup.drain, each, hanging=hanging) for hanging in order))
     plain, beside = (
-        [sum(seconds[n] for n in numbers) for seconds in drains]
-        for numbers in ((0, 3, 4, 7), (1, 2, 5, 6))
+        [sum(drain["seconds"] for drain in four) for four in zip(*kind, strict=True)]
+        for kind in ([drains[n] for n in (0, 3, 4, 7)], [drains[n] for n in (1, 2, 5, 6)])
     )
-    figure = f"four drains of {DRAIN} webhooks beside one that hangs, s"
-    yield Row(figure, beside, plain, "without it", 1.1, 1)
+    yield Row(
+        f"four drains of {DRAIN} webhooks beside one that hangs, s",
+        beside,
+        plain,
+        "without it",
+        1.1,
+        1,
+    )
 
 
-def commit_beside_hanging(part: Part) -> Iterator[Row]:
-    """B6: webhooks that respond, beside 1,000 and beside SIM_CALLS requests that hang."""
-    seconds, rounds = part.size((5, 1), (8, 3))
+def commit_beside_hanging(part: Part, seconds: int, rounds: int) -> Iterator[Row]:
     setup = _beside_hanging(part, 2)
+    measure = partial(part.latency, setup.committer, 1 + seconds)
 
     def beside(group: int) -> dict[str, float]:
-        return {"count": setup.hang(group, _HANGING[group][2]), **setup.latency(1 + seconds)}
+        return {"count": setup.hang(group, _HANGING[group][2]), **measure()}
 
     plain, *others, _ = in_turn(
-        rounds,
-        lambda: setup.latency(1 + seconds),
-        lambda: beside(0),
-        lambda: beside(1),
-        setup.release,
+        rounds, measure, partial(beside, 0), partial(beside, 1), setup.release
     )
     for measured, aim in zip(others, (1.05, None), strict=True):
         figure = f"commit to receipt beside {measured[-1]['count']:,} that hang"
@@ -166,26 +158,24 @@ def _beside_hanging(part: Part, groups: int) -> Setup:
     """Start a set-up whose responding webhooks have succeeded once."""
     setup = Setup(part, *(each[:2] for each in _HANGING[:groups]), paced=_HEALTHY)
     setup.workload.ask("analyze")
-    setup.latency(_HEALTHY // RATE)
+    part.latency(setup.committer, _HEALTHY // RATE)
     return setup
 
 
-def memory(part: Part) -> Iterator[Row]:
-    """B10: the proportional set size with 1,000 requests in flight, beside that of an idle bare
-    Celery worker."""
+def memory(part: Part, rounds: int) -> Iterator[Row]:
     setup = _beside_hanging(part, 1)
     ours = partial(tree_memory, setup.worker.popen.pid)
 
     def bare() -> float:
         with part.round():
-            options = ("-b", f"{part.redis.url.removesuffix('0')}2", "worker", "-l", "INFO")
-            command = (sys.executable, "-m", "celery", *options)
+            broker = f"{part.redis.url.removesuffix('0')}2"
+            command = (sys.executable, "-m", "celery", "-b", broker, "worker", "-l", "INFO")
             worker = part.run(f"bare-{free_port()}", environment(part.folder), *command)
             worker.wait_until(lambda: " ready." in worker.printed, "the bare worker is ready")
             return tree_memory(worker.popen.pid)
 
     idle, _, hanging, _, other = in_turn(
-        part.size(1, 3),
+        rounds,
         ours,
         lambda: setup.hang(0, _HANGING[0][2]),
         ours,
@@ -197,13 +187,8 @@ def memory(part: Part) -> Iterator[Row]:
     yield Row("memory (PSS) of an idle worker, MiB", idle, *beside)
 
 
-def workers(part: Part) -> Iterator[Row]:
-    """B11: two workers beside one, with handlers that respond after 200 ms.
-
-    The second half of the slots of a worker is for webhooks with nothing in flight, so that both
-    workers have enough of them.
-    """
-    each, rounds = part.size((3, 1), (12, 3))
+def workers(part: Part, each: int, rounds: int) -> Iterator[Row]:
+    # Enough webhooks for both: half of a worker's slots is for those with nothing in flight.
     setup = Setup(part, ("slow", 400), SIM_CALLS="100")
 
     def both() -> dict[str, float]:
@@ -213,25 +198,26 @@ def workers(part: Part) -> Iterator[Row]:
             return setup.drain(each)
 
     one, two = in_turn(rounds, lambda: setup.drain(each), both)
-    beside, figure = (two, one, "one worker"), "deliveries per second of two workers"
-    yield row(figure, *beside, 1.8, 1.95, at_least=True, key="rate")
+    beside = (two, one, "one worker")
+    yield row("deliveries per second of two workers", *beside, 1.8, 1.95, at_least=True, key="rate")
     yield row("CPU per delivery of two workers, ms", *beside, 1.15, 1.05, key="cpu", scale=1e3)
 
 
-def setups(part: Part) -> Iterator[Row]:
-    each, rounds = part.size((10, 1), (51, 3))
+def setups(part: Part, each: int, rounds: int) -> Iterator[Row]:
     both = [Setup(part, uses_servers=uses_servers) for uses_servers in (False, True)]
     drains = in_turn(rounds, *(partial(setup.drain, each) for setup in both))
     beside = (*drains, "PostgreSQL and Redis")
     yield row("deliveries per second", *beside, 0.9, 1.2, at_least=True, key="rate")
 
 
-def backlog(part: Part) -> Iterator[Row]:
-    each, rounds = part.size((10, 1), (round(20_000 / DRAIN), 3))
+def backlog(part: Part, each: int, rounds: int) -> Iterator[Row]:
     setup = Setup(part)
     bare, after = in_turn(rounds, lambda: setup.drain(each), lambda: _drain_after(setup, each))
-    figure = f"{DRAIN * each:,} deliveries after an outage of an hour, s"
-    yield row(figure, after, bare, "without an outage", 1.3, 1.1, key="seconds")
+    yield row(
+        f"{DRAIN * each:,} deliveries after an outage of an hour, s",
+        *(after, bare, "without an outage", 1.3, 1.1),
+        key="seconds",
+    )
 
 
 def _drain_after(setup: Setup, each: int) -> dict[str, float]:
@@ -252,8 +238,7 @@ def _drain_after(setup: Setup, each: int) -> dict[str, float]:
     return dict(setup.part.handler.ask("span"))
 
 
-def metrics(part: Part) -> Iterator[Row]:
-    each, rounds = part.size((3, 1), (20, 5))
+def metrics(part: Part, each: int, rounds: int) -> Iterator[Row]:
     without, exporting = Setup(part), Setup(part, SIM_METRICS_PORT=str(free_port()))
     # The other one first in every second pair.
     first, second, third, fourth = in_turn(
@@ -263,8 +248,7 @@ def metrics(part: Part) -> Iterator[Row]:
     yield row("CPU per delivery with metrics, ms", *beside, key="cpu", scale=1e3)
 
 
-def retention(part: Part) -> Iterator[Row]:
-    each, old, rounds = part.size((10, 200, 1), (51, 400, 3))
+def retention(part: Part, each: int, old: int, rounds: int) -> Iterator[Row]:
     setup = Setup(part)
     pruner = part.process("workload", **setup.variables)
 
@@ -273,8 +257,9 @@ def retention(part: Part) -> Iterator[Row]:
         with ThreadPoolExecutor(1) as thread:
             drain = thread.submit(setup.drain, each)
             while not drain.done():
-                removed += pruner.ask("prune")
-        assert pruner.ask("left"), "everything was pruned before the drain had ended"
+                pruned, is_done = pruner.ask("prune")
+                removed += pruned
+        assert not is_done, "everything was pruned before the drain had ended"
         return {**drain.result(), "removed": removed / drain.result()["seconds"]}
 
     _, plain, beside = in_turn(
@@ -283,64 +268,70 @@ def retention(part: Part) -> Iterator[Row]:
         lambda: setup.drain(each),
         beside_pruning,
     )
-    figure = f"{DRAIN * each:,} deliveries beside pruning, s"
-    yield row(figure, beside, plain, "without it", 1.5, key="seconds")
+    yield row(
+        f"{DRAIN * each:,} deliveries beside pruning, s",
+        *(beside, plain, "without it", 1.5),
+        key="seconds",
+    )
     yield row("deliveries pruned per second meanwhile", beside, key="removed")
 
 
-def claims(part: Part) -> Iterator[Row]:
-    due, finished, rounds, count = part.size((5_000, 15_000, 1, 5), (100_000, 300_000, 3, 15))
+def claims(part: Part, due: int, finished: int, rounds: int, count: int) -> Iterator[Row]:
     pair = []
-    for sizes in ({"due": due, "finished": finished}, {"due": 1_000, "finished": 0}):
+    for many, old in ((due, finished), (1_000, 0)):
         # PostgreSQL may use parallel workers here.
-        pair.append(part.process("workload", **{**part.data(), "PGOPTIONS": ""}))
-        pair[-1].ask("prepare_claims", **sizes)
-    claim = [partial(process.ask, "claim", count=CLAIM) for process in pair]
+        process = part.process("workload", **{**part.data(), "PGOPTIONS": ""})
+        process.ask("fixtures", handler=part.handler_url, groups=[("drain", 100)], paced=0)
+        if old:
+            process.ask("old", each=old // 100)
+        process.ask("fill", each=many // 100, groups=[0])
+        process.ask("analyze")
+        pair.append(process)
+    claim = [partial(process.ask, "time_claim", count=CLAIM) for process in pair]
     in_turn(1, *claim)
     times = [map(median, in_turn(count, *claim)) for _ in range(rounds)]
-    plans = pair[0].ask("claim_plans", count=CLAIM)
-    print("\n".join([f"{part.name}, a claim:", *plans]), flush=True)
-    figure = f"claim of {CLAIM} of {due:,} due, {finished:,} finished, ms"
-    yield row(figure, *zip(*times, strict=True), "of 1,000 due", 1.5, 1.2, scale=1e3)
-    scans = len([line for line in plans if SCAN.search(line)])
-    yield Row("sequential scans of deliveries in a claim", [scans], floor=0)
+    yield row(
+        f"claim of {CLAIM} of {due:,} due, {finished:,} finished, ms",
+        *(*zip(*times, strict=True), "of 1,000 due", 1.5, 1.2),
+        scale=1e3,
+    )
+    plan = pair[0].ask("claim_plan", count=CLAIM)
+    print(*plan, sep="\n")
+    assert plan, "no statement of a claim was captured"
+    scans = list(filter(SCAN.search, plan))
+    yield Row("sequential scans of deliveries in a claim", [len(scans)], floor=0)
 
 
-def fan_out(part: Part) -> Iterator[Row]:
+def fan_out(part: Part, *sizes: tuple[int, int]) -> Iterator[Row]:
     server = part.server() if part.uses_servers else {}
 
-    def process(matching: int, other: int) -> Process:
-        started = part.process("workload", **{**server, **part.data(), "PGOPTIONS": ""})
-        started.ask("prepare_fan_out", matching=matching, other=other)
-        return started
-
-    def compare(one: tuple[int, int], many: tuple[int, int], count: int) -> dict[str, float]:
-        # Other processes in each round: two that do the same still differ by up to 3 %.
+    def compare(counts: tuple[tuple[int, int], ...], rounds: int) -> dict[str, float]:
+        # Other processes for each: two that do the same still differ by up to 3 %.
         with part.round():
-            base, other = process(*one), process(*many)
-            spent: list[list[float]] = [[], [], []]
-            for order in table.orders(count):
-                for n in order:
-                    spent[n].append((base, base, other)[n].ask("create"))
-            return table.compare(*spent)
+            creations = []
+            for matching, other in counts:
+                variables = {**server, **part.data(), "PGOPTIONS": ""}
+                process = part.process("workload", **variables)
+                process.ask("prepare_fan_out", matching=matching, other=other)
+                creations.append(partial(process.ask, "create"))
+            one, many = creations
+            return table.compare(rounds, lambda n: (one, one, many)[n]())[0]
 
-    # Of each pair: how many webhooks match, and how many others exist.
-    for figure, beside, pair, limits, (rounds, count) in (
+    # Of both kinds: how many webhooks match, and how many others exist.
+    for (repeats, rounds), (figure, beside, counts, *limits) in zip(
+        sizes,
         (
-            "request that matches 1,000 webhooks, CPU, ms",
-            "that matches 1",
-            ((1, 0), (1_000, 0)),
-            (4, 3),
-            part.size((1, 6), (3, 18)),
+            ("that matches 1,000 webhooks", "that matches 1", ((1, 0), (1_000, 0)), 4, 3),
+            (
+                "beside 1,000 webhooks that do not match",
+                "without webhooks",
+                ((0, 0), (0, 1_000)),
+                1.05,
+                1.02,
+            ),
         ),
-        (
-            "request beside 1,000 webhooks that do not match, CPU, ms",
-            "without webhooks",
-            ((0, 0), (0, 1_000)),
-            (1.05, 1.02),
-            part.size((1, 12), (5, 54)),
-        ),
+        strict=True,
     ):
-        compared = [compare(*pair, count) for _ in range(rounds)]
+        compared = [compare(counts, rounds) for _ in range(repeats)]
         times = ([each[kind] for each in compared] for kind in ("other", "base"))
-        yield row(figure, *times, beside, *limits, scale=1e3)
+        yield row(f"request {figure}, CPU, ms", *times, beside, *limits, scale=1e3)

@@ -1,14 +1,13 @@
 """The webhook handler: an asyncio protocol that returns 200 and records arrival times.
 
-Minimal, so that the client dominates the measurement. `/hang` gets no response until `release`,
-paths below `/slow` after 200 ms, and those below `/fail` get 500.
+Minimal, so that the client dominates the measurement. Paths below `/hang` get no response until
+`release`, those below `/slow` after 200 ms, and those below `/fail` get 500.
 """
 
 import asyncio
 import re
 import time
 from collections import defaultdict
-from typing import cast
 
 import uvloop
 
@@ -31,9 +30,7 @@ class Handler(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transport does not derive from asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-        self._buffer = b""
+        self._transport, self._buffer = transport, b""
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -44,7 +41,7 @@ class Handler(asyncio.Protocol):
                 return
             path = self._buffer.split(b" ", 2)[1].decode()
             self._buffer = self._buffer[size:]
-            if path == "/hang":
+            if path.startswith("/hang/"):
                 _hanging.add(self._transport)
                 return
             _arrivals[path].append(time.monotonic())
@@ -91,6 +88,5 @@ async def up(port: int) -> None:
 
 
 async def release() -> None:
-    """Respond to the requests that hang."""
     while _hanging:
         _hanging.pop().write(_RESPONSE)

@@ -92,7 +92,6 @@ COLUMNS = (
 
 
 def plain(request: HttpRequest) -> HttpResponseBase:
-    """Return 200 with the requests of a status and a product, newest first."""
     user = keys.owner(request.headers.get("Authorization", "").removeprefix("ApiKey "))
     if user is None or user.account is None:
         return HttpResponseForbidden()
@@ -111,15 +110,6 @@ class _Computed(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return self.function(value)
-
-
-class _Moment(serializers.Serializer[Any]):
-    at = serializers.DateTimeField(source="*")
-
-
-class _Events(serializers.Serializer[Any]):
-    created = _Moment()
-    updated = _Moment()
 
 
 def serializer(model: type[Any], *names: str, **fields: Any) -> Any:
@@ -156,7 +146,9 @@ ASSET = serializer(
     "params",
     product=named(models.Product, "status", icon=_Computed(icon)),
     connection=CONNECTION(),
-    events=_Events(source="*"),
+    events=_Computed(
+        lambda asset: {"created": {"at": asset.created}, "updated": {"at": asset.updated}}
+    ),
     items=_Computed(
         lambda asset: with_values(asset.items, of_product(asset.product, asset.marketplace_id)[1])
     ),

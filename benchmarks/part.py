@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,11 +17,9 @@ import requests
 
 from tests import environments, processes
 from tests.postgres_server import GIVEN, postgres_database, postgres_server
-from tests.processes import Redis, Sandbox, environment, free_port, pause, redis_server
 
 DRAIN = 99  # webhooks
 RATE = 20  # changes per second
-_PSS = re.compile(r"^Pss: +(\d+)", re.MULTILINE)
 # As docker-compose.yml runs a worker; there is no TLS proxy, which a system check would require.
 _SERVER = {
     "SIM_PROFILE": "server",
@@ -41,30 +38,25 @@ class Process(processes.Process):
     """A process of the run; `ask` works with those that `served.serve`."""
 
     def ask(self, name: str, **arguments: Any) -> Any:
-        """Run a command in the process and return its result."""
         with suppress(BrokenPipeError):
             self.popen.stdin.write(json.dumps([name, arguments]).encode() + b"\n")
             self.popen.stdin.flush()
         line = self.popen.stdout.readline()
         if not line:
-            self.popen.wait(20)
-            self.check()
+            raise self.error(f"no answer to {name}")
         return json.loads(line)
 
-    def check(self) -> None:
-        if self.popen.poll() is not None:
-            ended = f"{self.log.stem} ended with {self.popen.returncode}"
-            raise BenchmarkError(f"{ended}:\n{self.printed[-3000:]}")
+    def error(self, what: str) -> BenchmarkError:
+        return BenchmarkError(f"{self.log.stem}: {what}\n{self.printed[-3000:]}")
 
     def wait_until(self, condition: Callable[[], Any], what: str, timeout: float = 300) -> Any:
         """Wait until a value is true, and return it; raise BenchmarkError if the process ends, or
         after the timeout."""
         deadline = time.monotonic() + timeout
         while not (value := condition()):
-            self.check()
-            if time.monotonic() > deadline:
-                raise BenchmarkError(f"timed out after {timeout:g} s: {what}")
-            pause()
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                raise self.error(f"it has ended, or timed out after {timeout:g} s: {what}")
+            processes.pause()
         return value
 
 
@@ -88,12 +80,11 @@ def tree_cpu(pid: int) -> float:
 
 def tree_memory(pid: int) -> float:
     """Return the MiB of a process and its children: what they share counts once."""
-    sizes = (_PSS.findall(text) for text in _tree(pid, "smaps_rollup"))
-    return sum(int(size) for each in sizes for size in each) / 1024
+    sizes = (text.partition("\nPss:")[2].split()[0] for text in _tree(pid, "smaps_rollup"))
+    return sum(map(int, sizes)) / 1024
 
 
 def _tree(pid: int, name: str) -> Iterator[str]:
-    """Yield a file of /proc of a process, and those of its children."""
     with suppress(OSError):  # it has ended
         yield Path(f"/proc/{pid}/{name}").read_text()
         for path in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -104,20 +95,15 @@ def _tree(pid: int, name: str) -> Iterator[str]:
 class Part:
     """One set-up of a benchmark: all that it starts ends with the stack, in reverse order."""
 
-    def __init__(
-        self, name: str, folder: Path, stack: ExitStack, *, uses_servers: bool, quick: bool
-    ) -> None:
-        self.name, self.uses_servers, self.quick = name, uses_servers, quick
-        self.folder, self.stack, self.port = folder, stack, free_port()
+    def __init__(self, folder: Path, stack: ExitStack, *, uses_servers: bool) -> None:
+        self.uses_servers, self.folder, self.stack = uses_servers, folder, stack
+        self.port = processes.free_port()
         self.handler_url = f"http://127.0.0.1:{self.port}"
         self.start_handler()
 
     def start_handler(self) -> None:
         self.handler = self.process("handler", "")
         self.handler.ask("up", port=self.port)
-
-    def size(self, quick: Any, full: Any) -> Any:
-        return quick if self.quick else full
 
     @contextmanager
     def round(self) -> Iterator[None]:
@@ -133,8 +119,8 @@ class Part:
     ) -> Process:
         if settings:
             variables["DJANGO_SETTINGS_MODULE"] = settings
-        name = f"{module}-{free_port()}"
-        env = environment(self.folder / name, **variables)
+        name = f"{module}-{processes.free_port()}"
+        env = processes.environment(self.folder / name, **variables)
         return self.run(
             name, env, sys.executable, "-m", "benchmarks.served", f"benchmarks.{module}"
         )
@@ -150,31 +136,56 @@ class Part:
         return self.stack.enter_context(postgres_database())
 
     @cached_property
-    def redis(self) -> Redis:
-        return self.stack.enter_context(redis_server(self.folder))
+    def redis(self) -> processes.Redis:
+        return self.stack.enter_context(processes.redis_server(self.folder))
 
     def data(self) -> dict[str, str]:
         """Return the variables of an empty database for `process`: on PostgreSQL or SQLite."""
         if not self.uses_servers:
-            return {"DATABASE_URL": f"sqlite:///{self.folder}/{free_port()}.sqlite3"}
+            return {"DATABASE_URL": f"sqlite:///{self.folder}/{processes.free_port()}.sqlite3"}
         # The CPU time of parallel workers could not be attributed to a connection.
-        options = "-c max_parallel_workers_per_gather=0"
-        return {"DATABASE_URL": self.database(), "PGOPTIONS": options}
+        parallel = {"PGOPTIONS": "-c max_parallel_workers_per_gather=0"}
+        return {"DATABASE_URL": self.database(), **parallel}
 
     def server(self) -> dict[str, str]:
         """Return the variables of the processes of a server with a database of its own."""
-        address = f"127.0.0.1:{free_port()}"
-        urls = {"DATABASE_URL": self.database(), "CELERY_BROKER_URL": self.redis.url}
-        return {**_SERVER, **urls, "SIM_BIND": address, "SIM_API_URL": f"http://{address}"}
+        address = f"127.0.0.1:{processes.free_port()}"
+        return {
+            **_SERVER,
+            "DATABASE_URL": self.database(),
+            "CELERY_BROKER_URL": self.redis.url,
+            "SIM_BIND": address,
+            "SIM_API_URL": f"http://{address}",
+        }
 
-    def sandbox(self) -> Sandbox:
+    def sandbox(self) -> processes.Sandbox:
         """Start a sandbox, and return a client of it whose calls are not a handler's."""
         started = processes.sandbox(self.folder / "sandbox", first=True, SIM_QUIET="true")
         client = self.stack.enter_context(started).as_tester()
-        # One connection, and no proxy of the environment.
+        # It keeps its connection.
         client.http = self.stack.enter_context(requests.Session())
-        client.http.trust_env = False
         return client
+
+    def wait_for_arrivals(self, count: int, sender: Process, timeout: float = 300) -> None:
+        sender.wait_until(
+            lambda: self.handler.ask("count") >= count, f"{count} requests arrived", timeout
+        )
+
+    def latency(self, committer: Process, seconds: int) -> dict[str, float]:
+        """Make changes at RATE, and return p50 and p99 of the seconds from commit to arrival.
+
+        Those of the first second are left out. A request does not name its event, but those of one
+        webhook arrive in event order.
+        """
+        self.handler.ask("reset")
+        committed = committer.ask("commit", rate=RATE, seconds=seconds)
+        count = sum(map(len, committed.values()))
+        self.wait_for_arrivals(count, committer)
+        arrived = self.handler.ask("arrivals")
+        assert sum(map(len, arrived.values())) == count, f"More than {count} requests arrived."
+        pairs = [p for path, at in committed.items() for p in zip(at, arrived[path], strict=True)]
+        delays = sorted(end - start for start, end in sorted(pairs)[RATE:])
+        return {f"p{percent}": delays[len(delays) * percent // 100] for percent in (50, 99)}
 
 
 def time_call(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -200,9 +211,9 @@ class Setup:
         self.part, self._groups = part, groups or (("drain", DRAIN),)
         is_server = part.uses_servers if uses_servers is None else uses_servers
         self.variables = {
-            "SIM_BIND": f"127.0.0.1:{free_port()}",
+            "SIM_BIND": f"127.0.0.1:{processes.free_port()}",
             **(part.server() if is_server else {}),
-            "SIM_DATA_DIR": str(part.folder / f"data-{free_port()}"),
+            "SIM_DATA_DIR": str(part.folder / f"data-{processes.free_port()}"),
             "DJANGO_SETTINGS_MODULE": "connect_sim.settings",
             **variables,
         }
@@ -220,9 +231,10 @@ class Setup:
             self.drain(3)  # warm-up
 
     def start_worker(self) -> Process:
-        """Start a worker, or the embedded set-up."""
-        counter = self.part.folder / f"{self._kind}-{free_port()}.statements"
-        env = environment(self.part.folder, **self.variables, BENCH_SQL_STATEMENTS=str(counter))
+        counter = self.part.folder / f"{self._kind}-{processes.free_port()}.statements"
+        env = processes.environment(
+            self.part.folder, **self.variables, BENCH_SQL_STATEMENTS=str(counter)
+        )
         command = (sys.executable, "-m", "benchmarks.served", self._kind)
         self.workers.append(self.part.run(counter.stem, env, *command))
         self.workers[-1].wait_until(counter.exists, "the worker starts")
@@ -252,14 +264,10 @@ class Setup:
         return cpu, self._statements.stat().st_size
 
     def finish(self, count: int) -> None:
-        """Wait until `count` requests have arrived and all attempts are recorded."""
-        wait_for_arrivals(self.part.handler, count, self.worker)
+        self.part.wait_for_arrivals(count, self.worker)
         self.worker.wait_until(
             lambda: not self.workload.ask("unfinished", hanging=False), "all are recorded"
         )
-
-    def latency(self, seconds: int) -> dict[str, float]:
-        return latency(self.committer, self.part.handler, seconds)
 
     def hang(self, group: int, each: int) -> int:
         """Add pending deliveries of a group until the worker has no more slots for them; return the
@@ -268,9 +276,10 @@ class Setup:
         # A tenth of the slots is reserved for webhooks that respond.
         total = min(total, self.slots - self.slots // 10)
         self.workload.ask("fill", each=each, groups=[group])
-        what = f"{total} requests hang"
-        self.worker.wait_until(lambda: self.part.handler.ask("hanging") >= total, what)
-        return int(self.part.handler.ask("hanging"))
+        self.worker.wait_until(
+            lambda: self.part.handler.ask("hanging") >= total, f"{total} requests hang"
+        )
+        return total
 
     def release(self) -> None:
         """Release hanging requests until no delivery of theirs is unfinished."""
@@ -281,27 +290,6 @@ class Setup:
             ),
             "hanging requests are finished",
         )
-
-
-def wait_for_arrivals(handler: Process, count: int, worker: Process, timeout: float = 300) -> None:
-    worker.wait_until(lambda: handler.ask("count") >= count, f"{count} requests arrived", timeout)
-
-
-def latency(committer: Process, handler: Process, seconds: int) -> dict[str, float]:
-    """Make changes at RATE, and return p50 and p99 of the seconds from commit to arrival.
-
-    Those of the first second are left out. A request does not name its event, but those of one
-    webhook arrive in event order.
-    """
-    handler.ask("reset")
-    committed = committer.ask("commit", rate=RATE, seconds=seconds)
-    count = sum(map(len, committed.values()))
-    wait_for_arrivals(handler, count, committer)
-    arrived = handler.ask("arrivals")
-    assert sum(map(len, arrived.values())) == count, f"More than {count} requests arrived."
-    pairs = [pair for path, at in committed.items() for pair in zip(at, arrived[path], strict=True)]
-    delays = sorted(end - start for start, end in sorted(pairs)[RATE:])
-    return {f"p{percent}": delays[len(delays) * percent // 100] for percent in (50, 99)}
 
 
 class DjangoWebhook:
@@ -319,10 +307,10 @@ class DjangoWebhook:
     def __init__(self, part: Part) -> None:
         names = ("celery[redis]", "psycopg[binary]", "django", "redis", "requests")
         same = [f"{name}=={version(name.partition('[')[0])}\n" for name in names]
-        only = (sys.version_info.major, sys.version_info.minor)
         requirements = f"django-webhook==0.0.15\n{''.join(same)}"
-        self._python = str(environments.python("django_webhook", requirements, only=only))
-        self._env = environment(
+        installed = environments.python("django_webhook", requirements, only=sys.version_info[:2])
+        self._python = str(installed)
+        self._env = processes.environment(
             part.folder,
             DJANGO_SETTINGS_MODULE="benchmarks.orders.settings",
             BENCH_DATABASE_URL=part.database(),
@@ -336,9 +324,13 @@ class DjangoWebhook:
     def start_worker(self, kind: str) -> Process:
         """Start a worker with Celery's prefork pool and one child per core."""
         options, variables = self.KINDS[kind]
-        app = ("-m", "celery", "-A", "benchmarks.orders.settings")
-        command = (self._python, *app, "worker", "--loglevel", "WARNING", *options)
-        return self._part.run(f"worker-{free_port()}", {**self._env, **variables}, *command)
+        app = "benchmarks.orders.settings"
+        return self._part.run(
+            f"worker-{processes.free_port()}",
+            {**self._env, **variables},
+            *(self._python, "-m", "celery", "-A", app, "worker", "--loglevel", "WARNING"),
+            *options,
+        )
 
     def drain(self, kind: str, each: int) -> dict[str, float]:
         """Queue requests in the broker, then start a worker and measure it, as `Setup.drain`.
@@ -350,9 +342,9 @@ class DjangoWebhook:
         self.workload.ask("fill", each=each)
         with self._part.round():
             worker = self.start_worker(kind)
-            wait_for_arrivals(handler, count // 5, worker)
+            self._part.wait_for_arrivals(count // 5, worker)
             cpu, warm = tree_cpu(worker.popen.pid), handler.ask("count")
-            wait_for_arrivals(handler, count, worker)
+            self._part.wait_for_arrivals(count, worker)
             worker.wait_until(lambda: not self.workload.ask("pending"), "all are recorded")
             cpu = (tree_cpu(worker.popen.pid) - cpu) / max(1, count - warm)
         return {**handler.ask("span", skip=count // 5), "cpu": cpu}

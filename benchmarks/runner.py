@@ -7,17 +7,14 @@ the tables of docs/benchmarks.md and docs/scaling.md are made.
 import argparse
 import json
 import os
-import platform
-import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +25,7 @@ import pytest
 from benchmarks import capacity, deliveries, sandbox, table
 from benchmarks.part import BenchmarkError, Part
 from benchmarks.table import Row
-from tests.processes import ROOT
+from tests.processes import ROOT, commit
 
 MISSED, FAILED = 1, 2
 FOLDER = Path(__file__).resolve().parent / "results"
@@ -36,12 +33,10 @@ FOLDER = Path(__file__).resolve().parent / "results"
 REFERENCE = FOLDER / "reference.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 SCALING = ROOT / "docs" / "scaling.md"
-VERSION = 2
 BEGIN = (
     "<!-- From here on until its end, `python -m benchmarks report --write` writes this part. -->\n"
 )
 END = "<!-- The end of the written part. -->\n"
-_VERDICTS = {"aim": "aim reached", "ok": "yes", "FAIL": "**missed**"}
 _PACKAGES = ("django", "celery", "aiohttp", "uvloop", "psycopg", "redis", "requests")
 # The results of a run: an entry for each benchmark, as in its file, but with rows of the table.
 Results = list[dict[str, Any]]
@@ -51,12 +46,10 @@ Results = list[dict[str, Any]]
 EMBEDDED, DISTRIBUTED = {"embedded": False}, {"distributed": True}
 BOTH = EMBEDDED | DISTRIBUTED
 DATABASES = {"SQLite": False, "PostgreSQL": True}
-LOG = {f"log, {name}": uses_servers for name, uses_servers in DATABASES.items()}
-API_CALLS = {f"API calls, {name}": uses_servers for name, uses_servers in BOTH.items()}
 
 
 # By name: the group, the function that measures, the parts, and a title.
-BENCHMARKS: dict[str, tuple[str, Callable[[Part], Iterable[Row]], dict[str, bool], str]] = {
+BENCHMARKS: dict[str, tuple[str, Callable[..., Iterable[Row]], dict[str, bool], str]] = {
     "B1": ("deliveries", deliveries.posts, BOTH, "CPU of a delivery, beside a post by requests"),
     "B2": (
         "deliveries",
@@ -92,8 +85,18 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Part], Iterable[Row]], dict[str, bool
     "B13": ("deliveries", deliveries.backlog, EMBEDDED, "a backlog after an outage"),
     "metrics": ("deliveries", deliveries.metrics, EMBEDDED, "deliveries with metrics"),
     "retention": ("deliveries", deliveries.retention, BOTH, "a drain beside pruning"),
-    "log": ("sandbox", sandbox.log, LOG, "pages of the deliveries log"),
-    "api_calls": ("sandbox", sandbox.api_calls, API_CALLS, "recorded API calls"),
+    "log": (
+        "sandbox",
+        sandbox.log,
+        {"log, SQLite": False, "log, PostgreSQL": True},
+        "pages of the deliveries log",
+    ),
+    "api_calls": (
+        "sandbox",
+        sandbox.api_calls,
+        {"API calls, embedded": False, "API calls, distributed": True},
+        "recorded API calls",
+    ),
     "web": ("sandbox", sandbox.web, {"web": False}, "the web server"),
     "cli": ("sandbox", sandbox.cli, {"cli": False}, "the command line"),
     "clock": ("sandbox", sandbox.clock, {"clock": False}, "moves of the sandbox's clock"),
@@ -108,18 +111,46 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Part], Iterable[Row]], dict[str, bool
     "reset": ("sandbox", sandbox.resets, {"reset": False}, "resets of the sandbox"),
 }
 GROUPS = dict.fromkeys(group for group, *_ in BENCHMARKS.values())
+# The arguments of the functions after the part: with --quick, and at full size.
+SIZES: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
+    "B1": ((10, 400, 1), (51, 2_000, 3)),
+    "B2": ((10, 2, 1), (51, 10, 3)),
+    "B3": ((10, 1), (40, 3)),
+    "B4": ((3, 1), (15, 3)),
+    "B5": ((10, 1), (100, 3)),
+    "B6": ((5, 1), (8, 3)),
+    "B7": ((5_000, 15_000, 1, 5), (100_000, 300_000, 3, 15)),
+    "B8": (((1, 6), (1, 12)), ((3, 18), (5, 54))),
+    "B9": ((2_000, 20, 3, 5), (100_000, 1_000, 9, 10)),
+    "B10": ((1,), (3,)),
+    "B11": ((3, 1), (12, 3)),
+    "B12": ((10, 1), (51, 3)),
+    "B13": ((10, 1), (202, 3)),
+    "metrics": ((3, 1), (20, 5)),
+    "retention": ((10, 200, 1), (51, 400, 3)),
+    "log": ((1_000, 2_000, 5), (20_000, 100_000, 21)),
+    "api_calls": ((2_000, 120), (4_000, 600)),
+    "web": ((400, 1), (4_000, 5)),
+    "cli": ((5,), (31,)),
+    "clock": ((1, 3), (5, 50)),
+    "waiting": ((1, 200), (5, 2_000)),
+    "live": ((5, 1), (20, 3)),
+    "examples": ((1, 3), (3, 10)),
+    "reset": ((100, 2), (1_000, 9)),
+}
 
 
 def main() -> int:
     """Run the chosen benchmarks, or the report; return 1 if a floor is missed, 2 after an error."""
-    names = ", ".join([*BENCHMARKS, *GROUPS])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure, print a table, and exit with 1 if a floor is missed.",
         epilog="python -m benchmarks report FILE… prints the report of results; of several files, "
         "the last result of each benchmark counts. --write stores it in the documentation.",
     )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{names}, or all")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"{', '.join([*BENCHMARKS, *GROUPS])}, or all"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers, as a smoke test")
     parser.add_argument("--write", action="store_true", help="store the report")
     parser.add_argument(
@@ -130,30 +161,24 @@ def main() -> int:
     )
     options = parser.parse_intermixed_args()
     is_report = options.names[:1] == ["report"]
-    if is_report and (options.quick or options.output):
-        parser.error("a report has no --quick and no --output: these are options of a run")
-    if options.write and not (is_report and options.names[1:]):
-        parser.error("--write stores a report: give `report` and files of results")
+    if (options.quick or options.output) if is_report else options.write:
+        parser.error("--quick and --output are options of a run, --write is one of a report")
     try:
         if is_report:
-            runs = [read(Path(name)) for name in options.names[1:] or [REFERENCE]]
+            results = merge(read(Path(name)) for name in options.names[1:] or [REFERENCE])
             if options.write:
-                store(runs)
+                store(results)
             else:
-                print(render(merge(runs)))
+                print(render(results))
             return 0
         chosen = choose(options.names)
     except BenchmarkError as error:
         parser.exit(FAILED, f"{error}\n")
-    if not Path("/proc/self/stat").exists():
-        sys.exit("The benchmarks read /proc: run them on Linux.")
     # So that the servers of the run end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAILED))
     # All calls are local: an HTTP_PROXY of the environment is not for them.
     os.environ["no_proxy"] = "127.0.0.1"
     path = options.output or FOLDER / f"{_now().replace(':', '')}.json"
-    # Other work on the machine distorts rates; CPU time is affected less.
-    print(f"{_now()}, {_sentence(_machine())}, load {_load():g}", flush=True)
     measured: Results = []
     failed, missed = [], []
     for name in chosen:
@@ -165,14 +190,13 @@ def main() -> int:
             traceback.print_exc()
             failed.append(name)
         write(path, measured)
-    print(f"\nRaw results: {path}")
-    for names, what in ((missed, "A floor is missed"), (failed, "Not measured")):
-        print(*[f"{what}: {', '.join(names)}.\n"] * bool(names), end="")
+    print(f"Raw results: {path}")
+    print("Floors missed:", ", ".join(missed) or "none")
+    print("Not measured:", ", ".join(failed) or "none")
     return FAILED if failed else MISSED if missed else 0
 
 
 def choose(names: Sequence[str]) -> list[str]:
-    """Return the benchmarks of names and groups, in their order; all without any."""
     if unknown := set(names) - {*BENCHMARKS, *GROUPS}:
         raise BenchmarkError(f"unknown benchmark: {', '.join(sorted(unknown))}")
     return [
@@ -181,93 +205,61 @@ def choose(names: Sequence[str]) -> list[str]:
 
 
 def _measure(name: str, *, quick: bool) -> dict[str, Any]:
-    """Measure all parts of a benchmark, and return its entry in the file of results."""
     _, measure, parts, title = BENCHMARKS[name]
-    print(f"\n{name}: {title} …", flush=True)
-    started, load, began = _now(), _load(), time.monotonic()
-    rows: list[Row] = []
-    not_measured = []
+    print(f"{name}: {title} …\n", flush=True)
+    began = time.monotonic()
+    _, _, processor = Path("/proc/cpuinfo").read_text().partition("model name\t: ")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    entry: dict[str, Any] = {
+        "name": name,
+        "title": title,
+        "started": _now(),
+        "commit": commit(),
+        # What the figures depend on, beside the code.
+        "machine": {
+            "cores": os.cpu_count(),
+            "processor": processor.partition("\n")[0] or "unknown",
+            "memory_gib": round(memory / 2**30, 1),
+            "kernel": os.uname().release,
+            "python": sys.version.partition(" ")[0],
+            "packages": {package: metadata.version(package) for package in _PACKAGES},
+        },
+        "quick": quick,
+        # Processes that were running or waiting for a core in the last minute: other work on the
+        # machine distorts rates; CPU time is affected less.
+        "load": [round(os.getloadavg()[0], 2)],
+        "rows": [],
+        "not_measured": [],
+    }
     for part_name, uses_servers in parts.items():
         try:
             with tempfile.TemporaryDirectory(prefix="connect-sim-") as data, ExitStack() as stack:
-                part = Part(part_name, Path(data), stack, uses_servers=uses_servers, quick=quick)
+                part = Part(Path(data), stack, uses_servers=uses_servers)
                 # One by one: what is measured before a server is missed is kept.
-                for row in measure(part):
-                    rows.append(replace(row, part=part_name))
+                for row in measure(part, *SIZES[name][not quick]):
+                    entry["rows"].append(replace(row, part=part_name))
         except pytest.skip.Exception as missing:  # a server that is not installed
-            not_measured.append(f"{part_name}: {missing}")
-            print(f"NOT MEASURED, {not_measured[-1]}.", flush=True)
-    seconds = round(time.monotonic() - began, 1)
-    print(f"{name}: {seconds:.0f} s, load {load:g} to {_load():g}\n")
-    print(table.render(rows), flush=True)
-    return {
-        "name": name,
-        "title": title,
-        "started": started,
-        "commit": commit(),
-        "machine": _machine(),
-        "quick": quick,
-        "load": (load, _load()),
-        "seconds": seconds,
-        "rows": rows,
-        "not_measured": not_measured,
-    }
-
-
-def _load() -> float:
-    """Return how many processes were running or waiting for a core in the last minute."""
-    return round(os.getloadavg()[0], 2)
+            entry["not_measured"].append(f"{part_name}: {missing}")
+    entry["seconds"] = round(time.monotonic() - began, 1)
+    entry["load"].append(round(os.getloadavg()[0], 2))
+    print(render([entry]), flush=True)
+    return entry
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _machine() -> dict[str, Any]:
-    """Return what the figures depend on, beside the code."""
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "cores": os.cpu_count(),
-        "processor": processor[1].strip() if processor else "unknown",
-        "memory_gib": round(memory / 2**30, 1),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
-    }
-
-
-def _sentence(machine: dict[str, Any]) -> str:
-    return (
-        f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']:g} GiB "
-        f"of memory, Python {machine['python']}"
-    )
-
-
-def commit() -> str:
-    """Return the commit, with `+changes` if the tree has any; empty outside of a repository."""
-    commands = (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
-    name, changes = (
-        subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-        for command in commands
-    )
-    return f"{name}{'+changes' * bool(changes)}"
-
-
 def write(path: Path, results: Results) -> None:
-    entries = [{**each, "rows": [row.to_json() for row in each["rows"]]} for each in results]
+    entries = [{**each, "rows": [asdict(row) for row in each["rows"]]} for each in results]
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({"version": VERSION, "benchmarks": entries}, indent=1) + "\n")
-    draft.replace(path)
+    path.write_text(json.dumps({"benchmarks": entries}, indent=1) + "\n")
 
 
 def read(path: Path) -> Results:
     """Return the results of a file; raises BenchmarkError if it is not one of ours."""
     try:
         document = json.loads(path.read_text())
-        if document["version"] != VERSION:
-            raise BenchmarkError(f"{path} is of version {document['version']}, not {VERSION}.")
         results = [
             {**entry, "rows": [Row.from_json(row) for row in entry["rows"]]}
             for entry in document["benchmarks"]
@@ -280,18 +272,18 @@ def read(path: Path) -> Results:
     return results
 
 
-def merge(runs: Sequence[Results]) -> Results:
+def merge(runs: Iterable[Results]) -> Results:
     return list({result["name"]: result for results in runs for result in results}.values())
 
 
-def store(runs: Sequence[Results]) -> None:
-    """Put the results of runs into the reference, and its report into the documentation.
+def store(results: Results) -> None:
+    """Put results into the reference, and its report into the documentation.
 
     Raises BenchmarkError for those of `--quick`, whose sizes are too small to say anything.
     """
-    if quick := [result["name"] for result in merge(runs) if result["quick"]]:
+    if quick := [result["name"] for result in results if result["quick"]]:
         raise BenchmarkError(f"{quick[0]} was measured with --quick: measure at full size.")
-    merged = merge([*([read(REFERENCE)] if REFERENCE.exists() else []), *runs])
+    merged = merge([read(REFERENCE), results])
     pages = updated(merged)
     write(REFERENCE, merged)
     for path, text in pages.items():
@@ -311,37 +303,19 @@ def updated(measured: Results) -> dict[Path, str]:
 
 
 def render(measured: Results) -> str:
-    order = list(BENCHMARKS)
-    ordered = sorted(measured, key=lambda result: order.index(result["name"]))
-    floors = [
-        f"| {result['name']} | {_summary(row)} |"
-        for result in ordered
-        for row in result["rows"]
-        if row.floor is not None
-    ]
-    header = ["### Floors and aims", "", "| | set-up, figure | measured | floor | aim | holds |"]
-    lines = [*header, "|---|---|---|---|---|---|", *floors, ""]
-    for result in ordered:
-        start, end = result["load"]
-        commit = f", commit {result['commit']}" if result["commit"] else ""
+    lines = []
+    for result in sorted(measured, key=lambda result: list(BENCHMARKS).index(result["name"])):
+        start, end, machine = *result["load"], result["machine"]
+        tree = f", commit {result['commit']}" if result["commit"] else ""
         lines += [
             f"### {result['name']}: {result['title']}",
             "",
-            f"{result['started']}{commit}; {_sentence(result['machine'])}; load {start:g} "
+            f"{result['started']}{tree}; {machine['cores']} cores ({machine['processor']}), "
+            f"{machine['memory_gib']:g} GiB of memory, Python {machine['python']}; load {start:g} "
             f"at the start, {end:g} at the end; {result['seconds']:.0f} s.",
             "",
             table.render(result["rows"]),
             "",
-            *(f"Not measured: {reason}." for reason in result["not_measured"]),
+            *(f"Not measured: {reason}.\n" for reason in result["not_measured"]),
         ]
     return "\n".join(lines)
-
-
-def _summary(row: table.Row) -> str:
-    is_ratio = row.ratio is not None and not row.absolute
-    show = table.ratio if is_ratio else table.number
-    figure = re.sub(r", (ms|s|MiB)$", "", row.figure) if is_ratio else row.figure
-    beside = f", relative to {row.beside}" if is_ratio and row.beside else ""
-    holds = _VERDICTS[row.verdict]
-    cells = (show(row.decisive), *row.limits(show, "≤", "≥"), holds)
-    return " | ".join([f"{row.part}: {figure}{beside}", *cells])

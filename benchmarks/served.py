@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def serve(
         if loop is not None and asyncio.iscoroutine(result):
             result = asyncio.run_coroutine_threadsafe(result, loop).result()
         print(json.dumps(result), flush=True)
+
+
+def at_rate(rate: float, count: int) -> Iterator[int]:
+    """Yield numbers from 0 at a fixed rate per second."""
+    start = time.monotonic()
+    for n in range(count):
+        time.sleep(max(0.0, start + n / rate - time.monotonic()))
+        yield n
 
 
 def count_statements(path: Path) -> None:
@@ -66,22 +75,6 @@ def count_statements(path: Path) -> None:
             setattr(subject, name, counted(getattr(subject, name), count))
 
 
-def run_embedded() -> None:
-    import django
-
-    django.setup()
-    from benchmarks import workload
-    from connect_sim.runtime import Runtime
-    from connect_sim.wsgi import application
-
-    runtime = Runtime(application)
-    runtime.start()
-    try:
-        serve(vars(workload))
-    finally:
-        runtime.stop()
-
-
 def main(name: str) -> None:
     """Serve the functions of a module, with Django if its settings are chosen, or run an engine."""
     if "BENCH_SQL_STATEMENTS" in os.environ:
@@ -90,12 +83,22 @@ def main(name: str) -> None:
         from connect_sim.cli import django_commands
 
         return django_commands.run(["manage.py", "worker"])
-    if name == "embedded":
-        return run_embedded()
     if "DJANGO_SETTINGS_MODULE" in os.environ:
         import django
 
         django.setup()
+    if name == "embedded":
+        from benchmarks import workload
+        from connect_sim.runtime import Runtime
+        from connect_sim.wsgi import application
+
+        runtime = Runtime(application)
+        runtime.start()
+        try:
+            return serve(vars(workload))
+        finally:
+            runtime.stop()
+    if "DJANGO_SETTINGS_MODULE" in os.environ:
         from django.conf import settings
 
         # The server process of a connection must last as long as its thread.

@@ -1,7 +1,6 @@
 """Models whose payload is about as long as Connect's, and the workload of django-webhook."""
 
 import time
-from typing import Any
 
 from django.core.management import call_command
 from django.db import models
@@ -14,43 +13,39 @@ from django_webhook.models import (
     populate_topics_from_settings,
 )
 
+from benchmarks.served import at_rate
 
-class _Change(models.Model):
-    webhook_name = models.CharField(max_length=100, default="Hook 1")
-    object_class = models.CharField(max_length=40, default="fulfillment_requests")
-    account_id = models.CharField(max_length=20, default="VA-111-111")
-    product_id = models.CharField(max_length=20, default="PRD-111-111-111")
-    api_url = models.CharField(max_length=100, default="http://127.0.0.1:8000/public/v1")
-    data = models.JSONField(default=dict)
+# As Connect's payload has them.
+_DATA = {
+    "webhook_name": "Hook 1",
+    "object_class": "fulfillment_requests",
+    "account_id": "VA-111-111",
+    "product_id": "PRD-111-111-111",
+    "api_url": "http://127.0.0.1:8000/public/v1",
+    "data": {"environment": "benchmark"},
+}
 
-    class Meta:
-        abstract = True
+
+class Order(models.Model):
+    """A row that triggers all 99 webhooks."""
+
+    data = models.JSONField(default=_DATA.copy)
 
     def __str__(self) -> str:
         return str(self.pk)
 
 
-class Order(_Change):
-    """A row that triggers all 99 webhooks."""
-
-
-class Paced(_Change):
+class Paced(Order):
     """A row that triggers one webhook."""
 
+    class Meta:
+        proxy = True
 
-# Commit times of the rows of `Paced`.
+
+# Commit times of the rows of `Paced`: in autocommit mode the signal follows the commit.
 committed: list[float] = []
-
-
-def _record_time(**kwargs: Any) -> None:
-    """Record the time of a row; in autocommit mode it is committed by then.
-
-    Connected with the models, so before django-webhook's receiver, which sends the task.
-    """
-    committed.append(time.monotonic())
-
-
-post_save.connect(_record_time, sender=Paced)
+# Before django-webhook's receiver, which sends the task.
+post_save.connect(lambda **arguments: committed.append(time.monotonic()), sender=Paced, weak=False)
 
 
 def fixtures(handler: str, count: int) -> None:
@@ -67,7 +62,7 @@ def fixtures(handler: str, count: int) -> None:
 def fill(each: int) -> None:
     """Queue `each` requests of each webhook in the broker."""
     for _ in range(each):
-        Order.objects.create(data={"environment": "benchmark"})
+        Order.objects.create()
 
 
 def pending() -> int:
@@ -77,8 +72,6 @@ def pending() -> int:
 def commit(rate: int, seconds: int) -> dict[str, list[float]]:
     """Save rows at a fixed rate and return their commit times."""
     committed.clear()
-    start = time.monotonic()
-    for n in range(rate * seconds):
-        time.sleep(max(0.0, start + n / rate - time.monotonic()))
-        Paced.objects.create(data={"environment": "benchmark"})
+    for _ in at_rate(rate, rate * seconds):
+        Paced.objects.create()
     return {"/paced": list(committed)}

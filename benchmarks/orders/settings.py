@@ -21,8 +21,6 @@ DATABASES = {
     }
 }
 SECRET_KEY = "a key of the benchmark"
-USE_TZ = True
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django_webhook",
     "benchmarks.orders",
