@@ -47,7 +47,6 @@ class Running:
         """Remove what a run of checks has left."""
         path = f"/sandbox/snapshots/{_BEFORE}/restore"
         self._client.call("POST", path, {"patience": 10}, timeout=90)
-        self._client.call("DELETE", "/sandbox/faults")
 
 
 class Borrowed:
