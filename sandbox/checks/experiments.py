@@ -249,7 +249,7 @@ def control(lab: Lab) -> Verdict:
             f"{order} is {status} before the handler is called: it waits for "
             f"{_waits_for(lab, order)}."
         )
-    lab.wait_for(lambda: bool(lab.since(mark).attempts), _ANSWER)
+    lab.wait_entry(mark, "attempt_finished", _ANSWER)
     # A handler may do its work long after its response.
     if lab.wait_finished([order]):
         lab.platform.settle(lab.timing.quiet)

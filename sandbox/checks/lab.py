@@ -14,7 +14,7 @@ from sandbox.checks.armed_fault import ArmedFault
 from sandbox.checks.handler_process import HandlerProcess
 from sandbox.checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from sandbox.checks.history import Call, Effects, History
-from sandbox.checks.platform import PATIENCE, Json, Platform
+from sandbox.checks.platform import PATIENCE, WAITED, Json, Platform
 from sandbox.checks.timing import Budget, Timing
 from sandbox.checks.tokens import Signer
 from webhooks.delivery import request
@@ -169,10 +169,13 @@ class Lab:
         A handler that has ended by itself is waited for no longer.
         """
         deadline = time.monotonic() + (self.timing.patience if timeout is None else timeout)
-        return all(self._wait_finished(order, deadline) for order in orders)
+        return all(
+            self._wait_finished(orders[start : start + WAITED], deadline)
+            for start in range(0, len(orders), WAITED)
+        )
 
-    def _wait_finished(self, order: str, deadline: float) -> bool:
-        while not self.platform.wait_finished(order, self._slice(deadline)):
+    def _wait_finished(self, orders: Sequence[str], deadline: float) -> bool:
+        while not self.platform.wait_finished(orders, self._slice(deadline)):
             if time.monotonic() >= deadline or self._has_died():
                 return False
         return True
@@ -185,15 +188,40 @@ class Lab:
     def _has_died(self) -> bool:
         return self.process is not None and bool(self.process.death)
 
-    def wait_fired(self, order: str, *faults: ArmedFault) -> None:
-        """Wait until a fault has fired, or the order was processed without it.
+    def wait_fired(self, mark: str, order: str, *faults: ArmedFault) -> None:
+        """Wait until a fault has fired since the mark, or the order was processed without it.
 
         A handler may work long after its response.
         """
-        self.wait_for(
-            lambda: any(fault.fired for fault in faults) or self.status(order) != "pending",
-            self.timing.patience,
-        )
+        ids = {fault.id for fault in faults}
+
+        def is_it(entry: Json) -> bool:
+            if entry["kind"] == "fault":
+                return entry["data"]["id"] in ids
+            return bool(entry["object"] == order and entry["data"]["to"] != "pending")
+
+        self.wait_entry(mark, "fault,change", self.timing.patience, is_it)
+
+    def wait_entry(
+        self,
+        mark: str,
+        kinds: str,
+        timeout: float,
+        is_it: Callable[[Json], bool] = lambda entry: True,
+    ) -> bool:
+        """Wait until the timeline has such an entry after a moment; return False at the timeout.
+
+        A handler that has ended by itself is waited for no longer.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            # Also an interruption of the run is seen at the next call.
+            seconds = min(max(0.0, deadline - time.monotonic()), _SLICE)
+            entries, mark = self.platform.wait_entries(mark, kinds, seconds)
+            if any(map(is_it, entries)):
+                return True
+            if time.monotonic() >= deadline or self._has_died():
+                return False
 
     def since(self, mark: str) -> History:
         """Return what has happened after a moment."""
@@ -219,13 +247,11 @@ class Lab:
 
     def wait_until_quiet(self, mark: str) -> None:
         """Wait until no API call has been made for a while, also if some wait for a response."""
-        made, at = -1, time.monotonic()
-        deadline = at + PATIENCE
-        while at <= deadline and time.monotonic() - at < self.timing.quiet:
-            self.budget.check()
-            if (count := len(self.platform.calls(mark))) != made:
-                made, at = count, time.monotonic()
-            time.sleep(0.02)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() <= deadline:
+            calls, mark = self.platform.wait_entries(mark, "api_call", self.timing.quiet)
+            if not calls:
+                return
 
     # Measurements.
 

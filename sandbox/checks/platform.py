@@ -42,6 +42,8 @@ SHORT_PATIENCE = 10.0
 _CLOCK_IS_MOVING, _NOT_YET = 409, 408
 # What becomes of a pending request.
 FINISHED = ("approved", "failed", "inquiring")
+# Requests that one call waits for: a wait has at most 50 conditions.
+WAITED = 12
 _AGAIN = 0.05
 
 
@@ -170,11 +172,17 @@ class Platform:
         body = {"type": kind, "asset": {"id": subscription}}
         return str(self.provider.call("POST", REQUESTS, body)["id"])
 
-    def wait_finished(self, request: str, timeout: float) -> bool:
-        """Wait until a pending request is approved, failed or inquired; False at the timeout."""
-        conditions = [{"status": {"object": request, "is": status}} for status in FINISHED]
+    def wait_finished(self, requests: Sequence[str], timeout: float) -> bool:
+        """Wait until none of at most WAITED requests is pending; return False at the timeout.
+
+        That is, until each is approved, failed or inquired.
+        """
+        finished = [
+            {"any": [{"status": {"object": pk, "is": status}} for status in FINISHED]}
+            for pk in requests
+        ]
         with self.budget.wait(timeout) as seconds:
-            body = {"until": {"any": conditions}, "timeout": seconds}
+            body = {"until": {"all": finished}, "timeout": seconds}
             try:
                 self.vendor.call("POST", "/sandbox/wait", body, timeout=seconds + 30)
             except ApiError as error:
@@ -269,6 +277,16 @@ class Platform:
     def changes(self, since: str) -> list[Change]:
         """Return the changes after a cursor."""
         return [change_of(entry) for entry in self._timeline(since, "change")]
+
+    def wait_entries(self, since: str, kinds: str, timeout: float) -> tuple[list[Json], str]:
+        """Return the entries after a cursor, and the cursor after them.
+
+        While there are none, wait for one; there is none at the timeout.
+        """
+        with self.budget.wait(timeout) as seconds:
+            path = f"/sandbox/timeline?since={since}&limit={_PAGE}&kind={kinds}&wait={seconds:.3f}"
+            page = self.vendor.call("GET", path, timeout=seconds + 30)
+            return page["entries"], page["cursor"]
 
     def _timeline(self, since: str, kinds: str) -> Iterator[Json]:
         while True:

@@ -23,7 +23,7 @@ def recover(lab: Lab, orders: Sequence[str]) -> None:
         if has_succeeded and not _is_pending(lab, orders):
             break
         if has_succeeded:
-            lab.wait_for(lambda: not _is_pending(lab, orders), pause)
+            lab.wait_finished(orders, pause)
         else:
             lab.wait_for(lambda: False, pause)
 

@@ -50,7 +50,7 @@ def resumes(lab: Lab) -> Verdict:
         lab.activate()
         order = lab.order()
         recovery.make_attempts(lab, _FAILED_ATTEMPTS, SHORT_PATIENCE)
-        lab.wait_fired(order, fault)
+        lab.wait_fired(mark, order, fault)
         fired = fault.fired
     recovery.recover(lab, [order])
     happened = lab.since(mark)

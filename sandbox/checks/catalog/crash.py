@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.checks import causes, experiments, good_run, recovery, verdicts
 from sandbox.checks.experiments import CONTROL_TEXTS, control
 from sandbox.checks.good_run import GoodRun, NoGoodRun, Step
-from sandbox.checks.history import Effects
+from sandbox.checks.history import Effects, History
 from sandbox.checks.lab import Lab
 from sandbox.checks.model import Check, Level, Need
 from sandbox.checks.outcomes import Outcome, Verdict
@@ -58,9 +58,9 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     lab.activate()
     fired, order = crash(lab, step)
     recovery.recover(lab, [order])
-    effects = lab.effects(order, lab.since(mark), {})
-    wrong = _wrong(lab, good, order, effects, mark)
     happened = lab.since(mark)
+    effects = lab.effects(order, happened, {})
+    wrong, happened = _wrong(lab, good, order, effects, happened, mark)
     evidence = (
         verdicts.effects_exhibit(effects, order),
         happened.exhibit(),
@@ -85,28 +85,34 @@ def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdic
     )
 
 
-def _wrong(lab: Lab, good: GoodRun, order: str, effects: Effects, mark: str) -> str:
-    """Return what is wrong after a failure: with the order, the attempts, or the next order."""
+def _wrong(
+    lab: Lab, good: GoodRun, order: str, effects: Effects, happened: History, mark: str
+) -> tuple[str, History]:
+    """Return what is wrong after a failure, and all that has happened until then.
+
+    That is: with the order, the attempts, or the next order.
+    """
     if difference := good_run.difference(good.effects, effects):
-        return f"{order} ends differently: {difference}"
-    failure = lab.since(mark).last_failure
-    if not failure:
+        return f"{order} ends differently: {difference}", happened
+    text = f"{order} is {effects.status}"
+    if not happened.last_failure:
         following = lab.order()
         recovery.recover(lab, [following])
+        happened = lab.since(mark)
         if (status := lab.status(following)) != "approved":
-            return f"{order} is {effects.status}, but the order after it, {following}, is {status}"
-        failure = lab.since(mark).last_failure
-    if failure:
-        return f"{order} is {effects.status}, but the platform's last attempt ended with {failure}"
-    return ""
+            return f"{text}, but the order after it, {following}, is {status}", happened
+    if failure := happened.last_failure:
+        return f"{text}, but the platform's last attempt ended with {failure}", happened
+    return "", happened
 
 
 def _with_fault(kind: str, parameters: Mapping[str, Any] | None = None, pause: float = 0) -> Crash:
     def crash(lab: Lab, step: Step) -> tuple[int, str]:
         scope = {"nth": [step.occurrence], **step.scope}
+        mark = lab.mark()
         with lab.platform.fault(kind, parameters, **scope) as fault:
             order = lab.order()
-            lab.wait_fired(order, fault)
+            lab.wait_fired(mark, order, fault)
             # Not as a time without calls: a handler that polls may never be quiet for so long.
             time.sleep(pause)
             lab.platform.settle(lab.timing.quiet)

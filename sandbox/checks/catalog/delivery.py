@@ -97,7 +97,7 @@ def _after_failure(lab: Lab, methods: Sequence[str], what: str) -> Verdict:
             for scope in scopes
         ]
         first = lab.send()
-        lab.wait_fired(batch.orders[0], *faults)
+        lab.wait_fired(batch.mark, batch.orders[0], *faults)
         lab.settle(patience=SHORT_PATIENCE)
         fired = sum(fault.fired for fault in faults)
     sent = lab.genuine()

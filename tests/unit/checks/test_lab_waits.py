@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from sandbox.checks.catalog import crash
-from sandbox.checks.good_run import Step
 from sandbox.checks.lab import Lab
 
 
 @dataclass
 class Platform:
-    """Nothing is ever finished; each wait has the timeout that it was given."""
+    """Nothing is ever finished; each wait has the timeout that it was given.
+
+    Each read of the timeline returns the next of some pages.
+    """
 
     timeouts: list[float] = field(default_factory=list)
+    pages: list[list[dict[str, Any]]] = field(default_factory=list)
 
-    def wait_finished(self, order: str, timeout: float) -> bool:
+    def wait_finished(self, orders: Sequence[str], timeout: float) -> bool:
         self.timeouts.append(timeout)
         return False
+
+    def wait_entries(
+        self, since: str, kinds: str, timeout: float
+    ) -> tuple[list[dict[str, Any]], str]:
+        self.timeouts.append(timeout)
+        return (self.pages.pop(0) if self.pages else []), f"{since}+"
 
 
 @dataclass
@@ -41,6 +49,7 @@ def test_handler_that_has_died_is_waited_for_no_longer() -> None:
     assert not dead.wait_finished(["PR-1", "PR-2"], timeout=3600)
     assert platform.timeouts == [2.0]
     assert not dead.wait_for(lambda: False, timeout=3600)
+    assert not dead.wait_entry("0", "change", timeout=3600)
 
 
 @pytest.mark.parametrize("process", [None, Process("")], ids=["of others", "alive"])
@@ -48,42 +57,49 @@ def test_other_handler_is_waited_for_until_the_timeout(process: Process | None) 
     living, platform = lab(process)
     assert not living.wait_finished(["PR-1"], timeout=0)
     assert not living.wait_for(lambda: False, timeout=0)
-    assert platform.timeouts == [0.0]
+    assert not living.wait_entry("0", "change", timeout=0)
+    assert platform.timeouts == [0.0, 0.0]
 
 
 def test_handler_of_others_is_waited_for_at_once() -> None:
     living, platform = lab(None)
-    platform.wait_finished = lambda order, timeout: timeout > 100  # type: ignore[method-assign]
+    platform.wait_finished = lambda orders, timeout: timeout > 100  # type: ignore[method-assign]
     assert living.wait_finished(["PR-1"], timeout=3600)
 
 
-class Fault:
-    """Has fired when it has been looked at so often."""
+def test_many_orders_are_waited_for_together() -> None:
+    living, platform = lab(None)
+    waits: list[Sequence[str]] = []
+    platform.wait_finished = (  # type: ignore[method-assign]
+        lambda orders, timeout: waits.append(orders) is None
+    )
+    orders = [f"PR-{number}" for number in range(30)]
+    assert living.wait_finished(orders)
+    assert [order for wait in waits for order in wait] == orders
+    assert len(waits) == 3
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
 
-    @property
-    def fired(self) -> int:
-        self._looks -= 1
-        return int(self._looks < 0)
+def change(order: str, status: str) -> dict[str, Any]:
+    return {"kind": "change", "object": order, "data": {"to": status}}
+
+
+def firing(fault: str) -> dict[str, Any]:
+    return {"kind": "fault", "object": None, "data": {"id": fault}}
 
 
 @pytest.mark.parametrize(
-    ("looks", "statuses", "fired"),
+    "entries",
     # The handler works after its response; or it does so without the call of the fault.
-    [(3, ["pending"], 1), (1000, ["pending", "pending", "approved"], 0)],
+    [[firing("FLT-1")], [change("PR-1", "approved")]],
+    ids=["fired", "done"],
 )
 def test_fault_is_armed_until_the_work_on_an_order_meets_it_or_is_done(
-    looks: int, statuses: list[str], fired: int
+    entries: list[dict[str, Any]],
 ) -> None:
     working, platform = lab(None)
-    platform.order = lambda product: "PR-1"  # type: ignore[attr-defined]
-    platform.request = lambda order: {  # type: ignore[attr-defined]
-        "status": statuses.pop(0) if len(statuses) > 1 else statuses[0]
-    }
-    platform.fault = lambda *_, **scope: nullcontext(Fault(looks))  # type: ignore[attr-defined]
-    platform.settle = lambda quiet: None  # type: ignore[attr-defined]
-    working.signer = cast(Any, SimpleNamespace(product_id="PRD-1"))
-    step = Step(0, "GET", "/requests", 1, is_read=True)
-    assert crash._with_fault("abort")(working, step) == (fired, "PR-1")
+    others = [change("PR-1", "pending"), change("PR-2", "approved"), firing("FLT-2")]
+    platform.pages = [others, [], entries, [firing("FLT-1")]]
+    working.wait_fired("0", "PR-1", cast(Any, SimpleNamespace(id="FLT-1")))
+    # It has read no further, and each call ends soon, after which an interruption is seen.
+    assert platform.pages == [[firing("FLT-1")]]
+    assert max(platform.timeouts) <= 2

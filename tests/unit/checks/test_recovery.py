@@ -35,11 +35,12 @@ class Handler:
         return "pending" if self.waited < self._pending_until else "approved"
 
     def wait_for(self, is_true: Callable[[], bool], timeout: float) -> bool:
-        for _ in range(int(timeout)):
-            if is_true():
-                break
-            self.waited += 1
+        self.waited += timeout
         return is_true()
+
+    def wait_finished(self, orders: Sequence[str], timeout: float) -> bool:
+        self.waited = max(self.waited, min(self.waited + timeout, self._pending_until))
+        return self.status(orders[0]) != "pending"
 
 
 @pytest.mark.parametrize(
