@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sandbox.checks import causes, verdicts
+from sandbox.checks import causes, history, verdicts
 from sandbox.checks.handler_requests import Reply, SentRequest
 from sandbox.checks.history import UNTOUCHED, History
 from sandbox.checks.lab import Lab
@@ -236,7 +236,8 @@ def _processed_unasked(lab: Lab, patience: float) -> str:
 
 def is_untouched(lab: Lab, order: str, before: dict[str, str]) -> bool:
     """Return whether an order still waits for the vendor, with the values that it had before."""
-    return lab.status(order) in UNTOUCHED and lab.values(order) == before
+    now = lab.platform.request(order)
+    return now["status"] in UNTOUCHED and history.filled(now) == before
 
 
 def control(lab: Lab) -> Verdict:

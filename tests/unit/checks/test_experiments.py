@@ -34,7 +34,7 @@ def lab(*happened: History, polls: bool = False, answered: Reply | None = None) 
         timing=SimpleNamespace(quiet=0.2, interval=0.0),
         settle=lambda quiet: None,
         order=lambda: "PR-1",
-        status=lambda order: "pending",
+        platform=SimpleNamespace(request=lambda order: {"status": "pending"}),
         wait_finished=lambda orders, patience: polls,
         values=lambda order: {},
         mark=lambda: "",
@@ -124,6 +124,9 @@ class Refusing:
     shared: dict[str, object] = field(default_factory=lambda: {experiments._NEVER_UNASKED: True})
     timing: Timing = FAST
     has_acted: bool = False
+    platform: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(request=lambda order: {"status": "pending"})
+    )
 
     def order(self) -> str:
         self.has_acted = False
@@ -131,9 +134,6 @@ class Refusing:
 
     def values(self, order: str) -> dict[str, str]:
         return {}
-
-    def status(self, order: str) -> str:
-        return "pending"
 
     def mark(self) -> str:
         return ""
@@ -203,7 +203,8 @@ class Once:
         self.created: list[str] = []
         self.calls: list[Call] = []
         self.platform = SimpleNamespace(
-            requests_by_id=lambda ids: {id: {"id": id, "status": "pending"} for id in ids}
+            request=lambda order: {"status": "pending"},
+            requests_by_id=lambda ids: {id: {"id": id, "status": "pending"} for id in ids},
         )
 
     def order(self, product: str = "") -> str:
@@ -215,9 +216,6 @@ class Once:
 
     def values(self, order: str) -> dict[str, str]:
         return {}
-
-    def status(self, order: str) -> str:
-        return "pending"
 
     def mark(self) -> str:
         self.calls.clear()
