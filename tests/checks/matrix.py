@@ -85,7 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print(f"{len(missing)} parts are missing, {len(chosen)} of them are run.", flush=True)
     if chosen:
-        with sandboxes.shared(options.jobs), ThreadPoolExecutor(options.jobs) as pool:
+        with (
+            sandboxes.started(options.jobs) as started,
+            sandboxes.lent(started),
+            ThreadPoolExecutor(options.jobs) as pool,
+        ):
             list(pool.map(lambda part: _run(state, *part), chosen))
     return _finish(state)
 

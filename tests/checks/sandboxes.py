@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from queue import Queue
 from typing import Any
@@ -28,12 +28,14 @@ class Running:
 
     def create_product(self, body: Mapping[str, Any]) -> str:
         """Create a product that a restore keeps, and return its id."""
+        self.restore()
         product = self._client.call("POST", "/sandbox/products", body)
         self._save()
         return str(product["id"])
 
     def import_product(self, workbook: bytes) -> str:
         """Import a product that a restore keeps, and return its id."""
+        self.restore()
         form = [Part("file", workbook, "product.xlsx")]
         imported = self._client.upload("/sandbox/products/import", form)
         self._save()
@@ -78,14 +80,19 @@ class Borrowed:
 
 
 @contextmanager
-def shared(count: int = 1) -> Iterator[list[Running]]:
-    """Let lanes use `count` sandboxes, which are started once; with more lanes, lanes wait."""
-    free: Queue[Running] = Queue()
+def started(count: int = 1) -> Iterator[list[Running]]:
+    """Start sandboxes, and end them."""
     with ExitStack() as stack:
         guard = stack.enter_context(Guard())
-        started = [Running(stack.enter_context(Throwaway(guard))) for _ in range(count)]
-        for each in started:
-            free.put(each)
-        borrow = lambda _guard: Borrowed(free)  # noqa: E731
-        stack.enter_context(mock.patch.object(lanes, "Throwaway", borrow))
-        yield started
+        yield [Running(stack.enter_context(Throwaway(guard))) for _ in range(count)]
+
+
+@contextmanager
+def lent(running: Iterable[Running]) -> Iterator[None]:
+    """Let lanes use these sandboxes instead of starting others; with more lanes, lanes wait."""
+    free: Queue[Running] = Queue()
+    for each in running:
+        free.put(each)
+    borrow = lambda _guard: Borrowed(free)  # noqa: E731
+    with mock.patch.object(lanes, "Throwaway", borrow):
+        yield

@@ -78,6 +78,7 @@ def outcomes(options: Options) -> dict[str, str]:
     return running.outcomes(report)
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_handler_that_failed_is_started_again() -> None:
     options = Options(run=shlex.join(COMMAND), cwd=ROOT, selected=CHECKS, jobs=1)
     assert outcomes(options) == EXPECTED
@@ -89,6 +90,7 @@ def test_running_handler_that_failed_may_finish_its_work(running_handler: Option
 
 
 @pytest.mark.nightly(reason="test_handler_that_failed_is_started_again waits for late work too")
+@pytest.mark.usefixtures("sandbox")
 def test_two_runs_are_judged_when_they_have_ended() -> None:
     command = shlex.join((sys.executable, "-c", PAUSES))
     options = Options(run=command, cwd=ROOT, selected=("race.same_request",), jobs=1)

@@ -19,10 +19,12 @@ from sandbox.checks import verdicts
 from sandbox.checks.catalog import BY_ID, CHECKS, speed, validator
 from sandbox.checks.model import Check, Need, Outcome, Report, Result
 from sandbox.checks.outputs.exit_code import exit_code
-from tests.checks import running, sandboxes
+from tests.checks import running
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import BY_NAME, VARIANTS, Variant
 from tests.marks import nightly
+
+pytestmark = pytest.mark.usefixtures("sandbox")
 
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 # These take long: a variant that fails several runs the first one.
@@ -42,12 +44,6 @@ NIGHTLY = {
 NOT_IN_CI = {
     "effects.approved_once", "retry.out_of_order", "speed.pending_5000", "speed.timeout_30s",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sandbox() -> Iterator[None]:
-    with sandboxes.shared():
-        yield
 
 
 def own(variant: Variant) -> list[str]:

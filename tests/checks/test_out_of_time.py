@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from sandbox.checks import runner, timing
 from sandbox.checks.model import Outcome, Result
 from sandbox.checks.options import Options
-from tests.checks import running, sandboxes
+from tests.checks import running
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.nightly(reason="waits until the time of checks is over")
+pytestmark = [
+    pytest.mark.nightly(reason="waits until the time of checks is over"),
+    pytest.mark.usefixtures("sandbox"),
+]
 
 HANDLER = """
 import os, time
@@ -28,12 +30,6 @@ Slow(os.environ).serve()
 MANY_CALLS = "for _ in range(55): api.get(f'/requests/{id}')"
 # Slower than the rest of a run for 105 orders, on any machine.
 SLOW = "time.sleep(1)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sandbox() -> Iterator[None]:
-    with sandboxes.shared():
-        yield
 
 
 def result(work: str, check: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> Result:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from sandbox.checks import runner
 from sandbox.checks.options import Options
-from tests.checks import running, sandboxes
+from tests.checks import running
 from tests.processes import ROOT
+
+pytestmark = pytest.mark.usefixtures("sandbox")
 
 # What can be skipped: what needs another option, and what a timer comes before.
 REASONS = ("Needs --deep", "a timer of its own")
@@ -26,12 +27,6 @@ MUST_PASS = (
     "token.unknown_claims", "payload.unicode", "payload.nested_data", "payload.chunked",
     "payload.large_body", "delivery.twice", "effects.all_pending", "effects.customer_names",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sandbox() -> Iterator[None]:
-    with sandboxes.shared():
-        yield
 
 
 def accusations(arguments: str, *selected: str) -> dict[str, str]:

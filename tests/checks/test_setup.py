@@ -17,7 +17,6 @@ from sandbox.checks.catalog import orders
 from sandbox.checks.lab import Lab
 from sandbox.checks.options import ALL, EVENT, Options
 from sandbox.checks.platform import TIERS
-from tests.checks import sandboxes
 from tests.checks.sandboxes import Running
 from tests.processes import ROOT
 
@@ -79,12 +78,6 @@ class It(Handler):
         return super().query("PRD-000-000-001")
 """
 Opened = Callable[..., AbstractContextManager[Lab]]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Running]:
-    with sandboxes.shared() as [running]:
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from requests_queue.seed.products import BACKUP, SUITE, capabilities
 from sandbox.checks import runner
 from sandbox.checks.options import Options
 from tests import examples
-from tests.checks import running, sandboxes
+from tests.checks import running
 from tests.checks.sandboxes import Running
 from tests.processes import ROOT
 from tests.sandbox import product_workbooks
@@ -57,12 +56,6 @@ SHAPES: dict[str, str | dict[str, Any] | bytes] = {
 }  # fmt: skip
 # What depends on the reseller and on values of parameters.
 SAMPLE = ("effects.history_clean", "effects.customer_names", "effects.other_types")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Running]:
-    with sandboxes.shared() as [running]:
-        yield running
 
 
 def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) -> dict[str, str]:
