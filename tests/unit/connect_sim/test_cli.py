@@ -733,6 +733,10 @@ def test_thin_command_imports_neither_django_nor_celery(
     assert bool(server.requests) == (not command.endswith("--help"))
 
 
+def test_check_imports_nothing_of_a_server_but_tokens(new_process: NewProcess) -> None:
+    assert new_process("check --list") == ["jwt"]
+
+
 def test_listen_imports_no_django(tmp_path: Path) -> None:
     code = (
         "import sys; import connect_sim.cli.listen, sandbox.listener; "
