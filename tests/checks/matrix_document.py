@@ -14,7 +14,7 @@ _HEAD = """\
 
 The checks of [checks.md](checks.md) are themselves checked: by {handlers} handlers, each of which
 is broken in one way or only looks so, and by one without defects, which passes all. Each row is a
-test: `make test` runs checks that a handler must fail for all but a few handlers that mostly wait,
+test: `make test` runs checks that a handler must fail for all but a few handlers that take long,
 which `make nightly` runs, and `make checks-matrix` all checks of all handlers, which takes hours.
 
 This page is written by `python -m tests.checks.matrix_document`.

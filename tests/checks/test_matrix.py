@@ -31,13 +31,14 @@ GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 LONG = ("effects", "speed", "race", "crash", "client", "retry")
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
-# These wait for what never comes, or for long.
+# These wait for what never comes, or for long, or need many orders.
 NIGHTLY = {
     **dict.fromkeys(
         ("never_answers", "does_nothing", "fills_nothing", "gives_up_after_any_error"),
         "waits for minutes; a faster variant fails the same checks",
     ),
     "answers_after_forty_seconds": "waits for minutes; no other variant fails speed.timeout_30s",
+    "processes_one_order_per_call": "105 orders; reads_first_page_only fails the same check",
 }
 # Checks that no variant fails in CI: each that would runs a shorter check, or is NIGHTLY.
 # speed.pending_5000 needs `--deep`, too.
