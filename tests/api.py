@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from django.db import transaction
 from django.test import Client
 
 from connect_sim.server import paths
-from requests_queue import clock, seed
+from requests_queue import seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
 from tests import copies, make
@@ -86,27 +84,17 @@ def caller(account: Account, key: str = "") -> Caller:
     return Caller(key)
 
 
-# The demo data of the first use: creating them takes as long as most tests.
-_made: list[tuple[datetime, seed.Summary, copies.Snapshot]] = []
-# Their dates are relative to the creation, so they expire.
-_FRESH = timedelta(hours=1)
+def _seed() -> seed.Summary:
+    return seed.run(lambda line: None)
+
+
+_restored = copies.Restored(_seed)
 
 
 @pytest.fixture
 def seeded(db: None) -> seed.Summary:
     """The demo data."""
-    now = clock.now()
-    if Account.objects.exists():
-        return seed.run(lambda line: None)
-    for created_at, summary, snapshot in _made:
-        if abs(now - created_at) < _FRESH:
-            # Foreign keys are checked at the end of the transaction.
-            with transaction.atomic():
-                snapshot.restore()
-            return summary
-    summary = seed.run(lambda line: None)
-    _made.append((now, summary, copies.Snapshot()))
-    return summary
+    return _seed() if Account.objects.exists() else _restored()
 
 
 @pytest.fixture

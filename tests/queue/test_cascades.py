@@ -188,8 +188,6 @@ def test_each_type_changes_the_subscriptions_status(
     for ways, ended, asset in (
         ((("V", "approve"),), "approved", approved),
         ((("V", "fail"),), "failed", failed),
-        ((("D", "fail"),), "failed", failed),
-        ((("V", "schedule"), ("V", "pend"), ("V", "approve")), "approved", approved),
         # Revoking restores the previous status.
         ((("V", "schedule"), ("D", "revoke"), ("V", "confirm")), "revoked", failed),
     ):

@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 import ssl
+from itertools import product
 from typing import Any
 
 import aiohttp
@@ -161,22 +162,22 @@ EXCEPTIONS: list[Exception] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("exc", EXCEPTIONS, ids=repr)
-@pytest.mark.parametrize("proxied", [False, True])
-@pytest.mark.parametrize("progress", [Progress(), Progress(start=b"SSH-2"), Progress(answered=True),
-                                      Progress(start=b"HTTP/1.1 2"),
-                                      Progress(start=b"\x15\x03")], ids=repr)  # fmt: skip
-def test_no_public_message_names_the_handler(
-    exc: Exception, proxied: bool, progress: Progress
-) -> None:
-    place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
-    own, others, _ = errors.describe_error(exc, place, progress)
-    assert not any(part in others for part in HIDDEN)
-    for message in (own, others):
-        assert message[0].isupper() or message.startswith(HIDDEN[0])
-        assert message.endswith(".") and "The proxy from" not in message and "to The" not in message
-    if not any(part in own for part in HIDDEN):
-        assert own == others
+PROGRESS = [Progress(), Progress(answered=True)] + [
+    Progress(start=start) for start in (b"SSH-2", b"HTTP/1.1 2", b"\x15\x03")
+]
+
+
+def test_no_public_message_names_the_handler() -> None:
+    for exc, proxied, progress in product(EXCEPTIONS, (False, True), PROGRESS):
+        place = Target(HIDDEN[0], int(HIDDEN[1]), True, proxied)
+        own, others, _ = errors.describe_error(exc, place, progress)
+        assert not any(part in others for part in HIDDEN), (exc, proxied, progress)
+        for message in (own, others):
+            assert message[0].isupper() or message.startswith(HIDDEN[0])
+            assert message.endswith(".")
+            assert "The proxy from" not in message and "to The" not in message
+        if not any(part in own for part in HIDDEN):
+            assert own == others
 
 
 @pytest.mark.parametrize(
