@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import zipfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -88,9 +90,8 @@ def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
     assert file.status == "invalid"
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
+def test_valid_cells_are_accepted() -> None:
+    cells: list[dict[str, Any]] = [
         {"item_search_criteria": "item.local_id", "item_search_value": "SEAT"},
         {"item_search_criteria": "item.id", "item_search_value": "PRD-111-111-111-0001"},
         {"asset_search_criteria": "asset.external_id", "asset_search_value": "ext-1"},
@@ -105,16 +106,14 @@ def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
         {"quantity": 3.0},
         {"amount": None},
         {"amount": -11.5},
-    ],
-)
-def test_valid_cells_are_accepted(more: dict[str, Any]) -> None:
-    file = processed(sheets.catalog(), sheets.xlsx(table([row(**more)])))
+    ]
+    rows = [row(n, **more) for n, more in enumerate(cells)]
+    file = processed(sheets.catalog(), sheets.xlsx(table(rows)))
     assert (file.status, file.error_detail) == ("ready", "")
 
 
-@pytest.mark.parametrize(
-    ("more", "column", "code"),
-    [
+def test_invalid_cells_are_reported_with_row_and_column() -> None:
+    cells: list[tuple[dict[str, Any], str, str]] = [
         ({"item_search_value": "NOPE"}, "item_search_value", "USG_011"),
         ({"item_search_criteria": "name"}, "item_search_criteria", "USG_010"),
         ({"item_search_criteria": None}, "item_search_criteria", "USG_001"),
@@ -138,26 +137,24 @@ def test_valid_cells_are_accepted(more: dict[str, Any]) -> None:
         ({"asset_search_criteria": None}, "asset_search_value", "USG_001"),
         ({"tier": 9}, "tier", "USG_006"),
         ({"record_id": "x" * 256}, "record_id", "USG_004"),
-    ],
-)
-def test_invalid_cell_is_reported_with_row_and_column(
-    more: dict[str, Any], column: str, code: str
-) -> None:
+    ]
     catalog = sheets.catalog()
-    file = processed(catalog, sheets.xlsx(table([row(1), row(2, **more)])))
-    assert (file.status, file.validated, file.invalid) == ("invalid", 2, 1)
-    assert file.error_detail.startswith(f"1 row is invalid. Row 3, {column}: ")
+    rows = [row(n, **more) for n, (more, _, _) in enumerate(cells, 3)]
+    file = processed(catalog, sheets.xlsx(table([row(2), *rows])))
+    assert (file.status, file.validated, file.invalid) == ("invalid", 1 + len(cells), len(cells))
+    assert file.error_detail.startswith(f"{len(cells)} rows are invalid. Row 3, {cells[0][1]}: ")
     vendor = caller(catalog.vendor)
     response = vendor.get(f"{PATH}/{file.pk}/errors")
-    assert response.headers["Content-Range"] == "items 0-0/1"
-    [reported] = response.json
-    assert reported["row"] == 3
-    assert [(e["column"], e["code"]) for e in reported["errors"]] == [(column, code)]
-    cell = more[column] if column in more else row(2, **more)[column]
-    assert reported["errors"][0]["raw_value"] == ("" if cell is None else str(cell)[:100])
+    assert response.headers["Content-Range"] == f"items 0-{len(cells) - 1}/{len(cells)}"
     uri = vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
-    errors = list(load_workbook(io.BytesIO(download(uri)))["errors"].iter_rows(values_only=True))
-    assert errors[1][:3] == (3, column, code)
+    sheet = load_workbook(io.BytesIO(download(uri)))["errors"]
+    _, *listed = sheet.iter_rows(values_only=True)
+    for n, (_, column, code) in enumerate(cells):
+        reported = response.json[n]
+        assert (reported["row"], listed[n][:3]) == (n + 3, (n + 3, column, code))
+        assert [(e["column"], e["code"]) for e in reported["errors"]] == [(column, code)]
+        cell = rows[n][column]
+        assert reported["errors"][0]["raw_value"] == ("" if cell is None else str(cell)[:100])
     assert vendor.post(f"{PATH}/{file.pk}/submit").status == 400
 
 
@@ -323,8 +320,10 @@ def test_names_of_the_sheet(sheet: str) -> None:
     assert processed(sheets.catalog(), content).status == "ready"
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"),
+    [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16"), (";", "cp1252")],
+)
 def test_csv(delimiter: str, encoding: str) -> None:
     content = sheets.csv(table([row(record_note="Gezählt")]), delimiter, encoding)
     file = processed(sheets.catalog(), content, "usage.csv")
@@ -332,9 +331,9 @@ def test_csv(delimiter: str, encoding: str) -> None:
     assert file.records.get().record_note == "Gezählt"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_unreadable_file_is_invalid_as_a_whole() -> None:
+    catalog = sheets.catalog()
+    for content, message in (
         (
             sheets.xlsx([["a"]], sheet="Sheet1"),
             "The workbook has no sheet records or usage_records.",
@@ -349,12 +348,10 @@ def test_csv(delimiter: str, encoding: str) -> None:
         (sheets.xlsx([]), "Columns are missing in row 1: record_id, "),
         (b"hello", "Columns are missing in row 1: record_id, "),
         (sheets.csv([sheets.HEADER, ['"' + "x" * 200_000]]), "Line 2 of the CSV cannot be read"),
-    ],
-)
-def test_unreadable_file_is_invalid_as_a_whole(content: bytes, message: str) -> None:
-    file = processed(sheets.catalog(), content)
-    assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
-    assert file.error_detail.startswith(message)
+    ):
+        file = processed(catalog, content)
+        assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
+        assert file.error_detail.startswith(message)
 
 
 def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
@@ -381,9 +378,14 @@ _SHEET, _STRINGS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
 _WORKBOOK, _LINKS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 
 
+@cache
+def _valid() -> bytes:
+    return sheets.xlsx(table([row()]))
+
+
 def _rows(inside: bytes) -> bytes:
     """Return a sheet with more after the header and one row."""
-    archive = zipfile.ZipFile(io.BytesIO(sheets.xlsx(table([row()]))))
+    archive = zipfile.ZipFile(io.BytesIO(_valid()))
     return archive.read(_SHEET).replace(b"</sheetData>", inside + b"</sheetData>")
 
 
@@ -396,9 +398,10 @@ def _names(text: bytes) -> bytes:
     return b"".join(text % n for n in range(5000))
 
 
-@pytest.mark.parametrize(
-    ("part", "content", "message"),
-    [
+def test_elements_of_a_workbook_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook_reader, "MAX_TEXTS", 2**21)
+    catalog = sheets.catalog()
+    for part, content, message in (
         (_SHEET, _rows(_nested(b"row", 1000)), "too complex"),
         (_SHEET, _rows(_nested(b"row", 1000, b"<c/><c/>")), "too complex"),
         (_SHEET, _rows(b"<row>" + _nested(b"c", 1000) + b"</row>"), "too complex"),
@@ -406,7 +409,7 @@ def _names(text: bytes) -> bytes:
         (_SHEET, b"<worksheet>" + _nested(b"extLst", 1000) + b"</worksheet>", "too complex"),
         (_STRINGS, _SST + _nested(b"si", 1000) + b"</sst>", "too complex"),
         (_STRINGS, _nested(b"row", 1000), "too complex"),
-        (_STRINGS, _SST + b"<si><t>ab</t></si>" * 720_000 + b"</sst>", "too complex"),
+        (_STRINGS, _SST + b"<si><t>ab</t></si>" * 40_000 + b"</sst>", "too complex"),
         (_STRINGS, _SST + b"<si><t>" + b"x" * (limits.MAX_ROW_TEXT + 1), "A row of the sheet is"),
         ("xl/styles.xml", _nested(b"styleSheet", 1000), "too complex"),
         ("xl/styles.xml", b"<styleSheet><cellXfs>" + b"<xf/>" * 20_001, "too complex"),
@@ -427,13 +430,10 @@ def _names(text: bytes) -> bytes:
         (_SHEET, b"<worksheet><sheetData><row>", "cannot be read (ExpatError)"),
         (_SHEET, b"<!DOCTYPE a><worksheet/>", "a document type"),
         ("xl/styles.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><styleSheet/>', "a document type"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
-def test_elements_of_a_workbook_are_limited(part: str, content: bytes, message: str) -> None:
-    file = processed(sheets.catalog(), _replaced(part, content))
-    assert (file.status, file.uploaded) == ("invalid", 0)
-    assert message in file.error_detail
+    ):  # fmt: skip
+        file = processed(catalog, _replaced(part, content))
+        assert (file.status, file.uploaded) == ("invalid", 0)
+        assert message in file.error_detail, (part, content[:100])
 
 
 def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
@@ -448,9 +448,9 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
     assert record.params == [{"parameter_name": "v.date", "parameter_value": "2026-11-01 08:00:00"}]
 
 
-@pytest.mark.parametrize("content", [sheets.xlsx(table([row()])), sheets.csv(table([row()]))])
+@pytest.mark.parametrize("write", [sheets.xlsx, sheets.csv])
 def test_full_disk_does_not_make_the_file_invalid(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
+    write: Callable[[Any], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(rows: spreadsheet.Rows, *values: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -458,7 +458,7 @@ def test_full_disk_does_not_make_the_file_invalid(
     catalog = sheets.catalog()
     with monkeypatch.context() as patch:
         patch.setattr(spreadsheet.Rows, "add", full)
-        file = processed(catalog, content)
+        file = processed(catalog, write(table([row()])))
     assert (file.status, file.sub_status, file.error_detail) == ("processing", "processing", "")
     UsageFile.objects.update(lease=0)
     processing.run(file.pk)
@@ -498,7 +498,7 @@ def _zip(**parts: bytes) -> bytes:
 
 def _replaced(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return a valid workbook with one part replaced."""
-    buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(sheets.xlsx(table([row()]))))
+    buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(_valid()))
     with good, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in {*good.namelist(), part}:
             if name == part:
@@ -514,9 +514,11 @@ def _replaced(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_invalid_uploads_are_refused_and_change_nothing() -> None:
+    catalog = sheets.catalog()
+    vendor = caller(catalog.vendor)
+    pk = create(vendor, catalog)
+    for content, message in (
         (b"", "The submitted file is empty."),
         (b"\xd0\xcf\x11\xe0" + b"x" * 100, "encrypted or in an old format"),
         (b"\x89PNG\0\0\0", "neither an XLSX workbook nor a CSV text"),
@@ -532,26 +534,10 @@ def _replaced(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
         ),
         (_replaced("xl/styles.xml", b"<a/>", zipfile.ZIP_BZIP2), "an unusual compression"),
         (_replaced("xl/styles.xml", b"<a/>", zipfile.ZIP_LZMA), "an unusual compression"),
-    ],
-    ids=[
-        "empty",
-        "old",
-        "picture",
-        "damaged",
-        "other zip",
-        "large sheet",
-        "many parts",
-        "bzip2",
-        "lzma",
-    ],
-)
-def test_invalid_uploads_are_refused_and_change_nothing(content: bytes, message: str) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
-    pk = create(vendor, catalog)
-    response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
-    refused(response, 400)
-    assert message in response.json["errors"][0]
+    ):
+        response = sheets.send(vendor, f"{PATH}/{pk}/upload", content)
+        refused(response, 400)
+        assert message in response.json["errors"][0]
     assert UsageFile.objects.get().status == "draft"
     assert not StoredFile.objects.exists()
 

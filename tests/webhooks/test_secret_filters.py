@@ -11,34 +11,30 @@ pytestmark = pytest.mark.django_db
 OPERATORS = ("eq", "ne", "gt", "le", "like", "ilike")
 
 
-@pytest.mark.parametrize("name", ["jwt_secret", "headers"])
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_secret_fields_are_no_filters_and_errors_repeat_no_value() -> None:
+    catalog = make.catalog()
+    make.webhook(catalog, jwt_secret="canary-secret", headers={"a": "canary-secret"})
+    vendor = caller(catalog.vendor)
+    for form in [
         *(f"{each}({{}},SECRET)" for each in OPERATORS), "in({},(SECRET,b))", "{}=SECRET",
         "{}=eq=SECRET", "out({},(SECRET))", "{}__in=SECRET,b", "{}__contains=SECRET", "{}.a=SECRET",
         "range({},SECRET,b)", "not(eq({},SECRET))", "eq({},null())", "ordering({})",
         "{}__iregex=SECRET",
-    ],
-)  # fmt: skip
-def test_secret_fields_are_no_filters_and_errors_repeat_no_value(name: str, query: str) -> None:
-    catalog = make.catalog()
-    make.webhook(catalog, jwt_secret="canary-secret", headers={"a": "canary-secret"})
-    query = query.format(name).replace("SECRET", "canary-secret")
-    response = caller(catalog.vendor).get(f"/notifications/webhooks?{query}")
-    assert response.status == 400 and response.json["error_code"] == "VAL_001", response
-    assert "canary" not in str(response.json) and name in str(response.json)
+    ]:  # fmt: skip
+        for name in ("jwt_secret", "headers"):
+            query = form.format(name).replace("SECRET", "canary-secret")
+            response = vendor.get(f"/notifications/webhooks?{query}")
+            assert response.status == 400 and response.json["error_code"] == "VAL_001", response
+            assert "canary" not in str(response.json) and name in str(response.json)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_error_of_any_query_repeats_no_value() -> None:
+    vendor = caller(make.catalog().vendor)
+    for query in [
         "eq(created_at,canary)", "in(active,(true,canary))", "eq(stats,canary)", "active=canary",
         "like(created_at,canary)", "gt(last_success,canary)", "offset(canary)",
         "eq(id,'canary", "ne(search,canary)",
-    ],
-)  # fmt: skip
-def test_error_of_any_query_repeats_no_value(query: str) -> None:
-    response = caller(make.catalog().vendor).get(f"/notifications/webhooks?{query}")
-    assert response.status == 400, response
-    assert "canary" not in str(response.json)
+    ]:  # fmt: skip
+        response = vendor.get(f"/notifications/webhooks?{query}")
+        assert response.status == 400, response
+        assert "canary" not in str(response.json)

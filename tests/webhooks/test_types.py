@@ -58,7 +58,6 @@ SWITCHES: dict[str | int, list[tuple[str, Any]]] = {
     1: [("tiers.configs.level", 1)],
     2: [("tiers.configs.level", 2)],
 }
-named = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.type)
 
 
 def product(*switches: tuple[str, Any]) -> Product:
@@ -104,65 +103,65 @@ def test_types_are_these_and_six_queue_changes() -> None:
     assert len(types.type_choices()) == 17
 
 
-@named
-def test_trigger_of_type(row: Case) -> None:
-    trigger = fires(row)
-    assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == row[2:]
-    found_type = types.find_validator(row.object_class, row.kind, row.status, row.level)
-    assert found_type is not None and found_type.type == row.type
+def test_trigger_of_type() -> None:
+    for row in TABLE:
+        trigger = fires(row)
+        assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == row[2:]
+        found_type = types.find_validator(row.object_class, row.kind, row.status, row.level)
+        assert found_type is not None and found_type.type == row.type
 
 
-@named
-def test_label_matches_trigger(row: Case) -> None:
-    trigger = types.find(row.type, row.object_class)
-    assert trigger is not None
-    for word in (row.kind, row.status, f"Tier {row.level}" if row.level else "Subscription"):
-        assert word.lower() in trigger.label.lower()
+def test_label_matches_trigger() -> None:
+    for row in TABLE:
+        trigger = types.find(row.type, row.object_class)
+        assert trigger is not None
+        for word in (row.kind, row.status, f"Tier {row.level}" if row.level else "Subscription"):
+            assert word.lower() in trigger.label.lower()
 
 
-@named
-def test_no_other_request_is_validated(row: Case) -> None:
-    for status in ("pending", "approved", "tiers_setup", ""):
-        assert types.find_validator(row.object_class, row.kind, status, row.level) is None
-    for kind in ("cancel", "suspend", "resume", "adjustment"):
-        assert types.find_validator(row.object_class, kind, row.status, row.level) is None
-    for level in {None, 0, 1, 2, 3} - ({1, 2} if row.level else {None}):
-        assert types.find_validator(row.object_class, row.kind, row.status, level) is None
-    other = ORDER if row.object_class == CONFIG else CONFIG
-    assert types.find(row.type, other) is None
-    assert types.find_validator("usage_file", row.kind, row.status, row.level) is None
+def test_no_other_request_is_validated() -> None:
+    for row in TABLE:
+        for status in ("pending", "approved", "tiers_setup", ""):
+            assert types.find_validator(row.object_class, row.kind, status, row.level) is None
+        for kind in ("cancel", "suspend", "resume", "adjustment"):
+            assert types.find_validator(row.object_class, kind, row.status, row.level) is None
+        for level in {None, 0, 1, 2, 3} - ({1, 2} if row.level else {None}):
+            assert types.find_validator(row.object_class, row.kind, row.status, level) is None
+        other = ORDER if row.object_class == CONFIG else CONFIG
+        assert types.find(row.type, other) is None
+        assert types.find_validator("usage_file", row.kind, row.status, row.level) is None
 
 
-@named
-def test_no_capability_is_missing_with_all_required(row: Case) -> None:
-    assert fires(row).missing_capability(product(*needed(row))) is None
+def test_no_capability_is_missing_with_all_required() -> None:
+    for row in TABLE:
+        assert fires(row).missing_capability(product(*needed(row))) is None
 
 
-@named
-def test_missing_capability_is_named(row: Case) -> None:
-    everything = needed(row)
-    # Levels have their own test.
-    for path in {path for path, _ in everything} - {"tiers.configs.level"}:
-        rest = [switch for switch in everything if switch[0] != path]
-        for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
-            assert fires(row).missing_capability(product(*off)) == path
+def test_missing_capability_is_named() -> None:
+    for row in TABLE:
+        everything = needed(row)
+        # Levels have their own test.
+        for path in {path for path, _ in everything} - {"tiers.configs.level"}:
+            rest = [switch for switch in everything if switch[0] != path]
+            for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
+                assert fires(row).missing_capability(product(*off)) == path
 
 
-@named
-def test_product_without_capabilities_is_never_validated(row: Case) -> None:
-    assert fires(row).missing_capability(product()) is not None
-    assert fires(row).missing_capability(
-        Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
-    )
+def test_product_without_capabilities_is_never_validated() -> None:
+    for row in TABLE:
+        assert fires(row).missing_capability(product()) is not None
+        assert fires(row).missing_capability(
+            Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
+        )
 
 
-@named
-def test_capabilities_of_other_type_are_not_enough(row: Case) -> None:
-    switches = [s for other in TABLE for s in needed(other) if s[0] != row.capability]
-    assert (
-        fires(row).missing_capability(product(*switches, ("tiers.configs.level", 2)))
-        == row.capability
-    )
+def test_capabilities_of_other_type_are_not_enough() -> None:
+    for row in TABLE:
+        switches = [s for other in TABLE for s in needed(other) if s[0] != row.capability]
+        assert (
+            fires(row).missing_capability(product(*switches, ("tiers.configs.level", 2)))
+            == row.capability
+        )
 
 
 @pytest.mark.parametrize(

@@ -37,18 +37,17 @@ def test_groups_are_contiguous_and_begin_with_their_only_control() -> None:
         assert others and not any(check.is_control for check in others)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_texts_stand_alone(check: Check) -> None:
-    assert check.title and not check.title.endswith(".")
-    for field in _TEXTS:
-        text = getattr(check, field)
-        assert text[0].isupper() or text[0].isdigit() or text[0] == "`", (
-            f"{field} does not begin as a sentence"
-        )
-        assert text.endswith("."), f"{field} does not end with a period"
-        assert "  " not in text and text == text.strip()
-        assert not _INTERNAL.search(text), f"{field} has a word of the code"
-        assert not any(pk in text for pk in BY_ID), f"{field} names a check"
+def test_texts_stand_alone() -> None:
+    for check in CHECKS:
+        assert check.title and not check.title.endswith(".")
+        for field in _TEXTS:
+            text, shown = getattr(check, field), f"{field} of {check.id}"
+            begins = text[0].isupper() or text[0].isdigit() or text[0] == "`"
+            assert begins, f"{shown} does not begin as a sentence"
+            assert text.endswith("."), f"{shown} does not end with a period"
+            assert "  " not in text and text == text.strip()
+            assert not _INTERNAL.search(text), f"{shown} has a word of the code"
+            assert not any(pk in text for pk in BY_ID), f"{shown} names a check"
 
 
 def test_checks_do_not_share_their_titles() -> None:

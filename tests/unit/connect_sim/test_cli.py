@@ -107,42 +107,40 @@ COMMANDS = dict(commands(program.program, click.Context(program.program)))
 # Help
 
 
-@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
-def test_help_of_each_command_has_an_example(names: tuple[str, ...]) -> None:
-    if names == ("manage",):
-        # Its --help is Django's.
-        assert COMMANDS[names].example  # type: ignore[attr-defined]
-        return
-    text = run(*names, "--help")
-    assert "Example:\n" in text
-    example = " ".join(text.partition("Example:\n")[2].split())
-    group = isinstance(COMMANDS[names], click.Group)
-    assert example.startswith(f"connect-sim {' '.join(names[:1] if group else names)}")
+def test_help_of_each_command_has_an_example() -> None:
+    for names, command in COMMANDS.items():
+        if names == ("manage",):
+            # Its --help is Django's.
+            assert command.example  # type: ignore[attr-defined]
+            continue
+        text = run(*names, "--help")
+        assert "Example:\n" in text
+        example = " ".join(text.partition("Example:\n")[2].split())
+        group = isinstance(command, click.Group)
+        assert example.startswith(f"connect-sim {' '.join(names[:1] if group else names)}")
 
 
-@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
-def test_example_of_each_command_is_valid(names: tuple[str, ...]) -> None:
+def test_example_of_each_command_is_valid() -> None:
     import shlex
 
-    words = shlex.split(COMMANDS[names].example)[1:]  # type: ignore[attr-defined]
-    command: click.Command = program.program
-    context = click.Context(command, info_name="connect-sim")
-    while isinstance(command, click.Group):
-        found = command.get_command(context, words.pop(0))
-        assert found is not None
-        command = found
-    # Parses the arguments, without running the command.
-    assert command.make_context(command.name, words).args == []
+    for documented in COMMANDS.values():
+        words = shlex.split(documented.example)[1:]  # type: ignore[attr-defined]
+        command: click.Command = program.program
+        context = click.Context(command, info_name="connect-sim")
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        # Parses the arguments, without running the command.
+        assert command.make_context(command.name, words).args == []
 
 
-@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
-def test_command_that_prints_data_has_json(names: tuple[str, ...]) -> None:
+def test_command_that_prints_data_has_json() -> None:
     silent = {("sandbox",), ("listen",), ("manage",), ("hold", "release"), ("snapshot", "delete")}
-    command = COMMANDS[names]
-    if isinstance(command, click.Group):
-        return
-    has_json = any("--json" in param.opts for param in command.params)
-    assert has_json == (names not in silent)
+    for names, command in COMMANDS.items():
+        if not isinstance(command, click.Group):
+            has_json = any("--json" in param.opts for param in command.params)
+            assert has_json == (names not in silent), names
 
 
 def test_help_lists_all_commands() -> None:
