@@ -46,11 +46,6 @@ PARAMETER_TYPES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def seeded() -> seed.Summary:
-    return seed.run(lambda line: None)
-
-
 def everything() -> dict[str, str]:
     models = [m for label in OURS for m in apps.get_app_config(label).get_models()]
     return {

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from requests_queue import seed
 from requests_queue.catalog.models import Account, Item, Product, ProductMedia
+from requests_queue.seed import Summary
 from requests_queue.seed.products import picture
 from sandbox import sandbox_file
 from tests import doc_blocks, program
@@ -32,9 +32,8 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(live_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(live_server: Any, seeded: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`connect-sim product` with a sandbox in this process, in a folder of its own."""
-    seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
     sandbox_file.write(tmp_path / "var", sandbox_file.Sandbox(live_server.url, *keys))
     monkeypatch.chdir(tmp_path)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from requests_queue import seed
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.seed import Summary
 from sandbox import sandbox_file
 from tests import program
 from tests.api import PROVIDER, VENDOR, Caller, caller, refused
@@ -159,9 +159,8 @@ def test_validation_of_another_partys_object_is_not_found(
 
 
 @pytest.fixture
-def run_queue(live_server: Any, tmp_path: Path) -> Callable[..., list[str]]:
+def run_queue(live_server: Any, seeded: Summary, tmp_path: Path) -> Callable[..., list[str]]:
     """`connect-sim queue` of a sandbox that runs in this process; returns the lines it prints."""
-    seed.run(lambda line: None)
     keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
     sandbox_file.write(tmp_path, sandbox_file.Sandbox(live_server.url, *keys))
 
