@@ -8,7 +8,6 @@ import pytest
 
 from tests.chaos import case, faults, setups
 from tests.chaos.setups import Distributed
-from tests.marks import nightly
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +18,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distributed]:
 
 @pytest.mark.postgres
 @pytest.mark.redis
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name == "workers killed" else nightly(name, reason="as in make chaos")
-        for name in faults.DISTRIBUTED
-    ],
-)
+@pytest.mark.nightly(reason="as in make chaos; tests/runtime/test_distributed.py kills workers")
+@pytest.mark.parametrize("name", faults.DISTRIBUTED)
 def test_fault_of_a_server(setup: Distributed, name: str) -> None:
     result = case.run(name, faults.DISTRIBUTED[name], setup, case.SMALL, seed=1)
     print(result)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.marks import nightly
 from tests.processes import ROOT
 
 # Limits of the additional memory: while spreadsheets are read, and afterwards.
@@ -178,7 +179,7 @@ def measured(folder: Path, how: str, *kinds: str) -> list[dict[str, Any]]:
 SMALL = ("nested rows", "nested rows and cells", "nested strings", "names")
 
 
-@pytest.mark.parametrize("how", ["read", "import"])
+@pytest.mark.parametrize("how", ["read", nightly("import", reason="reads by the same module")])
 def test_small_files_take_little_memory(tmp_path: Path, how: str) -> None:
     for one in measured(tmp_path, how, *SMALL):
         assert COMPLEX in one["result"] or how == "import", one
@@ -201,6 +202,7 @@ def test_six_files_at_once_take_the_memory_of_one(tmp_path: Path, kind: str) -> 
     assert result["extra_mib"] < BOUND and result["kept_mib"] < KEPT, result
 
 
+@pytest.mark.nightly(reason="measures memory with files of the largest size")
 def test_a_refused_upload_takes_bounded_memory(tmp_path: Path) -> None:
     [result] = measured(tmp_path, "process", "a first line of commas")
     assert result["result"].startswith(f"invalid 0 Line 1 of the CSV{LONG}"), result

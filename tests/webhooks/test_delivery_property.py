@@ -385,5 +385,5 @@ def test_any_sequence_keeps_the_invariants(mode: str, settings: Any) -> None:
     settings.SIM_FAILURE_LIMIT = LIMIT
     run_state_machine_as_test(
         Emitter,
-        settings=sequences(8, steps=40),
+        settings=sequences(6, steps=40),
     )

@@ -19,6 +19,7 @@ from sandbox import due_deliveries
 from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
+from tests.marks import nightly
 from webhooks import conf, webhook_health
 from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
@@ -83,10 +84,11 @@ LOOP_SEAMS = [
 ]  # fmt: skip
 ERRORS = [
     OperationalError("away"),
-    InterfaceError("closed"),
-    ProgrammingError("no such column"),
-    MemoryError(),
     RuntimeError("a defect"),
+    *(
+        nightly(error, reason="handled by the same lines")
+        for error in (InterfaceError("closed"), ProgrammingError("no column"), MemoryError())
+    ),
 ]
 
 

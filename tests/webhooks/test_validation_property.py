@@ -252,5 +252,5 @@ def test_any_sequence_of_validations_leaves_the_counters_in_order(mode: str, set
     settings.SIM_EVENT_MODE = mode
     run_state_machine_as_test(
         Validators,
-        settings=sequences(8, steps=40),
+        settings=sequences(6, steps=40),
     )
