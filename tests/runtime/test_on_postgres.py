@@ -1,6 +1,6 @@
 """The tests of `tests/on_postgres.txt`, once more on PostgreSQL.
 
-Django has one database per process, so this is a run of pytest in other processes.
+Django has one database per process, so this is a run of pytest in another process.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ def test_files_with_sql_pass_on_postgres() -> None:
         "pytest",
         "-q",
         "--postgres",
+        # One process collects the tests and creates the database once.
         "-n",
-        "2",
-        "--dist",
-        "worksteal",
+        "0",
         "--hypothesis-profile=sample",
         "@tests/on_postgres.txt",
     ]
