@@ -74,9 +74,9 @@ def by_the_platform(queue: str, pk: str, verb: str) -> int:
     return 200
 
 
-def reachable(queue: str, types: int | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the first types of a queue, all if None, with each status that objects can have."""
-    for kind in (tables.TYPES[queue] or ("",))[:types]:
+def reachable(queue: str) -> Iterator[tuple[str, str]]:
+    """Yield the types of a queue, each with the statuses that its objects can have."""
+    for kind in tables.TYPES[queue] or ("",):
         for status in tables.STATUSES[queue]:
             # Only setups, and orders of unconfigured resellers, wait for a setup.
             waits = status == "tiers_setup" and kind not in ("purchase", "setup")
@@ -90,13 +90,16 @@ def a_kind(queue: str) -> str:
 
 # The effects of each type are tested with cascades.
 @pytest.mark.parametrize(
-    "types", [2, nightly(None, reason="every type: they differ in drafts only")]
+    "types", [1, nightly(None, reason="every type: they differ in drafts only")]
 )
 @pytest.mark.parametrize("queue", REACHABLE)
 def test_every_action_in_every_status_by_every_actor(
     queue: str, types: int | None, platform: Platform
 ) -> None:
-    for kind, status in reachable(queue, types):
+    complete = (tables.TYPES[queue] or ("",))[:types]
+    for kind, status in reachable(queue):
+        if kind not in complete and status != "draft":
+            continue
         with undone():
             pk = builders.BUILDERS[queue](platform, status, kind)
             assert model(queue).objects.get(pk=pk).status == status
