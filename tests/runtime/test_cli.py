@@ -79,7 +79,10 @@ def test_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
 # -- the data folder or the database cannot be used
 
 
-@pytest.mark.parametrize("command", [manage("sandbox"), [*CELERY, "worker"]])
+@pytest.mark.parametrize(
+    "command",
+    [manage("sandbox"), nightly([*CELERY, "worker"], reason="reported by the same line")],
+)
 def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
     tmp_path: Path, command: list[str]
 ) -> None:
@@ -88,11 +91,6 @@ def test_data_folder_that_cannot_be_created_is_reported_in_one_line(
     done = processes.run(command, env)
     assert last_line(done).startswith("Error: ")
     assert "cannot be used: Not a directory" in last_line(done)
-
-
-def test_empty_key_is_reported_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "encryption_key").write_text("")
-    assert "encryption_key cannot be used: it is empty" in last_line(run(tmp_path, "sandbox"))
 
 
 def test_file_that_is_not_a_database_is_reported_in_one_line(tmp_path: Path) -> None:
@@ -130,12 +128,3 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
 def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
     assert done.returncode == 0, done.stderr
-
-
-def test_keys_of_a_sandbox_are_created_once_and_private(tmp_path: Path) -> None:
-    run(tmp_path, "check")
-    first = {name: (tmp_path / name).read_text() for name in ("secret_key", "encryption_key")}
-    run(tmp_path, "check")
-    assert first == {name: (tmp_path / name).read_text() for name in first}
-    assert all(len(key) >= 50 for key in first.values())
-    assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in first)

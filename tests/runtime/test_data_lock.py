@@ -269,7 +269,8 @@ def test_sandbox_ends_without_its_database(tmp_path: Path, lose: Callable[[Path]
         process.kill()
 
 
-@pytest.mark.parametrize("command", ["worker", nightly("web", reason="noticed by the same thread")])
+@pytest.mark.nightly(reason="noticed by the same thread as in a sandbox")
+@pytest.mark.parametrize("command", ["worker", "web"])
 def test_part_of_a_server_ends_without_its_database(tmp_path: Path, command: str) -> None:
     data = tmp_path / "var"
     copy_first_data(data)

@@ -95,7 +95,8 @@ def test_process_refuses_sqlite_of_older_version(old_sqlite: dict[str, str], pro
     assert_refused(run(PROCESSES[process], old_sqlite))
 
 
-@pytest.mark.parametrize("process", ["worker", nightly("web", reason=_SAME)])
+@pytest.mark.nightly(reason=_SAME)
+@pytest.mark.parametrize("process", ["worker", "web"])
 def test_process_refuses_postgres_of_older_version(
     old_postgres: dict[str, str], process: str
 ) -> None:

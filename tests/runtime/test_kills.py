@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import orders
 from tests.engines import until
 from tests.handlers import handler
 from tests.processes import restart, sandbox
 
 
+@pytest.mark.nightly(reason="tests/webhooks/test_lost_workers.py has it without processes")
 def test_handler_that_answers_gets_everything_after_two_kills(tmp_path: Path) -> None:
     with handler(None) as served, sandbox(tmp_path / "data") as box:
         hook = orders.webhook(box.as_tester(), served.url)["id"]

@@ -29,7 +29,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 def running(redis: Redis, tmp_path: Path) -> Iterator[Server]:
     with (
         seeded_database() as database,
-        server(tmp_path, database, redis.url, workers=3, beat=False) as running,
+        server(tmp_path, database, redis.url, workers=2, beat=False) as running,
     ):
         yield running
 
@@ -84,11 +84,11 @@ def is_idle(redis: Redis) -> bool:
 def test_no_worker_ends_when_redis_is_killed(running: Server, redis: Redis) -> None:
     with handler() as served:
         hook = orders.webhook(running, served.url)
-        run_outages(running, redis, 2)
+        run_outages(running, redis, 1)
         orders.purchase(running)
         orders.until_stats(running, hook["id"], events=1, triggers=1, success_triggers=1)
 
 
-@pytest.mark.nightly(reason="forty outages: two run each time")
+@pytest.mark.nightly(reason="forty outages: one runs each time")
 def test_no_worker_ends_in_forty_outages(running: Server, redis: Redis) -> None:
     run_outages(running, redis, 40)

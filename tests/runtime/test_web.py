@@ -21,21 +21,10 @@ from django.db import connections
 from connect_sim import web
 from connect_sim.server.django_app import is_validation, may_wait
 from connect_sim.server.thread_pools import ThreadPool
-from tests import processes
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.make import CONTACT
-from tests.marks import nightly
-from tests.processes import (
-    ROOT,
-    Sandbox,
-    copy_first_data,
-    environment,
-    free_port,
-    manage,
-    restart,
-    sandbox,
-)
+from tests.processes import ROOT, Sandbox, free_port, restart, sandbox
 from tests.runtime.distributed import seeded_database, server
 from tests.runtime.serving import App, connect, read, serving
 
@@ -310,33 +299,6 @@ def test_hanging_thread_does_not_delay_the_exit() -> None:
     assert ended.returncode == 143
 
 
-@pytest.mark.parametrize("command", ["sandbox", nightly("web", reason="the same server")])
-def test_port_in_use_is_reported_in_one_line(tmp_path: Path, command: str) -> None:
-    copy_first_data(tmp_path)
-    with socket.create_server(("127.0.0.1", free_port())) as taken:
-        bind = f"127.0.0.1:{taken.getsockname()[1]}"
-        options = ["--no-seed"] if command == "sandbox" else []
-        ended = processes.run(manage(command, *options), environment(tmp_path, SIM_BIND=bind))
-    assert ended.returncode == 1
-    [line] = ended.stderr.strip().splitlines()
-    assert f": Cannot bind {bind} (Address already in use)." in line
-
-
-def test_sandboxes_on_one_machine_have_sessions_of_their_own(tmp_path: Path) -> None:
-    """A browser sends the cookies of a host to all its ports."""
-    with (
-        sandbox(tmp_path / "one") as one,
-        sandbox(tmp_path / "two") as two,
-        requests.Session() as browser,
-    ):
-        for box in (one, two):
-            link = processes.run(manage("signin"), box.process.env).stdout.strip()
-            assert browser.get(link, timeout=20).status_code == 200
-        for box in (one, two):
-            page = browser.get(f"{box.url}/", allow_redirects=False, timeout=20)
-            assert page.status_code == 200
-
-
 def _validated_draft(box: Sandbox, served: Handler) -> str:
     """Create a validator and a draft, and return the path of its validation."""
     product = "PRD-362-917-440"
@@ -399,9 +361,8 @@ def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, nightly(signal.SIGINT, reason="handled by the same line")]
-)
+@pytest.mark.nightly(reason="test_distributed.py stops such a process")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_of_web_process_ends_validation_in_flight(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -53,9 +53,9 @@ def test_hanging_request_is_dropped_and_deliveries_continue(running: Sandbox) ->
     assert requests_of(running) == before
 
 
-@pytest.mark.parametrize("path", ["//sandbox/reset", "/sandbox//reset/", "/%2fsandbox/reset"])
-def test_reset_of_an_unusual_path_does_not_wait_for_itself(running: Sandbox, path: str) -> None:
-    response = running.call("POST", path, {})
+def test_reset_of_an_unusual_path_does_not_wait_for_itself(running: Sandbox) -> None:
+    # tests/runtime/test_http.py has the forms of a path.
+    response = running.call("POST", "/%2fsandbox//reset/", {})
     assert (response.status_code, response.json()["unsettled"]) == (200, [])
 
 
