@@ -11,6 +11,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -164,6 +165,18 @@ def migration_problem(using: str = "default") -> str | None:
         f"migration {'.'.join(missing[0])}. Use that version, or delete the data with "
         f"`{settings.PROGRAM} manage fresh`."
     )
+
+
+def is_migrated(using: str) -> bool:
+    """Return whether all migrations were applied, and permissions created, which follows them."""
+    recorded = MigrationRecorder(connections[using]).applied_migrations().keys()
+    configs = apps.get_app_configs()
+    if recorded != {(config.label, name) for config in configs for name in _migrations(config)}:
+        return False
+    of_models = ("content_type__app_label", "content_type__model")
+    created = Permission.objects.using(using).values_list(*of_models)
+    models = {(model._meta.app_label, model._meta.model_name) for model in apps.get_models()}
+    return models <= set(created.distinct().order_by())
 
 
 def _migrations(config: AppConfig) -> list[str]:

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.core.management.commands import migrate
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -144,6 +147,22 @@ def test_names_of_other_apps_are_not_checked() -> None:
     assert checks.migration_problem() is None
     recorder.record_applied("portal", "9999_newer")
     assert "portal.9999_newer" in (checks.migration_problem() or "")
+
+
+@pytest.mark.django_db
+def test_start_migrates_only_what_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate.Command, "handle", lambda *args, **options: pytest.fail("migrates"))
+        call_command("migrate", verbosity=0)
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("sessions", "0001_initial")
+    assert not checks.is_migrated("default")
+    recorder.record_applied("sessions", "0001_initial")
+    # A start may have been killed before it created these.
+    missing = Permission.objects.filter(content_type__app_label="webhooks")
+    missing.delete()
+    call_command("migrate", verbosity=0)
+    assert missing.exists() and checks.is_migrated("default")
 
 
 # `make fresh`

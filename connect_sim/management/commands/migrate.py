@@ -25,6 +25,9 @@ class Command(migrate.Command):
         # `--prune` removes the names that no longer exist.
         if not options["prune"] and (problem := checks.migration_problem(using)):
             raise StartError(problem)
+        # Otherwise each start would import all migrations, to find that there are none to apply.
+        if not (options["verbosity"] or _is_partial(options)) and checks.is_migrated(using):
+            return
         with database_limits.lifted(transactions=True, using=using):
             if not _is_partial(options) and new_database.is_empty(using):
                 new_database.create(using)
