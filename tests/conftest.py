@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,26 @@ import pytest
 from requests_queue.catalog import key_uses
 from sandbox import api_calls, settling
 from sandbox.faults import armed
-from tests import flushing, make, static_files
+from tests import engines, flushing, make, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
-from tests.engines import running
 from tests.planner import analyze
+from tests.shared_sandbox import administrator, running, session, shared_sandbox
 from webhooks.delivery import validators, wakeup
 from webhooks.delivery.engine import Engine
 from webhooks.models import Webhook
 
-__all__ = ["analyze", "distributor", "nobody", "other", "seeded", "vendor"]
+__all__ = [
+    "administrator",
+    "analyze",
+    "distributor",
+    "nobody",
+    "other",
+    "running",
+    "seeded",
+    "session",
+    "shared_sandbox",
+    "vendor",
+]
 
 flushing.install()
 static_files.install()
@@ -35,15 +47,25 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let two workers start with the tests that take longest and mostly wait.
+    """Let each of four workers start with tests that take long, or that share a sandbox.
 
     pytest-xdist gives each worker a part of the list, and lets others steal from its end only.
     """
     names = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
-    long = [item for item in items if item.nodeid.startswith(names)]
-    others = [item for item in items if not item.nodeid.startswith(names)]
-    half = len(others) // 2
-    items[:] = [*long[::2], *others[:half], *long[1::2], *others[half:]]
+    groups: dict[str, list[pytest.Item]] = {name: [] for name in ("long", "pages", "shared", "")}
+    for item in items:
+        is_shared = "shared_sandbox" in getattr(item, "fixturenames", ())
+        group = "shared" if is_shared else ""
+        group = "pages" if item.get_closest_marker("browser") else group
+        groups["long" if item.nodeid.startswith(names) else group].append(item)
+    part, others = len(items) // 4, iter(groups[""])
+    sorted_items: list[pytest.Item] = []
+    for number, first in enumerate(
+        (groups["long"][::2], groups["pages"], groups["long"][1::2], groups["shared"]), 1
+    ):
+        sorted_items += first
+        sorted_items += islice(others, max(0, number * part - len(sorted_items)))
+    items[:] = [*sorted_items, *others]
 
 
 @pytest.hookimpl(trylast=True)
@@ -69,7 +91,7 @@ def hook(catalog: make.Catalog) -> Webhook:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine that wake-ups reach, as in a sandbox with one process."""
-    with running() as [engine]:
+    with engines.running() as [engine]:
         monkeypatch.setattr(wakeup, "send", engine.wake)
         yield engine
 

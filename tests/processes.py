@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -171,6 +172,16 @@ class Sandbox:
                 pause()
         else:
             raise AssertionError(f"no answer in {timeout} s:\n{self.process.printed}")
+
+    def printed_link(self) -> str:
+        """Return the sign-in link that the sandbox prints after it starts to respond."""
+        deadline = time.monotonic() + 60
+        while "Press Ctrl-C to stop." not in self.process.printed:
+            assert time.monotonic() < deadline, self.process.printed
+            pause()
+        match = re.search(rf"{self.url}/sign-in/\S+", self.process.printed)
+        assert match, self.process.printed
+        return match[0]
 
     def call(
         self, method: str, path: str, body: Any = None, *, key: str = "", timeout: float = 30

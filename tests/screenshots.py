@@ -20,8 +20,9 @@ from tests.browser import QUIET
 from tests.handlers import handler
 from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import DISTRIBUTOR, NOBODY, SHOTS, VENDOR, Shot
-from tests.portal.site import act_as, printed_link
-from tests.processes import ROOT, Sandbox, sandbox
+from tests.portal.site import act_as, cookies
+from tests.processes import ROOT, sandbox
+from tests.shared_sandbox import sign_in
 
 FOLDER = ROOT / "docs" / "screenshots"
 
@@ -34,15 +35,6 @@ def _browser() -> Iterator[Browser]:
     as_root = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=binary, args=[*QUIET, *as_root])
-
-
-def _signed_in(browser: Browser, running: Sandbox) -> Any:
-    """Return the state of a browser in which the administrator is signed in."""
-    context = browser.new_context()
-    context.new_page().goto(printed_link(running))
-    state = context.storage_state()
-    context.close()
-    return state
 
 
 def _take(page: Page, scenario: Scenario, shot: Shot, scheme: Any) -> None:
@@ -62,15 +54,14 @@ def take(names: list[str]) -> None:
     shots = [shot for shot in SHOTS if not names or shot.name in names]
     data = Path(tempfile.mkdtemp(prefix="connect-sim-screenshots-"))
     with sandbox(data) as running, handler() as served, _browser() as browser:
-        scenario, state = Scenario(running), _signed_in(browser, running)
+        scenario, signed_in = Scenario(running), cookies(sign_in(running), running.url)
         for fresh in (True, False):
             if not fresh:
                 prepare(scenario, served)
             for viewer in (VENDOR, DISTRIBUTOR, NOBODY):
-                page = browser.new_context(
-                    base_url=running.url, storage_state=state if viewer else None
-                ).new_page()
+                page = browser.new_context(base_url=running.url).new_page()
                 if viewer:
+                    page.context.add_cookies(signed_in)
                     act_as(page, viewer)
                 for shot in shots:
                     if (shot.fresh, shot.viewer) == (fresh, viewer):

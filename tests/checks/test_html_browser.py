@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from sandbox.checks.outputs import html
-from tests.browser import Tab, chromium, tab
+from tests.browser import Tab, chromium, tab, window
 from tests.portal import accessible
 from tests.unit.checks.reports import mixed, report, with_text
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "tab"]
+__all__ = ["chromium", "tab", "window"]
 
 WIDE, NARROW = 1600, 380
 

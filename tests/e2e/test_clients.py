@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from tests import environments, orders
 from tests.e2e import clients, validating
 from tests.e2e.conftest import SDK_16
 from tests.marks import nightly
-from tests.processes import ROOT, Sandbox, sandbox
+from tests.processes import ROOT, Sandbox
 from tests.queue import spreadsheets
+from tests.shared_sandbox import reset
 
 pytestmark = pytest.mark.clients
 
@@ -71,10 +71,10 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Return a function that runs the calls of a table, once, and returns their results.
+def run(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return a function that runs the calls of a client's tables, once, and returns the results.
 
-    Each client has a sandbox of its own.
+    Each client finds the demo data.
     """
     folder = tmp_path_factory.mktemp("handler")
     workbook = folder / "usage.xlsx"
@@ -88,27 +88,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         # The paths that `help()` of the client fails on.
         if not schema_views.is_left_out(path, paths)
     ]
-    with ExitStack() as stack:
-        served = stack.enter_context(validating.validator(folder, "--rules", json.dumps(RULES)))
+    with validating.validator(folder, "--rules", json.dumps(RULES)) as served:
 
         @cache
-        def sandbox_of(client: str) -> Sandbox:
-            running = stack.enter_context(sandbox(tmp_path_factory.mktemp(client)))
-            stack.callback(running.process.kill)
-            return running
-
-        @cache
-        def run(client: str, table: str, kind: str = "") -> Any:
-            flows = clients.table(table)
+        def run(client: str, kind: str = "") -> Any:
+            tables = {table: clients.table(table) for table in TABLES[client]}
             if kind:
-                flows = {**flows["both"], **(flows["sync"] if kind == "sync" else {})}
-            running = sandbox_of(client)
+                flows = {**OPENAPI["both"], **(OPENAPI["sync"] if kind == "sync" else {})}
+                tables = {"openapi_client": flows}
+            reset(running)
             return clients.run(
                 client,
                 running,
                 "runner",
-                table,
-                sent=json.dumps(flows),
+                sent=json.dumps(tables),
                 KIND=kind,
                 SPECS=f"{running.url}/connect-openapi30.yml",
                 XLSX=str(workbook),
@@ -123,13 +116,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 @pytest.mark.parametrize(("kind", "flow"), KINDS)
 def test_connect_openapi_client(run: Run, kind: str, flow: str) -> None:
     steps = {**OPENAPI["sync"], **OPENAPI["both"]}[flow]
-    assert [*clients.findings(steps, run("openapi_client", "openapi_client", kind)[flow])] == []
+    found = run("openapi_client", kind)["openapi_client"][flow]
+    assert [*clients.findings(steps, found)] == []
 
 
 @pytest.mark.parametrize(("client", "table", "flow"), FLOWS)
 def test_other_client(run: Run, client: str, table: str, flow: str) -> None:
     steps = clients.table(table)[flow]
-    assert [*clients.findings(steps, run(client, table)[flow])] == []
+    assert [*clients.findings(steps, run(client)[table][flow])] == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ import openpyxl
 import pytest
 
 from tests import environments, orders, program
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 from tests.sandbox import product_workbooks
 from tests.sandbox.product_workbooks import renamed
 
@@ -189,12 +188,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     interpreter = environments.python("connect_cli", REQUIREMENTS)
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield Desk(interpreter, tmp_path_factory.mktemp("ccli"), running)
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
+    return Desk(interpreter, tmp_path_factory.mktemp("ccli"), running)
 
 
 def account_jobs(desk: Desk) -> dict[str, Job]:

@@ -24,7 +24,7 @@ QUICK = 15.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def failing_soon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     # Webhooks of broken handlers are out of order sooner, which saves most of their attempts.
     with sandbox(tmp_path_factory.mktemp("sandbox"), SIM_FAILURE_LIMIT="3") as started:
         yield started
@@ -64,12 +64,12 @@ def test_steps_of_the_workflow_pass(running: Sandbox, project: Path) -> None:
 
 @pytest.mark.nightly(reason="minutes: ten test runs")
 def test_each_test_passes_and_fails_with_a_readable_report_if_its_handler_is_broken(
-    running: Sandbox, project: Path, tmp_path: Path
+    failing_soon: Sandbox, project: Path, tmp_path: Path
 ) -> None:
     """By two workers of the oldest Python, which share a sandbox."""
     shutil.copy(broken_variants.__file__, tmp_path)
     python = str(projects.python_for(project, OLDEST))
-    variables = {**projects.shared(running), "PYTHONPATH": str(tmp_path)}
+    variables = {**projects.shared(failing_soon), "PYTHONPATH": str(tmp_path)}
     command = [python, "-m", "pytest", *PATIENT, "-n", "2", "-p", "broken_variants"]
     ended = projects.run(command, project, variables)
     assert re.search(r"10 failed, 10 passed", ended.stdout), ended.stdout

@@ -18,7 +18,7 @@ from tests import environments, orders
 from tests.contract.document import MISSING, connects
 from tests.e2e import clients
 from tests.handlers import Handler, handler
-from tests.processes import ROOT, Sandbox, sandbox
+from tests.processes import ROOT, Sandbox
 
 pytestmark = pytest.mark.node
 
@@ -81,15 +81,6 @@ def absent() -> set[str]:
         for name, calls in table.items()
         for call in calls.split()
     }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    environments.node("node_handler", PACKAGE)
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import Tab, chromium, tab
+from tests.browser import Tab, chromium, tab, window
 from tests.processes import Sandbox
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "tab"]
+__all__ = ["chromium", "tab", "window"]
 
 
 def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, tab: Tab) -> None:

@@ -118,10 +118,9 @@ def wake(running: Sandbox, served: Handler) -> None:
 @pytest.fixture(scope="module")
 def report(running: Sandbox, processor: Processor) -> dict[str, Any]:
     specs = f"{running.url}/connect-openapi30.yml"
-    sent = json.dumps(FLOWS)
-    return clients.run(
-        "testing_library", running, "runner", "testing_library", sent=sent, SPECS=specs
-    )
+    sent = json.dumps({"testing_library": FLOWS})
+    reports = clients.run("testing_library", running, "runner", sent=sent, SPECS=specs)
+    return dict(reports["testing_library"])
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -16,7 +16,7 @@ import pytest
 from tests import orders, processes
 from tests.e2e import validating
 from tests.e2e.validating import SUITE, VALIDATORS, Flow, Json, Validator, timeless
-from tests.processes import Sandbox, manage, sandbox
+from tests.processes import Sandbox, manage
 
 BACKUP, METER = "PRD-814-505-018", "PRD-590-284-731"
 
@@ -69,12 +69,9 @@ def test_types_are_those_of_connect() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        validating.add_tier_parameters(running)
-        yield running
-        # test_restart tests the clean stop, which takes seconds.
-        running.process.kill()
+def running(running: Sandbox) -> Sandbox:
+    validating.add_tier_parameters(running)
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,23 @@
 """A running sandbox with a handler, and its pages in a real browser, signed in.
 
-A module's tests share one sandbox. They use no ORM: see `tests.browser.chromium`.
+Modules share one sandbox, one after the other. They use no ORM: see `tests.browser.chromium`.
 """
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page
 
 from tests.browser import Tab, chromium, open_tab
 from tests.handlers import Handler, handler
-from tests.processes import Sandbox, pause, sandbox
+from tests.processes import Sandbox
 
 __all__ = ["chromium", "site"]
 
@@ -34,28 +33,40 @@ class Site:
     running: Sandbox
     served: Handler
     browser: Browser
-    state: Any
+    # Those of the administrator; none for a visitor who has not signed in.
+    cookies: list[Any]
+    # Tabs that are not in use, with and without scripts: a new one takes half a second of CPU time.
+    tabs: dict[bool, Tab] = field(default_factory=dict)
 
     @contextmanager
     def open(
-        self, path: str = "", *, width: int = 1280, scheme: Any = "light", script: bool = True
+        self,
+        path: str = "",
+        *,
+        width: int = 1280,
+        scheme: Any = "light",
+        script: bool = True,
+        new: bool = False,
     ) -> Iterator[Tab]:
-        """Open a page in its own window."""
-        context = self.browser.new_context(
-            base_url=self.running.url,
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=script,
-            storage_state=self.state,
+        """Open a page in a tab, a `new` one for tests that change the clock of the page."""
+        tab = (None if new else self.tabs.pop(script, None)) or open_tab(
+            self.browser.new_context(base_url=self.running.url, java_script_enabled=script)
         )
         try:
-            tab = open_tab(context)
+            tab.page.context.add_cookies(self.cookies)
+            tab.show(width, scheme=scheme)
             if path:
                 tab.page.goto(path)
             yield tab
             assert tab.hosts() <= {urlsplit(self.running.url).netloc}
-        finally:
-            context.close()
+        except BaseException:
+            tab.page.context.close()
+            raise
+        if new or script in self.tabs:
+            tab.page.context.close()
+        else:
+            tab.clear()
+            self.tabs[script] = tab
 
     def webhook(self, **fields: Any) -> str:
         """Create a webhook of the vendor that calls the handler; return its id."""
@@ -73,17 +84,6 @@ class Site:
         return str(self.running.as_vendor("POST", "/notifications/webhooks", body)["id"])
 
 
-def printed_link(running: Sandbox) -> str:
-    """Return the sign-in link that the sandbox prints after it starts to respond."""
-    deadline = time.monotonic() + 60
-    while "Press Ctrl-C to stop." not in running.process.printed:
-        assert time.monotonic() < deadline, running.process.printed
-        pause()
-    match = re.search(rf"{running.url}/sign-in/\S+", running.process.printed)
-    assert match, running.process.printed
-    return match[0]
-
-
 def act_as(page: Page, account: str) -> None:
     """Let the administrator act as an account, in all windows of the sandbox."""
     page.goto("/password/")
@@ -93,11 +93,12 @@ def act_as(page: Page, account: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
-    """A sandbox whose administrator has signed in by the printed link and acts as the vendor."""
-    with sandbox(tmp_path_factory.mktemp("site")) as running, handler() as served:
-        context = chromium.new_context()
-        context.new_page().goto(printed_link(running))
-        state = context.storage_state()
-        context.close()
-        yield Site(running, served, chromium, state)
+def site(running: Sandbox, session: requests.Session, chromium: Browser) -> Iterator[Site]:
+    """A sandbox with the demo data, whose administrator acts as the vendor."""
+    with handler() as served:
+        yield Site(running, served, chromium, cookies(session, running.url))
+
+
+def cookies(session: requests.Session, url: str) -> list[Any]:
+    """Return the cookies of a session in the form that a browser takes."""
+    return [{"name": each.name, "value": each.value, "url": url} for each in session.cookies]

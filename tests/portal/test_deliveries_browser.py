@@ -44,7 +44,7 @@ def polls(tab: Tab) -> int:
 
 
 def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None:
-    with site.open() as tab:
+    with site.open(new=True) as tab:
         page = tab.page
         page.clock.install()
         page.goto(f"/deliveries/?q=webhook:{hook}")

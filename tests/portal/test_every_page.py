@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser import Tab, chromium, open_tab
+from tests.handlers import handler
 from tests.marks import nightly
 from tests.portal import accessible
 from tests.portal.scenario import Scenario, prepare
 from tests.portal.shots import NOBODY, SHOTS, Shot
-from tests.portal.site import Site, act_as, site
+from tests.portal.site import Site, act_as, cookies
+from tests.processes import sandbox
+from tests.shared_sandbox import sign_in
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "site"]
+__all__ = ["chromium"]
 
 WIDE, NARROW = 1600, 380
 MOST_REQUESTS, MOST_BYTES = 6, 150_000
@@ -83,11 +86,20 @@ class Windows:
         return self.tabs[key]
 
     def _context(self, signed_in: bool, script: bool) -> BrowserContext:
-        return self.site.browser.new_context(
-            base_url=self.site.running.url,
-            storage_state=self.site.state if signed_in else None,
-            java_script_enabled=script,
+        context = self.site.browser.new_context(
+            base_url=self.site.running.url, java_script_enabled=script
         )
+        context.add_cookies(self.site.cookies if signed_in else [])
+        return context
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Site]:
+    """A sandbox of its own: no reset empties the timeline."""
+    with sandbox(tmp_path_factory.mktemp("pages")) as running, handler() as served:
+        yield Site(running, served, chromium, cookies(sign_in(running), running.url))
+        # tests/e2e/test_restart.py tests the clean stop, which takes seconds.
+        running.process.kill()
 
 
 @pytest.fixture(scope="module")

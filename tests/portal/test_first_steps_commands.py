@@ -17,8 +17,7 @@ import requests
 
 from tests import html
 from tests.html import Element
-from tests.portal.site import printed_link
-from tests.processes import ROOT, Sandbox, free_port, pause, sandbox
+from tests.processes import ROOT, Sandbox, free_port, pause
 
 WAYS = [
     "bundled",
@@ -26,20 +25,6 @@ WAYS = [
     pytest.param("node", marks=pytest.mark.node),
     *(["php"] if shutil.which("php") else []),
 ]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("first-steps")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def session(running: Sandbox) -> requests.Session:
-    """A browser that the printed link has signed in."""
-    session = requests.Session()
-    assert session.get(printed_link(running), timeout=20).ok
-    return session
 
 
 def home(running: Sandbox, session: requests.Session, way: str) -> Element:

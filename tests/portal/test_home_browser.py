@@ -31,7 +31,7 @@ def sample(site: Site, product: str) -> None:
 def entered(site: Site, name: str) -> Iterator[Tab]:
     """Open Home as another user than the administrator of the other tests."""
     done = processes.run(manage("signin", name), site.running.process.env)
-    with replace(site, state=None).open(done.stdout.strip()) as tab:
+    with replace(site, cookies=[]).open(done.stdout.strip()) as tab:
         yield tab
 
 

@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Tab, chromium, tab
+from tests.browser import Tab, chromium, tab, window
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.marks import nightly
 from tests.portal import accessible, inquiry_form
 from tests.portal.inquiry_form import SUITE, TIER_REQUEST
-from tests.processes import Sandbox, sandbox
+from tests.processes import Sandbox
 
 pytestmark = pytest.mark.browser
 
-__all__ = ["chromium", "tab"]
+__all__ = ["chromium", "tab", "window"]
 
 INQUIRED = ("console_subdomain", "data_region", "edition", "options")
 TAKEN, FREE = "This name is taken.", "harbour-2"
@@ -115,8 +115,8 @@ class Vendor:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
-    with sandbox(tmp_path_factory.mktemp("form")) as running, handler() as served:
+def served(running: Sandbox) -> Iterator[Vendor]:
+    with handler() as served:
         vendor = Vendor(running, served)
         served.respond = vendor.respond
         for kind, of in (

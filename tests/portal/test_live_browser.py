@@ -74,7 +74,7 @@ def parts(tab: Tab) -> int:
 
 
 def test_changes_are_requested_once_in_two_seconds(site: Site, hook: str) -> None:
-    with site.open() as tab:
+    with site.open(new=True) as tab:
         page = tab.page
         rows = page.locator("#log tr[data-opens-link]")
         page.clock.install()
@@ -99,7 +99,7 @@ def test_changes_are_requested_once_in_two_seconds(site: Site, hook: str) -> Non
 
 
 def test_page_requests_the_results_of_its_own_action_at_once(site: Site, hook: str) -> None:
-    with site.open() as tab, handler(None) as held:
+    with site.open(new=True) as tab, handler(None) as held:
         own = site.webhook(label="Own action", external_url=held.url)
         page = tab.page
         page.clock.install()

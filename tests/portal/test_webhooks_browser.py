@@ -107,7 +107,7 @@ def test_wizard_works_without_scripts(site: Site) -> None:
 
 def test_statistics_are_polled(site: Site) -> None:
     pk = site.webhook(label="Live")
-    with site.open() as tab:
+    with site.open(new=True) as tab:
         page = tab.page
         page.clock.install()
         page.goto(f"/webhooks/{pk}/statistics/")

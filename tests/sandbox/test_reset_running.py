@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -11,13 +11,7 @@ import pytest
 
 from tests import orders
 from tests.handlers import handler
-from tests.processes import Sandbox, restart, sandbox
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
+from tests.processes import Sandbox, restart
 
 
 def reset(running: Sandbox, **body: Any) -> Any:

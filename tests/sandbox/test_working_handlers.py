@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,9 +26,8 @@ _NUMBERS = re.compile(r"\b(?:PR|AS|WH|TA|CA)-[\d-]+\d\b")
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running.as_tester()
+def running(running: Sandbox) -> Sandbox:
+    return running.as_tester()
 
 
 def post(running: Sandbox, path: str, **body: Any) -> Any:

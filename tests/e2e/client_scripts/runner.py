@@ -1,7 +1,7 @@
-"""Run the calls of a table with a client, and print what each returned.
+"""Run the calls of tables with a client, and print what each returned.
 
-`python runner.py <module> <table.json`: flows by name, each a list of steps. The names in a step
-are those of the module and of the flow's earlier steps:
+`python runner.py <tables.json`: tables by the name of their module, of flows by name, each a list
+of steps. The names in a step are those of the module and of the flow's earlier steps:
 
 - `call`: an expression, whose result is `it`, and the name in `as`. Rows of a query become a list.
 - `until`: the call is repeated until this is true.
@@ -19,8 +19,6 @@ import threading
 import time
 import traceback
 
-client = importlib.import_module(sys.argv[1])
-
 
 async def result(value):
     if inspect.isawaitable(value):
@@ -30,7 +28,7 @@ async def result(value):
     return list(value) if hasattr(value, "order_by") else value
 
 
-async def called(step, names):
+async def called(client, step, names):
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -45,13 +43,13 @@ async def called(step, names):
         threading.Event().wait(0.05)
 
 
-async def run(steps):
+async def run(client, steps):
     """Return the result of each step; the last one is the error that ended the flow, if any."""
     names, found = dict(vars(client)), []
     for step in steps:
         try:
             exec(step.get("do", ""), names)
-            it = await called(step, names) if "call" in step else None
+            it = await called(client, step, names) if "call" in step else None
             names.update({step["as"]: it} if "as" in step else {})
             holds = [bool(eval(fact, names)) for fact in step.get("holds", ())]
         except Exception:
@@ -61,7 +59,11 @@ async def run(steps):
 
 
 async def main():
-    return {name: await run(steps) for name, steps in json.load(sys.stdin).items()}
+    found = {}
+    for table, flows in json.load(sys.stdin).items():
+        client = importlib.import_module(table)
+        found[table] = {name: await run(client, steps) for name, steps in flows.items()}
+    return found
 
 
 def plain(value):
