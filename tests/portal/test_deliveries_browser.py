@@ -122,6 +122,7 @@ def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_deliveries_again has the form and its errors")
 def test_form_sends_changes(site: Site, hook: str) -> None:
     with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
         page = tab.page

@@ -37,7 +37,7 @@ PAGES = [shot for shot in SHOTS if not shot.fresh and shot.width > NARROW]
 # The pages with most kinds of elements in every run, the others in `make nightly`.
 SAMPLE = {
     "home", "wizard-http", "deliveries", "delivery", "timeline", "palette", "queue-board-picked",
-    "queue-object", "checks-webhook", "inquiring-form",
+    "queue-object", "checks-webhook", "inquiring-form", "acting-as",
 }  # fmt: skip
 SAMPLED = [
     shot if shot.name in SAMPLE else nightly(shot, reason="other pages have its elements")

@@ -139,6 +139,7 @@ def test_page_says_that_polling_fails(site: Site) -> None:
         site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
+@pytest.mark.nightly(reason="test_products_pages switches one without a browser")
 def test_capability_is_switched(site: Site) -> None:
     with site.open(f"/products/{METER}/") as tab:
         page = tab.page
@@ -154,6 +155,7 @@ def test_capability_is_switched(site: Site) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_sign_in has each step")
 def test_user_sets_a_password_and_signs_in_with_it(site: Site) -> None:
     with entered(site, "vendor") as tab:
         page = tab.page

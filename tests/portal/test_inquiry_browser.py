@@ -212,6 +212,7 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, tab: Tab)
     assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_inquiry_page sends it, and has its errors")
 def test_form_is_sent_without_scripts(vendor: Vendor, chromium: Browser) -> None:
     pk = vendor.order(siem_url="")
     page = chromium.new_context(java_script_enabled=False).new_page()

@@ -12,18 +12,10 @@ pytestmark = pytest.mark.browser
 __all__ = ["chromium", "site"]
 
 
-def test_administrator_acts_as_either_party(site: Site) -> None:
-    with site.open("/") as tab:
-        page = tab.page
-        page.locator(".account-menu summary").click()
-        page.locator(f'button[value="{DISTRIBUTOR}"]').click()
-        assert "distributor" in page.locator(".account-menu summary").inner_text()
-        assert tab.console_errors == []
-
-
-def test_account_menu_is_beside_the_brand_at_any_width(site: Site) -> None:
+def test_account_menu_shows_the_account_beside_the_brand_at_any_width(site: Site) -> None:
     with site.open("/") as tab:
         act_as(tab.page, DISTRIBUTOR)
+        assert "distributor" in tab.page.locator(".account-menu summary").inner_text()
         for width in (380, 479, 480, 575, 576, 831, 832, 1279, 1280, 1344, 1440, 1600):
             tab.page.set_viewport_size({"width": width, "height": 800})
             brand, menu = (
@@ -33,11 +25,4 @@ def test_account_menu_is_beside_the_brand_at_any_width(site: Site) -> None:
             assert brand and menu and menu["x"] > brand["x"] + brand["width"], width
             assert brand["y"] < menu["y"] < brand["y"] + brand["height"], width
             assert accessible.overflow(tab.page) <= 0, width
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_layout_has_no_accessibility_violation(site: Site, scheme: str) -> None:
-    with site.open("/", scheme=scheme, width=380) as tab:
-        tab.page.locator(".account-menu summary").click()
-        assert accessible.violations(tab.page) == []
-        assert accessible.overflow(tab.page) <= 0
+        assert tab.console_errors == []

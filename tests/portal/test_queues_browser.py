@@ -75,6 +75,7 @@ def test_board_is_polled(site: Site) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_queues_moves inquires and has the link")
 def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
@@ -139,6 +140,7 @@ def test_typed_message_is_kept_and_sent(site: Site, hook: str) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="other pages copy by the same script each time")
 def test_json_is_copied(site: Site) -> None:
     order = orders.purchase(site.running)
     with site.open(f"/queues/fulfillment/{order['id']}/json/") as tab:

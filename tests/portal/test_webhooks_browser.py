@@ -79,6 +79,7 @@ def test_wizard_creates_a_webhook_that_delivers(site: Site) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="test_webhooks_wizard has its steps and errors")
 def test_wizard_works_without_scripts(site: Site) -> None:
     with site.open(script=False) as tab:
         page = tab.page
@@ -170,6 +171,7 @@ def test_secret_is_revealed_copied_and_renewed(site: Site) -> None:
         assert tab.console_errors == []
 
 
+@pytest.mark.nightly(reason="in test_webhooks_details without a browser")
 def test_response_and_secret_without_scripts(site: Site) -> None:
     pk = site.webhook(label="Scriptless")
     site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger", None)
@@ -188,6 +190,7 @@ def test_response_and_secret_without_scripts(site: Site) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Create a new secret?")
 
 
+@pytest.mark.nightly(reason="in test_webhooks_list without a browser")
 def test_list_is_filtered_and_rows_have_menus(site: Site) -> None:
     site.webhook(label="Narrow", description="Only this one")
     with site.open("/webhooks/") as tab:
