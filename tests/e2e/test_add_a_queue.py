@@ -15,7 +15,7 @@ import requests
 
 from tests import orders
 from tests.handlers import handler
-from tests.processes import ROOT, Sandbox, environment, sandbox
+from tests.processes import ROOT, Sandbox, copy_first_data, environment, sandbox
 
 PAGE = ROOT / "docs" / "add-a-queue.md"
 FOLDER = "requests_queue/queues/helpdesk"
@@ -28,8 +28,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the code of the page."""
     folder = tmp_path_factory.mktemp("project")
     for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
-        leave_out = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / room, folder / room, ignore=leave_out)
+        shutil.copytree(ROOT / room, folder / room)
     for name in ("manage.py", "connect-sim", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     # The interpreter in the page's commands.
@@ -61,9 +60,19 @@ def running(
     env = environment(data, PYTHONPATH=str(tree))
     assert commands[0].split()[2:] == ["makemigrations", "helpdesk"]
     command(commands[0], tree, env)
+    copy_first_data(data)
     with sandbox(data, tree, PYTHONPATH=str(tree)) as running:
         yield running
         running.process.kill()
+
+
+@pytest.fixture(scope="module")
+def browser(running: Sandbox, tree: Path) -> Iterator[requests.Session]:
+    """A session in which the administrator is signed in."""
+    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
+    with requests.Session() as browser:
+        browser.get(link, timeout=10)
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -141,27 +150,25 @@ def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def test_new_queue_has_admin_pages(running: Sandbox, tree: Path, cases: list[str]) -> None:
-    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
-    with requests.Session() as browser:
-        browser.get(link, timeout=10)
-        listed = browser.get(f"{running.url}/admin/helpdesk/case/", timeout=10)
-        shown = browser.get(f"{running.url}/admin/helpdesk/case/{cases[0]}/change/", timeout=10)
-        kinds = browser.get(f"{running.url}/admin/webhooks/webhook/add/", timeout=10)
+def test_new_queue_has_admin_pages(
+    running: Sandbox, browser: requests.Session, cases: list[str]
+) -> None:
+    listed = browser.get(f"{running.url}/admin/helpdesk/case/", timeout=10)
+    shown = browser.get(f"{running.url}/admin/helpdesk/case/{cases[0]}/change/", timeout=10)
+    kinds = browser.get(f"{running.url}/admin/webhooks/webhook/add/", timeout=10)
     assert cases[0] in listed.text
     assert "Helpdesk queue" in listed.text
     assert "Resolve" in shown.text
     assert "Helpdesk cases — Queue Changes" in kinds.text
 
 
-def test_new_queue_has_portal_pages(running: Sandbox, tree: Path, cases: list[str]) -> None:
-    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
-    with requests.Session() as browser:
-        browser.get(link, timeout=10)
-        board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10)
-        shown = browser.get(f"{running.url}/queues/helpdesk/{cases[0]}/", timeout=10)
-        new = browser.get(f"{running.url}/queues/helpdesk/new/?type=business", timeout=10)
-        every = browser.get(f"{running.url}/queues/", timeout=10)
+def test_new_queue_has_portal_pages(
+    running: Sandbox, browser: requests.Session, cases: list[str]
+) -> None:
+    board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10)
+    shown = browser.get(f"{running.url}/queues/helpdesk/{cases[0]}/", timeout=10)
+    new = browser.get(f"{running.url}/queues/helpdesk/new/?type=business", timeout=10)
+    every = browser.get(f"{running.url}/queues/", timeout=10)
     assert "Helpdesk cases" in every.text
     assert all(pk in board.text for pk in cases)
     assert 'id="column-pending"' in board.text
@@ -170,21 +177,18 @@ def test_new_queue_has_portal_pages(running: Sandbox, tree: Path, cases: list[st
     assert '<option value="business" selected>Business</option>' in new.text
 
 
-@pytest.mark.nightly(reason="a further start; portal pages run each time")
+@pytest.mark.nightly(reason="portal pages run each time")
 def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
-    running: Sandbox, tree: Path, cases: list[str]
+    running: Sandbox, browser: requests.Session, cases: list[str]
 ) -> None:
-    link = command(".venv/bin/python manage.py signin", tree, running.process.env).strip()
     body = {"subject": "Which plan?", "product": {"id": orders.PLAIN}}
     pk = running.as_distributor("POST", "/helpdesk/cases", body)["id"]
     page = f"{running.url}/queues/helpdesk/{pk}/"
-    with requests.Session() as browser:
-        browser.get(link, timeout=10)
-        pending = browser.get(page, timeout=10).text
-        before = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
-        running.as_vendor("POST", f"/helpdesk/cases/{pk}/inquire", {"reason": "Which logs?"})
-        inquiring = browser.get(page, timeout=10).text
-        board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
+    pending = browser.get(page, timeout=10).text
+    before = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
+    running.as_vendor("POST", f"/helpdesk/cases/{pk}/inquire", {"reason": "Which logs?"})
+    inquiring = browser.get(page, timeout=10).text
+    board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
     assert '<span class="badge badge-wait">pending</span>' in pending
     buttons = re.findall(r'class="button ([\w-]*)" id="action-\w+"[^>]*>(\w+)', pending)
     assert buttons == [("", "Resolve"), ("button-plain", "Ask")]
