@@ -52,20 +52,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     pytest-xdist gives each worker a part of the list, and lets others steal from its end only.
     """
     names = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
-    groups: dict[str, list[pytest.Item]] = {name: [] for name in ("long", "pages", "shared", "")}
+    long: list[pytest.Item] = []
+    pages: list[pytest.Item] = []
+    shared: list[pytest.Item] = []
+    rest: list[pytest.Item] = []
     for item in items:
-        is_shared = "shared_sandbox" in getattr(item, "fixturenames", ())
-        group = "shared" if is_shared else ""
-        group = "pages" if item.get_closest_marker("browser") else group
-        groups["long" if item.nodeid.startswith(names) else group].append(item)
-    part, others = len(items) // 4, iter(groups[""])
-    sorted_items: list[pytest.Item] = []
-    for number, first in enumerate(
-        (groups["long"][::2], groups["pages"], groups["long"][1::2], groups["shared"]), 1
-    ):
-        sorted_items += first
-        sorted_items += islice(others, max(0, number * part - len(sorted_items)))
-    items[:] = [*sorted_items, *others]
+        if item.nodeid.startswith(names):
+            long.append(item)
+        elif item.get_closest_marker("browser"):
+            pages.append(item)
+        elif "shared_sandbox" in getattr(item, "fixturenames", ()):
+            shared.append(item)
+        else:
+            rest.append(item)
+    quarter, others = len(items) // 4, iter(rest)
+    items.clear()
+    for number, first in enumerate((long[::2], pages, long[1::2], shared), 1):
+        items += first
+        items += islice(others, max(0, number * quarter - len(items)))
+    items += others
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import doc_blocks, orders
-from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause
+from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause, sandbox
 
 BLOCKS = doc_blocks.read("sh", "docs/faults.md")
 CONNECT_SIM = f"""#!/bin/sh
@@ -21,17 +21,18 @@ PYTHONPATH={ROOT} exec {sys.executable} -P -m connect_sim "$@"
 
 
 @pytest.fixture(scope="module")
-def running(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox, and `listen --approve` with a webhook."""
-    log = tmp_path_factory.mktemp("handler") / "listen.log"
-    port = free_port()
-    command = manage("listen", "--approve", "--port", str(port))
-    listen = Process(command, running.process.env, log).start()
-    while "Listening at" not in listen.printed:
-        pause()
-    orders.webhook(running, f"http://127.0.0.1:{port}/")
-    yield running
-    listen.stop()
+    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
+        log = tmp_path_factory.mktemp("handler") / "listen.log"
+        port = free_port()
+        command = manage("listen", "--approve", "--port", str(port))
+        listen = Process(command, started.process.env, log).start()
+        while "Listening at" not in listen.printed:
+            pause()
+        orders.webhook(started, f"http://127.0.0.1:{port}/")
+        yield started
+        listen.stop()
 
 
 def run(block: str, running: Sandbox, folder: Path) -> str:

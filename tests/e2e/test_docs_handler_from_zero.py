@@ -14,7 +14,7 @@ import pytest
 from tests import doc_blocks
 from tests.e2e import projects
 from tests.engines import until
-from tests.processes import Sandbox, free_port
+from tests.processes import Sandbox, free_port, sandbox
 
 BLOCKS = doc_blocks.read_all("docs/handler-from-zero.md")
 LEFT_OUT = {
@@ -79,7 +79,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(running: Sandbox, tmp_path: Path) -> Terminal:
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A terminal after the two blocks that are left out."""
     [packages] = re.findall(r"^pip install ([a-z ]+)/\S+\.whl$", BLOCKS["sh install"], re.M)
     folder = tmp_path / "my-handler"
@@ -87,8 +87,8 @@ def terminal(running: Sandbox, tmp_path: Path) -> Terminal:
     wheels = projects.add_wheels(folder)
     python = projects.python_with("from-zero", packages.split(), wheels, projects.NEWEST)
     (folder / ".venv").symlink_to(python.parent.parent)
-    (folder / "var").symlink_to(running.data_dir)
-    return Terminal(folder, running, free_port(), projects.path_with(python))
+    with sandbox(folder / "var") as running:
+        yield Terminal(folder, running, free_port(), projects.path_with(python))
 
 
 def test_page_leads_to_a_handler_that_is_tested(terminal: Terminal) -> None:
