@@ -17,7 +17,7 @@ VENDOR = "VA-610-138"
 def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The sandbox of a worker, started by the first module that uses it."""
     with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
-        # A connection for each request takes a fifth more CPU time.
+        # It keeps its connection.
         started.http = requests.Session()
         yield started
         # tests/e2e/test_restart.py tests the clean stop, which takes seconds.

@@ -196,7 +196,6 @@ def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
             expect(page.locator(".alert-bad")).to_have_text(
                 "Handler returned HTTP 503 (expected 2xx)."
             )
-            look(page)
             # An object collapses; the copy is the whole body.
             body = page.locator("#response-body")
             body.locator("summary").nth(1).click()

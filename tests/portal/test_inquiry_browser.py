@@ -465,29 +465,31 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
     vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{parameter['id']}")
 
 
+LIGHT, DARK = (1600, "light"), (380, "dark")
+
+
 @pytest.mark.parametrize(
-    ("width", "scheme"),
+    "looks",
     [
-        (380, "dark"),
-        (1600, "light"),
-        nightly(380, "light", reason="each width and each scheme run once"),
-        nightly(1600, "dark", reason="each width and each scheme run once"),
+        [(*LIGHT, ()), (*DARK, accessible.LOOK_RULES)],
+        nightly(
+            [(*DARK, ()), (380, "light", ()), (1600, "dark", ())],
+            reason="all rules at each width and in each scheme",
+        ),
     ],
 )
 @pytest.mark.node
-def test_pages_are_accessible_and_fit(
-    vendor: Vendor, chromium: Browser, scheme: Any, width: int
-) -> None:
+def test_pages_are_accessible_and_fit(vendor: Vendor, tab: Tab, looks: Any) -> None:
     pk = vendor.order(*inquiry_form.VALUES, console_subdomain="taken")
-    context = chromium.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
-    )
-    page, link = context.new_page(), vendor.link(pk)
+    page, link = tab.page, vendor.link(pk)
 
     def look(words: str) -> None:
         expect(page.get_by_role("heading", level=1)).to_contain_text(words)
-        assert accessible.overflow(page) <= 0
-        assert accessible.violations(page) == []
+        for width, scheme, rules in looks:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert accessible.overflow(page) <= 0
+            assert accessible.violations(page, rules) == []
 
     page.goto(link)
     look("needs your answers")
@@ -503,4 +505,3 @@ def test_pages_are_accessible_and_fit(
     look("Your answers have been sent")
     page.goto(link[:-1])
     look("Page not found")
-    context.close()

@@ -57,7 +57,6 @@ def test_each_button_moves_the_clock_and_says_what_happened(site: Site) -> None:
         rows = page.locator(".stream-row[data-kind=delivery]")
         expect(rows).to_have_count(1)
         expect(rows).to_contain_text("HTTP 200")
-        look(page)
         press(page, "advance-1d", "No attempt was due. Moved 1 d.")
         expect(page.locator(".stream-row").first).to_contain_text("Moved", timeout=TIMEOUT)
         assert tab.console_errors == []
