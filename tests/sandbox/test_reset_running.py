@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests import orders
 from tests.handlers import handler
 from tests.processes import Sandbox, restart
