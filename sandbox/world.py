@@ -160,7 +160,7 @@ def in_own_thread(function: Callable[[], T]) -> T:
                 with connection.cursor() as cursor:
                     # Outside a transaction, where SQLite would ignore it.
                     cursor.execute("PRAGMA foreign_keys = OFF")
-                    cursor.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT * 1000)}")
+                connection.connection.limit_waits(LOCK_WAIT)
             result.set_result(function())
         except BaseException as error:
             result.set_exception(error)

@@ -79,6 +79,11 @@ class Connection(sqlite3.Connection):
         self._turns, self._timeout = _turns[str(database)], timeout
         self._has_turn = False
 
+    def limit_waits(self, seconds: float) -> None:
+        """Let transactions wait so many seconds for their turn, and for other processes."""
+        self._timeout = seconds
+        self.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     def take_turn(self) -> None:
         """Wait for a turn; raises OperationalError as SQLite does after the timeout."""
         if not self._turns.take(self._timeout):

@@ -50,8 +50,7 @@ def write(then: Callable[[], Any] = lambda: None) -> None:
 def shorten(seconds: float) -> None:
     """Let transactions of this thread's connection wait for so many seconds."""
     connection.ensure_connection()
-    connection.connection._timeout = seconds
-    connection.connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+    connection.connection.limit_waits(seconds)
 
 
 def test_threads_write_in_the_order_in_which_they_ask(submit: Submit) -> None:
