@@ -24,7 +24,7 @@ CONNECTION = "CT-3380-6125-4471"
 # A configured reseller, so that orders do not wait for a setup.
 RESELLER = "TA-6120-4478-0112"
 SCRIPT = Path(__file__).parent / "validating_handler.py"
-VALIDATORS = {t.type: t for t in types.registered() if t.is_validator}
+VALIDATORS = {t.type: t for t in types.registered() if t.trigger is not None}
 
 
 @dataclass
