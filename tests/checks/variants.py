@@ -31,6 +31,8 @@ class Variant(NamedTuple):
     ends_run: str = ""
     # A validator without defects; one that is broken is known by the checks that it fails.
     is_right_validator: bool = False
+    # Of one that is right: what it might be accused of.
+    suspected: tuple[str, ...] = ()
 
     @property
     def may_fail(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("fills_nothing", ("auth.control",), ("*",), _NOT_JUDGED),
     Variant("does_not_start", (), ends_run="ended"),
     Variant("never_listens", (), ends_run="within"),
-    Variant("floods_its_output", ()),
+    Variant("floods_its_output", (), suspected=("speed.seconds_5", "delivery.twice")),
     # Who may call.
     Variant("rejects_get", ("auth.get",)),
     Variant("rejects_two_headers", ("auth.both_headers",), ("*",), _EVERY_CALL),
@@ -141,7 +143,7 @@ VARIANTS: tuple[Variant, ...] = (
             "it waits for the work"),
     Variant("breaks_kept_connections", ("speed.keep_alive",), ("speed.keep_alive_refused",),
             "the second request is genuine there, too"),
-    Variant("closes_connections", ()),
+    Variant("closes_connections", (), suspected=("speed.keep_alive", "delivery.twice")),
     Variant("leaves_refused_bodies", ("speed.keep_alive_refused",)),
     Variant("serves_one_connection_at_a_time", ("speed.connections_100",), ("*",),
             "a connection that the platform keeps open makes all others wait"),
@@ -182,7 +184,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("stops_after_a_lost_approval", ("crash.api_reset", "crash.lost_response")),
     Variant("keeps_its_work_in_memory", ("crash.killed",)),
     Variant("hammers_a_failing_api", ("client.no_hammering",)),
-    Variant("backs_off_silently", ()),
+    Variant("backs_off_silently", (), suspected=("client.resumes", "client.no_hammering")),
     Variant("gives_up_after_three_failures", ("client.resumes",), ("delivery.after_own_error",),
             "its own error is one of the API"),
     Variant("reads_recent_orders_only", ("retry.after_500", "retry.out_of_order"),

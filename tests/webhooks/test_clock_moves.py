@@ -19,7 +19,7 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.sql import DatabaseTime
-from sandbox import clock_control, due_deliveries, moves
+from sandbox import clock_control, due_deliveries, moves, notification
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
@@ -53,14 +53,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def on_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Return a function that lets a move call another one each time before it waits."""
-    wait = moves._wait
+    wait = notification.wait
 
     def install(look: Callable[[], Any]) -> None:
-        def look_and_wait(seen: int, seconds: float) -> None:
+        def look_and_wait(seen: int, seconds: float) -> int:
             look()
-            wait(seen, min(seconds, 0.02))
+            return wait(seen, min(seconds, 0.02))
 
-        monkeypatch.setattr(moves, "_wait", look_and_wait)
+        monkeypatch.setattr(notification, "wait", look_and_wait)
 
     return install
 

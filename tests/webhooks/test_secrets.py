@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from requests_queue import task_messages
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import ApiToken
 from requests_queue.queues.fulfillment import creation
@@ -63,13 +64,12 @@ def test_no_repr_has_the_secret() -> None:
 def test_published_task_has_no_arguments(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.CELERY_BROKER_URL = "amqp://127.0.0.1:1//"
     sent: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(
-        wakeup.current_app, "send_task", lambda *args, **options: sent.append((args, options))
-    )
+    app = task_messages.current_app
+    monkeypatch.setattr(app, "send_task", lambda *args, **options: sent.append((args, options)))
     monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     wakeup.send()
     [(args, options)] = sent
-    assert args == ("webhooks.tasks.pump",)
+    assert args == ("webhooks.tasks.pump", ())
     assert not options.get("args") and not options.get("kwargs")
 
 
