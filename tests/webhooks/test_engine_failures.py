@@ -225,24 +225,20 @@ def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
     engine.wake()
 
 
-@pytest.mark.parametrize("seam", ["constructor", "run", "cancelled"])
+@pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError()])
 def test_request_that_fails_in_the_program_is_recorded_as_failure(
-    seam: str, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failing = Failing(attempt.InFlight.run, error, times=1)
+
+    async def run(*args: Any) -> Any:
+        return await failing(*args)
+
+    monkeypatch.setattr(attempt.InFlight, "run", run)
     catalog = make.catalog()
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         with running() as [engine]:
-            if seam == "constructor":
-                failing = break_(monkeypatch, engine_module, "InFlight", RuntimeError("x"), times=1)
-            else:
-                error = RuntimeError("x") if seam == "run" else asyncio.CancelledError()
-                failing = Failing(attempt.InFlight.run, error, times=1)
-
-                async def run(*args: Any) -> Any:
-                    return await failing(*args)
-
-                monkeypatch.setattr(attempt.InFlight, "run", run)
             make.order(catalog)
             engine.wake()
             until(lambda: Attempt.objects.exists(), "the attempt is recorded")
