@@ -39,6 +39,8 @@ NIGHTLY = {
     ),
     "answers_after_forty_seconds": "waits for minutes; no other variant fails speed.timeout_30s",
     "processes_one_order_per_call": "105 orders; reads_first_page_only fails the same check",
+    "serves_one_connection_at_a_time": "a minute; drops_connections fails the same check",
+    "stops_after_a_lost_approval": "refuses_all_after_a_lost_approval fails the same checks",
 }
 # Checks that no variant fails in CI: each that would runs a shorter check, or is NIGHTLY.
 # speed.pending_5000 needs `--deep`, too.
