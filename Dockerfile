@@ -15,6 +15,7 @@ COPY connect_sim connect_sim
 COPY requests_queue requests_queue
 COPY webhooks webhooks
 COPY portal portal
+COPY checks checks
 COPY sandbox sandbox
 # Readable for the user below, also from a checkout that is private to its owner; compiled now,
 # because the processes cannot write to /app.

@@ -369,11 +369,11 @@ def compare_recorded(kind: str, rounds: int) -> dict[str, Any]:
     Return the comparisons of the CPU time of the request's thread, without and with that of the
     database server, and the CPU seconds that storing a call takes, both ways.
     """
-    from sandbox import api_calls  # a server does not have it
+    from sandbox.timeline import api_calls  # a server does not have it
 
     pending = Request.objects.filter(product=orders.PLAIN, status="pending").order_by("pk")
     ids = iter(list(pending.values_list("pk", flat=True)))
-    recorder = "sandbox.api_calls.record_api_calls"
+    recorder = "sandbox.timeline.api_calls.record_api_calls"
     with override_settings(MIDDLEWARE=[each for each in settings.MIDDLEWARE if each != recorder]):
         applications = [WSGIHandler(), WSGIHandler()]
     applications.append(WSGIHandler())

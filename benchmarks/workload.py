@@ -20,10 +20,12 @@ from django.test import Client
 
 from benchmarks import calls
 from benchmarks.served import at_rate
-from requests_queue import clock, retention, seed, transitions
+from requests_queue import clock, seed
 from requests_queue.catalog import keys
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
+from requests_queue.db import retention
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import engines, make, old_deliveries
 from webhooks.delivery import attempt, claim, fan_out

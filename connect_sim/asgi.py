@@ -3,9 +3,9 @@
 An app registers its endpoints by path prefix in its AppConfig:
 
     class SandboxConfig(AppConfig):
-        asgi_routes = {"/sandbox/wait": "sandbox.waiting.endpoint"}
-        asgi_middleware = ["sandbox.activity.count_api_calls"]
-        asgi_lifespan = ["sandbox.waiting.lifespan"]
+        asgi_routes = {"/sandbox/wait": "sandbox.waits.waiting.endpoint"}
+        asgi_middleware = ["sandbox.timeline.activity.count_api_calls"]
+        asgi_lifespan = ["sandbox.waits.waiting.lifespan"]
 
 The dotted paths are imported when all apps are ready. Endpoints are ASGI applications, which check
 authentication and host themselves. A middleware is a function that returns an application around

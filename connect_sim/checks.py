@@ -19,13 +19,13 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from connect_sim import tracing
 from connect_sim.installation import StartError
-from requests_queue import reencryption
 from requests_queue.catalog import keys
+from requests_queue.db import reencryption
 from requests_queue.errors import Invalid
 
 logger = logging.getLogger(__name__)
 TAG = "settings"
-_OUR_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
+_OUR_PACKAGES = ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue")
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
 # Settings of removed limits; a proxy in front limits slow clients.
 _REMOVED = ("SIM_CONNECTIONS", "SIM_BODY_RATE", "SIM_BODY_WINDOW")

@@ -7,12 +7,12 @@ import logging
 from django.conf import settings
 from django.utils import timezone
 
+from checks import sandbox_file
+from checks.sandbox_file import Sandbox
 from connect_sim.installation import StartError
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, ApiToken
 from requests_queue.errors import Refused
-from sandbox import sandbox_file
-from sandbox.sandbox_file import Sandbox
 
 logger = logging.getLogger(__name__)
 

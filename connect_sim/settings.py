@@ -155,9 +155,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # The first: they count and record refused requests too.
     *(["connect_sim.metrics.api_requests.count"] if SIM_METRICS_PORT else []),
-    *(["sandbox.api_calls.record_api_calls"] if SANDBOX else []),
+    *(["sandbox.timeline.api_calls.record_api_calls"] if SANDBOX else []),
     *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
-    *(["sandbox.simulated_date.add_date"] if SANDBOX else []),
+    *(["sandbox.clock.simulated_date.add_date"] if SANDBOX else []),
     *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),
     "connect_sim.middleware.refuse_nul",
     "connect_sim.middleware.protect_admin",
@@ -206,7 +206,7 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     data_folder.prepare(SIM_DATA_DIR, Path(DATABASES["default"]["NAME"]))
-    DATABASES["default"]["ENGINE"] = "requests_queue.sqlite3"
+    DATABASES["default"]["ENGINE"] = "requests_queue.db.sqlite3"
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,

@@ -11,7 +11,7 @@ application = get_wsgi_application()
 
 # Requires loaded apps. Other WSGI servers do not run the system checks.
 from connect_sim import checks  # noqa: E402
-from requests_queue import garbage  # noqa: E402
+from requests_queue.db import garbage  # noqa: E402
 
 if errors := checks.serious_errors():
     raise ImproperlyConfigured("\n".join(str(error) for error in errors))

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone
 
-from requests_queue import sql
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import User
 from requests_queue.catalog.sign_in_limits import LimitedSignIn
+from requests_queue.db import sql
 
 _LOCK = 5_731_905_022  # the advisory lock of the first administrator's creation
 

@@ -19,7 +19,7 @@ class RequestsQueueConfig(AppConfig):
 
 def _add_functions(connection: Any, **kwargs: Any) -> None:
     if connection.vendor == "sqlite":
-        from requests_queue import wildcards
+        from requests_queue.api import wildcards
 
         connection.connection.create_function(
             wildcards.LOWER, 1, wildcards.lower, deterministic=True

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import sql
+from requests_queue.db import sql
 
 # Of the block that reads it once, if there is one: the reading when it is done.
 _readings: ContextVar[list[Reading] | None] = ContextVar("readings", default=None)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from django.db.models import Case, Count, F, Max, Min, Value, When
 
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.models import PROBLEM, Heartbeat
-from requests_queue.sql import DatabaseTime
 
 logger = logging.getLogger(__name__)
 

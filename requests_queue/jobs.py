@@ -16,7 +16,8 @@ from django.apps import apps
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F
 
-from requests_queue import clock, database_errors
+from requests_queue import clock
+from requests_queue.db import database_errors
 from requests_queue.models import FailedJob
 from requests_queue.signals import (
     JobSignal,

@@ -25,11 +25,11 @@ class JobSignal:
 
 
 # Sent once per change, in its transaction.
-# change: requests_queue.transitions.Change
+# change: requests_queue.queues.transitions.Change
 queue_changed = Signal()
 
 # Sent once per transaction with changes, before it commits.
-# changes: a tuple of requests_queue.transitions.Change, in order
+# changes: a tuple of requests_queue.queues.transitions.Change, in order
 changes_made = Signal()
 
 # Sent in a transaction that changes a queue or wakes the engine, before its changes are reported;

@@ -6,7 +6,8 @@ import time
 
 from celery import shared_task
 
-from requests_queue import background_work, clock, heartbeats, jobs, retention
+from requests_queue import clock, heartbeats, jobs
+from requests_queue.db import background_work, retention
 
 PRUNE_EVERY = 900.0  # seconds between two runs of retention
 

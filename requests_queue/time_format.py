@@ -1,10 +1,27 @@
-"""Spans and moments as text, in one format for pages, the admin, messages and logs."""
+"""Spans and moments as text, in one format for pages, the admin, messages and logs.
+
+And durations that users type: `5m`, `1h30m`, `2d`, `45s`, `90` (seconds), or ISO 8601: `PT5M`,
+`P3D`, `P1W`. Imports the standard library only.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_NAMES = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_FORM = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])", re.ASCII)
+_NUMBER = r"(\d+(?:[.,]\d+)?)"
+# A month or a year has no fixed length.
+_ISO = re.compile(
+    rf"p(?=\d|t\d)(?:{_NUMBER}w)?(?:{_NUMBER}d)?"
+    rf"(?:t(?=\d)(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?)?",
+    re.ASCII,
+)
+_ISO_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+LONGEST_SPAN = timedelta(days=3660)
 
 
 def format_span(seconds: float, units: int = 2) -> str:
@@ -48,3 +65,27 @@ def format_precise(at: datetime, today: datetime) -> str:
     date = "" if at.date() == today.astimezone(UTC).date() else f"{at:%Y-%m-%d} "
     part = f".{at.microsecond // 1000:03d}" if at.microsecond else ""
     return f"{date}{at:%H:%M:%S}{part}"
+
+
+def parse_span(text: str) -> timedelta:
+    """Return the duration, which may be 0; raises ValueError with a sentence."""
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        text += "s"
+    if iso := _ISO.fullmatch(text):
+        parts = [(unit, n) for unit, n in zip(_ISO_UNITS, iso.groups(), strict=True) if n]
+    elif _FORM.fullmatch(text):
+        parts = [(_NAMES[unit], n) for n, unit in _PART.findall(text)]
+    else:
+        raise ValueError(
+            f"{text[:40]!r} is not a duration. Use, for example, 5m, 1h30m, 2d, 45s or PT5M."
+        )
+    try:
+        duration = sum(
+            (timedelta(**{unit: float(n.replace(",", "."))}) for unit, n in parts), timedelta()
+        )
+    except OverflowError:
+        duration = LONGEST_SPAN * 2
+    if duration > LONGEST_SPAN:
+        raise ValueError("A duration must be at most ten years.")
+    return duration

@@ -10,8 +10,11 @@ class SandboxConfig(AppConfig):
 
     name = "sandbox"
     # Requests that wait at the gate are not in flight yet.
-    asgi_middleware = ("sandbox.gate.wait_at_gate", "sandbox.activity.count_api_calls")
-    asgi_lifespan = ("sandbox.api_calls.lifespan", "sandbox.check_runs.process.lifespan")
+    asgi_middleware = (
+        "sandbox.world.gate.wait_at_gate",
+        "sandbox.timeline.activity.count_api_calls",
+    )
+    asgi_lifespan = ("sandbox.timeline.api_calls.lifespan", "sandbox.check_runs.process.lifespan")
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""
@@ -20,25 +23,25 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox import (
+        from sandbox.clock import (
             due_deliveries,  # noqa: F401  (connects on import)
-            first_steps,
             holds,  # noqa: F401  (connects on import)
-            panels,
-            pruning,
-            receivers,  # noqa: F401  (connects on import)
-            world,
         )
         from sandbox.faults import delivery_side
-        from sandbox.pages import clock_bar, commands, navigation
+        from sandbox.pages import clock, fault_views, panels
+        from sandbox.timeline import (
+            receivers,  # noqa: F401  (connects on import)
+            timeline,
+        )
+        from sandbox.world import tables
 
         panels.register()
-        pruning.register()
-        navigation.add(NAVIGATION)
-        COMMANDS.append(commands.faults)
-        LOOKUPS.append(commands.find_faults)
+        timeline.register_retention()
+        panels.add(NAVIGATION)
+        COMMANDS.append(fault_views.faults)
+        LOOKUPS.append(fault_views.find_faults)
         delivery_side.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
-        BARS.append(Bar("portal/sandbox/bar.html", clock_bar.load))
-        ids.taken_checks.append(world.is_used)
-        COMMAND_LINES.append(first_steps.command_line)
+        BARS.append(Bar("portal/sandbox/bar.html", clock.load_bar))
+        ids.taken_checks.append(tables.is_used)
+        COMMAND_LINES.append(panels.command_line)

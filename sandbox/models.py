@@ -1,16 +1,53 @@
-"""The tables of the sandbox: timeline, API calls, holds, lease, faults, checks, used ids.
-
-They refer to webhooks, deliveries and objects by id, not by relation: an entry of the timeline
-outlives what it is about.
-"""
+"""Tables of the sandbox, and the ids of transactions by which entries are ordered."""
 
 from __future__ import annotations
 
-from django.db import models
-from django.db.models import Q
+from typing import Any
 
-from requests_queue.compressed_text import CompressedTextField
-from sandbox.transactions import TransactionId
+from django.db import connection, models
+from django.db.models import Expression, Q
+
+from requests_queue.db.compressed_text import CompressedTextField
+
+# Transactions of other databases of the server are left out: they write no entries, and may last
+# for hours. One that has ended meanwhile, or whose database is unknown, counts.
+_OLDEST = """
+    WITH present AS (SELECT pg_current_snapshot() AS snapshot)
+    SELECT LEAST(
+        pg_snapshot_xmax(snapshot)::text::bigint,
+        pg_current_xact_id_if_assigned()::text::bigint,
+        (
+            SELECT MIN(xid::text::bigint) FROM pg_snapshot_xip(snapshot) AS xid
+            WHERE xid::text::bigint & 4294967295 NOT IN (
+                SELECT backend_xid::text::bigint FROM pg_stat_activity
+                WHERE datname <> current_database() AND backend_xid IS NOT NULL
+            )
+        )
+    ) FROM present
+"""
+
+
+class TransactionId(Expression):
+    """The id of the current transaction on PostgreSQL, 0 on SQLite, which has one writer."""
+
+    output_field = models.BigIntegerField()
+    # It may be the default of a column.
+    allowed_default = True
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        if connection.vendor == "postgresql":
+            return "(pg_current_xact_id()::text::bigint)", ()
+        return "0", ()
+
+
+def oldest_in_progress() -> int | None:
+    """Return the oldest transaction that may still write entries; None on SQLite."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST)
+        oldest: int = cursor.fetchone()[0]
+    return oldest
 
 
 class TimelineEntry(models.Model):
@@ -18,7 +55,7 @@ class TimelineEntry(models.Model):
 
     `at` is platform time, `real_at` real time. Entries are read in the order of `transaction` and
     id, up to the oldest transaction in progress: on PostgreSQL a lower id may be committed later.
-    `data` depends on the kind: see `sandbox.timeline`. `is_open` is that of an API call until its
+    `data` depends on the kind: see `timeline`. `is_open` is that of an API call until its
     response is stored.
     """
 
@@ -66,7 +103,7 @@ class ApiCall(models.Model):
     """A call of `/public/v1` with an API key (ours), linked to the attempt that it belongs to.
 
     `started_at` is platform time, `real_started_at` real time, `duration` in milliseconds. Bodies
-    are cut at `sandbox.call_storage.MAX_BODY`, except of errors. `link` says how sure it is that
+    are cut at `call_storage.MAX_BODY`, except of errors. `link` says how sure it is that
     the call belongs to `delivery_id` and `attempt`.
     """
 

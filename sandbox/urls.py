@@ -1,33 +1,54 @@
 """`/sandbox/…`: our own API, not Connect's; absent with SIM_PROFILE=server."""
 
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
 from sandbox.api import (
     clock,
     faults,
-    holds,
     lease,
     observing,
-    observing_calls,
     product_files,
     products,
     queue,
     schema,
     snapshots,
-    version,
+    types,
     waiting,
 )
+from sandbox.api.schema import Operation, Operations
+
+
+class VersionView(APIView):
+    """`GET /sandbox/version`, with any API key."""
+
+    operations: Operations = {"get": Operation("Version", "Read the version", types.Version)}
+
+    def get(self, request: Request) -> Response:
+        """Return the version of Connect Sim, as `connect-sim --version` prints it."""
+        return Response({"version": settings.VERSION})
+
+
+version_patterns = [path("version", VersionView.as_view())]
+
 
 urlpatterns = [
     *clock.urlpatterns,
     *faults.urlpatterns,
-    *holds.urlpatterns,
+    *clock.hold_patterns,
     *lease.urlpatterns,
     *observing.urlpatterns,
-    *observing_calls.urlpatterns,
+    *observing.call_patterns,
     *product_files.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,
     *snapshots.urlpatterns,
-    *version.urlpatterns,
+    *version_patterns,
     *waiting.urlpatterns,
 ]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from requests_queue.catalog import key_uses
-from sandbox import api_calls, settling
+from sandbox.clock import settling
 from sandbox.faults import armed
+from sandbox.timeline import api_calls
 from tests import engines, flushing, make, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
 from tests.planner import analyze

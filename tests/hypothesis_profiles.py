@@ -2,7 +2,7 @@
 for the tests that `make test` repeats on PostgreSQL, and `unit` for `make unit`, whose tests
 `make test` runs with `fast`.
 
-pytest --hypothesis-profile=deep tests/queue/test_walks.py
+pytest --hypothesis-profile=deep tests/queue/api/test_walks.py
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from requests_queue import retention
+from requests_queue.db import retention
 
 
 def prune_all() -> Counter[str]:

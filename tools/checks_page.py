@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # Also when it is run as a script.
 sys.path.insert(0, str(ROOT))
 
-from sandbox.checks.catalog import CHECKS  # noqa: E402
-from sandbox.checks.model import Check, Need  # noqa: E402
-from sandbox.checks.outputs.catalog_texts import NEEDS  # noqa: E402
-from sandbox.checks.outputs.marks import check_groups  # noqa: E402
+from checks.catalog import CHECKS  # noqa: E402
+from checks.model import Check, Need  # noqa: E402
+from checks.outputs.catalog_texts import NEEDS  # noqa: E402
+from checks.outputs.marks import check_groups  # noqa: E402
 from tools import project  # noqa: E402
 
 _WIDTH = 105

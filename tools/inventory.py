@@ -115,7 +115,7 @@ def settings() -> Iterator[str]:
 
 def checks() -> Iterator[str]:
     """Yield the checks of a handler."""
-    from sandbox.checks.catalog import CHECKS
+    from checks.catalog import CHECKS
 
     for check in CHECKS:
         words = [check.id, check.level, *["control"] * check.is_control, *sorted(check.needs)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from requests_queue import sql
+from requests_queue.db import sql
 from requests_queue.redaction import Redaction
 from webhooks.http.headers import secret_values
 from webhooks.models import Webhook

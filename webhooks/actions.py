@@ -14,10 +14,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from requests_queue import clock, ids, sql
+from requests_queue import clock, ids
 from requests_queue.catalog import audit
 from requests_queue.catalog.audit import Action
 from requests_queue.catalog.models import Account, User
+from requests_queue.db import sql
 from requests_queue.errors import Missing, Refused
 from webhooks import announcements, cleanup
 from webhooks.delivery import fan_out, wakeup

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response as ApiResponse
 
 from requests_queue import clock
+from requests_queue.api.resources import NAMED, SELF, Field, Part, Resource
+from requests_queue.api.schema import Answer, Documented, Free, Json, Stamp, Uri
 from requests_queue.catalog.representations import PERSON, PICTURED
-from requests_queue.resources import NAMED, SELF, Field, Part, Resource
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Answer, Documented, Free, Json, Stamp, Uri
+from requests_queue.catalog.rest import Collection, routes
 from webhooks import actions, conf, next_attempt, validation_rules
 from webhooks.models import Attempt, Webhook
 

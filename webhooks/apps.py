@@ -11,7 +11,7 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the signal receivers, and register pruning."""
-        from requests_queue import retention
+        from requests_queue.db import retention
         from webhooks import pruning, receivers  # noqa: F401  (connects on import)
 
         retention.KINDS.append(pruning.Deliveries())

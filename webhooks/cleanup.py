@@ -3,7 +3,7 @@
 A webhook may have 100,000 deliveries. Deleting only marks it (`actions.delete`); its rows are
 removed afterwards in short transactions, its own row last. If the process ends in between, the
 webhook stays marked as deleted and the next run of any process continues. How runs and steps work
-is in `requests_queue.retention`.
+is in `requests_queue.db.retention`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from requests_queue import retention
+from requests_queue.db import retention
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 STEP = 1000  # rows of a webhook that its deletion itself removes

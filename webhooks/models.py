@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
-from requests_queue.encryption import EncryptedJSONField, EncryptedTextField
+from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
 from webhooks import types
 from webhooks.delivery import retry
 

@@ -4,7 +4,7 @@ A delivery is removed as a whole, and never while it is pending, while its handl
 it (SIM_PROCESSING_TIMEOUT after its last attempt), while it has the last success or failure of its
 webhook, or while something that an app names in KEEPERS refers to it. What is removed is added to
 sums of the webhook, so that the counters can still be checked. How runs and steps work is in
-`requests_queue.retention`.
+`requests_queue.db.retention`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from django.conf import settings
 from django.db.models import Count, Exists, F, Max, OuterRef
 from django.db.models.functions import Coalesce, Greatest
 
-from requests_queue import clock, sql
-from requests_queue.retention import Step
+from requests_queue import clock
+from requests_queue.db import sql
+from requests_queue.db.retention import Step
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 LOCK_WAIT = 0.5  # seconds for which a step waits for its webhook

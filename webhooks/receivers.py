@@ -7,9 +7,9 @@ from typing import Any
 from django.dispatch import receiver
 
 from requests_queue import topics
+from requests_queue.queues.transitions import Change
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.signals import changes_made, validation_requested
-from requests_queue.transitions import Change
 from webhooks.delivery import fan_out, validators
 
 

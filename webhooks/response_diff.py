@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from requests_queue.json_validation import parse_json
+from requests_queue.api.json_validation import parse_json
 from requests_queue.queues import response_diff
 from requests_queue.queues.response_diff import Json, ResponseDiff
 from webhooks.models import Attempt, Resend

@@ -8,18 +8,10 @@ from typing import Any, TypeVar
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
+from requests_queue.api.fields import Boolean, Choice, Free, Id, Input, String, Values
+from requests_queue.api.json_validation import validate_json
 from requests_queue.catalog.models import Account, Connection, Product
 from requests_queue.errors import FieldError, Invalid, field_errors
-from requests_queue.fields import (
-    Boolean,
-    Choice,
-    Free,
-    Id,
-    Input,
-    String,
-    Values,
-)
-from requests_queue.json_validation import validate_json
 from webhooks import types
 from webhooks.delivery.request import check_secret
 from webhooks.http.addresses import check_literal

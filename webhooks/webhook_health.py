@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from requests_queue import sql
+from requests_queue.db import sql
 from webhooks.models import Attempt, Event, Webhook
 
 # One statement, so that all counts are of the same moment while the database is in use.

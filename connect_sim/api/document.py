@@ -12,13 +12,13 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from requests_queue.api.fields import Input, List
+from requests_queue.api.openapi import Components, OperationSchema
+from requests_queue.api.schema import Answer, Documented, Error, Form, Json
 from requests_queue.catalog.actors import SYSTEM
-from requests_queue.fields import Input, List
-from requests_queue.openapi import Components, OperationSchema
+from requests_queue.catalog.rest import Collection
 from requests_queue.queues.api import ASSIGNEE, QueueCollection
 from requests_queue.queues.base import Queue
-from requests_queue.rest import Collection
-from requests_queue.schema import Answer, Documented, Error, Form, Json
 
 PREFIX = "/public/v1"
 _VERBS = {

@@ -18,7 +18,9 @@ from rest_framework.response import Response
 
 from connect_sim.server import paths
 from portal import pages
-from requests_queue import database_errors, fast_json, operations
+from requests_queue import operations
+from requests_queue.api import fast_json
+from requests_queue.db import database_errors
 from requests_queue.errors import Refused, field_errors
 
 logger = logging.getLogger(__name__)

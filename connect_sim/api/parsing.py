@@ -8,7 +8,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from requests_queue import body
+from requests_queue.api import body
 
 
 class ConnectJSONParser(BaseParser):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework.renderers import JSONRenderer
 
-from requests_queue import fast_json
+from requests_queue.api import fast_json
 
 
 class FastJSONRenderer(JSONRenderer):

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from portal.swagger import SwaggerPage
-from requests_queue import fast_json
-from requests_queue.schema import Json
+from requests_queue.api import fast_json
+from requests_queue.api.schema import Json
 
 _JSON, _YAML = "application/json", "application/yaml"
 _CLIENT_KEYS = ("operationId", "summary", "description", "parameters")

@@ -37,7 +37,7 @@ def check(**given: Any) -> int:
         if given["is_list"] or given["explain"]:
             return check_output.print_catalog(check_requests.described(given))
         request = check_requests.read(given)
-    from sandbox.checks import runner
+    from checks import runner
 
     with interrupts.ending() as interruption, _errors():
         report = runner.run(request.options, check_output.progress(request))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sandbox.checks.options import ALL, EVENT, VALIDATOR
+from checks.options import ALL, EVENT, VALIDATOR
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
 SECRET = "CONNECT_SIM_SECRET"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.checks.catalog import CHECKS
-from sandbox.checks.model import Check, Report
-from sandbox.checks.outputs import (
+from checks.catalog import CHECKS
+from checks.model import Check, Report
+from checks.outputs import (
     baseline,
     catalog_texts,
     events,
@@ -26,7 +26,7 @@ from sandbox.checks.outputs import (
     last_failed,
     terminal,
 )
-from sandbox.checks.outputs import progress as bars
+from checks.outputs import progress as bars
 
 if TYPE_CHECKING:
     from connect_sim.cli.check_requests import Request

@@ -13,20 +13,20 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from checks import handler_command, handler_process, runner, selection
+from checks.catalog import CHECKS
+from checks.handler_command import BadCommand
+from checks.handler_process import HandlerError
+from checks.model import Check
+from checks.options import Options, RunningSandbox
+from checks.outputs import baseline, catalog_texts, last_failed
+from checks.outputs.baseline import BadBaseline, Known
+from checks.outputs.catalog_texts import UnknownCheck
+from checks.outputs.last_failed import NoFailures
+from checks.sandbox_file import NoSandbox
 from connect_sim.cli import running
 from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
-from sandbox import durations
-from sandbox.checks import handler_command, handler_process, runner, selection
-from sandbox.checks.catalog import CHECKS
-from sandbox.checks.handler_command import BadCommand
-from sandbox.checks.handler_process import HandlerError
-from sandbox.checks.model import Check
-from sandbox.checks.options import Options, RunningSandbox
-from sandbox.checks.outputs import baseline, catalog_texts, last_failed
-from sandbox.checks.outputs.baseline import BadBaseline, Known
-from sandbox.checks.outputs.catalog_texts import UnknownCheck
-from sandbox.checks.outputs.last_failed import NoFailures
-from sandbox.sandbox_file import NoSandbox
+from requests_queue import time_format
 
 _WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
@@ -230,7 +230,7 @@ def _selected(given: dict[str, Any]) -> tuple[str, ...]:
 
 def _max_time(text: str) -> float:
     try:
-        seconds = durations.parse(text).total_seconds()
+        seconds = time_format.parse_span(text).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--max-time") from None
     if not seconds:

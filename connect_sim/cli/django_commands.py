@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
     except ImproperlyConfigured as error:
         raise installation.StartError(error) from None
     except (DatabaseError, InterfaceError) as error:
-        from requests_queue import database_errors
+        from requests_queue.db import database_errors
 
         if not (sentence := database_errors.unavailable(error)):
             raise

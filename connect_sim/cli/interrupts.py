@@ -57,5 +57,5 @@ def ending() -> Iterator[Interruption]:
 
 
 def _end_now(number: int, frame: FrameType | None) -> None:
-    # sandbox.checks.guard ends the handlers, and deletes the folders.
+    # checks.guard ends the handlers, and deletes the folders.
     os._exit(128 + number)

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connect_sim.cli import options, running
-from requests_queue import sample_values
+from checks.client import ApiError, Client
+from connect_sim.cli import options, running, validator
+from requests_queue.catalog import sample_values
 from requests_queue.safe_text import visible
-from sandbox import validator
-from sandbox.client import ApiError, Client
 
 if TYPE_CHECKING:
     from sandbox.listener import Received, Reply

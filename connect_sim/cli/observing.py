@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from checks.client import Client
 from connect_sim.cli import options, output, running
-from sandbox.client import Client
 
 # `timeline --follow`: seconds for which a call waits for entries, for which a call may take, and
 # between two calls, in which the entries of a busy sandbox are gathered.

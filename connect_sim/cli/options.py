@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sandbox import durations
+from requests_queue import time_format
 
 _DATA_DIR = "connect_sim.data_dir"
 
@@ -88,7 +88,7 @@ class Duration(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text; fail with a sentence."""
         try:
-            durations.parse(value)
+            time_format.parse_span(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)

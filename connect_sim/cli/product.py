@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
+from checks.client import Part
 from connect_sim.cli import options, output, running
-from sandbox.client import Part
 
 # The folder of pictures beside a workbook, as connect-cli has it.
 _MEDIA = "media"

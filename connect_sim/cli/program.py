@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from checks.client import ApiError, Unreachable
+from checks.sandbox_file import NoSandbox
 from connect_sim import __version__
 from connect_sim.cli import options, output
-from sandbox.client import ApiError, Unreachable
-from sandbox.sandbox_file import NoSandbox
 
 NAME = "connect-sim"
 # 1: an expectation that is not met, or a request that the sandbox refused.

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from connect_sim.cli import options, output, running
-from sandbox import validator
+from connect_sim.cli import options, output, running, validator
 
 # Added to the time that a validator may take.
 _MARGIN = 30

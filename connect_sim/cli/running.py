@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
+from checks import sandbox_file
+from checks.client import Client
+from checks.sandbox_file import NoSandbox, Sandbox
 from connect_sim import installation
 from connect_sim.cli import options
-from sandbox import sandbox_file
-from sandbox.client import Client
-from sandbox.sandbox_file import NoSandbox, Sandbox
 
 _LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from checks.client import ApiError
 from connect_sim.cli import options, output, running
 from connect_sim.cli.observing import describe
-from sandbox.client import ApiError
 
 _TIMED_OUT = 408
 

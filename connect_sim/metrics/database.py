@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from connect_sim.metrics.names import PREFIX
-from requests_queue import clock, heartbeats, sql
+from requests_queue import clock, heartbeats
+from requests_queue.db import sql
 
 COUNTED = 100_000  # deliveries; a higher number is reported as this one
 WEBHOOKS = 10_000  # webhooks with pending deliveries, of which the oldest is found

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from connect_sim.server.paths import is_api
-from requests_queue import fast_json
+from requests_queue.api import fast_json
 
 logger = logging.getLogger(__name__)
 

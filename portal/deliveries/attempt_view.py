@@ -12,7 +12,7 @@ from typing import Any
 from portal.deliveries import bodies, commands
 from portal.deliveries.bodies import Body, escape_controls
 from portal.deliveries.commands import Command
-from requests_queue.json_diff import NOTHING, compare, format_value, shorten
+from requests_queue.api.json_diff import NOTHING, compare, format_value, shorten
 from requests_queue.queues.response_diff import ResponseDiff
 from requests_queue.redaction import MASK
 from webhooks import response_diff

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from requests_queue.json_validation import parse_json
+from requests_queue.api.json_validation import parse_json
 from requests_queue.safe_text import visible
 
 SHOWN = 12_000  # characters of a body on a page, unless the full body is requested

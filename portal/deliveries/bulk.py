@@ -23,9 +23,10 @@ from portal.deliveries import queries
 from portal.deliveries.search import Term
 from portal.identity import Viewer
 from portal.models import BulkResend
-from requests_queue import background_work, clock, task_messages
+from requests_queue import clock, task_messages
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
+from requests_queue.db import background_work
 from webhooks.delivery import resend
 from webhooks.models import Attempt, Delivery
 

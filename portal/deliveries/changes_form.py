@@ -12,8 +12,8 @@ from django.http import QueryDict
 
 from portal import header_rows
 from portal.deliveries.presets import PRESETS
+from requests_queue.api.json_field import JsonField
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.json_field import JsonField
 from webhooks import validation_rules
 from webhooks.delivery import resend
 from webhooks.delivery.request import ResendOverride

@@ -17,7 +17,7 @@ from django.db import connection
 from portal import charts
 from portal.deliveries import filters, queries
 from portal.deliveries.search import Term
-from requests_queue import sql
+from requests_queue.db import sql
 from webhooks.models import Delivery
 
 LIMIT = 3_000  # the newest deliveries, which are searched and counted

@@ -27,8 +27,8 @@ from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
 from portal.deliveries.search import Between, Term
-from requests_queue import sql
 from requests_queue.catalog.models import Account
+from requests_queue.db import sql
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 TEXT_SEARCH_LIMIT = 10_000

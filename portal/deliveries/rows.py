@@ -14,7 +14,7 @@ from django.db.models.functions import Substr
 from portal.deliveries import queries
 from portal.deliveries.bodies import escape_controls
 from portal.deliveries.search import Term
-from requests_queue import sql
+from requests_queue.db import sql
 from webhooks.models import Attempt, Delivery, describe_change
 
 BODY_START = 400  # bytes of a response that are read for its first line

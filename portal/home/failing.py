@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db.models import F, Q
 
-from requests_queue import sql
 from requests_queue.catalog.models import Account
+from requests_queue.db import sql
 from webhooks import next_attempt
 from webhooks.delivery.retry import BACKOFF_COLUMNS
 from webhooks.models import Webhook

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from portal import charts
-from requests_queue import sql
 from requests_queue.catalog.models import Account
+from requests_queue.db import sql
 
 MINUTES = 60
 

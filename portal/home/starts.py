@@ -15,8 +15,8 @@ from django.utils.crypto import salted_hmac
 
 from portal.home import first_steps
 from portal.home.first_steps import CommandLine
-from requests_queue import first_order
 from requests_queue.catalog.models import Account, Product
+from requests_queue.queues.fulfillment import first_order
 from webhooks.delivery.request import mask_secret
 from webhooks.models import Webhook
 from webhooks.types import EVENT

@@ -11,7 +11,7 @@ from django.core.validators import DomainNameValidator, EmailValidator, URLValid
 
 from portal.inquiry import values
 from portal.inquiry.values import CHOOSING, PARTS, Param, Value
-from requests_queue import json_validation
+from requests_queue.api import json_validation
 
 # The key of an error of the whole field.
 WHOLE = ""

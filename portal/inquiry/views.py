@@ -23,10 +23,9 @@ from portal.inquiry import form as forms
 from portal.inquiry import values
 from portal.inquiry.form import InquiryForm, Subject
 from portal.models import InquiryCheck
-from requests_queue import transitions
 from requests_queue.catalog.representations import icon
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
-from requests_queue.queues import validation
+from requests_queue.queues import transitions, validation
 from requests_queue.queues.validation import Superseded
 
 # The error code of a validation that did not take place.

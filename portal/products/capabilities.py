@@ -11,12 +11,12 @@ from django.db import transaction
 from django.http import QueryDict
 
 from portal.products import labels
+from requests_queue.api.json_paths import set_value, value_at
 from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.writes import products as writes
 from requests_queue.catalog.writes.capabilities import TREE
 from requests_queue.errors import Refused
-from requests_queue.json_paths import set_value, value_at
 from webhooks import types
 
 

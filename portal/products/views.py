@@ -19,13 +19,12 @@ from portal import layout, pages
 from portal.identity import Viewer
 from portal.paging import paged
 from portal.products import capabilities as forms
-from requests_queue import samples
 from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.action_links import WrongToken
 from requests_queue.catalog.models import Account, Item, Parameter, Product, ProductAction, Template
 from requests_queue.catalog.representations import icon
 from requests_queue.errors import Missing, Refused
-from requests_queue.queues import base
+from requests_queue.queues import base, samples
 from webhooks import types
 from webhooks.models import Webhook
 

@@ -11,12 +11,11 @@ from django.http import HttpRequest
 
 from portal.identity import Viewer
 from portal.queues.parameters import ParameterFields
-from requests_queue import transitions
 from requests_queue.catalog import parameter_values
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.errors import Refused
-from requests_queue.queues import services, validation
+from requests_queue.queues import services, transitions, validation
 from requests_queue.queues.action_form import ActionForm, fields_of
 from requests_queue.queues.base import DESTRUCTIVE, PRIMARY, Action, Queue, QueueObject
 from requests_queue.queues.validation import Validated

@@ -21,8 +21,8 @@ from django.urls import reverse
 from portal import layout, pages
 from portal.identity import Viewer
 from portal.queues import actions, labels, lists
-from requests_queue import database_errors
 from requests_queue.catalog import audit
+from requests_queue.db import database_errors
 from requests_queue.errors import FieldError, Invalid, Missing, Refused
 from requests_queue.queues import services
 from requests_queue.queues.base import Action, Queue

@@ -11,10 +11,9 @@ from portal import layout
 from portal.identity import Viewer
 from portal.queues import parameters, sections
 from portal.queues.parameters import ParameterFields
-from requests_queue import transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.errors import Refused
-from requests_queue.queues import services, validation
+from requests_queue.queues import services, transitions, validation
 from requests_queue.queues.base import Queue, QueueObject
 
 _OPEN = ("draft", "pending", "inquiring", "scheduled")

@@ -26,13 +26,12 @@ from portal.queues.actions import ActionPage
 from portal.queues.conversation import MessageForm
 from portal.queues.parameters import ParameterFields
 from portal.queues.views import head, object_page
-from requests_queue import samples, transitions
+from requests_queue.api.json_paths import set_value, value_at
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
 from requests_queue.errors import FieldError, Forbidden, Missing, Refused
-from requests_queue.json_paths import set_value, value_at
-from requests_queue.queues import services, validation
+from requests_queue.queues import samples, services, transitions, validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.queues.validation import Validated

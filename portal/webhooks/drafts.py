@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from portal.identity import Viewer
-from requests_queue import encryption
+from requests_queue.db import encryption
 from webhooks.delivery.request import new_secret
 
 LIFETIME = timedelta(days=1)

@@ -12,9 +12,9 @@ from django import forms
 from django.http import QueryDict
 
 from portal import header_rows
+from requests_queue.api.json_field import JsonField
 from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
-from requests_queue.json_field import JsonField
 from webhooks import types, validation_rules
 from webhooks.models import Webhook
 from webhooks.types import WebhookType

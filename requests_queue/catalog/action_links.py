@@ -15,9 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 import jwt
 from django.conf import settings
 
-from requests_queue import clock, encryption
+from requests_queue import clock
 from requests_queue.catalog.models import Product, ProductAction
 from requests_queue.catalog.models.products import new_secret
+from requests_queue.db import encryption
 from requests_queue.errors import Refused
 from requests_queue.time_format import format_moment
 

@@ -16,9 +16,9 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Record sign-ins, sign-outs and passwords in the audit log, and register its pruning."""
-        from requests_queue import retention
         from requests_queue.catalog import audit
         from requests_queue.catalog.models import AuditEntry
+        from requests_queue.db import retention
 
         user_logged_in.connect(audit.signed_in, dispatch_uid="audit")
         user_logged_out.connect(audit.signed_out, dispatch_uid="audit")

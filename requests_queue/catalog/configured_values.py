@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import Prefetch
 
+from requests_queue.api.schema import Json
 from requests_queue.catalog.models import Configuration, Parameter, Product
-from requests_queue.schema import Json
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:

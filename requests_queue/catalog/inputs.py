@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from requests_queue.api.fields import Anything, Id, Input, String, Values
 from requests_queue.errors import MissedField
-from requests_queue.fields import Anything, Id, Input, String, Values
 
 
 class ParameterValue(Anything):

@@ -15,8 +15,8 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Q
 
-from requests_queue import database_errors
 from requests_queue.catalog.models import ApiToken
+from requests_queue.db import database_errors
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from requests_queue import clock, ids
 from requests_queue.catalog import audit, key_uses
 from requests_queue.catalog.models import Account, ApiToken, User
+from requests_queue.db.rows import find_one
 from requests_queue.errors import Invalid
-from requests_queue.rows import find_one
 
 FORM = re.compile(r"(SU-\d{3}-\d{3}-\d{3}):([\x21-\x7e]{8,200})")
 

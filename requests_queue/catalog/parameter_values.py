@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from requests_queue import json_validation
+from requests_queue.api import json_validation
 from requests_queue.errors import FieldError, Invalid
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from requests_queue.catalog import audit
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.models import SignInTries
-from requests_queue.sql import DatabaseTime
 
 PAIR_LIMIT, ADDRESS_LIMIT = 5, 50
 BLOCK = 60.0  # seconds for which attempts are refused

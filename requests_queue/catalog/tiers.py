@@ -11,11 +11,11 @@ from django.core.validators import validate_email
 from django.db.models import QuerySet
 
 from requests_queue import clock, ids
+from requests_queue.api.fields import Id, Input, Values
 from requests_queue.catalog import preview
 from requests_queue.catalog.models import Account, Hub, TierAccount
+from requests_queue.db.rows import find_one, get_named
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.fields import Id, Input, Values
-from requests_queue.rows import find_one, get_named
 
 _MAY_BE_BLANK = ("address_line2", "state")
 

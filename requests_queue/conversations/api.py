@@ -10,6 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Documented
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, number_of
 from requests_queue.conversations.representations import (
@@ -19,8 +21,6 @@ from requests_queue.conversations.representations import (
     with_messages,
 )
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Documented
 
 _OF_MESSAGE = ("creator", "account", "updated_by")
 # Messages inside a conversation: the last ones, as many as the longest page has.

@@ -8,8 +8,8 @@ from django.dispatch import receiver
 
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation
+from requests_queue.queues.transitions import Change
 from requests_queue.signals import object_deleted, queue_changed
-from requests_queue.transitions import Change
 
 
 @receiver(queue_changed)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from dj_rql.filter_cls import FilterArgs
 from django.db.models import Q
 
+from requests_queue.api.filter_tables import parts
+from requests_queue.api.filtering import ConnectFilters
+from requests_queue.api.resources import Field, Many, Part, Resource
+from requests_queue.api.schema import AnyReference, Json, Stamp
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.conversations.models import Conversation, Message, number_of
-from requests_queue.filter_tables import parts
-from requests_queue.filtering import ConnectFilters
-from requests_queue.resources import Field, Many, Part, Resource
-from requests_queue.schema import AnyReference, Json, Stamp
 
 
 def _actor(user: User | None, account: Account | None = None) -> Json:

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import transaction
 
 from requests_queue import clock, topics
+from requests_queue.api.fields import Choice, Id, Input, String, Values
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
 from requests_queue.conversations.models import (
@@ -21,9 +22,8 @@ from requests_queue.conversations.models import (
     Message,
 )
 from requests_queue.errors import ActionNotAllowed, Conflict, Forbidden, Invalid
-from requests_queue.fields import Choice, Id, Input, String, Values
 from requests_queue.queues import base
-from requests_queue.transitions import Change
+from requests_queue.queues.transitions import Change
 
 # Characters of a message; a conversation shows up to a thousand messages.
 LONGEST = 10_000

@@ -13,11 +13,11 @@ from typing import Any
 from django import forms
 
 from requests_queue import clock
+from requests_queue.api.fields import Date, Input, Text
+from requests_queue.api.json_field import JsonField
 from requests_queue.catalog.admin_show import moment
 from requests_queue.catalog.inputs import ReasonInput
 from requests_queue.catalog.models import Template
-from requests_queue.fields import Date, Input, Text
-from requests_queue.json_field import JsonField
 from requests_queue.queues.base import Queue
 
 TEMPLATE = "template_id"

@@ -12,10 +12,10 @@ from typing import Any
 from django.db.models import Model
 from django.http import HttpRequest
 
-from requests_queue import transitions
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.admin_access import account_of, user_of
 from requests_queue.errors import Forbidden
+from requests_queue.queues import transitions
 from requests_queue.queues.base import Queue, QueueObject
 
 

@@ -11,16 +11,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import transitions
+from requests_queue.api.fields import Id, Input
 from requests_queue.catalog.actors import SYSTEM
 from requests_queue.catalog.models import User
+from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.errors import Invalid, Missing
-from requests_queue.fields import Id, Input
-from requests_queue.queues import services, validation
+from requests_queue.queues import services, transitions, validation
 from requests_queue.queues.base import Queue
 from requests_queue.queues.services import Service
 from requests_queue.queues.validation import Validated
-from requests_queue.rest import Collection, markdown, routes
 
 
 class AssigneeInput(Input):

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import models
 
+from requests_queue.api.fields import Input
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
-from requests_queue.fields import Input
 from requests_queue.queues.sampling import PreviewBuilder
 
 # How pages show a status, and the button of an action.

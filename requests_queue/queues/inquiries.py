@@ -9,9 +9,9 @@ from django.conf import settings
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Template
+from requests_queue.db.rows import get_named
 from requests_queue.errors import Invalid, MissedField, Refused
 from requests_queue.queues.base import Context
-from requests_queue.rows import get_named
 
 
 def first_status(params: parameters.Params) -> str:

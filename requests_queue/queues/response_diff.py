@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from requests_queue.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
-from requests_queue.json_paths import value_at
+from requests_queue.api.json_diff import DiffRow, ItemId, JsonDiff, Steps, compare, format_value
+from requests_queue.api.json_paths import value_at
 from requests_queue.queues import validation
 from requests_queue.queues.validator_responses import InvalidResponse
 from requests_queue.safe_text import visible

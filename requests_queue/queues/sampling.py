@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from requests_queue import sample_values
-from requests_queue.catalog import parameter_values
+from requests_queue.api.schema import Json
+from requests_queue.catalog import parameter_values, sample_values
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import Invalid, Refused
-from requests_queue.schema import Json
 
 M = TypeVar("M", bound=Model)
 _CONTACT = (

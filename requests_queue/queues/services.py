@@ -12,13 +12,15 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 
-from requests_queue import clock, json_validation, topics, transitions
+from requests_queue import clock, topics
+from requests_queue.api import json_validation
+from requests_queue.api.schema import Json
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import User
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid, Missing
+from requests_queue.queues import transitions
 from requests_queue.queues.base import Queue, QueueObject
-from requests_queue.rows import get_row
-from requests_queue.schema import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
+from requests_queue.api.json_paths import value_at
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
+from requests_queue.db.rows import get_row
 from requests_queue.errors import ActionNotAllowed, Refused
-from requests_queue.json_paths import value_at
 from requests_queue.queues import services, validator_responses
 from requests_queue.queues.base import Queue
 from requests_queue.queues.services import Service
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
-from requests_queue.rows import get_row
 from requests_queue.signals import validation_requested
 
 Json = dict[str, Any]

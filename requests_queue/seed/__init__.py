@@ -13,8 +13,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from requests_queue import database_limits
 from requests_queue.catalog.models import Account
+from requests_queue.db import database_limits
 from requests_queue.seed import (
     accounts,
     billing,

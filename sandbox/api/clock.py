@@ -1,4 +1,4 @@
-"""`/sandbox/clock`: read and move the platform time; `/sandbox/settle`: settle times."""
+"""`/sandbox/clock`: read and move the platform time; settle times, and holds that keep it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue.fields import Input, Integer, String
-from requests_queue.schema import Stamp
-from sandbox import clock_control, settle_times, settling
+from requests_queue.api.fields import Input, Integer, String
+from requests_queue.api.schema import Stamp
 from sandbox.api import types
-from sandbox.api.fields import DurationField, NumberField, SecondsField
-from sandbox.api.operations import Operation, Operations
+from sandbox.api.inputs import DurationField, NumberField, SecondsField
+from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds
-from sandbox.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
-from sandbox.settling import Unsettled
-from sandbox.timeline import format_time
+from sandbox.clock import holds, moves, settle_times, settling
+from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
+from sandbox.clock.settling import Unsettled
+from sandbox.timeline.timeline import format_time
 
 
 class Clock(TypedDict):
@@ -120,7 +120,7 @@ class ClockView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return `{"now", "offset", "moving", "frozen", "settled", "waiting_for"}`."""
-        state = clock_control.read()
+        state = moves.clock_state()
         left = settling.waiting_for(state.now)
         return Response(
             {
@@ -144,7 +144,7 @@ class AdvanceView(APIView):
     def post(self, request: Request) -> Response:
         """Move the clock forward; return when everything due in between has run."""
         values, arguments = AdvanceInput().options(request.data)
-        return _moved(clock_control.advance(values["by"], **arguments))
+        return _moved(moves.advance(values["by"], **arguments))
 
 
 class NextView(APIView):
@@ -157,7 +157,7 @@ class NextView(APIView):
     def post(self, request: Request) -> Response:
         """Move to the next due attempt and through it."""
         _, arguments = MoveInput().options(request.data)
-        return _moved(clock_control.run_next(**arguments))
+        return _moved(moves.run_next(**arguments))
 
 
 class RunUntilIdleView(APIView):
@@ -173,7 +173,7 @@ class RunUntilIdleView(APIView):
         """Move from one due time to the next until no work is left."""
         values, arguments = RunUntilIdleInput().options(request.data)
         return _moved(
-            clock_control.run_until_idle(
+            moves.run_until_idle(
                 values.get("max", IDLE_MAX),
                 values.get("max_steps", MAX_STEPS),
                 **arguments,
@@ -228,4 +228,61 @@ urlpatterns = [
     path("clock/next", NextView.as_view()),
     path("clock/run-until-idle", RunUntilIdleView.as_view()),
     path("settle", SettleView.as_view()),
+]
+
+
+class Hold(TypedDict):
+    """A hold; it expires in so many seconds."""
+
+    id: str
+    note: str
+    expires_in: Seconds
+
+
+class HoldInput(Input):
+    """How long the hold lasts at most, and a note for people."""
+
+    ttl = SecondsField(0.001, holds.MAX_TTL)
+    note = String(holds.MAX_NOTE)
+
+
+class HoldsView(APIView):
+    """`/sandbox/holds`: take and list holds."""
+
+    operations: Operations = {
+        "get": Operation("Holds", "List holds", [Hold]),
+        "post": Operation("Holds", "Take a hold", Hold, 201, body=HoldInput),
+    }
+
+    def get(self, request: Request) -> Response:
+        """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
+        return Response([_represent(hold) for hold in holds.active()])
+
+    def post(self, request: Request) -> Response:
+        """Take a hold: 201 `{"id", "note", "expires_in"}`."""
+        values = HoldInput().check(request.data)
+        hold = holds.take(values.get("ttl", holds.DEFAULT_TTL), values.get("note", ""))
+        return Response(_represent(hold), status=201)
+
+
+class HoldView(APIView):
+    """`/sandbox/holds/{id}`: release a hold."""
+
+    operations: Operations = {
+        "delete": Operation("Holds", "Release a hold", None, 204, errors=(404,))
+    }
+
+    def delete(self, request: Request, id: str) -> Response:
+        """Release a hold: 204; 404 if it was released or has expired."""
+        holds.release(id)
+        return Response(status=204)
+
+
+def _represent(hold: holds.ActiveHold) -> dict[str, Any]:
+    return {"id": hold.id, "note": hold.note, "expires_in": round(hold.expires_in, 3)}
+
+
+hold_patterns = [
+    path("holds", HoldsView.as_view()),
+    path("holds/<str:id>", HoldView.as_view()),
 ]

@@ -11,16 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue import fast_json
+from requests_queue.api import fast_json
+from requests_queue.api.fields import Input, String
 from requests_queue.catalog.models import User
-from requests_queue.fields import Input, String
-from sandbox import deferred, leases
-from sandbox.api.fields import SecondsField
-from sandbox.api.operations import Operation, Operations
+from sandbox.api.inputs import SecondsField
+from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds
-from sandbox.deferred import Result
-from sandbox.leases import ActiveLease, Taker
-from sandbox.observer import observer
+from sandbox.timeline import deferred
+from sandbox.timeline.deferred import Result
+from sandbox.timeline.observer import observer
+from sandbox.world import leases
+from sandbox.world.leases import ActiveLease, Taker
 
 
 class Lease(TypedDict):

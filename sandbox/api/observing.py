@@ -1,10 +1,13 @@
-"""What happened and what will happen: timeline, cursor, deliveries and forecasts."""
+"""What happened and what will happen: timeline, calls of the API, deliveries and forecasts."""
 
 from __future__ import annotations
 
 import time
-from typing import cast
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, cast
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
@@ -12,20 +15,24 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import clock
+from requests_queue.api.fields import Id, List
 from requests_queue.catalog.models import User
 from requests_queue.errors import Missing
-from requests_queue.fields import Id, List
-from sandbox import api_calls, deferred, deliveries, timeline, timeline_waits
 from sandbox.api import types
-from sandbox.api.fields import SecondsField
-from sandbox.api.operations import Operation, Operations
-from sandbox.api.queries import CursorField, NoQuery, NumberText, Query, Word
-from sandbox.observer import observer
-from sandbox.timeline import Cursor
-from sandbox.timeline_waits import MAX_WAIT, Filters, Read
+from sandbox.api.inputs import CursorField, NoQuery, NumberText, Query, SecondsField, Word
+from sandbox.api.schema import Operation, Operations
+from sandbox.models import ApiCall, TimelineEntry
+from sandbox.readings import deliveries, stored_calls
+from sandbox.timeline import api_calls, deferred, timeline
+from sandbox.timeline.observer import observer
+from sandbox.timeline.timeline import Cursor
+from sandbox.waits import timeline_waits
+from sandbox.waits.timeline_waits import MAX_WAIT, Filters, Read
 from webhooks.models import Delivery, Webhook
 
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
+LIMIT = 100  # calls of a response by default
+_CHUNK = 500  # entries of the timeline that are read at once
 
 
 class TimelineQuery(Query):
@@ -164,3 +171,76 @@ urlpatterns = [
     path("deliveries/<str:id>", DeliveryView.as_view()),
     path("webhooks/<str:id>/forecast", ForecastView.as_view()),
 ]
+
+
+class ApiCallsQuery(Query):
+    """Which API calls to return."""
+
+    webhook = Id(help_text="Only calls that belong to an attempt of this webhook.")
+    object = Id(help_text="Only calls that name this object in their path or body.")
+    delivery = NumberText(
+        1, 2**63 - 1, help_text="Only calls that belong to an attempt of this delivery."
+    )
+    since = CursorField(
+        help_text="Only calls that ended after this cursor of the timeline, the oldest first."
+    )
+    limit = NumberText(1, 1000, help_text="Number of calls: 100 by default, at most 1,000.")
+
+
+class ApiCallsView(APIView):
+    """`GET /sandbox/api-calls?webhook=&object=&delivery=&since=&limit=`: `{"calls", "cursor"}`."""
+
+    operations: Operations = {
+        "get": Operation("API calls", "List API calls", types.ApiCalls, query=ApiCallsQuery)
+    }
+
+    def get(self, request: Request) -> Response:
+        """Return the latest calls, or the first ones after a cursor; in order.
+
+        `cursor` is where to continue: pass it as `since`.
+        """
+        values = ApiCallsQuery().check_query(request.query_params)
+        api_calls.flush()
+        limit, until = values.get("limit", LIMIT), timeline.now()
+        rows = _matching(values)
+        if (since := values.get("since")) is None:
+            calls = stored_calls.load(rows.order_by("-pk")[:limit])[::-1]
+        else:
+            found = list(islice(_after(since, until, rows), limit))
+            calls = stored_calls.load(rows.filter(pk__in=[pk for pk, _ in found]))
+            until = found[-1][1] if len(found) == limit else max(since, until)
+        shown = [stored_calls.represent(call) for call in calls]
+        return Response({"calls": shown, "cursor": str(until)})
+
+
+def _matching(values: dict[str, Any]) -> QuerySet[ApiCall]:
+    rows = ApiCall.objects.order_by("pk")
+    if webhook := values.get("webhook"):
+        rows = rows.filter(webhook_id=webhook)
+    if delivery := values.get("delivery"):
+        rows = rows.filter(delivery_id=delivery)
+    if object_id := values.get("object"):
+        rows = rows.filter(named__object_id=object_id)
+    return rows
+
+
+def _after(since: Cursor, until: Cursor, rows: QuerySet[ApiCall]) -> Iterator[tuple[int, Cursor]]:
+    """Yield the ids of the matching calls after a cursor, each with the cursor of its entry."""
+    while True:
+        entries = list(timeline.between(since, until).filter(kind=timeline.API_CALL)[:_CHUNK])
+        ids = [_call_of(entry) for entry in entries]
+        matching = set(rows.filter(pk__in=ids).values_list("pk", flat=True))
+        for pk, entry in zip(ids, entries, strict=True):
+            if pk in matching:
+                yield pk, timeline.cursor_of(entry)
+        if len(entries) < _CHUNK:
+            return
+        since = timeline.cursor_of(entries[-1])
+
+
+def _call_of(entry: TimelineEntry) -> int:
+    # Without a response a call is not stored yet.
+    return int(entry.data["id"] or 0)
+
+
+call_patterns = [path("api-calls", ApiCallsView.as_view())]

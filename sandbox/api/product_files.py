@@ -12,17 +12,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue.api.fields import Id, Input
+from requests_queue.api.schema import Form, Named
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.workbooks import exporting, importing, limits
+from requests_queue.catalog.workbooks.importing import Imported
 from requests_queue.catalog.writes import media
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
-from requests_queue.fields import Id, Input
-from requests_queue.queues.usage_file import limits, spreadsheet, uploads
-from requests_queue.rows import get_row
-from requests_queue.schema import Form, Named
-from sandbox.api.operations import Operation, Operations
-from sandbox.api.queries import Query, Word
-from sandbox.product_files import exporting, importing
-from sandbox.product_files.importing import Imported
+from requests_queue.queues.usage_file import spreadsheet, uploads
+from sandbox.api.inputs import Query, Word
+from sandbox.api.schema import Operation, Operations
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP = "application/zip"

@@ -11,13 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue import samples, transitions
+from requests_queue.api.fields import Boolean, Free, Id, Input
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
-from requests_queue.fields import Boolean, Free, Id, Input
-from requests_queue.queues import base, validation
-from sandbox.api.operations import Operation, Operations
+from requests_queue.queues import base, samples, transitions, validation
+from sandbox.api.schema import Operation, Operations
 
 
 class QueueObject(TypedDict):

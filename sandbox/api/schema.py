@@ -1,17 +1,22 @@
 """`/sandbox/schema` and `/sandbox/docs`: the OpenAPI document of `/sandbox/…`, and Swagger UI.
 
-Built from each view's `operations` (`sandbox.api.operations`), without the settings of the document
-of Connect's API.
+Built from the operations that each view declares, with the docstrings of its methods and without
+the settings of the document of Connect's API:
+
+    class HoldsView(APIView):
+        operations = {"post": Operation("Holds", "Take a hold", Hold, 201, body=HoldInput)}
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypedDict
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -28,10 +33,12 @@ from rest_framework.schemas.generators import EndpointEnumerator as BaseEndpoint
 from rest_framework.views import APIView
 
 from portal.swagger import SwaggerPage
-from requests_queue.openapi import Components, OperationSchema
-from requests_queue.schema import Form, Json
-from sandbox.api.operations import Error, Operation
+from requests_queue.api.fields import Input
+from requests_queue.api.openapi import Components, OperationSchema
+from requests_queue.api.schema import Form, Json
+from sandbox.api.inputs import Query
 
+Operations = Mapping[str, "Operation"]
 PREFIX = "/sandbox"
 _DESCRIPTION = (
     "Connect Sim's own API: time, the timeline, waits and everything else that a test of a handler "
@@ -48,6 +55,32 @@ _ERRORS = {
     429: "The API key has too many waits.",
     503: "It is not possible now; nothing has changed.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a view: its chapter, what it does, and its answer (None: no content).
+
+    An answer that is `bytes` is a file of one of the `media_types`. `errors` are the statuses of
+    errors besides 400 and 401; `others` have a type of their own.
+    """
+
+    tag: str
+    summary: str
+    answer: Any
+    status: int = 200
+    query: type[Query] | None = None
+    body: type[Input] | Form | None = None
+    errors: tuple[int, ...] = ()
+    others: Mapping[int, Any] = field(default_factory=dict)
+    media_types: tuple[str, ...] = ("application/json",)
+
+
+class Error(TypedDict):
+    """An error, in the form of Connect's API."""
+
+    error_code: str
+    errors: list[str]
 
 
 class SandboxSchema(OperationSchema):

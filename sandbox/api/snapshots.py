@@ -10,12 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue.fields import Boolean, Input, String
-from requests_queue.schema import Stamp
-from sandbox import gate, snapshot_diff, snapshot_storage, snapshots, timeline
-from sandbox.api.fields import SecondsField
-from sandbox.api.operations import Operation, Operations
-from sandbox.snapshots import Replacement
+from requests_queue.api.fields import Boolean, Input, String
+from requests_queue.api.schema import Stamp
+from sandbox.api.inputs import SecondsField
+from sandbox.api.schema import Operation, Operations
+from sandbox.timeline import timeline
+from sandbox.world import gate, snapshot_storage, snapshots
+from sandbox.world.snapshots import Replacement
 
 MAX_PATIENCE = 600.0  # seconds
 
@@ -143,7 +144,7 @@ class DiffView(APIView):
 
     def get(self, request: Request, a: str, b: str) -> Response:
         """Return the objects that were added, removed and changed, by field."""
-        diff = snapshot_diff.compare(a, b)
+        diff = snapshots.compare(a, b)
         return Response(
             {
                 "added": diff.added,

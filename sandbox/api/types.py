@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from requests_queue.schema import Also, Stamp
+from requests_queue.api.schema import Also, Stamp
 
 CursorText = Annotated[
     str, Also(description="A place in the timeline: opaque, monotonic, valid after a restart.")

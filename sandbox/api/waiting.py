@@ -11,20 +11,20 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from requests_queue.api.fields import Anything, Boolean, Input
+from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import User
 from requests_queue.errors import Invalid
-from requests_queue.fields import Anything, Boolean, Input
-from requests_queue.schema import Stamp
-from sandbox import condition_parsing, deferred, skipping, timeline
 from sandbox.api import types
-from sandbox.api.fields import DurationField, SecondsField
-from sandbox.api.operations import Error, Operation, Operations
-from sandbox.api.queries import CursorField
+from sandbox.api.inputs import CursorField, DurationField, SecondsField
+from sandbox.api.schema import Error, Operation, Operations
 from sandbox.api.types import Seconds
-from sandbox.condition_parsing import BadCondition
-from sandbox.conditions import Condition
-from sandbox.timeline import Cursor
-from sandbox.wait import Wait
+from sandbox.timeline import deferred, timeline
+from sandbox.timeline.timeline import Cursor
+from sandbox.waits import condition_parsing, skipping
+from sandbox.waits.condition_parsing import BadCondition
+from sandbox.waits.conditions import Condition
+from sandbox.waits.waiting import Wait
 
 TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
 
@@ -82,7 +82,7 @@ class WaitFailed(Error):
 
 
 class ConditionField(Anything):
-    """A condition, which `sandbox.condition_parsing` checks."""
+    """A condition, which `sandbox.waits.condition_parsing` checks."""
 
     openapi: ClassVar[dict[str, Any]] = {
         "type": "object",

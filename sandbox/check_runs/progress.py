@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from checks.outputs import events
 from requests_queue.redaction import Redaction
-from sandbox.checks.outputs import events
 
 Progress = Mapping[str, Any]
 _RESULT = ("check", "title", "level", "mark", "text", "seconds")

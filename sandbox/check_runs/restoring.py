@@ -7,11 +7,11 @@ import threading
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from checks.options import lease_note, snapshot_base, snapshot_before
 from requests_queue.errors import Missing, Refused
-from sandbox import gate, leases, snapshots
 from sandbox.check_runs import runs
-from sandbox.checks.options import lease_note, snapshot_base, snapshot_before
 from sandbox.models import CheckRun
+from sandbox.world import gate, leases, snapshots
 
 _LEASE = 60.0  # seconds for which a restore may take
 RESTORED = "The sandbox was restored as it was before the run."

@@ -8,19 +8,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 
+from checks.options import EVENT, VALIDATOR, new_name
+from requests_queue.catalog.models import Account
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
-from requests_queue.sql import DatabaseTime
-from sandbox import announcements
 from sandbox.check_runs.progress import Progress
-from sandbox.checks.options import new_name
 from sandbox.models import CheckRun
+from sandbox.timeline import announcements
 from webhooks.models import Webhook
 
 KEPT = 20  # runs of a webhook
 LEASE = 30.0  # seconds without a sign of life after which a run's process is gone
 STOPPED = "The sandbox was stopped."
+# Checks create purchases, so they are about webhooks of subscription requests.
+_OBJECT_CLASS = "fulfillment_request"
+_TYPES = (EVENT, VALIDATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +112,21 @@ def has_lost() -> bool:
 def _lost(is_alone: bool = False) -> QuerySet[CheckRun]:
     running = CheckRun.objects.filter(state=CheckRun.RUNNING)
     return running if is_alone else running.filter(expires__lt=DatabaseTime())
+
+
+def checkable_webhooks(account: str) -> QuerySet[Webhook]:
+    """Return the webhooks of an account that can be checked: those that the vendor's key reads."""
+    owner = Subquery(_vendors().values("pk")[:1])
+    return Webhook.objects.filter(
+        account=account, account_id=owner, object_class=_OBJECT_CLASS, type__in=_TYPES
+    )
+
+
+def key_owner() -> Account | None:
+    """Return the vendor whose API key is in sandbox.json."""
+    return _vendors().first()
+
+
+def _vendors() -> QuerySet[Account]:
+    # In the order of the command `sandbox`, which makes the key.
+    return Account.objects.filter(type="vendor").order_by("created", "pk")

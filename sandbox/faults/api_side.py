@@ -7,7 +7,9 @@ before the work, so that their order doesn't depend on how long it takes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
@@ -18,19 +20,116 @@ from requests_queue.catalog import keys
 from requests_queue.catalog.models import User
 from requests_queue.redaction import Redaction
 from requests_queue.safe_text import visible
-from sandbox import activity, api_calls
-from sandbox.faults import armed, firing, paths, responses, sending
+from sandbox.faults import armed, barriers, firing, kinds
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.firing import Firing, Firings, Subject
 from sandbox.faults.kinds import API
-from sandbox.object_ids import OBJECT_ID
+from sandbox.timeline import activity, api_calls
+from sandbox.timeline.object_ids import OBJECT_ID
+from sandbox.world import gate
 
+logger = logging.getLogger(__name__)
+
+KEY = "connect_sim.transmission"
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class _Immediate:
+    """The manner of sending without our web server, for instance for Django's test client.
+
+    Nothing is delayed, a reset is a response that says so, and a limited body is cut.
+    """
+
+    def __init__(self, response: HttpResponse) -> None:
+        self._response = response
+
+    def wait(self, future: Future[Any], timeout: float | None = None) -> None:
+        """End the delay at once."""
+        future.cancel()
+
+    def reset(self) -> None:
+        """Respond with an error."""
+        self._response.status_code = max(self._response.status_code, 502)
+        self._response.content = b"The connection would be reset here."
+
+    def limit(self, size: int) -> None:
+        """Cut the body; its declared length stays."""
+        length = len(self._response.content)
+        self._response.content = self._response.content[:size]
+        self._response["Content-Length"] = str(length)
+
+    def slice(self, size: int, pause: float) -> None:
+        """Send the body at once."""
+
+
+def _manner(request: HttpRequest, response: HttpResponse) -> Any:
+    return request.META.get(KEY) or _Immediate(response)
+
+
+# Before the work.
+
+
+def drop(request: HttpRequest, firing: Firing) -> HttpResponse:
+    """Do nothing, and reset the connection after some time."""
+    response = HttpResponse(status=504)
+    timeout(request, firing, response)
+    return response
+
+
+def reset_peer(request: HttpRequest, firing: Firing) -> HttpResponse:
+    """Do nothing, and reset the connection."""
+    response = HttpResponse(status=502)
+    _manner(request, response).reset()
+    return response
+
+
+# After the work.
+
+
+def latency(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Send the response later."""
+    _manner(request, response).wait(gate.begin_delay(), firing.delay())
+
+
+def timeout(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Send nothing for some time, and reset the connection."""
+    manner = _manner(request, response)
+    manner.wait(gate.begin_delay(), firing.parameters["seconds"])
+    manner.reset()
+
+
+def lost_response(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Reset the connection before the first byte."""
+    _manner(request, response).reset()
+
+
+def limit_data(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Reset the connection after so many bytes of the body."""
+    _manner(request, response).limit(firing.parameters["bytes"])
+
+
+def slicer(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Send the body in small pieces."""
+    size, pause = firing.parameters["size"], firing.parameters["delay"] / 1000
+    _manner(request, response).slice(size, pause)
+
+
+def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
+    """Send the response when it is released."""
+    path = Redaction().text(kinds.below_api(request.path))
+    try:
+        delay = barriers.responses.hold(firing.fault.id, firing.number, request.method or "", path)
+    except (DatabaseError, InterfaceError) as error:
+        # The work is done: its response is better sent than lost.
+        logger.warning("A response could not be held: %s", type(error).__name__)
+        return
+    if delay is not None:
+        _manner(request, response).wait(delay.future, delay.seconds)
 
 
 def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:
     """Return the response that the parameters describe."""
-    made = responses.build(firing.fault.name, firing.parameters, "the API")
+    made = kinds.build_response(firing.fault.name, firing.parameters, "the API")
     return HttpResponse(made.body, status=made.status, headers=made.headers)
 
 
@@ -42,16 +141,16 @@ BEFORE: dict[str, Before] = {
     "fail_first": _abort,
     "succeed_first": _abort,
     "outage": _abort,
-    "drop": sending.drop,
-    "reset_peer": sending.reset_peer,
+    "drop": drop,
+    "reset_peer": reset_peer,
 }
 AFTER: dict[str, After] = {
-    "latency": sending.latency,
-    "timeout": sending.timeout,
-    "limit_data": sending.limit_data,
-    "slicer": sending.slicer,
-    "lost_response": sending.lost_response,
-    "hold": sending.hold,
+    "latency": latency,
+    "timeout": timeout,
+    "limit_data": limit_data,
+    "slicer": slicer,
+    "lost_response": lost_response,
+    "hold": hold,
 }
 
 
@@ -85,7 +184,7 @@ def _may_fail(environ: Mapping[str, Any]) -> bool:
 
 
 def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
-    path = paths.below_api(request.path_info)
+    path = kinds.below_api(request.path_info)
     facts = {"method": request.method, "path": path}
     if any("account" in fault.scope for fault in faults):
         facts["account"] = _account(request)
@@ -98,7 +197,7 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
         "object": named.group() if named else None,
         "data": {"method": request.method, "path": shown, "account": account},
     }
-    [fired] = firing.decide(faults, [Subject(facts, (paths.pattern(path),), entry)])
+    [fired] = firing.decide(faults, [Subject(facts, (kinds.pattern(path),), entry)])
     return fired
 
 

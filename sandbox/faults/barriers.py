@@ -17,13 +17,13 @@ from django.db import connection, transaction
 from django.db.models import F, FloatField, Q, QuerySet
 from django.db.models.functions import Cast
 
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.heartbeats import EXPIRES_AFTER, INTERVAL
-from requests_queue.sql import DatabaseTime
-from sandbox import notification
-from sandbox.deferred import Result
-from sandbox.faults import delays
 from sandbox.models import Fault, HeldResponse
-from sandbox.observer import Kind, Waiter, observer
+from sandbox.timeline import notification
+from sandbox.timeline.deferred import Result
+from sandbox.timeline.observer import Kind, Waiter, observer
+from sandbox.world import gate
 from webhooks.delivery import wakeup
 
 MAX_WAIT = 600.0  # seconds
@@ -61,7 +61,7 @@ class Responses(Kind[Held]):
                 fault=row, number=number, method=method, path=path, seen=DatabaseTime()
             )
             notification.announce_after_commit()
-        future = delays.begin()
+        future = gate.begin_delay()
         observer.add(self, Held(key=held.pk, future=future))
         return Delay(future, row.left)
 
@@ -81,7 +81,7 @@ class Responses(Kind[Held]):
         kept = set(rows.values_list("pk", flat=True))
         for each in held:
             if each.key not in kept:
-                delays.end(each.future)
+                gate.end_delay(each.future)
         self._renew()
         return INTERVAL
 

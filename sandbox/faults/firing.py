@@ -6,7 +6,8 @@ while its requests are counted, so numbers and ordinals are right with several p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,13 +15,72 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock
-from sandbox import announcements, timeline
 from sandbox.faults import armed, draw
 from sandbox.faults.armed import ArmedFault
 from sandbox.faults.draw import Rule
-from sandbox.faults.ordinals import Ordinals
-from sandbox.models import Fault
-from sandbox.timeline import Entry
+from sandbox.models import Fault, FaultOrdinal
+from sandbox.timeline import announcements, timeline
+from sandbox.timeline.timeline import Entry
+
+Keys = Sequence[str]
+
+_CHUNK = 500  # SQLite takes 32,766 parameters
+
+
+class Ordinals:
+    """Counts requests of one fault in memory; use it with the fault's row locked, then save."""
+
+    def __init__(self, fault_id: str, requests: Iterable[Keys]) -> None:
+        self._fault_id = fault_id
+        paths = list({path: None for keys in requests for path in _paths(keys)})
+        self._rows: dict[str, FaultOrdinal] = {}
+        for start in range(0, len(paths), _CHUNK):
+            rows = FaultOrdinal.objects.filter(fault=fault_id, path__in=paths[start:][:_CHUNK])
+            self._rows |= {row.path: row for row in rows}
+        self._changed: set[str] = set()
+
+    def count(self, keys: Keys) -> tuple[int, ...]:
+        """Count a request, and return the ordinals of its keys and its own."""
+        root, *paths = _paths(keys)
+        parent, ordinals = self._row(root, None), []
+        for path in paths:
+            parent = self._row(path, parent)
+            ordinals.append(parent.ordinal)
+        return (*ordinals, self._increment(parent))
+
+    def save(self) -> None:
+        """Store what has changed."""
+        changed = [self._rows[path] for path in self._changed]
+        FaultOrdinal.objects.bulk_create([row for row in changed if row.pk is None])
+        FaultOrdinal.objects.bulk_update(
+            [row for row in changed if row.pk is not None], ["count"], batch_size=_CHUNK
+        )
+        self._changed.clear()
+
+    def _row(self, path: str, parent: FaultOrdinal | None) -> FaultOrdinal:
+        row = self._rows.get(path)
+        if row is None:
+            ordinal = self._increment(parent) if parent is not None else 0
+            row = FaultOrdinal(fault_id=self._fault_id, path=path, ordinal=ordinal)
+            self._rows[path] = row
+            self._changed.add(path)
+        return row
+
+    def _increment(self, row: FaultOrdinal) -> int:
+        row.count += 1
+        self._changed.add(row.path)
+        return row.count
+
+
+def _paths(keys: Keys) -> Iterator[str]:
+    """Yield the stored path of the fault itself and of each key.
+
+    The path of a key is a hash, since a key has any length, and may have characters that PostgreSQL
+    cannot store.
+    """
+    for end in range(len(keys) + 1):
+        text = "\n".join(keys[:end])
+        yield hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() if text else ""
 
 
 @dataclass(frozen=True, slots=True)

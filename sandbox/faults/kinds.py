@@ -7,10 +7,17 @@ Django.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from sandbox.timeline.object_ids import OBJECT_ID
+
+_PREFIX = "/public/v1"
+_WILDCARD = re.compile(r"\*+")
 # Our request to a handler, and our response to a handler's call of the API.
 DELIVERY, API = "delivery", "api"
 SIDES = (DELIVERY, API)
@@ -22,6 +29,33 @@ REQUIRED: Any = object()  # the default of a parameter without one
 
 _MAX_MS = 600_000
 _DAY = 24 * 3600
+
+
+def below_api(path: str) -> str:
+    """Return a path of the API without its prefix and without a slash at its end."""
+    if path == _PREFIX or path.startswith(f"{_PREFIX}/"):
+        path = path[len(_PREFIX) :]
+    return path.rstrip("/") or "/"
+
+
+def pattern(path: str) -> str:
+    """Return a path with ids replaced: `/requests/{id}/approve`."""
+    return OBJECT_ID.sub("{id}", path)
+
+
+def matches(glob: str, path: str) -> bool:
+    """Return whether a path has the form of a glob."""
+    return _compiled(glob).fullmatch(path) is not None
+
+
+@lru_cache(maxsize=256)
+def _compiled(glob: str) -> re.Pattern[str]:
+    parts, last = [], 0
+    for found in _WILDCARD.finditer(glob):
+        parts.append(re.escape(glob[last : found.start()]))
+        parts.append("[^/]*" if len(found.group()) == 1 else ".*")
+        last = found.end()
+    return re.compile("".join([*parts, re.escape(glob[last:])]), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,3 +334,27 @@ _ALL = (
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultResponse:
+    """An HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def build_response(name: str, parameters: Mapping[str, Any], instead_of: str) -> FaultResponse:
+    """Return what the parameters of a fault say; by default an error as Connect's API has it."""
+    status: int = parameters["status"]
+    body: Any = parameters.get("body")
+    if body is None:
+        text = f"The fault {name} responds in place of {instead_of}."
+        body = {"error_code": f"SYS_{status}", "errors": [text]}
+    is_text = isinstance(body, str)
+    content: str = body if is_text else json.dumps(body, ensure_ascii=False)
+    headers = {"Content-Type": "text/plain; charset=utf-8" if is_text else "application/json"}
+    if (seconds := parameters.get("retry_after")) is not None:
+        headers["Retry-After"] = str(seconds)
+    return FaultResponse(status, headers, content.encode())

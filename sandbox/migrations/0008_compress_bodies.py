@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import requests_queue.compressed_text
+import requests_queue.db.compressed_text
 from django.db import migrations
 
 _BODIES = ("request_body", "response_body")
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             ChangeToBytes(
                 model_name='apicall',
                 name=name,
-                field=requests_queue.compressed_text.CompressedTextField(blank=True),
+                field=requests_queue.db.compressed_text.CompressedTextField(blank=True),
             )
             for name in _BODIES
         ),

@@ -11,13 +11,13 @@ from typing import Any
 
 from django.db.models import Max
 
+from checks.model import Report, Result
+from checks.outputs import json_report, marks
+from checks.outputs.exit_code import Conclusion, ExitCode, conclude
+from checks.outputs.json_report import BadReport
+from checks.outputs.marks import Finding, Mark
+from checks.outputs.texts import evidence_lines
 from requests_queue.time_format import format_span
-from sandbox.checks.model import Report, Result
-from sandbox.checks.outputs import json_report, marks
-from sandbox.checks.outputs.exit_code import Conclusion, ExitCode, conclude
-from sandbox.checks.outputs.json_report import BadReport
-from sandbox.checks.outputs.marks import Finding, Mark
-from sandbox.checks.outputs.texts import evidence_lines
 from sandbox.models import CheckRun
 
 # The classes of badges.

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from portal.identity import Viewer
 from requests_queue.errors import Missing
-from sandbox.faults import arming
+from sandbox.faults import armed
 from sandbox.models import Fault
 from webhooks.models import Webhook
 
@@ -24,7 +24,7 @@ def webhooks(viewer: Viewer) -> QuerySet[Webhook]:
 
 def visible(viewer: Viewer) -> list[tuple[Fault, bool]]:
     """Return the faults that a viewer may see, and whether they may change each."""
-    rows = arming.listed()
+    rows = armed.listed()
     own = _own(viewer, rows)
     return [(row, row.pk in own) for row in rows if row.pk in own or _concerns_everybody(row)]
 
@@ -39,7 +39,7 @@ def linked(viewer: Viewer, rows: Iterable[Fault]) -> set[str]:
 
 def find(viewer: Viewer, pk: str) -> Fault:
     """Return a fault that a viewer may change; raises Missing."""
-    row = arming.get(pk)
+    row = armed.get(pk)
     if row.pk not in _own(viewer, [row]):
         raise Missing(pk)
     return row

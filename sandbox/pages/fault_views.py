@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.urls import reverse
+
+from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
 from requests_queue.time_format import format_span
-from sandbox.faults import arming, barriers
-from sandbox.faults.kinds import API, DELIVERY, KINDS, Kind
+from sandbox.faults import armed, barriers
+from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind
 from sandbox.models import Fault, HeldResponse
 from sandbox.pages import fault_access
 
@@ -66,7 +69,7 @@ class FaultView:
     @property
     def is_armed(self) -> bool:
         """Whether it may still fire."""
-        return arming.is_armed(self.row)
+        return armed.is_armed(self.row)
 
     @property
     def state(self) -> str:
@@ -117,3 +120,26 @@ def kinds_by_side() -> list[tuple[str, str, list[tuple[Kind, str]]]]:
         (side, title, [(kind, kind.texts[side]) for kind in KINDS.values() if side in kind.texts])
         for side, title in SIDE_TITLES.items()
     ]
+
+
+def faults(viewer: Viewer) -> Iterator[Command]:
+    """Return the form of each kind of fault."""
+    for side, title, kinds in kinds_by_side():
+        for kind, _ in kinds:
+            address = reverse("fault-new", args=[side, kind.name])
+            yield Command(f"Arm fault {kind.name}…", address, title, "new")
+
+
+def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the faults that are not cleared, by a part of their name or id."""
+    # Without any in this process, it takes no statement.
+    if not any(armed.on(side) for side in SIDES):
+        return
+    part = text.strip().casefold()
+    rows = [
+        row
+        for row, _ in fault_access.visible(viewer)
+        if part in row.name.casefold() or part == row.pk.casefold()
+    ]
+    for row in rows[:MAX_FOUND]:
+        yield Command(f"Fault {row.name}", reverse("faults"), row.kind)

@@ -14,10 +14,10 @@ from django.urls import reverse
 from portal import layout, pages
 from portal.identity import Viewer
 from requests_queue.errors import Missing, Refused
-from sandbox import snapshot_diff, snapshots
-from sandbox.pages import clock_bar, move_summary
-from sandbox.pages.move_summary import GOOD, Summary
-from sandbox.snapshot_storage import Snapshot
+from sandbox.pages import clock
+from sandbox.pages.clock import GOOD, Summary
+from sandbox.world import snapshots
+from sandbox.world.snapshot_storage import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ def restore(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, viewer, name, "restore")
     try:
-        return _done(request, move_summary.of_restore(name, snapshots.restore(name)))
+        return _done(request, clock.of_restore(name, snapshots.restore(name)))
     except Missing:
         raise
     except Refused as refused:
-        return _done(request, move_summary.of_refusal(refused))
+        return _done(request, clock.of_refusal(refused))
 
 
 @layout.signed_in("GET", "POST")
@@ -76,7 +76,7 @@ def delete(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     except Missing:
         raise
     except Refused as refused:
-        return _done(request, move_summary.of_refusal(refused))
+        return _done(request, clock.of_refusal(refused))
     return _done(request, Summary(f"Snapshot {name} deleted.", GOOD))
 
 
@@ -86,11 +86,11 @@ def compare(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     if not _may_compare(viewer):
         raise Missing(name)
     try:
-        diff = snapshot_diff.compare(name, snapshots.PRESENT)
+        diff = snapshots.compare(name, snapshots.PRESENT)
     except Missing:
         raise
     except Refused as refused:
-        return _done(request, move_summary.of_refusal(refused))
+        return _done(request, clock.of_refusal(refused))
     context = {"name": name, "diff": diff}
     return layout.render(request, viewer, "sandbox/snapshot_diff.html", context)
 
@@ -103,7 +103,7 @@ def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpRe
     try:
         found = {row.name: row for row in _rows()}.get(name)
     except Refused as refused:
-        return _done(request, move_summary.of_refusal(refused))
+        return _done(request, clock.of_refusal(refused))
     if found is None or (action == "delete" and found.is_seed):
         raise Missing(name)
     context = {"row": found, "action": action}
@@ -111,7 +111,7 @@ def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpRe
 
 
 def _done(request: HttpRequest, summary: Summary) -> HttpResponse:
-    clock_bar.keep(request, summary)
+    clock.keep_summary(request, summary)
     return pages.see_other(reverse("snapshots"))
 
 

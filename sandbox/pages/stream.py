@@ -19,9 +19,9 @@ from requests_queue.catalog.models import Account
 from requests_queue.conversations.models import PRIVATE
 from requests_queue.errors import Invalid
 from requests_queue.queues import base
-from sandbox import api_calls, timeline
 from sandbox.models import TimelineEntry
-from sandbox.timeline import Cursor
+from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.timeline import Cursor
 from webhooks.models import Webhook
 
 SIZE = 50  # entries of a page

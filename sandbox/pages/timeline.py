@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from portal import layout, pages
+from portal.deliveries import bodies
+from portal.deliveries.bodies import Body
 from portal.identity import Viewer
 from requests_queue.errors import Invalid, Missing
-from sandbox import stored_calls
 from sandbox.models import ApiCall
 from sandbox.pages import stream, stream_rows
-from sandbox.pages.call_view import CallView
 from sandbox.pages.stream import Filter
-from sandbox.timeline import Cursor
+from sandbox.readings import stored_calls
+from sandbox.readings.stored_calls import Call
+from sandbox.timeline.timeline import Cursor
 from webhooks.models import Webhook
 
+MAX_BODY = 3000  # characters of a body that are shown
 MAX_WEBHOOKS = 200  # in the filter
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """An API call, with its bodies cut."""
+
+    call: Call
+
+    @property
+    def request_id(self) -> str:
+        """Return the id of the element with the request's body."""
+        return f"call-{self.call.id}-request"
+
+    @property
+    def response_id(self) -> str:
+        """Return the id of the element with the response's body."""
+        return f"call-{self.call.id}-response"
+
+    @property
+    def request_body(self) -> Body:
+        return _body(self.call.request_body)
+
+    @property
+    def response_body(self) -> Body:
+        return _body(self.call.response_body)
+
+
+def _body(text: str) -> Body:
+    body = bodies.read(text.encode(), [], as_sent=False, full=False)
+    left_out = max(0, len(body.text) - MAX_BODY)
+    body.text, body.more = body.text[:MAX_BODY], body.more + left_out
+    return body
 
 
 @layout.signed_in("GET")

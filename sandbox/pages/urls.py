@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sandbox.pages import checks, clock, faults, next_attempt, snapshots, timeline
+from sandbox.pages import checks, clock, faults, snapshots, timeline
 
 urlpatterns = [
     path("snapshots/", snapshots.overview, name="snapshots"),
@@ -19,7 +19,7 @@ urlpatterns = [
     path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),
     path("checks/<slug:webhook>/<int:pk>/cancel/", checks.cancel, name="checks-cancel"),
     path("checks/<slug:webhook>/<int:pk>/report.<slug:form>", checks.report, name="checks-report"),
-    path("deliveries/<int:pk>/advance/", next_attempt.advance, name="delivery-advance"),
+    path("deliveries/<int:pk>/advance/", clock.advance_to_attempt, name="delivery-advance"),
     path("faults/", faults.overview, name="faults"),
     path("faults/clear/", faults.clear_all, name="faults-clear"),
     path("faults/new/<slug:side>/<slug:kind>/", faults.new, name="fault-new"),

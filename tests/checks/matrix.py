@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-from sandbox.checks.catalog import CHECKS
-from sandbox.checks.model import Check, Need
+from checks.catalog import CHECKS
+from checks.model import Check, Need
 from tests.checks import running, sandboxes
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import VARIANTS, Variant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.checks.catalog import CHECKS
+from checks.catalog import CHECKS
 from tests.checks.handlers import lookups
 from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from sandbox.checks import runner
-from sandbox.checks.model import Check, Need, Outcome, Report, Result
-from sandbox.checks.options import EVENT, VALIDATOR, Options
+from checks import runner
+from checks.model import Check, Need, Outcome, Report, Result
+from checks.options import EVENT, VALIDATOR, Options
 from tests.checks.variants import Variant
 from tests.processes import ROOT
 

@@ -8,11 +8,11 @@ from queue import Queue
 from typing import Any
 from unittest import mock
 
-from sandbox.checks import lanes
-from sandbox.checks.guard import Guard
-from sandbox.checks.throwaway import Throwaway
-from sandbox.client import Client, Part
-from sandbox.sandbox_file import Sandbox
+from checks import lanes
+from checks.client import Client, Part
+from checks.guard import Guard
+from checks.sandbox_file import Sandbox
+from checks.throwaway import Throwaway
 
 _BEFORE = "before-all-checks"
 

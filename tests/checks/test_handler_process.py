@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from checks.guard import Guard
+from checks.handler_command import Connection, HandlerCommand
+from checks.handler_process import HandlerError, HandlerProcess
 from requests_queue.redaction import MASK
-from sandbox.checks.guard import Guard
-from sandbox.checks.handler_command import Connection, HandlerCommand
-from sandbox.checks.handler_process import HandlerError, HandlerProcess
 from tests.engines import until
 from tests.processes import ROOT
 
@@ -298,9 +298,9 @@ def test_flood_of_output_is_read_and_forgotten(handler: Handler) -> None:
 PROGRAM = """
 import sys
 from tests.processes import pause
-from sandbox.checks.guard import Guard
-from sandbox.checks.handler_process import Connection, HandlerCommand, HandlerProcess
-from sandbox.checks.throwaway import Throwaway
+from checks.guard import Guard
+from checks.handler_process import Connection, HandlerCommand, HandlerProcess
+from checks.throwaway import Throwaway
 with Guard() as guard, Throwaway(guard) as throwaway:
     with HandlerProcess(HandlerCommand(tuple(sys.argv[1:])), guard) as process:
         process.start(Connection("u", "k", "s", "w", "p"))

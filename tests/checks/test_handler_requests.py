@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from sandbox.checks.handler_requests import Handler, SentRequest
-from sandbox.checks.listener import Listener
+from checks.handler_requests import Handler, SentRequest
+from checks.listener import Listener
 from tests.checks.scripted_server import ScriptedServer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks.outputs import html
+from checks.outputs import html
 from tests.browser import Tab, chromium, tab, window
 from tests.portal import accessible
 from tests.unit.checks.reports import mixed, report, with_text

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.checks import lanes, sharing
-from sandbox.checks.lanes import CannotRun
-from sandbox.checks.options import Options, RunningSandbox
-from sandbox.checks.sharing import Lease, LeaseLost
-from sandbox.client import ApiError, Client
+from checks import lanes, sharing
+from checks.client import ApiError, Client
+from checks.lanes import CannotRun
+from checks.options import Options, RunningSandbox
+from checks.sharing import Lease, LeaseLost
 from tests import orders
 from tests.engines import until
 from tests.handlers import Handler, handler

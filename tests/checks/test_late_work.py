@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.checks import runner
-from sandbox.checks.guard import Guard
-from sandbox.checks.handler_command import Connection, HandlerCommand
-from sandbox.checks.handler_process import HandlerProcess
-from sandbox.checks.options import Options, RunningSandbox
-from sandbox.checks.throwaway import Throwaway
+from checks import runner
+from checks.guard import Guard
+from checks.handler_command import Connection, HandlerCommand
+from checks.handler_process import HandlerProcess
+from checks.options import Options, RunningSandbox
+from checks.throwaway import Throwaway
 from tests.checks import running
 from tests.processes import ROOT
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from sandbox.checks import verdicts
-from sandbox.checks.catalog import BY_ID, CHECKS, speed, validator
-from sandbox.checks.model import Check, Need, Outcome, Report, Result
-from sandbox.checks.outputs.exit_code import exit_code
+from checks import verdicts
+from checks.catalog import BY_ID, CHECKS, speed, validator
+from checks.model import Check, Need, Outcome, Report, Result
+from checks.outputs.exit_code import exit_code
 from tests.checks import running
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import BY_NAME, VARIANTS, Variant

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks.catalog import CHECKS
+from checks.catalog import CHECKS
 from tests.checks import matrix, matrix_document
 from tests.checks.handlers.lookups import REFERENCE
 from tests.checks.variants import VARIANTS

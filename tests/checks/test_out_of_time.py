@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from sandbox.checks import runner, timing
-from sandbox.checks.model import Outcome, Result
-from sandbox.checks.options import Options
+from checks import runner, timing
+from checks.model import Outcome, Result
+from checks.options import Options
 from tests.checks import running
 from tests.processes import ROOT
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from sandbox.checks import runner
-from sandbox.checks.options import Options
+from checks import runner
+from checks.options import Options
 from tests.checks import running
 from tests.processes import ROOT
 

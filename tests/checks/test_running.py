@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox.checks import runner
-from sandbox.checks.model import Report, Verdict
+from checks import runner
+from checks.model import Report, Verdict
 from tests.checks.running import not_judged
 from tests.unit.checks.reports import FAIL, INCONCLUSIVE, PASS, SKIPPED, check, report, result
 

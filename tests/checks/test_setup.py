@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.checks import experiments, lanes, purchases
-from sandbox.checks.catalog import orders
-from sandbox.checks.lab import Lab
-from sandbox.checks.options import ALL, EVENT, Options
-from sandbox.checks.platform import TIERS
+from checks import experiments, lanes, purchases
+from checks.catalog import orders
+from checks.lab import Lab
+from checks.options import ALL, EVENT, Options
+from checks.platform import TIERS
 from tests.checks.sandboxes import Running
 from tests.processes import ROOT
 

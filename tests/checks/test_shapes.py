@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from checks import runner
+from checks.options import Options
 from requests_queue.seed.products import BACKUP, SUITE, capabilities
-from sandbox.checks import runner
-from sandbox.checks.options import Options
 from tests import examples
 from tests.checks import running
 from tests.checks.sandboxes import Running
 from tests.processes import ROOT
-from tests.sandbox import product_workbooks
+from tests.queue.catalog import product_workbooks
 
 REQUIRED = {"required": True}
 CHOICES = {"choices": [{"value": "eu", "label": "Europe"}, {"value": "us", "label": "America"}]}

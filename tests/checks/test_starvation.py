@@ -22,7 +22,7 @@ while True:
 # Takes five samples at a priority, one after another.
 _WATCH = """
 import os, sys, time
-from sandbox.checks.starvation import Starvation
+from checks.starvation import Starvation
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 os.nice(int(sys.argv[1]))
 

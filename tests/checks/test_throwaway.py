@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks.guard import Guard
-from sandbox.checks.throwaway import CannotStart, Throwaway
-from sandbox.client import Client
+from checks.client import Client
+from checks.guard import Guard
+from checks.throwaway import CannotStart, Throwaway
 
 
 @pytest.fixture

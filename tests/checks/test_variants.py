@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sandbox.checks.catalog import BY_ID
+from checks.catalog import BY_ID
 from tests.checks.handlers import lookups
 from tests.checks.variants import VARIANTS
 from tests.processes import ROOT

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import BillingRequest
-from sandbox import api_calls
+from sandbox.timeline import api_calls
 from tests.api import PROVIDER, VENDOR, Caller, Response, refused
 from tests.contract import calls, pages, routes
 from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F401  (fixture)
@@ -72,14 +72,14 @@ ELSEWHERE = {
     "live/": "tests/portal/test_live_pages.py",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
-    "public/v1/categories": "tests/queue/test_reference_lists.py",
+    "public/v1/categories": "tests/queue/catalog/test_reference_lists.py",
     "public/v1/localization/locales": "the same for all",
-    "public/v1/products/{}/messages": "tests/queue/test_reference_lists.py",
-    "public/v1/settings/units": "tests/queue/test_reference_lists.py",
-    "media/product_media/{}/{}/{}": "addresses that can't be guessed: tests/queue/test_media.py",
+    "public/v1/products/{}/messages": "tests/queue/catalog/test_reference_lists.py",
+    "public/v1/settings/units": "tests/queue/catalog/test_reference_lists.py",
+    "media/product_media/{}/{}/{}": "secret addresses: tests/queue/catalog/test_media.py",
     "actions/{}": "signed links: tests/portal/test_action_page.py",
-    "public/v1/usage/download/{}": "signed links: tests/queue/test_usage_file.py",
-    "media/{}/{}/{}/icon.svg": "addresses that can't be guessed: tests/queue/test_catalog_api.py",
+    "public/v1/usage/download/{}": "signed links: tests/queue/queues/test_usage_file.py",
+    "media/{}/{}/{}/icon.svg": "secret addresses: tests/queue/catalog/test_catalog_api.py",
     "forms/{}": "for everybody with the link: tests/portal/test_inquiry_page.py",
     "forms/{}/check": "for everybody with the link: tests/portal/test_inquiry_page.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
@@ -118,9 +118,9 @@ ELSEWHERE = {
     "faults/clear/": "tests/sandbox/pages/test_faults_page.py",
     "faults/{}/clear/": "tests/sandbox/pages/test_faults_page.py",
     "faults/{}/release/": "tests/sandbox/pages/test_faults_page.py",
-    "sandbox/queue/samples": "tests/sandbox/test_queues.py",
+    "sandbox/queue/samples": "tests/sandbox/api/test_queues.py",
     "sandbox/queue/moves": "below",
-    "sandbox/queue/validate": "tests/sandbox/test_validating.py",
+    "sandbox/queue/validate": "tests/sandbox/api/test_validating.py",
 }
 # Observe and move the whole sandbox, by any API key: docs/observing.md.
 WHOLE_SANDBOX = "sandbox/"

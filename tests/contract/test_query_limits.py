@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from py_rql.parser import RQLParser
 
 from connect_sim.api.rql import MAX_DEPTH, MAX_LENGTH, ParsedQueries, flatten_and
-from requests_queue.filtering import MAX_CONDITIONS
+from requests_queue.api.filtering import MAX_CONDITIONS
 from tests.api import Caller, ids
 from tests.contract import calls, routes
 from tests.hypothesis_profiles import is_deep

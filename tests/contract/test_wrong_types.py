@@ -19,7 +19,7 @@ from django.apps import apps
 from django.db import connection
 
 from connect_sim.api import schema_views
-from sandbox import api_calls
+from sandbox.timeline import api_calls
 from tests.api import Caller, Response
 from tests.contract import calls
 from tests.contract.writes import RECORDS, changes_rows

@@ -27,7 +27,7 @@ COMMANDS = re.compile(r"^((?:\.venv/bin/python manage\.py|\./connect-sim) .+)$",
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the code of the page."""
     folder = tmp_path_factory.mktemp("project")
-    for room in ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue"):
+    for room in ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue"):
         shutil.copytree(ROOT / room, folder / room)
     for name in ("manage.py", "connect-sim", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)

@@ -18,8 +18,8 @@ import pytest
 from tests import environments, orders, program
 from tests.marks import nightly
 from tests.processes import Sandbox
-from tests.sandbox import product_workbooks
-from tests.sandbox.product_workbooks import renamed
+from tests.queue.catalog import product_workbooks
+from tests.queue.catalog.product_workbooks import renamed
 
 pytestmark = pytest.mark.clients
 

@@ -17,8 +17,8 @@ import pytest
 import requests
 from django.core.exceptions import ImproperlyConfigured
 
+from checks import sandbox_file
 from connect_sim import data_folder, data_lock, web
-from sandbox import sandbox_file
 from tests import doc_blocks
 from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
 from tests.handlers import Handler, handler

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.checks import runner
-from sandbox.checks.options import Options
+from checks import runner
+from checks.options import Options
 from tests import doc_blocks, program, workflows
 from tests.e2e.test_ci import PIP, UVX
 from tests.engines import until

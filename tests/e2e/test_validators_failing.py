@@ -129,7 +129,7 @@ WRONG: dict[str, tuple[Json, str]] = {
 }  # fmt: skip
 
 
-_PARSED = "tests/unit/requests_queue/test_validator_responses.py has the response"
+_PARSED = "tests/unit/requests_queue/queues/test_validator_responses.py has the response"
 _SENT = "tests/webhooks/test_validation.py has the response"
 REPEATED = {
     "302": _SENT, "400 with a request": _SENT, "204": _SENT, "list": _SENT, "5 MB": _SENT,

@@ -12,7 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from connect_sim.metrics import database
-from requests_queue import clock, heartbeats, sql
+from requests_queue import clock, heartbeats
+from requests_queue.db import sql
 from requests_queue.models import Clock
 from tests import make
 from tests.metrics.scraping import Samples, flat, samples

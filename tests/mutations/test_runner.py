@@ -11,7 +11,7 @@ from tests.mutations import runner
 from tests.mutations.runner import FOLDER, ROOT
 
 PATCHES = sorted(FOLDER.glob("*.patch"))
-PRODUCT = ("connect_sim/", "sandbox/", "portal/", "webhooks/", "requests_queue/",
+PRODUCT = ("connect_sim/", "sandbox/", "checks/", "portal/", "webhooks/", "requests_queue/",
            "pytest-connect-sim/src/")  # fmt: skip
 CODE = "def double(n):\n    return 2 * n\n"
 

@@ -11,9 +11,10 @@ import pytest
 import time_machine
 from django.test import Client
 
-from requests_queue import clock, encryption
+from requests_queue import clock
 from requests_queue.catalog import action_links
 from requests_queue.catalog.models import Product, ProductAction
+from requests_queue.db import encryption
 from tests.api import Caller, ids
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portal.deliveries import queries
-from requests_queue import sql
+from requests_queue.db import sql
 from tests import make
 from tests.make import AT
 from tests.portal.delivery_rows import attempt, delivery, ids

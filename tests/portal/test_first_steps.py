@@ -17,7 +17,7 @@ from portal.home.first_steps import CommandLine
 from requests_queue import clock
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account
-from sandbox import first_steps as sandbox_steps
+from sandbox.pages import panels as sandbox_steps
 from tests import html, make
 from tests.html import Element
 from tests.portal.webhooks import attempt

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from portal.home import first_steps, last_hour, system_status
 from portal.home.last_hour import MinuteCounts
 from requests_queue import clock, heartbeats
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Heartbeat
-from requests_queue.sql import DatabaseTime
 from tests import html, make
 from tests.processes import free_port
 from tests.signed_in import signed_in

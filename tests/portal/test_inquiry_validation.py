@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from requests_queue import transitions
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller

@@ -18,7 +18,7 @@ from connect_sim import web
 from portal.live import hub as hubs
 from requests_queue import topics
 from requests_queue.queues.fulfillment import creation
-from sandbox import moves
+from sandbox.clock import moves
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler

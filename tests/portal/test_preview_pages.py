@@ -9,7 +9,7 @@ from django.test import Client
 
 from requests_queue.catalog.models import User
 from tests.api import Caller
-from tests.queue.test_preview import SUITE, order, placed
+from tests.queue.catalog.test_preview import SUITE, order, placed
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from requests_queue import signals, transitions
+from requests_queue import signals
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Template, User
+from requests_queue.queues import transitions
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.listing.models import ListingRequest

@@ -17,7 +17,7 @@ from django.test import Client
 from requests_queue.catalog import sign_in_limits
 from requests_queue.catalog.models import User
 from requests_queue.models import Clock, SignInTries
-from sandbox import clock_control
+from sandbox.clock import moves
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -154,7 +154,7 @@ def test_failures_expire_after_ten_minutes() -> None:
 def test_limits_use_real_time(user: User) -> None:
     for _ in range(5):
         enter()
-    clock_control.advance(timedelta(days=2))
+    moves.advance(timedelta(days=2))
     assert Clock.objects.get().offset > timedelta(days=1)
     assert is_refused(enter(password=PASSWORD))
     assert is_in(enter(password=PASSWORD, address=ELSEWHERE))

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from requests_queue import clock
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.heartbeats import WORKER
 from requests_queue.models import Heartbeat
-from requests_queue.sql import DatabaseTime
 from tests import html, make
 from tests.html import Element
 from tests.portal.webhooks import attempt, messages

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract
+from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Caller, Response

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from requests_queue.catalog.models import Product, Template
 from requests_queue.queues import base
-from sandbox import api_calls
+from sandbox.timeline import api_calls
 from tests import make
 from tests.api import Caller, Response, caller
 from tests.queue.tables import (

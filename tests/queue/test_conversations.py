@@ -11,13 +11,13 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from requests_queue import seed, transitions
+from requests_queue import seed
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation, Message, label, number_of
 from requests_queue.errors import ActionNotAllowed
-from requests_queue.queues import base
+from requests_queue.queues import base, transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import Caller, caller, ids, refused

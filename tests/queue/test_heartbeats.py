@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock, heartbeats
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Clock, Heartbeat
-from requests_queue.sql import DatabaseTime
 from requests_queue.tasks import run_due
 
 pytestmark = pytest.mark.django_db

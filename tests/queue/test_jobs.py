@@ -20,7 +20,7 @@ from requests_queue.queues.billing.models import BillingRequest, SubscriptionBil
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_busy, collect_next_due, due_reached
 from requests_queue.tasks import run_due
-from sandbox import moves
+from sandbox.clock import moves
 from tests import html, make
 from tests.queue import builders
 from tests.queue.platforms import Platform

@@ -14,7 +14,7 @@ from django.apps import apps
 from django.core import serializers
 from django.core.management import call_command
 
-from requests_queue import clock, first_order, ids, seed
+from requests_queue import clock, ids, seed
 from requests_queue.catalog import parameter_values
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
@@ -28,7 +28,7 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.tiers import complete_contact_info
-from requests_queue.queues.fulfillment import creation, effects, request_types, rules
+from requests_queue.queues.fulfillment import creation, effects, first_order, request_types, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, METER, SUITE

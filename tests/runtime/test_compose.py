@@ -161,7 +161,7 @@ def test_sandbox_is_the_default_target() -> None:
 def test_target_has_packages_health_check_and_a_user_without_rights(name: str) -> None:
     stage = STAGES[name]
     copied = {source for source, _ in stage.copies}
-    assert copied >= {"connect_sim", "requests_queue", "webhooks", "portal", "sandbox"}
+    assert copied >= {"connect_sim", "requests_queue", "webhooks", "portal", "checks", "sandbox"}
     assert stage.probe and stage.command
     # By number, so that Kubernetes can tell that it is not root.
     assert int(stage.user.partition(":")[0]) > 0
@@ -181,7 +181,7 @@ def test_file_is_not_sent_to_the_build(path: str) -> None:
 
 def test_files_of_the_packages_are_sent_to_the_build() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    packages = ("connect_sim/", "requests_queue/", "webhooks/", "portal/", "sandbox/")
+    packages = ("connect_sim/", "requests_queue/", "webhooks/", "portal/", "checks/", "sandbox/")
     names = [name for name in listed.stdout.splitlines() if name.startswith(packages)]
     assert len(names) > 400
     assert [name for name in names if not image.is_in_context(name)] == []

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from checks import sandbox_file
 from connect_sim import data_folder
-from sandbox import sandbox_file
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from connect_sim.server import django_app
 from requests_queue.catalog.models import Contract
 from requests_queue.operations import QUESTION
 from requests_queue.queues.usage_file import processing
-from sandbox import api_calls
 from sandbox.models import ApiCall
+from sandbox.timeline import api_calls
 from tests import make
 from tests.api import caller
 from tests.queue import spreadsheets as sheets

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from checks import sandbox_file
+from checks.sandbox_file import Sandbox
 from connect_sim import sandbox_keys
 from connect_sim.installation import StartError
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import ApiToken, AuditEntry, User
-from sandbox import sandbox_file
-from sandbox.sandbox_file import Sandbox
 from tests import make
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from checks import sandbox_file
 from requests_queue import heartbeats
 from requests_queue.catalog.models import User
-from sandbox import sandbox_file
 from tests import make
 from tests.processes import free_port
 

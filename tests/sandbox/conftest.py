@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from sandbox import snapshot_storage, snapshots
+from sandbox.world import snapshot_storage, snapshots
 from tests import make
 from tests.api import Caller, caller
 from tests.sandbox import worlds
@@ -18,7 +18,7 @@ from tests.sandbox import worlds
 collect_ignore = (
     []
     if connection.vendor == "postgresql"
-    else ["test_timeline_commits.py", "test_replacement_locks.py"]
+    else ["timeline/test_timeline_commits.py", "world/test_replacement_locks.py"]
 )
 
 

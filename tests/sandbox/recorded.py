@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox import timeline
-from sandbox.call_storage import RecordedCall
 from sandbox.models import ApiCall, TimelineEntry
+from sandbox.timeline import timeline
+from sandbox.timeline.call_storage import RecordedCall
 
 
 def call(path: str = "/public/v1/requests", **more: Any) -> RecordedCall:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox import snapshots, world
+from sandbox.world import snapshots, tables
 
 
 def replaced(name: str = snapshots.SEED) -> None:
     """Replace all data by a snapshot, as another process does."""
     action = snapshots.RESET if name == snapshots.SEED else snapshots.RESTORED
-    world.in_own_thread(lambda: snapshots._replace_rows(name, action))
+    tables.in_own_thread(lambda: snapshots._replace_rows(name, action))

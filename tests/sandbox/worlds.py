@@ -6,7 +6,8 @@ import itertools
 from typing import Any
 
 from requests_queue.catalog.models import Connection, Item, User
-from sandbox import api_calls, timeline, world
+from sandbox.timeline import api_calls, timeline
+from sandbox.world import tables
 from tests.api import Caller, Response
 from tests.make import CONTACT
 from tests.orders import PLAIN, SECRET
@@ -20,11 +21,11 @@ _numbers = itertools.count(1)
 def contents() -> Rows:
     """Return the rows of each table that a reset replaces, without what it keeps of users."""
     api_calls.flush()
-    return {model._meta.label: _rows(model) for model in world.world_models()}
+    return {model._meta.label: _rows(model) for model in tables.world_models()}
 
 
 def _rows(model: Any) -> list[Any]:
-    columns = world.columns_of(model)
+    columns = tables.columns_of(model)
     if model is User:
         columns = [name for name in columns if name not in _KEPT_OF_USERS]
     names = {field.column: field.attname for field in model._meta.local_concrete_fields}

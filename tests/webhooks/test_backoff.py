@@ -13,7 +13,7 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from sandbox import due_deliveries
+from sandbox.clock import due_deliveries
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler

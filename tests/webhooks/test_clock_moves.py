@@ -13,13 +13,15 @@ import pytest
 import time_machine
 from django.db import connections
 
-from requests_queue import clock, transitions
+from requests_queue import clock
 from requests_queue.clock import Reading
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.sql import DatabaseTime
-from sandbox import clock_control, due_deliveries, moves, notification
+from sandbox.clock import due_deliveries, moves
+from sandbox.timeline import notification
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
@@ -96,7 +98,7 @@ def test_one_day_runs_all_retries_each_at_its_own_time(engine: Engine) -> None:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
         began = real_time.monotonic()
-        moved = clock_control.advance(timedelta(days=1))
+        moved = moves.advance(timedelta(days=1))
         assert real_time.monotonic() - began < 20
     attempts = list(Attempt.objects.order_by("number"))
     assert len(attempts) == 10
@@ -122,7 +124,7 @@ def test_recovered_handler_is_not_called_again(engine: Engine) -> None:
     with handler(lambda request: next(responses)) as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
-        moved = clock_control.advance(timedelta(days=1))
+        moved = moves.advance(timedelta(days=1))
         assert settled()
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.earliest_possible_trigger) == (3, 1, None)
@@ -137,11 +139,11 @@ def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
         hook = make.webhook(catalog, served.url)
         for _ in range(6):
             make.order(catalog)
-        clock_control.advance(S)
+        moves.advance(S)
         served.respond = lambda request: 200
         hook.refresh_from_db()
         gate = hook.earliest_possible_trigger
-        clock_control.advance(timedelta(hours=1))
+        moves.advance(timedelta(hours=1))
     delivered = Attempt.objects.filter(outcome="success")
     assert set(delivered.values_list("started_at", flat=True)) == {gate}
     assert settled()
@@ -149,14 +151,14 @@ def test_pending_deliveries_are_sent_when_backoff_ends(engine: Engine) -> None:
 
 def test_move_without_due_deliveries_is_one_step() -> None:
     before = clock.now()
-    moved = clock_control.advance(timedelta(hours=5))
+    moved = moves.advance(timedelta(hours=5))
     after = clock.now()
     assert before <= moved.start
     assert moved.end - moved.start == timedelta(hours=5)
     assert moved.stops == 0
     assert moved.end <= after < moved.end + timedelta(minutes=1)
     assert clock.now() > after
-    assert clock_control.read()[1] is False
+    assert moves.clock_state()[1] is False
 
 
 def test_concurrent_move_is_refused(engine: Engine, on_wait: OnWait) -> None:
@@ -167,19 +169,19 @@ def test_concurrent_move_is_refused(engine: Engine, on_wait: OnWait) -> None:
         make.order(catalog)
 
         def second() -> None:
-            assert clock_control.read()[1] is True
+            assert moves.clock_state()[1] is True
             with pytest.raises(Conflict) as raised:
-                clock_control.advance(S)
+                moves.advance(S)
             refused.append(raised.value)
             served.release.set()
 
         on_wait(second)
-        moved = clock_control.advance(timedelta(minutes=1))
+        moved = moves.advance(timedelta(minutes=1))
     assert refused[0].status == 409
     assert moved.end - moved.start == timedelta(minutes=1)
     # The refused move changed nothing.
     assert moved.end <= clock.now() < moved.end + 30 * S
-    assert clock_control.advance(S).stops == 0
+    assert moves.advance(S).stops == 0
 
 
 def test_move_waits_for_request_in_flight(engine: Engine, on_wait: OnWait) -> None:
@@ -195,7 +197,7 @@ def test_move_waits_for_request_in_flight(engine: Engine, on_wait: OnWait) -> No
                 served.release.set()
 
         on_wait(look)
-        moved = clock_control.advance(timedelta(hours=1))
+        moved = moves.advance(timedelta(hours=1))
     assert times == {moved.start}
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.finished_at) == ("success", moved.start)
@@ -207,7 +209,7 @@ def test_hanging_request_continues_before_its_deadline(engine: Engine, impatient
         make.webhook(catalog, served.url)
         make.order(catalog)
         served.next()
-        moved = clock_control.advance(timedelta(seconds=295))
+        moved = moves.advance(timedelta(seconds=295))
         assert moved.end - moved.start == 295 * S
         assert Delivery.objects.get().state == "calling"
         assert not Attempt.objects.exists()
@@ -224,7 +226,7 @@ def test_hanging_request_times_out_at_its_simulated_deadline(
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
         served.next()
-        clock_control.advance(timedelta(seconds=400))
+        moves.advance(timedelta(seconds=400))
     attempt = Attempt.objects.get()
     assert attempt.finished_at == attempt.started_at + 300 * S
     assert (attempt.outcome, attempt.status_code) == ("failure", None)
@@ -261,7 +263,7 @@ def test_move_waits_for_retry_of_request_that_timed_out(
         make.webhook(catalog, served.url)
         make.order(catalog)
         on_wait(look)
-        clock_control.advance(timedelta(hours=2))
+        moves.advance(timedelta(hours=2))
         assert settled()
     cut, delivered = Attempt.objects.order_by("number")
     assert (cut.outcome, delivered.outcome) == ("failure", "success")
@@ -277,7 +279,7 @@ def test_handler_that_always_hangs_goes_out_of_order(
     with handler(None) as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog)
-        clock_control.advance(timedelta(hours=1))
+        moves.advance(timedelta(hours=1))
     hook.refresh_from_db()
     assert (hook.out_of_order, hook.failure_triggers) == (True, 3)
     for attempt in Attempt.objects.all():
@@ -293,10 +295,10 @@ def test_planned_date_is_reached_at_its_own_time(engine: Engine) -> None:
         transitions.move(
             Request, row.pk, "schedule", catalog.as_vendor, {"planned_date": planned.isoformat()}
         )
-        clock_control.advance(timedelta(hours=2))
+        moves.advance(timedelta(hours=2))
         row.refresh_from_db()
         assert row.status == "scheduled"
-        clock_control.advance(timedelta(hours=2))
+        moves.advance(timedelta(hours=2))
         row.refresh_from_db()
         assert (row.status, row.updated, row.planned_date) == ("pending", planned, None)
         assert settled()
@@ -326,7 +328,7 @@ def test_move_renews_its_lease(
                 served.release.set()
 
         on_wait(look)
-        clock_control.advance(S)
+        moves.advance(S)
     assert Clock.objects.get().moving_lease == 0
     assert Attempt.objects.get().outcome == "success"
 
@@ -334,22 +336,22 @@ def test_move_renews_its_lease(
 def test_move_of_killed_process_ends_with_its_lease() -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=real_time.time() + 60)
-    clock_control.recover()
+    moves.recover()
     assert clock.now() == stopped
     with pytest.raises(Conflict):
-        clock_control.advance(S)
+        moves.advance(S)
     Clock.objects.update(moving_lease=1.0)
-    moved = clock_control.advance(S)
+    moved = moves.advance(S)
     assert (moved.start, moved.end) == (stopped, stopped + S)
     Clock.objects.update(frozen_at=stopped, moving_lease=1.0)
-    clock_control.recover()
+    moves.recover()
     assert stopped < clock.now() < stopped + 30 * S
 
 
 def test_look_at_the_clock_ends_the_move_of_a_killed_process() -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() - 1)
-    state = clock_control.read()
+    state = moves.clock_state()
     assert (state.moving, state.frozen) == (False, False)
     assert stopped <= state.now < stopped + 30 * S
     assert clock.now() > stopped
@@ -358,9 +360,9 @@ def test_look_at_the_clock_ends_the_move_of_a_killed_process() -> None:
 def test_start_of_the_only_process_ends_the_move_of_a_killed_one_at_once() -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
-    clock_control.recover(is_alone=True)
+    moves.recover(is_alone=True)
     assert stopped < clock.now() < stopped + 30 * S
-    assert clock_control.advance(S).start > stopped
+    assert moves.advance(S).start > stopped
 
 
 def test_move_of_this_process_outlives_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,10 +370,10 @@ def test_move_of_this_process_outlives_its_lease(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(moves, "LEASE", 100.0)
     with moves.Move.begin(moves.ADVANCE) as move:
         Clock.objects.update(moving_lease=1.0)
-        clock_control.recover()
-        assert clock_control.read()[:3] == (move.now, False, True)
+        moves.recover()
+        assert moves.clock_state()[:3] == (move.now, False, True)
         move.step(move.now + S)
-    assert not clock_control.read().frozen
+    assert not moves.clock_state().frozen
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)])
@@ -379,12 +381,12 @@ def test_lease_of_move_uses_database_clock(wrong: timedelta) -> None:
     stopped = clock.now() + timedelta(hours=1)
     Clock.objects.create(pk=1, frozen_at=stopped, moving_lease=DatabaseTime() + 20)
     with time_machine.travel(datetime.now(UTC) + wrong):
-        assert clock_control.read()[:2] == (stopped, True)
-        clock_control.recover()
+        assert moves.clock_state()[:2] == (stopped, True)
+        moves.recover()
         with pytest.raises(Conflict):
-            clock_control.advance(S)
+            moves.advance(S)
         Clock.objects.update(moving_lease=DatabaseTime() - 1)
-        clock_control.recover()
+        moves.recover()
         assert Clock.objects.get().frozen_at is None
 
 
@@ -398,8 +400,8 @@ def test_cleanup_keeps_move_that_has_just_begun(monkeypatch: pytest.MonkeyPatch)
         release(moment, **held)
 
     monkeypatch.setattr(moves, "release", begun_before)
-    clock_control.recover()
-    assert clock_control.read()[:2] == (stopped, True)
+    moves.recover()
+    assert moves.clock_state()[:2] == (stopped, True)
 
 
 def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,7 +411,7 @@ def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -
 
     def move() -> None:
         try:
-            ends.append(clock_control.advance(timedelta(hours=1)).end)
+            ends.append(moves.advance(timedelta(hours=1)).end)
         except Conflict:
             pass
 
@@ -422,7 +424,7 @@ def test_move_begins_where_previous_one_ended(monkeypatch: pytest.MonkeyPatch) -
 
     Clock.objects.create(pk=1)
     monkeypatch.setattr(clock, "read", read_and_wait)
-    ends.append(clock_control.advance(S).end)
+    ends.append(moves.advance(S).end)
     assert other[0].wait(10)
     # Time has not moved backwards.
     assert clock.now() >= max(ends)
@@ -437,9 +439,9 @@ def test_failed_move_keeps_its_time(
     start = clock.now()
     monkeypatch.setattr(moves.settling, "waiting_for", broken)
     with pytest.raises(RuntimeError):
-        clock_control.advance(timedelta(days=1))
+        moves.advance(timedelta(days=1))
     assert start < clock.now() < start + 30 * S
-    assert clock_control.read()[1] is False
+    assert moves.clock_state()[1] is False
 
 
 def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:

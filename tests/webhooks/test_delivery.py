@@ -8,7 +8,7 @@ import jwt
 import pytest
 from django.db import connection
 
-from requests_queue import transitions
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make

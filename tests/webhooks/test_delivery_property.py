@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 
 from portal.deliveries import changes_form
-from requests_queue import transitions
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
 from requests_queue.models import Clock
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
 from tests import make

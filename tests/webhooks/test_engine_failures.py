@@ -15,7 +15,7 @@ from connect_sim import celery
 from portal.home import system_status as home
 from requests_queue import clock, event_loops, heartbeats
 from requests_queue.event_loops import SqlThread
-from sandbox import due_deliveries
+from sandbox.clock import due_deliveries
 from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler

@@ -11,9 +11,10 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from requests_queue import clock, transitions
+from requests_queue import clock
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, lookups
 from requests_queue.queues.fulfillment.models import Request
 from tests import make

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from django.db import transaction
 
-from requests_queue import transitions
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until

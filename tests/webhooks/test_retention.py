@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.models import BulkResend
-from requests_queue import clock, retention
+from requests_queue import clock
+from requests_queue.db import retention
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.background import Background, concurrently

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.commands import migrate
 from django.db import connection
 
-from requests_queue import database_limits
+from requests_queue.db import database_limits
 from tests import make, stopping
 from tests.engines import running, settled, until
 from tests.handlers import handler

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from requests_queue.api.json_field import JsonField
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.json_field import JsonField
 from requests_queue.redaction import MASK
 from webhooks import actions as webhook_actions
 from webhooks import types, validation_rules

@@ -21,7 +21,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Model
 
-from requests_queue import encryption, fast_json, operations, sql
+from requests_queue import operations
+from requests_queue.api import fast_json
+from requests_queue.db import encryption, sql
 from requests_queue.operations import Operation
 from requests_queue.redaction import Redaction
 from webhooks import conf, tracing

@@ -18,7 +18,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from requests_queue import clock, sql
+from requests_queue import clock
+from requests_queue.db import sql
 from webhooks import tracing
 from webhooks.delivery.request import Interceptor, PreparedRequest, ResendOverride, WebhookSettings
 from webhooks.models import Delivery, Resend, Webhook

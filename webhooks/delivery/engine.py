@@ -27,7 +27,8 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import database_errors, event_loops, garbage, heartbeats, pausing
+from requests_queue import event_loops, heartbeats
+from requests_queue.db import database_errors, garbage, pausing
 from webhooks import conf
 from webhooks.delivery import attempt, claim, wakeup
 from webhooks.delivery.attempt import AttemptResult, InFlight

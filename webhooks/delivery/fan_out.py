@@ -14,9 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from requests_queue import clock, sql
+from requests_queue import clock
+from requests_queue.db import sql
 from requests_queue.errors import Missing, Refused
-from requests_queue.transitions import Change
+from requests_queue.queues.transitions import Change
 from webhooks import announcements, tracing
 from webhooks.delivery import wakeup
 from webhooks.models import Delivery, Event, Webhook

@@ -22,7 +22,8 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
-from requests_queue import clock, database_errors, sql
+from requests_queue import clock
+from requests_queue.db import database_errors, sql
 from webhooks import account_secrets, conf
 from webhooks.delivery import fan_out, retry
 from webhooks.delivery.attempt import (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
-from requests_queue import fast_json
+from requests_queue.api import fast_json
 
 if TYPE_CHECKING:
     # At runtime it would import aiohttp, which takes a third of the start of `connect-sim check`.

@@ -24,13 +24,13 @@ from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
 from requests_queue import clock, event_loops
+from requests_queue.api.json_diff import shorten
+from requests_queue.api.json_validation import parse_json, validate_json
 from requests_queue.errors import Refused
-from requests_queue.json_diff import shorten
-from requests_queue.json_validation import parse_json, validate_json
+from requests_queue.queues.transitions import Change
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.redaction import Redaction
-from requests_queue.transitions import Change
 from webhooks import account_secrets, conf, types
 from webhooks.delivery import fan_out, retry
 from webhooks.delivery.attempt import AttemptResult, InFlight, redact

@@ -23,7 +23,8 @@ from django.db import transaction
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from requests_queue import sql, task_messages
+from requests_queue import task_messages
+from requests_queue.db import sql
 from requests_queue.signals import storing_changes
 from requests_queue.task_messages import TIMEOUT
 from webhooks.signals import engine_woken

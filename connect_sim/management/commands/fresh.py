@@ -11,8 +11,8 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.db import connection
 
+from checks import client, sandbox_file
 from connect_sim import data_folder
-from sandbox import client, sandbox_file
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.db import connections
 
 from connect_sim import checks, data_folder, new_database
 from connect_sim.installation import StartError
-from requests_queue import database_limits
+from requests_queue.db import database_limits
 
 
 class Command(migrate.Command):

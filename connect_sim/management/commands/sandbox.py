@@ -13,6 +13,8 @@ from django.core.management import BaseCommand, call_command
 from django.core.management.base import CommandParser
 from django.db import connection
 
+from checks import sandbox_file
+from checks.sandbox_file import Sandbox
 from connect_sim import (
     checks,
     container,
@@ -26,13 +28,12 @@ from connect_sim import (
 )
 from connect_sim.installation import StartError
 from portal import sign_in
-from requests_queue import clock, first_order, seed
+from requests_queue import clock, seed
 from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
 from requests_queue.event_loops import StartFailed
-from sandbox import sandbox_file
+from requests_queue.queues.fulfillment import first_order
 from sandbox.listener import PORT
-from sandbox.sandbox_file import Sandbox
 from webhooks.delivery import claim
 
 
@@ -65,9 +66,9 @@ class Command(BaseCommand):
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
         from connect_sim.wsgi import application
-        from sandbox import clock_control
         from sandbox.check_runs import process
-        from sandbox.terminal import Terminal
+        from sandbox.clock import moves
+        from sandbox.readings.terminal import Terminal
 
         # A port that is taken prevents the start before a database is made.
         running = runtime.Runtime(application)
@@ -87,7 +88,7 @@ class Command(BaseCommand):
             raise StartError(error) from None
         if port_path:
             port_file.write(port_path, int(settings.SIM_BIND.split()[0].rpartition(":")[2]))
-        self._say(_banner(sandbox, clock_control.ahead(clock.now())))
+        self._say(_banner(sandbox, moves.ahead(clock.now())))
         if terminal:
             terminal.start()
         wait_for_stop()
@@ -107,7 +108,7 @@ class Command(BaseCommand):
 
     def _prepare_data(self, *, with_seed: bool) -> None:
         """Migrate the database, and fill an empty one with the demo data."""
-        from sandbox import snapshots
+        from sandbox.world import snapshots
 
         # Files in the data folder are readable by their owner only.
         os.umask(0o077)
@@ -135,13 +136,13 @@ def _check(*, with_parent: bool) -> None:
 
 def _recover() -> None:
     """Undo what a killed process has left: a frozen clock, claims and runs of checks."""
-    from sandbox import clock_control
     from sandbox.check_runs import restoring
+    from sandbox.clock import moves
 
     # The lock keeps other processes away from this file, so nothing needs to wait for a lease to
     # expire.
     is_alone = connection.vendor == "sqlite"
-    clock_control.recover(is_alone=is_alone)
+    moves.recover(is_alone=is_alone)
     if is_alone:
         claim.expire_leases()
     restoring.recover(is_alone=is_alone, patience=0)

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 
+from checks import client, sandbox_file
 from portal import sign_in
 from requests_queue import heartbeats
 from requests_queue.catalog.models import User
-from sandbox import client, sandbox_file
 
 
 class Command(BaseCommand):

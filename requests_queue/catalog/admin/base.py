@@ -14,9 +14,9 @@ from django.db import models, transaction
 from django.http import HttpRequest
 
 from requests_queue import clock, ids
+from requests_queue.api.json_field import JsonField
 from requests_queue.catalog import audit
 from requests_queue.catalog.admin_access import GuardedAdmin
-from requests_queue.json_field import JsonField
 
 
 def json_formfield(db_field: models.JSONField) -> JsonField:

@@ -12,7 +12,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from requests_queue import ids
-from requests_queue.rows import Named
+from requests_queue.db.rows import Named
 
 
 class Account(Named):

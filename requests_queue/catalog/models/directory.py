@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
-from requests_queue.rows import Named
+from requests_queue.db.rows import Named
 
 # The id that Connect shows for the connection of every preview order.
 PREVIEW_CONNECTION = "CT-0000-0000-0000"

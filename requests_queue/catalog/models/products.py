@@ -8,10 +8,10 @@ from typing import Any
 from django.db import models
 from django.db.models.functions import Coalesce
 
-from requests_queue import encryption
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.catalog.models.directory import Marketplace
-from requests_queue.rows import Named
+from requests_queue.db import encryption
+from requests_queue.db.rows import Named
 
 
 def new_secret() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
-from requests_queue.resources import Field, Part
+from requests_queue.api.resources import Field, Part
 
 # One sandbox is one database; the document demands its region.
 REGION = "EU"

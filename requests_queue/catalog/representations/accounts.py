@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from requests_queue.api.resources import CREATED, HAPPENED, Field, Part, Resource
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import icon
-from requests_queue.resources import CREATED, HAPPENED, Field, Part, Resource
 
 # What a user is; Connect's document has no list of words.
 ACTIVE, DISABLED = "active", "disabled"

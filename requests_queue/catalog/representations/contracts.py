@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from requests_queue.api.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.schema import Stamp
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Contract, Marketplace
 from requests_queue.catalog.representations import PICTURED
-from requests_queue.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
-from requests_queue.schema import Stamp
 
 # All contracts here are of one kind; the other is `test`.
 CONTRACT_KIND = "production"

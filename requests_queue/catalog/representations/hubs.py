@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from requests_queue.api.filtering import ConnectFilters
+from requests_queue.api.inside_json import inside_json
+from requests_queue.api.resources import CREATED, MADE, NAMED, Constant, Field, Many, Part, Resource
+from requests_queue.api.schema import AnyReference, Stamp
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.schema import Environment
-from requests_queue.filtering import ConnectFilters
-from requests_queue.inside_json import inside_json
-from requests_queue.resources import CREATED, MADE, NAMED, Constant, Field, Many, Part, Resource
-from requests_queue.schema import AnyReference, Stamp
 
 _INSTANCE = Part(
     "HubInstance",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from requests_queue.api.resources import NAMED, Field, Part
+from requests_queue.api.schema import Stamp
 from requests_queue.catalog.configured_values import of_product
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import ConfiguredValue, Environment
-from requests_queue.resources import NAMED, Field, Part
-from requests_queue.schema import Stamp
 
 CONNECTION = Part(
     "ConnectionReference",

@@ -7,12 +7,12 @@ from typing import Any, Literal, TypedDict
 
 from django.db.models import Q
 
+from requests_queue.api.filter_tables import looked_up, parts
+from requests_queue.api.resources import MADE, NAMED, Field, Part, Resource
+from requests_queue.api.schema import Json
 from requests_queue.catalog.models import Configuration, Parameter
 from requests_queue.catalog.representations import PICTURED
 from requests_queue.catalog.schema import Choice, Dependency, ParameterType
-from requests_queue.filter_tables import looked_up, parts
-from requests_queue.resources import MADE, NAMED, Field, Part, Resource
-from requests_queue.schema import Json
 
 Scope = Literal["asset", "tier1", "tier2", "product", "item", "marketplace", "item_marketplace"]
 Phase = Literal["ordering", "fulfillment", "configuration"]

@@ -13,12 +13,12 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from py_rql.constants import RQL_NULL
 
+from requests_queue.api.filter_tables import looked_up
+from requests_queue.api.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.schema import Free, Json, Named, Stamp, Uri
 from requests_queue.catalog.models import Item, Product, ProductAction, ProductMedia, Template
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE, icon
 from requests_queue.errors import Invalid
-from requests_queue.filter_tables import looked_up
-from requests_queue.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
-from requests_queue.schema import Free, Json, Named, Stamp, Uri
 
 _OFF: Json = {
     "ppu": None,

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from django.db.models import Q
 
+from requests_queue.api.filter_tables import looked_up, parts
+from requests_queue.api.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
 from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, REGION
 from requests_queue.catalog.schema import ContactInfo, Environment
 from requests_queue.catalog.tier_versions import SCOPES
-from requests_queue.filter_tables import looked_up, parts
-from requests_queue.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
 
 _KEYS: dict[str, Any] = {
     "id": str,

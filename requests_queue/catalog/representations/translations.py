@@ -11,11 +11,11 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
+from requests_queue.api.filter_tables import looked_up
+from requests_queue.api.resources import MADE, Constant, Field, Part, Resource
+from requests_queue.api.schema import Free, Named
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import PICTURED, icon
-from requests_queue.filter_tables import looked_up
-from requests_queue.resources import MADE, Constant, Field, Part, Resource
-from requests_queue.schema import Free, Named
 
 LOCALE = {"id": "EN", "name": "English"}
 _TEXTS = 4

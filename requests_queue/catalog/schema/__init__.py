@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from requests_queue.schema import Free, Id
+from requests_queue.api.schema import Free, Id
 
 ParameterType = Literal[
     "text",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.db.models import Case, QuerySet, TextField, Value, When
 
+from requests_queue.api.schema import Documented
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.models.accounts import name_by
 from requests_queue.catalog.representations.accounts import ACCOUNT, ACCOUNT_USER, ACTIVE, DISABLED
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Documented
 
 
 class Accounts(Collection):

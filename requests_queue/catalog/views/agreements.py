@@ -8,16 +8,16 @@ from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce
 from django.urls import path
 
+from requests_queue.api.schema import Documented
 from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Listing, Marketplace, Product
 from requests_queue.catalog.representations.contracts import AGREEMENT
 from requests_queue.catalog.representations.hubs import MARKETPLACE
 from requests_queue.catalog.representations.products import PRODUCT
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.catalog.views.hubs import Marketplaces
 from requests_queue.catalog.views.products import Products
 from requests_queue.errors import Missing
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Documented
 
 
 class Agreements(Collection):

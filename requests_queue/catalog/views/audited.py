@@ -10,9 +10,9 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.fields import Input
 from requests_queue.catalog import audit
-from requests_queue.fields import Input
-from requests_queue.rest import Collection
+from requests_queue.catalog.rest import Collection
 
 # By the view's method; other actions change their object.
 _ACTIONS = {"create": audit.Action.CATALOG_CREATE, "destroy": audit.Action.CATALOG_DELETE}

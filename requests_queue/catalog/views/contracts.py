@@ -7,6 +7,7 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Contract
 from requests_queue.catalog.representations.contracts import (
@@ -14,11 +15,10 @@ from requests_queue.catalog.representations.contracts import (
     CONTRACT_KIND,
     CONTRACT_VERSION,
 )
+from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import contracts
 from requests_queue.errors import Missing
-from requests_queue.rest import routes
-from requests_queue.schema import Answer, Documented
 
 
 class Contracts(AuditedCollection):

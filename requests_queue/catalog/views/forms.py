@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework.parsers import BaseParser, MultiPartParser
 
-from requests_queue import body
+from requests_queue.api import body
 from requests_queue.errors import Invalid
 
 

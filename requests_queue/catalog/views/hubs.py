@@ -8,6 +8,7 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations.hubs import (
@@ -16,11 +17,10 @@ from requests_queue.catalog.representations.hubs import (
     HUB_MARKETPLACE,
     MARKETPLACE,
 )
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import hubs
-from requests_queue.rest import Collection, routes
-from requests_queue.rows import get_row
-from requests_queue.schema import Documented
+from requests_queue.db.rows import get_row
 
 
 class Hubs(AuditedCollection):

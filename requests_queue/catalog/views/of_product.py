@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.views.audited import AuditedCollection
-from requests_queue.rows import get_row
+from requests_queue.db.rows import get_row
 
 
 class OfProduct(AuditedCollection):

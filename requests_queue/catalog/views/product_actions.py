@@ -12,14 +12,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import action_links, visibility
 from requests_queue.catalog.models import ProductAction
 from requests_queue.catalog.representations.products import ACTION, ActionLink, ActionSecret
+from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.of_product import PartOfProduct
 from requests_queue.catalog.writes import actions
 from requests_queue.errors import Invalid
-from requests_queue.rest import routes
-from requests_queue.schema import Answer, Documented
 
 
 class Actions(PartOfProduct):

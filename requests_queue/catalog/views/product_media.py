@@ -9,15 +9,15 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue import json_validation
+from requests_queue.api import json_validation
+from requests_queue.api.schema import Documented, Form, Json
 from requests_queue.catalog.models import ProductMedia
 from requests_queue.catalog.representations.products import MEDIA
+from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.forms import FormParser, json_part
 from requests_queue.catalog.views.of_product import OfProduct
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
-from requests_queue.rest import routes
-from requests_queue.schema import Documented, Form, Json
 
 # What the form around a picture may take.
 _FRAME = 64 * 1024

@@ -11,6 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.filter_tables import switch_in, text_in
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Configuration, Connection, Item, Parameter, Template
 from requests_queue.catalog.representations.hubs import CONNECTION
@@ -20,6 +22,7 @@ from requests_queue.catalog.representations.parameters import (
     parameter_by_id,
 )
 from requests_queue.catalog.representations.products import ITEM, TEMPLATE
+from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
 from requests_queue.catalog.writes import configurations
 from requests_queue.catalog.writes import connections as connection_writes
@@ -27,9 +30,6 @@ from requests_queue.catalog.writes import items as item_writes
 from requests_queue.catalog.writes import parameters as parameter_writes
 from requests_queue.catalog.writes import templates as template_writes
 from requests_queue.catalog.writes.products import EndOfSaleInput
-from requests_queue.filter_tables import switch_in, text_in
-from requests_queue.rest import routes
-from requests_queue.schema import Answer, Documented
 
 _SWITCHES = ("required", "hidden", "unique", "reconciliation")
 

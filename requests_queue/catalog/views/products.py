@@ -7,15 +7,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations.products import PRODUCT
+from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.views.forms import BodyParser
 from requests_queue.catalog.writes import products as writes
 from requests_queue.errors import Forbidden
-from requests_queue.rest import routes
-from requests_queue.schema import Documented
 
 
 class Products(AuditedCollection):

@@ -14,11 +14,11 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
+from requests_queue.api.schema import Json
 from requests_queue.catalog import categories, visibility
 from requests_queue.catalog.models import Account, Item, User
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
-from requests_queue.rows import get_row
-from requests_queue.schema import Json
 
 _LOCALES = {
     "CS": "Czech",

@@ -12,17 +12,17 @@ from django.db.models import Exists, QuerySet, TextField, Value
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.filter_tables import text_in
+from requests_queue.api.schema import Documented
 from requests_queue.catalog import representations, visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, scopes_of
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.catalog.tier_versions import as_account
 from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.writes import tier_accounts
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.filter_tables import text_in
-from requests_queue.rest import Collection, routes
-from requests_queue.rows import get_row
-from requests_queue.schema import Documented
 
 _PROVIDERS_ONLY = "Only the provider can change tier accounts."
 

@@ -9,12 +9,12 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import translations
 from requests_queue.catalog.representations.translations import TRANSLATION
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Answer, Documented
+from requests_queue.catalog.rest import Collection, routes
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

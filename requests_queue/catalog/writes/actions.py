@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import transaction
 
+from requests_queue.api.fields import AnyCaseChoice, Input, Text, Values
 from requests_queue.catalog.models import Product, ProductAction
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid
-from requests_queue.fields import AnyCaseChoice, Input, Text, Values
 
 SCOPES = ("asset", "tier1", "tier2")
 _NAME = RegexValidator(

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
-from requests_queue.fields import AnyCaseChoice, Boolean, Choice, Free, List, String, Values
+from requests_queue.api.fields import AnyCaseChoice, Boolean, Choice, Free, List, String, Values
 
 _OFFLINE = ("no", "auto", "allowed")
 _EDITS = {"editable_ordering_parameters": bool, "editable_fulfillment_parameters": bool}

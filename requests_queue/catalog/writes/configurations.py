@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from requests_queue import clock
+from requests_queue.api.fields import Anything, Input, Reference, Text, Values
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Configuration,
@@ -19,9 +20,8 @@ from requests_queue.catalog.models import (
 from requests_queue.catalog.parameter_values import STRUCTURED
 from requests_queue.catalog.representations.parameters import parameter_by_id
 from requests_queue.catalog.writes import products
+from requests_queue.db.rows import get_named
 from requests_queue.errors import Invalid
-from requests_queue.fields import Anything, Input, Reference, Text, Values
-from requests_queue.rows import get_named
 
 # What a value of each scope is about besides the product.
 _ABOUT = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.db import transaction
 
 from requests_queue import clock, ids
+from requests_queue.api.fields import AnyCaseChoice, Input, Reference, Values
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Product
 from requests_queue.catalog.writes import products
+from requests_queue.db.rows import get_named
 from requests_queue.errors import Invalid
-from requests_queue.fields import AnyCaseChoice, Input, Reference, Values
-from requests_queue.rows import get_named
 
 TYPES = ("test", "production")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from requests_queue.api.fields import AnyCaseChoice, Input, String, Text, Values
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
 from requests_queue.catalog.writes.products import create_row, save
+from requests_queue.db.rows import get_row
 from requests_queue.errors import ActionNotAllowed, Forbidden
-from requests_queue.fields import AnyCaseChoice, Input, String, Text, Values
-from requests_queue.rows import get_row
 
 TYPES = ("OA", "API")
 

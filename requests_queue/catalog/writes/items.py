@@ -9,10 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock, ids
+from requests_queue.api.fields import AnyCaseChoice, Boolean, Input, Integer, String, Text, Values
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid, Refused
-from requests_queue.fields import AnyCaseChoice, Boolean, Input, Integer, String, Text, Values
 
 TYPES = ("Reservation", "PPU")
 PERIODS = (

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from django.db import IntegrityError, transaction
 
 from requests_queue import clock
+from requests_queue.api.fields import AnyCaseChoice, Input, Integer, Text, Values
 from requests_queue.catalog.models import Product, ProductMedia
 from requests_queue.catalog.writes import products
 from requests_queue.errors import Invalid, Refused
-from requests_queue.fields import AnyCaseChoice, Input, Integer, Text, Values
 
 MAX_BYTES = 2 * 1024 * 1024
 TYPES = ("image", "video")

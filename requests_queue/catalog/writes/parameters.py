@@ -13,13 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from requests_queue import clock, ids
-from requests_queue.catalog.models import Parameter, Product
-from requests_queue.catalog.parameter_values import STRUCTURED
-from requests_queue.catalog.representations.parameters import numbered_id, parameter_by_id
-from requests_queue.catalog.schema import ParameterType
-from requests_queue.catalog.writes import products
-from requests_queue.errors import Invalid
-from requests_queue.fields import (
+from requests_queue.api.fields import (
     AnyCaseChoice,
     Anything,
     Boolean,
@@ -31,6 +25,12 @@ from requests_queue.fields import (
     Text,
     Values,
 )
+from requests_queue.catalog.models import Parameter, Product
+from requests_queue.catalog.parameter_values import STRUCTURED
+from requests_queue.catalog.representations.parameters import numbered_id, parameter_by_id
+from requests_queue.catalog.schema import ParameterType
+from requests_queue.catalog.writes import products
+from requests_queue.errors import Invalid
 
 TYPES = get_args(ParameterType)
 ORDERED, CONFIGURED = (

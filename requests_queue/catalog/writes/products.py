@@ -9,7 +9,9 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from rest_framework.exceptions import ValidationError
 
-from requests_queue import clock, ids, json_validation
+from requests_queue import clock, ids
+from requests_queue.api import json_validation
+from requests_queue.api.fields import AnyCaseChoice, Input, List, Reference, String, Text, Values
 from requests_queue.catalog.models import (
     Account,
     Configuration,
@@ -21,17 +23,8 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.writes import capabilities
+from requests_queue.db.rows import get_row
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
-from requests_queue.fields import (
-    AnyCaseChoice,
-    Input,
-    List,
-    Reference,
-    String,
-    Text,
-    Values,
-)
-from requests_queue.rows import get_row
 
 M = TypeVar("M", bound=models.Model)
 # What is sold.

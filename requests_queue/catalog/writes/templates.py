@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from requests_queue.api.fields import AnyCaseChoice, Input, Integer, Text, Values
 from requests_queue.catalog.models import Product, Template
 from requests_queue.catalog.writes import products
-from requests_queue.fields import AnyCaseChoice, Input, Integer, Text, Values
 
 SCOPES = ("asset", "tier1", "tier2")
 TYPES = ("inquire", "fulfillment", "pending")

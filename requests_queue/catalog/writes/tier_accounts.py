@@ -11,11 +11,11 @@ from django.db.models import F
 from rest_framework.exceptions import ValidationError
 
 from requests_queue import clock
+from requests_queue.api.fields import Choice, Input, Reference, Values
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
+from requests_queue.db.rows import get_named
 from requests_queue.errors import ActionNotAllowed, Invalid
-from requests_queue.fields import Choice, Input, Reference, Values
-from requests_queue.rows import get_named
 
 _COLUMNS = (*tiers.TierInput.texts, "type", "environment")
 _TAKEN = "Tier account with this external_uid already exists."

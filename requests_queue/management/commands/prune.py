@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from requests_queue import retention
+from requests_queue.db import retention
 
 
 class Command(BaseCommand):

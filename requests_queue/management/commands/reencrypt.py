@@ -8,8 +8,8 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.db import OperationalError
 
-from requests_queue import database_errors, reencryption
-from requests_queue.reencryption import Column, Count
+from requests_queue.db import database_errors, reencryption
+from requests_queue.db.reencryption import Column, Count
 
 
 class Command(BaseCommand):

@@ -9,8 +9,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import sales_context, templates, visibility
 from requests_queue.catalog.models import Asset
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.billing import creation, effects, parsing, rules
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
@@ -23,8 +25,6 @@ from requests_queue.queues.billing.representations import (
 )
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.queues.services import Service
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Answer, Documented
 
 _RELATED = ("billing", "customer", "tier1", "tier2")
 

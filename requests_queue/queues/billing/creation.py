@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Forbidden, Refused
+from requests_queue.queues import transitions
 from requests_queue.queues.billing import effects, parsing
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.parsing import Items, Period

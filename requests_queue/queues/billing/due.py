@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db.models import Min
 
-from requests_queue import jobs, transitions
+from requests_queue import jobs
 from requests_queue.catalog.models import Asset
+from requests_queue.queues import transitions
 from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
 from requests_queue.queues.billing.parsing import Period

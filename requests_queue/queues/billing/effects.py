@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from requests_queue import clock, transitions
+from requests_queue import clock
+from requests_queue.api.fields import Values
 from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden
-from requests_queue.fields import Values
+from requests_queue.queues import transitions
 from requests_queue.queues.billing.models import BillingRequest
-from requests_queue.rows import get_row
 
 SIDES = ("vendor", "provider")
 

@@ -12,12 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from requests_queue.catalog import visibility
-from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.inputs import OrderedItemInput
-from requests_queue.catalog.models import Asset
-from requests_queue.errors import FieldError, Invalid
-from requests_queue.fields import (
+from requests_queue.api.fields import (
     Anything,
     Choice,
     Date,
@@ -29,6 +24,11 @@ from requests_queue.fields import (
     Text,
     Values,
 )
+from requests_queue.catalog import visibility
+from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.inputs import OrderedItemInput
+from requests_queue.catalog.models import Asset
+from requests_queue.errors import FieldError, Invalid
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE
 from requests_queue.queues.billing.periods import MONTHS
 

@@ -14,17 +14,17 @@ from typing import Any, Literal, TypedDict, get_args
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
+from requests_queue.api.filter_tables import parts
+from requests_queue.api.inside_json import inside_json
+from requests_queue.api.resources import MADE, NAMED, Constant, Field, Many, Part, Resource
+from requests_queue.api.schema import Free, Json, Stamp
 from requests_queue.catalog.models import Asset
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.schema import AssetStatus, ContactInfo, Environment
-from requests_queue.filter_tables import parts
-from requests_queue.inside_json import inside_json
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
 from requests_queue.queues.fulfillment.representations import template_of
-from requests_queue.resources import MADE, NAMED, Constant, Field, Many, Part, Resource
-from requests_queue.schema import Free, Json, Stamp
 
 Type = Literal["vendor", "provider"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue import clock
+from requests_queue.api.resources import format_datetime
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Product
@@ -19,7 +20,6 @@ from requests_queue.queues.billing import creation, periods
 from requests_queue.queues.billing.models import VENDOR_TYPE, BillingRequest
 from requests_queue.queues.billing.subscriptions import BILLABLE, update_billing
 from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
-from requests_queue.resources import format_datetime
 
 
 def create_sample(

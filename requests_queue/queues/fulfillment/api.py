@@ -12,17 +12,17 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates, visibility
 from requests_queue.catalog.models import Asset, Template
+from requests_queue.catalog.rest import Collection, markdown, routes
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.fulfillment import creation, editing, representations, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.validation import Validated
-from requests_queue.rest import Collection, markdown, routes
-from requests_queue.rows import get_row
-from requests_queue.schema import MARKDOWN, Answer, Documented
 
 _RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 

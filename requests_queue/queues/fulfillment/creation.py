@@ -12,13 +12,13 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids
+from requests_queue.api.fields import Values
 from requests_queue.catalog import parameter_values, preview, tiers
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Connection, Product, TierAccount
 from requests_queue.errors import Forbidden, Invalid, Refused
-from requests_queue.fields import Values
-from requests_queue.queues import inquiries
+from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.fulfillment import effects, items, lookups, request_types
 from requests_queue.queues.fulfillment.inputs import RequestInput
 from requests_queue.queues.fulfillment.models import OPEN, Request

@@ -10,10 +10,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Min
 
-from requests_queue import jobs, transitions
+from requests_queue import jobs
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Asset
 from requests_queue.errors import Refused
+from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.signals import collect_next_due, due_reached
 

@@ -9,10 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock, topics
+from requests_queue.api.fields import Values
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.errors import ActionNotAllowed
-from requests_queue.fields import Values
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import creation, effects, items
 from requests_queue.queues.fulfillment.inputs import RequestUpdate

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from rest_framework.fields import empty
 
+from requests_queue.api.fields import Choice, Date, Free, Id, Input, List, Reference, String, Text
 from requests_queue.catalog.inputs import OrderedItemInput, ParameterValueInput
 from requests_queue.catalog.tiers import TierInput
-from requests_queue.fields import (
-    Choice,
-    Date,
-    Free,
-    Id,
-    Input,
-    List,
-    Reference,
-    String,
-    Text,
-)
 from requests_queue.queues.fulfillment.request_types import TYPES
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from requests_queue.api.fields import Values
 from requests_queue.catalog.models import Item, Product
 from requests_queue.errors import FieldError, Invalid
-from requests_queue.fields import Values
 
 Items = list[dict[str, Any]]
 UNLIMITED = "unlimited"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from requests_queue.api.fields import Values
 from requests_queue.catalog import preview, templates, visibility
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import (
@@ -12,11 +13,10 @@ from requests_queue.catalog.models import (
     Marketplace,
     Product,
 )
+from requests_queue.db.rows import get_named, get_row
 from requests_queue.errors import Conflict, Invalid, Refused
-from requests_queue.fields import Values
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.queues.inquiries import form_url
-from requests_queue.rows import get_named, get_row
 
 
 def connection(given: Values, actor: Actor) -> Connection:

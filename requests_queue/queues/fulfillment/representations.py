@@ -9,20 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
+from requests_queue.api.filter_tables import parts
+from requests_queue.api.inside_json import inside_json
+from requests_queue.api.rendering import render
+from requests_queue.api.resources import MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.schema import Id, Json, Nothing, Person, Stamp, Uri
 from requests_queue.catalog import templates
 from requests_queue.catalog.configured_values import of_product, with_values
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT, TIERS
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
-from requests_queue.filter_tables import parts
-from requests_queue.inside_json import inside_json
 from requests_queue.queues.fulfillment.effects import HANDS_OVER
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.queues.inquiries import form_url
-from requests_queue.rendering import render
-from requests_queue.resources import MADE, NAMED, Constant, Field, Part, Resource
-from requests_queue.schema import Id, Json, Nothing, Person, Stamp, Uri
 
 Type = Literal[
     "purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer"

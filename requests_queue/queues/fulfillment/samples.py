@@ -8,12 +8,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from requests_queue import sample_values, transitions
-from requests_queue.catalog import parameter_values, visibility
+from requests_queue.catalog import parameter_values, sample_values, visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Asset, Connection, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues import inquiries, sampling
+from requests_queue.queues import inquiries, sampling, transitions
 from requests_queue.queues.fulfillment import creation, editing, request_types
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest

@@ -16,9 +16,9 @@ from django.db import connection
 from django.db.models import BooleanField, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from requests_queue import sql
 from requests_queue.catalog.models import Parameter
 from requests_queue.catalog.parameter_values import STRUCTURED, Params, about, is_empty
+from requests_queue.db import sql
 from requests_queue.errors import Invalid
 
 Param = Mapping[str, Any]

@@ -9,18 +9,18 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from requests_queue import clock, topics
+from requests_queue.api.fields import Choice, Input
+from requests_queue.api.schema import Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Listing
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.errors import Forbidden
-from requests_queue.fields import Choice, Input
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.listing import creation, rules
 from requests_queue.queues.listing.models import OPEN, ListingRequest
 from requests_queue.queues.listing.representations import LISTING, LISTING_REQUEST
 from requests_queue.queues.services import Service
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Documented
 
 
 def _open(route: str) -> Prefetch[Any]:

@@ -9,14 +9,15 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids
+from requests_queue.api.fields import Choice, Id, Input, Reference, String, Values
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Contract, Listing, Product
+from requests_queue.db.rows import get_named, get_row
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Refused
-from requests_queue.fields import Choice, Id, Input, Reference, String, Values
+from requests_queue.queues import transitions
 from requests_queue.queues.listing import effects
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.rows import get_named, get_row
 
 TYPES = tuple(effects.NEEDS)
 

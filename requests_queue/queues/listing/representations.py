@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from requests_queue.api.resources import HAPPENED, Constant, Field, Part, Resource
+from requests_queue.api.schema import AnyReference, Stamp
 from requests_queue.catalog.models import Listing, Product
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.queues.listing.models import ListingRequest
-from requests_queue.resources import HAPPENED, Constant, Field, Part, Resource
-from requests_queue.schema import AnyReference, Stamp
 
 Kind = Literal["new", "update", "remove"]
 State = Literal["draft", "reviewing", "deploying", "completed", "canceled"]

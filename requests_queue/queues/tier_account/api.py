@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from requests_queue.api.schema import Documented
 from requests_queue.catalog.actors import Actor
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.services import Service
 from requests_queue.queues.tier_account import creation, rules
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.tier_account.representations import TIER_ACCOUNT_REQUEST
-from requests_queue.schema import Documented
 
 _RELATED = (
     *TIER_ACCOUNT_REQUEST.related,

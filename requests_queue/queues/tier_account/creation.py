@@ -13,13 +13,14 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids
+from requests_queue.api.fields import Choice, Id, Input, Values
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Asset, Product, TierAccount, TierAccountVersion
 from requests_queue.catalog.tier_versions import SCOPES, tier_account_changed
 from requests_queue.catalog.writes import tier_accounts
 from requests_queue.errors import Forbidden, Invalid, Refused
-from requests_queue.fields import Choice, Id, Input, Values
+from requests_queue.queues import transitions
 from requests_queue.queues.tier_account.models import TierAccountRequest
 
 CAPABILITY = "tiers.updates"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from requests_queue.api.filter_tables import parts
+from requests_queue.api.resources import MADE, Field, Resource
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT
 from requests_queue.catalog.tier_versions import as_account
-from requests_queue.filter_tables import parts
 from requests_queue.queues.tier_account.models import TierAccountRequest
-from requests_queue.resources import MADE, Field, Resource
 
 TIER_ACCOUNT_REQUEST = Resource(
     "TierAccountRequest",

@@ -5,8 +5,8 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document.
 
 from typing import Any
 
+from requests_queue.api.fields import Input, String
 from requests_queue.catalog.actors import VENDOR
-from requests_queue.fields import Input, String
 from requests_queue.queues.base import BAD, GOOD, PRIMARY, WAIT, Context, Queue, Status, action
 from requests_queue.queues.tier_account import samples
 from requests_queue.queues.tier_account.models import TierAccountRequest

@@ -12,13 +12,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates
+from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.tier_config import creation, representations, rules, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.validation import Validated
-from requests_queue.rest import Collection, markdown, routes
-from requests_queue.schema import MARKDOWN, Answer, Documented
 
 _RELATED_OF_CONFIG = ("account", "template")
 _RELATED = (

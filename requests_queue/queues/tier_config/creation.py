@@ -12,14 +12,15 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from requests_queue import clock, topics, transitions
+from requests_queue import clock, topics
+from requests_queue.api.fields import Values
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog import preview, tiers, visibility
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Account, Connection, Product, TierAccount
+from requests_queue.db.rows import get_named, get_row
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.fields import Values
-from requests_queue.queues import inquiries
+from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import lookups
 from requests_queue.queues.tier_config import effects, setup
@@ -28,7 +29,6 @@ from requests_queue.queues.tier_config.inputs import (
     TierConfigRequestUpdate,
 )
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
-from requests_queue.rows import get_named, get_row
 
 CREATE, UPDATE = TierConfigRequestInput(), TierConfigRequestUpdate()
 # The product capability with which a type is created as a draft.

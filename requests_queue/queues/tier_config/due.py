@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from requests_queue import jobs, transitions
+from requests_queue import jobs
+from requests_queue.queues import transitions
 from requests_queue.queues.tier_config import setup
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
 from requests_queue.signals import due_reached

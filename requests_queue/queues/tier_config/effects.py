@@ -8,12 +8,12 @@ from typing import Any
 
 from django.db.models import Q
 
-from requests_queue import clock, transitions
+from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.models import Template
 from requests_queue.errors import ActionNotAllowed, Conflict, Refused
-from requests_queue.queues import inquiries
+from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import unique_values
 from requests_queue.queues.fulfillment.models import Request

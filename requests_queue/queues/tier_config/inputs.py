@@ -6,10 +6,10 @@ from typing import Any
 
 from rest_framework.fields import empty
 
+from requests_queue.api.fields import Choice, Date, Id, Input, List, Reference, String
 from requests_queue.catalog import inputs
 from requests_queue.catalog.inputs import ParameterValueInput
 from requests_queue.catalog.tiers import TierInput
-from requests_queue.fields import Choice, Date, Id, Input, List, Reference, String
 from requests_queue.queues.tier_config.models import STATUSES
 
 TYPES = ("setup", "update", "adjustment")

@@ -9,8 +9,8 @@ from django.dispatch import receiver
 
 from requests_queue.catalog.models import Asset
 from requests_queue.queues.tier_config import setup
+from requests_queue.queues.transitions import Change
 from requests_queue.signals import before_order_start, queue_changed
-from requests_queue.transitions import Change
 
 
 @receiver(before_order_start)

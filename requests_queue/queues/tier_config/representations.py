@@ -11,6 +11,11 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from django.db.models import Q
 
+from requests_queue.api.filter_tables import looked_up, parts
+from requests_queue.api.inside_json import inside_json
+from requests_queue.api.rendering import render
+from requests_queue.api.resources import HAPPENED, MADE, NAMED, Field, Part, Resource
+from requests_queue.api.schema import Id, Json, Stamp, Uri
 from requests_queue.catalog import templates
 from requests_queue.catalog.models import Template, TierAccount
 from requests_queue.catalog.parameter_values import Params
@@ -18,14 +23,9 @@ from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
 from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
-from requests_queue.filter_tables import looked_up, parts
-from requests_queue.inside_json import inside_json
 from requests_queue.queues.inquiries import form_url
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.tier_config.setup import SCOPES
-from requests_queue.rendering import render
-from requests_queue.resources import HAPPENED, MADE, NAMED, Field, Part, Resource
-from requests_queue.schema import Id, Json, Stamp, Uri
 
 
 def _params(row: Any) -> Params:

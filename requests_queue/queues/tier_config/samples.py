@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from requests_queue import ids, sample_values, transitions
+from requests_queue import ids
 from requests_queue.catalog import parameter_values as parameters
-from requests_queue.catalog import visibility
+from requests_queue.catalog import sample_values, visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Connection, Listing, Product
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues import sampling
+from requests_queue.queues import sampling, transitions
 from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 from requests_queue.queues.tier_config import creation, inputs, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from requests_queue import clock, ids, transitions
+from requests_queue import clock, ids
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
@@ -24,7 +24,7 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
-from requests_queue.queues import inquiries
+from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 SCOPES = {1: "tier1", 2: "tier2"}

@@ -12,10 +12,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue import transitions
+from requests_queue.api.schema import Answer, Documented, Form
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.rest import Collection
+from requests_queue.queues import transitions
 from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.services import Service, Upload
 from requests_queue.queues.usage_file import (
@@ -32,8 +34,6 @@ from requests_queue.queues.usage_file.links import Download
 from requests_queue.queues.usage_file.models import UsageFile
 from requests_queue.queues.usage_file.parts_api import urlpatterns as of_parts
 from requests_queue.queues.usage_file.representations import TEMPLATE_LINK
-from requests_queue.rest import Collection
-from requests_queue.schema import Answer, Documented, Form
 
 
 def _upload(pk: str, actor: Actor, file: UploadedFile[bytes]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_date, parse_datetime
 
-from requests_queue.queues.usage_file import limits
+from requests_queue.catalog.workbooks import limits
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SCALE = Decimal(1).scaleb(-10)

@@ -22,10 +22,11 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from requests_queue import clock, ids, topics, transitions
+from requests_queue import clock, ids, topics
+from requests_queue.api.fields import Values
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed
-from requests_queue.fields import Values
+from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import reconciliations, records
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
 

@@ -8,16 +8,17 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock, ids, topics, transitions
+from requests_queue import clock, ids, topics
+from requests_queue.api.fields import Values
 from requests_queue.catalog import preview
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Connection, Contract, Product
+from requests_queue.db.rows import get_named
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
-from requests_queue.fields import Values
+from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import effects
 from requests_queue.queues.usage_file.inputs import UsageFileInput, UsageFileUpdate
 from requests_queue.queues.usage_file.models import UsageFile
-from requests_queue.rows import get_named
 
 CREATE, UPDATE = UsageFileInput(), UsageFileUpdate()
 SCHEMAS = ("qt", "tr", "pr", "cr")

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue import clock
+from requests_queue.api.resources import format_datetime
+from requests_queue.api.schema import Json
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 from requests_queue.queues.base import Context
@@ -18,8 +20,6 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
-from requests_queue.resources import format_datetime
-from requests_queue.schema import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from requests_queue.fields import Choice, Date, Id, Input, Reference, String
+from requests_queue.api.fields import Choice, Date, Id, Input, Reference, String
 
 
 class Day(Date):

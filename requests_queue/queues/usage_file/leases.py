@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db.models import F, Q
 
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.queues.usage_file.models import PROCESSED, PROCESSING, UsageFile
-from requests_queue.sql import DatabaseTime
 
 # Seconds until a claim that is not renewed expires.
 LEASE = 60.0

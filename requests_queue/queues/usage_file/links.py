@@ -15,10 +15,11 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.workbooks import limits
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Missing
-from requests_queue.queues.usage_file import limits, workbooks
+from requests_queue.queues.usage_file import workbooks
 from requests_queue.queues.usage_file.models import StoredFile
-from requests_queue.rows import get_row
 
 SECONDS = 600
 _SALT = "usage-file-content"

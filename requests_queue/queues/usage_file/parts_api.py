@@ -17,12 +17,14 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from requests_queue import transitions
+from requests_queue.api.fields import List
+from requests_queue.api.schema import Answer, Documented, Form
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
+from requests_queue.catalog.rest import Collection, routes
 from requests_queue.errors import Forbidden
-from requests_queue.fields import List
+from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import (
     chunks,
     inputs,
@@ -42,8 +44,6 @@ from requests_queue.queues.usage_file.models import (
     UsageRecord,
 )
 from requests_queue.queues.usage_file.representations import RECORD
-from requests_queue.rest import Collection, routes
-from requests_queue.schema import Answer, Documented, Form
 
 
 class UsageRecords(Collection):

@@ -7,6 +7,8 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, Literal
 
+from requests_queue.api.resources import NAMED, SELF, Constant, Field, Part, Resource, event_at
+from requests_queue.api.schema import Json
 from requests_queue.catalog.representations import PICTURED
 from requests_queue.queues.usage_file.models import Reconciliation, UsageChunk, UsageRecord
 from requests_queue.queues.usage_file.representations import (
@@ -22,8 +24,6 @@ from requests_queue.queues.usage_file.schema import (
     FileEvents,
     RecordItem,
 )
-from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource, event_at
-from requests_queue.schema import Json
 
 _EVENTS = ("uploaded", "submitted", "accepted")
 

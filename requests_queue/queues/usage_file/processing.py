@@ -11,11 +11,14 @@ import logging
 
 from django.db import transaction
 
-from requests_queue import clock, database_limits, transitions
+from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
+from requests_queue.catalog.workbooks import limits
+from requests_queue.db import database_limits
 from requests_queue.errors import Refused
-from requests_queue.queues.usage_file import leases, limits, records, spreadsheet, workbooks
+from requests_queue.queues import transitions
+from requests_queue.queues.usage_file import leases, records, spreadsheet, workbooks
 from requests_queue.queues.usage_file.checking import Checker
 from requests_queue.queues.usage_file.leases import LostClaim
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord

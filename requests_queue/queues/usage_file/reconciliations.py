@@ -9,10 +9,12 @@ from typing import Any
 from django.db import connection
 
 from requests_queue import clock, ids
+from requests_queue.api.schema import Json
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
+from requests_queue.catalog.workbooks import limits
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.queues.base import Context
-from requests_queue.queues.usage_file import cells, limits, spreadsheet, workbooks
+from requests_queue.queues.usage_file import cells, spreadsheet, workbooks
 from requests_queue.queues.usage_file.models import (
     Reconciliation,
     UsageChunk,
@@ -20,7 +22,6 @@ from requests_queue.queues.usage_file.models import (
     UsageRecord,
 )
 from requests_queue.queues.usage_file.spreadsheet import Batch, Cells, Rows
-from requests_queue.schema import Json
 
 # Errors of a spreadsheet that are listed; the others are counted.
 MAX_ERRORS = 20

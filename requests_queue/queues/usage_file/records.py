@@ -8,10 +8,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, F, Q
 
-from requests_queue import clock, topics, transitions
+from requests_queue import clock, topics
+from requests_queue.api.fields import Values
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid, Missing, Refused
-from requests_queue.fields import Values
+from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import reconciliations
 from requests_queue.queues.usage_file.inputs import RecordToCloseInput
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord

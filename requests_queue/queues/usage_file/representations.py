@@ -6,6 +6,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal
 
+from requests_queue.api.resources import NAMED, SELF, Constant, Field, Part, Resource
+from requests_queue.api.schema import Json, Stamp
 from requests_queue.catalog.models import Item
 from requests_queue.catalog.representations import PICTURED
 from requests_queue.catalog.schema import Environment
@@ -18,8 +20,6 @@ from requests_queue.queues.usage_file.schema import (
     RecordItem,
     Schema,
 )
-from requests_queue.resources import NAMED, SELF, Constant, Field, Part, Resource
-from requests_queue.schema import Json, Stamp
 
 STATS = Part(
     "FileStats",

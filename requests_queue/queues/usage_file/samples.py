@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from requests_queue import clock, transitions
+from requests_queue import clock
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Asset, Item, Product
 from requests_queue.errors import Refused
-from requests_queue.queues import sampling
+from requests_queue.queues import sampling, transitions
 from requests_queue.queues.usage_file import columns, creation, processing, workbooks
 from requests_queue.queues.usage_file.effects import Content
 from requests_queue.queues.usage_file.models import UsageFile

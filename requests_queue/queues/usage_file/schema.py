@@ -2,7 +2,7 @@
 
 from typing import Literal, NotRequired, Required, TypedDict
 
-from requests_queue.schema import Day, Named, Stamp
+from requests_queue.api.schema import Day, Named, Stamp
 
 Schema = Literal["qt", "tr", "pr", "cr"]
 FilePeriod = TypedDict("FilePeriod", {"from": Day, "to": Day}, total=False)

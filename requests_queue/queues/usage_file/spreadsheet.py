@@ -18,10 +18,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue.catalog.workbooks import limits, workbook_reader
+from requests_queue.catalog.workbooks.limits import Unreadable
+from requests_queue.catalog.workbooks.workbook_reader import Workbook
 from requests_queue.errors import Invalid, Refused
-from requests_queue.queues.usage_file import cells, columns, limits, workbook_reader
-from requests_queue.queues.usage_file.limits import Unreadable
-from requests_queue.queues.usage_file.workbook_reader import Workbook
+from requests_queue.queues.usage_file import cells, columns
 
 Cells = dict[str, Any]
 Batch = list[tuple[int, Cells]]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.check_runs.endings import ending_of
-from sandbox.checks.outputs import json_report
+from checks.outputs import json_report
+from sandbox.check_runs.process import ending_of
 from tests.unit.checks import reports
 
 REPORT = json_report.as_json(reports.mixed())

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from checks.options import lease_note, snapshot_base, snapshot_before
+from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
-from requests_queue.sql import DatabaseTime
-from sandbox import leases, snapshots
 from sandbox.check_runs import restoring, runs
-from sandbox.checks.options import lease_note, snapshot_base, snapshot_before
 from sandbox.models import CheckRun
+from sandbox.world import leases, snapshots
 from tests import make
 from tests.api import Caller
 from tests.sandbox import worlds

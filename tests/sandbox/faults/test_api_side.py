@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from sandbox import api_calls, clock_control, timeline
+from sandbox.clock import moves
 from sandbox.faults import armed
 from sandbox.models import ApiCall, Fault, TimelineEntry
+from sandbox.timeline import api_calls, timeline
 from tests import make
 from tests.api import Caller, caller
 from tests.make import Catalog
@@ -93,7 +94,7 @@ def test_outage_is_in_platform_time(client: Caller, arm: Arm) -> None:
     arm("outage", {"after": "1h", "for": "30m"}, side="api")
     seen = []
     for minutes in (0, 61, 20, 10):
-        clock_control.advance(timedelta(minutes=minutes))
+        moves.advance(timedelta(minutes=minutes))
         seen += statuses(client, 1)
     assert seen == [200, 503, 503, 200]
 

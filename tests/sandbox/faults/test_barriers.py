@@ -14,16 +14,16 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from sandbox import activity, notification
 from sandbox.faults import barriers
 from sandbox.models import Fault, HeldResponse
-from sandbox.observer import observer
+from sandbox.timeline import activity, notification
+from sandbox.timeline.observer import observer
 from tests.api import Caller
 from tests.background import threads
 from tests.engines import until
 from tests.runtime.serving import connect, read, serving
 from tests.sandbox.faults.conftest import Arm
-from tests.sandbox.test_waits_at_the_socket import send
+from tests.sandbox.waits.test_waits_at_the_socket import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

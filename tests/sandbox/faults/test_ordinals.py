@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.faults import arming
-from sandbox.faults.arming import FaultSpec
+from sandbox.faults import armed
+from sandbox.faults.armed import FaultSpec
+from sandbox.faults.firing import Ordinals
 from sandbox.faults.kinds import DELIVERY
-from sandbox.faults.ordinals import Ordinals
 from sandbox.models import FaultOrdinal
 
 _KEYS = st.tuples(st.sampled_from(["WH-1", "WH-2", "\0", "\ud800", "x" * 400]), st.text("ab"))
@@ -39,14 +39,14 @@ def expected(requests: list[tuple[str, ...]]) -> list[tuple[int, ...]]:
 @settings(max_examples=30)
 @given(batches=_BATCHES)
 def test_batches_are_counted_as_one_by_one(batches: list[list[tuple[str, ...]]]) -> None:
-    fault = arming.arm(FaultSpec("duplicate", DELIVERY))
+    fault = armed.arm(FaultSpec("duplicate", DELIVERY))
     counted = []
     for batch in batches:
         ordinals = Ordinals(fault.pk, batch)
         counted += [ordinals.count(keys) for keys in batch]
         ordinals.save()
     assert counted == expected([keys for batch in batches for keys in batch])
-    arming.clear(fault.pk)
+    armed.clear(fault.pk)
     assert not FaultOrdinal.objects.filter(fault=fault).exists()
 
 
@@ -54,7 +54,7 @@ def test_batches_are_counted_as_one_by_one(batches: list[list[tuple[str, ...]]])
 def test_number_of_statements_does_not_depend_on_the_batch(
     django_assert_max_num_queries: object,
 ) -> None:
-    fault = arming.arm(FaultSpec("duplicate", DELIVERY))
+    fault = armed.arm(FaultSpec("duplicate", DELIVERY))
     for size in (1, 400):
         batch = [("WH-1", str(n)) for n in range(size)]
         with django_assert_max_num_queries(5):  # type: ignore[operator]

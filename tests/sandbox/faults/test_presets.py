@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from portal.deliveries import changes_form
-from sandbox.faults import presets
+from sandbox.faults import delivery_side
 from sandbox.models import Fault
 from tests.engines import until
 from tests.handlers import Handler
@@ -32,14 +32,14 @@ def test_each_preset_changes_its_request_only(
         "no_token": "no_token",
         "twice": "duplicate",
     }
-    assert {each.name for each in presets.PRESETS} == kinds.keys()
+    assert {each.name for each in delivery_side.PRESETS} == kinds.keys()
     for number, (preset, kind) in enumerate(kinds.items(), 2):
         before = len(served.received)
         created = changes_form.send_changed(attempt, {"preset": preset})
         until(lambda: recorded(number), preset)  # noqa: B023
         sent = served.received[before:]
         stored = Attempt.objects.get(delivery=created)
-        assert stored.faults == [{"name": presets.NAME, "kind": kind}]
+        assert stored.faults == [{"name": delivery_side.NAME, "kind": kind}]
         headers = {name.lower() for request in sent for name in request.headers}
         assert ("authorization" in headers) == (preset != "no_token")
         assert ("Authorization" in stored.request_headers) == (preset != "no_token")

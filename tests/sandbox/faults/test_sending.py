@@ -13,9 +13,9 @@ from django.core.wsgi import get_wsgi_application
 from connect_sim.server.deferred import Client
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import api_calls
-from sandbox.faults import delays
 from sandbox.faults.kinds import API, KINDS
+from sandbox.timeline import api_calls
+from sandbox.world import gate
 from tests import make
 from tests.api import Caller
 from tests.engines import until
@@ -23,7 +23,7 @@ from tests.make import Catalog
 from tests.runtime.serving import connect, read, serving
 from tests.runtime.test_transmission import received_until_reset
 from tests.sandbox.faults.conftest import Arm
-from tests.sandbox.test_waits_at_the_socket import send
+from tests.sandbox.waits.test_waits_at_the_socket import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,7 +107,7 @@ def test_silent_connection_is_reset_at_the_end(
             send(other, client, "GET", "/sandbox/cursor")
             assert read(other)[0] == 200
         assert is_silent(line)
-        with delays.suspended():
+        with gate.delays_suspended():
             assert received_until_reset(line) == b""
     assert status_of(order) == status
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.faults import transmission
-from sandbox.faults.transmission import Transmission
+from sandbox.faults import delivery_side as transmission
+from sandbox.faults.delivery_side import Transmission
 from tests.webhooks.certificates import certificate
 from tests.webhooks.hostile import OK, Peer, Server, polite
 from tests.webhooks.loopback import (  # noqa: F401  (two of them are fixtures)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from checks.outputs import json_report
 from sandbox.check_runs import process, runs
-from sandbox.checks.outputs import json_report
 from sandbox.models import CheckRun
 from tests.unit.checks import reports
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from checks.model import Result
+from checks.outputs import json_report
 from sandbox.check_runs import process, restoring, runs
-from sandbox.checks.model import Result
-from sandbox.checks.outputs import json_report
 from sandbox.models import CheckRun
 from tests import html, make
 from tests.make import Catalog

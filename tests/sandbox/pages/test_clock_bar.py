@@ -11,12 +11,13 @@ from django.test import Client
 
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
-from sandbox import clock_control, moves, settling, snapshots
-from sandbox.gate import Busy
-from sandbox.moves import Move, MoveResult
-from sandbox.pages.clock_bar import BUTTONS
-from sandbox.settling import Unsettled
-from sandbox.snapshots import Replacement
+from sandbox.clock import moves, settling
+from sandbox.clock.moves import Move, MoveResult
+from sandbox.clock.settling import Unsettled
+from sandbox.pages.clock import BUTTONS
+from sandbox.world import snapshots
+from sandbox.world.gate import Busy
+from sandbox.world.snapshots import Replacement
 from tests import html, make
 from tests.html import Element
 from tests.make import Catalog
@@ -57,7 +58,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
             return result
 
         for name in ("advance", "run_next", "run_until_idle"):
-            monkeypatch.setattr(clock_control, name, run)
+            monkeypatch.setattr(moves, name, run)
 
     return set_result
 

@@ -6,11 +6,12 @@ import pytest
 from django.test import Client
 
 from requests_queue.queues.fulfillment import creation
-from sandbox import api_calls
-from sandbox.faults import arming, barriers
-from sandbox.faults.arming import FaultSpec
+from sandbox.faults import armed as arming
+from sandbox.faults import barriers
+from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault, HeldResponse
+from sandbox.timeline import api_calls
 from tests import html, make
 from tests.api import caller
 from tests.html import Element

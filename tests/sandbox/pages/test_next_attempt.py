@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from requests_queue import clock
-from sandbox import clock_control
-from sandbox.moves import MoveResult
+from sandbox.clock import moves as clock_control
+from sandbox.clock.moves import MoveResult
 from tests import html
 from tests.portal.delivery_rows import attempt, delivery
 from tests.signed_in import stranger, vendor

@@ -10,7 +10,7 @@ from django.test import Client
 from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import snapshots
+from sandbox.world import snapshots
 from tests import html
 from tests.html import Element
 from tests.signed_in import signed_in

@@ -18,10 +18,10 @@ from requests_queue.conversations.models import Conversation
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox import api_calls, call_storage, timeline
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.pages import stream
-from sandbox.timeline import Entry
+from sandbox.timeline import api_calls, call_storage, timeline
+from sandbox.timeline.timeline import Entry
 from tests import html, make
 from tests.html import Element
 from tests.make import Catalog

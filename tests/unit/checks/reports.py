@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sandbox.checks.lab import Lab
-from sandbox.checks.model import Check, Exhibit, Level, Outcome, Report, Result, Verdict
+from checks.lab import Lab
+from checks.model import Check, Exhibit, Level, Outcome, Report, Result, Verdict
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL
 INCONCLUSIVE, SKIPPED = Outcome.INCONCLUSIVE, Outcome.SKIPPED

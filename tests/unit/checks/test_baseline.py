@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks.outputs import baseline
-from sandbox.checks.outputs.baseline import BadBaseline, Known
-from sandbox.checks.outputs.exit_code import exit_code
+from checks.outputs import baseline
+from checks.outputs.baseline import BadBaseline, Known
+from checks.outputs.exit_code import exit_code
 from tests.unit.checks.reports import FAIL, INCONCLUSIVE, PASS, SKIPPED, check, report, result
 
 TODAY = date(2027, 1, 31)

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from sandbox.checks.catalog import BY_ID, CHECKS
-from sandbox.checks.lab import Lab
-from sandbox.checks.model import Check, Level, Outcome
+from checks.catalog import BY_ID, CHECKS
+from checks.lab import Lab
+from checks.model import Check, Level, Outcome
 
 # Words of the code that mean nothing to a reader of one text.
 _INTERNAL = re.compile(

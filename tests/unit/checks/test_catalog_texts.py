@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.checks.model import Need
-from sandbox.checks.outputs import catalog_texts
+from checks.model import Need
+from checks.outputs import catalog_texts
 from tests.unit.checks.reports import MAY, SHOULD, check
 
 CHECKS = [

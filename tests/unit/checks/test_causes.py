@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.checks import causes
-from sandbox.checks.causes import ACTED, AT_ONCE, HIDES, NO_EXPIRY, NO_SIGNATURE, NO_TOKEN, TWICE
-from sandbox.checks.model import Result, Verdict
+from checks import causes
+from checks.causes import ACTED, AT_ONCE, HIDES, NO_EXPIRY, NO_SIGNATURE, NO_TOKEN, TWICE
+from checks.model import Result, Verdict
 from tests.unit.checks.reports import FAIL, PASS, check, result
 
 

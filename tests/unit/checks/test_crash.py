@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks import recovery
-from sandbox.checks.catalog import crash
-from sandbox.checks.good_run import GoodRun, Step
-from sandbox.checks.history import Effects, History
-from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Outcome, Verdict
-from sandbox.checks.timing import Budget
+from checks import recovery
+from checks.catalog import crash
+from checks.good_run import GoodRun, Step
+from checks.history import Effects, History
+from checks.lab import Lab
+from checks.outcomes import Outcome, Verdict
+from checks.timing import Budget
 
 ORDER = "PR-1"
 DONE = Effects("approved", {"a": "1"}, (200,), (), ())

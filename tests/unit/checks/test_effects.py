@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks.catalog import effects
-from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Exhibit, Outcome
-from sandbox.checks.timing import Budget, OutOfTime
+from checks.catalog import effects
+from checks.handler_requests import Reply, SentRequest
+from checks.lab import Lab
+from checks.outcomes import Exhibit, Outcome
+from checks.timing import Budget, OutOfTime
 from tests.unit.checks.test_history import APPROVE, UPDATE, call
 from tests.unit.checks.test_verdicts import NOTHING, SENT, reply
 

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from checks.model import Outcome
+from checks.outputs import events, json_report
 from sandbox.check_runs import progress
-from sandbox.checks.model import Outcome
-from sandbox.checks.outputs import events, json_report
 from tests.unit.checks import reports
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.checks.model import Result
-from sandbox.checks.outputs.exit_code import conclude, exit_code
+from checks.model import Result
+from checks.outputs.exit_code import conclude, exit_code
 from tests.unit.checks.reports import (
     FAIL,
     INCONCLUSIVE,

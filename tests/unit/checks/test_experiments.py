@@ -11,14 +11,14 @@ from typing import cast
 
 import pytest
 
-from sandbox.checks import causes, experiments, verdicts
-from sandbox.checks.catalog import effects, forged
-from sandbox.checks.experiments import spread, sweep
-from sandbox.checks.handler_requests import Headers, Reply, SentRequest
-from sandbox.checks.history import Call, History
-from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Outcome, Verdict
-from sandbox.checks.timing import Budget, OutOfTime, Timing
+from checks import causes, experiments, verdicts
+from checks.catalog import effects, forged
+from checks.experiments import spread, sweep
+from checks.handler_requests import Headers, Reply, SentRequest
+from checks.history import Call, History
+from checks.lab import Lab
+from checks.outcomes import Outcome, Verdict
+from checks.timing import Budget, OutOfTime, Timing
 from tests.unit.checks.test_history import call
 from tests.unit.checks.test_tokens import SIGNER
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply

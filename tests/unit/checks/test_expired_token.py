@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from sandbox.checks import experiments
-from sandbox.checks.catalog import token
-from sandbox.checks.lab import Lab
-from sandbox.checks.model import Verdict
-from sandbox.checks.outcomes import Outcome
-from sandbox.checks.verdicts import refused
+from checks import experiments
+from checks.catalog import token
+from checks.lab import Lab
+from checks.model import Verdict
+from checks.outcomes import Outcome
+from checks.verdicts import refused
 from tests.unit.checks.test_tokens import SIGNER
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
 

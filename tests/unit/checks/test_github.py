@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from sandbox.checks.model import Exhibit, Verdict
-from sandbox.checks.outputs import github
-from sandbox.checks.outputs.texts import one_line
+from checks.model import Exhibit, Verdict
+from checks.outputs import github
+from checks.outputs.texts import one_line
 from tests.html import Element, parse
 from tests.unit.checks.reports import FAIL, PASS, caused, check, mixed, report, result, with_text
 

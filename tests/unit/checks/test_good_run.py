@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.checks import good_run
-from sandbox.checks.history import Call, Effects
+from checks import good_run
+from checks.history import Call, Effects
 
 GOOD = Effects("approved", {"domain": "a.example", "activation_id": "1"}, (200,), (), ())
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks import handler_command
-from sandbox.checks.handler_command import BadCommand, Connection, HandlerCommand
+from checks import handler_command
+from checks.handler_command import BadCommand, Connection, HandlerCommand
 
 CONNECTION = Connection("http://sim/public/v1", "ApiKey SU-1:key", "s3cret", "WH-1", "PRD-1")
 COMMAND = HandlerCommand(("handler",), variables=(("KEY", "<{api_key}>"), ("PORT", "1{port}")))
-HOME = str(Path(handler_command.__file__).resolve().parents[2])
+HOME = str(Path(handler_command.__file__).resolve().parents[1])
 
 
 def environment(**inherited: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.checks import history
-from sandbox.checks.history import Call, History
+from checks import history
+from checks.history import Call, History
 
 ORDER = "PR-1-2-3-001"
 UPDATE, APPROVE = f"/requests/{ORDER}", f"/requests/{ORDER}/approve"

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.outputs import html
 from requests_queue.safe_text import visible
-from sandbox.checks.outputs import html
 from tests.html import parse
 from tests.unit.checks.reports import FAIL, PASS, caused, check, mixed, report, result, with_text
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sandbox.checks.model import Report
-from sandbox.checks.outputs import json_report
+from checks.model import Report
+from checks.outputs import json_report
 from tests.unit.checks.reports import mixed, with_text
 
 SCHEMA = json.loads(json_report.SCHEMA.read_text())

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.outputs import junit
 from requests_queue.safe_text import visible
-from sandbox.checks.outputs import junit
 from tests.unit.checks.reports import (
     FAIL,
     INCONCLUSIVE,

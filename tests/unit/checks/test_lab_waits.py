@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks.lab import Lab
+from checks.lab import Lab
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks.lanes import ThrowawayLane
-from sandbox.checks.options import Options
+from checks.lanes import ThrowawayLane
+from checks.options import Options
 
 
 @dataclass

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks.outputs import last_failed
-from sandbox.checks.outputs.last_failed import NoFailures
+from checks.outputs import last_failed
+from checks.outputs.last_failed import NoFailures
 from tests.unit.checks.reports import (
     FAIL,
     INCONCLUSIVE,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks import processes
-from sandbox.checks.processes import ProcessTree
+from checks import processes
+from checks.processes import ProcessTree
 
 GROUP, OTHER = 500, 700
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sandbox.checks.outputs import progress
+from checks.outputs import progress
 from tests.unit.checks.reports import FAIL, PASS, SHOULD, check, result
 from tests.unit.checks.test_terminal import Terminal
 

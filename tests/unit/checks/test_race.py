@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from sandbox.checks.catalog import race
-from sandbox.checks.catalog.race import Race
-from sandbox.checks.good_run import Step
-from sandbox.checks.history import History
-from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Outcome
+from checks.catalog import race
+from checks.catalog.race import Race
+from checks.good_run import Step
+from checks.history import History
+from checks.lab import Lab
+from checks.outcomes import Outcome
 from tests.unit.checks.test_verdicts import effects, reply
 
 

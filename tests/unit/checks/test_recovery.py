@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks import recovery
-from sandbox.checks.catalog import retry
-from sandbox.checks.handler_process import HandlerError
-from sandbox.checks.lab import Lab
-from sandbox.checks.lanes import CannotRun
+from checks import recovery
+from checks.catalog import retry
+from checks.handler_process import HandlerError
+from checks.lab import Lab
+from checks.lanes import CannotRun
 from tests.unit.checks.test_tokens import SIGNER
 
 GOOD, BAD = "success", "failure"

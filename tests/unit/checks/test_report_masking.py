@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox.checks.outputs import json_report
-from sandbox.checks.outputs.masking import mask_report
+from checks.outputs import json_report
+from checks.outputs.masking import mask_report
 from tests.unit.checks.reports import with_text
 
 KEY = "ApiKey SU-123-456-789:0123456789abcdef"

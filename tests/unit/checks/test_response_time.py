@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks import response_time
-from sandbox.checks.catalog import speed
-from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.history import Call, History
-from sandbox.checks.lab import Lab
-from sandbox.checks.outcomes import Outcome
-from sandbox.checks.response_time import SLOW_CALL, USUAL_CALL, Measured
-from sandbox.checks.timing import Budget, OutOfTime
+from checks import response_time
+from checks.catalog import speed
+from checks.handler_requests import Reply, SentRequest
+from checks.history import Call, History
+from checks.lab import Lab
+from checks.outcomes import Outcome
+from checks.response_time import SLOW_CALL, USUAL_CALL, Measured
+from checks.timing import Budget, OutOfTime
 
 BEGAN = 1_000_000.0
 TIMES = st.integers(0, 20_000).map(lambda ms: ms / 1000)

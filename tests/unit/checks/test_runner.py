@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.checks import causes, runner, verdicts
-from sandbox.checks.lab import Lab
-from sandbox.checks.lanes import CannotRun
-from sandbox.checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
-from sandbox.checks.options import Options, RunningSandbox
-from sandbox.checks.runner import Schedule, select
-from sandbox.checks.sharing import LeaseLost
-from sandbox.checks.starvation import Starvation
-from sandbox.checks.timing import UNKNOWN, Budget, Timing
-from sandbox.client import ApiError
+from checks import causes, runner, verdicts
+from checks.client import ApiError
+from checks.lab import Lab
+from checks.lanes import CannotRun
+from checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
+from checks.options import Options, RunningSandbox
+from checks.runner import Schedule, select
+from checks.sharing import LeaseLost
+from checks.starvation import Starvation
+from checks.timing import UNKNOWN, Budget, Timing
 
 GOOD = verdicts.passed("Fine.")
 BAD = verdicts.failed("Broken.")
@@ -421,8 +421,8 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
 
     lane = FakeLane()
     checks = (check("a.control"), check("b.control", interrupting), check("c.control"))
-    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
-    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: [lane])
+    monkeypatch.setattr("checks.catalog.CHECKS", checks)
+    monkeypatch.setattr("checks.lanes.create", lambda options: [lane])
     report = runner.run(Options(run="handler"), Listener())
     assert [result.check.id for result in report.results] == ["a.control"]
     assert report.error == "The run was interrupted."
@@ -433,8 +433,8 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
 def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, used: int) -> None:
     checks = tuple(check(f"g{number}.control") for number in range(count))
     created = [FakeLane() for _ in range(3)]
-    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
-    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: created)
+    monkeypatch.setattr("checks.catalog.CHECKS", checks)
+    monkeypatch.setattr("checks.lanes.create", lambda options: created)
     report = runner.run(Options(run="handler"), Listener())
     assert len(report.results) == count
     assert report.notes == (FakeLane.note,) * used
@@ -459,8 +459,8 @@ def test_results_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
     listener = Listener()
     monkeypatch.setattr(lane, "output", lambda: "printed " + " ".join(shown))
-    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", (check("a.control", leaking),))
-    monkeypatch.setattr("sandbox.checks.lanes.create", lambda options: [lane])
+    monkeypatch.setattr("checks.catalog.CHECKS", (check("a.control", leaking),))
+    monkeypatch.setattr("checks.lanes.create", lambda options: [lane])
     options = Options(
         url="http://h/", secret="of-the-option", sandbox=RunningSandbox("http://sim", *keys)
     )
@@ -539,7 +539,7 @@ def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyP
         raise CannotRun("The sandbox was stopped.")
 
     checks = [check("auth.control"), check("auth.b", last), check("auth.c")]
-    monkeypatch.setattr("sandbox.checks.catalog.CHECKS", checks)
+    monkeypatch.setattr("checks.catalog.CHECKS", checks)
     monkeypatch.setattr(runner.lanes, "create", lambda options: [lane])
     monkeypatch.setattr(runner.starvation, "watching", lambda: nullcontext(Machine()))
     report = runner.run(Options(run="handler", max_time=0.2), Listener())

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sandbox.checks.model import Exhibit, Report, Verdict
-from sandbox.checks.outputs import terminal
-from sandbox.checks.outputs.texts import LONGEST, MOST
+from checks.model import Exhibit, Report, Verdict
+from checks.outputs import terminal
+from checks.outputs.texts import LONGEST, MOST
 from tests.unit.checks.reports import FAIL, caused, mixed, report, result, with_text
 
 PRINTED = """\

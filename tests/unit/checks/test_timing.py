@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks import timing
-from sandbox.checks.timing import Budget, OutOfTime
+from checks import timing
+from checks.timing import Budget, OutOfTime
 from tests.unit.checks.test_history import call
 
 SECONDS = st.floats(0, 100, allow_nan=False)

@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from sandbox.checks import tokens
-from sandbox.checks.tokens import Signer, sign
+from checks import tokens
+from checks.tokens import Signer, sign
 
 SECRET = "JWT-f8413c2bb5f04b8ebc2e9a1b6a4e33da"
 SIGNER = Signer(

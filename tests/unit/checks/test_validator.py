@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from sandbox.checks.catalog import validator
-from sandbox.checks.causes import VALIDATES
-from sandbox.checks.handler_requests import Reply
-from sandbox.checks.lab import Lab
-from sandbox.checks.model import Verdict
-from sandbox.checks.outcomes import Outcome
+from checks.catalog import validator
+from checks.causes import VALIDATES
+from checks.handler_requests import Reply
+from checks.lab import Lab
+from checks.model import Verdict
+from checks.outcomes import Outcome
 from tests.unit.checks.test_tokens import SIGNER
 from tests.unit.checks.test_verdicts import NOTHING, reply
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.checks import verdicts
-from sandbox.checks.handler_requests import Reply, SentRequest
-from sandbox.checks.history import Effects, History
-from sandbox.checks.outcomes import Outcome
+from checks import verdicts
+from checks.handler_requests import Reply, SentRequest
+from checks.history import Effects, History
+from checks.outcomes import Outcome
 from tests.unit.checks.test_history import APPROVE, ORDER, call
 from tests.unit.checks.test_tokens import SIGNER
 

@@ -17,12 +17,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from checks import runner, sandbox_file
+from checks.catalog import CHECKS
+from checks.model import Report
+from checks.options import Options, RunningSandbox
 from connect_sim.cli import program
-from sandbox import sandbox_file
-from sandbox.checks import runner
-from sandbox.checks.catalog import CHECKS
-from sandbox.checks.model import Report
-from sandbox.checks.options import Options, RunningSandbox
 from tests.program import Failed, run
 from tests.unit.checks.reports import FAIL, PASS, report, result
 

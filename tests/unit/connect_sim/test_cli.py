@@ -17,8 +17,8 @@ from typing import Any
 import click
 import pytest
 
+from checks import sandbox_file
 from connect_sim.cli import output, program, running
-from sandbox import sandbox_file
 from tests.program import Failed, run, run_json
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from sandbox.checks.catalog import CHECKS
-from sandbox.checks.model import Need
+from checks.catalog import CHECKS
+from checks.model import Need
 from tests.html import parse
 from tests.unit.checks.reports import check
 from tools import checks_page

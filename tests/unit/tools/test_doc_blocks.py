@@ -21,7 +21,7 @@ RUN_BY = {
     "docs/test-with-pytest.md": "tests/plugin/docs_project.py",
     "docs/test-without-sleeping.md": "tests/e2e/test_docs_without_sleeping.py",
     "docs/troubleshooting.md": "tests/e2e/test_containers.py",
-    "docs/your-product.md": "tests/sandbox/test_product_command.py",
+    "docs/your-product.md": "tests/queue/catalog/test_product_command.py",
     "examples/node_project/README.md": "tests/e2e/test_example_projects.py",
     "examples/pytest_project/README.md": "tests/packaging/test_example_readmes.py",
     "examples/testcontainers/README.md": "tests/e2e/test_testcontainers.py",

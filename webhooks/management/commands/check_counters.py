@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
-from requests_queue import database_limits
+from requests_queue.db import database_limits
 from webhooks import webhook_health
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.faults import paths
+from sandbox.faults import kinds
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from sandbox.faults import paths
     ],
 )
 def test_path_below_the_api(path: str, expected: str) -> None:
-    assert paths.below_api(path) == expected
+    assert kinds.below_api(path) == expected
 
 
 def test_ids_of_a_path_are_replaced() -> None:
     path = "/requests/PR-1111-2222-3333-001/approve"
-    assert paths.pattern(path) == "/requests/{id}/approve"
-    assert paths.pattern("/requests") == "/requests"
-    assert paths.pattern("/products/PRD-1-22/items/PRD-1-22-0001") == "/products/{id}/items/{id}"
+    assert kinds.pattern(path) == "/requests/{id}/approve"
+    assert kinds.pattern("/requests") == "/requests"
+    assert kinds.pattern("/products/PRD-1-22/items/PRD-1-22-0001") == "/products/{id}/items/{id}"
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_ids_of_a_path_are_replaced() -> None:
     ],
 )
 def test_glob(glob: str, path: str, expected: bool) -> None:
-    assert paths.matches(glob, path) is expected
+    assert kinds.matches(glob, path) is expected

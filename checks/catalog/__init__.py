@@ -1,0 +1,34 @@
+"""All checks, in the order of a report; a control is the first of its group."""
+
+from checks.catalog import (
+    auth,
+    client,
+    crash,
+    delivery,
+    effects,
+    orders,
+    payload,
+    race,
+    retry,
+    speed,
+    token,
+    validator,
+)
+from checks.model import Check
+
+CHECKS: tuple[Check, ...] = (
+    *auth.CHECKS,
+    *token.CHECKS,
+    *payload.CHECKS,
+    *delivery.CHECKS,
+    *effects.CHECKS,
+    *orders.CHECKS,
+    *speed.CHECKS,
+    *race.CHECKS,
+    *crash.CHECKS,
+    *client.CHECKS,
+    *retry.CHECKS,
+    *validator.CHECKS,
+)
+
+BY_ID = {check.id: check for check in CHECKS}

@@ -1,0 +1,100 @@
+"""What a check is, and what comes of running it. No Django: `connect-sim check` imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from checks.lab import Lab
+from checks.outcomes import Exhibit, Outcome, Verdict
+
+__all__ = [
+    "Check",
+    "Exhibit",
+    "Level",
+    "Need",
+    "Outcome",
+    "Report",
+    "Result",
+    "Verdict",
+]
+
+
+class Level(StrEnum):
+    """How much a handler needs it; only MUST counts, with `--strict` SHOULD too."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+class Need(StrEnum):
+    """What a check needs of the run; it is skipped where that is missing."""
+
+    EVENT = "event"
+    VALIDATOR = "validator"
+    PROCESS = "run"
+    DEEP = "deep"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: `group.name`, and texts that are understood on their own.
+
+    The group's control runs first; without its pass, nothing else of the group is judged.
+    """
+
+    id: str
+    level: Level
+    title: str
+    sends: str
+    expects: str
+    why: str
+    fix: str
+    run: Callable[[Lab], Verdict] = field(repr=False)
+    is_control: bool = False
+    needs: frozenset[Need] = frozenset({Need.EVENT})
+
+    @property
+    def group(self) -> str:
+        """The part of the id before the dot."""
+        return self.id.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A check with its verdict; `seconds` of real time, `reproduce` a command line.
+
+    `known_until` is the expiry date of a known failure of the baseline, which doesn't count.
+    A prerequisite is the control of a group of which other checks were selected; it isn't counted.
+    """
+
+    check: Check
+    verdict: Verdict
+    seconds: float
+    reproduce: str
+    known_until: date | None = None
+    is_prerequisite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All results of a run, in the order of the catalog.
+
+    `target` is the handler's URL or command, `started_at` ISO 8601 in UTC. `error` says why the
+    run could not begin or go on; `output` is the end of what the handler printed, `notes` are
+    sentences about the run, such as that a known failure has expired.
+    """
+
+    target: str
+    version: str
+    started_at: str
+    seconds: float
+    seed: int
+    strict: bool
+    results: tuple[Result, ...]
+    error: str = ""
+    output: str = ""
+    notes: tuple[str, ...] = ()

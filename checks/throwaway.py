@@ -1,0 +1,175 @@
+"""A sandbox in a temporary folder, for one run of checks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from checks import sandbox_file
+from checks.guard import Guard
+from checks.processes import ProcessTree
+from checks.sandbox_file import Sandbox
+
+# Seconds; it creates its database and the demo data first.
+_START = 120.0
+_POLL = 0.02
+_SHOWN = 2000  # characters of its output in an error
+# Settings of the handler's project, if that is a Django project too.
+_NOT_INHERITED = ("DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE")
+_MARK = "CONNECT_SIM_THROWAWAY"
+_SECRET = re.compile(r"SU-[\d-]+:[\w-]+|sign-in/\S+")
+
+
+class CannotStart(Exception):
+    """The sandbox cannot be started; the text is one sentence, `output` what it printed."""
+
+    def __init__(self, text: str, output: str = "") -> None:
+        super().__init__(text)
+        self.output = output
+
+
+class Throwaway:
+    """A sandbox's process and folder; a context manager that ends and deletes them.
+
+    Another thread may stop it while it starts.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._folder = Path(tempfile.mkdtemp(prefix="connect-sim-check-"))
+        guard.add_folder(self._folder)
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._tree: ProcessTree | None = None
+
+    def __enter__(self) -> Throwaway:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> Sandbox:
+        """Start the sandbox, and return its URL and keys when it serves; raises CannotStart."""
+        with self._lock:
+            if not self._is_stopped:
+                self._launch()
+        deadline = time.monotonic() + _START
+        while not self._port():
+            if not self.is_alive:
+                raise CannotStart("The sandbox ended while it started.", self.log())
+            if time.monotonic() > deadline:
+                raise CannotStart(f"The sandbox did not start within {_START:g} s.", self.log())
+            threading.Event().wait(_POLL)
+        return sandbox_file.read(self._folder / "data")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the sandbox runs."""
+        popen = self._popen
+        return popen is not None and popen.poll() is None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the sandbox has ended by itself."""
+        popen = self._popen
+        return popen is not None and popen.poll() is not None
+
+    def log(self) -> str:
+        """Return the end of what the sandbox has printed, without keys and sign-in links."""
+        try:
+            with (self._folder / "log").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _SHOWN))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ""
+        return _SECRET.sub("[hidden]", text).strip()
+
+    def stop(self) -> None:
+        """Kill the sandbox, whose data nobody needs, and delete the folder."""
+        with self._lock:
+            self._is_stopped = True
+            popen, self._popen = self._popen, None
+        if popen is not None and self._tree is not None:
+            self._tree.kill()
+            popen.wait()
+            self._guard.remove_group(popen.pid)
+            if popen.stdin:
+                popen.stdin.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._guard.remove_folder(self._folder)
+
+    def _launch(self) -> None:
+        mark = secrets.token_hex(8)
+        (self._folder / "data").mkdir(mode=0o700)
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "connect_sim",
+            "sandbox",
+            "--port",
+            "0",
+            "--port-file",
+            str(self._folder / "port"),
+            "--data-dir",
+            str(self._folder / "data"),
+            "--exit-with-parent",
+        ]
+        with (self._folder / "log").open("wb") as log:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env={**environment(os.environ), _MARK: mark},
+                # It stops when this pipe is closed, also if this process is killed.
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._tree = ProcessTree(self._popen.pid, f"{_MARK}={mark}")
+        self._guard.add_group(self._popen.pid)
+
+    def _port(self) -> int:
+        """Return the port once the sandbox has reported it, else 0."""
+        try:
+            return int((self._folder / "port").read_text())
+        except (OSError, ValueError):
+            return 0
+
+
+def environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the sandbox: the defaults, whatever a running one is set to."""
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _NOT_INHERITED and not name.startswith(("SIM_", "CONNECT_SIM_"))
+    }
+    folders = [_home(), *filter(None, [kept.get("PYTHONPATH")])]
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(folders),
+        "PYTHONUNBUFFERED": "1",
+        "SIM_PROFILE": "sandbox",
+        # The .env in a folder above is the project's.
+        "SIM_ENV_FILE": os.devnull,
+        # Without a line for each attempt.
+        "SIM_QUIET": "true",
+    }
+
+
+def _home() -> str:
+    """Return the folder of the program's package: a checkout has not installed it."""
+    spec = importlib.util.find_spec("connect_sim")
+    assert spec is not None and spec.origin is not None
+    return str(Path(spec.origin).parents[1])

@@ -1,0 +1,1 @@
+"""What a resource of the API is: fields, JSON, schema, filters, input."""

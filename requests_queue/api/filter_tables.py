@@ -1,0 +1,85 @@
+"""Tables of RQL filters: names and ORM routes, which `filtering` evaluates.
+
+They are declared with the resources, which every process imports: nothing of django-rql's parser is
+imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from dj_rql.fields import SelectField
+from django.db.models import BooleanField, Case, CharField, Field, Q, TextField, Value, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+
+from requests_queue.api.schema import Json
+
+# The constants of `py_rql.constants.FilterLookups`.
+LIKE, I_LIKE = "like", "ilike"
+SINGLE_VALUES = {"eq", "ne", "in", "out"}
+
+
+def filters(*rows: str | tuple[str, str], search: Iterable[str] = ()) -> list[Json]:
+    """Return RQL filters from names, or (name, ORM route): each can be ordered by."""
+    found = []
+    for row in rows:
+        name, source = (row, row.replace(".", "__")) if isinstance(row, str) else row
+        item = {"filter": name, "source": source, "ordering": True, "search": name in search}
+        if source.rpartition("__")[2] == "public_id":
+            # django-rql does not know generated columns.
+            item |= {"dynamic": True, "field": CharField(null=True)}
+        found.append(item)
+    return found
+
+
+def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[type-arg]
+    """Return an RQL filter, also to order by, of an annotation or alias of that type."""
+    return {
+        "filter": name,
+        "dynamic": True,
+        "field": field,
+        "source": annotation,
+        "ordering": True,
+    }
+
+
+def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -> Json:
+    """Return an RQL filter by single values, from each of which `condition` makes the query.
+
+    `ordering` is the column to order by.
+    """
+    return {
+        "filter": name,
+        "custom": True,
+        "lookups": SINGLE_VALUES,
+        "ordering": ordering,
+        "condition": lambda data: condition(plain(data.str_value)),
+    }
+
+
+def parts(*names: str, hidden: bool = False) -> list[Json]:
+    """Return parts of the representation that `select` knows but that can't be filtered by."""
+    return [
+        {"filter": name, "dynamic": True, "field": SelectField(), "hidden": hidden}
+        for name in names
+    ]
+
+
+def text_in(path: str) -> Coalesce:
+    """Return the text at a path of a JSON column, `unit__title`; empty where there is none.
+
+    Cast, because Django takes what it compares with a key for JSON.
+    """
+    return Coalesce(Cast(KT(path), TextField()), Value("", TextField()))
+
+
+def switch_in(path: str) -> Case:
+    """Return whether a path of a JSON column says true."""
+    return Case(When(**{path: True}, then=True), default=False, output_field=BooleanField())
+
+
+def plain(value: str) -> str:
+    """Return the value of a comparison without its quotes."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value

@@ -1,0 +1,1 @@
+"""The databases: SQL of both, locks, deletion in steps, encryption."""

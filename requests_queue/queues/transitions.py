@@ -1,0 +1,197 @@
+"""The only writers of a status: `add` an object to a queue, `move` it to another status.
+
+Both send the change in their own transaction, so receivers commit or roll back with it. Use
+`atomic` for a transaction with several changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from requests_queue import clock, topics
+from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.db.rows import get_row
+from requests_queue.errors import ActionNotAllowed, Forbidden
+from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
+from requests_queue.signals import changes_made, object_deleted, queue_changed, storing_changes
+
+# The actor of scheduled jobs.
+PLATFORM = Actor()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a queue: an object, its status before (None: created) and after."""
+
+    object_class: str
+    object_id: str
+    product_id: str
+    # The accounts whose webhooks are notified.
+    account_ids: tuple[str, ...]
+    status_from: str | None
+    status_to: str
+    at: datetime
+    actor: Actor = PLATFORM
+
+
+class _Made(threading.local):
+    """The changes in this thread's transaction, and the number of open `atomic` blocks."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.blocks = 0
+
+
+_made = _Made()
+
+
+@contextmanager
+def atomic() -> Iterator[None]:
+    """Open a transaction like `transaction.atomic`, and send its changes at the end.
+
+    Lock order: `changes_made` is sent once, before the outermost block ends, so that receivers
+    lock the rows of all changes in one order, after the rows of the queues.
+    """
+    with transaction.atomic():
+        first = len(_made.changes)
+        _made.blocks += 1
+        try:
+            yield
+            if _made.blocks == 1 and _made.changes:
+                storing_changes.send(sender=None)
+                changes_made.send(sender=None, changes=tuple(_made.changes))
+        except BaseException:
+            # The savepoint rolls these back.
+            del _made.changes[first:]
+            raise
+        finally:
+            _made.blocks -= 1
+            if not _made.blocks:
+                _made.changes.clear()
+
+
+def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
+    """Insert an object in its first status, and send the change.
+
+    Call inside a transaction that also creates what the object refers to.
+    """
+    queue = for_model(type(row))
+    row.save(force_insert=True)
+    if row.status not in queue.silent_statuses:
+        _emit_change(queue, row, None, row.created, actor)
+    else:
+        topics.announce_objects(row.parties(), row.pk)
+
+
+def move(
+    row_class: type[QueueObject],
+    pk: str,
+    name: str,
+    actor: Actor,
+    data: Mapping[str, Any] | None = None,
+) -> Any:
+    """Take the action `name` with the object `pk`, and return the updated object.
+
+    Raises Missing, Forbidden (not this account's action), ActionNotAllowed (wrong status), or
+    what the action's own check raises. Of two concurrent actions one wins, the other is not
+    allowed. An action that does not change the status is not a change of the queue.
+    """
+    queue = for_model(row_class)
+    with atomic():
+        row = get_row(row_class._default_manager.select_for_update(), pk)
+        chosen = _choose(queue, row, name, actor)
+        if chosen.body is not None:
+            data = chosen.body.check(data or {})
+        context = Context(actor, data or {}, clock.now())
+        before = row.status
+        _write(row, chosen, context)
+        if chosen.effect:
+            chosen.effect(row, context)
+        if row.status != before:
+            _emit_change(queue, row, before, context.now, actor)
+        else:
+            topics.announce_objects(row.parties(), row.pk)
+    return row
+
+
+def delete(row: QueueObject) -> None:
+    """Delete an object, a draft, with what other apps keep about it.
+
+    Call inside a transaction. Its id may be used again by the next object.
+    """
+    pk = row.pk
+    row.delete()
+    topics.announce_objects(row.parties(), pk)
+    object_deleted.send(sender=type(row), object_id=pk)
+
+
+def emit_unchanged(row: QueueObject, at: datetime) -> None:
+    """Send a change that did not change the status; call in the transaction of the change."""
+    _emit_change(for_model(type(row)), row, row.status, at)
+
+
+def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Action:
+    candidates, roles = queue.by_name[name], actor.roles_for(row)
+    if all(roles.isdisjoint(m.actors) for m in candidates):
+        # Checked before the status: the role never takes the action.
+        raise Forbidden(f"{name} is not for a {actor.role}.")
+    in_status = [m for m in candidates if row.status in m.source]
+    if not in_status:
+        allowed = sorted({s for m in candidates for s in m.source})
+        raise ActionNotAllowed(
+            f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only."
+        )
+    kind = getattr(row, "type", None)
+    of_type = [m for m in in_status if m.types is None or kind in m.types]
+    if not of_type:
+        raise ActionNotAllowed(f"{name} is not for requests of type {kind}.")
+    for candidate in of_type:
+        if not roles.isdisjoint(candidate.actors):
+            return candidate
+    raise Forbidden(f"{name} is not for a {actor.role}.")
+
+
+def _write(row: QueueObject, chosen: Action, context: Context) -> None:
+    columns: dict[str, Any] = {"status": chosen.target, "updated": clock.shown(context.now)}
+    if row.assignee_id is None and context.actor.role == VENDOR:
+        columns["assignee"] = context.actor.user
+    if chosen.prepare:
+        columns |= chosen.prepare(row, context)
+    won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
+    if not won:
+        raise ActionNotAllowed(f"{row.pk} was changed by another request at the same time.")
+    for name, value in columns.items():
+        setattr(row, name, value)
+
+
+def _emit_change(
+    queue: Queue, row: QueueObject, before: str | None, at: datetime, actor: Actor = PLATFORM
+) -> None:
+    change = Change(
+        object_class=queue.object_class,
+        object_id=row.pk,
+        product_id=row.product_id,
+        account_ids=row.parties(),
+        status_from=before,
+        status_to=row.status,
+        at=at,
+        actor=actor,
+    )
+    # Outside `atomic`, a change and what follows from it are one block.
+    with nullcontext() if _made.blocks else atomic():
+        first = len(_made.changes)
+        try:
+            # Before sending: a receiver may make further changes.
+            _made.changes.append(change)
+            queue_changed.send(sender=type(row), change=change)
+        except BaseException:
+            # The caller may catch it behind a savepoint.
+            del _made.changes[first:]
+            raise

@@ -1,0 +1,1 @@
+"""Moves of the clock, and when the sandbox is settled."""

@@ -1,0 +1,279 @@
+"""Whether everything has happened that follows from the present: the sandbox is settled.
+
+Settled means all of: nothing is due or in flight, no job of the platform is running, no handler is
+calling the API, the settle time has passed since the last 2xx response of each handler and since
+its last API call, and there is no hold.
+
+Settle times are learned from the timeline (`settle_times`) and kept in memory: a reset or a
+new webhook of the same URL doesn't change them, and a new process folds them from the newest
+entries. They are real time, by the monotonic clock from the moment when an entry is read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from requests_queue import clock, jobs
+from requests_queue.time_format import format_span
+from sandbox.clock import holds, settle_times
+from sandbox.clock.settle_times import Learner
+from sandbox.models import TimelineEntry
+from sandbox.timeline import activity, api_calls, timeline
+from sandbox.timeline.timeline import Cursor, Entry
+from webhooks.delivery import wakeup
+
+KINDS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.API_CALL, timeline.CLOCK)
+NEWEST = 5000  # entries that are read at once, for instance by a new process
+# Seconds after which a mover checks again if there are several processes: the others report the
+# end of API calls up to 50 ms late.
+REPORTED = 0.1
+
+# The kinds of what is unsettled.
+DUE, IN_FLIGHT, PROCESSING, JOB = "due", "in_flight", "processing", "job"
+API_CALLS, SETTLE_TIME, HOLD = "api_calls", "settle_time", "hold"
+# Seconds after which to check again, if nothing is written to the timeline until then.
+_AGAIN = {DUE: 0.1, IN_FLIGHT: 0.5, PROCESSING: 0.1, JOB: 0.25, API_CALLS: 0.02}
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Something that has to happen before the sandbox is settled.
+
+    `keys` identify what it is about; `seconds` is when to check again, if nothing is written to
+    the timeline.
+    """
+
+    kind: str
+    text: str
+    keys: frozenset[Hashable]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTime:
+    """The settle time of a URL in seconds; its source: fixed, setting, learned or default."""
+
+    url: str
+    seconds: float
+    source: str
+
+
+def waiting_for(
+    now: datetime,
+    *,
+    settle: float | None = None,
+    ignored: frozenset[Hashable] = frozenset(),
+    first: bool = False,
+) -> list[Unsettled]:
+    """Return what has to happen before the sandbox is settled at the platform time `now`.
+
+    `settle` replaces all settle times (seconds). What is `ignored`, by its keys, is left out. With
+    `first`, return as soon as there is anything.
+    """
+    result: list[Unsettled] = []
+    for part in _parts(now, settle, ignored):
+        result += [each for each in part if not (each.keys and each.keys <= ignored)]
+        if first and result:
+            break
+    return result
+
+
+def _parts(
+    now: datetime, settle: float | None, ignored: frozenset[Hashable]
+) -> Iterator[list[Unsettled]]:
+    """Yield what is unsettled, part by part.
+
+    In this order, so that nothing is missed that passes from one part to the next meanwhile: an
+    attempt is in flight until its end is in the timeline, and an API call until it is recorded.
+    """
+    began = time.monotonic()
+    yield _api_calls(ignored)
+    yield [_work(label) for label in sorted(jobs.busy(now))]
+    yield _settling(began, settle)
+    yield [_hold(hold) for hold in holds.active()]
+
+
+def of_handlers() -> list[Unsettled]:
+    """Return API calls of handlers, and handlers whose settle time has not passed; reads only."""
+    began = time.monotonic()
+    return [*_api_calls(frozenset()), *_settling(began, None)]
+
+
+def _work(label: str) -> Unsettled:
+    """Return the work of a label of `jobs.busy`."""
+    name, _, about = label.partition(":")
+    delivery, _, attempt = about.partition(".")
+    kind, text = {
+        "due": (DUE, f"Delivery {about} is due."),
+        "calling": (IN_FLIGHT, f"Attempt {attempt} of delivery {delivery} is in flight."),
+        "overdue": (IN_FLIGHT, f"Attempt {attempt} of delivery {delivery} is timing out."),
+        "processing": (PROCESSING, f"{about} is being processed."),
+        "failed": (JOB, f"A job of the platform fails: {about}."),
+    }.get(name, (JOB, f"{label} is running."))
+    return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])
+
+
+def _hold(hold: holds.ActiveHold) -> Unsettled:
+    note = f" ({hold.note})" if hold.note else ""
+    left = format_span(hold.expires_in)
+    text = f"{hold.id}{note} is held, for at most {left}."
+    return Unsettled(HOLD, text, frozenset({("hold", hold.id)}), hold.expires_in)
+
+
+# API calls of handlers, in any process.
+
+
+def _api_calls(ignored: frozenset[Hashable]) -> list[Unsettled]:
+    totals = activity.all_processes()
+    calls, idle = totals.calls - ignored, totals.idle
+    if calls:
+        count = len(calls)
+        text = "1 API call is in flight." if count == 1 else f"{count} API calls are in flight."
+        return [Unsettled(API_CALLS, text, frozenset(calls), _AGAIN[API_CALLS])]
+    if has_other_processes() and idle is not None and idle < REPORTED:
+        text = "An API call has just ended."
+        # Without a key: it passes by itself, and is never ignored.
+        return [Unsettled(API_CALLS, text, frozenset(), REPORTED - idle)]
+    return []
+
+
+# Settle times.
+
+
+class _State:
+    """What this process has read of the timeline, and when handlers were last active."""
+
+    def __init__(self) -> None:
+        self.learner = Learner()
+        # By URL: the attempt and the monotonic time of the last activity.
+        self.active: dict[str, tuple[Hashable, float]] = {}
+        self._cursor: Cursor | None = None
+        # Entries after the cursor that have been read: of transactions that are not ordered yet.
+        self._read: set[int] = set()
+
+    def catch_up(self) -> None:
+        """Read the entries that have been written since the last time."""
+        if self._cursor is None:
+            self._feed(_rows().filter(kind=timeline.CLOCK, data__action="settle"))
+        # First: all entries until then are visible below.
+        until = timeline.now()
+        rows = list(after(self._cursor or Cursor()).reverse()[:NEWEST])
+        rows.reverse()
+        self._feed(row for row in rows if row.pk not in self._read)
+        ordered = [row for row in rows if timeline.cursor_of(row) <= until]
+        if ordered or self._cursor is None:
+            self._cursor = timeline.cursor_of(ordered[-1]) if ordered else Cursor()
+        self._read = {row.pk for row in rows[len(ordered) :]}
+
+    def _feed(self, rows: Any) -> None:
+        real, monotonic = datetime.now(UTC), time.monotonic()
+        for row in rows:
+            activity = self.learner.feed(row)
+            if activity is None:
+                continue
+            # The real time may have been set: an activity is never in the future.
+            at = monotonic - max(0.0, (real - activity.at).total_seconds())
+            _, last = self.active.get(activity.url, (None, at))
+            self.active[activity.url] = (activity.attempt, max(last, at))
+
+
+_state = _State()
+_guard = threading.Lock()
+
+
+def forget() -> None:
+    """Forget what was learned; the timeline is read again. For tests."""
+    global _state
+    with _guard:
+        _state = _State()
+
+
+def _settling(began: float, settle: float | None) -> list[Unsettled]:
+    """Return the handlers whose settle time has not passed when the look `began`."""
+    result = []
+    with _caught_up() as state:
+        for url, (attempt, at) in list(state.active.items()):
+            seconds = settle
+            if seconds is None:
+                seconds = state.learner.settle_time(url, settings.SIM_SETTLE_TIME)
+            # An activity may have been read after the look began.
+            left = min(at - began, 0.0) + seconds
+            if left > 0:
+                text = f"{url} may still act on its last request: {format_span(left)} left."
+                keys = frozenset({("settle", url, attempt)})
+                result.append(Unsettled(SETTLE_TIME, text, keys, left))
+            elif began - at > settle_times.MAX_FIXED:
+                del state.active[url]
+    return result
+
+
+def settle_time(url: str) -> SettleTime:
+    """Return the settle time of a handler URL."""
+    with _caught_up() as state:
+        return _settle_time(state.learner, url)
+
+
+def settle_times_by_url() -> list[SettleTime]:
+    """Return the settle times of the handlers about which something is known, by URL."""
+    with _caught_up() as state:
+        learner = state.learner
+        return [_settle_time(learner, url) for url in sorted({*learner.fixed, *learner.gaps})]
+
+
+def _settle_time(learner: Learner, url: str) -> SettleTime:
+    default = settings.SIM_SETTLE_TIME
+    if url in learner.fixed:
+        source = "fixed"
+    elif default is not None:
+        source = "setting"
+    else:
+        source = "learned" if url in learner.gaps else "default"
+    return SettleTime(url, learner.settle_time(url, default), source)
+
+
+def fix(url: str, milliseconds: float | None) -> None:
+    """Fix the settle time of a URL, in all processes; None: learn it again.
+
+    The timeline tells the others, and keeps it until the entry is pruned.
+    """
+    data = {"action": "settle", "url": url, "ms": milliseconds}
+    timeline.append([Entry(timeline.CLOCK, clock.now(), data=data)])
+
+
+@contextmanager
+def _caught_up() -> Iterator[_State]:
+    """Yield the state of this process, after reading new entries."""
+    api_calls.flush()
+    with _guard:
+        _state.catch_up()
+        yield _state
+
+
+def _rows() -> QuerySet[TimelineEntry]:
+    return TimelineEntry.objects.order_by("transaction", "id")
+
+
+def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
+    """Return the entries after a cursor that are committed, though older ones may follow.
+
+    Without API calls that have no response yet.
+    """
+    return _rows().filter(
+        Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction),
+        kind__in=KINDS,
+        is_open=False,
+    )
+
+
+def has_other_processes() -> bool:
+    """Return whether other processes may serve API calls or send requests."""
+    return not wakeup.is_broker_in_memory()

@@ -1,0 +1,203 @@
+"""What the sandbox adds to the portal: panels, links of the navigation, first commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+
+from django.conf import settings
+
+from checks import sandbox_file
+from portal.deliveries.bodies import escape_controls
+from portal.home.first_steps import CommandLine
+from portal.layout import NavigationItem
+from portal.panels import (
+    ATTEMPT,
+    CHOSEN_ATTEMPT,
+    DELIVERY_COLUMN,
+    NEXT_ATTEMPT,
+    OBJECT,
+    PANELS,
+    WEBHOOK,
+    WEBHOOK_HEALTH,
+    Panel,
+)
+from requests_queue.catalog.models import Account, User
+from sandbox.check_runs import runs
+from sandbox.listener import PORT
+from sandbox.pages import check_views, clock, stream_rows
+from sandbox.pages.timeline import CallView
+from sandbox.readings import deliveries, forecast, handler_activity
+from sandbox.readings.handler_activity import Key
+from sandbox.readings.handler_notes import Note
+from sandbox.readings.stored_calls import Call
+from webhooks.models import Webhook
+
+TIMELINE = NavigationItem("Timeline", "/timeline/")
+ITEMS = [
+    NavigationItem("Checks", "/checks/"),
+    NavigationItem("Faults", "/faults/"),
+    NavigationItem("Snapshots", "/snapshots/"),
+]
+_ROOT = Path(__file__).resolve().parents[2]
+MAX_CALLS = 20  # of an attempt or object that are shown
+MAX_FORECAST = 20  # attempts of a forecast that are shown
+
+
+def add(items: list[NavigationItem]) -> None:
+    """Add ours: the timeline after the deliveries, which it has too, the others at the end."""
+    names = [item.name for item in items]
+    items.insert(names.index("Deliveries") + 1, TIMELINE)
+    items.extend(ITEMS)
+
+
+def command_line() -> CommandLine:
+    """Return the commands as users type them."""
+    program = settings.PROGRAM
+    # In a container the host is another machine.
+    own_host = "host.docker.internal" if settings.SIM_IN_CONTAINER else "127.0.0.1"
+    return CommandLine(
+        listen=f"{program} listen{_data_dir()}",
+        listen_and_approve=f"{program} listen --approve{_data_dir()}",
+        url=f"http://127.0.0.1:{PORT}/",
+        order=f"{program} queue add fulfillment{_data_dir()} --product",
+        install_pytest=f"python3 -m venv .venv\n.venv/bin/pip install {_packages()}",
+        own_url=f"http://{own_host}:{PORT}/",
+        api_key=api_key,
+    )
+
+
+def api_key(account: Account) -> str:
+    """Return the key of the account in sandbox.json, or an empty text."""
+    try:
+        sandbox = sandbox_file.read(settings.SIM_DATA_DIR)
+    except sandbox_file.NoSandbox:
+        return ""
+    own = {key.partition(":")[0]: key for key in (sandbox.vendor_api_key, sandbox.provider_api_key)}
+    users = User.objects.filter(account=account, is_service=True, is_active=True, uid__in=own)
+    uid = users.values_list("uid", flat=True).first()
+    return own[uid] if uid else ""
+
+
+def _data_dir() -> str:
+    """Return the option for the folder of sandbox.json, unless commands find it themselves."""
+    is_found = settings.SIM_DATA_DIR in (_ROOT / "var", Path.cwd() / "var")
+    if is_found or settings.SIM_IN_CONTAINER:
+        return ""
+    return f" --data-dir {quote(str(settings.SIM_DATA_DIR))}"
+
+
+def _packages() -> str:
+    """Return what pip installs: the plugin and the server."""
+    plugin = _ROOT / "pytest-connect-sim"
+    if plugin.is_dir():
+        return f"{quote(str(plugin))} {quote(str(_ROOT))}"
+    return "/path/to/connect-sim/dist/*.whl"
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityView:
+    """Handler activity as a page shows it; `more` is how many calls are left out."""
+
+    calls: Sequence[CallView]
+    more: int = 0
+    notes: Sequence[Note] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastView:
+    """A forecast as a page shows it; `more` is how many attempts are left out."""
+
+    rows: Sequence[forecast.Row]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndView:
+    """When a webhook would be out of order if every attempt failed."""
+
+    webhook: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The last run of a webhook's checks; `run` is None if there is none."""
+
+    webhook: str
+    run: int | None = None
+    badge: check_views.Badge | None = None
+    counts: str = ""
+    at: datetime | None = None
+
+
+def register() -> None:
+    """Add the panels to the portal's registry."""
+    PANELS.extend(
+        [
+            Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
+            Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
+            Panel(NEXT_ATTEMPT, "sandbox/advance.html", clock.moments),
+            Panel(DELIVERY_COLUMN, "", _summary_texts, "Handler"),
+            Panel(OBJECT, "sandbox/object.html", stream_rows.load),
+            Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),
+            Panel(WEBHOOK_HEALTH, "sandbox/forecast_end.html", _ends),
+            Panel(WEBHOOK, "sandbox/check_verdict.html", _verdicts),
+        ]
+    )
+
+
+def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView]:
+    return {
+        key: _view(each.calls, each.notes)
+        for key, each in handler_activity.for_attempts(keys).items()
+        if each.calls or each.notes
+    }
+
+
+def _summaries(account: str, keys: Sequence[Key]) -> dict[Key, str]:
+    return {key: text for key, text in handler_activity.summaries(keys).items() if text}
+
+
+def _summary_texts(account: str, keys: Sequence[Key]) -> dict[Key, str]:
+    return {key: escape_controls(text) for key, text in _summaries(account, keys).items()}
+
+
+def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:
+    """Return the forecasts of webhooks that back off."""
+    return {
+        pk: ForecastView(steps[:MAX_FORECAST], max(0, len(steps) - MAX_FORECAST))
+        for pk, steps in _steps(keys).items()
+    }
+
+
+def _ends(account: str, keys: Sequence[str]) -> dict[str, EndView]:
+    """Return when webhooks that back off would be out of order."""
+    return {pk: EndView(pk, each[-1].at) for pk, each in _steps(keys).items()}
+
+
+def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
+    rows = Webhook.objects.filter(pk__in=keys, active=True, round__gt=0)
+    steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
+    return {pk: each for pk, each in steps.items() if each}
+
+
+def _verdicts(account: str, keys: Sequence[str]) -> dict[str, VerdictView]:
+    """Return the last run of each webhook that can be checked."""
+    rows = runs.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
+    last = check_views.latest(keys)
+    return {pk: _verdict(pk, last.get(pk)) for pk in rows}
+
+
+def _verdict(webhook: str, last: check_views.RunView | None) -> VerdictView:
+    if last is None:
+        return VerdictView(webhook)
+    return VerdictView(webhook, last.run.pk, last.badge, last.counts, last.run.started_at)
+
+
+def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:
+    shown = [CallView(call) for call in calls[:MAX_CALLS]]
+    return ActivityView(shown, max(0, len(calls) - MAX_CALLS), notes)

@@ -1,0 +1,1 @@
+"""The timeline: what happens in the sandbox, and API calls."""

@@ -1,0 +1,331 @@
+"""Store recorded API calls: their rows, the objects that they name, and timeline entries.
+
+Everything that costs CPU time is done here, in batches: masking, searching for ids, JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from requests_queue import clock
+from requests_queue.db import background_work
+from requests_queue.redaction import MASK, Redaction
+from sandbox.models import ApiCall, ApiCallObject
+from sandbox.timeline import announcements, attempt_links, timeline
+from sandbox.timeline.attempt_links import Caller
+from sandbox.timeline.object_ids import OBJECT_ID
+from sandbox.timeline.timeline import Entry
+from webhooks import account_secrets
+from webhooks.delivery import wakeup
+from webhooks.http.headers import masked
+
+# What a query compares with a secret: `eq(jwt_secret,…)`, `jwt_secret=…`, also encoded.
+_COMPARED = re.compile(
+    r"((?:(?:eq|ne|[gl][te]|i?like|in|out|range)(?:\(|%28)(?:jwt_secret|headers)[\w.-]*(?:,|%2C)"
+    r"|(?:^|[&|(,;]|%26)(?:jwt_secret|headers)[\w.-]*(?:=|%3D)))[^&]*",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(r'("(?:structured_)?value"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
+
+_Object = dict[str, Any]
+MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
+MAX_OBJECTS = 100  # objects named by a call that are stored
+
+_NUL = "\N{REPLACEMENT CHARACTER}"
+_SPARE = 1.0  # seconds by which a store may last, or the clocks of processes differ
+
+
+def without_compared_secrets(query: str) -> str:
+    """Return a query without what it compares JWT secrets and header values with."""
+    return _COMPARED.sub(rf"\1{MASK}", query)
+
+
+def without_webhook_secrets(body: str) -> str:
+    """Return a JSON body with JWT secrets and header values masked; none that is not valid."""
+    if not body:
+        return ""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return f"[not valid JSON, {len(body)} characters: left out, since it may contain secrets]"
+    return _changed(value, _mask_webhook)
+
+
+def without_passwords(body: str, names: Collection[str]) -> str:
+    """Return a body with the values of password parameters masked, by type or by their `names`.
+
+    In a body that is cut, or no valid JSON, all values are masked if it has such a parameter.
+    """
+    if '"password"' not in body and not any(f'"{name}"' in body for name in names):
+        return body
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return _VALUE.sub(rf'\1"{MASK}"', body)
+    return _changed(value, lambda each: _mask_password(each, names))
+
+
+def _changed(value: Any, mask: Callable[[_Object], None]) -> str:
+    for each in _objects(value):
+        mask(each)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _objects(value: Any) -> Iterator[_Object]:
+    """Yield the objects in a JSON value, at any depth, each before what is in it."""
+    remaining = [value]
+    while remaining:
+        current = remaining.pop()
+        if isinstance(current, list):
+            remaining += current
+        elif isinstance(current, dict):
+            yield current
+            remaining += current.values()
+
+
+def _mask_webhook(each: _Object) -> None:
+    for key in ("jwt_secret", "headers"):
+        if value := each.get(key):
+            each[key] = masked(value) if isinstance(value, dict) and key == "headers" else MASK
+
+
+def _mask_password(each: _Object, names: Collection[str]) -> None:
+    name = each.get("id")
+    if each.get("type") == "password" or (isinstance(name, str) and name in names):
+        for key in ("value", "structured_value"):
+            if each.get(key):
+                each[key] = MASK
+
+
+@dataclass(slots=True)
+class RecordedCall:
+    """A call as its request's thread recorded it.
+
+    `started` is Unix time, `duration` in milliseconds. Bodies are complete if they are of an error
+    or may contain a secret, else their first MAX_BODY bytes. `request_note` and `response_note`
+    describe bodies that are not text. `faults` are those that fired, and `opened` the ids of its
+    open entries in the timeline: of the first transaction that was committed, which may have
+    written several. `credential` is its `Authorization` header, which is not stored.
+    """
+
+    started: float
+    duration: float
+    actor: str
+    account: str | None
+    key: str
+    method: str
+    path: str
+    query: str
+    status: int
+    user_agent: str
+    request_body: bytes = field(default=b"", repr=False)
+    response_body: bytes = field(default=b"", repr=False)
+    request_note: str = ""
+    response_note: str = ""
+    is_truncated: bool = False
+    faults: Sequence[Mapping[str, str]] = ()
+    opened: Sequence[int] = ()
+    credential: str = field(default="", repr=False)
+
+    @property
+    def ended_at(self) -> datetime:
+        """Return the real time at which the call ended."""
+        return datetime.fromtimestamp(self.started, UTC) + timedelta(milliseconds=self.duration)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes of memory it takes."""
+        return 1000 + len(self.request_body) + len(self.response_body)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A call and its row, when it ended, which objects it names and which one it is about."""
+
+    call: RecordedCall
+    stored: ApiCall
+    ended_at: datetime
+    objects: list[str]
+    about: str | None
+
+
+def may_have_secrets(path: str) -> bool:
+    """Return whether bodies of a path may contain JWT secrets or header values."""
+    return "/webhooks" in path or "/regeneratesecret" in path
+
+
+def store(calls: Sequence[RecordedCall]) -> None:
+    """Store the calls, in one transaction.
+
+    Without those that ended before a reset or restore: they belong to the data that it has
+    replaced.
+    """
+    if wakeup.is_broker_in_memory():
+        rows = _rows(calls)
+        # It blocks other writers of SQLite: everything else is done before.
+        with transaction.atomic():
+            _insert(rows)
+        return
+    with transaction.atomic():
+        background_work.hold_transaction()
+        _insert(_rows(calls))
+
+
+def _rows(calls: Sequence[RecordedCall]) -> list[_Row]:
+    """Return the rows of the calls, but of those of replaced data, whose entries are removed."""
+    state = clock.state()
+    if (replaced_at := state.replaced_at) is not None:
+        old = [call for call in calls if call.ended_at < replaced_at]
+        timeline.remove(pk for call in old for pk in call.opened)
+        calls = [call for call in calls if call.ended_at >= replaced_at]
+    accounts = {call.account for call in calls if call.account}
+    redactions = account_secrets.redactions(accounts)
+    rows = [_row(call, state, redactions.get(call.account or "", Redaction())) for call in calls]
+    _link(rows)
+    return rows
+
+
+def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
+    offset, frozen_at = state.offset, state.frozen_at
+    started, ended = datetime.fromtimestamp(call.started, UTC), call.ended_at
+    redaction = redaction.including([call.credential])
+    path = _text(call.path)
+    sent = call.request_body.decode(errors="replace")
+    returned = call.response_body.decode(errors="replace")
+    in_path = OBJECT_ID.findall(path)
+    objects = list(dict.fromkeys([*in_path, *OBJECT_ID.findall(sent)]))[:MAX_OBJECTS]
+    is_error = call.status >= 400
+    code = _error_code(returned) if is_error else ""
+    is_truncated, query, masks = call.is_truncated, call.query, False
+    if may_have_secrets(path):
+        query = without_compared_secrets(query)
+        sent, returned = without_webhook_secrets(sent), without_webhook_secrets(returned)
+        masks = MASK in query + sent + returned
+    texts = [path, query, call.user_agent]
+    bodies = [call.request_note or sent, call.response_note or returned]
+    are_cut = [
+        is_truncated and len(each) >= MAX_BODY for each in (call.request_body, call.response_body)
+    ]
+    stored = [
+        *map(redaction.text, texts),
+        *(redaction.text(each, is_cut=cut) for each, cut in zip(bodies, are_cut, strict=True)),
+    ]
+    redacted = masks or stored != [*texts, *bodies]
+    path, query, agent, sent, returned = map(_text, stored)
+    if may_have_secrets(call.path) and not is_error:
+        is_truncated = max(len(sent), len(returned)) > MAX_BODY
+        sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
+    row = ApiCall(
+        started_at=frozen_at or started + offset,
+        real_started_at=started,
+        duration=round(call.duration, 3),
+        actor=call.actor,
+        account_id=call.account,
+        key=call.key,
+        method=call.method,
+        path=path,
+        query=query,
+        status=call.status,
+        error_code=code,
+        request_body=sent,
+        response_body=returned,
+        is_truncated=is_truncated,
+        redacted=redacted,
+        user_agent=agent[:200],
+        faults=list(call.faults),
+    )
+    about = in_path[0] if in_path else timeline.only(objects)
+    return _Row(call, row, frozen_at or ended + offset, objects, about)
+
+
+def _text(text: str) -> str:
+    """Return the text without what PostgreSQL cannot store: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", _NUL).encode(errors="replace").decode()
+
+
+def _error_code(body: str) -> str:
+    try:
+        code = json.loads(body).get("error_code")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return _text(str(code))[:16] if code else ""
+
+
+def _link(rows: Sequence[_Row]) -> None:
+    """Link the calls of handlers to attempts."""
+    linked = [row for row in rows if row.call.account and row.call.actor == ApiCall.HANDLER]
+    callers = [
+        Caller(
+            row.call.account or "",
+            row.stored.started_at,
+            frozenset(row.objects),
+            row.stored.real_started_at,
+        )
+        for row in linked
+    ]
+    for row, link in zip(linked, attempt_links.find(callers), strict=True):
+        if link is not None:
+            row.stored.webhook_id = link.webhook
+            row.stored.delivery_id = link.delivery
+            row.stored.attempt = link.attempt
+            row.stored.link = link.certainty
+
+
+def _insert(rows: Sequence[_Row]) -> None:
+    ApiCall.objects.bulk_create([row.stored for row in rows])
+    ApiCallObject.objects.bulk_create(
+        ApiCallObject(call=row.stored, object_id=name) for row in rows for name in row.objects
+    )
+    entries = [_entry(row) for row in rows]
+    # Later entries may have been read already if its own has been open for long.
+    since = time.time() - timeline.OPEN_FOR + _SPARE
+    completed: dict[int, Entry] = {}
+    added: list[Entry] = []
+    removed: list[int] = []
+    for row, entry in zip(rows, entries, strict=True):
+        opened = list(row.call.opened)
+        if opened and row.call.started > since:
+            completed[opened.pop(0)] = entry
+        else:
+            added.append(entry)
+        removed += opened
+    timeline.complete(completed)
+    timeline.append(added)
+    timeline.remove(removed)
+    announcements.announce_calls(entries)
+
+
+def _entry(row: _Row) -> Entry:
+    stored = row.stored
+    return Entry(
+        timeline.API_CALL,
+        row.ended_at,
+        stored.webhook_id,
+        stored.delivery_id,
+        stored.attempt,
+        row.about,
+        {
+            "id": stored.pk,
+            "method": stored.method,
+            "path": stored.path,
+            "query": stored.query,
+            "status": stored.status,
+            "error_code": stored.error_code,
+            "duration": stored.duration,
+            "actor": stored.actor,
+            "account": stored.account_id,
+            "key": stored.key,
+            "link": stored.link,
+        },
+        real_at=row.call.ended_at,
+    )

@@ -1,0 +1,188 @@
+"""The observer: one thread for everything that callers of this process wait for.
+
+A caller registers a `Waiter` with a `Kind` of condition: on whose behalf it waits, until when, and
+the future of its response. The thread runs while there are waiters, is woken by changes
+(`notification`), and lets each kind read the database once for all its waiters. What waits
+in a thread of its own uses `look_until`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+
+from requests_queue.api import fast_json
+from requests_queue.errors import Refused
+from sandbox.timeline import notification
+from sandbox.timeline.deferred import Result
+
+logger = logging.getLogger(__name__)
+
+MAX_PER_KEY = 500  # waiters of a kind with the same owner
+# Seconds after which a thread looks again without a change, if nothing else is known.
+LONGEST = 60.0
+_FAILURE_PAUSE = 0.5  # seconds until a kind is tried again after an error
+
+UNAVAILABLE = Result(
+    503,
+    "application/json",
+    fast_json.encode(
+        {"error_code": "SYS_503", "errors": ["The database is unavailable. Try again later."]}
+    ),
+)
+
+
+class TooManyWaits(Refused):
+    """The API key has MAX_PER_KEY waits already (429)."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        text = f"At most {MAX_PER_KEY} waits of an API key at the same time. Try again later."
+        super().__init__("WAIT_002", text)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Waiter:
+    """Somebody who waits until `deadline` (monotonic); `owner` is the caller's user.
+
+    Waiters without an owner are the sandbox's own, and not limited.
+    """
+
+    owner: str = ""
+    deadline: float = math.inf
+    future: Future[Any] = field(default_factory=Future)
+
+    def respond(self, result: Any) -> bool:
+        """Give the caller its result; return False if it has left."""
+        try:
+            self.future.set_result(result)
+        except InvalidStateError:
+            return False
+        return True
+
+
+W = TypeVar("W", bound=Waiter)
+
+
+class Kind(ABC, Generic[W]):
+    """A kind of condition, and how its waiters get their responses."""
+
+    @abstractmethod
+    def turn(self) -> float:
+        """Respond to the waiters whose condition is true, or whose deadline is over.
+
+        Return after how many seconds to look again without a change; deadlines are looked after.
+        """
+
+    def left(self, waiters: list[W]) -> None:
+        """Clean up after waiters that have their response, or that have left."""
+
+    def unavailable(self, waiter: W) -> None:
+        """Respond to a waiter at whose deadline the database is unavailable."""
+        waiter.respond(UNAVAILABLE)
+
+
+class Observer:
+    """The waiters of this process, by kind."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiters: dict[Kind[Any], list[Any]] = {}
+        self._thread: threading.Thread | None = None
+
+    def add(self, kind: Kind[W], waiter: W) -> None:
+        """Register a waiter; raises TooManyWaits."""
+        with self._guard:
+            self._check_limit(kind, waiter.owner)
+            self._waiters.setdefault(kind, []).append(waiter)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+                self._thread.start()
+        # Also when the client leaves: the thread ends with the last waiter.
+        waiter.future.add_done_callback(lambda future: notification.announce())
+        # What has been written since the caller looked, and the new deadline.
+        notification.announce()
+
+    def check_limit(self, kind: Kind[Any], owner: str) -> None:
+        """Raise TooManyWaits if there is no place for a waiter."""
+        with self._guard:
+            self._check_limit(kind, owner)
+
+    def waiting(self, kind: Kind[W]) -> list[W]:
+        """Return the waiters of a kind without a response, first come first."""
+        with self._guard:
+            return self._waiting(kind)
+
+    def _waiting(self, kind: Kind[W]) -> list[W]:
+        return [each for each in self._waiters.get(kind, ()) if not each.future.done()]
+
+    def _check_limit(self, kind: Kind[Any], owner: str) -> None:
+        if owner and sum(each.owner == owner for each in self._waiting(kind)) >= MAX_PER_KEY:
+            raise TooManyWaits
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            look_until(self._turns)
+        finally:
+            connection.close()
+
+    def _turns(self) -> float | None:
+        """Let each kind take a turn; return None at the end of the thread, which has no waiters."""
+        with self._guard:
+            kinds = [kind for kind, waiters in self._waiters.items() if waiters]
+            if not kinds:
+                self._thread = None
+                return None
+        return min(map(self._turn, kinds))
+
+    def _turn(self, kind: Kind[Any]) -> float:
+        with self._guard:
+            gone = [each for each in self._waiters[kind] if each.future.done()]
+        try:
+            kind.left(gone)
+            with self._guard:
+                for each in gone:
+                    self._waiters[kind].remove(each)
+                if not self._waiters[kind]:
+                    return 0.0
+            seconds = kind.turn()
+        except Exception:
+            logger.exception("What callers wait for could not be read. It is tried again.")
+            connection.close()
+            for each in self.waiting(kind):
+                if each.deadline <= time.monotonic():
+                    kind.unavailable(each)
+            seconds = _FAILURE_PAUSE
+        deadlines = [each.deadline for each in self.waiting(kind)]
+        return min(seconds, min(deadlines, default=math.inf) - time.monotonic())
+
+
+def look_until(look: Callable[[], float | None], deadline: float = math.inf) -> bool:
+    """Call `look` now and after each change until it returns None; False at the deadline.
+
+    It returns after how many seconds to look again without a change.
+    """
+    while True:
+        seen = notification.count()
+        seconds = look()
+        if seconds is None:
+            return True
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        notification.wait(seen, max(0.0, min(seconds, left, LONGEST)))
+
+
+observer = Observer()

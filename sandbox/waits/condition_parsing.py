@@ -1,0 +1,146 @@
+"""Conditions of waits from JSON: see `sandbox.waits.conditions`. No ORM, no Django."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sandbox.waits.condition_kinds import (
+    All,
+    Any_,
+    Attempted,
+    Called,
+    Idle,
+    Never,
+    OutOfOrder,
+    Several,
+    Status,
+    Subject,
+)
+from sandbox.waits.conditions import Condition
+
+MAX_CONDITIONS = 50  # conditions of a wait, nested ones included
+MAX_COUNT = 1_000_000
+
+
+class BadCondition(ValueError):
+    """A malformed condition: the path of the wrong value, and a sentence about it."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path, self.message = path, message
+
+
+def parse(data: Any, path: str = "until") -> Condition:
+    """Return the condition; raises BadCondition."""
+    return _Parser().parse(data, path)
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self._count = 0
+
+    def parse(self, data: Any, path: str) -> Condition:
+        self._count += 1
+        if self._count > MAX_CONDITIONS:
+            raise BadCondition(path, f"A wait has at most {MAX_CONDITIONS} conditions.")
+        if not isinstance(data, Mapping) or len(data) != 1:
+            raise BadCondition(path, f"Expected an object with one key: {', '.join(_PARSERS)}.")
+        [(name, value)] = data.items()
+        if name not in _PARSERS:
+            text = f"Unknown condition {str(name)[:40]!r}. Available: {', '.join(_PARSERS)}."
+            raise BadCondition(path, text)
+        return _PARSERS[name](self, name, value, f"{path}.{name}")
+
+    def attempted(self, name: str, value: Any, path: str) -> Condition:
+        values = _values(value, path, ("webhook", "object", "attempts_at_most"))
+        at_most = _number(values, "attempts_at_most", path, low=1)
+        return Attempted(name, _subject(values, path), at_most)
+
+    def called(self, name: str, value: Any, path: str) -> Condition:
+        values = _values(value, path, ("webhook", "object", "times", "at_least", "at_most"))
+        subject = _subject(values, path)
+        times = _number(values, "times", path)
+        at_least = _number(values, "at_least", path)
+        at_most = _number(values, "at_most", path)
+        given = [each is not None for each in (times, at_least, at_most)]
+        if times is not None and sum(given) > 1:
+            raise BadCondition(path, "Use times, or at_least and at_most.")
+        if times is not None:
+            return Called(subject, times, times)
+        if at_least is None and at_most is None:
+            return Called(subject, 1)
+        if at_least is not None and at_most is not None and at_least > at_most:
+            raise BadCondition(f"{path}.at_least", "Must not be greater than at_most.")
+        return Called(subject, at_least or 0, at_most)
+
+    def status(self, name: str, value: Any, path: str) -> Condition:
+        values = _values(value, path, ("object", "is"))
+        return Status(_text(values, "object", path), _text(values, "is", path))
+
+    def idle(self, name: str, value: Any, path: str) -> Condition:
+        if value is not True:
+            raise BadCondition(path, "Must be true.")
+        return Idle()
+
+    def out_of_order(self, name: str, value: Any, path: str) -> Condition:
+        if not isinstance(value, str) or not value:
+            raise BadCondition(path, "Expected the id of a webhook.")
+        return OutOfOrder(value)
+
+    def several(self, name: str, value: Any, path: str) -> Condition:
+        if name == "never" and isinstance(value, Mapping):
+            return Never([self.parse(value, path)])
+        if not isinstance(value, list) or not value:
+            raise BadCondition(path, "Expected a list of conditions.")
+        parts = [self.parse(part, f"{path}.{n}") for n, part in enumerate(value)]
+        return _SEVERAL[name](parts)
+
+
+_SEVERAL: dict[str, type[Several]] = {"all": All, "any": Any_, "never": Never}
+_PARSERS: dict[str, Callable[[_Parser, str, Any, str], Condition]] = {
+    "delivered": _Parser.attempted,
+    "failed": _Parser.attempted,
+    "called": _Parser.called,
+    "status": _Parser.status,
+    "idle": _Parser.idle,
+    "out_of_order": _Parser.out_of_order,
+    **dict.fromkeys(_SEVERAL, _Parser.several),
+}
+
+
+def _values(value: Any, path: str, names: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadCondition(path, f"Expected an object with {', '.join(names)}.")
+    for name in value:
+        if name not in names:
+            text = f"Unknown key {str(name)[:40]!r}. Available: {', '.join(names)}."
+            raise BadCondition(path, text)
+    return {name: each for name, each in value.items() if each is not None}
+
+
+def _subject(values: Mapping[str, Any], path: str) -> Subject:
+    found = {
+        name: _text(values, name, path) if name in values else None
+        for name in ("webhook", "object")
+    }
+    if not any(found.values()):
+        raise BadCondition(path, "A webhook or an object is required.")
+    return Subject(**found)
+
+
+def _text(values: Mapping[str, Any], name: str, path: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > 100 or "\0" in value:
+        raise BadCondition(f"{path}.{name}", "Expected a text of at most 100 characters.")
+    return value
+
+
+def _number(values: Mapping[str, Any], name: str, path: str, low: int = 0) -> int | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MAX_COUNT:
+        text = f"Expected a whole number between {low} and {MAX_COUNT}."
+        raise BadCondition(f"{path}.{name}", text)
+    return value

@@ -1,0 +1,153 @@
+"""The responses of a wait: 200 with the evidence, 408 with what happened instead.
+
+Both have the present, which is read once for the conditions of all waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.db.models import Model
+
+from requests_queue import jobs
+from requests_queue.api import fast_json
+from requests_queue.catalog.models import Asset
+from requests_queue.queues import base
+from requests_queue.time_format import format_span
+from sandbox.clock import settling
+from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.deferred import Result
+from sandbox.timeline.timeline import Cursor
+from sandbox.waits import conditions
+from sandbox.waits.conditions import Condition, Needs, Present
+from webhooks.models import Webhook
+
+SHOWN = 100  # latest entries that a 408 shows
+CONSIDERED, EARLIER = 300, 200  # latest entries since the cursor, and before it, for near misses
+
+# Why a wait ended without its condition coming true.
+TIMEOUT, WITHIN, IDLE = "timeout", "within", "idle"
+IMPOSSIBLE, RESET = "impossible", "reset"
+_REASONS = {
+    TIMEOUT: "Not true after {} of real time",
+    WITHIN: "Not true within {} of platform time",
+    IDLE: "Not true, and no more work is left to run",
+    IMPOSSIBLE: "It cannot come true any more",
+    RESET: "Not true before the sandbox was reset or restored",
+}
+
+
+def read_present(needs: Needs, now: datetime) -> Present:
+    """Return what the conditions need of the present."""
+    webhooks = Webhook.objects.filter(pk__in=needs.webhooks) if needs.webhooks else ()
+    return Present(
+        _statuses(needs.objects),
+        {row.pk: row.out_of_order and row.active for row in webhooks},
+        is_idle(now) if needs.idle else None,
+    )
+
+
+def is_idle(now: datetime) -> bool:
+    """Return whether the sandbox is settled, and no work is left for later."""
+    before = timeline.last_id()
+    if settling.waiting_for(now, first=True) or jobs.next_work(now) is not None:
+        return False
+    # A retry whose backoff ended in between may have been read neither as one for later nor as one
+    # in flight, but its attempt has begun with an entry.
+    return timeline.last_id() == before
+
+
+def unsettled(now: datetime) -> list[dict[str, str]]:
+    """Return what has to happen before the sandbox is settled."""
+    return [{"kind": each.kind, "text": each.text} for each in settling.waiting_for(now)]
+
+
+def represent_present(state: Present) -> dict[str, Any]:
+    """Return the present as JSON."""
+    return {
+        "statuses": dict(state.statuses),
+        "out_of_order": dict(state.out_of_order),
+        "idle": state.idle,
+    }
+
+
+def _statuses(ids: Iterable[str]) -> dict[str, str | None]:
+    """Return the statuses of requests and subscriptions; None: no such object."""
+    missing = set(ids)
+    found: dict[str, str | None] = {}
+    models: list[type[Model]] = [*(queue.model for queue in base.registered()), Asset]
+    for model in models:
+        if not missing:
+            break
+        rows = model._default_manager.filter(pk__in=missing).values_list("pk", "status")
+        found |= dict(rows)
+        missing -= found.keys()
+    return found | dict.fromkeys(missing)
+
+
+class Wait(Protocol):
+    """What a response tells about a wait."""
+
+    condition: Condition
+    since: Cursor
+    position: Cursor
+    timeout: float
+    began: float
+    within: timedelta | None
+    has_ended: bool
+
+
+def satisfied(wait: Wait, state: Present, now: datetime) -> Result:
+    """Return the 200 of a wait: the entries that made its condition true, and the present."""
+    body = {
+        "now": timeline.format_time(now),
+        "cursor": str(wait.position),
+        "waited": _waited(wait),
+        "evidence": wait.condition.evidence(),
+        "present": represent_present(state),
+    }
+    return _json(200, body)
+
+
+def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Result:
+    """Return the 408 of a wait: what happened instead, and what nearly made it true."""
+    api_calls.flush()
+    rows = timeline.between(wait.since, max(wait.position, timeline.now()))
+    count = rows.count()
+    latest = [timeline.represent(row) for row in rows.reverse()[:CONSIDERED]][::-1]
+    early = [timeline.represent(row) for row in timeline.before(wait.since, EARLIER)]
+    unmet = wait.condition.unmet(state, ended=wait.has_ended)
+    misses = conditions.nearest(wait.condition, latest, early, state)
+    shown = latest[-SHOWN:]
+    body = {
+        "error_code": "WAIT_001",
+        "errors": [f"{_REASONS[reason].format(_span(wait, reason))}: {'; '.join(unmet)}."],
+        "stopped_because": reason,
+        "now": timeline.format_time(now),
+        "cursor": str(wait.position),
+        "waited": _waited(wait),
+        "waiting_for": unmet,
+        "near_misses": [miss.represent() for miss in misses],
+        "present": represent_present(state),
+        "unsettled": unsettled(now),
+        "timeline": shown,
+        "timeline_left_out": count - len(shown),
+    }
+    return _json(408, body)
+
+
+def _span(wait: Wait, reason: str) -> str:
+    if reason == WITHIN and wait.within is not None:
+        return format_span(wait.within.total_seconds())
+    return format_span(wait.timeout)
+
+
+def _waited(wait: Wait) -> float:
+    return round(time.monotonic() - wait.began, 3)
+
+
+def _json(status: int, body: dict[str, Any]) -> Result:
+    return Result(status, "application/json", fast_json.encode(body))

@@ -1,0 +1,226 @@
+"""Waits for a condition: the observer reads the timeline once for all of them.
+
+It feeds the new entries to the conditions of all waits, and reads the present once. Waits that skip
+share one mover of the clock (`sandbox.waits.skipping`), which begins all waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from requests_queue import clock
+from sandbox.models import TimelineEntry
+from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.deferred import Result
+from sandbox.timeline.observer import LONGEST, UNAVAILABLE, Kind, Waiter, observer
+from sandbox.timeline.timeline import Cursor
+from sandbox.waits import conditions, wait_responses
+from sandbox.waits.conditions import Condition, Needs, Present, Verdict
+
+_BATCH = 1000  # entries that are read at once
+_IDLE_POLL = 0.05  # seconds until it is checked again whether the sandbox is idle: settle times end
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Wait(Waiter):
+    """A wait: its condition, from where, and how long; `timeout` in real seconds.
+
+    `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
+    condition has been fed. The wait is `decided` once its response is known, `has_ended` when
+    everything within its span has happened, and `was_reset` when the world has been replaced.
+    """
+
+    condition: Condition
+    since: Cursor
+    timeout: float
+    skip: bool = False
+    within: timedelta | None = None
+    began: float = field(default_factory=time.monotonic)
+    position: Cursor = field(init=False)
+    ends_at: datetime | None = None
+    has_ended: bool = False
+    was_reset: bool = False
+    decided: Result | None = None
+
+    def __post_init__(self) -> None:
+        self.position = self.since
+        self.deadline = self.began + self.timeout
+
+    def feed(self, rows: Iterable[tuple[TimelineEntry, dict[str, Any]]]) -> None:
+        """Feed entries and their representations to the condition, each once."""
+        for row, entry in rows:
+            cursor = timeline.cursor_of(row)
+            if cursor <= self.position:
+                continue
+            self.position = cursor
+            if self.ends_at is not None and row.at > self.ends_at:
+                self.has_ended = True
+            if not self.has_ended:
+                self.condition.feed(entry)
+
+    def verdict(self, now: Present) -> Verdict:
+        """Return whether the condition is true."""
+        return self.condition.verdict(now, ended=self.has_ended)
+
+
+def deliver(wait: Wait) -> None:
+    """Give a wait its response, unless its client has left."""
+    wait.respond(wait.decided or UNAVAILABLE)
+
+
+class Waits(Kind[Wait]):
+    """The waits of a process. Lock order: `moving`, `_turns`, the observer's."""
+
+    def __init__(self) -> None:
+        self._position = Cursor()
+        # One thread at a time reads the timeline.
+        self._turns = threading.Lock()
+        # Held by the mover while it steps, and while a wait with a span of platform time begins.
+        self.moving = threading.Lock()
+        # Gives a wait its response.
+        self.deliver: Callable[[Wait], None] = deliver
+
+    def begin(self, wait: Wait) -> None:
+        """Begin a wait: its future gets the response, at once if it is known; raises TooManyWaits.
+
+        The caller's thread feeds the entries since the cursor, and the observer's the later ones.
+        """
+        observer.check_limit(self, wait.owner)
+        self._catch_up(wait)
+        if wait.within is not None:
+            with self.moving:
+                wait.ends_at = clock.now() + wait.within
+                self._join(wait)
+        else:
+            self._join(wait)
+
+    def undecided(self) -> list[Wait]:
+        """Return the waits without a response."""
+        return [wait for wait in observer.waiting(self) if wait.decided is None]
+
+    def turn(self) -> float:
+        """Read the new entries and the present once, and decide the waits."""
+        with self._turns:
+            needs = self._decide(self.undecided())
+            return self._until_next(needs)
+
+    def unavailable(self, waiter: Wait) -> None:
+        """Respond through the mover, if it moves the clock for the wait."""
+        self._respond(waiter, UNAVAILABLE)
+
+    def end(self, waits: Iterable[Wait], reason: str) -> None:
+        """Decide waits that the mover has no more moments for."""
+        with self._turns:
+            self._decide([wait for wait in waits if wait.decided is None], reason)
+
+    def _catch_up(self, wait: Wait) -> None:
+        """Feed a wait the entries since its cursor that its condition is about."""
+        until = timeline.now()
+        about = wait.condition.about()
+        while wait.position < until:
+            rows = timeline.between(wait.position, until)
+            if about is None:
+                rows = rows.filter(kind__in=conditions.KINDS)
+            else:
+                # Often all entries since the last reset, for each of many orders.
+                rows = rows.filter(kind=conditions.CHANGE, object_id__in=about)
+            chunk = list(rows[:_BATCH])
+            wait.feed(_represented(chunk))
+            if len(chunk) < _BATCH:
+                break
+        # Also if nothing was between them.
+        wait.position = max(wait.position, until)
+
+    def _join(self, wait: Wait) -> None:
+        """Add a wait that has been fed at least what the observer has read, and decide it."""
+        with self._turns:
+            if not self.undecided():
+                self._position = wait.position
+            # The observer may have read more meanwhile.
+            if wait.position < self._position:
+                rows = timeline.between(wait.position, self._position)
+                wait.feed(_represented(list(rows)))
+                wait.position = self._position
+            observer.add(self, wait)
+            self._decide([wait])
+
+    def _read(self) -> None:
+        """Feed the new entries to all waits."""
+        until = timeline.now()
+        waits = self.undecided()
+        while self._position < until:
+            rows = list(timeline.between(self._position, until)[:_BATCH])
+            represented = _represented(rows)
+            is_reset = any(row.kind == timeline.RESET for row in rows)
+            for wait in waits:
+                wait.feed(represented)
+                wait.was_reset = wait.was_reset or is_reset
+            self._position = timeline.cursor_of(rows[-1]) if len(rows) == _BATCH else until
+
+    def _decide(self, waits: Sequence[Wait], reason: str = "") -> Needs:
+        """Respond to the waits whose verdict is known, or all of them with a `reason`.
+
+        Return what they need of the present.
+        """
+        needs = Needs()
+        if not waits:
+            return needs
+        for wait in waits:
+            needs |= wait.condition.needs()
+        now = clock.now()
+        api_calls.flush()
+        # Before the entries, which then include what has led to the present.
+        state = wait_responses.read_present(needs, now)
+        is_withheld = needs != Needs() and timeline.is_withheld()
+        self._read()
+        for wait in waits:
+            # At the end itself, the mover decides when everything due then has happened.
+            if reason == wait_responses.WITHIN or (wait.ends_at is not None and now > wait.ends_at):
+                wait.has_ended = True
+            # The entries that have led to the present may not be readable yet.
+            is_early = is_withheld and not reason and time.monotonic() < wait.deadline
+            if not is_early or wait.condition.needs() == Needs():
+                self._decide_one(wait, state, now, reason)
+        return needs
+
+    def _decide_one(self, wait: Wait, state: Present, now: datetime, reason: str) -> None:
+        verdict = wait.verdict(state)
+        if verdict is True:
+            self._respond(wait, wait_responses.satisfied(wait, state, now))
+            return
+        if verdict is False:
+            reason = wait_responses.IMPOSSIBLE
+        elif wait.has_ended:
+            reason = wait_responses.WITHIN
+        elif wait.was_reset:
+            reason = wait_responses.RESET
+        elif not reason and time.monotonic() >= wait.deadline:
+            reason = wait_responses.TIMEOUT
+        if reason:
+            self._respond(wait, wait_responses.unsatisfied(wait, state, now, reason))
+
+    def _respond(self, wait: Wait, result: Result) -> None:
+        wait.decided = result
+        self.deliver(wait)
+
+    def _until_next(self, needs: Needs) -> float:
+        waits = self.undecided()
+        seconds = [LONGEST]
+        if ends := [wait.ends_at for wait in waits if wait.ends_at is not None]:
+            # Platform time runs like real time, unless the clock is moved, which writes an entry.
+            left = (min(ends) - clock.now()).total_seconds()
+            seconds.append(max(left, 0.0) + 0.01)
+        if waits and needs.idle:
+            seconds.append(_IDLE_POLL)
+        if waits and timeline.is_withheld():
+            seconds.append(timeline.WITHHELD_POLL)
+        return min(seconds)
+
+
+def _represented(rows: Iterable[TimelineEntry]) -> list[tuple[TimelineEntry, dict[str, Any]]]:
+    return [(row, timeline.represent(row)) for row in rows]

@@ -1,0 +1,1 @@
+"""Reset, snapshots, and what keeps others out meanwhile."""

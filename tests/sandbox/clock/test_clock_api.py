@@ -1,0 +1,277 @@
+"""Moves by `/sandbox/clock`, with a running engine and real handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue import clock
+from requests_queue.queues import transitions
+from requests_queue.queues.fulfillment.models import Request
+from requests_queue.signals import collect_next_due
+from sandbox.clock import moves
+from sandbox.models import TimelineEntry
+from sandbox.timeline import timeline
+from tests import make
+from tests.api import Caller
+from tests.engines import until
+from tests.handlers import ReceivedRequest, handler
+from tests.queue.test_jobs import receiving
+from tests.sandbox.moving import by, move, platform
+from webhooks.delivery.engine import Engine
+from webhooks.models import Attempt
+
+__all__ = ["by", "platform"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+S = timedelta(seconds=1)
+
+
+def during_moves(*statuses: int) -> Callable[[ReceivedRequest], int]:
+    """Respond while the clock is moved, so that each attempt finishes during a move.
+
+    The last status is that of all further responses.
+    """
+    left = list(statuses)
+
+    def respond(request: ReceivedRequest) -> int:
+        try:
+            until(lambda: moves.clock_state().moving, "a move")
+        finally:
+            connections.close_all()
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return respond
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_advance_lists_its_attempts(engine: Engine, platform: make.Catalog, by: Caller) -> None:
+    with handler(during_moves(500, 200)) as served:
+        hook = make.webhook(platform, served.url)
+        pk = make.order(platform).pk
+        moved = move(by, "advance", by="1h")
+    assert moment(moved["now"]) - moment(moved["from"]) == 3600 * S
+    assert (moved["stops"], moved["stopped_because"]) == (1, "end")
+    assert (moved["unsettled"], moved["failed"]) == ([], [])
+    first, second = moved["attempts"]
+    failed, delivered = Attempt.objects.order_by("number")
+    assert failed.next_attempt_at is not None
+    about = {
+        "webhook": hook.pk,
+        "delivery": failed.delivery_id,
+        "object": pk,
+        "objects": [pk],
+    }
+    assert first == {
+        **about,
+        "attempt": 1,
+        "at": timeline.format_time(failed.finished_at),
+        "outcome": "failure",
+        "status": 500,
+        "error": "Handler returned HTTP 500 (expected 2xx).",
+        "next_attempt_at": timeline.format_time(failed.next_attempt_at),
+    }
+    assert second == {
+        **about,
+        "attempt": 2,
+        "at": timeline.format_time(delivered.finished_at),
+        "outcome": "success",
+        "status": 200,
+        "error": "",
+        "next_attempt_at": None,
+    }
+    assert delivered.started_at == failed.next_attempt_at
+
+
+def test_attempts_before_the_move_are_not_listed(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(during_moves(500)) as served:
+        make.webhook(platform, served.url)
+        make.order(platform)
+        assert len(move(by, "advance", by="0s")["attempts"]) == 1
+        assert move(by, "advance", by="1s")["attempts"] == []
+        [attempt] = move(by, "advance", by="PT6M")["attempts"]
+    assert attempt["attempt"] == 2
+
+
+def test_advance_by_zero_runs_what_is_due_now(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(during_moves(200)) as served:
+        make.webhook(platform, served.url)
+        make.order(platform)
+        moved = move(by, "advance", by="0s")
+        assert len(served.received) == 1
+    assert moved["from"] == moved["now"]
+    assert [attempt["outcome"] for attempt in moved["attempts"]] == ["success"]
+    assert not TimelineEntry.objects.filter(kind="clock").exists()
+
+
+def test_next_moves_to_the_next_attempt_and_through_it(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(500) as served:
+        hook = make.webhook(platform, served.url)
+        make.order(platform)
+        for number, seconds in ((2, 300), (3, 600), (4, 1200)):
+            moved = move(by, "next")
+            last = moved["attempts"][-1]
+            assert (last["attempt"], moved["stops"], moved["stopped_because"]) == (number, 1, "end")
+            assert moved["now"] == last["at"]
+            elapsed = moment(moved["now"]) - moment(moved["from"])
+            assert (seconds - 10) * S < elapsed < (seconds + 1) * S
+        served.respond = lambda request: 200
+        assert move(by, "next")["attempts"][-1]["outcome"] == "success"
+        moved = move(by, "next")
+    assert (moved["stopped_because"], moved["stops"], moved["attempts"]) == ("idle", 0, [])
+    assert moved["from"] == moved["now"]
+    hook.refresh_from_db()
+    assert hook.triggers == 5
+
+
+def test_run_until_idle_runs_all_retries_until_out_of_order(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(during_moves(500)) as served:
+        hook = make.webhook(platform, served.url)
+        make.order(platform)
+        moved = move(by, "run-until-idle")
+        assert len(served.received) == 10
+    hook.refresh_from_db()
+    assert hook.out_of_order
+    assert (moved["stopped_because"], moved["stops"], len(moved["attempts"])) == ("idle", 9, 10)
+    assert moved["now"] == moved["attempts"][-1]["at"]
+    assert move(by, "run-until-idle")["attempts"] == []
+
+
+def test_run_until_idle_ends_at_its_limits(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(during_moves(500)) as served:
+        make.webhook(platform, served.url)
+        make.order(platform)
+        moved = move(by, "run-until-idle", max_steps=2)
+        assert (moved["stopped_because"], moved["stops"]) == ("max_steps", 2)
+        assert len(moved["attempts"]) == 3
+        moved = move(by, "run-until-idle", max="PT1H")
+    assert (moved["stopped_because"], moved["stops"]) == ("max", 2)
+    assert moment(moved["now"]) - moment(moved["from"]) == 3600 * S
+    assert [attempt["attempt"] for attempt in moved["attempts"]] == [4, 5]
+
+
+def test_recurring_jobs_do_not_keep_run_until_idle_from_ending(by: Caller) -> None:
+    ran: list[datetime] = []
+
+    def every_hour(now: datetime, **kwargs: Any) -> datetime:
+        ran.append(now)
+        return now + timedelta(hours=1)
+
+    with receiving(collect_next_due, every_hour):
+        moved = move(by, "run-until-idle")
+        assert (moved["stopped_because"], moved["stops"]) == ("idle", 0)
+        moved = move(by, "next")
+        assert (moved["stopped_because"], moved["stops"]) == ("idle", 0)
+        assert move(by, "advance", by="5h")["stops"] == 5
+
+
+def test_recurring_jobs_run_on_the_way_to_the_next_attempt(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    start = clock.shown(clock.now())
+
+    def every_minute(now: datetime, **kwargs: Any) -> datetime:
+        return start + (now - start) // timedelta(minutes=1) * timedelta(minutes=1) + 60 * S
+
+    with handler(during_moves(500)) as served, receiving(collect_next_due, every_minute):
+        make.webhook(platform, served.url)
+        make.order(platform)
+        moved = move(by, "next")
+    assert (moved["stopped_because"], len(moved["attempts"])) == ("end", 2)
+    assert 5 <= moved["stops"] <= 7
+
+
+def test_planned_date_on_the_way_creates_work(
+    engine: Engine, platform: make.Catalog, by: Caller
+) -> None:
+    with handler(200) as served:
+        make.webhook(platform, served.url)
+        row = make.order(platform)
+        planned = clock.shown(clock.now()) + timedelta(hours=3)
+        body = {"planned_date": planned.isoformat()}
+        transitions.move(Request, row.pk, "schedule", platform.as_vendor, body)
+        assert move(by, "run-until-idle")["stopped_because"] == "idle"
+        row.refresh_from_db()
+        assert row.status == "scheduled"
+        moved = move(by, "advance", by="4h")
+    assert moved["attempts"][-1]["at"] == timeline.format_time(planned)
+
+
+def test_each_step_is_in_the_timeline(by: Caller) -> None:
+    def at_noon(now: datetime, **kwargs: Any) -> datetime | None:
+        return noon if now < noon else None
+
+    noon = clock.shown(clock.now()) + timedelta(hours=1)
+    with receiving(collect_next_due, at_noon):
+        moved = move(by, "advance", by="2h")
+    steps = [row.data for row in TimelineEntry.objects.filter(kind="clock").order_by("pk")]
+    assert steps == [
+        {"action": "advance", "from": moved["from"], "to": timeline.format_time(noon)},
+        {"action": "advance", "from": timeline.format_time(noon), "to": moved["now"]},
+    ]
+
+
+def test_move_is_refused_during_another_one(by: Caller) -> None:
+    with moves.Move.begin("wait"):
+        for path, body in (
+            ("advance", {"by": "1s"}),
+            ("next", {}),
+            ("run-until-idle", {}),
+        ):
+            response = by.post(f"/sandbox/clock/{path}", body)
+            assert (response.status, response.json["error_code"]) == (409, "CLK_001")
+    assert by.post("/sandbox/clock/advance", {"by": "1s"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("advance", {}, "by"),
+        ("advance", {"by": 5}, "by"),
+        ("advance", {"by": "soon"}, "by"),
+        ("advance", {"by": "P1M"}, "by"),
+        ("advance", {"by": "11y"}, "by"),
+        ("advance", {"by": "1s", "patience": 601}, "patience"),
+        ("advance", {"by": "1s", "patience": -1}, "patience"),
+        ("advance", {"by": "1s", "patience": "11m"}, "patience"),
+        ("advance", {"by": "1s", "patience": True}, "patience"),
+        ("advance", {"by": "1s", "settle": -1}, "settle"),
+        ("advance", {"by": "1s", "settle": 60001}, "settle"),
+        ("advance", {"by": "1s", "settle": "fast"}, "settle"),
+        ("next", {"patience": []}, "patience"),
+        ("run-until-idle", {"max": 5}, "max"),
+        ("run-until-idle", {"max": "-1d"}, "max"),
+        ("run-until-idle", {"max_steps": 0}, "max_steps"),
+        ("run-until-idle", {"max_steps": "many"}, "max_steps"),
+    ],
+)
+def test_invalid_body_is_refused(by: Caller, path: str, body: Any, field: str) -> None:
+    before = moves.clock_state()
+    response = by.post(f"/sandbox/clock/{path}", body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
+    assert response.json["errors"][0].startswith(f"{field}: ")
+    assert moves.clock_state()[1:] == before[1:]
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(by: Caller, literal: str) -> None:
+    body = f'{{"by": "1s", "patience": {literal}}}'
+    assert by.post("/sandbox/clock/advance", body).status == 400

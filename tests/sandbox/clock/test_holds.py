@@ -1,0 +1,166 @@
+"""Holds: tokens that keep the clock from moving on."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue import clock, jobs
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.errors import Missing
+from sandbox.clock import holds, moves, settling
+from sandbox.models import Hold, TimelineEntry
+from sandbox.timeline import notification
+from tests import make
+from tests.api import Caller, caller
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def by() -> Caller:
+    return caller(make.catalog().vendor)
+
+
+def recorded() -> list[tuple[str, str]]:
+    rows = TimelineEntry.objects.filter(kind="hold").order_by("pk")
+    return [(row.data["action"], row.data["id"]) for row in rows]
+
+
+def expire_now() -> None:
+    Hold.objects.update(expires=DatabaseTime() - 1)
+
+
+def test_hold_is_taken_listed_and_released(by: Caller) -> None:
+    response = by.post("/sandbox/holds", {"ttl": 30, "note": "my queue"})
+    assert response.status == 201
+    hold = response.json["id"]
+    assert response.json == {"id": hold, "note": "my queue", "expires_in": 30}
+    [row] = by.get("/sandbox/holds").json
+    assert (row["id"], row["note"]) == (hold, "my queue") and 29 < row["expires_in"] <= 30
+    assert by.delete(f"/sandbox/holds/{hold}").status == 204
+    assert by.delete(f"/sandbox/holds/{hold}").status == 404
+    assert by.get("/sandbox/holds").json == []
+    assert recorded() == [("taken", hold), ("released", hold)]
+
+
+def test_ids_differ_and_several_holds_count(by: Caller) -> None:
+    ids = [by.post("/sandbox/holds").json["id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+    for left in (3, 2, 1):
+        waiting = settling.waiting_for(clock.now())
+        assert [each.kind for each in waiting] == ["hold"] * left
+        by.delete(f"/sandbox/holds/{ids.pop()}")
+    assert settling.waiting_for(clock.now()) == []
+
+
+def test_expired_hold_is_removed_and_recorded_once(by: Caller) -> None:
+    hold = holds.take()
+    expire_now()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda n: (holds.active(), connections.close_all()), range(8)):
+            pass
+    assert not Hold.objects.exists()
+    assert recorded() == [("taken", hold.id), ("expired", hold.id)]
+    assert by.delete(f"/sandbox/holds/{hold.id}").status == 404
+
+
+def test_expired_hold_cannot_be_released() -> None:
+    hold = holds.take()
+    expire_now()
+    with pytest.raises(Missing):
+        holds.release(hold.id)
+    assert recorded()[-1] == ("expired", hold.id)
+
+
+def test_scheduled_job_removes_expired_holds() -> None:
+    holds.take()
+    expire_now()
+    jobs.run_due_jobs(clock.now())
+    assert not Hold.objects.exists()
+
+
+def test_only_one_of_two_releases_succeeds() -> None:
+    hold = holds.take()
+    outcomes: list[str] = []
+
+    def release() -> None:
+        try:
+            holds.release(hold.id)
+            outcomes.append("released")
+        except Missing:
+            outcomes.append("missing")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=release) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["missing", "missing", "missing", "released"]
+
+
+def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = holds.take()
+    seen = set()
+    wait = notification.wait
+
+    def release_then_wait(at: int, seconds: float | None = None) -> int:
+        seen.add(clock.now())
+        if len(recorded()) == 1:
+            holds.release(hold.id)
+        return wait(at, seconds)
+
+    monkeypatch.setattr(notification, "wait", release_then_wait)
+    moved = moves.advance(timedelta(hours=1))
+    assert seen == {moved.start}
+    assert moved.unsettled == []
+
+
+def test_move_goes_on_after_patience_and_names_the_hold(by: Caller) -> None:
+    hold = by.post("/sandbox/holds", {"note": "forgotten"}).json["id"]
+    response = by.post("/sandbox/clock/advance", {"by": "1h", "patience": 0.05})
+    assert response.status == 200
+    [left] = response.json["unsettled"]
+    assert left["kind"] == "hold"
+    assert left["text"].startswith(f"{hold} (forgotten) is held, for at most ")
+
+
+def test_move_goes_on_when_hold_expires(by: Caller) -> None:
+    by.post("/sandbox/holds", {"ttl": "0.2s"})
+    response = by.post("/sandbox/clock/advance", {"by": "1h"})
+    assert response.json["unsettled"] == []
+    assert [action for action, _ in recorded()] == ["taken", "expired"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ttl": 0}, "ttl"),
+        ({"ttl": -1}, "ttl"),
+        ({"ttl": 3601}, "ttl"),
+        ({"ttl": "2h"}, "ttl"),
+        ({"ttl": "soon"}, "ttl"),
+        ({"ttl": True}, "ttl"),
+        ({"ttl": []}, "ttl"),
+        ({"note": 5}, "note"),
+        ({"note": "x" * 201}, "note"),
+    ],
+)
+def test_invalid_body_is_refused(by: Caller, body: dict[str, Any], field: str) -> None:
+    response = by.post("/sandbox/holds", body)
+    assert response.status == 400
+    assert response.json["error_code"] == "VAL_001"
+    assert response.json["errors"][0].startswith(f"{field}: ")
+    assert not Hold.objects.exists()
+
+
+def test_key_is_required() -> None:
+    for method, path in (("GET", ""), ("POST", ""), ("DELETE", "/HLD-1")):
+        assert Caller(None).call(method, f"/sandbox/holds{path}").status == 401

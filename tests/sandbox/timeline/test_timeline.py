@@ -1,0 +1,259 @@
+"""The timeline: its order and completeness for a reader that follows cursors, and its API."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, connections, transaction
+
+from requests_queue import clock
+from sandbox.models import TimelineEntry
+from sandbox.timeline import notification, timeline
+from sandbox.timeline.timeline import Cursor, Entry
+from tests import make
+from tests.api import Caller, refused
+from tests.processes import ROOT, environment, manage
+from tests.pruned import prune_all
+from tests.sandbox.calling import catalog, client
+
+__all__ = ["catalog", "client"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def write(*names: str, kind: str = timeline.CLOCK, **about: Any) -> None:
+    """Write entries in a transaction of their own."""
+    with transaction.atomic():
+        timeline.append([Entry(kind, clock.now(), data={"name": name}, **about) for name in names])
+
+
+def follow(since: Cursor) -> tuple[list[str], Cursor]:
+    """Return the names of the entries after a cursor, and the cursor to continue from."""
+    until = timeline.now()
+    return [row.data["name"] for row in timeline.between(since, until)], max(since, until)
+
+
+def in_thread(work: Callable[[], Any]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_entries_are_read_in_order_and_once() -> None:
+    start = timeline.now()
+    write("a", "b")
+    names, cursor = follow(start)
+    assert names == ["a", "b"]
+    write("c")
+    assert follow(cursor)[0] == ["c"]
+    assert follow(start)[0] == ["a", "b", "c"]
+    assert follow(follow(cursor)[1]) == ([], timeline.now())
+
+
+def test_reader_beside_concurrent_writers_sees_everything_once() -> None:
+    start = timeline.now()
+    writers, each = 4, 15
+    barrier = threading.Barrier(writers)
+
+    def work(number: int) -> Callable[[], None]:
+        dice = random.Random(number)
+
+        def run() -> None:
+            barrier.wait()
+            for n in range(each):
+                with transaction.atomic():
+                    timeline.append(
+                        [Entry(timeline.CLOCK, clock.now(), data={"name": f"{number}.{n}"})]
+                    )
+                    threading.Event().wait(dice.random() * 0.004)
+
+        return run
+
+    threads = [in_thread(work(number)) for number in range(writers)]
+    seen: list[str] = []
+    cursors = [start]
+    while any(thread.is_alive() for thread in threads):
+        names, cursor = follow(cursors[-1])
+        seen += names
+        cursors.append(cursor)
+    seen += follow(cursors[-1])[0]
+    assert cursors == sorted(cursors)
+    assert seen == follow(start)[0]
+    assert sorted(seen) == sorted(f"{w}.{n}" for w in range(writers) for n in range(each))
+    for number in range(writers):
+        own = [name for name in seen if name.startswith(f"{number}.")]
+        assert own == [f"{number}.{n}" for n in range(each)]
+
+
+def test_waiting_thread_is_woken_by_a_commit() -> None:
+    seen = notification.count()
+    woken = threading.Event()
+
+    def wait() -> None:
+        if notification.wait(seen, 10) != seen:
+            woken.set()
+
+    thread = in_thread(wait)
+    with transaction.atomic():
+        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "x"})])
+        assert notification.count() == seen
+    thread.join(10)
+    assert woken.is_set()
+
+
+_WAIT = """
+import time
+from sandbox.timeline import notification
+seen = notification.wait(notification.count(), 20)
+# What the listener announces when it starts is read.
+while (later := notification.wait(seen, 0.3)) != seen:
+    seen = later
+print("ready", flush=True)
+began = time.monotonic()
+print(notification.wait(seen, 20) != seen, time.monotonic() - began < 10, flush=True)
+"""
+
+
+def test_commit_wakes_a_thread_of_another_process(tmp_path: Path, settings: Any) -> None:
+    given = connection.settings_dict
+    url = (
+        f"postgres://{given['USER']}@{given['HOST']}:{given['PORT']}/{given['NAME']}"
+        if connection.vendor == "postgresql"
+        else f"sqlite:///{given['NAME']}"
+    )
+    # Other processes may write, since the broker is not in memory; it is never connected to.
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
+    env = environment(tmp_path, DATABASE_URL=url, CELERY_BROKER_URL=settings.CELERY_BROKER_URL)
+    with subprocess.Popen(
+        manage("shell", "-v0", "-c", _WAIT), env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        write("a")
+        assert child.stdout.readline() == "True True\n"
+
+
+def test_rollback_wakes_nobody() -> None:
+    seen = notification.count()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "x"})])
+        raise ZeroDivisionError
+    assert notification.wait(seen, 0) == seen
+
+
+def test_last_entries_before_a_cursor() -> None:
+    write("a", "b", "c")
+    cursor = timeline.now()
+    write("d")
+    assert [row.data["name"] for row in timeline.before(cursor, 2)] == ["b", "c"]
+
+
+def test_old_entries_are_pruned_and_cursors_stay_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("old")
+    cursor = timeline.now()
+    past = datetime.now(UTC) - timedelta(days=settings.SIM_KEEP_DAYS, minutes=1)
+    TimelineEntry.objects.update(real_at=past)
+    write("new")
+    assert prune_all()["timeline entries"] == 1
+    assert follow(Cursor())[0] == follow(cursor)[0] == ["new"]
+    monkeypatch.setattr(timeline, "KEEP", 1)
+    write("newest")
+    assert prune_all()["timeline entries"] == 1
+    assert follow(cursor)[0] == ["newest"]
+
+
+def get(caller: Caller, query: str) -> Any:
+    response = caller.get(f"/sandbox/timeline{query}")
+    assert response.status == 200, response
+    return response.json
+
+
+def test_pages_of_the_api_continue_from_the_cursor(client: Caller) -> None:
+    start = client.get("/sandbox/cursor").json["cursor"]
+    write(*"abcde")
+    names: list[str] = []
+    cursor = start
+    for size in (2, 2, 1, 0):
+        page = get(client, f"?since={cursor}&limit=2")
+        assert len(page["entries"]) == size
+        names += [entry["data"]["name"] for entry in page["entries"]]
+        cursor = page["cursor"]
+    assert names == list("abcde")
+    assert cursor == client.get("/sandbox/cursor").json["cursor"]
+
+
+def test_cursor_passes_what_was_filtered_out(client: Caller) -> None:
+    start = client.get("/sandbox/cursor").json["cursor"]
+    write(*"abc")
+    page = get(client, f"?since={start}&kind=reset")
+    assert page["entries"] == []
+    assert get(client, f"?since={page['cursor']}")["entries"] == []
+
+
+def test_filters_by_webhook_object_and_kind(client: Caller) -> None:
+    start = timeline.now()
+    write("w", webhook="WH-1")
+    write("o", object="PR-1", kind=timeline.CHANGE)
+    write("h", kind=timeline.HOLD)
+
+    def names(query: str) -> list[str]:
+        page = get(client, f"?since={start}&{query}")
+        return [entry["data"]["name"] for entry in page["entries"]]
+
+    assert names("webhook=WH-1") == ["w"]
+    assert names("object=PR-1") == ["o"]
+    assert names("kind=change,hold") == names("kind=change&kind=hold") == ["o", "h"]
+    assert names("kind=hold&object=PR-1") == []
+
+
+def test_deliveries_with_several_objects_are_found_by_each(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    delivery = make.delivery_about(catalog, "PR-1", "PR-2")
+    start = timeline.now()
+    write("attempt", delivery=delivery.pk, kind=timeline.ATTEMPT_STARTED)
+    for pk in ("PR-1", "PR-2"):
+        assert len(get(client, f"?since={start}&object={pk}")["entries"]) == 1
+    assert get(client, f"?since={start}&object=PR-3")["entries"] == []
+
+
+def test_invalid_query_returns_400(client: Caller) -> None:
+    for query in [
+        "since=", "since=x", "since=1", "since=1.", "since=1.x", "since=-1.2", "since=1.2.3",
+        "since=٣.1", f"since={2**63}.0", "since=1.1&since=1.2", "limit=0", "limit=1001",
+        "limit=-1", "limit=x", f"limit={'9' * 5000}", "limit=1.5", "limit=", "kind=", "kind=x",
+        "kind=change,", "kind=change,x", "webhook=", "object=", "x=1",
+        "wait=", "wait=-1", "wait=601", "wait=x", "wait=nan", "wait=1&wait=2",
+    ]:  # fmt: skip
+        response = client.get(f"/sandbox/timeline?{query}")
+        assert (response.status, response.json["error_code"]) == (400, "VAL_001"), query
+        assert response.json["errors"][0].startswith(query.partition("=")[0])
+
+
+def test_cursor_takes_no_parameters(client: Caller) -> None:
+    assert client.get("/sandbox/cursor?x=1").status == 400
+
+
+def test_api_key_is_required(nobody: Caller) -> None:
+    for path in ("timeline", "cursor", "deliveries", "deliveries/1"):
+        refused(nobody.get(f"/sandbox/{path}"), 401)
+
+
+def test_cursor_of_another_database_finds_nothing(client: Caller) -> None:
+    write("a")
+    page = get(client, f"?since={2**62}.{2**62}")
+    assert page == {"entries": [], "cursor": f"{2**62}.{2**62}"}

@@ -1,0 +1,182 @@
+"""The lease: one caller at a time uses the sandbox exclusively."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.errors import Missing
+from sandbox.models import Lease
+from sandbox.timeline.deferred import Result
+from sandbox.timeline.observer import observer
+from sandbox.world import gate, leases
+from sandbox.world.leases import ActiveLease, Taker
+from tests import make
+from tests.api import Caller, caller, refused
+from tests.sandbox import worlds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def by() -> Caller:
+    return caller(make.catalog().vendor)
+
+
+def expire_now() -> None:
+    Lease.objects.update(expires=DatabaseTime() - 1)
+
+
+def test_lease_is_taken_shown_renewed_and_released(by: Caller) -> None:
+    assert by.get("/sandbox/lease").json == {"lease": None}
+    taken = by.post("/sandbox/lease", {"ttl": 30, "note": "worker gw0"})
+    assert taken.status == 201
+    token = taken.json["id"]
+    assert taken.json == {"id": token, "note": "worker gw0", "expires_in": 30}
+    shown = by.get("/sandbox/lease").json["lease"]
+    assert set(shown) == {"note", "expires_in"} and 29 < shown["expires_in"] <= 30
+    renewed = by.put(f"/sandbox/lease/{token}", {"ttl": "2m"})
+    assert (renewed.status, renewed.json["expires_in"]) == (200, 120)
+    assert by.get("/sandbox/lease").json["lease"]["expires_in"] > 110
+    assert by.delete(f"/sandbox/lease/{token}").status == 204
+    assert by.get("/sandbox/lease").json == {"lease": None}
+    for response in (by.delete(f"/sandbox/lease/{token}"), by.put(f"/sandbox/lease/{token}")):
+        refused(response, 404)
+
+
+def test_second_caller_is_refused_and_learns_who_has_the_lease(by: Caller) -> None:
+    by.post("/sandbox/lease", {"note": "worker gw0"})
+    response = by.post("/sandbox/lease", {"note": "worker gw1"})
+    assert (response.status, response.json["error_code"]) == (409, "LSE_001")
+    assert "worker gw0" in response.json["errors"][0]
+    assert "30 s" in response.json["errors"][0]
+
+
+def test_expired_lease_is_free_and_cannot_be_renewed_or_released(by: Caller) -> None:
+    old = leases.take()
+    assert old
+    expire_now()
+    assert leases.current() is None
+    with pytest.raises(Missing):
+        leases.renew(old.id)
+    with pytest.raises(Missing):
+        leases.release(old.id)
+    new = leases.take(note="second")
+    assert new and new.id != old.id
+    with pytest.raises(Missing):
+        leases.release(old.id)
+    assert (found := leases.current()) and found.note == "second"
+
+
+def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
+    def take(number: int) -> ActiveLease | None:
+        try:
+            return leases.take(note=str(number))
+        finally:
+            connections.close_all()
+
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            taken = [lease for lease in pool.map(take, range(8)) if lease]
+        assert len(taken) == 1
+        leases.release(taken[0].id)
+
+
+def test_waiting_callers_get_the_lease_in_order() -> None:
+    held = leases.take()
+    assert held
+    order: list[str] = []
+
+    def answer(lease: ActiveLease | None) -> Result:
+        assert lease is not None
+        order.append(lease.note)
+        return Result(201, lease.id, b"")
+
+    deadline = time.monotonic() + 20
+    takers = [
+        Taker(deadline=deadline, ttl=30, note=f"worker {number}", answer=answer)
+        for number in range(3)
+    ]
+    for taker in takers:
+        observer.add(leases.takers, taker)
+    futures = [taker.future for taker in takers]
+    assert not any(future.done() for future in futures)
+    leases.release(held.id)
+    for number, future in enumerate(futures):
+        result = future.result(10)
+        assert order == [f"worker {n}" for n in range(number + 1)]
+        leases.release(result.content_type)
+
+
+def test_wait_ends_with_409_after_its_seconds(by: Caller) -> None:
+    leases.take(note="the first")
+    response = by.post("/sandbox/lease", {"wait": 0.05})
+    assert (response.status, response.json["error_code"]) == (409, "LSE_001")
+    assert "the first" in response.json["errors"][0]
+
+
+def test_wait_gets_a_lease_that_expires(by: Caller) -> None:
+    leases.take(ttl=0.1)
+    response = by.post("/sandbox/lease", {"wait": 10, "note": "next"})
+    assert response.status == 201
+
+
+def test_lease_of_a_client_that_left_is_free_again() -> None:
+    held = leases.take()
+    assert held
+    asked = threading.Event()
+
+    def answer(lease: ActiveLease | None) -> Result:
+        asked.set()
+        return Result(201, "", b"")
+
+    left, stays = (Taker(ttl=30, note=note, answer=answer) for note in ("left", "stays"))
+    observer.add(leases.takers, left)
+    assert left.future.cancel()
+    leases.release(held.id)
+    observer.add(leases.takers, stays)
+    assert stays.future.result(10).status == 201
+    assert asked.wait(5)
+    assert (found := leases.current()) and found.note == "stays"
+
+
+def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(
+    saved: Any, vendor: Caller
+) -> None:
+    lease = vendor.post("/sandbox/lease", {"note": "holder"}).json["id"]
+    worlds.reset(vendor)
+    assert vendor.get("/sandbox/lease").json["lease"]["note"] == "holder"
+    assert vendor.delete(f"/sandbox/lease/{lease}").status == 204
+    assert gate._passes({"path": "/sandbox/lease", "method": "POST"})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ttl": 0}, "ttl"),
+        ({"ttl": 3601}, "ttl"),
+        ({"ttl": "soon"}, "ttl"),
+        ({"ttl": True}, "ttl"),
+        ({"note": 5}, "note"),
+        ({"note": "x" * 201}, "note"),
+        ({"wait": -1}, "wait"),
+        ({"wait": 601}, "wait"),
+        ({"wait": []}, "wait"),
+    ],
+)
+def test_invalid_body_is_refused(by: Caller, body: dict[str, Any], field: str) -> None:
+    response = by.post("/sandbox/lease", body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
+    assert response.json["errors"][0].startswith(f"{field}: ")
+    assert leases.current() is None
+
+
+def test_key_is_required() -> None:
+    for method, path in (("GET", ""), ("POST", ""), ("PUT", "/LSE-1"), ("DELETE", "/LSE-1")):
+        assert Caller(None).call(method, f"/sandbox/lease{path}").status == 401

@@ -1,0 +1,112 @@
+"""`/sandbox/snapshots` and `/sandbox/reset` as an API: names, conflicts, differences, errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from requests_queue.catalog.models import Account
+from sandbox.world import snapshots
+from tests import api
+from tests.api import Caller, refused
+from tests.sandbox import worlds
+from tests.sandbox.worlds import approve, ok, purchase, webhook
+from webhooks.models import Webhook
+
+Rows = dict[str, list[Any]]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECRET = "a-secret-value-of-a-password"
+
+
+def test_life_of_a_snapshot(saved: Rows, vendor: Caller) -> None:
+    created = vendor.post("/sandbox/snapshots", {"name": "a.b-c_1"})
+    assert created.status == 201
+    assert created.json.keys() == {"name", "created", "now", "usable"}
+    refused(
+        vendor.post("/sandbox/snapshots", {"name": "a.b-c_1"}),
+        409,
+        "The snapshot a.b-c_1 exists already. Use another name, or replace it.",
+    )
+    assert vendor.post("/sandbox/snapshots", {"name": "a.b-c_1", "replace": True}).status == 201
+    assert [each["name"] for each in ok(vendor.get("/sandbox/snapshots"))] == ["a.b-c_1", "seed"]
+    assert vendor.post("/sandbox/snapshots/a.b-c_1/restore").status == 200
+    assert vendor.delete("/sandbox/snapshots/a.b-c_1").status == 204
+    assert vendor.delete("/sandbox/snapshots/a.b-c_1").status == 404
+    assert vendor.post("/sandbox/snapshots/a.b-c_1/restore").status == 404
+    assert vendor.get("/sandbox/snapshots/a.b-c_1/diff/now").status == 404
+
+
+def test_invalid_names_are_refused(saved: Rows, vendor: Caller) -> None:
+    names = ["", "now", "seed", "A", "-a", ".a", "a/b", "ä", "a" * 65, "a\n", "..", 7, None, True]
+    for name in names:
+        response = vendor.post("/sandbox/snapshots", {"name": name, "patience": 0})
+        assert (response.status, response.json["error_code"]) == (400, "VAL_001"), response
+        assert response.json["errors"][0].startswith("name: ")
+
+
+def test_invalid_patience_is_refused(saved: Rows, vendor: Caller) -> None:
+    for path in ("reset", "snapshots/seed/restore"):
+        for patience in (-1, 601, "soon", True, [], float("nan")):
+            body = json.dumps({"patience": patience})
+            assert vendor.post(f"/sandbox/{path}", body).status == 400
+
+
+def test_reserved_names_and_methods(saved: Rows, vendor: Caller, nobody: Caller) -> None:
+    refused(vendor.delete("/sandbox/snapshots/seed"), 400, "name: The name seed is reserved.")
+    refused(vendor.post("/sandbox/snapshots/now/restore"), 400, "name: The name now is reserved.")
+    assert vendor.get("/sandbox/reset").status == 405
+    for method, path in (
+        ("POST", "reset"),
+        ("GET", "snapshots"),
+        ("POST", "snapshots"),
+        ("POST", "snapshots/seed/restore"),
+        ("DELETE", "snapshots/a"),
+        ("GET", "snapshots/seed/diff/now"),
+    ):
+        assert nobody.call(method, f"/sandbox/{path}").status == 401
+
+
+def test_differences_by_field(saved: Rows, vendor: Caller, distributor: Caller) -> None:
+    unchanged = ok(vendor.get("/sandbox/snapshots/seed/diff/seed"))
+    assert unchanged == {"added": [], "removed": [], "changed": [], "truncated": False}
+    hook = webhook(vendor, "http://127.0.0.1:9/", headers={"X-Key": SECRET})
+    request = purchase(distributor)
+    ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
+    approve(vendor, request)
+    Webhook.objects.filter(pk=hook["id"]).update(label="L" * 90)
+    row = Webhook.objects.get(pk=hook["id"])
+    row.jwt_secret, row.headers = SECRET, {"X-Key": "other"}
+    row.save()
+    params = [{"id": "p", "type": "password", "value": SECRET}, {"id": "q", "value": "shown"}]
+    other = Account.objects.get(pk=api.PROVIDER)
+    other.name = "Renamed"
+    other.save()
+    diff = ok(vendor.get("/sandbox/snapshots/a/diff/now"))
+    fields = {each["id"]: each["fields"] for each in diff["changed"]}
+    assert fields[request["id"]]["status"] == {"a": "pending", "b": "approved"}
+    assert fields[api.PROVIDER] == {"name": {"a": "Northland Distribution", "b": "Renamed"}}
+    assert fields[hook["id"]]["jwt_secret"] == fields[hook["id"]]["headers"]
+    assert fields[hook["id"]]["jwt_secret"] == {"a": "***", "b": "***"}
+    assert SECRET not in json.dumps(diff)
+    masked = snapshots._without_passwords(params)
+    assert masked == [{**params[0], "value": "***"}, params[1]]
+    # In the other direction, and of what only one has.
+    back = ok(vendor.get("/sandbox/snapshots/now/diff/seed"))
+    removed = {(each["type"], each["id"]) for each in back["removed"]}
+    assert {("webhooks.webhook", hook["id"]), ("fulfillment.request", request["id"])} <= removed
+    added = ok(vendor.get("/sandbox/snapshots/seed/diff/now"))["added"]
+    assert {(each["type"], each["id"]) for each in added} == removed
+    assert worlds.PLAIN not in fields
+
+
+def test_differences_are_bounded(
+    saved: Rows, vendor: Caller, distributor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase(distributor)
+    monkeypatch.setattr(snapshots, "MAX_OBJECTS", 3)
+    diff = ok(vendor.get("/sandbox/snapshots/seed/diff/now"))
+    assert diff["truncated"]
+    assert sum(len(diff[name]) for name in ("added", "removed", "changed")) == 3

@@ -1,0 +1,358 @@
+"""Conditions of waits, folded from entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.waits import condition_parsing, conditions
+from sandbox.waits.condition_parsing import BadCondition
+from sandbox.waits.conditions import Condition, Present
+
+W, OTHER = "WH-1", "WH-2"
+
+
+def entry(number: int, kind: str = "attempt_finished", **values: Any) -> dict[str, Any]:
+    """Return an entry of the timeline as JSON."""
+    data = {
+        "outcome": "success",
+        "state": "delivered",
+        "error": "",
+        "why": "Delivered.",
+        "out_of_order": False,
+        "objects": ["PR-1"],
+    }
+    found = {
+        "cursor": f"0.{number}",
+        "kind": kind,
+        "webhook": W,
+        "delivery": 1,
+        "attempt": 1,
+        "object": "PR-1",
+        "data": data,
+    }
+    data |= values.pop("data", {})
+    return found | values
+
+
+def failure(number: int, **values: Any) -> dict[str, Any]:
+    data = {"outcome": "failure", "state": "waiting", "error": "HTTP 500", "why": "Failed."}
+    return entry(number, **{**values, "data": data | values.get("data", {})})
+
+
+def fed(data: Any, *entries: dict[str, Any]) -> Condition:
+    condition = condition_parsing.parse(data)
+    for each in entries:
+        condition.feed(each)
+    return condition
+
+
+def cursors(condition: Condition) -> list[str]:
+    return [each["cursor"] for each in condition.evidence()]
+
+
+def test_delivered_needs_a_success_of_the_subject() -> None:
+    data = {"delivered": {"webhook": W, "object": "PR-1"}}
+    assert fed(data).verdict() is None
+    assert fed(data, failure(1)).verdict() is None
+    assert fed(data, entry(1, webhook=OTHER)).verdict() is None
+    assert fed(data, entry(1, data={"objects": ["PR-2"]})).verdict() is None
+    assert fed(data, entry(1, data={"state": None})).verdict() is None
+    condition = fed(data, failure(1), entry(2), entry(3))
+    assert condition.verdict() is True
+    assert cursors(condition) == ["0.2"]
+
+
+def test_delivered_in_at_most_some_attempts() -> None:
+    data = {"delivered": {"webhook": W, "attempts_at_most": 2}}
+    assert fed(data, entry(1, attempt=3)).verdict() is None
+    assert fed(data, entry(1, attempt=3), entry(2, attempt=2)).verdict() is True
+
+
+def test_one_of_several_objects_of_an_attempt_is_enough() -> None:
+    several = entry(1, object=None, data={"objects": ["PR-1", "PR-2"]})
+    assert fed({"delivered": {"object": "PR-2"}}, several).verdict() is True
+
+
+def test_failed_needs_a_failed_attempt() -> None:
+    data = {"failed": {"object": "PR-1"}}
+    assert fed(data, entry(1)).verdict() is None
+    assert fed(data, failure(1)).verdict() is True
+    assert fed(data, failure(1, data={"outcome": "unknown"})).verdict() is True
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdicts"),
+    [
+        ({"times": 2}, [None, None, True, False]),
+        ({"at_least": 2}, [None, None, True, True]),
+        ({"at_most": 1}, [True, True, False, False]),
+        ({"at_least": 1, "at_most": 2}, [None, True, True, False]),
+        ({"times": 0}, [True, False, False, False]),
+        ({}, [None, True, True, True]),
+    ],
+)
+def test_called_counts_attempts(numbers: dict[str, int], verdicts: list[Any]) -> None:
+    condition = condition_parsing.parse({"called": {"webhook": W, **numbers}})
+    condition.feed(entry(1, webhook=OTHER))
+    condition.feed(entry(2, kind="attempt_started"))
+    seen = [condition.verdict()]
+    for number in (3, 4, 5):
+        condition.feed(failure(number))
+        seen.append(condition.verdict())
+    assert seen == verdicts
+
+
+def test_status_is_about_the_present() -> None:
+    data = {"status": {"object": "PR-1", "is": "approved"}}
+    change = entry(1, kind="change", data={"to": "approved"})
+    condition = fed(data, change)
+    assert condition.verdict() is None
+    assert condition.verdict(Present({"PR-1": "pending"})) is None
+    assert condition.verdict(Present({"PR-1": "approved"})) is True
+    assert cursors(condition) == ["0.1"]
+    condition.feed(entry(2, kind="change", data={"to": "revoked"}))
+    assert cursors(condition) == []
+    assert condition.needs().objects == {"PR-1"}
+
+
+@pytest.mark.parametrize(
+    ("data", "objects"),
+    [
+        ({"status": {"object": "PR-1", "is": "approved"}}, {"PR-1"}),
+        ({"idle": True}, set()),
+        ({"any": [{"status": {"object": "PR-1", "is": "approved"}}, {"idle": True}]}, {"PR-1"}),
+        ({"never": {"status": {"object": "PR-2", "is": "failed"}}}, {"PR-2"}),
+        ({"out_of_order": "WH-1"}, None),
+        ({"all": [{"status": {"object": "PR-1", "is": "x"}}, {"failed": {"webhook": W}}]}, None),
+    ],
+)
+def test_objects_whose_changes_a_condition_must_be_fed(data: Any, objects: Any) -> None:
+    assert condition_parsing.parse(data).about() == objects
+
+
+def test_idle_and_out_of_order_are_about_the_present() -> None:
+    assert fed({"idle": True}).verdict(Present()) is None
+    assert fed({"idle": True}).verdict(Present(idle=True)) is True
+    condition = fed({"out_of_order": W}, failure(1), failure(2, data={"out_of_order": True}))
+    assert condition.verdict(Present(out_of_order={W: False})) is None
+    assert condition.verdict(Present(out_of_order={W: True})) is True
+    assert cursors(condition) == ["0.2"]
+
+
+A, B = {"delivered": {"webhook": W}}, {"failed": {"webhook": W}}
+TOO_MANY = {"called": {"webhook": W, "at_most": 0}}
+
+
+def test_all_and_any() -> None:
+    assert fed({"all": [A, B]}, entry(1)).verdict() is None
+    both = fed({"all": [A, B]}, entry(2), failure(1))
+    assert both.verdict() is True
+    assert cursors(both) == ["0.1", "0.2"]
+    assert fed({"all": [A, TOO_MANY]}, entry(1)).verdict() is False
+    assert fed({"any": [A, B]}).verdict() is None
+    assert fed({"any": [A, B]}, failure(1)).verdict() is True
+    assert fed({"any": [TOO_MANY, B]}, entry(1)).verdict() is None
+    assert fed({"any": [TOO_MANY]}, entry(1)).verdict() is False
+
+
+def test_never_is_true_at_the_end_and_false_once_it_happened() -> None:
+    condition = fed({"never": B}, entry(1))
+    assert condition.verdict() is None
+    assert condition.verdict(ended=True) is True
+    condition.feed(failure(2))
+    assert condition.verdict() is False
+    assert condition.verdict(ended=True) is False
+    [miss] = conditions.nearest(condition, [], [], Present())
+    assert miss.entry is not None and miss.entry["cursor"] == "0.2"
+
+
+def test_never_remembers_what_was_true_for_a_moment() -> None:
+    once = {"never": {"called": {"webhook": W, "times": 1}}}
+    assert fed(once, entry(1), entry(2)).verdict() is False
+    status = fed({"never": {"status": {"object": "PR-1", "is": "failed"}}})
+    assert status.verdict(Present({"PR-1": "failed"})) is False
+    assert status.verdict(Present({"PR-1": "pending"}), ended=True) is False
+
+
+def test_near_misses_are_the_attempts_that_differ_least() -> None:
+    condition = condition_parsing.parse({"delivered": {"webhook": W, "attempts_at_most": 1}})
+    entries = [
+        entry(1, webhook=OTHER, delivery=1),
+        failure(2, delivery=2),
+        failure(3, delivery=3, attempt=2),
+        failure(4, delivery=4),
+        entry(5, delivery=5, attempt=4),
+        failure(6, webhook=OTHER, delivery=6),
+    ]
+    for each in entries:
+        condition.feed(each)
+    misses = conditions.nearest(condition, entries, [], Present())
+    found = [
+        (miss.represent()["delivery"], [d.represent() for d in miss.differences]) for miss in misses
+    ]
+    assert found == [
+        (5, [{"field": "attempt", "expected": "at most 1", "actual": "4"}]),
+        (4, [{"field": "outcome", "expected": "delivered", "actual": "failed: HTTP 500"}]),
+        (2, [{"field": "outcome", "expected": "delivered", "actual": "failed: HTTP 500"}]),
+    ]
+
+
+def test_near_misses_show_what_has_not_ended_and_what_was_too_early() -> None:
+    condition = condition_parsing.parse({"delivered": {"webhook": W}})
+    pending = entry(1, kind="event", delivery=1, attempt=None)
+    started = entry(2, kind="attempt_started", delivery=2)
+    early = entry(3, delivery=3)
+    misses = conditions.nearest(condition, [pending, started], [early], Present())
+    assert [[(d.field, d.actual) for d in miss.differences] for miss in misses] == [
+        [("outcome", "in flight")],
+        [("outcome", "pending")],
+        [("since", "before it")],
+    ]
+
+
+def test_near_miss_of_a_status_is_the_object() -> None:
+    condition = condition_parsing.parse({"status": {"object": "PR-1", "is": "approved"}})
+    [miss] = conditions.nearest(condition, [], [], Present({"PR-1": "pending"}))
+    assert miss.represent()["object"] == "PR-1"
+    assert miss.represent()["differs"] == [
+        {"field": "status", "expected": "approved", "actual": "pending"}
+    ]
+
+
+def test_unmet_parts_are_named() -> None:
+    condition = fed({"all": [A, B, {"idle": True}]}, entry(1))
+    assert condition.unmet(Present()) == ["a failed attempt of WH-1", "an idle sandbox"]
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (None, "until"), ([], "until"), ({}, "until"), ("x", "until"), ({"x": 1}, "until"),
+        ({"idle": True, "delivered": {"webhook": W}}, "until"),
+        ({"delivered": {}}, "until.delivered"), ({"delivered": W}, "until.delivered"),
+        ({"delivered": {"webhook": 1}}, "until.delivered.webhook"),
+        ({"delivered": {"webhook": ""}}, "until.delivered.webhook"),
+        ({"delivered": {"webhook": W, "x": 1}}, "until.delivered"),
+        ({"delivered": {"webhook": W, "attempts_at_most": 0}}, "until.delivered.attempts_at_most"),
+        ({"delivered": {"webhook": W, "attempts_at_most": True}},
+         "until.delivered.attempts_at_most"),
+        ({"failed": {"object": "x" * 101}}, "until.failed.object"),
+        ({"called": {"webhook": W, "times": -1}}, "until.called.times"),
+        ({"called": {"webhook": W, "times": 1.5}}, "until.called.times"),
+        ({"called": {"webhook": W, "times": 1, "at_least": 1}}, "until.called"),
+        ({"called": {"webhook": W, "at_least": 2, "at_most": 1}}, "until.called.at_least"),
+        ({"status": {"object": "PR-1"}}, "until.status.is"),
+        ({"status": {"is": "approved"}}, "until.status.object"),
+        ({"idle": False}, "until.idle"), ({"idle": 1}, "until.idle"),
+        ({"out_of_order": {}}, "until.out_of_order"), ({"out_of_order": ""}, "until.out_of_order"),
+        ({"all": []}, "until.all"), ({"all": {}}, "until.all"), ({"any": "x"}, "until.any"),
+        ({"all": [A, {"x": 1}]}, "until.all.1"), ({"never": []}, "until.never"),
+        ({"never": {"delivered": {}}}, "until.never.delivered"),
+        ({"all": [A] * condition_parsing.MAX_CONDITIONS}, "until.all.49"),
+    ],
+)  # fmt: skip
+def test_malformed_conditions_are_refused(data: Any, path: str) -> None:
+    with pytest.raises(BadCondition) as refused:
+        condition_parsing.parse(data)
+    assert refused.value.path == path
+    assert refused.value.message.endswith(".")
+
+
+# Properties
+
+subjects = st.fixed_dictionaries(
+    {"webhook": st.sampled_from([W, OTHER])}, optional={"object": st.sampled_from(["PR-1", "PR-2"])}
+)
+lasting = st.one_of(
+    st.builds(lambda s, n: {"delivered": {**s, "attempts_at_most": n}}, subjects,
+              st.integers(1, 3)),
+    st.builds(lambda s: {"failed": s}, subjects),
+    st.builds(lambda s, n: {"called": {**s, "at_least": n}}, subjects, st.integers(0, 4)),
+)  # fmt: skip
+momentary = st.builds(
+    lambda s, name, n: {"called": {**s, name: n}}, subjects,
+    st.sampled_from(["times", "at_most"]), st.integers(0, 4),
+)  # fmt: skip
+
+
+def nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaves,
+        lambda inner: st.builds(
+            lambda name, parts: {name: parts},
+            st.sampled_from(["all", "any"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        max_leaves=5,
+    )
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
+    one = st.builds(
+        lambda make, webhook, objects, attempt: (
+            lambda n: make(
+                n,
+                webhook=webhook,
+                delivery=n,
+                attempt=attempt,
+                object=None,
+                data={"objects": objects},
+            )
+        ),
+        st.sampled_from([entry, failure]),
+        st.sampled_from([W, OTHER]),
+        st.lists(st.sampled_from(["PR-1", "PR-2"]), unique=True, min_size=1),
+        st.integers(1, 4),
+    )
+    return [make(n) for n, make in enumerate(draw(st.lists(one, max_size=12)))]
+
+
+def verdicts(condition: Condition, log: list[dict[str, Any]]) -> list[Any]:
+    seen = [condition.verdict()]
+    for each in log:
+        condition.feed(each)
+        seen.append(condition.verdict())
+    return seen
+
+
+@given(nested(st.one_of(lasting, momentary)), logs(), st.lists(st.integers(1, 5)))
+def test_batches_do_not_change_the_verdict(
+    data: Any, log: list[dict[str, Any]], sizes: list[int]
+) -> None:
+    whole = fed(data, *log)
+    batched, rest = condition_parsing.parse(data), list(log)
+    for size in [*sizes, len(log)]:
+        for each in rest[:size]:
+            batched.feed(each)
+        del rest[:size]
+        batched.verdict()
+    assert batched.verdict() == whole.verdict()
+    assert batched.evidence() == whole.evidence()
+
+
+@given(nested(lasting), logs())
+def test_verdicts_about_what_happened_last(data: Any, log: list[dict[str, Any]]) -> None:
+    seen = verdicts(condition_parsing.parse(data), log)
+    assert seen == sorted(seen, key=lambda verdict: verdict is True)
+
+
+@given(nested(st.one_of(lasting, momentary)), logs())
+def test_never_is_the_opposite_of_once(data: Any, log: list[dict[str, Any]]) -> None:
+    happened = True in verdicts(condition_parsing.parse(data), log)
+    never = fed({"never": data}, *log)
+    assert never.verdict(ended=True) is not happened
+    assert never.verdict() is (False if happened else None)
+
+
+@given(nested(st.one_of(lasting, momentary)), logs())
+def test_a_condition_is_unmet_unless_it_is_true(data: Any, log: list[dict[str, Any]]) -> None:
+    condition = fed(data, *log)
+    assert bool(condition.unmet(Present())) is (condition.verdict(Present()) is not True)
+    misses = conditions.nearest(condition, log, [], Present())
+    assert len(misses) <= 3
+    assert all(miss.differences for miss in misses) or not condition.unmet(Present())
