@@ -16,7 +16,6 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue import clock
 from requests_queue.db import pausing, sql
 
 logger = logging.getLogger(__name__)
@@ -30,7 +29,11 @@ class Replaced(Exception):
 
 def generation() -> int:
     """Return how often all data has been replaced, by any process."""
-    return clock.read().generation
+    if not settings.SANDBOX:
+        return 0
+    # By its column: the clock itself builds on this package.
+    rows = sql.fetch("SELECT generation FROM requests_queue_clock WHERE id = 1")
+    return rows[0][0] if rows else 0
 
 
 @contextmanager

@@ -12,15 +12,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from portal.media import icon_file
 from requests_queue.api.fields import Id, Input
 from requests_queue.api.schema import Form, Named
-from requests_queue.catalog.models import Product
+from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.workbooks import exporting, importing, limits
 from requests_queue.catalog.workbooks.importing import Imported
 from requests_queue.catalog.writes import media
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import spreadsheet, uploads
+from requests_queue.seed.accounts import VENDOR
 from sandbox.api.inputs import Query, Word
 from sandbox.api.schema import Operation, Operations
 
@@ -99,7 +101,8 @@ class ImportView(APIView):
             content = uploads.read(file, "file").content
             if not limits.is_workbook(content):
                 raise Invalid("file", "The file is not an XLSX workbook.")
-            imported = importing.run(content, values.get("vendor"), _pictures(request))
+            owner = _vendor(values.get("vendor"))
+            imported = importing.run(content, owner, _pictures(request))
         return Response(_represent(imported))
 
 
@@ -124,10 +127,24 @@ class ExportView(APIView):
         with transaction.atomic():
             # The lock keeps the product's parts from changing meanwhile.
             row = get_row(Product.objects.select_for_update(no_key=True), product)
-            content = (exporting.with_pictures if pictures else exporting.workbook)(row)
+            if pictures:
+                content = exporting.with_pictures(row, icon_file(row.pk, row.name))
+            else:
+                content = exporting.workbook(row)
         name = f"{row.pk}.{'zip' if pictures else 'xlsx'}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return HttpResponse(content, content_type=ZIP if pictures else XLSX, headers=headers)
+
+
+def _vendor(pk: str | None) -> Account:
+    """Return the vendor of an import, by default the demo vendor; raises Invalid."""
+    found = Account.objects.filter(pk=pk or VENDOR).first()
+    if found is None:
+        more = "" if pk else " Name the vendor of the product."
+        raise Invalid("vendor", f"{pk or VENDOR} does not exist.{more}", "does_not_exist")
+    if not found.is_vendor:
+        raise Invalid("vendor", f"{found.pk} is not a vendor.")
+    return found
 
 
 def _pictures(request: Request) -> dict[str, bytes]:

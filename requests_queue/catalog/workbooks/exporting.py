@@ -11,7 +11,6 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from portal.media import icon_file
 from requests_queue import clock
 from requests_queue.catalog.models import Configuration, Parameter, Product
 from requests_queue.catalog.representations.translations import TRANSLATION
@@ -44,12 +43,14 @@ def workbook(product: Product) -> bytes:
     return buffer.getvalue()
 
 
-def with_pictures(product: Product) -> bytes:
-    """Return a ZIP archive with the workbook, its icon and its pictures, as `ccli` has them."""
+def with_pictures(product: Product, icon: str) -> bytes:
+    """Return a ZIP archive with the workbook, its icon and its pictures, as `ccli` has them.
+
+    `icon` is the SVG of the icon.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{product.pk}.xlsx", workbook(product))
-        icon = icon_file(product.pk, product.name)
         archive.writestr(f"media/{general.icon_name(product)}", icon)
         for row in product.media.all():
             archive.writestr(f"media/{media.file_name(row)}", bytes(row.content))

@@ -28,7 +28,6 @@ from requests_queue.catalog.workbooks.session import Session, in_order, keep, lo
 from requests_queue.catalog.writes import products
 from requests_queue.db import database_limits
 from requests_queue.errors import Invalid, Refused
-from requests_queue.seed.accounts import VENDOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +46,14 @@ class Imported:
     warnings: list[str] = field(default_factory=list)
 
 
-def run(content: bytes, vendor: str | None, pictures: Mapping[str, bytes]) -> Imported:
-    """Import a workbook for a vendor, by default the demo vendor; raises Invalid, Refused.
+def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Imported:
+    """Import a workbook for a vendor; raises Invalid, Refused.
 
     `pictures` are the files of its sheet Media, by their names.
     """
     try:
         book = reading.read(content)
         pk = _product_id(book.general)
-        owner = _vendor(vendor)
         with database_limits.lifted(transactions=True), transaction.atomic():
             product, created = _locked(book.general, pk, owner)
             session = Session(product, clock.shown(clock.now()), pictures)
@@ -76,17 +74,6 @@ def _product_id(row: Row) -> str:
     if not re.fullmatch(r"PRD-\d\d\d-\d\d\d-\d\d\d", pk):
         raise row.error("Product ID", "An id like PRD-000-000-000 is required.")
     return pk
-
-
-def _vendor(pk: str | None) -> Account:
-    """Return the vendor of an import; raises Invalid."""
-    found = Account.objects.filter(pk=pk or VENDOR).first()
-    if found is None:
-        more = "" if pk else " Name the vendor of the product."
-        raise Invalid("vendor", f"{pk or VENDOR} does not exist.{more}", "does_not_exist")
-    if not found.is_vendor:
-        raise Invalid("vendor", f"{found.pk} is not a vendor.")
-    return found
 
 
 def _locked(row: Row, pk: str, owner: Account) -> tuple[Product, bool]:

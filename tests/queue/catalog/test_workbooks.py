@@ -658,11 +658,12 @@ def _with_items(count: int) -> bytes:
 
 
 def test_each_item_of_a_file_takes_two_statements(vendor: Caller) -> None:
-    importing.run(_with_items(0), None, {})
+    owner = Account.objects.get(pk=VENDOR)
+    importing.run(_with_items(0), owner, {})
     numbers = []
     for count in (5, 35):
         with CaptureQueriesContext(connection) as queries:
-            done = importing.run(_with_items(count), None, {})
+            done = importing.run(_with_items(count), owner, {})
         numbers.append((len(queries), len(done.changes)))
     (few, created), (many, more) = numbers
     # Whether its id was used before, and the INSERT.
