@@ -1,1 +1,7 @@
-"""Products as workbooks of `ccli product export`: import and export, with all ids."""
+"""Products as workbooks of `ccli product export`: import and export, with all ids.
+
+To be read in this order: `limits` and `workbook_reader` (files from outside, also usage files),
+`reading` (rows of a product's sheets), `sheets` (their columns), `session` (what an import does),
+`importing`, `exporting`. Each other module has the sheets of one part: `general`, `items`,
+`parameters`, `configured`, `texts`, `media`, `sales`.
+"""
