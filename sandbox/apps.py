@@ -23,21 +23,15 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox.clock import (
-            due_deliveries,  # noqa: F401  (connects on import)
-            holds,  # noqa: F401  (connects on import)
-        )
+        from sandbox.clock import due_deliveries, holds  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import clock, fault_views, panels
-        from sandbox.timeline import (
-            receivers,  # noqa: F401  (connects on import)
-            timeline,
-        )
+        from sandbox.timeline import receivers, timeline  # noqa: F401
         from sandbox.world import tables
 
         panels.register()
         timeline.register_retention()
-        panels.add(NAVIGATION)
+        panels.add_navigation(NAVIGATION)
         COMMANDS.append(fault_views.faults)
         LOOKUPS.append(fault_views.find_faults)
         delivery_side.register()

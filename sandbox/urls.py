@@ -34,21 +34,16 @@ class VersionView(APIView):
         return Response({"version": settings.VERSION})
 
 
-version_patterns = [path("version", VersionView.as_view())]
-
-
 urlpatterns = [
     *clock.urlpatterns,
     *faults.urlpatterns,
-    *clock.hold_patterns,
     *lease.urlpatterns,
     *observing.urlpatterns,
-    *observing.call_patterns,
     *product_files.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,
     *snapshots.urlpatterns,
-    *version_patterns,
+    path("version", VersionView.as_view()),
     *waiting.urlpatterns,
 ]

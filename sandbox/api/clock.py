@@ -222,15 +222,6 @@ def _unsettled(rows: list[Unsettled]) -> list[dict[str, str]]:
     return [{"kind": row.kind, "text": row.text} for row in rows]
 
 
-urlpatterns = [
-    path("clock", ClockView.as_view()),
-    path("clock/advance", AdvanceView.as_view()),
-    path("clock/next", NextView.as_view()),
-    path("clock/run-until-idle", RunUntilIdleView.as_view()),
-    path("settle", SettleView.as_view()),
-]
-
-
 class Hold(TypedDict):
     """A hold; it expires in so many seconds."""
 
@@ -282,7 +273,12 @@ def _represent(hold: holds.ActiveHold) -> dict[str, Any]:
     return {"id": hold.id, "note": hold.note, "expires_in": round(hold.expires_in, 3)}
 
 
-hold_patterns = [
+urlpatterns = [
+    path("clock", ClockView.as_view()),
+    path("clock/advance", AdvanceView.as_view()),
+    path("clock/next", NextView.as_view()),
+    path("clock/run-until-idle", RunUntilIdleView.as_view()),
+    path("settle", SettleView.as_view()),
     path("holds", HoldsView.as_view()),
     path("holds/<str:id>", HoldView.as_view()),
 ]

@@ -164,15 +164,6 @@ class ForecastView(APIView):
         return Response(deliveries.forecast_of(webhook).represent())
 
 
-urlpatterns = [
-    path("timeline", TimelineView.as_view()),
-    path("cursor", CursorView.as_view()),
-    path("deliveries", DeliveriesView.as_view()),
-    path("deliveries/<str:id>", DeliveryView.as_view()),
-    path("webhooks/<str:id>/forecast", ForecastView.as_view()),
-]
-
-
 class ApiCallsQuery(Query):
     """Which API calls to return."""
 
@@ -243,4 +234,11 @@ def _call_of(entry: TimelineEntry) -> int:
     return int(entry.data["id"] or 0)
 
 
-call_patterns = [path("api-calls", ApiCallsView.as_view())]
+urlpatterns = [
+    path("timeline", TimelineView.as_view()),
+    path("cursor", CursorView.as_view()),
+    path("deliveries", DeliveriesView.as_view()),
+    path("deliveries/<str:id>", DeliveryView.as_view()),
+    path("webhooks/<str:id>/forecast", ForecastView.as_view()),
+    path("api-calls", ApiCallsView.as_view()),
+]

@@ -127,8 +127,8 @@ class SandboxSchema(OperationSchema):
             for name in re.findall(r"\{(\w+)\}", self.path)
         ]
         query = self.operation.query
-        for name, field in query().fields.items() if query else ():
-            schema = Components(self.registry).body_field(field)
+        for name, each in query().fields.items() if query else ():
+            schema = Components(self.registry).body_field(each)
             # The parameter says both itself.
             for key in ("nullable", "description"):
                 schema.pop(key, None)
@@ -136,9 +136,9 @@ class SandboxSchema(OperationSchema):
                 {
                     "in": "query",
                     "name": name,
-                    "required": field.required,
+                    "required": each.required,
                     "schema": schema,
-                    "description": field.help_text or "",
+                    "description": each.help_text or "",
                 }
             )
         return parameters

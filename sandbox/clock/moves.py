@@ -1,6 +1,7 @@
 """A move of the sandbox's clock: it steps to due moments, and waits at each for what follows.
 
-Used by the commands (`sandbox.clock.moves`) and by waits that skip (`sandbox.waits.skipping`).
+A `Move` is one step by step; `advance`, `run_next` and `run_until_idle` run it for the API and the
+pages, and `sandbox.waits.skipping` for waits that skip.
 """
 
 from __future__ import annotations

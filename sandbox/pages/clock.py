@@ -55,7 +55,7 @@ _UNSETTLED = {
 }
 _LEFT = "requests or handlers"  # of which a reset says only how many there were
 _SUMMARY = "clock_summary"  # in the session: of a move that leads to another page
-# By the names of `clock_bar.BUTTONS`.
+# By the names of `BUTTONS`.
 _MOVES: dict[str, Callable[[], MoveResult]] = {
     "advance-5m": lambda: moves.advance(timedelta(minutes=5)),
     "next-attempt": lambda: moves.run_next(),

@@ -47,7 +47,7 @@ MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
 
 
-def add(items: list[NavigationItem]) -> None:
+def add_navigation(items: list[NavigationItem]) -> None:
     """Add ours: the timeline after the deliveries, which it has too, the others at the end."""
     names = [item.name for item in items]
     items.insert(names.index("Deliveries") + 1, TIMELINE)

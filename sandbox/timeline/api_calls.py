@@ -2,7 +2,7 @@
 
 The first transaction of a request that changes what others react to writes the call's entry in
 the timeline, without its response: so it is committed before anything that comes of it. At the end
-the middleware gives what it knows to a recorder in memory (`call_recorder`). `flush` stores it
+the middleware gives what it knows to a `Recorder` in memory. `flush` stores it
 (`call_storage`): in a thread of the web server's process from time to time, and before anything
 reads API calls, the timeline, or whether the sandbox is settled. In one process also before the
 next request that may change something.

@@ -55,7 +55,7 @@ class Exists(Conflict):
 
 
 class Storage(Protocol):
-    """Snapshots by name; call in the thread of `world.in_own_thread`."""
+    """Snapshots by name; call in the thread of `tables.in_own_thread`."""
 
     def all(self) -> list[Snapshot]:
         """Return the snapshots by name."""

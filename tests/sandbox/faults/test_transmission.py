@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.faults import delivery_side as transmission
+from sandbox.faults import delivery_side
 from sandbox.faults.delivery_side import Transmission
 from tests.webhooks.certificates import certificate
 from tests.webhooks.hostile import OK, Peer, Server, polite
@@ -136,7 +136,7 @@ def test_body_arrives_in_pieces(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
             is_read.release()
         peer.send(OK)
 
-    monkeypatch.setattr(transmission, "sleep", until_read)
+    monkeypatch.setattr(delivery_side, "sleep", until_read)
     with Server(read) as server:
         how = Transmission(piece=4, pause=0.02)
         [outcome] = run(send(server.url, b"0123456789", how, tls=None))

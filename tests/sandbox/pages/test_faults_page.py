@@ -6,8 +6,7 @@ import pytest
 from django.test import Client
 
 from requests_queue.queues.fulfillment import creation
-from sandbox.faults import armed as arming
-from sandbox.faults import barriers
+from sandbox.faults import armed, barriers
 from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault, HeldResponse
@@ -75,7 +74,7 @@ def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) ->
         seed="9",
     )
     assert text == "Fault too many is armed"
-    [row] = arming.listed()
+    [row] = armed.listed()
     assert row.parameters == {"status": 429, "retry_after": 7, "body": [1]}
     assert row.scope == {
         "account": catalog.vendor.pk,
@@ -114,7 +113,7 @@ def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) ->
 def test_wrong_field_is_shown_with_its_error(
     root: Client, values: dict[str, str], field: str, error: str
 ) -> None:
-    arming.arm(FaultSpec("drop", "api", "taken"))
+    armed.arm(FaultSpec("drop", "api", "taken"))
     response = root.post("/faults/new/api/abort/", values)
     assert response.status_code == 400
     shown = html.parse(response)
@@ -129,7 +128,7 @@ def test_kind_that_a_side_lacks_is_missing(root: Client, path: str) -> None:
 
 
 @pytest.fixture
-def armed(catalog: Catalog) -> dict[str, Fault]:
+def armed_faults(catalog: Catalog) -> dict[str, Fault]:
     """A fault of each scope."""
     hook = make.webhook(catalog)
     scopes = {
@@ -139,11 +138,11 @@ def armed(catalog: Catalog) -> dict[str, Fault]:
         "of the distributor": {"account": catalog.provider.pk},
     }
     found = {
-        name: arming.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
+        name: armed.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
         for name, scope in scopes.items()
     }
     spec = FaultSpec("drop", "delivery", "of a webhook", {}, {"webhook": hook.pk})
-    return {**found, "of a webhook": arming.arm(spec)}
+    return {**found, "of a webhook": armed.arm(spec)}
 
 
 SEEN = {
@@ -155,7 +154,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("who", SEEN)
-@pytest.mark.usefixtures("armed")
+@pytest.mark.usefixtures("armed_faults")
 def test_palette_finds_the_faults_that_users_see(request: pytest.FixtureRequest, who: str) -> None:
     client: Client = request.getfixturevalue(who)
     seen, _ = SEEN[who]
@@ -166,7 +165,7 @@ def test_palette_finds_the_faults_that_users_see(request: pytest.FixtureRequest,
 
 @pytest.mark.parametrize("who", SEEN)
 def test_users_see_and_change_what_concerns_their_account(
-    armed: dict[str, Fault], request: pytest.FixtureRequest, who: str
+    armed_faults: dict[str, Fault], request: pytest.FixtureRequest, who: str
 ) -> None:
     client: Client = request.getfixturevalue(who)
     seen, own = SEEN[who]
@@ -175,13 +174,15 @@ def test_users_see_and_change_what_concerns_their_account(
         row["data-fault"] for row in page(client).all("tr[data-fault]") if row.all("form")
     ]
     assert changeable == own
-    for name, row in armed.items():
+    for name, row in armed_faults.items():
         for action in ("clear", "release"):
             if name not in own:
                 assert client.post(f"/faults/{row.pk}/{action}/").status_code == 404
-    assert len(arming.listed()) == len(armed)
+    assert len(armed.listed()) == len(armed_faults)
     assert act(client, "/faults/clear/") == f"{len(own)} fault{'s' * (len(own) > 1)} cleared"
-    assert [row.name for row in arming.listed()] == [name for name in armed if name not in own]
+    assert [row.name for row in armed.listed()] == [
+        name for name in armed_faults if name not in own
+    ]
 
 
 def test_user_of_an_account_arms_faults_of_the_account_only(
@@ -198,28 +199,28 @@ def test_user_of_an_account_arms_faults_of_the_account_only(
     for account in ("", catalog.provider.pk):
         assert vendor.post(form, {**latency, "account": account}).status_code == 400
     assert vendor.post(form, {**latency, "account": catalog.vendor.pk}).status_code == 303
-    assert [row.scope for row in arming.listed()] == [
+    assert [row.scope for row in armed.listed()] == [
         {"webhook": hook.pk},
         {"account": catalog.vendor.pk},
     ]
 
 
-def test_page_needs_a_signed_in_user(client: Client, armed: dict[str, Fault]) -> None:
+def test_page_needs_a_signed_in_user(client: Client, armed_faults: dict[str, Fault]) -> None:
     assert client.get("/faults/")["Location"].startswith("/sign-in/")
     for path in (
         "new/api/abort",
         "clear",
-        f"{armed['all'].pk}/clear",
-        f"{armed['all'].pk}/release",
+        f"{armed_faults['all'].pk}/clear",
+        f"{armed_faults['all'].pk}/release",
     ):
         assert client.post(f"/faults/{path}/")["Location"].startswith("/sign-in/")
-    assert len(arming.listed()) == len(armed)
+    assert len(armed.listed()) == len(armed_faults)
 
 
 def test_held_calls_are_shown_and_released(
-    root: Client, armed: dict[str, Fault], monkeypatch: pytest.MonkeyPatch
+    root: Client, armed_faults: dict[str, Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = armed["all"]
+    row = armed_faults["all"]
     for n in range(12):
         HeldResponse.objects.create(fault=row, number=n, method="GET", path=f"/p/{n}", seen=1e12)
     monkeypatch.setattr(barriers.wakeup, "is_broker_in_memory", lambda: False)
@@ -233,11 +234,13 @@ def test_held_calls_are_shown_and_released(
     assert act(root, f"/faults/{row.pk}/clear/") == "Fault all cleared: it fired once"
 
 
-def test_poll_is_empty_until_something_changes(root: Client, armed: dict[str, Fault]) -> None:
+def test_poll_is_empty_until_something_changes(
+    root: Client, armed_faults: dict[str, Fault]
+) -> None:
     address = page(root).one("#faults")["hx-get"]
     poll = {"HX-Request": "true"}
     assert root.get(address, headers=poll).status_code == 204
-    Fault.objects.filter(pk=armed["all"].pk).update(asked=3)
+    Fault.objects.filter(pk=armed_faults["all"].pk).update(asked=3)
     response = root.get(address, headers=poll)
     assert response.status_code == 200 and "<html" not in response.content.decode()
     assert html.parse(response).one("#faults")["hx-get"] != address
@@ -250,9 +253,9 @@ def test_every_page_says_how_many_faults_are_armed(
         return " ".join(each.text for each in html.get(client, path).all(".bar a[data-faults]"))
 
     assert said(root) == ""
-    arming.arm(FaultSpec("drop", "api", ttl=60))
+    armed.arm(FaultSpec("drop", "api", ttl=60))
     assert said(root) == "1 fault armed"
-    arming.arm(FaultSpec("drop", "api", scope={"account": catalog.vendor.pk}))
+    armed.arm(FaultSpec("drop", "api", scope={"account": catalog.vendor.pk}))
     assert said(root, "/products/") == said(vendor) == "2 faults armed"
     # Another account's is none of the viewer's.
     assert said(distributor) == "1 fault armed"
@@ -270,7 +273,7 @@ def test_faults_are_shown_with_attempts_and_calls(root: Client, catalog: Catalog
     delivery_rows.attempt(row, "failure", faults=[{"name": "bad", "kind": "abort"}])
     marks = html.get(root, f"/deliveries/{row.pk}/").all(".attempt *[data-fault]")
     assert [each.text for each in marks] == ["fault bad (abort)"]
-    arming.arm(FaultSpec("abort", "api", "down", {"status": 503}))
+    armed.arm(FaultSpec("abort", "api", "down", {"status": 503}))
     assert caller(catalog.vendor).get(f"/requests/{order.pk}").status == 503
     api_calls.flush()
     calls = html.get(root, f"/queues/fulfillment_request/{order.pk}/").all(

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from requests_queue import clock
-from sandbox.clock import moves as clock_control
+from sandbox.clock import moves
 from sandbox.clock.moves import MoveResult
 from tests import html
 from tests.portal.delivery_rows import attempt, delivery
@@ -30,7 +30,7 @@ def row(hook: Webhook) -> Delivery:
 
 
 @pytest.fixture
-def moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+def clock_moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
     """The moves of the clock, each of which runs attempt 2."""
     made: list[timedelta] = []
 
@@ -40,31 +40,31 @@ def moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
         now = clock.now()
         return MoveResult(now, now, 1, "end", [ended])
 
-    monkeypatch.setattr(clock_control, "advance", advance)
+    monkeypatch.setattr(moves, "advance", advance)
     return made
 
 
 def test_button_moves_to_the_attempt_and_shows_its_result(
-    vendor: Client, row: Delivery, moves: list[timedelta]
+    vendor: Client, row: Delivery, clock_moves: list[timedelta]
 ) -> None:
     path = f"/deliveries/{row.pk}/"
     form = html.get(vendor, path).one("#next form")
     assert form.by_role("button", "Advance to it")
     response = vendor.post(form["action"], follow=True)
-    [moved] = moves
+    [moved] = clock_moves
     assert timedelta(minutes=4) < moved <= timedelta(minutes=5)
     assert response.redirect_chain == [(path, 303)]
     assert html.parse(response).one("*[data-summary]").text == "1 attempt: 1 failed. View"
 
 
 def test_refused_move_is_explained(vendor: Client, row: Delivery) -> None:
-    with clock_control.Move.begin("advance"):
+    with moves.Move.begin("advance"):
         response = vendor.post(f"/deliveries/{row.pk}/advance/", follow=True)
     assert "already being moved" in html.parse(response).messages
 
 
 def test_only_a_delivery_with_a_time_has_the_button(
-    vendor: Client, stranger: Client, row: Delivery, moves: list[timedelta]
+    vendor: Client, stranger: Client, row: Delivery, clock_moves: list[timedelta]
 ) -> None:
     assert stranger.post(f"/deliveries/{row.pk}/advance/").status_code == 404
     assert vendor.get(f"/deliveries/{row.pk}/advance/").status_code == 405
@@ -72,4 +72,4 @@ def test_only_a_delivery_with_a_time_has_the_button(
     assert not html.get(vendor, f"/deliveries/{row.pk}/").all("#next form")
     Delivery.objects.update(state="delivered")
     assert not html.get(vendor, f"/deliveries/{row.pk}/").all("#next form")
-    assert not moves
+    assert not clock_moves
