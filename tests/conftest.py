@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             shared.append(item)
         else:
             rest.append(item)
+    # The longest first: tests on PostgreSQL are one test here.
+    long.sort(key=lambda item: names.index(item.nodeid.partition("::")[0]))
     quarter, others = len(items) // 4, iter(rest)
     items.clear()
     for number, first in enumerate((long[::2], pages, long[1::2], shared), 1):
