@@ -15,6 +15,8 @@ from django.core.management import CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from requests_queue.db.sqlite3 import base
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -102,7 +104,9 @@ class SqlThread:
     """A thread with one database connection, which runs functions one after another."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="delivery-sql")
+        self._pool = ThreadPoolExecutor(
+            1, thread_name_prefix="delivery-sql", initializer=base.come_first
+        )
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run the function in the thread and return its result, in a loop."""

@@ -2,7 +2,8 @@
 
 SQLite's own wait for the write lock asks again after pauses of up to 100 ms, and others come first
 meanwhile: while the file is written most of the time, a thread waits for seconds. So the threads of
-a process begin their transactions in the order in which they ask.
+a process begin their transactions in the order in which they ask, but for that of the delivery
+engine, which comes first: it stores many results at once, and slots for requests wait for it.
 
 Python's sqlite3 resets a failed statement once more when its cursor is finalized, which waits while
 another thread uses the same connection. Django leaves the cursor of a failed BEGIN in a cycle with
@@ -37,7 +38,10 @@ class Turns:
                 return True
             turn = threading.Lock()
             turn.acquire()
-            self._waiting.append(turn)
+            if getattr(_thread, "comes_first", False):
+                self._waiting.appendleft(turn)
+            else:
+                self._waiting.append(turn)
         if turn.acquire(timeout=timeout):
             return True
         with self._guard:
@@ -56,9 +60,15 @@ class Turns:
                 self._is_taken = False
 
 
+_thread = threading.local()
 # By file. A forked process has none of the threads that wait.
 _turns: defaultdict[str, Turns] = defaultdict(Turns)
 os.register_at_fork(after_in_child=_turns.clear)
+
+
+def come_first() -> None:
+    """Let this thread write before those that wait: it stores what many requests have done."""
+    _thread.comes_first = True
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

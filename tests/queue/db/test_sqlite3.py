@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from requests_queue.db.sqlite3 import base
 from tests.engines import until
 
 pytestmark = [
@@ -66,6 +67,23 @@ def test_threads_write_in_the_order_in_which_they_ask(submit: Submit) -> None:
     for future in others:
         future.result(10)
     assert order == ["first", "a", "b", "c", "again"]
+
+
+def test_thread_of_the_engine_comes_first(submit: Submit) -> None:
+    order: list[str] = []
+
+    def write_first() -> None:
+        base.come_first()
+        write(partial(order.append, "engine"))
+
+    with transaction.atomic():
+        futures = [submit(partial(write, partial(order.append, "other")))]
+        until(partial(are_waiting, 1), "the other one waits")
+        futures.append(submit(write_first))
+        until(partial(are_waiting, 2), "both wait")
+    for future in futures:
+        future.result(10)
+    assert order == ["engine", "other"]
 
 
 def test_thread_waits_for_its_turn_as_long_as_for_the_lock(submit: Submit) -> None:
