@@ -15,7 +15,7 @@ from django.core.management import CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from requests_queue.db.sqlite3 import base
+from requests_queue.db import turns
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class SqlThread:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(
-            1, thread_name_prefix="delivery-sql", initializer=base.come_first
+            1, thread_name_prefix="delivery-sql", initializer=turns.come_first
         )
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:

@@ -1,1 +1,1 @@
-"""Django's database backend for SQLite, with cursors that a failed statement closes."""
+"""Django's database backend for SQLite, with turns, and cursors that a failed statement closes."""

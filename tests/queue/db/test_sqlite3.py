@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from requests_queue.db.sqlite3 import base
+from requests_queue.db import turns
 from tests.engines import until
 
 pytestmark = [
@@ -73,7 +73,7 @@ def test_thread_of_the_engine_comes_first(submit: Submit) -> None:
     order: list[str] = []
 
     def write_first() -> None:
-        base.come_first()
+        turns.come_first()
         write(partial(order.append, "engine"))
 
     with transaction.atomic():
