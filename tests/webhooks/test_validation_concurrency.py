@@ -82,7 +82,7 @@ def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
     assert counted(hook) == (4, 4, 3, 1, 0)
     tried = Attempt.objects.get(outcome="failure")
     assert (tried.error, tried.status_code, tried.duration) == (REJECTED, None, 0)
-    assert not validators.requests_in_flight()
+    assert not validators._in_flight
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -114,7 +114,7 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
         assert [bool(slot) for slot in free] == [True] * most + [False]
-    assert not validators.requests_in_flight()
+    assert not validators._in_flight
 
 
 def test_validation_times_out(settings: Any) -> None:

@@ -77,8 +77,7 @@ class AttemptResult:
     stopped: bool = False
     # Why it failed, for statistics: one of errors.ERROR_CLASSES.
     error_class: str = ""
-    # What has changed the request on purpose.
-    faults: Sequence[Mapping[str, str]] = ()
+    faults: Sequence[Mapping[str, str]] = ()  # what has changed the request on purpose
     redacted: bool = False
 
     @property
@@ -118,8 +117,7 @@ class InFlight:
     # What is sent in place of the payload, and how many bytes of the response are read.
     body: bytes | None = None
     read_cap: int = READ_CAP
-    # Seconds; None is SIM_HTTP_TIMEOUT.
-    timeout: float | None = None
+    timeout: float | None = None  # seconds; None is SIM_HTTP_TIMEOUT
     task: asyncio.Task[AttemptResult] | None = None
     # Set when platform time has passed the deadline, though less real time has passed.
     timed_out: bool = False

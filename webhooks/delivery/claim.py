@@ -54,8 +54,7 @@ class Claim:
     interceptor: Interceptor | None = field(default=None, repr=False)
     # When it was due (monotonic seconds), None where that isn't known: for lateness.
     due: float | None = field(default=None, compare=False)
-    # The generation of the data at the claim (`requests_queue.clock.read`).
-    generation: int = 0
+    generation: int = 0  # of the data at the claim (`requests_queue.clock.read`)
     # What tracing has stored with its events (`webhooks.tracing`).
     marks: tuple[str, ...] = ()
     shared: Shared = field(default_factory=Shared, repr=False, compare=False)

@@ -1,10 +1,9 @@
 """Send deliveries: a rolling window of requests in each worker process.
 
 One asyncio loop in a thread sends the requests, since a thousand may hang for minutes; one thread
-with one connection runs all SQL. Besides being woken, the engine polls the database each second
-and when a backoff ends, so it needs neither broker nor scheduler. After an error in the loop it
-continues with a pause, and after one that ends the loop it restarts it. A slot is free again only
-when its result is stored, which limits the memory used.
+with one connection runs all SQL. Besides being woken, the engine polls each second and when a
+backoff ends, so it needs neither broker nor scheduler. After an error in the loop it continues with
+a pause, and restarts a loop that has ended. A slot is free again when its result is stored.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -295,7 +293,7 @@ class Engine:
         self._window.claims.clear()
         with suppress(Exception):
             self._sql.submit(self._store_last).result()
-        self._sql.end(partial(heartbeats.delete, heartbeats.WORKER))
+        self._sql.end(lambda: heartbeats.delete(heartbeats.WORKER))
 
     def _store_last(self) -> None:
         """Store the remaining results at a stop; those that are left after STORE s are lost."""
@@ -403,8 +401,7 @@ class Engine:
             self._timer = asyncio.get_running_loop().call_later(FLUSH, self._due.set)
 
     def _time_out(self, now: datetime) -> None:
-        """Cancel requests whose deadline platform time has passed, though real time hasn't."""
-        # In the order of their deadlines: thousands may be in flight.
+        """Cancel requests whose deadline platform time has passed; they are in that order."""
         for each in self._window.in_flight.values():
             if each.deadline > now:
                 break
@@ -417,18 +414,20 @@ class Engine:
 
 
 _engine: Engine | None = None
+_guard = threading.Lock()
 
 
 def start() -> Engine:
     """Start this process's engine, once; raises event_loops.StartFailed."""
     global _engine
-    if _engine is None:
-        engine = Engine()
-        engine.start()
-        _engine, wakeup.wake_engine = engine, engine.wake
-        event_loops.switch_threads_often()
-        garbage.tune()
-    return _engine
+    with _guard:
+        if _engine is None:
+            engine = Engine()
+            engine.start()
+            _engine, wakeup.wake_engine = engine, engine.wake
+            event_loops.switch_threads_often()
+            garbage.tune()
+        return _engine
 
 
 def wake() -> None:
@@ -445,7 +444,7 @@ def requests_in_flight() -> int:
 def stop() -> None:
     """Stop this process's engine."""
     global _engine
-    running, _engine = _engine, None
-    wakeup.wake_engine = None
+    with _guard:
+        running, _engine, wakeup.wake_engine = _engine, None, None
     if running is not None:
         running.stop()

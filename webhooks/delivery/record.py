@@ -56,9 +56,8 @@ class Stored(StrEnum):
 
     SETTLED = "settled"  # its claim held: it decided about its delivery
     LATE = "late"  # its claim was lost: an extra attempt, counted, that decides nothing
-    DROPPED = (
-        "dropped"  # deleted webhook, replaced data, a late unknown outcome, or recorded before
-    )
+    # Of a deleted webhook or replaced data, late with an unknown outcome, or recorded already.
+    DROPPED = "dropped"
     REPLACED = "replaced"  # recorded as a failure, because the row could not be stored
     RELEASED = "released"  # not recorded; its delivery is released
     KEPT = "kept"  # not recorded yet, because of an error or of locked rows: try again

@@ -123,6 +123,9 @@ def _slots(claims: Sequence[Claim]) -> Iterator[set[str]]:
     finally:
         with _guard:
             _in_flight.subtract(allowed)
+            for pk in allowed:
+                if not _in_flight[pk]:
+                    del _in_flight[pk]
 
 
 def _send(claims: Sequence[Claim], allowed: set[str], body: bytes) -> list[AttemptResult]:
