@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from portal import alarms
 from tests import html, make
 from tests.html import Element
 from tests.make import AT
@@ -43,6 +45,22 @@ def test_notice_counts_several_webhooks(vendor: Client, catalog: make.Catalog) -
     (shown,) = notice(vendor)
     assert "5 webhooks are out of order: Hook 1, Hook 2, Hook 3, …" in shown
     assert shown.by_role("link", "View")["href"] == "/webhooks/?status=out-of-order"
+
+
+def test_notice_names_own_enabled_webhooks_only(
+    vendor: Client, catalog: make.Catalog, django_assert_num_queries: Any
+) -> None:
+    lost(catalog)
+    make.webhook(catalog, n=2, out_of_order=True, active=False)
+    make.webhook(catalog, n=3, out_of_order=True, account=catalog.provider)
+    (shown,) = notice(vendor)
+    assert "Hook 1 is out of order" in shown
+    request = RequestFactory().get(PAGE)
+    request.session = {}
+    for n in range(4, 7):
+        lost(catalog, n)
+    with django_assert_num_queries(1):
+        alarms.dismiss(request, catalog.vendor)
 
 
 def test_page_that_shows_the_state_has_no_notice(vendor: Client, catalog: make.Catalog) -> None:
