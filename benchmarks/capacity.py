@@ -87,7 +87,7 @@ def compute_outage(
     to_others = min(others, capacity - to_failing)
     gain, spare = to_failing - failing, capacity - rate
     if min(gain, spare) <= 0 or limit * webhooks < others:
-        raise ValueError("More events arrive than can be sent: what waits never gets less.")
+        raise ValueError("More events arrive than can be sent: the backlog never gets smaller.")
     return {
         "rate": rate,
         "failing_rate": failing,

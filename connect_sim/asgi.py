@@ -2,10 +2,10 @@
 
 An app registers its endpoints by path prefix in its AppConfig:
 
-    class SandboxConfig(AppConfig):
-        asgi_routes = {"/sandbox/wait": "sandbox.waits.waiting.endpoint"}
-        asgi_middleware = ["sandbox.timeline.activity.count_api_calls"]
-        asgi_lifespan = ["sandbox.waits.waiting.lifespan"]
+    class ExampleConfig(AppConfig):
+        asgi_routes = {"/example/stream": "example.stream.endpoint"}
+        asgi_middleware = ["example.counting.count_calls"]
+        asgi_lifespan = ["example.stream.lifespan"]
 
 The dotted paths are imported when all apps are ready. Endpoints are ASGI applications, which check
 authentication and host themselves. A middleware is a function that returns an application around

@@ -2,8 +2,8 @@
 
 A caller registers a `Waiter` with a `Kind` of condition: on whose behalf it waits, until when, and
 the future of its response. The thread runs while there are waiters, is woken by changes
-(`notification`), and lets each kind read the database once for all its waiters. What waits
-in a thread of its own uses `look_until`.
+(`notification`), and lets each kind read the database once for all its waiters. Code that
+waits in a thread of its own uses `look_until`.
 """
 
 from __future__ import annotations
