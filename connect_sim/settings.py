@@ -157,7 +157,7 @@ MIDDLEWARE = [
     *(["connect_sim.metrics.api_requests.count"] if SIM_METRICS_PORT else []),
     *(["sandbox.timeline.api_calls.record_api_calls"] if SANDBOX else []),
     *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
-    *(["sandbox.clock.simulated_date.add_date"] if SANDBOX else []),
+    *(["sandbox.timeline.activity.add_date"] if SANDBOX else []),
     *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),
     "connect_sim.middleware.refuse_nul",
     "connect_sim.middleware.protect_admin",

@@ -23,7 +23,9 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox.clock import due_deliveries, holds  # noqa: F401
+        from sandbox.clock import (
+            settling,  # noqa: F401
+        )
         from sandbox.faults import delivery_side
         from sandbox.pages import clock, fault_views, panels
         from sandbox.timeline import receivers, timeline  # noqa: F401

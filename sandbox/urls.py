@@ -11,7 +11,6 @@ from rest_framework.views import APIView
 from sandbox.api import (
     clock,
     faults,
-    lease,
     observing,
     product_files,
     products,
@@ -19,7 +18,6 @@ from sandbox.api import (
     schema,
     snapshots,
     types,
-    waiting,
 )
 from sandbox.api.schema import Operation, Operations
 
@@ -37,13 +35,11 @@ class VersionView(APIView):
 urlpatterns = [
     *clock.urlpatterns,
     *faults.urlpatterns,
-    *lease.urlpatterns,
+    *snapshots.urlpatterns,
     *observing.urlpatterns,
     *product_files.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,
-    *snapshots.urlpatterns,
     path("version", VersionView.as_view()),
-    *waiting.urlpatterns,
 ]

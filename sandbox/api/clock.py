@@ -12,9 +12,8 @@ from rest_framework.views import APIView
 from requests_queue.api.fields import Input, Integer, String
 from requests_queue.api.schema import Stamp
 from sandbox.api import types
-from sandbox.api.inputs import DurationField, NumberField, SecondsField
 from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import Seconds
+from sandbox.api.types import DurationField, NumberField, Seconds, SecondsField
 from sandbox.clock import holds, moves, settle_times, settling
 from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
 from sandbox.clock.settling import Unsettled

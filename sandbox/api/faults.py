@@ -28,18 +28,16 @@ from requests_queue.api.fields import (
 from requests_queue.api.schema import Also, Stamp
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import FieldError, Invalid, Missing
-from sandbox.api.inputs import NumberField, NumberText, Query, SecondsField, Word
 from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import Seconds
-from sandbox.faults import armed, barriers, kinds
+from sandbox.api.types import NumberField, NumberText, Query, Seconds, SecondsField, Word
+from sandbox.faults import api_side, armed, kinds
+from sandbox.faults.api_side import MAX_WAIT, Caller
 from sandbox.faults.armed import DEFAULT_SEED, FaultSpec
-from sandbox.faults.barriers import MAX_WAIT, Caller
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
 from sandbox.models import Fault as FaultRow
 from sandbox.models import HeldResponse
-from sandbox.timeline import deferred, timeline
-from sandbox.timeline.deferred import Result
-from sandbox.timeline.observer import observer
+from sandbox.timeline import timeline
+from sandbox.timeline.observer import Result, observer, respond
 from webhooks.models import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -285,8 +283,8 @@ class FaultView(APIView):
             count=count,
             answer=lambda: _answer(id),
         )
-        observer.add(barriers.callers, caller)
-        return deferred.respond(request, caller.future)
+        observer.add(api_side.callers, caller)
+        return respond(request, caller.future)
 
     def delete(self, request: Request, id: str) -> Response:
         """Clear a fault, and return it with its last counts; 404 if it is cleared already."""
@@ -308,14 +306,14 @@ class ReleaseView(APIView):
         count = body.check(data).get("count")
         refuse_unknown(data, body.fields, "")
         armed.get(id)
-        released = barriers.release(id, count)
-        held = barriers.held([id]).get(id, ())
+        released = api_side.release(id, count)
+        held = api_side.held([id]).get(id, ())
         return Response({"released": _calls(released), "held": _calls(held)})
 
 
 def represent(rows: Sequence[FaultRow]) -> list[dict[str, Any]]:
     """Return faults as the API shows them; one statement for all that they hold."""
-    held = barriers.held([row.pk for row in rows])
+    held = api_side.held([row.pk for row in rows])
     return [{**_represent(row), "held": _calls(held.get(row.pk, ()))} for row in rows]
 
 

@@ -1,11 +1,15 @@
-"""What happened and what will happen: timeline, calls of the API, deliveries and forecasts."""
+"""What happened and what will happen: timeline, calls of the API, deliveries, forecasts, and waits.
+
+`/sandbox/wait` waits for a condition without a thread of the web server.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import islice
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, TypedDict, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -15,24 +19,175 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import clock
-from requests_queue.api.fields import Id, List
+from requests_queue.api.fields import Anything, Boolean, Id, Input, List
+from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import User
-from requests_queue.errors import Missing
+from requests_queue.errors import Invalid, Missing
 from sandbox.api import types
-from sandbox.api.inputs import CursorField, NoQuery, NumberText, Query, SecondsField, Word
-from sandbox.api.schema import Operation, Operations
+from sandbox.api.schema import Error, Operation, Operations
+from sandbox.api.types import (
+    CursorField,
+    DurationField,
+    NoQuery,
+    NumberText,
+    Query,
+    Seconds,
+    SecondsField,
+    Word,
+)
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.readings import deliveries, stored_calls
-from sandbox.timeline import api_calls, deferred, timeline
-from sandbox.timeline.observer import observer
+from sandbox.readings import deliveries, handler_activity
+from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.observer import observer, respond
 from sandbox.timeline.timeline import Cursor
-from sandbox.waits import timeline_waits
-from sandbox.waits.timeline_waits import MAX_WAIT, Filters, Read
+from sandbox.waits import condition_parsing, wait_responses, waiting
+from sandbox.waits.condition_parsing import BadCondition
+from sandbox.waits.conditions import Condition
+from sandbox.waits.wait_responses import MAX_WAIT, Filters, Read
+from sandbox.waits.waiting import Wait
 from webhooks.models import Delivery, Webhook
 
+TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
 LIMIT = 100  # calls of a response by default
 _CHUNK = 500  # entries of the timeline that are read at once
+
+
+class Present(TypedDict):
+    """What the conditions depend on: statuses of objects, webhooks out of order, idle."""
+
+    statuses: dict[str, str | None]
+    out_of_order: dict[str, bool]
+    idle: bool | None
+
+
+class WaitSatisfied(TypedDict):
+    """The condition is true; `evidence` are the entries that made it true."""
+
+    now: Stamp
+    cursor: types.CursorText
+    waited: Seconds
+    evidence: list[types.Entry]
+    present: Present
+
+
+class Difference(TypedDict):
+    """A point in which something differs from the condition."""
+
+    field: str
+    expected: str
+    actual: str
+
+
+class NearMiss(TypedDict):
+    """An attempt, object or webhook that nearly made the condition true."""
+
+    webhook: str | None
+    delivery: int | None
+    attempt: int | None
+    object: str | None
+    entry: types.Entry | None
+    differs: list[Difference]
+
+
+class WaitFailed(Error):
+    """The condition is not true; `timeline` has the latest entries since the cursor."""
+
+    stopped_because: Literal["timeout", "within", "idle", "impossible", "reset"]
+    now: Stamp
+    cursor: types.CursorText
+    waited: Seconds
+    waiting_for: list[str]
+    near_misses: list[NearMiss]
+    present: Present
+    unsettled: list[types.Unsettled]
+    timeline: list[types.Entry]
+    timeline_left_out: int
+
+
+class ConditionField(Anything):
+    """A condition, which `sandbox.waits.conditions` checks."""
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "description": "`delivered`, `failed`, `called`, `status`, `idle`, `out_of_order`, or "
+        "`all`, `any` or `never` of them.",
+        "example": {"delivered": {"webhook": "WH-123-456-789", "attempts_at_most": 1}},
+    }
+
+    def __init__(self) -> None:
+        super().__init__(required=True)
+
+
+class WaitInput(Input):
+    """A condition, and how long to wait for it."""
+
+    until = ConditionField()
+    since = CursorField(
+        help_text="The cursor after which entries count: by default that of the last reset, or of "
+        "the request if the condition has `never`."
+    )
+    timeout = SecondsField(0, MAX_TIMEOUT)
+    skip = Boolean(help_text="Move the clock from one due moment to the next while waiting.")
+    within = DurationField(help_text="The span of platform time, required by `never`.")
+
+
+class WaitView(APIView):
+    """`POST /sandbox/wait {"until", "since"?, "timeout"?, "skip"?, "within"?}`."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Waiting",
+            "Wait for a condition",
+            WaitSatisfied,
+            body=WaitInput,
+            errors=(429, 503),
+            others={408: WaitFailed},
+        )
+    }
+
+    def post(self, request: Request) -> HttpResponse:
+        """Return 200 with the evidence when the condition is true, 408 if it is not in time.
+
+        A wait that skips ends with its client: otherwise it would go on moving the clock.
+        """
+        condition, values = _read(request.data)
+        wait = Wait(
+            owner=str(cast(User, request.user).pk),
+            condition=condition,
+            since=values.get("since") or _default_since(condition),
+            timeout=values.get("timeout", TIMEOUT),
+            skip=values.get("skip", False),
+            within=values.get("within"),
+        )
+        waiting.begin(wait)
+        return respond(request, wait.future, needs_client=wait.skip)
+
+
+def _default_since(condition: Condition) -> Cursor:
+    return timeline.now() if condition.has_never() else timeline.last_reset()
+
+
+def _read(data: Any) -> tuple[Condition, dict[str, Any]]:
+    """Return the condition and the other values of a body; raises Invalid."""
+    body = WaitInput()
+    if isinstance(data, Mapping):
+        for name in data:
+            if name not in body.fields:
+                raise Invalid(str(name)[:40], f"Unknown. Available: {', '.join(body.fields)}.")
+    values = body.check(data)
+    try:
+        condition = condition_parsing.parse(values.pop("until", None))
+    except BadCondition as error:
+        raise Invalid(error.path, error.message) from None
+    within: timedelta | None = values.get("within")
+    if condition.has_never() and within is None:
+        raise Invalid("within", "`never` needs a span of platform time, for example 1h.")
+    if within is not None and not within:
+        raise Invalid("within", "A span must be greater than 0.")
+    return condition, values
 
 
 class TimelineQuery(Query):
@@ -79,8 +234,8 @@ class TimelineView(APIView):
             filters=filters,
             position=max(since, until),
         )
-        observer.add(timeline_waits.reads, read)
-        return deferred.respond(request, read.future)
+        observer.add(wait_responses.reads, read)
+        return respond(request, read.future)
 
 
 class CursorView(APIView):
@@ -195,12 +350,12 @@ class ApiCallsView(APIView):
         limit, until = values.get("limit", LIMIT), timeline.now()
         rows = _matching(values)
         if (since := values.get("since")) is None:
-            calls = stored_calls.load(rows.order_by("-pk")[:limit])[::-1]
+            calls = handler_activity.load(rows.order_by("-pk")[:limit])[::-1]
         else:
             found = list(islice(_after(since, until, rows), limit))
-            calls = stored_calls.load(rows.filter(pk__in=[pk for pk, _ in found]))
+            calls = handler_activity.load(rows.filter(pk__in=[pk for pk, _ in found]))
             until = found[-1][1] if len(found) == limit else max(since, until)
-        shown = [stored_calls.represent(call) for call in calls]
+        shown = [handler_activity.represent_call(call) for call in calls]
         return Response({"calls": shown, "cursor": str(until)})
 
 
@@ -235,6 +390,7 @@ def _call_of(entry: TimelineEntry) -> int:
 
 
 urlpatterns = [
+    path("wait", WaitView.as_view()),
     path("timeline", TimelineView.as_view()),
     path("cursor", CursorView.as_view()),
     path("deliveries", DeliveriesView.as_view()),

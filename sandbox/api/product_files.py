@@ -23,8 +23,8 @@ from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import spreadsheet, uploads
 from requests_queue.seed.accounts import VENDOR
-from sandbox.api.inputs import Query, Word
 from sandbox.api.schema import Operation, Operations
+from sandbox.api.types import Query, Word
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP = "application/zip"

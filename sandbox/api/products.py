@@ -41,8 +41,8 @@ from requests_queue.catalog.writes.products import create_row, lock, save
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.seed.products import capabilities as all_capabilities
-from sandbox.api.inputs import NoQuery
 from sandbox.api.schema import Operation, Operations
+from sandbox.api.types import NoQuery
 
 MAX_PARTS = 200  # items, parameters or templates of a product
 _UNIT = {"id": "unit", "title": "Units"}

@@ -36,7 +36,7 @@ from portal.swagger import SwaggerPage
 from requests_queue.api.fields import Input
 from requests_queue.api.openapi import Components, OperationSchema
 from requests_queue.api.schema import Form, Json
-from sandbox.api.inputs import Query
+from sandbox.api.types import Query
 
 Operations = Mapping[str, "Operation"]
 PREFIX = "/sandbox"

@@ -1,21 +1,31 @@
-"""`/sandbox/reset` and `/sandbox/snapshots`: go back to the demo data or to a saved world."""
+"""`/sandbox/reset`, `/sandbox/snapshots` and `/sandbox/lease`.
+
+Go back to the demo data or to a saved world, and use the sandbox exclusively, for test runners that
+share one.
+"""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
+from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from requests_queue.api import fast_json
 from requests_queue.api.fields import Boolean, Input, String
 from requests_queue.api.schema import Stamp
-from sandbox.api.inputs import SecondsField
+from requests_queue.catalog.models import User
 from sandbox.api.schema import Operation, Operations
+from sandbox.api.types import Seconds, SecondsField
 from sandbox.timeline import timeline
-from sandbox.world import gate, snapshot_storage, snapshots
+from sandbox.timeline.observer import Result, observer, respond
+from sandbox.world import gate, leases, snapshot_storage, snapshots
+from sandbox.world.leases import ActiveLease, Taker
 from sandbox.world.snapshots import Replacement
 
 MAX_PATIENCE = 600.0  # seconds
@@ -177,10 +187,121 @@ def _represent(snapshot: snapshot_storage.Snapshot) -> dict[str, Any]:
     return {"name": snapshot.name, "created": created, "now": now, "usable": usable}
 
 
+class Lease(TypedDict):
+    """A lease of the sandbox; `id` is the right to renew and to release it."""
+
+    id: str
+    note: str
+    expires_in: Seconds
+
+
+class CurrentLease(TypedDict):
+    """Who has the lease, null for nobody; without its id."""
+
+    note: str
+    expires_in: Seconds
+
+
+class LeaseState(TypedDict):
+    """The lease of the sandbox."""
+
+    lease: CurrentLease | None
+
+
+class RenewInput(Input):
+    """How long the lease lasts from now on."""
+
+    ttl = SecondsField(0.001, leases.MAX_TTL)
+
+
+class LeaseInput(RenewInput):
+    """How long the lease lasts, a note for people, and how long to wait for it."""
+
+    note = String(leases.MAX_NOTE)
+    wait = SecondsField(0, leases.MAX_WAIT)
+
+
+class LeaseView(APIView):
+    """`/sandbox/lease`: take the lease, and see who has it."""
+
+    operations: Operations = {
+        "get": Operation("Lease", "Show the lease", LeaseState),
+        "post": Operation(
+            "Lease", "Take the lease", Lease, 201, body=LeaseInput, errors=(409, 429)
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
+        lease = leases.current()
+        shown = {k: v for k, v in _represent_lease(lease).items() if k != "id"} if lease else None
+        return Response({"lease": shown})
+
+    def post(self, request: Request) -> HttpResponse:
+        """Take the exclusive use of the sandbox: 201 `{"id", "note", "expires_in"}`.
+
+        409 if another caller has it, after `wait` seconds of real time (0 by default), in which
+        callers get it in order. It binds callers that take it: calls without it are not refused.
+        """
+        values = LeaseInput().check(request.data)
+        ttl, note = values.get("ttl", leases.DEFAULT_TTL), values.get("note", "")
+        if seconds := values.get("wait", 0):
+            taker = Taker(
+                owner=str(cast(User, request.user).pk),
+                deadline=time.monotonic() + seconds,
+                ttl=ttl,
+                note=note,
+                answer=_answer,
+            )
+            observer.add(leases.takers, taker)
+            # A client that has ended would keep the lease from the others.
+            return respond(request, taker.future, needs_client=True)
+        lease = leases.take(ttl, note)
+        if lease is None:
+            raise leases.taken()
+        return Response(_represent_lease(lease), status=201)
+
+
+class LeaseTokenView(APIView):
+    """`/sandbox/lease/{id}`: renew and release the lease."""
+
+    operations: Operations = {
+        "put": Operation("Lease", "Renew the lease", Lease, body=RenewInput, errors=(404,)),
+        "delete": Operation("Lease", "Release the lease", None, 204, errors=(404,)),
+    }
+
+    def put(self, request: Request, id: str) -> Response:
+        """Let the lease expire `ttl` seconds from now: 200; 404 if it has expired."""
+        ttl = RenewInput().check(request.data).get("ttl", leases.DEFAULT_TTL)
+        return Response(_represent_lease(leases.renew(id, ttl)))
+
+    def delete(self, request: Request, id: str) -> Response:
+        """Release the lease: 204; 404 if it was released or has expired."""
+        leases.release(id)
+        return Response(status=204)
+
+
+def _represent_lease(lease: ActiveLease) -> dict[str, Any]:
+    return {"id": lease.id, "note": lease.note, "expires_in": round(lease.expires_in, 3)}
+
+
+def _answer(lease: ActiveLease | None) -> Result:
+    if lease is not None:
+        return _json(201, _represent_lease(lease))
+    refusal = leases.taken()
+    return _json(409, {"error_code": refusal.code, "errors": refusal.messages})
+
+
+def _json(status: int, body: dict[str, Any]) -> Result:
+    return Result(status, "application/json", fast_json.encode(body))
+
+
 urlpatterns = [
     path("reset", ResetView.as_view()),
     path("snapshots", SnapshotsView.as_view()),
     path("snapshots/<str:name>", SnapshotView.as_view()),
     path("snapshots/<str:name>/restore", RestoreView.as_view()),
     path("snapshots/<str:a>/diff/<str:b>", DiffView.as_view()),
+    path("lease", LeaseView.as_view()),
+    path("lease/<str:id>", LeaseTokenView.as_view()),
 ]

@@ -1,7 +1,8 @@
 """The process of a run: `connect-sim check` against this sandbox, and the thread that follows it.
 
 It is a client of the published endpoints like any other, in a process group of its own. SIGTERM
-lets it restore the sandbox and end. If this process is killed, `Guard` kills it.
+lets it restore the sandbox and end. If this process is killed, `Guard` kills it. Where a run could
+not restore the sandbox, because its process was killed or the sandbox stopped, this module does.
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from checks.guard import Guard
+from checks.options import lease_note, snapshot_base, snapshot_before
 from checks.outputs import events, json_report
 from checks.outputs.json_report import BadReport
 from checks.outputs.masking import mask_report
 from checks.throwaway import environment
+from requests_queue.errors import Missing, Refused
 from requests_queue.redaction import Redaction
-from sandbox.check_runs import progress, restoring, runs
+from sandbox.check_runs import progress, runs
 from sandbox.check_runs.runs import Ending
 from sandbox.models import CheckRun
+from sandbox.world import gate, leases, snapshots
 
+_LEASE = 60.0  # seconds for which a restore may take
+RESTORED = "The sandbox was restored as it was before the run."
 # The shells' form of the exit code of a program that a signal has ended.
 _SIGNALED = 128
 _SHOWN = 500  # characters of an error
@@ -45,6 +51,66 @@ _TRIES = 5  # of writing the end of a run
 
 # What the program would write into, if a CI job has started the sandbox.
 _NOT_INHERITED = ("GITHUB_STEP_SUMMARY",)
+
+
+def restore(name: str, patience: float = gate.PATIENCE) -> str:
+    """Undo what a run has left behind; return a sentence about it, empty if there is nothing.
+
+    A run that has lost its lease has left that to the next run: others have used the sandbox.
+    """
+    if not leases.renew_noted(lease_note(name), _LEASE):
+        return ""
+    try:
+        return _restore(name, patience)
+    finally:
+        leases.release_noted(lease_note(name))
+
+
+def _restore(name: str, patience: float) -> str:
+    before, text = snapshot_before(name), ""
+    stored = {snapshot.name for snapshot in snapshots.all_snapshots()}
+    if before in stored:
+        try:
+            snapshots.restore(before, patience)
+        except (Refused, Missing, DatabaseError):
+            command = f"{settings.PROGRAM} snapshot restore {before}"
+            return f"The sandbox is not as it was before the run. Restore it: {command}"
+        text = RESTORED
+    for left in stored & {before, snapshot_base(name)}:
+        _delete(left)
+    return text
+
+
+def _delete(name: str) -> None:
+    try:
+        snapshots.delete(name)
+    except Refused:
+        # Its file cannot be deleted; the user sees it in the list of snapshots.
+        return
+
+
+def recover(*, is_alone: bool = False, patience: float = gate.PATIENCE) -> None:
+    """End the runs whose process is gone, and restore the sandbox.
+
+    `is_alone` says that no other process may have one: at the start, before requests are served.
+    """
+    for run in runs.end_lost(is_alone=is_alone):
+        if text := restore(run.name, patience):
+            row = CheckRun.objects.filter(pk=run.pk, state=CheckRun.FAILED)
+            row.update(error=f"{runs.STOPPED} {text}")
+
+
+def recover_later() -> None:
+    """Recover in a thread, if there is anything to do: a restore waits for the caller's request."""
+    if runs.has_lost():
+        threading.Thread(target=_recover_in_thread, name="check-recovery", daemon=True).start()
+
+
+def _recover_in_thread() -> None:
+    try:
+        recover()
+    finally:
+        connection.close()
 
 
 def ending_of(
@@ -193,7 +259,7 @@ class Job:
         self._guard.remove_group(self._popen.pid)
         if self._is_stopped:
             return
-        left = restoring.restore(self._run.name)
+        left = restore(self._run.name)
         printed, is_cancelled = self._read_printed(), bool(self._kill_at)
         ending = ending_of(self._report, code, printed, left, is_cancelled, self._secrets)
         for _ in range(_TRIES):

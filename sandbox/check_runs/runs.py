@@ -16,7 +16,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from sandbox.check_runs.progress import Progress
 from sandbox.models import CheckRun
-from sandbox.timeline import announcements
+from sandbox.timeline import notification
 from webhooks.models import Webhook
 
 KEPT = 20  # runs of a webhook
@@ -56,7 +56,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
         text = "Checks are running already. Wait until they have ended, or cancel them."
         raise Conflict("CHK_001", text) from None
     _forget_old(webhook.pk)
-    announcements.announce(announcements.CHECKS)
+    notification.announce_kind(notification.CHECKS)
     return run
 
 
@@ -73,7 +73,7 @@ def keep(pk: int, progress: Progress) -> bool:
     if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
         # It is gone, or another process took this one for dead.
         return True
-    announcements.announce(announcements.CHECKS)
+    notification.announce_kind(notification.CHECKS)
     return row.filter(is_cancelled=True).exists()
 
 
@@ -92,7 +92,7 @@ def end(pk: int, progress: Progress, ending: Ending) -> bool:
         error=ending.error,
         ended_at=datetime.now(UTC),
     )
-    announcements.announce(announcements.CHECKS)
+    notification.announce_kind(notification.CHECKS)
     return bool(ended)
 
 

@@ -1,7 +1,6 @@
 """The clock of the sandbox: its moves, and when the sandbox is settled.
 
 To be read in this order: `settle_times` (how long a handler may still work), `holds` (what keeps
-the clock), `due_deliveries` (those that it stops at), `settling` (whether all has happened that
-follows from the present), `moves` (from one due moment to the next). `simulated_date` is the header
-of responses.
+the clock), `settling` (whether all has happened that follows from the present), `moves` (from one
+due moment to the next).
 """

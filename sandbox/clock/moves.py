@@ -1,7 +1,7 @@
 """A move of the sandbox's clock: it steps to due moments, and waits at each for what follows.
 
 A `Move` is one step by step; `advance`, `run_next` and `run_until_idle` run it for the API and the
-pages, and `sandbox.waits.skipping` for waits that skip.
+pages, and `sandbox.waits.waiting` for waits that skip.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from requests_queue.time_format import format_ahead
 from sandbox.clock import settling
 from sandbox.clock.settling import Unsettled
 from sandbox.models import TimelineEntry
-from sandbox.timeline import announcements, notification, timeline
+from sandbox.timeline import notification, timeline
 from sandbox.timeline.observer import look_until
 from sandbox.timeline.timeline import Entry
 from webhooks.delivery import engine
@@ -201,7 +201,7 @@ class Move:
             with transaction.atomic():
                 _freeze(moment, frozen_at=self.now)
                 timeline.append([Entry(timeline.CLOCK, moment, data=data)])
-                announcements.announce_world()
+                notification.announce_world()
             self.now = moment
             self.stops += is_stop
         self.run_due()
@@ -290,7 +290,7 @@ def release(moment: datetime, **held: Any) -> None:
     Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
     )
-    announcements.announce_world()
+    notification.announce_world()
 
 
 class ClockState(NamedTuple):

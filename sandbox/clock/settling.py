@@ -4,9 +4,9 @@ Settled means all of: nothing is due or in flight, no job of the platform is run
 calling the API, the settle time has passed since the last 2xx response of each handler and since
 its last API call, and there is no hold.
 
-Settle times are learned from the timeline (`settle_times`) and kept in memory: a reset or a
-new webhook of the same URL doesn't change them, and a new process folds them from the newest
-entries. They are real time, by the monotonic clock from the moment when an entry is read.
+Settle times are learned from the timeline (`settle_times`) and kept in memory: a reset or a new
+webhook of the same URL doesn't change them, and a new process folds them from the newest entries.
+They are real time, by the monotonic clock from the moment when an entry is read.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
+from requests_queue.signals import collect_busy, collect_next_work
 from requests_queue.time_format import format_span
 from sandbox.clock import holds, settle_times
 from sandbox.clock.settle_times import Learner
 from sandbox.models import TimelineEntry
 from sandbox.timeline import activity, api_calls, timeline
 from sandbox.timeline.timeline import Cursor, Entry
-from webhooks.delivery import wakeup
+from webhooks.delivery import claim, wakeup
+from webhooks.models import Delivery
+from webhooks.types import EVENT
 
 KINDS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.API_CALL, timeline.CLOCK)
 NEWEST = 5000  # entries that are read at once, for instance by a new process
@@ -42,6 +46,50 @@ DUE, IN_FLIGHT, PROCESSING, JOB = "due", "in_flight", "processing", "job"
 API_CALLS, SETTLE_TIME, HOLD = "api_calls", "settle_time", "hold"
 # Seconds after which to check again, if nothing is written to the timeline until then.
 _AGAIN = {DUE: 0.1, IN_FLIGHT: 0.5, PROCESSING: 0.1, JOB: 0.25, API_CALLS: 0.02}
+
+
+@collect_next_work.connect
+def next_due(now: datetime, **kwargs: Any) -> datetime | None:
+    """Return when the next backoff with pending deliveries ends, or a request times out."""
+    moments = [wakeup.next_due(now), *(at for _, at in _deadlines() if at and at > now)]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+@collect_busy.connect
+def unsettled(now: datetime, **kwargs: Any) -> set[str]:
+    """Return labels of what is due or in flight at `now`, and wake the engine for what is due.
+
+    The label of a request in flight changes when its deadline has passed: until then the clock
+    may move while it is in flight, afterwards it must end.
+    """
+    with transaction.atomic():
+        # Nothing is claimed between the two queries, and due deliveries are read last: a delivery
+        # that becomes pending when its request ends is in one of the two.
+        claim.lock()
+        calling = {
+            f"{'overdue' if at and at <= now else 'calling'}:{label}" for label, at in _deadlines()
+        }
+        due = {f"due:{pk}" for pk in claim.select(1, now)[0]}
+    if due or any(label.startswith("overdue:") for label in calling):
+        wakeup.send()
+    return due | calling
+
+
+def _deadlines() -> list[tuple[str, datetime | None]]:
+    """Return each request in flight (its delivery and attempt number) and its deadline.
+
+    None for a validator's, whose timeout is real time because a person or client waits for it.
+    """
+    timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
+    rows = Delivery.objects.filter(
+        state=Delivery.CALLING, started_at__isnull=False, webhook__deleted_at=None
+    )
+    columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
+    return [
+        (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)
+        for pk, attempts, started_at, type_, forced in rows.values_list(*columns)
+        if started_at is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,37 +1,190 @@
-"""Middleware: faults of the API's responses to handlers.
+"""Middleware: faults of the API's responses to handlers, and responses that wait for a release.
 
 `BEFORE` has the kinds after which the work isn't done, each a function that makes the response;
 `AFTER` the kinds that change how the response of the view is sent. Which faults fire is decided
 before the work, so that their order doesn't depend on how long it takes.
+
+A barrier holds responses: the process that serves a call has its response in memory, and a row for
+it, which all processes read. Deleting the row releases the response; so does clearing the fault, or
+its expiry. The observer looks for that, and answers callers who wait until so many are held.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F, FloatField, Q, QuerySet
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue import operations
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import User
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.heartbeats import EXPIRES_AFTER, INTERVAL
 from requests_queue.redaction import Redaction
 from requests_queue.safe_text import visible
-from sandbox.faults import armed, barriers, firing, kinds
-from sandbox.faults.armed import ArmedFault
-from sandbox.faults.firing import Firing, Firings, Subject
+from sandbox.faults import armed, kinds
+from sandbox.faults.armed import ArmedFault, Firing, Firings, Subject
 from sandbox.faults.kinds import API
-from sandbox.timeline import activity, api_calls
+from sandbox.models import Fault, HeldResponse
+from sandbox.timeline import activity, api_calls, notification
 from sandbox.timeline.object_ids import OBJECT_ID
+from sandbox.timeline.observer import Kind, Result, Waiter, observer
 from sandbox.world import gate
+from webhooks.delivery import wakeup
 
+MAX_WAIT = 600.0  # seconds
 logger = logging.getLogger(__name__)
 
 KEY = "connect_sim.transmission"
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A response that is held until the future is done, or for so many seconds."""
+
+    future: Future[None]
+    seconds: float | None
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Held(Waiter):
+    """A response of this process that is held, by the id of its row; the future releases it."""
+
+    key: int
+
+
+class Responses(Kind[Held]):
+    """The held responses of this process."""
+
+    def __init__(self) -> None:
+        self._renew_at = 0.0
+
+    def hold(self, fault: str, number: int, method: str, path: str) -> Delay | None:
+        """Hold a response; return what ends that, or None if the fault has been cleared."""
+        with transaction.atomic():
+            left = Cast(F("expires") - DatabaseTime(), FloatField())
+            row = Fault.objects.filter(pk=fault, is_cleared=False).annotate(left=left).first()
+            if row is None or (row.left is not None and row.left <= 0):
+                return None
+            held = HeldResponse.objects.create(
+                fault=row, number=number, method=method, path=path, seen=DatabaseTime()
+            )
+            notification.announce_after_commit()
+        future = gate.begin_delay()
+        observer.add(self, Held(key=held.pk, future=future))
+        return Delay(future, row.left)
+
+    def keys(self) -> list[int]:
+        """Return the ids of the rows of this process."""
+        return [each.key for each in observer.waiting(self)]
+
+    def left(self, waiters: list[Held]) -> None:
+        """Delete the rows of responses that are sent, or whose client has left."""
+        if waiters:
+            _delete([each.key for each in waiters])
+
+    def turn(self) -> float:
+        """Send the responses whose row was deleted, or whose fault was cleared or has expired."""
+        held = observer.waiting(self)
+        rows = _of_active_faults().filter(pk__in=[each.key for each in held])
+        kept = set(rows.values_list("pk", flat=True))
+        for each in held:
+            if each.key not in kept:
+                gate.end_delay(each.future)
+        self._renew()
+        return INTERVAL
+
+    def _renew(self) -> None:
+        """Say that the process is alive, and delete the rows of those that are not."""
+        if time.monotonic() < self._renew_at:
+            return
+        HeldResponse.objects.filter(pk__in=self.keys()).update(seen=DatabaseTime())
+        HeldResponse.objects.filter(seen__lte=DatabaseTime() - EXPIRES_AFTER).delete()
+        self._renew_at = time.monotonic() + INTERVAL
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Caller(Waiter):
+    """A caller that waits until a fault holds `count` responses; `answer` makes its result."""
+
+    fault: str
+    count: int
+    answer: Callable[[], Result]
+
+
+class Callers(Kind[Caller]):
+    """The callers of this process that wait for held responses."""
+
+    def turn(self) -> float:
+        """Answer callers whose responses are held, whose fault is over, or at their deadline."""
+        callers = observer.waiting(self)
+        faults = {each.fault for each in callers}
+        active = set(_active_faults().filter(pk__in=faults).values_list("pk", flat=True))
+        counts = Counter(row.fault_id for row in _live(faults))
+        for each in callers:
+            is_over = each.deadline <= time.monotonic() or each.fault not in active
+            if is_over or counts[each.fault] >= each.count:
+                each.respond(each.answer())
+        return INTERVAL
+
+
+responses = Responses()
+callers = Callers()
+
+
+def held(faults: Iterable[str]) -> dict[str, list[HeldResponse]]:
+    """Return the responses that each fault holds, oldest first; one statement."""
+    result: dict[str, list[HeldResponse]] = {}
+    for row in _live(list(faults)):
+        result.setdefault(row.fault_id, []).append(row)
+    return result
+
+
+@transaction.atomic
+def release(fault: str, count: int | None = None) -> list[HeldResponse]:
+    """Release the `count` oldest responses that a fault holds, by default all; return them."""
+    # Locked rows are being released by another caller.
+    rows = _live([fault]).select_for_update(
+        skip_locked=connection.features.has_select_for_update_skip_locked
+    )
+    released = list(rows[:count])
+    _delete([row.pk for row in released])
+    notification.announce_after_commit()
+    return released
+
+
+def _delete(keys: Sequence[int]) -> None:
+    HeldResponse.objects.filter(pk__in=keys).delete()
+    notification.announce_after_commit()
+
+
+def _live(faults: Collection[str]) -> QuerySet[HeldResponse]:
+    rows = _of_active_faults().filter(fault__in=faults).order_by("pk")
+    if wakeup.is_broker_in_memory():
+        # There is no other process; rows may be left of one that was killed.
+        return rows.filter(pk__in=responses.keys())
+    return rows.filter(seen__gt=DatabaseTime() - EXPIRES_AFTER)
+
+
+def _of_active_faults() -> QuerySet[HeldResponse]:
+    return HeldResponse.objects.filter(fault__in=_active_faults())
+
+
+def _active_faults() -> QuerySet[Fault]:
+    """Return the faults that may hold responses, which may have fired often enough already."""
+    return Fault.objects.filter(is_cleared=False).filter(
+        Q(expires=None) | Q(expires__gt=DatabaseTime())
+    )
 
 
 class _Immediate:
@@ -118,7 +271,7 @@ def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
     """Send the response when it is released."""
     path = Redaction().text(kinds.below_api(request.path))
     try:
-        delay = barriers.responses.hold(firing.fault.id, firing.number, request.method or "", path)
+        delay = responses.hold(firing.fault.id, firing.number, request.method or "", path)
     except (DatabaseError, InterfaceError) as error:
         # The work is done: its response is better sent than lost.
         logger.warning("A response could not be held: %s", type(error).__name__)
@@ -197,7 +350,7 @@ def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
         "object": named.group() if named else None,
         "data": {"method": request.method, "path": shown, "account": account},
     }
-    [fired] = firing.decide(faults, [Subject(facts, (kinds.pattern(path),), entry)])
+    [fired] = armed.decide(faults, [Subject(facts, (kinds.pattern(path),), entry)])
     return fired
 
 

@@ -27,9 +27,8 @@ from typing import Any, NoReturn
 from django.conf import settings
 
 from portal.deliveries.presets import PRESETS, Preset
-from sandbox.faults import armed, firing, kinds
-from sandbox.faults.armed import ArmedFault
-from sandbox.faults.firing import Firing, Subject
+from sandbox.faults import armed, kinds
+from sandbox.faults.armed import ArmedFault, Firing, Subject
 from sandbox.faults.kinds import DELIVERY, KINDS
 from webhooks.delivery import claim
 from webhooks.delivery.claim import Claim
@@ -306,7 +305,7 @@ def find(claims: Sequence[Claim]) -> Mapping[int, Interceptor]:
     chosen = [preset_fault(each) for each in claims]
     if not faults and not any(chosen):
         return {}
-    fired = firing.decide(faults, [_subject(each) for each in claims])
+    fired = armed.decide(faults, [_subject(each) for each in claims])
     is_watched = any(fault.kind.name == "reorder" for fault in faults)
     return {
         each.delivery_id: _interceptor(each, (*firings, *filter(None, [own])))

@@ -28,7 +28,7 @@ from sandbox.clock.moves import MoveResult
 from sandbox.clock.settling import Unsettled
 from sandbox.faults import armed
 from sandbox.faults.kinds import SIDES
-from sandbox.pages import fault_access
+from sandbox.pages import fault_views
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Cursor
 from sandbox.world import snapshots
@@ -206,7 +206,7 @@ def _armed_faults(viewer: Viewer) -> int:
     # Without any in this process, it takes no statement.
     if not any(armed.on(side) for side in SIDES):
         return 0
-    return sum(armed.is_armed(row) for row, _ in fault_access.visible(viewer))
+    return sum(armed.is_armed(row) for row, _ in fault_views.readable(viewer))
 
 
 def moments(account: str, keys: Sequence[int]) -> dict[int, str]:

@@ -1,25 +1,75 @@
-"""Faults as the page shows them."""
+"""Faults as the page shows them, and which of them a user may see, arm and clear.
+
+Administrators: all. Users of an account: those of its webhooks and of its calls of the API. They
+also see the faults that concern everybody.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
+from requests_queue.errors import Missing
 from requests_queue.time_format import format_span
-from sandbox.faults import armed, barriers
+from sandbox.faults import api_side, armed
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind
 from sandbox.models import Fault, HeldResponse
-from sandbox.pages import fault_access
+from webhooks.models import Webhook
 
 SIDE_TITLES = {
     DELIVERY: "Requests to handlers",
     API: "Responses of the API to handlers",
 }
 MAX_HELD = 10  # calls of a fault that are shown
+
+
+def webhooks(viewer: Viewer) -> QuerySet[Webhook]:
+    """Return the webhooks of the account that the viewer acts as."""
+    return Webhook.objects.filter(account=viewer.account).order_by("label", "pk")
+
+
+def readable(viewer: Viewer) -> list[tuple[Fault, bool]]:
+    """Return the faults that a viewer may see, and whether they may change each."""
+    rows = armed.listed()
+    own = _own(viewer, rows)
+    return [(row, row.pk in own) for row in rows if row.pk in own or _concerns_everybody(row)]
+
+
+def linked(viewer: Viewer, rows: Iterable[Fault]) -> set[str]:
+    """Return the webhooks of faults whose pages the viewer may see; at most one statement."""
+    named = {row.scope["webhook"] for row in rows if "webhook" in row.scope}
+    if not named:
+        return set()
+    return set(webhooks(viewer).filter(pk__in=named).values_list("pk", flat=True))
+
+
+def find(viewer: Viewer, pk: str) -> Fault:
+    """Return a fault that a viewer may change; raises Missing."""
+    row = armed.get(pk)
+    if row.pk not in _own(viewer, [row]):
+        raise Missing(pk)
+    return row
+
+
+def _own(viewer: Viewer, rows: Sequence[Fault]) -> set[str]:
+    """Return the ids of the faults that a viewer may change."""
+    if viewer.user.is_superuser:
+        return {row.pk for row in rows}
+    theirs = linked(viewer, rows)
+    return {
+        row.pk
+        for row in rows
+        if row.scope.get("webhook") in theirs or row.scope.get("account") == viewer.account.pk
+    }
+
+
+def _concerns_everybody(row: Fault) -> bool:
+    return not {"webhook", "account"} & row.scope.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +153,13 @@ class FaultView:
 
 def visible(viewer: Viewer) -> list[FaultView]:
     """Return the faults that a viewer may see, in the order of arming."""
-    rows = fault_access.visible(viewer)
+    rows = readable(viewer)
     if not rows:
         return []
-    held = barriers.held([row.pk for row, _ in rows])
-    linked = fault_access.linked(viewer, [row for row, _ in rows])
+    held = api_side.held([row.pk for row, _ in rows])
+    with_page = linked(viewer, [row for row, _ in rows])
     return [
-        FaultView(row, may, row.scope.get("webhook") in linked, held.get(row.pk, ()))
+        FaultView(row, may, row.scope.get("webhook") in with_page, held.get(row.pk, ()))
         for row, may in rows
     ]
 
@@ -138,7 +188,7 @@ def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
     part = text.strip().casefold()
     rows = [
         row
-        for row, _ in fault_access.visible(viewer)
+        for row, _ in readable(viewer)
         if part in row.name.casefold() or part == row.pk.casefold()
     ]
     for row in rows[:MAX_FOUND]:

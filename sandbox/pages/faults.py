@@ -16,11 +16,11 @@ from portal.identity import Viewer
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Conflict, Invalid, Missing
 from sandbox.api.faults import METHODS, FaultInput
-from sandbox.faults import armed, barriers, kinds
+from sandbox.faults import api_side, armed, kinds
 from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import DELIVERY, KINDS, Kind, Parameter
 from sandbox.models import Fault
-from sandbox.pages import fault_access, fault_views
+from sandbox.pages import fault_views
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 _SCOPES = {
@@ -134,7 +134,7 @@ def _parameter_field(parameter: Parameter) -> forms.CharField:
 
 
 def _delivery_scope(viewer: Viewer) -> dict[str, forms.Field]:
-    rows = fault_access.webhooks(viewer).values_list("pk", "label")
+    rows = fault_views.webhooks(viewer).values_list("pk", "label")
     choices = [(pk, f"{label} ({pk})") for pk, label in rows]
     return {"webhook": _choice("webhook", choices, may_be_any=viewer.user.is_superuser)}
 
@@ -232,7 +232,7 @@ def release(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Send the oldest response that a fault holds, or all."""
     row = _find(request, viewer, pk)
     count = 1 if request.POST.get("count") == "1" else None
-    released = barriers.release(row.pk, count)
+    released = api_side.release(row.pk, count)
     text = f"{len(released)} response{'' if len(released) == 1 else 's'} released"
     messages.success(request, text if released else "No response was held")
     return pages.see_other(reverse("faults"))
@@ -249,7 +249,7 @@ def clear(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def clear_all(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Clear all faults that the viewer may change."""
     cleared = 0
-    for row, may_change in fault_access.visible(viewer):
+    for row, may_change in fault_views.readable(viewer):
         if may_change and _clear(row):
             cleared += 1
     messages.success(request, f"{cleared} fault{'' if cleared == 1 else 's'} cleared")
@@ -268,7 +268,7 @@ def _clear(row: Fault) -> bool:
 def _find(request: HttpRequest, viewer: Viewer, pk: str) -> Fault:
     """Return a fault that the viewer may change; reports and raises Missing."""
     try:
-        return fault_access.find(viewer, pk)
+        return fault_views.find(viewer, pk)
     except Missing:
         messages.error(request, "The fault does not exist. It may have been cleared.")
         raise

@@ -28,12 +28,11 @@ from portal.panels import (
 from requests_queue.catalog.models import Account, User
 from sandbox.check_runs import runs
 from sandbox.listener import PORT
-from sandbox.pages import check_views, clock, stream_rows
+from sandbox.pages import checks, clock, stream_rows
 from sandbox.pages.timeline import CallView
 from sandbox.readings import deliveries, forecast, handler_activity
-from sandbox.readings.handler_activity import Key
+from sandbox.readings.handler_activity import Call, Key
 from sandbox.readings.handler_notes import Note
-from sandbox.readings.stored_calls import Call
 from webhooks.models import Webhook
 
 TIMELINE = NavigationItem("Timeline", "/timeline/")
@@ -129,7 +128,7 @@ class VerdictView:
 
     webhook: str
     run: int | None = None
-    badge: check_views.Badge | None = None
+    badge: checks.Badge | None = None
     counts: str = ""
     at: datetime | None = None
 
@@ -188,11 +187,11 @@ def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
 def _verdicts(account: str, keys: Sequence[str]) -> dict[str, VerdictView]:
     """Return the last run of each webhook that can be checked."""
     rows = runs.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
-    last = check_views.latest(keys)
+    last = checks.latest(keys)
     return {pk: _verdict(pk, last.get(pk)) for pk in rows}
 
 
-def _verdict(webhook: str, last: check_views.RunView | None) -> VerdictView:
+def _verdict(webhook: str, last: checks.RunView | None) -> VerdictView:
     if last is None:
         return VerdictView(webhook)
     return VerdictView(webhook, last.run.pk, last.badge, last.counts, last.run.started_at)

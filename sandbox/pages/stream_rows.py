@@ -26,8 +26,8 @@ from sandbox.clock import moves
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.pages import stream
 from sandbox.pages.stream import GROUP_OF, GROUPS, Filter
-from sandbox.readings import stored_calls
-from sandbox.readings.stored_calls import Call
+from sandbox.readings import handler_activity
+from sandbox.readings.handler_activity import Call
 from sandbox.timeline import timeline
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -116,7 +116,7 @@ def _related(entries: Sequence[TimelineEntry], account: Account, page_of: str) -
     numbers = [e.data["id"] for e in entries if e.kind == timeline.API_CALL]
     rows = ApiCall.objects.filter(pk__in=numbers)
     # Bodies are loaded when a call is opened.
-    calls = stored_calls.load(rows, stored_calls.NONE) if numbers else ()
+    calls = handler_activity.load(rows, handler_activity.NONE) if numbers else ()
     return _Related(
         _object_urls(ids("object_id") - {page_of}, account),
         dict(hooks.values_list("pk", "label")),

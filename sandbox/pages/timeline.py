@@ -15,8 +15,8 @@ from requests_queue.errors import Invalid, Missing
 from sandbox.models import ApiCall
 from sandbox.pages import stream, stream_rows
 from sandbox.pages.stream import Filter
-from sandbox.readings import stored_calls
-from sandbox.readings.stored_calls import Call
+from sandbox.readings import handler_activity
+from sandbox.readings.handler_activity import Call
 from sandbox.timeline.timeline import Cursor
 from webhooks.models import Webhook
 
@@ -120,7 +120,7 @@ def _choices(viewer: Viewer, chosen: Filter) -> dict[str, object]:
 @layout.signed_in("GET")
 def call(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show an API call of the viewer's account; for htmx only what a row of the timeline lacks."""
-    calls = stored_calls.load(_own_call(viewer, pk))
+    calls = handler_activity.load(_own_call(viewer, pk))
     if not calls:
         raise Missing(str(pk))
     [shown] = calls

@@ -1,30 +1,36 @@
 """Handler activity: the API calls that attempts led to, read for pages and the API.
 
-A number of statements that doesn't depend on how many attempts are read.
+Calls are read with the objects that they name, at most four statements for any number of calls, and
+their attempts with a number of statements that doesn't depend on how many they are. Passwords in
+bodies are masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.models import Parameter
 from requests_queue.db import sql
 from requests_queue.queues import base
-from sandbox.models import ApiCall
-from sandbox.readings import handler_notes, stored_calls
-from sandbox.readings.handler_notes import AttemptFacts, Note, ObjectFacts
-from sandbox.readings.stored_calls import Call
-from sandbox.timeline import api_calls
+from sandbox.models import ApiCall, ApiCallObject
+from sandbox.readings import handler_notes
+from sandbox.readings.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
+from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.call_storage import without_passwords
 from webhooks.models import Attempt, Event
 from webhooks.types import EVENT
 
+_BODIES = ("request_body", "response_body")
+# Of which calls bodies are loaded.
+ALL, ERRORS, NONE = "all", "errors", "none"
 # Delivery and number of an attempt.
 Key = tuple[int, int]
 
@@ -32,6 +38,116 @@ Key = tuple[int, int]
 # Platform time is never slower than real time, and a move waits for the handler first.
 PATIENCE = 5.0
 MAX_CALLS = 1000  # that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Call(CallFacts):
+    """An API call; `objects` are the ids that it names in its path and body."""
+
+    response_body: str = field(repr=False)
+    query: str
+    request_body: str = field(repr=False)
+    is_truncated: bool
+    redacted: bool
+    duration: float
+    started_at: datetime
+    real_started_at: datetime
+    actor: str
+    account: str | None
+    key: str
+    user_agent: str
+    webhook: str | None
+    delivery: int | None
+    attempt: int | None
+    link: str
+    objects: tuple[str, ...] = ()
+    faults: tuple[dict[str, str], ...] = ()
+
+
+def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
+    """Return the calls with the ids that they name, in order."""
+    read = list(rows.defer(*_BODIES))
+    if not read:
+        return []
+    objects: dict[int, list[str]] = {}
+    named = ApiCallObject.objects.filter(call__in=[row.pk for row in read]).order_by("pk")
+    for call_id, object_id in named.values_list("call_id", "object_id"):
+        objects.setdefault(call_id, []).append(object_id)
+    shown = [
+        row.pk for row in read if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
+    ]
+    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
+    names = _password_names() if shown else ()
+    bodies = {
+        pk: (without_passwords(sent, names), without_passwords(returned, names))
+        for pk, sent, returned in texts
+    }
+    return [
+        _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
+    ]
+
+
+def _password_names() -> list[str]:
+    """Return the names of password parameters: a request body has no types."""
+    rows = Parameter.objects.filter(type="password").order_by().values_list("name", flat=True)
+    return list(rows.distinct())
+
+
+def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
+    return Call(
+        row.pk,
+        row.method,
+        row.path,
+        row.status,
+        row.error_code,
+        returned,
+        row.query,
+        sent,
+        row.is_truncated,
+        row.redacted,
+        row.duration,
+        row.started_at,
+        row.real_started_at,
+        row.actor,
+        row.account_id,
+        row.key,
+        row.user_agent,
+        row.webhook_id,
+        row.delivery_id,
+        row.attempt,
+        row.link,
+        objects,
+        tuple(row.faults),
+    )
+
+
+def represent_call(call: Call) -> dict[str, Any]:
+    """Return a call as the API shows it."""
+    return {
+        "id": call.id,
+        "method": call.method,
+        "path": call.path,
+        "query": call.query,
+        "status": call.status,
+        "error_code": call.error_code,
+        "duration": call.duration,
+        "started_at": timeline.format_time(call.started_at),
+        "real_started_at": timeline.format_time(call.real_started_at),
+        "actor": call.actor,
+        "account": call.account,
+        "key": call.key,
+        "user_agent": call.user_agent,
+        "objects": list(call.objects),
+        "webhook": call.webhook,
+        "delivery": call.delivery,
+        "attempt": call.attempt,
+        "link": call.link,
+        "request_body": call.request_body,
+        "response_body": call.response_body,
+        "is_truncated": call.is_truncated,
+        "redacted": call.redacted,
+        "faults": list(call.faults),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +166,7 @@ def for_attempts(
 
     `settled`: the caller knows that the handlers have nothing left to do.
     """
-    calls, attempts = _read(keys, settled, stored_calls.ALL if with_bodies else stored_calls.ERRORS)
+    calls, attempts = _read(keys, settled, ALL if with_bodies else ERRORS)
     facts = _with_objects(attempts)
     products = _products_of(calls)
     return {
@@ -68,7 +184,7 @@ def summaries(keys: Iterable[Key]) -> dict[Key, str]:
     wanted = set(keys)
     if not wanted:
         return {}
-    calls = _calls(wanted, stored_calls.NONE)
+    calls = _calls(wanted, NONE)
     before = clock.now() - timedelta(seconds=PATIENCE)
     silent = _silent({delivery for delivery, _ in wanted}, before) & wanted
     return {
@@ -144,7 +260,7 @@ def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
     ids = sql.ids_in("sandbox_apicall.delivery_id", {delivery for delivery, _ in wanted})
     rows = ApiCall.objects.filter(ids).order_by("-pk")[:MAX_CALLS]
     calls: dict[Key, list[Call]] = {}
-    for call in reversed(stored_calls.load(rows, bodies_of)):
+    for call in reversed(load(rows, bodies_of)):
         if call.delivery is not None and call.attempt is not None:
             key = (call.delivery, call.attempt)
             if key in wanted:
@@ -240,5 +356,5 @@ def represent(activity: HandlerActivity) -> dict[str, Any]:
             {"code": note.code, "text": note.text, "call": note.call, "object": note.object}
             for note in activity.notes
         ],
-        "calls": [stored_calls.represent(call) for call in activity.calls],
+        "calls": [represent_call(call) for call in activity.calls],
     }

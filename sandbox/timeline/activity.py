@@ -6,6 +6,9 @@ count.
 
 If there are several processes, each one that serves calls has a row for the others. It is written
 before the first call of a busy period is served, and at most every PAUSE seconds afterwards.
+
+Responses of Connect's API have a `Date` in platform time; the web server adds the real time to all
+others.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import http_date
 
-from requests_queue import heartbeats
+from requests_queue import clock, heartbeats
 from requests_queue.db.sql import DatabaseTime
 from sandbox.models import ProcessActivity
 from webhooks.delivery import wakeup
@@ -45,6 +50,7 @@ _FORGOTTEN = 3600.0  # seconds after which the row of another process is deleted
 
 # Identifies a call in flight: its process, and its number in that process.
 CallKey = tuple[str, int]
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,3 +270,17 @@ def _counts(scope: Scope) -> bool:
 def is_test(actor: str) -> bool:
     """Return whether the value of ACTOR_HEADER says that a test makes the call."""
     return actor.strip().lower() == "test"
+
+
+def add_date(get_response: GetResponse) -> GetResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if is_api(request.path_info):
+            try:
+                response["Date"] = http_date(clock.now().timestamp())
+            except DatabaseError:
+                # The response says that the database is unavailable.
+                pass
+        return response
+
+    return middleware

@@ -15,15 +15,17 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.db import background_work
 from requests_queue.redaction import MASK, Redaction
+from requests_queue.topics import OBJECTS, one
 from sandbox.models import ApiCall, ApiCallObject
-from sandbox.timeline import announcements, attempt_links, timeline
+from sandbox.timeline import attempt_links, notification, timeline
 from sandbox.timeline.attempt_links import Caller
 from sandbox.timeline.object_ids import OBJECT_ID
 from sandbox.timeline.timeline import Entry
 from webhooks import account_secrets
+from webhooks.announcements import DELIVERIES
 from webhooks.delivery import wakeup
 from webhooks.http.headers import masked
 
@@ -302,7 +304,7 @@ def _insert(rows: Sequence[_Row]) -> None:
     timeline.complete(completed)
     timeline.append(added)
     timeline.remove(removed)
-    announcements.announce_calls(entries)
+    _announce(entries)
 
 
 def _entry(row: _Row) -> Entry:
@@ -329,3 +331,17 @@ def _entry(row: _Row) -> Entry:
         },
         real_at=row.call.ended_at,
     )
+
+
+def _announce(entries: Sequence[Entry]) -> None:
+    """Announce API calls to their accounts, with the deliveries that they are linked to."""
+    if not topics.LISTENERS:
+        return
+    for entry in entries:
+        if account := entry.data["account"]:
+            changed = [notification.CALLS]
+            if entry.delivery is not None:
+                changed += [DELIVERIES, one(DELIVERIES, entry.delivery)]
+            if entry.object is not None:
+                changed.append(one(OBJECTS, entry.object))
+            topics.announce({account}, *changed)

@@ -1,7 +1,8 @@
-"""Wake threads that wait for new entries of the timeline, without polling the database.
+"""Tell of new entries of the timeline: threads that wait for them, and open pages.
 
-In one process a commit notifies them directly. Across processes PostgreSQL's NOTIFY does, and on
-SQLite its change counter, which is read every POLL seconds while somebody waits.
+In one process a commit notifies threads directly. Across processes PostgreSQL's NOTIFY does, and on
+SQLite its change counter, which is read every POLL seconds while somebody waits. Pages hear what
+changes by `requests_queue.topics`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from requests_queue import topics
 from webhooks.delivery import wakeup
 
 CHANNEL = "connect_sim_timeline"
@@ -23,6 +25,7 @@ RECONNECT = 1.0  # seconds until a listener without a database tries again
 _condition = threading.Condition()
 _count = 0
 _waiting = 0  # threads in `wait`
+CALLS, FAULTS, CHECKS = "calls", "faults", "checks"
 
 
 def announce_after_commit() -> None:
@@ -132,3 +135,13 @@ def _poll_sqlite() -> None:
             last = version
             announce()
         time.sleep(POLL)
+
+
+def announce_world() -> None:
+    """Announce a move of the clock, or a reset: all pages of all accounts."""
+    topics.announce(None, topics.EVERYTHING)
+
+
+def announce_kind(kind: str) -> None:
+    """Announce faults or check runs, which belong to no account."""
+    topics.announce(None, kind)

@@ -2,8 +2,9 @@
 
 A caller registers a `Waiter` with a `Kind` of condition: on whose behalf it waits, until when, and
 the future of its response. The thread runs while there are waiters, is woken by changes
-(`notification`), and lets each kind read the database once for all its waiters. Code that
-waits in a thread of its own uses `look_until`.
+(`notification`), and lets each kind read the database once for all its waiters. `respond` lets the
+web server wait for the future without a thread (`connect_sim.server.deferred`, which this package
+does not import). Code that waits in a thread of its own uses `look_until`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
 
 from requests_queue.api import fast_json
 from requests_queue.errors import Refused
 from sandbox.timeline import notification
-from sandbox.timeline.deferred import Result
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,31 @@ MAX_PER_KEY = 500  # waiters of a kind with the same owner
 # Seconds after which a thread looks again without a change, if nothing else is known.
 LONGEST = 60.0
 _FAILURE_PAUSE = 0.5  # seconds until a kind is tried again after an error
+KEY = "connect_sim.deferred"
+
+
+class Result(NamedTuple):
+    """The response of a future."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def respond(
+    request: HttpRequest, future: Future[Result], *, needs_client: bool = False
+) -> HttpResponse:
+    """Return the response, or a placeholder that the web server replaces later.
+
+    With `needs_client` the wait ends with 400 if the client closes its side of the connection.
+    """
+    deferral = request.META.get(KEY)
+    if deferral is not None and not future.done():
+        deferral.future, deferral.needs_client = future, needs_client
+        return HttpResponse(content_type="application/json")
+    result = future.result()
+    return HttpResponse(result.body, result.content_type, result.status)
+
 
 UNAVAILABLE = Result(
     503,

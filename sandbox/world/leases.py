@@ -21,8 +21,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
 from sandbox.models import Lease
 from sandbox.timeline import notification
-from sandbox.timeline.deferred import Result
-from sandbox.timeline.observer import Kind, Waiter, observer
+from sandbox.timeline.observer import Kind, Result, Waiter, observer
 
 DEFAULT_TTL, MAX_TTL = 30.0, 3600.0  # seconds
 MAX_WAIT = 600.0  # seconds

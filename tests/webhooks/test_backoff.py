@@ -13,7 +13,7 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from sandbox.clock import due_deliveries
+from sandbox.clock import settling
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
@@ -250,7 +250,7 @@ def test_no_failed_delivery_of_a_burst_is_repeated_within_five_minutes() -> None
 
 def quiet() -> None:
     """Wait until nothing is due or in flight."""
-    until(lambda: not due_deliveries.unsettled(clock.now()), "nothing due")
+    until(lambda: not settling.unsettled(clock.now()), "nothing due")
 
 
 @pytest.mark.parametrize("response", [199 + 1, 201, 204, 299])

@@ -20,7 +20,7 @@ from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.clock import due_deliveries, moves
+from sandbox.clock import moves, settling
 from sandbox.timeline import notification
 from tests import make
 from tests.engines import move_clock, running, settled, until
@@ -468,7 +468,7 @@ def test_request_that_ends_during_the_check_is_not_missed(
 
     monkeypatch.setattr(claim, "select", then_succeed)
     # Either the request is found, or the deliveries that follow its success.
-    assert due_deliveries.unsettled(clock.now())
+    assert settling.unsettled(clock.now())
     until(lambda: Attempt.objects.filter(outcome="success").exists(), "recorded")
 
 
@@ -478,13 +478,13 @@ def test_request_that_starts_during_the_check_is_not_missed(
     order_of = make.catalog()
     make.webhook(order_of)
     make.order(order_of)
-    deadlines = due_deliveries._deadlines
+    deadlines = settling._deadlines
 
     def then_claim() -> Any:
         moments = deadlines()
         in_background(lambda: claim.claim(10).claims).wait(0.4)
         return moments
 
-    monkeypatch.setattr(due_deliveries, "_deadlines", then_claim)
-    assert due_deliveries.unsettled(clock.now())
+    monkeypatch.setattr(settling, "_deadlines", then_claim)
+    assert settling.unsettled(clock.now())
     until(lambda: Delivery.objects.get().state == "calling", "claimed")

@@ -15,7 +15,7 @@ from connect_sim import celery
 from portal.home import system_status as home
 from requests_queue import clock, event_loops, heartbeats
 from requests_queue.event_loops import SqlThread
-from sandbox.clock import due_deliveries
+from sandbox.clock import settling
 from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
@@ -211,7 +211,7 @@ def drain(engine: Engine) -> None:
     def drained() -> bool:
         if settled():
             return True
-        if not due_deliveries.unsettled(clock.now()):
+        if not settling.unsettled(clock.now()):
             move_clock(3700)
             engine.wake()
         return False

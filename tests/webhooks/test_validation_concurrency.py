@@ -13,7 +13,7 @@ from requests_queue import clock
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.clock import due_deliveries, moves
+from sandbox.clock import moves, settling
 from tests import make
 from tests.background import Background
 from tests.engines import lost_results, move_clock, settled, until
@@ -267,8 +267,8 @@ def test_move_of_clock_does_not_time_out_validation(
         assert real_time.monotonic() - began < 10
         assert moved.end - moved.start == timedelta(days=2)
         # Two days later it still hangs: it has no deadline in platform time.
-        assert due_deliveries.unsettled(clock.now()) == {f"calling:{pk}.1"}
-        assert due_deliveries.next_due(clock.now()) is None
+        assert settling.unsettled(clock.now()) == {f"calling:{pk}.1"}
+        assert settling.next_due(clock.now()) is None
         assert not waiting.ended.is_set()
         served.release.set()
         assert waiting.result() is True

@@ -136,7 +136,7 @@ def _check(*, with_parent: bool) -> None:
 
 def _recover() -> None:
     """Undo what a killed process has left: a frozen clock, claims and runs of checks."""
-    from sandbox.check_runs import restoring
+    from sandbox.check_runs import process
     from sandbox.clock import moves
 
     # The lock keeps other processes away from this file, so nothing needs to wait for a lease to
@@ -145,7 +145,7 @@ def _recover() -> None:
     moves.recover(is_alone=is_alone)
     if is_alone:
         claim.expire_leases()
-    restoring.recover(is_alone=is_alone, patience=0)
+    process.recover(is_alone=is_alone, patience=0)
 
 
 def _is_json() -> bool:

@@ -12,7 +12,7 @@ from django.db import connection
 from checks.options import lease_note, snapshot_base, snapshot_before
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
-from sandbox.check_runs import restoring, runs
+from sandbox.check_runs import process, runs
 from sandbox.models import CheckRun
 from sandbox.world import leases, snapshots
 from tests import make
@@ -97,12 +97,12 @@ def test_restart_restores_the_sandbox(
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
     snapshots.save(snapshot_base(run.name), patience=0)
-    restoring.recover(is_alone=True, patience=0)
+    process.recover(is_alone=True, patience=0)
     assert worlds.differing(before, worlds.contents()) == {}
     assert lease and leases.current() is None
     assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
     run.refresh_from_db()
-    assert (run.state, run.error) == ("failed", f"{runs.STOPPED} {restoring.RESTORED}")
+    assert (run.state, run.error) == ("failed", f"{runs.STOPPED} {process.RESTORED}")
 
 
 def test_sandbox_that_cannot_be_restored_is_named(
@@ -113,7 +113,7 @@ def test_sandbox_that_cannot_be_restored_is_named(
     leases.take(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
-    text = restoring.restore(run.name, patience=0)
+    text = process.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
     assert leases.current() is None
@@ -133,7 +133,7 @@ def test_run_that_has_lost_its_lease_is_not_undone(
         leases.release(other.id)
     pk = worlds.purchase(distributor)
     before = worlds.contents()
-    assert restoring.restore(run.name, patience=0) == ""
+    assert process.restore(run.name, patience=0) == ""
     assert worlds.differing(before, worlds.contents()) == {} and pk
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
     assert (leases.current() is not None) == is_held

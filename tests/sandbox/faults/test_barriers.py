@@ -14,7 +14,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from sandbox.faults import barriers
+from sandbox.faults import api_side
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import activity, notification
 from sandbox.timeline.observer import observer
@@ -62,7 +62,7 @@ class Site:
 @pytest.fixture
 def site(client: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     # Everything is noticed by a notification.
-    monkeypatch.setattr(barriers, "INTERVAL", 3600.0)
+    monkeypatch.setattr(api_side, "INTERVAL", 3600.0)
     application = get_wsgi_application()
     with serving(application, settings, threads=2) as url, contextlib.ExitStack() as stack:
         yield Site(url, client, stack)
@@ -169,7 +169,7 @@ def test_wait_for_held_responses_ends(site: Site, arm: Arm, cleared: bool) -> No
     timeout = 600 if cleared else 0.01
     line = site.call(f"/sandbox/faults/{fault['id']}?held=1&timeout={timeout}")
     if cleared:
-        until(lambda: observer.waiting(barriers.callers), "the wait begins")
+        until(lambda: observer.waiting(api_side.callers), "the wait begins")
         site.ask("/faults", "DELETE")
     status, _, content = read(line)
     assert status == (404 if cleared else 200)
@@ -184,7 +184,7 @@ def test_nothing_is_held_while_the_database_is_unavailable(
         raise OperationalError("secret of the database")
 
     arm("hold", side="api")
-    monkeypatch.setattr(barriers.responses, "hold", failing)
+    monkeypatch.setattr(api_side.responses, "hold", failing)
     assert read(site.call(f"{API}/requests"))[0] == 200
     assert caplog.messages == ["A response could not be held: OperationalError"]
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.faults import armed
-from sandbox.faults.armed import FaultSpec
-from sandbox.faults.firing import Ordinals
+from sandbox.faults.armed import FaultSpec, Ordinals
 from sandbox.faults.kinds import DELIVERY
 from sandbox.models import FaultOrdinal
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from checks.model import Result
 from checks.outputs import json_report
-from sandbox.check_runs import process, restoring, runs
+from sandbox.check_runs import process, runs
 from sandbox.models import CheckRun
 from tests import html, make
 from tests.make import Catalog
@@ -222,7 +222,7 @@ def test_stop_of_the_sandbox_ends_the_process_and_leaves_the_run_to_the_next_sta
     process.stop_all()
     run = programs.join(run)
     assert run.state == CheckRun.RUNNING
-    restoring.recover(is_alone=True, patience=0)
+    process.recover(is_alone=True, patience=0)
     assert "The sandbox was stopped." in html.get(vendor, path_of(run))
     start(vendor, hook)
 

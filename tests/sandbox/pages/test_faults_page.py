@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from requests_queue.queues.fulfillment import creation
-from sandbox.faults import armed, barriers
+from sandbox.faults import api_side, armed
 from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault, HeldResponse
@@ -223,7 +223,7 @@ def test_held_calls_are_shown_and_released(
     row = armed_faults["all"]
     for n in range(12):
         HeldResponse.objects.create(fault=row, number=n, method="GET", path=f"/p/{n}", seen=1e12)
-    monkeypatch.setattr(barriers.wakeup, "is_broker_in_memory", lambda: False)
+    monkeypatch.setattr(api_side.wakeup, "is_broker_in_memory", lambda: False)
     shown = page(root).one(f'tr[data-fault="{row.name}"]')
     assert "12 held" in shown and "GET /p/9" in shown and "2 more" in shown
     assert act(root, f"/faults/{row.pk}/release/", count="1") == "1 response released"

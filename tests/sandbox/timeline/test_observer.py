@@ -11,11 +11,11 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from sandbox.faults import barriers
+from sandbox.faults import api_side
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import Kind
-from sandbox.waits.skipping import waits
-from sandbox.waits.timeline_waits import reads
+from sandbox.waits.wait_responses import reads
+from sandbox.waits.waiting import waits
 from sandbox.world import leases
 from tests import make
 from tests.api import Caller, caller
@@ -58,7 +58,7 @@ def lease(client: Caller) -> Use:
 def held(client: Caller) -> Use:
     fault = client.post("/sandbox/faults", {"kind": "hold", "side": "api"}).json
     path = f"/sandbox/faults/{fault['id']}?held=1"
-    return Use(barriers.callers, lambda seconds: ("GET", f"{path}&timeout={seconds}", None), 200)
+    return Use(api_side.callers, lambda seconds: ("GET", f"{path}&timeout={seconds}", None), 200)
 
 
 @pytest.fixture(params=[wait, timeline_read, lease, held])

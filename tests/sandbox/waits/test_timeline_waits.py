@@ -13,7 +13,7 @@ from django.db import connections
 from sandbox.timeline import timeline
 from sandbox.timeline.observer import observer
 from sandbox.timeline.timeline import Entry
-from sandbox.waits import timeline_waits
+from sandbox.waits import wait_responses
 from tests import make
 from tests.api import Caller, Response
 from tests.background import threads
@@ -35,7 +35,7 @@ def no_wait_remains() -> Iterator[None]:
 
 
 def waiting() -> int:
-    return len(observer.waiting(timeline_waits.reads))
+    return len(observer.waiting(wait_responses.reads))
 
 
 class Background:
@@ -126,7 +126,7 @@ def test_wait_without_an_entry_returns_the_cursor_of_the_present(client: Caller)
 def test_more_new_entries_than_are_compared_end_the_wait(
     client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline_waits, "_BATCH", 2)
+    monkeypatch.setattr(wait_responses, "_BATCH", 2)
     waiting = Background(client, f"since={timeline.now()}&kind=hold")
     write(*"abc")
     write("hold", kind=timeline.HOLD)

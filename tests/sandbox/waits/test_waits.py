@@ -17,7 +17,7 @@ from requests_queue.queues.fulfillment.models import Request
 from sandbox.clock import moves, settling
 from sandbox.models import TimelineEntry
 from sandbox.timeline import timeline
-from sandbox.waits import skipping, wait_responses, waiting
+from sandbox.waits import wait_responses, waiting
 from tests import make
 from tests.api import Caller, Response
 from tests.background import threads
@@ -41,7 +41,7 @@ def no_wait_remains() -> Iterator[None]:
     settling.forget()
     yield
     until(
-        lambda: not skipping.waits.undecided() and not threads() & {"observer", "wait-mover"},
+        lambda: not waiting.waits.undecided() and not threads() & {"observer", "wait-mover"},
         "no thread waits",
     )
     assert not moves.clock_state().moving
@@ -87,7 +87,7 @@ class Background:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> Background:
-        before = len(skipping.waits.undecided())
+        before = len(waiting.waits.undecided())
         self._thread.start()
         _until_waiting(before + 1)
         return self
@@ -106,7 +106,7 @@ class Background:
 
 
 def _until_waiting(count: int) -> None:
-    until(lambda: len(skipping.waits.undecided()) >= count, "it waits")
+    until(lambda: len(waiting.waits.undecided()) >= count, "it waits")
 
 
 def in_background(client: Caller, until: Any, **values: Any) -> Background:

@@ -16,7 +16,7 @@ from requests_queue.queues.fulfillment import creation
 from sandbox.clock import moves
 from sandbox.timeline import timeline
 from sandbox.timeline.observer import observer
-from sandbox.waits import skipping, timeline_waits
+from sandbox.waits import wait_responses, waiting
 from tests import make, orders
 from tests.api import Caller
 from tests.background import threads
@@ -47,7 +47,7 @@ def send_wait(line: socket.socket, client: Caller, until_: Any, **values: Any) -
 
 
 def waiting(count: int) -> None:
-    until(lambda: len(skipping.waits.undecided()) == count, f"{count} waits")
+    until(lambda: len(waiting.waits.undecided()) == count, f"{count} waits")
 
 
 def test_two_hundred_waits_hold_no_thread(
@@ -111,9 +111,9 @@ def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_clien
             send(line, client, "GET", f"{path}change")
         with connect(url) as leaving:
             send(leaving, client, "GET", f"{path}hold")
-            until(lambda: len(observer.waiting(timeline_waits.reads)) == 21, "all wait")
+            until(lambda: len(observer.waiting(wait_responses.reads)) == 21, "all wait")
             reset(leaving)
-        until(lambda: len(observer.waiting(timeline_waits.reads)) == 20, "one has left")
+        until(lambda: len(observer.waiting(wait_responses.reads)) == 20, "one has left")
         write("entry", kind=timeline.CHANGE)
         for line in lines:
             status, headers, body = read(line)

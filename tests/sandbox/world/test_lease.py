@@ -13,8 +13,7 @@ from django.db import connections
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
 from sandbox.models import Lease
-from sandbox.timeline.deferred import Result
-from sandbox.timeline.observer import observer
+from sandbox.timeline.observer import Result, observer
 from sandbox.world import gate, leases
 from sandbox.world.leases import ActiveLease, Taker
 from tests import make

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.faults import draw
-from sandbox.faults.draw import Rule
+from sandbox.faults import kinds
+from sandbox.faults.kinds import Rule
 
 _SEEDS = st.integers(0, 2**63 - 1)
 _ORDINALS = st.lists(st.integers(1, 10**6), max_size=3)
@@ -23,23 +23,23 @@ _RULES = st.one_of(
 
 
 def fires(rule: Rule, number: int, chance: float = 0.0, **more: float) -> bool:
-    return draw.fires(rule, "abort", {}, number=number, elapsed=0, chance=chance, **more)
+    return kinds.fires(rule, "abort", {}, number=number, elapsed=0, chance=chance, **more)
 
 
 def fired_by(kind: str, parameters: dict[str, float], rule: Rule, count: int) -> list[int]:
     return [
         number
         for number in range(1, count + 1)
-        if draw.fires(rule, kind, parameters, number=number, elapsed=0, chance=0)
+        if kinds.fires(rule, kind, parameters, number=number, elapsed=0, chance=0)
     ]
 
 
 _PRINT = """
 import json, sys
-from sandbox.faults import draw
+from sandbox.faults import kinds
 for line in sys.stdin:
     seed, name, ordinals, purpose = json.loads(line)
-    print(repr(draw.fraction(seed, name, ordinals, purpose)))
+    print(repr(kinds.fraction(seed, name, ordinals, purpose)))
 """
 
 
@@ -61,11 +61,11 @@ def test_another_process_draws_the_same() -> None:
         check=True,
         env={"PYTHONHASHSEED": "7"},
     )
-    expected = [draw.fraction(*each) for each in arguments]
+    expected = [kinds.fraction(*each) for each in arguments]
     assert [float(line) for line in run.stdout.splitlines()] == expected
     assert len(set(expected)) == len(expected)
     # And the next version: a seed in a report has to reproduce it.
-    assert draw.fraction(1, "abort-1", [1, 1]) == PINNED
+    assert kinds.fraction(1, "abort-1", [1, 1]) == PINNED
 
 
 PINNED = 0.3736395030772768
@@ -73,14 +73,14 @@ PINNED = 0.3736395030772768
 
 @given(_SEEDS, st.text(max_size=20), _ORDINALS)
 def test_fraction_is_from_0_to_below_1(seed: int, name: str, ordinals: list[int]) -> None:
-    assert 0 <= draw.fraction(seed, name, ordinals) < 1
+    assert 0 <= kinds.fraction(seed, name, ordinals) < 1
 
 
 @given(_SEEDS, st.sampled_from([0.1, 0.5, 0.9]))
 def test_probability_is_about_the_share_of_requests(seed: int, probability: float) -> None:
     count = 1000
     fired = sum(
-        fires(Rule(probability), n, draw.fraction(seed, "abort-1", [1, n]))
+        fires(Rule(probability), n, kinds.fraction(seed, "abort-1", [1, n]))
         for n in range(1, count + 1)
     )
     # Six standard deviations.
@@ -98,7 +98,7 @@ def test_rule_is_the_conjunction_of_its_conditions(rule: Rule, number: int, chan
 
 
 def test_probability_0_never_fires_and_1_always_does() -> None:
-    chances = [draw.fraction(3, "x", [n]) for n in range(100)]
+    chances = [kinds.fraction(3, "x", [n]) for n in range(100)]
     assert not any(fires(Rule(0.0), 1, chance) for chance in chances)
     assert all(fires(Rule(1.0), 1, chance) for chance in chances)
 
@@ -123,12 +123,12 @@ def test_first_requests_are_counted_from_what_is_skipped(
 )
 def test_outage_lasts_from_after_for_so_long(elapsed: float, expected: bool) -> None:
     parameters = {"after": 60, "for": 30}
-    fired = draw.fires(Rule(), "outage", parameters, number=1, elapsed=elapsed, chance=0)
+    fired = kinds.fires(Rule(), "outage", parameters, number=1, elapsed=elapsed, chance=0)
     assert fired is expected
 
 
 @given(st.floats(0, 600_000), st.floats(0, 600_000), _CHANCES)
 def test_delay_differs_by_the_jitter_at_most(ms: float, jitter: float, share: float) -> None:
-    seconds = draw.delay(ms, jitter, share)
+    seconds = kinds.delay(ms, jitter, share)
     assert max(0, ms - jitter) - 1e-6 <= seconds * 1000 <= ms + jitter + 1e-6
-    assert draw.delay(ms, 0, share) == ms / 1000
+    assert kinds.delay(ms, 0, share) == ms / 1000
