@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import table
 from benchmarks.deliveries import CLAIM
-from webhooks.delivery.retry import Policy
+from webhooks.states import Policy
 
 DAY = 86_400
 _PER_DAY = 100e6

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Count, Q
 
 from tests import make
-from webhooks.delivery import retry
+from webhooks import states
 from webhooks.models import Attempt, Webhook
 
 
@@ -53,7 +53,7 @@ def count_rows(hook: Webhook) -> None:
     attempts = Attempt.objects.filter(webhook=hook).order_by()
     counts = attempts.aggregate(
         triggers=Count("pk"),
-        success_triggers=Count("pk", filter=Q(outcome=retry.SUCCESS)),
-        failure_triggers=Count("pk", filter=Q(outcome=retry.FAILURE)),
+        success_triggers=Count("pk", filter=Q(outcome=states.SUCCESS)),
+        failure_triggers=Count("pk", filter=Q(outcome=states.FAILURE)),
     )
     Webhook.objects.filter(pk=hook.pk).update(events=hook.event_set.count(), **counts)

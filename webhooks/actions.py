@@ -22,8 +22,8 @@ from requests_queue.db import sql
 from requests_queue.errors import Missing, Refused
 from webhooks import announcements, cleanup
 from webhooks.delivery import fan_out, wakeup
-from webhooks.delivery.retry import BACKOFF_COLUMNS, BackoffState
 from webhooks.models import ClearedBackoff, Delivery, Webhook
+from webhooks.states import BACKOFF_COLUMNS, BackoffState
 from webhooks.validation_rules import FIELDS
 
 # After an edit of one of these, older failures say nothing about the webhook.

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from webhooks.delivery.retry import Policy
 from webhooks.http import addresses
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport
 from webhooks.http.urls import proxy_url
+from webhooks.states import Policy
 from webhooks.types import PLURALS
 
 

@@ -11,8 +11,7 @@ from django.db.models import Q
 
 from requests_queue.catalog.models import Account, Product
 from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
-from webhooks import types
-from webhooks.delivery import retry
+from webhooks import states, types
 
 
 class _Existing(models.Manager["Webhook"]):
@@ -120,9 +119,9 @@ class Webhook(models.Model):
         return f"{self.label} ({self.id})"
 
     @property
-    def backoff(self) -> retry.BackoffState:
+    def backoff(self) -> states.BackoffState:
         """Return its backoff."""
-        return retry.BackoffState(*(getattr(self, name) for name in retry.BACKOFF_COLUMNS))
+        return states.BackoffState(*(getattr(self, name) for name in states.BACKOFF_COLUMNS))
 
 
 class Event(models.Model):
@@ -174,8 +173,8 @@ class Delivery(models.Model):
     backoff.
     """
 
-    WAITING, CALLING, DELIVERED, FAILED, CANCELLED = retry.STATES
-    STATES = [(s, s) for s in retry.STATES]
+    WAITING, CALLING, DELIVERED, FAILED, CANCELLED = states.STATES
+    STATES = [(s, s) for s in states.STATES]
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=9, choices=STATES, default=WAITING)
@@ -253,8 +252,8 @@ class Resend(models.Model):
 class Attempt(models.Model):
     """One HTTP request of a delivery. `claims` is the content of the token, which is not stored."""
 
-    SUCCESS, FAILURE, UNKNOWN = retry.OUTCOMES
-    OUTCOMES = [(o, o) for o in retry.OUTCOMES]
+    SUCCESS, FAILURE, UNKNOWN = states.OUTCOMES
+    OUTCOMES = [(o, o) for o in states.OUTCOMES]
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="attempt_set", db_index=False)
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempt_set")
@@ -308,7 +307,7 @@ class ClearedBackoff(models.Model):
     """
 
     EDITED, DISABLED, RECOVERED = "edited", "disabled", "recovered"
-    TRIGGERED, SUCCEEDED = retry.TRIGGERED, retry.SUCCEEDED
+    TRIGGERED, SUCCEEDED = states.TRIGGERED, states.SUCCEEDED
     CAUSES = [(c, c) for c in (EDITED, DISABLED, RECOVERED, TRIGGERED, SUCCEEDED)]
 
     webhook = models.ForeignKey(
@@ -333,7 +332,7 @@ class ClearedBackoff(models.Model):
 
     @classmethod
     def of(
-        cls, webhook_id: str, backoff: retry.BackoffState, at: datetime, cause: str, **more: Any
+        cls, webhook_id: str, backoff: states.BackoffState, at: datetime, cause: str, **more: Any
     ) -> ClearedBackoff:
         """Return the row of a backoff that ended, not saved yet."""
         return cls(

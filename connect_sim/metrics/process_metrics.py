@@ -27,7 +27,8 @@ from prometheus_client import (
 )
 
 from connect_sim.metrics.names import PREFIX
-from webhooks.delivery import engine, retry, validators, wakeup
+from webhooks import states
+from webhooks.delivery import engine, validators, wakeup
 from webhooks.delivery.attempt import AttemptResult, RecordedAttempt
 from webhooks.delivery.claim import Claim
 from webhooks.http import errors
@@ -81,9 +82,9 @@ def error_class(result: AttemptResult) -> str:
     One of errors.ERROR_CLASSES, `http_4xx` and the like for a status, `response` for a
     validator's 2xx that can't be used, `worker_lost`, or `none`.
     """
-    if result.outcome == retry.SUCCESS:
+    if result.outcome == states.SUCCESS:
         return _NONE
-    if result.outcome == retry.UNKNOWN:
+    if result.outcome == states.UNKNOWN:
         return errors.STOPPED if result.stopped else _LOST
     if result.error_class:
         return result.error_class
@@ -151,9 +152,9 @@ class ProcessMetrics:
         self._by_error = {
             (outcome, error): self._attempts.labels(outcome, error)
             for outcome, errors in (
-                (retry.SUCCESS, [_NONE]),
-                (retry.FAILURE, _FAILURES),
-                (retry.UNKNOWN, [errors.STOPPED, _LOST]),
+                (states.SUCCESS, [_NONE]),
+                (states.FAILURE, _FAILURES),
+                (states.UNKNOWN, [errors.STOPPED, _LOST]),
             )
             for error in errors
         }
@@ -195,7 +196,7 @@ class ProcessMetrics:
         for key, count in counts.items():
             self._by_error[key].inc(count)
         for result in results:
-            if result.outcome != retry.UNKNOWN:
+            if result.outcome != states.UNKNOWN:
                 kind = EVENTS if result.claim.webhook.type == EVENT else VALIDATORS
                 self._by_kind[kind].observe(result.duration / 1000)
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, set_sp
 
 from connect_sim.tracing import trace_context
 from requests_queue import operations
-from webhooks.delivery import retry
+from webhooks import states
 from webhooks.delivery.claim import Claim
 from webhooks.http.client import Request
 from webhooks.tracing import read_mark
@@ -102,7 +102,7 @@ class AttemptSpan:
             self._duration.record(time.monotonic() - self._began, {**self._attributes, **result})
             _end(self._request, result, is_error=bool(error_type))
         self._span.set_attribute("connect_sim.outcome", outcome)
-        _end(self._span, result, is_error=outcome != retry.SUCCESS)
+        _end(self._span, result, is_error=outcome != states.SUCCESS)
 
 
 def _end(span: Span, attributes: dict[str, Any], *, is_error: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portal.deliveries.queries import TRIGGER
 from portal.deliveries.search import Term
-from webhooks.delivery.retry import STATE_LABELS
+from webhooks.states import STATE_LABELS
 
 MAX_WEBHOOKS = 30  # in the menu
 TIME_KEYS = ("after", "before")

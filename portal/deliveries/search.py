@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from webhooks.delivery.retry import OUTCOMES, STATE_LABELS, STATES
+from webhooks.states import OUTCOMES, STATE_LABELS, STATES
 
 MAX_LENGTH = 500
 MAX_TERMS = 20

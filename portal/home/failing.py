@@ -11,9 +11,9 @@ from django.db.models import F, Q
 from requests_queue.catalog.models import Account
 from requests_queue.db import sql
 from webhooks import next_attempt
-from webhooks.delivery.retry import BACKOFF_COLUMNS
 from webhooks.models import Webhook
 from webhooks.next_attempt import NextAttempt, WorkerLoad
+from webhooks.states import BACKOFF_COLUMNS
 from webhooks.types import EVENT
 
 _SHOWN = (

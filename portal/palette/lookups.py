@@ -28,8 +28,8 @@ from requests_queue.conversations.models import Conversation, number_of
 from requests_queue.queues import base
 from requests_queue.queues.base import Queue
 from requests_queue.queues.tier_config.models import TierConfig
-from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Webhook
+from webhooks.states import STATE_LABELS
 
 _MIN_LENGTH, _MAX_LENGTH = 2, 40  # a delivery's number may be shorter
 _MIN_DIGITS = 3

@@ -18,8 +18,8 @@ from requests_queue.conversations import writing
 from requests_queue.conversations.models import MESSAGE, PRIVATE, Message
 from requests_queue.queues.base import BAD, BUSY, GOOD, Queue, QueueObject
 from webhooks import types
-from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.states import STATE_LABELS
 
 _TONES = {
     Delivery.WAITING: BUSY,

@@ -23,8 +23,8 @@ from requests_queue.catalog.models import Account, Marketplace, Product
 from requests_queue.queues.base import Queue
 from requests_queue.time_format import format_duration
 from webhooks import next_attempt as next_attempts
-from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Delivery
+from webhooks.states import STATE_LABELS
 
 register = template.Library()
 register.filter("words", labels.spaced)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhooks.delivery.retry import FAILURE, AttemptSummary, BackoffState, Policy, decide
+from webhooks.delivery.retry import AttemptSummary, decide
+from webhooks.states import FAILURE, BackoffState, Policy
 
 MAX_ROWS = 1000
 

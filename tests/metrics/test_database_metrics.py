@@ -17,8 +17,8 @@ from requests_queue.db import sql
 from requests_queue.models import Clock
 from tests import make
 from tests.metrics.scraping import Samples, flat, samples
-from webhooks import actions
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, states
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Delivery, Webhook
 
@@ -78,7 +78,7 @@ def test_delivery_that_nobody_starts_becomes_older(catalog: make.Catalog) -> Non
 def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -> None:
     make.webhook(catalog)
     make.order(catalog, 3)
-    finish(retry.FAILURE)
+    finish(states.FAILURE)
     advance(299)
     assert state() == (3, 3, 0, 0)
     advance(31)
@@ -88,7 +88,7 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
     # One at a time until it succeeds: the others may not start.
     advance(20)
     assert state() == (2, 0, 0, 0)
-    record.record([AttemptResult(probe, retry.SUCCESS, 1)])
+    record.record([AttemptResult(probe, states.SUCCESS, 1)])
     advance(5)
     assert state() == (2, 0, 0, 5)
 
@@ -96,7 +96,7 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
 def test_backoff_that_a_user_clears_ends_then(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     make.order(catalog)
-    finish(retry.FAILURE)
+    finish(states.FAILURE)
     advance(100)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
     advance(8)
@@ -107,7 +107,7 @@ def test_out_of_order_is_counted_and_not_due(catalog: make.Catalog, settings: An
     settings.SIM_FAILURE_LIMIT = 1
     make.webhook(catalog)
     make.order(catalog, 2)
-    finish(retry.FAILURE)
+    finish(states.FAILURE)
     advance(60)
     assert state() == (2, 0, 1, 0)
 
@@ -126,7 +126,7 @@ def test_webhook_with_all_its_requests_in_flight_is_not_due(
 def test_trigger_now_is_due_in_spite_of_a_backoff(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog)
     make.order(catalog)
-    finish(retry.FAILURE)
+    finish(states.FAILURE)
     fan_out.trigger(hook)
     advance(9)
     assert state() == (2, 1, 0, 9)
@@ -156,7 +156,7 @@ def test_no_secret_is_exported(catalog: make.Catalog) -> None:
         data={"key": canary},
     )
     make.order(catalog)
-    finish(retry.FAILURE)
+    finish(states.FAILURE)
     text = database.render().decode()
     assert samples(text)["connect_sim_deliveries_pending"] == 1
     assert canary not in text and "WH-" not in text

@@ -16,8 +16,8 @@ from tests.engines import running, until
 from tests.handlers import handler
 from tests.metrics.scraping import Samples, fetch, flat, samples
 from tests.processes import free_port
-from webhooks import signals
-from webhooks.delivery import engine, retry
+from webhooks import signals, states
+from webhooks.delivery import engine
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.http import errors
 from webhooks.models import Attempt, Delivery
@@ -82,7 +82,7 @@ def test_attempts_of_a_rolled_back_flush_are_not_counted(
     catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
-    result = AttemptResult(claim.claim(1).claims[0], retry.SUCCESS, 12)
+    result = AttemptResult(claim.claim(1).claims[0], states.SUCCESS, 12)
 
     def fail(**kwargs: Any) -> None:
         raise ValueError("an error of the program after the attempt is inserted")
@@ -99,11 +99,11 @@ def test_attempts_of_a_rolled_back_flush_are_not_counted(
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
-        ({"outcome": retry.SUCCESS}, "none"),
-        ({"outcome": retry.UNKNOWN, "stopped": True}, "stopped"),
-        ({"outcome": retry.UNKNOWN}, "worker_lost"),
-        ({"outcome": retry.FAILURE}, "internal"),
-        ({"outcome": retry.FAILURE, "error_class": "timeout"}, "timeout"),
+        ({"outcome": states.SUCCESS}, "none"),
+        ({"outcome": states.UNKNOWN, "stopped": True}, "stopped"),
+        ({"outcome": states.UNKNOWN}, "worker_lost"),
+        ({"outcome": states.FAILURE}, "internal"),
+        ({"outcome": states.FAILURE, "error_class": "timeout"}, "timeout"),
     ],
 )
 def test_class_of_error(result: dict[str, Any], expected: str) -> None:

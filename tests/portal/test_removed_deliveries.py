@@ -11,7 +11,8 @@ from tests.engines import move_clock
 from tests.make import Catalog
 from tests.pruned import prune
 from tests.signed_in import distributor, root, stranger, vendor
-from webhooks.delivery import claim, record, retry
+from webhooks import states
+from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Delivery, Webhook
 
@@ -26,7 +27,7 @@ DAYS = 31 * 24 * 3600
 def deliver(catalog: Catalog) -> str:
     """Create an order and deliver its event; return the order's page."""
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
-    record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10).claims])
+    record.record([AttemptResult(c, states.SUCCESS, 1) for c in claim.claim(10).claims])
     return f"/queues/fulfillment/{row.pk}/"
 
 

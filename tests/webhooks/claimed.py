@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests import make
 from tests.engines import move_clock
-from webhooks.delivery import claim, record, retry
+from webhooks import states
+from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Delivery, Webhook
 
@@ -14,7 +15,7 @@ def failing(catalog: make.Catalog, waiting: int) -> Webhook:
     hook = make.webhook(catalog)
     make.order(catalog, waiting)
     claimed = claim.claim(100).claims
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claimed])
     move_clock(400)
     return hook
 

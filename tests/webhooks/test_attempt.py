@@ -12,7 +12,8 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, until
 from tests.handlers import handler
-from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks import states
+from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult, prepare
 from webhooks.delivery.request import PreparedRequest
 from webhooks.http.client import Request
@@ -30,7 +31,7 @@ def orders(count: int) -> None:
         creation.create(make.purchase(catalog), catalog.as_distributor)
 
 
-def record_results(outcome: str = retry.SUCCESS) -> dict[str, list[PreparedRequest]]:
+def record_results(outcome: str = states.SUCCESS) -> dict[str, list[PreparedRequest]]:
     """Claim everything, and record it; return the different requests of each webhook."""
     claimed = claim.claim(100).claims
     requests: dict[str, list[PreparedRequest]] = {}
@@ -62,7 +63,7 @@ def test_each_webhook_has_one_request_and_its_attempts_show_it() -> None:
 
 def test_later_claim_is_signed_anew() -> None:
     orders(1)
-    first = record_results(retry.FAILURE)
+    first = record_results(states.FAILURE)
     move_clock(3600)
     second = record_results()
     for pk in first:

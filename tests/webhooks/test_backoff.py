@@ -17,8 +17,8 @@ from sandbox.clock import settling
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry, wakeup
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
@@ -380,9 +380,9 @@ def test_deletion_removes_cleared_backoffs(settings: Any) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog)
-    record.record([AttemptResult(one, retry.FAILURE, 1) for one in claim.claim(10).claims])
+    record.record([AttemptResult(one, states.FAILURE, 1) for one in claim.claim(10).claims])
     fan_out.trigger(hook)
-    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in claim.claim(10).claims])
+    record.record([AttemptResult(one, states.SUCCESS, 1) for one in claim.claim(10).claims])
     assert causes(hook) == ["triggered"]
     actions.delete(hook.pk)
     assert not ClearedBackoff.objects.exists() and not Attempt.objects.exists()

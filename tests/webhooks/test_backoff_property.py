@@ -27,8 +27,8 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
-from webhooks import actions, next_attempt, webhook_health
-from webhooks.delivery import claim, fan_out, record, resend, retry, wakeup
+from webhooks import actions, next_attempt, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, resend, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 LIMIT, BASE = 4, timedelta(seconds=300)
 START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
-OUTCOMES = st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.FAILURE])
+OUTCOMES = st.sampled_from([states.SUCCESS, states.FAILURE, states.FAILURE])
 CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
 COUNTED = re.compile(rf"\((\d+) of {LIMIT}\)")
 
@@ -130,7 +130,7 @@ class Backoffs(RuleBasedStateMachine):
     def stop_a_worker(self, picks: list[int]) -> None:
         self.tick()
         before = self.backoff()
-        stopped = [AttemptResult(one, retry.UNKNOWN, 5, stopped=True) for one in self.take(picks)]
+        stopped = [AttemptResult(one, states.UNKNOWN, 5, stopped=True) for one in self.take(picks)]
         self.record(stopped)
         assert self.backoff() == before
 

@@ -15,7 +15,8 @@ from requests_queue import clock, event_loops
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks.delivery import attempt, claim, fan_out, record, retry
+from webhooks import states
+from webhooks.delivery import attempt, claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Slots
 from webhooks.delivery.request import WebhookPayload, WebhookSettings
@@ -53,7 +54,11 @@ def test_last_slots_are_for_webhooks_that_respond() -> None:
     catalog = make.catalog()
     healthy, failing, timed_out = (make.webhook(catalog, n=n) for n in range(1, 4))
     make.order(catalog)
-    outcomes = {healthy.pk: retry.SUCCESS, failing.pk: retry.FAILURE, timed_out.pk: retry.FAILURE}
+    outcomes = {
+        healthy.pk: states.SUCCESS,
+        failing.pk: states.FAILURE,
+        timed_out.pk: states.FAILURE,
+    }
     responses = {failing.pk: Response(500, (), b"", truncated=False)}
     record.record(
         [

@@ -25,8 +25,8 @@ from sandbox.timeline import notification
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, Response, handler
-from webhooks import webhook_health
-from webhooks.delivery import claim, record, retry, wakeup
+from webhooks import states, webhook_health
+from webhooks.delivery import claim, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -449,7 +449,7 @@ def probing(catalog: make.Catalog) -> tuple[Webhook, Any]:
     hook = make.webhook(catalog)
     for _ in range(3):
         make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     move_clock(400)
     [probe] = claim.claim(10).claims
     return hook, probe
@@ -463,7 +463,7 @@ def test_request_that_ends_during_the_check_is_not_missed(
 
     def then_succeed(limit: int, now: datetime) -> list[int]:
         pks = select(limit, now)
-        in_background(lambda: record.record([AttemptResult(probe, retry.SUCCESS, 1)])).wait(0.4)
+        in_background(lambda: record.record([AttemptResult(probe, states.SUCCESS, 1)])).wait(0.4)
         return pks
 
     monkeypatch.setattr(claim, "select", then_succeed)

@@ -14,8 +14,8 @@ from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.webhooks.claimed import expire_leases, failing
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -221,7 +221,7 @@ def test_success_with_old_settings_does_not_clear_backoff() -> None:
     hook = failing(catalog, waiting=2)
     [probe] = claim.claim(10).claims
     Webhook.objects.update(earliest_possible_trigger=clock.now() + timedelta(hours=1), revision=1)
-    record.record([AttemptResult(probe, retry.SUCCESS, 1)])
+    record.record([AttemptResult(probe, states.SUCCESS, 1)])
     hook.refresh_from_db()
     assert hook.earliest_possible_trigger is not None
     assert (hook.success_triggers, hook.failure_since_last_success) == (1, 0)
@@ -251,7 +251,7 @@ def test_event_does_not_join_delivery_in_flight() -> None:
     late = Delivery.objects.latest("pk")
     assert (late.pk != probe.delivery_id, late.state) == (True, "waiting")
     # The first request fails, and both stay pending.
-    record.record([AttemptResult(probe, retry.FAILURE, 1)])
+    record.record([AttemptResult(probe, states.FAILURE, 1)])
     assert Delivery.objects.filter(state="waiting").count() == 2
 
 
@@ -290,7 +290,7 @@ def test_claim_holds_until_lease_expires() -> None:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["waiting again", "claimed by another"])
-@pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE])
+@pytest.mark.parametrize("outcome", [states.SUCCESS, states.FAILURE])
 def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, again: bool) -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
@@ -307,12 +307,12 @@ def test_attempt_of_late_worker_is_counted_and_settles_nothing(outcome: str, aga
     hook.refresh_from_db()
     assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (
         2,
-        int(outcome == retry.SUCCESS),
-        int(outcome == retry.FAILURE),
+        int(outcome == states.SUCCESS),
+        int(outcome == states.FAILURE),
     )
     if other:
         # One that comes even later, together with the one that settles.
-        finished = [AttemptResult(late, retry.FAILURE, 7), AttemptResult(other, retry.SUCCESS, 1)]
+        finished = [AttemptResult(late, states.FAILURE, 7), AttemptResult(other, states.SUCCESS, 1)]
         assert record.record(finished) == ["late", "settled"]
         assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 4)
     assert webhook_health.counter_discrepancies() == []
@@ -334,7 +334,7 @@ def test_attempt_without_result_of_late_worker_is_not_recorded_twice() -> None:
     [late] = claim.claim(10).claims
     expire_leases()
     record.record(lost_results())
-    assert record.record([AttemptResult(late, retry.UNKNOWN, 1)]) == ["dropped"]
+    assert record.record([AttemptResult(late, states.UNKNOWN, 1)]) == ["dropped"]
     assert Attempt.objects.count() == 1
 
 
@@ -343,7 +343,7 @@ def test_flush_whose_commit_was_not_confirmed_is_not_counted_twice() -> None:
     hook = make.webhook(catalog)
     make.order(catalog, 2)
     first, second = claim.claim(10).claims
-    flush_ = [AttemptResult(first, retry.SUCCESS, 3), AttemptResult(second, retry.SUCCESS, 3)]
+    flush_ = [AttemptResult(first, states.SUCCESS, 3), AttemptResult(second, states.SUCCESS, 3)]
     assert record.record(flush_) == ["settled", "settled"]
     assert record.record(flush_) == ["dropped", "dropped"]
     hook.refresh_from_db()

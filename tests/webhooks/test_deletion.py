@@ -22,8 +22,8 @@ from tests import make, pruned
 from tests.background import Background
 from tests.engines import running, until
 from tests.handlers import handler
-from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks import actions, cleanup, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
@@ -47,7 +47,7 @@ def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
     for n in range(times):
         make.order(catalog)
         if n < times - waiting:
-            record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claim.claim(10).claims])
+            record.record([AttemptResult(c, states.SUCCESS, 1) for c in claim.claim(10).claims])
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
     resend.create_resend(Attempt.objects.earliest("pk"))
     return hook

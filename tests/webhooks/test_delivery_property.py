@@ -32,8 +32,8 @@ from tests import make
 from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.http.client import Response
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.django_db
 
 CAP, LIMIT = 3, 3
 START = make.AT + timedelta(days=30)
-OUTCOMES = st.sampled_from([retry.SUCCESS, retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
+OUTCOMES = st.sampled_from([states.SUCCESS, states.SUCCESS, states.FAILURE, states.UNKNOWN])
 MOVES = sorted(rules.QUEUE.by_name)
 PICK = st.integers(0, 10**6)
 CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
@@ -217,7 +217,7 @@ class Emitter(RuleBasedStateMachine):
         """Flush some attempts of a worker, and perhaps one whose claim was lost."""
         self.tick()
         ended = [self.in_flight.pop(pick % len(self.in_flight)) for pick in picks if self.in_flight]
-        responds |= outcome == retry.SUCCESS
+        responds |= outcome == states.SUCCESS
         response = Response(200, (), b"", truncated=False) if responds else None
         finished = [AttemptResult(one, outcome, 5, response=response) for one in ended]
         if self.lost:
@@ -235,7 +235,7 @@ class Emitter(RuleBasedStateMachine):
     def late(self, call: AttemptResult) -> str:
         """Return the expected result of an attempt whose claim was lost."""
         exists = Delivery.objects.filter(pk=call.claim.delivery_id).exists()
-        if call.outcome == retry.UNKNOWN or not exists:
+        if call.outcome == states.UNKNOWN or not exists:
             return "dropped"
         key = (call.claim.delivery_id, call.claim.token, call.outcome)
         if key in self.recorded:
@@ -245,12 +245,12 @@ class Emitter(RuleBasedStateMachine):
 
     def book(self, one: Claim, outcome: str, *, responds: bool = False) -> None:
         pk = one.webhook.id
-        if outcome in (retry.SUCCESS, retry.FAILURE):
+        if outcome in (states.SUCCESS, states.FAILURE):
             self.responding[pk] = responds
         self.calls[pk, outcome] += 1
-        if outcome == retry.SUCCESS:
+        if outcome == states.SUCCESS:
             self.since[pk] = 0
-        elif outcome == retry.FAILURE:
+        elif outcome == states.FAILURE:
             self.since[pk] += 1
 
     @rule(pick=PICK)
@@ -267,7 +267,7 @@ class Emitter(RuleBasedStateMachine):
         assert [f.claim.delivery_id for f in lost[0]] == [one.delivery_id]
         assert record.record(lost[0]) == ["settled"]
         assert record.record(lost[1]) == ["dropped"]
-        self.book(one, retry.UNKNOWN)
+        self.book(one, states.UNKNOWN)
         assert before == list(Webhook.objects.order_by("pk").values_list(*actions.HEALTHY))
 
     @rule()
@@ -294,8 +294,8 @@ class Emitter(RuleBasedStateMachine):
             calls = {outcome: self.calls[hook.pk, outcome] for _, outcome in self.calls}
             assert hook.events == self.events[hook.pk]
             assert hook.triggers == sum(calls.values())
-            assert hook.success_triggers == calls.get(retry.SUCCESS, 0)
-            assert hook.failure_triggers == calls.get(retry.FAILURE, 0)
+            assert hook.success_triggers == calls.get(states.SUCCESS, 0)
+            assert hook.failure_triggers == calls.get(states.FAILURE, 0)
             assert hook.failure_since_last_success == self.since[hook.pk]
             assert hook.responds == self.responding.get(hook.pk, False)
 
@@ -358,7 +358,7 @@ class Emitter(RuleBasedStateMachine):
     def everything_comes_to_its_end(self) -> None:
         """With working handlers, all pending deliveries are delivered within a few hours."""
         while self.in_flight:
-            self.record([0] * 5, retry.SUCCESS, 0, responds=True)
+            self.record([0] * 5, states.SUCCESS, 0, responds=True)
         for hook in Webhook.objects.filter(out_of_order=True):
             actions.recover(hook.pk)
         for _ in range(200):
@@ -368,7 +368,7 @@ class Emitter(RuleBasedStateMachine):
                     break
                 self.wait(60)
             while self.in_flight:
-                self.record([0] * 5, retry.SUCCESS, 0, responds=True)
+                self.record([0] * 5, states.SUCCESS, 0, responds=True)
         assert not Delivery.objects.filter(state__in=("waiting", "calling")).exists()
         for check in (
             self.no_event_is_lost,

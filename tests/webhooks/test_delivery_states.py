@@ -9,7 +9,7 @@ from connect_sim.cli import observing
 from portal.deliveries import chart
 from sandbox.api import types
 from webhooks import pruning
-from webhooks.delivery.retry import CALLING, STATES, WAITING
+from webhooks.states import CALLING, STATES, WAITING
 
 
 def test_api_documents_all_states() -> None:

@@ -16,8 +16,8 @@ from tests.engines import lost_results, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.hostile import Server, polite
 from tests.webhooks.loopback import Run, once, run  # noqa: F401  (a fixture)
-from webhooks import actions
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, states
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Delivery, Webhook
@@ -65,7 +65,7 @@ def late(claimed: Claim) -> float:
 
 
 def fail() -> Webhook:
-    record.record([AttemptResult(take_claims(), retry.FAILURE, 1)])
+    record.record([AttemptResult(take_claims(), states.FAILURE, 1)])
     return Webhook.objects.get()
 
 
@@ -84,7 +84,7 @@ def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: 
     advance((hook.earliest_possible_trigger - clock.now()).total_seconds() + 3)
     repeated = take_claims()
     assert (repeated.number, 3 <= late(repeated) < 5) == (2, True)
-    record.record([AttemptResult(repeated, retry.SUCCESS, 1)])
+    record.record([AttemptResult(repeated, states.SUCCESS, 1)])
     # The other delivery, created 5 minutes ago, could not start before the backoff was cleared.
     advance(2)
     assert 2 <= late(take_claims()) < 4
@@ -117,7 +117,7 @@ def test_trigger_now_during_a_backoff_is_late_since_its_creation(
 def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, sent: Any) -> None:
     make.webhook(catalog)
     make.order(catalog)
-    record.record([AttemptResult(take_claims(), retry.UNKNOWN, 0, stopped=True)])
+    record.record([AttemptResult(take_claims(), states.UNKNOWN, 0, stopped=True)])
     advance(50)
     repeated = take_claims()
     assert (repeated.number, repeated.due) == (2, None)

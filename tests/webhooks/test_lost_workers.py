@@ -12,8 +12,8 @@ from requests_queue.models import Clock
 from tests import make
 from tests.engines import lost_results, running, until
 from tests.handlers import handler
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, engine, fan_out, record, retry, wakeup
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, engine, fan_out, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
@@ -59,7 +59,7 @@ def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
     lose()
     assert backoff(hook) == (0, None, False)
     [again] = take_claims(1)
-    record.record([AttemptResult(again, retry.SUCCESS, 1)])
+    record.record([AttemptResult(again, states.SUCCESS, 1)])
     first = Attempt.objects.get(number=1)
     assert (first.outcome, first.next_attempt_at) == ("unknown", None)
     assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
@@ -84,12 +84,12 @@ def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Ca
         make.order(catalog)
         [other] = take_claims(1)
         assert other.delivery_id > poison.pk
-        record.record([AttemptResult(other, retry.SUCCESS, 1)])
+        record.record([AttemptResult(other, states.SUCCESS, 1)])
         assert jobs.busy(clock.now()) == set()
         advance((poison.due_at - clock.now()).total_seconds() - 2)
         take_claims(0)
     [again] = take_claims(1)
-    record.record([AttemptResult(again, retry.SUCCESS, 1)])
+    record.record([AttemptResult(again, states.SUCCESS, 1)])
     poison.refresh_from_db()
     assert (poison.state, poison.losses, poison.due_at) == ("delivered", 0, None)
     hook.refresh_from_db()
@@ -106,11 +106,11 @@ def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: 
     assert backoff(hook) == backoff(other) == (0, None, False)
     make.order(catalog, 30)
     new = take_claims(60)
-    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in new])
+    record.record([AttemptResult(one, states.SUCCESS, 1) for one in new])
     assert Delivery.objects.filter(state="delivered").count() == 60
     take_claims(0)
     advance(300)
-    record.record([AttemptResult(one, retry.SUCCESS, 1) for one in take_claims(60)])
+    record.record([AttemptResult(one, states.SUCCESS, 1) for one in take_claims(60)])
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     assert backoff(hook) == backoff(other) == (0, None, False)
 
@@ -121,7 +121,7 @@ def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Cata
     lose()
     make.order(catalog)
     [first, second] = take_claims(2)
-    record.record([AttemptResult(second, retry.FAILURE, 1)])
+    record.record([AttemptResult(second, states.FAILURE, 1)])
     before = backoff(hook)
     advance(1)
     claim.expire_leases()
@@ -203,7 +203,7 @@ def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -
     triggered = fan_out.trigger(hook)
     [one] = take_claims(1)
     assert one.delivery_id == triggered.pk
-    record.record([AttemptResult(one, retry.SUCCESS, 1)])
+    record.record([AttemptResult(one, states.SUCCESS, 1)])
     assert Delivery.objects.get(state="waiting").due_at is not None
     assert not ClearedBackoff.objects.exists()
 
@@ -226,7 +226,7 @@ def test_event_does_not_join_a_delivery_that_waits_alone(
     assert (other.events.count(), poison.events.count()) == (2, 1)
     advance(60)
     [one] = take_claims(1)
-    record.record([AttemptResult(one, retry.FAILURE, 1)])
+    record.record([AttemptResult(one, states.FAILURE, 1)])
     assert (one.delivery_id, Delivery.objects.filter(state="waiting").count()) == (other.pk, 2)
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
     # Neither waits alone any more.
@@ -262,7 +262,7 @@ def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
     make.order(catalog)
     lose()
     [again] = take_claims(1)
-    record.record([AttemptResult(again, retry.FAILURE, 1)])
+    record.record([AttemptResult(again, states.FAILURE, 1)])
     assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
     advance(300)
     lose()
@@ -276,12 +276,12 @@ def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
     make.order(catalog)
     for _ in range(12):
         [one] = take_claims(1)
-        record.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
+        record.record([AttemptResult(one, states.UNKNOWN, 1, stopped=True)])
         assert backoff(hook) == (0, None, False)
     # They don't reset the count of lost workers either.
     lose()
     [one] = take_claims(1)
-    record.record([AttemptResult(one, retry.UNKNOWN, 1, stopped=True)])
+    record.record([AttemptResult(one, states.UNKNOWN, 1, stopped=True)])
     lose()
     assert Delivery.objects.get().losses == 2
     take_claims(0)
@@ -345,7 +345,7 @@ def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalo
     make.webhook(catalog)
     make.order(catalog)
     [one] = take_claims(1)
-    cut_off = AttemptResult(one, retry.UNKNOWN, 1, stopped=True)
+    cut_off = AttemptResult(one, states.UNKNOWN, 1, stopped=True)
     crashed = engine.Engine()
     crashed._keep_result(cut_off)
     assert crashed._window.results[one.key].stopped is False

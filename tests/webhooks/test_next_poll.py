@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests import make
-from webhooks.delivery import engine, retry
+from webhooks import states
+from webhooks.delivery import engine
 from webhooks.delivery.attempt import AttemptResult, InFlight
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.engine import Engine, Poll
@@ -42,7 +43,7 @@ class Polling(Engine):
 
 
 def succeeded(each: InFlight) -> AttemptResult:
-    return AttemptResult(each.claim, retry.SUCCESS, 1)
+    return AttemptResult(each.claim, states.SUCCESS, 1)
 
 
 def run(check: Callable[[Polling], Coroutine[Any, Any, None]]) -> None:

@@ -14,8 +14,8 @@ from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock
 from tests.pruned import prune, small_steps
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 DAY = 24 * 3600
 
 
-def call(outcome: str = retry.SUCCESS) -> list[int]:
+def call(outcome: str = states.SUCCESS) -> list[int]:
     """Make all attempts that are due, with one outcome; return the deliveries."""
     claimed = claim.claim(100).claims
     assert set(record.record([AttemptResult(c, outcome, 1) for c in claimed])) == {"settled"}
@@ -49,13 +49,13 @@ def test_old_deliveries_are_pruned_and_their_sums_kept() -> None:
     hook = make.webhook(make.catalog())
     # One delivery with an unknown attempt, a failure and a success; then the last delivery.
     fan_out.trigger(hook)
-    call(retry.UNKNOWN), call(retry.FAILURE)
+    call(states.UNKNOWN), call(states.FAILURE)
     move_clock(400)
-    call(retry.SUCCESS)
+    call(states.SUCCESS)
     fan_out.trigger(hook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     move_clock(400)
-    call(retry.SUCCESS)
+    call(states.SUCCESS)
     before = counted(hook)
     assert before == (2, 5, 2, 2)
     move_clock(40 * DAY)
@@ -87,12 +87,12 @@ def test_last_failure_of_cancelled_delivery_is_kept() -> None:
     catalog = make.catalog()
     hook = make.webhook(catalog)
     fan_out.trigger(hook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     for active in (False, True):
         actions.edit(hook.pk, catalog.vendor_user, {"active": active})
     move_clock(400 * DAY)
     fan_out.trigger(hook)
-    call(retry.SUCCESS)
+    call(states.SUCCESS)
     assert prune() == 0
     hook.refresh_from_db()
     assert hook.last_failure is not None and hook.last_failure.delivery.state == "cancelled"
@@ -113,9 +113,9 @@ def test_unfinished_deliveries_are_kept(state: str) -> None:
 def test_age_of_delivery_counts_from_its_last_attempt() -> None:
     hook = make.webhook(make.catalog())
     fan_out.trigger(hook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     move_clock(29 * DAY)
-    [old] = call(retry.SUCCESS)
+    [old] = call(states.SUCCESS)
     fan_out.trigger(hook)
     call()
     move_clock(2 * DAY)
@@ -123,9 +123,9 @@ def test_age_of_delivery_counts_from_its_last_attempt() -> None:
     assert prune() == 0
     move_clock(29 * DAY)
     fan_out.trigger(hook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     move_clock(400)
-    call(retry.SUCCESS)
+    call(states.SUCCESS)
     assert prune() == 2
     assert not Delivery.objects.filter(pk=old).exists()
     assert webhook_health.counter_discrepancies() == []
@@ -172,7 +172,7 @@ def test_wrong_counter_is_reported(counter: str) -> None:
     hook, sound = make.webhook(catalog), make.webhook(catalog, n=2)
     for row in (hook, sound):
         fan_out.trigger(row)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     assert webhook_health.counter_discrepancies() == []
     Webhook.objects.filter(pk=hook.pk).update(**{counter: F(counter) + 1})
     discrepancies = webhook_health.counter_discrepancies()
@@ -184,7 +184,7 @@ def test_wrong_counter_is_reported(counter: str) -> None:
 def test_missing_row_is_reported() -> None:
     hook = make.webhook(make.catalog())
     fan_out.trigger(hook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     Event.objects.all().delete()
     Attempt.objects.all().delete()
     assert webhook_health.counter_discrepancies() == [

@@ -22,8 +22,8 @@ from tests.background import Background, concurrently
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
 from tests.webhooks.claimed import expire_leases, failing
-from webhooks import actions, cleanup, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, cleanup, states, webhook_health
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -79,7 +79,7 @@ def test_failure_committed_after_selection_prevents_claim(
     take = claim.take
 
     def fail() -> Any:
-        return record.record([AttemptResult(failing, retry.FAILURE, 1)])
+        return record.record([AttemptResult(failing, states.FAILURE, 1)])
 
     def take_after_the_failure(*args: Any, **more: Any) -> Any:
         # SQLite allows no other writer during a claim.
@@ -301,7 +301,7 @@ def test_coalescing_skips_delivery_being_claimed(
     claimed = started[0].result() or claim.claim(10).claims
     assert [c.delivery_id for c in claimed] == [first.pk]
     assert (
-        record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed]).count("settled") == 1
+        record.record([AttemptResult(c, states.SUCCESS, 1) for c in claimed]).count("settled") == 1
     )
     assert settled()
     assert set(Event.objects.values_list("delivery__state", flat=True)) == {"delivered"}

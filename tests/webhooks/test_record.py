@@ -21,8 +21,8 @@ from requests_queue import clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import lost_results
-from webhooks import actions, webhook_health
-from webhooks.delivery import attempt, claim, record, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import attempt, claim, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, Delivery, Webhook
@@ -81,7 +81,7 @@ def claimed(count: int = 5) -> list[Claim]:
 
 
 def succeeded(calls: Sequence[Claim]) -> list[AttemptResult]:
-    return [AttemptResult(call, retry.SUCCESS, 5) for call in calls]
+    return [AttemptResult(call, states.SUCCESS, 5) for call in calls]
 
 
 def breaks(
@@ -130,7 +130,7 @@ def test_only_row_that_cannot_be_stored_becomes_failure(
     breaks(
         monkeypatch,
         error,
-        lambda call: call.claim.delivery_id == bad and call.outcome == retry.SUCCESS,
+        lambda call: call.claim.delivery_id == bad and call.outcome == states.SUCCESS,
     )
     stored = record.flush(succeeded(calls)).stored
     assert [str(one) for one in stored] == ["replaced" if n == at else "settled" for n in range(5)]

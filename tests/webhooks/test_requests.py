@@ -13,8 +13,8 @@ from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.engines import move_clock, running, settled, until
 from tests.handlers import ReceivedRequest, handler
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.request import format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
@@ -100,7 +100,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     make.order(catalog)
     [first] = claim.claim(10).claims
     make.order(catalog, 2)
-    record.record([AttemptResult(first, retry.FAILURE, 1)])
+    record.record([AttemptResult(first, states.FAILURE, 1)])
     # The older one remains, with the events of both.
     assert states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
@@ -109,7 +109,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     [again] = claim.claim(10).claims
     make.order(catalog)
     [second] = claim.claim(10).claims
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in (again, second)])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in (again, second)])
     assert states() == [("waiting", 4), ("cancelled", 0)]
     assert webhook_health.counter_discrepancies() == []
 
@@ -122,8 +122,8 @@ def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
     make.order(catalog, 2)
     claimed = claim.claim(10).claims
     make.order(catalog, 2)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claimed[:2]])
-    record.record([AttemptResult(claimed[2], retry.SUCCESS, 1)])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claimed[:2]])
+    record.record([AttemptResult(claimed[2], states.SUCCESS, 1)])
     for hook in Webhook.objects.all():
         assert hook.deliveries.filter(state="waiting").count() == 1
         assert sum(d.events.count() for d in hook.deliveries.all()) == 4
@@ -303,7 +303,7 @@ def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() 
     catalog = make.catalog()
     hook = make.webhook(catalog)
     make.order(catalog, 2)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
     for active in (False, True):
         actions.edit(hook.pk, catalog.vendor_user, {"active": active})

@@ -20,8 +20,8 @@ from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.pruned import prune
 from tests.webhooks import validating
-from webhooks import actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, resend, retry
+from webhooks import actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult, prepare
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
@@ -35,14 +35,14 @@ def verified_claims(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
     return claims
 
 
-def call(outcome: str = retry.SUCCESS) -> Attempt:
+def call(outcome: str = states.SUCCESS) -> Attempt:
     """Make the first attempt that is due, with an outcome and without HTTP."""
     [claimed] = claim.claim(1).claims
     record.record([AttemptResult(claimed, outcome, 5, prepare(claimed))])
     return Attempt.objects.get(delivery=claimed.delivery_id, number=claimed.number)
 
 
-def triggered(catalog: Catalog, outcome: str = retry.SUCCESS, **fields: Any) -> Attempt:
+def triggered(catalog: Catalog, outcome: str = states.SUCCESS, **fields: Any) -> Attempt:
     """Make a webhook and its first attempt."""
     fan_out.trigger(make.webhook(catalog, **fields))
     return call(outcome)
@@ -133,13 +133,13 @@ def test_get_has_payload_in_token_without_data() -> None:
 @pytest.mark.parametrize("healthy", [True, False])
 def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
     catalog = make.catalog()
-    attempt = triggered(catalog, retry.SUCCESS if healthy else retry.FAILURE)
-    twin = triggered(catalog, retry.SUCCESS if healthy else retry.FAILURE, n=2)
+    attempt = triggered(catalog, states.SUCCESS if healthy else states.FAILURE)
+    twin = triggered(catalog, states.SUCCESS if healthy else states.FAILURE, n=2)
     move_clock(1)
     resend.create_resend(attempt)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     fan_out.trigger(twin.webhook)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     gates = [standing(each.webhook)[1:3] for each in (attempt, twin)]
     assert gates == [(1, False), (1, False)]
     again = Delivery.objects.get(resend__repeats=attempt.delivery)
@@ -150,22 +150,22 @@ def test_retry_of_resend_is_an_ordinary_request() -> None:
     catalog = make.catalog()
     attempt = triggered(catalog)
     resend.create_resend(attempt)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     actions.edit(attempt.webhook_id, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
     assert call().url == "http://127.0.0.1:9/n"
 
 
 @pytest.mark.parametrize("edited", [True, False])
-@pytest.mark.parametrize("outcome", [retry.SUCCESS, retry.FAILURE, retry.UNKNOWN])
+@pytest.mark.parametrize("outcome", [states.SUCCESS, states.FAILURE, states.UNKNOWN])
 def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) -> None:
     catalog = make.catalog()
-    attempt = triggered(catalog, retry.FAILURE)
+    attempt = triggered(catalog, states.FAILURE)
     hook = attempt.webhook
     changes = {"external_url": "http://127.0.0.1:9/other"}
     if edited:
         actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 2}})
         fan_out.trigger(hook)
-        call(retry.FAILURE)
+        call(states.FAILURE)
     before = standing(hook)
     assert before[0] is not None
     repeat = (
@@ -174,12 +174,12 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
     again = call(outcome)
     assert standing(hook) == before
     repeat.refresh_from_db()
-    assert repeat.state == ("delivered" if outcome == retry.SUCCESS else "failed")
+    assert repeat.state == ("delivered" if outcome == states.SUCCESS else "failed")
     assert "its backoff does not change" in again.why
     assert webhook_health.counter_discrepancies() == []
     # An altered request is altered when it is repeated too.
     resend.create_resend(again)
-    call(retry.FAILURE)
+    call(states.FAILURE)
     assert standing(hook) == before
 
 
@@ -320,7 +320,7 @@ def test_trace_context_is_of_one_request_only() -> None:
     prepared = prepare(claimed).with_header("traceparent", "of the request")
     for headers in (prepared.request.headers, prepared.headers):
         assert headers["traceparent"] == "of the request" and "Traceparent" not in headers
-    record.record([AttemptResult(claimed, retry.SUCCESS, 5, prepared)])
+    record.record([AttemptResult(claimed, states.SUCCESS, 5, prepared)])
     attempt = Attempt.objects.get()
     assert attempt.request_headers["traceparent"] == "of the request"
     assert resend.sent_request(attempt).headers == {"X-Env": "lab"}

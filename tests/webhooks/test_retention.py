@@ -30,8 +30,8 @@ from tests.handlers import handler
 from tests.hypothesis_profiles import examples
 from tests.old_deliveries import count_rows, fill
 from tests.pruned import prune, prune_all, small_steps
-from webhooks import cleanup, pruning, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry
+from webhooks import cleanup, pruning, states, webhook_health
+from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
@@ -64,12 +64,12 @@ def made(draw: st.DrawFn) -> list[Made]:
     return [
         Made(
             draw(st.integers(0, 1)),
-            draw(st.sampled_from(retry.STATES)),
+            draw(st.sampled_from(states.STATES)),
             age,
             tuple(
                 (
                     draw(st.sampled_from([a for a in AGES if a <= age])),
-                    draw(st.sampled_from(retry.OUTCOMES)),
+                    draw(st.sampled_from(states.OUTCOMES)),
                 )
                 for _ in range(draw(st.integers(0, 2)))
             ),
@@ -113,7 +113,7 @@ def insert(rows: Sequence[Made], hooks: Sequence[Webhook], now: datetime) -> lis
                 method="POST",
                 url="http://127.0.0.1/",
             )
-            pointer = {retry.SUCCESS: "last_success", retry.FAILURE: "last_failure"}.get(outcome)
+            pointer = {states.SUCCESS: "last_success", states.FAILURE: "last_failure"}.get(outcome)
             if pointer:
                 Webhook.objects.filter(pk=hook.pk).update(**{pointer: attempt})
     for hook in hooks:
@@ -311,7 +311,7 @@ def test_requests_are_sent_and_recorded_during_a_step(catalog: make.Catalog) -> 
     def deliver() -> list[Any]:
         creation.create(make.purchase(catalog), catalog.as_distributor)
         claimed = claim.claim(10).claims
-        return record.record([AttemptResult(c, retry.SUCCESS, 1) for c in claimed])
+        return record.record([AttemptResult(c, states.SUCCESS, 1) for c in claimed])
 
     def meanwhile(ids: Sequence[int], dry_run: bool) -> dict[str, int]:
         recorded.extend(Background(deliver).result())

@@ -27,8 +27,8 @@ from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
 from tests.webhooks.validating import draft, platform
-from webhooks import account_secrets, actions, webhook_health
-from webhooks.delivery import claim, fan_out, record, retry, validators
+from webhooks import account_secrets, actions, states, webhook_health
+from webhooks.delivery import claim, fan_out, record, validators
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.http.client import Response
@@ -41,13 +41,13 @@ PICK = st.integers(0, 10**6)
 COMPLAINS = {"asset": {"params": [{"id": "region", "value_error": "No"}]}}
 # The end of a request: the result of the client, and how it is counted.
 ENDS: dict[str, tuple[str, Response | None, str]] = {
-    "right": (retry.SUCCESS, Response(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
-    "empty": (retry.SUCCESS, Response(200, (), b"{}", False), "success"),
-    "wrong": (retry.SUCCESS, Response(200, (), b"[]", False), "failure"),
-    "no JSON": (retry.SUCCESS, Response(200, (), b"<p>", False), "failure"),
-    "refuses": (retry.FAILURE, Response(500, (), b"{}", False), "failure"),
-    "silent": (retry.FAILURE, None, "failure"),
-    "stopped": (retry.UNKNOWN, None, "unknown"),
+    "right": (states.SUCCESS, Response(200, (), json.dumps(COMPLAINS).encode(), False), "success"),
+    "empty": (states.SUCCESS, Response(200, (), b"{}", False), "success"),
+    "wrong": (states.SUCCESS, Response(200, (), b"[]", False), "failure"),
+    "no JSON": (states.SUCCESS, Response(200, (), b"<p>", False), "failure"),
+    "refuses": (states.FAILURE, Response(500, (), b"{}", False), "failure"),
+    "silent": (states.FAILURE, None, "failure"),
+    "stopped": (states.UNKNOWN, None, "unknown"),
 }
 
 
@@ -179,7 +179,7 @@ class Validators(RuleBasedStateMachine):
         else:
             self.events[hook.pk] += 1
 
-    @rule(outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]))
+    @rule(outcome=st.sampled_from([states.SUCCESS, states.FAILURE, states.UNKNOWN]))
     def work(self, outcome: str) -> None:
         """Run a worker: only Trigger now is due."""
         self.tick()

@@ -20,8 +20,8 @@ from tests.webhooks.validating import (
     validator_response,
     value_errors,
 )
-from webhooks import webhook_health
-from webhooks.delivery import attempt, record, retry, validators
+from webhooks import states, webhook_health
+from webhooks.delivery import attempt, record, validators
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,7 +88,7 @@ def test_response_that_cannot_be_stored_is_not_merged(monkeypatch: pytest.Monkey
 
         def row_(one: attempt.RecordedAttempt, sent: Any) -> Any:
             result = one.result
-            if result.claim.webhook.id == second.pk and result.outcome == retry.SUCCESS:
+            if result.claim.webhook.id == second.pk and result.outcome == states.SUCCESS:
                 raise DataError("a value that cannot be stored")
             return real(one, sent)
 

@@ -12,7 +12,8 @@ from django.db import DatabaseError
 
 from requests_queue.heartbeats import Problems
 from tests import make
-from webhooks.delivery import engine, retry
+from webhooks import states
+from webhooks.delivery import engine
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.engine import Poll, Poller, Window
@@ -43,7 +44,7 @@ def test_result_that_fails_alone_is_tried_behind_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(engine, "TICK", 0.0)
     poller = Poller(Window(), Problems(), 10, threading.Event())
     results = {
-        each.key: AttemptResult(each, retry.SUCCESS, 1) for each in (claim(1), claim(2), claim(3))
+        each.key: AttemptResult(each, states.SUCCESS, 1) for each in (claim(1), claim(2), claim(3))
     }
     for _ in range(4):
         poller._store(Poll(results=results))

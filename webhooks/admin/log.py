@@ -30,8 +30,8 @@ from requests_queue.catalog.admin_show import (
 from requests_queue.safe_text import visible
 from webhooks import next_attempt, response_diff
 from webhooks.admin.columns import CLEARED, cleared_lines, show_masked
-from webhooks.delivery.retry import STATE_LABELS
 from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.states import STATE_LABELS
 
 OFFERED = 50
 LARGE = ("request_headers", "request_body", "claims", "response_headers", "response_body")

@@ -26,8 +26,7 @@ from requests_queue.api import fast_json
 from requests_queue.db import encryption, sql
 from requests_queue.operations import Operation
 from requests_queue.redaction import Redaction
-from webhooks import conf, tracing
-from webhooks.delivery import retry
+from webhooks import conf, states, tracing
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.request import (
     PreparedRequest,
@@ -83,7 +82,7 @@ class AttemptResult:
     @property
     def error_type(self) -> str:
         """Return the class of the error, or the status of a response that is one; else empty."""
-        if self.outcome == retry.SUCCESS:
+        if self.outcome == states.SUCCESS:
             return ""
         if self.error_class or self.stopped:
             return self.error_class or errors.STOPPED
@@ -92,21 +91,21 @@ class AttemptResult:
 
 def lost(claim: Claim) -> AttemptResult:
     """Return the result of an attempt whose worker was lost."""
-    return AttemptResult(claim, retry.UNKNOWN, 0, error=_LOST)
+    return AttemptResult(claim, states.UNKNOWN, 0, error=_LOST)
 
 
 def classify_response(response: Response) -> tuple[str, str]:
     """Return the outcome of a response (2xx is success), and the error message of a failure."""
     if 200 <= response.status < 300:
-        return retry.SUCCESS, ""
+        return states.SUCCESS, ""
     if 300 <= response.status < 400:
         location = response.header("location")
         target = f" to {location}" if location else ""
-        return retry.FAILURE, (
+        return states.FAILURE, (
             f"Handler returned HTTP {response.status}, a redirect{target} (expected 2xx). "
             "Redirects are not followed."
         )
-    return retry.FAILURE, f"Handler returned HTTP {response.status} (expected 2xx)."
+    return states.FAILURE, f"Handler returned HTTP {response.status} (expected 2xx)."
 
 
 @dataclass(slots=True)
@@ -152,12 +151,12 @@ class InFlight:
             return self.stopped()
         if error := self.task.exception():
             logger.error("A request failed unexpectedly.", exc_info=error, extra=self.claim.ids)
-            return AttemptResult(self.claim, retry.FAILURE, 0, error=_UNEXPECTED)
+            return AttemptResult(self.claim, states.FAILURE, 0, error=_UNEXPECTED)
         return self.task.result()
 
     def stopped(self) -> AttemptResult:
         """Return the result of a request that a stop ended: the outcome is unknown."""
-        return AttemptResult(self.claim, retry.UNKNOWN, 0, error=_STOPPED, stopped=True)
+        return AttemptResult(self.claim, states.UNKNOWN, 0, error=_STOPPED, stopped=True)
 
     async def run(self, transport: Transport) -> AttemptResult:
         """Send the request and return how the attempt ended."""
@@ -190,7 +189,7 @@ class InFlight:
 
     async def _run(self, transport: Transport, span: tracing.AttemptSpan | None) -> AttemptResult:
         began = time.monotonic()
-        outcome, prepared, response = retry.FAILURE, None, None
+        outcome, prepared, response = states.FAILURE, None, None
         error = public = error_class = ""
         try:
             prepared = signed = prepare(self.claim, self.body)
@@ -209,7 +208,7 @@ class InFlight:
             if self.timed_out:
                 error = self._timeout_message
             else:
-                outcome, error = retry.UNKNOWN, _STOPPED
+                outcome, error = states.UNKNOWN, _STOPPED
         except Exception:
             # An error of the program, which must not stop the other requests.
             logger.exception("A request failed because of an internal error.")
@@ -223,7 +222,7 @@ class InFlight:
             response,
             error,
             public,
-            stopped=outcome == retry.UNKNOWN,
+            stopped=outcome == states.UNKNOWN,
             error_class=errors.TIMEOUT if self.timed_out else error_class,
             faults=self.claim.interceptor.marks if self.claim.interceptor is not None else (),
         )

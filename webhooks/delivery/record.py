@@ -24,7 +24,7 @@ from django.db.models import F
 
 from requests_queue import clock
 from requests_queue.db import database_errors, sql
-from webhooks import account_secrets, conf
+from webhooks import account_secrets, conf, states
 from webhooks.delivery import fan_out, retry
 from webhooks.delivery.attempt import (
     AttemptResult,
@@ -34,7 +34,7 @@ from webhooks.delivery.attempt import (
     redact,
 )
 from webhooks.delivery.request import PreparedRequest
-from webhooks.delivery.retry import BackoffState, Decision
+from webhooks.delivery.retry import Decision
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 from webhooks.signals import attempts_recorded, flush_failed, recording_attempts
 from webhooks.types import EVENT
@@ -83,7 +83,7 @@ class _WebhookRow:
     `cleared`: of each backoff that ended, the index of the attempt that ended it, and the cause.
     """
 
-    backoff: BackoffState
+    backoff: states.BackoffState
     active: bool
     revision: int
     modified_at: datetime | None
@@ -91,7 +91,7 @@ class _WebhookRow:
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     responds: bool | None = None  # None: no success or failure in the flush
-    cleared: list[tuple[int, str, BackoffState]] = field(default_factory=list)
+    cleared: list[tuple[int, str, states.BackoffState]] = field(default_factory=list)
 
     def apply(
         self, result: AttemptResult, index: int, delivery: _DeliveryRow, now: datetime, how: Stored
@@ -101,9 +101,9 @@ class _WebhookRow:
         number = delivery.attempts + delivery.added
         self.counts[result.outcome] = self.counts.get(result.outcome, 0) + 1
         self.last[result.outcome] = index
-        if result.outcome == retry.SUCCESS:
+        if result.outcome == states.SUCCESS:
             self.since_success, self.responds = 0, True
-        elif result.outcome == retry.FAILURE:
+        elif result.outcome == states.FAILURE:
             self.since_success, self.responds = self.since_success + 1, result.response is not None
         if how == Stored.LATE:
             return RecordedAttempt(result, number, now, _LATE)
@@ -119,7 +119,7 @@ class _WebhookRow:
 
     def _decide(self, result: AttemptResult, delivery: _DeliveryRow, now: datetime) -> Decision:
         claim = result.claim
-        is_lost = result.outcome == retry.UNKNOWN and not result.stopped
+        is_lost = result.outcome == states.UNKNOWN and not result.stopped
         # The revision that a lost worker used is unknown, but not when the webhook was saved.
         outdated = self.revision != claim.webhook.revision or (
             is_lost
@@ -128,7 +128,7 @@ class _WebhookRow:
         )
         # An orderly stop is neither counted nor does it reset the count of lost workers in a row;
         # an edit of the webhook since the attempt's start does.
-        if outdated or result.outcome != retry.UNKNOWN:
+        if outdated or result.outcome != states.UNKNOWN:
             delivery.losses = 0
         elif is_lost:
             delivery.losses += 1
@@ -205,7 +205,7 @@ def _lock_webhooks(ids: Iterable[str], lock: str) -> dict[str, _WebhookRow]:
     rows = sql.fetch(
         f"""
         SELECT id, active, revision, modified_at, failure_since_last_success,
-            {", ".join(retry.BACKOFF_COLUMNS)}
+            {", ".join(states.BACKOFF_COLUMNS)}
         FROM webhooks_webhook WHERE deleted_at IS NULL AND id IN ({sql.placeholders(keys)})
         ORDER BY id {lock}
         """,
@@ -215,7 +215,7 @@ def _lock_webhooks(ids: Iterable[str], lock: str) -> dict[str, _WebhookRow]:
     return {
         pk: _WebhookRow(
             # SQLite has integers instead of booleans.
-            BackoffState(aware(until), aware(began_at), failures, bool(paused)),
+            states.BackoffState(aware(until), aware(began_at), failures, bool(paused)),
             bool(active),
             revision,
             aware(modified_at),
@@ -244,7 +244,8 @@ def _classify(
     busy |= set(Webhook.objects.filter(pk__in=hidden).values_list("pk", flat=True))
     # After a connection broke during COMMIT it is unknown whether the flush was committed, so the
     # attempts are written again: those that are recorded already must not be counted twice.
-    late_ids = {r.claim.delivery_id for r in results if not holds(r) and r.outcome != retry.UNKNOWN}
+    known = [r for r in results if r.outcome != states.UNKNOWN]
+    late_ids = {r.claim.delivery_id for r in known if not holds(r)}
     columns = ("delivery_id", "started_at", "duration", "outcome")
     repeated = set(Attempt.objects.filter(delivery__in=late_ids).values_list(*columns))
 
@@ -258,7 +259,7 @@ def _classify(
         if holds(result):
             return Stored.SETTLED
         identity = (claim.delivery_id, claim.started_at, result.duration, result.outcome)
-        is_known = result.outcome != retry.UNKNOWN and identity not in repeated
+        is_known = result.outcome != states.UNKNOWN and identity not in repeated
         return Stored.LATE if is_known else Stored.DROPPED
 
     return [classify(result) for result in results]
@@ -282,11 +283,11 @@ def _write_deliveries(deliveries: Mapping[int, _DeliveryRow]) -> None:
         )
 
 
-_KNOWN = (retry.SUCCESS, retry.FAILURE)
+_KNOWN = (states.SUCCESS, states.FAILURE)
 # How a flush changes the columns of a webhook. None leaves those as they are that are kept.
 _ADDED = ("triggers", "success_triggers", "failure_triggers")
 _KEPT = ("last_success_id", "last_failure_id", "responds")
-_SET = ("failure_since_last_success", *retry.BACKOFF_COLUMNS)
+_SET = ("failure_since_last_success", *states.BACKOFF_COLUMNS)
 _CHANGES = ", ".join(
     [f"{name} = w.{name} + v.{name}" for name in _ADDED]
     + [f"{name} = COALESCE(v.{name}, w.{name})" for name in _KEPT]
@@ -393,11 +394,11 @@ def _replace(result: AttemptResult, error: Exception) -> Stored:
         extra=claim.ids,
     )
     # Without request and response, whose content can't be stored.
-    if result.outcome == retry.UNKNOWN:
-        plain = AttemptResult(claim, retry.UNKNOWN, 0, stopped=result.stopped)
+    if result.outcome == states.UNKNOWN:
+        plain = AttemptResult(claim, states.UNKNOWN, 0, stopped=result.stopped)
     else:
         duration = min(result.duration, _LONGEST)
-        plain = AttemptResult(claim, retry.FAILURE, duration, error=_NOT_STORED)
+        plain = AttemptResult(claim, states.FAILURE, duration, error=_NOT_STORED)
     try:
         return Stored.KEPT if _record([plain]) == [Stored.KEPT] else Stored.REPLACED
     except Exception as second:
@@ -433,7 +434,7 @@ def _release(result: AttemptResult) -> Stored:
             until = clock.ceil(now + timedelta(seconds=settings.SIM_RETRY_BASE))
             if generation != claim.generation:
                 return Stored.RELEASED
-            if result.outcome == retry.UNKNOWN:
+            if result.outcome == states.UNKNOWN:
                 delivery.filter(state=Delivery.WAITING).update(due_at=until, losses=F("losses") + 1)
             else:
                 # The backoff of a first failure, unless the webhook has a backoff.

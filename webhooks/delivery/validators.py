@@ -31,8 +31,8 @@ from requests_queue.queues.transitions import Change
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
 from requests_queue.redaction import Redaction
-from webhooks import account_secrets, conf, types
-from webhooks.delivery import fan_out, retry
+from webhooks import account_secrets, conf, states, types
+from webhooks.delivery import fan_out
 from webhooks.delivery.attempt import AttemptResult, InFlight, redact
 from webhooks.delivery.claim import Claim, take
 from webhooks.delivery.record import Stored, flush
@@ -136,7 +136,7 @@ def _send(claims: Sequence[Claim], allowed: set[str], body: bytes) -> list[Attem
     error = (
         "Not sent: too many requests to this validator are in flight, because its handler is slow."
     )
-    return [sent.get(c.key) or AttemptResult(c, retry.FAILURE, 0, error=error) for c in claims]
+    return [sent.get(c.key) or AttemptResult(c, states.FAILURE, 0, error=error) for c in claims]
 
 
 def _finish(
@@ -169,18 +169,18 @@ def _read_response(
 ) -> tuple[AttemptResult, ParsedResponse | None]:
     """Return the result as it is stored, a failure if the response is invalid, and what it says."""
     response, reading = result.response, None
-    if response is not None and result.outcome == retry.SUCCESS:
+    if response is not None and result.outcome == states.SUCCESS:
         try:
             # What the handler has sent is merged, secrets or not.
             reading = request.read(_json(response))
         except InvalidResponse as wrong:
             why = _quoting(redact(result, redactions), request) or wrong
             error = f"Handler returned HTTP {response.status}, but {why}"
-            result = replace(result, outcome=retry.FAILURE, error=error)
+            result = replace(result, outcome=states.FAILURE, error=error)
         except Exception:
             ids = result.claim.ids
             logger.exception("The response of a validator could not be read.", extra=ids)
-            result = replace(result, outcome=retry.FAILURE, error=_UNREADABLE)
+            result = replace(result, outcome=states.FAILURE, error=_UNREADABLE)
         else:
             reading.drop = partial(_mark_dropped, result.claim.delivery_id)
             result = replace(result, note=reading.message)
@@ -241,7 +241,7 @@ def _cut(result: AttemptResult) -> AttemptResult:
 
 def _public_error(result: AttemptResult) -> str:
     """Return the error for the caller, who may not see the handler's address; empty without."""
-    if result.outcome == retry.SUCCESS:
+    if result.outcome == states.SUCCESS:
         return ""
     response = result.response
     if response is not None and not 200 <= response.status < 300:
@@ -303,7 +303,7 @@ def send(attempts: Sequence[InFlight]) -> list[AttemptResult]:
         # The settings allow no request, or no socket is left for the loop.
         logger.error("Validators could not be called. %s", error)
         public = "The validator could not be called: see the server's log."
-        failure = partial(AttemptResult, outcome=retry.FAILURE, duration=0, public_message=public)
+        failure = partial(AttemptResult, outcome=states.FAILURE, duration=0, public_message=public)
         return [failure(each.claim, error=str(error)) for each in attempts]
 
 

@@ -26,7 +26,8 @@ from tests.api import Caller
 from tests.background import Background
 from tests.engines import move_clock, running, until
 from tests.handlers import handler
-from webhooks.delivery import claim, record, retry, wakeup
+from webhooks import states
+from webhooks.delivery import claim, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Webhook
 
@@ -102,7 +103,7 @@ def test_approval_is_recorded_before_the_attempt_that_it_causes(
 ) -> None:
     pk = make.order(catalog).pk
     [first] = claim.claim(10).claims
-    record.record([AttemptResult(first, retry.SUCCESS, 1)])
+    record.record([AttemptResult(first, states.SUCCESS, 1)])
     template = {"template_id": catalog.template.pk}
     assert who.post(f"/requests/{pk}/approve", template).status == 200
     assert len(claim.claim(10).claims) == 1
@@ -117,7 +118,7 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
 ) -> None:
     path = f"/notifications/webhooks/{hook.pk}"
     make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     assert who.post(f"{path}/trigger").status == 200
     [forced] = claim.claim(10).claims
     assert who.put(path, {"external_url": "http://127.0.0.1:10/"}).status == 200
@@ -167,7 +168,7 @@ def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
     make.order(catalog)
-    record.record([AttemptResult(c, retry.FAILURE, 1) for c in claim.claim(10).claims])
+    record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     move_clock(400)
     call(ordering(catalog))
     assert len(claim.claim(10).claims) == 1

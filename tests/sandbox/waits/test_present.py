@@ -12,7 +12,8 @@ from requests_queue.queues.fulfillment import creation
 from sandbox.waits import wait_responses
 from tests import make
 from tests.engines import move_clock
-from webhooks.delivery import claim, record, retry
+from webhooks import states
+from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +28,7 @@ def test_retry_that_begins_during_the_look_is_not_missed(
     creation.create(make.purchase(catalog), catalog.as_distributor)
     assert not wait_responses.is_idle(clock.now())
     [first] = claim.claim(10).claims
-    record.flush([AttemptResult(first, retry.FAILURE, 5)])
+    record.flush([AttemptResult(first, states.FAILURE, 5)])
     assert not wait_responses.is_idle(clock.now())
 
     def between_two_reads(now: datetime) -> datetime | None:

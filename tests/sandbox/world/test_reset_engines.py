@@ -22,7 +22,8 @@ from tests.api import Caller
 from tests.engines import lost_results, running, until
 from tests.handlers import handler
 from tests.sandbox.worlds import purchase, webhook
-from webhooks.delivery import claim, record, retry
+from webhooks import states
+from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult, InFlight
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.engine import Poll, Poller, Window
@@ -69,7 +70,7 @@ def start(engine: Engine) -> Claim:
 def finish(engine: Engine, claimed: Claim) -> None:
     window = engine[1]
     del window.in_flight[claimed.key]
-    window.results[claimed.key] = AttemptResult(claimed, retry.FAILURE, 5)
+    window.results[claimed.key] = AttemptResult(claimed, states.FAILURE, 5)
 
 
 def test_each_replacement_begins_a_new_generation(delivery: int) -> None:
@@ -127,11 +128,11 @@ def test_flush_that_waits_for_a_restore_drops_its_results(
     monkeypatch.setattr(recording_attempts, "receivers", [])
     restoring = in_thread(lambda: snapshots.restore("due", patience=0))
     assert is_replaced.wait(10)
-    stored = record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+    stored = record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored
     restoring.result(10)
     # On PostgreSQL it waits for the lock for a limited time, and is tried again.
     assert stored in (["dropped"], ["kept"])
-    assert record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["dropped"]
+    assert record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored == ["dropped"]
     assert not Attempt.objects.exists()
 
 
@@ -154,7 +155,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
     monkeypatch.setattr(tables, "locked", lock)
     attempts_recorded.connect(restore)
     try:
-        stored = record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored
+        stored = record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored
     finally:
         attempts_recorded.disconnect(restore)
     assert stored == ["settled"]
@@ -167,7 +168,7 @@ def test_result_is_dropped_even_if_its_claim_is_in_the_new_world(delivery: int) 
     [claimed] = claim.claim(10).claims
     snapshots.restore("due", patience=0)
     Delivery.objects.update(state="calling", claim=claimed.token, lease=2e9)
-    assert record.flush([AttemptResult(claimed, retry.SUCCESS, 5)]).stored == ["dropped"]
+    assert record.flush([AttemptResult(claimed, states.SUCCESS, 5)]).stored == ["dropped"]
     assert not Attempt.objects.exists()
 
 
@@ -201,7 +202,7 @@ def test_failure_that_cannot_be_stored_starts_no_backoff_in_the_new_world(
     [claimed] = claim.claim(10).claims
     snapshots.restore("due", patience=0)
     monkeypatch.setattr("webhooks.delivery.record.record", defect)
-    assert record.flush([AttemptResult(claimed, retry.FAILURE, 5)]).stored == ["released"]
+    assert record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored == ["released"]
     assert Webhook.objects.get().earliest_possible_trigger is None
     assert Delivery.objects.get().state == "waiting"
 
@@ -213,8 +214,8 @@ def test_window_keeps_what_it_has_claimed_of_the_new_world(delivery: int) -> Non
     snapshots.restore("due", patience=0)
     [new] = claim.claim(10).claims
     window.claims.append(new)
-    window.results[new.key] = AttemptResult(new, retry.SUCCESS, 5)
-    window.results[old.key] = AttemptResult(old, retry.SUCCESS, 5)
+    window.results[new.key] = AttemptResult(new, states.SUCCESS, 5)
+    window.results[old.key] = AttemptResult(old, states.SUCCESS, 5)
     window.abandon_others(new.generation)
     assert list(window.claims) == [new]
     assert list(window.results) == [new.key]
@@ -247,9 +248,9 @@ def test_attempts_of_a_restored_delivery_are_numbered_from_those_of_the_snapshot
     attempts: list[tuple[int, int]] = []
     for _ in range(2):
         [claimed] = claim.claim(10).claims
-        record.flush([AttemptResult(claimed, retry.UNKNOWN, 5)])
+        record.flush([AttemptResult(claimed, states.UNKNOWN, 5)])
         [claimed] = claim.claim(10).claims
-        record.flush([AttemptResult(claimed, retry.SUCCESS, 5)])
+        record.flush([AttemptResult(claimed, states.SUCCESS, 5)])
         attempts += Attempt.objects.order_by("pk").values_list("pk", "number")
         snapshots.restore("due", patience=0)
     # The same expectation about them holds after each restore; their ids are not used twice.

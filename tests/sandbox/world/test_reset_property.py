@@ -22,7 +22,8 @@ from tests.api import Caller
 from tests.hypothesis_profiles import examples
 from tests.sandbox import worlds
 from tests.sandbox.worlds import approve, ok, purchase, webhook
-from webhooks.delivery import claim, record, retry
+from webhooks import states
+from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Webhook
 
@@ -64,7 +65,7 @@ class Users:
                     who.delete(path)
 
     def deliver(self, pick: int) -> None:
-        outcome = (retry.SUCCESS, retry.FAILURE, retry.UNKNOWN)[pick % 3]
+        outcome = (states.SUCCESS, states.FAILURE, states.UNKNOWN)[pick % 3]
         claimed = claim.claim(10).claims
         # Some stay in flight, and their results come after the reset.
         record.flush([AttemptResult(each, outcome, 5) for each in claimed[pick % 2 :]])

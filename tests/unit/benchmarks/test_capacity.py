@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.capacity import DAY, POLICY, attempts_until, capacities, compute_outage
 from benchmarks.table import Row
-from webhooks.delivery.retry import Policy
+from webhooks.states import Policy
 
 # 100 events per second, 10 of them for a handler with one webhook.
 LOAD = {

@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.hypothesis_profiles import examples
-from webhooks.delivery import retry
-from webhooks.delivery.retry import AttemptSummary, BackoffState, Policy, decide
+from webhooks import states
+from webhooks.delivery.retry import AttemptSummary, decide
+from webhooks.states import BackoffState, Policy
 
 NOW = datetime(2026, 11, 2, 10, 0, 0, tzinfo=UTC)
 CONNECT = Policy(base=300, factor=2, cap=6 * 3600, limit=10)
@@ -37,7 +38,7 @@ out_of_order = st.builds(
 backoffs = healthy | backing_off | recovering | out_of_order
 attempts = st.builds(
     AttemptSummary,
-    outcome=st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
+    outcome=st.sampled_from([states.SUCCESS, states.FAILURE, states.UNKNOWN]),
     started_at=moments,
     forced=st.booleans(),
     repeatable=st.booleans(),
@@ -98,7 +99,7 @@ class Simulation:
             assert next_attempt_at is None or self.now >= next_attempt_at
             assert not failed or self.now - ended >= timedelta(seconds=CONNECT.base)
         attempt = AttemptSummary(
-            retry.SUCCESS, self.now, forced=forced, backoff_began_at=self.backoff.began_at
+            states.SUCCESS, self.now, forced=forced, backoff_began_at=self.backoff.began_at
         )
         self.in_flight.append((delivery, attempt))
 
@@ -106,7 +107,7 @@ class Simulation:
         if not self.in_flight:
             return
         delivery, attempt = self.in_flight.pop(pick % len(self.in_flight))
-        delivery.losses = delivery.losses + 1 if outcome == retry.UNKNOWN else 0
+        delivery.losses = delivery.losses + 1 if outcome == states.UNKNOWN else 0
         attempt = replace(attempt, outcome=outcome, losses=delivery.losses)
         before = self.backoff
         decision = decide(attempt, before, self.now, CONNECT)
@@ -120,10 +121,10 @@ class Simulation:
             self.counted_at = []
         if decision.cleared:
             assert attempt.started_at > before.began_at  # type: ignore[operator]
-        if decision.cleared == retry.TRIGGERED:
+        if decision.cleared == states.TRIGGERED:
             self.cleared_at = self.now
-        if decision.state == retry.WAITING:
-            failed = outcome == retry.FAILURE
+        if decision.state == states.WAITING:
+            failed = outcome == states.FAILURE
             delivery.ended.append((self.now, failed, decision.next_attempt_at))
             self.pending.insert(0, delivery)
 
@@ -144,10 +145,10 @@ steps = st.one_of(
     step("order", st.integers(1, 4)),
     step("claim", st.integers(1, 6)),
     step("claim", st.integers(1, 6)),
-    step("finish", picks, st.just(retry.SUCCESS)),
-    step("finish", picks, st.just(retry.FAILURE)),
-    step("finish", picks, st.just(retry.FAILURE)),
-    step("finish", picks, st.just(retry.UNKNOWN)),
+    step("finish", picks, st.just(states.SUCCESS)),
+    step("finish", picks, st.just(states.FAILURE)),
+    step("finish", picks, st.just(states.FAILURE)),
+    step("finish", picks, st.just(states.UNKNOWN)),
     step("trigger"),
     step("recover"),
     step("wait", st.sampled_from([1, 100, 299, 300, 301, 1200])),
@@ -203,18 +204,18 @@ def test_every_decision_is_consistent(
 ) -> None:
     decision = decide(attempt, backoff, now, policy)
     after = decision.backoff
-    assert decision.state in (retry.WAITING, retry.DELIVERED, retry.FAILED, retry.CANCELLED)
+    assert decision.state in (states.WAITING, states.DELIVERED, states.FAILED, states.CANCELLED)
     assert decision.why and decision.why == decision.why.strip()
-    assert (decision.state == retry.DELIVERED) <= (attempt.outcome == retry.SUCCESS)
+    assert (decision.state == states.DELIVERED) <= (attempt.outcome == states.SUCCESS)
     if after.out_of_order:
         assert after.until is None
     if decision.next_attempt_at is not None:
-        assert decision.state == retry.WAITING
+        assert decision.state == states.WAITING
         ends = [at for at in (after.until, decision.due_at) if at is not None]
         assert decision.next_attempt_at == max(ends) > now
     if decision.cleared:
-        assert after == BackoffState() and attempt.outcome == retry.SUCCESS
-        assert decision.cleared == (retry.TRIGGERED if attempt.forced else retry.SUCCEEDED)
+        assert after == BackoffState() and attempt.outcome == states.SUCCESS
+        assert decision.cleared == (states.TRIGGERED if attempt.forced else states.SUCCEEDED)
         assert backoff.failures or backoff.out_of_order
     elif backoff.failures:
         # Only a recorded clear ends a backoff earlier or resets the failure count.
@@ -230,10 +231,10 @@ def test_failed_delivery_waits_for_base_delay_after_its_failure(
 ) -> None:
     """True for any request that failed first, and any later failure."""
     attempt = replace(
-        attempt, outcome=retry.FAILURE, active=True, repeatable=True, altered=False, outdated=False
+        attempt, outcome=states.FAILURE, active=True, repeatable=True, altered=False, outdated=False
     )
     decision = decide(attempt, backoff, now, policy)
-    assert decision.state == retry.WAITING
+    assert decision.state == states.WAITING
     if not decision.backoff.out_of_order:
         assert decision.next_attempt_at is not None
         assert decision.next_attempt_at >= now + policy.delay(1)
@@ -246,7 +247,7 @@ def test_first_failure_starts_backoff(
     backoff: BackoffState, started: datetime, now: datetime, forced: bool, policy: Policy
 ) -> None:
     assume(policy.limit > 1 and (backoff.until is None or backoff.until <= now))
-    decision = decide(AttemptSummary(retry.FAILURE, started, forced=forced), backoff, now, policy)
+    decision = decide(AttemptSummary(states.FAILURE, started, forced=forced), backoff, now, policy)
     assert decision.backoff == BackoffState(ceil(now + policy.delay(1)), now, 1)
     assert decision.why == f"Failed (1 of {policy.limit})."
 
@@ -260,9 +261,9 @@ def test_failures_in_a_row_are_counted_up_to_the_limit(
     for n, took in enumerate(seconds, 1):
         started = backoff.until or now
         now = max(now, started + timedelta(seconds=took, microseconds=1))
-        decision = decide(AttemptSummary(retry.FAILURE, started), backoff, now, policy)
+        decision = decide(AttemptSummary(states.FAILURE, started), backoff, now, policy)
         backoff = decision.backoff
-        assert (decision.state, backoff.failures) == (retry.WAITING, n)
+        assert (decision.state, backoff.failures) == (states.WAITING, n)
         assert backoff.out_of_order == (n >= policy.limit)
         if backoff.out_of_order:
             return
@@ -276,24 +277,24 @@ def test_failure_in_flight_when_backoff_began_is_not_counted(
 ) -> None:
     assert backoff.until and backoff.began_at
     end = min(backoff.until, backoff.began_at + policy.delay(backoff.failures))
-    decision = decide(AttemptSummary(retry.FAILURE, end - ago - US), backoff, now, policy)
-    assert (decision.state, decision.backoff.failures) == (retry.WAITING, backoff.failures)
+    decision = decide(AttemptSummary(states.FAILURE, end - ago - US), backoff, now, policy)
+    assert (decision.state, decision.backoff.failures) == (states.WAITING, backoff.failures)
     assert decision.backoff.began_at == backoff.began_at
     assert "Already in flight when backoff began; not counted again." in decision.why
-    later = decide(AttemptSummary(retry.FAILURE, end), backoff, now, policy)
+    later = decide(AttemptSummary(states.FAILURE, end), backoff, now, policy)
     assert later.backoff.failures == backoff.failures + 1
 
 
 def test_late_failures_move_the_end_and_the_first_retry_is_counted() -> None:
-    first = decide(AttemptSummary(retry.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
+    first = decide(AttemptSummary(states.FAILURE, NOW), BackoffState(), NOW, CONNECT).backoff
     late = NOW + timedelta(seconds=301)
-    moved = decide(AttemptSummary(retry.FAILURE, NOW), first, late, CONNECT).backoff
+    moved = decide(AttemptSummary(states.FAILURE, NOW), first, late, CONNECT).backoff
     assert (moved.until, moved.failures) == (late + timedelta(seconds=300), 1)
     # The retry that was started at the former end was in flight meanwhile.
-    retried = AttemptSummary(retry.FAILURE, NOW + timedelta(seconds=300))
+    retried = AttemptSummary(states.FAILURE, NOW + timedelta(seconds=300))
     after = decide(retried, moved, late + timedelta(seconds=1), CONNECT).backoff
     assert (after.failures, after.until) == (2, late + timedelta(seconds=601))
-    succeeded = replace(retried, outcome=retry.SUCCESS)
+    succeeded = replace(retried, outcome=states.SUCCESS)
     assert decide(succeeded, moved, late, CONNECT).backoff == moved
 
 
@@ -303,9 +304,9 @@ def test_success_already_in_flight_clears_nothing(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
     assume(backoff.until is None or started < backoff.until)
-    decision = decide(AttemptSummary(retry.SUCCESS, started), backoff, now, policy)
-    assert (decision.state, decision.backoff, decision.cleared) == (retry.DELIVERED, backoff, "")
-    forced = AttemptSummary(retry.SUCCESS, started, forced=True)
+    decision = decide(AttemptSummary(states.SUCCESS, started), backoff, now, policy)
+    assert (decision.state, decision.backoff, decision.cleared) == (states.DELIVERED, backoff, "")
+    forced = AttemptSummary(states.SUCCESS, started, forced=True)
     assert decide(forced, backoff, now, policy).backoff == backoff
 
 
@@ -316,8 +317,8 @@ def test_success_started_after_backoff_ends_it(
 ) -> None:
     assert backoff.until is not None
     started = backoff.until + later
-    decision = decide(AttemptSummary(retry.SUCCESS, started), backoff, started + US, policy)
-    assert (decision.backoff, decision.cleared) == (BackoffState(), retry.SUCCEEDED)
+    decision = decide(AttemptSummary(states.SUCCESS, started), backoff, started + US, policy)
+    assert (decision.backoff, decision.cleared) == (BackoffState(), states.SUCCEEDED)
 
 
 @examples(50)
@@ -325,9 +326,11 @@ def test_success_started_after_backoff_ends_it(
 def test_successful_trigger_now_during_backoff_clears_it(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
-    attempt = AttemptSummary(retry.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at)
+    attempt = AttemptSummary(
+        states.SUCCESS, started, forced=True, backoff_began_at=backoff.began_at
+    )
     decision = decide(attempt, backoff, now, policy)
-    assert (decision.backoff, decision.cleared) == (BackoffState(), retry.TRIGGERED)
+    assert (decision.backoff, decision.cleared) == (BackoffState(), states.TRIGGERED)
 
 
 @examples(50)
@@ -335,7 +338,9 @@ def test_successful_trigger_now_during_backoff_clears_it(
 def test_failed_trigger_now_is_not_counted(
     backoff: BackoffState, started: datetime, now: datetime, policy: Policy
 ) -> None:
-    attempt = AttemptSummary(retry.FAILURE, started, forced=True, backoff_began_at=backoff.began_at)
+    attempt = AttemptSummary(
+        states.FAILURE, started, forced=True, backoff_began_at=backoff.began_at
+    )
     after = decide(attempt, backoff, now, policy).backoff
     assert replace(after, until=backoff.until) == backoff
 
@@ -343,7 +348,7 @@ def test_failed_trigger_now_is_not_counted(
 def test_failed_trigger_now_keeps_a_later_end() -> None:
     until = NOW + timedelta(seconds=600)
     backoff = BackoffState(until, NOW, 2)
-    attempt = AttemptSummary(retry.FAILURE, NOW, forced=True, backoff_began_at=NOW)
+    attempt = AttemptSummary(states.FAILURE, NOW, forced=True, backoff_began_at=NOW)
     assert decide(attempt, backoff, NOW + timedelta(seconds=300), CONNECT).backoff == backoff
     near = decide(attempt, backoff, NOW + timedelta(seconds=599), CONNECT)
     assert near.next_attempt_at == NOW + timedelta(seconds=899)
@@ -354,7 +359,7 @@ def test_failed_trigger_now_keeps_a_later_end() -> None:
 @given(
     backoffs,
     moments,
-    st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]),
+    st.sampled_from([states.SUCCESS, states.FAILURE, states.UNKNOWN]),
     st.integers(0, 20),
     policies,
 )
@@ -364,18 +369,20 @@ def test_attempt_with_old_settings_changes_no_backoff(
     attempt = AttemptSummary(outcome, now, outdated=True, losses=losses)
     decision = decide(attempt, backoff, now, policy)
     assert decision.backoff == backoff
-    assert decision.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.WAITING)
+    assert decision.state == (states.DELIVERED if outcome == states.SUCCESS else states.WAITING)
 
 
 @examples(50)
-@given(backoffs, moments, st.sampled_from([retry.SUCCESS, retry.FAILURE, retry.UNKNOWN]), policies)
+@given(
+    backoffs, moments, st.sampled_from([states.SUCCESS, states.FAILURE, states.UNKNOWN]), policies
+)
 def test_altered_request_changes_no_backoff_and_is_not_repeated(
     backoff: BackoffState, now: datetime, outcome: str, policy: Policy
 ) -> None:
     attempt = AttemptSummary(outcome, now, forced=True, altered=True, losses=5)
     decision = decide(attempt, backoff, now, policy)
     assert decision.backoff == backoff
-    assert decision.state == (retry.DELIVERED if outcome == retry.SUCCESS else retry.FAILED)
+    assert decision.state == (states.DELIVERED if outcome == states.SUCCESS else states.FAILED)
 
 
 @examples(50)
@@ -386,13 +393,13 @@ def test_disabled_webhooks_validators_and_unknown_outcomes_change_no_backoff(
     attempt = replace(attempt, altered=False)
     decision = decide(attempt, backoff, now, policy)
     if not attempt.active:
-        assert (decision.state, decision.backoff) == (retry.CANCELLED, backoff)
-    elif attempt.outcome != retry.SUCCESS and not attempt.repeatable:
-        assert (decision.state, decision.backoff) == (retry.FAILED, backoff)
-    elif attempt.outcome == retry.UNKNOWN:
-        assert (decision.state, decision.backoff) == (retry.WAITING, backoff)
+        assert (decision.state, decision.backoff) == (states.CANCELLED, backoff)
+    elif attempt.outcome != states.SUCCESS and not attempt.repeatable:
+        assert (decision.state, decision.backoff) == (states.FAILED, backoff)
+    elif attempt.outcome == states.UNKNOWN:
+        assert (decision.state, decision.backoff) == (states.WAITING, backoff)
         assert (decision.due_at is None) == (attempt.outdated or attempt.losses <= 1)
-    if attempt.outcome != retry.UNKNOWN:
+    if attempt.outcome != states.UNKNOWN:
         assert decision.due_at is None
 
 
@@ -406,9 +413,9 @@ def test_delivery_waits_alone_from_its_second_lost_worker_in_a_row_on(
     forced: bool,
     policy: Policy,
 ) -> None:
-    lost = AttemptSummary(retry.UNKNOWN, started, forced=forced, losses=losses)
+    lost = AttemptSummary(states.UNKNOWN, started, forced=forced, losses=losses)
     decision = decide(lost, backoff, now, policy)
-    assert (decision.backoff, decision.state, decision.cleared) == (backoff, retry.WAITING, "")
+    assert (decision.backoff, decision.state, decision.cleared) == (backoff, states.WAITING, "")
     assert decision.due_at is not None
     assert timedelta() <= decision.due_at - now - policy.delay(losses - 1) < timedelta(seconds=1)
     if backoff.out_of_order:
@@ -421,7 +428,7 @@ def test_delivery_waits_alone_from_its_second_lost_worker_in_a_row_on(
 
 @pytest.mark.parametrize(("losses", "minutes"), [(2, 5), (3, 10), (4, 20), (9, 360), (5000, 360)])
 def test_wait_of_a_delivery_grows_as_a_backoff_does(losses: int, minutes: int) -> None:
-    attempt = AttemptSummary(retry.UNKNOWN, NOW, losses=losses)
+    attempt = AttemptSummary(states.UNKNOWN, NOW, losses=losses)
     decision = decide(attempt, BackoffState(), NOW, CONNECT)
     assert decision.due_at == decision.next_attempt_at == NOW + timedelta(minutes=minutes)
 
@@ -436,12 +443,12 @@ def test_wait_of_a_delivery_grows_as_a_backoff_does(losses: int, minutes: int) -
 )
 def test_reason_has_failure_count(failures: int, why: str, minutes: int) -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), failures)
-    decision = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    decision = decide(AttemptSummary(states.FAILURE, NOW), backoff, NOW, CONNECT)
     assert (decision.why, decision.next_attempt_at) == (why, NOW + timedelta(minutes=minutes))
 
 
 def test_reason_names_out_of_order() -> None:
     backoff = BackoffState(NOW, NOW - timedelta(days=1), 9)
-    decision = decide(AttemptSummary(retry.FAILURE, NOW), backoff, NOW, CONNECT)
+    decision = decide(AttemptSummary(states.FAILURE, NOW), backoff, NOW, CONNECT)
     assert decision.why.startswith("Failed (10 of 10). The webhook is out of order")
     assert decision.next_attempt_at is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.readings.forecast import MAX_ROWS, forecast
-from webhooks.delivery.retry import BackoffState, Policy
+from webhooks.states import BackoffState, Policy
 
 NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)
 CONNECT = Policy(300, 2, 21600, 10)
