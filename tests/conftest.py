@@ -39,20 +39,25 @@ static_files.install()
 
 
 def pytest_xdist_auto_num_workers(config: Any) -> int:
-    """Return the number of workers for `-n auto`: two more than there are cores, since tests also
+    """Return the number of workers for `-n auto`: three more than there are cores, since tests also
     wait; none for up to three files, which start sooner without."""
     paths = [argument.partition("::")[0] for argument in config.args]
     are_few = len(paths) <= 3 and all(Path(path).is_file() for path in paths)
-    return 0 if are_few else min((os.cpu_count() or 1) + 2, 12)
+    return 0 if are_few else min((os.cpu_count() or 1) + 3, 12)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each of four workers start with tests that take long, or that share a sandbox.
+def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None:
+    """Let each worker start with tests that take long, or with those that share a sandbox.
 
     pytest-xdist gives each worker a part of the list, and lets others steal from its end only.
     """
-    names = ("tests/runtime/test_on_postgres.py", "tests/checks/test_matrix.py")
+    # The longest first: the tests on PostgreSQL are one test here.
+    names = (
+        "tests/runtime/test_on_postgres.py",
+        "tests/checks/test_matrix.py::test_reference_handler_passes",
+        "tests/checks/test_matrix.py",
+    )
     long: list[pytest.Item] = []
     pages: list[pytest.Item] = []
     shared: list[pytest.Item] = []
@@ -66,14 +71,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             shared.append(item)
         else:
             rest.append(item)
-    # The longest first: tests on PostgreSQL are one test here.
-    long.sort(key=lambda item: names.index(item.nodeid.partition("::")[0]))
-    quarter, others = len(items) // 4, iter(rest)
+    long.sort(key=lambda item: [item.nodeid.startswith(name) for name in names].index(True))
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    others = max(1, workers - 2)
+    firsts = [*(long[number::others] for number in range(others)), pages, shared]
+    size, left = len(items) // workers, iter(rest)
     items.clear()
-    for number, first in enumerate((long[::2], pages, long[1::2], shared), 1):
+    for number, first in enumerate(firsts, 1):
         items += first
-        items += islice(others, max(0, number * quarter - len(items)))
-    items += others
+        items += islice(left, max(0, number * size - len(items)))
+    items += left
 
 
 @pytest.hookimpl(trylast=True)
