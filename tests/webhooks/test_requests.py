@@ -44,7 +44,7 @@ def token_claims(
     return claims
 
 
-def states() -> list[tuple[str, int]]:
+def delivery_states() -> list[tuple[str, int]]:
     rows = Delivery.objects.order_by("pk")
     return [(row.state, row.events.count()) for row in rows]
 
@@ -54,7 +54,7 @@ def test_each_event_has_its_own_delivery() -> None:
     with handler() as served:
         make.webhook(catalog, served.url)
         make.order(catalog, 5)
-        assert states() == [("waiting", 1)] * 5
+        assert delivery_states() == [("waiting", 1)] * 5
         with running():
             until(settled, "delivered")
         assert len(served.received) == 5
@@ -66,7 +66,7 @@ def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
     with handler() as served:
         hook = make.webhook(catalog, served.url)
         make.order(catalog, 5)
-        assert states() == [("waiting", 5)]
+        assert delivery_states() == [("waiting", 5)]
         with running():
             until(settled, "delivered")
         assert len(served.received) == 1
@@ -86,7 +86,7 @@ def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: A
             served.next()
             make.order(catalog, 4)
             engine.wake()
-            assert states() == [("calling", 1), ("waiting", 4)]
+            assert delivery_states() == [("calling", 1), ("waiting", 4)]
             served.release.set()
             until(settled, "delivered")
         assert len(served.received) == 2
@@ -102,7 +102,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     make.order(catalog, 2)
     record.record([AttemptResult(first, states.FAILURE, 1)])
     # The older one remains, with the events of both.
-    assert states() == [("waiting", 3)]
+    assert delivery_states() == [("waiting", 3)]
     assert Delivery.objects.get().pk == first.delivery_id
     # Two in flight fail together: one stays pending, the other is shown as cancelled.
     actions.edit(hook.pk, catalog.vendor_user, {"data": {"gate": "open"}})
@@ -110,7 +110,7 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     make.order(catalog)
     [second] = claim.claim(10).claims
     record.record([AttemptResult(c, states.FAILURE, 1) for c in (again, second)])
-    assert states() == [("waiting", 4), ("cancelled", 0)]
+    assert delivery_states() == [("waiting", 4), ("cancelled", 0)]
     assert webhook_health.counter_discrepancies() == []
 
 
@@ -287,7 +287,7 @@ def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
         hook = make.webhook(catalog, served.url)
         make.order(catalog, 2)
         actions.edit(hook.pk, catalog.vendor_user, {"active": False})
-        assert states() == [("cancelled", 1), ("cancelled", 1)]
+        assert delivery_states() == [("cancelled", 1), ("cancelled", 1)]
         make.order(catalog, 2)
         hook.refresh_from_db()
         assert hook.events == Event.objects.count() == 2
@@ -309,7 +309,7 @@ def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() 
         actions.edit(hook.pk, catalog.vendor_user, {"active": active})
     hook.refresh_from_db()
     assert (hook.round, hook.out_of_order, hook.earliest_possible_trigger) == (0, False, None)
-    assert [state for state, _ in states()] == ["cancelled", "cancelled"]
+    assert [state for state, _ in delivery_states()] == ["cancelled", "cancelled"]
 
 
 def test_event_reaches_webhooks_of_both_parties() -> None:
