@@ -38,7 +38,7 @@ def sandbox(
 
     Creates the database and the demo data on first use.
     """
-    _use_data_dir()
+    use_data_dir()
     if port is not None:
         _use_port(port)
     given = {
@@ -59,11 +59,12 @@ def sandbox(
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def manage(arguments: tuple[str, ...]) -> None:
     """Run one of Django's management commands, as `python manage.py` does."""
-    _use_data_dir()
+    use_data_dir()
     django_commands.run(["connect-sim manage", *(arguments or ("help",))])
 
 
-def _use_data_dir() -> None:
+def use_data_dir() -> None:
+    """Let Django use the folder of --data-dir."""
     if given := options.given_data_dir():
         os.environ["SIM_DATA_DIR"] = str(given.absolute())
 

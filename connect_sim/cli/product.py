@@ -1,4 +1,4 @@
-"""`product`: import and export products as workbooks of `ccli product export`."""
+"""`product`: list products; import and export them as workbooks of `ccli product export`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ _TIMEOUT = 300  # seconds
 
 @click.group(cls=options.Group, example="connect-sim product import PRD-276-377-545.xlsx")
 def product() -> None:
-    """Import and export products as workbooks of `ccli product export`."""
+    """List products; import and export them as workbooks of `ccli product export`."""
+
+
+@product.command("list", example="connect-sim product list")
+@options.as_json
+@options.data_dir
+def list_(as_json: bool) -> None:
+    """List the products of the sandbox's vendor."""
+    rows = list(running.client().pages("/public/v1/products", "ordering(id)"))
+    if as_json:
+        output.print_json(rows)
+        return
+    output.table((row["id"], row["status"], row["name"]) for row in rows)
 
 
 @product.command("import", example="connect-sim product import PRD-276-377-545.xlsx")

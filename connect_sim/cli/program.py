@@ -24,7 +24,8 @@ _COMMANDS = {
     "sandbox": ("processes", "Run the whole sandbox in one process (the default)."),
     "listen": ("listen", "Run a webhook handler on this machine that prints each request."),
     "queue": ("queue", "Create samples, run actions, validate drafts."),
-    "product": ("product", "Import and export products as workbooks."),
+    "webhook": ("webhook", "Create, show, trigger, change and delete webhooks."),
+    "product": ("product", "List products; import and export them as workbooks."),
     "clock": ("clock", "Show and move the platform time."),
     "hold": ("hold", "Keep the clock from moving on."),
     "deliveries": ("observing", "Show deliveries with their attempts."),
@@ -35,6 +36,9 @@ _COMMANDS = {
     "forecast": ("observing", "Show the next attempts if all of them fail."),
     "reset": ("world", "Put the sandbox back to its demo data."),
     "snapshot": ("world", "Save and restore the sandbox's data by name."),
+    "env": ("access", "Print addresses and an API key, as exports for a shell."),
+    "open": ("access", "Open the portal in a browser, signed in."),
+    "key": ("access", "List, create and revoke API keys."),
     "manage": ("processes", "Run one of Django's management commands."),
 }
 # Management commands that users may look for here.
@@ -53,7 +57,8 @@ class Program(options.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"connect_sim.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        # `open` is a function of Python.
+        command: click.Command = getattr(module, "open_" if cmd_name == "open" else cmd_name)
         return command
 
     def resolve_command(

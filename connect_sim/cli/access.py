@@ -1,0 +1,102 @@
+"""`env`, `open` and `key`: what a program or a person needs to use the running sandbox."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import webbrowser
+from contextlib import redirect_stdout
+
+import click
+
+from connect_sim.cli import django_commands, options, output, processes, running
+
+
+@click.command(cls=options.Command, example='eval "$(connect-sim env)"')
+@click.option(
+    "--as",
+    "party",
+    type=click.Choice(["vendor", "distributor"]),
+    default="vendor",
+    show_default=True,
+    help="The party whose key is meant.",
+)
+@options.as_json
+@options.data_dir
+def env(party: str, as_json: bool) -> None:
+    """Print the running sandbox's addresses and an API key, as exports for a shell.
+
+    CONNECT_API_KEY has the form that Connect's clients take, `ApiKey SU-…`; CONNECT_API_TOKEN is
+    the same without the prefix.
+    """
+    sandbox = running.find()
+    key = sandbox.provider_api_key if party == "distributor" else sandbox.vendor_api_key
+    variables = {
+        "CONNECT_SIM_URL": sandbox.address,
+        "CONNECT_API_URL": f"{sandbox.address}/public/v1",
+        "CONNECT_API_KEY": f"ApiKey {key}",
+        "CONNECT_API_TOKEN": key,
+    }
+    if as_json:
+        output.print_json(variables)
+        return
+    for name, value in variables.items():
+        output.line(f"export {name}={shlex.quote(value)}")
+
+
+@click.command("open", cls=options.Command, example="connect-sim open vendor")
+@click.argument("user", required=False)
+@click.option("--print", "only_print", is_flag=True, help="Print the link, and start no browser.")
+@options.data_dir
+def open_(user: str | None, only_print: bool) -> None:
+    """Open the portal in a browser, signed in as USER; by default the first administrator.
+
+    Without a browser, the link is printed. It works once.
+    """
+    running.refuse_server()
+    processes.use_data_dir()
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        django_commands.run(["connect-sim manage", "signin", *([user] if user else [])])
+    link = printed.getvalue().strip()
+    if only_print or not webbrowser.open(link):
+        click.echo(link)
+    else:
+        output.line(f"Opened {running.find().url} in your browser.")
+
+
+@click.group(cls=options.Group, default="list", example="connect-sim key create VA-610-138")
+def key() -> None:
+    """List, create and revoke API keys."""
+
+
+@key.command("list", example="connect-sim key list")
+@click.argument("account", required=False)
+@options.data_dir
+def list_(account: str | None) -> None:
+    """List the API keys without their secrets, of all accounts or of ACCOUNT."""
+    _apikey("--list", *([account] if account else []))
+
+
+@key.command(example="connect-sim key create VA-610-138 --name CI --expires 90d")
+@click.argument("account")
+@click.option("--name", help="The name of the key.")
+@click.option("--expires", metavar="WHEN", help="Days, 90d, or the last day, 2027-01-31 (UTC).")
+@options.data_dir
+def create(account: str, name: str | None, expires: str | None) -> None:
+    """Create an API key of ACCOUNT, and print it: it is shown once."""
+    given = {"--name": name, "--expires": expires}
+    _apikey(account, *(f"{option}={value}" for option, value in given.items() if value))
+
+
+@key.command(example="connect-sim key revoke SU-462-822-405")
+@click.argument("id", metavar="KEY")
+@options.data_dir
+def revoke(id: str) -> None:
+    """Revoke an API key: calls with it are refused from now on."""
+    _apikey(f"--revoke={id}")
+
+
+def _apikey(*arguments: str) -> None:
+    processes.use_data_dir()
+    django_commands.run(["connect-sim manage", "apikey", *arguments])

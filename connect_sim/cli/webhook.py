@@ -1,0 +1,205 @@
+"""`webhook`: create, show, trigger, change and delete webhooks by the API."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO, TypeVar
+
+import click
+
+from connect_sim.cli import options, output, running
+
+_PATH = "/public/v1/notifications/webhooks"
+F = TypeVar("F", bound=Callable[..., Any])
+
+_account = click.option(
+    "--as",
+    "party",
+    type=click.Choice(["vendor", "distributor"]),
+    default="vendor",
+    show_default=True,
+    help="The party whose webhooks are meant.",
+)
+
+
+def _about_one(command: F) -> F:
+    """Let a command take the id of a webhook, and its owner."""
+    decorators = (click.argument("id", metavar="WEBHOOK"), _account, options.data_dir)
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+@click.group(cls=options.Group, default="list", example="connect-sim webhook list")
+def webhook() -> None:
+    """Create, show, trigger, change and delete webhooks."""
+
+
+@webhook.command(example="connect-sim webhook create http://127.0.0.1:9000/ PRD-814-505-018")
+@click.argument("url")
+@click.argument("product")
+@click.option("--label", help="Default: the URL.")
+@click.option(
+    "--object-class",
+    default="fulfillment_request",
+    show_default=True,
+    help="The queue that it is about.",
+)
+@click.option(
+    "--type",
+    "type_",
+    default="event",
+    show_default=True,
+    help="`event`, or the type of a validator: validation_purchase_draft, ….",
+)
+@click.option("--method", type=click.Choice(["POST", "GET"]), default="POST", show_default=True)
+@click.option(
+    "--secret-file",
+    type=click.File(),
+    metavar="FILE",
+    help="The JWT secret is the content of FILE; `-` is standard input. Default: a new one.",
+)
+@_account
+@options.as_json
+@options.data_dir
+def create(
+    url: str,
+    product: str,
+    label: str | None,
+    object_class: str,
+    type_: str,
+    method: str,
+    secret_file: TextIO | None,
+    party: str,
+    as_json: bool,
+) -> None:
+    """Create a webhook that calls URL for PRODUCT; print its id and its JWT secret."""
+    body = {
+        "label": label or url[:64],
+        "product_id": product,
+        "object_class": object_class,
+        "type": type_,
+        "external_url": url,
+        "http_method": method,
+        "jwt_secret": secret_file.read().strip() if secret_file else f"JWT-{uuid.uuid4()}",
+    }
+    created = running.client(party).call("POST", _PATH, body)
+    if as_json:
+        output.print_json(created)
+    else:
+        output.line(f"{created['id']} {created['jwt_secret']}")
+
+
+@webhook.command("list", example="connect-sim webhook list --as distributor")
+@_account
+@options.as_json
+@options.data_dir
+def list_(party: str, as_json: bool) -> None:
+    """List the webhooks, the newest last."""
+    rows = list(running.client(party).pages(_PATH, "ordering(created_at)"))
+    if as_json:
+        output.print_json(rows)
+        return
+    output.table(
+        (row["id"], _state(row), row["product"]["id"], row["label"], row["external_url"])
+        for row in rows
+    )
+
+
+@webhook.command(example="connect-sim webhook show WH-310-447-962")
+@_about_one
+@click.option("--secret", "with_secret", is_flag=True, help="Print its JWT secret, too.")
+@options.as_json
+def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
+    """Show a webhook: what it is about, its state, its counters, and the last calls."""
+    row = running.client(party).call("GET", _path(id))
+    if not with_secret:
+        del row["jwt_secret"]
+    if as_json:
+        output.print_json(row)
+        return
+    stats = row["stats"]
+    lines = {
+        "Webhook": f"{row['id']} {row['label']}",
+        "State": _state(row),
+        "About": f"{row['type']} {row['object_class']} of {row['product']['id']}",
+        "Request": f"{row['http_method']} {row['external_url']}",
+        "Next attempt": output.moment(row["earliest_possible_trigger"]),
+        "Events": stats["events"],
+        "Requests": f"{stats['triggers']}, {stats['success_triggers']} successful, "
+        f"{stats['failure_triggers']} failed",
+        "Last success": _attempt(row["last_success"]),
+        "Last failure": _attempt(row["last_failure"]),
+    }
+    if with_secret:
+        lines["JWT secret"] = row["jwt_secret"]
+    output.table(lines.items())
+
+
+@webhook.command(example="connect-sim webhook trigger WH-310-447-962")
+@_about_one
+def trigger(id: str, party: str) -> None:
+    """Trigger now: call the handler at once, whatever the backoff."""
+    running.client(party).call("POST", f"{_path(id)}/trigger")
+    output.line(f"{id} triggered")
+
+
+@webhook.command(example="connect-sim webhook enable WH-310-447-962")
+@_about_one
+def enable(id: str, party: str) -> None:
+    """Let a webhook send requests again."""
+    output.line(f"{id} {_state(_change(id, party, active=True))}")
+
+
+@webhook.command(example="connect-sim webhook disable WH-310-447-962")
+@_about_one
+def disable(id: str, party: str) -> None:
+    """Let a webhook send nothing, and cancel its pending deliveries."""
+    output.line(f"{id} {_state(_change(id, party, active=False))}")
+
+
+@webhook.command(example="connect-sim webhook recover WH-310-447-962")
+@_about_one
+def recover(id: str, party: str) -> None:
+    """Let a webhook that is out of order send its pending deliveries."""
+    before = running.client(party).call("GET", _path(id))
+    if not before["stats"]["out_of_order"]:
+        raise click.ClickException(f"{id} is not out of order, but {_state(before)}.")
+    if not before["active"]:
+        raise click.ClickException(f"{id} is disabled: enable it.")
+    # Saving a webhook recovers it.
+    output.line(f"{id} {_state(_change(id, party))}")
+
+
+@webhook.command(example="connect-sim webhook delete WH-310-447-962")
+@_about_one
+def delete(id: str, party: str) -> None:
+    """Delete a webhook, with its deliveries."""
+    running.client(party).call("DELETE", _path(id))
+    output.line(f"{id} deleted")
+
+
+def _path(id: str) -> str:
+    return f"{_PATH}/{running.segment(id)}"
+
+
+def _change(id: str, party: str, **changes: bool) -> dict[str, Any]:
+    changed: dict[str, Any] = running.client(party).call("PUT", _path(id), changes)
+    return changed
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if not row["active"]:
+        return "disabled"
+    if row["stats"]["out_of_order"]:
+        return "out of order"
+    return "in backoff" if row["earliest_possible_trigger"] else "enabled"
+
+
+def _attempt(call: Mapping[str, Any] | None) -> str:
+    """Return an attempt on one line, empty if there was none."""
+    if not call:
+        return ""
+    result = call["status_code"] or call["errors"]
+    return f"{output.moment(call["time"])}: {result} ({call["duration"]} ms)"
