@@ -1,12 +1,12 @@
-"""A webhook handler with scripted responses: `connect-sim listen`."""
+"""The HTTP server of `connect-sim listen`: a handler with scripted or passed-on responses."""
 
 from __future__ import annotations
 
 import json
 import threading
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,6 +45,7 @@ class Received:
 
     method: str
     path: str
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
     token: Token
 
@@ -55,10 +56,15 @@ Secrets = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The body of a response, and a text that describes it; by default the body as JSON."""
+    """A response: JSON or bytes, and a text that describes it, by default the JSON.
 
-    body: dict[str, Any]
+    Without a status it has that of the script.
+    """
+
+    body: dict[str, Any] | bytes
     text: str = ""
+    status: int | None = None
+    headers: Sequence[tuple[str, str]] = (("Content-Type", "application/json"),)
 
 
 # Handles a request before the response; returns None for an acknowledgement.
@@ -116,7 +122,7 @@ class Listener:
                 listener.stopped.wait(script.delay)
                 status, reply = _response(script, received, on_request)
                 on_response(received, status, reply.text or json.dumps(reply.body))
-                _send(self, status, reply.body)
+                _send(self, status, reply)
 
             do_GET = do_POST = do_PUT = _respond
 
@@ -141,7 +147,8 @@ def _response(script: Script, received: Received, on_request: OnRequest) -> tupl
         return 500, Reply({"error": str(error)})
     if received.token.is_refused:
         return 401, Reply({"error": f"token {received.token.verdict}"})
-    return script.status, reply or Reply({"received": received.token.claims.get("webhook_id")})
+    reply = reply or Reply({"received": received.token.claims.get("webhook_id")})
+    return reply.status or script.status, reply
 
 
 def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:
@@ -149,13 +156,18 @@ def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:
     body = handler.rfile.read(length)
     value = handler.headers.get("Authentication") or handler.headers.get("Authorization") or ""
     token = check_token(value.removeprefix("Bearer ").strip(), secrets)
-    return Received(handler.command, handler.path, body, token)
+    return Received(handler.command, handler.path, dict(handler.headers.items()), body, token)
 
 
-def _send(handler: BaseHTTPRequestHandler, status: int, content: Any) -> None:
-    body = b"" if status == 204 or status < 200 else json.dumps(content).encode()
-    handler.send_response(status)
-    handler.send_header("Content-Type", "application/json")
+def _send(handler: BaseHTTPRequestHandler, status: int, reply: Reply) -> None:
+    body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+    if status == 204 or status < 200:
+        body = b""
+    # A response that is passed on has its own Server and Date.
+    begin = handler.send_response if reply.status is None else handler.send_response_only
+    begin(status)
+    for name, value in reply.headers:
+        handler.send_header(name, value)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
     handler.wfile.write(body)

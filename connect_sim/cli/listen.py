@@ -18,6 +18,7 @@ from requests_queue.catalog import sample_values
 from requests_queue.safe_text import visible
 
 if TYPE_CHECKING:
+    from connect_sim.cli.forwarding import Forwarder
     from sandbox.listener import Received, Reply
 
 # As in sandbox.listener, which is imported late: PyJWT takes a tenth of a second.
@@ -80,6 +81,12 @@ def _parse_rules(
     "and clear it otherwise; may be repeated.",
 )
 @click.option(
+    "--forward-to",
+    metavar="URL",
+    help="Pass verified requests on to this handler, and its responses back. Webhooks are created "
+    "for the products that have none which calls this port.",
+)
+@click.option(
     "--secret", default="", help="The webhook's JWT secret; default: read from the sandbox."
 )
 @options.data_dir
@@ -90,13 +97,19 @@ def listen(
     hang: bool,
     approve: bool,
     rules: list[validator.Rule],
+    forward_to: str | None,
     secret: str,
 ) -> None:
     """Run a webhook handler that verifies tokens, prints requests, and responds by script."""
     from sandbox.listener import Listener, Script
 
     running.refuse_server()
-    handler = _Handler(status, approve, rules, secret)
+    if forward_to and (status != 200 or delay or hang or approve or rules):
+        raise click.UsageError(
+            "With --forward-to the handler responds: leave out --status, --delay, --hang, "
+            "--approve and --validate."
+        )
+    handler = _Handler(status, approve, rules, secret, forward_to)
     script = Script(status, delay, hang)
     try:
         listener = Listener(
@@ -110,7 +123,10 @@ def listen(
         ) from None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    handler.print(f"Listening at {listener.url}. Use it as a webhook's endpoint URL.")
+    if forward_to:
+        handler.begin_forwarding(listener.url)
+    else:
+        handler.print(f"Listening at {listener.url}. Use it as a webhook's endpoint URL.")
     try:
         listener.run()
     except KeyboardInterrupt:
@@ -121,13 +137,20 @@ class _Handler:
     """Decides about requests, and prints them."""
 
     def __init__(
-        self, status: int, approve: bool, rules: list[validator.Rule], secret: str
+        self,
+        status: int,
+        approve: bool,
+        rules: list[validator.Rule],
+        secret: str,
+        forward_to: str | None,
     ) -> None:
         from rich.console import Console
 
         self._console = Console(highlight=False, soft_wrap=True)
         self._status, self._approve, self._rules, self._secret = status, approve, rules, secret
-        sandbox = running.find() if approve else running.find_if_running()
+        self._forwarder = _forwarder(forward_to) if forward_to else None
+        is_needed = approve or forward_to
+        sandbox = running.find() if is_needed else running.find_if_running()
         self._lookups = self._api = None
         if sandbox is not None:
             self._lookups = Client(sandbox.address, sandbox.vendor_api_key)
@@ -137,6 +160,16 @@ class _Handler:
     def print(self, text: str) -> None:
         """Print lines, with control characters made visible."""
         self._console.print(visible(text), markup=False)
+
+    def begin_forwarding(self, url: str) -> None:
+        """Create the webhooks that call `url` where there are none, and say what is passed on."""
+        from connect_sim.cli import forwarding
+
+        assert self._forwarder is not None and self._lookups is not None
+        for row in forwarding.create_webhooks(self._lookups, url, self._forwarder.url):
+            product, secret = row["product"]["id"], row["jwt_secret"]
+            self.print(f"Created {row['id']} for {product}, with the JWT secret {secret}.")
+        self.print(f"Listening at {url}, and passing requests on to {self._forwarder.url}.")
 
     def secret_of(self, webhook_id: str) -> str | None:
         """Return a webhook's secret: the option's, or the sandbox's."""
@@ -152,6 +185,8 @@ class _Handler:
         obj = validator.parse_object(received.body) if self._rules else None
         if obj is not None:
             return None if token.is_refused else self._validate(obj)
+        if self._forwarder and token.is_verified:
+            return self._forwarder.forward(received)
         product_id = token.claims.get("product_id")
         if self._approve and self._api and product_id and token.is_verified:
             with _approving:
@@ -177,6 +212,13 @@ class _Handler:
         # In one call, so that the output of overlapping requests is not mixed.
         self.print("\n".join(result.lines))
         return Reply(result.response, result.summary)
+
+
+def _forwarder(url: str) -> Forwarder:
+    # Imported now: the HTTP client takes a while.
+    from connect_sim.cli.forwarding import Forwarder
+
+    return Forwarder(url)
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,20 @@ def data_dir() -> Path:
     return here if (here / sandbox_file.NAME).exists() else installation.home() / "var"
 
 
-def variable(name: str) -> str:
-    """Return a variable of the environment or of the file .env, empty if neither has it."""
+def variable(name: str, default: str = "") -> str:
+    """Return a variable of the environment or of the file .env, the default if neither has it."""
     value = os.environ.get(name)
     if value is None:
         value = _from_file(name)
-    return value.strip()
+    return default if value is None else value.strip()
 
 
-def _from_file(name: str) -> str:
+def new_secret() -> str:
+    """Return a new JWT secret, in the form of those that the portal makes."""
+    return f"JWT-{uuid.uuid4()}"
+
+
+def _from_file(name: str) -> str | None:
     configured = os.environ.get("SIM_ENV_FILE", "").strip()
     for path in [Path(configured)] if configured else [Path(".env"), installation.home() / ".env"]:
         try:
@@ -79,7 +85,7 @@ def _from_file(name: str) -> str:
             if match and match[1] == name:
                 return _unquote(match[2].strip())
         break
-    return ""
+    return None
 
 
 def _unquote(value: str) -> str:

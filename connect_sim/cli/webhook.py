@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO, TypeVar
 
@@ -82,7 +81,7 @@ def create(
         "type": type_,
         "external_url": url,
         "http_method": method,
-        "jwt_secret": secret_file.read().strip() if secret_file else f"JWT-{uuid.uuid4()}",
+        "jwt_secret": secret_file.read().strip() if secret_file else running.new_secret(),
     }
     created = running.client(party).call("POST", _PATH, body)
     if as_json:
@@ -202,4 +201,4 @@ def _attempt(call: Mapping[str, Any] | None) -> str:
     if not call:
         return ""
     result = call["status_code"] or call["errors"]
-    return f"{output.moment(call["time"])}: {result} ({call["duration"]} ms)"
+    return f"{output.moment(call['time'])}: {result} ({call['duration']} ms)"
