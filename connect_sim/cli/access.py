@@ -12,7 +12,7 @@ import click
 from connect_sim.cli import django_commands, options, output, processes, running
 
 
-@click.command(cls=options.Command, example='eval "$(connect-sim env)"')
+@click.command(cls=options.Command, example="connect-sim env --as distributor")
 @click.option(
     "--as",
     "party",
@@ -98,5 +98,6 @@ def revoke(id: str) -> None:
 
 
 def _apikey(*arguments: str) -> None:
+    running.refuse_server()
     processes.use_data_dir()
     django_commands.run(["connect-sim manage", "apikey", *arguments])

@@ -23,8 +23,13 @@ _account = click.option(
 
 
 def _about_one(command: F) -> F:
-    """Let a command take the id of a webhook, and its owner."""
-    decorators = (click.argument("id", metavar="WEBHOOK"), _account, options.data_dir)
+    """Let a command take the id of a webhook, and its owner, and print JSON."""
+    decorators = (
+        click.argument("id", metavar="WEBHOOK"),
+        _account,
+        options.as_json,
+        options.data_dir,
+    )
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
@@ -109,7 +114,6 @@ def list_(party: str, as_json: bool) -> None:
 @webhook.command(example="connect-sim webhook show WH-310-447-962")
 @_about_one
 @click.option("--secret", "with_secret", is_flag=True, help="Print its JWT secret, too.")
-@options.as_json
 def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
     """Show a webhook: what it is about, its state, its counters, and the last calls."""
     row = running.client(party).call("GET", _path(id))
@@ -137,7 +141,9 @@ def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
 
 
 @webhook.command(example="connect-sim webhook trigger WH-310-447-962")
-@_about_one
+@click.argument("id", metavar="WEBHOOK")
+@_account
+@options.data_dir
 def trigger(id: str, party: str) -> None:
     """Trigger now: call the handler at once, whatever the backoff."""
     running.client(party).call("POST", f"{_path(id)}/trigger")
@@ -146,21 +152,21 @@ def trigger(id: str, party: str) -> None:
 
 @webhook.command(example="connect-sim webhook enable WH-310-447-962")
 @_about_one
-def enable(id: str, party: str) -> None:
+def enable(id: str, party: str, as_json: bool) -> None:
     """Let a webhook send requests again."""
-    output.line(f"{id} {_state(_change(id, party, active=True))}")
+    _change(id, party, as_json, active=True)
 
 
 @webhook.command(example="connect-sim webhook disable WH-310-447-962")
 @_about_one
-def disable(id: str, party: str) -> None:
+def disable(id: str, party: str, as_json: bool) -> None:
     """Let a webhook send nothing, and cancel its pending deliveries."""
-    output.line(f"{id} {_state(_change(id, party, active=False))}")
+    _change(id, party, as_json, active=False)
 
 
 @webhook.command(example="connect-sim webhook recover WH-310-447-962")
 @_about_one
-def recover(id: str, party: str) -> None:
+def recover(id: str, party: str, as_json: bool) -> None:
     """Let a webhook that is out of order send its pending deliveries."""
     before = running.client(party).call("GET", _path(id))
     if not before["stats"]["out_of_order"]:
@@ -168,11 +174,13 @@ def recover(id: str, party: str) -> None:
     if not before["active"]:
         raise click.ClickException(f"{id} is disabled: enable it.")
     # Saving a webhook recovers it.
-    output.line(f"{id} {_state(_change(id, party))}")
+    _change(id, party, as_json)
 
 
 @webhook.command(example="connect-sim webhook delete WH-310-447-962")
-@_about_one
+@click.argument("id", metavar="WEBHOOK")
+@_account
+@options.data_dir
 def delete(id: str, party: str) -> None:
     """Delete a webhook, with its deliveries."""
     running.client(party).call("DELETE", _path(id))
@@ -183,9 +191,14 @@ def _path(id: str) -> str:
     return f"{_PATH}/{running.segment(id)}"
 
 
-def _change(id: str, party: str, **changes: bool) -> dict[str, Any]:
-    changed: dict[str, Any] = running.client(party).call("PUT", _path(id), changes)
-    return changed
+def _change(id: str, party: str, as_json: bool, **changes: bool) -> None:
+    """Change a webhook, and print its state."""
+    changed = running.client(party).call("PUT", _path(id), changes)
+    del changed["jwt_secret"]
+    if as_json:
+        output.print_json(changed)
+    else:
+        output.line(f"{id} {_state(changed)}")
 
 
 def _state(row: Mapping[str, Any]) -> str:
