@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from connect_sim import installation
 
 # Commands of the program that `manage.py` has too.
 FORWARDED = ("clock", "listen", "queue")
+_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
 
 
 def main() -> None:
@@ -27,15 +29,37 @@ def run(arguments: Sequence[str]) -> None:
 
     Errors of settings and database are printed as one line, with exit code 1.
     """
+    with _django():
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(list(arguments))
+
+
+def own() -> list[tuple[str, str]]:
+    """Return the names of this project's management commands, and what each does."""
+    with _django():
+        import django
+        from django.core.management import get_commands, load_command_class
+
+        django.setup()
+        return [
+            (name, load_command_class(app, name).help)
+            for name, app in sorted(get_commands().items())
+            if isinstance(app, str) and app.partition(".")[0] in _PACKAGES
+        ]
+
+
+@contextmanager
+def _django() -> Iterator[None]:
+    """Let the block use our settings; its errors of settings and database end the process."""
     installation.refuse_windows()
     # A handler may be a Django project too, and have set its own.
     os.environ["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
     from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
     from django.db import DatabaseError, InterfaceError
 
     try:
-        execute_from_command_line(list(arguments))
+        yield
     except ImproperlyConfigured as error:
         raise installation.StartError(error) from None
     except (DatabaseError, InterfaceError) as error:

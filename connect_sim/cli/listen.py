@@ -121,15 +121,17 @@ def listen(
             f"Cannot bind port {port}: {error.strerror}. Choose another one, for example "
             f"--port {other}."
         ) from None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if forward_to:
         handler.begin_forwarding(listener.url)
     else:
         handler.print(f"Listening at {listener.url}. Use it as a webhook's endpoint URL.")
     try:
         listener.run()
-    except KeyboardInterrupt:
+    except _Stopped:
+        pass
+    finally:
         listener.stopped.set()
 
 
@@ -262,5 +264,9 @@ def _approval(client: Client, product_id: str) -> dict[str, str]:
     return {"template_id": templates[0]["id"]} if templates else {"activation_tile": "Activated."}
 
 
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+class _Stopped(BaseException):
+    """SIGTERM ends the handler, as a service is stopped: with exit code 0."""
+
+
+def _stop(signum: int, frame: Any) -> None:
+    raise _Stopped

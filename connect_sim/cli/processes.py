@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from connect_sim.cli import django_commands, options, running
+from connect_sim.cli import django_commands, options, output, running
 from connect_sim.server import listening
 
 _BIND = "127.0.0.1:8000"
@@ -58,9 +58,15 @@ def sandbox(
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def manage(arguments: tuple[str, ...]) -> None:
-    """Run one of Django's management commands, as `python manage.py` does."""
+    """Run one of Django's management commands, as `python manage.py` does.
+
+    Without one, those of this project are listed; `manage help` lists Django's, too.
+    """
     use_data_dir()
-    django_commands.run(["connect-sim manage", *(arguments or ("help",))])
+    if arguments:
+        django_commands.run(["connect-sim manage", *arguments])
+    else:
+        output.table(django_commands.own())
 
 
 def use_data_dir() -> None:

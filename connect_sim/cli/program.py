@@ -95,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.exit(run(arguments))
     except BrokenPipeError:
-        # The reader (`head`) has closed the pipe; Python would report it again at the exit.
+        # The reader (`head`) has read enough; Python would report it again at the exit.
         sys.stdout = None
-        sys.exit(REFUSED)
+        sys.exit(0)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -123,5 +123,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"Error: {output.one_line(message)}", err=True)
+    click.echo(f"Error: {output.one_line(' '.join(message.splitlines()))}", err=True)
     return code

@@ -86,7 +86,8 @@ def _print(content: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.print_json(content)
     else:
-        output.line(f"{content['id']} {content['status']}".strip())
+        # Billing requests have no status.
+        output.line(f"{content['id']} {content['status'] or 'of ' + content['product']}")
 
 
 def _parse(text: str) -> dict[str, Any]:

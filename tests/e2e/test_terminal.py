@@ -217,3 +217,10 @@ def test_handler_without_a_usable_response_is_a_bad_gateway(
             orders.purchase(running)
             until_printed(to, "returned 502")
             assert reason in to.printed
+
+
+def test_management_commands_are_those_of_this_project(running: Sandbox) -> None:
+    done = processes.run([*PROGRAM, "manage"], running.process.env)
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert {"apikey", "prune", "seed", "signin", "worker"} <= set(names)
+    assert not {"dbshell", "makemessages", "startproject"} & set(names)

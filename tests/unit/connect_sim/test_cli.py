@@ -372,7 +372,7 @@ def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPa
     run("--data-dir", "other")
     assert os.environ["SIM_DATA_DIR"].endswith("/other")
     run("manage", "seed", "--quiet", "--help")
-    run("manage")
+    run("manage", "help")
     assert started == [
         ["connect-sim", "sandbox"],
         ["connect-sim", "sandbox", "--no-seed"],
