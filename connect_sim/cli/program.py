@@ -111,9 +111,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else NAME
-        return _fail(f"{error.format_message()} See `{path} --help`.", USAGE)
+        return _fail(f"{_joined(error)} See `{path} --help`.", USAGE)
     except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return _fail(_joined(error), error.exit_code)
     except (NoSandbox, Unreachable) as error:
         return _fail(str(error), UNREACHABLE)
     except ApiError as error:
@@ -122,6 +122,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+def _joined(error: click.ClickException) -> str:
+    """Return a text of ours, which may have several lines, on one line."""
+    return " ".join(error.format_message().split())
+
+
 def _fail(message: str, code: int) -> int:
-    click.echo(f"Error: {output.one_line(' '.join(message.splitlines()))}", err=True)
+    click.echo(f"Error: {output.one_line(message)}", err=True)
     return code
