@@ -84,7 +84,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json(content)
     elif content["faults"]:
-        head = ("ID", "NAME", "CONCERNS", "PARAMETERS", "STATE", "ASKED", "FIRED")
+        head = ("ID", "NAME", "CONCERNS", "PARAMETERS", "STATE", "MATCHED", "FIRED")
         output.table([head, *map(_row, content["faults"])])
     else:
         output.line("No faults.")

@@ -97,11 +97,11 @@ def test_list_prints_a_table(server: Server) -> None:
     }
     server.answer = lambda *request: (200, {"faults": [FAULT, held, over]})
     assert run("fault").splitlines() == [
-        "ID     NAME         CONCERNS              PARAMETERS  STATE                    ASKED  "
+        "ID     NAME         CONCERNS              PARAMETERS  STATE                    MATCHED  "
         "FIRED",
-        "FLT-1  abort-1      api POST /requests/*  status=503  armed                    3      2",
-        "FLT-2  mine (hold)  api                   -           armed for 30 s, holds 2  3      2",
-        "FLT-3  abort-1      delivery WH-1         status=503  over                     3      2",
+        "FLT-1  abort-1      api POST /requests/*  status=503  armed                    3        2",
+        "FLT-2  mine (hold)  api                   -           armed for 30 s, holds 2  3        2",
+        "FLT-3  abort-1      delivery WH-1         status=503  over                     3        2",
     ]
     server.answer = lambda *request: (200, {"faults": []})
     assert run("fault", "list") == "No faults.\n"
