@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
-from typing import Any
 
 from django.db.models import Q
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from requests_queue.api.filter_tables import looked_up
@@ -16,6 +12,7 @@ from requests_queue.api.resources import MADE, Constant, Field, Part, Resource
 from requests_queue.api.schema import Free, Named
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import PICTURED, icon
+from requests_queue.catalog.workbooks import workbook_writer
 
 LOCALE = {"id": "EN", "name": "English"}
 _TEXTS = 4
@@ -75,20 +72,10 @@ def attributes(row: Product) -> bytes:
         "customer_ui_settings.getting_started": settings.get("getting_started", ""),
     }
     assert len(texts) == _TEXTS
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Attributes")
-    sheet.append(["key", f"English ({translation_id(row)})", "value", "comment", "editor"])
+    rows: list[list[str | None]] = [
+        ["key", f"English ({translation_id(row)})", "value", "comment", "editor"]
+    ]
     for key, text in texts.items():
-        cells = [_text(sheet, text), _text(sheet, text)]
-        sheet.append([f"product.{row.pk}.{key}", *cells, None, "-"])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
-
-
-def _text(sheet: Any, text: str) -> Any:
-    """Return a cell with a text, also where it looks like a formula."""
-    cell: Any = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text) or None)
-    if cell.value is not None:
-        cell.data_type = "s"
-    return cell
+        storable = ILLEGAL_CHARACTERS_RE.sub("", text) or None
+        rows.append([f"product.{row.pk}.{key}", storable, storable, None, "-"])
+    return workbook_writer.write({"Attributes": rows})

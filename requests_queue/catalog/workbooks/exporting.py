@@ -7,8 +7,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from requests_queue import clock
@@ -22,6 +20,7 @@ from requests_queue.catalog.workbooks import (
     parameters,
     sheets,
     texts,
+    workbook_writer,
 )
 from requests_queue.catalog.workbooks.sheets import Cells
 from requests_queue.errors import Refused
@@ -29,18 +28,12 @@ from requests_queue.errors import Refused
 
 def workbook(product: Product) -> bytes:
     """Return the workbook of a product; raises Refused for a text that no cell can have."""
-    found = {
-        sheets.GENERAL: _general(product),
-        **{title: _table(title, rows) for title, rows in _rows(product).items()},
-    }
-    book = Workbook(write_only=True)
-    for title, rows in found.items():
-        sheet = book.create_sheet(title)
-        for row in rows:
-            sheet.append([_typed(sheet, value) for value in row])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
+    return workbook_writer.write(
+        {
+            sheets.GENERAL: _general(product),
+            **{title: _table(title, rows) for title, rows in _rows(product).items()},
+        }
+    )
 
 
 def with_pictures(product: Product, icon: str) -> bytes:
@@ -126,12 +119,3 @@ def _cell(title: str, column: str, value: object) -> object:
     if problem:
         raise Refused("REQ_003", f"{title}, {column}: {problem}", status=409)
     return value
-
-
-def _typed(sheet: Any, value: object) -> object:
-    """Return a cell; texts that look like formulas stay texts."""
-    if not isinstance(value, str) or not value.startswith("="):
-        return value
-    cell: Any = WriteOnlyCell(sheet, value)
-    cell.data_type = "s"
-    return cell

@@ -1,17 +1,14 @@
-"""Workbooks to download: processed files, chunks, results of reconciliations, templates.
-
-Texts that start with `=` are written as texts: the workbooks never contain formulas.
-"""
+"""Workbooks to download: processed files, chunks, results of reconciliations, templates."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
 
 from requests_queue.catalog.models import Item, Product
+from requests_queue.catalog.workbooks import workbook_writer
 from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 
@@ -70,30 +67,12 @@ def template(product: Product) -> bytes:
 
 def build(sheets: Mapping[str, Iterable[Row]]) -> bytes:
     """Return the workbook of these sheets: their rows by title."""
-    # Not at the start: see spreadsheet.py.
-    from openpyxl import Workbook
-
-    book = Workbook(write_only=True)
-    for title, rows in sheets.items():
-        sheet = book.create_sheet(title)
-        for row in rows:
-            sheet.append([_cell(sheet, value) for value in row])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
+    return workbook_writer.write({title: _storable(rows) for title, rows in sheets.items()})
 
 
-def _cell(sheet: Any, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    value = cells.storable(value) or None
-    if value is None or not value.startswith("="):
-        return value
-    from openpyxl.cell import WriteOnlyCell
-
-    cell: Any = WriteOnlyCell(sheet, value)
-    cell.data_type = "s"
-    return cell
+def _storable(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        yield [(cells.storable(v) or None) if isinstance(v, str) else v for v in row]
 
 
 def _general(file: UsageFile) -> Iterator[Row]:
