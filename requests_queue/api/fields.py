@@ -13,11 +13,11 @@ from copy import copy
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import SkipField, empty
 
+from requests_queue.api.moments import parse_moment
 from requests_queue.errors import Invalid, field_errors
 
 Values = dict[str, Any]
@@ -191,16 +191,9 @@ class Date(Strict, serializers.DateTimeField):
 
     def parse(self, data: Any) -> datetime:
         """Return the moment in its own offset; raises ValidationError."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        with suppress(ValueError, OverflowError):
-            if (value := parse_datetime(data)) is None and (day := parse_date(data)):
-                value = datetime(day.year, day.month, day.day)
-            if value is not None:
-                value = value if value.tzinfo else value.replace(tzinfo=UTC)
-                # Near the ends of the calendar, another offset may have no such date.
-                value.astimezone(UTC)
-                return value
+        if isinstance(data, str):
+            with suppress(ValueError):
+                return parse_moment(data)
         self.fail("invalid")
 
 

@@ -5,14 +5,13 @@ A process that serves no lists doesn't import it: with the parser it takes 3 MiB
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from dj_rql.constants import FilterTypes
 from dj_rql.fields import SelectField
 from dj_rql.filter_cls import FilterArgs, RQLFilterClass
 from django.db.models import Q
-from django.utils.dateparse import parse_date, parse_datetime
 from py_rql.constants import RQL_NULL, ComparisonOperators, FilterLookups, SearchOperators
 from py_rql.exceptions import (
     RQLFilterLookupError,
@@ -22,6 +21,7 @@ from py_rql.exceptions import (
 
 from requests_queue import ids
 from requests_queue.api import wildcards
+from requests_queue.api.moments import parse_moment
 
 # SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
 MAX_CONDITIONS = 500
@@ -209,13 +209,7 @@ def _in_utc(data: FilterArgs) -> str:
     """Return the moment of a comparison in UTC; raises RQLFilterValueError."""
     text = RQLFilterClass.remove_quotes(data.str_value)
     try:
-        moment = parse_datetime(text)
-        if moment is None and (day := parse_date(text)):
-            moment = datetime(day.year, day.month, day.day)
-        if moment is None:
-            raise ValueError(text)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return parse_moment(text).astimezone(UTC).isoformat()
+    except ValueError:
         details = {"filter": data.filter_name, "lookup": data.operator, "value": text}
         raise RQLFilterValueError(details=details) from None
-    return moment.isoformat()

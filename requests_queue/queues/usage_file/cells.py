@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.utils.dateparse import parse_date, parse_datetime
-
+from requests_queue.api.moments import parse_moment
 from requests_queue.catalog.workbooks import limits
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -93,25 +93,16 @@ def moment(value: Any) -> datetime:
 
 
 def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return _in_utc(value)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if not isinstance(value, str):
+    # A datetime is a date, too.
+    text = value.isoformat() if isinstance(value, date) else value
+    if not isinstance(text, str):
         return None
-    try:
-        time = parse_datetime(value)
-        if time is not None:
-            return _in_utc(time)
-        day = parse_date(value)
+    with suppress(ValueError):
+        return parse_moment(text).astimezone(UTC)
+    with suppress(ValueError):
         # The PHP SDK's example has dates like `01-11-2026`.
-        return _in_utc(datetime.strptime(value, "%d-%m-%Y")) if day is None else _moment(day)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return datetime.strptime(text, "%d-%m-%Y").replace(tzinfo=UTC)
+    return None
 
 
 def tier(value: Any) -> int | None:
