@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import connection
@@ -30,33 +31,34 @@ def inside_json(
     `condition` turns the condition on the model into one on the filtered rows.
     """
     lookups = SINGLE_VALUES | {LIKE, I_LIKE}
-
-    def look_in(key: str) -> Callable[[FilterArgs], Q]:
-        return lambda data: condition(_any_element(model, column, key, data))
-
     return [
-        {"filter": name, "custom": True, "lookups": lookups, "condition": look_in(key)}
+        {
+            "filter": name,
+            "custom": True,
+            "lookups": lookups,
+            "condition": partial(_any_element, model, column, key, condition),
+        }
         for name, key in keys.items()
     ]
 
 
-def _any_element(model: type[Model], column: str, key: str, data: FilterArgs) -> Q:
-    """Return the condition that an element's `key` matches.
+def _any_element(
+    model: type[Model], column: str, key: str, condition: Callable[[Q], Q], data: FilterArgs
+) -> Q:
+    """Return the `condition` of the one that an element's `key` matches.
 
-    `key` and `column` are our own constants; the compared value is a parameter.
+    `key` and `column` are our own constants; the compared value is a parameter. Raises
+    RQLFilterValueError.
     """
     table = connection.ops.quote_name(model._meta.db_table)
     each, value = _EACH[connection.vendor]
     each = each.format(column=f"{table}.{connection.ops.quote_name(column)}")
-    compared, text = _comparison(data, value.format(key=key))
+    value, text = value.format(key=key), plain(data.str_value)
+    compared = f"{value} = %s"
+    if data.filter_lookup in (LIKE, I_LIKE):
+        ignore_case = data.filter_lookup == I_LIKE
+        compared, text = wildcards.condition(
+            connection.vendor, value, text, ignore_case=ignore_case
+        )
     sql = f"EXISTS (SELECT 1 FROM {each} AS element WHERE {compared})"
-    return Q(RawSQL(sql, [text], output_field=BooleanField()))
-
-
-def _comparison(data: FilterArgs, value: str) -> tuple[str, str]:
-    """Return the SQL that compares a value, and its parameter; raises RQLFilterValueError."""
-    text = plain(data.str_value)
-    if data.filter_lookup not in (LIKE, I_LIKE):
-        return f"{value} = %s", text
-    ignore_case = data.filter_lookup == I_LIKE
-    return wildcards.condition(connection.vendor, value, text, ignore_case=ignore_case)
+    return condition(Q(RawSQL(sql, [text], output_field=BooleanField())))

@@ -88,7 +88,7 @@ class Field:
         """
         read = self.source
         if not callable(read):
-            read = _itself if read == SELF else attrgetter(read or key)
+            read = (lambda row: row) if read == SELF else attrgetter(read or key)
         form = self.form()
         if self.empty is _REQUIRED and not self.optional:
             return (lambda row: form(read(row))) if form else read
@@ -294,10 +294,6 @@ def _as_field(value: Any) -> Field:
     if isinstance(value, Field):
         return value
     return Field(value, SELF if isinstance(value, Part) else "")
-
-
-def _itself(row: Any) -> Any:
-    return row
 
 
 HAPPENED = Part("Happened", "A moment.", {"at": Field(Stamp, SELF)})
