@@ -1,10 +1,12 @@
-"""A base class of models, and lookups of one row that raise the API's errors."""
+"""A base class of models, and lookups and writes of rows that raise the API's errors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import models
+from django.db import IntegrityError, models, transaction
 
 from requests_queue.errors import Invalid, Missing
 
@@ -50,3 +52,18 @@ def get_named(rows: models.QuerySet[M], pk: str | None, path: str, title: str) -
     if row is None:
         raise Invalid(path, f"{title} {pk} does not exist.", "does_not_exist")
     return row
+
+
+@contextmanager
+def unique(column: str, path: str, message: str) -> Iterator[None]:
+    """Write in a transaction; a value that another row has is the caller's mistake.
+
+    Raises Invalid for a violated constraint whose error has the word `column`.
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if column in str(error):
+            raise Invalid(path, message, "unique") from None
+        raise

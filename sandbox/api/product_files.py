@@ -152,7 +152,7 @@ def _pictures(request: Request) -> dict[str, bytes]:
     found = {}
     for file in request.FILES.getlist("pictures"):
         if (file.size or 0) > media.MAX_BYTES:
-            raise media.too_large()
+            raise limits.too_large("thumbnail", media.MAX_BYTES)
         found[str(file.name)] = file.read()
     return found
 

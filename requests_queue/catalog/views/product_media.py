@@ -16,11 +16,10 @@ from requests_queue.catalog.representations.products import MEDIA
 from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.forms import FormParser, json_part
 from requests_queue.catalog.views.of_product import OfProduct
+from requests_queue.catalog.workbooks import limits
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
 
-# What the form around a picture may take.
-_FRAME = 64 * 1024
 _FIELDS = ("position", "type", "url")
 
 
@@ -68,9 +67,7 @@ def _picture(request: Request, data: Mapping[str, Any]) -> bytes | None:
 
     Raises Refused (413) before it reads more than the limit.
     """
-    length = str(request.META.get("CONTENT_LENGTH") or "0")
-    if not length.isdecimal() or int(length) > media.MAX_BYTES + _FRAME:
-        raise media.too_large()
+    limits.check_length(request, "thumbnail", media.MAX_BYTES)
     file = request.FILES.get("thumbnail")
     if file is not None:
         return bytes(file.read())

@@ -1,9 +1,11 @@
-"""Limits of uploaded spreadsheets, and their errors. The numbers are our own.
+"""Limits of uploaded spreadsheets and other files, and their errors. The numbers are our own.
 
 `workbook_reader` has the limits of what a workbook is made of.
 """
 
 from __future__ import annotations
+
+from rest_framework.request import Request as HttpRequest
 
 from requests_queue.errors import Refused
 
@@ -16,21 +18,13 @@ MAX_TEXT = 4000
 # Characters of one row: more than MAX_COLUMNS full cells.
 MAX_ROW_TEXT = MIB
 
+# Bytes of a form beside its file.
+_FORM_BYTES = 64 * 1024
 _ZIP = b"PK\x03\x04"
 
 
 class Unreadable(Exception):
     """The spreadsheet as a whole cannot be read; the text says why."""
-
-
-def too_many_rows() -> Unreadable:
-    """Return the error of a sheet with more than MAX_ROWS rows."""
-    return Unreadable(f"The sheet has more than {MAX_ROWS} rows. Split the file.")
-
-
-def too_many_columns() -> Unreadable:
-    """Return the error of a sheet with more than MAX_COLUMNS columns."""
-    return Unreadable(f"The sheet has more than {MAX_COLUMNS} columns. Remove some.")
 
 
 def row_too_long(what: str) -> Unreadable:
@@ -41,10 +35,17 @@ def row_too_long(what: str) -> Unreadable:
     )
 
 
-def too_large(field: str) -> Refused:
-    """Return the error (413) of a file larger than MAX_BYTES."""
-    text = f"{field}: The file is larger than {MAX_BYTES // MIB} MiB."
+def too_large(field: str, most: int = MAX_BYTES) -> Refused:
+    """Return the error (413) of a file larger than `most` bytes."""
+    text = f"{field}: The file is larger than {most // MIB} MiB."
     return Refused("REQ_413", text, status=413)
+
+
+def check_length(request: HttpRequest, field: str, most: int = MAX_BYTES) -> None:
+    """Raise Refused (413) for a form with more than a file, before it is read."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not length.isdecimal() or int(length) > most + _FORM_BYTES:
+        raise too_large(field, most)
 
 
 def is_workbook(content: bytes) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
-
-from django.db import IntegrityError, transaction
 
 from requests_queue import clock
 from requests_queue.api.fields import AnyCaseChoice, Input, Integer, Text, Values
 from requests_queue.catalog.models import Product, ProductMedia
+from requests_queue.catalog.workbooks import limits
 from requests_queue.catalog.writes import products
-from requests_queue.errors import Invalid, Refused
+from requests_queue.db.rows import unique
+from requests_queue.errors import Invalid
 
 MAX_BYTES = 2 * 1024 * 1024
 TYPES = ("image", "video")
@@ -28,6 +27,7 @@ VIDEO_HOSTS = (
     "www.youtu.be",
 )
 TAKEN = "The product has media at this position already."
+_single_position = partial(unique, "position", "position", TAKEN)
 # Formats that a browser draws and that hold no script, by how their files begin.
 _FORMATS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -56,12 +56,6 @@ class MediaInput(Input):
     url = Text(2000)
 
 
-def too_large() -> Refused:
-    """Return the 413 of a picture beyond MAX_BYTES."""
-    text = f"thumbnail: The file is larger than {MAX_BYTES // 1024 // 1024} MiB."
-    return Refused("REQ_413", text, status=413)
-
-
 def create(product: Product, values: Values, picture: bytes | None) -> ProductMedia:
     """Create media of `MediaInput` and a picture; raises Invalid, Refused (413)."""
     if picture is None:
@@ -88,22 +82,10 @@ def update(product: Product, row: ProductMedia, values: Values, picture: bytes |
 delete = products.delete_part
 
 
-@contextmanager
-def _single_position() -> Iterator[None]:
-    """Write in a transaction; two media at one position are the caller's mistake."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        if "position" in str(error):
-            raise Invalid("position", TAKEN, "unique") from None
-        raise
-
-
 def picture_columns(picture: bytes) -> Values:
     """Return the columns of a picture, its type by how it begins; raises Invalid, Refused (413)."""
     if len(picture) > MAX_BYTES:
-        raise too_large()
+        raise limits.too_large("thumbnail", MAX_BYTES)
     for start, content_type in _FORMATS:
         if picture.startswith(start):
             return {"content": picture, "content_type": content_type}

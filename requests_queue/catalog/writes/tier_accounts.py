@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F
 from rest_framework.exceptions import ValidationError
 
@@ -14,11 +14,13 @@ from requests_queue import clock
 from requests_queue.api.fields import Choice, Input, Reference, Values
 from requests_queue.catalog import tier_versions, tiers
 from requests_queue.catalog.models import Account, Hub, TierAccount, TierAccountVersion
-from requests_queue.db.rows import get_named
+from requests_queue.db.rows import get_named, unique
 from requests_queue.errors import ActionNotAllowed, Invalid
 
 _COLUMNS = (*tiers.TierInput.texts, "type", "environment")
-_TAKEN = "Tier account with this external_uid already exists."
+_unique_uid = partial(
+    unique, "uid", "external_uid", "Tier account with this external_uid already exists."
+)
 
 
 class TierAccountInput(Input):
@@ -137,15 +139,3 @@ def _parent(pk: str | None, account: Account, row: TierAccount | None) -> TierAc
         met.add(above.pk)
         above = above.parent
     return parent
-
-
-@contextmanager
-def _unique_uid() -> Iterator[None]:
-    """Write in a transaction; an external uid that is taken is the caller's mistake."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        if "uid" in str(error):
-            raise Invalid("external_uid", _TAKEN, "unique") from None
-        raise

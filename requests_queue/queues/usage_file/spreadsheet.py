@@ -74,9 +74,7 @@ def turn(renew: Callable[[], None] | None = None) -> Iterator[None]:
 
 
 def check(content: bytes, field: str) -> None:
-    """Raise Invalid or Refused for a file that is no spreadsheet, or too large uncompressed."""
-    if len(content) > limits.MAX_BYTES:
-        raise limits.too_large(field)
+    """Raise Invalid for a file that is no spreadsheet, or too large uncompressed."""
     if not content:
         raise Invalid(field, "The submitted file is empty.")
     if content.startswith(_OLE):
@@ -193,7 +191,7 @@ def _table(
             renew()
         if number > limits.MAX_ROWS + 1:
             # Empty rows count too.
-            raise limits.too_many_rows()
+            raise Unreadable(f"The sheet has more than {limits.MAX_ROWS} rows. Split the file.")
         values = [_storable(row[index]) if index < len(row) else None for index in indexes]
         if any(value not in (None, "") for value in values):
             table.add(number, values)
@@ -205,7 +203,7 @@ def _header(row: Sequence[Any]) -> list[str]:
     while names and not names[-1]:
         names.pop()
     if len(names) > limits.MAX_COLUMNS + len(set(names) & set(columns.FOUND)):
-        raise limits.too_many_columns()
+        raise Unreadable(f"The sheet has more than {limits.MAX_COLUMNS} columns. Remove some.")
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
         raise Unreadable(f"Row 1 has the column {repeated[0][:50]} twice.")

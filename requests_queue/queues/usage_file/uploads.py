@@ -14,18 +14,13 @@ from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import spreadsheet
 from requests_queue.queues.usage_file.effects import Content
 
-# Bytes of the form beside the file.
-_FORM_BYTES = 64 * 1024
-
 
 def find(request: Request, *fields: str) -> UploadedFile[bytes]:
     """Return the file of the first of these fields that is present.
 
     Raises Invalid, or Refused (413) before a body above the limit is read.
     """
-    length = str(request.META.get("CONTENT_LENGTH") or "0")
-    if not length.isdecimal() or int(length) > limits.MAX_BYTES + _FORM_BYTES:
-        raise limits.too_large(fields[0])
+    limits.check_length(request, fields[0])
     field = next((name for name in fields if name in request.FILES), None)
     if field is None:
         if any(name in request.data for name in fields):
