@@ -164,6 +164,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         represent = type(self).represent_detail or type(self).represent
         return Response(represent(row), status=status)
 
+    def created(self, row: Model) -> Response:
+        """Answer 201 with the detail of a new row, as the database has it."""
+        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+
 
 def in_full_order(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the rows with the primary key as the last thing they are ordered by."""

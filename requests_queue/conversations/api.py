@@ -56,8 +56,7 @@ class Conversations(Collection):
 
     def create(self, request: Request) -> Response:
         """Begin the conversation about a draft: 201, 400, or 409 where there is one."""
-        row = writing.create(self.body, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(writing.create(self.body, self.actor))
 
     @action(detail=True, methods=["post"])
     def close(self, request: Request, pk: str) -> Response:

@@ -57,8 +57,7 @@ class QueueCollection(Collection):
 
     def create(self, request: Request) -> Response:
         """Create an object: 201; 400, 403, or 409 if Connect allows only one."""
-        row = self.service.create(self.data, self.actor)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(self.service.create(self.data, self.actor))
 
     def act(self, request: Request, pk: str, name: str) -> Response:
         """Take an action: 200 with the object, or 204; 400 or 403 if it is not allowed."""

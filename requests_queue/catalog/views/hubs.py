@@ -45,8 +45,7 @@ class Hubs(AuditedCollection):
     def create(self, request: Request) -> Response:
         """Create a hub, for its provider: 201, 400 or 403."""
         hubs.require_provider(self.account)
-        row = hubs.create(self.body, self.account)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(hubs.create(self.body, self.account))
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a hub, for its provider: 200; what the body lacks stays as it is."""

@@ -49,8 +49,7 @@ class PartOfProduct(OfProduct):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Create a part, for the product's vendor: 201, 400 or 403."""
-        row = self.writes.create(self.own_product, self.body)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(self.writes.create(self.own_product, self.body))
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         """Change a part, for the product's vendor: 200; what the body lacks stays as it is."""

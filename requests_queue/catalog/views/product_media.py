@@ -43,8 +43,7 @@ class Media(OfProduct):
         product = self.own_product
         picture = _picture(request, self.body)
         values = media.MediaInput().check(_fields(request, self.body))
-        row = media.create(product, values, picture)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(media.create(product, values, picture))
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         """Change media, for the product's vendor: 200; what the body lacks stays as it is."""

@@ -128,8 +128,7 @@ class Connections(OfProduct):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect the product to a hub, for its vendor: 201, 400 or 403."""
-        row = connection_writes.create(self.own_product, self.body)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(connection_writes.create(self.own_product, self.body))
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         """Change a connection's type, for the product's vendor: 200, 400 or 403."""

@@ -50,8 +50,7 @@ class Products(AuditedCollection):
         """Create a draft, for vendors: 201, 400 or 403."""
         if not self.account.is_vendor:
             raise Forbidden("Only vendors have products.")
-        row = writes.create(self.body, self.account)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(writes.create(self.body, self.account))
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a product, for its vendor: 200; what the body lacks stays as it is."""

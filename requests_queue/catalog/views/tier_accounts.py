@@ -51,8 +51,7 @@ class TierAccounts(AuditedCollection):
         """Create a tier account, for providers: 201, 400 or 403."""
         if self.account.is_vendor:
             raise Forbidden(_PROVIDERS_ONLY)
-        row = tier_accounts.create(self.body, self.account)
-        return self.answer(self.get_queryset().get(pk=row.pk), 201)
+        return self.created(tier_accounts.create(self.body, self.account))
 
     def update(self, request: Request, pk: str) -> Response:
         """Change a tier account, for its provider: 200; what the body lacks stays as it is."""
