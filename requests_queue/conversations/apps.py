@@ -12,4 +12,4 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the receivers of the queues' signals."""
-        from requests_queue.conversations import receivers  # noqa: F401  (connects on import)
+        from requests_queue.conversations import writing  # noqa: F401  (connects on import)

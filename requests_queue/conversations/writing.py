@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.dispatch import receiver
 
 from requests_queue import clock, topics
 from requests_queue.api.fields import Choice, Id, Input, String, Values
@@ -24,15 +26,17 @@ from requests_queue.conversations.models import (
 from requests_queue.errors import ActionNotAllowed, Conflict, Forbidden, Invalid
 from requests_queue.queues import base
 from requests_queue.queues.transitions import Change
+from requests_queue.signals import object_deleted, queue_changed
 
 # Characters of a message; a conversation shows up to a thousand messages.
 LONGEST = 10_000
 
 
-def tell(change: Change) -> None:
+@receiver(queue_changed)
+def tell(change: Change, **kwargs: Any) -> None:
     """Write a message about a status change, and create the conversation if there is none.
 
-    Call in the transaction of the change. Three statements for a creation, two for an action.
+    In the transaction of the change. Three statements for a creation, two for an action.
     """
     if change.status_from == change.status_to:
         return
@@ -44,6 +48,12 @@ def tell(change: Change) -> None:
         account=change.actor.account,
         created=clock.shown(change.at),
     )
+
+
+@receiver(object_deleted)
+def forget(object_id: str, **kwargs: Any) -> None:
+    """Delete the conversation about a deleted object: the next draft may have its id."""
+    Conversation.objects.filter(instance_id=object_id).delete()
 
 
 def said(before: str | None, after: str) -> str:
