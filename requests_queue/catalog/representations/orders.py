@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from requests_queue.api.resources import NAMED, Field, Part
-from requests_queue.api.schema import Stamp
+from requests_queue.api.schema import Id, Stamp
 from requests_queue.catalog.configured_values import of_product
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import ConfiguredValue, Environment
@@ -27,6 +27,12 @@ CONTRACT = Part(
     "A contract, as orders name it.",
     {"id": str, "type": str, "name": str},
     named=("id",),
+)
+# The id alone: the request of the subscription or configuration that was approved before.
+PREVIOUS = Field(
+    Id,
+    lambda row: {"id": pk} if (pk := row.previous_approved_request_id) else None,
+    optional=True,
 )
 TIERS = Part(
     "Tiers",

@@ -13,12 +13,18 @@ from requests_queue.api.filter_tables import parts
 from requests_queue.api.inside_json import inside_json
 from requests_queue.api.rendering import render
 from requests_queue.api.resources import MADE, NAMED, Constant, Field, Part, Resource
-from requests_queue.api.schema import Id, Json, Nothing, Person, Stamp, Uri
+from requests_queue.api.schema import Json, Nothing, Person, Stamp, Uri
 from requests_queue.catalog import templates
 from requests_queue.catalog.configured_values import of_product, with_values
 from requests_queue.catalog.models import Asset, Template
 from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
-from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT, TIERS
+from requests_queue.catalog.representations.orders import (
+    CONFIGURATION,
+    CONNECTION,
+    CONTRACT,
+    PREVIOUS,
+    TIERS,
+)
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
 from requests_queue.queues.fulfillment.effects import HANDS_OVER
 from requests_queue.queues.fulfillment.models import OPEN, Request
@@ -97,11 +103,6 @@ def _ordered(row: Request) -> Asset:
     return row.asset
 
 
-def _previous(row: Request) -> Json | None:
-    pk = row.previous_approved_request_id
-    return {"id": pk} if pk else None
-
-
 REQUEST = Resource(
     "Request",
     "A fulfillment request: what the distributor wants of a subscription.",
@@ -140,7 +141,7 @@ REQUEST = Resource(
         "params_form_url": Field(Uri, lambda row: form_url(row) or None, optional=True),
         "planned_date": Field(Stamp, optional=True),
         "effective_date": Field(Stamp, optional=True),
-        "previous_approved_request": Field(Id, _previous, optional=True),
+        "previous_approved_request": PREVIOUS,
         # Added by `request`.
         "template": Field(TemplateMessage, lambda row: None, optional=True),
     },

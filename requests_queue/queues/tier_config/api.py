@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F, Prefetch, Q, QuerySet, TextField, Value
-from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
@@ -14,6 +13,7 @@ from rest_framework.response import Response
 
 from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates
+from requests_queue.catalog.models.accounts import name_by
 from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.tier_config import creation, representations, rules, setup
@@ -88,12 +88,10 @@ class TierConfigRequests(ValidatedCollection):
 
     def filtered_by(self) -> Mapping[str, Any]:
         """Return the name of who works on a request, and the template, as shown."""
-        full = Trim(Concat("assignee__first_name", Value(" "), "assignee__last_name"))
-        name = Coalesce(NullIf(full, Value("")), F("assignee__username"), output_field=TextField())
         template = templates.shown_id(
             {scope: Q(configuration__tier_level=level) for level, scope in setup.SCOPES.items()}
         )
-        return {"assignee_name": name, "template_shown": template}
+        return {"assignee_name": name_by("assignee__"), "template_shown": template}
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""

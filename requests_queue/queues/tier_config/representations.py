@@ -20,7 +20,12 @@ from requests_queue.catalog import templates
 from requests_queue.catalog.models import Template, TierAccount
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
-from requests_queue.catalog.representations.orders import CONFIGURATION, CONNECTION, CONTRACT
+from requests_queue.catalog.representations.orders import (
+    CONFIGURATION,
+    CONNECTION,
+    CONTRACT,
+    PREVIOUS,
+)
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
 from requests_queue.queues.inquiries import form_url
@@ -100,16 +105,6 @@ class FormLink(TypedDict):
     link: Uri
 
 
-def _form_link(row: TierConfigRequest) -> Json | None:
-    url = form_url(row)
-    return {"link": url} if url else None
-
-
-def _previous(row: TierConfigRequest) -> Json | None:
-    pk = row.previous_approved_request_id
-    return {"id": pk} if pk else None
-
-
 def _is_unassigned(value: str) -> Q:
     nobody = Q(assignee=None)
     return nobody if value.lower() in ("true", "1", "yes") else ~nobody
@@ -154,9 +149,13 @@ REQUEST = Resource(
         ),
         "parent_configuration": Field(CONFIG, _parent, optional=True),
         "template": Field(NAMED, _template, optional=True),
-        "activation": Field(FormLink, _form_link, optional=True),
+        "activation": Field(
+            FormLink,
+            lambda row: {"link": url} if (url := form_url(row)) else None,
+            optional=True,
+        ),
         "effective_date": Field(Stamp, optional=True),
-        "previous_approved_request": Field(Id, _previous, optional=True),
+        "previous_approved_request": PREVIOUS,
     },
     model=TierConfigRequest,
     search=("id",),
