@@ -124,13 +124,14 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     capability = request_types.TYPE_CAPABILITY.get(kind)
     if capability and not asset.product.capability(capability):
         raise Refused("REQ_003", f"The product doesn't support {kind} operations.")
-    held = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
-    order = (
-        items.order_items(asset.product, given["items"], asset.items)
-        if _orders(kind, given)
-        else held
-    )
-    wanted = parameter_values.fill(asset.params, given.get("params"), _writable(kind, actor))
+    if kind == "change" and "items" not in given and not given.get("params"):
+        raise Invalid("asset.items", "This list may not be empty.")
+    if "items" in given and kind in ("change", "renew", "transfer"):
+        order = items.order_items(asset.product, given["items"], asset.items)
+    else:
+        order = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
+    phases = () if kind in ("suspend", "resume", "cancel") else inquiries.writable(actor)
+    wanted = parameter_values.fill(asset.params, given.get("params"), phases)
     if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
         raise Invalid("asset.items", "Item quantities are not changed.")
     effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
@@ -149,16 +150,6 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
 def _is_draft(kind: str, data: Values, product: Product) -> bool:
     capability = request_types.DRAFT_CAPABILITY.get(kind)
     return data.get("status") == "draft" and bool(capability and product.capability(capability))
-
-
-def _orders(kind: str, given: Values) -> bool:
-    if kind == "change" and "items" not in given and not given.get("params"):
-        raise Invalid("asset.items", "This list may not be empty.")
-    return "items" in given and kind in ("change", "renew", "transfer")
-
-
-def _writable(kind: str, actor: Actor) -> tuple[str, ...]:
-    return () if kind in ("suspend", "resume", "cancel") else inquiries.writable(actor)
 
 
 def _add(

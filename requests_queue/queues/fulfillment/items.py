@@ -23,20 +23,16 @@ def order_items(product: Product, ordered: list[Values] | None, current: Items) 
     """
     if not ordered:
         raise Invalid("asset.items", "This list may not be empty.")
-    by_name = _by_name(product)
+    rows = list(Item.objects.filter(product=product))
+    # Of equal names ids win, then local ids.
+    by_name = {row.mpn: row for row in rows} | {row.local_id: row for row in rows}
+    by_name |= {row.id: row for row in rows}
     result = {row["global_id"]: {**row, "old_quantity": row["quantity"]} for row in current}
     for entry in ordered:
         item = _find(by_name, entry)
         before = result.get(item.id, {}).get("old_quantity", "0")
         result[item.id] = _represent(item, _quantity(item, entry.get("quantity")), before)
     return list(result.values())
-
-
-def _by_name(product: Product) -> dict[str, Item]:
-    """Return the items of a product by MPN, local id and id; ids win."""
-    rows = list(Item.objects.filter(product=product))
-    names = {row.mpn: row for row in rows} | {row.local_id: row for row in rows}
-    return names | {row.id: row for row in rows}
 
 
 def _find(by_name: Mapping[str, Item], entry: Values) -> Item:

@@ -57,6 +57,7 @@ class ListingRequestInput(Input):
 BODY = ListingRequestInput()
 
 
+@transitions.atomic()
 def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     """Create the draft of a `POST /listing-requests` body and return it.
 
@@ -66,16 +67,13 @@ def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
     values = BODY.check(data)
     if actor.role != VENDOR:
         raise Forbidden("A listing request is created by the vendor.")
-    return _create(values["type"], values, values.get("note", ""), actor)
-
-
-@transitions.atomic()
-def _create(kind: str, data: Values, note: str, actor: Actor) -> ListingRequest:
-    now = clock.shown(clock.now())
-    listing = _listed_anew(data, actor, now) if kind == "new" else _listed(data, actor)
+    kind, now = values["type"], clock.shown(clock.now())
+    listing = _listed_anew(values, actor, now) if kind == "new" else _listed(values, actor)
     effects.check(listing, kind)
+    # Not their count: earlier drafts may be deleted.
+    last = listing.requests.order_by("-pk").values_list("pk", flat=True).first()
     request = ListingRequest(
-        pk=ids.next_in(ListingRequest, listing.pk, "LSTR-", _last_number(listing)),
+        pk=ids.next_in(ListingRequest, listing.pk, "LSTR-", int(last[-3:]) if last else 0),
         status="draft",
         type=kind,
         listing=listing,
@@ -83,7 +81,7 @@ def _create(kind: str, data: Values, note: str, actor: Actor) -> ListingRequest:
         vendor_id=listing.contract.vendor_id,
         provider_id=listing.contract.provider_id,
         creator=actor.user,
-        note=note,
+        note=values.get("note", ""),
         created=now,
         updated=now,
     )
@@ -110,12 +108,6 @@ def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
             "listing",
         )
     return found
-
-
-def _last_number(listing: Listing) -> int:
-    """Return the number of the listing's latest request; earlier drafts may be deleted."""
-    last = listing.requests.order_by("-pk").values_list("pk", flat=True).first()
-    return int(last[-3:]) if last else 0
 
 
 def _listed(data: Values, actor: Actor) -> Listing:

@@ -59,7 +59,8 @@ def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
     now = clock.now()
     pk = given.get("id")
     config = _named(pk, actor) if pk else _find_or_create(given, actor, now)
-    kind, roles = data.get("type") or _default(config), actor.roles_for(config.connection)
+    kind = data.get("type") or ("setup" if config.activated is None else "update")
+    roles = actor.roles_for(config.connection)
     _check_creator(kind, roles)
     effects.check_free(config, kind)
     phases = inquiries.writable(actor)
@@ -72,10 +73,6 @@ def _create(given: Values, data: Values, actor: Actor) -> TierConfigRequest:
         if status == "tiers_setup" and config.parent is not None:
             setup.add_setup_requests([config.parent], now)
     return setup.add_request(config, kind, status, params, now, notes, actor)
-
-
-def _default(config: TierConfig) -> str:
-    return "setup" if config.activated is None else "update"
 
 
 def _check_creator(kind: str | None, roles: frozenset[str]) -> None:
