@@ -132,7 +132,8 @@ class UsageProducts(Collection):
 
     def template(self, request: HttpRequest, pk: str) -> Response:
         """Answer 200 with a link to the workbook that a vendor fills in."""
-        return Response(TEMPLATE_LINK.represent(links.template_link(self.get_object().pk)))
+        link = links.link(self.get_object().pk, links.TEMPLATE)
+        return Response(TEMPLATE_LINK.represent(link))
 
 
 def _with_form(name: str) -> Any:

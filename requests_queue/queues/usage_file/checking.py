@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 from requests_queue.catalog.models import Item
@@ -51,7 +52,7 @@ class Checker:
             pk=record_pk(self._file.pk, number),
             file=self._file,
             row=number,
-            record_id=check.cell("record_id", self._record_id(number))
+            record_id=check.cell("record_id", partial(self._record_id, number))
             or _truncated(row.get("record_id")),
             record_note=check.cell("record_note", lambda v: cells.text(v, 2000)) or "",
             item_search_criteria=_truncated(row.get("item_search_criteria")),
@@ -75,16 +76,13 @@ class Checker:
         record.status = "invalid" if check.errors else "valid"
         return record
 
-    def _record_id(self, number: int) -> Callable[[Any], str]:
-        def parse(value: Any) -> str:
-            # The PHP SDK sends records without an id: number them as the Haxe SDK does.
-            record_id = cells.text(value) or f"{self._file.pk}_record_{number}"
-            first = self._rows.setdefault(record_id, number)
-            if first != number:
-                raise CellError("USG_008", f"Row {first} already has this record_id.")
-            return record_id
-
-        return parse
+    def _record_id(self, number: int, value: Any) -> str:
+        # The PHP SDK sends records without an id: number them as the Haxe SDK does.
+        record_id = cells.text(value) or f"{self._file.pk}_record_{number}"
+        first = self._rows.setdefault(record_id, number)
+        if first != number:
+            raise CellError("USG_008", f"Row {first} already has this record_id.")
+        return record_id
 
     def _amount(self, value: Any) -> Decimal | None:
         # A negative amount is a credit.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.api.resources import format_datetime
@@ -72,8 +74,8 @@ def store_upload(file: UsageFile, context: Context) -> None:
 
 
 def publish_task(file: UsageFile, context: Context) -> None:
-    """The workers learn of the file after the commit."""
-    publishing.publish_after_commit(file.pk)
+    """Notify the workers after the commit; errors do not reach the caller."""
+    transaction.on_commit(partial(publishing.publish, file.pk), robust=True)
 
 
 def by_worker(file: UsageFile, context: Context) -> Json:

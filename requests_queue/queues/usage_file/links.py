@@ -27,16 +27,11 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TEMPLATE = "template"
 
 
-def content_link(file_pk: str, kind: str) -> str:
-    """Return a link to a stored file of a usage file: `usage`, `processed` or `reconciliation`."""
-    return _link(file_pk, kind)
+def link(pk: str, kind: str) -> str:
+    """Return a link to a stored file of a usage file, or to the TEMPLATE of a product.
 
-
-def template_link(product_pk: str) -> str:
-    return _link(product_pk, TEMPLATE)
-
-
-def _link(pk: str, kind: str) -> str:
+    Kinds of files are `usage`, `processed` and `reconciliation`.
+    """
     token = signing.dumps([pk, kind], salt=_SALT, compress=False)
     return f"{settings.SIM_API_URL}/public/v1/usage/download/{token}"
 

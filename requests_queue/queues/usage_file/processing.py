@@ -8,6 +8,7 @@ soon as the lease has expired.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from django.db import transaction
 
@@ -100,10 +101,7 @@ def _read(file: UsageFile, token: str) -> None:
 
 def _sheet(file: UsageFile, token: str) -> spreadsheet.Sheet:
     """Return the content of the upload; raises Unreadable, LostClaim."""
-
-    def renew() -> None:
-        leases.renew(file.pk, token)
-
+    renew = partial(leases.renew, file.pk, token)
     with spreadsheet.turn(renew):
         upload = StoredFile.objects.filter(file=file, kind=StoredFile.UPLOAD).first()
         if upload is None:
@@ -125,7 +123,7 @@ def _invalidate(file: UsageFile, token: str, detail: str) -> None:
 
 
 def _processed_file(file: UsageFile, token: str) -> bytes:
-    return workbooks.processed_file(file, lambda: leases.renew(file.pk, token))
+    return workbooks.processed_file(file, partial(leases.renew, file.pk, token))
 
 
 def _store(file: UsageFile, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Publication of the Celery task that processes a file, after the commit.
+"""Publication of the Celery task that processes a file.
 
 A lost message is no problem: `due.py` publishes the task again when the lease expires. So an
 unreachable broker neither delays nor fails a request.
@@ -7,20 +7,12 @@ unreachable broker neither delays nor fails a request.
 from __future__ import annotations
 
 import logging
-from functools import partial
-
-from django.db import transaction
 
 from requests_queue import task_messages
 
 logger = logging.getLogger(__name__)
 
 TASK = "requests_queue.queues.usage_file.tasks.process"
-
-
-def publish_after_commit(pk: str) -> None:
-    """Publish the task after the commit (robust: errors do not reach the caller)."""
-    transaction.on_commit(partial(publish, pk), robust=True)
 
 
 def publish(pk: str) -> None:

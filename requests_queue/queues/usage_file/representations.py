@@ -91,7 +91,7 @@ FILE = Resource(
 
 def _link(kind: str, row: UsageFile) -> str:
     kinds: set[str] = row.stored_kinds  # type: ignore[attr-defined]
-    return links.content_link(row.pk, kind) if kind in kinds else ""
+    return links.link(row.pk, kind) if kind in kinds else ""
 
 
 FILE_DETAIL = Part(
