@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from requests_queue.catalog import audit
-from requests_queue.catalog.admin_access import GuardedAdmin, account_of
+from requests_queue.catalog.admin_access import ChoiceFilter, GuardedAdmin, account_of
 from requests_queue.catalog.admin_show import column, json_column, moment, moment_column
 from requests_queue.catalog.models import Account
 from requests_queue.catalog.sign_in_limits import LimitedSignIn
@@ -31,16 +31,7 @@ from requests_queue.queues.action_form import ActionForm, fields_of
 from requests_queue.queues.base import QueueObject, for_model
 
 
-class _Choice(admin.SimpleListFilter):
-    """A filter by one of the values that the queue declares: no look at the table."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows with the chosen value."""
-        value = self.value()
-        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
-
-
-class StatusFilter(_Choice):
+class StatusFilter(ChoiceFilter):
     """Filter by status."""
 
     title = parameter_name = "status"
@@ -50,7 +41,7 @@ class StatusFilter(_Choice):
         return [(status.name, status.title) for status in model_admin.queue.statuses]
 
 
-class TypeFilter(_Choice):
+class TypeFilter(ChoiceFilter):
     """Filter by type."""
 
     title = parameter_name = "type"
@@ -238,7 +229,12 @@ class QueueAdmin(GuardedAdmin):
                 if not moved:
                     audit.record(audit.Action.QUEUE_BULK, self.queue.object_class, name)
                 moved += 1
-        _say(request, name, moved, refused)
+        if moved:
+            messages.success(request, f"{name}: {moved} changed.")
+        for sentence in refused[:SHOWN_ERRORS]:
+            messages.error(request, sentence)
+        if len(refused) > SHOWN_ERRORS:
+            messages.error(request, f"{len(refused) - SHOWN_ERRORS} more failed.")
         return None
 
 
@@ -249,15 +245,6 @@ def _shown(field: Any) -> Any:
     if isinstance(field, models.DateTimeField):
         return moment_column(field.name, str(field.verbose_name))
     return field.name
-
-
-def _say(request: HttpRequest, name: str, moved: int, refused: list[str]) -> None:
-    if moved:
-        messages.success(request, f"{name}: {moved} changed.")
-    for sentence in refused[:SHOWN_ERRORS]:
-        messages.error(request, sentence)
-    if len(refused) > SHOWN_ERRORS:
-        messages.error(request, f"{len(refused) - SHOWN_ERRORS} more failed.")
 
 
 class AdminSignIn(LimitedSignIn, AdminAuthenticationForm):

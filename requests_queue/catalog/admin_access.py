@@ -125,12 +125,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         account = account_of(request)
         if account is None or obj is None:
             return account is not None and bool(self._routes(account))
-        # Cache on the request: a page checks the same row several times.
-        kept: dict[Any, bool] = request.__dict__.setdefault("_seen_by_account", {})
-        key = (self.model, obj.pk)
-        if key not in kept:
-            kept[key] = self.get_queryset(request).filter(pk=obj.pk).exists()
-        return kept[key]
+        return self.get_queryset(request).filter(pk=obj.pk).exists()
 
 
 def _parameter(given: Any) -> str:
@@ -138,6 +133,15 @@ def _parameter(given: Any) -> str:
     if isinstance(given, type):
         return str(getattr(given, "parameter_name", ""))
     return str(given if isinstance(given, str) else given[0])
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """A filter by one of the values that are declared: no look at the table."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows with the chosen value."""
+        value = self.value()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
 
 
 class PartOfPage(admin.TabularInline):  # type: ignore[type-arg]
