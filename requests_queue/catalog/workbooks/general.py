@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from requests_queue import ids
+from requests_queue.api.json_paths import value_at
 from requests_queue.catalog import categories
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import icon, translations
@@ -90,9 +91,7 @@ def shown_capabilities(product: Product) -> list[Cells]:
 
 
 def _capability(label: str, found: Mapping[str, Any], path: str) -> object:
-    value: Any = found
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
+    value = value_at(found, path.split("."))
     if label in (SCHEMA, LEVEL):
         return value or DISABLED
     return ENABLED if value else DISABLED

@@ -35,6 +35,7 @@ _UNIQUE = ("name", "mpn")
 def shown(item: Item) -> Cells:
     """Return an item's row."""
     data = ITEM.represent(item)
+    period = data["period"]
     return {
         "ID": data["id"],
         "MPN": data["mpn"],
@@ -44,15 +45,11 @@ def shown(item: Item) -> Cells:
         "Type": data["type"],
         "Precision": data["precision"],
         "Unit": data["unit"]["name"],
-        "Billing Period": _period_text(data["period"]),
-        "Commitment": _commitment_text(data["period"], data["commitment"]["count"]),
+        "Billing Period": f"{period[6:]} years" if period.startswith("years_") else period,
+        "Commitment": _commitment_text(period, data["commitment"]["count"]),
         "Status": data["status"],
         **sheets.dated(item.created, item.updated),
     }
-
-
-def _period_text(period: str) -> str:
-    return f"{period.rpartition('_')[2]} years" if period.startswith("years_") else period
 
 
 def _commitment_text(period: str, count: int) -> str:

@@ -48,6 +48,7 @@ def shown(parameter: Parameter) -> Cells:
             "parameter": {"name": dependency["parameter"]["id"]},
         }
     rest = {name: data[name] for name in _PROPERTIES if name in data}
+    rest["constraints"] = constraints
     return {
         "Verbose ID": data["id"],
         "ID": data["name"],
@@ -60,13 +61,9 @@ def shown(parameter: Parameter) -> Cells:
         "Required": switches["required"],
         "Unique": switches["unique"],
         "Hidden": switches["hidden"],
-        "JSON Properties": _dump({**rest, "constraints": constraints}),
+        "JSON Properties": json.dumps(rest, indent=4, sort_keys=True),
         **sheets.dated(parameter.created, parameter.updated),
     }
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, indent=4, sort_keys=True)
 
 
 def load_all(session: Session, rows: Sequence[Row]) -> list[Parameter]:

@@ -18,7 +18,9 @@ def offer(product: Product) -> str | None:
         for contract in contracts:
             _list(product, contract)
     if not product.connections.exists():
-        for hub in _hubs(contracts):
+        places = [contract.marketplace_id for contract in contracts]
+        hubs = Hub.objects.filter(marketplaces__in=places).distinct().order_by("pk")
+        for hub in list(hubs):
             connections.create(product, {"hub": hub.pk})
     if product.connections.exists():
         return None
@@ -57,9 +59,3 @@ def _list(product: Product, contract: Contract) -> None:
         lambda pk: Listing(pk=pk, product=product, contract=contract, created=now, updated=now),
         "listing",
     )
-
-
-def _hubs(contracts: list[Contract]) -> list[Hub]:
-    """Return the hubs of the contracts' marketplaces."""
-    places = [contract.marketplace_id for contract in contracts]
-    return list(Hub.objects.filter(marketplaces__in=places).distinct().order_by("pk"))
