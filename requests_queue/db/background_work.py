@@ -72,14 +72,10 @@ def _shared_lock() -> Iterator[None]:
     try:
         yield
     finally:
-        _unlock()
-
-
-def _unlock() -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [_LOCK])
-    except DatabaseError as error:
-        # The lock ends with its session.
-        connection.close()
-        logger.warning("Work has lost its connection to the database: %s", type(error).__name__)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [_LOCK])
+        except DatabaseError as error:
+            # The lock ends with its session.
+            connection.close()
+            logger.warning("Work has lost its connection to the database: %s", type(error).__name__)

@@ -16,14 +16,9 @@ from django.conf import settings
 from django.db import models
 
 
-def split_keys(text: str) -> list[str]:
-    """Return the keys of a list that is separated by commas, the newest first."""
-    return [key.strip() for key in text.split(",") if key.strip()]
-
-
 @lru_cache(maxsize=4)
 def _boxes(keys: str) -> list[Fernet]:
-    parts = split_keys(keys)
+    parts = [key.strip() for key in keys.split(",") if key.strip()]
     # A key of an older version may contain commas: the whole text decrypts, too.
     # Derived, so that any text can be a key.
     return [
