@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,10 +24,24 @@ def accepts_connections(url: str) -> bool:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=0.5).close()
+        socket.create_connection((parts.hostname or "", port), timeout=1).close()
     except OSError:
         return False
     return True
+
+
+def connect(url: str, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection to a URL's host, which is opened by its first request; no proxy."""
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout)
+
+
+def target(url: str) -> str:
+    """Return path and query of a URL, as a request has them."""
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 class ApiError(Exception):
@@ -125,17 +140,11 @@ class Client:
     ) -> tuple[int, str, bytes]:
         """Return status, reason and body of the response; raises Unreachable."""
         try:
-            parts = urlsplit(self._root)
-            is_tls = parts.scheme == "https"
-            connect = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-            connection = connect(parts.hostname or "", parts.port, timeout=timeout)
-            try:
+            with closing(connect(self._root, timeout)) as connection:
                 headers = {**self._headers, "Content-Type": content_type}
-                connection.request(method, f"{parts.path}{path}", body, headers)
+                connection.request(method, f"{urlsplit(self._root).path}{path}", body, headers)
                 response = connection.getresponse()
                 return response.status, response.reason, response.read()
-            finally:
-                connection.close()
         except TimeoutError:
             raise Unreachable(f"{self._root} did not answer within {timeout:g} s.") from None
         except (OSError, http.client.HTTPException, ValueError) as error:

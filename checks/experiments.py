@@ -14,7 +14,7 @@ from checks import causes, history, verdicts
 from checks.handler_requests import Reply, SentRequest
 from checks.history import UNTOUCHED, History
 from checks.lab import Lab
-from checks.outcomes import Exhibit, Outcome, Verdict
+from checks.outcomes import Outcome, Verdict
 from checks.timing import OutOfTime
 
 # Seconds of real time for the response to a request of the platform.
@@ -124,7 +124,9 @@ def _accepts_or_refuses(lab: Lab, sent: SentRequest, what: str) -> Verdict:
     if verdict.outcome is Outcome.PASS and not 400 <= reply.status < 500:
         return verdicts.failed(
             f"Responded {reply.text} to {what} (expected 2xx, or 4xx as a refusal).",
-            *_evidence(sent, reply, happened),
+            verdicts.request_exhibit(sent),
+            verdicts.reply_exhibit(reply),
+            happened.exhibit(),
         )
     if verdict.outcome is not Outcome.PASS:
         return verdict
@@ -293,10 +295,6 @@ def _about_product(lab: Lab, happened: History) -> str:
     other = min(found)
     cure = "Let it read the variable PRODUCT_ID" if lab.process else f"Use --product {other}"
     return f" The handler asks for orders of {other}; this one is of {lab.product}. {cure}."
-
-
-def _evidence(sent: SentRequest, reply: Reply, happened: History) -> tuple[Exhibit, ...]:
-    return verdicts.request_exhibit(sent), verdicts.reply_exhibit(reply), happened.exhibit()
 
 
 CONTROL_TEXTS = (

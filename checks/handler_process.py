@@ -14,12 +14,12 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from checks.captured_output import CapturedOutput
+from checks.client import accepts_connections, connect, target
 from checks.guard import Guard
 from checks.handler_command import HOST, MARK, Connection, HandlerCommand, environment
 from checks.processes import ProcessTree
@@ -201,7 +201,7 @@ class HandlerProcess:
             if not self.is_alive:
                 death = self._death.removesuffix(".") or "The handler was stopped"
                 raise HandlerError(f"{death} before it was ready.", self.output())
-            if _responds(ready_url, deadline) if ready_url else _accepts(self.port):
+            if _responds(ready_url, deadline) if ready_url else accepts_connections(self.url):
                 return
             if time.monotonic() > deadline:
                 raise HandlerError(self._not_ready(ready_url), self.output())
@@ -265,28 +265,13 @@ def _absolute_if_above(argument: str) -> str:
     return str(Path(argument).resolve()) if is_above and Path(argument).exists() else argument
 
 
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 def _responds(url: str, deadline: float) -> bool:
     """Return whether a URL responds with a status below 500; proxies are not used."""
-    parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
-    connect = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
     seconds = max(0.1, min(_LONGEST_REQUEST, deadline - time.monotonic()))
     try:
-        connection = connect(parts.hostname or "", parts.port, timeout=seconds)
-        try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", target)
+        with closing(connect(url, seconds)) as connection:
+            connection.request("GET", target(url))
             return connection.getresponse().status < 500
-        finally:
-            connection.close()
     except (OSError, http.client.HTTPException, ValueError):
         return False
 

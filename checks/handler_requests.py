@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+
+from checks import client
 
 _READ = 64 * 1024  # bytes of a response that are kept
 
@@ -50,18 +50,11 @@ class Reply:
         return self.error or f"HTTP {self.status}"
 
 
+@dataclass(frozen=True, slots=True)
 class Handler:
     """The handler's address; each request has a connection of its own, unless one is given."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._parts = urlsplit(url)
-
-    def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """Return a connection, which is opened by its first request."""
-        secure = self._parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        return kind(self._parts.hostname or "", self._parts.port, timeout=timeout)
+    url: str
 
     def send(
         self,
@@ -71,13 +64,13 @@ class Handler:
     ) -> Reply:
         """Send a request and return the response, or why there is none."""
         own = connection is None
-        used = connection or self.connect(timeout)
+        used = connection or client.connect(self.url, timeout)
         used.timeout = timeout
         if used.sock:
             used.sock.settimeout(timeout)
         began = time.monotonic()
         try:
-            _write(used, sent, self._target())
+            _write(used, sent, client.target(self.url))
             response = used.getresponse()
             body = response.read(_READ)
             if response.length and len(body) < _READ:
@@ -97,19 +90,6 @@ class Handler:
         finally:
             if own:
                 used.close()
-
-    def accepts(self) -> bool:
-        """Return whether the handler's port accepts connections."""
-        port = self._parts.port or (443 if self._parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((self._parts.hostname or "", port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    def _target(self) -> str:
-        path = self._parts.path or "/"
-        return f"{path}?{self._parts.query}" if self._parts.query else path
 
 
 def _write(connection: http.client.HTTPConnection, sent: SentRequest, target: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
 
@@ -175,15 +175,12 @@ class Lab:
         )
 
     def _wait_finished(self, orders: Sequence[str], deadline: float) -> bool:
-        while not self.platform.wait_finished(orders, self._slice(deadline)):
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            if self.platform.wait_finished(orders, min(left, _SLICE) if self.process else left):
+                return True
             if time.monotonic() >= deadline or self._has_died():
                 return False
-        return True
-
-    def _slice(self, deadline: float) -> float:
-        """Return for how long to wait at once."""
-        left = max(0.0, deadline - time.monotonic())
-        return min(left, _SLICE) if self.process else left
 
     def _has_died(self) -> bool:
         return self.process is not None and bool(self.process.death)
@@ -337,10 +334,6 @@ class Lab:
             self.budget.check()
             time.sleep(0.05)
         return True
-
-    def with_secret(self, secret: str) -> Signer:
-        """Return the handler's signer with another secret."""
-        return replace(self.signer, secret=secret)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,12 @@ import secrets
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Protocol
 
 from checks import handler_command, setup, sharing
-from checks.client import ApiError, Client
+from checks.client import ApiError, Client, accepts_connections
 from checks.guard import Guard
 from checks.handler_command import Connection, HandlerCommand
 from checks.handler_process import HandlerError, HandlerProcess
-from checks.handler_requests import Handler
 from checks.lab import Lab
 from checks.options import (
     ALL,
@@ -35,38 +33,6 @@ _AFTER_START = 0.3
 
 class CannotRun(Exception):
     """The checks cannot begin, or cannot go on; the text says why in one sentence."""
-
-
-class Lane(Protocol):
-    """One sandbox with one handler; `note` is a sentence about it for the report."""
-
-    note: str
-
-    def open(self) -> Lab:
-        """Prepare the sandbox and the handler; raises CannotRun."""
-
-    def back(self, *, after_failure: bool = False) -> None:
-        """Undo what a check did, and see to it that the handler runs; raises CannotRun.
-
-        A handler that a check has failed may repeat its work later, as long as a pause after errors
-        grows: the next check would take that for an effect of its own requests.
-        """
-
-    def output(self) -> str:
-        """Return the end of what the handler printed."""
-
-    def interrupt(self) -> None:
-        """Let the check that runs in another thread fail soon."""
-
-    def close(self) -> None:
-        """End what was started; raises CannotRun if something is left behind."""
-
-
-def create(options: Options) -> list[Lane]:
-    """Return the lanes of a run."""
-    if options.run:
-        return [ThrowawayLane(options) for _ in range(max(1, options.jobs))]
-    return [RunningLane(options)]
 
 
 class ThrowawayLane:
@@ -181,7 +147,7 @@ class RunningLane:
             self.note = sharing.remove_leftovers(self._platform)
             self._save(self._before)
             target = self._target()
-            if not Handler(target.url).accepts():
+            if not accepts_connections(target.url):
                 raise CannotRun(
                     f"Nothing accepts connections at {target.url}. Is the handler running?"
                 )
@@ -214,7 +180,11 @@ class RunningLane:
         self._saved.append(name)
 
     def back(self, *, after_failure: bool = False) -> None:
-        """Restore the sandbox; raises CannotRun if it or the handler is gone."""
+        """Restore the sandbox; raises CannotRun if it or the handler is gone.
+
+        A handler that a check has failed may repeat its work later, as long as a pause after errors
+        grows: the next check would take that for an effect of its own requests.
+        """
         assert self._lab is not None
         try:
             self._lease.renew()
@@ -224,7 +194,7 @@ class RunningLane:
                 self._platform.restore(self._base)
         except ApiError as error:
             raise CannotRun(str(error)) from None
-        if not self._lab.handler.accepts():
+        if not accepts_connections(self._lab.handler.url):
             raise CannotRun(f"The handler at {self._lab.handler.url} accepts connections no more.")
 
     def output(self) -> str:
@@ -303,3 +273,14 @@ def _command(options: Options) -> HandlerCommand:
         options.ready_url,
         options.start_timeout,
     )
+
+
+# One sandbox with one handler.
+Lane = ThrowawayLane | RunningLane
+
+
+def create(options: Options) -> list[Lane]:
+    """Return the lanes of a run."""
+    if options.run:
+        return [ThrowawayLane(options) for _ in range(max(1, options.jobs))]
+    return [RunningLane(options)]

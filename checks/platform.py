@@ -11,7 +11,7 @@ from typing import Any
 from checks import purchases
 from checks.armed_fault import ArmedFault
 from checks.client import PAGE, ApiError, Client
-from checks.history import Call, Change, History, call_of, change_of
+from checks.history import Call, History, call_of, change_of
 from checks.purchases import Catalog
 from checks.timing import Budget
 from requests_queue.catalog import sample_values
@@ -257,7 +257,7 @@ class Platform:
     def history(self, since: str) -> History:
         """Return what happened after a cursor."""
         changes, attempts = [], []
-        for entry in self._timeline(since, "change,attempt_finished"):
+        for entry in self.entries("change,attempt_finished", since):
             if entry["kind"] == "change":
                 changes.append(change_of(entry))
             else:
@@ -274,10 +274,6 @@ class Platform:
             if len(page["calls"]) < _PAGE:
                 return found
 
-    def changes(self, since: str) -> list[Change]:
-        """Return the changes after a cursor."""
-        return [change_of(entry) for entry in self._timeline(since, "change")]
-
     def wait_entries(self, since: str, kinds: str, timeout: float) -> tuple[list[Json], str]:
         """Return the entries after a cursor, and the cursor after them.
 
@@ -288,9 +284,11 @@ class Platform:
             page = self.vendor.call("GET", path, timeout=seconds + 30)
             return page["entries"], page["cursor"]
 
-    def _timeline(self, since: str, kinds: str) -> Iterator[Json]:
+    def entries(self, kinds: str, since: str = "") -> Iterator[Json]:
+        """Yield the entries of some kinds after a cursor, by default all."""
         while True:
-            path = f"/sandbox/timeline?since={since}&limit={_PAGE}&kind={kinds}"
+            more = f"&since={since}" if since else ""
+            path = f"/sandbox/timeline?limit={_PAGE}&kind={kinds}{more}"
             page = self.vendor.call("GET", path)
             yield from page["entries"]
             since = page["cursor"]

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from checks import causes, lanes, starvation, verdicts
 from checks.client import ApiError
@@ -20,6 +19,7 @@ from checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
 from checks.options import ALL, EVENT, VALIDATOR, Options
 from checks.outputs.marks import Mark, mark
 from checks.outputs.masking import mask_report, mask_result
+from checks.outputs.progress import Progress
 from checks.sharing import LeaseLost
 from checks.starvation import Starvation
 from checks.timing import OutOfTime
@@ -44,19 +44,6 @@ _TOO_LATE = (400, 409)
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 _FEW = 4  # checks for which one lane is enough
-
-
-class Progress(Protocol):
-    """Is told about a run while it goes on, from several threads but one at a time."""
-
-    def started(self, check: Check) -> None:
-        """A check begins."""
-
-    def ended(self, result: Result) -> None:
-        """A check has ended."""
-
-    def close(self) -> None:
-        """No more follows."""
 
 
 def run(options: Options, progress: Progress) -> Report:

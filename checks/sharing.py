@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ LEASE = 30.0  # seconds after which the lease of a killed run expires
 WAIT = 45.0  # seconds for which a run waits for others, and so for the lease of a killed one
 _RENEW = 5.0  # seconds between two renewals
 _GONE = 404
-_PAGE = 1000
 
 
 class LeaseLost(ApiError):
@@ -163,7 +162,7 @@ def remove_leftovers(shared: Platform) -> str:
     restored = False
     for run in runs:
         before = stored.get(snapshot_before(run))
-        if before and before["usable"] and _is_as_left(shared.vendor, run, before, hooks):
+        if before and before["usable"] and _is_as_left(shared, run, before, hooks):
             shared.restore(before["name"])
             restored = True
         for hook in shared.webhooks():
@@ -181,25 +180,25 @@ def remove_leftovers(shared: Platform) -> str:
     )
 
 
-def _is_as_left(vendor: Client, run: str, before: Json, hooks: Collection[Json]) -> bool:
+def _is_as_left(shared: Platform, run: str, before: Json, hooks: Collection[Json]) -> bool:
     """Return whether nobody else has replaced the data, or changed them since the last check began.
 
     That is: created a webhook, or changed a request of a product that is not the run's own.
     """
     created, now = (datetime.fromisoformat(before[name]) for name in ("created", "now"))
     since = ""
-    for entry in _entries(vendor, "reset"):
+    for entry in shared.entries("reset"):
         is_own = entry["data"]["snapshot"] == snapshot_base(run)
         if is_own:
             since = entry["cursor"]
         elif datetime.fromisoformat(entry["real_at"]) > created:
             return False
-    added = vendor.call("GET", f"/sandbox/snapshots/{before['name']}/diff/now")["added"]
+    added = shared.vendor.call("GET", f"/sandbox/snapshots/{before['name']}/diff/now")["added"]
     own_products = {row["id"] for row in added if row["type"] == "catalog.product"}
     if any(
         entry["data"]["product"] not in own_products
         and datetime.fromisoformat(entry["real_at"]) > created
-        for entry in _entries(vendor, "change", since)
+        for entry in shared.entries("change", since)
     ):
         return False
     ids = {row["id"] for row in added if row["type"] == "webhooks.webhook"}
@@ -210,14 +209,3 @@ def _is_as_left(vendor: Client, run: str, before: Json, hooks: Collection[Json])
         and (hook["id"] in ids or datetime.fromisoformat(hook["created_at"]) > now)
         for hook in hooks
     )
-
-
-def _entries(vendor: Client, kind: str, since: str = "") -> Iterator[Json]:
-    """Yield the timeline's entries of a kind after a cursor, by default all."""
-    while True:
-        more = f"&since={since}" if since else ""
-        page = vendor.call("GET", f"/sandbox/timeline?kind={kind}&limit={_PAGE}{more}")
-        yield from page["entries"]
-        if len(page["entries"]) < _PAGE:
-            return
-        since = page["cursor"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from checks import response_time, verdicts
+from checks.client import connect
 from checks.experiments import CONTROL_TEXTS, control
 from checks.handler_requests import Reply
 from checks.history import History
@@ -100,7 +101,7 @@ def keep_alive_refused(lab: Lab) -> Verdict:
     order = lab.order()
     mark = lab.mark()
     forged = lab.genuine(token_headers=[], method="POST", body=b"{" + b" " * _REFUSED_BODY + b"}")
-    connection = lab.handler.connect(lab.timing.deadline)
+    connection = connect(lab.handler.url, lab.timing.deadline)
     try:
         replies = [lab.send(forged, connection=connection)]
         is_kept = connection.sock is not None
@@ -129,7 +130,7 @@ def keep_alive(lab: Lab) -> Verdict:
     mark = lab.mark()
     orders: list[str] = []
     replies: list[Reply] = []
-    connection = lab.handler.connect(lab.timing.deadline)
+    connection = connect(lab.handler.url, lab.timing.deadline)
     try:
         for _ in range(2):
             orders.append(lab.order())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests_queue.safe_text import visible
+from checks.outputs.texts import one_line
 from requests_queue.time_format import format_moment
 
 LINES = 50  # per second
@@ -34,7 +34,7 @@ def attempt(
     if data["out_of_order"]:
         line += ", the webhook is out of order"
     color = {"success": GREEN, "failure": RED}.get(data["outcome"], YELLOW)
-    return _one_line(line), color
+    return one_line(line), color
 
 
 def api_call(at: datetime, is_handler: bool, data: Mapping[str, Any]) -> tuple[str, str]:
@@ -45,7 +45,7 @@ def api_call(at: datetime, is_handler: bool, data: Mapping[str, Any]) -> tuple[s
     line = f"{_clock(at)}   {who}: {data['method']} {path}"
     status = data["status"] or 0
     line += f" {status}{code} {data['duration']:.0f} ms" if status else ", no response yet"
-    return _one_line(line), RED if status >= 400 else DIM
+    return one_line(line), RED if status >= 400 else DIM
 
 
 def paint(line: str, color: str) -> str:
@@ -122,7 +122,3 @@ def _address(url: str) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _one_line(text: str) -> str:
-    return visible(text).replace("\n", "␊").replace("\t", "␉")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.model import Exhibit
+from checks.outcomes import Exhibit
 from requests_queue.safe_text import visible
 
 LONGEST = 240  # characters of a line of evidence

@@ -12,6 +12,7 @@ from unittest import mock
 from checks import lab, runner
 from checks.model import Check, Need, Outcome, Report, Result
 from checks.options import EVENT, VALIDATOR, Options
+from checks.outputs.progress import Progress
 from tests.checks.variants import Variant
 from tests.processes import ROOT
 
@@ -42,7 +43,7 @@ def run(
     selected: Iterable[str] = (),
     *,
     is_validator: bool = False,
-    progress: runner.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Run checks in one lane; without `selected` all of the type."""
     command = shlex.join([sys.executable, str(ROOT / "tests/checks/handlers"), handler])
@@ -63,7 +64,7 @@ def run_until_judged(
     selected: Iterable[str],
     *,
     is_validator: bool,
-    progress: runner.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Run checks, and at most twice more those for which the machine was too slow to judge."""
     report = run(handler, selected, is_validator=is_validator, progress=progress)

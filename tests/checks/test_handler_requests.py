@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from checks.client import accepts_connections, connect
 from checks.handler_requests import Handler, SentRequest
 from checks.listener import Listener
 from tests.checks.scripted_server import ScriptedServer
@@ -83,7 +84,7 @@ def test_slow_response_is_a_timeout(server: ScriptedServer) -> None:
 def test_timeout_is_that_of_the_request_on_a_given_connection(server: ScriptedServer) -> None:
     server.response = OK
     handler = Handler(server.url)
-    with closing(handler.connect(3600)) as connection:
+    with closing(connect(server.url, 3600)) as connection:
         assert handler.send(SENT, 3600, connection).status == 200
         server.hangs = True
         assert handler.send(SENT, 0.05, connection).text.startswith("no response within 0.")
@@ -95,16 +96,16 @@ def test_closed_port_is_a_refused_connection() -> None:
         handler = Handler(f"http://127.0.0.1:{taken.getsockname()[1]}/")
         reply = handler.send(SENT, 5)
         assert reply.is_refused_connection and reply.text == "connection refused"
-        assert not handler.accepts()
+        assert not accepts_connections(handler.url)
 
 
 def test_given_connection_is_used_again(server: ScriptedServer) -> None:
     server.response = OK
     handler = Handler(server.url)
-    with closing(handler.connect(5)) as connection:
+    with closing(connect(server.url, 5)) as connection:
         assert [handler.send(SENT, 5, connection).status for _ in range(2)] == [200, 200]
     assert server.connections == 1
-    assert handler.accepts()
+    assert accepts_connections(server.url)
 
 
 def test_listener_keeps_which_requests_it_received() -> None:
