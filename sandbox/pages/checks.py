@@ -56,14 +56,6 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
-class ExhibitView:
-    """A piece of evidence as one text."""
-
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ResultView:
     """The result of a check; the first one of a finding is open."""
 
@@ -86,21 +78,10 @@ class ResultView:
         return format_span(self.result.seconds) if self.result.seconds else ""
 
     @property
-    def evidence(self) -> list[ExhibitView]:
+    def evidence(self) -> list[dict[str, str]]:
+        """Return the pieces of evidence, each as one text."""
         exhibits = self.result.verdict.evidence
-        return [ExhibitView(each.title, "\n".join(evidence_lines(each))) for each in exhibits]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressRow:
-    """The result of a check during a run."""
-
-    check: str
-    title: str
-    level: str
-    badge: Badge
-    text: str
-    duration: str
+        return [{"title": e.title, "text": "\n".join(evidence_lines(e))} for e in exhibits]
 
 
 class RunView:
@@ -146,9 +127,16 @@ class RunView:
         return ", ".join(each.counted(number[each]) for each in Mark if number[each])
 
     @property
-    def rows(self) -> list[ProgressRow]:
+    def rows(self) -> list[dict[str, Any]]:
         """Return the results so far, the latest first."""
-        return [_progress_row(each) for each in reversed(self._results)]
+        return [
+            {
+                **each,
+                "badge": _badge(Mark(each["mark"])),
+                "duration": format_span(each["seconds"]) if each["seconds"] else "",
+            }
+            for each in reversed(self._results)
+        ]
 
     @property
     def duration(self) -> str:
@@ -222,18 +210,6 @@ def latest(webhooks: Sequence[str]) -> dict[str, RunView]:
 
 def _badge(mark: Mark) -> Badge:
     return Badge(f"{mark.symbol} {mark.value}", _TONES.get(mark, ""))
-
-
-def _progress_row(result: dict[str, Any]) -> ProgressRow:
-    duration = format_span(result["seconds"]) if result["seconds"] else ""
-    return ProgressRow(
-        result["check"],
-        result["title"],
-        result["level"],
-        _badge(Mark(result["mark"])),
-        result["text"],
-        duration,
-    )
 
 
 class CheckForm(forms.Form):

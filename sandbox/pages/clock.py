@@ -73,36 +73,26 @@ class Summary:
     link: str = ""
     more: str = ""
 
-    def as_dict(self) -> dict[str, str]:
-        """Return the fields, for the session."""
-        return asdict(self)
-
 
 def of_move(result: MoveResult, since: Cursor, viewer: Viewer) -> Summary:
     """Return what a move did with the viewer's webhooks, and what else it has to say."""
     named = {each["webhook"] for each in result.attempts}
     rows = Webhook.objects.filter(account=viewer.account, pk__in=named)
-    own = set(rows.values_list("pk", flat=True)) if named else set()
+    own = set(rows.values_list("pk", flat=True))
     outcomes = Counter(each["outcome"] for each in result.attempts if each["webhook"] in own)
     others = len(result.attempts) - outcomes.total()
     failed = outcomes.total() - outcomes[Attempt.SUCCESS]
-    text, tone = _attempts(outcomes), BAD if failed else GOOD
-    if not outcomes:
-        text, tone = "No attempt is due." if _is_idle(result) else "No attempt was due.", ""
-    happened = result.attempts or result.stops
-    link = f"{reverse('timeline')}?{urlencode({'after': str(since)})}" if happened else ""
-    return Summary(text, tone, link, " ".join(filter(None, _more(result, others))))
-
-
-def _attempts(outcomes: Counter[str]) -> str:
     counts = ", ".join(
         f"{outcomes[each]} {word}" for each, word in _OUTCOMES.items() if outcomes[each]
     )
-    return f"{_counted(outcomes.total(), 'attempt')}: {counts}."
-
-
-def _is_idle(result: MoveResult) -> bool:
-    return result.stopped_because == moves.IDLE
+    text = f"{_counted(outcomes.total(), 'attempt')}: {counts}."
+    tone = BAD if failed else GOOD
+    if not outcomes:
+        is_idle = result.stopped_because == moves.IDLE
+        text, tone = "No attempt is due." if is_idle else "No attempt was due.", ""
+    happened = result.attempts or result.stops
+    link = f"{reverse('timeline')}?{urlencode({'after': str(since)})}" if happened else ""
+    return Summary(text, tone, link, " ".join(filter(None, _more(result, others))))
 
 
 def _more(result: MoveResult, others: int) -> Iterable[str]:
@@ -125,16 +115,8 @@ def _unsettled(rows: Iterable[Unsettled]) -> str:
     return ", ".join(_counted(n, *_UNSETTLED[kind]) for kind, n in counts.items())
 
 
-def of_reset(result: Replacement) -> Summary:
-    return _of_replacement("Reset to the demo data", result)
-
-
-def of_restore(name: str, result: Replacement) -> Summary:
-    """Return what a restore of a snapshot did."""
-    return _of_replacement(f"Snapshot {name} restored", result)
-
-
-def _of_replacement(what: str, result: Replacement) -> Summary:
+def of_replacement(what: str, result: Replacement) -> Summary:
+    """Return what a reset or restore did."""
     left = len(result.unsettled)
     more = f"It did not wait for {_counted(left, 'request or handler', _LEFT)}." if left else ""
     took = format_span(result.took_ms / 1000)
@@ -188,7 +170,10 @@ def bar_state(viewer: Viewer) -> BarState:
     clock = moves.clock_state()
     seconds = round(clock.offset.total_seconds())
     ahead = format_ahead(seconds) if seconds >= 1 else ""
-    return BarState(clock.now, ahead, clock.moving, _armed_faults(viewer))
+    # Without any in this process, it takes no statement.
+    rows = fault_views.readable(viewer) if any(map(armed.on, SIDES)) else ()
+    faults = sum(armed.is_armed(row) for row, _ in rows)
+    return BarState(clock.now, ahead, clock.moving, faults)
 
 
 def load_bar(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
@@ -199,14 +184,7 @@ def load_bar(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:
 
 def keep_summary(request: HttpRequest, summary: Summary) -> None:
     """Keep a summary for the next page of the session."""
-    request.session[_SUMMARY] = summary.as_dict()
-
-
-def _armed_faults(viewer: Viewer) -> int:
-    # Without any in this process, it takes no statement.
-    if not any(armed.on(side) for side in SIDES):
-        return 0
-    return sum(armed.is_armed(row) for row, _ in fault_views.readable(viewer))
+    request.session[_SUMMARY] = asdict(summary)
 
 
 def moments(account: str, keys: Sequence[int]) -> dict[int, str]:
@@ -270,18 +248,15 @@ def reset(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         back = pages.local_path(request.GET.get("next", ""))
         return layout.render(request, viewer, "sandbox/reset.html", {"next": back or "/"})
     try:
-        summary = of_reset(snapshots.reset())
+        summary = of_replacement("Reset to the demo data", snapshots.reset())
     except Refused as refused:
         summary = of_refusal(refused)
-    return _back(request, summary, _section(request.POST.get("next", "")))
+    # The first page of the section: the object of another one may be gone.
+    path = pages.local_path(request.POST.get("next", "")).partition("?")[0]
+    sections = (item.path for item in layout.NAVIGATION if path and item.contains(path))
+    return _back(request, summary, next(sections, ""))
 
 
 def _back(request: HttpRequest, summary: Summary, address: str) -> HttpResponse:
     keep_summary(request, summary)
     return pages.see_other(address or reverse("home"))
-
-
-def _section(address: str) -> str:
-    """Return the first page of the address's section: its object may be gone after a reset."""
-    path = pages.local_path(address).partition("?")[0]
-    return next((item.path for item in layout.NAVIGATION if path and item.contains(path)), "")

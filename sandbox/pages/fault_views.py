@@ -37,14 +37,16 @@ def readable(viewer: Viewer) -> list[tuple[Fault, bool]]:
     """Return the faults that a viewer may see, and whether they may change each."""
     rows = armed.listed()
     own = _own(viewer, rows)
-    return [(row, row.pk in own) for row in rows if row.pk in own or _concerns_everybody(row)]
+    return [
+        (row, row.pk in own)
+        for row in rows
+        if row.pk in own or not {"webhook", "account"} & row.scope.keys()
+    ]
 
 
 def linked(viewer: Viewer, rows: Iterable[Fault]) -> set[str]:
     """Return the webhooks of faults whose pages the viewer may see; at most one statement."""
     named = {row.scope["webhook"] for row in rows if "webhook" in row.scope}
-    if not named:
-        return set()
     return set(webhooks(viewer).filter(pk__in=named).values_list("pk", flat=True))
 
 
@@ -66,10 +68,6 @@ def _own(viewer: Viewer, rows: Sequence[Fault]) -> set[str]:
         for row in rows
         if row.scope.get("webhook") in theirs or row.scope.get("account") == viewer.account.pk
     }
-
-
-def _concerns_everybody(row: Fault) -> bool:
-    return not {"webhook", "account"} & row.scope.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +152,6 @@ class FaultView:
 def visible(viewer: Viewer) -> list[FaultView]:
     """Return the faults that a viewer may see, in the order of arming."""
     rows = readable(viewer)
-    if not rows:
-        return []
     held = api_side.held([row.pk for row, _ in rows])
     with_page = linked(viewer, [row for row, _ in rows])
     return [
@@ -183,7 +179,7 @@ def faults(viewer: Viewer) -> Iterator[Command]:
 def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
     """Return the faults that are not cleared, by a part of their name or id."""
     # Without any in this process, it takes no statement.
-    if not any(armed.on(side) for side in SIDES):
+    if not any(map(armed.on, SIDES)):
         return
     part = text.strip().casefold()
     rows = [

@@ -1,9 +1,10 @@
-"""Views of faults: list, arm, release, clear; see `fault_access` for who may."""
+"""Views of faults: list, arm, release, clear; see `fault_views` for who may."""
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -241,7 +242,8 @@ def release(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 @layout.signed_in("POST")
 def clear(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     row = armed.clear(_find(request, viewer, pk).pk)
-    messages.success(request, f"Fault {row.name} cleared: it fired {_times(row.fired)}")
+    times = {0: "never", 1: "once"}.get(row.fired, f"{row.fired} times")
+    messages.success(request, f"Fault {row.name} cleared: it fired {times}")
     return pages.see_other(reverse("faults"))
 
 
@@ -250,19 +252,13 @@ def clear_all(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Clear all faults that the viewer may change."""
     cleared = 0
     for row, may_change in fault_views.readable(viewer):
-        if may_change and _clear(row):
-            cleared += 1
+        if may_change:
+            # Somebody else may have cleared it.
+            with suppress(Missing):
+                armed.clear(row.pk)
+                cleared += 1
     messages.success(request, f"{cleared} fault{'' if cleared == 1 else 's'} cleared")
     return pages.see_other(reverse("faults"))
-
-
-def _clear(row: Fault) -> bool:
-    """Clear a fault; return False if somebody else has cleared it."""
-    try:
-        armed.clear(row.pk)
-    except Missing:
-        return False
-    return True
 
 
 def _find(request: HttpRequest, viewer: Viewer, pk: str) -> Fault:
@@ -272,7 +268,3 @@ def _find(request: HttpRequest, viewer: Viewer, pk: str) -> Fault:
     except Missing:
         messages.error(request, "The fault does not exist. It may have been cleared.")
         raise
-
-
-def _times(count: int) -> str:
-    return "never" if not count else "once" if count == 1 else f"{count} times"

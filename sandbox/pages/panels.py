@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from django.conf import settings
 
@@ -28,11 +27,9 @@ from portal.panels import (
 from requests_queue.catalog.models import Account, User
 from sandbox.check_runs import runs
 from sandbox.listener import PORT
-from sandbox.pages import checks, clock, stream_rows
-from sandbox.pages.timeline import CallView
+from sandbox.pages import checks, clock, stream_rows, timeline
 from sandbox.readings import deliveries, forecast, handler_activity
-from sandbox.readings.handler_activity import Call, Key
-from sandbox.readings.handler_notes import Note
+from sandbox.readings.handler_activity import Key
 from webhooks.models import Webhook
 
 TIMELINE = NavigationItem("Timeline", "/timeline/")
@@ -44,6 +41,7 @@ ITEMS = [
 _ROOT = Path(__file__).resolve().parents[2]
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
+Shown = dict[str, Any]
 
 
 def add_navigation(items: list[NavigationItem]) -> None:
@@ -97,42 +95,6 @@ def _packages() -> str:
     return "/path/to/connect-sim/dist/*.whl"
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityView:
-    """Handler activity as a page shows it; `more` is how many calls are left out."""
-
-    calls: Sequence[CallView]
-    more: int = 0
-    notes: Sequence[Note] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastView:
-    """A forecast as a page shows it; `more` is how many attempts are left out."""
-
-    rows: Sequence[forecast.Row]
-    more: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class EndView:
-    """When a webhook would be out of order if every attempt failed."""
-
-    webhook: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictView:
-    """The last run of a webhook's checks; `run` is None if there is none."""
-
-    webhook: str
-    run: int | None = None
-    badge: checks.Badge | None = None
-    counts: str = ""
-    at: datetime | None = None
-
-
 def register() -> None:
     """Add the panels to the portal's registry."""
     PANELS.extend(
@@ -149,9 +111,14 @@ def register() -> None:
     )
 
 
-def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, ActivityView]:
+def _chosen_attempt(account: str, keys: Sequence[Key]) -> dict[Key, Shown]:
+    """Return the activity of attempts that have any; `more` is how many calls are left out."""
     return {
-        key: _view(each.calls, each.notes)
+        key: {
+            "calls": list(map(timeline.shown, each.calls[:MAX_CALLS])),
+            "more": max(0, len(each.calls) - MAX_CALLS),
+            "notes": each.notes,
+        }
         for key, each in handler_activity.for_attempts(keys).items()
         if each.calls or each.notes
     }
@@ -165,17 +132,17 @@ def _summary_texts(account: str, keys: Sequence[Key]) -> dict[Key, str]:
     return {key: escape_controls(text) for key, text in _summaries(account, keys).items()}
 
 
-def _forecasts(account: str, keys: Sequence[str]) -> dict[str, ForecastView]:
-    """Return the forecasts of webhooks that back off."""
+def _forecasts(account: str, keys: Sequence[str]) -> dict[str, Shown]:
+    """Return the forecasts of webhooks that back off; `more` is how many attempts are left out."""
     return {
-        pk: ForecastView(steps[:MAX_FORECAST], max(0, len(steps) - MAX_FORECAST))
+        pk: {"rows": steps[:MAX_FORECAST], "more": max(0, len(steps) - MAX_FORECAST)}
         for pk, steps in _steps(keys).items()
     }
 
 
-def _ends(account: str, keys: Sequence[str]) -> dict[str, EndView]:
+def _ends(account: str, keys: Sequence[str]) -> dict[str, Shown]:
     """Return when webhooks that back off would be out of order."""
-    return {pk: EndView(pk, each[-1].at) for pk, each in _steps(keys).items()}
+    return {pk: {"webhook": pk, "at": each[-1].at} for pk, each in _steps(keys).items()}
 
 
 def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
@@ -184,19 +151,15 @@ def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
     return {pk: each for pk, each in steps.items() if each}
 
 
-def _verdicts(account: str, keys: Sequence[str]) -> dict[str, VerdictView]:
-    """Return the last run of each webhook that can be checked."""
+def _verdicts(account: str, keys: Sequence[str]) -> dict[str, Shown]:
+    """Return the last run, if any, of each webhook that can be checked."""
     rows = runs.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
     last = checks.latest(keys)
-    return {pk: _verdict(pk, last.get(pk)) for pk in rows}
+    return {pk: {"webhook": pk, **_verdict(last.get(pk))} for pk in rows}
 
 
-def _verdict(webhook: str, last: checks.RunView | None) -> VerdictView:
+def _verdict(last: checks.RunView | None) -> Shown:
     if last is None:
-        return VerdictView(webhook)
-    return VerdictView(webhook, last.run.pk, last.badge, last.counts, last.run.started_at)
-
-
-def _view(calls: Sequence[Call], notes: Sequence[Note] = ()) -> ActivityView:
-    shown = [CallView(call) for call in calls[:MAX_CALLS]]
-    return ActivityView(shown, max(0, len(calls) - MAX_CALLS), notes)
+        return {}
+    run = last.run
+    return {"run": run.pk, "badge": last.badge, "counts": last.counts, "at": run.started_at}

@@ -5,8 +5,8 @@ A comparison shows objects of all accounts, so it is for administrators only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -17,18 +17,6 @@ from requests_queue.errors import Missing, Refused
 from sandbox.pages import clock
 from sandbox.pages.clock import GOOD, Summary
 from sandbox.world import snapshots
-from sandbox.world.snapshot_storage import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotRow:
-    """A snapshot, whether this version can restore it, and whether it may be deleted."""
-
-    name: str
-    created: datetime | None
-    now: datetime | None
-    is_usable: bool
-    is_seed: bool
 
 
 @layout.signed_in("GET", "POST")
@@ -43,7 +31,7 @@ def overview(request: HttpRequest, viewer: Viewer) -> HttpResponse:
             error, status = refused.errors[0].message, refused.status
         else:
             return _done(request, Summary(f"Snapshot {name} saved.", GOOD))
-    rows: list[SnapshotRow] = []
+    rows: list[dict[str, Any]] = []
     try:
         rows = _rows()
     except Refused as refused:
@@ -59,7 +47,9 @@ def restore(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, viewer, name, "restore")
     try:
-        return _done(request, clock.of_restore(name, snapshots.restore(name)))
+        return _done(
+            request, clock.of_replacement(f"Snapshot {name} restored", snapshots.restore(name))
+        )
     except Missing:
         raise
     except Refused as refused:
@@ -101,10 +91,10 @@ def _may_compare(viewer: Viewer) -> bool:
 
 def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpResponse:
     try:
-        found = {row.name: row for row in _rows()}.get(name)
+        found = next((row for row in _rows() if row["name"] == name), None)
     except Refused as refused:
         return _done(request, clock.of_refusal(refused))
-    if found is None or (action == "delete" and found.is_seed):
+    if found is None or (action == "delete" and found["is_seed"]):
         raise Missing(name)
     context = {"row": found, "action": action}
     return layout.render(request, viewer, "sandbox/snapshot_action.html", context)
@@ -115,13 +105,15 @@ def _done(request: HttpRequest, summary: Summary) -> HttpResponse:
     return pages.see_other(reverse("snapshots"))
 
 
-def _rows() -> list[SnapshotRow]:
-    return [_row(each) for each in snapshots.all_snapshots()]
-
-
-def _row(snapshot: Snapshot) -> SnapshotRow:
-    created, now = (
-        datetime.fromisoformat(text) if text else None for text in (snapshot.created, snapshot.now)
-    )
-    is_seed = snapshot.name == snapshots.SEED
-    return SnapshotRow(snapshot.name, created, now, snapshots.is_usable(snapshot), is_seed)
+def _rows() -> list[dict[str, Any]]:
+    """Return the snapshots, whether this version can restore each, and whether it is the seed."""
+    return [
+        {
+            "name": each.name,
+            "created": datetime.fromisoformat(each.created) if each.created else None,
+            "now": datetime.fromisoformat(each.now) if each.now else None,
+            "is_usable": snapshots.is_usable(each),
+            "is_seed": each.name == snapshots.SEED,
+        }
+        for each in snapshots.all_snapshots()
+    ]

@@ -7,7 +7,7 @@ to, and what concerns everybody: moves of the clock, holds and resets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -69,7 +69,6 @@ class Page:
     entries: list[TimelineEntry]
     until: Cursor
     older: Cursor | None = None
-    errors: list[str] = field(default_factory=list)
 
 
 def parse(query: QueryDict) -> tuple[Filter, Cursor | None, Cursor | None]:
@@ -115,12 +114,8 @@ def read(
     entries = list(_visible(about, account, chosen.group)[: size + 1])
     if len(entries) > size:
         del entries[size:]
-        return Page(entries, until, _below(timeline.cursor_of(entries[-1])))
+        return Page(entries, until, Cursor(entries[-1].transaction, entries[-1].pk - 1))
     return Page(entries, until, floor if last else None)
-
-
-def _below(cursor: Cursor) -> Cursor:
-    return Cursor(cursor.transaction, cursor.id - 1)
 
 
 def _about(rows: QuerySet[TimelineEntry], chosen: Filter) -> QuerySet[TimelineEntry]:

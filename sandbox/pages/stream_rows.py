@@ -116,42 +116,33 @@ def _related(entries: Sequence[TimelineEntry], account: Account, page_of: str) -
     numbers = [e.data["id"] for e in entries if e.kind == timeline.API_CALL]
     rows = ApiCall.objects.filter(pk__in=numbers)
     # Bodies are loaded when a call is opened.
-    calls = handler_activity.load(rows, handler_activity.NONE) if numbers else ()
+    calls = handler_activity.load(rows, handler_activity.NONE)
+    # What has not been pruned.
+    stored = Delivery.objects.filter(pk__in=ids("delivery_id", *DELIVERY_KINDS))
     return _Related(
         _object_urls(ids("object_id") - {page_of}, account),
         dict(hooks.values_list("pk", "label")),
         {call.id: call for call in calls},
         _messages(entries, account),
         _authors(ids("object_id", timeline.CHANGE), entries, account),
-        _stored(ids("delivery_id", *DELIVERY_KINDS)),
+        set(stored.values_list("pk", flat=True)),
     )
-
-
-def _stored(deliveries: set[int]) -> set[int]:
-    """Return those of the deliveries that have not been pruned."""
-    if not deliveries:
-        return set()
-    return set(Delivery.objects.filter(pk__in=deliveries).values_list("pk", flat=True))
 
 
 def _object_urls(ids: set[str], account: Account) -> dict[str, str]:
     """Return the pages of the objects that exist; at most one statement for each queue."""
     urls: dict[str, str] = {}
     for queue in base.registered():
-        if missing := ids - urls.keys():
-            rows = queue.model.visible_to(account).filter(pk__in=missing)
-            name = queue.object_class
-            urls |= {
-                pk: reverse("queue-object", args=[name, pk])
-                for pk in rows.values_list("pk", flat=True)
-            }
+        rows = queue.model.visible_to(account).filter(pk__in=ids - urls.keys())
+        urls |= {
+            pk: reverse("queue-object", args=[queue.object_class, pk])
+            for pk in rows.values_list("pk", flat=True)
+        }
     return urls
 
 
 def _messages(entries: Iterable[TimelineEntry], account: Account) -> dict[int, Message]:
     numbers = [number_of("ME", e.data["id"]) for e in entries if e.kind == timeline.MESSAGE]
-    if not numbers:
-        return {}
     rows = Message.visible_to(account).filter(pk__in=numbers)
     return {row.pk: row for row in rows.select_related("creator", "account")}
 
@@ -161,8 +152,6 @@ def _authors(
 ) -> dict[tuple[str, str, datetime], str]:
     """Return who has made the changes, by object, text and time of their messages."""
     moments = {clock.shown(e.at) for e in entries if e.kind == timeline.CHANGE}
-    if not moments:
-        return {}
     rows = Message.visible_to(account).filter(
         type=STATE_CHANGE, conversation__instance_id__in=objects, created__in=moments
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from portal import layout, pages
@@ -24,29 +23,15 @@ MAX_BODY = 3000  # characters of a body that are shown
 MAX_WEBHOOKS = 200  # in the filter
 
 
-@dataclass(frozen=True, slots=True)
-class CallView:
-    """An API call, with its bodies cut."""
-
-    call: Call
-
-    @property
-    def request_id(self) -> str:
-        """Return the id of the element with the request's body."""
-        return f"call-{self.call.id}-request"
-
-    @property
-    def response_id(self) -> str:
-        """Return the id of the element with the response's body."""
-        return f"call-{self.call.id}-response"
-
-    @property
-    def request_body(self) -> Body:
-        return _body(self.call.request_body)
-
-    @property
-    def response_body(self) -> Body:
-        return _body(self.call.response_body)
+def shown(call: Call) -> dict[str, Any]:
+    """Return an API call as templates have it: its bodies, cut, and the ids of their elements."""
+    return {
+        "call": call,
+        "request_body": _body(call.request_body),
+        "request_id": f"call-{call.id}-request",
+        "response_body": _body(call.response_body),
+        "response_id": f"call-{call.id}-response",
+    }
 
 
 def _body(text: str) -> Body:
@@ -120,16 +105,11 @@ def _choices(viewer: Viewer, chosen: Filter) -> dict[str, object]:
 @layout.signed_in("GET")
 def call(request: HttpRequest, viewer: Viewer, pk: int) -> HttpResponse:
     """Show an API call of the viewer's account; for htmx only what a row of the timeline lacks."""
-    calls = handler_activity.load(_own_call(viewer, pk))
+    own = ApiCall.objects.filter(account_id=viewer.account.pk)
+    # A larger number would be an error of the database.
+    calls = handler_activity.load(own.filter(pk=pk)) if pk < 2**63 else []
     if not calls:
         raise Missing(str(pk))
-    [shown] = calls
-    context = {"call": shown, "shown": CallView(shown), "names_attempt": True}
+    context = {"call": calls[0], "shown": shown(calls[0]), "names_attempt": True}
     template = "sandbox/call_part.html" if layout.is_htmx(request) else "sandbox/api_call.html"
     return layout.render(request, viewer, template, context)
-
-
-def _own_call(viewer: Viewer, pk: int) -> QuerySet[ApiCall]:
-    # A larger number would be an error of the database.
-    rows = ApiCall.objects.filter(account_id=viewer.account.pk)
-    return rows.filter(pk=pk) if pk < 2**63 else rows.none()
