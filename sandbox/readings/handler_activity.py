@@ -42,33 +42,17 @@ MAX_CALLS = 1000  # that are read at once
 
 @dataclass(frozen=True, slots=True)
 class Call(CallFacts):
-    """An API call; `objects` are the ids that it names in its path and body."""
+    """An API call, with its row, apart from the bodies, and the ids in its path and body."""
 
     response_body: str = field(repr=False)
-    query: str
     request_body: str = field(repr=False)
-    is_truncated: bool
-    redacted: bool
-    duration: float
-    started_at: datetime
-    real_started_at: datetime
-    actor: str
-    account: str | None
-    key: str
-    user_agent: str
-    webhook: str | None
-    delivery: int | None
-    attempt: int | None
-    link: str
-    objects: tuple[str, ...] = ()
-    faults: tuple[dict[str, str], ...] = ()
+    row: ApiCall
+    objects: tuple[str, ...]
 
 
 def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
     """Return the calls with the ids that they name, in order."""
     read = list(rows.defer(*_BODIES))
-    if not read:
-        return []
     objects: dict[int, list[str]] = {}
     named = ApiCallObject.objects.filter(call__in=[row.pk for row in read]).order_by("pk")
     for call_id, object_id in named.values_list("call_id", "object_id"):
@@ -76,8 +60,10 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
     shown = [
         row.pk for row in read if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
     ]
-    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES) if shown else ()
-    names = _password_names() if shown else ()
+    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES)
+    # A request body has no types.
+    passwords = Parameter.objects.filter(type="password").order_by()
+    names = set(passwords.values_list("name", flat=True)) if shown else ()
     bodies = {
         pk: (without_passwords(sent, names), without_passwords(returned, names))
         for pk, sent, returned in texts
@@ -85,12 +71,6 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
     return [
         _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
     ]
-
-
-def _password_names() -> list[str]:
-    """Return the names of password parameters: a request body has no types."""
-    rows = Parameter.objects.filter(type="password").order_by().values_list("name", flat=True)
-    return list(rows.distinct())
 
 
 def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
@@ -101,52 +81,39 @@ def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> C
         row.status,
         row.error_code,
         returned,
-        row.query,
         sent,
-        row.is_truncated,
-        row.redacted,
-        row.duration,
-        row.started_at,
-        row.real_started_at,
-        row.actor,
-        row.account_id,
-        row.key,
-        row.user_agent,
-        row.webhook_id,
-        row.delivery_id,
-        row.attempt,
-        row.link,
+        row,
         objects,
-        tuple(row.faults),
     )
 
 
 def represent_call(call: Call) -> dict[str, Any]:
     """Return a call as the API shows it."""
+    row = call.row
     return {
         "id": call.id,
         "method": call.method,
         "path": call.path,
-        "query": call.query,
+        "query": row.query,
         "status": call.status,
         "error_code": call.error_code,
-        "duration": call.duration,
-        "started_at": timeline.format_time(call.started_at),
-        "real_started_at": timeline.format_time(call.real_started_at),
-        "actor": call.actor,
-        "account": call.account,
-        "key": call.key,
-        "user_agent": call.user_agent,
+        "duration": row.duration,
+        "started_at": timeline.format_time(row.started_at),
+        "real_started_at": timeline.format_time(row.real_started_at),
+        "actor": row.actor,
+        "account": row.account_id,
+        "key": row.key,
+        "user_agent": row.user_agent,
         "objects": list(call.objects),
-        "webhook": call.webhook,
-        "delivery": call.delivery,
-        "attempt": call.attempt,
-        "link": call.link,
+        "webhook": row.webhook_id,
+        "delivery": row.delivery_id,
+        "attempt": row.attempt,
+        "link": row.link,
         "request_body": call.request_body,
         "response_body": call.response_body,
-        "is_truncated": call.is_truncated,
-        "redacted": call.redacted,
-        "faults": list(call.faults),
+        "is_truncated": row.is_truncated,
+        "redacted": row.redacted,
+        "faults": row.faults,
     }
 
 
@@ -173,7 +140,9 @@ def for_attempts(
         key: HandlerActivity(
             calls.get(key, ()),
             handler_notes.derive(facts[key], calls.get(key, ()), products) if key in facts else (),
-            _summary(calls.get(key, ()), attempts.get(key)),
+            handler_notes.summarize(
+                calls.get(key, ()), is_silent=key in attempts and attempts[key].is_silent
+            ),
         )
         for key in {*calls, *attempts}
     }
@@ -261,15 +230,10 @@ def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
     rows = ApiCall.objects.filter(ids).order_by("-pk")[:MAX_CALLS]
     calls: dict[Key, list[Call]] = {}
     for call in reversed(load(rows, bodies_of)):
-        if call.delivery is not None and call.attempt is not None:
-            key = (call.delivery, call.attempt)
-            if key in wanted:
-                calls.setdefault(key, []).append(call)
+        delivery, attempt = call.row.delivery_id, call.row.attempt
+        if delivery is not None and attempt is not None and (delivery, attempt) in wanted:
+            calls.setdefault((delivery, attempt), []).append(call)
     return calls
-
-
-def _summary(calls: Sequence[Call], attempt: _Attempt | None) -> str:
-    return handler_notes.summarize(calls, is_silent=attempt is not None and attempt.is_silent)
 
 
 def _with_objects(attempts: dict[Key, _Attempt]) -> dict[Key, AttemptFacts]:
@@ -291,8 +255,6 @@ def _with_objects(attempts: dict[Key, _Attempt]) -> dict[Key, AttemptFacts]:
 
 def _waiting_objects(attempts: dict[Key, _Attempt]) -> dict[Key, list[ObjectFacts]]:
     """Return the objects of the attempts' events, if no later event is about them."""
-    if not attempts:
-        return {}
     events = list(
         Event.objects.filter(delivery__in={delivery for delivery, _ in attempts})
         .exclude(object_id="")
@@ -331,9 +293,8 @@ def _objects(ids: Collection[str]) -> dict[str, tuple[base.Queue, base.QueueObje
     """Return the objects of all queues by id; at most one statement for each queue."""
     found: dict[str, tuple[base.Queue, base.QueueObject]] = {}
     for queue in base.registered():
-        if missing := set(ids) - found.keys():
-            rows = queue.model._default_manager.filter(pk__in=missing)
-            found |= {row.pk: (queue, row) for row in rows}
+        rows = queue.model._default_manager.filter(pk__in=set(ids) - found.keys())
+        found |= {row.pk: (queue, row) for row in rows}
     return found
 
 

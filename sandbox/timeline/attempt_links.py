@@ -10,7 +10,7 @@ there the real time at which the attempt started decides, as the timeline has it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from requests_queue.db import sql
-from sandbox.models import ApiCall
+from sandbox.models import ApiCall, TimelineEntry
 
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
 _RECENT = 10  # of the latest attempts of a webhook, apart from those in flight
@@ -80,7 +80,7 @@ class Link:
 
 
 def find(calls: Sequence[Caller]) -> list[Link | None]:
-    """Return the link of each call, in order; at most three statements."""
+    """Return the link of each call, in order; at most four statements."""
     if not calls:
         return []
     accounts = sorted({call.account for call in calls})
@@ -89,73 +89,41 @@ def find(calls: Sequence[Caller]) -> list[Link | None]:
     since = sql.datetime_param(first - limit)
     about = _about({pk for call in calls for pk in call.objects}, accounts, since)
     named = [each for candidates in about.values() for each in candidates]
-    started = _RealStarts(first)
-    started.read(named)
+    started = _real_starts(named, first)
+
+    def choose(call: Caller, candidates: Iterable[Candidate], *, by_object: bool) -> Link | None:
+        at = call.real_started_at
+        earlier = [each for each in candidates if started.get(each.key, at) <= at]
+        return _choose(call, earlier, limit, by_object=by_object)
+
     links = [
-        _choose(call, started.before(call, _of(call.objects, about)), limit, by_object=True)
-        if call.objects
-        else None
+        choose(call, (each for pk in call.objects for each in about.get(pk, ())), by_object=True)
         for call in calls
     ]
     if None in links:
         recent = [*_recent(accounts, since), *named]
-        started.read(recent)
-        of_account = _by_account(recent)
+        started |= _real_starts(recent, first)
         links = [
-            link or _choose(call, started.before(call, of_account.get(call.account, ())), limit)
+            link or choose(call, recent, by_object=False)
             for call, link in zip(calls, links, strict=True)
         ]
     return links
 
 
-def _of(objects: Iterable[str], about: Mapping[str, list[Candidate]]) -> list[Candidate]:
-    return [candidate for pk in objects for candidate in about.get(pk, ())]
-
-
-def _by_account(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
-    grouped: dict[str, list[Candidate]] = {}
-    for each in candidates:
-        grouped.setdefault(each.account, []).append(each)
-    return grouped
-
-
-class _RealStarts:
-    """When attempts really started whose platform time doesn't say that they were before a call."""
-
-    def __init__(self, first: datetime) -> None:
-        self._first = first
-        self._at: dict[tuple[int, int], datetime] = {}
-
-    def before(self, call: Caller, candidates: Collection[Candidate]) -> Collection[Candidate]:
-        """Return the attempts, which have been read, without those that started after the call."""
-        if not self._at:
-            return candidates
-        return [
-            each
-            for each in candidates
-            if self._at.get(each.key, call.real_started_at) <= call.real_started_at
-        ]
-
-    def read(self, candidates: Iterable[Candidate]) -> None:
-        """Read when the attempts really started, unless it is read already."""
-        unclear = {each.key for each in candidates if each.started_at >= self._first}
-        deliveries = sorted({delivery for delivery, _ in unclear - self._at.keys()})
-        if not deliveries:
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                SELECT delivery_id, attempt, real_at FROM sandbox_timelineentry
-                WHERE kind = 'attempt_started' AND delivery_id IN ({sql.placeholders(deliveries)})
-                """,
-                deliveries,
-            )
-            for delivery, attempt, real_at in cursor.fetchall():
-                self._at[delivery, attempt] = moment(real_at)
+def _real_starts(
+    candidates: Iterable[Candidate], first: datetime
+) -> dict[tuple[int | None, int | None], datetime]:
+    """Return when attempts really started whose platform time doesn't say that it was earlier."""
+    deliveries = {each.delivery for each in candidates if each.started_at >= first}
+    if not deliveries:
+        return {}
+    rows = TimelineEntry.objects.filter(kind="attempt_started", delivery_id__in=deliveries)
+    starts = rows.order_by().values_list("delivery_id", "attempt", "real_at")
+    return {(delivery, attempt): at for delivery, attempt, at in starts}
 
 
 def _choose(
-    call: Caller, candidates: Iterable[Candidate], limit: timedelta, *, by_object: bool = False
+    call: Caller, candidates: Iterable[Candidate], limit: timedelta, *, by_object: bool
 ) -> Link | None:
     """Return the link of a call to an attempt that started within `limit` before it.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, ProgrammingError, connection, transaction
@@ -52,33 +52,6 @@ class Exists(Conflict):
         super().__init__(
             "SNP_001", f"The snapshot {name} exists already. Use another name, or replace it."
         )
-
-
-class Storage(Protocol):
-    """Snapshots by name; call in the thread of `tables.in_own_thread`."""
-
-    def all(self) -> list[Snapshot]:
-        """Return the snapshots by name."""
-
-    def get(self, name: str) -> Snapshot | None:
-        """Return a snapshot, None if there is none of the name."""
-
-    def create(self, snapshot: Snapshot, fill: Callable[[str], None], *, replace: bool) -> None:
-        """Create a snapshot, whose schema `fill` fills; raises Exists."""
-
-    def opened(self, name: str, alias: str) -> Any:
-        """Return a context manager that yields the schema of a snapshot; raises Missing, Damaged.
-
-        The snapshot is neither deleted nor replaced meanwhile. Enter it outside a transaction.
-        """
-
-    def delete(self, name: str) -> bool:
-        """Delete a snapshot; return whether there was one."""
-
-
-def current() -> Storage:
-    """Return the storage of the database."""
-    return Files() if connection.vendor == "sqlite" else Schemas()
 
 
 class Files:
@@ -136,7 +109,10 @@ class Files:
 
     @contextmanager
     def opened(self, name: str, alias: str) -> Iterator[str]:
-        """Attach the file read-only; raises Missing, Damaged."""
+        """Attach the file read-only, for a block that is no transaction; raises Missing, Damaged.
+
+        The snapshot is neither deleted nor replaced meanwhile.
+        """
         path = self._path(name)
         try:
             attached = _attached(_uri(path), alias)
@@ -296,3 +272,8 @@ def _without_permission(error: ProgrammingError) -> Exception:
     if getattr(cause, "sqlstate", "") == "42P06":
         return Refused("SNP_001", "Another process saves this snapshot. Try again.", status=409)
     return error
+
+
+def current() -> Files | Schemas:
+    """Return the storage of the database; call it in the thread of `tables.in_own_thread`."""
+    return Files() if connection.vendor == "sqlite" else Schemas()
