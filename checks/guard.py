@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,9 @@ def _watch() -> None:
     deadline = time.monotonic() + _GONE
     while [group for group in groups if _kill(group)] and time.monotonic() < deadline:
         time.sleep(0.02)
-    _delete([value for kind, value in listed if kind == "folder"])
+    for kind, value in listed:
+        if kind == "folder":
+            shutil.rmtree(value, ignore_errors=True)
 
 
 def _kill(group: int) -> bool:
@@ -97,13 +100,6 @@ def _kill(group: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _delete(folders: list[str]) -> None:
-    import shutil
-
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

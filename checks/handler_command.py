@@ -152,17 +152,14 @@ def _paths(inherited: Mapping[str, str]) -> dict[str, str]:
     """
     result = {}
     path = inherited.get("PATH", "").split(os.pathsep)
+    is_ours = Path(path[0]) == Path(sys.prefix) / "bin"
     if "UV" in inherited and inherited.get("VIRTUAL_ENV") != sys.prefix:
-        result["PATH"] = os.pathsep.join(path[1:] if _is_ours(path[0]) else path)
+        result["PATH"] = os.pathsep.join(path[1:] if is_ours else path)
     if "PYTHONPATH" in inherited:
         home = str(Path(__file__).resolve().parents[1])
         folders = inherited["PYTHONPATH"].split(os.pathsep)
         result["PYTHONPATH"] = os.pathsep.join(each for each in folders if each != home)
     return result
-
-
-def _is_ours(folder: str) -> bool:
-    return Path(folder) == Path(sys.prefix) / "bin"
 
 
 def _fill_public(text: str, port: int) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from checks.lab import Lab
 from checks.outcomes import Exhibit, Outcome, Verdict
@@ -61,6 +62,10 @@ class Check:
     def group(self) -> str:
         """The part of the id before the dot."""
         return self.id.partition(".")[0]
+
+    def matches(self, globs: Iterable[str]) -> bool:
+        """Return whether its id is one of those that the globs name."""
+        return any(fnmatchcase(self.id, glob) for glob in globs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def recover(lab: Lab, orders: Sequence[str]) -> None:
     """Make attempts until they succeed and no order is pending, with growing pauses."""
     for pause in (*_PAUSES, max(_LAST_PAUSE, lab.timing.patience), 0.0):
         has_succeeded = _make_attempts(lab)
-        if has_succeeded and not _is_pending(lab, orders):
+        if has_succeeded and all(lab.status(order) != "pending" for order in orders):
             break
         if has_succeeded:
             lab.wait_finished(orders, pause)
@@ -45,7 +45,3 @@ def make_attempts(lab: Lab, most: int, patience: float = PATIENCE) -> None:
     for _ in range(most):
         if not lab.platform.next_attempt(lab.timing.quiet, patience)["attempts"]:
             break
-
-
-def _is_pending(lab: Lab, orders: Sequence[str]) -> bool:
-    return any(lab.status(order) == "pending" for order in orders)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 
 from checks import causes, lanes, starvation, verdicts
 from checks.client import ApiError
@@ -58,7 +57,9 @@ def run(options: Options, progress: Progress) -> Report:
     deadline = began + options.max_time if options.max_time else float("inf")
     with starvation.watching() as machine:
         schedule = Schedule(checks, options, progress, machine)
-        opened = lanes.create(options)[: _useful_lanes(checks)]
+        # A group waits for its control anyway: for a check or two a second lane isn't worth the
+        # seconds of its start, which it takes from the first.
+        opened = lanes.create(options)[: -(-len(checks) // _FEW)]
         try:
             if opened:
                 _work(schedule, opened, deadline)
@@ -80,15 +81,6 @@ def run(options: Options, progress: Progress) -> Report:
         notes=tuple(lane.note for lane in opened if lane.note),
     )
     return mask_report(report, schedule.secrets)
-
-
-def _useful_lanes(checks: Sequence[Check]) -> int:
-    """Return how many lanes are worth the seconds of their start.
-
-    A group waits for its control anyway, so for a check or two a second lane only takes time from
-    the first.
-    """
-    return -(-len(checks) // _FEW)
 
 
 def _work(schedule: Schedule, opened: Sequence[Lane], deadline: float) -> None:
@@ -132,18 +124,14 @@ def select(checks: Iterable[Check], options: Options) -> list[Check]:
 
 def _is_chosen(check: Check, options: Options) -> bool:
     """Return whether a check is selected itself, and not only needed by others."""
-    is_selected = not options.selected or _matches(check.id, options.selected)
-    return is_selected and not _matches(check.id, options.ignored)
+    is_selected = not options.selected or check.matches(options.selected)
+    return is_selected and not check.matches(options.ignored)
 
 
 def _applies(check: Check, options: Options) -> bool:
     """Return whether a check is about the type of webhook."""
     types = {Need.EVENT: (EVENT, ALL), Need.VALIDATOR: (VALIDATOR, ALL)}
     return all(options.type in types[need] for need in check.needs if need in types)
-
-
-def _matches(pk: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(pk, glob) for glob in globs)
 
 
 class Schedule:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from checks.catalog import CHECKS
-from checks.model import Check
 from checks.outputs import catalog_texts
 from checks.outputs.catalog_texts import UnknownCheck
 
@@ -24,12 +22,7 @@ def globs(texts: Iterable[str]) -> tuple[str, ...]:
         glob = f"{text}.*" if text in groups else text
         if not _GLOB & set(glob):
             catalog_texts.find(CHECKS, glob)
-        elif not any(matches(check, [glob]) for check in CHECKS):
+        elif not any(check.matches([glob]) for check in CHECKS):
             raise UnknownCheck(f"no check matches {glob!r}.")
         result.append(glob)
     return tuple(result)
-
-
-def matches(check: Check, patterns: Iterable[str]) -> bool:
-    """Return whether a check is one of those that the patterns name."""
-    return any(fnmatchcase(check.id, glob) for glob in patterns)

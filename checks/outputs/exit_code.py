@@ -47,7 +47,11 @@ def conclude(report: Report) -> Conclusion:
         return Conclusion(ExitCode.FAIL, f"{len(failed)} of {total} {checks} failed{why}.")
     if problem := _missing_verdict(report):
         return Conclusion(ExitCode.NO_VERDICT, problem)
-    open_ids = _not_judged(report)
+    open_ids = [
+        each.check.id
+        for each in selected(report)
+        if mark(each, report.strict) is Mark.INCONCLUSIVE and each.check.level is Level.MUST
+    ]
     musts = "MUST" if len(open_ids) == 1 else "MUSTs"
     not_said = f"{len(open_ids)} {musts} not judged: {', '.join(open_ids)}" if open_ids else ""
     if not_said and report.strict:
@@ -77,15 +81,6 @@ def _missing_verdict(report: Report) -> str:
     if not any(each.verdict.outcome in judged for each in results):
         return "No check was judged: all were skipped or inconclusive."
     return ""
-
-
-def _not_judged(report: Report) -> list[str]:
-    """Return the ids of the selected MUST checks that were inconclusive."""
-    return [
-        each.check.id
-        for each in selected(report)
-        if mark(each, report.strict) is Mark.INCONCLUSIVE and each.check.level is Level.MUST
-    ]
 
 
 def exit_code(report: Report) -> int:

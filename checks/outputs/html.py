@@ -130,6 +130,7 @@ def _group(report: Report, name: str, results: list[Result]) -> str:
 
 def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
     check = result.check
+    note = f" Known until {result.known_until}." if shown is Mark.KNOWN else ""
     attribute = " open" if is_open else ""
     time = f'<span class="time">{format_span(result.seconds)}</span>' if result.seconds else ""
     return f"""<details id="{_text(check.id)}"{attribute}>
@@ -139,7 +140,7 @@ def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
 <span class="level">{check.level}</span>{time}
 </summary>
 <div class="body">
-<p class="found">{_found(result, shown)}</p>
+<p class="found">{_text(result.verdict.text)}{note}</p>
 {_join(map(_exhibit, result.verdict.evidence))}
 <dl>
 <div><dt>Sent</dt><dd>{_text(check.sends)}</dd></div>
@@ -150,11 +151,6 @@ def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
 </dl>
 </div>
 </details>"""
-
-
-def _found(result: Result, shown: Mark) -> str:
-    note = f" Known until {result.known_until}." if shown is Mark.KNOWN else ""
-    return f"{_text(result.verdict.text)}{note}"
 
 
 def _exhibit(exhibit: Exhibit) -> str:

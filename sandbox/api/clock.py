@@ -16,7 +16,6 @@ from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import DurationField, NumberField, Seconds, SecondsField
 from sandbox.clock import holds, moves, settle_times, settling
 from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
-from sandbox.clock.settling import Unsettled
 from sandbox.timeline.timeline import format_time
 
 
@@ -128,7 +127,7 @@ class ClockView(APIView):
                 "moving": state.moving,
                 "frozen": state.frozen,
                 "settled": not left,
-                "waiting_for": _unsettled(left),
+                "waiting_for": [each.represent() for each in left],
             }
         )
 
@@ -211,14 +210,10 @@ def _moved(result: MoveResult) -> Response:
             "stops": result.stops,
             "attempts": result.attempts,
             "stopped_because": result.stopped_because,
-            "unsettled": _unsettled(result.unsettled),
+            "unsettled": [each.represent() for each in result.unsettled],
             "failed": result.failed,
         }
     )
-
-
-def _unsettled(rows: list[Unsettled]) -> list[dict[str, str]]:
-    return [{"kind": row.kind, "text": row.text} for row in rows]
 
 
 class Hold(TypedDict):

@@ -35,7 +35,7 @@ from sandbox.api.types import (
     SecondsField,
     Word,
 )
-from sandbox.models import ApiCall, TimelineEntry
+from sandbox.models import ApiCall
 from sandbox.readings import deliveries, handler_activity
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.observer import observer, respond
@@ -154,20 +154,17 @@ class WaitView(APIView):
         A wait that skips ends with its client: otherwise it would go on moving the clock.
         """
         condition, values = _read(request.data)
+        since = timeline.now() if condition.has_never() else timeline.last_reset()
         wait = Wait(
             owner=str(cast(User, request.user).pk),
             condition=condition,
-            since=values.get("since") or _default_since(condition),
+            since=values.get("since") or since,
             timeout=values.get("timeout", TIMEOUT),
             skip=values.get("skip", False),
             within=values.get("within"),
         )
         waiting.begin(wait)
         return respond(request, wait.future, needs_client=wait.skip)
-
-
-def _default_since(condition: Condition) -> Cursor:
-    return timeline.now() if condition.has_never() else timeline.last_reset()
 
 
 def _read(data: Any) -> tuple[Condition, dict[str, Any]]:
@@ -348,7 +345,9 @@ class ApiCallsView(APIView):
         values = ApiCallsQuery().check_query(request.query_params)
         api_calls.flush()
         limit, until = values.get("limit", LIMIT), timeline.now()
-        rows = _matching(values)
+        columns = {"webhook_id": "webhook", "delivery_id": "delivery", "named__object_id": "object"}
+        named = {column: values[name] for column, name in columns.items() if values.get(name)}
+        rows = ApiCall.objects.order_by("pk").filter(**named)
         if (since := values.get("since")) is None:
             calls = handler_activity.load(rows.order_by("-pk")[:limit])[::-1]
         else:
@@ -359,22 +358,12 @@ class ApiCallsView(APIView):
         return Response({"calls": shown, "cursor": str(until)})
 
 
-def _matching(values: dict[str, Any]) -> QuerySet[ApiCall]:
-    rows = ApiCall.objects.order_by("pk")
-    if webhook := values.get("webhook"):
-        rows = rows.filter(webhook_id=webhook)
-    if delivery := values.get("delivery"):
-        rows = rows.filter(delivery_id=delivery)
-    if object_id := values.get("object"):
-        rows = rows.filter(named__object_id=object_id)
-    return rows
-
-
 def _after(since: Cursor, until: Cursor, rows: QuerySet[ApiCall]) -> Iterator[tuple[int, Cursor]]:
     """Yield the ids of the matching calls after a cursor, each with the cursor of its entry."""
     while True:
         entries = list(timeline.between(since, until).filter(kind=timeline.API_CALL)[:_CHUNK])
-        ids = [_call_of(entry) for entry in entries]
+        # Without a response a call is not stored yet.
+        ids = [int(entry.data["id"] or 0) for entry in entries]
         matching = set(rows.filter(pk__in=ids).values_list("pk", flat=True))
         for pk, entry in zip(ids, entries, strict=True):
             if pk in matching:
@@ -382,11 +371,6 @@ def _after(since: Cursor, until: Cursor, rows: QuerySet[ApiCall]) -> Iterator[tu
         if len(entries) < _CHUNK:
             return
         since = timeline.cursor_of(entries[-1])
-
-
-def _call_of(entry: TimelineEntry) -> int:
-    # Without a response a call is not stored yet.
-    return int(entry.data["id"] or 0)
 
 
 urlpatterns = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
 from django.urls import path
@@ -111,26 +110,11 @@ class ValidateView(APIView):
         """Validate a draft or an inquiry as its distributor."""
         values = ObjectInput().check(request.data)
         user = cast(User, request.user)
-        result = _validate(values.get("id") or "", values.get("data", {}), user)
-        params = {"before": result.before, "after": result.after}
-        return Response({**_summary(result.row), "called": result.called, **params})
+        return Response(_validate(values.get("id") or "", values.get("data", {}), user))
 
 
 def _summary(row: base.QueueObject) -> dict[str, str]:
     return {"id": row.pk, "status": row.status, "product": row.product_id}
-
-
-Params = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Validation:
-    """Whether a validator was called, and the parameters before and after."""
-
-    row: base.QueueObject
-    called: bool
-    before: Params
-    after: Params
 
 
 def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> base.QueueObject:
@@ -146,8 +130,8 @@ def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> base.QueueO
     return changed
 
 
-def _validate(pk: str, data: Mapping[str, Any], user: User) -> _Validation:
-    """Update and validate a draft or an inquiry as its distributor.
+def _validate(pk: str, data: Mapping[str, Any], user: User) -> dict[str, Any]:
+    """Update and validate a draft or an inquiry as its distributor; return `Validated`.
 
     The caller must be a party to the object. Raises Missing, Invalid, or the validation's refusal.
     """
@@ -158,7 +142,8 @@ def _validate(pk: str, data: Mapping[str, Any], user: User) -> _Validation:
     before = target.params_of(target.shown(pk))
     called = validation.validate(target, pk, data, Actor(None, row.provider))
     row.refresh_from_db()
-    return _Validation(row, called, before, target.params_of(target.shown(pk)))
+    after = target.params_of(target.shown(pk))
+    return {**_summary(row), "called": called, "before": before, "after": after}
 
 
 def _get_object(pk: str, user: User) -> tuple[base.Queue, base.QueueObject]:

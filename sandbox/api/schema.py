@@ -9,7 +9,6 @@ the settings of the document of Connect's API:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from operator import itemgetter
 from typing import Any, TypedDict
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.plumbing import (
@@ -230,11 +229,6 @@ def document() -> Json:
     return result
 
 
-@cache
-def _rendered() -> bytes:
-    return json.dumps(document(), ensure_ascii=False).encode()
-
-
 class SchemaView(APIView):
     """`GET /sandbox/schema`: the OpenAPI document as JSON; no API key is needed."""
 
@@ -243,7 +237,7 @@ class SchemaView(APIView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return the document."""
-        return HttpResponse(_rendered(), content_type="application/json")
+        return JsonResponse(document(), json_dumps_params={"ensure_ascii": False})
 
 
 urlpatterns = [

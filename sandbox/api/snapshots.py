@@ -7,6 +7,7 @@ share one.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypedDict, cast
 
@@ -16,14 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue.api import fast_json
 from requests_queue.api.fields import Boolean, Input, String
 from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import User
 from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds, SecondsField
 from sandbox.timeline import timeline
-from sandbox.timeline.observer import Result, observer, respond
+from sandbox.timeline.observer import Result, json_result, observer, respond
 from sandbox.world import gate, leases, snapshot_storage, snapshots
 from sandbox.world.leases import ActiveLease, Taker
 from sandbox.world.snapshots import Replacement
@@ -154,15 +154,7 @@ class DiffView(APIView):
 
     def get(self, request: Request, a: str, b: str) -> Response:
         """Return the objects that were added, removed and changed, by field."""
-        diff = snapshots.compare(a, b)
-        return Response(
-            {
-                "added": diff.added,
-                "removed": diff.removed,
-                "changed": diff.changed,
-                "truncated": diff.truncated,
-            }
-        )
+        return Response(asdict(snapshots.compare(a, b)))
 
 
 def _patience(request: Request) -> float:
@@ -287,13 +279,9 @@ def _represent_lease(lease: ActiveLease) -> dict[str, Any]:
 
 def _answer(lease: ActiveLease | None) -> Result:
     if lease is not None:
-        return _json(201, _represent_lease(lease))
+        return json_result(201, _represent_lease(lease))
     refusal = leases.taken()
-    return _json(409, {"error_code": refusal.code, "errors": refusal.messages})
-
-
-def _json(status: int, body: dict[str, Any]) -> Result:
-    return Result(status, "application/json", fast_json.encode(body))
+    return json_result(409, {"error_code": refusal.code, "errors": refusal.messages})
 
 
 urlpatterns = [

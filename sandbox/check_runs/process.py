@@ -77,16 +77,10 @@ def _restore(name: str, patience: float) -> str:
             return f"The sandbox is not as it was before the run. Restore it: {command}"
         text = RESTORED
     for left in stored & {before, snapshot_base(name)}:
-        _delete(left)
+        # Where its file cannot be deleted, the user sees it in the list of snapshots.
+        with suppress(Refused):
+            snapshots.delete(left)
     return text
-
-
-def _delete(name: str) -> None:
-    try:
-        snapshots.delete(name)
-    except Refused:
-        # Its file cannot be deleted; the user sees it in the list of snapshots.
-        return
 
 
 def recover(*, is_alone: bool = False, patience: float = gate.PATIENCE) -> None:

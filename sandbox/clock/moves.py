@@ -185,11 +185,6 @@ class Move:
         work, other = jobs.next_work(self.now), jobs.next_due(self.now)
         return NextDue(work, min((at for at in (work, other) if at), default=None))
 
-    def next_stop(self, limit: datetime | None = None) -> datetime | None:
-        """Return the next due moment, None if there is none until `limit`."""
-        first = self.next_due().first
-        return None if first is None or (limit is not None and first > limit) else first
-
     def step(self, moment: datetime, *, is_stop: bool = True) -> None:
         """Move the clock to a moment and run what is due then; never backward."""
         if moment > self.now:
@@ -314,7 +309,7 @@ def advance(
         move.run_due()
         move.settle()
         # Nothing can become due within no time.
-        while move.now < end and (stop := move.next_stop(end)) is not None:
+        while move.now < end and (stop := move.next_due().first) is not None and stop <= end:
             move.step(stop)
             move.settle()
         if move.now < end:

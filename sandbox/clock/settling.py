@@ -105,6 +105,9 @@ class Unsettled:
     keys: frozenset[Hashable]
     seconds: float
 
+    def represent(self) -> dict[str, str]:
+        return {"kind": self.kind, "text": self.text}
+
 
 @dataclass(frozen=True, slots=True)
 class SettleTime:

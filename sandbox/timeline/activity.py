@@ -89,7 +89,8 @@ class Activity:
         self._changed = threading.Condition()
         self._calls: set[int] = set()
         self._numbers = itertools.count(1)
-        self._last_end: float | None = None
+        # Monotonic.
+        self.last_end: float | None = None
         # Whether the row has said since the last idle moment that calls are in flight.
         self._is_published = False
         self._is_dirty = False
@@ -114,24 +115,17 @@ class Activity:
         """Count the end of a call."""
         with self._changed:
             self._calls.remove(call.number)
-            self._last_end = time.monotonic()
+            self.last_end = time.monotonic()
             if not wakeup.is_broker_in_memory():
                 self._mark_dirty()
 
     def totals(self) -> Totals:
         """Return the numbers of this process."""
-        with self._changed:
-            return self._totals()
-
-    def last_end(self) -> float | None:
-        """Return the monotonic time at which the last call ended."""
-        return self._last_end
-
-    def _totals(self) -> Totals:
-        last = self._last_end
-        idle = None if last is None else max(0.0, time.monotonic() - last)
         process = _process()
-        return Totals(frozenset((process, number) for number in self._calls), idle)
+        with self._changed:
+            last = self.last_end
+            idle = None if last is None else max(0.0, time.monotonic() - last)
+            return Totals(frozenset((process, number) for number in self._calls), idle)
 
     def _mark_dirty(self) -> None:
         self._is_dirty = True
@@ -169,7 +163,7 @@ class Activity:
                 return None
             self._is_dirty = False
             waiting, self._waiting = self._waiting, []
-            totals = self._totals()
+            totals = self.totals()
             if not totals.calls:
                 # The next call waits for a row of its own.
                 self._is_published = False
@@ -216,7 +210,7 @@ def in_flight() -> int:
 
 def last_end() -> float | None:
     """Return the monotonic time at which this process's last call of a handler ended."""
-    return _activity.last_end()
+    return _activity.last_end
 
 
 def all_processes() -> Totals:

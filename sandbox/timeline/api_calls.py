@@ -345,14 +345,11 @@ def _request_body(request: HttpRequest) -> tuple[bytes, str]:
     kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if not length:
         return b"", ""
-    if kind.startswith("multipart/") or not _is_text(kind) or length > _max_parsed():
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+    if kind.startswith("multipart/") or not _is_text(kind) or length > most:
         return b"", _note(kind, length)
     # The parser reads the body completely too, and finds it here.
     return request.body, ""
-
-
-def _max_parsed() -> int:
-    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
 
 
 def _response_body(response: HttpResponse) -> tuple[bytes, str]:

@@ -58,12 +58,13 @@ def respond(
     return HttpResponse(result.body, result.content_type, result.status)
 
 
-UNAVAILABLE = Result(
-    503,
-    "application/json",
-    fast_json.encode(
-        {"error_code": "SYS_503", "errors": ["The database is unavailable. Try again later."]}
-    ),
+def json_result(status: int, body: Any) -> Result:
+    """Return a response with a body as JSON."""
+    return Result(status, "application/json", fast_json.encode(body))
+
+
+UNAVAILABLE = json_result(
+    503, {"error_code": "SYS_503", "errors": ["The database is unavailable. Try again later."]}
 )
 
 

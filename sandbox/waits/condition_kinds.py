@@ -97,7 +97,9 @@ class Attempted(Condition):
         yield from self.subject.differences(entry)
         actual = result_of(entry)
         if actual != self.name:
-            yield Difference("outcome", self.name, actual_text(entry, actual))
+            error = entry["data"].get("error") or ""
+            text = f"{actual}: {error}" if error else actual
+            yield Difference("outcome", self.name, text)
         limit = self.attempts_at_most
         if limit is not None and entry["attempt"] is not None and entry["attempt"] > limit:
             yield Difference("attempt", f"at most {limit}", str(entry["attempt"]))
@@ -112,12 +114,6 @@ def result_of(entry: Entry) -> str:
         return "failed"
     # Without a state, another attempt decided about the delivery.
     return "delivered" if data["state"] == "delivered" else "recorded late"
-
-
-def actual_text(entry: Entry, result: str) -> str:
-    """Return a result with the error of the attempt."""
-    error = entry["data"].get("error") or ""
-    return f"{result}: {error}" if error else result
 
 
 @dataclass(slots=True)

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from django.db.models import Model
 
 from requests_queue import jobs
-from requests_queue.api import fast_json
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
 from sandbox.clock import settling
 from sandbox.models import TimelineEntry
 from sandbox.timeline import api_calls, timeline
-from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, observer
+from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result, observer
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import conditions
 from sandbox.waits.conditions import Condition, Needs, Present
@@ -66,32 +65,14 @@ def is_idle(now: datetime) -> bool:
     return timeline.last_id() == before
 
 
-def unsettled(now: datetime) -> list[dict[str, str]]:
-    """Return what has to happen before the sandbox is settled."""
-    return [{"kind": each.kind, "text": each.text} for each in settling.waiting_for(now)]
-
-
-def represent_present(state: Present) -> dict[str, Any]:
-    """Return the present as JSON."""
-    return {
-        "statuses": dict(state.statuses),
-        "out_of_order": dict(state.out_of_order),
-        "idle": state.idle,
-    }
-
-
 def _statuses(ids: Iterable[str]) -> dict[str, str | None]:
     """Return the statuses of requests and subscriptions; None: no such object."""
-    missing = set(ids)
-    found: dict[str, str | None] = {}
+    found: dict[str, str | None] = dict.fromkeys(ids)
     models: list[type[Model]] = [*(queue.model for queue in base.registered()), Asset]
     for model in models:
-        if not missing:
-            break
-        rows = model._default_manager.filter(pk__in=missing).values_list("pk", "status")
-        found |= dict(rows)
-        missing -= found.keys()
-    return found | dict.fromkeys(missing)
+        missing = [pk for pk, status in found.items() if status is None]
+        found |= model._default_manager.filter(pk__in=missing).values_list("pk", "status")
+    return found
 
 
 class Wait(Protocol):
@@ -113,9 +94,9 @@ def satisfied(wait: Wait, state: Present, now: datetime) -> Result:
         "cursor": str(wait.position),
         "waited": _waited(wait),
         "evidence": wait.condition.evidence(),
-        "present": represent_present(state),
+        "present": asdict(state),
     }
-    return _json(200, body)
+    return json_result(200, body)
 
 
 def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Result:
@@ -137,12 +118,12 @@ def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Resul
         "waited": _waited(wait),
         "waiting_for": unmet,
         "near_misses": [miss.represent() for miss in misses],
-        "present": represent_present(state),
-        "unsettled": unsettled(now),
+        "present": asdict(state),
+        "unsettled": [each.represent() for each in settling.waiting_for(now)],
         "timeline": shown,
         "timeline_left_out": count - len(shown),
     }
-    return _json(408, body)
+    return json_result(408, body)
 
 
 def _span(wait: Wait, reason: str) -> str:
@@ -153,10 +134,6 @@ def _span(wait: Wait, reason: str) -> str:
 
 def _waited(wait: Wait) -> float:
     return round(time.monotonic() - wait.began, 3)
-
-
-def _json(status: int, body: dict[str, Any]) -> Result:
-    return Result(status, "application/json", fast_json.encode(body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +195,7 @@ class Reads(Kind[Read]):
             if is_over or may_match(read):
                 page = read.filters.page(read.position, until)
                 if page["entries"] or is_over:
-                    read.respond(Result(200, "application/json", fast_json.encode(page)))
+                    read.respond(json_result(200, page))
             read.position = max(read.position, until)
         return pause
 
