@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from requests_queue.api import fast_json
 from requests_queue.api.fields import (
     Anything,
     Free,
@@ -32,12 +31,12 @@ from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import NumberField, NumberText, Query, Seconds, SecondsField, Word
 from sandbox.faults import api_side, armed, kinds
 from sandbox.faults.api_side import MAX_WAIT, Caller
-from sandbox.faults.armed import DEFAULT_SEED, FaultSpec
+from sandbox.faults.armed import DEFAULT_SEED
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
 from sandbox.models import Fault as FaultRow
 from sandbox.models import HeldResponse
 from sandbox.timeline import timeline
-from sandbox.timeline.observer import Result, observer, respond
+from sandbox.timeline.observer import Result, json_result, observer, respond
 from webhooks.models import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -81,26 +80,29 @@ class FaultInput(Input):
     ttl = SecondsField(0.001, MAX_TTL)
     seed = Integer(0, 2**63 - 1, help_text="Another seed draws other requests.")
 
-    def spec(self, data: Any) -> FaultSpec:
-        """Return the fault that a body describes; raises Invalid, with all errors of a field."""
+    def spec(self, data: Any) -> dict[str, Any]:
+        """Return the arguments of `arm`; raises Invalid, with all errors of a field."""
         values: Values = self.check(data)
         refuse_unknown(data, self.fields, "")
         kind = KINDS[values["kind"]]
         side = _side(kind, values)
-        _check_counts(values)
-        return FaultSpec(
-            kind.name,
-            side,
-            values.get("name", ""),
-            _parameters(kind, side, values.get("parameters", {})),
-            _scope(values),
-            values.get("probability"),
-            values.get("times"),
-            values.get("nth"),
-            values.get("after", 0),
-            values.get("ttl"),
-            values.get("seed", DEFAULT_SEED),
-        )
+        nth = values.get("nth")
+        for other in ("probability", "after"):
+            if nth and other in values:
+                raise Invalid("nth", f"Cannot be combined with {other}.")
+        return {
+            "kind": kind.name,
+            "side": side,
+            "name": values.get("name", ""),
+            "parameters": _parameters(kind, side, values.get("parameters", {})),
+            "scope": _scope(values),
+            "probability": values.get("probability"),
+            "times": values.get("times"),
+            "nth": sorted(set(nth)) if nth else None,
+            "after": values.get("after", 0),
+            "ttl": values.get("ttl"),
+            "seed": values.get("seed", DEFAULT_SEED),
+        }
 
 
 def refuse_unknown(data: Mapping[str, Any], known: Any, path: str) -> None:
@@ -145,12 +147,6 @@ def _scope(values: Values) -> dict[str, str]:
         # The web server does the same to the paths of requests.
         scope["path"] = kinds.below_api(re.sub("/+", "/", scope["path"]))
     return scope
-
-
-def _check_counts(values: Values) -> None:
-    for other in ("probability", "after"):
-        if values.get("nth") and other in values:
-            raise Invalid("nth", f"Cannot be combined with {other}.")
 
 
 def _parameters(kind: Kind, side: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +245,7 @@ class FaultsView(APIView):
 
     def post(self, request: Request) -> Response:
         """Arm a fault: 201; 409 if another one has its name."""
-        row = armed.arm(FaultInput().spec(request.data))
+        row = armed.arm(**FaultInput().spec(request.data))
         return Response(represent([row])[0], status=201)
 
     def delete(self, request: Request) -> Response:
@@ -324,10 +320,10 @@ def _calls(rows: Sequence[HeldResponse]) -> list[dict[str, Any]]:
 def _answer(fault_id: str) -> Result:
     """Return the response of a caller that has waited for held responses."""
     try:
-        status, body = 200, represent([armed.get(fault_id)])[0]
+        return json_result(200, represent([armed.get(fault_id)])[0])
     except Missing as missing:
-        status, body = missing.status, {"error_code": missing.code, "errors": missing.messages}
-    return Result(status, "application/json", fast_json.encode(body))
+        body = {"error_code": missing.code, "errors": missing.messages}
+        return json_result(missing.status, body)
 
 
 def _represent(row: FaultRow) -> dict[str, Any]:

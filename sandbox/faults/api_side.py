@@ -32,7 +32,7 @@ from requests_queue.heartbeats import EXPIRES_AFTER, INTERVAL
 from requests_queue.redaction import Redaction
 from requests_queue.safe_text import visible
 from sandbox.faults import armed, kinds
-from sandbox.faults.armed import ArmedFault, Firing, Firings, Subject
+from sandbox.faults.armed import Firing, Firings, Subject
 from sandbox.faults.kinds import API
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import activity, api_calls, notification
@@ -320,7 +320,7 @@ def inject_faults(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         if not fired:
             return get_response(request)
-        request.META[api_calls.FAULTS] = [each.fault.mark for each in fired]
+        request.META[api_calls.FAULTS] = [each.mark for each in fired]
         return _respond(request, fired, get_response)
 
     return middleware
@@ -336,12 +336,12 @@ def _may_fail(environ: Mapping[str, Any]) -> bool:
     )
 
 
-def _decide(request: HttpRequest, faults: Sequence[ArmedFault]) -> Firings:
+def _decide(request: HttpRequest, faults: Sequence[Fault]) -> Firings:
     path = kinds.below_api(request.path_info)
     facts = {"method": request.method, "path": path}
     if any("account" in fault.scope for fault in faults):
         facts["account"] = _account(request)
-    if not any(fault.matches(**facts) for fault in faults):
+    if not any(armed.matches(fault, **facts) for fault in faults):
         return ()
     account = facts["account"] if "account" in facts else _account(request)
     named = OBJECT_ID.search(path)

@@ -29,7 +29,7 @@ from requests_queue.db import sql
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
 from sandbox.faults import kinds
-from sandbox.faults.kinds import KINDS, Kind, Rule
+from sandbox.faults.kinds import KINDS, Rule
 from sandbox.models import Fault, FaultOrdinal
 from sandbox.timeline import notification, timeline
 from sandbox.timeline.timeline import Entry
@@ -44,35 +44,18 @@ Keys = Sequence[str]
 _CHUNK = 500  # SQLite takes 32,766 parameters
 
 
-@dataclass(frozen=True, slots=True)
-class ArmedFault:
-    """A fault, as requests need it; `scope` has the webhook, account, method and path."""
-
-    id: str
-    name: str
-    kind: Kind
-    parameters: Mapping[str, Any]
-    scope: Mapping[str, str]
-    seed: int
-    needs_chance: bool
-
-    @property
-    def mark(self) -> dict[str, str]:
-        """Return what is stored with a request that it fired for."""
-        return {"name": self.name, "kind": self.kind.name}
-
-    def matches(self, **facts: str | None) -> bool:
-        """Return whether a request with these facts is in its scope."""
-        for key, value in self.scope.items():
-            fact = facts.get(key)
-            if fact is None:
-                return False
-            if fact != value and not (key == "path" and kinds.matches(value, fact)):
-                return False
-        return True
+def matches(fault: Fault, **facts: str | None) -> bool:
+    """Return whether a request with these facts is in the scope of a fault."""
+    for key, value in fault.scope.items():
+        fact = facts.get(key)
+        if fact is None:
+            return False
+        if fact != value and not (key == "path" and kinds.matches(value, fact)):
+            return False
+    return True
 
 
-_BySide = Mapping[str, tuple[ArmedFault, ...]]
+_BySide = Mapping[str, tuple[Fault, ...]]
 
 _guard = threading.Lock()
 _armed: _BySide | None = None
@@ -80,7 +63,7 @@ _read_at = 0.0
 _generation = 0  # calls of `forget`: what was read before one must not be kept
 
 
-def on(side: str) -> tuple[ArmedFault, ...]:
+def on(side: str) -> tuple[Fault, ...]:
     """Return the faults that are armed on a side, in the order of arming.
 
     It returns none if the database is unavailable: the request itself reports that.
@@ -96,7 +79,8 @@ def on(side: str) -> tuple[ArmedFault, ...]:
     return armed.get(side, ())
 
 
-def forget() -> None:
+@receiver(world_replaced)
+def forget(**kwargs: object) -> None:
     """Let the next request read the faults again."""
     global _armed, _generation
     with _guard:
@@ -111,11 +95,6 @@ def spread() -> None:
         time.sleep(SPREAD)
 
 
-@receiver(world_replaced)
-def _forget(**kwargs: object) -> None:
-    forget()
-
-
 def rows() -> QuerySet[Fault]:
     """Return the faults that may fire for another request."""
     return (
@@ -128,49 +107,35 @@ def rows() -> QuerySet[Fault]:
 def _read() -> _BySide:
     global _armed, _read_at
     generation, at = _generation, time.monotonic()
-    found: dict[str, tuple[ArmedFault, ...]] = {}
+    found: dict[str, tuple[Fault, ...]] = {}
     for row in rows().order_by("ordinal"):
-        found[row.side] = (*found.get(row.side, ()), _armed_fault(row))
+        found[row.side] = (*found.get(row.side, ()), row)
     with _guard:
         if generation == _generation:
             _armed, _read_at = found, at
     return found
 
 
-def _armed_fault(row: Fault) -> ArmedFault:
-    needs_chance = row.probability is not None or bool(row.parameters.get("jitter"))
-    return ArmedFault(
-        row.pk, row.name, KINDS[row.kind], row.parameters, row.scope, row.seed, needs_chance
-    )
+def arm(
+    kind: str,
+    side: str,
+    name: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    scope: Mapping[str, str] | None = None,
+    *,
+    ttl: float | None = None,
+    **counts: Any,
+) -> Fault:
+    """Arm a fault, checked, for `ttl` seconds of real time; raises Conflict if its name is in use.
 
-
-@dataclass(frozen=True, slots=True)
-class FaultSpec:
-    """A fault to arm, checked; `ttl` in seconds of real time."""
-
-    kind: str
-    side: str
-    name: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    scope: Mapping[str, str] = field(default_factory=dict)
-    probability: float | None = None
-    times: int | None = None
-    nth: Sequence[int] | None = None
-    after: int = 0
-    ttl: float | None = None
-    seed: int = DEFAULT_SEED
-
-
-def arm(spec: FaultSpec) -> Fault:
-    """Arm a fault; raises Conflict if its name is in use.
-
-    Without a name it is the kind and the ordinal of arming since the last reset.
+    Without a name it is the kind and the ordinal of arming since the last reset. `counts` are the
+    columns that say for which requests it fires.
     """
     with transaction.atomic():
         # Two callers at the same time get different ordinals.
         sql.advisory_lock(_LOCK)
         ordinal = (Fault.objects.aggregate(last=Max("ordinal"))["last"] or 0) + 1
-        name = spec.name or f"{spec.kind}-{ordinal}"
+        name = name or f"{kind}-{ordinal}"
         if _uncleared().filter(name=name).exists():
             raise Conflict(
                 "FLT_001", f"A fault of the name {name} is armed already. Use another name."
@@ -179,17 +144,13 @@ def arm(spec: FaultSpec) -> Fault:
             id=f"FLT-{uuid.uuid4()}",
             ordinal=ordinal,
             name=name,
-            kind=spec.kind,
-            side=spec.side,
-            parameters=dict(spec.parameters),
-            scope=dict(spec.scope),
-            probability=spec.probability,
-            times=spec.times,
-            nth=sorted(set(spec.nth)) if spec.nth else None,
-            after=spec.after,
-            seed=spec.seed,
+            kind=kind,
+            side=side,
+            parameters=dict(parameters or {}),
+            scope=dict(scope or {}),
             armed_at=clock.now(),
-            expires=None if spec.ttl is None else DatabaseTime() + spec.ttl,
+            expires=None if ttl is None else DatabaseTime() + ttl,
+            **{"seed": DEFAULT_SEED, **counts},
         )
         notification.announce_kind(notification.FAULTS)
     spread()
@@ -329,14 +290,19 @@ class Firing:
     for; both from 1.
     """
 
-    fault: ArmedFault
+    fault: Fault
     number: int
     count: int
     ordinals: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
-        return self.fault.kind.name
+        return self.fault.kind
+
+    @property
+    def mark(self) -> dict[str, str]:
+        """Return what is stored with the request."""
+        return {"name": self.fault.name, "kind": self.kind}
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -357,7 +323,7 @@ Firings = tuple[Firing, ...]
 
 
 @transaction.atomic
-def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Firings]:
+def decide(faults: Sequence[Fault], subjects: Sequence[Subject]) -> list[Firings]:
     """Return the faults that fire for each request, in the order of arming.
 
     Once a final one has fired, others that are final are not asked.
@@ -369,7 +335,9 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
         matching = [
             at
             for at, subject in enumerate(subjects)
-            if fault.matches(**subject.facts) and not (fault.kind.is_final and _is_over(fired[at]))
+            if matches(fault, **subject.facts)
+            # After one that is final.
+            and not (_is_final(fault) and any(_is_final(each.fault) for each in fired[at]))
         ]
         if not matching:
             continue
@@ -379,7 +347,7 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
             forget()
             continue
         now = now or clock.now()
-        for at, firing in _ask_all(fault, row, subjects, matching, now):
+        for at, firing in _ask_all(row, subjects, matching, now):
             fired[at] += (firing,)
             entries.append(_entry(firing, row, subjects[at], now))
     timeline.append(entries)
@@ -387,12 +355,11 @@ def decide(faults: Sequence[ArmedFault], subjects: Sequence[Subject]) -> list[Fi
     return fired
 
 
-def _is_over(fired: Firings) -> bool:
-    return any(each.fault.kind.is_final for each in fired)
+def _is_final(fault: Fault) -> bool:
+    return KINDS[fault.kind].is_final
 
 
 def _ask_all(
-    fault: ArmedFault,
     row: Fault,
     subjects: Sequence[Subject],
     matching: Sequence[int],
@@ -400,13 +367,13 @@ def _ask_all(
 ) -> list[tuple[int, Firing]]:
     """Ask a fault, whose row is locked, for the matching requests; return for which it fires."""
     ordinals = None
-    if fault.needs_chance:
-        ordinals = Ordinals(fault.id, [subjects[at].keys for at in matching])
+    if row.probability is not None or row.parameters.get("jitter"):
+        ordinals = Ordinals(row.id, [subjects[at].keys for at in matching])
     fired: list[tuple[int, Firing]] = []
     for at in matching:
         if row.times is not None and row.fired >= row.times:
             break
-        if firing := _ask(fault, row, ordinals, subjects[at], now):
+        if firing := _ask(row, ordinals, subjects[at], now):
             fired.append((at, firing))
     row.save(update_fields=["asked", "fired"])
     if ordinals is not None:
@@ -416,9 +383,7 @@ def _ask_all(
     return fired
 
 
-def _ask(
-    fault: ArmedFault, row: Fault, ordinals: Ordinals | None, subject: Subject, now: datetime
-) -> Firing | None:
+def _ask(row: Fault, ordinals: Ordinals | None, subject: Subject, now: datetime) -> Firing | None:
     row.asked += 1
     counted = ordinals.count(subject.keys) if ordinals is not None else ()
     fires = kinds.fires(
@@ -432,14 +397,14 @@ def _ask(
     if not fires:
         return None
     row.fired += 1
-    return Firing(fault, row.asked, row.fired, counted)
+    return Firing(row, row.asked, row.fired, counted)
 
 
 def _entry(firing: Firing, row: Fault, subject: Subject, now: datetime) -> Entry:
     more = dict(subject.entry)
     data = {
         "id": row.pk,
-        **firing.fault.mark,
+        **firing.mark,
         "side": row.side,
         "fired": firing.count,
         **more.pop("data", {}),

@@ -28,8 +28,9 @@ from django.conf import settings
 
 from portal.deliveries.presets import PRESETS, Preset
 from sandbox.faults import armed, kinds
-from sandbox.faults.armed import ArmedFault, Firing, Subject
-from sandbox.faults.kinds import DELIVERY, KINDS
+from sandbox.faults.armed import Firing, Subject
+from sandbox.faults.kinds import DELIVERY
+from sandbox.models import Fault
 from webhooks.delivery import claim
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.request import Forward, Interceptor
@@ -252,19 +253,12 @@ _EFFECTS: Mapping[str, Effect] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """A kind of fault and its parameters."""
-
-    kind: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-_FAULTS = {
-    "expired_token": _Fault("stale_token", {"seconds": 60}),
-    "other_secret": _Fault("rotate_secret"),
-    "no_token": _Fault("no_token"),
-    "twice": _Fault("duplicate", {"delay": 0}),
+# By preset: kind and parameters of the fault.
+_FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "expired_token": ("stale_token", {"seconds": 60}),
+    "other_secret": ("rotate_secret", {}),
+    "no_token": ("no_token", {}),
+    "twice": ("duplicate", {"delay": 0}),
 }
 _SHOWN = (
     Preset("expired_token", "Expired token", "the token expired a minute ago."),
@@ -274,25 +268,19 @@ _SHOWN = (
 )
 
 
-def register_presets() -> None:
-    """Let the portal offer the presets."""
-    PRESETS.extend(each for each in _SHOWN if each not in PRESETS)
-
-
 def preset_fault(claim: Claim) -> Firing | None:
     """Return the fault of a delivery that was sent with a preset, else None."""
-    fault = _FAULTS.get(claim.override.preset) if claim.override is not None else None
-    if fault is None:
+    if claim.override is None or claim.override.preset not in _FAULTS:
         return None
-    armed = ArmedFault("", NAME, KINDS[fault.kind], fault.parameters, {}, 0, False)
-    return Firing(armed, 1, 1)
+    kind, parameters = _FAULTS[claim.override.preset]
+    return Firing(Fault(name=NAME, kind=kind, parameters=parameters), 1, 1)
 
 
 def register() -> None:
     """Let faults change requests to handlers, and offer those of a single one in the portal."""
     if find not in claim.interceptor_finders:
         claim.interceptor_finders.append(find)
-    register_presets()
+    PRESETS.extend(each for each in _SHOWN if each not in PRESETS)
 
 
 def find(claims: Sequence[Claim]) -> Mapping[int, Interceptor]:
@@ -306,7 +294,7 @@ def find(claims: Sequence[Claim]) -> Mapping[int, Interceptor]:
     if not faults and not any(chosen):
         return {}
     fired = armed.decide(faults, [_subject(each) for each in claims])
-    is_watched = any(fault.kind.name == "reorder" for fault in faults)
+    is_watched = any(fault.kind == "reorder" for fault in faults)
     return {
         each.delivery_id: _interceptor(each, (*firings, *filter(None, [own])))
         for each, firings, own in zip(claims, fired, chosen, strict=True)
@@ -327,7 +315,7 @@ def _interceptor(claim: Claim, firings: Sequence[Firing]) -> Interceptor:
     """Return what the faults of one request change: when it is signed and how, and its sending."""
     place = Place(claim.webhook.id, next(_numbers))
     interceptor = Interceptor(
-        [each.fault.mark for each in firings],
+        [each.mark for each in firings],
         partial(send, firings, place),
         claim.started_at,
     )

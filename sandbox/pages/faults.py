@@ -18,7 +18,6 @@ from requests_queue.catalog.models import Account
 from requests_queue.errors import Conflict, Invalid, Missing
 from sandbox.api.faults import METHODS, FaultInput
 from sandbox.faults import api_side, armed, kinds
-from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import DELIVERY, KINDS, Kind, Parameter
 from sandbox.models import Fault
 from sandbox.pages import fault_views
@@ -54,7 +53,7 @@ class FaultForm(forms.Form):
     """Scope, parameters and counts of a fault; a valid form has a `spec`."""
 
     required_css_class = "required"
-    spec: FaultSpec
+    spec: dict[str, Any]
 
     def __init__(self, kind: Kind, side: str, viewer: Viewer, data: QueryDict | None = None):
         super().__init__(data)
@@ -212,7 +211,7 @@ def new(request: HttpRequest, viewer: Viewer, side: str, kind: str) -> HttpRespo
     form = FaultForm(KINDS[kind], side, viewer, request.POST if is_post else None)
     if is_post and form.is_valid():
         try:
-            row = armed.arm(form.spec)
+            row = armed.arm(**form.spec)
         except Conflict as refused:
             form.add_error("name", str(refused))
         else:

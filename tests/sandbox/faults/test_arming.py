@@ -10,7 +10,6 @@ from django.db import connections
 
 from requests_queue.errors import Conflict
 from sandbox.faults import armed
-from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import API, KINDS, SIDES
 from sandbox.models import Fault
 from tests import make
@@ -65,8 +64,8 @@ def test_concurrent_callers_get_different_names(catalog: Catalog) -> None:
     def arm_three() -> None:
         try:
             for _ in range(3):
-                armed.arm(FaultSpec("abort", API, parameters={"status": 503}))
-            armed.arm(FaultSpec("abort", API, "same", {"status": 503}))
+                armed.arm("abort", API, parameters={"status": 503})
+            armed.arm("abort", API, "same", {"status": 503})
         except Conflict as error:
             refused.append(error)
         finally:

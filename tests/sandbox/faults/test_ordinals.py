@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.faults import armed
-from sandbox.faults.armed import FaultSpec, Ordinals
+from sandbox.faults.armed import Ordinals
 from sandbox.faults.kinds import DELIVERY
 from sandbox.models import FaultOrdinal
 
@@ -38,7 +38,7 @@ def expected(requests: list[tuple[str, ...]]) -> list[tuple[int, ...]]:
 @settings(max_examples=30)
 @given(batches=_BATCHES)
 def test_batches_are_counted_as_one_by_one(batches: list[list[tuple[str, ...]]]) -> None:
-    fault = armed.arm(FaultSpec("duplicate", DELIVERY))
+    fault = armed.arm("duplicate", DELIVERY)
     counted = []
     for batch in batches:
         ordinals = Ordinals(fault.pk, batch)
@@ -53,7 +53,7 @@ def test_batches_are_counted_as_one_by_one(batches: list[list[tuple[str, ...]]])
 def test_number_of_statements_does_not_depend_on_the_batch(
     django_assert_max_num_queries: object,
 ) -> None:
-    fault = armed.arm(FaultSpec("duplicate", DELIVERY))
+    fault = armed.arm("duplicate", DELIVERY)
     for size in (1, 400):
         batch = [("WH-1", str(n)) for n in range(size)]
         with django_assert_max_num_queries(5):  # type: ignore[operator]

@@ -7,7 +7,6 @@ from django.test import Client
 
 from requests_queue.queues.fulfillment import creation
 from sandbox.faults import api_side, armed
-from sandbox.faults.armed import FaultSpec
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import api_calls
@@ -113,7 +112,7 @@ def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) ->
 def test_wrong_field_is_shown_with_its_error(
     root: Client, values: dict[str, str], field: str, error: str
 ) -> None:
-    armed.arm(FaultSpec("drop", "api", "taken"))
+    armed.arm("drop", "api", "taken")
     response = root.post("/faults/new/api/abort/", values)
     assert response.status_code == 400
     shown = html.parse(response)
@@ -138,11 +137,11 @@ def armed_faults(catalog: Catalog) -> dict[str, Fault]:
         "of the distributor": {"account": catalog.provider.pk},
     }
     found = {
-        name: armed.arm(FaultSpec("abort", "api", name, {"status": 503}, scope))
+        name: armed.arm("abort", "api", name, {"status": 503}, scope)
         for name, scope in scopes.items()
     }
-    spec = FaultSpec("drop", "delivery", "of a webhook", {}, {"webhook": hook.pk})
-    return {**found, "of a webhook": armed.arm(spec)}
+    narrow = armed.arm("drop", "delivery", "of a webhook", scope={"webhook": hook.pk})
+    return {**found, "of a webhook": narrow}
 
 
 SEEN = {
@@ -253,9 +252,9 @@ def test_every_page_says_how_many_faults_are_armed(
         return " ".join(each.text for each in html.get(client, path).all(".bar a[data-faults]"))
 
     assert said(root) == ""
-    armed.arm(FaultSpec("drop", "api", ttl=60))
+    armed.arm("drop", "api", ttl=60)
     assert said(root) == "1 fault armed"
-    armed.arm(FaultSpec("drop", "api", scope={"account": catalog.vendor.pk}))
+    armed.arm("drop", "api", scope={"account": catalog.vendor.pk})
     assert said(root, "/products/") == said(vendor) == "2 faults armed"
     # Another account's is none of the viewer's.
     assert said(distributor) == "1 fault armed"
@@ -273,7 +272,7 @@ def test_faults_are_shown_with_attempts_and_calls(root: Client, catalog: Catalog
     delivery_rows.attempt(row, "failure", faults=[{"name": "bad", "kind": "abort"}])
     marks = html.get(root, f"/deliveries/{row.pk}/").all(".attempt *[data-fault]")
     assert [each.text for each in marks] == ["fault bad (abort)"]
-    armed.arm(FaultSpec("abort", "api", "down", {"status": 503}))
+    armed.arm("abort", "api", "down", {"status": 503})
     assert caller(catalog.vendor).get(f"/requests/{order.pk}").status == 503
     api_calls.flush()
     calls = html.get(root, f"/queues/fulfillment_request/{order.pk}/").all(
