@@ -71,6 +71,12 @@ class Batch:
                 return verdict
         return _accepted(replies if judged is None else judged, basis) or verdicts.passed(text)
 
+    def process(self, text: str = "") -> Verdict:
+        """Send a genuine request, and judge that each order was approved once because of it."""
+        sent = self.lab.genuine()
+        replies = [self.lab.send(sent)]
+        return self.processed_once(sent, replies, self.after_work(replies), text)
+
     def untouched(
         self,
         sent: SentRequest,

@@ -10,11 +10,10 @@ from http.client import HTTPConnection
 from typing import Any
 
 from checks import history, timing
-from checks.armed_fault import ArmedFault
 from checks.handler_process import HandlerProcess
 from checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from checks.history import Call, Effects, History
-from checks.platform import PATIENCE, WAITED, Json, Platform
+from checks.platform import PATIENCE, WAITED, ArmedFault, Json, Platform
 from checks.timing import Budget, Timing
 from checks.tokens import Signer
 from webhooks.delivery import request

@@ -50,15 +50,22 @@ class ThrowawayLane:
 
     def open(self) -> Lab:
         """Start the sandbox and the handler; raises CannotRun."""
-        enter = self._resources.enter_context
+        enter, options = self._resources.enter_context, self._options
         try:
             guard = enter(Guard())
+            command = HandlerCommand(
+                handler_command.split(options.run),
+                options.cwd,
+                tuple(options.environment.items()),
+                options.ready_url,
+                options.start_timeout,
+            )
             server = self._server = enter(Throwaway(guard))
-            process = self._process = enter(HandlerProcess(_command(self._options), guard))
+            process = self._process = enter(HandlerProcess(command, guard))
             lab = self._lab = self._start(server, process)
             # A handler may look for pending orders when it starts; there is none.
             lab.settle(_AFTER_START)
-            _set_up_reseller(lab, self._options)
+            _set_up_reseller(lab, options)
             lab.platform.save(self._snapshot)
         except (ApiError, CannotStart, HandlerError) as error:
             raise CannotRun(str(error)) from None
@@ -263,16 +270,6 @@ def _with_options(lab: Lab, options: Options) -> Lab:
 
 def _set_up_reseller(lab: Lab, options: Options) -> None:
     setup.set_up_reseller(lab, calls_handler=options.type != VALIDATOR)
-
-
-def _command(options: Options) -> HandlerCommand:
-    return HandlerCommand(
-        handler_command.split(options.run),
-        options.cwd,
-        tuple(options.environment.items()),
-        options.ready_url,
-        options.start_timeout,
-    )
 
 
 # One sandbox with one handler.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from checks import purchases
-from checks.armed_fault import ArmedFault
 from checks.client import PAGE, ApiError, Client
 from checks.history import Call, History, call_of, change_of
 from checks.purchases import Catalog
@@ -45,6 +44,38 @@ FINISHED = ("approved", "failed", "inquiring")
 # Requests that one call waits for: a wait has at most 50 conditions.
 WAITED = 12
 _AGAIN = 0.05
+
+
+class ArmedFault:
+    """A fault that is armed: how often it fired, and the responses that it holds."""
+
+    def __init__(self, client: Client, row: Mapping[str, Any], budget: Budget) -> None:
+        self._client, self._budget = client, budget
+        self.id: str = row["id"]
+
+    @property
+    def fired(self) -> int:
+        """How often it has fired."""
+        return int(self._client.call("GET", f"/sandbox/faults/{self.id}")["fired"])
+
+    def wait_held(self, count: int, timeout: float) -> int:
+        """Wait until it holds so many responses, or until the timeout; return how many it holds."""
+        with self._budget.wait(timeout) as seconds:
+            path = f"/sandbox/faults/{self.id}?held={count}&timeout={seconds:.3f}"
+            return len(self._client.call("GET", path, timeout=seconds + 30)["held"])
+
+    def release(self, count: int | None = None) -> None:
+        """Let the oldest held responses go, by default all."""
+        body = {} if count is None else {"count": count}
+        self._client.call("POST", f"/sandbox/faults/{self.id}/release", body)
+
+    def clear(self) -> None:
+        """Disarm it, and let held responses go."""
+        try:
+            self._client.call("DELETE", f"/sandbox/faults/{self.id}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from checks import verdicts
 from checks.handler_requests import Reply, SentRequest
@@ -72,6 +73,14 @@ def measure(
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]
     return Measured(sent, reply, own, sum(taken) / len(taken) if taken else 0.0, happened)
+
+
+def shared(lab: Lab, name: str, measure: Callable[[], Measured]) -> Iterator[Measured]:
+    """Yield the measurement of this name that several checks share, and then a new one."""
+    if name not in lab.shared:
+        lab.shared[name] = measure()
+    yield cast(Measured, lab.shared[name])
+    yield measure()
 
 
 def own_seconds(began: float, seconds: float, calls: Iterable[Call]) -> float:

@@ -21,29 +21,18 @@ def older_order(lab: Lab) -> Verdict:
     # Later by more than the second to which the API shows times.
     lab.platform.advance("1h", lab.timing.quiet)
     newer = lab.order()
-    first = batches.of(lab, [newer])
-    sent = lab.genuine()
-    replies = [lab.send(sent)]
-    happened = first.after_work(replies)
-    verdict = first.processed_once(sent, replies, happened, "")
+    verdict = batches.of(lab, [newer]).process()
     if verdict.outcome is not Outcome.PASS:
         return verdict
     lab.platform.act(older, "pend")
-    second = batches.of(lab, [older])
-    sent = lab.genuine()
-    replies = [lab.send(sent)]
-    happened = second.after_work(replies)
     text = f"Processed {older}, which became pending again after the newer {newer}."
-    return second.processed_once(sent, replies, happened, text)
+    return batches.of(lab, [older]).process(text)
 
 
 def other_types(lab: Lab) -> Verdict:
     """Suspend, resume and cancel a subscription, one after another."""
     purchase = batches.create(lab)
-    sent = lab.genuine()
-    replies = [lab.send(sent)]
-    happened = purchase.after_work(replies)
-    verdict = purchase.processed_once(sent, replies, happened, "")
+    verdict = purchase.process()
     if verdict.outcome is not Outcome.PASS:
         return verdict
     subscription = lab.platform.request(purchase.orders[0])["asset"]["id"]
@@ -70,11 +59,7 @@ def customer_names(lab: Lab) -> Verdict:
 
     def judge(name: str) -> Verdict:
         batch = batches.of(lab, [lab.platform.order_for(lab.product, name)])
-        sent = lab.genuine()
-        replies = [lab.send(sent)]
-        happened = batch.after_work(replies)
-        text = "Processed orders of customers with names of several alphabets."
-        verdict = batch.processed_once(sent, replies, happened, text)
+        verdict = batch.process("Processed orders of customers with names of several alphabets.")
         if verdict.outcome is not Outcome.PASS:
             return replace(verdict, text=f"The order of {name}: {verdict.text}")
         return verdict

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from checks import experiments, good_run, verdicts
-from checks.armed_fault import ArmedFault
 from checks.experiments import CONTROL_TEXTS, control
 from checks.good_run import GoodRun, NoGoodRun, Step
 from checks.handler_requests import Reply
@@ -21,6 +20,7 @@ from checks.history import Effects, History
 from checks.lab import Lab
 from checks.model import Check, Level
 from checks.outcomes import Outcome, Verdict
+from checks.platform import ArmedFault
 
 # How often the barrier waits on while the second run makes other calls.
 _LOOKS = 5

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import cast
+from contextlib import closing
+from functools import partial
 
 from checks import response_time, verdicts
 from checks.client import connect
@@ -101,13 +102,10 @@ def keep_alive_refused(lab: Lab) -> Verdict:
     order = lab.order()
     mark = lab.mark()
     forged = lab.genuine(token_headers=[], method="POST", body=b"{" + b" " * _REFUSED_BODY + b"}")
-    connection = connect(lab.handler.url, lab.timing.deadline)
-    try:
+    with closing(connect(lab.handler.url, lab.timing.deadline)) as connection:
         replies = [lab.send(forged, connection=connection)]
         is_kept = connection.sock is not None
         replies.append(lab.send(connection=connection))
-    finally:
-        connection.close()
     happened = lab.after_work(mark, replies[1:], [order])
     evidence = verdicts.replies_exhibit(replies), happened.exhibit()
     if replies[0].is_success or replies[0].error:
@@ -130,15 +128,12 @@ def keep_alive(lab: Lab) -> Verdict:
     mark = lab.mark()
     orders: list[str] = []
     replies: list[Reply] = []
-    connection = connect(lab.handler.url, lab.timing.deadline)
-    try:
+    with closing(connect(lab.handler.url, lab.timing.deadline)) as connection:
         for _ in range(2):
             orders.append(lab.order())
             replies.append(lab.send(connection=connection))
             if connection.sock is None:
                 break
-    finally:
-        connection.close()
     lab.wait_finished(orders, lab.timing.deadline)
     happened = lab.after(mark)
     evidence = verdicts.replies_exhibit(replies), happened.exhibit()
@@ -191,19 +186,13 @@ def connections_100(lab: Lab) -> Verdict:
 
 
 def _shared(lab: Lab) -> Iterator[Measured]:
-    """Yield the measurement that two checks share, and then a new one."""
-    if _MEASURED not in lab.shared:
-        lab.shared[_MEASURED] = _measure(lab, lab.orders(PENDING), _WORK)
-    yield cast(Measured, lab.shared[_MEASURED])
-    yield _measure(lab, lab.orders(PENDING), _WORK)
+    """Return the measurement that two checks share, and then a new one."""
+    return response_time.shared(lab, _MEASURED, lambda: _measure(lab, lab.orders(PENDING), _WORK))
 
 
 def _measure(lab: Lab, orders: Sequence[str], patience: float) -> Measured:
     """Measure a response while orders are pending, and wait until they are processed."""
-
-    def finish() -> None:
-        lab.wait_finished(orders, patience)
-
+    finish = partial(lab.wait_finished, orders, patience)
     return response_time.measure(lab, lab.genuine(), LONGEST + _LATER, finish)
 
 

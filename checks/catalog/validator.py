@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 from checks import causes, response_time, tokens, validations, verdicts
 from checks.lab import Lab
@@ -111,16 +110,13 @@ def timeout_30s(lab: Lab) -> Verdict:
 
 
 def _shared(lab: Lab) -> Iterator[Measured]:
-    """Yield the measurement that two checks share, and then a new one."""
+    """Return the measurement that two checks share, and then a new one."""
 
     def measure() -> Measured:
         sent = validations.request(lab, validations.shown_draft(lab))
         return response_time.measure(lab, sent, GIVES_UP + _LATER, quiet=_QUIET)
 
-    if _MEASURED not in lab.shared:
-        lab.shared[_MEASURED] = measure()
-    yield cast(Measured, lab.shared[_MEASURED])
-    yield measure()
+    return response_time.shared(lab, _MEASURED, measure)
 
 
 def empty_draft(lab: Lab) -> Verdict:

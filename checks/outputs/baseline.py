@@ -52,7 +52,8 @@ def read(text: str, checks: Collection[Check]) -> tuple[Known, ...]:
     try:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadBaseline(f"The baseline is not valid TOML: {_one_line(error)}.") from None
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise BadBaseline(f"The baseline is not valid TOML: {reason}.") from None
     if unknown := sorted(content.keys() - {"known"}):
         raise BadBaseline(f"The baseline has an unknown key {unknown[0]!r}; it has only 'known'.")
     entries = content.get("known", [])
@@ -125,20 +126,14 @@ def render(report: Report, known: Iterable[Known], today: date) -> str:
                 reason = entry.reason if entry else f"Failed on {today}."
                 until = today + timedelta(days=_DAYS)
                 entries[result.check.id] = Known(result.check.id, until, reason)
-    return "\n".join(["# Known failures of connect-sim check.\n", *map(_entry, entries.values())])
-
-
-def _entry(known: Known) -> str:
-    return (
-        f"[[known]]\nid = {_quoted(known.id)}\nuntil = {known.until}\n"
-        f"reason = {_quoted(known.reason)}\n"
+    tables = (
+        f"[[known]]\nid = {_quoted(each.id)}\nuntil = {each.until}\n"
+        f"reason = {_quoted(each.reason)}\n"
+        for each in entries.values()
     )
+    return "\n".join(["# Known failures of connect-sim check.\n", *tables])
 
 
 def _quoted(text: str) -> str:
     # JSON's escapes are TOML's too, which also wants one for DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -241,13 +241,13 @@ class HoldsView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
-        return Response([_represent(hold) for hold in holds.active()])
+        return Response([hold.represent() for hold in holds.active()])
 
     def post(self, request: Request) -> Response:
         """Take a hold: 201 `{"id", "note", "expires_in"}`."""
         values = HoldInput().check(request.data)
         hold = holds.take(values.get("ttl", holds.DEFAULT_TTL), values.get("note", ""))
-        return Response(_represent(hold), status=201)
+        return Response(hold.represent(), status=201)
 
 
 class HoldView(APIView):
@@ -261,10 +261,6 @@ class HoldView(APIView):
         """Release a hold: 204; 404 if it was released or has expired."""
         holds.release(id)
         return Response(status=204)
-
-
-def _represent(hold: holds.ActiveHold) -> dict[str, Any]:
-    return {"id": hold.id, "note": hold.note, "expires_in": round(hold.expires_in, 3)}
 
 
 urlpatterns = [

@@ -30,13 +30,13 @@ from requests_queue.errors import FieldError, Invalid, Missing
 from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import NumberField, NumberText, Query, Seconds, SecondsField, Word
 from sandbox.faults import api_side, armed, kinds
-from sandbox.faults.api_side import MAX_WAIT, Caller
+from sandbox.faults.api_side import Caller
 from sandbox.faults.armed import DEFAULT_SEED
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
 from sandbox.models import Fault as FaultRow
 from sandbox.models import HeldResponse
 from sandbox.timeline import timeline
-from sandbox.timeline.observer import Result, json_result, observer, respond
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, observer, respond
 from webhooks.models import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -38,16 +38,16 @@ from sandbox.api.types import (
 from sandbox.models import ApiCall
 from sandbox.readings import deliveries, handler_activity
 from sandbox.timeline import api_calls, timeline
-from sandbox.timeline.observer import observer, respond
+from sandbox.timeline.observer import MAX_WAIT, observer, respond
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition
-from sandbox.waits.wait_responses import MAX_WAIT, Filters, Read
+from sandbox.waits.wait_responses import Filters, Read
 from sandbox.waits.waiting import Wait
 from webhooks.models import Delivery, Webhook
 
-TIMEOUT, MAX_TIMEOUT = 5.0, 600.0  # real seconds
+TIMEOUT = 5.0  # real seconds
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
 LIMIT = 100  # calls of a response by default
 _CHUNK = 500  # entries of the timeline that are read at once
@@ -129,7 +129,7 @@ class WaitInput(Input):
         help_text="The cursor after which entries count: by default that of the last reset, or of "
         "the request if the condition has `never`."
     )
-    timeout = SecondsField(0, MAX_TIMEOUT)
+    timeout = SecondsField(0, MAX_WAIT)
     skip = Boolean(help_text="Move the clock from one due moment to the next while waiting.")
     within = DurationField(help_text="The span of platform time, required by `never`.")
 

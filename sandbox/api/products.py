@@ -73,14 +73,12 @@ class _Parts(List):
 
     def run_child_validation(self, data: list[Any]) -> list[Any]:
         """Return the parts; raises ValidationError."""
-        parts, errors = [], {}
-        for place, part in enumerate(data):
-            try:
-                parts.append(self.child.run_validation(part))
-            except ValidationError as error:
-                errors[str(place)] = error.detail
-        if errors:
-            raise ValidationError(errors)
+        try:
+            parts: list[Any] = super().run_child_validation(data)
+        except ValidationError as error:
+            # Numbers would be left out of the paths.
+            details: Any = error.detail
+            raise ValidationError({str(place): details[place] for place in details}) from None
         return parts
 
 
@@ -154,15 +152,11 @@ class Sold:
     listing: Listing | None
 
 
+@transaction.atomic
 def create(values: Values, account: Account) -> Sold:
     """Create the product of `ProductInput` for a vendor; raises Forbidden, Invalid, Refused."""
     if not account.is_vendor:
         raise Forbidden("Only vendors have products.")
-    with transaction.atomic():
-        return _create(values, account)
-
-
-def _create(values: Values, account: Account) -> Sold:
     contract, hub = _sales_line(account)
     now = clock.shown(clock.now())
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))

@@ -22,13 +22,13 @@ from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import User
 from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds, SecondsField
+from sandbox.clock import holds
+from sandbox.clock.holds import Token
 from sandbox.timeline import timeline
-from sandbox.timeline.observer import Result, json_result, observer, respond
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, observer, respond
 from sandbox.world import gate, leases, snapshot_storage, snapshots
-from sandbox.world.leases import ActiveLease, Taker
+from sandbox.world.leases import Taker
 from sandbox.world.snapshots import Replacement
-
-MAX_PATIENCE = 600.0  # seconds
 
 
 class Replaced(TypedDict):
@@ -60,7 +60,7 @@ class SnapshotDiff(TypedDict):
 class PatienceInput(Input):
     """For how long requests and handlers may finish, in real time."""
 
-    patience = SecondsField(0, MAX_PATIENCE)
+    patience = SecondsField(0, MAX_WAIT)
 
 
 class SnapshotInput(PatienceInput):
@@ -203,14 +203,14 @@ class LeaseState(TypedDict):
 class RenewInput(Input):
     """How long the lease lasts from now on."""
 
-    ttl = SecondsField(0.001, leases.MAX_TTL)
+    ttl = SecondsField(0.001, holds.MAX_TTL)
 
 
 class LeaseInput(RenewInput):
     """How long the lease lasts, a note for people, and how long to wait for it."""
 
-    note = String(leases.MAX_NOTE)
-    wait = SecondsField(0, leases.MAX_WAIT)
+    note = String(holds.MAX_NOTE)
+    wait = SecondsField(0, MAX_WAIT)
 
 
 class LeaseView(APIView):
@@ -226,7 +226,7 @@ class LeaseView(APIView):
     def get(self, request: Request) -> Response:
         """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
         lease = leases.current()
-        shown = {k: v for k, v in _represent_lease(lease).items() if k != "id"} if lease else None
+        shown = {k: v for k, v in lease.represent().items() if k != "id"} if lease else None
         return Response({"lease": shown})
 
     def post(self, request: Request) -> HttpResponse:
@@ -236,7 +236,7 @@ class LeaseView(APIView):
         callers get it in order. It binds callers that take it: calls without it are not refused.
         """
         values = LeaseInput().check(request.data)
-        ttl, note = values.get("ttl", leases.DEFAULT_TTL), values.get("note", "")
+        ttl, note = values.get("ttl", holds.DEFAULT_TTL), values.get("note", "")
         if seconds := values.get("wait", 0):
             taker = Taker(
                 owner=str(cast(User, request.user).pk),
@@ -251,7 +251,7 @@ class LeaseView(APIView):
         lease = leases.take(ttl, note)
         if lease is None:
             raise leases.taken()
-        return Response(_represent_lease(lease), status=201)
+        return Response(lease.represent(), status=201)
 
 
 class LeaseTokenView(APIView):
@@ -264,8 +264,8 @@ class LeaseTokenView(APIView):
 
     def put(self, request: Request, id: str) -> Response:
         """Let the lease expire `ttl` seconds from now: 200; 404 if it has expired."""
-        ttl = RenewInput().check(request.data).get("ttl", leases.DEFAULT_TTL)
-        return Response(_represent_lease(leases.renew(id, ttl)))
+        ttl = RenewInput().check(request.data).get("ttl", holds.DEFAULT_TTL)
+        return Response(leases.renew(id, ttl).represent())
 
     def delete(self, request: Request, id: str) -> Response:
         """Release the lease: 204; 404 if it was released or has expired."""
@@ -273,13 +273,9 @@ class LeaseTokenView(APIView):
         return Response(status=204)
 
 
-def _represent_lease(lease: ActiveLease) -> dict[str, Any]:
-    return {"id": lease.id, "note": lease.note, "expires_in": round(lease.expires_in, 3)}
-
-
-def _answer(lease: ActiveLease | None) -> Result:
+def _answer(lease: Token | None) -> Result:
     if lease is not None:
-        return json_result(201, _represent_lease(lease))
+        return json_result(201, lease.represent())
     refusal = leases.taken()
     return json_result(409, {"error_code": refusal.code, "errors": refusal.messages})
 

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Subquery
 
 from checks.options import EVENT, VALIDATOR, new_name
+from requests_queue import topics
 from requests_queue.catalog.models import Account
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
@@ -56,7 +57,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
         text = "Checks are running already. Wait until they have ended, or cancel them."
         raise Conflict("CHK_001", text) from None
     _forget_old(webhook.pk)
-    notification.announce_kind(notification.CHECKS)
+    topics.announce(None, notification.CHECKS)
     return run
 
 
@@ -73,7 +74,7 @@ def keep(pk: int, progress: Progress) -> bool:
     if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
         # It is gone, or another process took this one for dead.
         return True
-    notification.announce_kind(notification.CHECKS)
+    topics.announce(None, notification.CHECKS)
     return row.filter(is_cancelled=True).exists()
 
 
@@ -92,7 +93,7 @@ def end(pk: int, progress: Progress, ending: Ending) -> bool:
         error=ending.error,
         ended_at=datetime.now(UTC),
     )
-    notification.announce_kind(notification.CHECKS)
+    topics.announce(None, notification.CHECKS)
     return bool(ended)
 
 

@@ -8,7 +8,8 @@ several processes take and read them.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, FloatField
@@ -27,20 +28,23 @@ MAX_NOTE = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveHold:
-    """A hold, and in how many seconds it expires."""
+class Token:
+    """A hold, or a lease, and in how many seconds it expires; the repr does not show the id."""
 
-    id: str
+    id: str = field(repr=False)
     note: str
     expires_in: float
 
+    def represent(self) -> dict[str, Any]:
+        return {"id": self.id, "note": self.note, "expires_in": round(self.expires_in, 3)}
+
 
 @transaction.atomic
-def take(ttl: float = DEFAULT_TTL, note: str = "") -> ActiveHold:
+def take(ttl: float = DEFAULT_TTL, note: str = "") -> Token:
     """Take a new hold for `ttl` seconds; its id is never used again."""
     row = Hold.objects.create(id=f"HLD-{uuid.uuid4()}", note=note, expires=DatabaseTime() + ttl)
     _record("taken", [(row.id, note)])
-    return ActiveHold(row.id, note, ttl)
+    return Token(row.id, note, ttl)
 
 
 def release(hold_id: str) -> None:
@@ -56,7 +60,7 @@ def release(hold_id: str) -> None:
     raise Missing(hold_id)
 
 
-def active() -> list[ActiveHold]:
+def active() -> list[Token]:
     """Return the holds, after removing the expired ones; the first to expire first."""
     left = Cast(F("expires") - DatabaseTime(), FloatField())
     rows = list(
@@ -64,7 +68,7 @@ def active() -> list[ActiveHold]:
     )
     if any(left <= 0 for _, _, left in rows):
         expire()
-    return [ActiveHold(pk, note, left) for pk, note, left in rows if left > 0]
+    return [Token(pk, note, left) for pk, note, left in rows if left > 0]
 
 
 @due_reached.connect

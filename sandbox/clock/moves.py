@@ -17,7 +17,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from requests_queue import clock, jobs
+from requests_queue import clock, jobs, topics
 from requests_queue.clock import Reading
 from requests_queue.db import background_work
 from requests_queue.db.sql import DatabaseTime
@@ -196,7 +196,7 @@ class Move:
             with transaction.atomic():
                 _freeze(moment, frozen_at=self.now)
                 timeline.append([Entry(timeline.CLOCK, moment, data=data)])
-                notification.announce_world()
+                topics.announce(None, topics.EVERYTHING)
             self.now = moment
             self.stops += is_stop
         self.run_due()
@@ -285,7 +285,7 @@ def release(moment: datetime, **held: Any) -> None:
     Clock.objects.filter(pk=1, **held).update(
         frozen_at=None, moving_lease=0, offset=moment - datetime.now(UTC)
     )
-    notification.announce_world()
+    topics.announce(None, topics.EVERYTHING)
 
 
 class ClockState(NamedTuple):

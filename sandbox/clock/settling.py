@@ -173,7 +173,7 @@ def _work(label: str) -> Unsettled:
     return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])
 
 
-def _hold(hold: holds.ActiveHold) -> Unsettled:
+def _hold(hold: holds.Token) -> Unsettled:
     note = f" ({hold.note})" if hold.note else ""
     left = format_span(hold.expires_in)
     text = f"{hold.id}{note} is held, for at most {left}."

@@ -36,24 +36,15 @@ from sandbox.faults.armed import Firing, Firings, Subject
 from sandbox.faults.kinds import API
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import activity, api_calls, notification
+from sandbox.timeline.activity import GetResponse
 from sandbox.timeline.object_ids import OBJECT_ID
 from sandbox.timeline.observer import Kind, Result, Waiter, observer
 from sandbox.world import gate
 from webhooks.delivery import wakeup
 
-MAX_WAIT = 600.0  # seconds
 logger = logging.getLogger(__name__)
 
 KEY = "connect_sim.transmission"
-GetResponse = Callable[[HttpRequest], HttpResponse]
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """A response that is held until the future is done, or for so many seconds."""
-
-    future: Future[None]
-    seconds: float | None
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -69,8 +60,13 @@ class Responses(Kind[Held]):
     def __init__(self) -> None:
         self._renew_at = 0.0
 
-    def hold(self, fault: str, number: int, method: str, path: str) -> Delay | None:
-        """Hold a response; return what ends that, or None if the fault has been cleared."""
+    def hold(
+        self, fault: str, number: int, method: str, path: str
+    ) -> tuple[Future[None], float | None] | None:
+        """Hold a response until the future is done, or for so many seconds (None: no limit).
+
+        Return None if the fault has been cleared.
+        """
         with transaction.atomic():
             left = Cast(F("expires") - DatabaseTime(), FloatField())
             row = Fault.objects.filter(pk=fault, is_cleared=False).annotate(left=left).first()
@@ -82,7 +78,7 @@ class Responses(Kind[Held]):
             notification.announce_after_commit()
         future = gate.begin_delay()
         observer.add(self, Held(key=held.pk, future=future))
-        return Delay(future, row.left)
+        return future, row.left
 
     def keys(self) -> list[int]:
         """Return the ids of the rows of this process."""
@@ -277,7 +273,7 @@ def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
         logger.warning("A response could not be held: %s", type(error).__name__)
         return
     if delay is not None:
-        _manner(request, response).wait(delay.future, delay.seconds)
+        _manner(request, response).wait(*delay)
 
 
 def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:

@@ -24,7 +24,7 @@ from django.db.models import F, FloatField, Max, Q, QuerySet
 from django.db.models.functions import Cast
 from django.dispatch import receiver
 
-from requests_queue import clock
+from requests_queue import clock, topics
 from requests_queue.db import sql
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
@@ -152,7 +152,7 @@ def arm(
             expires=None if ttl is None else DatabaseTime() + ttl,
             **{"seed": DEFAULT_SEED, **counts},
         )
-        notification.announce_kind(notification.FAULTS)
+        topics.announce(None, notification.FAULTS)
     spread()
     return get(row.pk)
 
@@ -193,7 +193,7 @@ def _clear(rows: QuerySet[Fault]) -> list[Fault]:
         result = list(_shown(cleared).order_by("ordinal"))
         # What they hold is sent.
         notification.announce_after_commit()
-        notification.announce_kind(notification.FAULTS)
+        topics.announce(None, notification.FAULTS)
     spread()
     return result
 
@@ -351,7 +351,7 @@ def decide(faults: Sequence[Fault], subjects: Sequence[Subject]) -> list[Firings
             fired[at] += (firing,)
             entries.append(_entry(firing, row, subjects[at], now))
     timeline.append(entries)
-    notification.announce_kind(notification.FAULTS)
+    topics.announce(None, notification.FAULTS)
     return fired
 
 

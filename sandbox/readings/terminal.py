@@ -143,7 +143,6 @@ def _changes(entries: Iterable[TimelineEntry]) -> dict[int, list[str]]:
     """Return the changes of the events of each delivery, as text, newest first."""
     ids = {entry.delivery_id for entry in entries if entry.delivery_id is not None}
     changes: dict[int, list[str]] = {}
-    if ids:
-        for event in Event.objects.filter(delivery__in=ids).exclude(object_id=""):
-            changes.setdefault(event.delivery_id, []).append(f"{event.object_id} {event.change}")
+    for event in Event.objects.filter(delivery__in=ids).exclude(object_id=""):
+        changes.setdefault(event.delivery_id, []).append(f"{event.object_id} {event.change}")
     return changes

@@ -33,6 +33,7 @@ from requests_queue.operations import QUESTION, WAITED
 from requests_queue.redaction import Redaction
 from sandbox.models import ApiCall
 from sandbox.timeline import activity, call_storage, notification, timeline
+from sandbox.timeline.activity import GetResponse
 from sandbox.timeline.call_storage import MAX_BODY, RecordedCall
 from webhooks.delivery import wakeup
 
@@ -203,8 +204,6 @@ FAULTS = "sandbox.faults"
 _MAX_AGENT = 2000  # characters of the client's name that are searched for secrets
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _TEXTUAL = ("text/", "application/x-www-form-urlencoded")
-
-GetResponse = Callable[[HttpRequest], HttpResponse]
 
 _recorder = Recorder()
 

@@ -2,7 +2,7 @@
 
 In one process a commit notifies threads directly. Across processes PostgreSQL's NOTIFY does, and on
 SQLite its change counter, which is read every POLL seconds while somebody waits. Pages hear what
-changes by `requests_queue.topics`.
+changes by `requests_queue.topics`: of no account what all may see.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from requests_queue import topics
 from webhooks.delivery import wakeup
 
 CHANNEL = "connect_sim_timeline"
@@ -135,13 +134,3 @@ def _poll_sqlite() -> None:
             last = version
             announce()
         time.sleep(POLL)
-
-
-def announce_world() -> None:
-    """Announce a move of the clock, or a reset: all pages of all accounts."""
-    topics.announce(None, topics.EVERYTHING)
-
-
-def announce_kind(kind: str) -> None:
-    """Announce faults or check runs, which belong to no account."""
-    topics.announce(None, kind)

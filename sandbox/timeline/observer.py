@@ -29,6 +29,7 @@ from sandbox.timeline import notification
 logger = logging.getLogger(__name__)
 
 MAX_PER_KEY = 500  # waiters of a kind with the same owner
+MAX_WAIT = 600.0  # seconds for which a caller may wait
 # Seconds after which a thread looks again without a change, if nothing else is known.
 LONGEST = 60.0
 _FAILURE_PAUSE = 0.5  # seconds until a kind is tried again after an error

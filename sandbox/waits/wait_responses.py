@@ -1,14 +1,13 @@
 """The responses of a wait: 200 with the evidence, 408 with what happened instead.
 
 Both have the present, which is read once for the conditions of all waits. A read of the timeline
-that waits for an entry gets its page: the observer reads new entries once for all of them, and then
-the pages of the callers that one of these may be for.
+that waits for an entry gets its page.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -20,7 +19,6 @@ from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
 from sandbox.clock import settling
-from sandbox.models import TimelineEntry
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result, observer
 from sandbox.timeline.timeline import Cursor
@@ -41,8 +39,6 @@ _REASONS = {
     IMPOSSIBLE: "It cannot come true any more",
     RESET: "Not true before the sandbox was reset or restored",
 }
-MAX_WAIT = 600.0  # seconds
-_BATCH = 1000  # new entries that are compared with filters; with more, all pages are read
 
 
 def read_present(needs: Needs, now: datetime) -> Present:
@@ -160,14 +156,6 @@ class Filters:
         shown = [timeline.represent(entry) for entry in entries]
         return {"entries": shown, "cursor": str(max(since, last))}
 
-    def may_match(self, entry: TimelineEntry) -> bool:
-        """Return whether the page may have an entry; only the database knows all its objects."""
-        return (
-            self.webhook in ("", entry.webhook_id)
-            and (not self.object or entry.object_id in (None, self.object))
-            and (not self.kinds or entry.kind in self.kinds)
-        )
-
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Read(Waiter):
@@ -189,24 +177,12 @@ class Reads(Kind[Read]):
         # Before the read: what is withheld now may be readable by then.
         pause = timeline.WITHHELD_POLL if timeline.is_withheld() else LONGEST
         until, now = timeline.now(), time.monotonic()
-        may_match = _matcher(reads, until)
         for read in reads:
-            is_over = read.deadline <= now
-            if is_over or may_match(read):
-                page = read.filters.page(read.position, until)
-                if page["entries"] or is_over:
-                    read.respond(json_result(200, page))
+            page = read.filters.page(read.position, until)
+            if page["entries"] or read.deadline <= now:
+                read.respond(json_result(200, page))
             read.position = max(read.position, until)
         return pause
 
 
 reads = Reads()
-
-
-def _matcher(reads: Iterable[Read], until: Cursor) -> Callable[[Read], bool]:
-    """Read the new entries, and return a function that compares them with a caller's filters."""
-    first = min(read.position for read in reads)
-    new = list(timeline.between(first, until).defer("data")[: _BATCH + 1]) if first < until else []
-    if len(new) > _BATCH:
-        return lambda read: True
-    return lambda read: any(map(read.filters.may_match, new))

@@ -11,7 +11,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator, MutableMapping
+from collections.abc import Hashable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,14 +23,13 @@ from requests_queue.queues.usage_file import leases
 from sandbox.clock import settle_times, settling
 from sandbox.clock.settling import Unsettled
 from sandbox.timeline import api_calls
+from sandbox.timeline.activity import Application, Scope
 from sandbox.timeline.observer import look_until
 from webhooks.models import Delivery
 
 _guard = threading.Lock()
 _delays: set[Future[None]] = set()
 _suspensions = 0
-Scope = MutableMapping[str, Any]
-Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 PATIENCE = 10.0  # seconds for which requests and handlers may finish
 ENTRY = 5.0  # seconds for which a request waits while the gate is closed
@@ -71,10 +70,8 @@ def begin_delay() -> Future[None]:
 
 def end_delay(future: Future[None]) -> None:
     """End a delay, unless the client has left."""
-    try:
+    with suppress(InvalidStateError):
         future.set_result(None)
-    except InvalidStateError:
-        pass
 
 
 @contextmanager
@@ -111,13 +108,9 @@ class Gate:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_closed = False
-        self._inside = 0
+        # Requests that have passed and not ended.
+        self.inside = 0
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-
-    @property
-    def inside(self) -> int:
-        """Return how many requests have passed and not ended."""
-        return self._inside
 
     async def enter(self, timeout: float) -> bool:
         """Pass the gate when it is open; return False if it stays closed for `timeout` seconds."""
@@ -128,7 +121,7 @@ class Gate:
             entry = (loop, opened)
             with self._changed:
                 if not self._is_closed:
-                    self._inside += 1
+                    self.inside += 1
                     return True
                 self._waiting.add(entry)
             try:
@@ -142,7 +135,7 @@ class Gate:
     def leave(self) -> None:
         """End a request that has passed."""
         with self._changed:
-            self._inside -= 1
+            self.inside -= 1
             self._changed.notify_all()
 
     @contextmanager
@@ -152,8 +145,8 @@ class Gate:
             self._is_closed = True
         try:
             with self._changed:
-                self._changed.wait_for(lambda: not self._inside, timeout)
-                left = self._inside
+                self._changed.wait_for(lambda: not self.inside, timeout)
+                left = self.inside
             yield left
         finally:
             with self._changed:

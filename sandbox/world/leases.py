@@ -12,35 +12,24 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db.models import F, FloatField, QuerySet
 from django.db.models.functions import Cast
 
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
+from sandbox.clock.holds import DEFAULT_TTL, Token
 from sandbox.models import Lease
 from sandbox.timeline import notification
 from sandbox.timeline.observer import Kind, Result, Waiter, observer
 
-DEFAULT_TTL, MAX_TTL = 30.0, 3600.0  # seconds
-MAX_WAIT = 600.0  # seconds
-MAX_NOTE = 200  # characters
 # Seconds after which a waiting caller looks for a lease that expired, or that another process
 # released.
 _POLL = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveLease:
-    """A lease, and in how many seconds it expires; the repr does not show the id."""
-
-    id: str = field(repr=False)
-    note: str
-    expires_in: float
-
-
-def take(ttl: float = DEFAULT_TTL, note: str = "") -> ActiveLease | None:
+def take(ttl: float = DEFAULT_TTL, note: str = "") -> Token | None:
     """Take the lease for `ttl` seconds, unless somebody has it: None."""
     token = f"LSE-{uuid.uuid4()}"
     expired = Lease.objects.filter(expires__lte=DatabaseTime())
@@ -50,16 +39,16 @@ def take(ttl: float = DEFAULT_TTL, note: str = "") -> ActiveLease | None:
         Lease.objects.bulk_create([Lease(token="", expires=0)], ignore_conflicts=True)
         if not expired.update(token=token, note=note, expires=DatabaseTime() + ttl):
             return None
-    return ActiveLease(token, note, ttl)
+    return Token(token, note, ttl)
 
 
-def renew(token: str, ttl: float = DEFAULT_TTL) -> ActiveLease:
+def renew(token: str, ttl: float = DEFAULT_TTL) -> Token:
     """Let the lease expire in `ttl` seconds from now; raises Missing if it has expired."""
     rows = _valid(token)
     note = rows.values_list("note", flat=True).first()
     if note is None or not rows.update(expires=DatabaseTime() + ttl):
         raise Missing(token)
-    return ActiveLease(token, note, ttl)
+    return Token(token, note, ttl)
 
 
 def release(token: str) -> None:
@@ -80,11 +69,11 @@ def release_noted(note: str) -> None:
         notification.announce()
 
 
-def current() -> ActiveLease | None:
+def current() -> Token | None:
     """Return the lease, None if nobody has it."""
     left = Cast(F("expires") - DatabaseTime(), FloatField())
     row = Lease.objects.annotate(left=left).values_list("token", "note", "left").first()
-    return ActiveLease(*row) if row and row[2] > 0 else None
+    return Token(*row) if row and row[2] > 0 else None
 
 
 def taken() -> Conflict:
@@ -105,7 +94,7 @@ class Taker(Waiter):
 
     ttl: float
     note: str
-    answer: Callable[[ActiveLease | None], Result]
+    answer: Callable[[Token | None], Result]
 
 
 class Takers(Kind[Taker]):

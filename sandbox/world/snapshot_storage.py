@@ -9,7 +9,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ class Files:
                     cursor.execute("CREATE TABLE draft.meta (json TEXT)")
                     cursor.execute("INSERT INTO draft.meta VALUES (%s)", [_meta(snapshot)])
                     fill("draft")
-            _sync(draft)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
             if replace:
                 draft.replace(path)
             else:
@@ -114,16 +115,13 @@ class Files:
         The snapshot is neither deleted nor replaced meanwhile.
         """
         path = self._path(name)
-        try:
-            attached = _attached(_uri(path), alias)
-            cursor = attached.__enter__()
-        except Error as error:
-            raise (Damaged if path.exists() else Missing)(name) from error
-        try:
+        with ExitStack() as stack:
+            try:
+                cursor = stack.enter_context(_attached(_uri(path), alias))
+            except Error as error:
+                raise (Damaged if path.exists() else Missing)(name) from error
             _check(cursor, alias, name)
             yield alias
-        finally:
-            attached.__exit__(None, None, None)
 
     def delete(self, name: str) -> bool:
         """Delete a snapshot; return whether there was one."""
@@ -165,14 +163,6 @@ def _check(cursor: Any, alias: str, name: str) -> None:
         raise Damaged(name) from error
     if result != "ok":
         raise Damaged(name)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _meta(snapshot: Snapshot) -> str:

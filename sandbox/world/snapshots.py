@@ -19,12 +19,12 @@ from typing import Any
 
 from django.db import DatabaseError, connection, models
 
-from requests_queue import clock, seed
+from requests_queue import clock, seed, topics
 from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
 from sandbox.models import TimelineEntry
-from sandbox.timeline import notification, timeline
+from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Entry
 from sandbox.world import gate, snapshot_storage, tables
 from sandbox.world.snapshot_storage import Damaged, Snapshot
@@ -210,7 +210,7 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: i
     # Of calls that have not ended, or are not stored: no reader waits for them.
     TimelineEntry.objects.filter(is_open=True).delete()
     timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
-    notification.announce_world()
+    topics.announce(None, topics.EVERYTHING)
     return now
 
 

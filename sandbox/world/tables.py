@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -142,14 +143,16 @@ def names(columns: Sequence[str]) -> str:
 def fingerprint() -> str:
     """Return a hash of the tables of the world and their columns, which differ by version."""
     tables = [
-        (model._meta.db_table, [(f.column, f.db_type(connection)) for f in _fields(model)])
+        (
+            model._meta.db_table,
+            [
+                (field.column, field.db_type(connection))
+                for field in sorted(model._meta.local_concrete_fields, key=attrgetter("attname"))
+            ],
+        )
         for model in world_models()
     ]
     return hashlib.sha256(repr(tables).encode()).hexdigest()[:16]
-
-
-def _fields(model: type[models.Model]) -> Sequence[models.Field[Any, Any]]:
-    return sorted(model._meta.local_concrete_fields, key=lambda field: field.attname)
 
 
 def in_own_thread(function: Callable[[], T]) -> T:

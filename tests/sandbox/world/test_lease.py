@@ -12,10 +12,11 @@ from django.db import connections
 
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
+from sandbox.clock.holds import Token
 from sandbox.models import Lease
 from sandbox.timeline.observer import Result, observer
 from sandbox.world import gate, leases
-from sandbox.world.leases import ActiveLease, Taker
+from sandbox.world.leases import Taker
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.sandbox import worlds
@@ -74,7 +75,7 @@ def test_expired_lease_is_free_and_cannot_be_renewed_or_released(by: Caller) -> 
 
 
 def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
-    def take(number: int) -> ActiveLease | None:
+    def take(number: int) -> Token | None:
         try:
             return leases.take(note=str(number))
         finally:
@@ -92,7 +93,7 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
     assert held
     order: list[str] = []
 
-    def answer(lease: ActiveLease | None) -> Result:
+    def answer(lease: Token | None) -> Result:
         assert lease is not None
         order.append(lease.note)
         return Result(201, lease.id, b"")
@@ -131,7 +132,7 @@ def test_lease_of_a_client_that_left_is_free_again() -> None:
     assert held
     asked = threading.Event()
 
-    def answer(lease: ActiveLease | None) -> Result:
+    def answer(lease: Token | None) -> Result:
         asked.set()
         return Result(201, "", b"")
 
