@@ -307,7 +307,8 @@ class Firing:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Return the values of the kind's parameters."""
-        return self.fault.parameters
+        values: Mapping[str, Any] = self.fault.parameters
+        return values
 
     def fraction(self, purpose: str) -> float:
         """Return a number from 0 to below 1 that depends on seed, fault, and ordinals alone."""

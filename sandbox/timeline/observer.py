@@ -124,14 +124,14 @@ class Observer:
     """The waiters of this process, by kind."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._waiters: dict[Kind[Any], list[Any]] = {}
         self._thread: threading.Thread | None = None
 
     def add(self, kind: Kind[W], waiter: W) -> None:
         """Register a waiter; raises TooManyWaits."""
         with self._guard:
-            self._check_limit(kind, waiter.owner)
+            self.check_limit(kind, waiter.owner)
             self._waiters.setdefault(kind, []).append(waiter)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
@@ -143,20 +143,13 @@ class Observer:
 
     def check_limit(self, kind: Kind[Any], owner: str) -> None:
         """Raise TooManyWaits if there is no place for a waiter."""
-        with self._guard:
-            self._check_limit(kind, owner)
+        if owner and sum(each.owner == owner for each in self.waiting(kind)) >= MAX_PER_KEY:
+            raise TooManyWaits
 
     def waiting(self, kind: Kind[W]) -> list[W]:
         """Return the waiters of a kind without a response, first come first."""
         with self._guard:
-            return self._waiting(kind)
-
-    def _waiting(self, kind: Kind[W]) -> list[W]:
-        return [each for each in self._waiters.get(kind, ()) if not each.future.done()]
-
-    def _check_limit(self, kind: Kind[Any], owner: str) -> None:
-        if owner and sum(each.owner == owner for each in self._waiting(kind)) >= MAX_PER_KEY:
-            raise TooManyWaits
+            return [each for each in self._waiters.get(kind, ()) if not each.future.done()]
 
     # The thread.
 
