@@ -16,7 +16,8 @@ from requests_queue.queues.fulfillment import creation
 from sandbox.clock import moves
 from sandbox.timeline import timeline
 from sandbox.timeline.observer import observer
-from sandbox.waits import wait_responses, waiting
+from sandbox.waits import wait_responses
+from sandbox.waits.waiting import waits
 from tests import make, orders
 from tests.api import Caller
 from tests.background import threads
@@ -47,7 +48,7 @@ def send_wait(line: socket.socket, client: Caller, until_: Any, **values: Any) -
 
 
 def waiting(count: int) -> None:
-    until(lambda: len(waiting.waits.undecided()) == count, f"{count} waits")
+    until(lambda: len(waits.undecided()) == count, f"{count} waits")
 
 
 def test_two_hundred_waits_hold_no_thread(
