@@ -123,10 +123,7 @@ def test_wait_without_an_entry_returns_the_cursor_of_the_present(client: Caller)
     assert page == {"entries": [], "cursor": str(timeline.now())}
 
 
-def test_more_new_entries_than_are_compared_end_the_wait(
-    client: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wait_responses, "_BATCH", 2)
+def test_entry_after_others_ends_the_wait(client: Caller) -> None:
     waiting = Background(client, f"since={timeline.now()}&kind=hold")
     write(*"abc")
     write("hold", kind=timeline.HOLD)
