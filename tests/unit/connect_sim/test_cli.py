@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,14 +36,14 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@dataclass
 class Server:
     """An HTTP server that records requests and answers as a test says."""
 
-    def __init__(self) -> None:
-        self.answer: Callable[[str, str, Any], Answer] = lambda method, path, body: (200, {})
-        self.requests: list[tuple[str, str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.url = ""
+    url: str = ""
+    answer: Callable[[str, str, Any], Answer] = lambda method, path, body: (200, {})
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
 
 @contextmanager
@@ -179,26 +181,33 @@ def test_program_on_the_same_machine_uses_the_local_address(tmp_path: Path) -> N
         run("hold", "list")
 
 
+def older_file(url: str) -> str:
+    """Return what an older version has written into the file."""
+    return json.dumps({"url": url, "vendor_api_key": "SU-1:v", "provider_api_key": "SU-2:p"})
+
+
 def test_file_of_an_older_version_is_read(tmp_path: Path) -> None:
-    (tmp_path / "sandbox.json").write_text(
-        json.dumps({"url": "http://a", "vendor_api_key": "SU-1:v", "provider_api_key": "SU-2:p"})
-    )
+    (tmp_path / "sandbox.json").write_text(older_file("http://a"))
     assert sandbox_file.read(tmp_path).address == "http://a"
 
 
-def test_folder_of_the_option_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "variable", "host"),
+    [
+        ("--data-dir option clock show", "variable", "option"),
+        ("clock show --data-dir option", "variable", "option"),
+        ("clock show", "variable", "variable"),
+        ("clock show", "", "var"),
+    ],
+)
+def test_folder_of_the_option_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, variable: str, host: str
+) -> None:
     for name in ("option", "variable", "var"):
         write(tmp_path / name, f"http://{name}.invalid")
-    monkeypatch.setenv("SIM_DATA_DIR", "variable")
-    with pytest.raises(Failed, match=r"Cannot connect to http://option\.invalid"):
-        run("--data-dir", "option", "clock", "show")
-    with pytest.raises(Failed, match=r"Cannot connect to http://option\.invalid"):
-        run("clock", "show", "--data-dir", "option")
-    with pytest.raises(Failed, match=r"Cannot connect to http://variable\.invalid"):
-        run("clock", "show")
-    monkeypatch.setenv("SIM_DATA_DIR", "")
-    with pytest.raises(Failed, match=r"Cannot connect to http://var\.invalid"):
-        run("clock", "show")
+    monkeypatch.setenv("SIM_DATA_DIR", variable)
+    with pytest.raises(Failed, match=rf"Cannot connect to http://{host}\.invalid"):
+        run(*arguments.split())
 
 
 @pytest.mark.parametrize(
@@ -218,51 +227,30 @@ def test_folder_is_read_from_the_env_file(
 
 
 def test_checkout_is_the_last_choice() -> None:
-    with running_command("show"):
+    with click.Context(click.Command("show")):
         assert running.data_dir() == ROOT / "var"
 
 
-@contextmanager
-def running_command(name: str) -> Iterator[None]:
-    with click.Context(click.Command(name)):
-        yield
-
-
-def test_missing_file_ends_with_3(tmp_path: Path) -> None:
-    with pytest.raises(Failed) as failed:
-        run("reset", "--data-dir", str(tmp_path / "none"))
-    assert failed.value.code == 3
-    assert str(failed.value).startswith(f"Error: {tmp_path}/none/sandbox.json does not exist.")
-
-
-def test_damaged_file_ends_with_3(tmp_path: Path) -> None:
-    (tmp_path / "sandbox.json").write_text('{"url": 1')
-    with pytest.raises(Failed, match=r"sandbox\.json cannot be read") as failed:
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (None, r"^Error: .*/sandbox\.json does not exist\."),
+        ('{"url": 1', r"sandbox\.json cannot be read"),
+        (older_file("http://127.0.0.1:1"), r"Cannot connect to http://127\.0\.0\.1:1"),
+        *(
+            (older_file(url), f"Cannot connect to {re.escape(url)} ")
+            for url in ("http://[", "not a URL", "http://127.0.0.1:99999")
+        ),
+    ],
+)
+def test_sandbox_that_is_not_found_ends_with_3(
+    tmp_path: Path, file: str | None, message: str
+) -> None:
+    if file is not None:
+        (tmp_path / "sandbox.json").write_text(file)
+    with pytest.raises(Failed, match=message) as failed:
         run("reset", "--data-dir", str(tmp_path))
-    assert failed.value.code == 3
-
-
-def test_stopped_sandbox_ends_with_3(tmp_path: Path) -> None:
-    with serving() as server:
-        write(tmp_path / "var", server.url)
-    with pytest.raises(Failed, match=f"Cannot connect to {server.url}") as failed:
-        run("clock", "show")
-    assert failed.value.code == 3
-
-
-@pytest.mark.parametrize("url", ["http://[", "not a URL", "http://127.0.0.1:99999"])
-def test_malformed_url_ends_with_3(tmp_path: Path, url: str) -> None:
-    write(tmp_path / "var", url)
-    with pytest.raises(Failed) as failed:
-        run("clock", "show")
     assert failed.value.code == 3 and "\n" not in str(failed.value)
-
-
-def test_other_server_ends_with_3(server: Server) -> None:
-    server.answer = lambda *request: (200, b"<html>")
-    with pytest.raises(Failed, match="is not a sandbox") as failed:
-        run("clock", "show")
-    assert failed.value.code == 3
 
 
 THIN = [
@@ -306,22 +294,28 @@ def test_distributor_has_its_own_key(server: Server) -> None:
     assert server.requests == [("POST", "/sandbox/queue/samples", {"queue": "fulfillment"})]
 
 
-def test_refusal_is_one_line_and_ends_with_1(server: Server) -> None:
-    errors = ["The clock is already\nbeing moved.", "\x1b[31mTry again."]
-    server.answer = lambda *request: (409, {"error_code": "CLK_001", "errors": errors})
+ERRORS = ["The clock is already\nbeing moved.", "\x1b[31mTry again."]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        ((409, {"error_code": "CLK_001", "errors": ERRORS}), 1,
+         "POST /sandbox/reset: 409 The clock is already␊being moved. ␛[31mTry again."),
+        ((502, b"<html>"), 1, "POST /sandbox/reset: 502 Bad Gateway"),
+        ((200, b"<html>"), 3, "is not a sandbox"),
+    ],
+    ids=["refusal", "no JSON", "other server"],
+)  # fmt: skip
+def test_error_of_the_sandbox_is_one_line(
+    server: Server, answer: Answer, code: int, message: str
+) -> None:
+    server.answer = lambda *request: answer
     with pytest.raises(Failed) as failed:
-        run("clock", "advance", "5m")
-    assert failed.value.code == 1
-    assert str(failed.value) == (
-        "Error: POST /sandbox/clock/advance: 409 The clock is already␊being moved. ␛[31mTry again."
-    )
-
-
-def test_error_without_json_has_its_reason(server: Server) -> None:
-    server.answer = lambda *request: (502, b"<html>")
-    with pytest.raises(Failed, match="GET /sandbox/clock: 502 Bad Gateway") as failed:
-        run("clock", "show")
-    assert failed.value.code == 1
+        run("reset")
+    assert failed.value.code == code
+    assert str(failed.value).startswith("Error: ") and "\n" not in str(failed.value)
+    assert message in str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -348,24 +342,36 @@ def test_management_command_is_suggested() -> None:
         run("signin")
 
 
-def test_group_without_command_runs_its_default(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "query"),
+    [
+        ([], ""),
+        (["--state", "failed", "--object", "PR-1 2"], "?object=PR-1%202&state=failed"),
+        (["list", "--state", "failed"], "?state=failed"),
+    ],
+)
+def test_group_without_command_runs_its_default(
+    server: Server, arguments: list[str], query: str
+) -> None:
     server.answer = lambda *request: (200, {"deliveries": []})
-    assert run("deliveries") == "No deliveries.\n"
-    assert run("deliveries", "--state", "failed", "--object", "PR-1 2") == "No deliveries.\n"
-    assert run("deliveries", "list", "--state", "failed") == "No deliveries.\n"
-    paths = [path for _, path, _ in server.requests]
-    assert paths == [
-        "/sandbox/deliveries",
-        "/sandbox/deliveries?object=PR-1%202&state=failed",
-        "/sandbox/deliveries?state=failed",
-    ]
+    assert run("deliveries", *arguments) == "No deliveries.\n"
+    assert server.requests == [("GET", f"/sandbox/deliveries{query}", None)]
 
 
-def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines of Django's commands that a test runs."""
     from connect_sim.cli import django_commands
 
-    started = []
+    started: list[list[str]] = []
     monkeypatch.setattr(django_commands, "run", started.append)
+    monkeypatch.setenv("SIM_BIND", "")
+    return started
+
+
+def test_program_without_command_starts_the_sandbox(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SIM_DATA_DIR", "")
     run()
     run("--no-seed")
@@ -380,17 +386,6 @@ def test_program_without_command_starts_the_sandbox(monkeypatch: pytest.MonkeyPa
         ["connect-sim manage", "seed", "--quiet", "--help"],
         ["connect-sim manage", "help"],
     ]
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The command lines of Django's commands that a test runs."""
-    from connect_sim.cli import django_commands
-
-    started: list[list[str]] = []
-    monkeypatch.setattr(django_commands, "run", started.append)
-    monkeypatch.setenv("SIM_BIND", "")
-    return started
 
 
 def test_start_options_are_passed_on(started: list[list[str]]) -> None:
