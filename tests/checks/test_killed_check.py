@@ -23,7 +23,7 @@ from checks.options import Options, RunningSandbox
 from checks.sharing import Lease, LeaseLost
 from tests import orders
 from tests.engines import until
-from tests.handlers import Handler, handler
+from tests.handlers import handler
 from tests.processes import ROOT, Process, Sandbox, environment, free_port, manage, sandbox
 
 CHANGED = (
@@ -89,9 +89,16 @@ def ended(program: subprocess.Popen[str]) -> tuple[int, Any]:
     return program.returncode, json.loads(out)
 
 
-def kill_during_a_check(running: Sandbox, hanging: Handler, *more: str) -> None:
+def check(running: Sandbox, url: str, *more: str) -> tuple[int, Any]:
+    """Return the exit code and the notes of a run."""
+    with checking(running, url, *more) as program:
+        code, report = ended(program)
+    return code, report["notes"]
+
+
+def kill_during_a_check(running: Sandbox) -> None:
     """Kill a process while its first request is in flight."""
-    with checking(running, hanging.url, *more) as program:
+    with handler(None) as hanging, checking(running, hanging.url) as program:
         hanging.next()
         program.kill()
 
@@ -124,8 +131,7 @@ def test_next_run_restores_what_a_killed_run_has_left(running: Sandbox, good: st
     own = orders.webhook(running, "http://127.0.0.1:9/")["id"]
     running.call("POST", "/sandbox/snapshots", {"name": "before-check-mine"})
     before, requests = webhooks(running), running.as_vendor("GET", "/requests?limit=1000")
-    with handler(None) as hanging:
-        kill_during_a_check(running, hanging)
+    kill_during_a_check(running)
     # As a check that moves time and arms faults would have left it.
     running.advance("2d")
     running.call("POST", "/sandbox/faults", {"kind": "abort", "path": "/requests"})
@@ -147,53 +153,29 @@ def test_next_run_restores_what_a_killed_run_has_left(running: Sandbox, good: st
     assert clock["offset"] < 1 and lease(running) is None
 
 
-def test_next_run_keeps_what_somebody_has_done_since(running: Sandbox, good: str) -> None:
-    with handler(None) as hanging:
-        kill_during_a_check(running, hanging)
-    mine = orders.webhook(running, "http://127.0.0.1:9/", label="Check", active=False)["id"]
+@pytest.mark.parametrize("change", ["an order", "an order and a webhook", "a reset and an order"])
+def test_next_run_keeps_what_somebody_has_done_since(
+    running: Sandbox, good: str, change: str
+) -> None:
+    kill_during_a_check(running)
+    if "reset" in change:
+        running.call("POST", "/sandbox/reset", {"patience": 0})
+    kept = []
+    if "webhook" in change:
+        mine = orders.webhook(running, "http://127.0.0.1:9/", label="Check", active=False)
+        kept = [(mine["id"], "Check", False)]
     order = orders.purchase(running)["id"]
     let_the_lease_expire(running)
-    with checking(running, good) as program:
-        code, report = ended(program)
-    assert code == 0, report
-    assert report["notes"] == [CHANGED]
-    assert (webhooks(running), snapshots(running)) == ([(mine, "Check", False)], ["seed"])
-    assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
-
-
-def test_next_run_keeps_an_order_that_somebody_has_made_since(running: Sandbox, good: str) -> None:
-    with handler(None) as hanging:
-        kill_during_a_check(running, hanging)
-    order = orders.purchase(running)["id"]
-    let_the_lease_expire(running)
-    with checking(running, good) as program:
-        code, report = ended(program)
-    assert (code, report["notes"]) == (0, [CHANGED])
-    assert (webhooks(running), snapshots(running)) == ([], ["seed"])
-    assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
-
-
-def test_next_run_does_not_undo_a_reset(running: Sandbox, good: str) -> None:
-    with handler(None) as hanging:
-        kill_during_a_check(running, hanging)
-    running.call("POST", "/sandbox/reset", {"patience": 0})
-    order = orders.purchase(running)["id"]
-    let_the_lease_expire(running)
-    with checking(running, good) as program:
-        code, report = ended(program)
-    assert (code, report["notes"]) == (0, [CHANGED])
-    assert (webhooks(running), snapshots(running)) == ([], ["seed"])
+    assert check(running, good) == (0, [CHANGED])
+    assert (webhooks(running), snapshots(running)) == (kept, ["seed"])
     assert running.as_vendor("GET", f"/requests/{order}")["id"] == order
 
 
 def test_next_run_removes_nothing_that_a_run_was_told_to_keep(running: Sandbox, good: str) -> None:
-    with checking(running, good, "--keep") as program:
-        assert ended(program)[0] == 0
+    assert check(running, good, "--keep")[0] == 0
     kept = webhooks(running), snapshots(running)
     assert len(kept[0]) == 3 and len(kept[1]) == 2
-    with checking(running, good) as program:
-        code, report = ended(program)
-    assert (code, report["notes"]) == (0, [])
+    assert check(running, good) == (0, [])
     assert (webhooks(running), snapshots(running)) == kept
 
 
