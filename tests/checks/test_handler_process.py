@@ -60,12 +60,16 @@ def guard() -> Iterator[Guard]:
 
 @pytest.fixture
 def handler(guard: Guard) -> Handler:
-    """A handler of the given code."""
+    """A handler of the given code, which is started."""
 
     @contextmanager
-    def make(code: str = "serve()", **options: Any) -> Iterator[HandlerProcess]:
+    def make(
+        code: str = "serve()", *, starts: bool = True, **options: Any
+    ) -> Iterator[HandlerProcess]:
         arguments = options.pop("arguments", (*PYTHON, f"{SERVE}\n{code}"))
         with HandlerProcess(HandlerCommand(arguments, **options), guard) as process:
+            if starts:
+                process.start(CONNECTION)
             yield process
         assert not is_left(process)
 
@@ -103,7 +107,6 @@ def is_running(pid: int) -> bool:
 def test_handler_gets_its_environment(handler: Handler, tmp_path: Path) -> None:
     variables = (("KEY", "{api_key}"), ("AT", "{host}:{port}"), ("JSON", '{"a": 1}'))
     with handler("print(os.getcwd()); serve()", folder=tmp_path, variables=variables) as process:
-        process.start(CONNECTION)
         assert process.url == f"http://127.0.0.1:{process.port}/"
         env = get(process)
         expected = {
@@ -126,7 +129,6 @@ def test_handler_gets_its_environment(handler: Handler, tmp_path: Path) -> None:
 
 def test_handler_restarts_on_its_port_with_changes(handler: Handler) -> None:
     with handler() as process:
-        process.start(CONNECTION)
         first = get(process)
         process.kill()
         assert not process.is_alive and process.death == ""
@@ -150,8 +152,6 @@ def test_handlers_share_no_files(
     monkeypatch.chdir(current)
     arguments = (*PYTHON[:-1], "../above.py")
     with handler(arguments=arguments) as one, handler(arguments=arguments) as other:
-        for process in (one, other):
-            process.start(CONNECTION)
         get(one, "/print(open('state').read());open('state','w').write('changed')")
         one.restart()
         for process in (one, other):
@@ -168,7 +168,6 @@ def test_handlers_share_no_files(
 
 def test_shared_folder_is_used_as_it_is(handler: Handler, tmp_path: Path) -> None:
     with handler(folder=tmp_path) as process:
-        process.start(CONNECTION)
         get(process, "/open('state','w').close()")
     assert (tmp_path / "state").exists()
 
@@ -178,7 +177,7 @@ def test_folder_that_cannot_be_created_is_one_sentence(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     text = r"^The handler's folder cannot be created: .*none"
-    with handler() as process, pytest.raises(HandlerError, match=text):
+    with handler(starts=False) as process, pytest.raises(HandlerError, match=text):
         process.start(CONNECTION)
 
 
@@ -214,7 +213,7 @@ STARTS = {
 @pytest.mark.parametrize("name", STARTS)
 def test_handler_that_does_not_start_is_one_sentence(handler: Handler, name: str) -> None:
     options, text, output = STARTS[name]
-    with handler(**options) as process:  # type: ignore[arg-type]
+    with handler(starts=False, **options) as process:  # type: ignore[arg-type]
         with pytest.raises(HandlerError, match=text) as error:
             process.start(CONNECTION)
         assert output in error.value.output
@@ -226,13 +225,11 @@ def test_ready_url_is_waited_for(handler: Handler) -> None:
     code = "tries = 0\nstatus = 500\nserve()"
     path = "/global%20tries,status;tries+=1;status=[500,404][tries>2];print(tries)"
     with handler(code, ready_url=path) as process:
-        process.start(CONNECTION)
         until(lambda: process.output().split() == ["1", "2", "3"], "three requests")
 
 
 def test_death_in_the_middle_ends_what_the_handler_has_started(handler: Handler) -> None:
     with handler() as process:
-        process.start(CONNECTION)
         process.check()
         get(process, "/child()")
         until(lambda: children(process), "the child")
@@ -255,7 +252,6 @@ def test_all_processes_are_killed(handler: Handler) -> None:
     """Also one in a session of its own, whose parent has ended, and one that replaces itself."""
     orphan = "os.fork() or (child(start_new_session=True), os._exit(0))"
     with handler() as process:
-        process.start(CONNECTION)
         get(process, "/child()")
         get(process, f"/{orphan}")
         until(lambda: len(children(process)) == 2, "both children")
@@ -265,20 +261,20 @@ def test_all_processes_are_killed(handler: Handler) -> None:
             assert not any(is_running(pid) for pid in pids)
 
 
-def test_handler_that_ignores_sigterm_is_killed(handler: Handler) -> None:
-    ignoring = "signal.signal(signal.SIGTERM, lambda *_: print('ignored', flush=True)); serve()"
-    with handler(ignoring) as process:
-        process.start(CONNECTION)
-        process.stop(grace=1)
-        assert process.output() == "ignored\n"
-
-
-def test_handler_stops_in_its_own_way(handler: Handler) -> None:
-    stopping = "signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0))); serve()"
-    with handler(stopping) as process:
-        process.start(CONNECTION)
-        process.stop(grace=30)
-        assert process.output() == "bye\n" and process.death == ""
+@pytest.mark.parametrize(
+    ("at_sigterm", "grace", "output"),
+    [
+        ("print('ignored', flush=True)", 1, "ignored\n"),
+        ("(print('bye'), sys.exit(0))", 30, "bye\n"),
+    ],
+    ids=["is killed", "stops in its own way"],
+)
+def test_handler_stops_by_sigterm_or_is_killed(
+    handler: Handler, at_sigterm: str, grace: float, output: str
+) -> None:
+    with handler(f"signal.signal(signal.SIGTERM, lambda *_: {at_sigterm}); serve()") as process:
+        process.stop(grace=grace)
+        assert (process.output(), process.death) == (output, "")
 
 
 def test_flood_of_output_is_read_and_forgotten(handler: Handler) -> None:
@@ -286,7 +282,6 @@ def test_flood_of_output_is_read_and_forgotten(handler: Handler) -> None:
     flooding += "while not (n > 20000 and 'DONE' in globals()): n += 1; print('x' * 1000, n)\n"
     flooding += "print('end', flush=True); signal.pause()"
     with handler(flooding) as process:
-        process.start(CONNECTION)
         get(process, "/globals().update(DONE=1)")
         until(lambda: process.output().endswith("end\n"), "the end of the output")
         lines = process.output().splitlines()
