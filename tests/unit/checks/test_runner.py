@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,7 +16,7 @@ from checks import causes, runner, verdicts
 from checks.client import ApiError
 from checks.lab import Lab
 from checks.lanes import CannotRun
-from checks.model import Check, Exhibit, Level, Need, Outcome, Result, Verdict
+from checks.model import Check, Exhibit, Level, Need, Outcome, Report, Result, Verdict
 from checks.options import Options, RunningSandbox
 from checks.runner import Schedule, select
 from checks.sharing import LeaseLost
@@ -43,42 +44,34 @@ def check(pk: str, run: Callable[[Lab], Verdict] = lambda lab: GOOD, **values: A
 
 class Listener:
     def __init__(self) -> None:
-        self.ended_ids: list[str] = []
         self.results: list[Result] = []
 
     def started(self, check: Check) -> None:
         pass
 
     def ended(self, result: Result) -> None:
-        self.ended_ids.append(result.check.id)
         self.results.append(result)
 
     def close(self) -> None:
         pass
 
 
-class Platform:
-    def version(self) -> str:
-        return "1.0"
-
-
-@dataclass
-class Signer:
-    secret: str
+def signer(secret: str) -> SimpleNamespace:
+    return SimpleNamespace(secret=secret)
 
 
 @dataclass
 class FakeLab:
     """What the runner itself uses of a lab; the checks of these tests use nothing of it."""
 
-    platform: Platform = field(default_factory=Platform)
+    platform: Any = field(default_factory=lambda: SimpleNamespace(version=lambda: "1.0"))
     process: Any = None
     timing: Timing = UNKNOWN
     is_deep: bool = False
     validator: Any = None
-    signer: Signer = field(default_factory=lambda: Signer("of-the-handler"))
-    other: Signer = field(default_factory=lambda: Signer("of-the-handler"))
-    stranger: Signer = field(default_factory=lambda: Signer("of-a-stranger"))
+    signer: Any = field(default_factory=lambda: signer("of-the-handler"))
+    other: Any = field(default_factory=lambda: signer("of-the-handler"))
+    stranger: Any = field(default_factory=lambda: signer("of-a-stranger"))
     budget: Budget = field(default_factory=Budget)
 
     def measure(self) -> None:
@@ -130,47 +123,50 @@ def worked(
     *checks: Check,
     lane: FakeLane | None = None,
     machine: Starvation | None = None,
-    type: str = "event",
+    listener: Listener | None = None,
+    **options: Any,
 ) -> Schedule:
-    options = Options(run="handler", type=type)
-    schedule = Schedule(checks, options, Listener(), machine or Machine())
+    used = Options(**{"run": "handler", **options})
+    schedule = Schedule(checks, used, listener or Listener(), machine or Machine())
     schedule.work(lane or FakeLane())
     return schedule
+
+
+def run_checks(
+    monkeypatch: pytest.MonkeyPatch, checks: Sequence[Check], *lanes: FakeLane, **options: Any
+) -> Report:
+    """Run these checks in place of the catalog's."""
+    monkeypatch.setattr("checks.catalog.CHECKS", tuple(checks))
+    monkeypatch.setattr("checks.lanes.create", lambda options: list(lanes))
+    return runner.run(Options(**{"run": "handler", **options}), Listener())
 
 
 def outcomes(schedule: Schedule) -> dict[str, str]:
     return {result.check.id: result.verdict.outcome.value for result in schedule.results()}
 
 
-def selected(*globs: str, ignored: tuple[str, ...] = (), kind: str = "event") -> list[str]:
-    checks = [
-        check("auth.control"),
-        check("auth.get"),
-        check("race.control"),
-        check("race.stale"),
-        check("validator.control", needs=frozenset({Need.VALIDATOR})),
-        check("validator.echo", needs=frozenset({Need.VALIDATOR})),
-    ]
-    options = Options(run="handler", selected=globs, ignored=ignored, type=kind)
-    return [each.id for each in select(checks, options)]
+AUTH, RACE = ["auth.control", "auth.get"], ["race.control", "race.stale"]
+VALIDATOR = ["validator.control", "validator.echo"]
 
 
-def test_all_checks_of_the_type_are_selected_by_default():
-    assert selected() == ["auth.control", "auth.get", "race.control", "race.stale"]
-    assert selected(kind="validator") == ["validator.control", "validator.echo"]
-    assert len(selected(kind="all")) == 6
-
-
-def test_selected_check_brings_the_control_of_its_group():
-    assert selected("auth.get") == ["auth.control", "auth.get"]
-
-
-def test_ignored_control_still_runs_before_its_group():
-    assert selected("race.*", ignored=("*.control",)) == ["race.control", "race.stale"]
-
-
-def test_group_without_a_selected_check_has_no_control():
-    assert selected("race.*", ignored=("race.*",)) == []
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ({}, AUTH + RACE),
+        ({"type": "validator"}, VALIDATOR),
+        ({"type": "all"}, AUTH + RACE + VALIDATOR),
+        # A selected check brings the control of its group, also one that is ignored.
+        ({"selected": ("auth.get",)}, AUTH),
+        ({"selected": ("race.*",), "ignored": ("*.control",)}, RACE),
+        ({"selected": ("race.*",), "ignored": ("race.*",)}, []),
+    ],
+)
+def test_checks_of_the_type_are_selected_with_their_controls(
+    options: dict[str, Any], ids: list[str]
+) -> None:
+    needs = frozenset({Need.VALIDATOR})
+    checks = [check(pk) for pk in AUTH + RACE] + [check(pk, needs=needs) for pk in VALIDATOR]
+    assert [each.id for each in select(checks, Options(run="handler", **options))] == ids
 
 
 def test_checks_of_a_group_are_skipped_if_its_control_fails():
@@ -191,23 +187,26 @@ def test_checks_of_a_group_are_skipped_if_its_control_fails():
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
-        (Options(run="handler"), ["crash.control", "auth.control", "crash.api_500", "auth.get"]),
+        ({}, ["crash.control", "auth.control", "crash.api_500", "auth.get"]),
         # It can't be started again when a crash has damaged it.
-        (Options(url="http://127.0.0.1/"),
+        ({"run": "", "url": "http://127.0.0.1/"},
          ["auth.control", "crash.control", "auth.get", "crash.api_500"]),
     ],
 )  # fmt: skip
 def test_crashes_are_last_for_a_handler_that_is_not_started_again(
-    options: Options, ids: list[str]
+    options: dict[str, str], ids: list[str]
 ) -> None:
     listener = Listener()
-    checks = [check(pk) for pk in ("crash.api_500", "auth.get", "crash.control", "auth.control")]
-    Schedule(checks, options, listener, Machine()).work(FakeLane())
-    assert listener.ended_ids == ids
+    names = ("crash.api_500", "auth.get", "crash.control", "auth.control")
+    worked(*map(check, names), listener=listener, **options)
+    assert [result.check.id for result in listener.results] == ids
 
 
-def restores(type: str) -> list[int]:
-    """Return how often the sandbox has been restored when each of two checks begins."""
+# The measurement has changed the world of events already.
+@pytest.mark.parametrize(("type", "restores"), [("event", [1, 2]), ("validator", [0, 1])])
+def test_world_is_restored_before_each_check_that_finds_it_changed(
+    type: str, restores: list[int]
+) -> None:
     lane = FakeLane()
     begun: list[int] = []
 
@@ -216,12 +215,7 @@ def restores(type: str) -> list[int]:
         return GOOD
 
     worked(check("auth.control", begin), check("auth.get", begin), lane=lane, type=type)
-    return begun
-
-
-def test_world_is_restored_before_each_check():
-    # The measurement has changed it already.
-    assert restores("event") == [1, 2]
+    assert begun == restores
 
 
 @pytest.mark.parametrize(
@@ -244,19 +238,11 @@ def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
     assert lane.backs == [False, False, has_failed]
 
 
-def test_world_without_a_measurement_is_restored_before_the_second_check():
-    assert restores("validator") == [0, 1]
-
-
 def test_error_of_a_check_proves_nothing():
     def broken(lab: Lab) -> Verdict:
         raise KeyError("id")
 
-    [result] = [
-        r
-        for r in worked(check("auth.control"), check("auth.get", broken)).results()
-        if r.check.id == "auth.get"
-    ]
+    result = worked(check("auth.control"), check("auth.get", broken)).results()[1]
     assert result.verdict.outcome is Outcome.INCONCLUSIVE
     assert "KeyError" in result.verdict.text
 
@@ -381,16 +367,13 @@ def test_failure_on_a_starved_machine_proves_nothing():
 
 
 def test_handler_that_ends_during_a_check_fails_it_with_its_output():
-    class Ended:
-        secrets: frozenset[str] = frozenset()
-        is_alive = False
-        death = "The handler ended with exit code 1."
-
-        def output(self) -> str:
-            return "KeyError: 'exp'"
-
     lane = FakeLane()
-    lane.lab.process = Ended()
+    lane.lab.process = SimpleNamespace(
+        secrets=frozenset(),
+        is_alive=False,
+        death="The handler ended with exit code 1.",
+        output=lambda: "KeyError: 'exp'",
+    )
     [result] = worked(check("auth.control"), lane=lane).results()
     assert result.verdict.outcome is Outcome.FAIL
     assert result.verdict.text == "The handler ended with exit code 1."
@@ -403,8 +386,7 @@ def test_report_has_the_command_that_runs_a_check_again():
 
 
 def test_runner_reports_that_nothing_matches(monkeypatch: pytest.MonkeyPatch):
-    listener = Listener()
-    report = runner.run(Options(run="handler", selected=("nothing.*",)), listener)
+    report = run_checks(monkeypatch, [check("auth.get")], FakeLane(), selected=("nothing.*",))
     assert report.results == () and not report.error
 
 
@@ -421,9 +403,7 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
 
     lane = FakeLane()
     checks = (check("a.control"), check("b.control", interrupting), check("c.control"))
-    monkeypatch.setattr("checks.catalog.CHECKS", checks)
-    monkeypatch.setattr("checks.lanes.create", lambda options: [lane])
-    report = runner.run(Options(run="handler"), Listener())
+    report = run_checks(monkeypatch, checks, lane)
     assert [result.check.id for result in report.results] == ["a.control"]
     assert report.error == "The run was interrupted."
     assert lane.closed
@@ -431,11 +411,8 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
 
 @pytest.mark.parametrize(("count", "used"), [(0, 0), (1, 1), (4, 1), (5, 2), (9, 3), (40, 3)])
 def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, used: int) -> None:
-    checks = tuple(check(f"g{number}.control") for number in range(count))
     created = [FakeLane() for _ in range(3)]
-    monkeypatch.setattr("checks.catalog.CHECKS", checks)
-    monkeypatch.setattr("checks.lanes.create", lambda options: created)
-    report = runner.run(Options(run="handler"), Listener())
+    report = run_checks(monkeypatch, [check(f"g{n}.control") for n in range(count)], *created)
     assert len(report.results) == count
     assert report.notes == (FakeLane.note,) * used
     assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
@@ -444,17 +421,12 @@ def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, u
 def test_results_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither those of the options, nor those that a check gives to the handler."""
 
-    @dataclass
-    class Process:
-        secrets: frozenset[str]
-        is_alive: bool = True
-
     keys = "SU-610-138-900:vendor-key", "SU-318-442-900:provider-key"
     shown = [*keys, "of-the-option", "of-the-handler", "of-a-stranger", "of-the-restart"]
     lane = FakeLane()
 
     def leaking(lab: Lab) -> Verdict:
-        lane.lab.process = Process(frozenset({"of-the-restart"}))
+        lane.lab.process = SimpleNamespace(secrets={"of-the-restart"}, is_alive=True)
         return verdicts.failed(" ".join(shown), Exhibit("Response", tuple(shown)))
 
     listener = Listener()
@@ -506,10 +478,7 @@ def test_other_groups_are_judged_when_their_controls_have_passed():
 
 
 def test_control_that_was_not_selected_is_a_prerequisite():
-    options = Options(run="handler", selected=("a.x",))
-    checks = select([check("a.control"), check("a.x")], options)
-    schedule = Schedule(checks, options, Listener(), Machine())
-    schedule.work(FakeLane())
+    schedule = worked(check("a.control"), check("a.x"), selected=("a.x",))
     assert [each.is_prerequisite for each in schedule.results()] == [True, False]
 
 
@@ -517,11 +486,9 @@ def test_control_that_was_not_selected_is_a_prerequisite():
     (Level.MUST, False, True), (Level.SHOULD, False, False), (Level.SHOULD, True, True),
 ])  # fmt: skip
 def test_fail_fast_ends_the_run_after_a_failure_that_counts(level: Level, strict: bool, ends: bool):
-    options = Options(run="handler", fail_fast=True, strict=strict)
     first = replace(check("auth.a", lambda lab: BAD), level=level)
     checks = [check("auth.control"), first, check("auth.b")]
-    schedule = Schedule(checks, options, Listener(), Machine())
-    schedule.work(FakeLane())
+    schedule = worked(*checks, fail_fast=True, strict=strict)
     assert outcomes(schedule) == {
         "auth.control": "pass",
         "auth.a": "fail",
@@ -539,10 +506,8 @@ def test_what_is_left_after_the_time_is_inconclusive(monkeypatch: pytest.MonkeyP
         raise CannotRun("The sandbox was stopped.")
 
     checks = [check("auth.control"), check("auth.b", last), check("auth.c")]
-    monkeypatch.setattr("checks.catalog.CHECKS", checks)
-    monkeypatch.setattr(runner.lanes, "create", lambda options: [lane])
     monkeypatch.setattr(runner.starvation, "watching", lambda: nullcontext(Machine()))
-    report = runner.run(Options(run="handler", max_time=0.2), Listener())
+    report = run_checks(monkeypatch, checks, lane, max_time=0.2)
     assert [each.verdict.outcome.value for each in report.results] == [
         "pass",
         "inconclusive",
