@@ -16,8 +16,6 @@ PAGE = 100
 class Orders:
     """Approves the pending requests of the product."""
 
-    timeout = 10  # Seconds of one API call.
-
     def __init__(self):
         self.lock = Lock()
 
@@ -27,7 +25,7 @@ class Orders:
             f"{API_URL}{path}",
             json=content,
             headers={"Authorization": os.environ["CONNECT_API_KEY"]},
-            timeout=self.timeout,
+            timeout=10,
         )
         response.raise_for_status()
         return response.json()
