@@ -15,21 +15,19 @@ from tests.checks.handlers.web import Call, Connection, Response
 class RejectsEverything(Handler):
     """It refuses each call."""
 
+    status = 401
+
     def respond(self, call: Call) -> Response:
-        return Response(401)
+        return Response(self.status)
 
     def process_at_start(self) -> None:
         return
 
 
-class DoesNothing(Handler):
+class DoesNothing(RejectsEverything):
     """It answers 200, and does nothing."""
 
-    def respond(self, call: Call) -> Response:
-        return Response(200)
-
-    def process_at_start(self) -> None:
-        return
+    status = 200
 
 
 class NeverAnswers(Handler):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,13 +66,10 @@ class SendsAnotherValueAfterALostResponse(Handler):
             raise
         self.lost.pop(order["id"], None)
 
-    def empty(self, order: Json) -> Iterator[str]:
+    def empty(self, order: Json) -> list[str]:
         if order["id"] not in self.lost:
             return super().empty(order)
-        params = order["asset"]["params"]
-        return (
-            p["id"] for p in params if p["phase"] == "fulfillment" and p["constraints"]["required"]
-        )
+        return [param["id"] for param in self.required(order)]
 
     def value(self, order: Json, name: str) -> str:
         return f"{super().value(order, name)}-{self.lost.get(order['id'], 0)}"
@@ -82,21 +78,23 @@ class SendsAnotherValueAfterALostResponse(Handler):
 class FillsParametersInEachRun(Handler):
     """It gives each run's own value to parameters, whether or not they have one."""
 
-    def empty(self, order: Json) -> Iterator[str]:
-        for param in order["asset"]["params"]:
-            if param["phase"] == "fulfillment" and param["constraints"]["required"]:
-                yield param["id"]
+    def empty(self, order: Json) -> list[str]:
+        return [param["id"] for param in self.required(order)]
 
     def value(self, order: Json, name: str) -> str:
         return str(uuid.uuid4())
 
 
-class KeepsItsWorkInMemory(Handler):
-    """It answers before it works, and doesn't look for work when it is started."""
+class _AnswersBeforeItWorks(Handler):
+    """It takes on all work, whether or not it succeeds."""
 
     def process(self, product: str, claims: Json) -> bool:
         self.worker(product).process(self.api_url or claims["api_url"], patience=0)
         return True
+
+
+class KeepsItsWorkInMemory(_AnswersBeforeItWorks):
+    """It answers before it works, and doesn't look for work when it is started."""
 
     def process_at_start(self) -> None:
         return
@@ -125,14 +123,10 @@ class StopsAfterALostApproval(RefusesAllAfterALostApproval):
         return Response(200) if self.is_broken else super().respond(call)
 
 
-class BacksOffSilently(Handler):
+class BacksOffSilently(_AnswersBeforeItWorks):
     """It takes on all work, and repeats what has failed after 1, 2, 4, … s; calls end no pause."""
 
     failures = 0
-
-    def process(self, product: str, claims: Json) -> bool:
-        self.worker(product).process(self.api_url or claims["api_url"], patience=0)
-        return True
 
     def approve_pending(self, api: Api, product: str) -> None:
         super().approve_pending(api, product)
@@ -173,15 +167,11 @@ class GivesUpAfterThreeFailures(Handler):
 class ReadsRecentOrdersOnly(Handler):
     """It reads the orders of the last minute, since Connect calls it at once."""
 
-    minute = timedelta(minutes=1)
-
-    def __init__(self, environ: Any) -> None:
-        super().__init__(environ)
-        self.since = ""
+    since = ""
 
     def queue_changed(self, call: Call, claims: Json) -> Response:
         triggered_at = datetime.fromisoformat(claims["triggered_at"])
-        self.since = (triggered_at - self.minute).isoformat()
+        self.since = (triggered_at - timedelta(minutes=1)).isoformat()
         return super().queue_changed(call, claims)
 
     def query(self, product: str) -> str:

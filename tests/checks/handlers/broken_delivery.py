@@ -50,11 +50,7 @@ class ProvisionsWithEachCall(RepeatsApprovals):
 class FailsInABurst(Handler):
     """It refuses calls while it has ten others."""
 
-    most = 10
-
-    def __init__(self, environ: Any) -> None:
-        super().__init__(environ)
-        self.calls = 0
+    most, calls = 10, 0
 
     def queue_changed(self, call: Call, claims: Json) -> Response:
         with self.workers_lock:

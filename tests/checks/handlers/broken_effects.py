@@ -95,7 +95,7 @@ class ChangesItsValues(Handler):
     """It sets a parameter before it knows the value, and corrects it afterwards."""
 
     def fill(self, api: Api, order: Json) -> None:
-        names = list(self.empty(order))
+        names = self.empty(order)
         for values in ([(n, "unknown") for n in names], [(n, self.value(order, n)) for n in names]):
             params = [{"id": name, "value": value} for name, value in values]
             if params:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from threading import Condition, Lock, Thread
 from typing import Any
 
@@ -168,11 +168,13 @@ class Handler:
         if params:
             api.put(f"/requests/{order['id']}", {"asset": {"params": params}})
 
-    def empty(self, order: Json) -> Iterator[str]:
-        for param in order["asset"]["params"]:
-            required = param["phase"] == "fulfillment" and param["constraints"]["required"]
-            if required and not param["value"]:
-                yield param["id"]
+    def required(self, order: Json) -> list[Json]:
+        """Return the parameters that an approval needs."""
+        params = order["asset"]["params"]
+        return [p for p in params if p["phase"] == "fulfillment" and p["constraints"]["required"]]
+
+    def empty(self, order: Json) -> list[str]:
+        return [param["id"] for param in self.required(order) if not param["value"]]
 
     def value(self, order: Json, name: str) -> str:
         return f"{name}-{order['id']}"
