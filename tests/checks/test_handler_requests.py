@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -11,83 +10,87 @@ import pytest
 from checks.client import accepts_connections, connect
 from checks.handler_requests import Handler, SentRequest
 from checks.listener import Listener
-from tests.checks.scripted_server import ScriptedServer
+from tests.webhooks.hostile import (
+    OK,
+    Behavior,
+    Peer,
+    Server,
+    hangs,
+    polite,
+    resets_after,
+    responds,
+    responds_and_stays,
+)
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TOO_SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
 SENT = SentRequest("POST", [("Authentication", "Bearer x.y.z")], b"{}")
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as running:
-        yield running
-
-
-def test_request_is_sent_byte_for_byte(server: ScriptedServer) -> None:
-    server.response = OK
+def test_request_is_sent_byte_for_byte() -> None:
     sent = SentRequest("POST", [("Authentication", "Bearer é "), ("X", "")], "é".encode())
-    reply = Handler(f"{server.url}/hook?a=1").send(sent, 5)
+    with Server(polite) as server:
+        reply = Handler(f"{server.url}hook?a=1").send(sent, 5)
     assert (reply.status, reply.body, reply.text, reply.is_success) == (
         200,
         b"ok",
         "HTTP 200",
         True,
     )
-    lines = server.received[0].split(b"\r\n")
+    lines = server.requests[0].split(b"\r\n")
     assert lines[0] == b"POST /hook?a=1 HTTP/1.1"
     assert "Authentication: Bearer é ".encode() in lines and b"X: " in lines
     assert b"Content-Length: 2" in lines and lines[-1] == "é".encode()
 
 
-def test_chunked_body_has_no_length(server: ScriptedServer) -> None:
-    server.response = OK
-    Handler(server.url).send(SentRequest("POST", [], iter([b"ab", b"c"])), 5)
-    received = server.received[0]
+def test_chunked_body_has_no_length() -> None:
+    def reads_chunks(peer: Peer) -> None:
+        data = b""
+        while not data.endswith(b"0\r\n\r\n"):
+            data += peer.sock.recv(65536)
+        peer.server.requests.append(data)
+        peer.send(OK)
+
+    with Server(reads_chunks) as server:
+        Handler(server.url).send(SentRequest("POST", [], iter([b"ab", b"c"])), 5)
+    received = server.requests[0]
     assert b"Transfer-Encoding: chunked" in received and b"Content-Length" not in received
     assert received.endswith(b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
 
 
-def test_request_without_a_body_ends_with_its_headers(server: ScriptedServer) -> None:
-    server.response = OK
-    assert Handler(server.url).send(SentRequest("GET", []), 5).status == 200
-    assert server.received[0].startswith(b"GET / HTTP/1.1")
-    assert b"Content-Length" not in server.received[0]
+def test_request_without_a_body_ends_with_its_headers() -> None:
+    with Server(polite) as server:
+        assert Handler(server.url).send(SentRequest("GET", []), 5).status == 200
+    assert server.requests[0].startswith(b"GET / HTTP/1.1")
+    assert b"Content-Length" not in server.requests[0]
 
 
 @pytest.mark.parametrize(
-    ("response", "error"),
+    ("behavior", "error"),
     [
-        (b"", "the connection was closed without a response"),
-        (b"garbage\r\n\r\n", "the response is not valid HTTP"),
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
-            "the response is shorter than its Content-Length",
-        ),
-        (None, "the connection was reset"),
+        (responds(b""), "the connection was closed without a response"),
+        (responds(b"garbage\r\n\r\n"), "the response is not valid HTTP"),
+        (responds(TOO_SHORT), "the response is shorter than its Content-Length"),
+        (resets_after(b""), "the connection was reset"),
     ],
 )
-def test_missing_response_is_an_error_in_words(
-    server: ScriptedServer, response: bytes | None, error: str
-) -> None:
-    server.response = response
-    reply = Handler(server.url).send(SENT, 5)
+def test_missing_response_is_an_error_in_words(behavior: Behavior, error: str) -> None:
+    with Server(behavior) as server:
+        reply = Handler(server.url).send(SENT, 5)
     assert (reply.status, reply.text, reply.is_success) == (0, error, False)
 
 
-def test_slow_response_is_a_timeout(server: ScriptedServer) -> None:
-    server.hangs = True
-    reply = Handler(server.url).send(SENT, 0.05)
+def test_slow_response_is_a_timeout() -> None:
+    with Server(hangs) as server:
+        reply = Handler(server.url).send(SENT, 0.05)
     assert reply.text.startswith("no response within 0.") and not reply.is_refused_connection
 
 
-def test_timeout_is_that_of_the_request_on_a_given_connection(server: ScriptedServer) -> None:
-    server.response = OK
-    handler = Handler(server.url)
-    with closing(connect(server.url, 3600)) as connection:
-        assert handler.send(SENT, 3600, connection).status == 200
-        server.hangs = True
-        assert handler.send(SENT, 0.05, connection).text.startswith("no response within 0.")
+def test_timeout_is_that_of_the_request_on_a_given_connection() -> None:
+    with Server(responds_and_stays(OK)) as server:
+        handler = Handler(server.url)
+        with closing(connect(server.url, 3600)) as connection:
+            assert handler.send(SENT, 3600, connection).status == 200
+            assert handler.send(SENT, 0.05, connection).text.startswith("no response within 0.")
 
 
 def test_closed_port_is_a_refused_connection() -> None:
@@ -99,13 +102,13 @@ def test_closed_port_is_a_refused_connection() -> None:
         assert not accepts_connections(handler.url)
 
 
-def test_given_connection_is_used_again(server: ScriptedServer) -> None:
-    server.response = OK
-    handler = Handler(server.url)
-    with closing(connect(server.url, 5)) as connection:
-        assert [handler.send(SENT, 5, connection).status for _ in range(2)] == [200, 200]
-    assert server.connections == 1
-    assert accepts_connections(server.url)
+def test_given_connection_is_used_again() -> None:
+    with Server(polite) as server:
+        handler = Handler(server.url)
+        with closing(connect(server.url, 5)) as connection:
+            assert [handler.send(SENT, 5, connection).status for _ in range(2)] == [200, 200]
+        assert server.connections == 1
+        assert accepts_connections(server.url)
 
 
 def test_listener_keeps_which_requests_it_received() -> None:
