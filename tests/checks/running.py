@@ -78,6 +78,16 @@ def run_until_judged(
     return report
 
 
+def run_again_if_slow(options: Options) -> Report:
+    """Run checks, and all of them at most twice more if the machine was too slow to judge."""
+    for _ in range(3):
+        report = runner.run(options, Quiet())
+        if not not_judged(report):
+            break
+    assert report.results, f"{report.error}\n{report.output}"
+    return report
+
+
 def not_judged(report: Report) -> list[str]:
     """Return the ids of checks for which the machine was too slow; with a control, its group."""
     slow = {result.check for result in report.results if _is_slow(result)}

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from checks import runner
 from checks.guard import Guard
 from checks.handler_command import Connection, HandlerCommand
 from checks.handler_process import HandlerProcess
@@ -70,12 +69,7 @@ def running_handler() -> Iterator[Options]:
 
 
 def outcomes(options: Options) -> dict[str, str]:
-    """Return the outcomes; if the machine was too slow to judge, run both checks again."""
-    for _ in range(3):
-        report = runner.run(options, running.Quiet())
-        if not running.not_judged(report):
-            break
-    return running.outcomes(report)
+    return running.outcomes(running.run_again_if_slow(options))
 
 
 @pytest.mark.usefixtures("sandbox")

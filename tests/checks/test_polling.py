@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from checks import runner
 from checks.options import Options
 from tests.checks import running
 from tests.processes import ROOT
@@ -30,15 +29,11 @@ MUST_PASS = (
 
 
 def accusations(arguments: str, *selected: str) -> dict[str, str]:
-    """Return what is neither passed nor skipped for a reason; on a slow machine, try again."""
+    """Return what is neither passed nor skipped for a reason."""
     command = [sys.executable, str(ROOT / "tests/checks/polling.py"), *arguments.split()]
     options = Options(run=shlex.join(command), selected=selected, jobs=1)
-    for _ in range(3):
-        report = runner.run(options, running.Quiet())
-        if not running.not_judged(report):
-            break
-    assert report.results, f"{report.error}\n{report.output}"
-    verdicts = {each.check.id: each.verdict for each in report.results}
+    results = running.run_again_if_slow(options).results
+    verdicts = {each.check.id: each.verdict for each in results}
     may_skip = {
         pk
         for pk, verdict in verdicts.items()

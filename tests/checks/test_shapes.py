@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from checks import runner
 from checks.options import Options
 from requests_queue.seed.products import BACKUP, SUITE, capabilities
 from tests import examples
@@ -59,21 +58,16 @@ SAMPLE = ("effects.history_clean", "effects.customer_names", "effects.other_type
 
 
 def outcomes(sandbox: Running, name: str, command: list[str], *selected: str) -> dict[str, str]:
-    """Return the outcomes other than pass; if the machine was too slow to judge, run again."""
+    """Return the outcomes other than pass."""
     product = SHAPES[name]
     if isinstance(product, bytes):
         product = sandbox.import_product(product)
     elif isinstance(product, dict):
         product = sandbox.create_product(product)
     options = Options(run=shlex.join(command), product=product, selected=selected, jobs=1)
-    for _ in range(3):
-        report = runner.run(options, running.Quiet())
-        if not running.not_judged(report):
-            break
-    assert report.results, f"{report.error}\n{report.output}"
     return {
         each.check.id: each.verdict.text
-        for each in report.results
+        for each in running.run_again_if_slow(options).results
         if each.verdict.outcome not in ("pass", "skipped")
     }
 
