@@ -33,30 +33,46 @@ def attempt(**more: Any) -> AttemptFacts:
     return AttemptFacts(**facts)
 
 
-def notes(facts: AttemptFacts, *calls: CallFacts, **products: str) -> list[tuple[str, str]]:
+def notes(facts: AttemptFacts, *calls: CallFacts) -> list[tuple[str, str]]:
     derived = handler_notes.derive(facts, calls, {PK: OWN, OTHER: FOREIGN})
     return [(note.code, note.text) for note in derived]
 
 
-def test_silent_handler_has_a_note() -> None:
-    assert notes(attempt()) == [("no_api_calls", "Returned 200 but made no API calls.")]
-    assert notes(attempt(status_code=204)) == [
-        ("no_api_calls", "Returned 204 but made no API calls.")
-    ]
+READ, FILL = call("GET", "/requests"), call("PUT", f"/requests/{PK}")
+APPROVE, FAIL = call("POST", f"/requests/{PK}/approve"), call("POST", f"/requests/{OTHER}/fail")
+REFUSED = call("POST", f"/requests/{PK}/approve", 400)
+DONE = ObjectFacts(PK, "approved", is_waiting=False)
+SILENT = ("no_api_calls", "Returned 200 but made no API calls.")
 
 
-@pytest.mark.parametrize("name", ["is_success", "expects_calls", "is_settled"])
-def test_no_note_on_silence_of_a_failure_a_validator_or_too_early(name: str) -> None:
-    assert notes(attempt(objects=[PENDING], **{name: False})) == []
-
-
-def test_object_that_still_waits_has_a_note() -> None:
-    read = call("GET", "/requests")
-    assert notes(attempt(objects=[PENDING]), read) == [
-        ("still_pending", f"Returned 200, but {PK} is still pending.")
-    ]
-    done = ObjectFacts(PK, "approved", is_waiting=False)
-    assert notes(attempt(objects=[done]), read) == []
+@pytest.mark.parametrize(
+    ("facts", "calls", "expected"),
+    [
+        ({}, [], [SILENT]),
+        ({"status_code": 204}, [], [("no_api_calls", "Returned 204 but made no API calls.")]),
+        # A failure, a validator, and too early.
+        ({"objects": [PENDING], "is_success": False}, [], []),
+        ({"objects": [PENDING], "expects_calls": False}, [], []),
+        ({"objects": [PENDING], "is_settled": False}, [], []),
+        ({"objects": [PENDING]}, [READ],
+         [("still_pending", f"Returned 200, but {PK} is still pending.")]),
+        ({"objects": [DONE]}, [READ], []),
+        ({}, [call("GET", "/requests/PR-1", 404, "NFND_000")],
+         [("rejected", "GET /requests/PR-1 was rejected: 404 NFND_000")]),
+        ({}, [call("GET", "/requests", 503, "SYS_503")],
+         [("rejected", "GET /requests failed: 503 SYS_503")]),
+        ({}, [call("POST", f"/requests/{OTHER}/approve")],
+         [("other_product",
+           f"approve was called for {OTHER} of {FOREIGN}, but the webhook is for {OWN}.")]),
+        # Reading it does no harm, and the webhook's own product is right.
+        ({}, [call("GET", f"/requests/{OTHER}")], []),
+        ({}, [APPROVE], []),
+    ],
+)  # fmt: skip
+def test_notes_say_what_a_handler_left_or_did_wrong(
+    facts: dict[str, Any], calls: list[CallFacts], expected: list[tuple[str, str]]
+) -> None:
+    assert notes(attempt(**facts), *calls) == expected
 
 
 def test_rejected_action_has_a_note_with_the_api_s_message() -> None:
@@ -67,31 +83,9 @@ def test_rejected_action_has_a_note_with_the_api_s_message() -> None:
     assert (note.code, note.text, note.call, note.object) == ("rejected", text, 7, PK)
 
 
-def test_other_failures_name_the_call() -> None:
-    assert notes(attempt(), call("GET", "/requests/PR-1", 404, "NFND_000")) == [
-        ("rejected", "GET /requests/PR-1 was rejected: 404 NFND_000")
-    ]
-    assert notes(attempt(), call("GET", "/requests", 503, "SYS_503")) == [
-        ("rejected", "GET /requests failed: 503 SYS_503")
-    ]
-
-
 def test_rejections_of_one_attempt_are_limited() -> None:
     many = [call("GET", "/requests", 400)] * 50
     assert len(notes(attempt(), *many)) == handler_notes.MAX_REJECTED
-
-
-def test_request_of_another_product_has_a_note() -> None:
-    approve = call("POST", f"/requests/{OTHER}/approve")
-    assert notes(attempt(), approve) == [
-        (
-            "other_product",
-            f"approve was called for {OTHER} of {FOREIGN}, but the webhook is for {OWN}.",
-        )
-    ]
-    # Reading it does no harm, and the webhook's own product is right.
-    assert notes(attempt(), call("GET", f"/requests/{OTHER}")) == []
-    assert notes(attempt(), call("POST", f"/requests/{PK}/approve")) == []
 
 
 @pytest.mark.parametrize("body", ["", "nothing", "[]", "{}", '{"errors": "text"}', "[" * 100_000])
@@ -102,11 +96,6 @@ def test_error_without_a_message_is_empty(body: str) -> None:
 def test_long_message_is_cut() -> None:
     text = handler_notes.message(json.dumps({"errors": ["x" * 1000]}))
     assert text == "x" * 300 + "…"
-
-
-READ, FILL = call("GET", "/requests"), call("PUT", f"/requests/{PK}")
-APPROVE, FAIL = call("POST", f"/requests/{PK}/approve"), call("POST", f"/requests/{OTHER}/fail")
-REFUSED = call("POST", f"/requests/{PK}/approve", 400)
 
 
 @pytest.mark.parametrize(

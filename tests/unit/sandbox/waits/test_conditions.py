@@ -54,34 +54,48 @@ def cursors(condition: Condition) -> list[str]:
     return [each["cursor"] for each in condition.evidence()]
 
 
-def test_delivered_needs_a_success_of_the_subject() -> None:
-    data = {"delivered": {"webhook": W, "object": "PR-1"}}
-    assert fed(data).verdict() is None
-    assert fed(data, failure(1)).verdict() is None
-    assert fed(data, entry(1, webhook=OTHER)).verdict() is None
-    assert fed(data, entry(1, data={"objects": ["PR-2"]})).verdict() is None
-    assert fed(data, entry(1, data={"state": None})).verdict() is None
-    condition = fed(data, failure(1), entry(2), entry(3))
-    assert condition.verdict() is True
-    assert cursors(condition) == ["0.2"]
+A, B = {"delivered": {"webhook": W}}, {"failed": {"webhook": W}}
+TOO_MANY = {"called": {"webhook": W, "at_most": 0}}
+DELIVERED = {"delivered": {"webhook": W, "object": "PR-1"}}
+FAILED = {"failed": {"object": "PR-1"}}
+IN_TWO = {"delivered": {"webhook": W, "attempts_at_most": 2}}
+VERDICTS = {
+    "nothing happened": (DELIVERED, [], None),
+    "failure": (DELIVERED, [failure(1)], None),
+    "another webhook": (DELIVERED, [entry(1, webhook=OTHER)], None),
+    "another object": (DELIVERED, [entry(1, data={"objects": ["PR-2"]})], None),
+    "recorded late": (DELIVERED, [entry(1, data={"state": None})], None),
+    "success": (DELIVERED, [failure(1), entry(2), entry(3)], True),
+    "one of several objects": (
+        {"delivered": {"object": "PR-2"}},
+        [entry(1, object=None, data={"objects": ["PR-1", "PR-2"]})],
+        True,
+    ),
+    "third attempt": (IN_TWO, [entry(1, attempt=3)], None),
+    "second attempt": (IN_TWO, [entry(1, attempt=3), entry(2, attempt=2)], True),
+    "failed: success": (FAILED, [entry(1)], None),
+    "failed: failure": (FAILED, [failure(1)], True),
+    "failed: unknown": (FAILED, [failure(1, data={"outcome": "unknown"})], True),
+    "all: one": ({"all": [A, B]}, [entry(1)], None),
+    "all: both": ({"all": [A, B]}, [entry(2), failure(1)], True),
+    "all: one that is false": ({"all": [A, TOO_MANY]}, [entry(1)], False),
+    "any: none": ({"any": [A, B]}, [], None),
+    "any: one": ({"any": [A, B]}, [failure(1)], True),
+    "any: one that is false": ({"any": [TOO_MANY, B]}, [entry(1)], None),
+    "any: all are false": ({"any": [TOO_MANY]}, [entry(1)], False),
+}
 
 
-def test_delivered_in_at_most_some_attempts() -> None:
-    data = {"delivered": {"webhook": W, "attempts_at_most": 2}}
-    assert fed(data, entry(1, attempt=3)).verdict() is None
-    assert fed(data, entry(1, attempt=3), entry(2, attempt=2)).verdict() is True
+@pytest.mark.parametrize(("data", "entries", "verdict"), VERDICTS.values(), ids=VERDICTS)
+def test_verdict_follows_from_what_happened(
+    data: Any, entries: list[dict[str, Any]], verdict: bool | None
+) -> None:
+    assert fed(data, *entries).verdict() is verdict
 
 
-def test_one_of_several_objects_of_an_attempt_is_enough() -> None:
-    several = entry(1, object=None, data={"objects": ["PR-1", "PR-2"]})
-    assert fed({"delivered": {"object": "PR-2"}}, several).verdict() is True
-
-
-def test_failed_needs_a_failed_attempt() -> None:
-    data = {"failed": {"object": "PR-1"}}
-    assert fed(data, entry(1)).verdict() is None
-    assert fed(data, failure(1)).verdict() is True
-    assert fed(data, failure(1, data={"outcome": "unknown"})).verdict() is True
+def test_evidence_is_what_made_a_condition_true() -> None:
+    assert cursors(fed(DELIVERED, failure(1), entry(2), entry(3))) == ["0.2"]
+    assert cursors(fed({"all": [A, B]}, entry(2), failure(1))) == ["0.1", "0.2"]
 
 
 @pytest.mark.parametrize(
@@ -141,22 +155,6 @@ def test_idle_and_out_of_order_are_about_the_present() -> None:
     assert condition.verdict(Present(out_of_order={W: False})) is None
     assert condition.verdict(Present(out_of_order={W: True})) is True
     assert cursors(condition) == ["0.2"]
-
-
-A, B = {"delivered": {"webhook": W}}, {"failed": {"webhook": W}}
-TOO_MANY = {"called": {"webhook": W, "at_most": 0}}
-
-
-def test_all_and_any() -> None:
-    assert fed({"all": [A, B]}, entry(1)).verdict() is None
-    both = fed({"all": [A, B]}, entry(2), failure(1))
-    assert both.verdict() is True
-    assert cursors(both) == ["0.1", "0.2"]
-    assert fed({"all": [A, TOO_MANY]}, entry(1)).verdict() is False
-    assert fed({"any": [A, B]}).verdict() is None
-    assert fed({"any": [A, B]}, failure(1)).verdict() is True
-    assert fed({"any": [TOO_MANY, B]}, entry(1)).verdict() is None
-    assert fed({"any": [TOO_MANY]}, entry(1)).verdict() is False
 
 
 def test_never_is_true_at_the_end_and_false_once_it_happened() -> None:
