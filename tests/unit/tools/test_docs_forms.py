@@ -61,15 +61,17 @@ def test_command_outside_of_the_forms_is_refused(tmp_path: Path, published: bool
     ]
 
 
-def test_published_forms_need_names() -> None:
-    with pytest.raises(docs_forms.Invalid, match="names"):
-        docs_forms.load({**CONTENT, "published": True}, "1.2")
-
-
-def test_equal_forms_are_refused() -> None:
-    double = {**CONTENT, "form": [*CONTENT["form"], {"today": "x", "published": "x"}]}
-    with pytest.raises(docs_forms.Invalid, match="the same: 'x'"):
-        docs_forms.load(double, "1.2")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"published": True}, "names"),
+        ({"form": [*CONTENT["form"], {"today": "x", "published": "x"}]}, "the same: 'x'"),
+    ],
+    ids=["published without names", "equal forms"],
+)
+def test_invalid_forms_are_refused(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(docs_forms.Invalid, match=message):
+        docs_forms.load({**CONTENT, **content}, "1.2")
 
 
 def test_switch_of_this_project_is_reversible_on_its_pages() -> None:

@@ -31,29 +31,21 @@ _value = 1
         ("class Our(Base):\n def own(self): return self._state_of_it", ["_state_of_it"]),
         ("class Our(Base):\n def own(self): super()._method()", ["_method"]),
         ("class Our(Base):\n def __init__(self): self._state_of_it = 1", ["_state_of_it"]),
+        # Our own parts.
+        ("class Our(Base):\n def _own(self): return self._own()", []),
+        ("class Our:\n def _method(self): return self._method()", []),
+        ("def _own(): pass\nclass Our(Base):\n def public(self): return _own()", []),
+        ("class Our:\n _own = 1\ndef look(other): return other._own", []),
+        ("def own():\n from webhooks import _value", []),
+        ("_ = 1\ndef look(row): return row.__class__, row._meta, row._replace(a=1)", []),
+        ("TEXT = 'no other._method'", []),
     ],
 )
-def test_private_part_of_a_library_is_found(
+def test_private_parts_of_libraries_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, names: list[str]
 ) -> None:
     found = problems(tmp_path, monkeypatch, source)
     assert found == [f"ours: {name} is private" for name in names]
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "class Our(Base):\n def _own(self): return self._own()",
-        "class Our:\n def _method(self): return self._method()",
-        "def _own(): pass\nclass Our(Base):\n def public(self): return _own()",
-        "class Our:\n _own = 1\ndef look(other): return other._own",
-        "def own():\n from webhooks import _value",
-        "_ = 1\ndef look(row): return row.__class__, row._meta, row._replace(a=1)",
-        "TEXT = 'no other._method'",
-    ],
-)
-def test_own_part_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    assert problems(tmp_path, monkeypatch, source) == []
 
 
 def test_listed_part_is_accepted_while_it_is_used(
