@@ -326,7 +326,9 @@ def test_error_of_the_sandbox_is_one_line(
      "listen --validate region", "listen --validate =x", "deliveries show x", "hold take --ttl 0",
      "wait until {", "wait idle --timeout -1", "--port -1", "sandbox --port 65536",
      "sandbox --port x", "sandbox --port-file .", "wait idle --within x", "signin",
-     "timeline --limit 0"],
+     "timeline --limit 0", "fault add", "fault add lag", "fault add abort status",
+     "fault add abort =5", "fault add abort --probability x", "fault add abort --ttl soon",
+     "fault add abort --nth x", "fault add abort --side both"],
 )  # fmt: skip
 def test_wrong_usage_is_one_line_and_ends_with_2(arguments: str, server: Server) -> None:
     with pytest.raises(Failed) as failed:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.faults.kinds import KINDS
-from tests.program import Failed, run, run_json
+from tests.program import run, run_json
 from tests.unit.connect_sim.test_cli import Server, empty_folder, server
 
 __all__ = ["empty_folder", "server"]
@@ -52,26 +52,6 @@ def test_add_sends_the_fault_and_prints_its_id(
     assert run("fault", "add", *arguments) == "FLT-1  abort-1\n"
     assert server.requests == [("POST", "/sandbox/faults", body)]
     assert run_json("fault", "add", *arguments) == FAULT
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    ["", "lag", "abort status", "abort =5", "abort --probability x", "abort --ttl soon",
-     "abort --nth x", "abort --side both"],
-)  # fmt: skip
-def test_wrong_usage_is_one_line(server: Server, arguments: str) -> None:
-    with pytest.raises(Failed) as failed:
-        run("fault", "add", *arguments.split())
-    assert failed.value.code == 2 and "\n" not in str(failed.value)
-    assert server.requests == []
-
-
-def test_refusal_is_one_line(server: Server) -> None:
-    refusal = {"error_code": "VAL_001", "errors": ["parameters.ms: This field is required.", "b"]}
-    server.answer = lambda *request: (400, refusal)
-    with pytest.raises(Failed, match=r"400 parameters\.ms: This field is required\. b$") as failed:
-        run("fault", "add", "latency", "--side", "api")
-    assert failed.value.code == 1
 
 
 def test_list_prints_a_table(server: Server) -> None:

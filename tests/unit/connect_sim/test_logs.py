@@ -103,14 +103,17 @@ class _Broken:
 
 
 @pytest.mark.parametrize(
-    ("message", "args"), [("%d", ("text",)), ("%s %s", (1,)), ("%s", (_Broken(),)), ("%", (1,))]
+    ("message", "args", "text"),
+    [
+        ("%d", ("text",), "%d (cannot be shown: "),
+        ("%s %s", (1,), "%s %s (cannot be shown: "),
+        ("%s", (_Broken(),), "%s (cannot be shown: "),
+        ("%", (1,), "% (cannot be shown: "),
+        (_Broken(), (), "_Broken (cannot be shown: RuntimeError)"),
+    ],
 )
-def test_wrong_arguments_are_a_line_too(message: str, args: Any) -> None:
-    assert line(message, *args)["message"].startswith(f"{message} (cannot be shown: ")
-
-
-def test_message_that_cannot_be_text_is_a_line_too() -> None:
-    assert line(_Broken())["message"] == "_Broken (cannot be shown: RuntimeError)"
+def test_message_that_cannot_be_shown_is_a_line_too(message: Any, args: Any, text: str) -> None:
+    assert line(message, *args)["message"].startswith(text)
 
 
 def test_only_known_fields_of_simple_types_are_written() -> None:
