@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,45 +24,37 @@ STEPS = tuple(Step(n, "GET", f"/calls/{n}", 1, is_read=True) for n in range(2))
 GOOD = GoodRun(STEPS, DONE, History((), (), ()))
 
 
-class Sandbox:
-    """A lab in which a handler does what a test says; each start is noted."""
+SUCCEEDED = {"outcome": "success", "status": 200, "error": ""}
+FAILED = {"outcome": "failure", "status": 500, "error": ""}
 
-    def __init__(self, **values: Any) -> None:
-        self.fired: list[int] = values.get("fired", [1])
-        self.effects_of: list[Effects] = values.get("effects", [DONE])
-        self.following = values.get("following", "approved")
-        self.attempt = values.get("attempt", {"outcome": "success", "status": 200, "error": ""})
-        self.process = SimpleNamespace(stop=self.stop) if values.get("has_process") else None
-        self.stops, self.crashed = 0, list[int]()
-        self.budget = Budget()
 
-    def stop(self) -> None:
-        self.stops += 1
-
-    def start_over(self) -> None:
-        """Nothing."""
-
-    def mark(self) -> str:
-        return ""
-
-    def activate(self) -> None:
-        """Nothing."""
-
-    def order(self) -> str:
-        return "PR-2"
-
-    def status(self, order: str) -> str:
-        return str(self.following)
-
-    def since(self, mark: str) -> History:
-        return History((), (), ({"attempt": 1, "delivery": 1, "data": self.attempt},))
-
-    def effects(self, order: str, happened: History, before: dict[str, str]) -> Effects:
-        return self.effects_of.pop(0) if len(self.effects_of) > 1 else self.effects_of[0]
-
-    def crash(self, lab: Lab, step: Step) -> tuple[int, str]:
-        self.crashed.append(step.place)
-        return self.fired.pop(0) if len(self.fired) > 1 else self.fired[0], ORDER
+def lab(
+    *,
+    fired: Sequence[int] = (1,),
+    effects: Sequence[Effects] = (DONE,),
+    following: str = "approved",
+    attempt: dict[str, Any] = SUCCEEDED,
+    has_process: bool = False,
+) -> SimpleNamespace:
+    """A lab in which a handler does what a test says, and then the last again."""
+    fires = itertools.chain(fired, itertools.repeat(fired[-1]))
+    ends = itertools.chain(effects, itertools.repeat(effects[-1]))
+    stops: list[str] = []
+    happened = History((), (), ({"attempt": 1, "delivery": 1, "data": attempt},))
+    return SimpleNamespace(
+        fires=fires,
+        crashed=[],
+        stops=stops,
+        process=SimpleNamespace(stop=lambda: stops.append("")) if has_process else None,
+        budget=Budget(),
+        start_over=lambda: None,
+        mark=lambda: "",
+        activate=lambda: None,
+        order=lambda: "PR-2",
+        status=lambda order: following,
+        since=lambda mark: happened,
+        effects=lambda order, happened, before: next(ends),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -68,12 +62,13 @@ def _no_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "recover", lambda lab, orders: None)
 
 
-def sweep(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Verdict:
+def sweep(monkeypatch: pytest.MonkeyPatch, made: SimpleNamespace) -> Verdict:
+    def crash_at(lab: Lab, step: Step) -> tuple[int, str]:
+        made.crashed.append(step.place)
+        return next(made.fires), ORDER
+
     monkeypatch.setattr(crash.good_run, "record", lambda lab, by_platform: GOOD)
-    return crash._sweep(cast(Lab, sandbox), sandbox.crash, "a lost response")
-
-
-FAILED = {"outcome": "failure", "status": 500, "error": ""}
+    return crash._sweep(cast(Lab, made), crash_at, "a lost response")
 
 
 @pytest.mark.parametrize(
@@ -94,24 +89,24 @@ FAILED = {"outcome": "failure", "status": 500, "error": ""}
 def test_sweep_judges_each_step(
     values: dict[str, Any], outcome: Outcome, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdict = sweep(monkeypatch, Sandbox(**values))
+    verdict = sweep(monkeypatch, lab(**values))
     assert verdict.outcome is outcome
     assert words in verdict.text
 
 
 def test_each_step_has_a_handler_that_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox = Sandbox(has_process=True)
-    assert sweep(monkeypatch, sandbox).outcome is Outcome.PASS
+    made = lab(has_process=True)
+    assert sweep(monkeypatch, made).outcome is Outcome.PASS
     # Also for the good run, so that the steps are those of a new handler.
-    assert sandbox.stops == 1 + len(STEPS)
+    assert len(made.stops) == 1 + len(STEPS)
 
 
 @pytest.mark.parametrize("has_process", [True, False])
 def test_failure_ends_the_sweep_and_only_a_started_handler_can_be_renewed(
     has_process: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = Sandbox(has_process=has_process, effects=[LEFT])
-    verdict = sweep(monkeypatch, sandbox)
+    made = lab(has_process=has_process, effects=[LEFT])
+    verdict = sweep(monkeypatch, made)
     assert verdict.outcome is Outcome.FAIL
-    assert sandbox.crashed == [0]
+    assert made.crashed == [0]
     assert ("No other API call was tried" in verdict.text) is not has_process

@@ -72,17 +72,9 @@ def test_work_by_a_timer_is_no_effect_of_a_forged_request(
     assert part in verdict.text
 
 
-@pytest.mark.parametrize(
-    ("happened", "polls", "outcome"),
-    [
-        ([WROTE], False, Outcome.FAIL),
-        ([WROTE], True, Outcome.SKIPPED),
-    ],
-)
-def test_work_by_a_timer_is_no_effect_of_a_broken_request(
-    happened: Sequence[History], polls: bool, outcome: Outcome
-) -> None:
-    verdict = experiments.accepts_or_refuses(lab(*happened, polls=polls), (SENT, "it"))
+@pytest.mark.parametrize(("polls", "outcome"), [(False, Outcome.FAIL), (True, Outcome.SKIPPED)])
+def test_work_by_a_timer_is_no_effect_of_a_broken_request(polls: bool, outcome: Outcome) -> None:
+    verdict = experiments.accepts_or_refuses(lab(WROTE, polls=polls), (SENT, "it"))
     assert verdict.outcome is outcome
 
 
@@ -147,6 +139,11 @@ class Refusing:
         return WROTE if self.has_acted else NOTHING
 
 
+def refuses(lab: Refusing, names: str) -> Verdict:
+    """Return the verdict on requests with these names."""
+    return experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in names))
+
+
 @pytest.mark.parametrize(
     ("replies", "acts_on", "text", "sent"),
     [
@@ -163,7 +160,7 @@ def test_refused_requests_are_sent_until_one_is_not(
     replies: dict[str, Reply], acts_on: str, text: str, sent: str
 ) -> None:
     lab = Refusing(replies, set(acts_on))
-    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abc"))
+    verdict = refuses(lab, "abc")
     assert text in verdict.text
     assert "".join(lab.sent) == sent
 
@@ -183,29 +180,28 @@ def test_handler_that_refuses_what_it_has_seen_is_not_acquitted(
     interval: float, names: str
 ) -> None:
     lab = Remembering({}, timing=replace(FAST, interval=interval))
-    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in names))
+    verdict = refuses(lab, names)
     assert verdict.outcome is Outcome.FAIL
     # What a handler that polls has processed may be the work of its timer.
     expected = "Responded 200 to a, as if it was accepted." if interval else "Processed a:"
     assert verdict.text.startswith(expected)
 
 
-class Once:
+class Once(Refusing):
     """Processes all that is pending because of any token that it hasn't seen before."""
 
-    timing, product, method = FAST, "PRD-2", "POST"
+    product, method = "PRD-2", "POST"
     signer = other = stranger = SIGNER
     genuine = Lab.genuine
 
     def __init__(self) -> None:
-        self.shared: dict[str, object] = {experiments._NEVER_UNASKED: True}
+        super().__init__({})
         self.seen: list[Headers] = []
         self.created: list[str] = []
         self.calls: list[Call] = []
-        self.platform = SimpleNamespace(
-            request=lambda order: {"status": "pending"},
-            requests_by_id=lambda ids: {id: {"id": id, "status": "pending"} for id in ids},
-        )
+        self.platform.requests_by_id = lambda ids: {
+            pk: {"id": pk, "status": "pending"} for pk in ids
+        }
 
     def order(self, product: str = "") -> str:
         self.created.append(f"PR-{len(self.created)}")
@@ -213,9 +209,6 @@ class Once:
 
     def orders(self, count: int, product: str = "") -> list[str]:
         return [self.order() for _ in range(count)]
-
-    def values(self, order: str) -> dict[str, str]:
-        return {}
 
     def mark(self) -> str:
         self.calls.clear()
@@ -250,7 +243,7 @@ class Interrupted(Refusing):
 
 def test_requests_after_one_that_is_acquitted_are_sent_too() -> None:
     lab = Interrupted({"c": reply()})
-    verdict = experiments.refuses(cast(Lab, lab), *((SentRequest(n, ()), n) for n in "abcd"))
+    verdict = refuses(lab, "abcd")
     assert verdict.text.startswith("Responded 200 to c")
     assert "".join(lab.sent) == "aabc"
 
@@ -295,19 +288,18 @@ def test_slow_handler_that_verifies_nothing_is_judged(
 ) -> None:
     lab = timed(monkeypatch, gap, "a")
     lab.replies["a"] = reply()
-    verdict = experiments.refuses(cast(Lab, lab), (SentRequest("a", ()), "a"))
+    verdict = refuses(lab, "a")
     assert verdict.text.startswith("Processed a:")
     # The checks that follow don't wait for a timer again.
     assert experiments._NEVER_UNASKED in lab.shared
 
 
 def test_effect_that_was_seen_counts_if_the_time_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    requests = [(SentRequest(n, ()), n) for n in "abcdef"]
     lab = timed(monkeypatch, 2.3, "a")
-    assert experiments.refuses(cast(Lab, lab), *requests).text.startswith("Processed f:")
+    assert refuses(lab, "abcdef").text.startswith("Processed f:")
     lab = timed(monkeypatch, 2.3, "a", interval=60)
     with pytest.raises(OutOfTime):
-        experiments.refuses(cast(Lab, lab), *requests)
+        refuses(lab, "abcdef")
 
 
 @pytest.mark.parametrize(

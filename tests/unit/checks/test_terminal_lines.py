@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.outputs import terminal_lines
-from checks.outputs.terminal_lines import Limiter
+from checks.outputs.terminal_lines import DIM, GREEN, RED, YELLOW, Limiter
 
 AT = datetime(2026, 11, 26, 14, 2, 11, tzinfo=UTC)
 CHANGE = "PR-5810-2277-4101-001 created → pending"
 
 
-def attempt(**changes: Any) -> tuple[str, str]:
-    data = {
+def attempt(*changes: str, **data: Any) -> tuple[str, str]:
+    sent = {
         "method": "POST",
         "url": "http://127.0.0.1:9000/",
         "status": 200,
@@ -26,93 +26,68 @@ def attempt(**changes: Any) -> tuple[str, str]:
         "duration": 12,
         "next_attempt_at": None,
         "out_of_order": False,
-        **changes,
     }
-    return terminal_lines.attempt(AT, "WH-338-310-411", [CHANGE], data)
+    return terminal_lines.attempt(AT, "WH-338-310-411", changes, {**sent, **data})
 
 
-def api_call(**changes: Any) -> tuple[str, str]:
-    data = {
+def api_call(is_handler: bool = True, **data: Any) -> tuple[str, str]:
+    sent = {
         "method": "POST",
         "path": "/public/v1/requests/PR-1/approve",
         "status": 200,
-        "error_code": "",
         "duration": 8.4,
-        **changes,
     }
-    return terminal_lines.api_call(AT, True, data)
+    return terminal_lines.api_call(AT, is_handler, {**sent, **data})
 
 
-def test_attempt_is_one_line() -> None:
-    assert attempt() == (
-        f"14:02:11 WH-338-310-411 {CHANGE}  POST http://127.0.0.1:9000/ 200 12 ms",
-        terminal_lines.GREEN,
-    )
+@pytest.mark.parametrize(
+    ("changes", "data", "text", "color"),
+    [
+        ([CHANGE], {}, f"{CHANGE}  POST http://127.0.0.1:9000/ 200 12 ms", GREEN),
+        ([CHANGE, CHANGE], {},
+         f"{CHANGE} (+1 more)  POST http://127.0.0.1:9000/ 200 12 ms", GREEN),
+        ([], {"method": "GET"}, "Trigger now  GET http://127.0.0.1:9000/ 200 12 ms", GREEN),
+        ([], {"status": 500, "outcome": "failure",
+              "next_attempt_at": "2026-11-26T14:07:11.250+00:00"},
+         "Trigger now  POST http://127.0.0.1:9000/ 500 12 ms, next attempt at 14:07:11", RED),
+        ([], {"next_attempt_at": "2026-11-27T01:00:00+00:00"},
+         "Trigger now  POST http://127.0.0.1:9000/ 200 12 ms, "
+         "next attempt at 2026-11-27 01:00:00 UTC", GREEN),
+        ([], {"status": None, "outcome": "failure", "error": "Handler refused the connection.",
+              "out_of_order": True},
+         "Trigger now  POST http://127.0.0.1:9000/ Handler refused the connection 12 ms, "
+         "the webhook is out of order", RED),
+        ([], {"status": None, "outcome": "unknown"},
+         "Trigger now  POST http://127.0.0.1:9000/ unknown 12 ms", YELLOW),
+        ([], {"url": "http://user:hidden@example.com:9000/hook?token=hidden"},
+         "Trigger now  POST http://example.com:9000/hook?… 200 12 ms", GREEN),
+    ],
+    ids=["one change", "several changes", "no change", "failure", "tomorrow", "no response",
+         "unknown outcome", "secrets of a URL"],
+)  # fmt: skip
+def test_attempt_is_one_line(
+    changes: list[str], data: dict[str, Any], text: str, color: str
+) -> None:
+    assert attempt(*changes, **data) == (f"14:02:11 WH-338-310-411 {text}", color)
 
 
-def test_failure_names_the_next_attempt() -> None:
-    line, color = attempt(
-        status=500, outcome="failure", next_attempt_at="2026-11-26T14:07:11.250+00:00"
-    )
-    assert line.endswith(" 500 12 ms, next attempt at 14:07:11")
-    assert color == terminal_lines.RED
-    line, _ = attempt(next_attempt_at="2026-11-27T01:00:00+00:00")
-    assert line.endswith(", next attempt at 2026-11-27 01:00:00 UTC")
-
-
-def test_attempt_without_response_has_its_error() -> None:
-    line, _ = attempt(
-        status=None, outcome="failure", error="Handler refused the connection.", out_of_order=True
-    )
-    assert line.endswith("Handler refused the connection 12 ms, the webhook is out of order")
-
-
-def test_call_without_response_says_so() -> None:
-    line, color = api_call(status=None, duration=None)
-    assert line.endswith(": POST /requests/PR-1/approve, no response yet")
-    assert color == terminal_lines.DIM
-
-
-def test_attempt_of_unknown_outcome_has_no_error() -> None:
-    line, color = attempt(status=None, outcome="unknown")
-    assert line.endswith("/ unknown 12 ms") and color == terminal_lines.YELLOW
-
-
-def test_attempt_names_one_of_several_changes() -> None:
-    data = {
-        "method": "GET",
-        "url": "http://x/",
-        "status": 200,
-        "error": "",
-        "outcome": "success",
-        "duration": 1,
-        "next_attempt_at": None,
-        "out_of_order": False,
-    }
-    line, _ = terminal_lines.attempt(AT, "WH-1", ["PR-1 a → b", "PR-2 a → b"], data)
-    assert line == "14:02:11 WH-1 PR-1 a → b (+1 more)  GET http://x/ 200 1 ms"
-    line, _ = terminal_lines.attempt(AT, "WH-1", [], data)
-    assert line == "14:02:11 WH-1 Trigger now  GET http://x/ 200 1 ms"
-
-
-def test_credentials_and_query_of_a_url_are_not_printed() -> None:
-    line, _ = attempt(url="http://user:hidden@example.com:9000/hook?token=hidden")
-    assert "POST http://example.com:9000/hook?… 200" in line and "hidden" not in line
-
-
-def test_api_call_is_one_line_with_its_error_code() -> None:
-    assert api_call() == (
-        "14:02:11   handler: POST /requests/PR-1/approve 200 8 ms",
-        terminal_lines.DIM,
-    )
-    line, color = api_call(status=400, error_code="REQ_003")
-    assert line.endswith(" 400 REQ_003 8 ms") and color == terminal_lines.RED
-
-
-def test_api_call_of_no_handler_is_marked() -> None:
-    data = {"method": "GET", "path": "/public/v1/accounts", "status": 200, "duration": 1.0}
-    line, _ = terminal_lines.api_call(AT, False, data)
-    assert line == "14:02:11   API: GET /accounts 200 1 ms"
+@pytest.mark.parametrize(
+    ("is_handler", "data", "text", "color"),
+    [
+        (True, {}, "handler: POST /requests/PR-1/approve 200 8 ms", DIM),
+        (True, {"status": 400, "error_code": "REQ_003"},
+         "handler: POST /requests/PR-1/approve 400 REQ_003 8 ms", RED),
+        (True, {"status": None, "duration": None},
+         "handler: POST /requests/PR-1/approve, no response yet", DIM),
+        (False, {"method": "GET", "path": "/public/v1/accounts"}, "API: GET /accounts 200 8 ms",
+         DIM),
+    ],
+    ids=["success", "error", "no response", "another client"],
+)  # fmt: skip
+def test_api_call_is_one_line(
+    is_handler: bool, data: dict[str, Any], text: str, color: str
+) -> None:
+    assert api_call(is_handler, **data) == (f"14:02:11   {text}", color)
 
 
 @given(st.text())
