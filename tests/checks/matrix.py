@@ -24,7 +24,7 @@ from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT
 
 STATE = ROOT / "var" / "checks-matrix.json"
-_SOURCES = (ROOT / "sandbox" / "checks", ROOT / "tests" / "checks")
+_SOURCES = (ROOT / "checks", ROOT / "tests" / "checks")
 ALL = (Variant(REFERENCE, ()), *VARIANTS)
 
 

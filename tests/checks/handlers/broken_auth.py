@@ -68,6 +68,15 @@ class AcceptsCallsWithoutToken(Handler):
         return read_body(call)
 
 
+class WorksForAnyGet(Handler):
+    """It asks for no token if the method is GET, which was meant for monitoring."""
+
+    def authenticate(self, call: Call) -> Json:
+        if call.method == "GET":
+            return {"product_id": self.product_id, "api_url": self.api_url}
+        return super().authenticate(call)
+
+
 class AcceptsEmptyHeader(Handler):
     """It checks that there is a header, and not that there is something in it."""
 
