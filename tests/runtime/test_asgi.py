@@ -14,8 +14,8 @@ from connect_sim import asgi, web
 from connect_sim.server.protocol import CONNECTION
 from connect_sim.server.proxies import TrustedProxies
 from tests.processes import free_port
-from tests.runtime.serving import connect, is_closed, read, serving
-from tests.runtime.test_http import HEAD, echo
+from tests.runtime.serving import ask, connect, exchange, head, is_closed, read, serving
+from tests.runtime.test_http import echo
 
 events: list[str] = []
 
@@ -55,9 +55,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield config
 
 
-def get(line: Any, path: bytes) -> bytes:
-    line.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
-    status, headers, content = read(line)
+def get(line: Any, path: str) -> bytes:
+    status, headers, content = exchange(line, head(path))
     assert status == 200 and "date" in headers
     return content
 
@@ -65,9 +64,9 @@ def get(line: Any, path: bytes) -> bytes:
 def test_registered_prefixes_are_routed_to_the_endpoint(registered: Any, settings: Any) -> None:
     with serving(echo, settings) as url, connect(url) as line:
         assert events == ["started"]
-        for path in (b"/native", b"/native/x", b"//native//x", b"/nativ%65/"):
+        for path in ("/native", "/native/x", "//native//x", "/nativ%65/"):
             assert get(line, path).startswith(b"endpoint /")
-        for path in (b"/", b"/native-not", b"/x/native"):
+        for path in ("/", "/native-not", "/x/native"):
             assert b'"PATH_INFO"' in get(line, path)
     assert events == ["started", "stopped"]
 
@@ -76,9 +75,8 @@ def test_waiting_endpoint_uses_no_thread(registered: Any, settings: Any) -> None
     with serving(echo, settings, threads=1) as url:
         waiting = [connect(url) for _ in range(20)]
         for line in waiting:
-            line.sendall(b"GET /native/wait HTTP/1.1\r\n" + HEAD + b"\r\n")
-        with connect(url) as line:
-            assert b'"PATH_INFO"' in get(line, b"/")
+            line.sendall(head("/native/wait"))
+        assert b'"PATH_INFO"' in ask(url, head("/"))[2]
         for line in waiting:
             assert read(line)[2].startswith(b"endpoint /native/wait")
             line.close()
@@ -86,15 +84,15 @@ def test_waiting_endpoint_uses_no_thread(registered: Any, settings: Any) -> None
 
 def test_endpoint_can_cut_its_connection(registered: Any, settings: Any) -> None:
     with serving(echo, settings) as url, connect(url) as line:
-        line.sendall(b"GET /native/cut HTTP/1.1\r\n" + HEAD + b"\r\n")
+        line.sendall(head("/native/cut"))
         assert is_closed(line)
 
 
 def test_endpoint_gets_the_forwarded_client(registered: Any, settings: Any) -> None:
     settings.SIM_TRUSTED_PROXY = "loopback"
-    with serving(echo, settings) as url, connect(url) as line:
-        line.sendall(b"GET /native HTTP/1.1\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n")
-        assert read(line)[2] == b"endpoint /native 203.0.113.7"
+    with serving(echo, settings) as url:
+        content = ask(url, head("/native", b"X-Forwarded-For: 203.0.113.7\r\n"))[2]
+    assert content == b"endpoint /native 203.0.113.7"
 
 
 def test_longest_prefix_wins() -> None:

@@ -15,12 +15,12 @@ from django.core.wsgi import get_wsgi_application
 from connect_sim.server import bodies
 from tests import make
 from tests.api import Caller, caller
-from tests.runtime.serving import App, connect, is_closed, read, serving
-from tests.runtime.test_http import HEAD, echo
+from tests.runtime.serving import App, ask, ask_last, connect, exchange, head, serving
+from tests.runtime.test_http import echo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIB = 1024 * 1024
-API = b"/public/v1/notifications/webhooks"
+API = "/public/v1/notifications/webhooks"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def post(
     url: str,
     body: bytes,
     *headers: str,
-    target: bytes = API,
+    target: str = API,
     chunked: bool = False,
     declared: int | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
@@ -62,20 +62,16 @@ def post(
         length = (
             "Transfer-Encoding: chunked" if chunked else f"Content-Length: {declared or len(body)}"
         )
-        head = "".join(f"{header}\r\n" for header in (length, *headers))
-        line.sendall(b"POST " + target + b" HTTP/1.1\r\n" + HEAD + head.encode() + b"\r\n")
+        lines = "".join(f"{header}\r\n" for header in (length, *headers))
+        line.sendall(head(target, lines.encode(), "POST"))
         if chunked:
-            chunks = [body[n : n + 65536] for n in range(0, len(body), 65536)]
-            for chunk in chunks:
-                line.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            line.sendall(b"0\r\n\r\n")
-        else:
-            line.sendall(body)
-        response = read(line)
+            chunks = (body[n : n + 65536] for n in range(0, len(body), 65536))
+            body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+            body += b"0\r\n\r\n"
+        response = exchange(line, body)
         # The server has read the whole body, so the next request on the connection works.
         if declared is None:
-            line.sendall(b"GET /public/v1/requests HTTP/1.1\r\n" + HEAD + b"\r\n")
-            assert read(line)[0] == 401
+            assert exchange(line, head("/public/v1/requests"))[0] == 401
         return response
 
 
@@ -141,11 +137,11 @@ def test_large_body_with_valid_key_reaches_the_view(
 
 
 def test_large_body_of_a_page_requires_sign_in(url: str, stored: list[int]) -> None:
-    status, headers, content = post(url, b"x" * 100_000, target=b"/sign-in/")
+    status, headers, content = post(url, b"x" * 100_000, target="/sign-in/")
     assert status == 413 and headers["content-type"].startswith("text/html")
     assert b"larger than 64 KiB" in content
     assert stored == []
-    status, headers, content = post(url, b"x" * (MIB + 1), target=b"/sign-in/")
+    status, headers, content = post(url, b"x" * (MIB + 1), target="/sign-in/")
     assert status == 413 and b"The request body is larger than 1 MiB." in content
     assert "content-security-policy" in headers
 
@@ -154,7 +150,7 @@ def test_signed_in_user_may_send_a_large_form(url: str, catalog: make.Catalog, c
     client.force_login(catalog.vendor_user)
     name = django_settings.SESSION_COOKIE_NAME
     cookie = f"Cookie: {name}={client.cookies[name].value}"
-    status, _, content = post(url, b"x" * 100_000, cookie, target=b"/queues/")
+    status, _, content = post(url, b"x" * 100_000, cookie, target="/queues/")
     # Not 413: the CSRF check has refused it.
     assert status == 403, content
 
@@ -164,28 +160,21 @@ def test_limit_of_a_form_allows_for_its_fields(settings: Any) -> None:
     form = "Content-Type: multipart/form-data; boundary=x"
     with serving(echo, settings) as url:
         for size, kind, expected in (
-            (10_000, "text/plain", 200),
-            (10_001, "text/plain", 413),
-            (60_000, form[14:], 200),
+            (10_000, "text/plain", (10_000, None)),
+            (10_001, "text/plain", (0, "too large")),
+            (60_000, form[14:], (60_000, None)),
         ):
-            with connect(url) as line:
-                head = f"Content-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode()
-                line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + head + b"x" * size)
-                if expected == 200:
-                    assert json.loads(read(line)[2])["size"] == size
-                else:
-                    # `echo` ignores the key, and gets an empty body.
-                    assert json.loads(read(line)[2])["connect_sim.question"] == "too large"
+            more = f"Content-Type: {kind}\r\nContent-Length: {size}\r\n".encode()
+            environ = json.loads(ask(url, head("/", more, "POST") + b"x" * size)[2])
+            # `echo` ignores the key, and gets an empty body if it is too large.
+            question = environ.get("connect_sim.question")
+            assert (environ["size"], question) == expected
 
 
 def test_refused_body_gets_no_100_continue(url: str) -> None:
     for length, expected in ((MIB + 1, 413), (100_000, 401)):
-        with connect(url) as line:
-            head = f"Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n".encode()
-            line.sendall(b"POST " + API + b" HTTP/1.1\r\n" + HEAD + head)
-            status, headers, _ = read(line)
-            assert (status, headers["connection"]) == (expected, "close")
-            assert is_closed(line)
+        more = f"Expect: 100-continue\r\nContent-Length: {length}\r\n".encode()
+        assert ask_last(url, head(API, more, "POST"))[0] == expected
 
 
 def test_time_in_which_the_server_decides_about_a_body_is_not_its_clients() -> None:
@@ -216,10 +205,8 @@ def test_incomplete_body_does_not_reach_django(settings: Any) -> None:
     app = App()
     with serving(app, settings) as url:
         with connect(url) as line:
-            line.sendall(b"POST /half HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\nabc")
-        with connect(url) as line:
-            line.sendall(b"GET /whole HTTP/1.1\r\n" + HEAD + b"\r\n")
-            assert read(line)[0] == 200
+            line.sendall(head("/half", b"Content-Length: 10\r\n", "POST") + b"abc")
+        assert ask(url, head("/whole"))[0] == 200
     assert list(app.arrived.queue) == ["/whole"]
 
 
@@ -227,13 +214,10 @@ def test_slow_body_uses_no_thread(settings: Any) -> None:
     with serving(echo, settings, threads=1) as url:
         slow = [connect(url) for _ in range(5)]
         for line in slow:
-            line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\na")
-        with connect(url) as line:
-            line.sendall(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
-            assert read(line)[0] == 200
+            line.sendall(head("/", b"Content-Length: 2\r\n", "POST") + b"a")
+        assert ask(url, head("/"))[0] == 200
         for line in slow:
-            line.sendall(b"b")
-            assert json.loads(read(line)[2])["body"] == "ab"
+            assert json.loads(exchange(line, b"b")[2])["body"] == "ab"
             line.close()
 
 
@@ -244,9 +228,7 @@ def test_full_disk_gets_503_in_connects_envelope(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(bodies.tempfile, "TemporaryFile", full)
-    with connect(url) as line:
-        head = f"Authorization: ApiKey {vendor.key}\r\nContent-Length: 900000\r\n\r\n".encode()
-        line.sendall(b"POST " + API + b" HTTP/1.1\r\n" + HEAD + head + b"x" * 900_000)
-        status, headers, content = read(line)
+    more = f"Authorization: ApiKey {vendor.key}\r\nContent-Length: 900000\r\n".encode()
+    status, headers, content = ask(url, head(API, more, "POST") + b"x" * 900_000)
     assert (status, headers["content-type"]) == (503, "application/json")
     assert json.loads(content)["error_code"] == "SYS_503"

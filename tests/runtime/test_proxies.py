@@ -13,7 +13,7 @@ from django.core.wsgi import get_wsgi_application
 
 from connect_sim import checks
 from connect_sim.server.proxies import TrustedProxies
-from tests.runtime.serving import connect, read, serving
+from tests.runtime.serving import ask, exchange, serving
 from tests.runtime.test_http import echo
 
 PROXY = "10.0.0.1"
@@ -121,12 +121,11 @@ def test_django_gets_the_forwarded_address_and_scheme(settings: Any) -> None:
     received = {}
     for trusted in ("", "127.0.0.1"):
         settings.SIM_TRUSTED_PROXY = trusted
-        with serving(echo, settings) as url, connect(url) as line:
-            line.sendall(sent)
-            environ = json.loads(read(line)[2])
-            assert not any("FORWARDED" in name for name in environ)
-            names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST")
-            received[trusted] = [environ[name] for name in names]
+        with serving(echo, settings) as url:
+            environ = json.loads(ask(url, sent)[2])
+        assert not any("FORWARDED" in name for name in environ)
+        names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST")
+        received[trusted] = [environ[name] for name in names]
     assert received == {
         "": ["127.0.0.1", "http", "inner"],
         "127.0.0.1": ["203.0.113.7", "https", "sim.example"],
@@ -165,6 +164,5 @@ def test_https_is_accepted_from_trusted_proxy_only(settings: Any) -> None:
             with socket.create_connection(
                 ("127.0.0.1", port), timeout=10, source_address=(source, 0)
             ) as line:
-                line.sendall(sent)
-                statuses[source] = read(line)[0]
+                statuses[source] = exchange(line, sent)[0]
     assert statuses == {"127.0.0.1": 200, "127.0.0.2": 301}

@@ -15,15 +15,22 @@ from typing import Any
 
 import pytest
 
-from connect_sim import web
 from connect_sim.server import deferred
 from connect_sim.server.deferred import Client
 from connect_sim.server.protocol import Connection
 from connect_sim.server.response import Response
 from connect_sim.server.transmission import KEY, Transmission
-from tests.processes import free_port
-from tests.runtime.serving import connect, is_closed, read, serving
-from tests.runtime.test_http import HEAD
+from tests.runtime.serving import (
+    ask,
+    connect,
+    exchange,
+    head,
+    is_cancelled,
+    is_closed,
+    read,
+    serving,
+    stoppable,
+)
 
 Change = Callable[[Transmission], None]
 BODY = b"0123456789"
@@ -68,43 +75,21 @@ class App:
         return self.futures.get(timeout=10)
 
 
-def resetting(transmission: Transmission) -> None:
-    transmission.reset()
-
-
 def limited(limit: int) -> Change:
-    def change(transmission: Transmission) -> None:
-        transmission.limit(limit)
-
-    return change
+    return lambda transmission: transmission.limit(limit)
 
 
 def sliced(size: int) -> Change:
-    def change(transmission: Transmission) -> None:
-        transmission.slice(size, 3600)
-
-    return change
+    return lambda transmission: transmission.slice(size, 3600)
 
 
 @pytest.fixture
 def app() -> App:
-    return App({"reset": resetting, "laterreset": resetting})
+    return App({"reset": Transmission.reset, "laterreset": Transmission.reset})
 
 
-def request(path: str, method: str = "GET") -> bytes:
-    return f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n"
-
-
-def send(line: socket.socket, path: str, method: str = "GET") -> None:
-    line.sendall(request(path, method))
-
-
-def is_cancelled(future: Future[None]) -> bool:
-    """Whether the future gets cancelled, within seconds."""
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    assert done.wait(10)
-    return future.cancelled()
+def send(line: socket.socket, path: str) -> None:
+    line.sendall(head(path))
 
 
 def received_until_reset(line: socket.socket) -> bytes:
@@ -127,8 +112,7 @@ def test_connection_is_reset_before_the_first_byte(app: App, settings: Any, cont
             assert received_until_reset(line) == b""
         # The server serves the next connection, and its threads are free.
         with connect(url) as line:
-            send(line, "/now")
-            assert read(line)[2] == content
+            assert exchange(line, head("/now"))[2] == content
 
 
 def test_reset_follows_complete_responses_of_a_kept_connection(
@@ -136,11 +120,10 @@ def test_reset_follows_complete_responses_of_a_kept_connection(
 ) -> None:
     with serving(app, settings) as url, connect(url) as line:
         for _ in range(2):
-            send(line, "/now")
-            assert read(line)[2] == BODY
+            assert exchange(line, head("/now"))[2] == BODY
         # The pipelined request behind it is not served. Both are sent at once, since the
         # connection may be reset before a second packet is sent.
-        line.sendall(request("/reset") + request("/behind"))
+        line.sendall(head("/reset") + head("/behind"))
         assert received_until_reset(line) == b""
     ended = [app.ended.get(timeout=10) for _ in range(app.ended.qsize())]
     assert "behind" not in ended
@@ -149,7 +132,7 @@ def test_reset_follows_complete_responses_of_a_kept_connection(
 
 def test_reset_of_a_body_that_the_client_still_sends(app: App, settings: Any) -> None:
     with serving(app, settings) as url, connect(url) as line:
-        line.sendall(b"POST /reset HTTP/1.1\r\n" + HEAD + b"Content-Length: 2\r\n\r\nab")
+        line.sendall(head("/reset", b"Content-Length: 2\r\n", "POST") + b"ab")
         assert received_until_reset(line) == b""
 
 
@@ -161,9 +144,8 @@ def test_body_is_cut_after_exactly_so_many_bytes(
     app.changes[name] = limited(limit)
     with serving(app, settings) as url, connect(url) as line:
         send(line, f"/{name}")
-        head, _, body = received_until_reset(line).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 OK")
-        assert b"content-length: 10" in head
+        begin, _, body = received_until_reset(line).partition(b"\r\n\r\n")
+        assert begin.startswith(b"HTTP/1.1 200 OK") and b"content-length: 10" in begin
         assert body == BODY[:limit]
 
 
@@ -172,8 +154,7 @@ def test_body_within_the_limit_is_complete(app: App, settings: Any, limit: int) 
     app.changes["limit"] = limited(limit)
     with serving(app, settings) as url, connect(url) as line:
         for _ in range(2):
-            send(line, "/limit")
-            assert read(line)[2] == BODY
+            assert exchange(line, head("/limit"))[2] == BODY
 
 
 def test_large_body_is_cut_after_exactly_so_many_bytes(app: App, settings: Any) -> None:
@@ -190,8 +171,8 @@ def test_head_response_has_no_body_to_cut_or_slice(app: App, settings: Any, name
     app.changes = {"limit": limited(0), "slices": sliced(1)}
     with serving(app, settings) as url, connect(url) as line:
         for _ in range(2):
-            send(line, f"/{name}", "HEAD")
-            status, headers, body = read(line, "HEAD")
+            sent = head(f"/{name}", method="HEAD")
+            status, headers, body = exchange(line, sent, "HEAD")
             assert (status, headers["content-length"], body) == (200, "10", b"")
 
 
@@ -230,11 +211,10 @@ def exactly(line: socket.socket, size: int) -> bytes:
     return data
 
 
-def read_head(line: socket.socket) -> bytes:
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += line.recv(1)
-    return head
+def read_head(line: socket.socket) -> None:
+    begin = b""
+    while not begin.endswith(b"\r\n\r\n"):
+        begin += line.recv(1)
 
 
 def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pauses) -> None:
@@ -244,14 +224,12 @@ def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pa
         read_head(line)
         assert exactly(line, 4) == b"0123"
         # The only thread of the server is free meanwhile.
-        send(other, "/now")
-        assert read(other)[2] == BODY
+        assert exchange(other, head("/now"))[2] == BODY
         pauses.next().set_result(None)
         assert exactly(line, 4) == b"4567"
         pauses.next().set_result(None)
         assert exactly(line, 2) == b"89"
-        send(line, "/now")
-        assert read(line)[2] == BODY
+        assert exchange(line, head("/now"))[2] == BODY
 
 
 def test_slices_without_a_pause_let_other_requests_run() -> None:
@@ -296,9 +274,7 @@ def test_fifty_delayed_responses_hold_no_thread(app: App, settings: Any) -> None
         for line in lines:
             send(line, "/later")
         futures = [app.next() for _ in lines]
-        with connect(url) as line:
-            send(line, "/now")
-            assert read(line)[2] == BODY
+        assert ask(url, head("/now"))[2] == BODY
         for line in lines:
             assert not select.select([line], [], [], 0)[0]
         for future in futures:
@@ -318,8 +294,7 @@ def test_delayed_response_is_reset_when_its_future_is_done(app: App, settings: A
 
 def test_response_is_sent_when_the_timeout_of_its_delay_has_passed(app: App, settings: Any) -> None:
     with serving(app, settings) as url, connect(url) as line:
-        send(line, "/latertimeout")
-        assert read(line)[2] == BODY
+        assert exchange(line, head("/latertimeout"))[2] == BODY
         assert is_cancelled(app.next())
 
 
@@ -388,24 +363,19 @@ def test_stopping_server_sends_delayed_responses(
     app: App, settings: Any, pauses: Pauses, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.changes["slices"] = sliced(4)
-    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
-    server = web.Web(app, 1)
-    server.start()
     with (
-        connect(f"http://{settings.SIM_BIND}") as held,
-        connect(f"http://{settings.SIM_BIND}") as slow,
+        stoppable(app, settings) as (url, server),
+        connect(url) as held,
+        connect(url) as slow,
     ):
         send(held, "/later")
         future = app.next()
         send(slow, "/slices")
         pauses.next()
-        stopping = threading.Thread(target=server.stop)
-        stopping.start()
+        threading.Thread(target=server.stop).start()
         assert read(held)[2] == BODY
         assert read(slow)[2] == BODY
         assert is_closed(held)
         assert is_closed(slow)
         assert future.cancelled()
-        stopping.join(10)
-    assert not server.is_running()
     assert not caplog.records
