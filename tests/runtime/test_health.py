@@ -15,11 +15,10 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim import health, web
+from connect_sim import health
 from connect_sim.health import DATABASE, ENGINE, MIGRATIONS, Parts
 from requests_queue import heartbeats
-from tests.processes import free_port
-from tests.runtime.serving import App, connect, is_closed, read, serving
+from tests.runtime.serving import App, ask, connect, is_closed, read, serving, stoppable
 
 
 @dataclass
@@ -54,16 +53,14 @@ def url(checks: Checks, settings: Any) -> Iterator[str]:
         yield url
 
 
-def send(line: socket.socket, target: str, method: str = "GET", host: str = "10.1.2.3") -> None:
-    line.sendall(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+def sent(target: str, method: str = "GET", host: str = "10.1.2.3") -> bytes:
+    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
 
 def call(url: str, target: str, method: str = "GET") -> tuple[int, Any]:
-    with connect(url) as line:
-        send(line, target, method)
-        status, headers, body = read(line, method)
-        assert headers["cache-control"] == "no-store"
-        return status, json.loads(body) if body else None
+    status, headers, body = ask(url, sent(target, method), method)
+    assert headers["cache-control"] == "no-store"
+    return status, json.loads(body) if body else None
 
 
 # --- the endpoints ------------------------------------------------------------------------------
@@ -73,7 +70,7 @@ def test_process_answers_while_all_threads_are_busy(checks: Checks, settings: An
     held = threading.Event()
     app = App(inside=lambda path: held.wait(30))
     with serving(app, settings, threads=1) as url, connect(url) as busy:
-        send(busy, "/", host="127.0.0.1")
+        busy.sendall(sent("/", host="127.0.0.1"))
         try:
             assert call(url, "/healthz") == (200, {"status": "ok"})
             assert call(url, "/readyz?wait=5") == (200, {"ready": True, "missing": []})
@@ -81,22 +78,27 @@ def test_process_answers_while_all_threads_are_busy(checks: Checks, settings: An
             held.set()
 
 
-def test_missing_part_is_named_at_once_without_wait(url: str, checks: Checks) -> None:
-    checks.results = [[DATABASE]]
-    assert call(url, "/readyz") == (503, {"ready": False, "missing": ["database"]})
-    assert checks.count == 1
-
-
-def test_wait_ends_when_nothing_is_missing(url: str, checks: Checks) -> None:
-    checks.results = [[DATABASE], [MIGRATIONS], [ENGINE], []]
-    assert call(url, "/readyz?wait=30") == (200, {"ready": True, "missing": []})
-    assert checks.count == 4
-
-
-def test_wait_ends_after_its_seconds(url: str, checks: Checks) -> None:
-    checks.results = [[ENGINE]]
-    assert call(url, "/readyz?wait=0.3") == (503, {"ready": False, "missing": ["engine"]})
-    assert 2 <= checks.count <= 4
+@pytest.mark.parametrize(
+    ("query", "results", "missing", "counts"),
+    [
+        ("", [[DATABASE]], ["database"], {1}),
+        ("?wait=30", [[DATABASE], [MIGRATIONS], [ENGINE], []], [], {4}),
+        ("?wait=0.3", [[ENGINE]], ["engine"], {2, 3, 4}),
+    ],
+    ids=["without a wait", "until nothing is missing", "until its seconds are over"],
+)
+def test_missing_parts_are_named_at_the_end_of_the_wait(
+    url: str,
+    checks: Checks,
+    query: str,
+    results: list[list[str]],
+    missing: list[str],
+    counts: set[int],
+) -> None:
+    checks.results = results
+    status = 503 if missing else 200
+    assert call(url, f"/readyz{query}") == (status, {"ready": not missing, "missing": missing})
+    assert checks.count in counts
 
 
 def test_check_that_hangs_means_the_database(
@@ -123,7 +125,7 @@ def test_waits_beyond_the_limit_end_at_once(
     monkeypatch.setattr(health, "MAX_WAITS", 1)
     checks.results = [[ENGINE]]
     with connect(url) as first:
-        send(first, "/readyz?wait=30")
+        first.sendall(sent("/readyz?wait=30"))
         checks.begun.get(timeout=10)
         assert call(url, "/readyz?wait=30")[0] == 503
         checks.results = [[]]
@@ -133,7 +135,7 @@ def test_waits_beyond_the_limit_end_at_once(
 def test_wait_of_a_client_that_left_ends(url: str, checks: Checks) -> None:
     checks.results = [[ENGINE]]
     with connect(url) as line:
-        send(line, "/readyz?wait=300")
+        line.sendall(sent("/readyz?wait=300"))
         checks.begun.get(timeout=10)
     # It would check every 0.2 s, for ever.
     with pytest.raises(queue.Empty):
@@ -144,25 +146,21 @@ def test_wait_of_a_client_that_left_ends(url: str, checks: Checks) -> None:
 def test_client_that_half_closes_gets_the_state_of_that_moment(url: str, checks: Checks) -> None:
     checks.results = [[ENGINE]]
     with connect(url) as line:
-        send(line, "/readyz?wait=300")
+        line.sendall(sent("/readyz?wait=300"))
         checks.begun.get(timeout=10)
         line.shutdown(socket.SHUT_WR)
         assert read(line)[0] == 503
 
 
 def test_stop_ends_waits(checks: Checks, settings: Any) -> None:
-    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
     checks.results = [[ENGINE]]
-    server = web.Web(App(), 1)
-    server.start()
-    with connect(f"http://{settings.SIM_BIND}") as line:
-        send(line, "/readyz?wait=300")
+    with stoppable(App(), settings) as (url, server), connect(url) as line:
+        line.sendall(sent("/readyz?wait=300"))
         checks.begun.get(timeout=10)
         server.stop()
         status, _, body = read(line)
         assert (status, json.loads(body)["missing"]) == (503, ["server"])
         assert is_closed(line)
-    assert not server.is_running()
 
 
 @pytest.mark.parametrize(

@@ -535,6 +535,7 @@ def test_each_address_of_sim_bind_is_served(settings: Any, bind: str, reached: l
             assert ask(f"http://{host.strip('[]')}:{port}", head("/"))[0] == 200
     finally:
         server.stop()
+    assert not server.is_running()
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:x", "127.0.0.1:99999", "nowhere.invalid:80", "8000"])
@@ -549,6 +550,7 @@ def test_reason_of_a_name_that_is_unknown_is_its_own_on_every_system(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its code is positive on macOS and negative on Linux, and never that of a system error."""
+
     def fail(bind: str) -> Any:
         raise socket.gaierror(8, "nodename nor servname provided, or not known")
 

@@ -24,8 +24,7 @@ from sandbox.timeline import api_calls
 from tests import make
 from tests.api import caller
 from tests.queue import spreadsheets as sheets
-from tests.runtime.serving import connect, read, serving
-from tests.runtime.test_http import HEAD
+from tests.runtime.serving import ask, connect, exchange, head, read, serving
 from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,10 +40,8 @@ class Served:
     asked: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def post(self, target: str, *headers: str) -> tuple[int, dict[str, str], bytes]:
-        head = "".join(f"{header}\r\n" for header in headers).encode()
-        with connect(self.url) as line:
-            line.sendall(f"POST {target} HTTP/1.1\r\n".encode() + HEAD + head + b"\r\n")
-            return read(line)
+        more = "".join(f"{header}\r\n" for header in headers).encode()
+        return ask(self.url, head(target, more, "POST"))
 
 
 @pytest.fixture
@@ -109,10 +106,7 @@ def test_clients_that_may_wait_use_threads_of_validations(served: Served) -> Non
 
 def test_form_is_shown_by_ordinary_threads(served: Served) -> None:
     row = make.order(make.catalog())
-    with connect(served.url) as line:
-        target = f"/forms/{row.pk}?code={row.form_code}"
-        line.sendall(f"GET {target} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
-        assert read(line)[0] == 200
+    assert ask(served.url, head(f"/forms/{row.pk}?code={row.form_code}"))[0] == 200
     assert served.threads == ["web"]
 
 
@@ -124,11 +118,7 @@ class Submit:
     """The submit of a file that no worker has read."""
 
     pk: str
-    head: bytes
-    tail: bytes = b"\r\n"
-
-    def send(self, line: socket.socket) -> None:
-        line.sendall(self.head + HEAD + self.tail)
+    sent: bytes
 
 
 @pytest.fixture
@@ -144,16 +134,15 @@ def submit() -> Submit:
     content = sheets.xlsx(sheets.table([sheets.row()]))
     assert sheets.send(vendor, f"/usage/files/{pk}/upload", content).status == 201
     api_calls.clear()
-    target = f"/public/v1/usage/files/{pk}/submit"
-    head = f"POST {target} HTTP/1.1\r\nAuthorization: ApiKey {vendor.key}\r\n"
-    return Submit(pk, head.encode())
+    key = f"Authorization: ApiKey {vendor.key}\r\n".encode()
+    return Submit(pk, head(f"/public/v1/usage/files/{pk}/submit", key, "POST"))
 
 
 def test_submit_waits_without_a_thread_until_the_file_is_read(
     served: Served, submit: Submit
 ) -> None:
     with connect(served.url) as line:
-        submit.send(line)
+        line.sendall(submit.sent)
         for _ in range(3):
             assert served.asked.get(timeout=10) == "may wait"
         # The only thread is free.
@@ -170,7 +159,7 @@ def test_submit_waits_without_a_thread_until_the_file_is_read(
 
 def test_submit_that_half_closes_waits_too(served: Served, submit: Submit) -> None:
     with connect(served.url) as line:
-        submit.send(line)
+        line.sendall(submit.sent)
         line.shutdown(socket.SHUT_WR)
         for _ in range(3):
             assert served.asked.get(timeout=10) == "may wait"
@@ -188,9 +177,7 @@ def test_submit_is_refused_when_its_wait_is_over(
     served: Served, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(django_app, "SUBMIT_WAITS", 0.1)
-    with connect(served.url) as line:
-        submit.send(line)
-        assert read(line)[0] == 400
+    assert ask(served.url, submit.sent)[0] == 400
     assert served.threads == ["web"]
 
 
@@ -199,11 +186,10 @@ def test_submits_beyond_the_limit_do_not_wait(
 ) -> None:
     monkeypatch.setattr(django_app, "MAX_SUBMITS", 1)
     with connect(served.url) as first, connect(served.url) as second:
-        submit.send(first)
+        first.sendall(submit.sent)
         for _ in range(2):
             served.asked.get(timeout=10)
-        submit.send(second)
-        assert read(second)[0] == 400
+        assert exchange(second, submit.sent)[0] == 400
         processing.run(submit.pk)
         assert read(first)[0] == 200
 
@@ -220,7 +206,7 @@ def test_stopping_server_ends_waiting_submits(
     with contextlib.ExitStack() as stack:
         with serving(wsgi, settings) as url:
             line = stack.enter_context(connect(url))
-            submit.send(line)
+            line.sendall(submit.sent)
             assert asked.acquire(timeout=10) and asked.acquire(timeout=10)
         status, _, content = read(line)
     assert (status, json.loads(content)["error_code"]) == (503, "SYS_503")

@@ -20,10 +20,20 @@ from uvicorn.server import ServerState
 from connect_sim.server import bodies, django_app
 from connect_sim.server.protocol import MAX_HEAD, Connection
 from tests.engines import until
-from tests.runtime.serving import connect, is_closed, read, reset, serving
-from tests.runtime.test_http import HEAD, echo
+from tests.runtime.serving import (
+    ask,
+    ask_last,
+    connect,
+    exchange,
+    head,
+    is_closed,
+    read,
+    reset,
+    serving,
+)
+from tests.runtime.test_http import echo
 
-REQUEST = b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n"
+REQUEST = head("/")
 
 
 @pytest.fixture
@@ -58,11 +68,7 @@ def trickle(line: socket.socket) -> bytes:
 
 
 def test_incomplete_head_gets_408_after_the_timeout(url: str) -> None:
-    with connect(url, 5) as line:
-        line.sendall(b"GET / HTTP/1.1\r\nHos")
-        status, headers, _ = read(line)
-        assert (status, headers["connection"]) == (408, "close")
-        assert is_closed(line)
+    assert ask_last(url, b"GET / HTTP/1.1\r\nHos")[0] == 408
 
 
 def test_byte_by_byte_head_does_not_extend_the_timeout(url: str) -> None:
@@ -95,8 +101,7 @@ def test_idle_timeout_may_be_a_fraction_of_a_second(
 def test_connection_that_is_used_is_not_idle(limits: Any) -> None:
     with serving(echo, limits) as url, connect(url) as line:
         for _ in range(8):
-            line.sendall(REQUEST)
-            assert read(line)[0] == 200
+            assert exchange(line, REQUEST)[0] == 200
             line.settimeout(0.2)
             with pytest.raises(TimeoutError):
                 line.recv(1)
@@ -105,8 +110,7 @@ def test_connection_that_is_used_is_not_idle(limits: Any) -> None:
 
 def test_second_head_on_keep_alive_connection_has_a_timeout(url: str) -> None:
     with connect(url, 5) as line:
-        line.sendall(REQUEST + b"GET /")
-        assert read(line)[0] == 200
+        assert exchange(line, REQUEST + b"GET /")[0] == 200
         assert read(line)[0] == 408
         assert is_closed(line)
 
@@ -122,9 +126,7 @@ def test_running_request_has_no_timeout(limits: Any) -> None:
         # The next request has begun.
         line.sendall(REQUEST + b"GET /next")
         for _ in range(2):
-            with connect(url, 5) as other:
-                other.sendall(b"GET / HTTP/1.1\r\nHos")
-                assert read(other)[0] == 408
+            assert ask(url, b"GET / HTTP/1.1\r\nHos")[0] == 408
         others_timed_out.set()
         assert read(line)[0] == 200
 
@@ -134,18 +136,15 @@ def test_running_request_has_no_timeout(limits: Any) -> None:
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 9000", b"Transfer-Encoding: chunked"])
 def test_body_that_stops_gets_408(url: str, framing: bytes) -> None:
-    with connect(url, 5) as line:
-        line.sendall(b"POST /public/v1/x HTTP/1.1\r\n" + HEAD + framing + b"\r\n\r\n")
-        line.sendall(b"1\r\na\r\n")
-        status, headers, content = read(line)
-        assert (status, headers["content-type"]) == (408, "application/json")
-        assert json.loads(content)["error_code"] == "REQ_408"
-        assert is_closed(line)
+    sent = head("/public/v1/x", framing + b"\r\n", "POST") + b"1\r\na\r\n"
+    status, headers, content = ask_last(url, sent)
+    assert (status, headers["content-type"]) == (408, "application/json")
+    assert json.loads(content)["error_code"] == "REQ_408"
 
 
 def test_byte_by_byte_body_gets_408(url: str) -> None:
     with connect(url) as line:
-        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 9000\r\n\r\n")
+        line.sendall(head("/", b"Content-Length: 9000\r\n", "POST"))
         assert trickle(line).startswith(b"HTTP/1.1 408 ")
 
 
@@ -155,21 +154,19 @@ def test_body_at_the_minimum_rate_is_received(
     monkeypatch.setattr(bodies, "PAUSE", 1)
     monkeypatch.setattr(bodies, "RATE", 100)
     with serving(echo, settings) as url, connect(url, 0.15) as line:
-        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 300\r\n\r\n")
+        line.sendall(head("/", b"Content-Length: 300\r\n", "POST"))
         for _ in range(9):
             line.sendall(b"x" * 30)
             with pytest.raises(TimeoutError):
                 line.recv(1)
         line.settimeout(10)
-        line.sendall(b"x" * 30)
-        assert b'"size": 300' in read(line)[2]
+        assert b'"size": 300' in exchange(line, b"x" * 30)[2]
 
 
 def test_discard_of_a_refused_body_has_a_timeout(limits: Any) -> None:
     limits.SIM_MAX_BODY = 1000
     with serving(echo, limits) as url, connect(url, 5) as line:
-        line.sendall(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n")
-        assert read(line)[0] == 200
+        assert exchange(line, head("/", b"Content-Length: 100000\r\n", "POST"))[0] == 200
         line.sendall(b"x")
         assert is_closed(line)
 
@@ -181,7 +178,7 @@ def test_client_that_leaves_within_its_body_gets_no_status(
     caplog.set_level(logging.INFO, "connect_sim.requests")
     with serving(echo, settings) as url:
         line = connect(url)
-        line.sendall(b"POST /public/v1/x HTTP/1.1\r\n" + HEAD + b"Content-Length: 9\r\n\r\n{")
+        line.sendall(head("/public/v1/x", b"Content-Length: 9\r\n", "POST") + b"{")
         leave(line)
         until(lambda: caplog.records, "the request is logged")
     [record] = caplog.records
@@ -205,9 +202,8 @@ def test_client_that_reads_no_response_is_disconnected(
 
     with serving(wsgi, settings) as url, connect(url) as line, connect(url) as other:
         line.sendall(REQUEST)
-        other.sendall(b"GET /other HTTP/1.1\r\n" + HEAD + b"\r\n")
         # The only thread is free.
-        assert read(other)[0] == 200
+        assert exchange(other, head("/other"))[0] == 200
         assert aborted.wait(10)
         with suppress(ConnectionError):
             while data := line.recv(1_000_000):
