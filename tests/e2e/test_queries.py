@@ -237,14 +237,6 @@ def test_order(running: Sandbox, query: str, key: str, reverse: bool) -> None:
     assert values != sorted(values, reverse=not reverse)
 
 
-def test_select_excludes_fields(running: Sandbox) -> None:
-    query = "?select(-asset.items,-asset.params,-asset.tiers.customer)&limit=1"
-    asset = wire.get(running, f"/requests{query}").json[0]["asset"]
-    assert not {"items", "params"} & set(asset)
-    assert set(asset["tiers"]) == {"tier1", "tier2"}
-    assert asset["product"]["id"].startswith("PRD-")
-
-
 @pytest.mark.parametrize(
     ("target", "expected"),
     [

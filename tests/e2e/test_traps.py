@@ -1,4 +1,4 @@
-"""Details of the API on which published clients depend: a test for every trap."""
+"""Details of HTTP and JSON on which published clients depend."""
 
 from __future__ import annotations
 
@@ -123,13 +123,6 @@ def test_trap_5_invalid_key_gets_401_in_the_envelope(
     assert response.json == {"error_code": "AUTH_001", "errors": ["API request is unauthorized."]}
 
 
-def test_trap_2_action_returns_the_object(running: Sandbox) -> None:
-    response = wire.post(running, f"/requests/{ready(running)}/approve", b"")
-    assert response.status == 200
-    assert response.headers["content-type"] == "application/json"
-    assert response.json["status"] == "approved"
-
-
 def test_trap_2_empty_response_has_no_json_content_type(
     running: Sandbox, hook: dict[str, Any]
 ) -> None:
@@ -156,21 +149,17 @@ def test_trap_2_delete_returns_204_without_body(running: Sandbox, served: Handle
 def test_trap_3_every_list_has_a_content_range(
     running: Sandbox, hook: dict[str, Any], target: str
 ) -> None:
-    whole = wire.get(running, f"{target}?limit=1000")
-    rows = len(whole.json)
+    rows = len(wire.get(running, f"{target}?limit=1000").json)
     assert rows > 0
-    assert whole.headers["content-range"] == f"items 0-{rows - 1}/{rows}"
-    counted = wire.get(running, f"{target}?limit=0&offset=0")
-    assert (counted.json, counted.headers["content-range"]) == ([], f"items 0-0/{rows}")
-    nothing = wire.get(running, f"{target}?eq(id,NOTHING-LIKE-THIS)&limit=100&offset=0")
-    assert (nothing.json, nothing.headers["content-range"]) == ([], "items 0-0/0")
-    beyond = wire.get(running, f"{target}?limit=10&offset=5000")
-    assert (beyond.json, beyond.headers["content-range"]) == ([], f"items 0-0/{rows}")
-    one = wire.get(running, f"{target}?limit=1&offset={rows - 1}")
-    assert (len(one.json), one.headers["content-range"]) == (
-        1,
-        f"items {rows - 1}-{rows - 1}/{rows}",
-    )
+    for query, count, content_range in (
+        ("limit=1000", rows, f"items 0-{rows - 1}/{rows}"),
+        ("limit=0&offset=0", 0, f"items 0-0/{rows}"),
+        ("eq(id,NOTHING-LIKE-THIS)&limit=100&offset=0", 0, "items 0-0/0"),
+        ("limit=10&offset=5000", 0, f"items 0-0/{rows}"),
+        (f"limit=1&offset={rows - 1}", 1, f"items {rows - 1}-{rows - 1}/{rows}"),
+    ):
+        page = wire.get(running, f"{target}?{query}")
+        assert (len(page.json), page.headers["content-range"]) == (count, content_range), query
 
 
 def test_trap_3_default_page_has_a_hundred_rows(running: Sandbox) -> None:
@@ -193,23 +182,19 @@ def test_trap_3_default_page_has_a_hundred_rows(running: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/requests/", "/assets/?limit=1", "/notifications/webhooks/", f"/products/{PLAIN}/",
+    ["/public/v1/requests/", "/public/v1/assets/?limit=1", "/public/v1/notifications/webhooks/",
+     f"/public/v1/products/{PLAIN}/",
      # connect-sdk 22 has these two hard-coded, at exactly /public/v1.
-     f"/products/{PLAIN}/parameters/", f"/products/{PLAIN}/templates/",
-     "//requests", "//products//" + PLAIN, "/requests//"],
+     f"/public/v1/products/{PLAIN}/parameters/", f"/public/v1/products/{PLAIN}/templates/",
+     # By ConnectClient(endpoint="…/public/v1/").
+     "/public/v1//requests", "/public/v1//products//" + PLAIN, "/public/v1/requests//",
+     "//public/v1/requests?limit=1"],
 )  # fmt: skip
 def test_trap_4_slashes_are_ignored(running: Sandbox, target: str) -> None:
     plain = re.sub("/+", "/", target).replace("/?", "?").rstrip("/")
-    slashed = wire.get(running, target)
+    slashed = wire.send(running, "GET", target)
     assert slashed.status == 200
-    assert slashed.json == wire.get(running, plain).json
-
-
-def test_trap_4_endpoint_with_trailing_slash(running: Sandbox) -> None:
-    """ConnectClient(endpoint="…/public/v1/") requests /public/v1//requests."""
-    response = wire.send(running, "GET", "/public/v1//requests?limit=1")
-    assert (response.status, len(response.json)) == (200, 1)
-    assert wire.send(running, "GET", "//public/v1/requests?limit=1").status == 200
+    assert slashed.json == wire.send(running, "GET", plain).json
 
 
 def test_trap_4_post_with_trailing_slash_is_not_redirected(running: Sandbox) -> None:
@@ -221,32 +206,6 @@ def test_trap_4_post_with_trailing_slash_is_not_redirected(running: Sandbox) -> 
     assert changed.status == 200
     approved = wire.post(running, f"{path}/approve/", {"template_id": "TL-213-870-001"})
     assert (approved.status, approved.json["status"]) == (200, "approved")
-
-
-def test_trap_4_a_webhook_with_slashes(running: Sandbox, served: Handler) -> None:
-    body = {
-        "label": "Slashed",
-        "product_id": PLAIN,
-        "object_class": "fulfillment_request",
-        "external_url": served.url,
-        "jwt_secret": orders.SECRET,
-    }
-    created = wire.post(running, "/notifications/webhooks/", body)
-    assert created.status == 201
-    path = f"/notifications/webhooks/{created.json['id']}/"
-    assert wire.post(running, f"{path}trigger/").status == 200
-    assert wire.put(running, path, {"label": "Still"}).json["label"] == "Still"
-    assert wire.send(running, "DELETE", f"/public/v1{path}").status == 204
-
-
-# 5
-
-
-def test_trap_5_field_errors_are_strings(running: Sandbox) -> None:
-    response = wire.post(running, "/notifications/webhooks", {"label": "", "http_method": "PUT"})
-    assert response.status == 400
-    assert response.json["error_code"] == "VAL_001"
-    assert all(re.match(r"[a-z_.]+: \S", text) for text in response.json["errors"])
 
 
 # 6
@@ -279,27 +238,6 @@ def test_trap_6_no_list_has_microseconds_or_z(
     assert [text for text in dates if not STAMP.fullmatch(text)] == []
 
 
-@pytest.mark.parametrize(
-    "date",
-    ["2031-01-02T03:04:05Z", "2031-01-02T03:04:05.000Z", "2031-01-02T03:04:05.678901+00:00",
-     "2031-01-02T05:04:05+02:00", "2031-01-02T03:04:05"],
-)  # fmt: skip
-def test_trap_6_dates_of_the_client_are_normalized(running: Sandbox, date: str) -> None:
-    request = orders.purchase(running)["id"]
-    response = wire.post(running, f"/requests/{request}/schedule", {"planned_date": date})
-    assert response.json["planned_date"] == "2031-01-02T03:04:05+00:00"
-
-
-def test_trap_6_dates_in_payloads_are_normalized(
-    running: Sandbox, served: Handler, hook: dict[str, Any]
-) -> None:
-    orders.purchase(running)
-    assert STAMP.fullmatch(served.next().json["triggered_at"])
-    orders.until_stats(running, hook["id"], success_triggers=1)
-    orders.purchase(running)
-    assert STAMP.fullmatch(served.next().json["last_success_at"])
-
-
 # 7
 
 BODILESS = {
@@ -318,6 +256,7 @@ def test_trap_7_action_requires_no_body(running: Sandbox, kind: str) -> None:
     body, headers = BODILESS[kind]
     response = wire.post(running, f"/requests/{ready(running)}/approve", body, **headers)
     assert (response.status, response.json["status"]) == (200, "approved")
+    assert response.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("kind", BODILESS)
@@ -353,33 +292,6 @@ def test_trap_7_get_may_have_a_json_content_type(running: Sandbox) -> None:
     assert (response.status, len(response.json)) == (200, 1)
 
 
-def test_trap_7_zapier_creates_a_webhook_without_type(running: Sandbox, served: Handler) -> None:
-    body = {
-        "label": "[Zap-90211] Orders",
-        "product_id": PLAIN,
-        "object_class": "fulfillment_request",
-        "external_url": served.url,
-        "jwt_secret": "JWT-7d9c3b52-6d0f-4f7e-9f5a-2f1f0e6a0a11",
-        "active": True,
-        "description": "[Zap-90211] Orders",
-        "http_method": "POST",
-        "data": {},
-        "headers": {"Content-Type": "application/json"},
-    }
-    created = wire.post(running, "/notifications/webhooks", body)
-    assert created.status == 201
-    assert created.json["type"] == "event"
-    assert created.json["product"]["id"] == PLAIN
-    sent = {k: v for k, v in body.items() if k != "product_id"}
-    assert {name: created.json[name] for name in sent} == sent
-    path = f"/notifications/webhooks/{created.json['id']}"
-    assert wire.post(running, f"{path}/trigger").status == 200
-    call = served.next()
-    assert call.headers["Content-Type"] == "application/json"
-    assert len(call.json) == 11
-    assert wire.send(running, "DELETE", f"/public/v1{path}").status == 204
-
-
 def test_trap_7_mulesoft_enables_a_webhook_by_partial_put(
     running: Sandbox, hook: dict[str, Any]
 ) -> None:
@@ -395,10 +307,10 @@ def test_trap_7_mulesoft_enables_a_webhook_by_partial_put(
             "headers": {},
         }
         response = wire.put(running, path, body, User_Agent="Mulesoft Extension")
+        names = ("label", "external_url", "jwt_secret", "product", "object_class", "type")
+        expected = {"active": active, **{name: hook[name] for name in names}}
         assert response.status == 200
-        assert response.json["active"] is active
-        for name in ("label", "external_url", "jwt_secret", "product", "object_class", "type"):
-            assert response.json[name] == hook[name]
+        assert response.json.items() >= expected.items()
 
 
 @pytest.mark.parametrize("name", ["type", "object_class", "product_id"])
@@ -408,11 +320,8 @@ def test_trap_7_immutable_fields_are_ignored(
     other = {"type": "validator", "object_class": "usage_file", "product_id": METER}[name]
     response = wire.put(running, f"/notifications/webhooks/{hook['id']}", {name: other})
     assert response.status == 200
-    assert response.json["product"] == hook["product"]
-    assert (response.json["type"], response.json["object_class"]) == (
-        "event",
-        "fulfillment_request",
-    )
+    for same in ("product", "type", "object_class"):
+        assert response.json[same] == hook[same]
 
 
 def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> None:
@@ -451,32 +360,12 @@ def test_trap_7_read_only_fields_of_a_purchase_are_ignored(running: Sandbox) -> 
     assert created.status == 201
     request = created.json
     assert (request["status"], request["note"], request["reason"]) == ("pending", "A test.", "")
-    assert request["id"] != "PR-1"
-    assert request["created"] > "2026"
+    assert request["id"] != "PR-1" and request["created"] > "2026"
     asset = request["asset"]
     assert (asset["status"], asset["external_id"]) == ("processing", "100245")
     assert asset["product"]["name"] == "Nimbus Backup"
     region = next(p for p in asset["params"] if p["id"] == "region")
     assert (region["value"], region["type"], region["title"]) == ("eu", "dropdown", "Data region")
-
-
-# 8
-
-
-def test_trap_8_brackets_commas_bars_and_pluses_are_preserved(running: Sandbox) -> None:
-    """Form decoding would change this one; test_queries has all forms."""
-    rows = wire.get(running, "/requests?ordering(created)&limit=1000").json
-    moment = rows[10]["created"]
-    query = f"?((status=pending)|(status=approved))&ge(created,{moment})&in(type,(purchase,change))"
-    expected = {
-        row["id"]
-        for row in rows
-        if row["status"] in ("pending", "approved")
-        and row["created"] >= moment
-        and row["type"] in ("purchase", "change")
-    }
-    assert set(wire.get(running, f"/requests{query}&limit=1000").ids) == expected
-    assert 0 < len(expected) < len(rows)
 
 
 # 9
@@ -508,47 +397,6 @@ def test_trap_9_items_are_identified_as_clients_do(running: Sandbox, named: dict
     assert created.json["asset"]["items"][0]["global_id"] == f"{PLAIN}-0001"
 
 
-# 10
-
-
-def test_trap_10_repeated_purchase_is_a_conflict(running: Sandbox) -> None:
-    """Clients repeat a POST without a response, or after a 500."""
-    body = order_body(external_uid="uid-of-a-repeated-purchase")
-    first = wire.post(running, "/requests", body, key=running.provider_key)
-    again = wire.post(running, "/requests", body, key=running.provider_key)
-    assert (first.status, again.status) == (201, 409)
-    assert again.headers["content-type"] == "application/json"
-    params = again.json["params"]
-    assert params["request_id"] == first.json["id"]
-    assert (params["request_status"], params["asset_id"]) == ("pending", first.json["asset"]["id"])
-    assert params["asset_status"] == "processing"
-    query = "?asset.external_uid=uid-of-a-repeated-purchase"
-    assert wire.get(running, f"/requests{query}").ids == [first.json["id"]]
-
-
-def test_trap_10_repeated_action_is_refused_without_event(
-    running: Sandbox, hook: dict[str, Any]
-) -> None:
-    request = ready(running)
-    responses = [wire.post(running, f"/requests/{request}/approve") for _ in range(3)]
-    assert [response.status for response in responses] == [200, 400, 400]
-    assert responses[1].json["error_code"] == "REQ_003"
-    orders.until_stats(running, hook["id"], events=2, success_triggers=2)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/", "http://127.0.0.1:9/%00?a=b"]
-)
-def test_trap_10_failing_handler_does_not_fail_the_order(running: Sandbox, url: str) -> None:
-    webhook = orders.webhook(running, url)
-    try:
-        response = wire.post(running, "/requests", order_body(), key=running.provider_key)
-        assert response.status == 201
-        orders.until_stats(running, webhook["id"], events=1, failure_triggers=1)
-    finally:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{webhook['id']}")
-
-
 # Other requests and expectations of clients.
 
 
@@ -575,30 +423,10 @@ def test_unknown_headers_are_ignored(running: Sandbox) -> None:
     assert response.headers["content-type"] == "application/json"
 
 
-def test_other_names_of_this_machine_are_accepted(running: Sandbox) -> None:
-    port = running.url.rpartition(":")[2]
-    assert wire.get(running, "/requests?limit=1", host=f"localhost:{port}").status == 200
-    other = wire.get(running, "/requests?limit=1", host="elsewhere.example.com")
-    assert (other.status, other.headers["content-type"]) == (400, "application/json")
-
-
 def test_create_returns_201_with_the_object(running: Sandbox) -> None:
     created = wire.post(running, "/requests", order_body(), key=running.provider_key)
     assert created.status == 201
     assert created.json == wire.get(running, f"/requests/{created.json['id']}").json
-
-
-def test_empty_structured_value_is_accepted(running: Sandbox) -> None:
-    """connect-processors-toolkit sends it with every parameter."""
-    request = orders.purchase(running)["id"]
-    sent = {"id": "activation_id", "value": "a-2", "value_error": "", "structured_value": ""}
-    response = wire.put(running, f"/requests/{request}", {"asset": {"params": [sent]}})
-    assert response.status == 200
-    stored = next(p for p in response.json["asset"]["params"] if p["id"] == "activation_id")
-    assert (stored["value"], stored["value_error"]) == ("a-2", "")
-    body = {"template_id": "TL-213-870-001", "activation_tile": None, "effective_date": None}
-    approved = wire.post(running, f"/requests/{request}/approve", body)
-    assert (approved.status, approved.json["status"]) == (200, "approved")
 
 
 def test_parameters_keep_their_order(running: Sandbox) -> None:
@@ -609,14 +437,3 @@ def test_parameters_keep_their_order(running: Sandbox) -> None:
     sent[0]["value"] = "https://console.example.com"
     response = wire.put(running, f"/requests/{request['id']}", {"asset": {"params": sent}})
     assert [p["id"] for p in response.json["asset"]["params"]] == before
-
-
-def test_fields_of_reports_are_always_present(running: Sandbox) -> None:
-    for row in wire.get(running, "/requests?limit=1000").json:
-        asset = row["asset"]
-        assert asset["connection"]["hub"]["id"]
-        assert set(asset["tiers"]) == {"customer", "tier1", "tier2"}
-        assert all({"quantity", "old_quantity"} <= set(item) for item in asset["items"])
-    for row in wire.get(running, "/assets?limit=1000").json:
-        assert STAMP.fullmatch(row["events"]["created"]["at"])
-        assert STAMP.fullmatch(row["events"]["updated"]["at"])
