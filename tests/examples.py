@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests import environments, orders
-from tests.processes import ROOT, Process, Sandbox, free_port, pause
+from tests.processes import ROOT, Process, Sandbox, free_port
 
 EXAMPLES = ROOT / "examples"
 
@@ -28,13 +27,7 @@ class Example:
 
     def start(self) -> None:
         """Start the example, and wait until it reports that it listens."""
-        before = self.process.printed.count("Listening") if self.process.log.exists() else 0
-        self.process.start()
-        deadline = time.monotonic() + 60
-        while self.process.printed.count("Listening") == before:
-            assert self.process.popen.poll() is None, self.process.printed
-            assert time.monotonic() < deadline, self.process.printed
-            pause()
+        self.process.start_until("Listening")
 
 
 # Returns the command line of an example, to be run in a temporary folder.
@@ -80,15 +73,3 @@ def example(
         yield example
     finally:
         example.process.stop()
-
-
-@contextmanager
-def subscribed(
-    running: Sandbox, url: str, product: str = orders.PLAIN, **more: str
-) -> Iterator[str]:
-    """Create a webhook for the block."""
-    hook = orders.webhook(running, url, product, **more)
-    try:
-        yield hook["id"]
-    finally:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")

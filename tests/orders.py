@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.contact import CONTACT
@@ -50,6 +52,16 @@ def webhook(running: Sandbox, url: str, product: str = PLAIN, **more: Any) -> di
         **more,
     }
     return dict(running.as_vendor("POST", "/notifications/webhooks", body))
+
+
+@contextmanager
+def subscribed(running: Sandbox, url: str, product: str = PLAIN, **more: Any) -> Iterator[str]:
+    """Create a webhook for the block, and yield its id."""
+    hook = str(webhook(running, url, product, **more)["id"])
+    try:
+        yield hook
+    finally:
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
 def stats(running: Sandbox, webhook_id: str) -> dict[str, Any]:

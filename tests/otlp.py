@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.handlers import ReceivedRequest, handler
 
 # Kinds of spans and codes of their status, as numbers of the protocol.
 INTERNAL, SERVER, CLIENT = 1, 2, 3
@@ -110,27 +110,11 @@ def collector() -> Iterator[Collector]:
     """Run a collector."""
     state = Collector()
 
-    class Serve(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def take(request: ReceivedRequest) -> int:
+        is_packed = request.headers.get("Content-Encoding") == "gzip"
+        state.take(request.path, gzip.decompress(request.body) if is_packed else request.body)
+        return 200
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            state.take(self.path, body)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Serve)
-    server.daemon_threads, server.block_on_close = True, False
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with handler(take) as served:
+        state.url = served.url.rstrip("/")
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()

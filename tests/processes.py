@@ -50,6 +50,12 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
+def listens(port: int) -> bool:
+    """Whether a program listens on a port of this machine."""
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _take(port: int) -> bool:
     """Reserve the port for this process, among all test runs on the machine."""
     folder = Path(tempfile.gettempdir()) / "connect-sim-test-ports"
@@ -93,6 +99,22 @@ def run(
     )
 
 
+def output(
+    command: Sequence[str],
+    env: dict[str, str],
+    cwd: Path = ROOT,
+    *,
+    sent: str = "",
+    timeout: float = 60,
+) -> str:
+    """Run a program, which must succeed, and return what it prints."""
+    done = subprocess.run(
+        command, env=env, cwd=cwd, input=sent, capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
+    return done.stdout
+
+
 @dataclass
 class Process:
     """A child process and its output."""
@@ -117,6 +139,12 @@ class Process:
             )
         return self
 
+    def start_until(self, text: str) -> None:
+        """Start it, and wait until it has printed a text since."""
+        before = self.printed if self.log.exists() else ""
+        self.start()
+        self.wait_to_print(text, after=before)
+
     def kill(self) -> None:
         """Send SIGKILL, like a power failure."""
         self.popen.send_signal(signal.SIGKILL)
@@ -131,6 +159,20 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def wait_to_listen(self, port: int, timeout: float = 60) -> None:
+        """Wait until it listens on a port."""
+        deadline = time.monotonic() + timeout
+        while not listens(port):
+            assert self.popen.poll() is None and time.monotonic() < deadline, self.printed
+            pause()
+
+    def wait_to_print(self, text: str, *, after: str = "", timeout: float = 60) -> None:
+        """Wait until it has printed a text, behind what it had printed before."""
+        deadline = time.monotonic() + timeout
+        while text not in self.printed.removeprefix(after):
+            assert self.popen.poll() is None and time.monotonic() < deadline, self.printed
+            pause(0.01)
 
     @property
     def printed(self) -> str:
@@ -175,10 +217,7 @@ class Sandbox:
 
     def printed_link(self) -> str:
         """Return the sign-in link that the sandbox prints after it starts to respond."""
-        deadline = time.monotonic() + 60
-        while "Press Ctrl-C to stop." not in self.process.printed:
-            assert time.monotonic() < deadline, self.process.printed
-            pause()
+        self.process.wait_to_print("Press Ctrl-C to stop.")
         match = re.search(rf"{self.url}/sign-in/\S+", self.process.printed)
         assert match, self.process.printed
         return match[0]
@@ -231,6 +270,25 @@ def manage(*arguments: str, root: Path = ROOT) -> list[str]:
     return [sys.executable, str(root / "manage.py"), *arguments]
 
 
+@contextmanager
+def listening(
+    running: Sandbox, folder: Path, *options: str, port: int = 0
+) -> Iterator[tuple[Process, str]]:
+    """Run `manage.py listen` for a sandbox and the block; yield the process and its URL.
+
+    A signal must stop it cleanly.
+    """
+    port = port or free_port()
+    command = manage("listen", "--port", str(port), *options)
+    process = Process(command, running.process.env, folder / "listen.log")
+    try:
+        process.start_until("Listening at")
+        yield process, f"http://127.0.0.1:{port}/"
+    finally:
+        code = process.stop()
+    assert code == 0 and "Traceback" not in process.printed, process.printed
+
+
 # Variables that change the data that a first start creates.
 _MAKES_OTHER_DATA = {"DATABASE_URL", "SIM_PROFILE", "SIM_VENDOR_API_KEY", "SIM_PROVIDER_API_KEY",
                      "SIM_SECRET_KEY", "SIM_ENCRYPTION_KEY"}  # fmt: skip
@@ -255,21 +313,21 @@ def copy_first_data(data_dir: Path) -> None:
     if any(data_dir.glob("*.sqlite3")):
         return
     shutil.copytree(
-        _first_data(), data_dir, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.log")
+        first_data(), data_dir, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.log")
     )
 
 
 @cache
-def _first_data() -> Path:
-    """Return the data of a first start, which one of the run's processes creates."""
+def first_data() -> Path:
+    """Return the data of a first start, which one of the run's processes creates, with its log."""
     # tests.environment sets it, for all processes of a run of pytest.
     folder = Path(os.environ.get("SIM_TEST_RUN") or tempfile.mkdtemp(prefix="connect-sim-first-"))
     data, done = folder / "first", folder / "first-done"
     with (folder / "first-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            with _started(data, ROOT):
-                pass
+            with _started(data, ROOT) as first:
+                first.process.wait_to_print("Press Ctrl-C to stop.")
             done.touch()
     return data
 

@@ -161,6 +161,15 @@ def run_gitlab_job(job: Mapping[str, Any], folder: Path, env: Mapping[str, str])
     return ended.stdout
 
 
+def write_programs(folder: Path, scripts: Mapping[str, str]) -> Path:
+    """Write executable scripts, by name, into a folder; return the folder."""
+    folder.mkdir(exist_ok=True)
+    for name, script in scripts.items():
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    return folder
+
+
 def environment(programs: Path) -> dict[str, str]:
     """Return the environment of a CI machine, with these programs before those of the machine."""
     return {

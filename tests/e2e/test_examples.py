@@ -14,7 +14,8 @@ import requests
 
 from tests import orders
 from tests.engines import until
-from tests.examples import Command, Example, example, node, python, subscribed
+from tests.examples import Command, Example, example, node, python
+from tests.orders import subscribed
 from tests.processes import Sandbox
 
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
@@ -135,20 +136,14 @@ def test_delivery_is_retried_after_the_handler_was_down(
 def test_request_with_invalid_token_gets_401(
     running: Sandbox, empty: None, handler: Example
 ) -> None:
-    claims = {
-        "webhook_id": "WH-000-000-001",
-        "product_id": orders.PLAIN,
-        "api_url": f"{running.url}/public/v1",
-        "exp": int(time.time()) + 600,
-    }
     tokens = {
         "none": None,
         "garbage": "garbage",
-        "forged": jwt.encode(claims, orders.SECRET[::-1], "HS256"),
-        "expired": jwt.encode({**claims, "exp": int(time.time()) - 60}, orders.SECRET, "HS256"),
-        "unsigned": jwt.encode(claims, "", "none"),
+        "forged": _token(running, secret=orders.SECRET[::-1]),
+        "expired": _token(running, seconds=-60),
+        "unsigned": _token(running, secret="", algorithm="none"),
         # The response 200 of this one shows that the claims are valid.
-        "good": jwt.encode(claims, orders.SECRET, "HS256"),
+        "good": _token(running),
     }
     responses = {name: _called(handler.url, token) for name, token in tokens.items()}
     assert responses == {name: 200 if name == "good" else 401 for name in tokens}
@@ -157,12 +152,7 @@ def test_request_with_invalid_token_gets_401(
 def test_refusal_by_the_api_fails_the_delivery(
     running: Sandbox, empty: None, handler: Example
 ) -> None:
-    claims = {
-        "product_id": "PRD-000-000-000",
-        "api_url": f"{running.url}/public/v1",
-        "exp": int(time.time()) + 600,
-    }
-    assert _called(handler.url, jwt.encode(claims, orders.SECRET, "HS256")) == 500
+    assert _called(handler.url, _token(running, "PRD-000-000-000")) == 500
     assert "NFND_000" in handler.process.printed
 
 
@@ -201,12 +191,7 @@ def test_order_is_validated_until_valid_then_approved(
 
 
 def test_validator_leaves_unknown_parameters_alone(running: Sandbox, handler: Example) -> None:
-    claims = {
-        "product_id": orders.PLAIN,
-        "api_url": f"{running.url}/public/v1",
-        "exp": int(time.time()) + 600,
-    }
-    token = jwt.encode(claims, orders.SECRET, "HS256")
+    token = _token(running)
     known = {"id": "customer_domain", "value": "gmail.com", "value_error": ""}
     unknown = {"id": "color", "value": None, "value_error": "Not a color."}
     for params in ([], [unknown], [known, unknown]):
@@ -230,9 +215,7 @@ def test_pending_order_is_approved_at_the_start(
     known = {"CONNECT_API_URL": f"{running.url}/public/v1", "PRODUCT_ID": orders.PLAIN}
     with example(running, command, tmp_path, **known) as handler:
         until_approved(running, request["id"])
-        claims = {"product_id": METER, "api_url": "unused", "exp": int(time.time()) + 600}
-        other = jwt.encode(claims, orders.SECRET, "HS256")
-        assert _called(handler.url, other) == 403
+        assert _called(handler.url, _token(running, METER)) == 403
 
 
 def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
@@ -246,6 +229,24 @@ def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:
 def _required(running: Sandbox, pk: str, name: str) -> bool:
     params = read(running, f"/requests/{pk}")["asset"]["params"]
     return {p["id"]: p["constraints"]["required"] for p in params}[name]
+
+
+def _token(
+    running: Sandbox,
+    product: str = orders.PLAIN,
+    *,
+    secret: str = orders.SECRET,
+    algorithm: str = "HS256",
+    seconds: int = 600,
+) -> str:
+    """Return a token of a webhook of a product, which is valid for so many seconds."""
+    claims = {
+        "webhook_id": "WH-000-000-001",
+        "product_id": product,
+        "api_url": f"{running.url}/public/v1",
+        "exp": int(time.time()) + seconds,
+    }
+    return jwt.encode(claims, secret, algorithm)
 
 
 def _called(url: str, token: str | None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 import requests
 
 from tests import orders
+from tests.engines import until
 from tests.make import CONTACT
-from tests.processes import ROOT, Process, Sandbox, environment, pause
+from tests.processes import ROOT, Process, Sandbox, environment
 from webhooks import types
 from webhooks.types import ValidatorTrigger, WebhookType
 
@@ -48,22 +48,16 @@ class Validator:
 
     def until_received(self, count: int, *about: str, timeout: float = 60) -> None:
         """Wait for a number of calls."""
-        deadline = time.monotonic() + timeout
-        while (received := len(self.received(*about))) < count:
-            assert time.monotonic() < deadline, f"{received} calls instead of {count}"
-            pause(0.02)
+        until(lambda: len(self.received(*about)) >= count, f"{count} calls", timeout)
 
 
 @contextmanager
 def validator(folder: Path, *options: str) -> Iterator[Validator]:
     """Run a handler process for the block."""
     command = [sys.executable, str(SCRIPT), "--secret", orders.SECRET, *options]
-    process = Process(command, environment(folder), folder / "handler.log", ROOT).start()
+    process = Process(command, environment(folder), folder / "handler.log", ROOT)
     try:
-        deadline = time.monotonic() + 60
-        while "\n" not in process.printed:
-            assert process.popen.poll() is None and time.monotonic() < deadline, process.printed
-            pause(0.02)
+        process.start_until("\n")
         yield Validator(process.printed.split()[0])
     finally:
         process.kill()

@@ -46,18 +46,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
-        if path == "/received":
-            with self.server.guard:
-                rows = [
-                    call
-                    for call in self.server.received
-                    if not query or call["of"] & {*query.split("&")}
-                ]
-            shown = [{k: v for k, v in call.items() if k != "of"} for call in rows]
-            self._send(200, json.dumps(shown).encode())
-        else:
-            self._judge(b"")
+        """Return the received calls, of the objects and webhooks in the query or all."""
+        query = self.path.partition("?")[2]
+        with self.server.guard:
+            rows = [
+                call
+                for call in self.server.received
+                if not query or call["of"] & {*query.split("&")}
+            ]
+        shown = [{k: v for k, v in call.items() if k != "of"} for call in rows]
+        self._send(200, json.dumps(shown).encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -94,8 +92,6 @@ class Handler(BaseHTTPRequestHandler):
             return
         if rule.get("hold"):
             held.wait(60)
-        if rule.get("delay"):
-            threading.Event().wait(rule["delay"])
         status, body = rule.get("status", 200), _response_body(rule, call["body"])
         self._send(status, body, rule.get("headers", {}))
 

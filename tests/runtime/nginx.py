@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import until
 from tests.processes import Process, free_port
-from tests.runtime.serving import connect
 from tests.webhooks.certificates import certificate
 
 # The configuration of docs/server.md with the addresses of a test.
@@ -84,17 +82,8 @@ def nginx(folder: Path, upstream: int, https: int = 0) -> Iterator[Proxy]:
     )
     log = folder / "nginx.log"
     process = Process([binary, "-p", str(folder), "-c", str(file)], dict(os.environ), log).start()
-
-    def listens() -> bool:
-        assert process.popen.poll() is None, process.printed
-        try:
-            connect(proxy.http).close()
-        except OSError:
-            return False
-        return True
-
     try:
-        until(listens, "nginx")
+        process.wait_to_listen(proxy.http_port)
         yield proxy
     finally:
         process.stop()
