@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from tests import orders, processes
 from tests.handlers import handler
-from tests.processes import Process, Sandbox, environment, free_port, manage, pause, sandbox
+from tests.orders import subscribed
+from tests.processes import Sandbox, environment, listening, manage, pause, sandbox
 
 SUITE = "PRD-362-917-440"
 
@@ -24,17 +24,10 @@ SUITE = "PRD-362-917-440"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        until_printed(running.process, "Ctrl-C")
+        running.process.wait_to_print("Ctrl-C")
         yield running
         # test_restart tests the clean stop, which takes seconds.
         running.process.kill()
-
-
-def until_printed(process: Process, text: str) -> None:
-    deadline = time.monotonic() + 60
-    while text not in process.printed:
-        assert time.monotonic() < deadline, process.printed
-        pause(0.02)
 
 
 def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,38 +42,7 @@ def error_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def setting_error(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the message of the only failed system check."""
-    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    return line.partition(") ")[2]
-
-
-@contextmanager
-def listening(running: Sandbox, folder: Path, *options: str) -> Iterator[tuple[Process, str]]:
-    """Run `manage.py listen` for the block, and check that a signal stops it cleanly."""
-    port = free_port()
-    command = manage("listen", "--port", str(port), *options)
-    process = Process(command, running.process.env, folder / "listen.log").start()
-    try:
-        until_printed(process, "Listening at")
-        yield process, f"http://127.0.0.1:{port}/"
-    finally:
-        code = process.stop()
-    assert code == 0, process.printed
-    assert "Traceback" not in process.printed
-
-
-@contextmanager
-def webhook(running: Sandbox, url: str, **more: str) -> Iterator[str]:
-    hook = orders.webhook(running, url, **more)["id"]
-    try:
-        yield hook
-    finally:
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-
-
-def last(running: Sandbox, hook: str, which: str) -> dict[str, object]:
+def last(running: Sandbox, hook: str, which: str) -> dict[str, Any]:
     return dict(running.as_vendor("GET", f"/notifications/webhooks/{hook}")[which])
 
 
@@ -92,9 +54,12 @@ def empty(running: Sandbox) -> None:
 
 
 def test_listen_approves_pending_request(running: Sandbox, empty: None, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--approve") as (listen, url), webhook(running, url) as hook:
+    with (
+        listening(running, tmp_path, "--approve") as (listen, url),
+        subscribed(running, url) as hook,
+    ):
         request = orders.purchase(running)
-        until_printed(listen, f"approved {request['id']}")
+        listen.wait_to_print(f"approved {request['id']}")
         approved = running.as_vendor("GET", f"/requests/{request['id']}")
         assert (approved["status"], approved["asset"]["status"]) == ("approved", "active")
         orders.until_stats(running, hook, events=2, triggers=2, success_triggers=2)
@@ -106,7 +71,10 @@ def test_listen_approves_pending_request(running: Sandbox, empty: None, tmp_path
 
 def test_listen_approves_each_request_once(running: Sandbox, empty: None, tmp_path: Path) -> None:
     """Each approval is a queue change too, so overlapping requests could approve one twice."""
-    with listening(running, tmp_path, "--approve") as (listen, url), webhook(running, url) as hook:
+    with (
+        listening(running, tmp_path, "--approve") as (listen, url),
+        subscribed(running, url) as hook,
+    ):
         ids = [orders.purchase(running)["id"] for _ in range(6)]
         orders.until_stats(
             running, hook, events=12, triggers=12, success_triggers=12, failure_triggers=0
@@ -120,7 +88,7 @@ def test_listen_returns_401_for_forged_token(running: Sandbox, tmp_path: Path) -
             listen,
             url,
         ),
-        webhook(running, url) as hook,
+        subscribed(running, url) as hook,
     ):
         request = orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
@@ -129,22 +97,17 @@ def test_listen_returns_401_for_forged_token(running: Sandbox, tmp_path: Path) -
         assert "token refused (Signature verification failed)" in listen.printed
 
 
-def test_listen_returns_the_status_of_its_option(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--status", "500") as (_, url), webhook(running, url) as hook:
+def test_listen_responds_after_its_delay_with_its_status(running: Sandbox, tmp_path: Path) -> None:
+    options = ("--status", "500", "--delay", "0.4")
+    with listening(running, tmp_path, *options) as (_, url), subscribed(running, url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, triggers=1, failure_triggers=1)
-        assert last(running, hook, "last_failure")["status_code"] == 500
-
-
-def test_listen_delays_its_response(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--delay", "0.4") as (_, url), webhook(running, url) as hook:
-        orders.purchase(running)
-        orders.until_stats(running, hook, triggers=1, success_triggers=1)
-        assert 400 <= last(running, hook, "last_success")["duration"] < 2000  # type: ignore[operator]
+        failure = last(running, hook, "last_failure")
+        assert failure["status_code"] == 500 and failure["duration"] >= 400
 
 
 def test_listen_hangs_until_stopped(running: Sandbox, tmp_path: Path) -> None:
-    with listening(running, tmp_path, "--hang") as (listen, url), webhook(running, url) as hook:
+    with listening(running, tmp_path, "--hang") as (listen, url), subscribed(running, url) as hook:
         orders.purchase(running)
         until_called = time.monotonic() + 1
         while time.monotonic() < until_called:
@@ -182,7 +145,7 @@ def test_listen_validates_draft_until_it_is_valid(running: Sandbox, tmp_path: Pa
     options = [part for rule in rules for part in ("--validate", rule)]
     with (
         listening(running, tmp_path, "--approve", *options) as (listen, url),
-        webhook(running, url, type="validator", product=SUITE) as hook,
+        subscribed(running, url, type="validator", product=SUITE) as hook,
     ):
         pk = create_draft(running, "uk")
         errors = {"data_region": "Not offered", "edition": "Only advanced"}
@@ -209,67 +172,32 @@ def test_listen_validates_and_approves(running: Sandbox, empty: None, tmp_path: 
     """A body with parameters is a validation request, any other a notification."""
     with (
         listening(running, tmp_path, "--approve", "--validate", "region=No") as (listen, url),
-        webhook(running, url) as hook,
+        subscribed(running, url) as hook,
     ):
         request = orders.purchase(running)
-        until_printed(listen, f"approved {request['id']}")
+        listen.wait_to_print(f"approved {request['id']}")
         orders.until_stats(running, hook, triggers=2, success_triggers=2)
         assert "validate PR-" not in listen.printed
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        (("--status", "500"), "Handler returned HTTP 500 (expected 2xx)."),
-        (("--status", "204"), "Handler returned HTTP 204, but the body is empty."),
-        (("--secret", "another secret " * 3), "Handler returned HTTP 401 (expected 2xx)."),
-    ],
-)
-def test_other_response_of_listen_fails_the_validation(
-    running: Sandbox, tmp_path: Path, options: tuple[str, ...], error: str
-) -> None:
-    rule = ("--validate", "data_region=Not offered")
+def test_other_status_of_listen_fails_the_validation(running: Sandbox, tmp_path: Path) -> None:
+    options = ("--validate", "data_region=Not offered", "--status", "204")
     with (
-        listening(running, tmp_path, *rule, *options) as (listen, url),
-        webhook(running, url, type="validator", product=SUITE),
+        listening(running, tmp_path, *options) as (listen, url),
+        subscribed(running, url, type="validator", product=SUITE),
     ):
         pk = create_draft(running, "uk")
         response = running.call(
             "POST", f"/public/v1/requests/{pk}/validate", {}, key=running.provider_key
         )
-        assert response.status_code == 400
-        assert response.json()["error_code"] == "VAL_100"
+        assert (response.status_code, response.json()["error_code"]) == (400, "VAL_100")
+        error = "Handler returned HTTP 204, but the body is empty."
         assert response.json()["errors"][1].startswith(error)
-        # A request with a forged token is not validated.
-        assert ("validate PR-" in listen.printed) == ("--status" in options)
-
-
-def test_listen_delays_its_validation(running: Sandbox, tmp_path: Path) -> None:
-    rule = ("--validate", "data_region=Not offered")
-    with (
-        listening(running, tmp_path, *rule, "--delay", "0.4") as (_, url),
-        webhook(running, url, type="validator", product=SUITE) as hook,
-    ):
-        assert validate(running, create_draft(running, "uk")) == {"data_region": "Not offered"}
-        assert 400 <= last(running, hook, "last_success")["duration"] < 2000  # type: ignore[operator]
-
-
-def test_validation_times_out_while_listen_hangs(tmp_path: Path) -> None:
-    rule = ("--validate", "data_region=Not offered")
-    with (
-        sandbox(tmp_path / "data", SIM_VALIDATION_TIMEOUT="0.5") as running,
-        listening(running, tmp_path, *rule, "--hang") as (_, url),
-    ):
-        orders.webhook(running, url, SUITE, type="validator")
-        pk = create_draft(running, "uk")
-        error = error_line(run(running.process.env, "queue", "validate", pk))
-        assert "400 Validation service is not available." in error
-        assert "0.5 s" in error
-        running.process.kill()
+        assert "validate PR-" in listen.printed
 
 
 def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
-    with handler(500) as served, webhook(running, served.url) as hook:
+    with handler(500) as served, subscribed(running, served.url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         served.respond = lambda request: 200
@@ -307,21 +235,9 @@ def test_listen_reports_a_port_in_use(running: Sandbox) -> None:
     assert f"--port {int(port) + 1}" in error
 
 
-def test_command_without_sandbox_names_the_missing_file(running: Sandbox, tmp_path: Path) -> None:
-    for arguments in (("listen", "--approve"), ("clock", "show")):
-        error = error_line(run(environment(tmp_path), *arguments))
-        assert error.startswith(f"Error: {tmp_path}/sandbox.json")
-
-
-def test_command_after_the_sandbox_has_stopped_fails(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    content = {"url": url, "vendor_api_key": "SU-000-000-000:x", "provider_api_key": ""}
-    (tmp_path / "sandbox.json").write_text(json.dumps(content))
-    error = error_line(run(environment(tmp_path), "clock", "show"))
-    assert error.startswith(f"Error: Cannot connect to {url}")
-    (tmp_path / "sandbox.json").write_text("{")
-    error = error_line(run(environment(tmp_path), "clock", "show"))
-    assert f"{tmp_path}/sandbox.json" in error
+def test_command_without_sandbox_names_the_missing_file(tmp_path: Path) -> None:
+    error = error_line(run(environment(tmp_path), "listen", "--approve"))
+    assert error.startswith(f"Error: {tmp_path}/sandbox.json")
 
 
 def test_start_prints_six_lines(running: Sandbox) -> None:
@@ -343,63 +259,22 @@ def test_sign_in_link_works_once(running: Sandbox, source: str) -> None:
         if source == "banner"
         else run(running.process.env, "signin", "vendor").stdout
     )
-    link = re.search(rf"{running.url}/sign-in/\S+", output)
-    assert link is not None
-    first = requests.get(link[0], allow_redirects=False, timeout=10)
-    assert first.status_code == 303
+    [link] = re.findall(rf"{running.url}/sign-in/\S+", output)
+
+    def get(address: str, cookies: Any = None) -> requests.Response:
+        return requests.get(address, cookies=cookies, allow_redirects=False, timeout=10)
+
+    first, second = get(link), get(link)
     assert [each for each in first.cookies if each.name.startswith("sessionid-")]
-    second = requests.get(link[0], allow_redirects=False, timeout=10)
-    assert second.status_code == 403
     assert not second.cookies
-    page = requests.get(f"{running.url}/", cookies=first.cookies, timeout=10)
-    assert page.status_code == 200
     # The user has access to the admin.
-    page = requests.get(
-        f"{running.url}/admin/", cookies=first.cookies, allow_redirects=False, timeout=10
-    )
-    assert page.status_code == 200
+    pages = [get(f"{running.url}{path}", first.cookies) for path in ("/", "/admin/")]
+    statuses = [response.status_code for response in (first, second, *pages)]
+    assert statuses == [303, 403, 200, 200]
 
 
-def test_sandbox_reports_a_port_in_use(running: Sandbox, tmp_path: Path) -> None:
-    bind = running.url.removeprefix("http://")
-    error = error_line(run(environment(tmp_path, SIM_BIND=bind), "sandbox", "--no-seed"))
-    assert bind in error and "Address already in use" in error
-    # Commands would otherwise connect to the other sandbox.
-    assert not (tmp_path / "sandbox.json").exists()
-
-
-def test_malformed_api_key_is_refused(tmp_path: Path) -> None:
-    bind = f"127.0.0.1:{free_port()}"
-    env = environment(tmp_path, SIM_BIND=bind, SIM_VENDOR_API_KEY="secret-without-a-form")
-    assert "connect_sim.E002" in run(env, "sandbox").stderr
-
-
-def test_sandbox_uses_configured_api_keys(tmp_path: Path) -> None:
-    vendor, provider = "SU-160-984-824:8c8e87f8a1b2c3d4", "SU-160-984-825:9d9f98e9b2c3d4e5"
-    with sandbox(
-        tmp_path / "data",
-        # Users may copy the key with its scheme.
-        SIM_VENDOR_API_KEY=f"ApiKey {vendor}",
-        SIM_PROVIDER_API_KEY=provider,
-    ) as running:
-        assert (running.vendor_key, running.provider_key) == (vendor, provider)
-        accounts = [
-            running.call("GET", "/public/v1/accounts", key=key).json()[0]["id"]
-            for key in (vendor, provider)
-        ]
-        assert accounts == ["VA-610-138", "PA-318-442"]
-        # The same service user with another secret is refused.
-        wrong = running.call("GET", "/public/v1/accounts", key=f"{vendor}0")
-        assert wrong.status_code == 401
-        # The database stores hashes only.
-        stored = b"".join(
-            file.read_bytes() for file in (tmp_path / "data").glob("connect.sqlite3*")
-        )
-        for key in (vendor, provider):
-            assert key.partition(":")[2].encode() not in stored
-        running.process.kill()
-
-
-def test_invalid_setting_is_refused(tmp_path: Path) -> None:
-    error = setting_error(run(environment(tmp_path, SIM_PROFILE="cloud"), "sandbox"))
-    assert error.startswith("SIM_PROFILE") and "'cloud'" in error
+def test_database_has_no_key(running: Sandbox) -> None:
+    stored = b"".join(file.read_bytes() for file in running.data_dir.glob("connect.sqlite3*"))
+    for key in (running.vendor_key, running.provider_key):
+        uid, _, secret = key.partition(":")
+        assert uid.encode() in stored and secret.encode() not in stored

@@ -14,41 +14,35 @@ from typing import Any
 
 import pytest
 
-from tests import orders
+from tests import orders, program
 from tests.handlers import Handler
-from tests.processes import ROOT, Process, Sandbox, free_port, pause, sandbox
+from tests.processes import ROOT, Process, Sandbox, first_data, pause, sandbox
 
 PROGRAM = [sys.executable, "-P", "-m", "connect_sim"]
 
 
 @pytest.fixture
 def hook(running: Sandbox, served: Handler) -> Iterator[str]:
-    pk = orders.webhook(running, served.url)["id"]
-    yield pk
-    running.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
-
-
-def run(running: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        env=running.process.env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    with orders.subscribed(running, served.url) as pk:
+        yield pk
 
 
 def lines(running: Sandbox, *arguments: str) -> list[str]:
     """Return the lines that a successful command prints."""
-    done = run(running, *arguments)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    return done.stdout.splitlines()
+    return program.run("--data-dir", str(running.data_dir), *arguments).splitlines()
 
 
 def answer(running: Sandbox, *arguments: str) -> Any:
     """Return the JSON that a successful command prints."""
     return json.loads("\n".join(lines(running, *arguments, "--json")))
+
+
+def failure(running: Sandbox, *arguments: str) -> program.Failed:
+    """Return how a command ends that fails."""
+    with pytest.raises(program.Failed) as failed:
+        lines(running, *arguments)
+    assert failed.value.code == 1
+    return failed.value
 
 
 def until_printed(process: Process, pattern: str) -> str:
@@ -83,11 +77,8 @@ def test_quiet_sandbox_prints_no_attempts(tmp_path: Path, served: Handler) -> No
         quiet.process.kill()
 
 
-def test_first_start_prints_one_line_about_demo_data(tmp_path: Path) -> None:
-    with sandbox(tmp_path / "data", first=True) as first:
-        until_printed(first.process, "Ctrl-C")
-        printed = first.process.printed
-        first.process.kill()
+def test_first_start_prints_one_line_about_demo_data() -> None:
+    printed = (first_data() / "sandbox.log").read_text()
     assert re.match(r"Demo data: \d+ rows added\.\n\nConnect Sim is running at ", printed)
     assert "WARNING" not in printed and "nothing to add" not in printed
 
@@ -150,13 +141,10 @@ def test_wait_names_what_happened_instead(running: Sandbox, hook: str, served: H
     served.respond = lambda request: 500
     cursor = answer(running, "timeline", "--limit", "1")["cursor"]
     orders.purchase(running)
-    done = run(running, "wait", "delivered", hook, "--since", cursor, "--timeout", "0.5")
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("Not true.\n")
-    assert any("outcome" in line for line in done.stdout.splitlines() if "Nearest" in line)
-    done = run(running, "wait", "failed", hook, "--since", cursor, "--json")
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["evidence"]
+    failed = failure(running, "wait", "delivered", hook, "--since", cursor, "--timeout", "0.5")
+    assert failed.out.startswith("Not true.\n")
+    assert any("outcome" in line for line in failed.out.splitlines() if "Nearest" in line)
+    assert answer(running, "wait", "failed", hook, "--since", cursor)["evidence"]
 
 
 def test_hold_keeps_the_clock(running: Sandbox) -> None:
@@ -167,16 +155,14 @@ def test_hold_keeps_the_clock(running: Sandbox) -> None:
     moved = lines(running, "clock", "advance", "1s", "--patience", "0.1")
     assert any(line.startswith("Not waited for:") for line in moved)
     assert lines(running, "hold", "release", hold) == [f"Released {hold}."]
-    done = run(running, "hold", "release", hold)
-    assert done.returncode == 1 and "404" in done.stderr
+    assert "404" in str(failure(running, "hold", "release", hold))
     assert lines(running, "hold", "list") == ["No holds."]
 
 
 def test_snapshot_is_saved_compared_restored_and_deleted(running: Sandbox) -> None:
     assert lines(running, "snapshot", "save", "before")[0].startswith("Saved before")
     assert any(line.startswith("before") for line in lines(running, "snapshot"))
-    again = run(running, "snapshot", "save", "before")
-    assert again.returncode == 1 and "409" in again.stderr
+    assert "409" in str(failure(running, "snapshot", "save", "before"))
     request = orders.purchase(running)["id"]
     changed = "\n".join(lines(running, "snapshot", "diff", "before"))
     assert request in changed
@@ -184,7 +170,7 @@ def test_snapshot_is_saved_compared_restored_and_deleted(running: Sandbox) -> No
     assert lines(running, "snapshot", "diff", "before", "now") == ["No differences."]
     assert running.call("GET", f"/public/v1/requests/{request}").status_code == 404
     assert lines(running, "snapshot", "delete", "before") == ["Deleted before."]
-    assert run(running, "snapshot", "restore", "before").returncode == 1
+    failure(running, "snapshot", "restore", "before")
 
 
 def test_reset_removes_what_was_added(running: Sandbox) -> None:
@@ -192,16 +178,6 @@ def test_reset_removes_what_was_added(running: Sandbox) -> None:
     assert re.fullmatch(r"Reset in [\d.]+ ms\. Platform time: .* UTC\.", *lines(running, "reset"))
     assert running.call("GET", f"/public/v1/requests/{request}").status_code == 404
     assert lines(running, "clock", "reset")[0].startswith("Reset in ")
-
-
-def test_stopped_sandbox_ends_with_3(running: Sandbox, tmp_path: Path) -> None:
-    text = (running.data_dir / "sandbox.json").read_text()
-    gone = text.replace(running.url, f"http://127.0.0.1:{free_port()}")
-    (tmp_path / "sandbox.json").write_text(gone)
-    done = run(running, "clock", "show", "--data-dir", str(tmp_path))
-    assert (done.returncode, done.stdout) == (3, "")
-    [line] = done.stderr.splitlines()
-    assert line.startswith("Error: Cannot connect to ")
 
 
 def test_closed_pipe_ends_without_a_traceback(running: Sandbox) -> None:
