@@ -4,7 +4,6 @@ faults concern all processes, and commits of workers end waits of web servers.""
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +19,7 @@ from tests.engines import until
 from tests.handlers import handler
 from tests.processes import Process, Redis, Sandbox, free_port, redis_server
 from tests.runtime.distributed import Server, command, seeded_database, server
-from tests.runtime.serving import connect, read
+from tests.runtime.serving import connect, head, read
 from tests.sandbox import timelines
 from tests.sandbox.approving import approving
 
@@ -83,8 +81,11 @@ def test_move_waits_for_a_handler_that_another_process_serves(
     both: tuple[Sandbox, Sandbox],
 ) -> None:
     first, second = both
-    with approving(second, 0.4) as served, ThreadPoolExecutor(1) as pool:
-        hook = orders.webhook(first, served.url)["id"]
+    with (
+        approving(second, 0.4) as served,
+        orders.subscribed(first, served.url),
+        ThreadPoolExecutor(1) as pool,
+    ):
         before = timelines.cursor(first)
         hold = second.call("POST", "/sandbox/holds", {"note": "orders"}).json()["id"]
         moved = moving(pool, first, "1h")
@@ -107,29 +108,21 @@ def test_move_waits_for_a_handler_that_another_process_serves(
             rows = running.call("GET", "/sandbox/settle").json()
             [learned] = [row for row in rows if row["url"] == served.url]
             assert learned["source"] == "learned" and learned["ms"] > 400
-        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
 def test_move_waits_for_an_api_call_in_flight_in_another_process(
     both: tuple[Sandbox, Sandbox],
 ) -> None:
     first, second = both
-    parts = urlsplit(second.url)
-    head = (
-        f"POST /public/v1/requests HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 2\r\n"
-        f"Authorization: ApiKey {second.vendor_key}\r\nConnection: close\r\n\r\n"
-    )
-    with (
-        socket.create_connection((parts.hostname, parts.port), timeout=20) as line,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        line.sendall(head.encode())
+    more = f"Content-Length: 2\r\nAuthorization: ApiKey {second.vendor_key}\r\n".encode()
+    with connect(second.url, 20) as line, ThreadPoolExecutor(1) as pool:
+        line.sendall(head("/public/v1/requests", more, "POST"))
         until(lambda: kinds(first) == ["api_calls"], "the call is in flight")
         moved = moving(pool, first, "1h")
         before = clock(second)
         assert before["frozen"] and not moved.done()
         line.sendall(b"{}")
-        assert line.recv(100).startswith(b"HTTP/1.1 400")
+        assert read(line)[0] == 400
         assert moved.result()["unsettled"] == []
     assert moved.result()["from"] == before["now"]
 
@@ -162,8 +155,7 @@ def test_clock_runs_soon_after_a_kill_in_a_move(
 
 def test_retries_run_to_out_of_order(both: tuple[Sandbox, Sandbox]) -> None:
     first, second = both
-    with handler(500) as served:
-        hook = orders.webhook(first, served.url)["id"]
+    with handler(500) as served, orders.subscribed(first, served.url) as hook:
         orders.purchase(first)
         response = replace(second, headers=first.headers).call(
             "POST", "/sandbox/clock/run-until-idle", {}
@@ -171,7 +163,6 @@ def test_retries_run_to_out_of_order(both: tuple[Sandbox, Sandbox]) -> None:
         assert response.json()["stopped_because"] == "idle"
         assert len(served.received) == 10
         assert orders.stats(first, hook)["failure_triggers"] == 10
-        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
 def test_fixed_settle_time_holds_in_all_processes(both: tuple[Sandbox, Sandbox]) -> None:
@@ -210,8 +201,11 @@ def test_fault_fires_in_all_processes_and_each_time_is_counted(
 ) -> None:
     first, second = both
     handlers = [replace(first, headers={}), second]
-    with handler() as served, ThreadPoolExecutor(8) as pool:
-        hook = orders.webhook(first, served.url)["id"]
+    with (
+        handler() as served,
+        orders.subscribed(first, served.url) as hook,
+        ThreadPoolExecutor(8) as pool,
+    ):
         abort = {"kind": "abort", "path": "/products", "times": 10, "probability": 1}
         armed = [
             first.call("POST", "/sandbox/faults", abort).json(),
@@ -233,7 +227,6 @@ def test_fault_fires_in_all_processes_and_each_time_is_counted(
         orders.purchase(first)
         until(lambda: orders.stats(first, hook)["success_triggers"] == 7, "it is delivered")
         assert len(served.received) == 13
-        first.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 
 # -- waits that commits of the worker end
@@ -252,49 +245,28 @@ def wait(running: Sandbox, until: Any, **values: Any) -> Any:
 
 
 def test_commits_of_the_worker_wake_waits_of_the_web_server(running: Sandbox) -> None:
-    with handler(None) as served:
-        hook = orders.webhook(running, served.url)["id"]
-        body = json.dumps({"until": {"delivered": {"webhook": hook}}, "timeout": 600}).encode()
-        head = (
-            f"POST /sandbox/wait HTTP/1.1\r\nHost: localhost\r\n"
-            f"Authorization: ApiKey {running.vendor_key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with connect(running.url, 20) as line:
-            line.sendall(head.encode() + body)
-            orders.purchase(running)
-            served.next()
-            served.release.set()
-            status, _, content = read(line, "POST")
-        assert status == 200
-        assert json.loads(content)["evidence"][0]["webhook"] == hook
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-
-
-def test_commits_of_the_worker_wake_reads_of_the_timeline(running: Sandbox) -> None:
-    with handler(None) as served:
-        hook = orders.webhook(running, served.url)["id"]
+    key = f"Authorization: ApiKey {running.vendor_key}\r\n".encode()
+    with handler(None) as served, orders.subscribed(running, served.url) as hook:
         cursor = running.call("GET", "/sandbox/cursor").json()["cursor"]
-        query = f"since={cursor}&webhook={hook}&kind=attempt_finished"
-        head = (
-            f"GET /sandbox/timeline?{query}&wait=600 HTTP/1.1\r\nHost: localhost\r\n"
-            f"Authorization: ApiKey {running.vendor_key}\r\n\r\n"
-        )
-        with connect(running.url, 20) as line:
-            line.sendall(head.encode())
+        query = f"since={cursor}&webhook={hook}&kind=attempt_finished&wait=600"
+        body = json.dumps({"until": {"delivered": {"webhook": hook}}, "timeout": 600}).encode()
+        more = key + b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+        with connect(running.url, 20) as timeline, connect(running.url, 20) as waiting:
+            timeline.sendall(head(f"/sandbox/timeline?{query}", key))
+            waiting.sendall(head("/sandbox/wait", more, "POST") + body)
             orders.purchase(running)
             served.next()
             served.release.set()
-            status, _, content = read(line)
-        assert status == 200
-        [entry] = json.loads(content)["entries"]
+            responses = [read(line) for line in (timeline, waiting)]
+        assert [status for status, _, _ in responses] == [200, 200]
+        entries, waited = (json.loads(content) for _, _, content in responses)
+        [entry] = entries["entries"]
         assert (entry["kind"], entry["webhook"]) == ("attempt_finished", hook)
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+        assert waited["evidence"][0]["webhook"] == hook
 
 
 def test_restore_ends_a_request_in_flight_in_the_worker(running: Sandbox) -> None:
-    with handler(None) as served:
-        hook = orders.webhook(running, served.url)["id"]
+    with handler(None) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         served.next()
         body = {"name": "in-flight", "patience": 0}
@@ -307,17 +279,14 @@ def test_restore_ends_a_request_in_flight_in_the_worker(running: Sandbox) -> Non
         wait(running, {"delivered": {"webhook": hook}})
         [delivery] = running.call("GET", f"/sandbox/deliveries?webhook={hook}").json()["deliveries"]
         assert [each["outcome"] for each in delivery["attempts"]] == ["unknown", "success"]
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
         running.call("DELETE", path)
 
 
 def test_skip_moves_the_clock_for_the_worker(running: Sandbox) -> None:
-    with handler(500) as served:
-        hook = orders.webhook(running, served.url)["id"]
+    with handler(500) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         answer = wait(running, {"called": {"webhook": hook, "times": 3}}, skip=True)
         assert len(answer["evidence"]) == 3
         assert len(served.received) == 3
         # The clock runs again.
         assert running.advance("0s")["stops"] == 0
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
