@@ -76,8 +76,7 @@ def test_second_sandbox_on_the_database_alone_is_refused(shared: Sandbox, tmp_pa
 
 
 def test_other_commands_run_beside_a_sandbox(shared: Sandbox) -> None:
-    done = processes.run(manage("check_counters"), shared.process.env)
-    assert done.returncode == 0, done.stderr
+    processes.output(manage("check_counters"), shared.process.env)
 
 
 def test_second_start_keeps_the_port_file_of_the_first(shared: Sandbox, tmp_path: Path) -> None:
@@ -242,55 +241,44 @@ def test_end_is_logged_as_json(
     assert (codes, capsys.readouterr().err) == ([1], "")
 
 
-def ends(process: Process, data: Path) -> None:
-    """Check that a process says that its database is lost, and ends."""
-    until(lambda: process.popen.poll() is not None, "the end of the process", timeout=30)
-    assert process.popen.wait() == 1
-    [line] = [line for line in process.printed.splitlines() if line.startswith("Error: ")]
-    assert f"{data / 'connect.sqlite3'} was deleted or replaced" in line
+_SAME = "noticed by the same thread as in a sandbox"
 
 
 @pytest.mark.parametrize(
-    "lose", [_delete, nightly(_move_folder, reason="test_lost_database_is_noticed has it")]
+    ("command", "lose"),
+    [
+        ("sandbox", _delete),
+        nightly("sandbox", _move_folder, reason="test_lost_database_is_noticed has it"),
+        nightly("web", _delete, reason=_SAME),
+        nightly("worker", _delete, reason=_SAME),
+    ],
 )
-def test_sandbox_ends_without_its_database(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+def test_process_ends_without_its_database(
+    tmp_path: Path, command: str, lose: Callable[[Path], None]
+) -> None:
     data = tmp_path / "var"
     copy_first_data(data)
-    port = free_port()
-    env = environment(data, SIM_BIND=f"127.0.0.1:{port}")
-    # Its log is elsewhere: the folder moves.
-    process = Process(manage("sandbox"), env, tmp_path / "log").start()
-    try:
-        running = Sandbox(f"http://127.0.0.1:{port}", data, process).wait()
-        assert running.call("POST", "/sandbox/products", {}).status_code == 201
-        lose(data)
-        ends(process, data)
-    finally:
-        process.kill()
-
-
-@pytest.mark.nightly(reason="noticed by the same thread as in a sandbox")
-@pytest.mark.parametrize("command", ["worker", "web"])
-def test_part_of_a_server_ends_without_its_database(tmp_path: Path, command: str) -> None:
-    data = tmp_path / "var"
-    copy_first_data(data)
-    file = data / "connect.sqlite3"
+    file, port = data / "connect.sqlite3", free_port()
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("DELETE FROM requests_queue_heartbeat")
-    port = free_port()
     env = environment(data, SIM_BIND=f"127.0.0.1:{port}")
+    # Its log is elsewhere: the folder moves.
     process = Process(manage(command), env, tmp_path / "log").start()
+
+    def has_reported() -> bool:
+        with closing(sqlite3.connect(file)) as database:
+            rows = database.execute("SELECT count(*) FROM requests_queue_heartbeat")
+            return bool(rows.fetchone()[0])
+
     try:
-        if command == "web":
-            Sandbox(f"http://127.0.0.1:{port}", data, process).wait_for_web()
+        if command == "worker":
+            until(has_reported, "a heartbeat")
         else:
-            until(lambda: _heartbeats(file), "a heartbeat", timeout=60)
-        _delete(data)
-        ends(process, data)
+            Sandbox(f"http://127.0.0.1:{port}", data, process).wait_for_web()
+        lose(data)
+        until(lambda: process.popen.poll() is not None, "the end of the process", timeout=30)
+        assert process.popen.wait() == 1
+        [line] = [line for line in process.printed.splitlines() if line.startswith("Error: ")]
+        assert f"{file} was deleted or replaced" in line
     finally:
         process.kill()
-
-
-def _heartbeats(file: Path) -> int:
-    with closing(sqlite3.connect(file)) as database:
-        return int(database.execute("SELECT count(*) FROM requests_queue_heartbeat").fetchone()[0])
