@@ -69,13 +69,6 @@ def test_server_profile_needs_a_broker(tmp_path: Path) -> None:
     assert "connect_sim.E010" in done.stderr
 
 
-@pytest.mark.nightly(reason="tests/runtime/test_settings.py has the check")
-def test_redirect_to_https_needs_a_trusted_proxy(tmp_path: Path) -> None:
-    done = run(tmp_path, "check", **{**SERVER, "SIM_TRUSTED_PROXY": ""})
-    assert done.returncode == 1
-    assert "connect_sim.E012" in done.stderr
-
-
 # -- the data folder or the database cannot be used
 
 
@@ -122,9 +115,3 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     address = f"postgres://user@127.0.0.1:{free_port()}/name"
     message = last_line(run(tmp_path, "web", **{**SERVER, "DATABASE_URL": address}))
     assert message.startswith("Error: The database cannot be reached ")
-
-
-@pytest.mark.nightly(reason="tests/runtime/test_server_profile.py has the same checks")
-def test_server_profile_passes_the_deployment_checks(tmp_path: Path) -> None:
-    done = run(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **SERVER)
-    assert done.returncode == 0, done.stderr
