@@ -16,7 +16,7 @@ import yaml
 
 from requests_queue.catalog import keys
 from tests import image
-from tests.processes import ROOT
+from tests.processes import ROOT, output, run
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
@@ -58,16 +58,15 @@ def compose() -> list[str]:
     pytest.skip("Docker Compose 2 is not installed: the compose files were not checked by it")
 
 
+def configured(file: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Let Docker Compose print a compose file as it understands it."""
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return run([*compose(), "-f", file, "config", *options], env)
+
+
 def resolved(file: str, **variables: str) -> dict[str, Any]:
     """Return a compose file as Docker Compose understands it."""
-    done = subprocess.run(
-        [*compose(), "-f", file, "config", "--format", "json"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = configured(file, "--format", "json", **variables)
     assert done.returncode == 0, done.stderr
     # Deprecated or ignored keys are warnings.
     assert "level=warning" not in done.stderr, done.stderr
@@ -117,18 +116,8 @@ def test_workers_of_the_compose_file_can_be_scaled() -> None:
 
 @pytest.mark.parametrize("missing", REQUIRED)
 def test_compose_file_has_no_default_secret(missing: str) -> None:
-    done = subprocess.run(
-        [*compose(), "-f", "docker-compose.yml", "config"],
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            **{name: value for name, value in REQUIRED.items() if name != missing},
-        },
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    given = {name: value for name, value in REQUIRED.items() if name != missing}
+    done = configured("docker-compose.yml", **given)
     assert done.returncode != 0 and missing in done.stderr
 
 
@@ -146,9 +135,7 @@ def test_sandbox_and_handler_of_the_compose_file_have_the_same_key() -> None:
 
 @pytest.mark.parametrize("file", ["Dockerfile", "examples/python_handler/Dockerfile"])
 def test_dockerfile_has_no_lint(file: str) -> None:
-    hadolint = Path(sys.executable).parent / "hadolint"
-    done = subprocess.run([hadolint, ROOT / file], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stdout
+    output([str(Path(sys.executable).parent / "hadolint"), str(ROOT / file)], dict(os.environ))
 
 
 def test_sandbox_is_the_default_target() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import ROOT, output
 
 
 def test_delivery_stays_within_the_bounds_of_modules_and_moves() -> None:
     command = [sys.executable, str(ROOT / "tools" / "delivery_trace.py"), "--functions"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "webhooks.delivery.record.record\n" in done.stdout
+    printed = output(command, dict(os.environ), timeout=120)
+    assert "webhooks.delivery.record.record\n" in printed

@@ -17,7 +17,13 @@ import requests
 
 from tests import orders, processes
 from tests.e2e import validating
-from tests.e2e.test_validators_load import TestHanging, TestSlow, event, hook, pool, validator
+from tests.e2e.test_validators_load import (
+    event,
+    hook,
+    pool,
+    test_more_validations_than_threads_block_no_other_request,
+    validator,
+)
 from tests.e2e.validating import Json, Validator
 from tests.engines import until
 from tests.handlers import Handler, handler
@@ -30,8 +36,14 @@ COMPOSE_CHECKS = [
     pytest.param(COMPOSE["services"][name]["healthcheck"]["test"][2:], missing, id=name)
     for name, missing in (("worker", "No worker"), ("beat", "No task of the scheduler"))
 ]
-# Test classes that also run on one process.
-__all__ = ["TestHanging", "TestSlow", "event", "hook", "pool", "validator"]
+# The test also runs on one process.
+__all__ = [
+    "event",
+    "hook",
+    "pool",
+    "test_more_validations_than_threads_block_no_other_request",
+    "validator",
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +68,12 @@ def served() -> Iterator[Handler]:
 
 
 def test_each_delivery_is_sent_once(running: Server, served: Handler) -> None:
-    hook = orders.webhook(running, served.url)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: orders.purchase(running), range(40)))
-    orders.until_stats(running, hook["id"], events=40, triggers=40, success_triggers=40)
-    assert len(served.received) == 40
+    with orders.subscribed(running, served.url) as hook:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: orders.purchase(running), range(40)))
+        orders.until_stats(running, hook, events=40, triggers=40, success_triggers=40)
     # No worker has repeated a delivery of the other.
-    assert Counter(request.json["webhook_id"] for request in served.received) == {hook["id"]: 40}
-    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+    assert Counter(request.json["webhook_id"] for request in served.received) == {hook: 40}
 
 
 @pytest.mark.nightly(reason="four workers: two run each time")
@@ -72,8 +82,7 @@ def test_four_workers_start_together_and_send_each_delivery_once(
 ) -> None:
     """As `docker compose up --scale worker=4`: the database is migrated once, before all start."""
     with seeded_database() as database, server(tmp_path, database, redis.url, workers=4) as running:
-        migrated = processes.run(command("migrate"), running.process.env)
-        assert migrated.returncode == 0, migrated.stderr
+        processes.output(command("migrate"), running.process.env)
         hook = orders.webhook(running, served.url)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda n: orders.purchase(running), range(100)))
@@ -100,29 +109,28 @@ def test_health_check_reads_the_heartbeat(
 
 
 def test_deliveries_continue_without_redis(running: Server, redis: Redis, served: Handler) -> None:
-    hook = orders.webhook(running, served.url)
-    redis.stop()
-    try:
-        durations = []
-        for _ in range(3):
-            started = time.monotonic()
-            orders.purchase(running)
-            durations.append(time.monotonic() - started)
-            served.next(timeout=2)
-    finally:
-        redis.start()
-    # Three API requests each: two lookups and the purchase. The machine may be busy for a moment.
-    assert statistics.median(durations) < 1
-    orders.until_stats(running, hook["id"], events=3, triggers=3, success_triggers=3)
-    orders.purchase(running)
-    served.next(timeout=5)
-    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+    with orders.subscribed(running, served.url) as hook:
+        redis.stop()
+        try:
+            durations = []
+            for _ in range(3):
+                started = time.monotonic()
+                orders.purchase(running)
+                durations.append(time.monotonic() - started)
+                served.next(timeout=2)
+        finally:
+            redis.start()
+        # Three API requests each: two lookups and the purchase. The machine may be busy for once.
+        assert statistics.median(durations) < 1
+        orders.until_stats(running, hook, events=3, triggers=3, success_triggers=3)
+        orders.purchase(running)
+        served.next(timeout=5)
 
 
 def session_headers(running: Server) -> dict[str, str]:
     """Sign in the administrator and return the headers of the session."""
-    done = processes.run(manage("signin"), running.process.env)
-    response = requests.get(done.stdout.strip(), allow_redirects=False, timeout=10)
+    link = processes.output(manage("signin"), running.process.env).strip()
+    response = requests.get(link, allow_redirects=False, timeout=10)
     # The cookie is restricted to TLS, so it is set here.
     [cookie] = [each for each in response.cookies if each.name.startswith("sessionid-")]
     return {"Cookie": f"{cookie.name}={cookie.value}"}
@@ -154,15 +162,14 @@ def test_home_shows_the_state_of_other_processes(running: Server, redis: Redis) 
 
 
 def test_deliveries_continue_without_beat(running: Server, served: Handler) -> None:
-    hook = orders.webhook(running, served.url)
     assert running.beat is not None
     running.beat.stop()
     try:
-        orders.purchase(running)
-        served.next(timeout=2)
+        with orders.subscribed(running, served.url):
+            orders.purchase(running)
+            served.next(timeout=2)
     finally:
         running.beat.start()
-    running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
 def test_stop_of_web_server_ends_validation_in_flight(
@@ -202,8 +209,7 @@ def expire_leases(running: Server) -> None:
 def test_delivery_of_killed_worker_is_repeated(
     running: Server, end: Callable[[Server], None]
 ) -> None:
-    with handler(None) as hanging:
-        hook = orders.webhook(running, hanging.url)
+    with handler(None) as hanging, orders.subscribed(running, hanging.url) as hook:
         orders.purchase(running)
         hanging.next()
         for worker in running.workers:
@@ -214,5 +220,4 @@ def test_delivery_of_killed_worker_is_repeated(
         for worker in running.workers:
             worker.start()
         hanging.next(timeout=60)
-        orders.until_stats(running, hook["id"], events=1, triggers=2, success_triggers=1)
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
+        orders.until_stats(running, hook, events=1, triggers=2, success_triggers=1)

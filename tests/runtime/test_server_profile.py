@@ -72,17 +72,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for method in METHODS
     ]
     env = environment(tmp_path_factory.mktemp("data"), **SERVER)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**env, "DJANGO_SETTINGS_MODULE": "connect_sim.settings"},
-        cwd=ROOT,
-        input=json.dumps(requests),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    env["DJANGO_SETTINGS_MODULE"] = "connect_sim.settings"
+    printed = processes.output([sys.executable, "-c", SCRIPT], env, sent=json.dumps(requests))
+    result: dict[str, Any] = json.loads(printed)
     result["responses"] = dict(zip(requests, result["responses"], strict=True))
     return result
 

@@ -71,9 +71,14 @@ def test_incomplete_head_gets_408_after_the_timeout(url: str) -> None:
     assert ask_last(url, b"GET / HTTP/1.1\r\nHos")[0] == 408
 
 
-def test_byte_by_byte_head_does_not_extend_the_timeout(url: str) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [b"GET / HTTP/1.1\r\nX-Slow: ", head("/", b"Content-Length: 9000\r\n", "POST")],
+    ids=["head", "body"],
+)
+def test_byte_by_byte_does_not_extend_the_timeout(url: str, sent: bytes) -> None:
     with connect(url) as line:
-        line.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        line.sendall(sent)
         assert trickle(line).startswith(b"HTTP/1.1 408 ")
 
 
@@ -140,12 +145,6 @@ def test_body_that_stops_gets_408(url: str, framing: bytes) -> None:
     status, headers, content = ask_last(url, sent)
     assert (status, headers["content-type"]) == (408, "application/json")
     assert json.loads(content)["error_code"] == "REQ_408"
-
-
-def test_byte_by_byte_body_gets_408(url: str) -> None:
-    with connect(url) as line:
-        line.sendall(head("/", b"Content-Length: 9000\r\n", "POST"))
-        assert trickle(line).startswith(b"HTTP/1.1 408 ")
 
 
 def test_body_at_the_minimum_rate_is_received(

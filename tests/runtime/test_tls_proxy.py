@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.engines import until
-from tests.processes import ROOT, Process, environment, free_port, manage
+from tests.processes import Process, environment, free_port, manage, output
 from tests.runtime.distributed import COMPOSE, SECRETS, VENDOR_KEY, command, seeded_database
 from tests.runtime.nginx import Proxy, nginx
-from tests.runtime.serving import connect, serving
+from tests.runtime.serving import serving
 from tests.runtime.test_http import echo
 
 _PREPARE = """
@@ -79,26 +77,10 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0",
             "SIM_BIND": f"127.0.0.1:{port}",
         }
-        done = subprocess.run(
-            manage("shell", "-v0", "-c", _PREPARE),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**env, "PASSWORD": PASSWORD},
-        )
-        assert done.returncode == 0, done.stderr
+        output(manage("shell", "-v0", "-c", _PREPARE), {**env, "PASSWORD": PASSWORD})
         process = Process(command("web"), env, folder / "web.log").start()
-
-        def listens() -> bool:
-            assert process.popen.poll() is None, process.printed
-            try:
-                connect(f"http://127.0.0.1:{port}").close()
-            except OSError:
-                return False
-            return True
-
         try:
-            until(listens, "the web server listens", timeout=60)
+            process.wait_to_listen(port)
             with nginx(folder, port, https) as proxy:
                 yield Team(proxy, VENDOR_KEY, port)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import threading
 import time
 import uuid
@@ -23,7 +22,7 @@ from tests import orders, otlp
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.otlp import CLIENT, ERROR, INTERNAL, SERVER, Collector, Span, collector
-from tests.processes import Sandbox, environment, free_port, manage, sandbox
+from tests.processes import Sandbox, environment, free_port, manage, output, sandbox
 from webhooks import conf
 from webhooks import tracing as hooks
 from webhooks.delivery.attempt import AttemptResult, InFlight
@@ -93,13 +92,9 @@ def assert_no_secret(traced: Traced) -> None:
 @pytest.fixture
 def hook(traced: Traced) -> Iterator[str]:
     traced.handler.respond = lambda request: 200
-    created = orders.webhook(
-        traced.running,
-        f"{traced.handler.url}path?key={QUERY}&{QUERY}",
-        http={"headers": {"X-A": HEADER}},
-    )
-    yield created["id"]
-    traced.running.as_vendor("DELETE", f"/notifications/webhooks/{created['id']}")
+    url = f"{traced.handler.url}path?key={QUERY}&{QUERY}"
+    with orders.subscribed(traced.running, url, http={"headers": {"X-A": HEADER}}) as hook:
+        yield hook
 
 
 def test_trace_leads_from_api_request_to_webhook_request_and_back(
@@ -182,13 +177,12 @@ def test_duration_of_requests_is_a_histogram_in_seconds(traced: Traced, hook: st
 
 
 def test_refused_connection_is_an_error_without_status(traced: Traced) -> None:
-    created = orders.webhook(traced.running, f"http://127.0.0.1:{free_port()}/")
-    traced.purchase()
-    attempt = traced.span("the attempt", kind=INTERNAL, connect_sim_webhook=created["id"])
-    call = traced.span("the request", kind=CLIENT, parent=attempt.id)
+    with orders.subscribed(traced.running, f"http://127.0.0.1:{free_port()}/") as hook:
+        traced.purchase()
+        attempt = traced.span("the attempt", kind=INTERNAL, connect_sim_webhook=hook)
+        call = traced.span("the request", kind=CLIENT, parent=attempt.id)
     assert call.attributes["error.type"] == "connect"
     assert "http.response.status_code" not in call.attributes and call.status == ERROR
-    traced.running.as_vendor("DELETE", f"/notifications/webhooks/{created['id']}")
 
 
 def test_retry_links_to_the_changes_that_joined_its_delivery(traced: Traced, hook: str) -> None:
@@ -223,8 +217,7 @@ def test_nothing_is_imported_when_it_is_off(tmp_path: Path) -> None:
     )
     # A process of its own: the one that tests fork from has imported redis-py.
     command = manage("shell", "-v0", "-c", script)
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True)
-    assert done.stdout.strip() == "[] None", done.stderr
+    assert output(command, environment(tmp_path)).strip() == "[] None"
 
 
 def test_missing_packages_are_one_error(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

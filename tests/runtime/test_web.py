@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import queue
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +19,8 @@ from connect_sim import web
 from connect_sim.server.django_app import is_validation, may_wait
 from connect_sim.server.thread_pools import ThreadPool
 from tests.engines import until
-from tests.handlers import Handler, handler
-from tests.make import CONTACT
-from tests.processes import ROOT, Sandbox, free_port, restart, sandbox
-from tests.runtime.distributed import seeded_database, server
-from tests.runtime.serving import App, connect, read, serving
+from tests.processes import ROOT, listens
+from tests.runtime.serving import App, ask, connect, head, read, read_until, serving, stoppable
 
 VALIDATE = "/public/v1/requests/PR-1/validate"
 
@@ -107,9 +101,9 @@ def test_pool_is_chosen_by_the_path_that_django_serves(
 ) -> None:
     app = App()
     app.release.set()
-    with serving(app, settings) as url, connect(url) as line:
-        line.sendall(f"POST {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert read(line)[2].decode().startswith(f"{path} by {pool}-")
+    with serving(app, settings) as url:
+        content = ask(url, head(target, method="POST"))[2]
+    assert content.decode().startswith(f"{path} by {pool}-")
 
 
 # -- pools do not block each other
@@ -120,7 +114,7 @@ def test_slow_forms_below_double_slashes_do_not_stop_the_api(settings: Any) -> N
     with serving(app, settings, threads=2, validations=10) as url, ExitStack() as stack:
         lines = [stack.enter_context(connect(url)) for _ in range(10)]
         for line in lines:
-            line.sendall(b"POST //forms/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            line.sendall(head("//forms/x", method="POST"))
         assert [app.arrived.get(timeout=10) for _ in lines] == ["/forms/x"] * 10
         assert get(f"{url}/quick").startswith("/quick by web-")
         app.release.set()
@@ -157,20 +151,14 @@ def test_slow_ordinary_requests_do_not_delay_validations(settings: Any) -> None:
 def test_pipelined_requests_get_responses_in_order(settings: Any) -> None:
     app = App()
     paths = [VALIDATE, "/a", "/1/validate/", "/b", "/forms/x", "/c"]
-    with serving(app, settings, threads=2) as url:
-        host, _, port = url.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), timeout=20) as line:
-            line.sendall(b"".join(f"POST {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
-            assert app.arrived.get(timeout=10) == VALIDATE
-            # The next request of the connection has not started.
-            assert get(f"{url}/other").startswith("/other")
-            assert app.arrived.get(timeout=10) == "/other"
-            app.release.set()
-            received = b""
-            while received.count(b" by ") < len(paths):
-                chunk = line.recv(65536)
-                assert chunk, f"closed after {received!r}"
-                received += chunk
+    with serving(app, settings, threads=2) as url, connect(url) as line:
+        line.sendall(b"".join(head(path, method="POST") for path in paths))
+        assert app.arrived.get(timeout=10) == VALIDATE
+        # The next request of the connection has not started.
+        assert get(f"{url}/other").startswith("/other")
+        assert app.arrived.get(timeout=10) == "/other"
+        app.release.set()
+        received = read_until(line, lambda received: received.count(b" by ") == len(paths))
     assert [app.arrived.get(timeout=10) for _ in paths[1:]] == paths[1:]
     positions = [received.index(f"\r\n\r\n{p} by ".encode()) for p in paths]
     assert positions == sorted(positions) and received.count(b"HTTP/1.1 200 OK") == len(paths)
@@ -215,20 +203,17 @@ def test_validation_thread_closes_its_database_connection(settings: Any) -> None
 # -- stopping
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_stop_waits_for_requests_in_flight(settings: Any, host: str) -> None:
-    settings.SIM_BIND = f"{host}:{free_port()}"
-    settings.SIM_VALIDATIONS = 2
+def test_stop_waits_for_requests_in_flight(settings: Any) -> None:
     app = App()
-    server = web.Web(app, 1)
-    server.start()
-    url = f"http://{settings.SIM_BIND}"
-    with requests.Session() as kept_alive:
+    with (
+        stoppable(app, settings, validations=2) as (url, server),
+        requests.Session() as kept_alive,
+    ):
         assert kept_alive.get(f"{url}/", timeout=20).ok
         waiting = in_background(lambda: post(f"{url}{VALIDATE}"))
         assert [app.arrived.get(timeout=10) for _ in range(2)] == ["/", VALIDATE]
         stopped = in_background(server.stop)
-        until(lambda: not connects(settings.SIM_BIND), "no more connections")
+        until(lambda: not listens(int(url.rpartition(":")[2])), "no more connections")
         app.release.set()
         stopped()
         assert not server.is_running()
@@ -238,29 +223,15 @@ def test_stop_waits_for_requests_in_flight(settings: Any, host: str) -> None:
 def test_request_that_exceeds_the_grace_period_gets_503(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.SIM_BIND = f"127.0.0.1:{free_port()}"
     monkeypatch.setattr(web, "GRACE", 0.2)
     app = App()
-    server = web.Web(app, 1)
-    server.start()
-    url = f"http://{settings.SIM_BIND}{VALIDATE}"
-    waiting = in_background(lambda: requests.post(url, timeout=20))
-    assert app.arrived.get(timeout=10) == VALIDATE
-    server.stop()
-    assert not server.is_running()
-    response = waiting()
-    app.release.set()
-    assert response.status_code == 503
-    assert response.json()["error_code"] == "SYS_503"
-
-
-def connects(bind: str) -> bool:
-    host, _, port = bind.partition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    with stoppable(app, settings) as (url, server):
+        waiting = in_background(lambda: requests.post(f"{url}{VALIDATE}", timeout=20))
+        assert app.arrived.get(timeout=10) == VALIDATE
+        server.stop()
+        assert not server.is_running()
+        response = waiting()
+    assert (response.status_code, response.json()["error_code"]) == (503, "SYS_503")
 
 
 def test_stop_drops_queued_jobs() -> None:
@@ -297,116 +268,3 @@ def test_hanging_thread_does_not_delay_the_exit() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=20)
     assert ended.returncode == 143
-
-
-def _validated_draft(box: Sandbox, served: Handler) -> str:
-    """Create a validator and a draft, and return the path of its validation."""
-    product = "PRD-362-917-440"
-    box.as_vendor(
-        "POST",
-        "/notifications/webhooks",
-        {
-            "label": "Cart",
-            "product_id": product,
-            "type": "validator",
-            "active": True,
-            "object_class": "fulfillment_request",
-            "external_url": served.url,
-            "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
-        },
-    )
-    [connection, *_] = box.as_distributor("GET", f"/products/{product}/connections")
-    [item, *_] = box.as_distributor("GET", f"/products/{product}/items")
-    tier = {"name": "Harbour Cafe", "contact_info": CONTACT}
-    draft = box.as_distributor(
-        "POST",
-        "/requests",
-        {
-            "type": "purchase",
-            "status": "draft",
-            "asset": {
-                "connection": {"id": connection["id"]},
-                "items": [{"id": item["id"], "quantity": 1}],
-                "tiers": {"customer": tier, "tier1": tier},
-            },
-        },
-    )
-    return f"/public/v1/requests/{draft['id']}/validate"
-
-
-def test_stop_of_sandbox_ends_validation_in_flight(tmp_path: Path) -> None:
-    with handler(None) as served, sandbox(tmp_path / "data") as box:
-        path = _validated_draft(box, served)
-        waiting = in_background(lambda: box.call("POST", path, key=box.provider_key))
-        served.next()
-        # Other requests are served meanwhile.
-        assert box.as_vendor("GET", "/requests?limit=1")
-        started = time.monotonic()
-        assert box.process.stop() == 0
-        assert time.monotonic() - started < 15
-        response = waiting()
-        assert (response.status_code, response.json()) == (
-            400,
-            {
-                "error_code": "VAL_100",
-                "errors": [
-                    "Validation service is not available.",
-                    "Sandbox stopped during the request: the outcome is unknown.",
-                ],
-            },
-        )
-        restart(box)
-        [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
-        assert (hook["stats"]["triggers"], hook["stats"]["failure_triggers"]) == (1, 0)
-
-
-@pytest.mark.postgres
-@pytest.mark.nightly(reason="test_distributed.py stops such a process")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stop_of_web_process_ends_validation_in_flight(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    broker = f"redis://127.0.0.1:{free_port()}/0"
-    with (
-        handler(None) as served,
-        seeded_database() as database,
-        server(tmp_path, database, broker, workers=0, beat=False) as running,
-    ):
-        path = _validated_draft(running, served)
-        waiting = in_background(lambda: running.call("POST", path, key=running.provider_key))
-        served.next()
-        started = time.monotonic()
-        assert running.process.stop(number) == 0
-        assert time.monotonic() - started < 10
-        response = waiting()
-        assert response.status_code == 400 and "Sandbox stopped" in response.json()["errors"][1]
-
-
-def test_validation_of_a_killed_sandbox_is_recorded_at_the_next_start(tmp_path: Path) -> None:
-    with handler(None) as served, sandbox(tmp_path / "data") as box:
-        path = _validated_draft(box, served)
-
-        def validate() -> str:
-            try:
-                return str(box.call("POST", path, key=box.provider_key).status_code)
-            except requests.ConnectionError:
-                return "connection lost"
-
-        waiting = in_background(validate)
-        served.next()
-        box.process.kill()
-        assert waiting() == "connection lost"
-        restart(box)
-
-        def stats() -> dict[str, int]:
-            [hook] = box.as_vendor("GET", "/notifications/webhooks?type=validator")
-            statistics: dict[str, int] = hook["stats"]
-            return statistics
-
-        until(lambda: stats()["triggers"] == 1, "the lost attempt")
-        assert stats()["events"] == 1
-        assert (stats()["success_triggers"], stats()["failure_triggers"]) == (0, 0)
-        assert len(served.received) == 1
-        served.respond = lambda request: (200, b"{}")
-        assert box.call("POST", path, key=box.provider_key).status_code == 200
-        assert (stats()["triggers"], stats()["success_triggers"]) == (2, 1)
