@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,20 +13,23 @@ from typing import Any
 import pytest
 import requests
 
-from tests import orders, processes
+from tests import orders
+from tests.e2e import validating
 from tests.engines import until
-from tests.handlers import Handler, handler
-from tests.processes import Sandbox, manage, pause, sandbox
+from tests.handlers import handler
+from tests.processes import Sandbox, manage, output, sandbox
 from tests.processes import restart as start_again
+from tests.queue import spreadsheets as sheets
 
 METER = "PRD-590-284-731"
+ROWS = 3000  # of a usage file
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     # Without a line for each attempt and API call.
     with sandbox(tmp_path_factory.mktemp("sandbox"), SIM_QUIET="true") as running:
-        until_printed(running, "Press Ctrl-C to stop.", "")
+        running.process.wait_to_print("Press Ctrl-C to stop.")
         yield running
         # A clean stop takes seconds, and has its own test.
         running.process.kill()
@@ -43,58 +45,25 @@ def restart(running: Sandbox) -> Sandbox:
     """Restart the sandbox on the same data, and wait for the end of its banner."""
     before = running.process.printed
     start_again(running)
-    until_printed(running, "Press Ctrl-C to stop.", before)
+    running.process.wait_to_print("Press Ctrl-C to stop.", after=before)
     return running
-
-
-def until_printed(running: Sandbox, text: str, before: str) -> None:
-    deadline = time.monotonic() + 60
-    while text not in running.process.printed.removeprefix(before):
-        assert time.monotonic() < deadline, running.process.printed.removeprefix(before)
-        pause(0.01)
 
 
 def let_leases_pass(running: Sandbox) -> None:
     """Expire the leases of the killed sandbox without waiting."""
     with sqlite3.connect(running.data_dir / "connect.sqlite3") as database:
         database.execute("UPDATE webhooks_delivery SET lease = lease - 60 WHERE state = 'calling'")
-        database.execute("UPDATE requests_queue_clock SET moving_lease = moving_lease - 60")
+        database.execute("UPDATE usage_file_usagefile SET lease = lease - 120 WHERE claim != ''")
     database.close()
 
 
 def counters_are_right(running: Sandbox) -> None:
     """Check the counters by the command that compares them with the records."""
-    done = processes.run(manage("check_counters"), running.process.env)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def hook_of(running: Sandbox, served: Handler, product: str = orders.PLAIN) -> str:
-    return str(orders.webhook(running, served.url, product)["id"])
-
-
-def drop(running: Sandbox, hook: str) -> None:
-    running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-
-
-@pytest.mark.nightly(reason="test_kill_during_orders_loses_no_accepted_order kills at any moment")
-def test_kill_after_the_response_loses_no_event(running: Sandbox) -> None:
-    with handler() as served:
-        hook = hook_of(running, served)
-        request = orders.purchase(running)
-        running.process.kill()
-        let_leases_pass(running)
-        restart(running)
-        orders.until_stats(running, hook, events=1, success_triggers=1, failure_triggers=0)
-        assert running.as_vendor("GET", f"/requests/{request['id']}")["status"] == "pending"
-        # Twice if the kill was between the request and its record: delivery is at-least-once.
-        assert len(served.received) in (1, 2)
-        counters_are_right(running)
-        drop(running, hook)
+    assert output(manage("check_counters"), running.process.env) == ""
 
 
 def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
-    with handler() as served:
-        hook = hook_of(running, served, METER)
+    with handler() as served, orders.subscribed(running, served.url, METER) as hook:
         orders.connection(running, METER)
 
         def order(worker: int) -> list[str]:
@@ -125,32 +94,11 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
             running, hook, events=len(there), success_triggers=len(there), failure_triggers=0
         )
         counters_are_right(running)
-        drop(running, hook)
-
-
-@pytest.mark.nightly(reason="test_kill_during_a_clock_move_does_not_freeze_the_clock is stricter")
-def test_clock_runs_at_once_after_a_kill_in_a_move(running: Sandbox) -> None:
-    with handler(None) as served, ThreadPoolExecutor(1) as pool:
-        hook = hook_of(running, served)
-        orders.purchase(running)
-        served.next()
-        moved = pool.submit(running.advance, "1h")
-        until(lambda: running.call("GET", "/sandbox/clock").json()["frozen"], "a move")
-        stopped = running.call("GET", "/sandbox/clock").json()["now"]
-        running.process.kill()
-        assert moved.exception()
-        served.respond = lambda request: 200
-        served.release.set()
-        restart(running)
-        # Another move is not refused either.
-        assert running.advance("0s")["from"] > stopped
-        drop(running, hook)
 
 
 def test_request_in_flight_at_a_kill_is_repeated_after_its_lease(running: Sandbox) -> None:
     """Waits for the real lease to expire."""
-    with handler(None) as served:
-        hook = hook_of(running, served)
+    with handler(None) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         served.next()
         running.process.kill()
@@ -165,109 +113,38 @@ def test_request_in_flight_at_a_kill_is_repeated_after_its_lease(running: Sandbo
             running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
         )
         counters_are_right(running)
-        drop(running, hook)
-
-
-def test_request_that_kills_the_sandbox_twice_waits_alone(running: Sandbox) -> None:
-    with handler(None) as served:
-        hook = hook_of(running, served)
-        orders.purchase(running)
-        for _ in range(2):
-            # After the first loss it is repeated immediately.
-            served.next()
-            running.process.kill()
-            let_leases_pass(running)
-            restart(running)
-        orders.until_stats(running, hook, triggers=2, failure_triggers=0)
-        # The death of the sending process says nothing about the handler: others pass it.
-        hook_body = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
-        assert hook_body["earliest_possible_trigger"] is None
-        served.respond = lambda request: 200
-        orders.purchase(running)
-        orders.until_stats(running, hook, events=2, triggers=3, success_triggers=1)
-        running.advance("4m30s")
-        assert len(served.received) == 3
-        running.advance("1m")
-        orders.until_stats(running, hook, triggers=4, success_triggers=2)
-        counters_are_right(running)
-        drop(running, hook)
-
-
-@pytest.mark.nightly(reason="the backoff is a column, which tests/webhooks/test_backoff.py covers")
-def test_kill_between_failure_and_retry_keeps_the_backoff(running: Sandbox) -> None:
-    with handler(500) as served:
-        hook = hook_of(running, served)
-        path = f"/notifications/webhooks/{hook}"
-        orders.purchase(running)
-        orders.until_stats(running, hook, triggers=1, failure_triggers=1)
-        before = running.as_vendor("GET", path)
-        running.process.kill()
-        restart(running)
-        assert running.as_vendor("GET", path) == before
-        served.respond = lambda request: 200
-        running.advance("4m30s")
-        assert len(served.received) == 1
-        running.advance("1m")
-        orders.until_stats(
-            running, hook, events=1, triggers=2, success_triggers=1, failure_since_last_success=0
-        )
-        counters_are_right(running)
-        drop(running, hook)
 
 
 def test_kill_during_a_clock_move_does_not_freeze_the_clock(running: Sandbox) -> None:
-    with handler(500) as served:
-        hook = hook_of(running, served)
+    with handler(500) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         orders.until_stats(running, hook, failure_triggers=1)
         served.calls.get()
         # The move of the clock stops at the retry and waits for its request, which hangs.
         served.respond = lambda request: None
         with ThreadPoolExecutor(1) as pool:
-            moving = pool.submit(_try_to_advance, running, "1h")
+            moved = pool.submit(running.advance, "1h")
             served.next()
+            assert running.call("GET", "/sandbox/clock").json()["frozen"]
             running.process.kill()
-            assert moving.result() is None
+            assert moved.exception()
         served.respond = lambda request: 200
         served.release.set()
         let_leases_pass(running)
         restart(running)
         first = _now(running)
-        deadline = time.monotonic() + 60
-        while _now(running) == first:
-            assert time.monotonic() < deadline, "the clock stands"
-            pause()
         # Platform time is where the move was interrupted, not at its end.
         assert first - datetime.now(first.tzinfo) < timedelta(hours=1)
+        # Another move is not refused, though the lease of the last one has not ended.
         running.advance("1s")
+        until(lambda: _now(running) > first + timedelta(seconds=2), "the clock runs")
         orders.until_stats(running, hook, events=1, triggers=3, success_triggers=1)
         counters_are_right(running)
-        drop(running, hook)
-
-
-def _try_to_advance(running: Sandbox, by: str) -> Any:
-    try:
-        return running.advance(by)
-    except requests.RequestException:
-        return None
 
 
 def _now(running: Sandbox) -> datetime:
     body = running.call("GET", "/sandbox/clock").json()
     return datetime.fromisoformat(body["now"])
-
-
-@pytest.mark.nightly(reason="tests/runtime/test_cli.py has the keys after an ordinary end")
-def test_keys_and_url_are_the_same_after_a_kill(running: Sandbox) -> None:
-    before, printed = sandbox_file(running), running.process.printed
-    assert json.loads(before)["url"] == running.url
-    running.process.kill()
-    restart(running)
-    assert sandbox_file(running) == before
-    again = running.process.printed.removeprefix(printed)
-    for key in (running.vendor_key, running.provider_key):
-        assert again.count(f"ApiKey {key}\n") == 1
-        assert running.call("GET", "/public/v1/requests?limit=0", key=key).status_code == 200
 
 
 def sandbox_file(running: Sandbox) -> bytes:
@@ -293,8 +170,7 @@ def test_signal_stops_the_sandbox_cleanly(running: Sandbox, number: signal.Signa
 
 def test_request_in_flight_at_a_stop_is_repeated_at_the_start(running: Sandbox) -> None:
     """Unlike after a kill, there is no lease to wait for."""
-    with handler(None) as served:
-        hook = hook_of(running, served)
+    with handler(None) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         served.next()
         assert running.process.stop() == 0
@@ -306,17 +182,38 @@ def test_request_in_flight_at_a_stop_is_repeated_at_the_start(running: Sandbox) 
             running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
         )
         counters_are_right(running)
-        drop(running, hook)
+
+
+def test_validation_in_flight_at_a_stop_fails(running: Sandbox) -> None:
+    with (
+        handler(None) as served,
+        orders.subscribed(running, served.url, validating.SUITE, type="validator") as hook,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(validating.draft(running).validate)
+        served.next()
+        assert running.process.stop() == 0
+        assert (waiting.result().status_code, waiting.result().json()) == (
+            400,
+            {
+                "error_code": "VAL_100",
+                "errors": [
+                    "Validation service is not available.",
+                    "Sandbox stopped during the request: the outcome is unknown.",
+                ],
+            },
+        )
+        restart(running)
+        orders.until_stats(running, hook, triggers=1, success_triggers=0, failure_triggers=0)
 
 
 def test_second_signal_ends_the_process_immediately(running: Sandbox) -> None:
-    with handler(None) as served:
-        hook = hook_of(running, served)
+    with handler(None) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         served.next()
         before = running.process.printed
         running.process.popen.send_signal(signal.SIGINT)
-        until_printed(running, "Stopping", before)
+        running.process.wait_to_print("Stopping", after=before)
         began = time.monotonic()
         assert running.process.stop(signal.SIGINT) == 128 + signal.SIGINT
         assert time.monotonic() - began < 2.5
@@ -325,4 +222,47 @@ def test_second_signal_ends_the_process_immediately(running: Sandbox) -> None:
         let_leases_pass(running)
         restart(running)
         orders.until_stats(running, hook, events=1, success_triggers=1)
-        drop(running, hook)
+
+
+def usage(running: Sandbox) -> tuple[dict[str, Any], bytes]:
+    """Return the body of a file with many usage rows of a subscription, and its content."""
+    asset = running.as_vendor("GET", "/assets?status=active&limit=1")[0]
+    named = {"item_search_value": asset["items"][0]["mpn"], "asset_search_value": asset["id"]}
+    rows = sheets.csv(sheets.table([sheets.row(n, **named) for n in range(ROWS)]))
+    body = {name: {"id": asset[name]["id"]} for name in ("product", "contract")}
+    return {"name": "November", **body}, rows
+
+
+def until_file(running: Sandbox, path: str, expected: Callable[[Any], bool]) -> Any:
+    """Poll a usage file until this is true of it, and return it."""
+
+    def read() -> Any:
+        body = running.as_vendor("GET", path)
+        return body if expected(body) else None
+
+    return until(read, "the file", timeout=240)
+
+
+def test_usage_file_that_is_read_at_a_kill_is_read_again_after_the_restart(
+    running: Sandbox,
+) -> None:
+    body, content = usage(running)
+    path = f"/usage/files/{running.as_vendor('POST', '/usage/files', body)['id']}"
+    response = requests.post(
+        f"{running.url}/public/v1{path}/upload",
+        headers={"Authorization": f"ApiKey {running.vendor_key}"},
+        files={"usage_file": ("usage.csv", content)},
+        timeout=30,
+    )
+    assert response.status_code == 201
+    shown = until_file(running, path, lambda f: f["stats"]["validated"] > 0)
+    running.process.kill()
+    assert shown["stats"]["uploaded"] == ROWS and shown["sub_status"] == "processing"
+    let_leases_pass(running)
+    restart(running)
+    shown = until_file(running, path, lambda f: f["sub_status"] == "processed")
+    assert (shown["status"], shown["error_detail"]) == ("ready", "")
+    assert shown["stats"]["validated"] == shown["records"]["valid"] == ROWS
+    records = running.call("GET", f"/public/v1/usage/records?eq(usagefile.id,{path[-20:]})&limit=0")
+    assert records.headers["Content-Range"] == f"items 0-0/{ROWS}"
+    assert running.as_vendor("POST", f"{path}/submit")["status"] == "pending"
