@@ -216,7 +216,3 @@ def test_action_on_another_partys_object_is_not_found(other: Catalog) -> None:
     body = {"id": "PR-5810-2277-4101-001", "action": "fail", "data": {"reason": "no"}}
     for account in (other.vendor, other.provider):
         assert caller(account).post("/sandbox/queue/moves", body).status == 404
-
-
-def test_samples_require_an_api_key(nobody: Caller) -> None:
-    assert nobody.post("/sandbox/queue/samples", {"queue": "fulfillment"}).status == 401

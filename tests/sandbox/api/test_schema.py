@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from drf_spectacular.validation import validate_schema
 from sandbox import urls
 from sandbox.api import schema
 from sandbox.timeline import timeline
+from tests.api import Caller
 
 _WITHOUT = {"schema", "docs"}
 
@@ -60,6 +62,14 @@ def test_every_operation_has_texts_and_types() -> None:
             assert ("content" in operation["responses"][str(success)]) is (success != 204)
             assert method != "post" or "requestBody" in operation
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.django_db
+def test_every_operation_needs_a_key(nobody: Caller) -> None:
+    for path, methods in schema.document()["paths"].items():
+        for method in methods:
+            response = nobody.call(method.upper(), re.sub(r"{\w+}", "x", path))
+            assert response.status == 401, (method, path)
 
 
 def test_kinds_of_the_document_are_those_of_the_timeline() -> None:

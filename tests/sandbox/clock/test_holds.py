@@ -159,8 +159,3 @@ def test_invalid_body_is_refused(by: Caller, body: dict[str, Any], field: str) -
     assert response.json["error_code"] == "VAL_001"
     assert response.json["errors"][0].startswith(f"{field}: ")
     assert not Hold.objects.exists()
-
-
-def test_key_is_required() -> None:
-    for method, path in (("GET", ""), ("POST", ""), ("DELETE", "/HLD-1")):
-        assert Caller(None).call(method, f"/sandbox/holds{path}").status == 401
