@@ -6,6 +6,7 @@ Every answer is compared with the OpenAPI document.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,8 @@ from sandbox.api import schema
 from tests import make
 from tests.api import Caller, Response, caller
 from tests.contract.document import Document, described
+from tests.handlers import Handler, handler
+from webhooks.models import Webhook
 
 
 class SandboxDocument(Document):
@@ -61,3 +64,16 @@ def catalog(transactional_db: None) -> make.Catalog:
 def client(catalog: make.Catalog) -> Caller:
     """The vendor's client."""
     return CheckedCaller(caller(catalog.vendor).key)
+
+
+@pytest.fixture
+def served() -> Iterator[Handler]:
+    """A handler."""
+    with handler() as served:
+        yield served
+
+
+@pytest.fixture
+def hook(catalog: make.Catalog, served: Handler) -> Webhook:
+    """A webhook of the vendor, for the handler."""
+    return make.webhook(catalog, served.url)

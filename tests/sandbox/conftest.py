@@ -13,6 +13,7 @@ from sandbox.world import snapshot_storage, snapshots
 from tests import make
 from tests.api import Caller, caller
 from tests.sandbox import worlds
+from webhooks.delivery.engine import Engine
 
 # Several transactions that write at the same time, and PostgreSQL's locks (`--no-skips`).
 collect_ignore = (
@@ -26,6 +27,13 @@ collect_ignore = (
 def who(catalog: make.Catalog) -> Caller:
     """The vendor's client."""
     return caller(catalog.vendor)
+
+
+@pytest.fixture
+def engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine that wake-ups and moves of the clock reach, as in a sandbox with one process."""
+    monkeypatch.setattr("webhooks.delivery.engine.wake", engine.wake)
+    return engine
 
 
 @pytest.fixture

@@ -149,9 +149,7 @@ def test_invalid_input_is_refused(vendor: Caller, body: dict[str, Any], status: 
     assert set(response.json) >= {"error_code", "errors"}
 
 
-def test_validation_of_another_partys_object_is_not_found(
-    vendor: Caller, other: Catalog
-) -> None:
+def test_validation_of_another_partys_object_is_not_found(vendor: Caller, other: Catalog) -> None:
     pk = draft(vendor)
     for account in (other.vendor, other.provider):
         assert caller(account).post(VALIDATE, {"id": pk}).status == 404

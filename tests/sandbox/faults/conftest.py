@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api import Caller
-from tests.sandbox.calling import catalog, client
+from tests.sandbox.calling import catalog, client, hook, served
 
-__all__ = ["catalog", "client"]
+__all__ = ["catalog", "client", "hook", "served"]
 
 Arm = Callable[..., dict[str, Any]]
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests import make
 from tests.engines import until
-from tests.handlers import Handler, handler
-from tests.make import Catalog
 from webhooks.delivery import fan_out
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Webhook
-
-
-@pytest.fixture
-def served() -> Iterator[Handler]:
-    with handler() as served:
-        yield served
-
-
-@pytest.fixture
-def hook(catalog: Catalog, served: Handler) -> Webhook:
-    return make.webhook(catalog, served.url)
 
 
 def recorded(count: int) -> bool:

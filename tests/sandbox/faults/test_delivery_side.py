@@ -14,13 +14,13 @@ from tests.engines import move_clock, until
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.make import Catalog
 from tests.sandbox.faults.conftest import Arm
-from tests.sandbox.faults.delivering import Deliver, deliver, hook, marks, recorded, served
+from tests.sandbox.faults.delivering import Deliver, deliver, marks, recorded
 from tests.webhooks import validating
 from webhooks.delivery import claim, fan_out
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Webhook
 
-__all__ = ["deliver", "hook", "served"]
+__all__ = ["deliver"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,12 +12,11 @@ from sandbox.faults import delivery_side
 from sandbox.models import Fault
 from tests.engines import until
 from tests.handlers import Handler
-from tests.sandbox.faults.conftest import client
-from tests.sandbox.faults.delivering import Deliver, deliver, hook, recorded, served
+from tests.sandbox.faults.delivering import Deliver, deliver, recorded
 from webhooks.delivery import resend
 from webhooks.models import Attempt, Webhook
 
-__all__ = ["client", "deliver", "hook", "served"]
+__all__ = ["deliver"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

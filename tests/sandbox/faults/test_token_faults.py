@@ -13,10 +13,10 @@ from portal.deliveries import changes_form
 from tests.engines import move_clock, until
 from tests.handlers import Handler, ReceivedRequest
 from tests.sandbox.faults.conftest import Arm
-from tests.sandbox.faults.delivering import Deliver, deliver, hook, recorded, served
+from tests.sandbox.faults.delivering import Deliver, deliver, recorded
 from webhooks.models import Webhook
 
-__all__ = ["deliver", "hook", "served"]
+__all__ = ["deliver"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
