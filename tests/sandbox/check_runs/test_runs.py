@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from checks.options import lease_note, snapshot_base, snapshot_before
 from requests_queue.db.sql import DatabaseTime
@@ -17,6 +14,7 @@ from sandbox.models import CheckRun
 from sandbox.world import leases, snapshots
 from tests import make
 from tests.api import Caller
+from tests.background import concurrently
 from tests.sandbox import worlds
 from webhooks.models import Webhook
 
@@ -38,20 +36,9 @@ def state_of(run: CheckRun) -> str:
 
 
 def test_one_of_several_concurrent_starts_succeeds() -> None:
-    row, together = hook(), threading.Barrier(4)
-
-    def start(_: int) -> bool:
-        try:
-            together.wait(10)
-            begin(row)
-        except Conflict:
-            return False
-        finally:
-            connection.close()
-        return True
-
-    with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(start, range(4))) == [False, False, False, True]
+    row = hook()
+    outcomes = concurrently(*[lambda: begin(row)] * 4)
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 3
     assert CheckRun.objects.count() == 1
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue import clock, jobs
 from requests_queue.db.sql import DatabaseTime
@@ -18,6 +15,7 @@ from sandbox.models import Hold, TimelineEntry
 from sandbox.timeline import notification
 from tests import make
 from tests.api import Caller, caller
+from tests.background import concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,9 +60,7 @@ def test_ids_differ_and_several_holds_count(by: Caller) -> None:
 def test_expired_hold_is_removed_and_recorded_once(by: Caller) -> None:
     hold = holds.take()
     expire_now()
-    with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(lambda n: (holds.active(), connections.close_all()), range(8)):
-            pass
+    concurrently(*[holds.active] * 8)
     assert not Hold.objects.exists()
     assert recorded() == [("taken", hold.id), ("expired", hold.id)]
     assert by.delete(f"/sandbox/holds/{hold.id}").status == 404
@@ -87,23 +83,8 @@ def test_scheduled_job_removes_expired_holds() -> None:
 
 def test_only_one_of_two_releases_succeeds() -> None:
     hold = holds.take()
-    outcomes: list[str] = []
-
-    def release() -> None:
-        try:
-            holds.release(hold.id)
-            outcomes.append("released")
-        except Missing:
-            outcomes.append("missing")
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=release) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["missing", "missing", "missing", "released"]
+    outcomes = concurrently(*[lambda: holds.release(hold.id)] * 4)
+    assert sum(isinstance(outcome, Missing) for outcome in outcomes) == 3
 
 
 def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:

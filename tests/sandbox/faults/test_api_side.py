@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from sandbox.clock import moves
 from sandbox.faults import armed
@@ -15,6 +14,7 @@ from sandbox.models import ApiCall, Fault, TimelineEntry
 from sandbox.timeline import api_calls, timeline
 from tests import make
 from tests.api import Caller, caller
+from tests.background import concurrently
 from tests.make import Catalog
 from tests.sandbox.faults.conftest import Arm
 
@@ -204,20 +204,8 @@ def test_fired_fault_is_stored_with_the_call_and_in_the_timeline(client: Caller,
 
 def test_concurrent_calls_are_counted_once_each(client: Caller, arm: Arm) -> None:
     fault = arm("abort", side="api", times=5, probability=1)
-    seen: list[int] = []
-
-    def call() -> None:
-        try:
-            seen.extend(statuses(Caller(client.key), 5))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(seen) == [200] * 15 + [503] * 5
+    seen = concurrently(*[lambda: statuses(Caller(client.key), 5)] * 4)
+    assert sorted(chain(*seen)) == [200] * 15 + [503] * 5
     assert counts(client, fault) == (5, 5)
     assert TimelineEntry.objects.filter(kind="fault").count() == 5
 

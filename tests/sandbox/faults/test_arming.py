@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.errors import Conflict
 from sandbox.faults import armed
@@ -14,6 +12,7 @@ from sandbox.faults.kinds import API, KINDS, SIDES
 from sandbox.models import Fault
 from tests import make
 from tests.api import Caller
+from tests.background import concurrently
 from tests.make import Catalog
 from tests.sandbox.faults.conftest import Arm
 
@@ -59,26 +58,15 @@ def test_name_is_unique_until_it_is_cleared(client: Caller, arm: Arm) -> None:
 
 
 def test_concurrent_callers_get_different_names(catalog: Catalog) -> None:
-    refused = []
+    def arm_four() -> None:
+        for name in ("", "", "", "same"):
+            armed.arm("abort", API, name, {"status": 503})
 
-    def arm_three() -> None:
-        try:
-            for _ in range(3):
-                armed.arm("abort", API, parameters={"status": 503})
-            armed.arm("abort", API, "same", {"status": 503})
-        except Conflict as error:
-            refused.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=arm_three) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = concurrently(*[arm_four] * 4)
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 3
     rows = list(Fault.objects.order_by("ordinal"))
     assert [row.ordinal for row in rows] == list(range(1, 14))
-    assert len({row.name for row in rows}) == 13 and len(refused) == 3
+    assert len({row.name for row in rows}) == 13
     assert len(armed.on(API)) == 13
 
 

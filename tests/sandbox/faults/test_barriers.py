@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import activity, notification
 from sandbox.timeline.observer import observer
 from tests.api import Caller
-from tests.background import threads
+from tests.background import concurrently, threads
 from tests.engines import until
 from tests.runtime.serving import connect, read, serving
 from tests.sandbox.faults.conftest import Arm
@@ -122,23 +122,30 @@ def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: 
     until(lambda: "observer" not in threads(), "the thread ends")
 
 
-@pytest.mark.parametrize("how", ["clear", "clear all", "expiry", "reset"])
-def test_responses_are_sent_when_the_fault_ends(site: Site, arm: Arm, how: str) -> None:
+def expire(site: Site, pk: str) -> None:
+    Fault.objects.update(expires=1.0)
+    notification.announce()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda site, pk: site.ask(f"/faults/{pk}", "DELETE"),
+        lambda site, pk: site.ask("/faults", "DELETE"),
+        lambda site, pk: site.ask("/reset", "POST", {}),
+        expire,
+    ],
+    ids=["clear", "clear all", "reset", "expire"],
+)
+def test_responses_are_sent_when_the_fault_ends(
+    site: Site, arm: Arm, end: Callable[[Site, str], Any]
+) -> None:
     fault = arm("hold", side="api", ttl=3600)
     line = site.hold(fault, "/requests")
-    if how == "clear":
-        shown = site.ask(f"/faults/{fault['id']}", "DELETE")
-        assert shown["id"] == fault["id"]
-    elif how == "clear all":
-        site.ask("/faults", "DELETE")
-    elif how == "expiry":
-        Fault.objects.update(expires=1.0)
-        notification.announce()
-    else:
-        assert site.ask("/reset", "POST", {})["unsettled"] == []
+    end(site, fault["id"])
     assert read(line)[0] == 200
     until(lambda: not HeldResponse.objects.exists(), "the row is deleted")
-    assert Fault.objects.filter(is_cleared=False).exists() == (how == "expiry")
+    assert Fault.objects.filter(is_cleared=False).exists() == (end is expire)
 
 
 def test_client_that_leaves_is_not_held_any_more(site: Site, arm: Arm) -> None:
@@ -163,18 +170,12 @@ def test_stopping_server_sends_what_it_holds(client: Caller, arm: Arm, settings:
     until(lambda: not HeldResponse.objects.exists(), "the row is deleted")
 
 
-@pytest.mark.parametrize("cleared", [False, True])
-def test_wait_for_held_responses_ends(site: Site, arm: Arm, cleared: bool) -> None:
+def test_wait_for_held_responses_ends_with_the_fault(site: Site, arm: Arm) -> None:
     fault = arm("hold", side="api")
-    timeout = 600 if cleared else 0.01
-    line = site.call(f"/sandbox/faults/{fault['id']}?held=1&timeout={timeout}")
-    if cleared:
-        until(lambda: observer.waiting(api_side.callers), "the wait begins")
-        site.ask("/faults", "DELETE")
-    status, _, content = read(line)
-    assert status == (404 if cleared else 200)
-    if not cleared:
-        assert json.loads(content)["held"] == []
+    line = site.call(f"/sandbox/faults/{fault['id']}?held=1&timeout=600")
+    until(lambda: observer.waiting(api_side.callers), "the wait begins")
+    site.ask("/faults", "DELETE")
+    assert read(line)[0] == 404
 
 
 def test_nothing_is_held_while_the_database_is_unavailable(
@@ -192,16 +193,8 @@ def test_nothing_is_held_while_the_database_is_unavailable(
 def test_concurrent_releases_release_each_response_once(site: Site, arm: Arm) -> None:
     fault = arm("hold", side="api")
     lines = [site.hold(fault, f"/requests/PR-{n}") for n in range(6)]
-    answers: list[Any] = []
-
-    def release() -> None:
-        answers.append(site.ask(f"/faults/{fault['id']}/release", "POST", {"count": 2}))
-
-    workers = [threading.Thread(target=release) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    release = f"/faults/{fault['id']}/release"
+    answers = concurrently(*[lambda: site.ask(release, "POST", {"count": 2})] * 3)
     released = [path for answer in answers for path in paths(answer["released"])]
     assert sorted(released) == [f"/requests/PR-{n}" for n in range(6)]
     assert [read(line)[0] for line in lines] == [404] * 6

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sandbox.readings.terminal import Terminal
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Entry
 from tests import make
+from tests.background import concurrently
 from webhooks.models import Delivery, Event
 
 # The terminal reads in a thread of its own, on a connection of its own.
@@ -152,22 +154,15 @@ def test_prints_the_number_of_attempts_beyond_the_limit() -> None:
 def test_attempts_committed_by_many_threads_are_each_printed_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from django.db import connection
-
     monkeypatch.setattr(terminal, "Limiter", lambda: terminal_lines.Limiter(10_000))
     out = Output()
 
     def write(number: int) -> None:
         for index in range(20):
             append(finished(now(), url=f"http://x/{number}/{index}"))
-        connection.close()
 
     with printing(out):
-        threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        concurrently(*(partial(write, number) for number in range(4)))
         lines = out.lines(lambda lines: len(lines) >= 80)
     urls = [re.findall(r"http://x/\S+", line) for line in lines]
     assert sorted(urls) == sorted([f"http://x/{n}/{i}"] for n in range(4) for i in range(20))

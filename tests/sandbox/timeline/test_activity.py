@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -16,6 +15,7 @@ from requests_queue.db.sql import DatabaseTime
 from sandbox.models import ProcessActivity
 from sandbox.timeline import activity
 from sandbox.timeline.activity import Activity, BegunCall
+from tests.background import concurrently
 from tests.engines import until
 from tests.runtime.serving import App, connect, read, serving
 
@@ -181,21 +181,14 @@ def test_call_waits_for_its_row_at_the_socket(several: Activity, settings: Any) 
 
 @shared
 def test_many_calls_at_once_are_counted_in_the_row(several: Activity) -> None:
-    begin = threading.Barrier(20)
-
     def call() -> None:
-        begin.wait()
         for _ in range(20):
             call = several.begin()
             if call.published:
                 call.published.result(10)
             several.end(call)
 
-    threads = [threading.Thread(target=call) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    concurrently(*[call] * 20)
     until(lambda: row().calls == [], "the end of all calls")
     assert activity.in_flight() == 0
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import DataError, OperationalError, transaction
 
 from requests_queue import clock
 from sandbox.timeline import api_calls, call_storage, timeline
 from sandbox.timeline.api_calls import Recorder
 from sandbox.timeline.call_storage import RecordedCall
+from tests.background import Background, concurrently
 from tests.sandbox.recorded import call, entries, paths
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,27 +27,16 @@ def recorder() -> Recorder:
 
 def test_calls_are_stored_once_and_in_order_by_concurrent_flushes(recorder: Recorder) -> None:
     each, threads = 100, 4
-    begin = threading.Barrier(2 * threads)
 
     def add(n: int) -> None:
-        begin.wait()
         for i in range(each):
             recorder.add(call(f"/{n}/{i}"))
 
-    def flush(n: int) -> None:
-        begin.wait()
-        try:
-            while recorder.flush() and len(paths()) < each * threads:
-                pass
-        finally:
-            connection.close()
+    def flush() -> None:
+        while recorder.flush() and len(paths()) < each * threads:
+            pass
 
-    with ThreadPoolExecutor(2 * threads) as pool:
-        list(
-            pool.map(
-                lambda job: job[0](job[1]), [(f, n) for n in range(threads) for f in (add, flush)]
-            )
-        )
+    concurrently(*(partial(add, n) for n in range(threads)), *[flush] * threads)
     assert recorder.flush()
     rows = paths()
     assert sorted(rows) == sorted(f"/{n}/{i}" for n in range(threads) for i in range(each))
@@ -65,37 +55,16 @@ def test_flush_waits_for_one_in_progress() -> None:
 
     recorder = Recorder(store)
     recorder.add(call())
-    first = threading.Thread(target=recorder.flush)
-    first.start()
+    first = Background(recorder.flush)
     assert entered.wait(10)
-    done = threading.Event()
-    second = threading.Thread(target=lambda: (recorder.flush(), done.set()))
-    second.start()
-    assert not done.wait(0.05)
+    second = Background(recorder.flush)
+    assert not second.ended.wait(0.05)
     # A reader inside a transaction would wait for one who waits for it.
     with transaction.atomic():
         assert not recorder.flush()
     release.set()
-    assert done.wait(10)
-    first.join()
-    second.join()
-
-
-def test_unavailable_database_loses_nothing(recorder: Recorder) -> None:
-    fails = [True]
-
-    def store(batch: Sequence[RecordedCall]) -> None:
-        if fails:
-            raise OperationalError("server closed the connection unexpectedly")
-        call_storage.store(batch)
-
-    recorder = Recorder(store)
-    for n in range(3):
-        recorder.add(call(f"/{n}"))
-    assert not recorder.flush() and len(recorder) == 3
-    recorder.add(call("/3"))
-    fails.clear()
-    assert recorder.flush() and paths() == ["/0", "/1", "/2", "/3"]
+    first.result()
+    second.result()
 
 
 def test_call_that_cannot_be_stored_blocks_no_other() -> None:
@@ -110,22 +79,30 @@ def test_call_that_cannot_be_stored_blocks_no_other() -> None:
     assert recorder.flush() and paths() == ["/0", "/1", "/2", "/3"] and len(recorder) == 0
 
 
-def test_order_is_kept_by_errors_of_calls_and_of_the_database() -> None:
-    errors: list[Exception] = [
-        DataError("of one call"),
-        OperationalError("server closed the connection unexpectedly"),
-    ]
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [OperationalError("server closed the connection unexpectedly")],
+        [DataError("of one call"), OperationalError("server closed the connection unexpectedly")],
+    ],
+    ids=["of the database", "of a call and of the database"],
+)
+def test_calls_are_kept_in_order_while_the_database_is_unavailable(
+    errors: list[Exception],
+) -> None:
+    left = list(errors)
 
     def store(batch: Sequence[RecordedCall]) -> None:
-        if errors:
-            raise errors.pop(0)
+        if left:
+            raise left.pop(0)
         call_storage.store(batch)
 
     recorder = Recorder(store)
     for n in range(5):
         recorder.add(call(f"/{n}"))
     assert not recorder.flush() and len(recorder) == 5
-    assert recorder.flush() and paths() == [f"/{n}" for n in range(5)]
+    recorder.add(call("/5"))
+    assert recorder.flush() and paths() == [f"/{n}" for n in range(6)]
 
 
 def test_too_many_calls_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,18 +162,10 @@ def test_nothing_is_stored_inside_a_transaction(recorder: Recorder) -> None:
 
 def test_paused_recorder_keeps_what_arrives(recorder: Recorder) -> None:
     recorder.add(call("/0"))
-    flushed = threading.Event()
-
-    def flush() -> None:
-        recorder.flush()
-        connection.close()
-        flushed.set()
-
     with recorder.paused():
         assert paths() == ["/0"]
         recorder.add(call("/1"))
-        thread = threading.Thread(target=flush)
-        thread.start()
-        assert not flushed.wait(0.05) and paths() == ["/0"]
-    thread.join(10)
+        flushing = Background(recorder.flush)
+        assert not flushing.ended.wait(0.05) and paths() == ["/0"]
+    flushing.result()
     assert paths() == ["/0", "/1"]

@@ -9,10 +9,9 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
-from requests_queue import clock
 from sandbox.timeline import timeline
-from sandbox.timeline.timeline import Entry
-from tests.sandbox.timeline.test_timeline import follow, in_thread, write
+from tests.background import Background
+from tests.sandbox.timeline.test_timeline import follow, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,18 +22,18 @@ def test_late_commit_is_neither_skipped_nor_out_of_order() -> None:
 
     def late() -> None:
         with transaction.atomic():
-            timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "late"})])
+            write("late")
             written.set()
             may_commit.wait(10)
 
-    thread = in_thread(late)
+    writing = Background(late)
     assert written.wait(10)
     write("early")
     # It has a later place, though it is committed already.
     assert follow(start) == ([], start)
     assert timeline.is_withheld()
     may_commit.set()
-    thread.join()
+    writing.result()
     assert follow(start)[0] == ["late", "early"]
     assert not timeline.is_withheld()
 
@@ -42,7 +41,7 @@ def test_late_commit_is_neither_skipped_nor_out_of_order() -> None:
 def test_rolled_back_transaction_withholds_nothing() -> None:
     start = timeline.now()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "lost"})])
+        write("lost")
         raise ZeroDivisionError
     write("kept")
     assert follow(start)[0] == ["kept"]
@@ -64,6 +63,6 @@ def test_transaction_of_another_database_withholds_nothing() -> None:
 def test_entries_of_the_own_transaction_are_not_readable_yet() -> None:
     start = timeline.now()
     with transaction.atomic():
-        timeline.append([Entry(timeline.CLOCK, clock.now(), data={"name": "own"})])
+        write("own")
         assert timeline.now() == start
     assert follow(start)[0] == ["own"]

@@ -11,6 +11,7 @@ import pytest
 from requests_queue.db import pausing
 from sandbox.world import gate
 from sandbox.world.gate import Gate
+from tests.background import Background
 
 
 def scope(path: str, method: str = "GET") -> dict[str, Any]:
@@ -86,24 +87,16 @@ def test_requests_inside_end_first(own: Gate) -> None:
         task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
         await asyncio.sleep(0)
         assert own.inside == 1
-        closed, opened = threading.Event(), threading.Event()
-        left: list[int] = []
 
-        def close() -> None:
+        def close() -> int:
             with own.closed(10) as inside:
-                left.append(inside)
-                closed.set()
-                opened.wait(10)
+                return inside
 
-        thread = threading.Thread(target=close)
-        thread.start()
-        assert not closed.wait(0.05)
+        closing = Background(close)
+        assert not closing.ended.wait(0.05)
         release.set()
         await task
-        assert await asyncio.to_thread(closed.wait, 10)
-        opened.set()
-        thread.join()
-        assert left == [0]
+        assert await asyncio.to_thread(closing.result) == 0
         # Not for ever.
         release.clear()
         task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
@@ -156,33 +149,25 @@ class TestPause:
             with pausing.running():
                 order.append("later")
 
-        first = threading.Thread(target=work)
-        first.start()
+        first = Background(work)
         assert inside.wait(10)
         threading.Timer(0.05, release.set).start()
         with pausing.paused(10):
-            second = threading.Thread(target=later)
-            second.start()
+            second = Background(later)
             # The thread that pauses may run work itself.
             with pausing.running():
                 order.append("paused")
-        first.join()
-        second.join()
+        first.result()
+        second.result()
         assert order == ["first", "paused", "later"]
 
     def test_gives_up(self) -> None:
-        with pausing.running():
-            failed: list[bool] = []
+        def pause() -> None:
+            with pausing.paused(0.01):
+                pass
 
-            def pause() -> None:
-                with pytest.raises(TimeoutError), pausing.paused(0.01):
-                    pass
-                failed.append(True)
-
-            thread = threading.Thread(target=pause)
-            thread.start()
-            thread.join()
-        assert failed
+        with pausing.running(), pytest.raises(TimeoutError):
+            Background(pause).result()
         # Work continues.
         with pausing.running():
             pass

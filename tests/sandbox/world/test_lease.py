@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
@@ -19,6 +17,7 @@ from sandbox.world import gate, leases
 from sandbox.world.leases import Taker
 from tests import make
 from tests.api import Caller, caller, refused
+from tests.background import concurrently
 from tests.sandbox import worlds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,17 +74,9 @@ def test_expired_lease_is_free_and_cannot_be_renewed_or_released(by: Caller) -> 
 
 
 def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
-    def take(number: int) -> Token | None:
-        try:
-            return leases.take(note=str(number))
-        finally:
-            connections.close_all()
-
     for _ in range(3):
-        with ThreadPoolExecutor(8) as pool:
-            taken = [lease for lease in pool.map(take, range(8)) if lease]
-        assert len(taken) == 1
-        leases.release(taken[0].id)
+        [taken] = filter(None, concurrently(*[leases.take] * 8))
+        leases.release(taken.id)
 
 
 def test_waiting_callers_get_the_lease_in_order() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import connection, connections, models, transaction
+from django.db import connection, models, transaction
 from django.test.utils import isolate_apps
 
 from requests_queue import clock, ids
@@ -28,9 +27,11 @@ from sandbox.timeline.call_storage import RecordedCall
 from sandbox.world import snapshot_storage, snapshots, tables
 from tests import api
 from tests.api import Caller
-from tests.processes import ROOT
+from tests.background import Background
+from tests.processes import ROOT, environment
 from tests.sandbox import recorded as recorded_calls
 from tests.sandbox import worlds
+from tests.sandbox.timeline.test_timeline import database_url
 from tests.sandbox.worlds import approve, ok, purchase, reset, webhook
 from webhooks.models import Delivery, Webhook
 
@@ -78,10 +79,7 @@ def test_reset_restores_every_table(saved: Rows, vendor: Caller, distributor: Ca
     assert (entry.kind, entry.data) == ("reset", {"action": "reset", "snapshot": "seed"})
     assert list(Clock.objects.values_list("offset", "frozen_at", "moving_lease")) == REAL_TIME
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA foreign_key_check")
-            assert cursor.fetchall() == []
+    connection.check_constraints()
 
 
 def test_reset_of_unchanged_world_changes_nothing(saved: Rows, vendor: Caller) -> None:
@@ -340,16 +338,14 @@ class TestFailures:
                 locked.set()
                 release.wait(20)
                 transaction.set_rollback(True)
-            connections.close_all()
 
-        thread = threading.Thread(target=hold)
-        thread.start()
+        holding = Background(hold)
         assert locked.wait(10)
         began = time.monotonic()
         response = vendor.post(path, {"patience": 0})
         took = time.monotonic() - began
         release.set()
-        thread.join()
+        holding.result()
         assert (response.status, response.json["error_code"]) == (503, "SYS_503"), response
         assert 1.5 < took < 6
         assert worlds.contents() == changed
@@ -381,16 +377,11 @@ class TestFailures:
             "timeline.append = lambda entries: os.kill(os.getpid(), signal.SIGKILL)\n"
             "snapshots.restore('a', patience=0)\n"
         )
-        name = settings.DATABASES["default"]["NAME"]
-        url = f"sqlite:///{connection.settings_dict['NAME']}"
-        if connection.vendor == "postgresql":
-            url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
-        env = {
-            **os.environ,
-            "DATABASE_URL": url,
-            "SIM_DATA_DIR": str(settings.SIM_DATA_DIR),
-            "DJANGO_SETTINGS_MODULE": "connect_sim.settings",
-        }
+        env = environment(
+            settings.SIM_DATA_DIR,
+            DATABASE_URL=database_url(),
+            DJANGO_SETTINGS_MODULE="connect_sim.settings",
+        )
         result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, timeout=60)
         assert result.returncode == -signal.SIGKILL
         assert worlds.contents() == changed

@@ -7,8 +7,6 @@ tests, although they are in the same process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +17,7 @@ from requests_queue.db import pausing
 from requests_queue.heartbeats import Problems
 from sandbox.world import snapshots, tables
 from tests.api import Caller
+from tests.background import Background
 from tests.engines import lost_results, running, until
 from tests.handlers import handler
 from tests.sandbox.worlds import purchase, webhook
@@ -102,10 +101,6 @@ def test_result_of_the_old_world_is_dropped(delivery: int) -> None:
     assert Attempt.objects.get().number == 1
 
 
-def in_thread(work: Callable[[], Any]) -> Future[Any]:
-    return ThreadPoolExecutor(1).submit(work)
-
-
 def test_flush_that_waits_for_a_restore_drops_its_results(
     delivery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,10 +121,10 @@ def test_flush_that_waits_for_a_restore_drops_its_results(
     monkeypatch.setattr(record, "record", record_while_it_waits)
     # The recorder of API calls is not paused in another process.
     monkeypatch.setattr(recording_attempts, "receivers", [])
-    restoring = in_thread(lambda: snapshots.restore("due", patience=0))
+    restoring = Background(lambda: snapshots.restore("due", patience=0))
     assert is_replaced.wait(10)
     stored = record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored
-    restoring.result(10)
+    restoring.result()
     # On PostgreSQL it waits for the lock for a limited time, and is tried again.
     assert stored in (["dropped"], ["kept"])
     assert record.flush([AttemptResult(claimed, states.FAILURE, 5)]).stored == ["dropped"]
@@ -140,7 +135,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
     delivery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_locking = threading.Event()
-    restoring: list[Future[Any]] = []
+    restoring: list[Background] = []
     locked = tables.locked
 
     def lock() -> Any:
@@ -148,7 +143,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
         return locked()
 
     def restore(**kwargs: Any) -> None:
-        restoring.append(in_thread(lambda: snapshots.restore("due", patience=0)))
+        restoring.append(Background(lambda: snapshots.restore("due", patience=0)))
         assert is_locking.wait(10)
 
     [claimed] = claim.claim(10).claims
@@ -159,7 +154,7 @@ def test_restore_waits_for_a_flush_that_has_locked_its_deliveries(
     finally:
         attempts_recorded.disconnect(restore)
     assert stored == ["settled"]
-    restoring[0].result(10)
+    restoring[0].result()
     assert not Attempt.objects.exists()
     assert Webhook.objects.get().triggers == 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests import orders
+from tests.background import Background
+from tests.engines import until
 from tests.handlers import handler
 from tests.processes import Sandbox, restart
 
@@ -22,8 +23,8 @@ def requests_of(running: Sandbox) -> list[str]:
     return [row["id"] for row in running.as_vendor("GET", "/requests?limit=1000")]
 
 
-def in_thread(work: Callable[[], Any]) -> Future[Any]:
-    return ThreadPoolExecutor(1).submit(work)
+def until_moving(running: Sandbox) -> None:
+    until(lambda: running.call("GET", "/sandbox/clock").json()["moving"], "a move")
 
 
 def test_hanging_request_is_dropped_and_deliveries_continue(running: Sandbox) -> None:
@@ -56,9 +57,8 @@ def test_reset_waits_for_a_handler_that_works_after_its_response(running: Sandbo
 
     def approve(request: Any) -> int:
         def work() -> None:
-            pk = running.as_vendor("GET", "/requests?eq(status,pending)&ordering(-created)")[0][
-                "id"
-            ]
+            query = "eq(status,pending)&ordering(-created)"
+            pk = running.as_vendor("GET", f"/requests?{query}")[0]["id"]
             params = [{"id": "activation_id", "value": "A-1"}]
             running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
             response = running.call("POST", f"/public/v1/requests/{pk}/approve", {})
@@ -97,12 +97,11 @@ def test_reset_ends_a_move_of_the_clock(running: Sandbox) -> None:
         orders.webhook(running, hanging.url)
         orders.purchase(running)
         hanging.next()
-        moving = in_thread(
-            lambda: running.call("POST", "/sandbox/clock/advance", {"by": "1d", "patience": 20})
-        )
-        _until(lambda: running.call("GET", "/sandbox/clock").json()["moving"])
+        body = {"by": "1d", "patience": 20}
+        moving = Background(lambda: running.call("POST", "/sandbox/clock/advance", body))
+        until_moving(running)
         reset(running, patience=0)
-        response = moving.result(20)
+        response = moving.result()
         assert (response.status_code, response.json()["error_code"]) == (409, "CLK_002")
     state = running.call("GET", "/sandbox/clock").json()
     assert not state["moving"] and not state["frozen"] and state["offset"] < 1
@@ -121,7 +120,7 @@ def test_reset_ends_waits(running: Sandbox) -> None:
             waits = pool.map(lambda body: running.call("POST", "/sandbox/wait", body), bodies)
             orders.purchase(running)
             hanging.next()
-            _until(lambda: running.call("GET", "/sandbox/clock").json()["moving"])
+            until_moving(running)
             reset(running, patience=0)
             for response in waits:
                 assert response.status_code == 408, response.text
@@ -143,11 +142,3 @@ def test_snapshots_survive_a_restart(running: Sandbox) -> None:
     orders.purchase(running)
     reset(running)
     assert request["id"] not in requests_of(running)
-
-
-def _until(holds: Callable[[], Any]) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("the time limit has passed")
