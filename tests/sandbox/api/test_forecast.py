@@ -14,12 +14,12 @@ from sandbox.timeline.timeline import format_time
 from tests import html, make, signed_in
 from tests.api import Caller, refused
 from tests.engines import until
-from tests.handlers import handler
-from tests.sandbox.calling import catalog, client
+from tests.handlers import Handler
+from tests.sandbox.calling import catalog, client, hook, served
 from webhooks.delivery.engine import Engine
-from webhooks.models import Attempt, Delivery
+from webhooks.models import Attempt, Delivery, Webhook
 
-__all__ = ["catalog", "client"]
+__all__ = ["catalog", "client", "hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,20 +31,19 @@ def forecast(client: Caller, pk: str) -> Any:
 
 
 def test_forecast_is_what_the_engine_does(
-    client: Caller, catalog: make.Catalog, engine: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, served: Handler
 ) -> None:
-    with handler(500) as served:
-        hook = make.webhook(catalog, served.url)
-        for _ in range(2):
-            make.order(catalog)
-        until(lambda: Attempt.objects.count() >= 1, "a first attempt")
-        until(lambda: not Delivery.objects.filter(state="calling").exists(), "nothing in flight")
-        first = forecast(client, hook.pk)
-        moves.advance(timedelta(minutes=20))
-        later = forecast(client, hook.pk)
-        before = Attempt.objects.filter(delivery=first["delivery"])
-        assert before.count() == 3
-        moves.advance(timedelta(days=2))
+    served.respond = lambda request: 500
+    for _ in range(2):
+        make.order(catalog)
+    until(lambda: Attempt.objects.count() >= 1, "a first attempt")
+    until(lambda: not Delivery.objects.filter(state="calling").exists(), "nothing in flight")
+    first = forecast(client, hook.pk)
+    moves.advance(timedelta(minutes=20))
+    later = forecast(client, hook.pk)
+    before = Attempt.objects.filter(delivery=first["delivery"])
+    assert before.count() == 3
+    moves.advance(timedelta(days=2))
     attempts = Attempt.objects.filter(delivery=first["delivery"]).order_by("number")
     real = [
         {"attempt": row.number, "at": format_time(row.started_at)}

@@ -19,13 +19,13 @@ from sandbox.timeline import timeline
 from tests import make
 from tests.api import Caller
 from tests.engines import until
-from tests.handlers import ReceivedRequest, handler
+from tests.handlers import Handler, ReceivedRequest
 from tests.queue.test_jobs import receiving
-from tests.sandbox.moving import by, move, platform
+from tests.sandbox.calling import hook, served
 from webhooks.delivery.engine import Engine
-from webhooks.models import Attempt
+from webhooks.models import Attempt, Webhook
 
-__all__ = ["by", "platform"]
+__all__ = ["hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,15 +49,22 @@ def during_moves(*statuses: int) -> Callable[[ReceivedRequest], int]:
     return respond
 
 
+def move(who: Caller, name: str, /, **body: Any) -> dict[str, Any]:
+    response = who.post(f"/sandbox/clock/{name}", {"settle": 0, **body})
+    assert response.status == 200, response
+    return dict(response.json)
+
+
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_advance_lists_its_attempts(engine: Engine, platform: make.Catalog, by: Caller) -> None:
-    with handler(during_moves(500, 200)) as served:
-        hook = make.webhook(platform, served.url)
-        pk = make.order(platform).pk
-        moved = move(by, "advance", by="1h")
+def test_advance_lists_its_attempts(
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
+) -> None:
+    served.respond = during_moves(500, 200)
+    pk = make.order(catalog).pk
+    moved = move(who, "advance", by="1h")
     assert moment(moved["now"]) - moment(moved["from"]) == 3600 * S
     assert (moved["stops"], moved["stopped_because"]) == (1, "end")
     assert (moved["unsettled"], moved["failed"]) == ([], [])
@@ -92,46 +99,43 @@ def test_advance_lists_its_attempts(engine: Engine, platform: make.Catalog, by: 
 
 
 def test_attempts_before_the_move_are_not_listed(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
-    with handler(during_moves(500)) as served:
-        make.webhook(platform, served.url)
-        make.order(platform)
-        assert len(move(by, "advance", by="0s")["attempts"]) == 1
-        assert move(by, "advance", by="1s")["attempts"] == []
-        [attempt] = move(by, "advance", by="PT6M")["attempts"]
+    served.respond = during_moves(500)
+    make.order(catalog)
+    assert len(move(who, "advance", by="0s")["attempts"]) == 1
+    assert move(who, "advance", by="1s")["attempts"] == []
+    [attempt] = move(who, "advance", by="PT6M")["attempts"]
     assert attempt["attempt"] == 2
 
 
 def test_advance_by_zero_runs_what_is_due_now(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
-    with handler(during_moves(200)) as served:
-        make.webhook(platform, served.url)
-        make.order(platform)
-        moved = move(by, "advance", by="0s")
-        assert len(served.received) == 1
+    served.respond = during_moves(200)
+    make.order(catalog)
+    moved = move(who, "advance", by="0s")
+    assert len(served.received) == 1
     assert moved["from"] == moved["now"]
     assert [attempt["outcome"] for attempt in moved["attempts"]] == ["success"]
     assert not TimelineEntry.objects.filter(kind="clock").exists()
 
 
 def test_next_moves_to_the_next_attempt_and_through_it(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
-    with handler(500) as served:
-        hook = make.webhook(platform, served.url)
-        make.order(platform)
-        for number, seconds in ((2, 300), (3, 600), (4, 1200)):
-            moved = move(by, "next")
-            last = moved["attempts"][-1]
-            assert (last["attempt"], moved["stops"], moved["stopped_because"]) == (number, 1, "end")
-            assert moved["now"] == last["at"]
-            elapsed = moment(moved["now"]) - moment(moved["from"])
-            assert (seconds - 10) * S < elapsed < (seconds + 1) * S
-        served.respond = lambda request: 200
-        assert move(by, "next")["attempts"][-1]["outcome"] == "success"
-        moved = move(by, "next")
+    served.respond = lambda request: 500
+    make.order(catalog)
+    for number, seconds in ((2, 300), (3, 600), (4, 1200)):
+        moved = move(who, "next")
+        last = moved["attempts"][-1]
+        assert (last["attempt"], moved["stops"], moved["stopped_because"]) == (number, 1, "end")
+        assert moved["now"] == last["at"]
+        elapsed = moment(moved["now"]) - moment(moved["from"])
+        assert (seconds - 10) * S < elapsed < (seconds + 1) * S
+    served.respond = lambda request: 200
+    assert move(who, "next")["attempts"][-1]["outcome"] == "success"
+    moved = move(who, "next")
     assert (moved["stopped_because"], moved["stops"], moved["attempts"]) == ("idle", 0, [])
     assert moved["from"] == moved["now"]
     hook.refresh_from_db()
@@ -139,36 +143,36 @@ def test_next_moves_to_the_next_attempt_and_through_it(
 
 
 def test_run_until_idle_runs_all_retries_until_out_of_order(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
-    with handler(during_moves(500)) as served:
-        hook = make.webhook(platform, served.url)
-        make.order(platform)
-        moved = move(by, "run-until-idle")
-        assert len(served.received) == 10
+    served.respond = during_moves(500)
+    make.order(catalog)
+    moved = move(who, "run-until-idle")
+    assert len(served.received) == 10
     hook.refresh_from_db()
     assert hook.out_of_order
     assert (moved["stopped_because"], moved["stops"], len(moved["attempts"])) == ("idle", 9, 10)
+    took = moment(moved["now"]) - moment(moved["from"])
+    assert timedelta(hours=22) < took < timedelta(hours=23)
     assert moved["now"] == moved["attempts"][-1]["at"]
-    assert move(by, "run-until-idle")["attempts"] == []
+    assert move(who, "run-until-idle")["attempts"] == []
 
 
 def test_run_until_idle_ends_at_its_limits(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
-    with handler(during_moves(500)) as served:
-        make.webhook(platform, served.url)
-        make.order(platform)
-        moved = move(by, "run-until-idle", max_steps=2)
-        assert (moved["stopped_because"], moved["stops"]) == ("max_steps", 2)
-        assert len(moved["attempts"]) == 3
-        moved = move(by, "run-until-idle", max="PT1H")
+    served.respond = during_moves(500)
+    make.order(catalog)
+    moved = move(who, "run-until-idle", max_steps=2)
+    assert (moved["stopped_because"], moved["stops"]) == ("max_steps", 2)
+    assert len(moved["attempts"]) == 3
+    moved = move(who, "run-until-idle", max="PT1H")
     assert (moved["stopped_because"], moved["stops"]) == ("max", 2)
     assert moment(moved["now"]) - moment(moved["from"]) == 3600 * S
     assert [attempt["attempt"] for attempt in moved["attempts"]] == [4, 5]
 
 
-def test_recurring_jobs_do_not_keep_run_until_idle_from_ending(by: Caller) -> None:
+def test_recurring_jobs_do_not_keep_run_until_idle_from_ending(who: Caller) -> None:
     ran: list[datetime] = []
 
     def every_hour(now: datetime, **kwargs: Any) -> datetime:
@@ -176,52 +180,50 @@ def test_recurring_jobs_do_not_keep_run_until_idle_from_ending(by: Caller) -> No
         return now + timedelta(hours=1)
 
     with receiving(collect_next_due, every_hour):
-        moved = move(by, "run-until-idle")
+        moved = move(who, "run-until-idle")
         assert (moved["stopped_because"], moved["stops"]) == ("idle", 0)
-        moved = move(by, "next")
+        moved = move(who, "next")
         assert (moved["stopped_because"], moved["stops"]) == ("idle", 0)
-        assert move(by, "advance", by="5h")["stops"] == 5
+        assert move(who, "advance", by="5h")["stops"] == 5
 
 
 def test_recurring_jobs_run_on_the_way_to_the_next_attempt(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook, served: Handler
 ) -> None:
     start = clock.shown(clock.now())
 
     def every_minute(now: datetime, **kwargs: Any) -> datetime:
         return start + (now - start) // timedelta(minutes=1) * timedelta(minutes=1) + 60 * S
 
-    with handler(during_moves(500)) as served, receiving(collect_next_due, every_minute):
-        make.webhook(platform, served.url)
-        make.order(platform)
-        moved = move(by, "next")
+    served.respond = during_moves(500)
+    with receiving(collect_next_due, every_minute):
+        make.order(catalog)
+        moved = move(who, "next")
     assert (moved["stopped_because"], len(moved["attempts"])) == ("end", 2)
     assert 5 <= moved["stops"] <= 7
 
 
 def test_planned_date_on_the_way_creates_work(
-    engine: Engine, platform: make.Catalog, by: Caller
+    engine: Engine, catalog: make.Catalog, who: Caller, hook: Webhook
 ) -> None:
-    with handler(200) as served:
-        make.webhook(platform, served.url)
-        row = make.order(platform)
-        planned = clock.shown(clock.now()) + timedelta(hours=3)
-        body = {"planned_date": planned.isoformat()}
-        transitions.move(Request, row.pk, "schedule", platform.as_vendor, body)
-        assert move(by, "run-until-idle")["stopped_because"] == "idle"
-        row.refresh_from_db()
-        assert row.status == "scheduled"
-        moved = move(by, "advance", by="4h")
+    row = make.order(catalog)
+    planned = clock.shown(clock.now()) + timedelta(hours=3)
+    body = {"planned_date": planned.isoformat()}
+    transitions.move(Request, row.pk, "schedule", catalog.as_vendor, body)
+    assert move(who, "run-until-idle")["stopped_because"] == "idle"
+    row.refresh_from_db()
+    assert row.status == "scheduled"
+    moved = move(who, "advance", by="4h")
     assert moved["attempts"][-1]["at"] == timeline.format_time(planned)
 
 
-def test_each_step_is_in_the_timeline(by: Caller) -> None:
+def test_each_step_is_in_the_timeline(who: Caller) -> None:
     def at_noon(now: datetime, **kwargs: Any) -> datetime | None:
         return noon if now < noon else None
 
     noon = clock.shown(clock.now()) + timedelta(hours=1)
     with receiving(collect_next_due, at_noon):
-        moved = move(by, "advance", by="2h")
+        moved = move(who, "advance", by="2h")
     steps = [row.data for row in TimelineEntry.objects.filter(kind="clock").order_by("pk")]
     assert steps == [
         {"action": "advance", "from": moved["from"], "to": timeline.format_time(noon)},
@@ -229,16 +231,16 @@ def test_each_step_is_in_the_timeline(by: Caller) -> None:
     ]
 
 
-def test_move_is_refused_during_another_one(by: Caller) -> None:
+def test_move_is_refused_during_another_one(who: Caller) -> None:
     with moves.Move.begin("wait"):
         for path, body in (
             ("advance", {"by": "1s"}),
             ("next", {}),
             ("run-until-idle", {}),
         ):
-            response = by.post(f"/sandbox/clock/{path}", body)
+            response = who.post(f"/sandbox/clock/{path}", body)
             assert (response.status, response.json["error_code"]) == (409, "CLK_001")
-    assert by.post("/sandbox/clock/advance", {"by": "1s"}).status == 200
+    assert who.post("/sandbox/clock/advance", {"by": "1s"}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -263,15 +265,15 @@ def test_move_is_refused_during_another_one(by: Caller) -> None:
         ("run-until-idle", {"max_steps": "many"}, "max_steps"),
     ],
 )
-def test_invalid_body_is_refused(by: Caller, path: str, body: Any, field: str) -> None:
+def test_invalid_body_is_refused(who: Caller, path: str, body: Any, field: str) -> None:
     before = moves.clock_state()
-    response = by.post(f"/sandbox/clock/{path}", body)
+    response = who.post(f"/sandbox/clock/{path}", body)
     assert (response.status, response.json["error_code"]) == (400, "VAL_001")
     assert response.json["errors"][0].startswith(f"{field}: ")
     assert moves.clock_state()[1:] == before[1:]
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(by: Caller, literal: str) -> None:
+def test_numbers_that_are_none_are_refused(who: Caller, literal: str) -> None:
     body = f'{{"by": "1s", "patience": {literal}}}'
-    assert by.post("/sandbox/clock/advance", body).status == 400
+    assert who.post("/sandbox/clock/advance", body).status == 400

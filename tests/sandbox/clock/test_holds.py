@@ -13,16 +13,10 @@ from requests_queue.errors import Missing
 from sandbox.clock import holds, moves, settling
 from sandbox.models import Hold, TimelineEntry
 from sandbox.timeline import notification
-from tests import make
-from tests.api import Caller, caller
+from tests.api import Caller
 from tests.background import concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def by() -> Caller:
-    return caller(make.catalog().vendor)
 
 
 def recorded() -> list[tuple[str, str]]:
@@ -34,36 +28,36 @@ def expire_now() -> None:
     Hold.objects.update(expires=DatabaseTime() - 1)
 
 
-def test_hold_is_taken_listed_and_released(by: Caller) -> None:
-    response = by.post("/sandbox/holds", {"ttl": 30, "note": "my queue"})
+def test_hold_is_taken_listed_and_released(who: Caller) -> None:
+    response = who.post("/sandbox/holds", {"ttl": 30, "note": "my queue"})
     assert response.status == 201
     hold = response.json["id"]
     assert response.json == {"id": hold, "note": "my queue", "expires_in": 30}
-    [row] = by.get("/sandbox/holds").json
+    [row] = who.get("/sandbox/holds").json
     assert (row["id"], row["note"]) == (hold, "my queue") and 29 < row["expires_in"] <= 30
-    assert by.delete(f"/sandbox/holds/{hold}").status == 204
-    assert by.delete(f"/sandbox/holds/{hold}").status == 404
-    assert by.get("/sandbox/holds").json == []
+    assert who.delete(f"/sandbox/holds/{hold}").status == 204
+    assert who.delete(f"/sandbox/holds/{hold}").status == 404
+    assert who.get("/sandbox/holds").json == []
     assert recorded() == [("taken", hold), ("released", hold)]
 
 
-def test_ids_differ_and_several_holds_count(by: Caller) -> None:
-    ids = [by.post("/sandbox/holds").json["id"] for _ in range(3)]
+def test_ids_differ_and_several_holds_count(who: Caller) -> None:
+    ids = [who.post("/sandbox/holds").json["id"] for _ in range(3)]
     assert len(set(ids)) == 3
     for left in (3, 2, 1):
         waiting = settling.waiting_for(clock.now())
         assert [each.kind for each in waiting] == ["hold"] * left
-        by.delete(f"/sandbox/holds/{ids.pop()}")
+        who.delete(f"/sandbox/holds/{ids.pop()}")
     assert settling.waiting_for(clock.now()) == []
 
 
-def test_expired_hold_is_removed_and_recorded_once(by: Caller) -> None:
+def test_expired_hold_is_removed_and_recorded_once(who: Caller) -> None:
     hold = holds.take()
     expire_now()
     concurrently(*[holds.active] * 8)
     assert not Hold.objects.exists()
     assert recorded() == [("taken", hold.id), ("expired", hold.id)]
-    assert by.delete(f"/sandbox/holds/{hold.id}").status == 404
+    assert who.delete(f"/sandbox/holds/{hold.id}").status == 404
 
 
 def test_expired_hold_cannot_be_released() -> None:
@@ -104,18 +98,18 @@ def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
     assert moved.unsettled == []
 
 
-def test_move_goes_on_after_patience_and_names_the_hold(by: Caller) -> None:
-    hold = by.post("/sandbox/holds", {"note": "forgotten"}).json["id"]
-    response = by.post("/sandbox/clock/advance", {"by": "1h", "patience": 0.05})
+def test_move_goes_on_after_patience_and_names_the_hold(who: Caller) -> None:
+    hold = who.post("/sandbox/holds", {"note": "forgotten"}).json["id"]
+    response = who.post("/sandbox/clock/advance", {"by": "1h", "patience": 0.05})
     assert response.status == 200
     [left] = response.json["unsettled"]
     assert left["kind"] == "hold"
     assert left["text"].startswith(f"{hold} (forgotten) is held, for at most ")
 
 
-def test_move_goes_on_when_hold_expires(by: Caller) -> None:
-    by.post("/sandbox/holds", {"ttl": "0.2s"})
-    response = by.post("/sandbox/clock/advance", {"by": "1h"})
+def test_move_goes_on_when_hold_expires(who: Caller) -> None:
+    who.post("/sandbox/holds", {"ttl": "0.2s"})
+    response = who.post("/sandbox/clock/advance", {"by": "1h"})
     assert response.json["unsettled"] == []
     assert [action for action, _ in recorded()] == ["taken", "expired"]
 
@@ -134,8 +128,8 @@ def test_move_goes_on_when_hold_expires(by: Caller) -> None:
         ({"note": "x" * 201}, "note"),
     ],
 )
-def test_invalid_body_is_refused(by: Caller, body: dict[str, Any], field: str) -> None:
-    response = by.post("/sandbox/holds", body)
+def test_invalid_body_is_refused(who: Caller, body: dict[str, Any], field: str) -> None:
+    response = who.post("/sandbox/holds", body)
     assert response.status == 400
     assert response.json["error_code"] == "VAL_001"
     assert response.json["errors"][0].startswith(f"{field}: ")

@@ -20,18 +20,20 @@ from sandbox.timeline.timeline import Entry
 from tests import make
 from tests.api import Caller
 from tests.background import Background
-from tests.handlers import ReceivedRequest, handler
+from tests.handlers import Handler
 from tests.queue.test_jobs import receiving
-from tests.sandbox.moving import by, move, platform
+from tests.sandbox.calling import hook, served
 from webhooks.delivery.engine import Engine
 from webhooks.models import Webhook
 
-__all__ = ["by", "platform"]
+__all__ = ["hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_move_does_not_wait_twice_for_the_same(by: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_move_does_not_wait_twice_for_the_same(
+    who: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given_up: list[Any] = []
     give_up = moves.Move._give_up
 
@@ -47,14 +49,15 @@ def test_move_does_not_wait_twice_for_the_same(by: Caller, monkeypatch: pytest.M
 
     monkeypatch.setattr(moves.Move, "_give_up", counted)
     with receiving(collect_busy, stuck), receiving(collect_next_due, every_hour):
-        moved = move(by, "advance", by="10h", patience=0.1)
+        body = {"by": "10h", "patience": 0.1, "settle": 0}
+        moved = who.post("/sandbox/clock/advance", body).json
     # At the first of its stops, after its patience.
     assert moved["stops"] == 10 and len(given_up) == 1
     assert moved["unsettled"] == [{"kind": "job", "text": "stuck:1 is running."}]
 
 
 def test_move_waits_for_other_api_calls_than_those_it_gave_up_on(
-    by: Caller, monkeypatch: pytest.MonkeyPatch
+    who: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Activity()
     monkeypatch.setattr(activity, "_activity", own)
@@ -77,7 +80,7 @@ def test_move_waits_for_other_api_calls_than_those_it_gave_up_on(
 
 
 def test_move_waits_for_other_api_calls_of_another_process_than_those_it_gave_up_on(
-    by: Caller, settings: Any
+    who: Caller, settings: Any
 ) -> None:
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
 
@@ -96,7 +99,11 @@ def test_move_waits_for_other_api_calls_of_another_process_than_those_it_gave_up
 
 
 def test_move_is_woken_by_the_timeline(
-    engine: Engine, platform: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
+    catalog: make.Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    hook: Webhook,
+    served: Handler,
 ) -> None:
     # Waits that nothing ends would take far longer than the test may.
     again = dict.fromkeys(settling._AGAIN, 60.0)
@@ -110,25 +117,18 @@ def test_move_is_woken_by_the_timeline(
         return count
 
     monkeypatch.setattr(notification, "wait", noted_wait)
-    seen: list[ReceivedRequest] = []
-
-    def fail(request: ReceivedRequest) -> int:
-        seen.append(request)
-        return 500
-
-    with handler(fail) as served:
-        make.webhook(platform, served.url)
-        make.order(platform)
-        moves.run_until_idle(patience=60)
-    assert len(seen) == 10 and all(woken)
+    served.respond = lambda request: 500
+    make.order(catalog)
+    moves.run_until_idle(patience=60)
+    assert len(served.received) == 10 and all(woken)
 
 
 # Settle times.
 
 
 @pytest.fixture
-def responded(platform: make.Catalog) -> Webhook:
-    return make.webhook(platform, "http://127.0.0.1:9000/")
+def responded(catalog: make.Catalog) -> Webhook:
+    return make.webhook(catalog, "http://127.0.0.1:9000/")
 
 
 def respond(hook: Webhook, *, ago: float = 0, outcome: str = "success", **data: Any) -> None:
@@ -177,10 +177,10 @@ def test_failed_attempts_and_validators_need_no_settle_time(responded: Webhook) 
     assert kinds() == []
 
 
-def test_settle_time_is_learned_from_api_calls(responded: Webhook, by: Caller) -> None:
+def test_settle_time_is_learned_from_api_calls(responded: Webhook, who: Caller) -> None:
     respond(responded, ago=20.4)
     call(responded, ago=20)
-    [row] = by.get("/sandbox/settle").json
+    [row] = who.get("/sandbox/settle").json
     assert (row["url"], row["source"]) == (responded.external_url, "learned")
     assert 700 < row["ms"] < 850
     # Another webhook of the same URL.
@@ -191,34 +191,34 @@ def test_settle_time_is_learned_from_api_calls(responded: Webhook, by: Caller) -
 
 
 def test_new_process_learns_from_the_newest_entries(
-    responded: Webhook, by: Caller, monkeypatch: pytest.MonkeyPatch
+    responded: Webhook, who: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settling.fix("http://127.0.0.1:1/", 120)
     respond(responded, ago=20.4)
     call(responded, ago=20)
-    before = by.get("/sandbox/settle").json
+    before = who.get("/sandbox/settle").json
     settling.forget()
-    assert by.get("/sandbox/settle").json == before
+    assert who.get("/sandbox/settle").json == before
     # What was fixed is kept, however long ago that was.
     monkeypatch.setattr(settling, "NEWEST", 1)
     settling.forget()
-    assert [row["source"] for row in by.get("/sandbox/settle").json] == ["fixed"]
+    assert [row["source"] for row in who.get("/sandbox/settle").json] == ["fixed"]
 
 
-def test_settle_time_is_fixed_and_learned_again(responded: Webhook, by: Caller) -> None:
+def test_settle_time_is_fixed_and_learned_again(responded: Webhook, who: Caller) -> None:
     url = responded.external_url
     respond(responded, ago=20.4)
     call(responded, ago=20)
-    response = by.post("/sandbox/settle", {"url": url, "ms": 300})
+    response = who.post("/sandbox/settle", {"url": url, "ms": 300})
     assert (response.status, response.json) == (200, {"url": url, "ms": 300, "source": "fixed"})
     assert settling.settle_time(url).seconds == 0.3
-    response = by.post("/sandbox/settle", {"url": url, "ms": None})
+    response = who.post("/sandbox/settle", {"url": url, "ms": None})
     assert response.json == {"url": url, "ms": 1000, "source": "default"}
-    assert by.get("/sandbox/settle").json == []
+    assert who.get("/sandbox/settle").json == []
 
 
 def test_argument_and_setting_replace_what_was_learned(
-    responded: Webhook, by: Caller, settings: Any
+    responded: Webhook, who: Caller, settings: Any
 ) -> None:
     respond(responded)
     assert settling.waiting_for(clock.now(), settle=0.0) == []
@@ -240,7 +240,11 @@ def test_move_waits_for_the_settle_time_and_no_longer(responded: Webhook) -> Non
 
 
 def test_dead_handler_needs_no_settle_time(
-    engine: Engine, platform: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
+    catalog: make.Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    hook: Webhook,
+    served: Handler,
 ) -> None:
     waits: list[str] = []
     look = settling.waiting_for
@@ -251,10 +255,9 @@ def test_dead_handler_needs_no_settle_time(
         return left
 
     monkeypatch.setattr(settling, "waiting_for", spy)
-    with handler(500) as served:
-        make.webhook(platform, served.url)
-        make.order(platform)
-        moves.run_until_idle()
+    served.respond = lambda request: 500
+    make.order(catalog)
+    moves.run_until_idle()
     assert "in_flight" in waits and "settle_time" not in waits
 
 
@@ -271,8 +274,8 @@ def test_dead_handler_needs_no_settle_time(
         ({"url": "http://x/", "ms": True}, "ms"),
     ],
 )
-def test_invalid_settle_time_is_refused(by: Caller, body: Any, field: str) -> None:
-    response = by.post("/sandbox/settle", body)
+def test_invalid_settle_time_is_refused(who: Caller, body: Any, field: str) -> None:
+    response = who.post("/sandbox/settle", body)
     assert response.status == 400
     assert response.json["errors"][0].startswith(f"{field}: ")
     assert not TimelineEntry.objects.exists()

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests import orders
-from tests.handlers import handler
 from tests.marks import nightly
 from tests.processes import Sandbox, pause, sandbox
 from tests.sandbox import timelines
@@ -159,23 +158,6 @@ def test_settle_time_is_learned_from_the_handler(running: Sandbox) -> None:
         began = time.monotonic()
         assert running.advance("1h")["attempts"] == []
         assert time.monotonic() - began < learned["ms"] / 1000
-        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-
-
-def test_retries_end_out_of_order(running: Sandbox) -> None:
-    with handler(500) as served:
-        hook = orders.webhook(running, served.url)["id"]
-        orders.purchase(running)
-        began = time.monotonic()
-        moved = post(running, "clock/run-until-idle")
-        print(f"ten failures in {time.monotonic() - began:.2f} s")
-        assert len(served.received) == 10
-        assert moved["stopped_because"] == "idle"
-        assert len(moved["attempts"]) in (9, 10)
-        days = datetime.fromisoformat(moved["now"]) - datetime.fromisoformat(moved["from"])
-        assert timedelta(hours=22) < days < timedelta(hours=23)
-        body = running.as_vendor("GET", f"/notifications/webhooks/{hook}")
-        assert body["stats"]["failure_triggers"] == 10
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
 
 

@@ -103,17 +103,3 @@ def test_running_move_is_shown_and_not_started_again(site: Site) -> None:
         expect(page.locator("[data-summary]")).to_be_visible(timeout=TIMEOUT)
         assert button.get_attribute("aria-busy") is None
     site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
-
-
-@pytest.mark.nightly(reason="in test_clock_bar without a browser")
-def test_moves_and_reset_work_without_scripts(site: Site) -> None:
-    with site.open("/queues/fulfillment/", script=False) as tab:
-        page = tab.page
-        page.locator('[data-action="advance-5m"]').click()
-        expect(page.locator("[data-summary]")).to_contain_text("Moved 5 min.", timeout=TIMEOUT)
-        assert page.url.endswith("/queues/fulfillment/")
-        page.locator('[data-action="reset"]').click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Reset the sandbox?")
-        page.get_by_role("main").get_by_role("button", name="Reset").click()
-        expect(page.locator("[data-summary]")).to_contain_text("Reset to the demo data")
-        assert page.url.endswith("/queues/")

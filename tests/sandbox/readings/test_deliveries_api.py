@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,21 +14,15 @@ from requests_queue.redaction import MASK
 from sandbox.readings import deliveries
 from tests import make
 from tests.api import Caller, refused
-from tests.engines import running, until
-from tests.handlers import handler
-from tests.sandbox.calling import catalog, client
+from tests.engines import until
+from tests.handlers import Handler, handler
+from tests.sandbox.calling import catalog, client, hook, served
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Webhook
 
-__all__ = ["catalog", "client"]
+__all__ = ["catalog", "client", "hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def worker() -> Iterator[Engine]:
-    with running() as [engine]:
-        yield engine
 
 
 def listed(client: Caller, query: str = "") -> list[Any]:
@@ -50,7 +43,7 @@ def attempted(count: int) -> None:
 
 
 def test_delivery_shows_request_token_response_and_events(
-    client: Caller, catalog: make.Catalog, worker: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine
 ) -> None:
     with handler((201, b"created")) as served:
         hook = make.webhook(catalog, served.url, headers={"X-Secret": "secret-of-header"})
@@ -82,12 +75,11 @@ def test_delivery_shows_request_token_response_and_events(
 
 
 def test_next_attempt_has_its_time_and_reason(
-    client: Caller, catalog: make.Catalog, worker: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, served: Handler
 ) -> None:
-    with handler(500) as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog)
-        attempted(1)
+    served.respond = lambda request: 500
+    make.order(catalog)
+    attempted(1)
     [row] = listed(client)
     hook.refresh_from_db()
     assert row["state"] == "waiting"
@@ -102,7 +94,7 @@ def test_next_attempt_has_its_time_and_reason(
     assert row["next_attempt_reason"].startswith("Paused: the webhook is out of order.")
 
 
-def test_filters(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
+def test_filters(client: Caller, catalog: make.Catalog, engine: Engine) -> None:
     with handler() as served, handler(500) as failing:
         make.webhook(catalog, served.url)
         second = make.webhook(catalog, failing.url, 2)
@@ -127,34 +119,32 @@ def test_filters(client: Caller, catalog: make.Catalog, worker: Engine) -> None:
 
 
 def test_list_takes_a_constant_number_of_queries(
-    client: Caller, catalog: make.Catalog, worker: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, served: Handler
 ) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             listed(client)
         return len(captured)
 
-    with handler(500) as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        attempted(1)
-        few = queries()
-        for n in range(2, 6):
-            make.webhook(catalog, served.url, n)
-        make.order(catalog)
-        attempted(5)
+    served.respond = lambda request: 500
+    make.order(catalog)
+    attempted(1)
+    few = queries()
+    for n in range(2, 6):
+        make.webhook(catalog, served.url, n)
+    make.order(catalog)
+    attempted(5)
     assert Delivery.objects.count() == 5
     assert queries() == few
 
 
 def test_large_bodies_are_shown_alone_only(
-    client: Caller, catalog: make.Catalog, worker: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, served: Handler
 ) -> None:
     large = b"x" * (deliveries.LISTED_BODY + 1)
-    with handler((200, large)) as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        attempted(1)
+    served.respond = lambda request: (200, large)
+    make.order(catalog)
+    attempted(1)
     [row] = listed(client)
     response = row["attempts"][0]["response"]
     assert (response["body"], response["size"]) == (None, len(large))
@@ -204,12 +194,11 @@ def recorded(hook: Webhook, body: str) -> Delivery:
 
 
 def test_response_that_is_not_text_is_escaped(
-    client: Caller, catalog: make.Catalog, worker: Engine
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, served: Handler
 ) -> None:
-    with handler((200, b"\xff\x00ok")) as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        attempted(1)
+    served.respond = lambda request: (200, b"\xff\x00ok")
+    make.order(catalog)
+    attempted(1)
     assert listed(client)[0]["attempts"][0]["response"]["body"] == "\\xff\x00ok"
 
 

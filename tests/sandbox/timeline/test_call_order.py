@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,8 +24,7 @@ from sandbox.timeline.timeline import Cursor, Entry
 from tests import make
 from tests.api import Caller
 from tests.background import Background
-from tests.engines import move_clock, running, until
-from tests.handlers import handler
+from tests.engines import move_clock
 from webhooks import states
 from webhooks.delivery import claim, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
@@ -34,14 +33,6 @@ from webhooks.models import Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 View = Callable[[HttpRequest], HttpResponse]
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The wake-ups that were sent."""
-    sent: list[str] = []
-    monkeypatch.setattr(wakeup, "send", lambda: sent.append("wake-up"))
-    return sent
 
 
 def ordering(catalog: make.Catalog) -> View:
@@ -379,28 +370,16 @@ def test_call_that_changes_nothing_is_stored_later(catalog: make.Catalog, hook: 
     assert claim.claim(10).claims == [] and kinds() == []
 
 
-@pytest.fixture(params=["memory://localhost/", "redis://127.0.0.1:1/0"])
-def broker(request: Any, settings: Any) -> Iterator[str]:
-    settings.CELERY_BROKER_URL = request.param
-    yield request.param
-
-
+@pytest.mark.parametrize("broker", ["memory://localhost/", "redis://127.0.0.1:1/0"])
 def test_engine_is_woken_by_the_commit(
-    catalog: make.Catalog, hook: Webhook, sent: list[str], broker: str
+    catalog: make.Catalog,
+    hook: Webhook,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    broker: str,
 ) -> None:
+    settings.CELERY_BROKER_URL = broker
+    sent: list[str] = []
+    monkeypatch.setattr(wakeup, "send", lambda: sent.append("wake-up"))
     call(ordering(catalog))
     assert sent == ["wake-up"]
-
-
-def test_engine_starts_what_a_call_causes_at_once(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with handler() as served, running() as [engine]:
-        make.webhook(catalog, served.url)
-        monkeypatch.setattr(wakeup, "send", engine.wake)
-        began = datetime.now(UTC)
-        call(ordering(catalog))
-        served.next()
-        assert (datetime.now(UTC) - began).total_seconds() < 4
-        until(lambda: kinds()[2:] == ["attempt_finished"], "the end of the attempt")
-    assert kinds() == ["api_call", "attempt_started", "attempt_finished"]

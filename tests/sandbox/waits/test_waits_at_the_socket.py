@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.wsgi import get_wsgi_application
 
-from requests_queue.queues.fulfillment import creation
 from sandbox.clock import moves
 from sandbox.timeline import timeline
 from sandbox.timeline.observer import observer
 from sandbox.waits import wait_responses
 from sandbox.waits.waiting import waits
-from tests import make, orders
+from tests import orders
 from tests.api import Caller
 from tests.background import threads
-from tests.engines import running, until
+from tests.engines import until
 from tests.handlers import handler
 from tests.processes import restart, sandbox
-from tests.runtime.serving import connect, read, reset, serving
+from tests.runtime.serving import connect, read, serving
 from tests.sandbox.calling import catalog, client
 from tests.sandbox.timeline.test_timeline import write
-from webhooks.delivery import wakeup
 
 __all__ = ["catalog", "client"]
 
@@ -47,37 +43,8 @@ def send_wait(line: socket.socket, client: Caller, until_: Any, **values: Any) -
     send(line, client, "POST", "/sandbox/wait", {"until": until_, "timeout": 30, **values})
 
 
-def waiting(count: int) -> None:
+def until_waiting(count: int) -> None:
     until(lambda: len(waits.undecided()) == count, f"{count} waits")
-
-
-def test_two_hundred_waits_hold_no_thread(
-    client: Caller, catalog: make.Catalog, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with (
-        running() as [engine],
-        handler() as served,
-        serving(get_wsgi_application(), settings, threads=2) as url,
-        contextlib.ExitStack() as stack,
-    ):
-        monkeypatch.setattr(wakeup, "send", engine.wake)
-        hook = make.webhook(catalog, served.url)
-        lines = [stack.enter_context(connect(url, 30)) for _ in range(200)]
-        for line in lines:
-            send_wait(line, client, {"delivered": {"webhook": hook.pk}})
-        waiting(200)
-        with connect(url) as line:
-            send(line, client, "GET", "/public/v1/requests")
-            assert read(line)[0] == 200
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-        for line in lines:
-            status, headers, body = read(line, "POST")
-            assert status == 200
-            assert headers["content-type"] == "application/json"
-            assert headers["connect-version"]
-            assert json.loads(body)["evidence"][0]["webhook"] == hook.pk
-        names = [thread.name for thread in threading.enumerate()]
-        assert sum(name.startswith("web-") for name in names) <= 2
 
 
 def test_client_that_ends_its_connection_ends_its_wait_that_skips(
@@ -91,35 +58,24 @@ def test_client_that_ends_its_connection_ends_its_wait_that_skips(
         moves.Move.begin(moves.ADVANCE),
     ):
         send_wait(line, client, {"called": {"webhook": "WH-1"}}, skip=True)
-        waiting(1)
+        until_waiting(1)
         line.shutdown(socket.SHUT_WR)
         status, _, content = read(line, "POST")
         assert (status, json.loads(content)["error_code"]) == (400, "REQ_400")
-        waiting(0)
+        until_waiting(0)
         until(lambda: "wait-mover" not in threads(), "nothing moves the clock")
 
 
-def test_reads_of_the_timeline_wait_without_a_thread_until_an_entry_or_the_client_leaves(
-    client: Caller, settings: Any
-) -> None:
-    path = f"/sandbox/timeline?since={timeline.now()}&wait=30&kind="
-    with (
-        serving(get_wsgi_application(), settings, threads=1) as url,
-        contextlib.ExitStack() as stack,
-    ):
-        lines = [stack.enter_context(connect(url, 30)) for _ in range(20)]
-        for line in lines:
-            send(line, client, "GET", f"{path}change")
-        with connect(url) as leaving:
-            send(leaving, client, "GET", f"{path}hold")
-            until(lambda: len(observer.waiting(wait_responses.reads)) == 21, "all wait")
-            reset(leaving)
-        until(lambda: len(observer.waiting(wait_responses.reads)) == 20, "one has left")
+def test_read_of_the_timeline_ends_with_an_entry(client: Caller, settings: Any) -> None:
+    path = f"/sandbox/timeline?since={timeline.now()}&wait=30&kind=change"
+    with serving(get_wsgi_application(), settings) as url, connect(url, 30) as line:
+        send(line, client, "GET", path)
+        until(lambda: observer.waiting(wait_responses.reads), "it waits")
         write("entry", kind=timeline.CHANGE)
-        for line in lines:
-            status, headers, body = read(line)
-            assert (status, headers["content-type"]) == (200, "application/json")
-            assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
+        status, headers, body = read(line)
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert headers["connect-version"]
+    assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
     until(lambda: "observer" not in threads(), "the thread ends")
 
 

@@ -14,50 +14,44 @@ from sandbox.clock.holds import Token
 from sandbox.models import Lease
 from sandbox.timeline.observer import Result, observer
 from sandbox.world import gate, leases
-from sandbox.world.leases import Taker
-from tests import make
-from tests.api import Caller, caller, refused
+from sandbox.world.leases import Taker, Token
+from tests.api import Caller, refused
 from tests.background import concurrently
 from tests.sandbox import worlds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def by() -> Caller:
-    return caller(make.catalog().vendor)
-
-
 def expire_now() -> None:
     Lease.objects.update(expires=DatabaseTime() - 1)
 
 
-def test_lease_is_taken_shown_renewed_and_released(by: Caller) -> None:
-    assert by.get("/sandbox/lease").json == {"lease": None}
-    taken = by.post("/sandbox/lease", {"ttl": 30, "note": "worker gw0"})
+def test_lease_is_taken_shown_renewed_and_released(who: Caller) -> None:
+    assert who.get("/sandbox/lease").json == {"lease": None}
+    taken = who.post("/sandbox/lease", {"ttl": 30, "note": "worker gw0"})
     assert taken.status == 201
     token = taken.json["id"]
     assert taken.json == {"id": token, "note": "worker gw0", "expires_in": 30}
-    shown = by.get("/sandbox/lease").json["lease"]
+    shown = who.get("/sandbox/lease").json["lease"]
     assert set(shown) == {"note", "expires_in"} and 29 < shown["expires_in"] <= 30
-    renewed = by.put(f"/sandbox/lease/{token}", {"ttl": "2m"})
+    renewed = who.put(f"/sandbox/lease/{token}", {"ttl": "2m"})
     assert (renewed.status, renewed.json["expires_in"]) == (200, 120)
-    assert by.get("/sandbox/lease").json["lease"]["expires_in"] > 110
-    assert by.delete(f"/sandbox/lease/{token}").status == 204
-    assert by.get("/sandbox/lease").json == {"lease": None}
-    for response in (by.delete(f"/sandbox/lease/{token}"), by.put(f"/sandbox/lease/{token}")):
+    assert who.get("/sandbox/lease").json["lease"]["expires_in"] > 110
+    assert who.delete(f"/sandbox/lease/{token}").status == 204
+    assert who.get("/sandbox/lease").json == {"lease": None}
+    for response in (who.delete(f"/sandbox/lease/{token}"), who.put(f"/sandbox/lease/{token}")):
         refused(response, 404)
 
 
-def test_second_caller_is_refused_and_learns_who_has_the_lease(by: Caller) -> None:
-    by.post("/sandbox/lease", {"note": "worker gw0"})
-    response = by.post("/sandbox/lease", {"note": "worker gw1"})
+def test_second_caller_is_refused_and_learns_who_has_the_lease(who: Caller) -> None:
+    who.post("/sandbox/lease", {"note": "worker gw0"})
+    response = who.post("/sandbox/lease", {"note": "worker gw1"})
     assert (response.status, response.json["error_code"]) == (409, "LSE_001")
     assert "worker gw0" in response.json["errors"][0]
     assert "30 s" in response.json["errors"][0]
 
 
-def test_expired_lease_is_free_and_cannot_be_renewed_or_released(by: Caller) -> None:
+def test_expired_lease_is_free_and_cannot_be_renewed_or_released(who: Caller) -> None:
     old = leases.take()
     assert old
     expire_now()
@@ -105,16 +99,16 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
         leases.release(result.content_type)
 
 
-def test_wait_ends_with_409_after_its_seconds(by: Caller) -> None:
+def test_wait_ends_with_409_after_its_seconds(who: Caller) -> None:
     leases.take(note="the first")
-    response = by.post("/sandbox/lease", {"wait": 0.05})
+    response = who.post("/sandbox/lease", {"wait": 0.05})
     assert (response.status, response.json["error_code"]) == (409, "LSE_001")
     assert "the first" in response.json["errors"][0]
 
 
-def test_wait_gets_a_lease_that_expires(by: Caller) -> None:
+def test_wait_gets_a_lease_that_expires(who: Caller) -> None:
     leases.take(ttl=0.1)
-    response = by.post("/sandbox/lease", {"wait": 10, "note": "next"})
+    response = who.post("/sandbox/lease", {"wait": 10, "note": "next"})
     assert response.status == 201
 
 
@@ -161,8 +155,8 @@ def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(
         ({"wait": []}, "wait"),
     ],
 )
-def test_invalid_body_is_refused(by: Caller, body: dict[str, Any], field: str) -> None:
-    response = by.post("/sandbox/lease", body)
+def test_invalid_body_is_refused(who: Caller, body: dict[str, Any], field: str) -> None:
+    response = who.post("/sandbox/lease", body)
     assert (response.status, response.json["error_code"]) == (400, "VAL_001")
     assert response.json["errors"][0].startswith(f"{field}: ")
     assert leases.current() is None
