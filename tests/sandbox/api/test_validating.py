@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checks import sandbox_file
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
-from requests_queue.seed import Summary
 from tests import program
-from tests.api import PROVIDER, VENDOR, Caller, caller, refused
+from tests.api import VENDOR, Caller, caller, refused
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.make import Catalog
 
@@ -153,18 +150,6 @@ def test_validation_of_another_partys_object_is_not_found(vendor: Caller, other:
     pk = draft(vendor)
     for account in (other.vendor, other.provider):
         assert caller(account).post(VALIDATE, {"id": pk}).status == 404
-
-
-@pytest.fixture
-def run_queue(live_server: Any, seeded: Summary, tmp_path: Path) -> Callable[..., list[str]]:
-    """`connect-sim queue` of a sandbox that runs in this process; returns the lines it prints."""
-    keys = [caller(Account.objects.get(pk=pk)).key or "" for pk in (VENDOR, PROVIDER)]
-    sandbox_file.write(tmp_path, sandbox_file.Sandbox(live_server.url, *keys))
-
-    def run(*arguments: str) -> list[str]:
-        return program.run("--data-dir", str(tmp_path), "queue", *arguments).splitlines()
-
-    return run
 
 
 @pytest.fixture

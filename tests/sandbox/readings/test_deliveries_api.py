@@ -16,6 +16,7 @@ from tests import make
 from tests.api import Caller, refused
 from tests.engines import until
 from tests.handlers import Handler, handler
+from tests.portal import delivery_rows
 from tests.sandbox.calling import catalog, client, hook, served
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery, Webhook
@@ -175,22 +176,9 @@ def test_masked_body_keeps_half_of_a_surrogate_pair(client: Caller, catalog: mak
 
 def recorded(hook: Webhook, body: str) -> Delivery:
     """Store an attempt whose request and response have the body."""
-    delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=1)
-    Attempt.objects.create(
-        webhook=hook,
-        delivery=delivery,
-        number=1,
-        outcome="success",
-        started_at=clock.now(),
-        finished_at=clock.now(),
-        duration=1,
-        method="POST",
-        url=hook.external_url,
-        request_body=body,
-        status_code=200,
-        response_body=body.encode(),
-    )
-    return delivery
+    row = delivery_rows.delivery(hook)
+    delivery_rows.attempt(row, claims={}, request_body=body, response_body=body.encode())
+    return row
 
 
 def test_response_that_is_not_text_is_escaped(
@@ -207,19 +195,9 @@ def test_list_shows_the_latest_attempts(
 ) -> None:
     monkeypatch.setattr(deliveries, "MAX_LISTED", 2)
     hook = make.webhook(catalog)
-    delivery = Delivery.objects.create(webhook=hook, created_at=clock.now(), attempts=3)
-    for number in (1, 2, 3):
-        Attempt.objects.create(
-            webhook=hook,
-            delivery=delivery,
-            number=number,
-            outcome="failure",
-            started_at=clock.now(),
-            finished_at=clock.now(),
-            duration=1,
-            method="POST",
-            url="x",
-        )
+    delivery = delivery_rows.delivery(hook)
+    for _ in range(3):
+        delivery_rows.attempt(delivery, "failure", status_code=None)
     [row] = listed(client)
     assert row["attempts_made"] == 3
     assert [each["number"] for each in row["attempts"]] == [2, 3]

@@ -21,6 +21,7 @@ from tests.engines import move_clock, running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.portal import delivery_rows
+from tests.sandbox import recorded
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,11 +161,6 @@ def test_object_that_changed_meanwhile_is_no_longer_pending(catalog: Catalog, wh
     assert [code for code, _ in order.notes()] == ["no_api_calls"]
 
 
-def test_calls_of_a_test_are_not_the_handler_s(catalog: Catalog, who: Caller) -> None:
-    order = Order(catalog, who, lambda who, pk: who.get("/requests", **{"X-Sandbox-Actor": "test"}))
-    assert order.activity().calls == () and order.notes()[0][0] == "no_api_calls"
-
-
 def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) -> None:
     hook = make.webhook(catalog)
     for _ in range(30):
@@ -172,24 +168,9 @@ def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) 
         row = Delivery.objects.latest("pk")
         delivery_rows.attempt(row)
         Delivery.objects.filter(pk=row.pk).update(state="delivered")
-        call_storage.store(
-            [
-                call_storage.RecordedCall(
-                    make.AT.timestamp() + 1,
-                    1.0,
-                    "handler",
-                    hook.account_id,
-                    "SU",
-                    "POST",
-                    f"/public/v1/requests/{pk}/approve",
-                    "",
-                    400,
-                    "",
-                    b"",
-                    b"{}",
-                )
-            ]
-        )
+        sent = {"method": "POST", "account": hook.account_id, "status": 400}
+        path, started = f"/public/v1/requests/{pk}/approve", make.AT.timestamp() + 1
+        call_storage.store([recorded.call(path, started=started, response_body=b"{}", **sent)])
     keys = [(pk, 1) for pk in Delivery.objects.values_list("pk", flat=True)]
     counts = []
     for some in (keys[:2], keys):
@@ -213,17 +194,6 @@ def test_delivery_page_shows_notes_and_calls(catalog: Catalog, who: Caller, clie
     assert "1 API call, 1 failed" in log
     shown = client.get(f"/queues/fulfillment_request/{order.pk}/").content.decode()
     assert "data-call=" in shown and f"POST /requests/{order.pk}/fail" in shown
-
-
-def test_log_and_page_say_that_a_handler_did_nothing(
-    catalog: Catalog, who: Caller, client: Client
-) -> None:
-    order = Order(catalog, who, nothing)
-    path = f"/deliveries/{order.delivery.pk}/"
-    assert "no_api_calls" not in client.get(path).content.decode()
-    move_clock(6)
-    assert 'data-note="no_api_calls"' in client.get(path).content.decode()
-    assert "no API calls" in client.get("/deliveries/").content.decode()
 
 
 def test_delivery_page_polls_while_the_handler_may_work(

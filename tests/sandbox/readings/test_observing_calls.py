@@ -17,6 +17,7 @@ from tests.api import Caller, refused
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.pruned import prune_all, small_steps
+from tests.sandbox import recorded
 from webhooks.models import Delivery
 
 # With commits: on PostgreSQL the timeline ends before the oldest transaction in progress.
@@ -67,26 +68,9 @@ def test_calls_are_filtered_by_object_webhook_and_delivery(who: Caller, catalog:
     hooks = [make.webhook(catalog, n=n) for n in (1, 2)]
     rows: list[Delivery] = []
     for hook, pk in zip(hooks, (PK, OTHER), strict=True):
-        row = delivery_rows.delivery(hook, pk, state="calling")
-        row.started_at = make.AT
-        row.save()
-        rows.append(row)
-        call_storage.store(
-            [
-                call_storage.RecordedCall(
-                    make.AT.timestamp() + 1,
-                    1.0,
-                    "handler",
-                    hook.account_id,
-                    "SU",
-                    "GET",
-                    f"/public/v1/requests/{pk}",
-                    "",
-                    200,
-                    "",
-                )
-            ]
-        )
+        rows.append(delivery_rows.delivery(hook, pk, state="calling", started_at=make.AT))
+        sent = {"started": make.AT.timestamp() + 1, "account": hook.account_id}
+        call_storage.store([recorded.call(f"/public/v1/requests/{pk}", **sent)])
     assert paths(who) == [PK, OTHER]
     assert paths(who, f"?object={PK}") == paths(who, f"?webhook={hooks[0].pk}") == [PK]
     assert paths(who, f"?delivery={rows[1].pk}") == [OTHER]
@@ -153,24 +137,8 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
     returned = json.dumps({"asset": typed, "other": {"id": "region", "value": "eu"}})
     cut = json.dumps({"results": [typed, {"value": secret}]})[:-9]
     for body in (returned, cut):
-        call_storage.store(
-            [
-                call_storage.RecordedCall(
-                    make.AT.timestamp(),
-                    1.0,
-                    "handler",
-                    catalog.vendor.pk,
-                    "SU",
-                    "PUT",
-                    "/public/v1/requests/PR-1111-2222-3333-001",
-                    "",
-                    200,
-                    "",
-                    sent.encode(),
-                    body.encode(),
-                )
-            ]
-        )
+        bodies = {"request_body": sent.encode(), "response_body": body.encode()}
+        call_storage.store([recorded.call(account=catalog.vendor.pk, **bodies)])
     shown = calls(who)
     assert secret not in json.dumps(shown) and "never" not in json.dumps(shown)
     assert json.loads(shown[0]["response_body"])["other"]["value"] == "eu"

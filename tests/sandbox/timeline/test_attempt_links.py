@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.timeline import attempt_links, call_storage, timeline
 from sandbox.timeline.attempt_links import Caller
-from sandbox.timeline.call_storage import RecordedCall
 from sandbox.timeline.timeline import Entry
 from tests import make
 from tests.make import AT, Catalog
+from tests.sandbox import recorded
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -202,20 +202,8 @@ def scans(sql: str, params: Any) -> list[str]:
 
 
 def store(catalog: Catalog, path: str, **more: Any) -> ApiCall:
-    fields: dict[str, Any] = {
-        "started": second(2).timestamp(),
-        "duration": 5.0,
-        "actor": ApiCall.HANDLER,
-        "account": catalog.vendor.pk,
-        "key": "SU-1",
-        "method": "POST",
-        "path": path,
-        "query": "",
-        "status": 200,
-        "user_agent": "",
-        **more,
-    }
-    call_storage.store([RecordedCall(**fields)])
+    fields = {"started": second(2).timestamp(), "account": catalog.vendor.pk, **more}
+    call_storage.store([recorded.call(path, **fields)])
     return ApiCall.objects.latest("pk")
 
 
