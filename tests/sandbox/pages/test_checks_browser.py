@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.portal import accessible
 from tests.portal.site import PLAIN, SECRET, Site, chromium, site
 from tests.processes import Process, environment, free_port, pause
+from tests.sandbox.pages.test_clock_bar_browser import look
 
 pytestmark = pytest.mark.browser
 
@@ -37,18 +37,6 @@ def handler_url(site: Site, tmp_path: Path) -> Iterator[str]:
         pause()
     yield f"http://127.0.0.1:{port}/"
     process.stop()
-
-
-def look(page: Page) -> None:
-    """Check a page in both color schemes, wide and narrow."""
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    page.set_viewport_size({"width": 1600, "height": 900})
-    assert accessible.violations(page) == []
-    assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    page.set_viewport_size({"width": 380, "height": 800})
-    assert accessible.violations(page, accessible.LOOK_RULES) == []
-    assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
 
 
 def test_handler_is_checked_and_the_sandbox_restored(site: Site, handler_url: str) -> None:

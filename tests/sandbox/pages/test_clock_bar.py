@@ -172,9 +172,7 @@ def test_move_returns_to_this_server_only(vendor: Client, answer: Answer, elsewh
     assert vendor.post("/time/move/", form)["Location"] == "/"
 
 
-def test_moves_need_a_signed_in_user_and_a_token(catalog: Catalog, client: Client) -> None:
-    for path in ("/time/move/", "/time/reset/"):
-        assert client.post(path)["Location"].startswith("/sign-in/")
+def test_moves_need_a_token(catalog: Catalog, client: Client) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(catalog.vendor_user)
     for path in ("/time/move/", "/time/reset/"):

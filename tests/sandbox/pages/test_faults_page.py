@@ -204,18 +204,6 @@ def test_user_of_an_account_arms_faults_of_the_account_only(
     ]
 
 
-def test_page_needs_a_signed_in_user(client: Client, armed_faults: dict[str, Fault]) -> None:
-    assert client.get("/faults/")["Location"].startswith("/sign-in/")
-    for path in (
-        "new/api/abort",
-        "clear",
-        f"{armed_faults['all'].pk}/clear",
-        f"{armed_faults['all'].pk}/release",
-    ):
-        assert client.post(f"/faults/{path}/")["Location"].startswith("/sign-in/")
-    assert len(armed.listed()) == len(armed_faults)
-
-
 def test_held_calls_are_shown_and_released(
     root: Client, armed_faults: dict[str, Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
