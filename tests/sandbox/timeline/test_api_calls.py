@@ -44,22 +44,6 @@ def one() -> ApiCall:
 # What is stored.
 
 
-def test_call_is_stored_with_account_key_query_and_user_agent(
-    who: Caller, catalog: Catalog
-) -> None:
-    query = "and(eq(status,pending),in(asset.product.id,(PRD-1,PRD-2)))&ordering(-created)"
-    response = who.get(f"/requests?{query}", **{"User-Agent": "handler/1.0"})
-    assert response.status == 200
-    row = one()
-    assert (row.method, row.path, row.query) == ("GET", "/public/v1/requests", query)
-    assert (row.status, row.error_code, row.response_body) == (200, "", "[]")
-    assert (row.account_id, row.actor) == (catalog.vendor.pk, "handler")
-    assert row.user_agent == "handler/1.0"
-    assert who.key and row.key == who.key.partition(":")[0]
-    assert 0 < row.duration < 60_000 and not row.is_truncated
-    assert abs(row.real_started_at - datetime.now(UTC)) < timedelta(seconds=30)
-
-
 def test_call_has_a_timeline_entry(who: Caller, catalog: Catalog) -> None:
     who.post("/requests/PR-1111-2222-3333-001/approve", {})
     row = one()
@@ -126,18 +110,6 @@ def test_large_body_is_cut_and_an_error_is_kept(who: Caller) -> None:
     who.put("/requests/PR-1111-2222-3333-001", body)
     row = one()
     assert row.status == 404 and row.request_body == json.dumps(body) and not row.is_truncated
-
-
-def test_large_response_is_cut(who: Caller, catalog: Catalog) -> None:
-    for n in range(60):
-        make.webhook(catalog, n=n)
-    make.asset(catalog)
-    who.get("/products?limit=1")
-    for n in range(1, 40):
-        make.parameter(catalog, f"p{n}", description="t" * 600)
-    assert who.get(f"/products/{catalog.product.pk}/parameters").status == 200
-    *_, row = stored()
-    assert row.is_truncated and len(row.response_body) == MAX_BODY
 
 
 def test_secrets_of_webhooks_are_masked(who: Caller, catalog: Catalog) -> None:
@@ -228,6 +200,7 @@ def test_time_is_platform_time(who: Caller) -> None:
     Clock.objects.update_or_create(pk=1, defaults={"offset": timedelta(days=3)})
     who.get("/requests")
     row = one()
+    assert abs(row.real_started_at - datetime.now(UTC)) < timedelta(seconds=30)
     assert abs(row.started_at - row.real_started_at - timedelta(days=3)) < timedelta(seconds=1)
     frozen = clock.now() + timedelta(days=1)
     Clock.objects.update(frozen_at=frozen)

@@ -22,6 +22,7 @@ from tests.engines import until
 from tests.handlers import handler
 from tests.processes import restart, sandbox
 from tests.runtime.serving import connect, read, serving
+from tests.sandbox import timelines
 from tests.sandbox.calling import catalog, client
 from tests.sandbox.timeline.test_timeline import write
 
@@ -39,10 +40,6 @@ def send(line: socket.socket, client: Caller, method: str, path: str, body: Any 
     line.sendall(head.encode() + content)
 
 
-def send_wait(line: socket.socket, client: Caller, until_: Any, **values: Any) -> None:
-    send(line, client, "POST", "/sandbox/wait", {"until": until_, "timeout": 30, **values})
-
-
 def until_waiting(count: int) -> None:
     until(lambda: len(waits.undecided()) == count, f"{count} waits")
 
@@ -57,7 +54,8 @@ def test_client_that_ends_its_connection_ends_its_wait_that_skips(
         # The wait cannot move the clock meanwhile, so nothing else ends it.
         moves.Move.begin(moves.ADVANCE),
     ):
-        send_wait(line, client, {"called": {"webhook": "WH-1"}}, skip=True)
+        body = {"until": {"called": {"webhook": "WH-1"}}, "timeout": 30, "skip": True}
+        send(line, client, "POST", "/sandbox/wait", body)
         until_waiting(1)
         line.shutdown(socket.SHUT_WR)
         status, _, content = read(line, "POST")
@@ -79,30 +77,15 @@ def test_read_of_the_timeline_ends_with_an_entry(client: Caller, settings: Any) 
     until(lambda: "observer" not in threads(), "the thread ends")
 
 
-def test_wait_before_and_after_a_restart(tmp_path: Path) -> None:
-    with handler() as served, sandbox(tmp_path) as running_:
-        cursor = running_.call("GET", "/sandbox/cursor").json()["cursor"]
-        pk = orders.webhook(running_, served.url)["id"]
-        until_ = {"called": {"webhook": pk, "at_least": 2}}
-        with connect(running_.url, 30) as line:
-            key = Caller(running_.vendor_key)
-            send_wait(line, key, until_, since=cursor)
-            running_.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
-            assert served.next().json["webhook_id"] == pk
-            delivered = {"until": {"delivered": {"webhook": pk}}, "since": cursor}
-            first = running_.call("POST", "/sandbox/wait", delivered)
-            assert first.status_code == 200
-            running_.process.stop()
-            status, _, content = read(line, "POST")
-            assert status == 503
-            assert b"stopping" in content
-        restart(running_)
-        # The same cursor, and what happened before the restart.
-        again = running_.call("POST", "/sandbox/wait", delivered)
-        assert again.json()["evidence"] == first.json()["evidence"]
-        with connect(running_.url, 30) as line:
-            send_wait(line, key, until_, since=cursor)
-            running_.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
-            status, _, content = read(line, "POST")
-        assert status == 200, content
-        assert len(json.loads(content)["evidence"]) == 2
+def test_cursor_is_valid_after_a_restart(tmp_path: Path) -> None:
+    with handler() as served, sandbox(tmp_path) as running:
+        cursor = timelines.cursor(running)
+        pk = orders.webhook(running, served.url)["id"]
+        running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+        delivered = {"until": {"delivered": {"webhook": pk}}, "since": cursor}
+        before = running.call("POST", "/sandbox/wait", delivered)
+        assert before.status_code == 200
+        running.process.stop()
+        restart(running)
+        after = running.call("POST", "/sandbox/wait", {**delivered, "timeout": 0})
+        assert after.json()["evidence"] == before.json()["evidence"]

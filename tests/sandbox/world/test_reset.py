@@ -82,13 +82,6 @@ def test_reset_restores_every_table(saved: Rows, vendor: Caller, distributor: Ca
     connection.check_constraints()
 
 
-def test_reset_of_unchanged_world_changes_nothing(saved: Rows, vendor: Caller) -> None:
-    for _ in range(2):
-        reset(vendor)
-        assert worlds.contents() == saved
-    assert not UsedId.objects.exists()
-
-
 def test_keys_sessions_and_users_with_password_are_kept(saved: Rows, vendor: Caller) -> None:
     Session.objects.create(session_key="s", session_data="", expire_date=clock.now())
     SignInTries.objects.create(key="k", tries=2, at=1)
@@ -366,9 +359,6 @@ class TestFailures:
 
         monkeypatch.setattr(tables, "_replace_users", fail)
         worlds.check_failure(changed, vendor, "/sandbox/reset", 500, "SYS_001")
-
-    def test_missing_snapshot(self, changed: Rows, vendor: Caller) -> None:
-        worlds.check_failure(changed, vendor, "/sandbox/snapshots/none/restore", 404, "NFND_000")
 
     def test_killed_process(self, changed: Rows, vendor: Caller, settings: Any) -> None:
         script = (
