@@ -21,11 +21,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_armed_fault_is_shown_with_defaults_and_counts(client: Caller, arm: Arm) -> None:
     fault = arm("abort", {"retry_after": 1}, path="/public/v1/requests/*/approve", method="POST")
-    assert fault["id"].startswith("FLT-") and fault["name"] == "abort-1"
-    assert fault["side"] == "api" and fault["is_armed"] is True
-    assert fault["parameters"] == {"status": 503, "retry_after": 1}
-    assert (fault["path"], fault["method"]) == ("/requests/*/approve", "POST")
-    assert (fault["asked"], fault["fired"], fault["seed"]) == (0, 0, 1)
+    assert fault["id"].startswith("FLT-")
+    expected = {
+        "name": "abort-1",
+        "side": "api",
+        "is_armed": True,
+        "parameters": {"status": 503, "retry_after": 1},
+        "path": "/requests/*/approve",
+        "method": "POST",
+        "asked": 0,
+        "fired": 0,
+        "seed": 1,
+    }
+    assert {name: fault[name] for name in expected} == expected
     assert client.get(f"/sandbox/faults/{fault['id']}").json == fault
     assert client.get("/sandbox/faults").json == {"faults": [fault]}
 
@@ -91,50 +99,6 @@ def test_kind_of_the_other_side_is_refused(client: Caller) -> None:
         for side in {*SIDES} - {*kind.sides}:
             response = client.post("/sandbox/faults", {"kind": kind.name, "side": side})
             assert response.status == 400 and response.json["errors"][0].startswith("kind: ")
-
-
-def test_invalid_body_is_refused(client: Caller) -> None:
-    for body, field in [
-        ({}, "kind"),
-        ({"kind": 5}, "kind"),
-        ({"kind": "lag"}, "kind"),
-        ({"kind": "abort"}, "side"),
-        ({"kind": "abort", "side": "both"}, "side"),
-        ({"kind": "abort", "side": "delivery", "path": "/requests"}, "side"),
-        ({"kind": "abort", "webhook": "WH-1", "path": "/requests"}, "webhook"),
-        ({"kind": "abort", "webhook": "WH-000-000"}, "webhook"),
-        ({"kind": "abort", "webhook": 5}, "webhook"),
-        ({"kind": "abort", "account": "VA-0"}, "account"),
-        ({"kind": "abort", "method": "get"}, "method"),
-        ({"kind": "abort", "path": "requests"}, "path"),
-        ({"kind": "abort", "path": ""}, "path"),
-        ({"kind": "abort", "side": "api", "name": ""}, "name"),
-        ({"kind": "abort", "side": "api", "probability": 1.5}, "probability"),
-        ({"kind": "abort", "side": "api", "probability": "1"}, "probability"),
-        ({"kind": "abort", "side": "api", "probability": float("nan")}, ""),
-        ({"kind": "abort", "side": "api", "times": 0}, "times"),
-        ({"kind": "abort", "side": "api", "times": True}, "times"),
-        ({"kind": "abort", "side": "api", "times": None}, "times"),
-        ({"kind": "abort", "side": "api", "nth": []}, "nth"),
-        ({"kind": "abort", "side": "api", "nth": [0]}, "nth"),
-        ({"kind": "abort", "side": "api", "nth": 1}, "nth"),
-        ({"kind": "abort", "side": "api", "nth": [1], "probability": 0.5}, "nth"),
-        ({"kind": "abort", "side": "api", "nth": [1], "after": 2}, "nth"),
-        ({"kind": "abort", "side": "api", "ttl": 0}, "ttl"),
-        ({"kind": "abort", "side": "api", "seed": -1}, "seed"),
-        ({"kind": "abort", "side": "api", "seed": "1"}, "seed"),
-        ({"kind": "abort", "side": "api", "probabilty": 1}, "probabilty"),
-        ({"kind": "abort", "side": "api", "parameters": []}, "parameters"),
-        ({"kind": "abort", "side": "api", "parameters": {"status": 200}}, "parameters.status"),
-        ({"kind": "abort", "side": "api", "parameters": {"status": "503"}}, "parameters.status"),
-        ({"kind": "abort", "side": "api", "parameters": {"staus": 500}}, "parameters.staus"),
-        ({"kind": "latency", "side": "api", "parameters": {"ms": -1}}, "parameters.ms"),
-        ({"kind": "outage", "side": "api", "parameters": {"for": "soon"}}, "parameters.for"),
-    ]:
-        response = client.post("/sandbox/faults", body)
-        assert response.status == 400, response
-        assert response.json["errors"][0].startswith(f"{field}: " if field else "")
-    assert not Fault.objects.exists()
 
 
 def test_seconds_may_be_a_duration(arm: Arm) -> None:

@@ -436,35 +436,3 @@ def test_reset_ends_waits(client: Caller, failed: Webhook) -> None:
     satisfied(client, {"called": {"webhook": failed.pk, "times": 1}}, since="0.0", timeout=0)
     refused(client, {"called": {"webhook": failed.pk}}, timeout=0)
     refused(client, {"called": {"webhook": failed.pk}}, since=start, timeout=0)
-
-
-# Limits and errors
-
-
-@pytest.mark.parametrize(
-    ("body", "path"),
-    [
-        ({}, "until"), ({"until": {"x": 1}}, "until"), ({"until": {"idle": 1}}, "until.idle"),
-        ({"until": {"idle": True}, "x": 1}, "x"),
-        ({"until": {"idle": True}, "since": "x"}, "since"),
-        ({"until": {"idle": True}, "since": 7}, "since"),
-        ({"until": {"idle": True}, "timeout": -1}, "timeout"),
-        ({"until": {"idle": True}, "timeout": 601}, "timeout"),
-        ({"until": {"idle": True}, "timeout": "soon"}, "timeout"),
-        ({"until": {"idle": True}, "timeout": True}, "timeout"),
-        ({"until": {"idle": True}, "skip": "yes"}, "skip"),
-        ({"until": {"idle": True}, "within": "x"}, "within"),
-        ({"until": {"idle": True}, "within": "0s"}, "within"),
-        ({"until": {"idle": True}, "within": 5}, "within"),
-    ],
-)  # fmt: skip
-def test_invalid_body_returns_400(client: Caller, body: Any, path: str) -> None:
-    response = client.post("/sandbox/wait", body)
-    assert response.status == 400, response
-    assert response.json["error_code"] == "VAL_001"
-    assert response.json["errors"][0].startswith(f"{path}:")
-
-
-@pytest.mark.parametrize("body", [b"[]", b"1", b"x", b""])
-def test_body_must_be_an_object(client: Caller, body: bytes) -> None:
-    assert client.post("/sandbox/wait", body).status == 400

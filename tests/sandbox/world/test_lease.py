@@ -99,13 +99,6 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
         leases.release(result.content_type)
 
 
-def test_wait_ends_with_409_after_its_seconds(who: Caller) -> None:
-    leases.take(note="the first")
-    response = who.post("/sandbox/lease", {"wait": 0.05})
-    assert (response.status, response.json["error_code"]) == (409, "LSE_001")
-    assert "the first" in response.json["errors"][0]
-
-
 def test_wait_gets_a_lease_that_expires(who: Caller) -> None:
     leases.take(ttl=0.1)
     response = who.post("/sandbox/lease", {"wait": 10, "note": "next"})
@@ -139,24 +132,3 @@ def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(
     assert vendor.get("/sandbox/lease").json["lease"]["note"] == "holder"
     assert vendor.delete(f"/sandbox/lease/{lease}").status == 204
     assert gate._passes({"path": "/sandbox/lease", "method": "POST"})
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"ttl": 0}, "ttl"),
-        ({"ttl": 3601}, "ttl"),
-        ({"ttl": "soon"}, "ttl"),
-        ({"ttl": True}, "ttl"),
-        ({"note": 5}, "note"),
-        ({"note": "x" * 201}, "note"),
-        ({"wait": -1}, "wait"),
-        ({"wait": 601}, "wait"),
-        ({"wait": []}, "wait"),
-    ],
-)
-def test_invalid_body_is_refused(who: Caller, body: dict[str, Any], field: str) -> None:
-    response = who.post("/sandbox/lease", body)
-    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
-    assert response.json["errors"][0].startswith(f"{field}: ")
-    assert leases.current() is None
