@@ -48,16 +48,14 @@ def no_snapshots(transactional_db: None, settings: Any, tmp_path: Path) -> Itera
 
 
 @pytest.fixture
-def saved(no_snapshots: None, seeded: Any) -> dict[str, list[Any]]:
+def saved(no_snapshots: None, seeded: Any) -> worlds.Rows:
     """The demo data, saved as at the start of a sandbox; its rows."""
     snapshots.save_seed()
     return worlds.contents()
 
 
 @pytest.fixture
-def changed(
-    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller
-) -> dict[str, list[Any]]:
+def changed(saved: worlds.Rows, vendor: Caller, distributor: Caller) -> worlds.Rows:
     """The rows of a world that differs from the demo data and from the snapshot `a`."""
     worlds.webhook(vendor, "http://127.0.0.1:9/")
     worlds.purchase(distributor)

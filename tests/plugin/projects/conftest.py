@@ -42,13 +42,10 @@ def failing_url(connect_sim_serve):
 @pytest.fixture(autouse=True)
 def written(connect_sim, request):
     """Write down when a test begins and ends to use the sandbox."""
-    yield from _written(request.node.name)
-
-
-def _written(name: str):
     path = Path(os.environ.get("USES", os.devnull))
     for word in ("begins", "ends"):
         with path.open("a") as file:
-            file.write(f"{word} {name} {os.environ.get('PYTEST_XDIST_WORKER', '')}\n")
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+            file.write(f"{word} {request.node.name} {worker}\n")
         if word == "begins":
             yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from checks.options import lease_note, snapshot_base, snapshot_before
@@ -29,6 +27,13 @@ def hook() -> Webhook:
 
 def begin(row: Webhook) -> CheckRun:
     return runs.begin(row, {}, "alice")
+
+
+@pytest.fixture
+def run(saved: worlds.Rows, vendor: Caller) -> CheckRun:
+    """A run on the demo data."""
+    worlds.webhook(vendor, "http://127.0.0.1:9/")
+    return begin(Webhook.objects.get())
 
 
 def state_of(run: CheckRun) -> str:
@@ -75,11 +80,7 @@ def test_run_without_a_sign_of_life_is_lost() -> None:
     assert not runs.end(run.pk, {}, FINISHED)
 
 
-def test_restart_restores_the_sandbox(
-    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller
-) -> None:
-    worlds.webhook(vendor, "http://127.0.0.1:9/")
-    run = begin(Webhook.objects.get())
+def test_restart_restores_the_sandbox(run: CheckRun, vendor: Caller, distributor: Caller) -> None:
     before, lease = worlds.contents(), leases.take(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
@@ -93,10 +94,8 @@ def test_restart_restores_the_sandbox(
 
 
 def test_sandbox_that_cannot_be_restored_is_named(
-    saved: dict[str, list[Any]], vendor: Caller, monkeypatch: pytest.MonkeyPatch
+    run: CheckRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worlds.webhook(vendor, "http://127.0.0.1:9/")
-    run = begin(Webhook.objects.get())
     leases.take(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
@@ -108,10 +107,8 @@ def test_sandbox_that_cannot_be_restored_is_named(
 
 @pytest.mark.parametrize("is_held", [True, False])
 def test_run_that_has_lost_its_lease_is_not_undone(
-    saved: dict[str, list[Any]], vendor: Caller, distributor: Caller, is_held: bool
+    run: CheckRun, distributor: Caller, is_held: bool
 ) -> None:
-    worlds.webhook(vendor, "http://127.0.0.1:9/")
-    run = begin(Webhook.objects.get())
     snapshots.save(snapshot_before(run.name), patience=0)
     leases.take(0, note=lease_note(run.name))
     other = leases.take(note="somebody else")
@@ -126,8 +123,6 @@ def test_run_that_has_lost_its_lease_is_not_undone(
     assert (leases.current() is not None) == is_held
 
 
-def test_runs_outlive_a_reset(saved: dict[str, list[Any]], vendor: Caller) -> None:
-    worlds.webhook(vendor, "http://127.0.0.1:9/")
-    run = begin(Webhook.objects.get())
+def test_runs_outlive_a_reset(run: CheckRun) -> None:
     snapshots.reset(patience=0)
     assert state_of(run) == "running" and not Webhook.objects.exists()

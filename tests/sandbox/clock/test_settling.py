@@ -237,25 +237,3 @@ def test_move_waits_for_the_settle_time_and_no_longer(responded: Webhook) -> Non
     began = time.monotonic()
     moves.advance(timedelta(hours=1))
     assert 0.3 < time.monotonic() - began < 5
-
-
-def test_dead_handler_needs_no_settle_time(
-    engine: Engine,
-    catalog: make.Catalog,
-    monkeypatch: pytest.MonkeyPatch,
-    hook: Webhook,
-    served: Handler,
-) -> None:
-    waits: list[str] = []
-    look = settling.waiting_for
-
-    def spy(*args: Any, **options: Any) -> list[settling.Unsettled]:
-        left = look(*args, **options)
-        waits.extend(each.kind for each in left)
-        return left
-
-    monkeypatch.setattr(settling, "waiting_for", spy)
-    served.respond = lambda request: 500
-    make.order(catalog)
-    moves.run_until_idle()
-    assert "in_flight" in waits and "settle_time" not in waits

@@ -9,7 +9,7 @@ import pytest
 from requests_queue.catalog.models import Contract, Product
 from sandbox.models import TimelineEntry
 from tests.api import Caller, refused
-from tests.make import CONTACT
+from tests.sandbox import worlds
 
 pytestmark = pytest.mark.django_db
 
@@ -20,20 +20,10 @@ def create(vendor: Caller, **body: Any) -> dict[str, Any]:
     return dict(response.json)
 
 
-def order(distributor: Caller, product: dict[str, Any], **asset: Any) -> dict[str, Any]:
-    customer = {"name": "Harbour Cafe", "contact_info": CONTACT}
-    body = {
-        "type": "purchase",
-        "asset": {
-            "connection": {"id": product["connection"]},
-            "items": [{"id": item["id"], "quantity": 5} for item in product["items"]],
-            "tiers": {"customer": customer, "tier1": {**customer, "name": "Reseller"}},
-            **asset,
-        },
-    }
-    response = distributor.post("/requests", body)
-    assert response.status == 201, response
-    return dict(response.json)
+def order(distributor: Caller, product: dict[str, Any]) -> dict[str, Any]:
+    """Order all items of the product."""
+    items = [{"id": item["id"], "quantity": 5} for item in product["items"]]
+    return worlds.purchase(distributor, product["id"], items=items)
 
 
 def test_product_has_the_default_parts(vendor: Caller) -> None:
@@ -60,11 +50,7 @@ def test_product_is_ordered_and_approved_at_once(vendor: Caller, distributor: Ca
     product = create(vendor)
     request = order(distributor, product)
     assert request["status"] == "pending"
-    params = [{"id": "activation_id", "value": "A-1"}]
-    path = f"/requests/{request['id']}"
-    assert vendor.put(path, {"asset": {"params": params}}).status == 200
-    approved = vendor.post(f"{path}/approve", {})
-    assert (approved.status, approved.json["status"]) == (200, "approved")
+    assert worlds.approve(vendor, request)["status"] == "approved"
 
 
 def test_creation_changes_no_queue(vendor: Caller) -> None:

@@ -32,10 +32,9 @@ from tests.processes import ROOT, environment
 from tests.sandbox import recorded as recorded_calls
 from tests.sandbox import worlds
 from tests.sandbox.timeline.test_timeline import database_url
-from tests.sandbox.worlds import approve, ok, purchase, reset, webhook
+from tests.sandbox.worlds import Rows, approve, ok, purchase, reset, webhook
 from webhooks.models import Delivery, Webhook
 
-Rows = dict[str, list[Any]]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PRODUCT = "PRD-814-505-018"

@@ -21,13 +21,12 @@ from tests import api
 from tests.api import Caller
 from tests.hypothesis_profiles import examples
 from tests.sandbox import worlds
-from tests.sandbox.worlds import approve, ok, purchase, webhook
+from tests.sandbox.worlds import Rows, approve, ok, purchase, webhook
 from webhooks import states
 from webhooks.delivery import claim, record
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.models import Webhook
 
-Rows = dict[str, list[Any]]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 _ID = re.compile(r"\b[A-Z]{2,4}(?:-\d{2,})+\b")

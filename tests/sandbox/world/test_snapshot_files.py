@@ -14,9 +14,8 @@ from django.db.backends.signals import connection_created
 from sandbox.world import snapshots
 from tests.api import Caller
 from tests.sandbox import worlds
-from tests.sandbox.worlds import ok, purchase, reset
+from tests.sandbox.worlds import Rows, ok, purchase, reset
 
-Rows = dict[str, list[Any]]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

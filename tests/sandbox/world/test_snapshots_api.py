@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -12,10 +11,9 @@ from sandbox.world import snapshots
 from tests import api
 from tests.api import Caller, refused
 from tests.sandbox import worlds
-from tests.sandbox.worlds import approve, ok, purchase, webhook
+from tests.sandbox.worlds import Rows, approve, ok, purchase, webhook
 from webhooks.models import Webhook
 
-Rows = dict[str, list[Any]]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "a-secret-value-of-a-password"
