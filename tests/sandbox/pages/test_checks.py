@@ -46,6 +46,16 @@ def started(client: Client, hook: Webhook, **fields: Any) -> CheckRun:
     return run
 
 
+def begun(
+    client: Client, hook: Webhook, program: Program, code: str = programs.WAITS, **fields: Any
+) -> CheckRun:
+    """Start a run that goes on until SIGTERM."""
+    program.code = code
+    run = started(client, hook, **fields)
+    program.wait_until_ready()
+    return run
+
+
 def path_of(run: CheckRun) -> str:
     return reverse("checks-run", args=[run.webhook_id, run.pk])
 
@@ -84,8 +94,8 @@ def test_webhooks_that_checks_are_not_about_cannot_be_chosen(
 def test_run_is_shown_while_it_goes_on_and_when_it_has_ended(
     vendor: Client, hook: Webhook, program: Program
 ) -> None:
-    program.code = programs.WAITS
-    run = started(vendor, hook, groups=["auth"], checks="token.*", strict="on", seed="7")
+    fields = {"groups": ["auth"], "checks": "token.*", "strict": "on", "seed": "7"}
+    run = begun(vendor, hook, program, **fields)
     assert run.options == {
         "type": "event",
         "method": "POST",
@@ -95,7 +105,6 @@ def test_run_is_shown_while_it_goes_on_and_when_it_has_ended(
         "deep": False,
         "invalid": {},
     }
-    program.wait_until_ready()
     page = html.get(vendor, path_of(run))
     assert "1 of 2 checks done" in page and "auth.garbage" in page
     assert page.rows() == [["A valid call is processed auth.control", "MUST", "✓ pass", "300 ms"]]
@@ -193,9 +202,7 @@ def test_run_that_does_not_end_when_cancelled_is_killed(
     vendor: Client, hook: Webhook, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "ENDING", 0.0)
-    program.code = programs.WAITS.replace("sys.exit(143)", "None")
-    run = started(vendor, hook)
-    program.wait_until_ready()
+    run = begun(vendor, hook, program, programs.WAITS.replace("sys.exit(143)", "None"))
     vendor.post(f"{path_of(run)}cancel/")
     run = programs.join(run)
     assert (run.state, run.exit_code) == (CheckRun.CANCELLED, -signal.SIGKILL)
@@ -204,9 +211,7 @@ def test_run_that_does_not_end_when_cancelled_is_killed(
 def test_cancel_reaches_the_run_of_another_process(
     vendor: Client, hook: Webhook, program: Program
 ) -> None:
-    program.code = programs.WAITS
-    run = started(vendor, hook)
-    program.wait_until_ready()
+    run = begun(vendor, hook, program)
     # As another process does, which has no such job.
     assert runs.cancel(run.pk)
     assert programs.join(run).state == CheckRun.CANCELLED
@@ -215,9 +220,7 @@ def test_cancel_reaches_the_run_of_another_process(
 def test_stop_of_the_sandbox_ends_the_process_and_leaves_the_run_to_the_next_start(
     vendor: Client, hook: Webhook, program: Program
 ) -> None:
-    program.code = programs.WAITS
-    run = started(vendor, hook)
-    program.wait_until_ready()
+    run = begun(vendor, hook, program)
     process.stop_all()
     run = programs.join(run)
     assert run.state == CheckRun.RUNNING

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -239,17 +238,15 @@ def test_start_after_a_restore_is_shown_though_an_older_attempt_had_its_number(
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of three entries, of at most five that are read."""
     monkeypatch.setattr(stream, "SIZE", 3)
     monkeypatch.setattr(stream, "SCAN", 5)
-    yield
 
 
 def holds(*names: str) -> None:
-    for name in names:
-        data = {"action": "taken", "id": name}
-        timeline.append([Entry(timeline.HOLD, clock.now(), data=data)])
+    contents = [{"action": "taken", "id": name} for name in names]
+    timeline.append([Entry(timeline.HOLD, clock.now(), data=data) for data in contents])
 
 
 def names(page: Element) -> list[str]:
@@ -313,8 +310,10 @@ def test_number_of_statements_is_constant(world: Request, vendor: Client, catalo
 
 
 def test_api_call_is_opened_and_masked(
-    world: Request, vendor: Client, distributor: Client, seeded_password: None
+    world: Request, catalog: Catalog, vendor: Client, distributor: Client
 ) -> None:
+    # Its values are masked in bodies.
+    make.parameter(catalog, "password", type="password")
     stored = ApiCall.objects.get()
     [row] = rows(vendor, "?kind=api")
     address = row.one("details div")["hx-get"]
@@ -334,12 +333,6 @@ def test_redacted_api_call_says_so(order: Request, catalog: Catalog, vendor: Cli
     row = call(order, catalog, query="SU-100-200-300:of-nobody")
     part = vendor.get(f"/timeline/calls/{row.pk}/", headers=HTMX).content.decode()
     assert "data-redacted" in part and "of-nobody" not in part
-
-
-@pytest.fixture
-def seeded_password(catalog: Catalog) -> None:
-    """A product with a parameter of type password, whose values are masked in bodies."""
-    make.parameter(catalog, "password", type="password")
 
 
 def test_object_has_one_stream_of_everything(

@@ -16,8 +16,10 @@ from sandbox.timeline.attempt_links import Caller
 from sandbox.timeline.timeline import Entry
 from tests import make
 from tests.make import AT, Catalog
+from tests.portal import delivery_rows
+from tests.portal.delivery_rows import delivery
 from tests.sandbox import recorded
-from webhooks.models import Attempt, Delivery, Event, Webhook
+from webhooks.models import Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
 PK, OTHER = "PR-1111-2222-3333-001", "PR-4444-5555-6666-001"
@@ -27,31 +29,12 @@ def second(n: float) -> datetime:
     return AT + timedelta(seconds=n)
 
 
-def delivery(hook: Webhook, *objects: str, **more: Any) -> Delivery:
-    row = Delivery.objects.create(webhook=hook, created_at=AT, **more)
-    for pk in objects or ("",):
-        Event.objects.create(webhook=hook, delivery=row, object_id=pk, at=AT)
-    return row
-
-
-def finished(row: Delivery, start: float, end: float, outcome: str = "success") -> Attempt:
-    attempt = Attempt.objects.create(
-        webhook=row.webhook,
-        delivery=row,
-        number=row.attempts + 1,
-        outcome=outcome,
-        started_at=second(start),
-        finished_at=second(end),
-        duration=1,
-        method="POST",
-        url="u",
-    )
-    row.attempts += 1
+def finished(row: Delivery, start: float, end: float, outcome: str = "success") -> None:
+    attempt = delivery_rows.attempt(row, outcome, started_at=second(start), finished_at=second(end))
     row.state = "delivered" if outcome == "success" else "waiting"
     row.save()
     field = "last_success" if outcome == "success" else "last_failure"
     Webhook.objects.filter(pk=row.webhook_id).update(**{field: attempt})
-    return attempt
 
 
 def in_flight(row: Delivery, start: float) -> Delivery:
@@ -76,7 +59,7 @@ def link(hook: Webhook, at: float, *objects: str) -> tuple[int, int, str] | None
 def test_without_attempts_there_is_no_link(hook: Webhook) -> None:
     assert attempt_links.find([]) == []
     assert link(hook, 1) is None
-    delivery(hook, PK)
+    delivery(hook, PK, state="waiting")
     assert link(hook, 1, PK) is None
 
 

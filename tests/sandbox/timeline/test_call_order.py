@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,35 +33,24 @@ from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-View = Callable[[HttpRequest], HttpResponse]
 
-
-def ordering(catalog: make.Catalog) -> View:
-    """Return a view that creates an order."""
+def call(work: Callable[[], Any] = lambda: None, waited: float = 0) -> HttpResponse:
+    """Work in a call of the API, within the middleware that records calls."""
 
     def view(request: HttpRequest) -> HttpResponse:
-        make.order(catalog)
+        work()
         return HttpResponse(b"{}", content_type="application/json")
 
-    return view
-
-
-def nothing(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(b"{}", content_type="application/json")
-
-
-def call(view: View, query: str = "", waited: float = 0) -> HttpResponse:
-    """Call a view as the API does, in the middleware that records calls."""
     more = {operations.WAITED: waited}
-    path = f"/public/v1/requests{query}"
+    path = "/public/v1/requests"
     request = RequestFactory().post(path, HTTP_AUTHORIZATION="ApiKey SU-1:2", **more)
     return api_calls.record_api_calls(view)(request)
 
 
-def kinds() -> list[str]:
-    entries = TimelineEntry.objects.filter(
-        kind__in=(timeline.API_CALL, timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
-    )
+def kinds(*only: str) -> list[str]:
+    """Return the kinds of stored entries in order: of these kinds, or of calls and attempts."""
+    only = only or (timeline.API_CALL, timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
+    entries = TimelineEntry.objects.filter(kind__in=only)
     return list(entries.order_by("transaction", "pk").values_list("kind", flat=True))
 
 
@@ -74,19 +64,6 @@ def pass_time(seconds: float) -> None:
     for entry in TimelineEntry.objects.filter(is_open=True):
         entry.real_at -= timedelta(seconds=seconds)
         entry.save()
-
-
-def delay_stores(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
-    """Stop each store of calls at its start; return the events that it starts and may go on."""
-    storing, go_on = threading.Event(), threading.Event()
-
-    def store(batch: Any) -> None:
-        storing.set()
-        assert go_on.wait(20)
-        call_storage.store(batch)
-
-    monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
-    return storing, go_on
 
 
 def test_approval_is_recorded_before_the_attempt_that_it_causes(
@@ -111,6 +88,7 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     make.order(catalog)
     record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     assert who.post(f"{path}/trigger").status == 200
+    assert kinds(timeline.API_CALL, timeline.EVENT) == ["event", "api_call", "event"]
     [forced] = claim.claim(10).claims
     assert who.put(path, {"external_url": "http://127.0.0.1:10/"}).status == 200
     [pending] = claim.claim(10).claims
@@ -118,26 +96,19 @@ def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     assert kinds()[2:] == ["api_call", "attempt_started"] * 2
 
 
-def test_trigger_now_is_recorded_before_its_event(hook: Webhook, who: Caller) -> None:
-    assert who.post(f"/notifications/webhooks/{hook.pk}/trigger").status == 200
-    recorded = TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", flat=True)
-    assert list(recorded) == [timeline.API_CALL, timeline.EVENT]
-
-
 def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
     created, answer = threading.Event(), threading.Event()
 
-    def view(request: HttpRequest) -> HttpResponse:
+    def work() -> None:
         make.order(catalog)
         created.set()
         assert answer.wait(20)
-        return HttpResponse(b"{}", content_type="application/json")
 
     make.order(catalog)
     [before] = claim.claim(10).claims
-    calling = Background(lambda: call(view))
+    calling = Background(lambda: call(work))
     assert created.wait(20)
     [caused] = claim.claim(10).claims
     assert caused.delivery_id > before.delivery_id
@@ -149,8 +120,7 @@ def test_delivery_starts_while_the_call_that_causes_it_is_in_progress(
     calling.result()
     api_calls.flush()
     entries = list(timeline.between(position, timeline.now()))
-    shown = [entry.kind for entry in entries]
-    assert shown == ["api_call", "change", "event", "attempt_started"]
+    assert [entry.kind for entry in entries] == ["api_call", "change", "event", "attempt_started"]
     assert entries[0].data["status"] == 200 and entries[0].data["id"] == ApiCall.objects.get().pk
     assert not timeline.is_withheld()
 
@@ -161,7 +131,7 @@ def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
     make.order(catalog)
     record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
     move_clock(400)
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     assert len(claim.claim(10).claims) == 1
     assert kinds()[2:] == ["api_call", "attempt_started"]
     [_, started] = TimelineEntry.objects.filter(kind=timeline.ATTEMPT_STARTED).order_by("pk")
@@ -169,12 +139,12 @@ def test_call_is_recorded_before_the_attempt_of_a_delivery_that_its_event_joins(
 
 
 def test_call_without_a_response_is_shown_as_such(catalog: make.Catalog, hook: Webhook) -> None:
-    def view(request: HttpRequest) -> HttpResponse:
+    def work() -> None:
         make.order(catalog)
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        call(view)
+        call(work)
     assert len(claim.claim(10).claims) == 1
     api_calls.flush()
     assert readable() == []
@@ -194,7 +164,7 @@ def test_call_that_cannot_be_stored_delays_nothing(
 
     monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
     monkeypatch.setattr("sandbox.timeline.api_calls.MAX_CALLS", limit)
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     assert len(claim.claim(10).claims) == 1
     assert timeline.is_withheld()
     api_calls.flush()
@@ -205,7 +175,7 @@ def test_call_that_cannot_be_stored_delays_nothing(
 def test_client_follows_calls_past_one_without_a_response(
     catalog: make.Catalog, who: Caller
 ) -> None:
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     api_calls.clear()
     who.get("/requests")
     pass_time(timeline.OPEN_FOR)
@@ -217,7 +187,7 @@ def test_settle_times_read_a_call_once_it_is_complete(catalog: make.Catalog) -> 
     state = settling._State()
     fed: list[int] = []
     state._feed = lambda rows: fed.extend(row.pk for row in rows)  # type: ignore[method-assign]
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     timeline.append([Entry(timeline.CLOCK, datetime.now(UTC), data={"action": "next"})])
     state.catch_up()
     api_calls.flush()
@@ -231,7 +201,7 @@ def test_call_of_a_world_that_another_process_has_replaced_has_no_entry(
     catalog: make.Catalog, settings: Any
 ) -> None:
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     replaced_at = datetime.now(UTC) + timedelta(seconds=1)
     Clock.objects.update_or_create(pk=1, defaults={"replaced_at": replaced_at})
     api_calls.flush()
@@ -241,18 +211,15 @@ def test_call_of_a_world_that_another_process_has_replaced_has_no_entry(
 def test_call_whose_changes_are_rolled_back_is_recorded_once(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
-    def view(request: HttpRequest) -> HttpResponse:
+    def roll_back() -> None:
         with pytest.raises(RuntimeError), transaction.atomic():
             make.order(catalog)
             raise RuntimeError
-        if request.GET:
-            make.order(catalog)
-        return nothing(request)
 
-    call(view)
+    call(roll_back)
     api_calls.flush()
     assert [entry.kind for entry in readable()] == ["api_call"]
-    call(view, "?again")
+    call(lambda: (roll_back(), make.order(catalog)))
     make.order(catalog)
     api_calls.flush()
     expected = ["api_call", "api_call", "change", "event", "change", "event"]
@@ -263,13 +230,11 @@ def test_call_whose_changes_are_rolled_back_is_recorded_once(
 def test_call_with_several_changes_is_recorded_once(
     catalog: make.Catalog, hook: Webhook, is_one: bool
 ) -> None:
-    def view(request: HttpRequest) -> HttpResponse:
+    def work() -> None:
         with transaction.atomic() if is_one else nullcontext():
-            make.order(catalog)
-            make.order(catalog)
-        return nothing(request)
+            make.order(catalog, times=2)
 
-    call(view)
+    call(work)
     api_calls.flush()
     assert [entry.kind for entry in readable()] == ["api_call", *["change", "event"] * 2]
     assert readable()[0].data["status"] == 200 and not timeline.is_withheld()
@@ -278,7 +243,7 @@ def test_call_with_several_changes_is_recorded_once(
 def test_call_whose_effects_have_been_read_is_recorded_after_them(
     catalog: make.Catalog, hook: Webhook
 ) -> None:
-    call(ordering(catalog), waited=timeline.OPEN_FOR)
+    call(partial(make.order, catalog), waited=timeline.OPEN_FOR)
     position = timeline.now()
     assert [entry.kind for entry in readable()] == ["api_call", "change", "event"]
     api_calls.flush()
@@ -290,8 +255,8 @@ def test_call_whose_effects_have_been_read_is_recorded_after_them(
 def test_reader_sees_each_entry_once_complete_and_in_order(catalog: make.Catalog) -> None:
     def serve() -> None:
         for _ in range(5):
-            call(ordering(catalog))
-            call(nothing)
+            call(partial(make.order, catalog))
+            call()
 
     serving = [Background(serve) for _ in range(3)]
     seen: list[TimelineEntry] = []
@@ -334,18 +299,25 @@ def test_call_is_recorded_before_the_changes_of_later_calls(
     template = {"template_id": catalog.template.pk}
     assert who.post(f"/requests/{pk}/approve", template).status == 200
     api_calls.flush()
-    seen = list(TimelineEntry.objects.order_by("transaction", "pk").values_list("kind", flat=True))
-    assert seen == ["change", "event", "api_call", "api_call", "api_call", "change", "event"]
+    stored = kinds(timeline.API_CALL, timeline.CHANGE, timeline.EVENT)
+    assert stored == ["change", "event", "api_call", "api_call", "api_call", "change", "event"]
 
 
 def test_later_call_comes_after_one_that_is_being_stored(
     catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storing, go_on = delay_stores(monkeypatch)
-    call(nothing)
+    storing, go_on = threading.Event(), threading.Event()
+
+    def store(batch: Any) -> None:
+        storing.set()
+        assert go_on.wait(20)
+        call_storage.store(batch)
+
+    monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
+    call()
     flushing = Background(api_calls.flush)
     assert storing.wait(20)
-    calling = Background(lambda: call(ordering(catalog)))
+    calling = Background(lambda: call(partial(make.order, catalog)))
     assert not calling.ended.wait(0.1)
     go_on.set()
     flushing.result()
@@ -361,12 +333,12 @@ def test_unavailable_database_does_not_keep_a_call_from_being_served(
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(api_calls, "_recorder", Recorder(store))
-    assert call(nothing).status_code == call(nothing).status_code == 200
+    assert call().status_code == call().status_code == 200
     assert len(api_calls._recorder) == 2
 
 
 def test_call_that_changes_nothing_is_stored_later(catalog: make.Catalog, hook: Webhook) -> None:
-    call(nothing)
+    call()
     assert claim.claim(10).claims == [] and kinds() == []
 
 
@@ -381,5 +353,5 @@ def test_engine_is_woken_by_the_commit(
     settings.CELERY_BROKER_URL = broker
     sent: list[str] = []
     monkeypatch.setattr(wakeup, "send", lambda: sent.append("wake-up"))
-    call(ordering(catalog))
+    call(partial(make.order, catalog))
     assert sent == ["wake-up"]
