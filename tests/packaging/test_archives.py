@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from email.message import Message
 from email.parser import Parser
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +23,6 @@ def wheel() -> dict[str, int]:
     """The names in the wheel, with checksums."""
     with zipfile.ZipFile(wheels.built().wheel) as archive:
         return {entry.filename: entry.CRC for entry in archive.infolist()}
-
-
-@pytest.fixture(scope="module")
-def metadata() -> Message:
-    with zipfile.ZipFile(wheels.built().wheel) as archive:
-        return Parser().parsestr(archive.read(f"{DIST_INFO}/METADATA").decode())
 
 
 def sources(package: str) -> set[str]:
@@ -80,16 +73,10 @@ def test_sdist_has_neither_tests_nor_data() -> None:
     }
 
 
-def test_version_and_program_are_declared(metadata: Message) -> None:
-    assert (metadata["Name"], metadata["Version"]) == ("connect-sim", __version__)
-    assert metadata["Requires-Python"] == ">=3.11"
-    with zipfile.ZipFile(wheels.built().wheel) as archive:
-        entries = archive.read(f"{DIST_INFO}/entry_points.txt").decode()
-    assert entries == "[console_scripts]\nconnect-sim = connect_sim.cli:main\n"
-
-
-def test_upper_bounds_are_the_next_major_version(metadata: Message) -> None:
+def test_upper_bounds_are_the_next_major_version() -> None:
     """A handler may share the environment: only private parts need closer bounds."""
+    with zipfile.ZipFile(wheels.built().wheel) as archive:
+        metadata = Parser().parsestr(archive.read(f"{DIST_INFO}/METADATA").decode())
     closer = set()
     for line in metadata.get_all("Requires-Dist") or ():
         requirement = Requirement(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client
@@ -51,14 +52,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
         rows = [{"webhook": webhook, "outcome": outcome} for webhook, outcome in attempts]
         values = {"stops": len(rows), "stopped_because": moves.END, **more}
         result = MoveResult(START, START + timedelta(minutes=4), attempts=rows, **values)
-
-        def run(*args: Any, **kwargs: Any) -> MoveResult:
-            if error is not None:
-                raise error
-            return result
-
+        move = Mock(return_value=result, side_effect=error)
         for name in ("advance", "run_next", "run_until_idle"):
-            monkeypatch.setattr(moves, name, run)
+            monkeypatch.setattr(moves, name, move)
 
     return set_result
 
@@ -183,15 +179,11 @@ def test_moves_need_a_token(catalog: Catalog, client: Client) -> None:
 def test_reset_asks_first_and_returns_to_the_section(
     vendor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[None] = []
-
-    def reset() -> Replacement:
-        calls.append(None)
-        return Replacement(START, 120, ["Delivery 7 of http://127.0.0.1/ is in flight."])
-
+    left = ["Delivery 7 of http://127.0.0.1/ is in flight."]
+    reset = Mock(return_value=Replacement(START, 120, left))
     monkeypatch.setattr(snapshots, "reset", reset)
     question = html.get(vendor, "/time/reset/?next=/queues/fulfillment/").one("main form")
-    assert not calls and question["action"] == "/time/reset/"
+    assert not reset.called and question["action"] == "/time/reset/"
     assert ("next", "/queues/fulfillment/") in question.sent()
     gone = {"next": "/queues/fulfillment/PR-1111-1111-1111-001/?x=1"}
     assert vendor.post("/time/reset/", gone)["Location"] == "/queues/"
@@ -199,14 +191,12 @@ def test_reset_asks_first_and_returns_to_the_section(
         "Reset to the demo data in 120 ms. It did not wait for 1 request or handler."
     )
     assert vendor.post("/time/reset/")["Location"] == "/"
-    assert len(calls) == 2
+    assert reset.call_count == 2
 
 
 def test_busy_sandbox_is_not_reset(vendor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reset() -> Replacement:
-        raise Busy("A job of the platform is running.")
-
-    monkeypatch.setattr(snapshots, "reset", reset)
+    busy = Mock(side_effect=Busy("A job of the platform is running."))
+    monkeypatch.setattr(snapshots, "reset", busy)
     vendor.post("/time/reset/")
     text = bar(vendor).one("*[data-summary]").text
     assert text == "A job of the platform is running. Nothing was changed. Try again."
