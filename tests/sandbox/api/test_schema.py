@@ -78,22 +78,17 @@ def test_kinds_of_the_document_are_those_of_the_timeline() -> None:
 
 
 @pytest.mark.django_db
-def test_document_and_swagger_need_no_key(client_of_nobody: Client) -> None:
-    response = client_of_nobody.get("/sandbox/schema")
+def test_document_and_swagger_need_no_key(client: Client) -> None:
+    response = client.get("/sandbox/schema")
     assert response.status_code == 200
     assert response.json() == schema.document()
     for path in ("/sandbox/docs", "/public/v1/docs"):
-        page = client_of_nobody.get(path)
+        page = client.get(path)
         assert page.status_code == 200
         assert f'<script src="{path}?script="></script>' in page.content.decode()
         assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         assert "script-src" not in page.headers["Content-Security-Policy"]
-        script = client_of_nobody.get(f"{path}?script=")
+        script = client.get(f"{path}?script=")
         assert script.headers["Content-Type"].startswith("application/javascript")
         assert path.replace("docs", "schema") in script.content.decode()
         assert b"https://" not in page.content + script.content
-
-
-@pytest.fixture
-def client_of_nobody() -> Client:
-    return Client()

@@ -11,26 +11,22 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from requests_queue.queues.fulfillment import creation
 from sandbox.readings import handler_activity
 from sandbox.readings.handler_activity import HandlerActivity
 from sandbox.timeline import api_calls, call_storage
-from tests import make, signed_in
+from tests import make
 from tests.api import Caller, caller
 from tests.engines import move_clock, running, until
 from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.portal import delivery_rows
 from tests.sandbox import recorded
+from tests.signed_in import distributor, vendor
 from webhooks.models import Attempt, Delivery
 
+__all__ = ["distributor", "vendor"]
+
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def client(catalog: Catalog) -> Client:
-    """The vendor's browser."""
-    return signed_in.signed_in(catalog.vendor_user)
 
 
 Work = Callable[[Caller, str], Any]
@@ -49,7 +45,7 @@ class Order:
 
         with handler(respond) as served:
             self.webhook = make.webhook(catalog, served.url)
-            self.pk = creation.create(make.purchase(catalog), catalog.as_distributor).pk
+            self.pk = make.order(catalog).pk
             with running():
                 until(Attempt.objects.exists, "an attempt")
         self.delivery = Delivery.objects.earliest("pk")
@@ -106,7 +102,7 @@ def test_handler_that_approves_another_product_s_request_has_a_note(
     other.product.save()
     other.connection.vendor = catalog.vendor
     other.connection.save()
-    foreign = creation.create(make.purchase(other), other.as_distributor)
+    foreign = make.order(other)
 
     def work(who: Caller, pk: str) -> None:
         for row in who.get("/requests?status=pending").json:
@@ -164,7 +160,7 @@ def test_object_that_changed_meanwhile_is_no_longer_pending(catalog: Catalog, wh
 def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) -> None:
     hook = make.webhook(catalog)
     for _ in range(30):
-        pk = creation.create(make.purchase(catalog), catalog.as_distributor).pk
+        pk = make.order(catalog).pk
         row = Delivery.objects.latest("pk")
         delivery_rows.attempt(row)
         Delivery.objects.filter(pk=row.pk).update(state="delivered")
@@ -183,49 +179,50 @@ def test_number_of_statements_does_not_depend_on_the_attempts(catalog: Catalog) 
 # Pages.
 
 
-def test_delivery_page_shows_notes_and_calls(catalog: Catalog, who: Caller, client: Client) -> None:
+def test_delivery_page_shows_notes_and_calls(catalog: Catalog, who: Caller, vendor: Client) -> None:
     order = Order(catalog, who, lambda who, pk: who.post(f"/requests/{pk}/fail", {}))
     move_clock(6)
-    page = client.get(f"/deliveries/{order.delivery.pk}/").content.decode()
+    page = vendor.get(f"/deliveries/{order.delivery.pk}/").content.decode()
     assert "fail was rejected: 400" in page and f"{order.pk} is still pending" in page
     assert 'data-note="rejected"' in page and "Handler activity" in page
     assert f"POST /requests/{order.pk}/fail" in page and "<details" in page
-    log = client.get("/deliveries/").content.decode()
+    log = vendor.get("/deliveries/").content.decode()
     assert "1 API call, 1 failed" in log
-    shown = client.get(f"/queues/fulfillment_request/{order.pk}/").content.decode()
+    shown = vendor.get(f"/queues/fulfillment_request/{order.pk}/").content.decode()
     assert "data-call=" in shown and f"POST /requests/{order.pk}/fail" in shown
 
 
 def test_delivery_page_polls_while_the_handler_may_work(
-    catalog: Catalog, who: Caller, client: Client
+    catalog: Catalog, who: Caller, vendor: Client
 ) -> None:
     order = Order(catalog, who, nothing)
     path = f"/deliveries/{order.delivery.pk}/"
-    response = client.get(path)
+    response = vendor.get(path)
     assert "hx-trigger" in response.content.decode().partition('id="delivery"')[2][:200]
     poll = f"{path}{response.context['shown'].poll}"
     htmx = {"HX-Request": "true"}
-    assert client.get(poll, headers=htmx).status_code == 204
+    assert vendor.get(poll, headers=htmx).status_code == 204
     approve(who, order.pk)
-    assert f"approved {order.pk}" in client.get(poll, headers=htmx).content.decode()
+    assert f"approved {order.pk}" in vendor.get(poll, headers=htmx).content.decode()
     move_clock(120)
-    later = client.get(path).content.decode()
+    later = vendor.get(path).content.decode()
     assert "hx-trigger" not in later.partition('id="delivery"')[2][:200]
 
 
-def test_viewer_sees_only_calls_of_its_own_account(catalog: Catalog, who: Caller) -> None:
+def test_viewer_sees_only_calls_of_its_own_account(
+    catalog: Catalog, who: Caller, vendor: Client, distributor: Client
+) -> None:
     order = Order(catalog, who, approve)
     api_calls.flush()
     path = f"/queues/fulfillment_request/{order.pk}/"
-    assert "data-call=" in signed_in.signed_in(catalog.vendor_user).get(path).content.decode()
-    theirs = signed_in.signed_in(catalog.provider_user)
-    response = theirs.get(path)
+    assert "data-call=" in vendor.get(path).content.decode()
+    response = distributor.get(path)
     assert response.status_code == 200
     assert "data-call=" not in response.content.decode()
-    assert theirs.get(f"/deliveries/{order.delivery.pk}/").status_code == 404
+    assert distributor.get(f"/deliveries/{order.delivery.pk}/").status_code == 404
 
 
-def test_text_of_a_call_is_escaped(catalog: Catalog, who: Caller, client: Client) -> None:
+def test_text_of_a_call_is_escaped(catalog: Catalog, who: Caller, vendor: Client) -> None:
     hostile = "<script>alert(1)</script>"
 
     def work(who: Caller, pk: str) -> None:
@@ -233,5 +230,5 @@ def test_text_of_a_call_is_escaped(catalog: Catalog, who: Caller, client: Client
         who.call("PUT", f"/requests/{pk}?{hostile}", {"note": hostile}, headers)
 
     order = Order(catalog, who, work)
-    page = client.get(f"/deliveries/{order.delivery.pk}/").content.decode()
+    page = vendor.get(f"/deliveries/{order.delivery.pk}/").content.decode()
     assert "&lt;script&gt;alert(1)" in page and hostile not in page

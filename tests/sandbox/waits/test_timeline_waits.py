@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from sandbox.timeline.timeline import Entry
 from sandbox.waits import wait_responses
 from tests import make
 from tests.api import Caller
-from tests.background import Background, threads
+from tests.background import Background
 from tests.engines import until
 from tests.sandbox.calling import catalog, client
 from tests.sandbox.timeline.test_timeline import write
@@ -22,14 +21,6 @@ from tests.sandbox.timeline.test_timeline import write
 __all__ = ["catalog", "client"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def no_wait_remains() -> Iterator[None]:
-    """Fail a test whose waits or thread remain."""
-    yield
-    assert not waiting()
-    until(lambda: "observer" not in threads(), "the thread ends")
 
 
 def waiting() -> int:

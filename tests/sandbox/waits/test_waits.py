@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,13 +12,13 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.clock import moves, settling
+from sandbox.clock import moves
 from sandbox.models import TimelineEntry
 from sandbox.timeline import timeline
 from sandbox.waits import wait_responses, waiting
 from tests import make
 from tests.api import Caller, Response
-from tests.background import Background, threads
+from tests.background import Background
 from tests.engines import until
 from tests.handlers import Handler, handler
 from tests.sandbox.calling import catalog, client, hook, served
@@ -31,18 +30,6 @@ __all__ = ["catalog", "client", "hook", "served"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 S = timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def no_wait_remains() -> Iterator[None]:
-    """Fail a test whose waits or threads remain."""
-    settling.forget()
-    yield
-    until(
-        lambda: not waiting.waits.undecided() and not threads() & {"observer", "wait-mover"},
-        "no thread waits",
-    )
-    assert not moves.clock_state().moving
 
 
 @pytest.fixture

@@ -74,7 +74,6 @@ def test_read_of_the_timeline_ends_with_an_entry(client: Caller, settings: Any) 
     assert (status, headers["content-type"]) == (200, "application/json")
     assert headers["connect-version"]
     assert [entry["data"]["name"] for entry in json.loads(body)["entries"]] == ["entry"]
-    until(lambda: "observer" not in threads(), "the thread ends")
 
 
 def test_cursor_is_valid_after_a_restart(tmp_path: Path) -> None:
