@@ -15,6 +15,7 @@ from tests import program
 from tests.api import VENDOR, Caller, caller, refused
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.make import Catalog
+from tests.sandbox import worlds
 
 pytestmark = pytest.mark.django_db
 # The live server sees committed data only.
@@ -156,18 +157,8 @@ def test_validation_of_another_partys_object_is_not_found(vendor: Caller, other:
 def validating(run_queue: Callable[..., list[str]]) -> Iterator[Handler]:
     """A validator of the suite's purchases; tests set its response."""
     with handler() as served:
-        hook = caller(Account.objects.get(pk=VENDOR)).post(
-            "/notifications/webhooks",
-            {
-                "label": "V",
-                "product_id": SUITE,
-                "object_class": "fulfillment_request",
-                "type": "validator",
-                "external_url": served.url,
-                "jwt_secret": "JWT-of-this-test",
-            },
-        )
-        assert hook.status == 201, hook.json
+        vendor = caller(Account.objects.get(pk=VENDOR))
+        worlds.webhook(vendor, served.url, SUITE, type="validator")
         yield served
 
 

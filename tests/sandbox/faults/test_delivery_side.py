@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.api import Caller
 from tests.engines import move_clock, until
-from tests.handlers import Handler, ReceivedRequest, handler
+from tests.handlers import Handler, ReceivedRequest
 from tests.make import Catalog
 from tests.sandbox.faults.conftest import Arm
 from tests.sandbox.faults.delivering import Deliver, deliver, marks, recorded
@@ -97,25 +98,18 @@ def test_handler_and_attempt(
     ]
 
 
-def test_limited_body_is_cut_in_the_handler(catalog: Catalog, arm: Arm, deliver: Deliver) -> None:
-    read: list[tuple[int, bytes]] = []
-    ended = threading.Event()
-
-    def cut(request: ReceivedRequest) -> int:
-        read.append((int(request.headers["Content-Length"]), request.body))
-        ended.set()
-        return 200
-
-    with handler(cut) as served:
-        hook = make.webhook(catalog, served.url, n=2)
-        arm("limit_data", {"bytes": 40}, webhook=hook.pk)
-        attempt = deliver(hook)
-        assert attempt.error == CLOSED.format(host=host(served))
-        # The reset ends the handler's read, or makes it fail.
-        ended.wait(0.5)
-    assert attempt.status_code is None
-    for length, body in read:
-        assert length > 40 and body == attempt.request_body.encode()[:40]
+def test_limited_body_is_cut_in_the_handler(
+    served: Handler, arm: Arm, deliver: Deliver, hook: Webhook
+) -> None:
+    arm("limit_data", {"bytes": 40}, webhook=hook.pk)
+    attempt = deliver()
+    assert (attempt.status_code, attempt.error) == (None, CLOSED.format(host=host(served)))
+    # The reset ends the handler's read, or makes it fail.
+    with suppress(queue.Empty):
+        served.next(timeout=0.5)
+    for request in served.received:
+        assert int(request.headers["Content-Length"]) > 40
+        assert request.body == attempt.request_body.encode()[:40]
 
 
 def test_latency_is_part_of_the_attempt_and_of_its_timeout(
@@ -161,8 +155,8 @@ def test_abort_has_headers_and_body(
     assert not served.received
 
 
-def test_duplicates_overlap_or_follow(
-    catalog: Catalog, arm: Arm, deliver: Deliver, settings: Any
+def test_duplicates_overlap(
+    arm: Arm, deliver: Deliver, hook: Webhook, served: Handler, settings: Any
 ) -> None:
     settings.SIM_HTTP_TIMEOUT = 10
     both = threading.Barrier(2)
@@ -171,21 +165,21 @@ def test_duplicates_overlap_or_follow(
         both.wait(5)
         return 200 if request.token else 500
 
-    with handler(meet) as served:
-        hook = make.webhook(catalog, served.url, n=3)
-        arm("duplicate", webhook=hook.pk)
-        assert deliver(hook).outcome == "success"
-        first, second = served.received
-        assert (first.headers, first.body) == (second.headers, second.body)
+    served.respond = meet
+    arm("duplicate", webhook=hook.pk)
+    assert deliver().outcome == "success"
+    first, second = served.received
+    assert (first.headers, first.body) == (second.headers, second.body)
 
 
-def test_first_response_of_a_duplicate_counts(catalog: Catalog, arm: Arm, deliver: Deliver) -> None:
+def test_first_response_of_a_duplicate_counts(
+    arm: Arm, deliver: Deliver, hook: Webhook, served: Handler
+) -> None:
     statuses = iter([500, 200])
-    with handler(lambda request: next(statuses)) as served:
-        hook = make.webhook(catalog, served.url, n=3)
-        arm("duplicate", {"delay": 50}, webhook=hook.pk)
-        attempt = deliver(hook)
-        assert (attempt.status_code, len(served.received)) == (500, 2)
+    served.respond = lambda request: next(statuses)
+    arm("duplicate", {"delay": 50}, webhook=hook.pk)
+    attempt = deliver()
+    assert (attempt.status_code, len(served.received)) == (500, 2)
 
 
 def test_reordered_request_comes_after_later_ones(
@@ -193,8 +187,7 @@ def test_reordered_request_comes_after_later_ones(
 ) -> None:
     settings.SIM_HTTP_TIMEOUT = 30
     fault = arm("reorder", {"window": 2, "ms": 20_000}, webhook=hook.pk, nth=[1])
-    for _ in range(4):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog, times=4)
     until(lambda: recorded(4), "all are delivered")
     attempts = {a.delivery_id: a for a in Attempt.objects.order_by("pk")}
     assert [a.faults for _, a in sorted(attempts.items())] == [marks(fault), [], [], []]

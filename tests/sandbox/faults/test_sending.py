@@ -11,7 +11,6 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from connect_sim.server.deferred import Client
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.faults.kinds import API, KINDS
 from sandbox.timeline import api_calls
@@ -33,7 +32,7 @@ REQUESTS = "/public/v1/requests"
 @pytest.fixture
 def order(catalog: Catalog) -> Request:
     """A pending order, which only needs to be approved."""
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
+    return make.order(catalog)
 
 
 def is_silent(line: socket.socket) -> bool:

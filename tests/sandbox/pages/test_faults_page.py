@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from requests_queue.queues.fulfillment import creation
 from sandbox.faults import api_side, armed
 from sandbox.faults.kinds import KINDS
 from sandbox.models import Fault, HeldResponse
@@ -254,7 +253,7 @@ def test_every_page_says_how_many_faults_are_armed(
 
 @pytest.mark.django_db(transaction=True)
 def test_faults_are_shown_with_attempts_and_calls(root: Client, catalog: Catalog) -> None:
-    order = creation.create(make.purchase(catalog), catalog.as_distributor)
+    order = make.order(catalog)
     row = delivery_rows.delivery(make.webhook(catalog), order.pk)
     delivery_rows.attempt(row)
     delivery_rows.attempt(row, "failure", faults=[{"name": "bad", "kind": "abort"}])

@@ -15,7 +15,6 @@ from requests_queue import clock
 from requests_queue.conversations import writing
 from requests_queue.conversations.models import Conversation
 from requests_queue.models import Clock
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.pages import stream
@@ -40,7 +39,7 @@ SECRET = "canary-of-a-password"
 def order(catalog: Catalog) -> Request:
     """An order, whose creation is an event of a webhook of the vendor."""
     make.webhook(catalog, label="Ours")
-    return creation.create(make.purchase(catalog), catalog.as_distributor)
+    return make.order(catalog)
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ def test_webhook_and_object_are_filtered(
     hook = Webhook.objects.get()
     assert set(kinds(vendor, f"?webhook={hook.pk}")) == {"fault", "delivery"}
     assert kinds(distributor, f"?webhook={hook.pk}") == []
-    other = creation.create(make.purchase(catalog), catalog.as_distributor)
+    other = make.order(catalog)
     assert kinds(vendor, f"?object={other.pk}&kind=change") == ["change"]
     assert len(kinds(vendor, f"?object={world.pk}")) == 6
     assert kinds(vendor, "?object=PR-0000-0000-0000-001") == []
@@ -303,7 +302,7 @@ def test_number_of_statements_is_constant(world: Request, vendor: Client, catalo
     for n in range(4):
         call(world, catalog)
         post(world, catalog, "More.")
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+        make.order(catalog)
         attempt(make.webhook(catalog, n=n + 5), 10_000 + n, world.pk, outcome="success", status=200)
         attempt(hook, 20_000 + n, world.pk)
     assert statements() == before

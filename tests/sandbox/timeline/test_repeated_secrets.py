@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from requests_queue.queues.fulfillment import creation
 from requests_queue.redaction import MASK
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.timeline import api_calls, call_storage
@@ -165,7 +164,7 @@ def test_distributor_gets_no_token_that_a_handler_has_repeated(catalog: Catalog)
             jwt_secret=SECRET,
             headers={"X-Api-Key": HEADER},
         )
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+        make.order(catalog)
         engine.wake()
         until(Attempt.objects.exists, "the attempt")
     distributor = CheckedCaller(caller(catalog.provider).key)

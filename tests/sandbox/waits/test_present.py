@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from requests_queue import clock, jobs
-from requests_queue.queues.fulfillment import creation
 from sandbox.waits import wait_responses
 from tests import make
 from tests.engines import move_clock
@@ -25,7 +24,7 @@ def test_retry_that_begins_during_the_look_is_not_missed(
     settings.SIM_SETTLE_TIME = 0
     catalog = make.catalog()
     make.webhook(catalog)
-    creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog)
     assert not wait_responses.is_idle(clock.now())
     [first] = claim.claim(10).claims
     record.flush([AttemptResult(first, states.FAILURE, 5)])
