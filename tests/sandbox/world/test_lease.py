@@ -14,7 +14,7 @@ from sandbox.clock.holds import Token
 from sandbox.models import Lease
 from sandbox.timeline.observer import Result, observer
 from sandbox.world import gate, leases
-from sandbox.world.leases import Taker, Token
+from sandbox.world.leases import Taker
 from tests.api import Caller, refused
 from tests.background import concurrently
 from tests.sandbox import worlds
