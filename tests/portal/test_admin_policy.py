@@ -21,14 +21,10 @@ CANARY = "canary-of-a-header"
 
 @pytest.fixture
 def tab(site: Site) -> Iterator[Tab]:
-    with site.open("/admin/") as tab:
+    """A tab whose console has no violation of the policy at the end; it may have other errors."""
+    with site.open("/admin/", logged="") as tab:
         yield tab
-        assert not violations(tab)
-
-
-def violations(tab: Tab) -> list[str]:
-    """Return the policy violations in Chromium's console, without other errors."""
-    return [text for text in tab.console_errors if "Content Security Policy" in text]
+        assert not [text for text in tab.console_errors if "Content Security Policy" in text]
 
 
 @pytest.mark.parametrize("step", [8, nightly(1, reason="test_admin_pages reads every model's")])
@@ -45,7 +41,6 @@ def test_admin_pages_have_no_policy_violation(site: Site, tab: Tab, step: int) -
         for form in {each.split("?")[0]: each for each in addresses[:1] + addresses[-1:]}.values():
             page.goto(form)
             expect(page.locator("#content h1")).to_be_visible()
-        assert not violations(tab), address
 
 
 def test_admin_widgets_work(site: Site, tab: Tab) -> None:
@@ -84,7 +79,7 @@ def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
         page.get_by_role("button", name="Reveal").click()
         expect(values).to_contain_text(CANARY)
         expect(page.locator("#secret")).to_contain_text(SECRET)
-        assert page.locator("#header-values").count() == 1 and not tab.console_errors
+        assert page.locator("#header-values").count() == 1
     trigger(site, pk)
     with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
         page = tab.page
@@ -94,7 +89,6 @@ def test_portal_reveals_header_values_with_the_secret(site: Site) -> None:
         headers.locator("summary").click()
         page.locator("#reveal-headers").click()
         expect(page.locator("#request-headers")).to_contain_text(CANARY)
-        assert not tab.console_errors
 
 
 def trigger(site: Site, pk: str) -> None:

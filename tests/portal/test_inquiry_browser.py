@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import Tab, chromium, tab, window
 from tests.handlers import Handler, ReceivedRequest, Response, handler
@@ -39,14 +39,11 @@ class Vendor:
     served: Handler
     # If set, calls with this name wait for `go_on`.
     slow: str = ""
-    down: bool = False
     go_on: threading.Event = field(default_factory=threading.Event)
     # Ids of the requests of a test: they hold their unique values until they fail.
     ordered: list[str] = field(default_factory=list)
 
     def respond(self, request: ReceivedRequest) -> Response:
-        if self.down:
-            return 503
         sent = request.json
         params = sent["params"] if "params" in sent else sent["asset"]["params"]
         values = {p["id"]: p["value"] for p in params}
@@ -142,7 +139,7 @@ def vendor(served: Vendor) -> Iterator[Vendor]:
     """The vendor with a responding handler."""
     served.served.calls.queue.clear()
     yield served
-    served.down, served.slow = False, ""
+    served.slow = ""
     served.go_on.set()
     served.go_on = threading.Event()
     served.close_orders()
@@ -156,14 +153,38 @@ def error(page: Page, name: str) -> Any:
     return page.locator(f"[data-field={name}] [data-part=error]")
 
 
+def open_form(vendor: Vendor, tab: Tab, *names: str, **values: Any) -> tuple[str, Page]:
+    """Open the form of a new order; return the order's id and the page."""
+    pk = vendor.order(*names, **values)
+    tab.page.goto(vendor.link(pk))
+    return pk, tab.page
+
+
+def enter_name(page: Page, name: str) -> None:
+    page.get_by_label("Console name").fill(name)
+    page.keyboard.press("Tab")
+
+
+def start_slow_check(vendor: Vendor, tab: Tab, *names: str) -> tuple[str, Page]:
+    """Open a form, and enter a name whose check waits for `go_on`."""
+    vendor.slow = "slow"
+    pk, page = open_form(vendor, tab, *names)
+    enter_name(page, "slow")
+    assert vendor.next_value("console_subdomain") == "slow"
+    return pk, page
+
+
+def send(page: Page) -> None:
+    page.get_by_role("button", name="Send answers").click()
+    expect(page.locator("[data-outcome=pending]")).to_be_visible()
+
+
 def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, tab: Tab) -> None:
-    pk, page = vendor.order(siem_url=""), tab.page
-    page.goto(vendor.link(pk))
+    pk, page = open_form(vendor, tab, siem_url="")
     expect(page.locator("[data-field]")).to_have_count(len(INQUIRED))
 
     # The new value reaches the handler, and its error the field.
-    page.get_by_label("Console name").fill("taken")
-    page.keyboard.press("Tab")
+    enter_name(page, "taken")
     assert vendor.next_value("console_subdomain") == "taken"
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
     expect(status(page)).to_have_text("Checked. Correct 1 answer.")
@@ -195,42 +216,21 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, tab: Tab)
     summary.get_by_role("link", name="SIEM collector").click()
     expect(page.get_by_label("SIEM collector")).to_be_focused()
     page.keyboard.type("https://siem.harbour.example.com/in")
-    page.get_by_label("Console name").fill(FREE)
-    page.keyboard.press("Tab")
+    enter_name(page, FREE)
     expect(page.get_by_role("alert")).to_have_count(0)
 
-    page.get_by_role("button", name="Send answers").click()
-    expect(page.locator("[data-outcome=pending]")).to_be_visible()
+    send(page)
     request = vendor.request(pk)
-    assert request["status"] == "pending"
     values = {p["id"]: p["value"] for p in request["asset"]["params"]}
-    assert values["console_subdomain"] == FREE
-    assert values["siem_url"] == "https://siem.harbour.example.com/in"
-    assert values["edition"] == "advanced"
-    assert values["data_region"] == "uk"
+    expected = {
+        "console_subdomain": FREE,
+        "siem_url": "https://siem.harbour.example.com/in",
+        "edition": "advanced",
+        "data_region": "uk",
+    }
+    assert (request["status"], {**values, **expected}) == ("pending", values)
     assert tab.hosts() == {urlsplit(vendor.running.url).netloc}
     assert tab.console_errors == []
-
-
-@pytest.mark.nightly(reason="test_inquiry_page sends it, and has its errors")
-def test_form_is_sent_without_scripts(vendor: Vendor, chromium: Browser) -> None:
-    pk = vendor.order(siem_url="")
-    page = chromium.new_context(java_script_enabled=False).new_page()
-    page.goto(vendor.link(pk))
-    page.get_by_label("Console name").fill("taken")
-    page.get_by_label("Advanced").check()
-    page.get_by_role("button", name="Send answers").click()
-    expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
-    expect(error(page, "siem_url")).to_have_text("Error: This field is required.")
-    expect(page.locator("#summary")).to_contain_text("Your answers were not sent")
-    assert vendor.request(pk)["status"] == "inquiring"
-    page.get_by_label("Console name").fill(FREE)
-    page.get_by_label("SIEM collector").fill("https://siem.harbour.example.com/in")
-    page.get_by_role("button", name="Send answers").click()
-    expect(page.locator("[data-outcome=pending]")).to_be_visible()
-    assert vendor.request(pk)["status"] == "pending"
-    assert vendor.value(pk, "console_subdomain") == FREE
-    page.context.close()
 
 
 def test_resellers_form_is_validated_and_sent(vendor: Vendor, tab: Tab) -> None:
@@ -244,22 +244,23 @@ def test_resellers_form_is_validated_and_sent(vendor: Vendor, tab: Tab) -> None:
     field.fill("AGR-2026-7")
     page.keyboard.press("Tab")
     expect(status(page)).to_have_text("Checked. All answers are valid.")
-    page.get_by_role("button", name="Send answers").click()
-    expect(page.locator("[data-outcome=pending]")).to_be_visible()
+    send(page)
     request = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
-    assert request["status"] == "pending"
-    assert request["params"][0]["value"] == "AGR-2026-7"
+    assert (request["status"], request["params"][0]["value"]) == ("pending", "AGR-2026-7")
     assert tab.console_errors == []
 
 
 def test_form_works_by_keyboard(vendor: Vendor, tab: Tab) -> None:
-    pk, page = vendor.order("company_alias", "edition", "options"), tab.page
-    page.goto(vendor.link(pk))
+    pk, page = open_form(vendor, tab, "company_alias", "edition", "options")
     keys = page.keyboard
-    # Skip the link in the vendor's message.
-    for _ in range(2):
+
+    def tab_to(label: str) -> None:
         keys.press("Tab")
-    expect(page.get_by_label("Short name")).to_be_focused()
+        expect(page.get_by_label(label)).to_be_focused()
+
+    # Skip the link in the vendor's message.
+    keys.press("Tab")
+    tab_to("Short name")
     keys.press("Control+a")
     keys.type("H")
     keys.press("Enter")
@@ -269,21 +270,16 @@ def test_form_works_by_keyboard(vendor: Vendor, tab: Tab) -> None:
     expect(page.get_by_label("Short name")).to_be_focused()
     keys.press("Control+a")
     keys.type("Harbour Ltd")
-    keys.press("Tab")
-    expect(page.get_by_label("Standard")).to_be_focused()
+    tab_to("Standard")
     keys.press("ArrowDown")
     expect(page.get_by_label("SIEM collector")).to_be_visible()
     # A field that appears meanwhile does not move the focus.
     expect(page.get_by_label("Advanced")).to_be_focused()
-    keys.press("Tab")
-    expect(page.get_by_label("SIEM collector")).to_be_focused()
+    tab_to("SIEM collector")
     keys.type("https://siem.harbour.example.com/in")
-    keys.press("Tab")
-    expect(page.get_by_label("Weekly report")).to_be_focused()
-    keys.press("Space")
-    keys.press("Tab")
-    expect(page.get_by_label("Awareness training")).to_be_focused()
-    keys.press("Space")
+    for box in ("Weekly report", "Awareness training"):
+        tab_to(box)
+        keys.press("Space")
     # The ordered name is taken, so the form requests another one.
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
     page.get_by_label("Console name").focus()
@@ -291,20 +287,16 @@ def test_form_works_by_keyboard(vendor: Vendor, tab: Tab) -> None:
     keys.type(FREE)
     keys.press("Enter")
     expect(page.locator("[data-outcome=pending]")).to_be_visible()
-    assert vendor.value(pk, "company_alias") == "Harbour Ltd"
     params = {p["id"]: p for p in vendor.request(pk)["asset"]["params"]}
+    assert params["company_alias"]["value"] == "Harbour Ltd"
     assert params["options"]["structured_value"] == {"weekly_report": False, "training": True}
 
 
 def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, tab: Tab) -> None:
-    vendor.slow = "slow"
-    pk, page = vendor.order("company_alias", "console_subdomain", "edition"), tab.page
-    page.goto(vendor.link(pk))
-    page.get_by_label("Console name").fill("slow")
-    page.keyboard.press("Tab")
-    assert vendor.next_value("console_subdomain") == "slow"
+    _, page = start_slow_check(vendor, tab, "company_alias", "console_subdomain", "edition")
     expect(status(page)).to_have_text("Checking…")
-    page.get_by_label("Short name").focus()
+    short_name = page.get_by_label("Short name")
+    short_name.focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("Half of a na")
     # Like the autofill of a browser.
@@ -312,21 +304,15 @@ def test_typed_text_is_kept_during_a_slow_check(vendor: Vendor, tab: Tab) -> Non
     vendor.go_on.set()
     expect(status(page)).not_to_have_text("Checking…")
     expect(error(page, "console_subdomain")).to_have_text("")
-    expect(page.get_by_label("Short name")).to_be_focused()
-    expect(page.get_by_label("Short name")).to_have_value("Half of a na")
+    expect(short_name).to_be_focused()
     expect(page.get_by_label("Advanced")).to_be_checked()
     page.keyboard.type("me")
-    expect(page.get_by_label("Short name")).to_have_value("Half of a name")
+    expect(short_name).to_have_value("Half of a name")
     assert tab.console_errors == []
 
 
 def test_response_keeps_fields_that_were_changed_and_changed_back(vendor: Vendor, tab: Tab) -> None:
-    vendor.slow = "slow"
-    pk, page = vendor.order("console_subdomain", "options"), tab.page
-    page.goto(vendor.link(pk))
-    page.get_by_label("Console name").fill("slow")
-    page.keyboard.press("Tab")
-    assert vendor.next_value("console_subdomain") == "slow"
+    _, page = start_slow_check(vendor, tab, "console_subdomain", "options")
     # Two events of a field whose value has not changed.
     page.locator("[data-field=options]").evaluate(
         """field => {
@@ -344,14 +330,8 @@ def test_response_keeps_fields_that_were_changed_and_changed_back(vendor: Vendor
 
 
 def test_response_to_an_older_value_is_dropped(vendor: Vendor, tab: Tab) -> None:
-    vendor.slow = "slow"
-    pk, page = vendor.order(), tab.page
-    page.goto(vendor.link(pk))
-    page.get_by_label("Console name").fill("slow")
-    page.keyboard.press("Tab")
-    assert vendor.next_value("console_subdomain") == "slow"
-    page.get_by_label("Console name").fill("taken")
-    page.keyboard.press("Tab")
+    pk, page = start_slow_check(vendor, tab)
+    enter_name(page, "taken")
     expect(error(page, "console_subdomain")).to_have_text(f"Error: {TAKEN}")
     vendor.go_on.set()
     expect(page.get_by_label("Console name")).to_have_value("taken")
@@ -362,39 +342,26 @@ def test_response_to_an_older_value_is_dropped(vendor: Vendor, tab: Tab) -> None
     assert vendor.value(pk, "console_subdomain") == FREE
 
 
-def test_unreachable_handler_does_not_block_the_form(vendor: Vendor, tab: Tab) -> None:
-    pk, page = vendor.order(), tab.page
-    vendor.down = True
-    page.goto(vendor.link(pk))
-    page.get_by_label("Console name").fill("taken")
-    page.keyboard.press("Tab")
-    words = "Your answers cannot be checked right now. You can still send them."
-    expect(status(page)).to_have_text(words)
-    expect(page.get_by_label("Console name")).to_have_value("taken")
-    page.get_by_role("button", name="Send answers").click()
-    expect(page.locator("[data-outcome=pending]")).to_be_visible()
-    assert vendor.request(pk)["status"] == "pending"
-    assert vendor.value(pk, "console_subdomain") == "taken"
-
-
 def test_request_closed_meanwhile_says_so(vendor: Vendor, tab: Tab) -> None:
-    pk, page = vendor.order(), tab.page
-    page.goto(vendor.link(pk))
+    pk, page = open_form(vendor, tab)
     vendor.running.as_vendor("POST", f"/requests/{pk}/fail", {"reason": "Ordered by mistake."})
-    page.get_by_label("Console name").fill(FREE)
-    page.keyboard.press("Tab")
+    enter_name(page, FREE)
     expect(page.locator("[data-outcome=failed]")).to_be_visible()
     expect(page.get_by_text("Ordered by mistake.")).to_be_visible()
 
 
-def test_update_of_a_focused_field_waits_until_it_loses_the_focus(vendor: Vendor, tab: Tab) -> None:
+def select_region(vendor: Vendor, tab: Tab, region: str, *names: str) -> Page:
+    """Open a form, and select a region whose check waits for `go_on`."""
     vendor.slow = "slow"
-    pk, page = vendor.order(console_subdomain="slow", data_region="eu"), tab.page
-    page.goto(vendor.link(pk))
-    region = page.get_by_label("Data region")
-    region.focus()
-    region.select_option("us")
-    assert vendor.next_value("data_region") == "us"
+    _, page = open_form(vendor, tab, *names, console_subdomain="slow", data_region="eu")
+    page.get_by_label("Data region").focus()
+    page.get_by_label("Data region").select_option(region)
+    assert vendor.next_value("data_region") == region
+    return page
+
+
+def test_update_of_a_focused_field_waits_until_it_loses_the_focus(vendor: Vendor, tab: Tab) -> None:
+    page = select_region(vendor, tab, "us")
     # The focus is on a field whose choices are about to change.
     page.get_by_label("Standard").focus()
     vendor.go_on.set()
@@ -407,22 +374,15 @@ def test_update_of_a_focused_field_waits_until_it_loses_the_focus(vendor: Vendor
 
 
 def test_focus_moves_to_the_next_field_if_a_field_is_removed(vendor: Vendor, tab: Tab) -> None:
-    vendor.slow = "slow"
-    pk, page = vendor.order("data_region", "options", console_subdomain="slow"), tab.page
-    page.goto(vendor.link(pk))
-    region = page.get_by_label("Data region")
-    region.focus()
-    region.select_option("uk")
-    assert vendor.next_value("data_region") == "uk"
+    page = select_region(vendor, tab, "uk", "data_region", "options")
     page.get_by_label("Weekly report").focus()
     vendor.go_on.set()
     expect(page.locator("[data-field=options]")).to_have_count(0)
-    expect(region).to_be_focused()
+    expect(page.get_by_label("Data region")).to_be_focused()
 
 
 def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, tab: Tab) -> None:
-    pk, page = vendor.order("site_address", "company_alias", console_subdomain=FREE), tab.page
-    page.goto(vendor.link(pk))
+    _, page = open_form(vendor, tab, "site_address", "company_alias", console_subdomain=FREE)
     page.get_by_label("City").fill("")
     page.get_by_label("Postal code").fill("97301")
     page.get_by_label("State or province").fill("OR")
@@ -436,8 +396,8 @@ def test_address_is_checked_when_it_loses_the_focus(vendor: Vendor, tab: Tab) ->
     expect(error(page, "site_address")).to_have_text("")
     values = [vendor.served.next().json for _ in range(2)]
     address = next(p for p in values[1]["asset"]["params"] if p["id"] == "site_address")
-    assert address["structured_value"]["city"] == "Salem"
-    assert address["structured_value"]["postal_code"] == "97301"
+    sent = address["structured_value"]
+    assert (sent["city"], sent["postal_code"]) == ("Salem", "97301")
 
 
 def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
@@ -448,8 +408,7 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
         "constraints": {"min_length": 8},
     }
     parameter = vendor.running.as_vendor("POST", f"/products/{SUITE}/parameters", body)
-    pk, page = vendor.order("console_password", "company_alias"), tab.page
-    page.goto(vendor.link(pk))
+    pk, page = open_form(vendor, tab, "console_password", "company_alias")
     password = page.get_by_label("Console password")
     password.fill("S3cret-of-the-customer")
     page.get_by_label("Short name").fill("Harbour Ltd")
@@ -459,8 +418,7 @@ def test_typed_password_is_kept_during_checks(vendor: Vendor, tab: Tab) -> None:
     )
     expect(password).to_have_value("S3cret-of-the-customer")
     page.get_by_label("Console name").fill(FREE)
-    page.get_by_role("button", name="Send answers").click()
-    expect(page.locator("[data-outcome=pending]")).to_be_visible()
+    send(page)
     assert vendor.value(pk, "console_password") == "S3cret-of-the-customer"
     vendor.running.as_vendor("DELETE", f"/products/{SUITE}/parameters/{parameter['id']}")
 

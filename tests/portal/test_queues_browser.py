@@ -21,7 +21,8 @@ def hook(site: Site) -> str:
 
 
 def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
-    with site.open("/queues/") as tab:
+    # The console logs the status of the refused approval.
+    with site.open("/queues/", logged="status of 400") as tab:
         page = tab.page
         page.get_by_role("link", name="Fulfillment requests").click()
         page.get_by_role("link", name="Create sample").click()
@@ -48,8 +49,6 @@ def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
         expect(page.locator("h1")).to_contain_text("approved")
         expect(page.locator(".messages")).to_contain_text("is approved.")
         expect(stream).to_contain_text("approved")
-        # The console logs the status 400 of the refused approval.
-        assert [line for line in tab.console_errors if "400" not in line] == []
 
 
 def test_board_is_polled(site: Site) -> None:
@@ -72,22 +71,6 @@ def test_board_is_polled(site: Site) -> None:
         expect(card).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_contain_text("failed")
-        assert tab.console_errors == []
-
-
-@pytest.mark.nightly(reason="test_queues_moves inquires and has the link")
-def test_inquiry_leads_to_the_form(site: Site, hook: str) -> None:
-    order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
-        page = tab.page
-        page.get_by_role("link", name="Inquire").click()
-        page.get_by_label("Data region").fill("We have no room there.")
-        page.get_by_role("button", name="Inquire").click()
-        expect(page.locator(".has-error")).to_contain_text("We have no room there.")
-        with page.expect_navigation():
-            page.get_by_role("link", name="Open the inquiring form").click()
-        expect(page.get_by_label("Data region")).to_be_visible()
-        assert tab.console_errors == []
 
 
 def test_orders_are_approved_on_the_board(site: Site) -> None:
@@ -123,7 +106,6 @@ def test_orders_are_approved_on_the_board(site: Site) -> None:
         # Selection and position are kept.
         expect(page.get_by_label(f"Select {lacking}")).to_be_checked()
         assert page.evaluate("document.getElementById('board').scrollLeft") == 30
-        assert tab.console_errors == []
 
 
 def test_typed_message_is_kept_and_sent(site: Site, hook: str) -> None:
@@ -137,15 +119,3 @@ def test_typed_message_is_kept_and_sent(site: Site, hook: str) -> None:
         page.get_by_role("button", name="Send").click()
         expect(page.locator(".messages")).to_contain_text("Message sent")
         expect(page.locator(".stream")).to_contain_text("Which region?")
-        assert tab.console_errors == []
-
-
-@pytest.mark.nightly(reason="other pages copy by the same script each time")
-def test_json_is_copied(site: Site) -> None:
-    order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/json/") as tab:
-        page = tab.page
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page.get_by_role("button", name="Copy").click()
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
-        assert f'"id": "{order["id"]}"' in page.evaluate("navigator.clipboard.readText()")
