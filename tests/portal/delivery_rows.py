@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.test import Client
@@ -59,6 +59,12 @@ def attempt(row: Delivery, outcome: str = "success", **more: Any) -> Attempt:
     row.attempts = number
     row.save(update_fields=["attempts"])
     return created
+
+
+def attempt_at(hook: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
+    """Add a pending delivery with one attempt at this time."""
+    row = delivery(hook, state="waiting", created_at=at)
+    return attempt(row, outcome, started_at=at, finished_at=at, **more)
 
 
 def ids(client: Client, query: str = "") -> list[int]:

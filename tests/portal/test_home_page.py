@@ -7,9 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from portal.home import first_steps, last_hour, system_status
 from portal.home.last_hour import MinuteCounts
@@ -18,9 +16,10 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.heartbeats import EXPIRES_AFTER, SCHEDULER, WORKER
 from requests_queue.models import Heartbeat
 from tests import html, make
+from tests.portal.delivery_rows import attempt_at
+from tests.portal.statements import counts
 from tests.processes import free_port
 from tests.signed_in import signed_in
-from webhooks.models import Attempt, Delivery, Webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -41,25 +40,34 @@ def heartbeat(kind: str, age: float, since: float = 100) -> None:
     Heartbeat.objects.create(process=f"{kind} {age}", kind=kind, at=now - age, since=now - since)
 
 
+OLD = [(WORKER, EXPIRES_AFTER + 100), (SCHEDULER, EXPIRES_AFTER + 100)]
+
+
+@pytest.mark.parametrize(
+    ("heartbeats", "name", "state", "text"),
+    [
+        ([], "Worker", "bad", "No heartbeat yet. Deliveries stay pending"),
+        ([], "Worker", "bad", "Restart the sandbox"),
+        ([], "Scheduler", "unknown", "Unknown until a worker runs."),
+        (OLD, "Worker", "bad", "Last heartbeat 2 min ago."),
+        (OLD, "Scheduler", "unknown", ""),
+        # It has time to start.
+        ([(WORKER, 1, EXPIRES_AFTER - 5)], "Scheduler", "unknown", ""),
+        ([(WORKER, 1, EXPIRES_AFTER + 5)], "Scheduler", "bad", "Deliveries continue"),
+        ([(WORKER, 1), (WORKER, 2), (WORKER, 3)], "Worker", "good",
+         "3 processes. Last heartbeat 1 s ago."),
+    ],
+)  # fmt: skip
+def test_component_has_a_state_by_its_heartbeats(
+    heartbeats: list[Any], name: str, state: str, text: str
+) -> None:
+    for each in heartbeats:
+        heartbeat(*each)
+    assert component(name).state == state and text in component(name).text
+
+
 def component(name: str) -> system_status.Component:
     return next(each for each in system_status.components() if each.name == name)
-
-
-def attempt(row: Webhook, outcome: str, **more: Any) -> Attempt:
-    now = clock.now()
-    delivery = Delivery.objects.create(webhook=row, state="waiting", created_at=now)
-    return Attempt.objects.create(
-        webhook=row,
-        delivery=delivery,
-        number=1,
-        outcome=outcome,
-        started_at=now,
-        finished_at=now,
-        duration=5,
-        method="POST",
-        url=row.external_url,
-        **more,
-    )
 
 
 # -- system status
@@ -75,45 +83,20 @@ def test_all_components_are_running(vendor: Client) -> None:
 
 
 def test_worker_with_problem_is_shown_as_failing(vendor: Client) -> None:
-    heartbeat(WORKER, 1)
-    heartbeat(WORKER, 2)
-    heartbeat(SCHEDULER, 3)
-    Heartbeat.objects.filter(process=f"{WORKER} 2").update(
-        problem="The delivery engine's loop (RuntimeError)"
-    )
+    for kind, age in ((WORKER, 1), (WORKER, 2), (SCHEDULER, 3)):
+        heartbeat(kind, age)
+    failing = Heartbeat.objects.filter(process=f"{WORKER} 2")
+    failing.update(problem="The delivery engine's loop (RuntimeError)")
     worker = component("Worker")
     assert (worker.state, worker.label) == ("bad", "Failing")
     shown = html.get(vendor, "/").one("[data-component=Worker]")
     assert "1 of 2 processes failing: The delivery engine's loop (RuntimeError)." in shown
     # The problem of a process that has stopped doesn't count.
-    Heartbeat.objects.filter(process=f"{WORKER} 2").update(at=DatabaseTime() - EXPIRES_AFTER - 1)
+    failing.update(at=DatabaseTime() - EXPIRES_AFTER - 1)
     assert component("Worker").state == "good"
 
 
-def test_scheduler_is_unknown_without_a_worker() -> None:
-    worker, scheduler = component("Worker"), component("Scheduler")
-    assert (worker.state, scheduler.state) == ("bad", "unknown")
-    assert worker.text.startswith("No heartbeat yet. Deliveries stay pending")
-    assert scheduler.text == "Unknown until a worker runs."
-
-
-def test_old_heartbeats_are_shown_with_their_age() -> None:
-    heartbeat(WORKER, EXPIRES_AFTER + 100)
-    heartbeat(SCHEDULER, EXPIRES_AFTER + 100)
-    assert component("Worker").text.startswith("Last heartbeat 2 min ago.")
-    assert component("Scheduler").state == "unknown"
-
-
-def test_scheduler_has_time_to_start() -> None:
-    heartbeat(WORKER, 1, since=EXPIRES_AFTER - 5)
-    assert component("Scheduler").state == "unknown"
-    Heartbeat.objects.update(since=DatabaseTime() - EXPIRES_AFTER - 5)
-    assert component("Scheduler").state == "bad"
-    assert "Deliveries continue" in component("Scheduler").text
-
-
-def test_remedy_depends_on_the_installation(settings: Any) -> None:
-    assert "Restart the sandbox" in component("Worker").text
+def test_worker_of_a_server_has_its_own_remedy(settings: Any) -> None:
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
     assert "connect-sim manage worker" in component("Worker").text
 
@@ -122,15 +105,9 @@ def test_unreachable_broker_is_reported(settings: Any) -> None:
     heartbeat(WORKER, 1)
     heartbeat(SCHEDULER, EXPIRES_AFTER + 1)
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
-    assert component("Broker").state == "bad"
-    assert component("Broker").text.startswith("No response within 500 ms.")
+    broker = component("Broker")
+    assert broker.state == "bad" and broker.text.startswith("No response within 500 ms.")
     assert component("Scheduler").text == "Unknown until the broker responds."
-
-
-def test_worker_processes_are_counted() -> None:
-    for age in (1, 2, 3):
-        heartbeat(WORKER, age)
-    assert component("Worker").text == "3 processes. Last heartbeat 1 s ago."
 
 
 def test_broker_times_out(settings: Any) -> None:
@@ -145,37 +122,30 @@ def test_broker_times_out(settings: Any) -> None:
 def test_last_hour_counts_attempts_by_outcome(vendor: Client, catalog: make.Catalog) -> None:
     row = make.webhook(catalog)
     for outcome in ("success", "success", "failure"):
-        attempt(row, outcome)
+        attempt_at(row, clock.now(), outcome)
     page = html.get(vendor, "/").one("[aria-labelledby=hour]")
     assert page.terms() == {"Attempts": "3", "Succeeded": "2", "Failed": "1"}
     assert "2 succeeded, 1 failed" in page.one("#hour-table tbody tr")
 
 
 def test_last_hour_without_attempts_says_so(vendor: Client, catalog: make.Catalog) -> None:
-    attempt(make.webhook(catalog, account=catalog.provider), "success")
+    attempt_at(make.webhook(catalog, account=catalog.provider), clock.now())
     assert "No attempts in the last hour" in html.get(vendor, "/")
 
 
 def test_bars_fit_the_chart() -> None:
     now = clock.now()
-    chart = last_hour.build_chart(
-        [
-            MinuteCounts(now, 1, 0, 0),
-            MinuteCounts(now),
-            MinuteCounts(now, 990, 9, 1),
-            MinuteCounts(now, 0, 0, 1),
-        ]
-    )
-    assert chart["top"] == 1000
-    assert [chart[name] for name in ("success", "failure", "unknown", "total")] == [991, 9, 2, 1002]
+    minutes = [(1, 0, 0), (0, 0, 0), (990, 9, 1), (0, 0, 1)]
+    chart = last_hour.build_chart([MinuteCounts(now, *each) for each in minutes])
+    numbers = {"top": 1000, "success": 991, "failure": 9, "unknown": 2, "total": 1002}
+    assert {name: chart[name] for name in numbers} == numbers
     assert [bar["text"] for bar in chart["bars"]] == [
         "1 succeeded",
         "990 succeeded, 9 failed, 1 with an unknown outcome",
         "1 with an unknown outcome",
     ]
-    for bar in chart["bars"]:
-        for segment in bar["segments"]:
-            assert segment["y"] >= 0 and segment["height"] > 0.5
+    segments = [segment for bar in chart["bars"] for segment in bar["segments"]]
+    assert all(segment["y"] >= 0 and segment["height"] > 0.5 for segment in segments)
     assert [
         last_hour.build_chart([MinuteCounts(now, n)])["top"] for n in (0, 4, 5, 11, 99, 100, 101)
     ] == [4, 4, 5, 20, 100, 100, 200]
@@ -185,28 +155,32 @@ def test_bars_fit_the_chart() -> None:
 
 
 def test_failing_webhooks_have_reason_and_actions(vendor: Client, catalog: make.Catalog) -> None:
+    now = clock.now()
     paused = make.webhook(catalog, n=1, out_of_order=True, failure_since_last_success=10)
-    paused.last_failure = attempt(paused, "failure", error="Handler returned HTTP 500.")
+    paused.last_failure = attempt_at(paused, now, "failure", error="Handler returned HTTP 500.")
     paused.save()
-    backoff_until = clock.now() + timedelta(minutes=5)
     make.webhook(
-        catalog, n=2, round=1, earliest_possible_trigger=backoff_until, failure_since_last_success=1
+        catalog,
+        n=2,
+        round=1,
+        earliest_possible_trigger=now + timedelta(minutes=5),
+        failure_since_last_success=1,
     )
     failing = html.get(vendor, "/").by_role("heading", "Failing webhooks").parent
     assert failing is not None
     first, second = failing.all("[data-webhook]")
-    assert first.one(".badge").text == "Out of order" and first["data-webhook"] == paused.pk
+    badges = [each.one(".badge").text for each in (first, second)]
+    assert (badges, first["data-webhook"]) == (["Out of order", "Backing off"], paused.pk)
     assert first.by_role("link", "Hook 1")["href"] == f"/webhooks/{paused.pk}/statistics/"
-    for text in (
+    reasons = (
         "Handler returned HTTP 500.",
         "10 failures since the last success.",
         "Paused: the webhook is out of order.",
         "1 pending delivery.",
-    ):
-        assert text in first
-    assert first.by_role("button", "Recover Hook 1")
-    assert second.one(".badge").text == "Backing off"
+    )
+    assert [text for text in reasons if text not in first] == []
     assert "Failed (1 of 10). Next attempt in " in second
+    assert first.by_role("button", "Recover Hook 1")
     assert not second.roles("button", "Recover Hook 2")
     assert second.by_role("button", "Trigger now: Hook 2")
 
@@ -226,22 +200,18 @@ def test_home_is_read_only(vendor: Client, path: str) -> None:
 
 
 def test_number_of_statements_is_constant(vendor: Client, catalog: make.Catalog) -> None:
-    def statements(path: str) -> int:
-        with CaptureQueriesContext(connection) as queries:
-            assert vendor.get(path).status_code == 200
-        return len(queries)
-
     def more(numbers: range) -> None:
         for n in numbers:
             row = make.webhook(catalog, n=n, out_of_order=True, events=1)
-            row.last_failure = attempt(row, "failure")
+            row.last_failure = attempt_at(row, clock.now(), "failure")
             row.save()
 
+    paths = "/", "/home/live/", "/password/"
     more(range(1, 2))
     heartbeats.record(WORKER)
-    few = [statements(path) for path in ("/", "/home/live/", "/password/")]
+    few = counts(vendor, *paths)
     more(range(2, 9))
-    assert [statements(path) for path in ("/", "/home/live/", "/password/")] == few
+    assert counts(vendor, *paths) == few
     # Session, user, account, time, heartbeats, failed jobs, last hour, failing webhooks and their
     # pending deliveries, progress, approvals.
     assert few[1] <= 12

@@ -2,57 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from portal.home import failing, last_hour
+from portal.home.last_hour import MinuteCounts
 from tests import make
 from tests.make import AT
-from webhooks.models import Attempt, Delivery, Webhook
+from tests.portal.delivery_rows import attempt_at
+from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
 NOW = AT.replace(hour=9, minute=41, second=30)
 
 
-def attempt(row: Webhook, at: datetime, outcome: str = "success", **more: Any) -> Attempt:
-    delivery = Delivery.objects.create(webhook=row, state="delivered", created_at=at)
-    return Attempt.objects.create(
-        webhook=row,
-        delivery=delivery,
-        number=1,
-        outcome=outcome,
-        started_at=at,
-        finished_at=at,
-        duration=5,
-        method="POST",
-        url=row.external_url,
-        **more,
+def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:
+    row = make.webhook(catalog)
+    for outcome, age in (
+        ("success", timedelta(0)),
+        ("success", timedelta(seconds=10)),
+        ("success", timedelta(seconds=30)),
+        ("failure", timedelta(0)),
+        ("unknown", timedelta(minutes=59)),
+        ("failure", timedelta(minutes=60)),
+    ):
+        attempt_at(row, NOW - age, outcome)
+    hour = last_hour.last_hour(catalog.vendor, NOW)
+    assert len(hour) == 60 and sum(minute.total for minute in hour) == 5
+    assert (hour[0], hour[-1]) == (
+        MinuteCounts(AT.replace(hour=8, minute=42), unknown=1),
+        MinuteCounts(AT.replace(hour=9, minute=41), success=3, failure=1),
     )
 
 
-def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:
-    row = make.webhook(catalog)
-    for seconds in (0, 10, 30):
-        attempt(row, NOW - timedelta(seconds=seconds))
-    attempt(row, NOW, "failure")
-    attempt(row, NOW - timedelta(minutes=59), "unknown")
-    attempt(row, NOW - timedelta(minutes=60), "failure")
-    hour = last_hour.last_hour(catalog.vendor, NOW)
-    assert len(hour) == 60
-    assert hour[0].at == AT.replace(hour=8, minute=42)
-    assert hour[-1].at == AT.replace(hour=9, minute=41)
-    assert (hour[-1].success, hour[-1].failure, hour[-1].total) == (3, 1, 4)
-    assert (hour[0].unknown, hour[0].total) == (1, 1)
-    assert sum(minute.total for minute in hour) == 5
-
-
 def test_attempts_of_other_accounts_are_not_counted(catalog: make.Catalog) -> None:
-    attempt(make.webhook(catalog, account=catalog.provider), NOW)
-    assert sum(minute.total for minute in last_hour.last_hour(catalog.vendor, NOW)) == 0
-    assert sum(minute.total for minute in last_hour.last_hour(catalog.provider, NOW)) == 1
+    attempt_at(make.webhook(catalog, account=catalog.provider), NOW)
+    for account, number in ((catalog.vendor, 0), (catalog.provider, 1)):
+        assert sum(minute.total for minute in last_hour.last_hour(account, NOW)) == number
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
@@ -90,7 +79,7 @@ def test_failing_webhooks_take_two_statements(
 ) -> None:
     for n in range(1, 8):
         row = make.webhook(catalog, n=n, out_of_order=True)
-        row.last_failure = attempt(row, NOW, "failure", error="No.", why="Because.")
+        row.last_failure = attempt_at(row, NOW, "failure", error="No.", why="Because.")
         row.save()
     with django_assert_num_queries(2):
         for one in failing.webhooks(catalog.vendor, 10, NOW):
