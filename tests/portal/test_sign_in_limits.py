@@ -76,6 +76,11 @@ def is_in(response: Any) -> bool:
     return response.status_code in (302, 303)
 
 
+def refusals(times: int, **fields: str) -> list[bool]:
+    """Send the form several times; return whether it was refused each time."""
+    return [is_refused(enter(**fields)) for _ in range(times)]
+
+
 def pass_time(seconds: float) -> None:
     """Move the failures into the past: their time is the database's real time."""
     SignInTries.objects.update(at=F("at") - seconds)
@@ -83,11 +88,10 @@ def pass_time(seconds: float) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_sixth_attempt_is_refused_for_a_minute(place: str, hasher: type[Hasher]) -> None:
-    for _ in range(5):
-        assert not is_refused(enter(place))
+    assert refusals(5, place=place) == [False] * 5
     calls = hasher.calls
     response = enter(place, password=PASSWORD)
-    assert is_refused(response) and hasher.calls == calls
+    assert (is_refused(response), hasher.calls) == (True, calls)
     if place == "/sign-in/":
         assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
     pass_time(59)
@@ -103,23 +107,17 @@ def test_both_forms_share_the_count() -> None:
     assert all(is_refused(enter(place, password=PASSWORD)) for place in PLACES)
 
 
-def test_limit_applies_to_one_address() -> None:
-    for _ in range(20):
-        enter(address=ELSEWHERE)
-    assert is_refused(enter(address=ELSEWHERE))
-    assert is_in(enter(password=PASSWORD))
-
-
-def test_limit_applies_to_one_user_name() -> None:
-    for _ in range(6):
-        enter(name="nobody")
-    assert is_refused(enter(name="nobody"))
+@pytest.mark.parametrize(
+    ("fields", "tries"), [({"address": ELSEWHERE}, 20), ({"name": "nobody"}, 6)]
+)
+def test_limit_applies_to_one_address_and_user_name(fields: dict[str, str], tries: int) -> None:
+    refusals(tries, **fields)
+    assert is_refused(enter(**fields))
     assert is_in(enter(password=PASSWORD))
 
 
 def test_address_is_refused_after_fifty_failures() -> None:
-    for n in range(50):
-        assert not is_refused(enter(name=f"name-{n}"))
+    assert not any(is_refused(enter(name=f"name-{n}")) for n in range(50))
     assert is_refused(enter(password=PASSWORD))
     assert is_in(enter(password=PASSWORD, address=ELSEWHERE))
     pass_time(61)
@@ -131,29 +129,24 @@ def test_success_clears_the_failures_of_its_user_name() -> None:
         enter(name=f"name-{n}")
     for _ in range(3):
         assert is_in(enter(password=PASSWORD))
-    assert not is_refused(enter())
-    assert not is_refused(enter())
+    assert refusals(2) == [False, False]
     assert is_refused(enter(name="another"))
 
 
 def test_success_after_four_failures_resets_the_count() -> None:
     for _ in range(3):
-        for _ in range(4):
-            enter()
+        refusals(4)
         assert is_in(enter(password=PASSWORD))
 
 
 def test_failures_expire_after_ten_minutes() -> None:
-    for _ in range(4):
-        enter()
+    refusals(4)
     pass_time(601)
-    for _ in range(4):
-        assert not is_refused(enter())
+    assert refusals(4) == [False] * 4
 
 
-def test_limits_use_real_time(user: User) -> None:
-    for _ in range(5):
-        enter()
+def test_limits_use_real_time() -> None:
+    refusals(5)
     moves.advance(timedelta(days=2))
     assert Clock.objects.get().offset > timedelta(days=1)
     assert is_refused(enter(password=PASSWORD))
@@ -181,8 +174,7 @@ def test_names_and_addresses_are_not_stored() -> None:
 
 
 def test_incomplete_form_does_not_count(hasher: type[Hasher]) -> None:
-    for _ in range(6):
-        enter(password="")
+    refusals(6, password="")
     assert not SignInTries.objects.exists() and hasher.calls == 0
 
 
@@ -206,35 +198,30 @@ def test_concurrent_attempts_are_limited(
     hasher: type[Hasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sign_in_limits, "_waiting", threading.BoundedSemaphore(40))
-    barrier = threading.Barrier(12)
+    responses = enter_at_once(12, "password")
+    assert hasher.calls == 5
+    assert [is_refused(response) for response in responses].count(True) == 7
+
+
+def enter_at_once(number: int, field: str) -> list[Any]:
+    """Send forms at the same time that differ in one field."""
+    barrier = threading.Barrier(number)
 
     def guess(n: int) -> Any:
         barrier.wait(10)
         try:
-            return enter(password=f"guess-{n}")
+            return enter(**{field: f"{field}-{n}"})
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(12) as pool:
-        responses = list(pool.map(guess, range(12)))
-    assert hasher.calls == 5
-    assert [is_refused(response) for response in responses].count(True) == 7
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(guess, range(number)))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_passwords_are_hashed_one_at_a_time(hasher: type[Hasher]) -> None:
     hasher.seconds = 0.1
-    barrier = threading.Barrier(10)
-
-    def guess(n: int) -> Any:
-        barrier.wait(10)
-        try:
-            return enter(name=f"name-{n}")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(10) as pool:
-        responses = list(pool.map(guess, range(10)))
+    responses = enter_at_once(10, "name")
     assert hasher.most_at_once == 1
     busy = [a for a in responses if "Too many people are signing in" in a.content.decode()]
     assert busy and all(response.status_code == 429 for response in busy)
