@@ -152,6 +152,11 @@ class Page:
         # The status shown instead of a form if the request is not inquiring.
         self.outcome = "".join(e["data-outcome"] for e in self.root.all("[data-outcome]"))
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """The error of each field."""
+        return {pk: field.error for pk, field in self.fields.items()}
+
     def body(self, **changes: Any) -> str:
         """Return the body that a browser sends with these values, by name of the control."""
         renamed = {name.replace("__", ":", 1): value for name, value in changes.items()}

@@ -28,6 +28,10 @@ CHOICES = [{"value": "eu", "label": "EU"}, {"value": "us", "label": "US"}]
 OLD = "Please look at this again."
 
 
+VALID_ALIAS = {"id": "alias", "value_error": ""}
+VALID_REGION = {"id": "region", "value_error": ""}
+
+
 @pytest.fixture(autouse=True)
 def stopped() -> Iterator[None]:
     yield
@@ -101,9 +105,8 @@ def test_handler_receives_the_changed_request(path: str, validator: Handler) -> 
     check(path, value__alias="new", value__region="us")
     payload = validator.next().json
     assert payload["status"] == "inquiring"
-    values = {p["id"]: (p["value"], p["value_error"]) for p in payload["asset"]["params"]}
     # Errors of the old values do not apply to new ones.
-    assert values == {
+    assert {p["id"]: (p["value"], p["value_error"]) for p in payload["asset"]["params"]} == {
         "alias": ("new", ""),
         "region": ("us", ""),
         "secret": ("", ""),
@@ -116,26 +119,19 @@ def test_echoed_request_is_valid(path: str) -> None:
     assert row().status == "pending"
 
 
-def test_repeated_error_prevents_submitting(
-    path: str,
-) -> None:
+def test_repeated_error_prevents_submitting(path: str) -> None:
     page = send(path, value__alias="new")
-    assert page.fields["region"].error == OLD
-    assert page.fields["alias"].error == ""
+    assert page.errors == {"alias": "", "region": OLD}
     assert "Your answers were not sent" in page.text
     assert row().status == "inquiring"
 
 
 def test_validators_errors_are_shown_and_prevent_submitting(path: str, validator: Handler) -> None:
-    respond_with(
-        validator, {"id": "alias", "value_error": "Taken."}, {"id": "region", "value_error": ""}
-    )
+    respond_with(validator, {"id": "alias", "value_error": "Taken."}, VALID_REGION)
     page = send(path, value__alias="new")
-    assert page.fields["alias"].error == "Taken."
+    assert page.errors == {"alias": "Taken.", "region": ""}
     assert page.fields["alias"].control["value"] == "new"
-    assert page.fields["region"].error == ""
-    assert row().status == "inquiring"
-    assert param("alias")["value"] == "new"
+    assert (row().status, param("alias")["value"]) == ("inquiring", "new")
     # One call for one submission.
     assert validator.calls.qsize() == 1
 
@@ -149,12 +145,8 @@ def test_structured_error_is_shown_as_text(path: str, validator: Handler) -> Non
 def test_parameter_shown_and_required_by_the_validator_must_be_filled_in(
     path: str, validator: Handler
 ) -> None:
-    respond_with(
-        validator,
-        {"id": "alias", "value_error": ""},
-        {"id": "region", "value_error": ""},
-        {"id": "secret", "constraints": {"hidden": False, "required": True}},
-    )
+    required = {"id": "secret", "constraints": {"hidden": False, "required": True}}
+    respond_with(validator, VALID_ALIAS, VALID_REGION, required)
     page = send(path)
     assert page.fields["secret"].error == "This field is required."
     assert "secret" in visit(Client(), path).fields
@@ -176,11 +168,8 @@ def test_changed_constraints_show_the_field(
 
 
 def test_parameter_hidden_by_the_validator_is_not_sent(path: str, validator: Handler) -> None:
-    respond_with(
-        validator,
-        {"id": "alias", "value_error": ""},
-        {"id": "region", "value_error": "Wrong.", "constraints": {"hidden": True}},
-    )
+    hidden = {"id": "region", "value_error": "Wrong.", "constraints": {"hidden": True}}
+    respond_with(validator, VALID_ALIAS, hidden)
     page = check(path, value__alias="new")
     assert list(page.fields) == ["alias"]
     # The error of a hidden parameter does not block the form.
@@ -189,11 +178,7 @@ def test_parameter_hidden_by_the_validator_is_not_sent(path: str, validator: Han
 
 
 def test_validators_value_replaces_the_typed_one(path: str, validator: Handler) -> None:
-    respond_with(
-        validator,
-        {"id": "alias", "value": "normalised", "value_error": ""},
-        {"id": "region", "value_error": ""},
-    )
+    respond_with(validator, {**VALID_ALIAS, "value": "normalised"}, VALID_REGION)
     page = check(path, value__alias="NORMALISED")
     assert page.fields["alias"].control["value"] == "normalised"
     assert is_sent(page.send(Client(), value__alias="Typed anew"))
@@ -201,19 +186,12 @@ def test_validators_value_replaces_the_typed_one(path: str, validator: Handler) 
 
 
 def test_removed_choice_must_be_selected_again(path: str, validator: Handler) -> None:
-    respond_with(
-        validator,
-        {"id": "alias", "value_error": ""},
-        {
-            "id": "region",
-            "value_error": "",
-            "constraints": {"required": True},
-            "value_choices": [{"value": "uk", "label": "UK"}],
-        },
-    )
+    choices = [{"value": "uk", "label": "UK"}]
+    required = {**VALID_REGION, "constraints": {"required": True}, "value_choices": choices}
+    respond_with(validator, VALID_ALIAS, required)
     page = send(path, value__region="us")
-    assert page.fields["region"].error == "Select one."
-    assert page.fields["region"].control["options"] == ["", "uk"]
+    region = page.fields["region"]
+    assert (region.error, region.control["options"]) == ("Select one.", ["", "uk"])
     assert is_sent(page.send(Client(), value__region="uk"))
 
 
@@ -224,12 +202,10 @@ def test_failing_handler_does_not_block_submitting(
     validator.respond = lambda request: response
     page = check(path, value__alias="new")
     assert "cannot be checked right now. You can still send them." in page.text
-    assert page.fields["alias"].control["value"] == "new"
-    assert page.fields["alias"].error == OLD
-    assert param("alias")["value"] == "old"
+    alias = page.fields["alias"]
+    assert (alias.control["value"], alias.error, param("alias")["value"]) == ("new", OLD, "old")
     assert is_sent(page.send(Client(), value__alias="new"))
-    assert param("alias")["value"] == "new"
-    assert row().status == "pending"
+    assert (row().status, param("alias")["value"]) == ("pending", "new")
 
 
 def test_failing_handler_does_not_skip_required_values(path: str, validator: Handler) -> None:
@@ -253,8 +229,11 @@ def test_form_without_a_validator_is_not_validated(path: str, validator: Handler
     assert validator.calls.qsize() == 0
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(Page.send, ("outcome", "failed")), (Page.check, ("status", 409))]
+)
 def test_request_that_changed_status_during_the_validation_is_closed(
-    path: str, validator: Handler, catalog: make.Catalog
+    path: str, validator: Handler, catalog: make.Catalog, answer: Any, outcome: tuple[str, Any]
 ) -> None:
     pk = row().pk
 
@@ -265,23 +244,9 @@ def test_request_that_changed_status_during_the_validation_is_closed(
 
     page = visit(Client(), path)
     validator.respond = moves
-    response = page.send(Client(), value__alias="new")
-    assert response.outcome == "failed"
+    response = answer(page, Client(), value__alias="new")
+    assert getattr(response, outcome[0]) == outcome[1]
     assert param("alias")["value"] == "old"
-
-
-def test_check_of_a_request_that_is_no_longer_inquiring_returns_409(
-    path: str, validator: Handler, catalog: make.Catalog
-) -> None:
-    page, pk = visit(Client(), path), row().pk
-
-    def moves(request: ReceivedRequest) -> tuple[int, bytes]:
-        transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "No."})
-        connections.close_all()
-        return 200, request.body
-
-    validator.respond = moves
-    assert page.check(Client(), value__alias="new").status == 409
 
 
 def test_one_of_two_concurrent_submissions_is_stored(path: str, validator: Handler) -> None:
@@ -294,17 +259,16 @@ def test_one_of_two_concurrent_submissions_is_stored(path: str, validator: Handl
     validator.respond = respond
     page = visit(Client(), path)
 
-    def respond(name: str) -> Page:
+    def submit(name: str) -> Page:
         try:
             return page.send(Client(), value__alias=name, value__region="us")
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
-        pages = list(pool.map(respond, ("first", "second")))
+        pages = list(pool.map(submit, ("first", "second")))
     assert [is_sent(each) for each in pages] == [True, True]
-    assert row().status == "pending"
-    assert param("alias")["value"] in ("first", "second")
+    assert row().status == "pending" and param("alias")["value"] in ("first", "second")
     vendor = api_of(caller(row().vendor))
     (conversation,) = vendor("GET", f"/conversations?instance_id={row().pk}")
     messages = vendor("GET", f"/conversations/{conversation['id']}")["messages"]
