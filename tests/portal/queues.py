@@ -56,3 +56,10 @@ def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:
         sent[name] = [*sent.get(name, []), value] if name in sent else [value]
     del sent["csrfmiddlewaretoken"]
     return {**sent, **changed}
+
+
+def refused(client: Client, path: str, sent: dict[str, Any] | None = None) -> Element:
+    """Send a form that is refused; return the page that shows it again."""
+    response = client.post(path, sent)
+    assert response.status_code == 400, response
+    return text(response)

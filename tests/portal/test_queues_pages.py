@@ -7,14 +7,11 @@ import re
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.conversations.models import Message
 from requests_queue.queues import base
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
@@ -27,6 +24,7 @@ from tests.portal.queues import (
     seeded,
     vendor,
 )
+from tests.portal.statements import counts, statements
 from tests.signed_in import signed_in
 from webhooks.models import Event
 
@@ -57,14 +55,13 @@ def of_each_queue(account: str) -> list[tuple[str, str]]:
 
 
 def test_index_counts_objects_by_status(vendor: Client) -> None:
-    with CaptureQueriesContext(connection) as queries:
-        page = read(vendor, "/queues/")
-    for queue in base.registered():
-        assert queue.title in page
-        assert queue.object_class in page
-    assert sum("COUNT(" in query["sql"] for query in queries) == len(base.registered())
+    page, queues = read(vendor, "/queues/"), base.registered()
+    names = [name for queue in queues for name in (queue.title, queue.object_class)]
+    assert [name for name in names if name not in page] == []
+    [queries] = statements(vendor, "/queues/")
+    assert sum("COUNT(" in query for query in queries) == len(queues)
     # Session, user, accounts and the clock beside them.
-    assert len(queries) <= 6 + len(base.registered())
+    assert len(queries) <= 6 + len(queues)
 
 
 def test_long_column_links_to_its_list(vendor: Client) -> None:
@@ -73,17 +70,11 @@ def test_long_column_links_to_its_list(vendor: Client) -> None:
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
-def test_object_is_shown_to_its_parties(seeded: Any, account: str) -> None:
-    party = signed_in(User.objects.filter(account=account, is_service=False)[0])
-    for name, pk in of_each_queue(account):
-        assert pk in read(party, f"/queues/{name}/{pk}/")
-
-
-@pytest.mark.parametrize("account", [VENDOR, PROVIDER])
-def test_json_equals_the_apis(seeded: Any, account: str) -> None:
+def test_object_is_shown_to_its_parties_as_the_api_returns_it(seeded: Any, account: str) -> None:
     api = caller(Account.objects.get(pk=account))
     client = signed_in(User.objects.filter(account=account, is_service=False)[0])
     for name, pk in of_each_queue(account):
+        assert pk in read(client, f"/queues/{name}/{pk}/")
         page = html.parse(client.post(f"/queues/{name}/{pk}/json/"))
         shown = json.loads(page.one("#source").raw_text)
         # Links to files are signed again each time.
@@ -97,14 +88,11 @@ def test_passwords_are_shown_by_a_post_only(vendor: Client) -> None:
         {**p, "value": "s3cret-word"} if p["type"] == "password" else p for p in row.params
     ]
     row.save()
+    at = f"/queues/fulfillment/{INQUIRING}/"
     for place in ("", "json/", "edit/"):
-        assert (
-            "s3cret-word"
-            not in vendor.get(f"/queues/fulfillment/{INQUIRING}/{place}").content.decode()
-        )
-    page = read(vendor, f"/queues/fulfillment/{INQUIRING}/json/")
-    assert page.by_role("button", "Show passwords")
-    assert "s3cret-word" in vendor.post(f"/queues/fulfillment/{INQUIRING}/json/").content.decode()
+        assert "s3cret-word" not in vendor.get(at + place).content.decode()
+    assert read(vendor, f"{at}json/").by_role("button", "Show passwords")
+    assert "s3cret-word" in vendor.post(f"{at}json/").content.decode()
 
 
 def test_private_messages_are_shown_to_their_account_only(
@@ -126,49 +114,40 @@ def test_history_shows_deliveries_of_own_webhooks_only(seeded: Any) -> None:
     catalog = make.catalog("1")
     hook = make.webhook(catalog, n=1, label="Ours")
     make.webhook(catalog, n=2, label="Theirs", account=catalog.provider)
-    row = creation.create(make.purchase(catalog), catalog.as_distributor)
-    event = Event.objects.get(webhook=hook)
-    page = read(signed_in(catalog.vendor_user), f"/queues/fulfillment/{row.pk}/")
+    path = f"/queues/fulfillment/{make.order(catalog).pk}/"
+    page = read(signed_in(catalog.vendor_user), path)
     (delivery,) = page.all('.stream-row[data-kind="delivery"]')
     assert delivery.by_role("link", "Ours") and "Theirs" not in page
+    event = Event.objects.get(webhook=hook)
     assert delivery.all(f'a[href="/deliveries/{event.delivery_id}/"]')
-    assert "Theirs" in read(signed_in(catalog.provider_user), f"/queues/fulfillment/{row.pk}/")
+    assert "Theirs" in read(signed_in(catalog.provider_user), path)
 
 
 @pytest.mark.parametrize(
     "path", ["/queues/fulfillment/", "/queues/billing/", f"/queues/fulfillment/{PENDING}/"]
 )
 def test_polling_an_unchanged_page_returns_204(vendor: Client, path: str) -> None:
-    poll = read(vendor, path).one("#content")["hx-get"]
-    assert vendor.get(path + poll, headers={"HX-Request": "true"}).status_code == 204
+    poll = path + read(vendor, path).one("#content")["hx-get"]
+    assert vendor.get(poll, headers={"HX-Request": "true"}).status_code == 204
     Request.objects.filter(pk=PENDING).update(updated=make.AT, status="failed")
     base.find_queue("billing").model.objects.all().delete()  # type: ignore[union-attr]
-    changed = vendor.get(path + poll, headers={"HX-Request": "true"})
+    changed = vendor.get(poll, headers={"HX-Request": "true"})
     assert changed.status_code == 200
-    assert b"<html" not in changed.content
-    assert b"seen=" in changed.content
+    assert b"<html" not in changed.content and b"seen=" in changed.content
 
 
 def test_number_of_statements_is_constant(seeded: Any) -> None:
     catalog = make.catalog("1")
     client = signed_in(catalog.vendor_user)
-    body = make.purchase(catalog)
-    pk = creation.create(body, catalog.as_distributor).pk
-
-    def statements(path: str) -> int:
-        with CaptureQueriesContext(connection) as queries:
-            read(client, path)
-        return len(queries)
-
-    paths = (
+    paths = [
         "/queues/fulfillment/",
         "/queues/fulfillment/?status=",
-        f"/queues/fulfillment/{pk}/",
+        f"/queues/fulfillment/{make.order(catalog).pk}/",
         "/queues/fulfillment/new/",
-    )
-    before = [statements(path) for path in paths]
+    ]
+    before = counts(client, *paths)
+    make.order(catalog, 5)
     for n in range(5):
-        creation.create(body, catalog.as_distributor)
         product = Product.objects.create(
             id=f"PRD-111-111-00{n}",
             name="P",
@@ -177,7 +156,7 @@ def test_number_of_statements_is_constant(seeded: Any) -> None:
             updated=make.AT,
         )
         make.webhook(catalog, n=n + 1, product=product)
-    assert [statements(path) for path in paths] == before
+    assert counts(client, *paths) == before
 
 
 def test_draft_has_no_history(vendor: Client) -> None:
