@@ -41,6 +41,17 @@ def select(client: Client, *rows: Delivery, **more: Any) -> Any:
     return client.post("/deliveries/again/", {**sent, "delivery": [row.pk for row in rows], **more})
 
 
+def selected(client: Client, *rows: Delivery) -> BulkResend:
+    """Send the form; return the job that it creates."""
+    select(client, *rows)
+    return BulkResend.objects.get()
+
+
+def run() -> None:
+    """Run all steps of the jobs, while the handlers respond."""
+    bulk.run(pause=lambda seconds: respond())
+
+
 def respond() -> None:
     """Let the handlers respond to what is in flight."""
     for row in Delivery.objects.filter(resend__isnull=False, attempts=0):
@@ -76,11 +87,11 @@ def test_selected_deliveries_are_sent_again_in_steps(vendor: Client, rows: list[
     respond()
     assert bulk.step(job.pk)
     assert repeated() == [row.pk for row in rows[:3]]
-    part = html.parse(vendor.get(f"/deliveries/again/{job.pk}/", headers={"HX-Request": "true"}))
-    assert "Sent 3 of 3 again" in part.text and not part.one("#bulk-progress").get("hx-get")
+    part = html.get(vendor, f"/deliveries/again/{job.pk}/", **{"HX-Request": "true"})
+    assert "Sent 3 of 3 again" in part and not part.one("#bulk-progress").get("hx-get")
     assert not bulk.step(job.pk)
-    for resend in Resend.objects.all():
-        assert resend.delivery.forced and not resend.changed and resend.revision == 0
+    resends = {(each.delivery.forced, each.changed, each.revision) for each in Resend.objects.all()}
+    assert resends == {(True, False, 0)}
 
 
 def test_all_that_match_are_sent_after_a_question(vendor: Client, rows: list[Delivery]) -> None:
@@ -91,9 +102,8 @@ def test_all_that_match_are_sent_after_a_question(vendor: Client, rows: list[Del
     assert not bulk.step(job.pk)
     # What matches later is not included.
     attempt(delivery(rows[0].webhook, "PR-0009-0000-0000-001"))
-    response = vendor.post(f"/deliveries/again/{job.pk}/start/")
-    assert response.status_code == 303
-    bulk.run(pause=lambda seconds: respond())
+    assert vendor.post(f"/deliveries/again/{job.pk}/start/").status_code == 303
+    run()
     assert repeated() == [row.pk for row in rows[:4]]
     job.refresh_from_db()
     assert (job.state, job.sent, job.deliveries) == ("finished", 4, [])
@@ -101,24 +111,20 @@ def test_all_that_match_are_sent_after_a_question(vendor: Client, rows: list[Del
 
 def test_form_that_is_sent_twice_sends_once(vendor: Client, rows: list[Delivery]) -> None:
     key = str(uuid.uuid4())
-    first, second = (select(vendor, rows[0], key=key) for _ in range(2))
-    assert first.headers["Location"] == second.headers["Location"]
-    bulk.run(pause=lambda seconds: respond())
-    third = select(vendor, rows[0], key=key)
-    assert third.headers["Location"] == first.headers["Location"]
-    bulk.run(pause=lambda seconds: respond())
-    assert repeated() == [rows[0].pk]
-    job = BulkResend.objects.get()
-    vendor.post(f"/deliveries/again/{job.pk}/start/")
-    bulk.run(pause=lambda seconds: respond())
+    places = [select(vendor, rows[0], key=key).headers["Location"] for _ in range(2)]
+    run()
+    places.append(select(vendor, rows[0], key=key).headers["Location"])
+    run()
+    assert len(set(places)) == 1
+    vendor.post(f"/deliveries/again/{BulkResend.objects.get().pk}/start/")
+    run()
     assert repeated() == [rows[0].pk]
 
 
 def test_interrupted_step_is_neither_lost_nor_repeated(
     vendor: Client, rows: list[Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select(vendor, *rows[:3])
-    job = BulkResend.objects.get()
+    job = selected(vendor, *rows[:3])
     assert bulk.step(job.pk)
     respond()
 
@@ -130,13 +136,12 @@ def test_interrupted_step_is_neither_lost_nor_repeated(
         bulk.step(job.pk)
     assert repeated() == [rows[0].pk, rows[1].pk]
     # Another process continues.
-    bulk.run(pause=lambda seconds: respond())
+    run()
     assert repeated() == [row.pk for row in rows[:3]]
 
 
 def test_rest_of_a_job_can_be_cancelled(vendor: Client, rows: list[Delivery]) -> None:
-    select(vendor, *rows[:3])
-    job = BulkResend.objects.get()
+    job = selected(vendor, *rows[:3])
     bulk.step(job.pk)
     respond()
     vendor.post(f"/deliveries/again/{job.pk}/cancel/")
@@ -147,17 +152,17 @@ def test_rest_of_a_job_can_be_cancelled(vendor: Client, rows: list[Delivery]) ->
 
 
 def test_what_cannot_be_sent_is_counted_with_its_reason(
-    vendor: Client, hook: Webhook, rows: list[Delivery], catalog: make.Catalog
+    vendor: Client, rows: list[Delivery], catalog: make.Catalog
 ) -> None:
     off = make.webhook(catalog, n=2)
     attempt(other := delivery(off))
     Attempt.objects.filter(delivery=rows[1]).update(claims={}, request_body="")
-    select(vendor, rows[0], rows[1], other)
+    job = selected(vendor, rows[0], rows[1], other)
     Webhook.objects.filter(pk=off.pk).update(active=False)
-    bulk.run(pause=lambda seconds: respond())
-    job = BulkResend.objects.get()
-    assert (job.sent, job.not_sent) == (1, 2)
-    assert job.refused == f"{off.pk} is disabled: enable it to send again."
+    run()
+    job.refresh_from_db()
+    reason = f"{off.pk} is disabled: enable it to send again."
+    assert (job.sent, job.not_sent, job.refused) == (1, 2, reason)
     assert repeated() == [rows[0].pk]
 
 
@@ -175,7 +180,7 @@ def test_resend_of_an_altered_resend_is_altered(vendor: Client, rows: list[Deliv
     )
     attempt(altered)
     select(vendor, altered, rows[0])
-    bulk.run(pause=lambda seconds: respond())
+    run()
     by_repeated = dict(Resend.objects.filter(changed=False).values_list("repeats", "revision"))
     assert by_repeated == {altered.pk: None, rows[0].pk: 0}
 
@@ -184,14 +189,17 @@ def test_other_accounts_deliveries_and_jobs_are_refused(
     vendor: Client, distributor: Client, rows: list[Delivery]
 ) -> None:
     select(distributor, *rows[:2])
-    select(distributor, which="all", q="")
-    select(distributor, which="all", webhook=rows[0].webhook_id)
+    for webhook in ("", rows[0].webhook_id):
+        select(distributor, which="all", q="", webhook=webhook)
     assert not BulkResend.objects.exists()
-    select(vendor, rows[0])
-    job = BulkResend.objects.get()
-    assert distributor.get(f"/deliveries/again/{job.pk}/").status_code == 404
-    for path in ("start", "cancel"):
-        assert distributor.post(f"/deliveries/again/{job.pk}/{path}/").status_code == 404
+    job = selected(vendor, rows[0])
+    at = f"/deliveries/again/{job.pk}/"
+    responses = (
+        distributor.get(at),
+        distributor.post(f"{at}start/"),
+        distributor.post(f"{at}cancel/"),
+    )
+    assert [response.status_code for response in responses] == [404, 404, 404]
     assert not html.get(distributor, f"/deliveries/?sent={job.pk}").all("#bulk-progress")
     job.refresh_from_db()
     assert job.is_running

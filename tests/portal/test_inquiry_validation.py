@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -16,6 +16,7 @@ from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import caller
+from tests.background import concurrently
 from tests.handlers import Handler, ReceivedRequest, handler
 from tests.portal import inquiry_form
 from tests.portal.inquiry_form import Page, api_of, visit
@@ -258,15 +259,12 @@ def test_one_of_two_concurrent_submissions_is_stored(path: str, validator: Handl
 
     validator.respond = respond
     page = visit(Client(), path)
-
-    def submit(name: str) -> Page:
-        try:
-            return page.send(Client(), value__alias=name, value__region="us")
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(2) as pool:
-        pages = list(pool.map(submit, ("first", "second")))
+    pages = concurrently(
+        *(
+            partial(page.send, Client(), value__alias=name, value__region="us")
+            for name in ("first", "second")
+        )
+    )
     assert [is_sent(each) for each in pages] == [True, True]
     assert row().status == "pending" and param("alias")["value"] in ("first", "second")
     vendor = api_of(caller(row().vendor))

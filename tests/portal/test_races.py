@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 import pytest
-from django.db import connections
 from django.test import Client
 
 from portal.webhooks import secret_views
 from tests import make
+from tests.background import concurrently
 from tests.signed_in import signed_in, staff, vendor
 from webhooks.models import Webhook
 
@@ -33,17 +32,10 @@ def test_concurrent_requests_for_a_new_secret_set_one(
         return new()
 
     monkeypatch.setattr(secret_views, "new_secret", new_secret)
-
-    def ask(client: Client) -> Any:
-        try:
-            return client.post(f"/webhooks/{row.pk}/secret/new/", {"revision": str(row.revision)})
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(2) as pool:
-        responses = list(pool.map(ask, clients))
-    assert sorted(response.status_code for response in responses) == [200, 303]
-    shown = next(response for response in responses if response.status_code == 200)
+    path, form = f"/webhooks/{row.pk}/secret/new/", {"revision": str(row.revision)}
+    responses = concurrently(*(partial(client.post, path, form) for client in clients))
+    shown, other = sorted(responses, key=lambda response: int(response.status_code))
+    assert (shown.status_code, other.status_code) == (200, 303)
     hook = Webhook.objects.get()
     assert hook.revision == row.revision + 1
     assert hook.jwt_secret in shown.content.decode()

@@ -79,8 +79,8 @@ def test_no_page_shows_a_header_value(
     assert MASK in text(vendor.get(f"{own}http/")) and MASK in text(vendor.get(path))
     # Harmless values are shown, and differences from the previous attempt.
     shown = text(vendor.get(f"{path}?attempt=2"))
-    assert "text/plain" in shown and "Bearer (decoded below)" in shown
-    assert f"{MASK} (another value)" in shown
+    values = ("text/plain", "Bearer (decoded below)", f"{MASK} (another value)")
+    assert [value for value in values if value not in shown] == []
 
 
 def test_post_reveals_values_and_is_recorded(
@@ -116,32 +116,29 @@ def edit(client: Client, hook: Webhook, rows: list[tuple[str, str]]) -> Any:
     )
 
 
-def test_edit_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
+@pytest.mark.parametrize(
+    ("rows", "headers", "revision"),
+    [
+        ([("x-api-key", MASK), ("Accept", "text/html"), ("X-Empty", ""), ("X-New", "1")],
+         {"x-api-key": CANARY, "Accept": "text/html", "X-Empty": "", "X-New": "1"}, 1),
+        ([("X-Api-Key", MASK), ("Accept", "text/plain"), ("X-Empty", "")], HEADERS, 0),
+        ([("X-Api-Key", "other")], {"X-Api-Key": "other"}, 1),
+        ([("X-Api-Key", "")], {"X-Api-Key": ""}, 1),
+        ([], {}, 1),
+    ],
+)  # fmt: skip
+def test_edit_keeps_masked_values(
+    vendor: Client,
+    hook: Webhook,
+    rows: list[tuple[str, str]],
+    headers: dict[str, str],
+    revision: int,
+) -> None:
     form = text(vendor.get(f"/webhooks/{hook.pk}/edit/"))
     assert f'value="{MASK}"' in form and 'value="text/plain"' in form
-    rows = [("x-api-key", MASK), ("Accept", "text/html"), ("X-Empty", ""), ("X-New", "1")]
     assert edit(vendor, hook, rows).status_code == 303
     hook.refresh_from_db()
-    assert hook.headers == {
-        "x-api-key": CANARY,
-        "Accept": "text/html",
-        "X-Empty": "",
-        "X-New": "1",
-    }
-
-
-def test_unchanged_edit_keeps_the_revision(vendor: Client, hook: Webhook) -> None:
-    rows = [("X-Api-Key", MASK), ("Accept", "text/plain"), ("X-Empty", "")]
-    assert edit(vendor, hook, rows).status_code == 303
-    hook.refresh_from_db()
-    assert (hook.headers, hook.revision) == (HEADERS, 0)
-
-
-def test_value_is_changed_emptied_and_removed(vendor: Client, hook: Webhook) -> None:
-    for rows in ([("X-Api-Key", "other")], [("X-Api-Key", "")], []):
-        assert edit(vendor, hook, rows).status_code == 303
-        hook.refresh_from_db()
-        assert hook.headers == dict(rows)
+    assert (hook.headers, hook.revision) == (headers, revision)
 
 
 def test_renamed_header_requires_its_value(vendor: Client, hook: Webhook) -> None:
@@ -163,11 +160,7 @@ def test_mask_in_a_new_webhook_is_refused(vendor: Client, catalog: Catalog) -> N
 def test_admin_keeps_masked_values(vendor: Client, hook: Webhook) -> None:
     page = f"/admin/webhooks/webhook/{hook.pk}/change/"
     form = vendor.get(page).context["adminform"].form
-    assert json.loads(form["headers"].value()) == {
-        "X-Api-Key": MASK,
-        "Accept": "text/plain",
-        "X-Empty": "",
-    }
+    assert json.loads(form["headers"].value()) == {**HEADERS, "X-Api-Key": MASK}
     body = {name: form[name].value() or "" for name in form.fields}
     body |= {"headers": json.dumps({"X-Api-Key": MASK, "X-New": "1"}), "active": "on"}
     assert vendor.post(page, body).status_code == 302

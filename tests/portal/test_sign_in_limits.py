@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth import hashers
-from django.db import connection
 from django.db.models import F
 from django.test import Client
 
@@ -19,6 +18,7 @@ from requests_queue.catalog.models import User
 from requests_queue.models import Clock, SignInTries
 from sandbox.clock import moves
 from tests import make
+from tests.background import concurrently
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long enough sentence"
@@ -205,17 +205,7 @@ def test_concurrent_attempts_are_limited(
 
 def enter_at_once(number: int, field: str) -> list[Any]:
     """Send forms at the same time that differ in one field."""
-    barrier = threading.Barrier(number)
-
-    def guess(n: int) -> Any:
-        barrier.wait(10)
-        try:
-            return enter(**{field: f"{field}-{n}"})
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(guess, range(number)))
+    return concurrently(*(partial(enter, **{field: f"{field}-{n}"}) for n in range(number)))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +15,9 @@ from django.utils import timezone
 from requests_queue.catalog.models import Product
 from requests_queue.queues import base
 from tests import html, make
+from tests.background import concurrently
 from tests.make import Catalog
-from tests.portal.webhooks import CANARY, HTTP, NEW, messages, send, walk
+from tests.portal.webhooks import CANARY, GENERAL, HTTP, NEW, messages, send, walk
 from tests.signed_in import distributor, root, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import types
 from webhooks.models import Webhook
@@ -46,13 +47,21 @@ def test_five_steps_create_a_webhook(vendor: Client, catalog: Catalog) -> None:
     row = Webhook.objects.get()
     assert response.redirect_chain == [(f"/webhooks/{row.pk}/", 303)]
     assert messages(response).startswith("Webhook created. It is disabled.")
-    assert (row.label, row.description, row.active) == ("Orders", "New orders", False)
-    assert (row.product, row.account) == (catalog.product, catalog.vendor)
-    assert (row.type, row.object_class) == ("event", "fulfillment_request")
-    assert (row.external_url, row.http_method) == (HTTP["external_url"], "POST")
-    assert (row.headers, row.data) == ({"X-Env": "lab"}, {"purpose": "demo"})
-    assert row.jwt_secret == CANARY
-    assert row.created_by == catalog.vendor_user
+    expected = {
+        **GENERAL,
+        "active": False,
+        "product": catalog.product,
+        "account": catalog.vendor,
+        "type": "event",
+        "object_class": "fulfillment_request",
+        "external_url": HTTP["external_url"],
+        "http_method": "POST",
+        "headers": {"X-Env": "lab"},
+        "data": {"purpose": "demo"},
+        "jwt_secret": CANARY,
+        "created_by": catalog.vendor_user,
+    }
+    assert {name: getattr(row, name) for name in expected} == expected
     # The draft keeps only the id of the webhook.
     assert vendor.get(path)["Location"] == f"/webhooks/{row.pk}/"
 
@@ -65,25 +74,20 @@ def test_generated_secret_is_in_the_http_step_only(vendor: Client, catalog: Cata
     send(vendor, path, **{**HTTP, "jwt_secret": secret})
     for step in ("general", "product", "type", "data"):
         assert secret not in vendor.get(path.replace("/http/", f"/{step}/")).content.decode()
-    stored = " ".join(Session.objects.values_list("session_data", flat=True))
-    sessions = [row.get_decoded() for row in Session.objects.all()]
-    assert secret not in stored and secret not in repr(sessions)
+    sessions = [(row.session_data, row.get_decoded()) for row in Session.objects.all()]
+    assert secret not in repr(sessions)
 
 
 def test_back_keeps_typed_values(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "http")
-    wrong = {
-        **HTTP,
-        "external_url": "ftp://x",
-        "header_name": ["Host", "X-B"],
-        "header_value": ["a", "b"],
-    }
+    headers = {"header_name": ["Host", "X-B"], "header_value": ["a", "b"]}
+    wrong = {**HTTP, **headers, "external_url": "ftp://x"}
     assert send(vendor, path, "back", **wrong).endswith("/type/")
     form = fields(vendor, path)
     assert form["external_url"].value() == "ftp://x"
-    assert [(row.name, row.value) for row in form.rows] == [("Host", "a"), ("X-B", "b")]
     # Errors are shown after Next only.
-    assert not form.errors and not any(row.error for row in form.rows)
+    rows = [(row.name, row.value, row.error) for row in form.rows]
+    assert (rows, form.errors) == ([("Host", "a", ""), ("X-B", "b", "")], {})
     assert send(vendor, path, **wrong) == path
     assert set(errors(vendor, path)) == {"external_url", "headers"}
 
@@ -148,12 +152,15 @@ def test_each_header_shows_its_error(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "http")
     send(vendor, path, **{**HTTP, "header_name": names, "header_value": values})
     errors = [row.error for row in fields(vendor, path).rows]
-    assert errors[0] == "" and "same header as X-A" in errors[1]
-    assert "needs a name" in errors[2] and "ASCII" in errors[3] and "reserved" in errors[4]
+    parts = ("", "same header as X-A", "needs a name", "ASCII", "reserved")
+    missing = [part for part, error in zip(parts, errors, strict=False) if part not in error]
+    assert (errors[0], missing) == ("", [])
 
 
 def test_adding_a_header_row_shows_no_errors(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "http")
+    button = html.get(vendor, path).by_role("button", "+ Add header")
+    assert (button["name"], button["value"]) == ("go", "row")
     before = len(fields(vendor, path).rows)
     assert send(vendor, path, "row", **{**HTTP, "external_url": ""}) == f"{path}#headers"
     form = fields(vendor, path)
@@ -222,13 +229,10 @@ def test_changed_product_leads_back_to_its_step(vendor: Client, catalog: Catalog
 
 
 def test_two_tabs_have_two_drafts(vendor: Client, catalog: Catalog) -> None:
-    one, two = (
-        walk(vendor, catalog, "http", label="One"),
-        walk(vendor, catalog, "http", label="Two"),
-    )
-    assert one != two
-    assert len({fields(vendor, path)["jwt_secret"].value() for path in (one, two)}) == 2
-    for path in (one, two):
+    paths = {name: walk(vendor, catalog, "http", label=name) for name in ("One", "Two")}
+    secrets = {fields(vendor, path)["jwt_secret"].value() for path in paths.values()}
+    assert len(set(paths.values())) == len(secrets) == 2
+    for path in paths.values():
         send(vendor, send(vendor, path, **HTTP), "create", data="")
     assert sorted(Webhook.objects.values_list("label", flat=True)) == ["One", "Two"]
 
@@ -278,32 +282,14 @@ def test_cancel_deletes_the_draft(vendor: Client, catalog: Catalog) -> None:
     assert vendor.get(path)["Location"] == NEW
 
 
-def test_create_twice_creates_one_webhook(vendor: Client, catalog: Catalog) -> None:
-    path = walk(vendor, catalog, "data")
-    where = {send(vendor, path, "create", data="") for _ in range(2)}
-    assert where == {f"/webhooks/{Webhook.objects.get().pk}/"}
-
-
 @pytest.mark.django_db(transaction=True)
 def test_create_twice_at_once_creates_one_webhook(vendor: Client, catalog: Catalog) -> None:
     path = walk(vendor, catalog, "data")
-    cookies = vendor.cookies[SESSION].value
-    gate, where = threading.Barrier(2), []
-
-    def press() -> None:
-        from django.db import connection
-
-        client = Client()
-        client.cookies[SESSION] = cookies
-        gate.wait(10)
-        where.append(send(client, path, "create", data=""))
-        connection.close()
-
-    threads = [threading.Thread(target=press) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    other = Client()
+    other.cookies = vendor.cookies
+    where = concurrently(
+        *(partial(send, client, path, "create", data="") for client in (vendor, other))
+    )
     assert where == [f"/webhooks/{Webhook.objects.get().pk}/"] * 2
 
 
@@ -315,13 +301,8 @@ def test_only_product_is_preselected(vendor: Client, stranger: Client, catalog: 
 
 def test_many_products_are_searched(vendor: Client, catalog: Catalog) -> None:
     for n in range(40):
-        Product.objects.create(
-            id=f"PRD-300-000-{n:03d}",
-            name=f"Many {n:03d}",
-            owner=catalog.vendor,
-            created=make.AT,
-            updated=make.AT,
-        )
+        fields = {"owner": catalog.vendor, "created": make.AT, "updated": make.AT}
+        Product.objects.create(id=f"PRD-300-000-{n:03d}", name=f"Many {n:03d}", **fields)
     path = walk(vendor, catalog, "product")
     assert len(vendor.get(path).context["products"]) == 30
     products = vendor.get(f"{path}?q=many 039").context["products"]
