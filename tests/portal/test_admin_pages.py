@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.test import Client
-
 from requests_queue.catalog.models import User
 from tests import html
 from tests.html import Element
+from tests.signed_in import signed_in
 
 
 def blocked(page: Element) -> list[str]:
@@ -28,10 +27,10 @@ def blocked(page: Element) -> list[str]:
 
 
 def test_lists_and_forms_have_nothing_inline(seeded: Any) -> None:
-    client = Client()
-    client.force_login(User.objects.get(is_superuser=True))
-    index = html.get(client, "/admin/")
-    lists = [link["href"] for link in index.all("#content-main th a")]
+    client = signed_in(User.objects.get(is_superuser=True))
+    index = client.get("/admin/")
+    assert "default-src 'self'" in index["Content-Security-Policy"]
+    lists = [link["href"] for link in html.parse(index).all("#content-main th a")]
     assert len(lists) > 15
     for address in lists:
         page = html.get(client, address)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.http import QueryDict
-from django.test import Client, RequestFactory
+from django.test import Client
 
-from portal.deliveries import log
-from portal.deliveries.views import render_log
-from portal.identity import get_viewer
 from tests import html, make
-from tests.portal.delivery_rows import attempt, delivery, ids
+from tests.portal.delivery_rows import delivery
 from tests.signed_in import vendor
-from webhooks.models import Event, Webhook
+from webhooks.models import Webhook
 
 __all__ = ["vendor"]
 
@@ -68,33 +64,3 @@ def test_menu_of_webhooks_lists_several_of_the_account(
     menu = html.get(vendor, "/deliveries/").one(".log-filters")
     assert search(menu.by_role("link", f"Billing ({second.pk})")["href"]) == f"webhook:{second.pk}"
     assert foreign.pk not in menu.text
-
-
-def test_deliveries_are_found_by_event_and_attempts(vendor: Client, hook: Webhook) -> None:
-    forced, pending, approved = delivery(hook), delivery(hook, "PR-1"), delivery(hook, "PR-2")
-    Event.objects.filter(object_id="PR-2").update(status_to="approved")
-    for row, count in ((pending, 1), (approved, 3)):
-        for _ in range(count):
-            attempt(row)
-    assert ids(vendor, "?q=event:trigger") == [forced.pk]
-    assert ids(vendor, "?q=event:Pending,approved") == [approved.pk, pending.pk]
-    assert ids(vendor, "?q=attempts:>1") == [approved.pk]
-    assert ids(vendor, "?q=attempts:0,1") == [pending.pk, forced.pk]
-
-
-def test_log_of_one_webhook_is_a_part_of_another_page(
-    vendor: Client, hook: Webhook, catalog: make.Catalog
-) -> None:
-    own = delivery(hook)
-    delivery(make.webhook(catalog, n=2))
-    assert log.read(QueryDict(), hook.account, hook.pk).ids == [own.pk]
-    request = RequestFactory().get("/webhooks/x/deliveries/")
-    request.session, request.user = vendor.session, vendor.get("/deliveries/").wsgi_request.user
-    viewer = get_viewer(request)
-    assert viewer is not None
-    page = html.parse(
-        render_log(request, viewer, "deliveries/log_parts.html", {"x": 1}, webhook=hook.pk)
-    )
-    headers = [cell.text for cell in page.all(".log thead th")]
-    assert "Webhook" not in headers and "Event" in headers
-    assert page.one("#log").get("hx-get").startswith("?")

@@ -45,6 +45,7 @@ def deliveries(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
     b = delivery(other, state="failed", created_at=AT.replace(day=2))
     attempt(b, "failure", status_code=None, error="unknown host", method="GET")
     c = delivery(hook, "PR-3333-3333-3333-001", state="waiting", created_at=AT.replace(day=3))
+    c.events.update(status_to="approved")
     return {"a": a.pk, "b": b.pk, "c": c.pk}
 
 
@@ -59,7 +60,8 @@ def deliveries(hook: Webhook, catalog: make.Catalog) -> dict[str, int]:
         ('body:"fulfillment_requests"', "ba"), ('body:"\\"ok\\": true"', "ba"),
         ("before:2026-11-02", "a"), ("after:2026-11-02", "cb"), ("billing", "b"), ("3333", "c"),
         ('"unknown host"', "b"), ("unknown waiting", ""), ("WH-000-000-001", "ca"), ("%", "b"),
-        ('""', "cba"),
+        ('""', "cba"), ("event:trigger", "b"), ("event:Pending,approved", "ca"),
+        ("event:approved", "c"), ("attempts:>1", "a"), ("attempts:0,1", "cb"),
     ],
 )  # fmt: skip
 def test_deliveries_are_found_by(

@@ -38,12 +38,6 @@ def test_last_hour_has_sixty_minutes_by_outcome(catalog: make.Catalog) -> None:
     )
 
 
-def test_attempts_of_other_accounts_are_not_counted(catalog: make.Catalog) -> None:
-    attempt_at(make.webhook(catalog, account=catalog.provider), NOW)
-    for account, number in ((catalog.vendor, 0), (catalog.provider, 1)):
-        assert sum(minute.total for minute in last_hour.last_hour(account, NOW)) == number
-
-
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
 def test_last_hour_is_counted_from_the_index(catalog: make.Catalog) -> None:
     with connection.cursor() as cursor:

@@ -13,11 +13,11 @@ from django.test import Client
 from portal.deliveries import bodies
 from portal.webhooks import webhook_statistics
 from requests_queue import clock
-from tests import html, make
+from tests import html
 from tests.html import Element
 from tests.make import AT, Catalog
 from tests.portal.statements import counts, statements
-from tests.portal.webhooks import CANARY, attempt, messages
+from tests.portal.webhooks import CANARY, attempt, hook, messages
 from tests.signed_in import distributor, stranger, vendor  # noqa: F401  (fixtures)
 from webhooks import actions
 from webhooks.delivery import fan_out
@@ -36,10 +36,6 @@ HTMX = {"HX-Request": "true"}
 def row(catalog: Catalog) -> Webhook:
     """A webhook of the vendor."""
     return hook(catalog)
-
-
-def hook(catalog: Catalog, n: int = 1, **more: Any) -> Webhook:
-    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def path(row: Webhook, rest: str = "") -> str:
@@ -72,17 +68,13 @@ def form(**more: Any) -> dict[str, Any]:
 # -- access
 
 
-def test_unknown_webhook_looks_like_another_accounts(
-    stranger: Client, distributor: Client, row: Webhook
-) -> None:
+def test_unknown_webhook_looks_like_another_accounts(stranger: Client, row: Webhook) -> None:
     responses = [stranger.post(path(one, "do/trigger/")) for one in (row, Webhook(pk="WH-9-9-9"))]
     contents = [
         re.sub(r'value="\w{64}"|content="\d[^"]*"|WH-[\d-]+|<time.*?</time>', "", text)
         for text in (response.content.decode() for response in responses)
     ]
     assert contents[0] == contents[1] and "may have been deleted" in contents[0]
-    # Nor does the account that sells the product see it.
-    assert {distributor.get(path(row, rest)).status_code for rest in GETS} == {404}
 
 
 def test_pages_require_sign_in(row: Webhook) -> None:
@@ -91,15 +83,6 @@ def test_pages_require_sign_in(row: Webhook) -> None:
     for rest in POSTS:
         assert Client().post(path(row, rest), form())["Location"] == "/sign-in/"
     assert Webhook.objects.get().label == row.label
-
-
-def test_secret_is_masked_on_every_page(vendor: Client, row: Webhook) -> None:
-    row.last_failure = attempt(row)
-    row.save()
-    for rest in GETS[:-1]:
-        assert CANARY not in page(vendor, row, rest), rest
-    assert page(vendor, row, "http/").one("#secret code").text == "JWT-c0ff*****c3e7"
-    assert history() == []
 
 
 # -- tabs
@@ -175,6 +158,9 @@ def test_deliveries_are_those_of_the_webhook(
     own, other = attempt(row).delivery_id, attempt(hook(catalog, 2)).delivery_id
     shown = page(vendor, row, "deliveries/")
     assert shown.all(f"#d{own}") and not shown.all(f"#d{other}")
+    headers = [cell.text for cell in shown.all(".log thead th")]
+    assert "Event" in headers and "Webhook" not in headers
+    assert shown.one("#log")["hx-get"].startswith("?")
     actions.delete(row.pk)
     assert vendor.get(path(row, "deliveries/")).status_code == 404
     assert vendor.get(path(row, "deliveries/"), headers=HTMX).status_code == 204
@@ -305,8 +291,7 @@ def test_undecryptable_secret_is_explained(vendor: Client, row: Webhook, setting
     settings.SIM_ENCRYPTION_KEY = "another"
     shown = page(vendor, row, "http/")
     assert "SIM_ENCRYPTION_KEY" in shown.one("#secret") and not shown.roles("button", "Reveal")
-    revealed = html.parse(vendor.post(path(row, "secret/")))
-    assert "SIM_ENCRYPTION_KEY" in revealed.one("#secret")
+    assert "SIM_ENCRYPTION_KEY" in html.parse(vendor.post(path(row, "secret/"))).one("#secret")
 
 
 # -- edit
@@ -378,8 +363,7 @@ def test_edit_keeps_a_url_that_would_be_refused_now(vendor: Client, row: Webhook
 
 
 def test_header_row_is_added_to_an_edit(vendor: Client, row: Webhook) -> None:
-    response = vendor.post(path(row, "edit/"), form(label="", go="row"))
-    shown = html.parse(response)
+    shown = html.parse(vendor.post(path(row, "edit/"), form(label="", go="row")))
     assert len(shown.all("[name=header_name]")) == 3 and not shown.errors
 
 
@@ -457,8 +441,7 @@ def test_disable_enable_and_recover(vendor: Client, row: Webhook) -> None:
     Webhook.objects.update(out_of_order=True)
     assert page(vendor, row).one("#status .badge").text == "Out of order"
     assert page(vendor, row).by_role("button", "Recover")
-    response = vendor.post(path(row, "do/recover/"), follow=True)
-    assert "has recovered" in messages(response)
+    assert "has recovered" in messages(vendor.post(path(row, "do/recover/"), follow=True))
     row.refresh_from_db()
     assert row.active and not row.out_of_order
 

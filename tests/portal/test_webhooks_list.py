@@ -9,20 +9,15 @@ import pytest
 from django.test import Client
 
 from requests_queue import clock
-from tests import html, make
+from tests import html
 from tests.make import AT, Catalog
 from tests.portal.statements import counts, statements
-from tests.portal.webhooks import CANARY, attempt
+from tests.portal.webhooks import CANARY, attempt, hook
 from tests.signed_in import vendor  # noqa: F401  (fixture)
-from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db
 LIST = "/webhooks/"
 HTMX = {"HX-Request": "true"}
-
-
-def hook(catalog: Catalog, n: int = 1, **more: object) -> Webhook:
-    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def names(client: Client, query: str = "") -> list[str]:

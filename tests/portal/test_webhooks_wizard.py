@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from requests_queue.catalog.models import Product
 from requests_queue.queues import base
+from requests_queue.redaction import MASK
 from tests import html, make
 from tests.background import concurrently
 from tests.make import Catalog
@@ -148,11 +149,14 @@ def test_invalid_json_is_kept(vendor: Client, catalog: Catalog, text: str, sente
 
 
 def test_each_header_shows_its_error(vendor: Client, catalog: Catalog) -> None:
-    names, values = ["X-A", "x-a", "", "X-Ok", "Authorization"], ["1", "2", "3", "é", "x"]
+    names, values = (
+        ["X-A", "x-a", "", "X-Ok", "Authorization", "X-Key"],
+        ["1", "2", "3", "é", "x", MASK],
+    )
     path = walk(vendor, catalog, "http")
     send(vendor, path, **{**HTTP, "header_name": names, "header_value": values})
     errors = [row.error for row in fields(vendor, path).rows]
-    parts = ("", "same header as X-A", "needs a name", "ASCII", "reserved")
+    parts = ("", "same header as X-A", "needs a name", "ASCII", "reserved", "is not stored")
     missing = [part for part, error in zip(parts, errors, strict=False) if part not in error]
     assert (errors[0], missing) == ("", [])
 

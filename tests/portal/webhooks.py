@@ -7,6 +7,7 @@ from typing import Any
 
 from django.test import Client
 
+from tests import make
 from tests.make import AT, Catalog
 from webhooks.models import Attempt, Delivery, Webhook
 
@@ -20,6 +21,11 @@ HTTP = {
     "header_name": ["X-Env", ""],
     "header_value": ["lab", ""],
 }
+
+
+def hook(catalog: Catalog, n: int = 1, **more: Any) -> Webhook:
+    """Make a webhook whose secret no page shows."""
+    return make.webhook(catalog, n=n, **{"jwt_secret": CANARY, **more})
 
 
 def attempt(row: Webhook, number: int = 1, **more: Any) -> Attempt:
