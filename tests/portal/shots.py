@@ -35,34 +35,33 @@ def _of(name: str, path: str) -> Callable[[Scenario], str]:
     return lambda scenario: path.replace("*", scenario.ids[name])
 
 
-def _first(page: Page) -> None:
-    page.locator("[data-step]").first.click()
-    page.wait_for_load_state()
+def _click(selector: str, number: int = 0) -> Callable[[Page], None]:
+    """Return what clicks an element, and waits for the page that may follow."""
+
+    def act(page: Page) -> None:
+        page.locator(selector).nth(number).click()
+        page.wait_for_load_state()
+
+    return act
 
 
-def _oldest(page: Page) -> None:
-    page.locator("[data-step]").last.click()
-    page.wait_for_load_state()
+def _object_of(queue: str) -> Callable[[Page], None]:
+    return _click(f'main a[href^="/queues/{queue}/"]', -1)
+
+
+_first, _oldest = _click("[data-step]"), _click("[data-step]", -1)
+# The API call that was rejected.
+_rejected = _click("details.api-call[data-status='400'] summary")
 
 
 def _activity(page: Page) -> None:
     _oldest(page)
-    _calls(page)
-
-
-def _calls(page: Page) -> None:
-    """Open the API call that was rejected."""
-    page.locator("details.api-call[data-status='400'] summary").first.click()
+    _rejected(page)
 
 
 def _changes(page: Page) -> None:
     _first(page)
-    page.locator("#change-button").click()
-    page.wait_for_load_state()
-
-
-def _opened(text: str) -> Callable[[Page], None]:
-    return lambda page: page.get_by_text(text).last.click()
+    _click("#change-button")(page)
 
 
 def _wizard(steps: int) -> Callable[[Page], None]:
@@ -87,22 +86,6 @@ def _again(page: Page) -> None:
     _first(page)
     page.locator("#resend-button").click()
     page.get_by_text("Resend of").wait_for()
-
-
-def _object_of(queue: str) -> Callable[[Page], None]:
-    def act(page: Page) -> None:
-        page.locator(f'main a[href^="/queues/{queue}/"]').last.click()
-        page.wait_for_load_state()
-
-    return act
-
-
-def _menu(where: str) -> Callable[[Page], None]:
-    return lambda page: page.locator(f"{where} summary").first.click()
-
-
-def _click(selector: str) -> Callable[[Page], None]:
-    return lambda page: page.locator(selector).click()
 
 
 def _picked(page: Page) -> None:
@@ -131,7 +114,7 @@ SHOTS = [
     Shot("home-narrow", "/", width=380),
     Shot("webhooks", "/webhooks/"),
     Shot("webhooks-narrow", "/webhooks/", width=380),
-    Shot("webhooks-menu", "/webhooks/", act=_menu(".table")),
+    Shot("webhooks-menu", "/webhooks/", act=_click(".table summary")),
     Shot("wizard-general", "/webhooks/new/"),
     Shot("wizard-product", "/webhooks/new/", act=_wizard(1)),
     Shot("wizard-type", "/webhooks/new/", act=_wizard(2)),
@@ -141,7 +124,11 @@ SHOTS = [
     Shot("webhook-out-of-order", _of("lost", "/webhooks/*/")),
     Shot("webhook-statistics", _of("failing", "/webhooks/*/statistics/")),
     Shot("webhook-statistics-narrow", _of("lost", "/webhooks/*/statistics/"), width=380),
-    Shot("webhook-response", _of("lost", "/webhooks/*/statistics/"), act=_opened("View response")),
+    Shot(
+        "webhook-response",
+        _of("lost", "/webhooks/*/statistics/"),
+        act=_click("text=View response", -1),
+    ),
     Shot("webhook-deliveries", _of("failing", "/webhooks/*/deliveries/")),
     Shot("webhook-http", _of("well", "/webhooks/*/http/")),
     Shot("webhook-data", _of("well", "/webhooks/*/data/")),
@@ -176,7 +163,7 @@ SHOTS = [
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
     Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
     Shot("search", "/search/?q=2934"),
-    Shot("acting-as", "/queues/", act=_menu(".account-menu")),
+    Shot("acting-as", "/queues/", act=_click(".account-menu summary")),
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),
     Shot("queue-board-narrow", "/queues/fulfillment/", width=380),
@@ -185,7 +172,7 @@ SHOTS = [
     Shot("queue-without-status", "/queues/billing/", DISTRIBUTOR),
     Shot("queue-object", _of("request", _OBJECT)),
     Shot("queue-object-narrow", _of("request", _OBJECT), width=380),
-    Shot("queue-object-activity", _of("acted", _OBJECT), act=_calls),
+    Shot("queue-object-activity", _of("acted", _OBJECT), act=_rejected),
     Shot("queue-object-inquired", _of("inquired", _OBJECT), DISTRIBUTOR),
     Shot("queue-object-judged", _of("judged", _OBJECT)),
     Shot("queue-tier-config", "/queues/tier_config/?status=", act=_object_of("tier_config")),

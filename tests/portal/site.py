@@ -74,6 +74,12 @@ class Site:
             tab.clear()
             self.tabs[script] = tab
 
+    @contextmanager
+    def page(self, path: str = "", **more: Any) -> Iterator[Page]:
+        """Open a page in a tab, as `open` does."""
+        with self.open(path, **more) as tab:
+            yield tab.page
+
     def webhook(self, **fields: Any) -> str:
         """Create a webhook of the vendor that calls the handler; return its id."""
         body = {

@@ -33,8 +33,7 @@ def home(running: Sandbox, session: requests.Session, way: str) -> Element:
 
 def revealed(running: Sandbox, session: requests.Session, way: str) -> Element:
     """Return Home after Show them."""
-    shown = home(running, session, way)
-    token = shown.one("#reveal [name=csrfmiddlewaretoken]").value
+    token = home(running, session, way).one("#reveal [name=csrfmiddlewaretoken]").value
     data = {"start": way, "csrfmiddlewaretoken": token}
     response = session.post(
         f"{running.url}/home/reveal/", data, timeout=20, headers={"Referer": running.url}

@@ -41,8 +41,7 @@ def component(page: Page, name: str) -> Locator:
 
 def test_all_components_of_a_sandbox_are_running(site: Site) -> None:
     with site.open("/") as tab:
-        scheduler = component(tab.page, "Scheduler")
-        expect(scheduler).to_contain_text("Last heartbeat", timeout=SOON)
+        expect(component(tab.page, "Scheduler")).to_contain_text("Last heartbeat", timeout=SOON)
         for name in ("Web", "Worker", "Scheduler", "Broker", "Database"):
             expect(component(tab.page, name)).to_have_attribute("data-state", "good")
 
@@ -105,8 +104,7 @@ def test_commands_are_copied_with_the_secrets_that_they_mask(site: Site) -> None
 
 @pytest.mark.nightly(reason="waits for polls")
 def test_page_says_that_polling_fails(site: Site) -> None:
-    with site.open("/", logged="ERR_FAILED") as tab:
-        page = tab.page
+    with site.page("/", logged="ERR_FAILED") as page:
         page.route("**/home/live/*", lambda route: route.abort())
         hook = site.webhook(label="Changes the page")
         expect(page.locator("#stale")).to_be_visible(timeout=SOON)

@@ -16,7 +16,7 @@ from tests.browser import Tab, chromium, tab, window
 from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.marks import nightly
 from tests.portal import accessible, inquiry_form
-from tests.portal.inquiry_form import SUITE, TIER_REQUEST
+from tests.portal.inquiry_form import SUITE
 from tests.processes import Sandbox
 
 pytestmark = pytest.mark.browser
@@ -45,14 +45,9 @@ class Vendor:
 
     def respond(self, request: ReceivedRequest) -> Response:
         sent = request.json
-        params = sent["params"] if "params" in sent else sent["asset"]["params"]
-        values = {p["id"]: p["value"] for p in params}
-        if self.slow and values.get("console_subdomain") == self.slow:
+        values = {p["id"]: p["value"] for p in sent["asset"]["params"]}
+        if self.slow and values["console_subdomain"] == self.slow:
             assert self.go_on.wait(20)
-        if "params" in sent:
-            return 200, json.dumps(
-                {"id": sent["id"], "params": list(self.partner(params))}
-            ).encode()
         judged = {"id": sent["asset"]["id"], "params": self.judge(values)}
         return 200, json.dumps({"id": sent["id"], "asset": judged}).encode()
 
@@ -69,14 +64,6 @@ class Vendor:
             "siem_url": {"constraints": {"hidden": not advanced, "required": advanced}},
         }
         return [{"id": pk, "value_error": "", **results.get(pk, {})} for pk in values]
-
-    @staticmethod
-    def partner(params: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Return the results for agreements."""
-        for param in params:
-            if param["phase"] == "ordering":
-                exists = param["value"].startswith("AGR-")
-                yield {"id": param["id"], "value_error": "" if exists else "No such agreement."}
 
     def order(self, *names: str, **values: Any) -> str:
         """Have an order inquired; return its id."""
@@ -116,21 +103,17 @@ def served(running: Sandbox) -> Iterator[Vendor]:
     with handler() as served:
         vendor = Vendor(running, served)
         served.respond = vendor.respond
-        for kind, of in (
-            ("inquiring_validator", "fulfillment_request"),
-            ("tcr_update_t1_inq_val", "tier_config_request"),
-        ):
-            body = {
-                "label": kind,
-                "type": kind,
-                "object_class": of,
-                "active": True,
-                "external_url": served.url,
-                "http_method": "POST",
-                "product_id": SUITE,
-                "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
-            }
-            running.as_vendor("POST", "/notifications/webhooks", body)
+        body = {
+            "label": "Inquiring",
+            "type": "inquiring_validator",
+            "object_class": "fulfillment_request",
+            "active": True,
+            "external_url": served.url,
+            "http_method": "POST",
+            "product_id": SUITE,
+            "jwt_secret": "JWT-secret-of-thirty-two-bytes-or-more",
+        }
+        running.as_vendor("POST", "/notifications/webhooks", body)
         yield vendor
 
 
@@ -230,23 +213,6 @@ def test_each_change_is_validated_and_updates_the_form(vendor: Vendor, tab: Tab)
     }
     assert (request["status"], {**values, **expected}) == ("pending", values)
     assert tab.hosts() == {urlsplit(vendor.running.url).netloc}
-    assert tab.console_errors == []
-
-
-def test_resellers_form_is_validated_and_sent(vendor: Vendor, tab: Tab) -> None:
-    page = tab.page
-    page.goto(vendor.link(TIER_REQUEST))
-    field = page.locator("[data-field] input:not([type=hidden])")
-    field.fill("unknown")
-    page.keyboard.press("Tab")
-    assert vendor.served.next().json["params"][0]["value"] == "unknown"
-    expect(page.locator("[data-part=error]")).to_have_text("Error: No such agreement.")
-    field.fill("AGR-2026-7")
-    page.keyboard.press("Tab")
-    expect(status(page)).to_have_text("Checked. All answers are valid.")
-    send(page)
-    request = vendor.running.as_vendor("GET", f"/tier/config-requests/{TIER_REQUEST}")
-    assert (request["status"], request["params"][0]["value"]) == ("pending", "AGR-2026-7")
     assert tab.console_errors == []
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 import requests
@@ -19,16 +17,8 @@ from tests.runtime.distributed import Server, seeded_database, server
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
 
-@dataclass
-class Running:
-    """A server and the cookies of a user of the vendor."""
-
-    server: Server
-    cookies: str
-
-
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (
         redis_server(tmp_path_factory.mktemp("redis")) as redis,
         seeded_database() as database,
@@ -36,32 +26,31 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             tmp_path_factory.mktemp("server"), database, redis.url, workers=1, beat=False
         ) as running,
     ):
-        yield Running(running, _sign_in(running))
+        yield running
 
 
-def _sign_in(running: Server) -> str:
+@pytest.fixture(scope="module")
+def cookies(running: Server) -> str:
+    """The cookies of a user of the vendor."""
     printed = processes.run(manage("signin", "vendor"), running.process.env)
-    printed.check_returncode()
-    link = re.search(r"/sign-in/\S+", printed.stdout)
-    assert link
+    path = printed.stdout[printed.stdout.index("/sign-in/") :].strip()
     session = requests.Session()
-    assert session.get(running.url + link[0], timeout=10).status_code == 200
+    assert session.get(running.url + path, timeout=10).ok
     return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
 
 
-def test_commits_of_the_worker_are_events_of_pages(running: Running) -> None:
-    url = running.server.url
-    with handler(None) as served, open_stream(url, running.cookies, "deliveries") as page:
+def test_commits_of_the_worker_are_events_of_pages(running: Server, cookies: str) -> None:
+    with handler(None) as served, open_stream(running.url, cookies, "deliveries") as page:
         assert page.next() == {"deliveries"}
-        hook = orders.webhook(running.server, served.url)["id"]
+        hook = orders.webhook(running, served.url)["id"]
         page.until("deliveries")
-        orders.purchase(running.server)
+        orders.purchase(running)
         served.next()
-        with open_stream(url, running.cookies, f"webhooks:{hook}") as other:
+        with open_stream(running.url, cookies, f"webhooks:{hook}") as other:
             assert other.next() == {f"webhooks:{hook}"}
             began = time.monotonic()
             # The worker records the end of the request.
             served.release.set()
             other.until(f"webhooks:{hook}")
             assert time.monotonic() - began < 1
-        running.server.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+        running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")

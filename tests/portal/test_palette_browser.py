@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import orders
 from tests.marks import nightly
 from tests.portal import accessible
 from tests.portal.site import Site, chromium, site
@@ -32,8 +31,7 @@ def _selected(page: Page) -> str:
 
 
 def test_palette_goes_to_an_object_a_page_and_an_action(site: Site) -> None:
-    with site.open("/products/") as tab:
-        page = tab.page
+    with site.page("/products/") as page:
         page.keyboard.press("Control+k")
         expect(_text(page)).to_be_focused()
         expect(page.get_by_role("option", name="Deliveries", exact=True)).to_be_visible()
@@ -72,27 +70,6 @@ def test_palette_goes_to_an_object_a_page_and_an_action(site: Site) -> None:
         expect(_text(page)).to_be_hidden()
 
 
-def test_escape_returns_to_the_same_row_of_the_same_list(site: Site) -> None:
-    hook = site.webhook(label="Orders")
-    for _ in range(3):
-        site.running.as_vendor("POST", f"/notifications/webhooks/{hook}/trigger")
-        site.served.next()
-    orders.until_stats(site.running, hook, triggers=3)
-    # Nothing that follows changes the rows while keys are pressed.
-    site.running.advance("0s")
-    with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
-        page = tab.page
-        for _ in range(2):
-            page.keyboard.press("j")
-        link = page.locator("[data-step]:focus")
-        row, address = link.get_attribute("id"), page.url
-        page.keyboard.press("o")
-        page.wait_for_url("**/deliveries/*/")
-        page.keyboard.press("Escape")
-        page.wait_for_url(address)
-        expect(page.locator(f"#{row}")).to_be_focused()
-
-
 @pytest.mark.parametrize(
     ("address", "opened"),
     [
@@ -106,8 +83,7 @@ def test_escape_returns_to_the_same_row_of_the_same_list(site: Site) -> None:
     ],
 )
 def test_rows_of_every_list_are_selected_and_opened(site: Site, address: str, opened: str) -> None:
-    with site.open(address) as tab:
-        page = tab.page
+    with site.page(address) as page:
         for _ in range(2):
             page.keyboard.press("j")
         expect(page.locator("[data-step]").nth(1)).to_be_focused()
