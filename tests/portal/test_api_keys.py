@@ -13,23 +13,21 @@ from requests_queue.catalog import keys
 from requests_queue.catalog.models import ApiToken
 from tests import make
 from tests.api import Caller
+from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db
 KEY = "SU-777-000-001:the-secret-of-a-key"
 
 
 @pytest.fixture
-def catalog() -> make.Catalog:
-    catalog = make.catalog("7")
+def catalog(catalog: make.Catalog) -> make.Catalog:
     keys.store(catalog.vendor, KEY, "Extension", "For the extension.")
     return catalog
 
 
 @pytest.fixture
 def browser(catalog: make.Catalog) -> Client:
-    client = Client()
-    client.force_login(catalog.vendor_user)
-    return client
+    return signed_in(catalog.vendor_user)
 
 
 def test_list_shows_prefix_and_dates_only(browser: Client) -> None:
@@ -44,8 +42,7 @@ def test_list_shows_prefix_and_dates_only(browser: Client) -> None:
 def test_new_key_is_shown_once_and_works_until_it_expires(browser: Client) -> None:
     day = f"{timezone.now() + timedelta(days=2):%Y-%m-%d}"
     form = {"name": "Deployment", "description": "", "expires": day}
-    created = browser.post("/keys/", form)
-    [key] = re.findall(r"ApiKey (SU-[\d-]+:\w+)", created.content.decode())
+    [key] = re.findall(r"ApiKey (SU-[\d-]+:\w+)", browser.post("/keys/", form).content.decode())
     assert Caller(key).get("/accounts").status == 200
     token = ApiToken.objects.get(user__uid=key.partition(":")[0])
     assert f"{token.expires:%Y-%m-%d %H:%M:%S}" > f"{day} 23:59"
@@ -74,8 +71,7 @@ def test_revoked_key_stays_in_the_list(browser: Client) -> None:
 
 
 def test_keys_of_another_account_are_not_found(catalog: make.Catalog) -> None:
-    other = Client()
-    other.force_login(catalog.provider_user)
+    other = signed_in(catalog.provider_user)
     assert "SU-777-000-001" not in other.get("/keys/").content.decode()
     for method in (other.get, other.post):
         assert method("/keys/SU-777-000-001/revoke/").status_code == 404

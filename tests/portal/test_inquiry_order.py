@@ -33,7 +33,7 @@ def check(form: Page, alias: str, number: str = "1", tab: str = "tab") -> Page:
 
 @contextmanager
 def slow_check(validator: Handler, form: Page) -> Iterator[Background]:
-    """Let a check of the alias `first` end after the block; return its result then."""
+    """Start a check of the alias `first` that ends after the block."""
     arrived, release = Event(), Event()
 
     def respond(request: ReceivedRequest) -> tuple[int, bytes]:

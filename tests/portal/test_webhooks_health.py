@@ -37,27 +37,25 @@ def line(client: Client, row: Webhook, rest: str = "") -> Element:
 def failing(catalog: make.Catalog, **more: Any) -> Webhook:
     """Return a webhook that failed 50 and 40 minutes ago."""
     row = make.webhook(catalog, **{"triggers": 2, "failure_since_last_success": 2, **more})
-    now = clock.now()
-    attempt(row, 1, finished_at=now - timedelta(minutes=50))
-    row.last_failure = attempt(
-        row, 2, finished_at=now - timedelta(minutes=40), error="Handler returned HTTP 503."
-    )
+    for n, minutes in ((1, 50), (2, 40)):
+        finished = clock.now() - timedelta(minutes=minutes)
+        error = "Handler returned HTTP 503."
+        row.last_failure = attempt(row, n, finished_at=finished, error=error)
     row.save()
     return row
 
 
 def test_new_webhook_says_what_to_do(vendor: Client, catalog: make.Catalog) -> None:
     shown = line(vendor, make.webhook(catalog))
-    assert shown.one(".badge").text == "New" and "No requests yet." in shown
-    assert "Use Trigger now" in shown
+    assert shown.one(".badge").text == "New"
+    assert "No requests yet." in shown and "Use Trigger now" in shown
 
 
 def test_healthy_webhook_counts_the_last_hour(vendor: Client, catalog: make.Catalog) -> None:
     row = make.webhook(catalog, triggers=4)
-    now = clock.now()
-    for n, minutes in ((1, 3), (2, 59), (3, 61)):
-        attempt(row, n, outcome="success", finished_at=now - timedelta(minutes=minutes))
-    attempt(row, 4, finished_at=now - timedelta(minutes=30))
+    for minutes, outcome in ((3, "success"), (59, "success"), (61, "success"), (30, "failure")):
+        finished = clock.now() - timedelta(minutes=minutes)
+        attempt(row, minutes, outcome=outcome, finished_at=finished)
     Delivery.objects.update(state=Delivery.DELIVERED)
     shown = line(vendor, row)
     assert shown.one(".badge").text == "Healthy"
@@ -72,14 +70,18 @@ def test_backing_off_webhook_names_count_next_attempt_and_error(
     row = failing(catalog, round=4, earliest_possible_trigger=until, gate_closed_at=clock.now())
     shown = line(vendor, row)
     assert shown.one(".badge").text == "Backing off"
-    assert "Failing since" in shown and "UTC, 4 of 10." in shown
-    assert "Next attempt in 4 min" in shown and "Last hour: 2 failed attempts." in shown
-    assert row.last_failure is not None
-    link = shown.by_role("link", "Handler returned HTTP 503.")
-    assert link["href"] == f"/deliveries/{row.last_failure.delivery_id}/"
-    assert (
-        shown.by_role("link", "out of order")["href"] == f"/webhooks/{row.pk}/statistics/#forecast"
+    words = (
+        "Failing since",
+        "UTC, 4 of 10.",
+        "Next attempt in 4 min",
+        "Last hour: 2 failed attempts.",
     )
+    assert [each for each in words if each not in shown] == []
+    assert row.last_failure is not None
+    assert {link.text: link["href"] for link in shown.roles("link")} == {
+        "Handler returned HTTP 503.": f"/deliveries/{row.last_failure.delivery_id}/",
+        "out of order": f"/webhooks/{row.pk}/statistics/#forecast",
+    }
 
 
 @pytest.mark.parametrize(
