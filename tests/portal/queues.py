@@ -39,16 +39,6 @@ def distributor(seeded: seed.Summary) -> Client:
     return _person(PROVIDER)
 
 
-def read(client: Client, path: str, status: int = 200, **headers: str) -> Element:
-    """Open a page."""
-    return html.get(client, path, status, **headers)
-
-
-def text(response: Any) -> Element:
-    """Return the page of a response."""
-    return html.parse(response)
-
-
 def fields(client: Client, path: str, **changed: str) -> dict[str, Any]:
     """Return the values that the page's last form sends, with some changed."""
     sent: dict[str, Any] = {}
@@ -62,4 +52,4 @@ def refused(client: Client, path: str, sent: dict[str, Any] | None = None) -> El
     """Send a form that is refused; return the page that shows it again."""
     response = client.post(path, sent)
     assert response.status_code == 400, response
-    return text(response)
+    return html.parse(response)

@@ -22,8 +22,7 @@ def hook(site: Site) -> str:
 
 def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
     # The console logs the status of the refused approval.
-    with site.open("/queues/", logged="status of 400") as tab:
-        page = tab.page
+    with site.page("/queues/", logged="status of 400") as page:
         page.get_by_role("link", name="Fulfillment requests").click()
         page.get_by_role("link", name="Create sample").click()
         page.get_by_label("Product").select_option(PLAIN)
@@ -52,8 +51,7 @@ def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
 
 
 def test_board_is_polled(site: Site) -> None:
-    with site.open(f"/queues/fulfillment/?product={PLAIN}") as tab:
-        page = tab.page
+    with site.page(f"/queues/fulfillment/?product={PLAIN}") as page:
         count = page.locator("#column-pending .count")
         before = int(count.inner_text())
         page.get_by_role("searchbox").fill("typed, not sent")
@@ -80,16 +78,14 @@ def test_orders_are_approved_on_the_board(site: Site) -> None:
         params = {"asset": {"params": [{"id": "activation_id", "value": f"A-{pk}"}]}}
         site.running.as_vendor("PUT", f"/requests/{pk}", params)
     lacking = orders.purchase(site.running)["id"]
-    with site.open(f"/queues/fulfillment/?product={PLAIN}", width=900) as tab:
-        page = tab.page
+    with site.page(f"/queues/fulfillment/?product={PLAIN}", width=900) as page:
         board, result = page.locator("#board"), page.locator("#bulk-result")
         # The board scrolls, the page does not.
         expect(page.locator(".board-frame")).to_have_attribute("data-more", "right")
         board.focus()
         page.keyboard.press("ArrowRight")
         expect(page.locator(".board-frame")).to_have_attribute("data-more", "left right")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width == 900
+        assert page.evaluate("document.documentElement.scrollWidth") == 900
         page.get_by_role("button", name=f"Approve {ready[0]}").click()
         expect(result).to_contain_text("Approve: 1 approved")
         approved = page.locator("section", has=page.locator("#column-approved"))
@@ -110,8 +106,7 @@ def test_orders_are_approved_on_the_board(site: Site) -> None:
 
 def test_typed_message_is_kept_and_sent(site: Site, hook: str) -> None:
     order = orders.purchase(site.running)
-    with site.open(f"/queues/fulfillment/{order['id']}/") as tab:
-        page = tab.page
+    with site.page(f"/queues/fulfillment/{order['id']}/") as page:
         page.get_by_role("textbox", name="Message").fill("Which region?")
         site.running.as_vendor("POST", f"/requests/{order['id']}/fail", {"reason": "No."})
         expect(page.locator("h1")).to_contain_text("failed", timeout=10_000)

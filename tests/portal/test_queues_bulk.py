@@ -17,8 +17,8 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.usage_file.models import UsageFile
-from tests import make
-from tests.portal.queues import PENDING, distributor, read, refused, seeded, text, vendor
+from tests import html, make
+from tests.portal.queues import PENDING, distributor, refused, seeded, vendor
 from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -50,19 +50,18 @@ def test_cards_have_the_usual_action_of_the_viewer(
     queue = base.find_queue(name)
     assert queue
     for client, role in ((vendor, "vendor"), (distributor, "distributor")):
-        page = read(client, f"/queues/{name}/?status=&size=50")
+        page = html.get(client, f"/queues/{name}/?status=&size=50")
         for row in page.all("tbody tr"):
             pk = row.one("th a").text
             expected = queue.usual_action(queue.model.objects.get(pk=pk), role)
             buttons = [each.text.rstrip("…") for each in row.all(".action-cell .button")]
             assert buttons == ([expected.title] if expected else []), pk
             assert len(row.all(".pick")) == (bool(buttons) and buttons != ["Upload"])
-        cards = read(client, f"/queues/{name}/").all(".board-card")
-        assert bool(cards) == bool(queue.statuses)
+        assert bool(html.get(client, f"/queues/{name}/").all(".board-card")) == bool(queue.statuses)
 
 
 def test_empty_columns_are_collapsed(vendor: Client) -> None:
-    page = read(vendor, "/queues/fulfillment/?type=cancel")
+    page = html.get(vendor, "/queues/fulfillment/?type=cancel")
     empty = {each.text for each in page.all(".board-column.is-empty")}
     assert "Pending 0" in empty and len(empty) > 3
     board = page.one("#board")
@@ -70,20 +69,20 @@ def test_empty_columns_are_collapsed(vendor: Client) -> None:
 
 
 def test_missing_values_lead_to_the_form(vendor: Client) -> None:
-    link = read(vendor, "/queues/fulfillment/").by_role("link", f"Approve… {PENDING}")
+    link = html.get(vendor, "/queues/fulfillment/").by_role("link", f"Approve… {PENDING}")
     assert link["href"] == f"/queues/fulfillment/{PENDING}/actions/approve/"
-    result = text(vendor.post(BULK, {"one": f"approve:{PENDING}"}))
+    result = html.parse(vendor.post(BULK, {"one": f"approve:{PENDING}"}))
     assert "Approve: 1 refused" in result
     assert f"{PENDING} Parameter activation_id is required. Enter values" in result
 
 
 def test_card_button_runs_the_action() -> None:
     _, client, (first, second) = orders(2)
-    button = read(client, "/queues/fulfillment/").by_role("button", f"Approve {first}")
+    button = html.get(client, "/queues/fulfillment/").by_role("button", f"Approve {first}")
     result = client.post(BULK, {button["name"]: button["value"]}, headers={"HX-Request": "true"})
-    assert "Approve: 1 approved" in text(result) and b"<html" not in result.content
+    assert "Approve: 1 approved" in html.parse(result) and b"<html" not in result.content
     assert statuses([first, second]) == ["approved", "pending"]
-    again = text(client.post(BULK, {button["name"]: button["value"]}))
+    again = html.parse(client.post(BULK, {button["name"]: button["value"]}))
     assert f"{first} is approved: approve is for pending only." in again
 
 
@@ -119,7 +118,7 @@ def test_results_add_up_for_any_mix_of_objects(
     if not distinct:
         assert response.status_code == 400
         return
-    summary = text(response).one(".bulk-result .strong").text
+    summary = html.parse(response).one(".bulk-result .strong").text
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (\w+)", summary)}
     assert counts.get("approved", 0) == allowed
     assert counts.get("refused", 0) == len(distinct) - allowed
@@ -130,14 +129,13 @@ def test_results_add_up_for_any_mix_of_objects(
 def test_all_that_match_are_approved_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "STEP", 2)
     _, client, pks = orders(6, ("pending", "pending", "failed"))
-    page = read(client, "/queues/fulfillment/")
-    assert page.by_role("button", "Approve all 4")
-    result = text(client.post(BULK, {"all": "approve"}))
+    assert html.get(client, "/queues/fulfillment/").by_role("button", "Approve all 4")
+    result = html.parse(client.post(BULK, {"all": "approve"}))
     assert "2 approved (2 of 4 so far)" in result
     # Approved by somebody else between the steps.
     changed = Request.objects.filter(status="pending")[0].pk
     Request.objects.filter(pk=changed).update(status="approved")
-    result = text(client.post(BULK, {"state": result.one("[name=state]").value}))
+    result = html.parse(client.post(BULK, {"state": result.one("[name=state]").value}))
     assert "Approve: 3 approved, 1 refused" in result
     assert f"{changed} {changed} is approved: approve is for pending only." in result
     assert not result.all("[name=state]")
@@ -170,7 +168,7 @@ def test_wrong_forms_are_refused(vendor: Client, sent: dict[str, str], message: 
 def test_run_belongs_to_its_account_and_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "STEP", 1)
     catalog, client, pks = orders(2)
-    state = text(client.post(BULK, {"all": "approve"})).one("[name=state]").value
+    state = html.parse(client.post(BULK, {"all": "approve"})).one("[name=state]").value
     refused(signed_in(catalog.provider_user), BULK, {"state": state})
     refused(client, "/queues/listing/bulk/", {"state": state})
     assert sorted(statuses(pks)) == ["approved", "pending"]
@@ -194,7 +192,7 @@ def test_other_queues_have_their_own_usual_actions(
 ) -> None:
     client = {"vendor": vendor, "distributor": distributor}[party]
     row = model.objects.filter(status__in=("pending", "reviewing"))[0]
-    result = text(client.post(f"/queues/{name}/bulk/", {"selected": action, "pk": row.pk}))
+    result = html.parse(client.post(f"/queues/{name}/bulk/", {"selected": action, "pk": row.pk}))
     assert f"1 {status}" in result
     row.refresh_from_db()
     assert row.status == status

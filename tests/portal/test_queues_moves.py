@@ -14,6 +14,7 @@ from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.usage_file.models import UsageFile
+from tests import html
 from tests.api import VENDOR
 from tests.portal.queues import (
     DRAFT,
@@ -21,10 +22,8 @@ from tests.portal.queues import (
     PLAIN,
     distributor,
     fields,
-    read,
     refused,
     seeded,
-    text,
     vendor,
 )
 from tests.signed_in import signed_in
@@ -43,10 +42,10 @@ def order(pk: str = PENDING) -> dict[str, Any]:
 
 
 def test_available_actions_are_buttons(vendor: Client, distributor: Client) -> None:
-    page = read(vendor, AT)
+    page = html.get(vendor, AT)
     actions = {each["id"] for each in page.all("[id^=action-]")}
     assert actions == {"action-approve", "action-inquire", "action-fail", "action-schedule"}
-    page = read(distributor, AT)
+    page = html.get(distributor, AT)
     assert page.one("#action-fail") and not page.all("#action-approve")
     assert page.one("[data-next-step]").text == "Waiting for Nimbus Inc. Next action: Approve."
     also = page.one("[data-other-actions]").text
@@ -58,7 +57,7 @@ def test_action_without_a_form_runs_by_its_button(vendor: Client) -> None:
     at = f"/queues/tier_account/{row.pk}/"
     response = vendor.post(f"{at}actions/accept/")
     assert (response.status_code, response["Location"]) == (303, at)
-    assert read(vendor, at).messages == f"Accept: {row.pk} is accepted."
+    assert html.get(vendor, at).messages == f"Accept: {row.pk} is accepted."
     again = refused(vendor, f"{at}actions/accept/")
     assert f"{row.pk} is accepted: accept is for pending only." in again
 
@@ -68,7 +67,7 @@ def test_action_is_taken_by_the_signed_in_user(vendor: Client) -> None:
     row = Request.objects.get(pk=PENDING)
     person = User.objects.get(pk=vendor.session["_auth_user_id"])
     assert (row.status, row.reason, row.assignee) == ("failed", "Out of stock.", person)
-    assert f"by {person.name}" in read(vendor, AT)
+    assert f"by {person.name}" in html.get(vendor, AT)
 
 
 def test_missing_reason_is_shown_at_its_field(vendor: Client) -> None:
@@ -80,7 +79,7 @@ def test_missing_reason_is_shown_at_its_field(vendor: Client) -> None:
 
 def test_approval_requests_missing_values(vendor: Client) -> None:
     at = f"{AT}actions/approve/"
-    assert read(vendor, at).by_label("Activation id")
+    assert html.get(vendor, at).by_label("Activation id")
     assert "This field is required." in refused(vendor, at, fields(vendor, at)).errors
     template = Template.objects.filter(product=PLAIN, scope="asset", type="fulfillment")[0]
     sent = fields(vendor, at, **{"value:activation_id": "A-17", "template_id": template.pk})
@@ -99,21 +98,20 @@ def test_refused_action_keeps_typed_values_and_writes_nothing(
     vendor: Client, wrong: dict[str, str], message: str
 ) -> None:
     at = f"{AT}actions/approve/"
-    sent = fields(vendor, at, **{"value:activation_id": "A-17", **wrong})
-    page = refused(vendor, at, sent)
+    page = refused(vendor, at, fields(vendor, at, **{"value:activation_id": "A-17", **wrong}))
     assert page.by_label("Activation id").value == "A-17" and message in page
     assert order()["activation_id"] == ""
 
 
 def test_inquiry_sets_errors(vendor: Client) -> None:
     at = f"{AT}actions/inquire/"
-    assert "Current value: United States (us)" in read(vendor, at)
+    assert "Current value: United States (us)" in html.get(vendor, at)
     page = refused(vendor, at, fields(vendor, at))
     assert "at least one parameter should be marked as invalid" in page
     sent = fields(vendor, at, **{"error:region": "We have no room there."})
     assert vendor.post(at, sent).status_code == 303
     assert (order()["status"], region_error()) == ("inquiring", "We have no room there.")
-    assert read(vendor, AT).by_role("link", "Open the inquiring form")
+    assert html.get(vendor, AT).by_role("link", "Open the inquiring form")
 
 
 def region_error() -> str:
@@ -126,7 +124,7 @@ def test_schedule_requires_a_future_date(vendor: Client) -> None:
     past = refused(vendor, at, {"planned_date": "2020-01-01T00:00"})
     assert "The date is in the past." in past
     assert vendor.post(at, {"planned_date": "2099-01-01T00:00"}).status_code == 303
-    assert "2099-01-01 00:00:00 UTC" in read(vendor, AT)
+    assert "2099-01-01 00:00:00 UTC" in html.get(vendor, AT)
 
 
 def test_action_of_the_other_party_is_refused(distributor: Client) -> None:
@@ -144,10 +142,10 @@ def test_unknown_action_is_refused(vendor: Client, place: str) -> None:
 def test_spreadsheet_is_uploaded(vendor: Client) -> None:
     row = UsageFile.objects.get(status="draft")
     at = f"/queues/usage_file/{row.pk}/actions/upload/"
-    assert read(vendor, at).one("input[type=file]")
+    assert html.get(vendor, at).one("input[type=file]")
     refused(vendor, at, {"usage_file": SimpleUploadedFile("usage.xlsx", b"")})
     good = vendor.post(at, {"usage_file": SimpleUploadedFile("usage.csv", b"record_id\n1\n")})
-    assert good.status_code == 303, text(good)
+    assert good.status_code == 303, html.parse(good)
     row.refresh_from_db()
     assert (row.status, row.contents.get().name) == ("uploading", "usage.csv")
 
@@ -170,7 +168,7 @@ def test_nul_is_refused(vendor: Client, place: str) -> None:
 
 def test_distributor_edits_ordering_values_and_quantities(distributor: Client) -> None:
     at = f"/queues/fulfillment/{DRAFT}/edit/"
-    page = read(distributor, at)
+    page = html.get(distributor, at)
     assert not page.all('[name="value:tenant_id"]') and not page.all('[name^="error:"]')
     quantity = f"quantity:{Request.objects.get(pk=DRAFT).items[0]['global_id']}"
     sent = fields(distributor, at, **{quantity: "many"})
@@ -208,9 +206,9 @@ def test_queue_without_validation_has_no_edit(vendor: Client, place: str) -> Non
 )
 def test_validation_reports_its_result(distributor: Client, pk: str, message: str) -> None:
     at = f"/queues/fulfillment/{pk}/"
-    assert len(read(distributor, at).roles("button", "Validate")) == (pk == DRAFT)
+    assert len(html.get(distributor, at).roles("button", "Validate")) == (pk == DRAFT)
     assert distributor.post(f"{at}validate/").status_code == 303
-    assert read(distributor, at).messages.startswith(message)
+    assert html.get(distributor, at).messages.startswith(message)
 
 
 def test_validators_errors_are_shown_at_the_parameters(distributor: Client) -> None:
@@ -224,7 +222,7 @@ def test_validators_errors_are_shown_at_the_parameters(distributor: Client) -> N
         distributor.post(f"/queues/fulfillment/{DRAFT}/validate/")
     finally:
         signals.validation_requested.disconnect(respond)
-    page = read(distributor, f"/queues/fulfillment/{DRAFT}/")
+    page = html.get(distributor, f"/queues/fulfillment/{DRAFT}/")
     assert page.messages == "Validated. 1 parameter has an error."
     assert page.errors == ["Nobody reads this."]
 
@@ -232,7 +230,7 @@ def test_validators_errors_are_shown_at_the_parameters(distributor: Client) -> N
 def test_administrator_acts_as_the_other_party(seeded: Any) -> None:
     user = User.objects.create(username="r", uid="UR-0", is_staff=True, is_superuser=True)
     root = signed_in(user)
-    assert read(root, AT).by_role("button", "Act as Northland Distribution")
+    assert html.get(root, AT).by_role("button", "Act as Northland Distribution")
     root.post("/acting/", {"account": VENDOR})
     assert root.post(f"{AT}actions/fail/", {"reason": "No."}).status_code == 303
     row = Request.objects.get(pk=PENDING)

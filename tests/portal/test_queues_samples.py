@@ -14,17 +14,15 @@ from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.sampling import SampleRequest
 from requests_queue.queues.tier_config.models import TierConfigRequest
-from tests import make
+from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
 from tests.portal.queues import (
     PLAIN,
     SUITE,
     distributor,
     fields,
-    read,
     refused,
     seeded,
-    text,
     vendor,
 )
 from tests.signed_in import signed_in
@@ -50,7 +48,7 @@ def kinds() -> list[tuple[str, str]]:
 def create(client: Client, path: str, sent: dict[str, Any] | None = None) -> str:
     """Send the form of a page, unchanged without values; return the page of what is created."""
     response = client.post(path, sent or fields(client, path))
-    assert response.status_code == 303, text(response)
+    assert response.status_code == 303, html.parse(response)
     return str(response["Location"])
 
 
@@ -69,7 +67,7 @@ def test_every_type_is_previewed_and_created(distributor: Client, name: str, kin
     page = create(distributor, path, sent)
     row = queue.model.objects.get(pk=pk_of(page))
     assert getattr(row, "type", kind) == kind
-    assert read(distributor, page).messages == f"{row.pk} created"
+    assert html.get(distributor, page).messages == f"{row.pk} created"
 
 
 def test_changed_values_are_created(vendor: Client) -> None:
@@ -101,7 +99,7 @@ def test_errors_are_shown_at_their_field_and_values_are_kept(vendor: Client) -> 
 def test_draft_is_created(vendor: Client) -> None:
     path = f"/queues/tier_config/new/?type=setup&draft=1&product={SUITE}"
     assert TierConfigRequest.objects.get(pk=pk_of(create(vendor, path))).status == "draft"
-    refusal = read(vendor, f"{NEW}?type=suspend&draft=1")
+    refusal = html.get(vendor, f"{NEW}?type=suspend&draft=1")
     assert "is not one of purchase, change, renew, transfer" in refusal
 
 
@@ -116,17 +114,17 @@ def test_request_is_about_the_selected_subscription(vendor: Client) -> None:
 
 
 def test_creator_is_shown(vendor: Client, distributor: Client) -> None:
-    assert "Created as Northland Distribution" in read(vendor, NEW)
-    assert "Created by your account" in read(distributor, NEW)
+    assert "Created as Northland Distribution" in html.get(vendor, NEW)
+    assert "Created by your account" in html.get(distributor, NEW)
     page = create(distributor, f"{NEW}?product={PLAIN}")
-    assert "Jonas Berg, Northland Distribution" in read(distributor, page)
+    assert "Jonas Berg, Northland Distribution" in html.get(distributor, page)
 
 
 def test_vendor_orders_in_a_sandbox_only(vendor: Client, settings: Any) -> None:
     settings.SANDBOX = False
     before = Request.objects.count()
     for response in (vendor.get(NEW), vendor.post(NEW, fields(vendor, NEW))):
-        assert "Only the other party can create this." in text(response)
+        assert "Only the other party can create this." in html.parse(response)
     refused(vendor, NEW, {"at_once": "1"})
     assert Request.objects.count() == before
     # Vendors still create their own requests.
@@ -142,20 +140,20 @@ def test_invisible_object_is_not_created(vendor: Client) -> None:
 
 def test_product_of_another_vendor_is_not_found(vendor: Client) -> None:
     catalog = make.catalog("7")
-    read(vendor, f"{NEW}?product={catalog.product.pk}", 404)
+    html.get(vendor, f"{NEW}?product={catalog.product.pk}", 404)
     assert vendor.post(f"{NEW}?product={catalog.product.pk}").status_code == 404
 
 
 def test_queue_without_a_preview_creates_its_sample_directly(vendor: Client) -> None:
     path = "/queues/usage_file/new/"
-    assert read(vendor, path).one("button[name=at_once]")
-    assert "ready" in read(vendor, create(vendor, path, {"at_once": "1"}))
+    assert html.get(vendor, path).one("button[name=at_once]")
+    assert "ready" in html.get(vendor, create(vendor, path, {"at_once": "1"}))
 
 
 def test_sample_is_created_with_its_dependencies() -> None:
     vendor = signed_in(make.catalog("1").vendor_user)
     path = f"{NEW}?type=change"
-    assert "It must be active" in read(vendor, path)
+    assert "It must be active" in html.get(vendor, path)
     create(vendor, path, {"at_once": "1"})
     assert set(Request.objects.values_list("type", "status")) == {
         ("purchase", "approved"),
@@ -169,7 +167,7 @@ def test_new_listing_is_previewed_for_a_free_contract() -> None:
     client = signed_in(catalog.vendor_user)
     path = "/queues/listing/new/?type=new"
     page = create(client, path, fields(client, path, entry0="Soon, please."))
-    assert "Soon, please." in read(client, page)
+    assert "Soon, please." in html.get(client, page)
 
 
 @pytest.mark.parametrize("account", [VENDOR, PROVIDER])
