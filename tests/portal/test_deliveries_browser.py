@@ -70,8 +70,7 @@ def test_new_rows_appear_unless_the_log_is_paused(site: Site, hook: str) -> None
 
 
 def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
-    with site.open("/deliveries/") as tab:
-        page = tab.page
+    with site.page("/deliveries/") as page:
         page.keyboard.press("?")
         expect(page.locator("#shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
@@ -93,8 +92,7 @@ def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
         expect(page.locator("h1")).to_have_text(f"Delivery {chosen.removeprefix('l')}")
         page.keyboard.press("r")
         expect(page.get_by_text("Sent again as delivery")).to_be_visible()
-        request = site.served.next()
-        assert request.headers["X-Env"] == "lab"
+        assert site.served.next().headers["X-Env"] == "lab"
         # Polling shows the attempt.
         expect(page.locator("#attempt1")).to_contain_text("200 success")
         expect(page.get_by_text(f"Resend of delivery {chosen.removeprefix('l')}")).to_be_visible()
@@ -103,8 +101,7 @@ def test_shortcuts_search_select_and_resend(site: Site, hook: str) -> None:
 
 @pytest.mark.nightly(reason="a delivery's page copies, and sends again by `r`, each time")
 def test_selected_row_is_copied_and_sent_again(site: Site, hook: str) -> None:
-    with site.open(f"/deliveries/?q=webhook:{hook}") as tab:
-        page = tab.page
+    with site.page(f"/deliveries/?q=webhook:{hook}") as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.keyboard.press("j")
         page.keyboard.press("c")
@@ -128,67 +125,68 @@ def look(page: Page) -> None:
         assert (accessible.overflow(page), accessible.spills(page)) == (0, [])
 
 
-def test_failing_delivery_is_read_copied_and_advanced(site: Site) -> None:
-    usual = site.served.respond
-    site.served.respond = lambda request: (503, b'{"error": {"code": 7, "text": "down"}}')
-    try:
-        pk = site.webhook(label="Read", headers={"X-Env": "lab"})
-        site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+def test_failing_delivery_is_read_copied_and_advanced(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = 503, b'{"error": {"code": 7, "text": "down"}}'
+    monkeypatch.setattr(site.served, "respond", lambda request: answer)
+    pk = site.webhook(label="Read", headers={"X-Env": "lab"})
+    site.running.as_vendor("POST", f"/notifications/webhooks/{pk}/trigger")
+    site.served.next()
+    settled(site, pk)
+    with site.page(f"/deliveries/?q=webhook:{pk}") as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.locator("[data-step]").first.click()
+        expect(page.locator(".alert-bad")).to_have_text("Handler returned HTTP 503 (expected 2xx).")
+        # Values of headers are masked until they are revealed.
+        value = page.locator("#request-headers").get_by_text("lab", exact=True)
+        page.locator("#request-headers summary").click()
+        expect(value).to_have_count(0)
+        page.locator("#reveal-headers").click()
+        expect(value).to_be_visible()
+        # An object collapses; the copy is the whole body.
+        body = page.locator("#response-body")
+        body.locator("summary").nth(1).click()
+        expect(body.get_by_text('"down"')).to_be_hidden()
+        page.get_by_role("button", name="Copy: Response body").click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert json.loads(copied) == {"error": {"code": 7, "text": "down"}}
+        # What is collapsed stays so when the page is updated.
+        page.evaluate(
+            "htmx.ajax('GET', location.pathname, {target: '#delivery', swap: 'outerHTML'})"
+        )
+        expect(body.get_by_text('"down"')).to_be_hidden()
+        page.locator("#copy-menu summary").click()
+        page.get_by_role("button", name="Python").click()
+        expect(page.locator("#curl-copy")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()").startswith("import requests")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Advance to it").click()
+        expect(page.locator("[data-summary]")).to_contain_text("1 attempt: 1 failed.")
+        for key, number in (("j", 1), ("k", 2)):
+            page.keyboard.press(key)
+            expect(page.locator(f"#attempt{number}")).to_have_attribute("aria-current", "true")
+        page.get_by_role("link", name="Send with changes").click()
+        page.get_by_role("button", name="Add header").click()
+        page.get_by_label("Header 2, key").fill("X-New")
+        page.get_by_label("Header 2, value").fill("1")
+        page.get_by_label("No token").check()
+        look(page)
         site.served.next()
-        settled(site, pk)
-        with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
-            page = tab.page
-            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-            page.locator("[data-step]").first.click()
-            expect(page.locator(".alert-bad")).to_have_text(
-                "Handler returned HTTP 503 (expected 2xx)."
-            )
-            # An object collapses; the copy is the whole body.
-            body = page.locator("#response-body")
-            body.locator("summary").nth(1).click()
-            expect(body.get_by_text('"down"')).to_be_hidden()
-            page.get_by_role("button", name="Copy: Response body").click()
-            copied = page.evaluate("navigator.clipboard.readText()")
-            assert json.loads(copied) == {"error": {"code": 7, "text": "down"}}
-            # What is collapsed stays so when the page is updated.
-            page.evaluate(
-                "htmx.ajax('GET', location.pathname, {target: '#delivery', swap: 'outerHTML'})"
-            )
-            expect(body.get_by_text('"down"')).to_be_hidden()
-            page.locator("#copy-menu summary").click()
-            page.get_by_role("button", name="Python").click()
-            expect(page.locator("#curl-copy")).to_have_text("Copied")
-            assert page.evaluate("navigator.clipboard.readText()").startswith("import requests")
-            page.keyboard.press("Escape")
-            page.get_by_role("button", name="Advance to it").click()
-            expect(page.locator("[data-summary]")).to_contain_text("1 attempt: 1 failed.")
-            for key, number in (("j", 1), ("k", 2)):
-                page.keyboard.press(key)
-                expect(page.locator(f"#attempt{number}")).to_have_attribute("aria-current", "true")
-            page.get_by_role("link", name="Send with changes").click()
-            page.get_by_role("button", name="Add header").click()
-            page.get_by_label("Header 2, key").fill("X-New")
-            page.get_by_label("Header 2, value").fill("1")
-            page.get_by_label("No token").check()
-            look(page)
-            site.served.next()
-            page.get_by_role("button", name="Send", exact=True).click()
-            expect(page.locator("[data-unsigned]")).to_be_visible()
-            request = site.served.next()
-            assert request.headers["X-New"] == "1" and request.headers["X-Env"] == "lab"
-            assert not {"Authorization", "Authentication"} & request.headers.keys()
-            look(page)
-        # Its next attempt would be sent during another test.
-        site.running.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
-    finally:
-        site.served.respond = usual
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("[data-unsigned]")).to_be_visible()
+        request = site.served.next()
+        assert request.headers["X-New"] == "1" and request.headers["X-Env"] == "lab"
+        assert not {"Authorization", "Authentication"} & request.headers.keys()
+        look(page)
+    # Its next attempt would be sent during another test.
+    site.running.as_vendor("DELETE", f"/notifications/webhooks/{pk}")
 
 
 def test_chart_filters_and_selected_rows_are_sent_again(site: Site) -> None:
     pk = site.webhook(label="Many")
     trigger(site, pk, 3)
-    with site.open(f"/deliveries/?q=webhook:{pk}") as tab:
-        page = tab.page
+    with site.page(f"/deliveries/?q=webhook:{pk}") as page:
         rows = page.locator("#log tbody tr[data-opens-link]")
         # A bar, and a range that is selected by dragging, are terms of the search.
         page.locator("svg[data-volume] a").last.focus()

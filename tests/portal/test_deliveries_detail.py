@@ -393,8 +393,7 @@ def test_changes_since_the_previous_attempt(vendor: Client, row: Delivery) -> No
 def test_validators_response_is_compared_with_the_request(
     vendor: Client, catalog: make.Catalog
 ) -> None:
-    hook = make.webhook(catalog, n=9, type="validator")
-    row = delivery(hook, "PR-1111-1111-1111-001")
+    row = delivery(make.webhook(catalog, n=9, type="validator"), "PR-1111-1111-1111-001")
     body = '{"id": "PR-1", "asset": {"params": [{"id": "region", "value": "us"}]}}'
     response = b'{"asset": {"params": [{"id": "region", "value": "eu"}]}}'
     attempt(row, request_body=body, response_body=response)

@@ -249,8 +249,7 @@ def test_link_works_for_another_inquiry(path: str, vendor: Caller) -> None:
     errors = {"console_subdomain": "This one is taken, too."}
     vendor.put(f"/requests/{ORDER}", {"asset": {"params": inquiry_form.entries({}, errors)}})
     vendor.post(f"/requests/{ORDER}/inquire", {})
-    page = visit(Client(), path)
-    assert page.fields["console_subdomain"].error == "This one is taken, too."
+    assert visit(Client(), path).fields["console_subdomain"].error == "This one is taken, too."
 
 
 @pytest.mark.parametrize(

@@ -232,8 +232,7 @@ def test_invalid_password_is_refused(
 ) -> None:
     catalog.vendor_user.set_unusable_password()
     catalog.vendor_user.save()
-    client = signed_in(catalog.vendor_user)
-    response = new(client, first, second)
+    response = new(signed_in(catalog.vendor_user), first, second)
     assert response.status_code == 400
     page = html.parse(response)
     assert message in " ".join(page.errors)
